@@ -1,0 +1,177 @@
+//! Builds a [`Graph`] node by node. Mistakes (a name used twice, a value of another graph) are kept
+//! until [`GraphBuilder::build`], so that a network reads as a list of layers.
+
+use std::collections::HashSet;
+
+use super::ops::{
+    Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, Concat, Conv2d, Flatten, Input, Linear, Op,
+    Pool2d, Softmax,
+};
+use super::{Graph, Node, ValueId};
+use crate::error::{Error, Result};
+
+/// See [`crate::graph`] for an example.
+#[derive(Debug)]
+pub struct GraphBuilder {
+    name: String,
+    nodes: Vec<Node>,
+    names: HashSet<String>,
+    inputs: Vec<ValueId>,
+    outputs: Vec<ValueId>,
+    first_error: Option<Error>,
+}
+
+impl GraphBuilder {
+    /// An empty graph called `name`.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            nodes: Vec::new(),
+            names: HashSet::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            first_error: None,
+        }
+    }
+
+    /// Adds a node of any operator and answers the value it produces.
+    pub fn node(
+        &mut self,
+        name: impl Into<String>,
+        op: impl Into<Op>,
+        inputs: &[ValueId],
+    ) -> ValueId {
+        let node = Node {
+            name: name.into(),
+            op: op.into(),
+            inputs: inputs.to_vec(),
+        };
+        let id = ValueId(self.nodes.len());
+        let problem = if !self.names.insert(node.name.clone()) {
+            Some("the name is used twice in this graph".to_owned())
+        } else if inputs.iter().any(|v| v.0 >= id.0) {
+            Some("it reads a value that no earlier node of this graph produces".to_owned())
+        } else {
+            node.op.as_operator().check(inputs.len()).err()
+        };
+        if let (Some(reason), None) = (problem, &self.first_error) {
+            self.first_error = Some(node.error(reason));
+        }
+        if matches!(node.op, Op::Input(_)) {
+            self.inputs.push(id);
+        }
+        self.nodes.push(node);
+        id
+    }
+
+    /// An image input `[N, channels, H, W]` of any batch and size.
+    pub fn image_input(&mut self, name: impl Into<String>, channels: usize) -> ValueId {
+        self.node(name, Input::image(channels), &[])
+    }
+
+    /// An input whose extents are fixed where `Some`.
+    pub fn input(&mut self, name: impl Into<String>, dims: &[Option<usize>]) -> ValueId {
+        self.node(name, Input::new(dims), &[])
+    }
+
+    /// A 2-D convolution.
+    pub fn conv2d(&mut self, name: impl Into<String>, x: ValueId, op: Conv2d) -> ValueId {
+        self.node(name, op, &[x])
+    }
+
+    /// A fully connected layer.
+    pub fn linear(&mut self, name: impl Into<String>, x: ValueId, op: Linear) -> ValueId {
+        self.node(name, op, &[x])
+    }
+
+    /// Batch normalisation with running statistics.
+    pub fn batch_norm(&mut self, name: impl Into<String>, x: ValueId, op: BatchNorm2d) -> ValueId {
+        self.node(name, op, &[x])
+    }
+
+    /// An element-wise activation.
+    pub fn activation(&mut self, name: impl Into<String>, x: ValueId, op: Activation) -> ValueId {
+        self.node(name, op, &[x])
+    }
+
+    /// Max or average pooling over windows.
+    pub fn pool2d(&mut self, name: impl Into<String>, x: ValueId, op: Pool2d) -> ValueId {
+        self.node(name, op, &[x])
+    }
+
+    /// Average pooling to a given size; `AdaptiveAvgPool2d::new(1, 1)` is global.
+    pub fn adaptive_avg_pool2d(
+        &mut self,
+        name: impl Into<String>,
+        x: ValueId,
+        op: AdaptiveAvgPool2d,
+    ) -> ValueId {
+        self.node(name, op, &[x])
+    }
+
+    /// Softmax over the channels.
+    pub fn softmax(&mut self, name: impl Into<String>, x: ValueId) -> ValueId {
+        self.node(name, Softmax, &[x])
+    }
+
+    /// The element-wise sum of two values.
+    pub fn add(&mut self, name: impl Into<String>, a: ValueId, b: ValueId) -> ValueId {
+        self.node(name, Binary::Add, &[a, b])
+    }
+
+    /// The element-wise product of two values.
+    pub fn mul(&mut self, name: impl Into<String>, a: ValueId, b: ValueId) -> ValueId {
+        self.node(name, Binary::Mul, &[a, b])
+    }
+
+    /// Concatenation along the channels.
+    pub fn concat(&mut self, name: impl Into<String>, values: &[ValueId]) -> ValueId {
+        self.node(name, Concat, values)
+    }
+
+    /// `[N, …]` to `[N, F]`, in NCHW order.
+    pub fn flatten(&mut self, name: impl Into<String>, x: ValueId) -> ValueId {
+        self.node(name, Flatten, &[x])
+    }
+
+    /// Dropout, which does nothing when a network answers. Kept so that a graph has the nodes its
+    /// definition has.
+    pub fn dropout(&mut self, name: impl Into<String>, x: ValueId) -> ValueId {
+        self.node(name, Op::Dropout, &[x])
+    }
+
+    /// Makes `value` an output, after those made so before.
+    pub fn output(&mut self, value: ValueId) {
+        self.outputs.push(value);
+    }
+
+    /// The graph.
+    ///
+    /// # Errors
+    /// The first mistake made while building, naming its node; or a graph without inputs or outputs.
+    pub fn build(self) -> Result<Graph> {
+        if let Some(error) = self.first_error {
+            return Err(error);
+        }
+        if self.inputs.is_empty() || self.outputs.is_empty() {
+            return Err(Error::Inputs(format!(
+                "graph '{}' has {} input(s) and {} output(s); it needs at least one of each",
+                self.name,
+                self.inputs.len(),
+                self.outputs.len()
+            )));
+        }
+        if self.outputs.iter().any(|v| v.0 >= self.nodes.len()) {
+            return Err(Error::Inputs(format!(
+                "an output of graph '{}' is a value of another graph",
+                self.name
+            )));
+        }
+        Ok(Graph {
+            name: self.name,
+            nodes: self.nodes,
+            inputs: self.inputs,
+            outputs: self.outputs,
+        })
+    }
+}

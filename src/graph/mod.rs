@@ -1,0 +1,204 @@
+//! What is computed, without a word about where: nodes, values, shapes.
+//!
+//! A [`Graph`] holds nodes in an order in which every node follows its inputs. Each node produces
+//! one value, known by the node's [`ValueId`] and name; the names of its parameters are the node's
+//! name, a dot and PyTorch's suffix (`layer1.0.conv1.weight`). A graph is free of batch and image
+//! size: [`Graph::infer`] derives every value's shape from the shapes of the inputs.
+//!
+//! ```
+//! use shadernet::graph::{Activation, Conv2d, GraphBuilder};
+//! use shadernet::tensor::Shape;
+//!
+//! let mut b = GraphBuilder::new("tiny");
+//! let x = b.image_input("input", 3);
+//! let x = b.conv2d("conv", x, Conv2d::new(3, 8, 3).stride(2).padding(1));
+//! let x = b.activation("relu", x, Activation::Relu);
+//! b.output(x);
+//! let graph = b.build()?;
+//!
+//! let shapes = graph.infer(&[Shape::from([2, 3, 15, 16])])?;
+//! assert_eq!(shapes[x.index()], Shape::from([2, 8, 8, 8]));
+//! # Ok::<(), shadernet::Error>(())
+//! ```
+
+mod builder;
+pub mod ops;
+
+pub use builder::GraphBuilder;
+pub use ops::{
+    Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, Concat, Conv2d, Flatten, Input, Linear, Op,
+    Operator, Padding, Parameter, Pool2d, PoolKind, Softmax,
+};
+
+use crate::error::{Error, Result};
+use crate::tensor::Shape;
+
+/// One value of a graph: the output of the node of the same index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(usize);
+
+impl ValueId {
+    /// The index of the node that produces the value, and of the value's shape in
+    /// [`Graph::infer`]'s answer.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// An operator with its place in the graph.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Unique in its graph; the prefix of its parameters' names.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// The values it reads, all produced by earlier nodes.
+    pub inputs: Vec<ValueId>,
+}
+
+impl Node {
+    /// The parameters the node reads, under their full names.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut parameters = self.op.as_operator().parameters();
+        for parameter in &mut parameters {
+            parameter.name = self.parameter_name(&parameter.name);
+        }
+        parameters
+    }
+
+    /// The full name of the parameter with PyTorch's suffix `suffix`.
+    pub fn parameter_name(&self, suffix: &str) -> String {
+        format!("{}.{suffix}", self.name)
+    }
+
+    /// An [`Error::Node`] about this node.
+    pub fn error(&self, reason: impl Into<String>) -> Error {
+        Error::Node {
+            node: self.name.clone(),
+            kind: self.op.as_operator().kind(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// A network: nodes in execution order, the inputs it takes and the outputs it answers.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    name: String,
+    nodes: Vec<Node>,
+    inputs: Vec<ValueId>,
+    outputs: Vec<ValueId>,
+}
+
+impl Graph {
+    /// The network's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The nodes; every node follows those it reads. Indexed by [`ValueId::index`].
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The node that produces `value`.
+    pub fn node(&self, value: ValueId) -> &Node {
+        &self.nodes[value.0]
+    }
+
+    /// Every value with its node, in execution order.
+    pub fn values(&self) -> impl Iterator<Item = (ValueId, &Node)> {
+        self.nodes.iter().enumerate().map(|(i, n)| (ValueId(i), n))
+    }
+
+    /// The inputs, in the order in which tensors are given.
+    pub fn inputs(&self) -> &[ValueId] {
+        &self.inputs
+    }
+
+    /// The outputs, in the order in which tensors are answered.
+    pub fn outputs(&self) -> &[ValueId] {
+        &self.outputs
+    }
+
+    /// Every parameter of every node, in execution order, under its full name.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        self.nodes.iter().flat_map(Node::parameters).collect()
+    }
+
+    /// The number of learnable numbers, as `sum(p.numel() for p in model.parameters())` counts:
+    /// without running statistics.
+    pub fn parameter_count(&self) -> u64 {
+        self.parameters()
+            .iter()
+            .filter(|p| p.learnable)
+            .map(|p| p.shape.len() as u64)
+            .sum()
+    }
+
+    /// The shape of every value, indexed by [`ValueId::index`], for inputs of these shapes.
+    ///
+    /// # Errors
+    /// Names the node whose inputs do not fit it, or the input that was not as declared.
+    pub fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>> {
+        if inputs.len() != self.inputs.len() {
+            return Err(Error::Inputs(format!(
+                "{} takes {} input(s) ({}), but {} were given",
+                self.name,
+                self.inputs.len(),
+                self.inputs
+                    .iter()
+                    .map(|&v| self.node(v).name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                inputs.len()
+            )));
+        }
+        let mut shapes: Vec<Shape> = Vec::with_capacity(self.nodes.len());
+        let mut given = inputs.iter();
+        for node in &self.nodes {
+            // `build` puts one Input node a graph input, in order, so `given` cannot run short.
+            let given_shape = matches!(node.op, Op::Input(_))
+                .then(|| given.next())
+                .flatten();
+            let operands: Vec<&Shape> = match given_shape {
+                Some(shape) => vec![shape],
+                None => node.inputs.iter().map(|v| &shapes[v.0]).collect(),
+            };
+            let shape = node
+                .op
+                .as_operator()
+                .output_shape(&operands)
+                .map_err(|reason| node.error(reason))?;
+            if shape.is_empty() {
+                return Err(node.error(format!(
+                    "its output would be empty, {shape}, from {}; give a larger input",
+                    list(&operands)
+                )));
+            }
+            // 2^32 elements is more than any shader index here can address.
+            if shape
+                .checked_len()
+                .is_none_or(|len| len > u32::MAX as usize)
+            {
+                return Err(node.error(format!(
+                    "its output {shape} has more than 2^32 elements; give a smaller input"
+                )));
+            }
+            shapes.push(shape);
+        }
+        Ok(shapes)
+    }
+}
+
+/// Shapes for a message: `[1, 3, 4, 4] and [1, 3, 5, 5]`.
+pub(crate) fn list(shapes: &[&Shape]) -> String {
+    shapes
+        .iter()
+        .map(|s| s.to_string())
+        .collect::<Vec<_>>()
+        .join(" and ")
+}
+
+#[cfg(test)]
+mod tests;

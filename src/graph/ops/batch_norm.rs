@@ -1,0 +1,64 @@
+use super::{Operator, Parameter, expect_channels};
+use crate::tensor::Shape;
+
+/// Batch normalisation with running statistics (Ioffe and Szegedy 2015):
+/// `weight * (x - running_mean) / sqrt(running_var + eps) + bias`, a channel.
+///
+/// Takes `[N, C, H, W]` or `[N, C]`. Parameters: `weight`, `bias`, `running_mean`, `running_var`,
+/// each `[C]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchNorm2d {
+    /// Channels of the input.
+    pub channels: usize,
+    /// Added to the variance. 1e-5 in PyTorch, 1e-3 in TensorFlow.
+    pub eps: f64,
+}
+
+impl BatchNorm2d {
+    /// With PyTorch's epsilon, 1e-5.
+    pub fn new(channels: usize) -> Self {
+        Self {
+            channels,
+            eps: 1e-5,
+        }
+    }
+
+    /// Sets the epsilon.
+    pub fn eps(mut self, eps: f64) -> Self {
+        self.eps = eps;
+        self
+    }
+}
+
+impl Operator for BatchNorm2d {
+    fn kind(&self) -> &'static str {
+        "BatchNorm2d"
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let shape = [self.channels];
+        vec![
+            Parameter::learned("weight", shape),
+            Parameter::learned("bias", shape),
+            Parameter::statistic("running_mean", shape),
+            Parameter::statistic("running_var", shape),
+        ]
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        match inputs[0].dims() {
+            [_, c, ..] => expect_channels(self.channels, *c, inputs[0])?,
+            _ => {
+                return Err(format!(
+                    "it takes [N, C, …], but its input is {}",
+                    inputs[0]
+                ));
+            }
+        }
+        Ok(inputs[0].clone())
+    }
+
+    fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {
+        output.len() as u64
+    }
+}

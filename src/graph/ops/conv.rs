@@ -1,0 +1,170 @@
+use super::{Operator, Padding, Parameter, expect_channels, expect_positive, map_dims};
+use crate::tensor::Shape;
+
+/// 2-D convolution (cross-correlation, as PyTorch's `Conv2d`) of an `[N, C, H, W]` map.
+///
+/// Parameters: `weight` `[out, in / groups, kh, kw]` and, with a bias, `bias` `[out]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Conv2d {
+    /// Channels of the input.
+    pub in_channels: usize,
+    /// Channels of the output.
+    pub out_channels: usize,
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal stride.
+    pub stride: [usize; 2],
+    /// Vertical and horizontal spacing of the kernel's taps.
+    pub dilation: [usize; 2],
+    /// Zeros around the input.
+    pub padding: Padding,
+    /// Groups of channels that do not see each other; both channel counts are multiples of it.
+    pub groups: usize,
+    /// Whether a bias is added.
+    pub bias: bool,
+}
+
+impl Conv2d {
+    /// A square kernel, stride 1, no padding, one group, with a bias, as PyTorch's defaults are.
+    pub fn new(in_channels: usize, out_channels: usize, kernel: usize) -> Self {
+        Self {
+            in_channels,
+            out_channels,
+            kernel: [kernel; 2],
+            stride: [1; 2],
+            dilation: [1; 2],
+            padding: Padding::all(0),
+            groups: 1,
+            bias: true,
+        }
+    }
+
+    /// One kernel a channel.
+    pub fn depthwise(channels: usize, kernel: usize) -> Self {
+        Self::new(channels, channels, kernel).groups(channels)
+    }
+
+    /// Sets the kernel's height and width.
+    pub fn kernel_hw(mut self, height: usize, width: usize) -> Self {
+        self.kernel = [height, width];
+        self
+    }
+
+    /// Sets both strides.
+    pub fn stride(self, stride: usize) -> Self {
+        self.stride_hw(stride, stride)
+    }
+
+    /// Sets the vertical and the horizontal stride.
+    pub fn stride_hw(mut self, height: usize, width: usize) -> Self {
+        self.stride = [height, width];
+        self
+    }
+
+    /// Sets both dilations.
+    pub fn dilation(self, dilation: usize) -> Self {
+        self.dilation_hw(dilation, dilation)
+    }
+
+    /// Sets the vertical and the horizontal dilation.
+    pub fn dilation_hw(mut self, height: usize, width: usize) -> Self {
+        self.dilation = [height, width];
+        self
+    }
+
+    /// Sets the padding: one number for all sides, or `[top, bottom, left, right]`.
+    pub fn padding(mut self, padding: impl Into<Padding>) -> Self {
+        self.padding = padding.into();
+        self
+    }
+
+    /// Sets the number of groups.
+    pub fn groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// Sets whether a bias is added.
+    pub fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+
+    /// Whether each channel has its own kernel and nothing else.
+    pub fn is_depthwise(&self) -> bool {
+        self.groups == self.in_channels && self.groups == self.out_channels && self.groups > 1
+    }
+
+    /// `[top, bottom, left, right]` for a map of this height and width.
+    pub fn padding_for(&self, size: [usize; 2]) -> [usize; 4] {
+        self.padding
+            .resolve(size, self.kernel, self.stride, self.dilation)
+    }
+}
+
+impl Operator for Conv2d {
+    fn kind(&self) -> &'static str {
+        "Conv2d"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        if inputs != 1 {
+            return Err(format!("it takes 1 input, but {inputs} were given"));
+        }
+        expect_positive(&[
+            ("number of input channels", self.in_channels),
+            ("number of output channels", self.out_channels),
+            ("number of groups", self.groups),
+            ("kernel height", self.kernel[0]),
+            ("kernel width", self.kernel[1]),
+            ("vertical stride", self.stride[0]),
+            ("horizontal stride", self.stride[1]),
+            ("vertical dilation", self.dilation[0]),
+            ("horizontal dilation", self.dilation[1]),
+        ])?;
+        if !self.in_channels.is_multiple_of(self.groups)
+            || !self.out_channels.is_multiple_of(self.groups)
+        {
+            return Err(format!(
+                "{} input and {} output channels cannot be split into {} groups",
+                self.in_channels, self.out_channels, self.groups
+            ));
+        }
+        Ok(())
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let [kh, kw] = self.kernel;
+        let weight = [self.out_channels, self.in_channels / self.groups, kh, kw];
+        let mut parameters = vec![Parameter::learned("weight", weight)];
+        if self.bias {
+            parameters.push(Parameter::learned("bias", [self.out_channels]));
+        }
+        parameters
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        let [n, c, h, w] = map_dims(inputs[0])?;
+        expect_channels(self.in_channels, c, inputs[0])?;
+        let [top, bottom, left, right] = self.padding_for([h, w]);
+        let extent = |i: usize, size: usize, pad: usize| {
+            let reach = self.dilation[i] * (self.kernel[i] - 1) + 1;
+            match (size + pad).checked_sub(reach) {
+                Some(room) => Ok(room / self.stride[i] + 1),
+                None => Err(format!(
+                    "its kernel reaches over {reach} pixels, but its input {} is only {} {} with padding",
+                    inputs[0],
+                    size + pad,
+                    ["high", "wide"][i]
+                )),
+            }
+        };
+        let (h, w) = (extent(0, h, top + bottom)?, extent(1, w, left + right)?);
+        Ok(Shape::from([n, self.out_channels, h, w]))
+    }
+
+    fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {
+        let window = self.in_channels / self.groups * self.kernel[0] * self.kernel[1];
+        output.len() as u64 * window as u64
+    }
+}

@@ -1,0 +1,73 @@
+use super::{Operator, Parameter, expect_positive};
+use crate::tensor::Shape;
+
+/// A fully connected layer of `[N, in]` features, as PyTorch's `Linear`.
+///
+/// Parameters: `weight` `[out, in]` and, with a bias, `bias` `[out]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Linear {
+    /// Features of the input.
+    pub in_features: usize,
+    /// Features of the output.
+    pub out_features: usize,
+    /// Whether a bias is added.
+    pub bias: bool,
+}
+
+impl Linear {
+    /// With a bias.
+    pub fn new(in_features: usize, out_features: usize) -> Self {
+        Self {
+            in_features,
+            out_features,
+            bias: true,
+        }
+    }
+
+    /// Sets whether a bias is added.
+    pub fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+}
+
+impl Operator for Linear {
+    fn kind(&self) -> &'static str {
+        "Linear"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        if inputs != 1 {
+            return Err(format!("it takes 1 input, but {inputs} were given"));
+        }
+        expect_positive(&[
+            ("number of input features", self.in_features),
+            ("number of output features", self.out_features),
+        ])
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let weight = [self.out_features, self.in_features];
+        let mut parameters = vec![Parameter::learned("weight", weight)];
+        if self.bias {
+            parameters.push(Parameter::learned("bias", [self.out_features]));
+        }
+        parameters
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        match inputs[0].dims() {
+            [n, features] if *features == self.in_features => {
+                Ok(Shape::from([*n, self.out_features]))
+            }
+            _ => Err(format!(
+                "it takes [N, {}], but its input is {}; a network with a fixed classifier takes one image size only",
+                self.in_features, inputs[0]
+            )),
+        }
+    }
+
+    fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {
+        output.len() as u64 * self.in_features as u64
+    }
+}

@@ -1,0 +1,193 @@
+//! The operators, one file a family. To add one: its struct and rules here, its loop in
+//! `reference/`, its kernel in `kernels/` and `shaders/`, and a line in each room's `mod.rs`.
+
+mod activation;
+mod batch_norm;
+mod concat;
+mod conv;
+mod elementwise;
+mod flatten;
+mod input;
+mod linear;
+mod padding;
+mod pool;
+mod softmax;
+
+pub use activation::Activation;
+pub use batch_norm::BatchNorm2d;
+pub use concat::Concat;
+pub use conv::Conv2d;
+pub use elementwise::Binary;
+pub use flatten::Flatten;
+pub use input::Input;
+pub use linear::Linear;
+pub use padding::Padding;
+pub use pool::{AdaptiveAvgPool2d, Pool2d, PoolKind};
+pub use softmax::Softmax;
+
+use crate::tensor::Shape;
+
+/// What every operator knows of itself. Reasons are sentences without the node's name, which the
+/// graph adds.
+pub trait Operator {
+    /// The operator in PyTorch's terms: `Conv2d`, `BatchNorm2d`.
+    fn kind(&self) -> &'static str;
+
+    /// Whether the operator's own settings make sense, and whether it takes `inputs` values.
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        match inputs {
+            1 => Ok(()),
+            found => Err(format!("it takes 1 input, but {found} were given")),
+        }
+    }
+
+    /// The parameters it reads, named by their suffix (`weight`).
+    fn parameters(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    /// The shape of its output.
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String>;
+
+    /// Multiplications for one pass, for operators made of them.
+    fn multiplications(&self, _inputs: &[&Shape], _output: &Shape) -> u64 {
+        0
+    }
+}
+
+/// A tensor that an operator reads from the weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name: a suffix in an operator, the full name in a graph.
+    pub name: String,
+    /// The shape it must have.
+    pub shape: Shape,
+    /// Whether it is learned; running statistics are not.
+    pub learnable: bool,
+}
+
+impl Parameter {
+    fn learned(name: &str, shape: impl Into<Shape>) -> Self {
+        Self {
+            name: name.to_owned(),
+            shape: shape.into(),
+            learnable: true,
+        }
+    }
+
+    fn statistic(name: &str, shape: impl Into<Shape>) -> Self {
+        Self {
+            learnable: false,
+            ..Self::learned(name, shape)
+        }
+    }
+}
+
+/// Any operator.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Op {
+    /// See [`Input`].
+    Input(Input),
+    /// See [`Conv2d`].
+    Conv2d(Conv2d),
+    /// See [`Linear`].
+    Linear(Linear),
+    /// See [`BatchNorm2d`].
+    BatchNorm2d(BatchNorm2d),
+    /// See [`Activation`].
+    Activation(Activation),
+    /// See [`Pool2d`].
+    Pool2d(Pool2d),
+    /// See [`AdaptiveAvgPool2d`].
+    AdaptiveAvgPool2d(AdaptiveAvgPool2d),
+    /// See [`Softmax`].
+    Softmax(Softmax),
+    /// See [`Binary`].
+    Binary(Binary),
+    /// See [`Concat`].
+    Concat(Concat),
+    /// See [`Flatten`].
+    Flatten(Flatten),
+    /// Identity when a network answers.
+    Dropout,
+}
+
+impl Op {
+    /// The operator's rules.
+    pub fn as_operator(&self) -> &dyn Operator {
+        match self {
+            Self::Input(op) => op,
+            Self::Conv2d(op) => op,
+            Self::Linear(op) => op,
+            Self::BatchNorm2d(op) => op,
+            Self::Activation(op) => op,
+            Self::Pool2d(op) => op,
+            Self::AdaptiveAvgPool2d(op) => op,
+            Self::Softmax(op) => op,
+            Self::Binary(op) => op,
+            Self::Concat(op) => op,
+            Self::Flatten(op) => op,
+            Self::Dropout => &Dropout,
+        }
+    }
+}
+
+macro_rules! into_op {
+    ($($name:ident),*) => {$(
+        impl From<$name> for Op {
+            fn from(op: $name) -> Self {
+                Self::$name(op)
+            }
+        }
+    )*};
+}
+into_op!(
+    Input,
+    Conv2d,
+    Linear,
+    BatchNorm2d,
+    Activation,
+    Pool2d,
+    AdaptiveAvgPool2d,
+    Softmax,
+    Binary,
+    Concat,
+    Flatten
+);
+
+struct Dropout;
+
+impl Operator for Dropout {
+    fn kind(&self) -> &'static str {
+        "Dropout"
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        Ok(inputs[0].clone())
+    }
+}
+
+/// The extents of an image map, or why it is none.
+fn map_dims(shape: &Shape) -> Result<[usize; 4], String> {
+    <[usize; 4]>::try_from(shape.dims())
+        .map_err(|_| format!("it takes a map [N, C, H, W], but its input is {shape}"))
+}
+
+/// Whether a map has the channels that an operator was made for.
+fn expect_channels(expected: usize, found: usize, input: &Shape) -> Result<(), String> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(format!(
+        "it was made for {expected} input channels, but its input {input} has {found}"
+    ))
+}
+
+/// Whether every setting named is at least 1.
+fn expect_positive(settings: &[(&str, usize)]) -> Result<(), String> {
+    match settings.iter().find(|(_, value)| *value == 0) {
+        Some((name, _)) => Err(format!("its {name} is 0; it must be at least 1")),
+        None => Ok(()),
+    }
+}

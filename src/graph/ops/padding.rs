@@ -1,0 +1,99 @@
+/// Zeros around a map, before a window slides over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Padding {
+    /// So many rows and columns on each side.
+    Explicit {
+        /// Rows above.
+        top: usize,
+        /// Rows below.
+        bottom: usize,
+        /// Columns before.
+        left: usize,
+        /// Columns after.
+        right: usize,
+    },
+    /// TensorFlow's `SAME`: an output of `ceil(input / stride)`, what is missing being split in
+    /// half, the larger half after.
+    Same,
+}
+
+impl Padding {
+    /// The same number on all four sides.
+    pub const fn all(size: usize) -> Self {
+        Self::hw(size, size)
+    }
+
+    /// `h` rows above and below, `w` columns before and after.
+    pub const fn hw(h: usize, w: usize) -> Self {
+        Self::Explicit {
+            top: h,
+            bottom: h,
+            left: w,
+            right: w,
+        }
+    }
+
+    /// What it comes to for a map of `size` (height, width): `[top, bottom, left, right]`.
+    pub fn resolve(
+        self,
+        size: [usize; 2],
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        dilation: [usize; 2],
+    ) -> [usize; 4] {
+        match self {
+            Self::Explicit {
+                top,
+                bottom,
+                left,
+                right,
+            } => [top, bottom, left, right],
+            Self::Same => {
+                let total = |i: usize| {
+                    let reach = dilation[i] * (kernel[i] - 1) + 1;
+                    let outputs = size[i].div_ceil(stride[i]).max(1);
+                    ((outputs - 1) * stride[i] + reach).saturating_sub(size[i])
+                };
+                let (h, w) = (total(0), total(1));
+                [h / 2, h - h / 2, w / 2, w - w / 2]
+            }
+        }
+    }
+}
+
+impl From<usize> for Padding {
+    fn from(size: usize) -> Self {
+        Self::all(size)
+    }
+}
+
+impl From<[usize; 4]> for Padding {
+    /// `[top, bottom, left, right]`.
+    fn from([top, bottom, left, right]: [usize; 4]) -> Self {
+        Self::Explicit {
+            top,
+            bottom,
+            left,
+            right,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_is_tensorflows() {
+        let same = |size, kernel, stride| {
+            Padding::Same.resolve([size; 2], [kernel; 2], [stride; 2], [1; 2])
+        };
+        // Even sizes, stride 2: after only for 3, 1 before and 2 after for 5.
+        assert_eq!(same(224, 3, 2), [0, 1, 0, 1]);
+        assert_eq!(same(112, 5, 2), [1, 2, 1, 2]);
+        // Odd sizes are symmetric again, and stride 1 always is.
+        assert_eq!(same(7, 3, 2), [1, 1, 1, 1]);
+        assert_eq!(same(9, 5, 1), [2, 2, 2, 2]);
+        assert_eq!(same(1, 1, 2), [0, 0, 0, 0]);
+    }
+}

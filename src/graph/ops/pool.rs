@@ -1,0 +1,202 @@
+use super::{Operator, Padding, expect_positive, map_dims};
+use crate::tensor::Shape;
+
+/// What a pooling window answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PoolKind {
+    /// The largest value; padding counts as minus infinity, and NaN wins.
+    Max,
+    /// The mean.
+    Average {
+        /// Whether zeros of the padding count in the divisor. PyTorch's default is `true`.
+        count_include_pad: bool,
+    },
+}
+
+/// Max or average pooling over windows of an `[N, C, H, W]` map, as PyTorch's `MaxPool2d` and
+/// `AvgPool2d`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pool2d {
+    /// Maximum or mean.
+    pub kind: PoolKind,
+    /// Height and width of the window.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal stride.
+    pub stride: [usize; 2],
+    /// Vertical and horizontal spacing of the window's taps.
+    pub dilation: [usize; 2],
+    /// Padding around the input.
+    pub padding: Padding,
+    /// Whether a window that starts inside the input (or its padding before) may hang over the end.
+    pub ceil_mode: bool,
+}
+
+impl Pool2d {
+    /// A square window that moves by its own size, without padding.
+    pub fn new(kind: PoolKind, kernel: usize) -> Self {
+        Self {
+            kind,
+            kernel: [kernel; 2],
+            stride: [kernel; 2],
+            dilation: [1; 2],
+            padding: Padding::all(0),
+            ceil_mode: false,
+        }
+    }
+
+    /// Max pooling with a square window and the given stride.
+    pub fn max(kernel: usize, stride: usize) -> Self {
+        Self::new(PoolKind::Max, kernel).stride_hw(stride, stride)
+    }
+
+    /// Average pooling with a square window and the given stride, counting padding as PyTorch does.
+    pub fn average(kernel: usize, stride: usize) -> Self {
+        let count_include_pad = true;
+        Self::new(PoolKind::Average { count_include_pad }, kernel).stride_hw(stride, stride)
+    }
+
+    /// Sets the window's height and width.
+    pub fn kernel_hw(mut self, height: usize, width: usize) -> Self {
+        self.kernel = [height, width];
+        self
+    }
+
+    /// Sets the vertical and the horizontal stride.
+    pub fn stride_hw(mut self, height: usize, width: usize) -> Self {
+        self.stride = [height, width];
+        self
+    }
+
+    /// Sets the vertical and the horizontal dilation.
+    pub fn dilation_hw(mut self, height: usize, width: usize) -> Self {
+        self.dilation = [height, width];
+        self
+    }
+
+    /// Sets the padding: one number for all sides, or `[top, bottom, left, right]`.
+    pub fn padding(mut self, padding: impl Into<Padding>) -> Self {
+        self.padding = padding.into();
+        self
+    }
+
+    /// Sets whether windows may hang over the end.
+    pub fn ceil_mode(mut self, ceil_mode: bool) -> Self {
+        self.ceil_mode = ceil_mode;
+        self
+    }
+
+    /// `[top, bottom, left, right]` for a map of this height and width.
+    pub fn padding_for(&self, size: [usize; 2]) -> [usize; 4] {
+        self.padding
+            .resolve(size, self.kernel, self.stride, self.dilation)
+    }
+
+    fn extent(&self, i: usize, size: usize, before: usize, after: usize) -> Option<usize> {
+        let reach = self.dilation[i] * (self.kernel[i] - 1) + 1;
+        let room = (size + before + after).checked_sub(reach)?;
+        if !self.ceil_mode {
+            return Some(room / self.stride[i] + 1);
+        }
+        let outputs = room.div_ceil(self.stride[i]) + 1;
+        // PyTorch: the last window must start inside the input or the padding before it.
+        let starts_outside = (outputs - 1) * self.stride[i] >= size + before;
+        Some(outputs - usize::from(starts_outside))
+    }
+}
+
+impl Operator for Pool2d {
+    fn kind(&self) -> &'static str {
+        match self.kind {
+            PoolKind::Max => "MaxPool2d",
+            PoolKind::Average { .. } => "AvgPool2d",
+        }
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        if inputs != 1 {
+            return Err(format!("it takes 1 input, but {inputs} were given"));
+        }
+        expect_positive(&[
+            ("window height", self.kernel[0]),
+            ("window width", self.kernel[1]),
+            ("vertical stride", self.stride[0]),
+            ("horizontal stride", self.stride[1]),
+            ("vertical dilation", self.dilation[0]),
+            ("horizontal dilation", self.dilation[1]),
+        ])?;
+        if matches!(self.kind, PoolKind::Average { .. }) && self.dilation != [1; 2] {
+            return Err("average pooling has no dilation in PyTorch's terms; use 1".to_owned());
+        }
+        // A window wholly inside the padding would have no answer.
+        if let Padding::Explicit {
+            top,
+            bottom,
+            left,
+            right,
+        } = self.padding
+        {
+            let reach = |i: usize| self.dilation[i] * (self.kernel[i] - 1) + 1;
+            if top.max(bottom) >= reach(0) || left.max(right) >= reach(1) {
+                return Err(format!(
+                    "its padding [{top}, {bottom}, {left}, {right}] is not smaller than its window {:?}",
+                    [reach(0), reach(1)]
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        let [n, c, h, w] = map_dims(inputs[0])?;
+        let [top, bottom, left, right] = self.padding_for([h, w]);
+        let extents = (
+            self.extent(0, h, top, bottom),
+            self.extent(1, w, left, right),
+        );
+        let (Some(h), Some(w)) = extents else {
+            return Err(format!(
+                "its window {:?} is larger than its input {} with padding",
+                self.kernel, inputs[0]
+            ));
+        };
+        Ok(Shape::from([n, c, h, w]))
+    }
+}
+
+/// Average pooling of an `[N, C, H, W]` map to a given size, as PyTorch's `AdaptiveAvgPool2d`: the
+/// output pixel `i` of `out` is the mean over `floor(i * in / out) .. ceil((i + 1) * in / out)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AdaptiveAvgPool2d {
+    /// Height and width of the output.
+    pub output: [usize; 2],
+}
+
+impl AdaptiveAvgPool2d {
+    /// An output of this height and width; 1, 1 is global average pooling.
+    pub fn new(height: usize, width: usize) -> Self {
+        Self {
+            output: [height, width],
+        }
+    }
+}
+
+impl Operator for AdaptiveAvgPool2d {
+    fn kind(&self) -> &'static str {
+        "AdaptiveAvgPool2d"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        if inputs != 1 {
+            return Err(format!("it takes 1 input, but {inputs} were given"));
+        }
+        expect_positive(&[
+            ("output height", self.output[0]),
+            ("output width", self.output[1]),
+        ])
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        let [n, c, _, _] = map_dims(inputs[0])?;
+        Ok(Shape::from([n, c, self.output[0], self.output[1]]))
+    }
+}

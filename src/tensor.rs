@@ -1,0 +1,194 @@
+//! Shapes and host tensors: dense, row-major, NCHW as PyTorch lays them out.
+//!
+//! ```
+//! use shadernet::tensor::{Shape, Tensor};
+//!
+//! let image = Tensor::new([1, 3, 2, 2], vec![0.5_f32; 12])?;
+//! assert_eq!(image.shape(), &Shape::from([1, 3, 2, 2]));
+//! assert!(Tensor::new([2, 2], vec![1.0_f32]).is_err());
+//! # Ok::<(), shadernet::Error>(())
+//! ```
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+
+/// The extents of a tensor, outermost first: `[N, C, H, W]` for images, `[N, F]` for features.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Shape(Vec<usize>);
+
+impl Shape {
+    /// The extents, outermost first.
+    pub fn dims(&self) -> &[usize] {
+        &self.0
+    }
+
+    /// The number of dimensions.
+    pub fn rank(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The number of elements, or `None` where it does not fit in a `usize`.
+    pub fn checked_len(&self) -> Option<usize> {
+        self.0
+            .iter()
+            .try_fold(1_usize, |len, &dim| len.checked_mul(dim))
+    }
+
+    /// The number of elements; saturates where it does not fit in a `usize`.
+    pub fn len(&self) -> usize {
+        self.checked_len().unwrap_or(usize::MAX)
+    }
+
+    /// Whether any extent is zero.
+    pub fn is_empty(&self) -> bool {
+        self.0.contains(&0)
+    }
+
+    /// The shape read as `[N, C, H, W]`: missing trailing extents are 1, and everything after the
+    /// third is folded into the last, so that `[N, C, L]` is a map of one row.
+    pub fn nchw(&self) -> [usize; 4] {
+        let at = |i: usize| self.0.get(i).copied().unwrap_or(1);
+        match self.rank() {
+            0..=2 => [at(0), at(1), 1, 1],
+            3 => [at(0), at(1), 1, at(2)],
+            _ => [at(0), at(1), at(2), self.0[3..].iter().product()],
+        }
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Shape {
+    fn from(dims: [usize; N]) -> Self {
+        Self(dims.to_vec())
+    }
+}
+
+impl From<Vec<usize>> for Shape {
+    fn from(dims: Vec<usize>) -> Self {
+        Self(dims)
+    }
+}
+
+impl From<&[usize]> for Shape {
+    fn from(dims: &[usize]) -> Self {
+        Self(dims.to_vec())
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// A dense tensor in host memory, row-major. `f32` unless said otherwise; the CPU twin also
+/// computes in `f64`.
+#[derive(Clone, PartialEq)]
+pub struct Tensor<T = f32> {
+    shape: Shape,
+    data: Vec<T>,
+}
+
+impl<T> Tensor<T> {
+    /// A tensor of `shape` over `data` in row-major order.
+    ///
+    /// # Errors
+    /// Where `data` does not hold exactly as many elements as `shape` asks for.
+    pub fn new(shape: impl Into<Shape>, data: Vec<T>) -> Result<Self> {
+        let shape = shape.into();
+        if shape.checked_len() != Some(data.len()) {
+            return Err(Error::TensorLength {
+                shape,
+                found: data.len(),
+            });
+        }
+        Ok(Self { shape, data })
+    }
+
+    /// A tensor of `shape` with the element at row-major index `i` being `f(i)`.
+    ///
+    /// # Panics
+    /// Where the number of elements does not fit in memory, as `Vec` does.
+    pub fn from_fn(shape: impl Into<Shape>, f: impl FnMut(usize) -> T) -> Self {
+        let shape = shape.into();
+        let data = (0..shape.len()).map(f).collect();
+        Self { shape, data }
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The elements in row-major order.
+    pub fn data(&self) -> &[T] {
+        &self.data
+    }
+
+    /// The elements in row-major order, to be written.
+    pub fn data_mut(&mut self) -> &mut [T] {
+        &mut self.data
+    }
+
+    /// The elements, without the shape.
+    pub fn into_data(self) -> Vec<T> {
+        self.data
+    }
+
+    /// The same elements under another shape.
+    ///
+    /// # Errors
+    /// Where the number of elements differs.
+    pub fn reshape(self, shape: impl Into<Shape>) -> Result<Self> {
+        Self::new(shape, self.data)
+    }
+
+    /// Every element converted by `f`.
+    pub fn map<U>(&self, f: impl FnMut(&T) -> U) -> Tensor<U> {
+        Tensor {
+            shape: self.shape.clone(),
+            data: self.data.iter().map(f).collect(),
+        }
+    }
+}
+
+impl<T: Clone + Default> Tensor<T> {
+    /// A tensor of `shape` filled with the type's default, zero for numbers.
+    pub fn zeros(shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        let data = vec![T::default(); shape.len()];
+        Self { shape, data }
+    }
+}
+
+impl<T> fmt::Debug for Tensor<T> {
+    /// The shape alone: a tensor's elements fill a screen and help nobody.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tensor{}", self.shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_that_overflow_are_refused() {
+        let huge = Shape::from([usize::MAX, 2]);
+        assert_eq!(huge.checked_len(), None);
+        assert!(Tensor::new(huge, vec![0.0_f32]).is_err());
+    }
+
+    #[test]
+    fn lower_ranks_read_as_maps() {
+        assert_eq!(Shape::from([2, 5]).nchw(), [2, 5, 1, 1]);
+        assert_eq!(Shape::from([2, 5, 7]).nchw(), [2, 5, 1, 7]);
+        assert_eq!(Shape::from([2, 5, 7, 9]).nchw(), [2, 5, 7, 9]);
+    }
+}
