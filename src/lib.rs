@@ -3,6 +3,10 @@
 
 pub mod error;
 pub mod graph;
+mod nearest;
+pub mod reference;
 pub mod tensor;
+pub mod weights;
+pub mod zoo;
 
 pub use error::{Error, Result};
