@@ -6,9 +6,15 @@ pub mod error;
 pub mod gpu;
 pub mod graph;
 mod kernels;
+pub mod model_folder;
+mod nearest;
 mod plan;
+pub mod reference;
 pub mod session;
 pub mod tensor;
+pub mod vision;
+pub mod weights;
+pub mod zoo;
 
 pub use error::{Error, Result};
 
