@@ -3,6 +3,8 @@
 
 pub mod error;
 pub mod graph;
+pub mod model_folder;
 pub mod tensor;
+pub mod vision;
 
 pub use error::{Error, Result};

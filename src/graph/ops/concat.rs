@@ -27,7 +27,7 @@ impl Operator for Concat {
                 && dims[0] == first[0]
                 && dims[2..] == first[2..]
         };
-        if !inputs.iter().all(|shape| fits(shape)) {
+        if !inputs.iter().all(fits) {
             return Err(format!(
                 "its inputs have shapes {}; all but the channels must be equal",
                 list(inputs)
