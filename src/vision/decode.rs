@@ -1,0 +1,258 @@
+//! Picture files to RGB pixels: upright, opaque, 8 bits a channel, and never larger than agreed.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use image::error::ImageError;
+use image::{
+    DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage,
+    metadata::Orientation,
+};
+
+use crate::error::{Error, Result};
+
+/// The longest side that [`decode`] accepts, in pixels.
+pub const MAX_SIDE: u32 = 16_384;
+/// The most pixels that [`decode`] accepts, width times height.
+pub const MAX_PIXELS: u64 = 100_000_000;
+/// The largest file that [`decode`] reads, in bytes.
+pub const MAX_FILE_BYTES: u64 = 512 << 20;
+
+/// What a decoder may allocate besides: [`MAX_PIXELS`] at the largest pixel there is (16 bytes).
+const MAX_DECODER_BYTES: u64 = MAX_PIXELS * 16;
+/// Enough of a file to tell its format by.
+const HEAD_BYTES: u64 = 64;
+const EXPECTED: &str = "an image was expected: PNG, JPEG, WebP, GIF, BMP, TIFF or PNM";
+
+/// Reads the picture at `path` as upright, opaque RGB with 8 bits a channel.
+///
+/// - The format is told by the content; the file's extension is not looked at.
+/// - EXIF orientation is applied, so that a telephone's portrait stands upright.
+/// - Greyscale becomes RGB with three equal channels, palettes are looked up, CMYK and YCCK JPEGs
+///   are converted as Pillow does (Adobe's inverted inks; no colour profile is applied).
+/// - 16 bits a channel are rounded to 8.
+/// - Transparency is composited over white, which is what the picture looks like on a page.
+///   (`Image.convert("RGB")` in Pillow drops it instead and shows whatever lies hidden beneath.)
+/// - Of an animation, the first frame is read.
+///
+/// ```
+/// let error = shadernet::vision::decode("no/such/picture.png").unwrap_err();
+/// assert!(error.to_string().starts_with("no/such/picture.png: "));
+/// ```
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read; [`Error::File`] where it is a folder, is empty,
+/// is no picture, is cut short or damaged, or is larger than [`MAX_SIDE`], [`MAX_PIXELS`] or
+/// [`MAX_FILE_BYTES`] allow. Dimensions are checked before any pixel is decoded.
+pub fn decode(path: impl AsRef<Path>) -> Result<RgbImage> {
+    let path = path.as_ref();
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    let metadata = file.metadata().map_err(Error::io(path))?;
+    if metadata.is_dir() {
+        return Err(Error::file(
+            path,
+            format!("{EXPECTED}; this is a folder: name the files in it"),
+        ));
+    }
+    if metadata.len() > MAX_FILE_BYTES {
+        return Err(too_long(path));
+    }
+    let mut bytes = Vec::new();
+    let mut read = |limit: u64, bytes: &mut Vec<u8>| {
+        (&mut file)
+            .take(limit)
+            .read_to_end(bytes)
+            .map_err(Error::io(path))
+    };
+    // The format is known from the head, so that no large file is read only to be refused.
+    read(HEAD_BYTES, &mut bytes)?;
+    format_of(path, &bytes)?;
+    read(MAX_FILE_BYTES, &mut bytes)?;
+    decode_bytes(path, &bytes)
+}
+
+/// As [`decode`], over a file's bytes in memory. `name` stands for the file in messages.
+///
+/// ```
+/// let ppm = b"P6 2 1 255 \xff\x00\x00\x00\x00\xff";
+/// let picture = shadernet::vision::decode_bytes("two pixels", ppm)?;
+/// assert_eq!(picture.dimensions(), (2, 1));
+/// assert_eq!(picture.get_pixel(1, 0).0, [0, 0, 255]);
+/// # Ok::<(), shadernet::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<RgbImage> {
+    let name = name.as_ref();
+    let format = format_of(name, bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(too_long(name));
+    }
+    let damaged = |error: ImageError| Error::file(name, describe(format, &error));
+
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    check_dimensions(name, format, decoder.dimensions())?;
+    // A damaged EXIF block says nothing about the pixels: the picture is then shown as it lies.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    if format == ImageFormat::Jpeg && !jpeg_has_end(bytes) {
+        return Err(Error::file(name, cut_short(format, "no end marker")));
+    }
+    picture.apply_orientation(orientation);
+    Ok(opaque(picture))
+}
+
+/// The format of a file that begins with `head`, told by its signature.
+fn format_of(name: &Path, head: &[u8]) -> Result<ImageFormat> {
+    if head.is_empty() {
+        return Err(Error::file(
+            name,
+            format!("{EXPECTED}; the file is empty (0 bytes)"),
+        ));
+    }
+    let format = image::guess_format(head).map_err(|_| {
+        Error::file(
+            name,
+            format!("{EXPECTED}; the file begins with {}", quote(head)),
+        )
+    })?;
+    if !format.reading_enabled() {
+        return Err(Error::file(
+            name,
+            format!("{EXPECTED}; the file is {format:?}, which is not read here: convert it"),
+        ));
+    }
+    Ok(format)
+}
+
+/// The first few bytes as a person would recognise them.
+fn quote(head: &[u8]) -> String {
+    let head = &head[..head.len().min(16)];
+    format!("\"{}\"", head.escape_ascii())
+}
+
+fn check_dimensions(name: &Path, format: ImageFormat, (width, height): (u32, u32)) -> Result<()> {
+    let pixels = u64::from(width) * u64::from(height);
+    if width > MAX_SIDE || height > MAX_SIDE || pixels > MAX_PIXELS {
+        return Err(Error::file(
+            name,
+            format!(
+                "an image of at most {MAX_SIDE} pixels a side and {} million in all was \
+                 expected; this {format:?} is {width}x{height}: scale it down first",
+                MAX_PIXELS / 1_000_000
+            ),
+        ));
+    }
+    if pixels == 0 {
+        return Err(Error::file(
+            name,
+            format!("{EXPECTED}; this {format:?} is {width}x{height} and has no pixels"),
+        ));
+    }
+    Ok(())
+}
+
+fn too_long(name: &Path) -> Error {
+    Error::file(
+        name,
+        format!(
+            "an image file of at most {} MiB was expected; this one is longer: scale or compress it",
+            MAX_FILE_BYTES >> 20
+        ),
+    )
+}
+
+fn describe(format: ImageFormat, error: &ImageError) -> String {
+    match error {
+        // Reading from memory fails only where the bytes run out.
+        ImageError::IoError(error) => cut_short(format, &error.to_string()),
+        ImageError::Limits(error) => format!(
+            "an image that decodes within {} MiB was expected; this {format:?} does not ({error})",
+            MAX_DECODER_BYTES >> 20
+        ),
+        ImageError::Unsupported(error) => {
+            format!("this kind of {format:?} is not read here ({error}): convert it to PNG")
+        }
+        error => format!(
+            "a whole {format:?} was expected; this one is damaged or cut short ({error}): get the file anew"
+        ),
+    }
+}
+
+fn cut_short(format: ImageFormat, found: &str) -> String {
+    format!("a whole {format:?} was expected; this one is cut short ({found}): get the file anew")
+}
+
+/// Whether a JPEG's pixel data is closed by its end marker (EOI).
+///
+/// The decoder fills whatever is missing with grey and reports success, so that half a picture
+/// would be classified as if it were whole. Within pixel data a 0xFF is always followed by a stuffed
+/// zero, so that FF D9 after the first scan's header can only be the end; before it, in thumbnails,
+/// there may be others.
+fn jpeg_has_end(bytes: &[u8]) -> bool {
+    let mut at = 2; // past SOI
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        const START_OF_SCAN: u8 = 0xda;
+        if marker == 0xff {
+            at += 1; // fill byte
+            continue;
+        }
+        at += 2 + usize::from(u16::from_be_bytes([high, low]));
+        if marker == START_OF_SCAN {
+            break;
+        }
+    }
+    bytes
+        .get(at..)
+        .is_some_and(|scan| scan.windows(2).any(|pair| pair == [0xff, 0xd9]))
+}
+
+/// 8-bit RGB, with what is transparent composited over white.
+fn opaque(picture: DynamicImage) -> RgbImage {
+    if picture.color().has_alpha() {
+        over_white(&picture.into_rgba8())
+    } else {
+        picture.into_rgb8()
+    }
+}
+
+fn over_white(picture: &RgbaImage) -> RgbImage {
+    let blend = |value: u8, alpha: u8| {
+        let (value, alpha) = (u32::from(value), u32::from(alpha));
+        ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+    };
+    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let [r, g, b, a] = picture.get_pixel(x, y).0;
+        image::Rgb([blend(r, a), blend(g, a), blend(b, a)])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transparency_shows_white() {
+        let picture = RgbaImage::from_raw(3, 1, vec![10, 20, 30, 255, 0, 0, 0, 0, 0, 100, 255, 51])
+            .expect("three pixels of four bytes");
+        let opaque = over_white(&picture);
+        assert_eq!(opaque.as_raw(), &[10, 20, 30, 255, 255, 255, 204, 224, 255]);
+    }
+
+    #[test]
+    fn the_end_of_a_jpeg_is_not_looked_for_in_its_headers() {
+        // SOI, an APP1 that holds a thumbnail's end marker, a scan.
+        let mut jpeg = b"\xff\xd8\xff\xe1\x00\x04\xff\xd9\xff\xda\x00\x02\x12\x34".to_vec();
+        assert!(!jpeg_has_end(&jpeg));
+        jpeg.extend(b"\xff\xd9trailing bytes");
+        assert!(jpeg_has_end(&jpeg));
+        assert!(!jpeg_has_end(b"\xff\xd8"));
+        assert!(!jpeg_has_end(b""));
+    }
+}

@@ -1,0 +1,29 @@
+//! From a picture to a network's input, and from its output to names.
+//!
+//! ```
+//! use shadernet::vision::{Preprocessing, resize, softmax, top_k};
+//!
+//! // A plain grey picture, as a network trained on ImageNet wants to see it.
+//! let picture = image::RgbImage::from_pixel(320, 240, image::Rgb([128; 3]));
+//! let input = Preprocessing::default().apply(&picture)?;
+//! assert_eq!(input.shape().dims(), [1, 3, 224, 224]);
+//!
+//! let probabilities = softmax(&[0.1, 2.0, -1.0]);
+//! assert_eq!(top_k(&probabilities, 2), [1, 0]);
+//! # Ok::<(), shadernet::Error>(())
+//! ```
+
+mod decode;
+mod labels;
+mod preprocess;
+mod resize;
+mod top_k;
+
+pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
+pub use labels::{Label, Labels};
+pub use preprocess::{CropMode, Preprocessing};
+pub use resize::{Interpolation, resize};
+pub use top_k::{softmax, top_k};
+
+/// Decoded pictures: 8-bit RGB, row-major, of the `image` crate.
+pub use image::RgbImage;

@@ -1,0 +1,323 @@
+//! Antialiased resizing, equal to Pillow's to the byte.
+//!
+//! Networks are trained on pictures that Pillow made small. Pillow widens the filter with the
+//! reduction, computes in fixed point with 22 fractional bits, and rounds to bytes between the
+//! horizontal and the vertical pass, in that order (`src/libImaging/Resample.c`); all of it is
+//! done the same way here. Only the part of the result that is wanted is computed: a centre crop
+//! of a very wide picture costs no more than the crop.
+
+use std::fmt;
+use std::str::FromStr;
+
+use image::RgbImage;
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+
+/// How pixels are interpolated, by Pillow's and timm's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Interpolation {
+    /// The one pixel under the centre, without antialiasing.
+    Nearest,
+    /// The mean over the area.
+    Box,
+    /// A triangle one pixel wide on either side.
+    Bilinear,
+    /// Hamming's window over sinc, as wide as bilinear and sharper.
+    Hamming,
+    /// Catmull-Rom's cubic (a = -1/2); timm's default.
+    #[default]
+    Bicubic,
+    /// Sinc within three lobes.
+    Lanczos,
+}
+
+impl Interpolation {
+    const ALL: [(&str, Self); 6] = [
+        ("nearest", Self::Nearest),
+        ("box", Self::Box),
+        ("bilinear", Self::Bilinear),
+        ("hamming", Self::Hamming),
+        ("bicubic", Self::Bicubic),
+        ("lanczos", Self::Lanczos),
+    ];
+
+    fn filter(self) -> Option<Filter> {
+        let (weight, reach): (fn(f64) -> f64, f64) = match self {
+            Self::Nearest => return None,
+            Self::Box => (|x| f64::from(u8::from(-0.5 < x && x <= 0.5)), 0.5),
+            Self::Bilinear => (|x| (1.0 - x.abs()).max(0.0), 1.0),
+            Self::Hamming => (hamming, 1.0),
+            Self::Bicubic => (bicubic, 2.0),
+            Self::Lanczos => (lanczos, 3.0),
+        };
+        Some(Filter { weight, reach })
+    }
+}
+
+impl FromStr for Interpolation {
+    type Err = Error;
+
+    /// timm's names. `random`, which timm trains some networks with, means [`Self::Bicubic`]:
+    /// inference must not depend on chance.
+    fn from_str(name: &str) -> Result<Self> {
+        if name == "random" {
+            return Ok(Self::Bicubic);
+        }
+        let known = Self::ALL.iter().find(|(known, _)| *known == name);
+        known.map(|&(_, this)| this).ok_or_else(|| {
+            let names = Self::ALL.map(|(name, _)| name).join(", ");
+            Error::Inputs(format!(
+                "an interpolation was expected, one of {names}; found '{name}'"
+            ))
+        })
+    }
+}
+
+impl fmt::Display for Interpolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::ALL.iter().find(|(_, this)| this == self);
+        f.write_str(name.map_or("", |(name, _)| name))
+    }
+}
+
+/// A filter's weight at a distance, and how far it reaches on either side, in pixels of the smaller
+/// scale.
+#[derive(Clone, Copy)]
+struct Filter {
+    weight: fn(f64) -> f64,
+    reach: f64,
+}
+
+/// `picture` at `width` by `height`, equal to Pillow's `Image.resize` to the byte.
+///
+/// ```
+/// use shadernet::vision::{Interpolation, resize};
+///
+/// let picture = image::RgbImage::from_fn(4, 1, |x, _| image::Rgb([40 * x as u8; 3]));
+/// let half = resize(&picture, 2, 1, Interpolation::Box)?;
+/// assert_eq!(half.get_pixel(0, 0).0, [20; 3]);
+/// assert_eq!(half.get_pixel(1, 0).0, [100; 3]);
+/// # Ok::<(), shadernet::Error>(())
+/// ```
+///
+/// # Errors
+/// Where either picture has no pixels.
+pub fn resize(
+    picture: &RgbImage,
+    width: u32,
+    height: u32,
+    interpolation: Interpolation,
+) -> Result<RgbImage> {
+    let (from_width, from_height) = picture.dimensions();
+    if [from_width, from_height, width, height].contains(&0) {
+        return Err(Error::Inputs(format!(
+            "pictures with pixels were expected; {from_width}x{from_height} was to be resized to \
+             {width}x{height}"
+        )));
+    }
+    let axis = |from: u32, to: u32| Axis {
+        from: from as usize,
+        to: to as usize,
+        start: 0,
+        len: to as usize,
+    };
+    let (x, y) = (axis(from_width, width), axis(from_height, height));
+    let pixels = resize_window::<3>(picture.as_raw(), x, y, interpolation);
+    // The window is all of `width` by `height`, three bytes each.
+    Ok(RgbImage::from_raw(width, height, pixels).expect("a buffer of the picture's size"))
+}
+
+/// One direction of a resize: `from` pixels become `to`, of which `len` from `start` are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Axis {
+    pub from: usize,
+    pub to: usize,
+    pub start: usize,
+    pub len: usize,
+}
+
+/// The wanted window of a picture of `C` interleaved channels resized; `y.len` rows of `x.len`
+/// pixels.
+pub(super) fn resize_window<const C: usize>(
+    pixels: &[u8],
+    x: Axis,
+    y: Axis,
+    interpolation: Interpolation,
+) -> Vec<u8> {
+    let mut result = vec![0; x.len * y.len * C];
+    if result.is_empty() {
+        return result;
+    }
+    let Some(filter) = interpolation.filter() else {
+        nearest::<C>(pixels, x, y, &mut result);
+        return result;
+    };
+    let columns = Weights::new(x, filter);
+    let rows = Weights::new(y, filter);
+
+    // The horizontal pass, over those rows alone that the vertical one will read.
+    let (first, last) = rows.span();
+    let mut between = vec![0; x.len * (last - first) * C];
+    between
+        .par_chunks_exact_mut(x.len * C)
+        .zip(pixels[first * x.from * C..].par_chunks_exact(x.from * C))
+        .for_each(|(to, from)| {
+            for (to, (start, weights)) in to.as_chunks_mut::<C>().0.iter_mut().zip(columns.iter()) {
+                let mut sums = [HALF; C];
+                let taps = &from.as_chunks::<C>().0[start..start + weights.len()];
+                for (tap, &weight) in taps.iter().zip(weights) {
+                    for (sum, &value) in sums.iter_mut().zip(tap) {
+                        *sum += i32::from(value) * weight;
+                    }
+                }
+                *to = sums.map(to_byte);
+            }
+        });
+
+    let width = x.len * C;
+    let wanted: Vec<_> = rows.iter().collect();
+    result
+        .par_chunks_exact_mut(width)
+        .zip(wanted)
+        .for_each_init(
+            || vec![HALF; width],
+            |sums, (to, (start, weights))| {
+                sums.fill(HALF);
+                let taps = between[(start - first) * width..].chunks_exact(width);
+                for (tap, &weight) in taps.zip(weights) {
+                    for (sum, &value) in sums.iter_mut().zip(tap) {
+                        *sum += i32::from(value) * weight;
+                    }
+                }
+                for (to, &sum) in to.iter_mut().zip(sums.iter()) {
+                    *to = to_byte(sum);
+                }
+            },
+        );
+    result
+}
+
+/// Pillow's fixed point: 8 bits for the value and 2 for what the filter overshoots are left of 32.
+const PRECISION_BITS: u32 = 32 - 8 - 2;
+/// One half, so that dropping the fraction rounds.
+const HALF: i32 = 1 << (PRECISION_BITS - 1);
+
+fn to_byte(sum: i32) -> u8 {
+    (sum >> PRECISION_BITS).clamp(0, 255) as u8
+}
+
+/// For each wanted pixel along one axis, the first source pixel and the weights from there on.
+struct Weights {
+    starts: Vec<usize>,
+    counts: Vec<usize>,
+    /// `stride` for each wanted pixel, of which the first `counts` are used.
+    weights: Vec<i32>,
+    stride: usize,
+}
+
+impl Weights {
+    fn new(axis: Axis, filter: Filter) -> Self {
+        let scale = axis.from as f64 / axis.to as f64;
+        let filter_scale = scale.max(1.0);
+        let support = filter.reach * filter_scale;
+        let stride = (support.ceil() as usize) * 2 + 1;
+        let mut this = Self {
+            starts: Vec::with_capacity(axis.len),
+            counts: Vec::with_capacity(axis.len),
+            weights: vec![0; axis.len * stride],
+            stride,
+        };
+        let mut exact = Vec::with_capacity(stride);
+        for (i, weights) in this.weights.chunks_exact_mut(stride).enumerate() {
+            let center = ((axis.start + i) as f64 + 0.5) * scale;
+            // `as usize` takes what is negative to zero.
+            let start = (center - support + 0.5) as usize;
+            let end = ((center + support + 0.5) as usize).min(axis.from);
+            exact.clear();
+            exact.extend((start..end).map(|x| {
+                let distance = x as f64 - center + 0.5;
+                (filter.weight)(distance * (1.0 / filter_scale))
+            }));
+            let total: f64 = exact.iter().sum();
+            for (to, weight) in weights.iter_mut().zip(&exact) {
+                let weight = if total == 0.0 {
+                    *weight
+                } else {
+                    weight / total
+                };
+                *to = (weight * f64::from(1 << PRECISION_BITS)).round() as i32;
+            }
+            this.starts.push(start);
+            this.counts.push(exact.len());
+        }
+        this
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
+        let used = self.weights.chunks_exact(self.stride).zip(&self.counts);
+        let used = used.map(|(weights, &count)| &weights[..count]);
+        self.starts.iter().copied().zip(used)
+    }
+
+    /// The source pixels that are read, first and past the last.
+    fn span(&self) -> (usize, usize) {
+        let ends = self.iter().map(|(start, weights)| start + weights.len());
+        let first = self.starts.iter().min().copied().unwrap_or(0);
+        (first, ends.max().unwrap_or(first))
+    }
+}
+
+/// The pixel under each wanted pixel's centre.
+fn nearest<const C: usize>(pixels: &[u8], x: Axis, y: Axis, result: &mut [u8]) {
+    // Pillow steps by repeated addition; so do we, to round where it rounds.
+    let positions = |axis: Axis| -> Vec<usize> {
+        let scale = axis.from as f64 / axis.to as f64;
+        let steps = std::iter::successors(Some(scale * 0.5), |at| Some(at + scale));
+        let steps = steps.map(|at| (at as usize).min(axis.from - 1));
+        steps.skip(axis.start).take(axis.len).collect()
+    };
+    let columns = positions(x);
+    for (to, row) in result.chunks_exact_mut(x.len * C).zip(positions(y)) {
+        let from = pixels[row * x.from * C..][..x.from * C].as_chunks::<C>().0;
+        for (to, &column) in to.as_chunks_mut::<C>().0.iter_mut().zip(&columns) {
+            *to = from[column];
+        }
+    }
+}
+
+fn bicubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    let x = x.abs();
+    if x < 1.0 {
+        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * A
+    } else {
+        0.0
+    }
+}
+
+fn hamming(x: f64) -> f64 {
+    let x = x.abs();
+    if x >= 1.0 {
+        return 0.0;
+    }
+    sinc(x) * (0.54 + 0.46 * (x * std::f64::consts::PI).cos())
+}
+
+fn lanczos(x: f64) -> f64 {
+    if (-3.0..3.0).contains(&x) {
+        sinc(x) * sinc(x / 3.0)
+    } else {
+        0.0
+    }
+}
+
+fn sinc(x: f64) -> f64 {
+    if x == 0.0 {
+        return 1.0;
+    }
+    let x = x * std::f64::consts::PI;
+    x.sin() / x
+}
