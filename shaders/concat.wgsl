@@ -39,10 +39,10 @@ fn main(
     for (var lane = 0u; lane < 4u; lane++) {
         let channel = group * 4u + lane;
         if channel >= params.first_channel {
-            let from = channel - params.first_channel;
-            if from < params.input.channels {
-                let element = unpack_element(input[source + from / 4u]);
-                value[lane] = element[from % 4u];
+            let inner = channel - params.first_channel;
+            if inner < params.input.channels {
+                let element = unpack_element(input[source + inner / 4u]);
+                value[lane] = element[inner % 4u];
             } else {
                 // Later inputs overwrite it; after the last, unused lanes are zero.
                 value[lane] = 0.0;

@@ -50,8 +50,8 @@ fn main(
                 var value = vec4<f32>();
                 if at_tap.inside {
                     for (var lane = 0u; lane < 4u; lane++) {
-                        let from = first_input[lane] + i;
-                        value[lane] = unpack_element(input[at_tap.element + from / 4u])[from % 4u];
+                        let inner = first_input[lane] + i;
+                        value[lane] = unpack_element(input[at_tap.element + inner / 4u])[inner % 4u];
                     }
                 }
                 sum = fma(value, unpack_element(weight[w]), sum);

@@ -2,6 +2,7 @@
 #import element
 #import shared/map
 #import shared/grid
+#import shared/nan
 
 const MAX: u32 = 0u;
 const AVERAGE: u32 = 1u;
@@ -23,11 +24,6 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Element>;
 @group(0) @binding(2) var<storage, read_write> output: array<Element>;
-
-// True where a lane is NaN. By its bits: drivers may assume that x == x.
-fn is_nan(x: vec4<f32>) -> vec4<bool> {
-    return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -57,8 +53,8 @@ fn main(
             if x < params.padding.y || x >= size.y + params.padding.y {
                 continue;
             }
-            let from = element_at(params.input, at.x, y - params.padding.x, x - params.padding.y);
-            let value = unpack_element(input[from + group]);
+            let source = element_at(params.input, at.x, y - params.padding.x, x - params.padding.y);
+            let value = unpack_element(input[source + group]);
             count++;
             if OPERATION == AVERAGE {
                 result += value;

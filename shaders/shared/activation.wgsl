@@ -1,4 +1,6 @@
-// Element-wise functions. NaN stays NaN: `max` and `clamp` may lose it, `select` does not.
+// Element-wise functions. NaN stays NaN.
+#import shared/nan
+
 const IDENTITY: u32 = 0u;
 const RELU: u32 = 1u;
 const RELU6: u32 = 2u;
@@ -15,19 +17,25 @@ fn sigmoid(x: vec4<f32>) -> vec4<f32> {
     return 1.0 / (1.0 + exp(-x));
 }
 
-fn clamp_keeping_nan(x: vec4<f32>, low: f32, high: f32) -> vec4<f32> {
-    let y = select(x, vec4<f32>(low), x < vec4<f32>(low));
-    return select(y, vec4<f32>(high), y > vec4<f32>(high));
+fn relu6(x: vec4<f32>) -> vec4<f32> {
+    return clamp(x, vec4<f32>(), vec4<f32>(6.0));
 }
 
 // `slope` is the leaky ReLU's.
 fn activate(x: vec4<f32>, slope: f32) -> vec4<f32> {
+    if ACTIVATION == IDENTITY {
+        return x;
+    }
+    return select(activate_number(x, slope), x, is_nan(x));
+}
+
+fn activate_number(x: vec4<f32>, slope: f32) -> vec4<f32> {
     switch ACTIVATION {
         case RELU: {
-            return select(x, vec4<f32>(), x < vec4<f32>());
+            return max(x, vec4<f32>());
         }
         case RELU6: {
-            return clamp_keeping_nan(x, 0.0, 6.0);
+            return relu6(x);
         }
         case LEAKY_RELU: {
             return select(x, x * slope, x < vec4<f32>());
@@ -41,7 +49,7 @@ fn activate(x: vec4<f32>, slope: f32) -> vec4<f32> {
             return select(magnitude, -magnitude, x < vec4<f32>());
         }
         case HARD_SWISH: {
-            return x * clamp_keeping_nan(x + 3.0, 0.0, 6.0) / 6.0;
+            return x * relu6(x + 3.0) / 6.0;
         }
         case SILU: {
             return x * sigmoid(x);

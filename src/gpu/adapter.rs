@@ -140,7 +140,11 @@ pub(crate) fn choose(
     name: Option<&str>,
 ) -> Result<Result<wgpu::Adapter, String>> {
     let request = Request::new(backend, name);
-    let found = list(request.backends);
+    // OpenGL comes last, and is not even started where another backend has an adapter.
+    let mut found = list(request.backends - wgpu::Backends::GL);
+    if found.is_empty() || request.name.is_some() {
+        found.extend(list(request.backends & wgpu::Backends::GL));
+    }
     let low_power = matches!(
         wgpu::PowerPreference::from_env(),
         Some(wgpu::PowerPreference::LowPower)

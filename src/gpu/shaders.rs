@@ -83,6 +83,7 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../shaders/shared/grid.wgsl"),
     ),
     ("shared/map", include_str!("../../shaders/shared/map.wgsl")),
+    ("shared/nan", include_str!("../../shaders/shared/nan.wgsl")),
     (
         "shared/window",
         include_str!("../../shaders/shared/window.wgsl"),

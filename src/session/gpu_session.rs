@@ -49,7 +49,8 @@ impl GpuSession {
 
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
-        self.prepare(&shapes)?.run(&self.gpu, inputs)
+        let gpu = self.gpu.clone();
+        self.prepare(&shapes)?.run(&gpu, inputs)
     }
 }
 
