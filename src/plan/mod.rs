@@ -127,9 +127,14 @@ impl Plan {
         })
     }
 
-    /// Bytes of all slots together.
-    pub fn activation_bytes(&self) -> u64 {
-        self.slots.iter().sum()
+    /// The weights that the steps read, one for each read.
+    pub fn weights(&self) -> impl Iterator<Item = &std::sync::Arc<kernels::PackedWeight>> {
+        self.steps.iter().flat_map(|step| {
+            step.dispatch.reads.iter().filter_map(|read| match read {
+                Read::Weight(weight) => Some(weight),
+                Read::Input(_) => None,
+            })
+        })
     }
 }
 
@@ -161,18 +166,6 @@ fn last_uses(graph: &Graph, maps: &[Map]) -> Vec<Option<usize>> {
         }
     }
     last
-}
-
-/// The distinct weights that a plan reads.
-impl Plan {
-    pub fn weights(&self) -> impl Iterator<Item = &std::sync::Arc<kernels::PackedWeight>> {
-        self.steps.iter().flat_map(|step| {
-            step.dispatch.reads.iter().filter_map(|read| match read {
-                Read::Weight(weight) => Some(weight),
-                Read::Input(_) => None,
-            })
-        })
-    }
 }
 
 #[cfg(test)]
