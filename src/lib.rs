@@ -2,7 +2,7 @@
 //!
 //! A [`device::Device`] is where networks run; a [`session::Session`] is a network ready to run there.
 //! A trained network comes from a [`model_folder::ModelFolder`] and answers in words through
-//! [`vision::Classifier`]; any other is a [`graph::Graph`] (from [`zoo`], or built by hand) with
+//! [`tasks::Classifier`]; any other is a [`graph::Graph`] (from [`zoo`], or built by hand) with
 //! [`weights::Weights`].
 //!
 //! ```
@@ -35,6 +35,7 @@ mod nearest;
 mod plan;
 pub mod reference;
 pub mod session;
+pub mod tasks;
 pub mod tensor;
 pub mod vision;
 pub mod weights;

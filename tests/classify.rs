@@ -11,7 +11,8 @@ use serde::Deserialize;
 use shadernet::gpu::Precision;
 use shadernet::model_folder::ModelFolder;
 use shadernet::session::SessionOptions;
-use shadernet::vision::{Classifier, Prediction, decode};
+use shadernet::tasks::{Classifier, Prediction};
+use shadernet::vision::decode;
 
 #[derive(Deserialize)]
 struct Expected {
@@ -28,8 +29,11 @@ fn expected() -> Expected {
     serde_json::from_str(&text.unwrap()).unwrap()
 }
 
+/// A picture and all classes, likeliest first.
+type Answer = (&'static str, Vec<Prediction>);
+
 /// All classes of each picture of `expected.json` that is clear enough to be compared.
-fn answers(precision: Precision) -> Vec<(String, Vec<(&'static str, Vec<Prediction>)>)> {
+fn answers(precision: Precision) -> Vec<(String, Vec<Answer>)> {
     let folder = ModelFolder::open(in_repository("models/efficientnet_lite0")).unwrap();
     (devices_and_cpu().into_iter())
         .map(|(name, device)| {
@@ -52,7 +56,7 @@ fn probability(predictions: &[Prediction], class: usize) -> f32 {
         .probability
 }
 
-fn assert_as_timm(device: &str, answers: &[(&str, Vec<Prediction>)]) {
+fn assert_as_timm(device: &str, answers: &[Answer]) {
     let expected = expected();
     for (picture, predictions) in answers {
         let expected = &expected.top5[*picture];

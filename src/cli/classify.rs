@@ -13,8 +13,9 @@ use serde_json::json;
 use shadernet::gpu::Precision;
 use shadernet::model_folder::{default_model, find_model};
 use shadernet::session::SessionOptions;
+use shadernet::tasks::{Classifier, Prediction};
 use shadernet::tensor::Tensor;
-use shadernet::vision::{Classifier, Prediction, Preprocessing, decode};
+use shadernet::vision::{Preprocessing, decode};
 use shadernet::{Error, Result};
 
 use super::{DeviceArgs, Failure, output, precision};

@@ -22,7 +22,7 @@
 //! ```
 
 mod builder;
-pub mod ops;
+mod ops;
 
 pub use builder::GraphBuilder;
 pub use ops::{

@@ -1,15 +1,13 @@
-//! Names what is in a picture.
-
 use std::path::Path;
 
 use image::RgbImage;
 
-use super::{Labels, Preprocessing, softmax, top_k};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model_folder::ModelFolder;
 use crate::session::{Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
+use crate::vision::{Labels, Preprocessing, softmax, top_k};
 use crate::weights::Weights;
 use crate::zoo::{self, ZooOptions};
 
@@ -25,20 +23,6 @@ pub struct Prediction {
 }
 
 /// A model folder's network on a device, with its preparation of pictures and its class names.
-///
-/// ```
-/// use shadernet::device::Device;
-/// use shadernet::model_folder::default_model;
-/// use shadernet::vision::{Classifier, decode};
-///
-/// let folder = default_model()?.open()?;
-/// let mut classifier = Classifier::new(&Device::cpu(), &folder, &Default::default())?;
-/// let picture = decode("tests/images/chelsea.png")?;
-/// for p in classifier.classify(&picture, 3)? {
-///     println!("{:5.1} % {}", 100.0 * p.probability, p.label);
-/// }
-/// # Ok::<(), shadernet::Error>(())
-/// ```
 pub struct Classifier {
     session: Session,
     preprocessing: Preprocessing,
