@@ -13,12 +13,14 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
+mod classifier;
 mod decode;
 mod labels;
 mod preprocess;
 mod resize;
 mod top_k;
 
+pub use classifier::{Classifier, Prediction};
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
 pub use labels::{Label, Labels};
 pub use preprocess::{CropMode, Preprocessing};

@@ -1,0 +1,31 @@
+// An element-wise function of one value.
+#import element
+#import shared/map
+#import shared/grid
+#import shared/activation
+
+struct Params {
+    input: Map,
+    output: Map,
+    slope: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Element>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+) {
+    let index = flat_index(id, workgroups);
+    let pixel = index / params.output.groups;
+    let group = index % params.output.groups;
+    if pixel >= params.output.pixels {
+        return;
+    }
+    let value = unpack_element(input[element_of(params.input, pixel) + group]);
+    let result = zero_unused_lanes(activate(value, params.slope), group, params.output.channels);
+    output[element_of(params.output, pixel) + group] = pack_element(result);
+}

@@ -1,0 +1,31 @@
+// Batch normalisation, its statistics made into one scale and one shift a channel on the host.
+#import element
+#import shared/map
+#import shared/grid
+
+struct Params {
+    input: Map,
+    output: Map,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read> scale: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> shift: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> output: array<Element>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+) {
+    let index = flat_index(id, workgroups);
+    let pixel = index / params.output.groups;
+    let group = index % params.output.groups;
+    if pixel >= params.output.pixels {
+        return;
+    }
+    let value = unpack_element(input[element_of(params.input, pixel) + group]);
+    let result = value * scale[group] + shift[group];
+    output[element_of(params.output, pixel) + group] = pack_element(result);
+}

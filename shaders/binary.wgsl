@@ -1,0 +1,42 @@
+// An element-wise function of two values; the second may be 1 in batch, height or width.
+#import element
+#import shared/map
+#import shared/grid
+
+const ADD: u32 = 0u;
+const MUL: u32 = 1u;
+
+override OPERATION: u32 = ADD;
+
+struct Params {
+    a: Map,
+    b: Map,
+    output: Map,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<Element>;
+@group(0) @binding(2) var<storage, read> b: array<Element>;
+@group(0) @binding(3) var<storage, read_write> output: array<Element>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+) {
+    let index = flat_index(id, workgroups);
+    let pixel = index / params.output.groups;
+    let group = index % params.output.groups;
+    if pixel >= params.output.pixels {
+        return;
+    }
+    let last = vec3<u32>(params.b.batch, params.b.height, params.b.width) - 1u;
+    let at = min(position_of(params.output, pixel), last);
+    let x = unpack_element(a[element_of(params.a, pixel) + group]);
+    let y = unpack_element(b[element_at(params.b, at.x, at.y, at.z) + group]);
+    var result = x + y;
+    if OPERATION == MUL {
+        result = x * y;
+    }
+    output[element_of(params.output, pixel) + group] = pack_element(result);
+}

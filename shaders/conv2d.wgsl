@@ -1,0 +1,100 @@
+// Convolution: an invocation answers PIXELS pixels of one block of 8 output channels, so that
+// every weight, read at an address that is the same for the whole workgroup, serves PIXELS times
+// and every input element 8 times. Weights lie [block][ky][kx][in / 4][4 in][8 out].
+//
+// Groups of channels are served where both sides of a group are whole elements; a block never
+// crosses into the next group.
+#import element
+#import shared/map
+#import shared/grid
+#import shared/window
+
+struct Params {
+    input: Map,
+    output: Map,
+    window: Window,
+    // Elements of the input that one output channel reads, and of the output in a channel group.
+    inner: u32,
+    group_elements: u32,
+    // Blocks in a channel group, and the first block that this dispatch's weights hold.
+    group_blocks: u32,
+    first_block: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read> weight: array<Element>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> output: array<Element>;
+
+// Pixels an invocation, at most MAX_PIXELS.
+override PIXELS: u32 = 4u;
+const MAX_PIXELS: u32 = 4u;
+// Elements of a block.
+const BLOCK: u32 = 2u;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let first_pixel = (workgroup.z * workgroups.x + workgroup.x) * WORKGROUP * PIXELS + local;
+    let block = params.first_block + workgroup.y;
+    let channel_group = block / params.group_blocks;
+    let first_input = channel_group * params.inner;
+    let element_in_group = (block % params.group_blocks) * BLOCK;
+    let first_output = channel_group * params.group_elements + element_in_group;
+
+    var at: array<vec3<u32>, MAX_PIXELS>;
+    for (var p = 0u; p < PIXELS; p++) {
+        // Pixels beyond the last redo it; they are not stored.
+        let pixel = min(first_pixel + p * WORKGROUP, params.output.pixels - 1u);
+        at[p] = position_of(params.output, pixel);
+    }
+
+    var sum: array<vec4<f32>, MAX_PIXELS * BLOCK>;
+    for (var p = 0u; p < PIXELS; p++) {
+        sum[p * BLOCK] = bias[block * BLOCK];
+        sum[p * BLOCK + 1u] = bias[block * BLOCK + 1u];
+    }
+
+    var w = workgroup.y * params.window.kernel.x * params.window.kernel.y * params.inner * 4u * BLOCK;
+    for (var ky = 0u; ky < params.window.kernel.x; ky++) {
+        for (var kx = 0u; kx < params.window.kernel.y; kx++) {
+            var taps: array<Tap, MAX_PIXELS>;
+            for (var p = 0u; p < PIXELS; p++) {
+                taps[p] = tap(params.window, params.input, at[p], ky, kx);
+                taps[p].element += first_input;
+            }
+            for (var i = 0u; i < params.inner; i++) {
+                var value: array<vec4<f32>, MAX_PIXELS>;
+                for (var p = 0u; p < PIXELS; p++) {
+                    let element = unpack_element(input[taps[p].element + i]);
+                    value[p] = select(vec4<f32>(), element, taps[p].inside);
+                }
+                for (var lane = 0u; lane < 4u; lane++) {
+                    let w0 = unpack_element(weight[w]);
+                    let w1 = unpack_element(weight[w + 1u]);
+                    w += BLOCK;
+                    for (var p = 0u; p < PIXELS; p++) {
+                        let x = vec4<f32>(value[p][lane]);
+                        sum[p * BLOCK] = fma(x, w0, sum[p * BLOCK]);
+                        sum[p * BLOCK + 1u] = fma(x, w1, sum[p * BLOCK + 1u]);
+                    }
+                }
+            }
+        }
+    }
+
+    for (var p = 0u; p < PIXELS; p++) {
+        let pixel = first_pixel + p * WORKGROUP;
+        if pixel < params.output.pixels {
+            let destination = element_of(params.output, pixel) + first_output;
+            output[destination] = pack_element(sum[p * BLOCK]);
+            if element_in_group + 1u < params.group_elements {
+                output[destination + 1u] = pack_element(sum[p * BLOCK + 1u]);
+            }
+        }
+    }
+}

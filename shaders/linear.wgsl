@@ -1,0 +1,56 @@
+// A fully connected layer. A workgroup answers four features of one row: its invocations split the
+// inner dimension and add their sums up. The weights lie [out / 4][in], four output features to an
+// element, and each dispatch holds the output groups from `first_group` on.
+#import element
+#import shared/map
+#import shared/grid
+
+struct Params {
+    input: Map,
+    output: Map,
+    first_group: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read> weight: array<Element>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> output: array<Element>;
+
+var<workgroup> sums: array<vec4<f32>, 64>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let group = params.first_group + workgroup.x;
+    // The fold of many rows into z can leave some over; they redo the last, since a barrier may
+    // not stand behind a return.
+    let row = min(workgroup.z * workgroups.y + workgroup.y, params.output.pixels - 1u);
+    let source = element_of(params.input, row);
+    let inner = params.input.groups;
+    let row_of_weights = workgroup.x * inner * 4u;
+
+    var sum = vec4<f32>();
+    for (var i = local; i < inner; i += WORKGROUP) {
+        let value = unpack_element(input[source + i]);
+        let at = row_of_weights + i * 4u;
+        sum = fma(vec4<f32>(value.x), unpack_element(weight[at]), sum);
+        sum = fma(vec4<f32>(value.y), unpack_element(weight[at + 1u]), sum);
+        sum = fma(vec4<f32>(value.z), unpack_element(weight[at + 2u]), sum);
+        sum = fma(vec4<f32>(value.w), unpack_element(weight[at + 3u]), sum);
+    }
+    sums[local] = sum;
+    workgroupBarrier();
+    for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
+        if local < step {
+            sums[local] += sums[local + step];
+        }
+        workgroupBarrier();
+    }
+    if local == 0u {
+        output[element_of(params.output, row) + group] = pack_element(sums[0] + bias[group]);
+    }
+}

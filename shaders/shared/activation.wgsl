@@ -1,0 +1,61 @@
+// Element-wise functions. NaN stays NaN.
+#import shared/nan
+
+const IDENTITY: u32 = 0u;
+const RELU: u32 = 1u;
+const RELU6: u32 = 2u;
+const LEAKY_RELU: u32 = 3u;
+const SIGMOID: u32 = 4u;
+const TANH: u32 = 5u;
+const HARD_SWISH: u32 = 6u;
+const SILU: u32 = 7u;
+
+override ACTIVATION: u32 = IDENTITY;
+
+fn sigmoid(x: vec4<f32>) -> vec4<f32> {
+    // exp(-x) overflows to infinity for very negative x, and 1 / infinity is the 0 wanted.
+    return 1.0 / (1.0 + exp(-x));
+}
+
+fn relu6(x: vec4<f32>) -> vec4<f32> {
+    return clamp(x, vec4<f32>(), vec4<f32>(6.0));
+}
+
+// `slope` is the leaky ReLU's.
+fn activate(x: vec4<f32>, slope: f32) -> vec4<f32> {
+    if ACTIVATION == IDENTITY {
+        return x;
+    }
+    return select(activate_number(x, slope), x, is_nan(x));
+}
+
+fn activate_number(x: vec4<f32>, slope: f32) -> vec4<f32> {
+    switch ACTIVATION {
+        case RELU: {
+            return max(x, vec4<f32>());
+        }
+        case RELU6: {
+            return relu6(x);
+        }
+        case LEAKY_RELU: {
+            return select(x, x * slope, x < vec4<f32>());
+        }
+        case SIGMOID: {
+            return sigmoid(x);
+        }
+        case TANH: {
+            // Written so that large arguments saturate: some drivers' tanh answers NaN there.
+            let magnitude = 1.0 - 2.0 / (exp(2.0 * abs(x)) + 1.0);
+            return select(magnitude, -magnitude, x < vec4<f32>());
+        }
+        case HARD_SWISH: {
+            return x * relu6(x + 3.0) / 6.0;
+        }
+        case SILU: {
+            return x * sigmoid(x);
+        }
+        default: {
+            return x;
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `shadernet devices`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use serde::Serialize;
+use shadernet::device::{Device, DeviceOptions};
+use shadernet::gpu::{adapters, is_software};
+use shadernet::wgpu;
+
+use super::{Failure, output};
+
+/// List every adapter: backend, driver, type, limits and features that matter
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  shadernet devices --json | jq 'select(.kind == \"discrete\") | .name'
+
+The adapter marked * runs where none is named. --backend and --adapter name one, as do wgpu's
+environment variables WGPU_BACKEND, WGPU_ADAPTER_NAME and WGPU_POWER_PREF.")]
+pub struct Devices {
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    default: bool,
+    name: String,
+    backend: String,
+    kind: &'static str,
+    driver: String,
+    max_storage_buffer_binding_size: Option<u64>,
+    max_buffer_size: Option<u64>,
+    max_compute_workgroup_storage_size: Option<u32>,
+    max_compute_invocations_per_workgroup: Option<u32>,
+    features: Vec<&'static str>,
+}
+
+/// Features that kernels use, or may come to use.
+const FEATURES: [(&str, wgpu::Features); 4] = [
+    ("shader-f16", wgpu::Features::SHADER_F16),
+    ("subgroup", wgpu::Features::SUBGROUP),
+    ("timestamp-query", wgpu::Features::TIMESTAMP_QUERY),
+    (
+        "cooperative-matrix",
+        wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX,
+    ),
+];
+
+impl Devices {
+    pub fn execute(&self) -> Result<(), Failure> {
+        let chosen = Device::open(&DeviceOptions::default());
+        let is_chosen = |info: Option<&wgpu::AdapterInfo>| match (&chosen, info) {
+            (Ok(Device::Gpu(gpu)), Some(info)) => {
+                let chosen = gpu.info();
+                (chosen.backend, &chosen.name, chosen.device)
+                    == (info.backend, &info.name, info.device)
+            }
+            (Ok(Device::Cpu { .. }), None) => true,
+            _ => false,
+        };
+        let mut rows: Vec<Row> = (adapters(None).iter())
+            .map(|adapter| {
+                let info = adapter.get_info();
+                row(adapter, &info, is_chosen(Some(&info)))
+            })
+            .collect();
+        rows.push(Row {
+            default: is_chosen(None),
+            name: "CPU reference implementation".to_owned(),
+            backend: "cpu".to_owned(),
+            kind: "cpu",
+            driver: format!("shadernet {}", env!("CARGO_PKG_VERSION")),
+            max_storage_buffer_binding_size: None,
+            max_buffer_size: None,
+            max_compute_workgroup_storage_size: None,
+            max_compute_invocations_per_workgroup: None,
+            features: Vec::new(),
+        });
+        if self.json {
+            for row in &rows {
+                output::json_line(row)?;
+            }
+        } else {
+            writeln!(io::stdout(), "{}", table(&rows))?;
+        }
+        // A wish in the environment that nothing answers is an error, after the list that helps.
+        chosen?;
+        Ok(())
+    }
+}
+
+fn row(adapter: &wgpu::Adapter, info: &wgpu::AdapterInfo, default: bool) -> Row {
+    let limits = adapter.limits();
+    let features = adapter.features();
+    Row {
+        default,
+        name: info.name.clone(),
+        backend: info.backend.to_str().to_owned(),
+        kind: match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => "discrete",
+            wgpu::DeviceType::IntegratedGpu => "integrated",
+            wgpu::DeviceType::VirtualGpu => "virtual",
+            _ if is_software(info) => "software",
+            _ => "other",
+        },
+        driver: format!("{} {}", info.driver, info.driver_info)
+            .trim()
+            .to_owned(),
+        max_storage_buffer_binding_size: Some(limits.max_storage_buffer_binding_size),
+        max_buffer_size: Some(limits.max_buffer_size),
+        max_compute_workgroup_storage_size: Some(limits.max_compute_workgroup_storage_size),
+        max_compute_invocations_per_workgroup: Some(limits.max_compute_invocations_per_workgroup),
+        features: FEATURES
+            .iter()
+            .filter(|(_, feature)| features.contains(*feature))
+            .map(|(name, _)| *name)
+            .collect(),
+    }
+}
+
+fn table(rows: &[Row]) -> comfy_table::Table {
+    let mut table = output::table(&[
+        "",
+        "adapter",
+        "backend",
+        "type",
+        "driver",
+        "binding",
+        "buffer",
+        "workgroup",
+        "features",
+    ]);
+    for row in rows {
+        let size = |size: Option<u64>| size.map_or(String::new(), output::bytes);
+        let workgroup = match (
+            row.max_compute_invocations_per_workgroup,
+            row.max_compute_workgroup_storage_size,
+        ) {
+            (Some(invocations), Some(memory)) => {
+                format!("{invocations}, {}", output::bytes(memory.into()))
+            }
+            _ => String::new(),
+        };
+        table.add_row([
+            if row.default { "*" } else { "" }.to_owned(),
+            row.name.clone(),
+            row.backend.clone(),
+            row.kind.to_owned(),
+            row.driver.clone(),
+            size(row.max_storage_buffer_binding_size),
+            size(row.max_buffer_size),
+            workgroup,
+            row.features.join(" "),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,137 @@
+//! The command line: one file a subcommand, nothing that a library user would want.
+//!
+//! Exit codes: 0, all done; 1, something could not be done; 2, the command line was wrong.
+
+mod classify;
+mod devices;
+mod models;
+mod output;
+mod run;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use shadernet::Error;
+use shadernet::device::{Device, DeviceOptions};
+use shadernet::gpu::{Backend, Precision};
+
+/// Convolutional networks on the GPU, through WGSL compute shaders.
+#[derive(Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "\
+Example:
+  shadernet classify photo.jpg      names what is in a picture
+  shadernet devices                 lists what networks can run on here
+
+SHADERNET_LOG=debug prints what the library and wgpu do, on standard error."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Classify(classify::Classify),
+    Run(run::Run),
+    Devices(devices::Devices),
+    Models(models::Models),
+}
+
+/// Where to run.
+#[derive(Args)]
+struct DeviceArgs {
+    /// Graphics API, or cpu for the reference implementation [default: the best adapter there is]
+    #[arg(long, value_name = "vulkan|gl|metal|dx12|cpu", value_parser = str::parse::<Backend>)]
+    backend: Option<Backend>,
+
+    /// Part of the adapter's name, as `shadernet devices` prints it
+    #[arg(long, value_name = "SUBSTRING")]
+    adapter: Option<String>,
+
+    /// Keep bounds and loop checks in the shaders: slower, for hunting errors in kernels
+    #[arg(long)]
+    runtime_checks: bool,
+}
+
+impl DeviceArgs {
+    /// Opens the device, and says on standard error what its user should know.
+    fn open(&self) -> Result<Device, Error> {
+        let device = Device::open(&DeviceOptions {
+            backend: self.backend,
+            adapter: self.adapter.clone(),
+            runtime_checks: self.runtime_checks,
+        })?;
+        if let Some(notice) = device.notice() {
+            eprintln!("{notice}");
+        }
+        Ok(device)
+    }
+}
+
+fn precision(name: &str) -> Result<Precision, String> {
+    match name {
+        "f32" => Ok(Precision::F32),
+        "f16" => Ok(Precision::F16),
+        _ => Err(format!("unknown precision '{name}'; expected f32 or f16")),
+    }
+}
+
+/// Why a command did not end well.
+enum Failure {
+    /// To be printed.
+    Error(Error),
+    /// Standard output is closed: whoever read it has seen enough.
+    Closed,
+    /// Everything that went wrong has been printed already.
+    Reported,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// Of writing to standard output; files have errors of their own.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Error(Error::Io {
+                path: "standard output".into(),
+                source: error,
+            }),
+        }
+    }
+}
+
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Silent unless asked: every error that matters comes back as a value and is printed below.
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing_subscriber::filter::LevelFilter::OFF.into())
+        .with_env_var("SHADERNET_LOG")
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+    let result = match cli.command {
+        Command::Classify(command) => command.execute(),
+        Command::Run(command) => command.execute(),
+        Command::Devices(command) => command.execute(),
+        Command::Models(command) => command.execute(),
+    };
+    match result {
+        Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
+        Err(Failure::Reported) => ExitCode::FAILURE,
+        Err(Failure::Error(error)) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Where networks run: a GPU, or the CPU twin.
+//!
+//! ```
+//! use shadernet::device::{Device, DeviceOptions};
+//!
+//! // The best adapter, or the CPU twin where there is none; `notice` then says so.
+//! let device = Device::open(&DeviceOptions::default())?;
+//! println!("running on {device}");
+//! if let Some(notice) = device.notice() {
+//!     eprintln!("{notice}");
+//! }
+//! # Ok::<(), shadernet::Error>(())
+//! ```
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::gpu::{self, Backend, Gpu};
+
+/// Which device to open. The default is the best adapter of the machine: discrete before
+/// integrated before software, or what wgpu's environment variables name (`WGPU_BACKEND`,
+/// `WGPU_ADAPTER_NAME`, `WGPU_POWER_PREF`).
+#[derive(Clone, Debug, Default)]
+pub struct DeviceOptions {
+    /// The graphics API, or [`Backend::Cpu`] for the CPU twin.
+    pub backend: Option<Backend>,
+    /// A part of the adapter's name, in any case of letters.
+    pub adapter: Option<String>,
+    /// Keeps wgpu's bounds and loop checks in the shaders. Slower; for hunting errors in kernels.
+    pub runtime_checks: bool,
+}
+
+/// An open device. Clones share it.
+#[derive(Clone, Debug)]
+pub enum Device {
+    /// A GPU.
+    Gpu(Gpu),
+    /// The CPU twin: [`crate::reference`].
+    Cpu {
+        /// Why it runs in place of a GPU, where nobody asked for it.
+        notice: Option<String>,
+    },
+}
+
+impl Device {
+    /// Opens a device.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where a backend or adapter was asked for, by `options` or the
+    /// environment, and is not there; [`Error::Device`] where the driver refuses. Where nothing was
+    /// asked for and there is no adapter, the answer is the CPU twin with a [`Self::notice`].
+    pub fn open(options: &DeviceOptions) -> Result<Self> {
+        if options.backend == Some(Backend::Cpu) {
+            return match &options.adapter {
+                None => Ok(Self::cpu()),
+                Some(name) => Err(Error::NoAdapter(format!(
+                    "the cpu backend has no adapters to choose '{name}' from; leave one of the two out"
+                ))),
+            };
+        }
+        match gpu::choose(options.backend, options.adapter.as_deref())? {
+            Ok(adapter) => Ok(Self::Gpu(Gpu::open(&adapter, options.runtime_checks)?)),
+            Err(reason) => {
+                let notice = format!("running on the CPU: {reason}");
+                tracing::warn!("{notice}");
+                Ok(Self::Cpu {
+                    notice: Some(notice),
+                })
+            }
+        }
+    }
+
+    /// The CPU twin, asked for.
+    pub fn cpu() -> Self {
+        Self::Cpu { notice: None }
+    }
+
+    /// What the user should be told about the choice: that the CPU runs, why, and how to get an
+    /// adapter.
+    pub fn notice(&self) -> Option<&str> {
+        match self {
+            Self::Gpu(_) => None,
+            Self::Cpu { notice } => notice.as_deref(),
+        }
+    }
+
+    /// The backend.
+    pub fn backend(&self) -> Backend {
+        match self {
+            Self::Cpu { .. } => Backend::Cpu,
+            Self::Gpu(gpu) => match gpu.info().backend {
+                wgpu::Backend::Gl => Backend::Gl,
+                wgpu::Backend::Metal => Backend::Metal,
+                wgpu::Backend::Dx12 => Backend::Dx12,
+                // wgpu has no other native backend that runs shaders.
+                _ => Backend::Vulkan,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu { .. } => write!(f, "the CPU (reference implementation)"),
+            Self::Gpu(gpu) => {
+                let info = gpu.info();
+                let software = if gpu::is_software(info) {
+                    ", software"
+                } else {
+                    ""
+                };
+                write!(f, "{} ({}{software})", info.name, self.backend().name())
+            }
+        }
+    }
+}
+
+impl From<Gpu> for Device {
+    fn from(gpu: Gpu) -> Self {
+        Self::Gpu(gpu)
+    }
+}

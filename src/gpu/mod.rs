@@ -1,0 +1,190 @@
+//! The GPU: an open device with its limits, shaders and pipelines.
+//!
+//! ```
+//! // Every adapter here, whatever it can do; none on a machine without drivers.
+//! for adapter in shadernet::gpu::adapters(None) {
+//!     println!("{} ({})", adapter.get_info().name, adapter.get_info().backend);
+//! }
+//! ```
+
+mod adapter;
+mod pipelines;
+mod shaders;
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+pub(crate) use adapter::choose;
+pub use adapter::{Backend, adapters, is_software};
+pub(crate) use pipelines::{Pipeline, PipelineKey};
+pub(crate) use shaders::*;
+pub use shaders::{Precision, SHADERS, Shader};
+
+use crate::error::{Error, Result};
+
+/// An open GPU device. Clones share it, its pipelines included.
+#[derive(Clone, Debug)]
+pub struct Gpu {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: wgpu::AdapterInfo,
+    limits: wgpu::Limits,
+    runtime_checks: bool,
+    pipelines: pipelines::Cache,
+    /// Why the device was lost, once it was.
+    lost: Arc<OnceLock<String>>,
+    /// The first error that no scope caught.
+    uncaptured: Arc<Mutex<Option<String>>>,
+}
+
+impl Gpu {
+    /// Opens `adapter` with all of its limits.
+    ///
+    /// `runtime_checks` keeps wgpu's bounds and loop checks in the shaders: slower, for hunting
+    /// errors in kernels.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the driver refuses.
+    pub fn open(adapter: &wgpu::Adapter, runtime_checks: bool) -> Result<Self> {
+        let info = adapter.get_info();
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("shadernet"),
+            required_limits: adapter.limits(),
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        };
+        let (device, queue) =
+            pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| {
+                Error::Device {
+                    device: info.name.clone(),
+                    context: "opening the device".to_owned(),
+                    message: error.to_string(),
+                }
+            })?;
+        let gpu = Self::from_wgpu(device, queue, runtime_checks);
+        // The device is ours, so its events are too: a host's device keeps the host's handlers.
+        let uncaptured = gpu.inner.uncaptured.clone();
+        gpu.inner
+            .device
+            .on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+                tracing::error!("{error}");
+                if let Ok(mut first) = uncaptured.lock() {
+                    first.get_or_insert_with(|| error.to_string());
+                }
+            }));
+        let lost = gpu.inner.lost.clone();
+        gpu.inner
+            .device
+            .set_device_lost_callback(move |reason, message| {
+                // Set once; a second loss adds nothing.
+                let _ = lost.set(format!("{reason:?} {message}"));
+            });
+        Ok(gpu)
+    }
+
+    /// Takes a device that the caller opened. What it lacks in limits shows as [`Error::Limit`]
+    /// where a network needs more.
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, runtime_checks: bool) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                info: device.adapter_info(),
+                limits: device.limits(),
+                runtime_checks,
+                pipelines: pipelines::Cache::default(),
+                lost: Arc::default(),
+                uncaptured: Arc::default(),
+                device,
+                queue,
+            }),
+        }
+    }
+
+    /// The wgpu device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.inner.device
+    }
+
+    /// The wgpu queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.inner.queue
+    }
+
+    /// The adapter's name, driver and type.
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.inner.info
+    }
+
+    /// The device's limits.
+    pub fn limits(&self) -> &wgpu::Limits {
+        &self.inner.limits
+    }
+
+    /// An [`Error::Device`] about this device.
+    pub(crate) fn error(&self, context: &str, message: impl ToString) -> Error {
+        Error::Device {
+            device: self.inner.info.name.clone(),
+            context: context.to_owned(),
+            message: match self.inner.lost.get() {
+                Some(reason) => format!("the device was lost: {reason}"),
+                None => message.to_string(),
+            },
+        }
+    }
+
+    /// Runs `work`, and makes an error of anything that the device refused meanwhile.
+    pub(crate) fn scoped<T>(&self, context: &str, work: impl FnOnce() -> T) -> Result<T> {
+        let device = &self.inner.device;
+        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let answer = work();
+        // Scopes are popped in reverse order; the futures are ready at once on native backends.
+        let refused = [validation.pop(), internal.pop(), memory.pop()]
+            .map(pollster::block_on)
+            .into_iter()
+            .flatten()
+            .next();
+        if let Some(error) = refused {
+            return Err(self.error(context, error));
+        }
+        if let Some(reason) = self.inner.lost.get() {
+            return Err(self.error(context, reason));
+        }
+        let uncaptured = self.inner.uncaptured.lock();
+        match uncaptured.ok().and_then(|mut first| first.take()) {
+            Some(message) => Err(self.error(context, message)),
+            None => Ok(answer),
+        }
+    }
+
+    /// A buffer of at least `bytes`.
+    pub(crate) fn buffer(
+        &self,
+        label: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+        mapped_at_creation: bool,
+    ) -> wgpu::Buffer {
+        self.inner.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            // Bindings may not be empty, and sizes are multiples of 4.
+            size: bytes.max(16).next_multiple_of(16),
+            usage,
+            mapped_at_creation,
+        })
+    }
+
+    /// The pipelines for `keys`, those not made before made on several threads.
+    pub(crate) fn pipelines(&self, keys: &[PipelineKey]) -> Result<Vec<Pipeline>> {
+        self.inner.pipelines.get(self, keys)
+    }
+
+    /// Whether wgpu's own checks stay in the shaders.
+    pub fn runtime_checks(&self) -> bool {
+        self.inner.runtime_checks
+    }
+}

@@ -1,0 +1,169 @@
+//! The WGSL sources and the import step.
+//!
+//! A line `#import NAME` stands for the file `shaders/NAME.wgsl`, taken in once however often it is
+//! asked for. `#import element` stands for the element type of the precision asked for. Nothing
+//! else is done to a source.
+
+use std::collections::HashSet;
+
+/// How values and weights are stored on the device. Arithmetic is float32 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// float32.
+    #[default]
+    F32,
+    /// float16: half the memory and bandwidth, about three decimal digits.
+    F16,
+}
+
+impl Precision {
+    /// Bytes of an element, four channels of one pixel.
+    pub fn element_bytes(self) -> u64 {
+        match self {
+            Self::F32 => 16,
+            Self::F16 => 8,
+        }
+    }
+}
+
+/// A compute shader. Its bindings are, in order: a uniform block, `reads` read-only storage
+/// buffers, one storage buffer that it writes.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Shader {
+    /// The file's name in `shaders/`, without its ending.
+    pub name: &'static str,
+    /// The number of read-only storage buffers.
+    pub reads: u32,
+    source: &'static str,
+}
+
+macro_rules! shaders {
+    ($($constant:ident = $name:literal, reads $reads:literal;)*) => {
+        $(
+            pub(crate) static $constant: Shader = Shader {
+                name: $name,
+                reads: $reads,
+                source: include_str!(concat!("../../shaders/", $name, ".wgsl")),
+            };
+        )*
+
+        /// Every shader, by name.
+        pub static SHADERS: &[&Shader] = &[$(&$constant),*];
+    };
+}
+
+shaders! {
+    ACTIVATION = "activation", reads 1;
+    ADAPTIVE_AVG_POOL = "adaptive_avg_pool", reads 1;
+    BATCH_NORM = "batch_norm", reads 3;
+    BINARY = "binary", reads 2;
+    CONCAT = "concat", reads 1;
+    CONV2D = "conv2d", reads 3;
+    CONV2D_DEPTHWISE = "conv2d_depthwise", reads 3;
+    CONV2D_GROUPED = "conv2d_grouped", reads 3;
+    FLATTEN = "flatten", reads 1;
+    LINEAR = "linear", reads 3;
+    PACK = "pack", reads 1;
+    POOL = "pool", reads 1;
+    SOFTMAX = "softmax", reads 1;
+    UNPACK = "unpack", reads 1;
+}
+
+const ELEMENT_F32: &str = include_str!("../../shaders/shared/element_f32.wgsl");
+const ELEMENT_F16: &str = include_str!("../../shaders/shared/element_f16.wgsl");
+
+/// The pieces that shaders share, by the name they are imported under.
+const SHARED: &[(&str, &str)] = &[
+    (
+        "shared/activation",
+        include_str!("../../shaders/shared/activation.wgsl"),
+    ),
+    (
+        "shared/grid",
+        include_str!("../../shaders/shared/grid.wgsl"),
+    ),
+    ("shared/map", include_str!("../../shaders/shared/map.wgsl")),
+    ("shared/nan", include_str!("../../shaders/shared/nan.wgsl")),
+    (
+        "shared/window",
+        include_str!("../../shaders/shared/window.wgsl"),
+    ),
+];
+
+impl Shader {
+    /// The whole source, its imports taken in.
+    pub fn assemble(&self, precision: Precision) -> String {
+        let mut text = String::new();
+        take_in(self.source, precision, &mut HashSet::new(), &mut text);
+        text
+    }
+}
+
+fn take_in(
+    source: &'static str,
+    precision: Precision,
+    seen: &mut HashSet<&'static str>,
+    text: &mut String,
+) {
+    for line in source.lines() {
+        let Some(name) = line.strip_prefix("#import ") else {
+            text.push_str(line);
+            text.push('\n');
+            continue;
+        };
+        if !seen.insert(name) {
+            continue;
+        }
+        let piece = match (name, precision) {
+            ("element", Precision::F32) => Some(ELEMENT_F32),
+            ("element", Precision::F16) => Some(ELEMENT_F16),
+            _ => SHARED.iter().find(|(n, _)| *n == name).map(|(_, s)| *s),
+        };
+        match piece {
+            Some(piece) => take_in(piece, precision, seen, text),
+            // Left as it is: not WGSL, so that naga's message names the line. The shader tests
+            // compile every shader, so no release can hold one.
+            None => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_registered() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+        let stems = |dir: &std::path::Path| -> Vec<String> {
+            let mut names: Vec<String> = std::fs::read_dir(dir)
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.extension().is_some_and(|e| e == "wgsl"))
+                .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+                .collect();
+            names.sort();
+            names
+        };
+        let registered: Vec<&str> = SHADERS.iter().map(|s| s.name).collect();
+        assert_eq!(stems(&root), registered);
+        let mut shared: Vec<&str> = SHARED.iter().map(|(n, _)| &n["shared/".len()..]).collect();
+        shared.extend(["element_f16", "element_f32"]);
+        shared.sort_unstable();
+        assert_eq!(stems(&root.join("shared")), shared);
+    }
+
+    #[test]
+    fn imports_are_taken_in_once() {
+        for shader in SHADERS {
+            for precision in [Precision::F32, Precision::F16] {
+                let text = shader.assemble(precision);
+                assert!(!text.contains("#import"), "{}", shader.name);
+                assert_eq!(text.matches("alias Element").count(), 1, "{}", shader.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Element-wise activations.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Dispatch, Map, NodeContext, Read};
+use crate::error::Result;
+use crate::gpu::ACTIVATION;
+use crate::graph::Activation;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    input: Map,
+    output: Map,
+    slope: f32,
+}
+
+pub(super) fn dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Dispatch>> {
+    let (code, slope) = code(op);
+    let params = Params {
+        input: context.inputs[0],
+        output: context.output,
+        slope,
+    };
+    let dispatch = context.per_element(&ACTIVATION, &params, vec![Read::Input(0)])?;
+    Ok(vec![dispatch.constant("ACTIVATION", code)])
+}
+
+/// The number that `shaders/shared/activation.wgsl` has for it, and the slope.
+fn code(op: Activation) -> (u32, f32) {
+    match op {
+        Activation::Relu => (1, 0.0),
+        Activation::Relu6 => (2, 0.0),
+        Activation::LeakyRelu { slope } => (3, slope),
+        Activation::Sigmoid => (4, 0.0),
+        Activation::Tanh => (5, 0.0),
+        Activation::HardSwish => (6, 0.0),
+        Activation::Silu => (7, 0.0),
+    }
+}

@@ -1,0 +1,59 @@
+//! Fully connected layers.
+
+use bytemuck::{Pod, Zeroable};
+use rayon::prelude::*;
+
+use super::weight::split;
+use super::{Dispatch, Map, NodeContext, Read};
+use crate::error::Result;
+use crate::gpu::LINEAR;
+use crate::graph::Linear;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    input: Map,
+    output: Map,
+    first_group: u32,
+}
+
+pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispatch>> {
+    let (inputs, outputs) = (op.in_features, op.out_features);
+    let padded = inputs.next_multiple_of(4);
+    let groups = outputs.div_ceil(4);
+    let group_bytes = padded as u64 * context.device.precision.element_bytes();
+    let rows = u64::from(context.output.pixels);
+    let [y, z] = context.device.fold(&context.node.name, rows)?;
+    let bias = context.bias(op.bias, groups * 4);
+    let mut steps = Vec::new();
+    for part in split(context.device, &context.node.name, groups, group_bytes)? {
+        let params = Params {
+            input: context.inputs[0],
+            output: context.output,
+            first_group: part.start as u32,
+        };
+        let range = part.clone();
+        let len = part.len() * padded * 4;
+        let weight = context.weight("linear", &part, len, move |weights, name| {
+            let first = range.start * 4;
+            let end = (range.end * 4).min(outputs);
+            let values = weights.read_range(name, first * inputs..end * inputs)?;
+            let mut packed = vec![0.0; range.len() * padded * 4];
+            packed
+                .par_chunks_mut(padded * 4)
+                .zip(values.par_chunks(inputs * 4))
+                .for_each(|(packed, rows)| {
+                    for (lane, row) in rows.chunks(inputs).enumerate() {
+                        for (input, value) in row.iter().enumerate() {
+                            packed[input * 4 + lane] = *value;
+                        }
+                    }
+                });
+            Ok(packed)
+        });
+        let grid = [part.len() as u32, y, z];
+        let reads = vec![Read::Input(0), weight, bias.clone()];
+        steps.push(context.device.dispatch(&LINEAR, &params, reads, grid));
+    }
+    Ok(steps)
+}

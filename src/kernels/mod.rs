@@ -1,0 +1,185 @@
+//! Which shader computes a node, with what parameters, workgroups and packed weights. One file an
+//! operator family; nothing here touches a device, so all of it is testable without one.
+
+mod activation;
+mod batch_norm;
+mod concat;
+mod conv;
+mod elementwise;
+mod flatten;
+mod layout;
+mod linear;
+mod map;
+mod pool;
+mod softmax;
+mod weight;
+
+use std::sync::Arc;
+
+pub(crate) use layout::{pack, unpack};
+pub(crate) use map::Map;
+pub(crate) use weight::PackedWeight;
+
+use crate::error::{Error, Result};
+use crate::gpu::{PipelineKey, Precision, Shader};
+use crate::graph::{Node, Op};
+
+/// Invocations a workgroup, in every shader: what WebGPU's defaults allow everywhere, and a whole
+/// number of subgroups on every GPU.
+const WORKGROUP: u64 = 64;
+
+/// A node to be computed, its values laid out.
+pub(crate) struct NodeContext<'a> {
+    pub node: &'a Node,
+    pub inputs: &'a [Map],
+    pub output: Map,
+    pub device: &'a DeviceContext,
+}
+
+/// What kernels need to know of the device.
+#[derive(Clone, Debug)]
+pub(crate) struct DeviceContext {
+    pub name: String,
+    pub limits: wgpu::Limits,
+    pub precision: Precision,
+}
+
+/// One dispatch, all but its buffers decided.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub key: PipelineKey,
+    pub params: Vec<u8>,
+    pub reads: Vec<Read>,
+    pub workgroups: [u32; 3],
+}
+
+/// What a dispatch reads.
+#[derive(Clone, Debug)]
+pub(crate) enum Read {
+    /// The node's input of this index.
+    Input(usize),
+    /// A weight, in the layout that the shader wants.
+    Weight(Arc<PackedWeight>),
+}
+
+/// The dispatches that compute a node, in order; none where the output is its input under another
+/// name.
+pub(crate) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+    match &context.node.op {
+        Op::Conv2d(op) => conv::dispatches(context, op),
+        Op::Linear(op) => linear::dispatches(context, op),
+        Op::BatchNorm2d(op) => batch_norm::dispatches(context, op),
+        Op::Activation(op) => activation::dispatches(context, *op),
+        Op::Pool2d(op) => pool::dispatches(context, op),
+        Op::AdaptiveAvgPool2d(_) => pool::adaptive_dispatches(context),
+        Op::Softmax(_) => softmax::dispatches(context),
+        Op::Binary(op) => elementwise::dispatches(context, *op),
+        Op::Concat(_) => concat::dispatches(context),
+        Op::Flatten(_) => flatten::dispatches(context),
+        Op::Input(_) | Op::Dropout => Ok(Vec::new()),
+    }
+}
+
+/// Whether a node's output is its input's elements, unmoved.
+pub(crate) fn is_alias(op: &Op, input: &Map) -> bool {
+    match op {
+        Op::Dropout => true,
+        Op::Flatten(_) => input.height == 1 && input.width == 1,
+        _ => false,
+    }
+}
+
+impl DeviceContext {
+    fn dispatch(
+        &self,
+        shader: &'static Shader,
+        params: &impl bytemuck::Pod,
+        reads: Vec<Read>,
+        workgroups: [u32; 3],
+    ) -> Dispatch {
+        Dispatch {
+            key: PipelineKey {
+                shader,
+                precision: self.precision,
+                constants: Vec::new(),
+            },
+            params: bytemuck::bytes_of(params).to_vec(),
+            reads,
+            workgroups,
+        }
+    }
+
+    /// Workgroups for `count` invocations, folded over x and y as `flat_index` unfolds them.
+    fn flat_grid(&self, what: &str, count: u64) -> Result<[u32; 3]> {
+        let [x, y] = self.fold(what, count.div_ceil(WORKGROUP))?;
+        Ok([x, y, 1])
+    }
+
+    /// `workgroups` as a product of two dimensions that holds at least as many.
+    fn fold(&self, what: &str, workgroups: u64) -> Result<[u32; 2]> {
+        let limit = u64::from(self.limits.max_compute_workgroups_per_dimension);
+        let rows = workgroups.div_ceil(limit).max(1);
+        if rows > limit {
+            return Err(Error::Limit {
+                what: what.to_owned(),
+                needed: workgroups,
+                unit: "workgroups",
+                device: self.name.clone(),
+                limit: limit * limit,
+                name: "max_compute_workgroups_per_dimension",
+                advice: "use a smaller image or batch",
+            });
+        }
+        // Both are within the limit, a u32.
+        Ok([workgroups.div_ceil(rows).max(1) as u32, rows as u32])
+    }
+
+    /// The most bytes that one binding may show.
+    pub fn largest_binding(&self) -> u64 {
+        let limits = &self.limits;
+        limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size)
+    }
+
+    /// Whether `bytes` fit one binding.
+    pub fn check_binding(&self, what: &str, bytes: u64, advice: &'static str) -> Result<()> {
+        let limit = self.largest_binding();
+        if bytes <= limit {
+            return Ok(());
+        }
+        Err(Error::Limit {
+            what: what.to_owned(),
+            needed: bytes,
+            unit: "bytes",
+            device: self.name.clone(),
+            limit,
+            name: "max_storage_buffer_binding_size",
+            advice,
+        })
+    }
+}
+
+impl NodeContext<'_> {
+    /// The common case: one dispatch with an invocation for every element of the output.
+    fn per_element(
+        &self,
+        shader: &'static Shader,
+        params: &impl bytemuck::Pod,
+        reads: Vec<Read>,
+    ) -> Result<Dispatch> {
+        let count = u64::from(self.output.pixels) * u64::from(self.output.groups);
+        let grid = self.device.flat_grid(&self.node.name, count)?;
+        Ok(self.device.dispatch(shader, params, reads, grid))
+    }
+}
+
+impl Dispatch {
+    fn constant(mut self, name: &'static str, value: u32) -> Self {
+        self.key.constants.push((name, value));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! Pooling: windows, and adaptive average.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Dispatch, Map, NodeContext, Read};
+use crate::error::Result;
+use crate::gpu::{ADAPTIVE_AVG_POOL, POOL};
+use crate::graph::{Pool2d, PoolKind};
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    input: Map,
+    output: Map,
+    kernel: [u32; 2],
+    stride: [u32; 2],
+    dilation: [u32; 2],
+    padding: [u32; 2],
+    padding_after: [u32; 2],
+    count_include_pad: u32,
+    unused: u32,
+}
+
+pub(super) fn dispatches(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
+    let input = context.inputs[0];
+    let [top, bottom, left, right] = op
+        .padding_for([input.height as usize, input.width as usize])
+        .map(|v| v as u32);
+    // The number that `shaders/pool.wgsl` has for it.
+    let (code, count_include_pad) = match op.kind {
+        PoolKind::Max => (0, false),
+        PoolKind::Average { count_include_pad } => (1, count_include_pad),
+    };
+    let params = Params {
+        input,
+        output: context.output,
+        kernel: op.kernel.map(|v| v as u32),
+        stride: op.stride.map(|v| v as u32),
+        dilation: op.dilation.map(|v| v as u32),
+        padding: [top, left],
+        padding_after: [bottom, right],
+        count_include_pad: u32::from(count_include_pad),
+        unused: 0,
+    };
+    let dispatch = context.per_element(&POOL, &params, vec![Read::Input(0)])?;
+    Ok(vec![dispatch.constant("OPERATION", code)])
+}
+
+/// Elements of one output pixel that a workgroup of `adaptive_avg_pool.wgsl` answers.
+const ELEMENTS: u32 = 8;
+
+pub(super) fn adaptive_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+    let params: [Map; 2] = [context.inputs[0], context.output];
+    let blocks = u64::from(context.output.groups.div_ceil(ELEMENTS));
+    let workgroups = u64::from(context.output.pixels) * blocks;
+    let [x, y] = context.device.fold(&context.node.name, workgroups)?;
+    let reads = vec![Read::Input(0)];
+    Ok(vec![(context.device).dispatch(
+        &ADAPTIVE_AVG_POOL,
+        &params,
+        reads,
+        [x, y, 1],
+    )])
+}

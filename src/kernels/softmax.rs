@@ -1,0 +1,18 @@
+//! Softmax over the channels.
+
+use super::{Dispatch, Map, NodeContext, Read};
+use crate::error::Result;
+use crate::gpu::SOFTMAX;
+
+pub(super) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+    let params: [Map; 2] = [context.inputs[0], context.output];
+    let pixels = u64::from(context.output.pixels);
+    let [x, y] = context.device.fold(&context.node.name, pixels)?;
+    let reads = vec![Read::Input(0)];
+    Ok(vec![(context.device).dispatch(
+        &SOFTMAX,
+        &params,
+        reads,
+        [x, y, 1],
+    )])
+}

@@ -1,0 +1,44 @@
+use super::*;
+use crate::gpu::SHADERS;
+
+fn device() -> DeviceContext {
+    DeviceContext {
+        name: "assumed".to_owned(),
+        limits: wgpu::Limits::default(),
+        precision: Precision::F32,
+    }
+}
+
+#[test]
+fn long_rows_of_workgroups_are_folded() {
+    let device = device();
+    for count in [1, 64, 65_535 * 64, 65_535 * 64 + 1, 1 << 31] {
+        let [x, y, _] = device.flat_grid("test", count).unwrap();
+        assert!(x <= 65_535 && y <= 65_535);
+        assert!(u64::from(x) * u64::from(y) * WORKGROUP >= count);
+    }
+    assert!(device.flat_grid("test", 1 << 60).is_err());
+}
+
+#[test]
+fn maps_have_the_layout_of_the_shaders() {
+    // The uniform block that every shader declares must be as large as what a kernel uploads,
+    // filled up to 16 bytes; the largest member order is checked by the kernels' answers.
+    for shader in SHADERS {
+        let module = naga::front::wgsl::parse_str(&shader.assemble(Precision::F32)).unwrap();
+        let map = module
+            .types
+            .iter()
+            .find(|(_, ty)| ty.name.as_deref() == Some("Map"));
+        let (_, map) = map.expect("every shader has maps");
+        let naga::TypeInner::Struct { members, span } = &map.inner else {
+            panic!("Map is a struct");
+        };
+        assert_eq!(*span as usize, size_of::<Map>());
+        let names: Vec<_> = members.iter().filter_map(|m| m.name.as_deref()).collect();
+        let expected = [
+            "batch", "height", "width", "channels", "stride", "offset", "groups", "pixels",
+        ];
+        assert_eq!(names, expected);
+    }
+}

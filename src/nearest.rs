@@ -1,0 +1,49 @@
+//! "Did you mean": the known name nearest to one that is not known.
+
+/// The candidate most like `name`, where one is alike enough to be meant.
+///
+/// Case and separators count for nothing, swapped neighbours for one mistake.
+pub(crate) fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    // Two of three characters right: `resnet81` finds `resnet18`, `lenet` does not.
+    const ALIKE: f64 = 0.65;
+    let wanted = plain(name);
+    candidates
+        .into_iter()
+        // Names of very different length are never alike enough, and need not be compared.
+        .filter(|c| c.len().abs_diff(name.len()) <= name.len().max(c.len()) / 2)
+        .map(|c| {
+            let score = strsim::normalized_damerau_levenshtein(&wanted, &plain(c));
+            (c, score)
+        })
+        .filter(|(_, score)| *score >= ALIKE)
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(candidate, _)| candidate)
+}
+
+fn plain(name: &str) -> String {
+    name.chars()
+        .filter(|c| !matches!(c, '_' | '-' | ' '))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn finds_typing_mistakes_and_nothing_far() {
+        let known = ["resnet18", "resnet34", "efficientnet_lite0"];
+        assert_eq!(nearest("resnet81", known), Some("resnet18"));
+        assert_eq!(nearest("ResNet-34", known), Some("resnet34"));
+        assert_eq!(
+            nearest("efficient-net-lite0", known),
+            Some("efficientnet_lite0")
+        );
+        assert_eq!(nearest("lenet", known), None);
+        assert_eq!(nearest("", known), None);
+    }
+}

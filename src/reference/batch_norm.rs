@@ -1,0 +1,24 @@
+use rayon::prelude::*;
+
+use super::Real;
+use crate::graph::BatchNorm2d;
+use crate::tensor::Tensor;
+
+pub(super) fn batch_norm<T: Real>(
+    op: &BatchNorm2d,
+    parameters: &[Vec<T>],
+    x: &Tensor<T>,
+) -> Vec<T> {
+    let [weight, bias, mean, var] = [0, 1, 2, 3].map(|i| &parameters[i]);
+    let eps = T::from_f64(op.eps);
+    let [_, channels, h, w] = x.shape().nchw();
+    let mut y = x.data().to_vec();
+    y.par_chunks_mut(h * w).enumerate().for_each(|(i, plane)| {
+        let c = i % channels;
+        let scale = weight[c] / (var[c] + eps).sqrt();
+        for y in plane {
+            *y = (*y - mean[c]) * scale + bias[c];
+        }
+    });
+    y
+}

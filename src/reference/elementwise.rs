@@ -1,0 +1,34 @@
+use super::Real;
+use crate::graph::Binary;
+use crate::tensor::Tensor;
+
+pub(super) fn binary<T: Real>(op: Binary, a: &Tensor<T>, b: &Tensor<T>) -> Vec<T> {
+    match op {
+        Binary::Add => zip(a, b, |a, b| a + b),
+        Binary::Mul => zip(a, b, |a, b| a * b),
+    }
+}
+
+/// `f` of every element of `a` with the one of `b` that serves it: the element at the same place,
+/// or at 0 in the dimensions where `b` has the extent 1.
+fn zip<T: Real>(a: &Tensor<T>, b: &Tensor<T>, f: impl Fn(T, T) -> T) -> Vec<T> {
+    let pairs = a.data().iter().enumerate();
+    if a.shape() == b.shape() {
+        return pairs.map(|(i, &a)| f(a, b.data()[i])).collect();
+    }
+    let extents: Vec<(usize, usize)> = (a.shape().dims().iter().copied())
+        .zip(b.shape().dims().iter().copied())
+        .collect();
+    let serving = |i: usize| {
+        let (mut rest, mut stride, mut at) = (i, 1, 0);
+        for &(in_a, in_b) in extents.iter().rev() {
+            if in_b != 1 {
+                at += rest % in_a * stride;
+            }
+            rest /= in_a;
+            stride *= in_b;
+        }
+        at
+    };
+    pairs.map(|(i, &a)| f(a, b.data()[serving(i)])).collect()
+}

@@ -1,0 +1,193 @@
+//! The CPU twin: every operator as one plain loop, PyTorch's semantics to the letter.
+//!
+//! It is what the GPU's kernels are tested against, and what runs where there is no GPU. Loops are
+//! spread over images, channels or rows with rayon; nothing else is clever. NaN in the input is NaN
+//! in the output.
+//!
+//! ```
+//! use shadernet::graph::{Activation, GraphBuilder};
+//! use shadernet::reference::Reference;
+//! use shadernet::tensor::Tensor;
+//! use shadernet::weights::Weights;
+//!
+//! let mut b = GraphBuilder::new("tiny");
+//! let x = b.input("input", &[None, Some(3)]);
+//! let x = b.activation("relu", x, Activation::Relu);
+//! b.output(x);
+//! let twin: Reference = Reference::new(&b.build()?, &Weights::from_tensors("none", []))?;
+//!
+//! let outputs = twin.run(&[Tensor::new([1, 3], vec![-1.0, 0.5, f32::NAN])?])?;
+//! assert_eq!(outputs[0].data()[..2], [0.0, 0.5]);
+//! assert!(outputs[0].data()[2].is_nan());
+//! # Ok::<(), shadernet::Error>(())
+//! ```
+
+mod activation;
+mod batch_norm;
+mod concat;
+mod conv;
+mod elementwise;
+mod flatten;
+mod linear;
+mod pool;
+mod real;
+mod softmax;
+
+use std::borrow::Cow;
+
+pub use real::Real;
+
+use crate::error::Result;
+use crate::graph::{Graph, Node, Op};
+use crate::tensor::{Shape, Tensor};
+use crate::weights::Weights;
+
+/// A graph with its parameters, ready to run on the CPU in `T`.
+#[derive(Debug)]
+pub struct Reference<T = f32> {
+    graph: Graph,
+    /// For every node, the parameters in the order in which the operator lists them.
+    parameters: Vec<Vec<Vec<T>>>,
+    /// For every value, the node after which nothing reads it.
+    last_use: Vec<usize>,
+}
+
+impl<T: Real> Reference<T> {
+    /// Checks `weights` against `graph` and converts the parameters to `T`.
+    ///
+    /// # Errors
+    /// [`Error::Weights`](crate::Error::Weights) with everything that does not fit.
+    pub fn new(graph: &Graph, weights: &Weights) -> Result<Self> {
+        weights.check(graph)?;
+        let convert = |node: &Node| -> Result<Vec<Vec<T>>> {
+            let names = node.parameters().into_iter().map(|p| p.name);
+            names
+                .map(|name| {
+                    Ok(weights
+                        .read(&name)?
+                        .iter()
+                        .map(|&x| T::from_f32(x))
+                        .collect())
+                })
+                .collect()
+        };
+        Ok(Self {
+            parameters: graph.nodes().iter().map(convert).collect::<Result<_>>()?,
+            last_use: last_use(graph),
+            graph: graph.clone(),
+        })
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The outputs for these inputs, in the graph's order. A value is freed after its last use.
+    ///
+    /// # Errors
+    /// Where the inputs' number or shapes do not fit the graph.
+    pub fn run(&self, inputs: &[Tensor<T>]) -> Result<Vec<Tensor<T>>> {
+        let mut values = self.evaluate(inputs, true)?;
+        let outputs = self.graph.outputs();
+        let mut answer = Vec::with_capacity(outputs.len());
+        for (i, output) in outputs.iter().enumerate() {
+            let value = &mut values[output.index()];
+            // A value may be an output more than once; the last one takes it.
+            let again = outputs[i + 1..].contains(output);
+            let value = if again { value.clone() } else { value.take() };
+            // Outputs are never freed: `last_use` lies behind the last node for them.
+            answer.extend(value.map(Cow::into_owned));
+        }
+        Ok(answer)
+    }
+
+    /// Every value, indexed by [`ValueId::index`](crate::graph::ValueId::index), the inputs among
+    /// them. Takes the memory of all of them; meant for finding where two runs part.
+    ///
+    /// # Errors
+    /// As [`Reference::run`].
+    pub fn run_all(&self, inputs: &[Tensor<T>]) -> Result<Vec<Tensor<T>>> {
+        let values = self.evaluate(inputs, false)?;
+        Ok(values.into_iter().flatten().map(Cow::into_owned).collect())
+    }
+
+    /// Every value; with `free`, only those that are outputs remain.
+    fn evaluate<'a>(
+        &self,
+        inputs: &'a [Tensor<T>],
+        free: bool,
+    ) -> Result<Vec<Option<Cow<'a, Tensor<T>>>>> {
+        let shapes: Vec<Shape> = inputs.iter().map(|x| x.shape().clone()).collect();
+        let shapes = self.graph.infer(&shapes)?;
+        let mut given = inputs.iter();
+        let mut values: Vec<Option<Cow<'a, Tensor<T>>>> = Vec::with_capacity(shapes.len());
+        for (i, (node, shape)) in self.graph.nodes().iter().zip(shapes).enumerate() {
+            let value = if matches!(node.op, Op::Input(_)) {
+                given.next().map(Cow::Borrowed)
+            } else {
+                // None of them is freed yet: this node reads them, so it is not behind their last use.
+                let operands: Vec<&Tensor<T>> = node
+                    .inputs
+                    .iter()
+                    .filter_map(|v| values[v.index()].as_deref())
+                    .collect();
+                let data = apply(&node.op, &self.parameters[i], &operands, &shape);
+                Some(Cow::Owned(Tensor::new(shape, data)?))
+            };
+            values.push(value);
+            if free {
+                let read = node.inputs.iter().map(|operand| operand.index());
+                for value in read.chain([i]) {
+                    if self.last_use[value] <= i {
+                        values[value] = None;
+                    }
+                }
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// One operator. The shapes are those that [`Graph::infer`] has seen to fit, and `operands` and
+/// `parameters` as many as the operator takes.
+fn apply<T: Real>(
+    op: &Op,
+    parameters: &[Vec<T>],
+    operands: &[&Tensor<T>],
+    output: &Shape,
+) -> Vec<T> {
+    let x = operands[0];
+    match op {
+        Op::Conv2d(op) => conv::conv2d(op, parameters, x, output),
+        Op::Linear(op) => linear::linear(op, parameters, x),
+        Op::BatchNorm2d(op) => batch_norm::batch_norm(op, parameters, x),
+        Op::Activation(op) => activation::activation(*op, x),
+        Op::Pool2d(op) => pool::pool2d(op, x, output),
+        Op::AdaptiveAvgPool2d(op) => pool::adaptive_avg_pool2d(*op, x),
+        Op::Softmax(_) => softmax::softmax(x),
+        Op::Binary(op) => elementwise::binary(*op, x, operands[1]),
+        Op::Concat(_) => concat::concat(operands),
+        Op::Flatten(_) => flatten::flatten(x),
+        // Dropout does nothing when a network answers; an input is no one's to compute.
+        Op::Dropout | Op::Input(_) => x.data().to_vec(),
+    }
+}
+
+/// For every value, the index of the last node that reads it; beyond all nodes for outputs.
+fn last_use(graph: &Graph) -> Vec<usize> {
+    // A value that nothing reads goes with the node that makes it.
+    let mut last: Vec<usize> = (0..graph.nodes().len()).collect();
+    for (reader, node) in graph.values() {
+        for operand in &node.inputs {
+            last[operand.index()] = reader.index();
+        }
+    }
+    for output in graph.outputs() {
+        last[output.index()] = usize::MAX;
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+use rayon::prelude::*;
+
+use super::Real;
+use crate::graph::{AdaptiveAvgPool2d, Pool2d, PoolKind};
+use crate::tensor::{Shape, Tensor};
+
+/// A window's reach along one axis.
+struct Reach {
+    /// Taps that lie in the map, as indices into it.
+    taps: std::iter::StepBy<std::ops::Range<usize>>,
+    /// Pixels that lie in the map or its padding: what hangs over the end in ceil mode does not.
+    padded: usize,
+}
+
+pub(super) fn pool2d<T: Real>(op: &Pool2d, x: &Tensor<T>, output: &Shape) -> Vec<T> {
+    let [_, _, h, w] = x.shape().nchw();
+    let [_, _, out_h, out_w] = output.nchw();
+    let [top, bottom, left, right] = op.padding_for([h, w]);
+    let rows: Vec<Reach> = (0..out_h)
+        .map(|y| reach(op, 0, y, h, top, bottom))
+        .collect();
+    let columns: Vec<Reach> = (0..out_w)
+        .map(|x| reach(op, 1, x, w, left, right))
+        .collect();
+    let window = |map: &[T], row: &Reach, column: &Reach| {
+        let taps = row
+            .taps
+            .clone()
+            .flat_map(|y| column.taps.clone().map(move |x| map[y * w + x]));
+        match op.kind {
+            PoolKind::Max => taps.fold(T::neg_infinity(), T::max_or_nan),
+            PoolKind::Average { count_include_pad } => {
+                let inside = row.taps.len() * column.taps.len();
+                let padded = row.padded * column.padded;
+                mean(taps, if count_include_pad { padded } else { inside })
+            }
+        }
+    };
+    planes(x, out_h, out_w, |map, y, x| {
+        window(map, &rows[y], &columns[x])
+    })
+}
+
+/// Where the window of output `i` along `axis` reaches in a map of `size` pixels.
+fn reach(op: &Pool2d, axis: usize, i: usize, size: usize, before: usize, after: usize) -> Reach {
+    let (kernel, dilation) = (op.kernel[axis], op.dilation[axis]);
+    // Counted from the first pixel of the padding, so that nothing is negative.
+    let start = i * op.stride[axis];
+    let end = start + dilation * (kernel - 1) + 1;
+    // The first tap at or behind the padding before.
+    let skipped = before.saturating_sub(start).div_ceil(dilation);
+    let first = (start + skipped * dilation)
+        .saturating_sub(before)
+        .min(size);
+    let last = end.saturating_sub(before).min(size);
+    Reach {
+        taps: (first..last.max(first)).step_by(dilation),
+        padded: end.min(size + before + after) - start,
+    }
+}
+
+pub(super) fn adaptive_avg_pool2d<T: Real>(op: AdaptiveAvgPool2d, x: &Tensor<T>) -> Vec<T> {
+    let [_, _, h, w] = x.shape().nchw();
+    let [out_h, out_w] = op.output;
+    let bin = |i: usize, size: usize, out: usize| i * size / out..((i + 1) * size).div_ceil(out);
+    planes(x, out_h, out_w, |map, y, x| {
+        let (rows, columns) = (bin(y, h, out_h), bin(x, w, out_w));
+        let count = rows.len() * columns.len();
+        let taps = rows.flat_map(|y| columns.clone().map(move |x| map[y * w + x]));
+        mean(taps, count)
+    })
+}
+
+/// The sum over `count`; 0 for a window that reaches nothing.
+fn mean<T: Real>(taps: impl Iterator<Item = T>, count: usize) -> T {
+    let sum = taps.fold(T::zero(), |sum, x| sum + x);
+    sum / T::from_f64(count.max(1) as f64)
+}
+
+/// Every output pixel of every channel: `f` of the channel's input and the pixel's row and column.
+fn planes<T: Real>(
+    x: &Tensor<T>,
+    out_h: usize,
+    out_w: usize,
+    f: impl Fn(&[T], usize, usize) -> T + Sync,
+) -> Vec<T> {
+    let [n, c, h, w] = x.shape().nchw();
+    let mut y = vec![T::zero(); n * c * out_h * out_w];
+    y.par_chunks_mut(out_h * out_w)
+        .zip(x.data().par_chunks(h * w))
+        .for_each(|(out, map)| {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = f(map, i / out_w, i % out_w);
+            }
+        });
+    y
+}

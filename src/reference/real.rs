@@ -1,0 +1,56 @@
+use std::fmt::Debug;
+
+use num_traits::{Float, NumAssign};
+
+/// A number the CPU twin computes with: `f32`, or `f64` where an oracle is needed that is exact
+/// beside any float32.
+pub trait Real: Float + NumAssign + Default + Debug + Send + Sync + 'static {
+    /// The nearest number of this type.
+    fn from_f32(x: f32) -> Self;
+
+    /// The nearest number of this type.
+    fn from_f64(x: f64) -> Self;
+
+    /// The larger of two numbers, or NaN where one is: `Float::max` answers the other, and so would
+    /// hide it.
+    fn max_or_nan(self, other: Self) -> Self {
+        if self > other || self.is_nan() {
+            self
+        } else {
+            other
+        }
+    }
+}
+
+impl Real for f32 {
+    fn from_f32(x: f32) -> Self {
+        x
+    }
+
+    fn from_f64(x: f64) -> Self {
+        x as f32
+    }
+}
+
+impl Real for f64 {
+    fn from_f32(x: f32) -> Self {
+        f64::from(x)
+    }
+
+    fn from_f64(x: f64) -> Self {
+        x
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Real;
+
+    #[test]
+    fn max_or_nan_keeps_nan_on_either_side() {
+        assert!(f32::NAN.max_or_nan(1.0).is_nan());
+        assert!((1.0_f32).max_or_nan(f32::NAN).is_nan());
+        assert_eq!((-1.0_f32).max_or_nan(2.0), 2.0);
+        assert_eq!((2.0_f64).max_or_nan(-1.0), 2.0);
+    }
+}

@@ -1,0 +1,268 @@
+//! A session on a GPU: plans bound to buffers, one a set of input shapes.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use super::resident::ResidentWeights;
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Pipeline, PipelineKey, Precision};
+use crate::graph::Graph;
+use crate::kernels::{DeviceContext, Read};
+use crate::plan::{Place, Plan, Step};
+use crate::tensor::{Shape, Tensor};
+use crate::weights::Weights;
+use wgpu::BufferUsages;
+
+pub(super) struct GpuSession {
+    gpu: Gpu,
+    graph: Graph,
+    context: DeviceContext,
+    weights: ResidentWeights,
+    plans: HashMap<Vec<Shape>, BoundPlan>,
+}
+
+impl GpuSession {
+    pub fn new(gpu: &Gpu, graph: &Graph, weights: Arc<Weights>, precision: Precision) -> Self {
+        Self {
+            gpu: gpu.clone(),
+            graph: graph.clone(),
+            context: DeviceContext {
+                name: gpu.info().name.clone(),
+                limits: gpu.limits().clone(),
+                precision,
+            },
+            weights: ResidentWeights::new(weights),
+            plans: HashMap::new(),
+        }
+    }
+
+    pub fn prepare(&mut self, shapes: &[Shape]) -> Result<&BoundPlan> {
+        if !self.plans.contains_key(shapes) {
+            let plan = Plan::new(&self.graph, shapes, &self.context)?;
+            self.weights.upload(&self.gpu, plan.weights())?;
+            let bound = BoundPlan::new(&self.gpu, plan, &self.weights)?;
+            self.plans.insert(shapes.to_vec(), bound);
+        }
+        Ok(&self.plans[shapes])
+    }
+
+    pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
+        let gpu = self.gpu.clone();
+        self.prepare(&shapes)?.run(&gpu, inputs)
+    }
+}
+
+/// A plan with its buffers, bind groups and pipelines.
+pub(super) struct BoundPlan {
+    inputs: Vec<Edge>,
+    outputs: Vec<Edge>,
+    output_shapes: Vec<Shape>,
+    steps: Vec<BoundStep>,
+}
+
+/// A tensor at the border: in device memory, and in memory that the host maps.
+struct Edge {
+    device: wgpu::Buffer,
+    host: wgpu::Buffer,
+    bytes: u64,
+}
+
+struct BoundStep {
+    pipeline: Pipeline,
+    bind_group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+impl BoundPlan {
+    fn new(gpu: &Gpu, plan: Plan, weights: &ResidentWeights) -> Result<Self> {
+        let keys: HashSet<&PipelineKey> = plan.steps.iter().map(|s| &s.dispatch.key).collect();
+        let keys: Vec<PipelineKey> = keys.into_iter().cloned().collect();
+        let pipelines: HashMap<PipelineKey, Pipeline> =
+            (keys.iter().cloned()).zip(gpu.pipelines(&keys)?).collect();
+        gpu.scoped("making a session's buffers", || {
+            Self::bind(gpu, plan, weights, &pipelines)
+        })?
+    }
+
+    fn bind(
+        gpu: &Gpu,
+        plan: Plan,
+        weights: &ResidentWeights,
+        pipelines: &HashMap<PipelineKey, Pipeline>,
+    ) -> Result<Self> {
+        let slots: Vec<wgpu::Buffer> = (plan.slots.iter())
+            .map(|&bytes| gpu.buffer("values", bytes, BufferUsages::STORAGE, false))
+            .collect();
+        let inputs = edges(gpu, "input", &plan.inputs, true);
+        let outputs = edges(gpu, "output", &plan.outputs, false);
+        let (uniforms, offsets) = uniforms(gpu, &plan.steps)?;
+
+        let place = |place: Place| match place {
+            Place::Slot(i) => &slots[i],
+            Place::Input(i) => &inputs[i].device,
+            Place::Output(i) => &outputs[i].device,
+        };
+        let mut steps = Vec::with_capacity(plan.steps.len());
+        for (step, offset) in plan.steps.iter().zip(offsets) {
+            // Made above, one for every key of the plan.
+            let pipeline = pipelines[&step.dispatch.key].clone();
+            let mut buffers = Vec::new();
+            for read in &step.dispatch.reads {
+                buffers.push(match read {
+                    Read::Input(i) => place(step.inputs[*i]),
+                    Read::Weight(weight) => weights.buffer(weight).ok_or_else(|| {
+                        gpu.error("binding weights", format!("{weight:?} was not uploaded"))
+                    })?,
+                });
+            }
+            buffers.push(place(step.output));
+            let mut entries = vec![wgpu::BindGroupEntry {
+                binding: 0,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &uniforms,
+                    offset,
+                    size: wgpu::BufferSize::new(padded(step.dispatch.params.len())),
+                }),
+            }];
+            entries.extend(
+                (1..)
+                    .zip(buffers)
+                    .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                        binding,
+                        resource: buffer.as_entire_binding(),
+                    }),
+            );
+            let bind_group = gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(&step.label),
+                layout: &pipeline.layout,
+                entries: &entries,
+            });
+            steps.push(BoundStep {
+                pipeline,
+                bind_group,
+                workgroups: step.dispatch.workgroups,
+            });
+        }
+        Ok(Self {
+            inputs,
+            outputs,
+            output_shapes: plan.outputs,
+            steps,
+        })
+    }
+
+    fn run(&self, gpu: &Gpu, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let failed = |error: wgpu::MapRangeError| gpu.error("mapping a buffer", error);
+        for (edge, tensor) in self.inputs.iter().zip(inputs) {
+            let mut view = edge
+                .host
+                .get_mapped_range_mut(..edge.bytes)
+                .map_err(failed)?;
+            view.copy_from_slice(bytemuck::cast_slice(tensor.data()));
+            drop(view);
+            edge.host.unmap();
+        }
+        gpu.scoped("running", || {
+            let mut encoder = gpu.device().create_command_encoder(&Default::default());
+            for edge in &self.inputs {
+                encoder.copy_buffer_to_buffer(&edge.host, 0, &edge.device, 0, edge.bytes);
+            }
+            self.encode(&mut encoder);
+            for edge in &self.outputs {
+                encoder.copy_buffer_to_buffer(&edge.device, 0, &edge.host, 0, edge.bytes);
+            }
+            gpu.queue().submit([encoder.finish()]);
+        })?;
+        // Inputs are mapped again for the next run while the answer is awaited.
+        let (sender, mapped) = mpsc::channel();
+        let modes = (self.inputs.iter().map(|edge| (edge, wgpu::MapMode::Write)))
+            .chain(self.outputs.iter().map(|edge| (edge, wgpu::MapMode::Read)));
+        for (edge, mode) in modes {
+            let sender = sender.clone();
+            edge.host.map_async(mode, ..edge.bytes, move |result| {
+                // The receiver is gone only where the run has failed already.
+                let _ = sender.send(result);
+            });
+        }
+        drop(sender);
+        gpu.scoped("waiting for the answer", || {
+            gpu.device().poll(wgpu::PollType::wait_indefinitely())
+        })?
+        .map_err(|error| gpu.error("waiting for the answer", error))?;
+        for result in mapped.try_iter() {
+            result.map_err(|error| gpu.error("mapping a buffer", error))?;
+        }
+        (self.outputs.iter().zip(&self.output_shapes))
+            .map(|(edge, shape)| {
+                let view = edge.host.get_mapped_range(..edge.bytes).map_err(failed)?;
+                let data = bytemuck::pod_collect_to_vec(&view[..]);
+                drop(view);
+                edge.host.unmap();
+                Tensor::new(shape.clone(), data)
+            })
+            .collect()
+    }
+
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        for step in &self.steps {
+            pass.set_pipeline(&step.pipeline.pipeline);
+            pass.set_bind_group(0, &step.bind_group, &[]);
+            let [x, y, z] = step.workgroups;
+            pass.dispatch_workgroups(x, y, z);
+        }
+    }
+}
+
+fn edges(gpu: &Gpu, label: &str, shapes: &[Shape], is_input: bool) -> Vec<Edge> {
+    let (device_usage, host_usage) = match is_input {
+        true => (
+            BufferUsages::STORAGE | BufferUsages::COPY_DST,
+            BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC,
+        ),
+        false => (
+            BufferUsages::STORAGE | BufferUsages::COPY_SRC,
+            BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+        ),
+    };
+    (shapes.iter())
+        .map(|shape| {
+            let bytes = shape.len() as u64 * 4;
+            Edge {
+                device: gpu.buffer(label, bytes, device_usage, false),
+                // Inputs stay mapped between runs.
+                host: gpu.buffer(label, bytes, host_usage, is_input),
+                bytes,
+            }
+        })
+        .collect()
+}
+
+/// Uniform blocks are filled up to 16 bytes, as WGSL counts their size.
+fn padded(len: usize) -> u64 {
+    (len as u64).next_multiple_of(16)
+}
+
+/// The parameters of all steps in one buffer, and where each step's begin.
+fn uniforms(gpu: &Gpu, steps: &[Step]) -> Result<(wgpu::Buffer, Vec<u64>), Error> {
+    let alignment = u64::from(gpu.limits().min_uniform_buffer_offset_alignment);
+    let mut bytes = Vec::new();
+    let mut offsets = Vec::with_capacity(steps.len());
+    for step in steps {
+        offsets.push(bytes.len() as u64);
+        bytes.extend_from_slice(&step.dispatch.params);
+        let end = padded(bytes.len()).next_multiple_of(alignment);
+        bytes.resize(end as usize, 0);
+    }
+    let usage = BufferUsages::UNIFORM;
+    let buffer = gpu.buffer("parameters", bytes.len() as u64, usage, true);
+    let mut view = buffer
+        .get_mapped_range_mut(..bytes.len() as u64)
+        .map_err(|error| gpu.error("uploading parameters", error))?;
+    view.copy_from_slice(&bytes);
+    drop(view);
+    buffer.unmap();
+    Ok((buffer, offsets))
+}

@@ -1,0 +1,123 @@
+//! Runs a graph with weights on a device.
+//!
+//! Everything that running needs (buffers, bind groups, pipelines) is made when a session is built
+//! or [prepared](Session::prepare) for new input shapes; [`Session::run`] makes nothing.
+//!
+//! ```
+//! use shadernet::device::Device;
+//! use shadernet::graph::{Conv2d, GraphBuilder};
+//! use shadernet::session::{Session, SessionOptions};
+//! use shadernet::tensor::{Shape, Tensor};
+//! use shadernet::weights::Weights;
+//!
+//! let mut b = GraphBuilder::new("blur");
+//! let x = b.image_input("input", 1);
+//! let x = b.conv2d("conv", x, Conv2d::new(1, 1, 3).padding(1).bias(false));
+//! b.output(x);
+//! let graph = b.build()?;
+//!
+//! let kernel = Tensor::new([1, 1, 3, 3], vec![1.0 / 9.0; 9])?;
+//! let weights = Weights::from_tensors("blur", [("conv.weight".to_owned(), kernel)]);
+//!
+//! let shape = Shape::from([1, 1, 4, 4]);
+//! let options = SessionOptions::default();
+//! let mut session = Session::new(&Device::cpu(), &graph, weights, &options, &[shape.clone()])?;
+//! let answers = session.run(&[Tensor::new(shape, vec![1.0; 16])?])?;
+//! assert!((answers[0].data()[5] - 1.0).abs() < 1e-6);
+//! # Ok::<(), shadernet::Error>(())
+//! ```
+
+mod gpu_session;
+mod resident;
+
+use std::sync::Arc;
+
+use crate::device::Device;
+use crate::error::Result;
+use crate::gpu::Precision;
+use crate::graph::Graph;
+use crate::reference::Reference;
+use crate::tensor::{Shape, Tensor};
+use crate::weights::Weights;
+use gpu_session::GpuSession;
+
+/// How a session stores values and weights.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionOptions {
+    /// float32 or float16. The CPU twin computes in float32 either way; [`Session::notice`] says so.
+    pub precision: Precision,
+}
+
+/// A network ready to run.
+pub struct Session {
+    engine: Engine,
+    notice: Option<&'static str>,
+}
+
+enum Engine {
+    Gpu(Box<GpuSession>),
+    Cpu(Box<Reference>),
+}
+
+impl Session {
+    /// Checks `weights` against `graph`, uploads them and prepares for inputs of `shapes`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Weights`] listing every tensor that is missing, misshapen or of a wrong
+    /// type; [`crate::Error::Node`] and [`crate::Error::Inputs`] for shapes that do not fit;
+    /// [`crate::Error::Limit`] and [`crate::Error::Device`] for what the device cannot do.
+    pub fn new(
+        device: &Device,
+        graph: &Graph,
+        weights: impl Into<Arc<Weights>>,
+        options: &SessionOptions,
+        shapes: &[Shape],
+    ) -> Result<Self> {
+        let weights = weights.into();
+        weights.check(graph)?;
+        let (engine, notice) = match device {
+            Device::Gpu(gpu) => {
+                let session = GpuSession::new(gpu, graph, weights, options.precision);
+                (Engine::Gpu(Box::new(session)), None)
+            }
+            Device::Cpu { .. } => (
+                Engine::Cpu(Box::new(Reference::new(graph, &weights)?)),
+                (options.precision == Precision::F16)
+                    .then_some("the CPU computes in float32; float16 was not used"),
+            ),
+        };
+        let mut session = Self { engine, notice };
+        session.prepare(shapes)?;
+        Ok(session)
+    }
+
+    /// What the user should be told about how the session runs.
+    pub fn notice(&self) -> Option<&str> {
+        self.notice
+    }
+
+    /// Makes what running with inputs of `shapes` needs, unless it was made before. Weights are
+    /// shared by all shapes.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn prepare(&mut self, shapes: &[Shape]) -> Result<()> {
+        match &mut self.engine {
+            Engine::Gpu(session) => session.prepare(shapes).map(drop),
+            Engine::Cpu(reference) => reference.graph().infer(shapes).map(drop),
+        }
+    }
+
+    /// The outputs for `inputs`, NCHW, in the graph's order. Waits for the answer.
+    ///
+    /// Shapes not prepared before are prepared first.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`], and [`crate::Error::Device`] where the device fails.
+    pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        match &mut self.engine {
+            Engine::Gpu(session) => session.run(inputs),
+            Engine::Cpu(reference) => reference.run(inputs),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Names what is in a picture.
+
+use std::path::Path;
+
+use image::RgbImage;
+
+use super::{Labels, Preprocessing, softmax, top_k};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::model_folder::ModelFolder;
+use crate::session::{Session, SessionOptions};
+use crate::tensor::{Shape, Tensor};
+use crate::weights::Weights;
+use crate::zoo::{self, ZooOptions};
+
+/// A class and how sure the network is of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The class's index.
+    pub class: usize,
+    /// Its name.
+    pub label: String,
+    /// Between 0 and 1; NaN where the network answered NaN.
+    pub probability: f32,
+}
+
+/// A model folder's network on a device, with its preparation of pictures and its class names.
+///
+/// ```
+/// use shadernet::device::Device;
+/// use shadernet::model_folder::default_model;
+/// use shadernet::vision::{Classifier, decode};
+///
+/// let folder = default_model()?.open()?;
+/// let mut classifier = Classifier::new(&Device::cpu(), &folder, &Default::default())?;
+/// let picture = decode("tests/images/chelsea.png")?;
+/// for p in classifier.classify(&picture, 3)? {
+///     println!("{:5.1} % {}", 100.0 * p.probability, p.label);
+/// }
+/// # Ok::<(), shadernet::Error>(())
+/// ```
+pub struct Classifier {
+    session: Session,
+    preprocessing: Preprocessing,
+    labels: Labels,
+}
+
+impl Classifier {
+    /// Loads the network and prepares for one picture at a time.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the folder's architecture is not known (with the nearest that is) or
+    /// it has no classes; and those of [`Session::new`].
+    pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
+        let config = folder.path.join("config.json");
+        if folder.num_classes == 0 {
+            return Err(Error::file(
+                config,
+                "num_classes is 0: the network has no classifier; choose one that has",
+            ));
+        }
+        let [channels, height, width] = folder.preprocessing.input_size;
+        let zoo_options = ZooOptions {
+            num_classes: folder.num_classes,
+            in_channels: channels,
+        };
+        let architecture = zoo::find(&folder.architecture)
+            .map_err(|error| Error::file(Path::new(&config), error.to_string()))?;
+        let graph = architecture.build(&zoo_options)?;
+        let weights = Weights::open(&folder.weights)?;
+        let shape = Shape::from([1, channels, height, width]);
+        Ok(Self {
+            session: Session::new(device, &graph, weights, options, &[shape])?,
+            preprocessing: folder.preprocessing.clone(),
+            labels: folder.labels.clone(),
+        })
+    }
+
+    /// How pictures become inputs: [`Preprocessing::apply`] makes what [`Self::predict`] takes.
+    pub fn preprocessing(&self) -> &Preprocessing {
+        &self.preprocessing
+    }
+
+    /// What the user should be told about how the network runs; see [`Session::notice`].
+    pub fn notice(&self) -> Option<&str> {
+        self.session.notice()
+    }
+
+    /// The `k` likeliest classes of `picture`, likeliest first.
+    ///
+    /// # Errors
+    /// Those of [`Preprocessing::apply`] and [`Session::run`].
+    pub fn classify(&mut self, picture: &RgbImage, k: usize) -> Result<Vec<Prediction>> {
+        let input = self.preprocessing.apply(picture)?;
+        Ok(self.predict(input, k)?.swap_remove(0))
+    }
+
+    /// The `k` likeliest classes of every image of a prepared batch `[N, C, H, W]`.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`].
+    pub fn predict(&mut self, batch: Tensor, k: usize) -> Result<Vec<Vec<Prediction>>> {
+        let logits = self.session.run(&[batch])?.swap_remove(0);
+        // `Labels` has one entry a class, and a class is one column of the logits.
+        Ok((logits.data().chunks(self.labels.len().max(1)))
+            .map(|logits| {
+                let probabilities = softmax(logits);
+                (top_k(&probabilities, k).into_iter())
+                    .map(|class| Prediction {
+                        class,
+                        label: self.labels.text(class).into_owned(),
+                        probability: probabilities[class],
+                    })
+                    .collect()
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,197 @@
+//! EfficientNet-Lite: EfficientNet (Tan and Le 2019, "EfficientNet: Rethinking model scaling for
+//! convolutional neural networks") without squeeze-and-excite and with ReLU6, so that it quantises
+//! well; Google's TensorFlow weights under timm's names (`tf_efficientnet_lite0`).
+//!
+//! What the TensorFlow weights need: SAME padding and a batch-norm epsilon of 1e-3.
+
+use super::{Architecture, Definition, ZooOptions};
+use crate::graph::{
+    Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, GraphBuilder, Linear, Padding, ValueId,
+};
+
+pub(super) const ARCHITECTURES: &[Architecture] = &[Architecture {
+    name: "efficientnet_lite0",
+    aliases: &["tf_efficientnet_lite0"],
+    family: "EfficientNet-Lite",
+    input_size: [3, 224, 224],
+    description: "inverted residuals for edge devices (Tan and Le 2019, lite variant)",
+    definition: &EfficientNetLite {
+        width: 1.0,
+        depth: 1.0,
+    },
+}];
+
+/// Channels of the stem and of the head. The lite variants scale neither, nor the number of blocks
+/// in the first and the last stage.
+const STEM: usize = 32;
+const HEAD: usize = 1280;
+const EPS: f64 = 1e-3;
+
+/// Stages of EfficientNet-B0.
+const STAGES: [Stage; 7] = [
+    Stage::new(1, 3, 1, 1, 16),
+    Stage::new(2, 3, 2, 6, 24),
+    Stage::new(2, 5, 2, 6, 40),
+    Stage::new(3, 3, 2, 6, 80),
+    Stage::new(3, 5, 1, 6, 112),
+    Stage::new(4, 5, 2, 6, 192),
+    Stage::new(1, 3, 1, 6, 320),
+];
+
+/// Blocks of one resolution.
+#[derive(Clone, Copy)]
+struct Stage {
+    blocks: usize,
+    kernel: usize,
+    /// Of the first block; the others have 1.
+    stride: usize,
+    /// Channels of the depthwise convolution, in channels of the block's input.
+    expansion: usize,
+    channels: usize,
+}
+
+impl Stage {
+    const fn new(
+        blocks: usize,
+        kernel: usize,
+        stride: usize,
+        expansion: usize,
+        channels: usize,
+    ) -> Self {
+        Self {
+            blocks,
+            kernel,
+            stride,
+            expansion,
+            channels,
+        }
+    }
+}
+
+/// One network of the family, by what it multiplies B0's channels and blocks with.
+struct EfficientNetLite {
+    width: f64,
+    depth: f64,
+}
+
+impl Definition for EfficientNetLite {
+    fn layers(&self, b: &mut GraphBuilder, image: ValueId, options: &ZooOptions) -> ValueId {
+        let stem = Conv2d::new(options.in_channels, STEM, 3).stride(2);
+        let mut x = conv_bn_act(b, image, "", "conv_stem", 1, stem);
+        let mut channels = STEM;
+        for (s, stage) in STAGES.into_iter().enumerate() {
+            let scaled = s != 0 && s != STAGES.len() - 1;
+            let depth = if scaled { self.depth } else { 1.0 };
+            let out = self.scale_channels(stage.channels);
+            for block in 0..(stage.blocks as f64 * depth).ceil() as usize {
+                let stride = if block == 0 { stage.stride } else { 1 };
+                let prefix = format!("blocks.{s}.{block}.");
+                let from = x;
+                x = stage.inverted_residual(b, x, &prefix, channels, out, stride);
+                if stride == 1 && channels == out {
+                    x = b.add(format!("{prefix}add"), x, from);
+                }
+                channels = out;
+            }
+        }
+        let x = conv_bn_act(b, x, "", "conv_head", 2, Conv2d::new(channels, HEAD, 1));
+        let x = b.adaptive_avg_pool2d("global_pool", x, AdaptiveAvgPool2d::new(1, 1));
+        let x = b.flatten("flatten", x);
+        b.linear("classifier", x, Linear::new(HEAD, options.num_classes))
+    }
+}
+
+impl EfficientNetLite {
+    /// `channels` times the width, to the nearest multiple of 8, but not below nine tenths.
+    fn scale_channels(&self, channels: usize) -> usize {
+        let wanted = channels as f64 * self.width;
+        let rounded = ((wanted + 4.0) as usize / 8 * 8).max(8);
+        if (rounded as f64) < 0.9 * wanted {
+            rounded + 8
+        } else {
+            rounded
+        }
+    }
+}
+
+impl Stage {
+    /// One block without its shortcut: expand, filter each channel, project. Where nothing is
+    /// expanded (the first stage) the block has two convolutions, named and numbered so.
+    fn inverted_residual(
+        &self,
+        b: &mut GraphBuilder,
+        x: ValueId,
+        prefix: &str,
+        channels: usize,
+        out: usize,
+        stride: usize,
+    ) -> ValueId {
+        let inner = channels * self.expansion;
+        let filter = Conv2d::depthwise(inner, self.kernel).stride(stride);
+        let project = Conv2d::new(inner, out, 1);
+        if self.expansion == 1 {
+            let x = conv_bn_act(b, x, prefix, "conv_dw", 1, filter);
+            return conv_bn(b, x, prefix, "conv_pw", 2, project);
+        }
+        let expand = Conv2d::new(channels, inner, 1);
+        let x = conv_bn_act(b, x, prefix, "conv_pw", 1, expand);
+        let x = conv_bn_act(b, x, prefix, "conv_dw", 2, filter);
+        conv_bn(b, x, prefix, "conv_pwl", 3, project)
+    }
+}
+
+/// A convolution without bias and batch norm number `n`, both under `prefix`.
+fn conv_bn(
+    b: &mut GraphBuilder,
+    x: ValueId,
+    prefix: &str,
+    name: &str,
+    n: usize,
+    conv: Conv2d,
+) -> ValueId {
+    let channels = conv.out_channels;
+    let conv = conv.padding(Padding::Same).bias(false);
+    let x = b.conv2d(format!("{prefix}{name}"), x, conv);
+    let norm = BatchNorm2d::new(channels).eps(EPS);
+    b.batch_norm(format!("{prefix}bn{n}"), x, norm)
+}
+
+/// As [`conv_bn`], and ReLU6.
+fn conv_bn_act(
+    b: &mut GraphBuilder,
+    x: ValueId,
+    prefix: &str,
+    name: &str,
+    n: usize,
+    conv: Conv2d,
+) -> ValueId {
+    let x = conv_bn(b, x, prefix, name, n, conv);
+    b.activation(format!("{prefix}act{n}"), x, Activation::Relu6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameter_counts_are_timms() {
+        let count = |width, depth| {
+            let mut b = GraphBuilder::new("lite");
+            let x = b.image_input("input", 3);
+            let x = EfficientNetLite { width, depth }.layers(&mut b, x, &ZooOptions::default());
+            b.output(x);
+            b.build().unwrap().parameter_count()
+        };
+        assert_eq!(count(1.0, 1.0), 4_652_008);
+        // Lite1 to lite4, in units of 10 000 as timm's table has them.
+        let published = [
+            (1.0, 1.1, 542),
+            (1.1, 1.2, 609),
+            (1.2, 1.4, 820),
+            (1.4, 1.8, 1301),
+        ];
+        for (width, depth, expected) in published {
+            assert_eq!((count(width, depth) + 5000) / 10_000, expected);
+        }
+    }
+}

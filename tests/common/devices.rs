@@ -1,0 +1,81 @@
+//! The devices that GPU tests run on. A backend that is missing fails the tests: a green run means
+//! that the shaders ran.
+
+use std::sync::OnceLock;
+
+use shadernet::device::{Device, DeviceOptions};
+use shadernet::gpu::{Backend, Gpu, adapters};
+
+/// `SHADERNET_TEST_BACKENDS` (a list such as `vulkan,gl`), or what the platform has.
+fn backends() -> Vec<Backend> {
+    let platform = match std::env::consts::OS {
+        "macos" | "ios" => "metal",
+        "windows" => "dx12,vulkan",
+        _ => "vulkan,gl",
+    };
+    let list = std::env::var("SHADERNET_TEST_BACKENDS").unwrap_or(platform.to_owned());
+    list.split(',')
+        .map(|name| name.trim().parse().unwrap())
+        .collect()
+}
+
+/// Each backend with runtime checks off and on, opened once a process.
+#[allow(dead_code, reason = "not every test file uses every list")]
+pub fn devices() -> &'static [(String, Device)] {
+    static DEVICES: OnceLock<Vec<(String, Device)>> = OnceLock::new();
+    DEVICES.get_or_init(|| {
+        let mut devices = Vec::new();
+        for backend in backends() {
+            for runtime_checks in [false, true] {
+                let options = DeviceOptions {
+                    backend: Some(backend),
+                    adapter: None,
+                    runtime_checks,
+                };
+                let device = Device::open(&options).unwrap_or_else(|error| {
+                    panic!("{error}\n`scripts/test` installs software adapters for the tests")
+                });
+                let checks = if runtime_checks {
+                    "checked"
+                } else {
+                    "unchecked"
+                };
+                devices.push((format!("{} {checks}", backend.name()), device));
+            }
+        }
+        devices
+    })
+}
+
+/// Each backend without runtime checks, and the CPU twin.
+#[allow(dead_code, reason = "not every test file uses every list")]
+pub fn devices_and_cpu() -> Vec<(String, Device)> {
+    let unchecked = devices()
+        .iter()
+        .filter(|(name, _)| name.ends_with(" unchecked"));
+    unchecked
+        .cloned()
+        .chain([("cpu".to_owned(), Device::cpu())])
+        .collect()
+}
+
+/// Each backend with a device of our own that binds at most `bytes` at once.
+#[allow(dead_code, reason = "not every test file uses every list")]
+pub fn with_binding_limit(bytes: u64) -> Vec<(String, Device)> {
+    let open = |backend: Backend| {
+        let adapter = adapters(Some(backend)).swap_remove(0);
+        let mut limits = adapter.limits();
+        limits.max_storage_buffer_binding_size = bytes;
+        let descriptor = shadernet::wgpu::DeviceDescriptor {
+            required_limits: limits,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+        let gpu = Gpu::from_wgpu(device, queue, true);
+        (
+            format!("{} at most {bytes} bytes", backend.name()),
+            gpu.into(),
+        )
+    };
+    backends().into_iter().map(open).collect()
+}

@@ -1,0 +1,104 @@
+//! What several integration tests need.
+// Each test file is a crate of its own and uses some of this.
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use shadernet::graph::Graph;
+use shadernet::tensor::Tensor;
+use shadernet::weights::generate::generated_input;
+use shadernet::weights::{Dtype, Weights, write_safetensors};
+
+/// A golden case; see `tests/golden/README.md`.
+#[derive(Deserialize)]
+pub struct Golden {
+    case: String,
+    input: Vec<usize>,
+    gain: f64,
+    /// Learnable numbers.
+    pub parameters: u64,
+    outputs: Vec<Vec<usize>>,
+    /// Every tensor's shape by name.
+    pub tensors: BTreeMap<String, Vec<usize>>,
+}
+
+/// A file of `tests/golden`.
+pub fn golden_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
+impl Golden {
+    pub fn load(case: &str) -> Self {
+        let text = std::fs::read_to_string(golden_file(&format!("{case}.json"))).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub fn input(&self) -> Tensor {
+        generated_input(self.input.clone())
+    }
+
+    /// The case's weights for `graph`, written to `folder`; answers the file.
+    pub fn write_weights(&self, graph: &Graph, folder: &Path, dtype: Dtype) -> PathBuf {
+        let weights = Weights::generated(graph, self.gain);
+        let path = folder.join(format!("{}.safetensors", self.case));
+        write_weights(&path, &weights, dtype);
+        path
+    }
+
+    /// The outputs as they should be.
+    pub fn outputs(&self) -> Vec<Tensor> {
+        let file = Weights::open(golden_file(&format!("{}.safetensors", self.case))).unwrap();
+        let outputs = self.outputs.iter().enumerate();
+        outputs
+            .map(|(i, shape)| {
+                let data = file.read(&format!("output.{i}")).unwrap();
+                Tensor::new(shape.clone(), data.into_owned()).unwrap()
+            })
+            .collect()
+    }
+}
+
+/// Writes every tensor of `weights` to the safetensors file `path`.
+pub fn write_weights(path: &Path, weights: &Weights, dtype: Dtype) {
+    let tensors: Vec<(&str, Tensor)> = weights
+        .names()
+        .map(|name| {
+            let data = weights.read(name).unwrap().into_owned();
+            (
+                name,
+                Tensor::new(weights.shape(name).unwrap().clone(), data).unwrap(),
+            )
+        })
+        .collect();
+    write_safetensors(path, tensors.iter().map(|(n, t)| (*n, t)), dtype).unwrap();
+}
+
+/// The names and shapes of a graph's parameters, as checkpoints list them.
+pub fn parameter_shapes(graph: &Graph) -> BTreeMap<String, Vec<usize>> {
+    let parameters = graph.parameters().into_iter();
+    parameters
+        .map(|p| (p.name, p.shape.dims().to_vec()))
+        .collect()
+}
+
+/// The largest error, in the largest magnitude of `expected`. Where either holds a NaN that the
+/// other does not, infinite.
+pub fn relative_error(found: &Tensor, expected: &Tensor) -> f64 {
+    assert_eq!(found.shape(), expected.shape());
+    let pairs = found.data().iter().zip(expected.data());
+    let largest = expected
+        .data()
+        .iter()
+        .filter(|x| !x.is_nan())
+        .fold(0.0_f64, |m, &x| m.max(f64::from(x.abs())));
+    let error = pairs.fold(0.0_f64, |error, (&f, &e)| match (f.is_nan(), e.is_nan()) {
+        (true, true) => error,
+        (false, false) => error.max((f64::from(f) - f64::from(e)).abs()),
+        _ => f64::INFINITY,
+    });
+    error / largest.max(f64::MIN_POSITIVE)
+}

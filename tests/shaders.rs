@@ -1,0 +1,137 @@
+//! Every shader, in every form that a kernel uses, translates to what each platform's driver takes:
+//! SPIR-V (Vulkan), HLSL (Direct3D 12), MSL (Metal), GLSL ES (OpenGL).
+
+use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants, spv};
+use naga::proc::BoundsCheckPolicies;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use shadernet::gpu::{Precision, SHADERS, Shader};
+
+/// Every value of every override constant of a shader that changes its code.
+fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
+    let all = |name, values: std::ops::Range<u32>| values.map(|v| vec![(name, v)]).collect();
+    match shader.name {
+        "activation" => all("ACTIVATION", 0..8),
+        "binary" | "pool" => all("OPERATION", 0..2),
+        "conv2d" => vec![vec![("PIXELS", 1)], vec![("PIXELS", 4)]],
+        _ => vec![vec![]],
+    }
+}
+
+fn parse(shader: &Shader, precision: Precision) -> (naga::Module, ModuleInfo) {
+    let source = shader.assemble(precision);
+    let module = naga::front::wgsl::parse_str(&source)
+        .unwrap_or_else(|e| panic!("{}: {}", shader.name, e.emit_to_string(&source)));
+    // No capability beyond what every WebGPU device has: WGSL has the float16 packing functions
+    // without any feature.
+    let info = Validator::new(
+        ValidationFlags::all(),
+        Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+    )
+    .validate(&module)
+    .unwrap_or_else(|e| panic!("{}: {}", shader.name, e.emit_to_string(&source)));
+    (module, info)
+}
+
+/// Runs `check` on every form of every shader, its overrides fixed.
+fn for_every_form(check: impl Fn(&naga::Module, &ModuleInfo, &str)) {
+    for shader in SHADERS {
+        for precision in [Precision::F32, Precision::F16] {
+            let (module, info) = parse(shader, precision);
+            for constants in variants(shader) {
+                let what = format!("{} {precision:?} {constants:?}", shader.name);
+                let values: PipelineConstants = (constants.iter())
+                    .map(|(name, value)| (name.to_string(), f64::from(*value)))
+                    .collect();
+                let (module, info) =
+                    pipeline_constants::process_overrides(&module, &info, None, &values)
+                        .unwrap_or_else(|e| panic!("{what}: {e}"));
+                check(&module, &info, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn to_spirv() {
+    for_every_form(|module, info, what| {
+        let words = spv::write_vec(module, info, &spv::Options::default(), None)
+            .unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert!(words.len() > 100, "{what}");
+    });
+}
+
+#[test]
+fn to_hlsl() {
+    for_every_form(|module, info, what| {
+        let mut text = String::new();
+        let options = hlsl::Options {
+            // wgpu passes the number of workgroups in a constant of its own.
+            special_constants_binding: Some(hlsl::BindTarget {
+                space: 1,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let pipeline = hlsl::PipelineOptions::default();
+        hlsl::Writer::new(&mut text, &options, &pipeline)
+            .write(module, info, None)
+            .unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert!(text.contains("[numthreads(64, 1, 1)]"), "{what}: {text}");
+    });
+}
+
+#[test]
+fn to_msl() {
+    for_every_form(|module, info, what| {
+        let options = msl::Options {
+            fake_missing_bindings: true,
+            ..Default::default()
+        };
+        let pipeline = msl::PipelineOptions::default();
+        let (text, _) = msl::write_string(module, info, &options, &pipeline)
+            .unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert!(text.contains("kernel void"), "{what}: {text}");
+    });
+}
+
+#[test]
+fn to_glsl_es() {
+    for_every_form(|module, info, what| {
+        let mut text = String::new();
+        let options = glsl::Options {
+            version: glsl::Version::new_gles(310),
+            ..Default::default()
+        };
+        let pipeline = glsl::PipelineOptions {
+            shader_stage: naga::ShaderStage::Compute,
+            entry_point: "main".to_owned(),
+            multiview: None,
+        };
+        let policies = BoundsCheckPolicies::default();
+        glsl::Writer::new(&mut text, module, info, &options, &pipeline, policies)
+            .and_then(|mut writer| writer.write())
+            .unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert!(text.contains("local_size_x = 64"), "{what}: {text}");
+    });
+}
+
+#[test]
+fn bindings_are_as_registered() {
+    for shader in SHADERS {
+        let (module, _) = parse(shader, Precision::F32);
+        let access = |load_only: bool| {
+            module
+                .global_variables
+                .iter()
+                .filter(|(_, v)| match v.space {
+                    naga::AddressSpace::Storage { access } => {
+                        access.contains(naga::StorageAccess::STORE) != load_only
+                    }
+                    _ => false,
+                })
+                .count()
+        };
+        assert_eq!(access(true), shader.reads as usize, "{}", shader.name);
+        assert_eq!(access(false), 1, "{}", shader.name);
+    }
+}

@@ -1,0 +1,283 @@
+//! Weights that are damaged, or of another network: every case has an error that says so.
+
+mod common;
+
+use std::path::Path;
+
+use common::write_weights;
+use half::{bf16, f16};
+use shadernet::graph::{BatchNorm2d, Conv2d, Graph, GraphBuilder, Linear};
+use shadernet::reference::Reference;
+use shadernet::tensor::Tensor;
+use shadernet::weights::{Dtype, Weights, write_safetensors};
+use shadernet::{Error, Result};
+
+/// A convolution, a batch norm and a classifier: seven tensors.
+fn graph() -> Graph {
+    let mut b = GraphBuilder::new("small");
+    let x = b.image_input("input", 2);
+    let x = b.conv2d("conv", x, Conv2d::new(2, 4, 1).bias(false));
+    let x = b.batch_norm("bn", x, BatchNorm2d::new(4));
+    let x = b.flatten("flatten", x);
+    let x = b.linear("fc", x, Linear::new(4, 3));
+    b.output(x);
+    b.build().unwrap()
+}
+
+/// A safetensors file of `header` and then `data` zeros.
+fn file(header: &str, data: usize) -> Vec<u8> {
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header.as_bytes());
+    file.resize(file.len() + data, 0);
+    file
+}
+
+/// The message of opening a file that holds `bytes`; it must name the file.
+fn message(bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.safetensors");
+    std::fs::write(&path, bytes).unwrap();
+    let text = file_error(Weights::open(&path));
+    assert!(text.contains("bad.safetensors"), "{text}");
+    text
+}
+
+fn file_error(result: Result<Weights>) -> String {
+    match result {
+        Err(error @ Error::File { .. }) => error.to_string(),
+        other => panic!("expected Error::File, found {other:?}"),
+    }
+}
+
+/// What does not fit the graph.
+fn problems(weights: &Weights, graph: &Graph) -> Vec<String> {
+    match weights.check(graph) {
+        Err(Error::Weights { problems, .. }) => problems,
+        other => panic!("expected Error::Weights, found {other:?}"),
+    }
+}
+
+fn assert_holds(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "'{part}' is not in: {text}");
+    }
+}
+
+#[test]
+fn files_cut_short_anywhere_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("whole.safetensors");
+    write_weights(&path, &Weights::generated(&graph(), 1.0), Dtype::F32);
+    let whole = std::fs::read(&path).unwrap();
+    for len in 0..whole.len() {
+        let error = file_error(Weights::from_bytes("cut", whole[..len].to_vec()));
+        assert_holds(&error, &["cut: "]);
+    }
+    assert_holds(
+        &message(&whole[..whole.len() - 1]),
+        &["truncated", "download"],
+    );
+    assert_holds(&message(&[]), &["empty", "expected a safetensors file"]);
+    assert_holds(&message(&whole[..5]), &["holds 5 bytes"]);
+    assert_holds(&message(&whole[..100]), &["only 92 follow", "truncated"]);
+}
+
+#[test]
+fn headers_that_lie_are_errors() {
+    let mut huge = (1_u64 << 60).to_le_bytes().to_vec();
+    huge.extend([b'{'; 100]);
+    assert_holds(
+        &message(&huge),
+        &["claim a header of 1152921504606846976 bytes", "holds 108"],
+    );
+    assert_holds(&message(&[0xFF; 64]), &["18446744073709551615"]);
+    assert_holds(
+        &message(&file("not JSON at all", 8)),
+        &["header cannot be read"],
+    );
+    assert_holds(&message(&file("[1, 2]", 8)), &["a JSON object of tensors"]);
+    assert_holds(&message(&file("{\"a\": 3}", 8)), &["tensor 'a'"]);
+    assert_holds(&message(&file("{}", 8)), &["take 0 bytes, but 8 follow"]);
+    let overlap = r#"{"first":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
+        "second":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#;
+    assert_holds(
+        &message(&file(overlap, 12)),
+        &["'first' and 'second' overlap"],
+    );
+    let beyond = r#"{"a":{"dtype":"F32","shape":[1073741824],"data_offsets":[0,4294967296]}}"#;
+    assert_holds(&message(&file(beyond, 16)), &["truncated", "4294967296"]);
+    let misfit = r#"{"a":{"dtype":"F16","shape":[2, 3],"data_offsets":[0,16]}}"#;
+    assert_holds(
+        &message(&file(misfit, 16)),
+        &["'a'", "12 bytes", "gives it 16"],
+    );
+    let mut not_text = file("{}", 0);
+    not_text[8] = 0xC3;
+    assert_holds(&message(&not_text), &["not UTF-8"]);
+}
+
+#[test]
+fn other_files_are_told_apart() {
+    assert_holds(
+        &message(b"PK\x03\x04......"),
+        &["PyTorch checkpoint", "convert"],
+    );
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0";
+    assert_holds(&message(pointer), &["git lfs pull"]);
+    let folder = tempfile::tempdir().unwrap();
+    let text = file_error(Weights::open(folder.path()));
+    assert_holds(&text, &["found a folder", "model.safetensors"]);
+    let missing = Weights::open(folder.path().join("none.safetensors"));
+    assert!(matches!(missing, Err(Error::Io { .. })));
+}
+
+#[test]
+fn every_problem_is_listed() {
+    let header = r#"{
+        "conv.weight":{"dtype":"F32","shape":[4,2,3,3],"data_offsets":[0,288]},
+        "bn.weight":{"dtype":"I64","shape":[4],"data_offsets":[288,320]},
+        "bn.bias":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[320,321]},
+        "bn.running_mean":{"dtype":"F32","shape":[1],"data_offsets":[321,325]},
+        "bn.runing_var":{"dtype":"F32","shape":[4],"data_offsets":[325,341]},
+        "model.fc.weight":{"dtype":"F32","shape":[3,4],"data_offsets":[341,389]}
+    }"#;
+    let weights = Weights::from_bytes("seven", file(header, 389)).unwrap();
+    let problems = problems(&weights, &graph());
+    assert_eq!(
+        problems,
+        [
+            "'conv.weight': expected shape [4, 2, 1, 1], found [4, 2, 3, 3]",
+            "'bn.weight': found dtype I64, which is not read; convert it to float32, float16 or bfloat16",
+            "'bn.bias': expected shape [4], found [1]; found dtype F8_E4M3, which is not read; convert it to float32, float16 or bfloat16",
+            "'bn.running_mean': expected shape [4], found [1]",
+            "'bn.running_var': missing; there is 'bn.runing_var', which may be meant",
+            "'fc.weight': missing; there is 'model.fc.weight', which may be meant",
+            "'fc.bias': missing",
+        ]
+    );
+    let text = weights.check(&graph()).unwrap_err().to_string();
+    assert_holds(
+        &text,
+        &["seven: 7 of the network's tensors", "\n  'fc.bias'"],
+    );
+    assert!(Reference::<f32>::new(&graph(), &weights).is_err());
+    assert!(weights.read("bn.weight").is_err());
+}
+
+#[test]
+fn unused_tensors_are_reported() {
+    let generated = Weights::generated(&graph(), 1.0);
+    let tensor = |name: &str| {
+        let data = generated.read(name).unwrap().into_owned();
+        Tensor::new(generated.shape(name).unwrap().clone(), data).unwrap()
+    };
+    let mut tensors: Vec<(String, Tensor)> = generated
+        .names()
+        .map(|name| (name.to_owned(), tensor(name)))
+        .collect();
+    for extra in ["head.weight", "bn.num_batches_tracked", "aux.bias"] {
+        tensors.push((extra.to_owned(), Tensor::zeros([1])));
+    }
+    let weights = Weights::from_tensors("more", tensors);
+    let checked = weights.check(&graph()).unwrap();
+    assert_eq!(checked.unused, ["aux.bias", "head.weight"]);
+}
+
+#[test]
+fn all_three_dtypes_are_read_whole_and_in_ranges() {
+    let numbers = [0.0, -1.5, 3.140_625, 65504.0, f32::NAN, f32::INFINITY, 1e-3];
+    let exact = Tensor::new([7], numbers.to_vec()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.safetensors");
+    for dtype in Dtype::ALL {
+        write_safetensors(
+            &path,
+            [("before", &Tensor::zeros([1])), ("t", &exact)],
+            dtype,
+        )
+        .unwrap();
+        let weights = Weights::open(&path).unwrap();
+        assert_eq!(weights.dtype("t"), Some(dtype));
+        let rounded = |x: f32| match dtype {
+            Dtype::F32 => x,
+            Dtype::F16 => f16::from_f32(x).to_f32(),
+            Dtype::Bf16 => bf16::from_f32(x).to_f32(),
+        };
+        let bits = |x: &f32| x.to_bits();
+        let expected: Vec<u32> = numbers.iter().map(|&x| rounded(x).to_bits()).collect();
+        let read = weights.read("t").unwrap();
+        assert_eq!(read.iter().map(bits).collect::<Vec<_>>(), expected);
+        let range = weights.read_range("t", 2..5).unwrap();
+        assert_eq!(range.iter().map(bits).collect::<Vec<_>>(), expected[2..5]);
+    }
+}
+
+#[test]
+fn float32_is_borrowed_and_data_need_not_be_aligned() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.safetensors");
+    // Headers of every length modulo 8.
+    for spaces in 0..8 {
+        let header = r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
+            "h":{"dtype":"F16","shape":[1],"data_offsets":[8,10]}}"#;
+        let mut bytes = file(&format!("{header}{}", " ".repeat(spaces)), 0);
+        let aligned = bytes.len().is_multiple_of(4);
+        bytes.extend([1.5_f32.to_le_bytes(), (-2.0_f32).to_le_bytes()].concat());
+        bytes.extend(f16::from_f32(0.25).to_le_bytes());
+        std::fs::write(&path, &bytes).unwrap();
+        let weights = Weights::open(&path).unwrap();
+        let read = weights.read("a").unwrap();
+        assert_eq!(read[..], [1.5, -2.0]);
+        assert_eq!(weights.read("h").unwrap()[..], [0.25]);
+        if cfg!(target_endian = "little") {
+            assert_eq!(matches!(read, std::borrow::Cow::Borrowed(_)), aligned);
+        }
+    }
+}
+
+#[test]
+fn what_is_written_other_readers_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.safetensors");
+    let tensor = Tensor::new([1, 2], vec![0.5, -0.5]).unwrap();
+    write_safetensors(
+        &path,
+        [("b", &tensor), ("a", &Tensor::zeros([0]))],
+        Dtype::F32,
+    )
+    .unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let read = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let b = read.tensor("b").unwrap();
+    assert_eq!(
+        (b.dtype(), b.shape()),
+        (safetensors::Dtype::F32, &[1, 2][..])
+    );
+    assert_eq!(
+        b.data(),
+        [0.5_f32.to_le_bytes(), (-0.5_f32).to_le_bytes()].concat()
+    );
+    assert_eq!(
+        folder.path().read_dir().unwrap().count(),
+        1,
+        "nothing else is left"
+    );
+}
+
+#[test]
+fn writing_fails_with_the_paths_name() {
+    let tensor = Tensor::zeros([1]);
+    let write = |path: &Path, names: &[&str]| {
+        let tensors = names.iter().map(|name| (*name, &tensor));
+        write_safetensors(path, tensors, Dtype::F32)
+            .unwrap_err()
+            .to_string()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    assert_holds(&write(folder.path(), &["a"]), &["found a folder"]);
+    let nowhere = folder.path().join("nowhere/out.safetensors");
+    assert_holds(&write(&nowhere, &["a"]), &["nowhere"]);
+    let twice = folder.path().join("twice.safetensors");
+    assert_holds(&write(&twice, &["a", "a"]), &["'a'", "twice"]);
+    assert!(!twice.exists());
+}
