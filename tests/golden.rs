@@ -1,15 +1,20 @@
-//! Whole networks on the CPU twin, through the real loader, against what PyTorch answers.
+//! Whole networks, through the real loader, against what PyTorch answers.
 
 mod common;
+#[path = "common/devices.rs"]
+mod devices;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::process::Command;
 use std::time::Instant;
 
 use common::{Golden, golden_file, parameter_shapes, relative_error};
+use devices::devices_and_cpu;
 use shadernet::reference::Reference;
 use shadernet::tensor::Tensor;
 use shadernet::weights::generate::generated_input;
-use shadernet::weights::{Dtype, Weights};
+use shadernet::weights::{Dtype, Weights, write_safetensors};
 use shadernet::zoo::{self, ZooOptions};
 
 /// Runs a case on the CPU twin and compares its outputs.
@@ -37,9 +42,37 @@ fn check(case: &str) {
     }
 }
 
+/// As a user would: weights, input and output are files, the program is the command.
+fn check_through_the_command(case: &str) {
+    let golden = Golden::load(case);
+    let graph = zoo::build(case, &ZooOptions::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let weights = golden.write_weights(&graph, folder.path(), Dtype::F32);
+    let input = folder.path().join("input.safetensors");
+    write_safetensors(&input, [("input", &golden.input())], Dtype::F32).unwrap();
+    for (name, device) in devices_and_cpu() {
+        let output = folder.path().join(format!("{name}.safetensors"));
+        let status = Command::new(env!("CARGO_BIN_EXE_shadernet"))
+            .args(["run", "--arch", case, "--backend", device.backend().name()])
+            .args([OsStr::new("--weights"), weights.as_os_str()])
+            .args([OsStr::new("--input"), input.as_os_str()])
+            .args([OsStr::new("--output"), output.as_os_str()])
+            .status();
+        assert!(status.unwrap().success(), "{name}");
+        let found = Weights::open(&output).unwrap();
+        for (i, expected) in golden.outputs().iter().enumerate() {
+            let data = found.read(&format!("output.{i}")).unwrap().into_owned();
+            let found = Tensor::new(expected.shape().clone(), data).unwrap();
+            let error = relative_error(&found, expected);
+            println!("{case} on {name}: error {error:.1e}");
+            assert!(error < 1e-4, "{case} on {name}: error {error:.1e}");
+        }
+    }
+}
+
 #[test]
 fn resnet18() {
-    check("resnet18");
+    check_through_the_command("resnet18");
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
     match shader.name {
         "activation" => all("ACTIVATION", 0..8),
         "binary" | "pool" => all("OPERATION", 0..2),
-        "conv2d" => vec![vec![("PIXELS", 1)], vec![("PIXELS", 4)]],
+        "conv2d" => [1, 2, 4].map(|p| vec![("PIXELS", p)]).to_vec(),
         _ => vec![vec![]],
     }
 }

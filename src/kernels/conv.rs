@@ -81,7 +81,7 @@ fn depthwise(context: &NodeContext, op: &Conv2d) -> Result<Dispatch> {
 }
 
 /// Output channels of a block of `conv2d.wgsl`.
-const BLOCK: usize = 8;
+const BLOCK: usize = 16;
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -105,9 +105,13 @@ fn dense(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispatch>> {
     let block_len = taps * inner * 4 * BLOCK;
     let block_bytes = block_len as u64 / 4 * context.device.precision.element_bytes();
 
-    // Few pixels: fewer a thread, so that there are enough threads.
+    // As many pixels an invocation as leave none of a workgroup's invocations without one.
     let pixels = u64::from(context.output.pixels);
-    let pixels_each: u32 = if pixels > 4 * WORKGROUP { 4 } else { 1 };
+    let pixels_each: u32 = match pixels.div_ceil(WORKGROUP) {
+        0 | 1 => 1,
+        2 => 2,
+        _ => 4,
+    };
     let tiles = pixels.div_ceil(WORKGROUP * u64::from(pixels_each));
     let [x, z] = context.device.fold(&context.node.name, tiles)?;
 

@@ -47,6 +47,19 @@ pub fn devices() -> &'static [(String, Device)] {
     })
 }
 
+/// Each backend without runtime checks, on a device of its own: what it counts is the caller's.
+#[allow(dead_code, reason = "not every test file uses every list")]
+pub fn open_all() -> Vec<(String, Device)> {
+    let open = |backend: Backend| {
+        let options = DeviceOptions {
+            backend: Some(backend),
+            ..Default::default()
+        };
+        (backend.name().to_owned(), Device::open(&options).unwrap())
+    };
+    backends().into_iter().map(open).collect()
+}
+
 /// Each backend without runtime checks, and the CPU twin.
 #[allow(dead_code, reason = "not every test file uses every list")]
 pub fn devices_and_cpu() -> Vec<(String, Device)> {

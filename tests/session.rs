@@ -1,0 +1,228 @@
+//! What a session promises: nothing is made by a second run, shapes may change, precisions and
+//! devices agree, and what fails says why.
+
+mod common;
+#[path = "common/devices.rs"]
+mod devices;
+
+use common::relative_error;
+use devices::{devices, devices_and_cpu};
+use shadernet::device::Device;
+use shadernet::gpu::Precision;
+use shadernet::graph::{Activation, Conv2d, GraphBuilder};
+use shadernet::session::{Session, SessionOptions};
+use shadernet::tensor::{Shape, Tensor};
+use shadernet::weights::Weights;
+use shadernet::weights::generate::generated_input;
+use shadernet::zoo::{self, ZooOptions};
+
+/// How many of everything a device holds.
+fn counters(device: &Device) -> Vec<(&'static str, isize)> {
+    let Device::Gpu(gpu) = device else {
+        panic!("only a GPU has counters");
+    };
+    let counters = gpu.device().get_internal_counters().hal;
+    vec![
+        ("buffers", counters.buffers.read()),
+        ("buffer memory", counters.buffer_memory.read()),
+        ("allocations", counters.memory_allocations.read()),
+        ("bind groups", counters.bind_groups.read()),
+        ("bind group layouts", counters.bind_group_layouts.read()),
+        ("pipelines", counters.compute_pipelines.read()),
+        ("shader modules", counters.shader_modules.read()),
+        ("command encoders", counters.command_encoders.read()),
+    ]
+}
+
+/// Counters tell what is alive, so a second thread looks at them while runs go on: what a run made
+/// and dropped again would show in between.
+#[test]
+fn the_second_run_makes_nothing() {
+    for (name, device) in devices::open_all() {
+        let graph = zoo::build("efficientnet_lite0", &ZooOptions::default()).unwrap();
+        let weights = Weights::generated(&graph, 1.0);
+        let input = generated_input([1, 3, 64, 64]);
+        let shapes = [input.shape().clone()];
+        let options = SessionOptions::default();
+        let mut session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
+        let first = session.run(std::slice::from_ref(&input)).unwrap();
+        let before = counters(&device);
+        assert!(
+            before
+                .iter()
+                .any(|(what, count)| *what == "buffers" && *count > 10)
+        );
+        let runs_are_over = std::sync::atomic::AtomicBool::new(false);
+        let most = std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                let mut most = counters(&device);
+                while !runs_are_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    for (most, now) in most.iter_mut().zip(counters(&device)) {
+                        most.1 = most.1.max(now.1);
+                    }
+                    std::thread::yield_now();
+                }
+                most
+            });
+            for _ in 0..3 {
+                let again = session.run(std::slice::from_ref(&input)).unwrap();
+                assert_eq!(again[0].data(), first[0].data(), "{name}");
+            }
+            runs_are_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            watcher.join().unwrap()
+        });
+        let without_encoders = |counts: &[(&'static str, isize)]| {
+            // An encoder records each run; wgpu keeps a pool of what is behind it.
+            let kept = counts
+                .iter()
+                .filter(|(what, _)| *what != "command encoders");
+            kept.copied().collect::<Vec<_>>()
+        };
+        assert_eq!(without_encoders(&most), without_encoders(&before), "{name}");
+        assert_eq!(counters(&device), before, "{name}");
+    }
+}
+
+#[test]
+fn shapes_may_change_and_come_back() {
+    let graph = zoo::build(
+        "resnet18",
+        &ZooOptions {
+            num_classes: 7,
+            in_channels: 3,
+        },
+    )
+    .unwrap();
+    let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
+    let inputs: Vec<Tensor> = [[1, 3, 33, 47], [2, 3, 32, 32], [1, 3, 33, 47]]
+        .map(generated_input)
+        .to_vec();
+    let mut answers: Vec<Vec<Tensor>> = Vec::new();
+    for (_, device) in devices_and_cpu() {
+        let options = SessionOptions::default();
+        let shapes = [inputs[0].shape().clone()];
+        let mut session =
+            Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
+        let run = |input: &Tensor| {
+            session
+                .run(std::slice::from_ref(input))
+                .unwrap()
+                .swap_remove(0)
+        };
+        answers.push(inputs.iter().map(run).collect());
+    }
+    // The last device is the CPU twin.
+    let expected = answers.pop().unwrap();
+    for answers in answers {
+        for (found, expected) in answers.iter().zip(&expected) {
+            assert!(relative_error(found, expected) < 1e-4);
+        }
+        assert_eq!(answers[0].data(), answers[2].data());
+    }
+}
+
+#[test]
+fn nan_in_the_input_is_nan_in_the_output() {
+    let graph = zoo::build("efficientnet_lite0", &ZooOptions::default()).unwrap();
+    let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
+    let mut input = generated_input([2, 3, 40, 40]);
+    input.data_mut()[800] = f32::NAN;
+    for (name, device) in devices_and_cpu() {
+        let shapes = [input.shape().clone()];
+        let options = SessionOptions::default();
+        let mut session =
+            Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
+        let answer = session
+            .run(std::slice::from_ref(&input))
+            .unwrap()
+            .swap_remove(0);
+        let (first, second) = answer.data().split_at(1000);
+        assert!(first.iter().all(|v| v.is_nan()), "{name}");
+        assert!(second.iter().all(|v| v.is_finite()), "{name}");
+    }
+}
+
+#[test]
+fn half_precision_stays_near() {
+    let graph = zoo::build("resnet18", &ZooOptions::default()).unwrap();
+    let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
+    let input = generated_input([1, 3, 64, 64]);
+    for (name, device) in devices_and_cpu() {
+        let run = |precision| {
+            let shapes = [input.shape().clone()];
+            let options = SessionOptions { precision };
+            let mut session =
+                Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
+            // The CPU twin has no float16 and must say so.
+            let told = session.notice().is_some();
+            assert_eq!(told, name == "cpu" && precision == Precision::F16);
+            session
+                .run(std::slice::from_ref(&input))
+                .unwrap()
+                .swap_remove(0)
+        };
+        let error = relative_error(&run(Precision::F16), &run(Precision::F32));
+        assert!(error < 2e-2, "{name}: {error}");
+    }
+}
+
+#[test]
+fn several_inputs_and_outputs() {
+    let mut b = GraphBuilder::new("two and two");
+    let x = b.image_input("x", 3);
+    let y = b.image_input("y", 5);
+    let z = b.conv2d("conv", x, Conv2d::new(3, 5, 3).padding(1));
+    let sum = b.add("sum", z, y);
+    let relu = b.activation("relu", sum, Activation::Relu);
+    // An input as an output, one value twice, and one that others read on.
+    for output in [y, relu, relu, sum] {
+        b.output(output);
+    }
+    let graph = b.build().unwrap();
+    let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
+    let inputs = [generated_input([2, 3, 6, 5]), generated_input([2, 5, 6, 5])];
+    let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
+    let mut expected: Option<Vec<Tensor>> = None;
+    for (name, device) in devices_and_cpu().into_iter().rev() {
+        let options = SessionOptions::default();
+        let mut session =
+            Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
+        let answers = session.run(&inputs).unwrap();
+        assert_eq!(answers[0].data(), inputs[1].data(), "{name}");
+        assert_eq!(answers[1].data(), answers[2].data(), "{name}");
+        match &expected {
+            None => expected = Some(answers),
+            Some(expected) => {
+                for (found, expected) in answers.iter().zip(expected) {
+                    assert!(relative_error(found, expected) < 1e-5, "{name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_inputs_are_named() {
+    let graph = zoo::build("resnet18", &ZooOptions::default()).unwrap();
+    let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
+    let (_, device) = &devices()[0];
+    let options = SessionOptions::default();
+    let shapes = [Shape::from([1, 3, 64, 64])];
+    let mut session = Session::new(device, &graph, weights, &options, &shapes).unwrap();
+    let fails = |error: shadernet::Error, part: &str| {
+        assert!(error.to_string().contains(part), "{error}");
+    };
+    fails(session.run(&[]).unwrap_err(), "takes 1 input(s) (input)");
+    let grey = generated_input([1, 1, 64, 64]);
+    fails(
+        session.run(&[grey]).unwrap_err(),
+        "expected [N, 3, H, W], found [1, 1, 64, 64]",
+    );
+    let huge = [Shape::from([64, 3, 1024, 1024])];
+    fails(
+        session.prepare(&huge).unwrap_err(),
+        "use a smaller image or batch",
+    );
+    // A refused shape leaves the session as it was.
+    assert!(session.run(&[generated_input([1, 3, 64, 64])]).is_ok());
+}
