@@ -1,4 +1,28 @@
 //! Shadernet runs convolutional networks on the GPU through WGSL compute shaders.
+//!
+//! A [`device::Device`] is where networks run; a [`session::Session`] is a network ready to run there.
+//! A trained network comes from a [`model_folder::ModelFolder`] and answers in words through
+//! [`vision::Classifier`]; any other is a [`graph::Graph`] (from [`zoo`], or built by hand) with
+//! [`weights::Weights`].
+//!
+//! ```
+//! use shadernet::device::{Device, DeviceOptions};
+//! use shadernet::session::{Session, SessionOptions};
+//! use shadernet::weights::{Weights, generate::generated_input};
+//! use shadernet::zoo::{self, ZooOptions};
+//!
+//! let device = Device::open(&DeviceOptions::default())?;
+//! let graph = zoo::build("resnet18", &ZooOptions { num_classes: 10, ..Default::default() })?;
+//! // Made-up weights; `Weights::open` reads a safetensors file.
+//! let weights = Weights::generated(&graph, 1.0);
+//! let input = generated_input([1, 3, 64, 64]);
+//!
+//! let options = SessionOptions::default();
+//! let mut session = Session::new(&device, &graph, weights, &options, &[input.shape().clone()])?;
+//! let outputs = session.run(&[input])?;
+//! assert_eq!(outputs[0].shape().dims(), [1, 10]);
+//! # Ok::<(), shadernet::Error>(())
+//! ```
 #![warn(missing_docs)]
 
 pub mod device;
@@ -20,3 +44,8 @@ pub use error::{Error, Result};
 
 /// The wgpu that this crate is built on, for hosts that bring their own device.
 pub use wgpu;
+
+/// The README's program, compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
