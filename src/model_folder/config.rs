@@ -114,6 +114,10 @@ fn preprocessing(root: Section<'_>, cfg: Section<'_>) -> Result<Preprocessing> {
 }
 
 fn labels(root: Section<'_>, cfg: Section<'_>, classes: usize) -> Result<Labels> {
+    let descriptions = match root.section("label_descriptions")? {
+        Some(descriptions) => Some(descriptions),
+        None => cfg.section("label_descriptions")?,
+    };
     let places = [
         (root, "label_names"),
         (root, "labels"),
@@ -130,22 +134,23 @@ fn labels(root: Section<'_>, cfg: Section<'_>, classes: usize) -> Result<Labels>
             Ok(Labels::unnamed(classes))
         };
     };
-    let descriptions = match root.section("label_descriptions")? {
-        Some(descriptions) => Some(descriptions),
-        None => cfg.section("label_descriptions")?,
-    };
     let label = |class: &str, name: &Value| {
         let expected = || format!("a string as the name of class {class}");
         let name = name
             .as_str()
             .ok_or_else(|| section.fault(key, &expected(), name))?;
-        let description = match descriptions {
-            Some(descriptions) => descriptions.string(name)?.map(str::to_owned),
+        let description = match descriptions.and_then(|all| Some((all, all.get(name)?))) {
+            Some((all, text)) => Some(
+                text.as_str()
+                    .ok_or_else(|| all.fault(name, "a string", text))?,
+            ),
             None => None,
         };
+        // An empty description is as good as none: the name says more.
+        let description = description.filter(|text| !text.is_empty());
         Ok::<_, Error>(Some(Label {
             name: name.to_owned(),
-            description,
+            description: description.map(str::to_owned),
         }))
     };
 

@@ -42,7 +42,7 @@ impl From<&str> for Label {
 /// assert_eq!(Labels::unnamed(10).text(3), "class 3");
 /// # Ok::<(), shadernet::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Labels(Vec<Option<Label>>);
 
 impl Labels {
@@ -96,6 +96,13 @@ impl Labels {
             Some(label) => label.description.as_ref().unwrap_or(&label.name).into(),
             None => format!("class {index}").into(),
         }
+    }
+}
+
+impl fmt::Debug for Labels {
+    /// Their number alone: a thousand names fill many screens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Labels({} classes)", self.len())
     }
 }
 

@@ -1,0 +1,200 @@
+//! Decoding and resizing against Pillow, and every way in which a picture can be bad.
+//!
+//! `tests/images/make_fixtures.py` made the pictures in `tests/images/fixtures/` and recorded in
+//! `expected.json` what Pillow makes of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use shadernet::Error;
+use shadernet::vision::{Preprocessing, RgbImage, decode, decode_bytes, resize};
+
+fn images() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images")
+}
+
+fn fixture(name: &str) -> PathBuf {
+    images().join("fixtures").join(name)
+}
+
+fn expected() -> Value {
+    let text = fs::read_to_string(fixture("expected.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn number(value: &Value) -> usize {
+    value.as_u64().unwrap() as usize
+}
+
+/// The largest difference from Pillow over the recorded pixels.
+fn difference(name: &str, picture: &RgbImage, pillow: &Value) -> u8 {
+    let size = [picture.width(), picture.height()].map(u64::from);
+    let expected: Vec<u64> = pillow["size"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_u64().unwrap())
+        .collect();
+    assert_eq!(size[..], expected[..], "{name}");
+    let step = number(&pillow["step"]);
+    let sampled = picture.rows().skip(step / 2).step_by(step).flat_map(|row| {
+        let pixels: Vec<_> = row
+            .skip(step / 2)
+            .step_by(step)
+            .flat_map(|pixel| pixel.0)
+            .collect();
+        pixels
+    });
+    let pillow = pillow["pixels"].as_array().unwrap();
+    assert_eq!(sampled.clone().count(), pillow.len(), "{name}");
+    sampled
+        .zip(pillow)
+        .map(|(ours, pillow)| ours.abs_diff(number(pillow) as u8))
+        .max()
+        .unwrap()
+}
+
+/// The checksum that Python's `zlib.adler32` computes.
+fn adler32(bytes: &[u8]) -> u64 {
+    let (a, b) = bytes.iter().fold((1_u64, 0_u64), |(a, b), &byte| {
+        let a = (a + u64::from(byte)) % 65_521;
+        (a, (b + a) % 65_521)
+    });
+    b << 16 | a
+}
+
+#[test]
+fn every_form_of_picture_decodes_as_in_pillow() {
+    for (name, pillow) in expected()["pictures"].as_object().unwrap() {
+        let picture = decode(fixture(name)).unwrap();
+        let difference = difference(name, &picture, pillow);
+        // Two JPEG decoders may round differently: by 2 at most, measured against libjpeg-turbo.
+        let jpeg = name.ends_with(".jpg") && name != "png_called.jpg";
+        let allowed = if jpeg { 2 } else { 0 };
+        assert!(difference <= allowed, "{name}: differs by {difference}");
+    }
+}
+
+#[test]
+fn resizing_equals_pillow_to_the_byte() {
+    for case in expected()["resized"].as_array().unwrap() {
+        let picture = decode(images().join(case[0].as_str().unwrap())).unwrap();
+        let [width, height] = [0, 1].map(|i| number(&case[1][i]) as u32);
+        let interpolation = case[2].as_str().unwrap().parse().unwrap();
+        let resized = resize(&picture, width, height, interpolation).unwrap();
+        let checksum = adler32(resized.as_raw());
+        assert_eq!(checksum, case[3].as_u64().unwrap(), "{case}");
+    }
+}
+
+#[test]
+fn crops_equal_timm_to_the_byte() {
+    for case in expected()["cropped"].as_array().unwrap() {
+        let picture = decode(images().join(case["image"].as_str().unwrap())).unwrap();
+        let mean = case["mean"].as_f64().unwrap() as f32;
+        let input_size = [0, 1, 2].map(|i| number(&case["input_size"][i]));
+        let preprocessing = Preprocessing {
+            input_size,
+            mean: vec![mean; input_size[0]],
+            std: vec![1.0; input_size[0]],
+            interpolation: case["interpolation"].as_str().unwrap().parse().unwrap(),
+            crop_pct: case["crop_pct"].as_f64().unwrap(),
+            crop_mode: case["crop_mode"].as_str().unwrap().parse().unwrap(),
+        };
+        let tensor = preprocessing.apply(&picture).unwrap();
+        // Back to bytes, channels innermost, as Pillow lays them out.
+        let [channels, height, width] = input_size;
+        let byte = |i: usize| {
+            let value = tensor.data()[i % channels * height * width + i / channels];
+            ((value + mean) * 255.0).round() as u8
+        };
+        let bytes: Vec<u8> = (0..tensor.data().len()).map(byte).collect();
+        assert_eq!(adler32(&bytes), case["adler32"].as_u64().unwrap(), "{case}");
+    }
+}
+
+/// The message of what must be an [`Error::File`] about `name`.
+#[track_caller]
+fn refusal(name: &str, bytes: &[u8]) -> String {
+    let error = decode_bytes(name, bytes).unwrap_err();
+    assert!(matches!(error, Error::File { .. }), "{error:?}");
+    let message = error.to_string();
+    assert!(message.starts_with(&format!("{name}: ")), "{message}");
+    message
+}
+
+#[test]
+fn what_is_no_picture_is_refused() {
+    let message = refusal("notes.png", b"Dear diary,\ntoday I saw a cat");
+    assert!(
+        message.contains("an image was expected: PNG, JPEG"),
+        "{message}"
+    );
+    assert!(message.contains(r#""Dear diary,\ntoda""#), "{message}");
+
+    let message = refusal("empty.jpg", b"");
+    assert!(message.contains("the file is empty (0 bytes)"), "{message}");
+
+    // An AVIF, which no decoder here reads.
+    let message = refusal("new.avif", b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf");
+    assert!(message.contains("convert it"), "{message}");
+
+    let error = decode(images()).unwrap_err().to_string();
+    assert!(error.contains("this is a folder"), "{error}");
+
+    let error = decode(images().join("none.png")).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error:?}");
+    assert!(error.to_string().contains("none.png"), "{error}");
+}
+
+#[test]
+fn huge_dimensions_are_refused_before_decoding() {
+    let error = decode(fixture("huge.png")).unwrap_err().to_string();
+    assert!(error.contains("huge.png: "), "{error}");
+    assert!(
+        error.contains("at most 16384 pixels a side and 100 million"),
+        "{error}"
+    );
+    assert!(error.contains("60000x60000"), "{error}");
+
+    // Each side would do, the area would not.
+    let message = refusal("wide.ppm", b"P6 16384 16384 255\n");
+    assert!(message.contains("16384x16384"), "{message}");
+    refusal("none.ppm", b"P6 0 4 255\n");
+}
+
+#[test]
+fn what_is_cut_short_or_damaged_is_refused() {
+    for entry in fs::read_dir(fixture("")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if ["expected.json", "huge.png", "png_called.jpg"].contains(&name) {
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        // No prefix panics, and none that lacks a good part of the pixels passes for a picture.
+        for length in 1..bytes.len() {
+            let result = decode_bytes(name, &bytes[..length]);
+            // What may be missing: a JPEG's half end marker, a PNG's end chunk, a WebP's EXIF.
+            let tail = match name.rsplit('.').next() {
+                Some("jpg") => 2,
+                Some("webp") => 48,
+                _ => 24,
+            };
+            assert!(
+                result.is_err() || length + tail > bytes.len(),
+                "{name}: {length} bytes of {} pass",
+                bytes.len()
+            );
+        }
+        let message = refusal(name, &bytes[..bytes.len() * 2 / 3]);
+        assert!(message.contains("get the file anew"), "{message}");
+        // Nor does any damage panic.
+        for at in (0..bytes.len()).step_by(1 + bytes.len() / 200) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x55;
+            let _ = decode_bytes(name, &damaged);
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Model folders as they lie on the hub, and every way in which a `config.json` can be wrong.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use shadernet::model_folder::{ModelFolder, default_model, find_model};
+use shadernet::vision::{CropMode, Interpolation, decode};
+use shadernet::{Error, Result};
+
+/// A folder with that `config.json`, and with weights that nobody reads.
+fn open(config: &str) -> Result<ModelFolder> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.json"), config).unwrap();
+    fs::write(folder.path().join("model.safetensors"), "").unwrap();
+    ModelFolder::open(folder.path())
+}
+
+/// The message of a refused `config.json`, which must name the file.
+#[track_caller]
+fn refusal(config: &str) -> String {
+    let error = open(config).unwrap_err();
+    assert!(matches!(error, Error::File { .. }), "{error:?}");
+    let message = error.to_string();
+    assert!(message.contains("config.json: "), "{message}");
+    message
+}
+
+/// `resnet18.a1_in1k` as it lies on the hub.
+fn hub_config() -> Value {
+    json!({
+        "architecture": "resnet18",
+        "num_classes": 1000,
+        "num_features": 512,
+        "pretrained_cfg": {
+            "tag": "a1_in1k",
+            "custom_load": false,
+            "input_size": [3, 224, 224],
+            "test_input_size": [3, 288, 288],
+            "fixed_input_size": false,
+            "interpolation": "bicubic",
+            "crop_pct": 0.95,
+            "test_crop_pct": 1.0,
+            "crop_mode": "center",
+            "mean": [0.485, 0.456, 0.406],
+            "std": [0.229, 0.224, 0.225],
+            "num_classes": 1000,
+            "pool_size": [7, 7],
+            "first_conv": "conv1",
+            "classifier": "fc",
+            "origin_url": "somewhere",
+            "paper_ids": "arXiv:2110.00476"
+        }
+    })
+}
+
+#[test]
+fn a_hub_folder_opens_as_it_is() {
+    let folder = open(&hub_config().to_string()).unwrap();
+    assert_eq!(folder.architecture, "resnet18");
+    assert_eq!(folder.num_classes, 1000);
+    assert_eq!(folder.preprocessing.input_size, [3, 224, 224]);
+    assert_eq!(folder.preprocessing.crop_pct, 0.95);
+    assert_eq!(folder.preprocessing.std, [0.229, 0.224, 0.225]);
+    // A hub folder of 1000 classes without names means ImageNet's.
+    assert_eq!(folder.labels.text(281), "tabby cat");
+    assert!(folder.weights.ends_with("model.safetensors"));
+}
+
+#[test]
+fn missing_and_null_keys_have_timms_defaults() {
+    let empty = open(r#"{"architecture": "resnet18"}"#).unwrap();
+    assert_eq!(empty.num_classes, 1000);
+    assert_eq!(empty.preprocessing, Default::default());
+
+    let keys = [
+        "input_size",
+        "mean",
+        "std",
+        "interpolation",
+        "crop_pct",
+        "crop_mode",
+    ];
+    let mut config = hub_config();
+    for key in keys {
+        config["pretrained_cfg"][key] = Value::Null;
+    }
+    for key in [
+        "num_classes",
+        "label_names",
+        "label_descriptions",
+        "model_args",
+    ] {
+        config[key] = Value::Null;
+    }
+    let nulls = open(&config.to_string()).unwrap();
+    assert_eq!(nulls.preprocessing, Default::default());
+    assert_eq!(nulls.num_classes, 1000);
+}
+
+#[test]
+fn keys_override_each_other_as_in_timm() {
+    let mut config = hub_config();
+    config["num_classes"] = json!(7);
+    config["model_args"] = json!({"in_chans": 1});
+    config["pretrained_cfg"]["mean"] = json!([0.5]);
+    config["pretrained_cfg"]["std"] = json!(0.25);
+    config["pretrained_cfg"]["interpolation"] = json!("bilinear");
+    config["pretrained_cfg"]["crop_mode"] = json!("squash");
+    let folder = open(&config.to_string()).unwrap();
+    assert_eq!(folder.num_classes, 7);
+    assert_eq!(folder.preprocessing.input_size, [1, 224, 224]);
+    assert_eq!(folder.preprocessing.mean, [0.5]);
+    assert_eq!(folder.preprocessing.std, [0.25]);
+    assert_eq!(folder.preprocessing.interpolation, Interpolation::Bilinear);
+    assert_eq!(folder.preprocessing.crop_mode, CropMode::Squash);
+    // Seven classes are not ImageNet's.
+    assert_eq!(folder.labels.text(1), "class 1");
+
+    // Before timm 0.9: one object, and `labels`.
+    let folder = open(
+        r#"{"architecture": "resnet18", "num_classes": 2, "input_size": [3, 64, 96],
+            "labels": ["cat", "dog"], "crop_pct": 1}"#,
+    )
+    .unwrap();
+    assert_eq!(folder.preprocessing.input_size, [3, 64, 96]);
+    assert_eq!(folder.preprocessing.crop_pct, 1.0);
+    assert_eq!(folder.labels.text(1), "dog");
+}
+
+#[test]
+fn labels_are_a_list_or_an_object() {
+    let mut config = hub_config();
+    config["num_classes"] = json!(3);
+    config["label_names"] = json!(["n1", "n2", "n1"]);
+    config["label_descriptions"] = json!({"n1": "tench, Tinca tinca", "n2": "", "n9": "none"});
+    let labels = open(&config.to_string()).unwrap().labels;
+    assert_eq!(labels.get(0).unwrap().name, "n1");
+    assert_eq!(labels.text(0), "tench, Tinca tinca");
+    assert_eq!(labels.text(1), "n2");
+    assert_eq!(labels.text(2), "tench, Tinca tinca");
+
+    config["label_names"] = json!({"2": "last", "0": "n1"});
+    let labels = open(&config.to_string()).unwrap().labels;
+    assert_eq!(labels.text(0), "tench, Tinca tinca");
+    assert_eq!(labels.text(1), "class 1");
+    assert_eq!(labels.text(2), "last");
+
+    // Names under pretrained_cfg count as well, and 1000 classes may be others than ImageNet's.
+    let mut config = hub_config();
+    let names: Vec<String> = (0..1000).map(|i| format!("plant {i}")).collect();
+    config["pretrained_cfg"]["label_names"] = json!(names);
+    assert_eq!(
+        open(&config.to_string()).unwrap().labels.text(281),
+        "plant 281"
+    );
+
+    // A network without a classifier.
+    let folder = open(r#"{"architecture": "resnet18", "num_classes": 0}"#).unwrap();
+    assert!(folder.labels.is_empty());
+}
+
+#[test]
+fn what_is_not_json_is_refused_with_line_and_column() {
+    let message = refusal("{\n  \"architecture\": resnet18\n}");
+    assert!(message.contains("JSON was expected"), "{message}");
+    assert!(message.contains("line 2 column 19"), "{message}");
+    refusal("");
+    refusal("{\"architecture\": \"resnet18\", \"num_classes\": NaN}");
+    refusal(&"[".repeat(100_000));
+    let message = refusal("[1, 2]");
+    assert!(message.contains("found [1,2]"), "{message}");
+    let message = refusal("{}");
+    assert!(
+        message.contains("key 'architecture' is missing"),
+        "{message}"
+    );
+    // Not UTF-8, as when the wrong file was renamed.
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.json"), [0xff, 0xfe, 0x00]).unwrap();
+    fs::write(folder.path().join("model.safetensors"), "").unwrap();
+    assert!(ModelFolder::open(folder.path()).is_err());
+}
+
+#[test]
+fn every_unusable_key_is_named_with_what_was_found() {
+    let with = |section: &str, key: &str, value: Value| {
+        let mut config = hub_config();
+        match section {
+            "" => config[key] = value,
+            section => config[section][key] = value,
+        }
+        refusal(&config.to_string())
+    };
+    let names = |count: usize| json!(vec!["x"; count]);
+    let cases = [
+        (
+            "",
+            "architecture",
+            json!(18),
+            "'architecture': a string expected, found 18",
+        ),
+        (
+            "",
+            "architecture",
+            json!(""),
+            "'architecture': a string expected, found \"\"",
+        ),
+        (
+            "",
+            "num_classes",
+            json!("1000"),
+            "'num_classes': a whole number",
+        ),
+        ("", "num_classes", json!(-1), "found -1"),
+        (
+            "",
+            "num_classes",
+            json!(1e18 as u64),
+            "'num_classes': a number up to 1000000",
+        ),
+        (
+            "",
+            "pretrained_cfg",
+            json!([]),
+            "'pretrained_cfg': an object expected, found []",
+        ),
+        (
+            "",
+            "model_args",
+            json!({"in_chans": "3"}),
+            "'model_args.in_chans': a whole number",
+        ),
+        (
+            "",
+            "label_names",
+            names(999),
+            "'label_names': 1000 names, one for each class (num_classes) expected, found 999",
+        ),
+        (
+            "",
+            "label_names",
+            json!({"1000": "x"}),
+            "classes from 0 to below 1000 (num_classes) expected, found \"1000\"",
+        ),
+        ("", "label_names", json!({"-1": "x"}), "found \"-1\""),
+        (
+            "",
+            "label_names",
+            json!({"0": 5}),
+            "a string as the name of class 0 expected, found 5",
+        ),
+        (
+            "",
+            "label_names",
+            json!("x"),
+            "a list of names, or an object",
+        ),
+        (
+            "",
+            "label_descriptions",
+            json!(["x"]),
+            "'label_descriptions': an object expected",
+        ),
+        (
+            "pretrained_cfg",
+            "input_size",
+            json!([3, 224]),
+            "'pretrained_cfg.input_size': [channels, height, width] expected, found [3,224]",
+        ),
+        (
+            "pretrained_cfg",
+            "input_size",
+            json!([3, 224.5, 224]),
+            "pretrained_cfg.input_size",
+        ),
+        (
+            "pretrained_cfg",
+            "input_size",
+            json!([3, 0, 224]),
+            "pretrained_cfg.input_size",
+        ),
+        (
+            "pretrained_cfg",
+            "input_size",
+            json!([3, 1e9 as u64, 224]),
+            "height and width up to 16384",
+        ),
+        (
+            "pretrained_cfg",
+            "mean",
+            json!([0.5, 0.5]),
+            "pretrained_cfg.mean: 3 numbers, one a channel, expected, found 2",
+        ),
+        (
+            "pretrained_cfg",
+            "mean",
+            json!("imagenet"),
+            "'pretrained_cfg.mean': a list of numbers",
+        ),
+        (
+            "pretrained_cfg",
+            "std",
+            json!([0.2, 0.0, 0.2]),
+            "pretrained_cfg.std: numbers above zero expected, found 0",
+        ),
+        (
+            "pretrained_cfg",
+            "std",
+            json!([0.2, 1e300, 0.2]),
+            "pretrained_cfg.std: finite numbers",
+        ),
+        (
+            "pretrained_cfg",
+            "interpolation",
+            json!("cubic"),
+            "'pretrained_cfg.interpolation': an interpolation was expected, one of nearest, box",
+        ),
+        (
+            "pretrained_cfg",
+            "crop_mode",
+            json!("top"),
+            "'pretrained_cfg.crop_mode': a crop mode was expected",
+        ),
+        (
+            "pretrained_cfg",
+            "crop_pct",
+            json!(0),
+            "pretrained_cfg.crop_pct: a number between",
+        ),
+        (
+            "pretrained_cfg",
+            "crop_pct",
+            json!([1]),
+            "'pretrained_cfg.crop_pct': a number expected, found [1]",
+        ),
+    ];
+    for (section, key, value, expected) in cases {
+        let message = with(section, key, value);
+        assert!(message.contains(expected), "{message}\n  lacks: {expected}");
+    }
+}
+
+#[test]
+fn incomplete_folders_say_what_is_missing() {
+    let root = tempfile::tempdir().unwrap();
+    let refusal = |path: &Path| ModelFolder::open(path).unwrap_err().to_string();
+
+    let message = refusal(&root.path().join("none"));
+    assert!(message.contains("there is no such folder"), "{message}");
+    let message = refusal(root.path());
+    assert!(
+        message.contains("config.json is missing; a model folder holds"),
+        "{message}"
+    );
+    fs::write(root.path().join("config.json"), "{}").unwrap();
+    let message = refusal(&root.path().join("config.json"));
+    assert!(message.contains("this is a file"), "{message}");
+    let message = refusal(root.path());
+    assert!(
+        message.contains("model.safetensors is missing"),
+        "{message}"
+    );
+    fs::write(root.path().join("pytorch_model.bin"), "").unwrap();
+    let message = refusal(root.path());
+    assert!(
+        message.contains("pytorch_model.bin is there, but a pickle"),
+        "{message}"
+    );
+}
+
+#[test]
+fn the_default_model_is_the_one_carried() {
+    let folder = default_model().unwrap().open().unwrap();
+    assert_eq!(folder.name, "efficientnet_lite0");
+    assert_eq!(folder.architecture, "tf_efficientnet_lite0");
+    assert_eq!(find_model("efficientnet_lite0").unwrap().path, folder.path);
+    let message = find_model("resnet81").unwrap_err().to_string();
+    assert!(message.contains("SHADERNET_MODELS"), "{message}");
+
+    // Its mean and deviation stand for (byte - 127) / 128.
+    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images/chelsea.png");
+    let input = folder.preprocessing.apply(&decode(image).unwrap()).unwrap();
+    for value in input.data() {
+        let byte = value * 128.0 + 127.0;
+        assert!((byte - byte.round()).abs() < 1e-4, "{byte}");
+        assert!((0.0..=255.0).contains(&byte.round()));
+    }
+}
