@@ -28,8 +28,11 @@ fn expected() -> Expected {
     serde_json::from_str(&text.unwrap()).unwrap()
 }
 
-/// All classes of each picture of `expected.json` that is clear enough to be compared.
-fn answers(precision: Precision) -> Vec<(String, Vec<(&'static str, Vec<Prediction>)>)> {
+/// For each picture, all classes in order.
+type Answers = Vec<(&'static str, Vec<Prediction>)>;
+
+/// What each device answers on the pictures of `expected.json` that are clear enough to be compared.
+fn answers(precision: Precision) -> Vec<(String, Answers)> {
     let folder = ModelFolder::open(in_repository("models/efficientnet_lite0")).unwrap();
     (devices_and_cpu().into_iter())
         .map(|(name, device)| {
