@@ -19,6 +19,8 @@ struct Params {
     padding: vec2<u32>,
     padding_after: vec2<u32>,
     count_include_pad: u32,
+    // What a window that sees no pixel answers: minus infinity for a maximum.
+    empty: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -40,8 +42,7 @@ fn main(
     let size = vec2<u32>(params.input.height, params.input.width);
     // In padded coordinates, so that nothing is negative.
     let start = at.yz * params.stride;
-    var result = vec4<f32>();
-    var found = false;
+    var result = vec4<f32>(params.empty);
     var count = 0u;
     for (var ky = 0u; ky < params.kernel.x; ky++) {
         let y = start.x + ky * params.dilation.x;
@@ -58,12 +59,9 @@ fn main(
             count++;
             if OPERATION == AVERAGE {
                 result += value;
-            } else if found {
-                result = select(result, value, (value > result) | is_nan(value));
             } else {
-                result = value;
+                result = select(result, value, (value > result) | is_nan(value));
             }
-            found = true;
         }
     }
     if OPERATION == AVERAGE {
@@ -74,5 +72,6 @@ fn main(
         }
         result /= f32(count);
     }
-    output[element_of(params.output, pixel) + group] = pack_element(result);
+    output[element_of(params.output, pixel) + group] =
+        pack_element(zero_unused_lanes(result, group, params.output.channels));
 }

@@ -18,7 +18,7 @@ struct Params {
     padding: [u32; 2],
     padding_after: [u32; 2],
     count_include_pad: u32,
-    unused: u32,
+    empty: f32,
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
@@ -27,9 +27,9 @@ pub(super) fn dispatches(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispa
         .padding_for([input.height as usize, input.width as usize])
         .map(|v| v as u32);
     // The number that `shaders/pool.wgsl` has for it.
-    let (code, count_include_pad) = match op.kind {
-        PoolKind::Max => (0, false),
-        PoolKind::Average { count_include_pad } => (1, count_include_pad),
+    let (code, count_include_pad, empty) = match op.kind {
+        PoolKind::Max => (0, false, f32::NEG_INFINITY),
+        PoolKind::Average { count_include_pad } => (1, count_include_pad, 0.0),
     };
     let params = Params {
         input,
@@ -40,7 +40,7 @@ pub(super) fn dispatches(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispa
         padding: [top, left],
         padding_after: [bottom, right],
         count_include_pad: u32::from(count_include_pad),
-        unused: 0,
+        empty,
     };
     let dispatch = context.per_element(&POOL, &params, vec![Read::Input(0)])?;
     Ok(vec![dispatch.constant("OPERATION", code)])

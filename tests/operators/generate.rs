@@ -1,9 +1,10 @@
 //! Random tensors and how many cases to run.
 
-use proptest::test_runner::Config;
+use proptest::test_runner::{Config, RngSeed};
 use shadernet::tensor::{Shape, Tensor};
 
-/// `PROPTEST_CASES` in the environment asks for more.
+/// The same cases each time, so that a red run is the change's doing; `PROPTEST_CASES` and
+/// `PROPTEST_RNG_SEED` in the environment ask for more and for others.
 pub fn cases() -> Config {
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
@@ -13,6 +14,10 @@ pub fn cases() -> Config {
         // Failures are printed with their values; a file of seeds beside them helps nobody.
         failure_persistence: None,
         max_shrink_iters: 200,
+        rng_seed: match std::env::var_os("PROPTEST_RNG_SEED") {
+            Some(_) => Config::default().rng_seed,
+            None => RngSeed::Fixed(2026),
+        },
         ..Config::default()
     }
 }

@@ -383,3 +383,13 @@ fn weights_larger_than_a_binding() {
         }
     }
 }
+
+/// A dilated window can lie in the padding with all of its taps: PyTorch's maximum of nothing.
+#[test]
+fn max_pooling_of_padding_alone() {
+    let pool = Pool2d::max(1, 1)
+        .kernel_hw(1, 3)
+        .dilation_hw(1, 2)
+        .padding([0, 0, 1, 3]);
+    check(pool, [1, 3, 1, 1], 0);
+}
