@@ -51,8 +51,10 @@ impl GraphBuilder {
             Some("the name is used twice in this graph".to_owned())
         } else if inputs.iter().any(|v| v.0 >= id.0) {
             Some("it reads a value that no earlier node of this graph produces".to_owned())
+        } else if let Err(reason) = node.op.as_operator().check(inputs.len()) {
+            Some(reason)
         } else {
-            node.op.as_operator().check(inputs.len()).err()
+            self.ids_problem(&node)
         };
         if let (Some(reason), None) = (problem, &self.first_error) {
             self.first_error = Some(node.error(reason));
@@ -62,6 +64,17 @@ impl GraphBuilder {
         }
         self.nodes.push(node);
         id
+    }
+
+    /// Token ids are for embeddings, and embeddings for token ids.
+    fn ids_problem(&self, node: &Node) -> Option<String> {
+        let is_embedding = matches!(node.op, Op::Embedding(_));
+        let is_ids = |v: &ValueId| matches!(&self.nodes[v.0].op, Op::Input(i) if i.is_ids());
+        let fits = node.inputs.iter().all(|v| is_ids(v) == is_embedding);
+        (!fits).then(|| match is_embedding {
+            true => "it takes token ids, from an input made by Input::ids".to_owned(),
+            false => "it reads token ids, which only an Embedding can".to_owned(),
+        })
     }
 
     /// An image input `[N, channels, H, W]` of any batch and size.
@@ -159,6 +172,17 @@ impl GraphBuilder {
                 self.name,
                 self.inputs.len(),
                 self.outputs.len()
+            )));
+        }
+        let is_ids = |v: &ValueId| matches!(&self.nodes[v.0].op, Op::Input(i) if i.is_ids());
+        if self
+            .outputs
+            .iter()
+            .any(|v| v.0 < self.nodes.len() && is_ids(v))
+        {
+            return Err(Error::Inputs(format!(
+                "graph '{}' has token ids as an output; only an Embedding can read them",
+                self.name
             )));
         }
         if self.outputs.iter().any(|v| v.0 >= self.nodes.len()) {

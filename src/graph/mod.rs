@@ -26,8 +26,10 @@ mod ops;
 
 pub use builder::GraphBuilder;
 pub use ops::{
-    Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, Concat, Conv2d, Flatten, Input, Linear, Op,
-    Operator, Padding, Parameter, Pool2d, PoolKind, Softmax,
+    Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, CenterCropOrPad, Concat, Conv2d,
+    ConvTranspose2d, Embedding, Flatten, Input, Linear, LocalResponseNorm, Op, Operator, Pad2d,
+    Padding, Parameter, Pool2d, PoolKind, Reduce, ReduceKind, ReduceOver, Reorg, SliceChannels,
+    Softmax, Upsample, UpsampleMode, UpsampleSize,
 };
 
 use crate::error::{Error, Result};

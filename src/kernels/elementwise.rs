@@ -12,6 +12,10 @@ pub(super) fn dispatches(context: &NodeContext, op: Binary) -> Result<Vec<Dispat
     let code = match op {
         Binary::Add => 0,
         Binary::Mul => 1,
+        Binary::Sub => 2,
+        Binary::Div => 3,
+        Binary::Max => 4,
+        Binary::Min => 5,
     };
     let dispatch = context.per_element(&BINARY, &params, reads)?;
     Ok(vec![dispatch.constant("OPERATION", code)])

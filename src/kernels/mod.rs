@@ -77,6 +77,7 @@ pub(crate) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
         Op::Concat(_) => concat::dispatches(context),
         Op::Flatten(_) => flatten::dispatches(context),
         Op::Input(_) | Op::Dropout => Ok(Vec::new()),
+        _ => Err(context.node.error("TODO")),
     }
 }
 

@@ -5,7 +5,11 @@ use crate::tensor::Tensor;
 pub(super) fn binary<T: Real>(op: Binary, a: &Tensor<T>, b: &Tensor<T>) -> Vec<T> {
     match op {
         Binary::Add => zip(a, b, |a, b| a + b),
+        Binary::Sub => zip(a, b, |a, b| a - b),
         Binary::Mul => zip(a, b, |a, b| a * b),
+        Binary::Div => zip(a, b, |a, b| a / b),
+        Binary::Max => zip(a, b, T::max_or_nan),
+        Binary::Min => zip(a, b, |a, b| -(-a).max_or_nan(-b)),
     }
 }
 

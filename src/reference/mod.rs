@@ -26,19 +26,27 @@ mod activation;
 mod batch_norm;
 mod concat;
 mod conv;
+mod conv_transpose;
 mod elementwise;
+mod embedding;
 mod flatten;
 mod linear;
+mod local_response_norm;
+mod pad;
 mod pool;
 mod real;
+mod reduce;
+mod reorg;
+mod slice;
 mod softmax;
+mod upsample;
 
 use std::borrow::Cow;
 
 pub use real::Real;
 
 use crate::error::Result;
-use crate::graph::{Graph, Node, Op};
+use crate::graph::{CenterCropOrPad, Graph, Node, Op};
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 
@@ -169,6 +177,22 @@ fn apply<T: Real>(
         Op::Binary(op) => elementwise::binary(*op, x, operands[1]),
         Op::Concat(_) => concat::concat(operands),
         Op::Flatten(_) => flatten::flatten(x),
+        Op::ConvTranspose2d(op) => conv_transpose::conv_transpose2d(op, parameters, x, output),
+        Op::Upsample(op) => upsample::upsample(op, x, output),
+        Op::LocalResponseNorm(op) => local_response_norm::local_response_norm(op, x),
+        Op::SliceChannels(op) => slice::slice_channels(*op, x),
+        Op::Pad2d(op) => pad::pad2d(x, [op.top, op.left], T::from_f32(op.value), output),
+        Op::CenterCropOrPad(_) => {
+            let ([_, _, h, w], [_, _, out_h, out_w]) = (x.shape().nchw(), output.nchw());
+            let before = [
+                CenterCropOrPad::before(h, out_h),
+                CenterCropOrPad::before(w, out_w),
+            ];
+            pad::pad2d(x, before, T::zero(), output)
+        }
+        Op::Reorg(op) => reorg::reorg(*op, x, output),
+        Op::Reduce(op) => reduce::reduce(*op, x),
+        Op::Embedding(op) => embedding::embedding(*op, parameters, x),
         // Dropout does nothing when a network answers; an input is no one's to compute.
         Op::Dropout | Op::Input(_) => x.data().to_vec(),
     }

@@ -78,7 +78,7 @@ fn mean<T: Real>(taps: impl Iterator<Item = T>, count: usize) -> T {
 }
 
 /// Every output pixel of every channel: `f` of the channel's input and the pixel's row and column.
-fn planes<T: Real>(
+pub(super) fn planes<T: Real>(
     x: &Tensor<T>,
     out_h: usize,
     out_w: usize,

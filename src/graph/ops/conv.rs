@@ -1,4 +1,6 @@
-use super::{Operator, Padding, Parameter, expect_channels, expect_positive, map_dims};
+use super::{
+    Operator, Padding, Parameter, expect_channels, expect_one_input, expect_positive, map_dims,
+};
 use crate::tensor::Shape;
 
 /// 2-D convolution (cross-correlation, as PyTorch's `Conv2d`) of an `[N, C, H, W]` map.
@@ -108,9 +110,7 @@ impl Operator for Conv2d {
     }
 
     fn check(&self, inputs: usize) -> Result<(), String> {
-        if inputs != 1 {
-            return Err(format!("it takes 1 input, but {inputs} were given"));
-        }
+        expect_one_input(inputs)?;
         expect_positive(&[
             ("number of input channels", self.in_channels),
             ("number of output channels", self.out_channels),

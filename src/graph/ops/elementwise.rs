@@ -7,15 +7,27 @@ use crate::tensor::Shape;
 pub enum Binary {
     /// `a + b`.
     Add,
+    /// `a - b`.
+    Sub,
     /// `a * b`.
     Mul,
+    /// `a / b`.
+    Div,
+    /// The larger; NaN wins.
+    Max,
+    /// The smaller; NaN wins.
+    Min,
 }
 
 impl Operator for Binary {
     fn kind(&self) -> &'static str {
         match self {
             Self::Add => "Add",
+            Self::Sub => "Sub",
             Self::Mul => "Mul",
+            Self::Div => "Div",
+            Self::Max => "Maximum",
+            Self::Min => "Minimum",
         }
     }
 
@@ -42,8 +54,8 @@ impl Operator for Binary {
 
     fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {
         match self {
-            Self::Add => 0,
-            Self::Mul => output.len() as u64,
+            Self::Mul | Self::Div => output.len() as u64,
+            Self::Add | Self::Sub | Self::Max | Self::Min => 0,
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::tensor::Shape;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     dims: Vec<Option<usize>>,
+    ids: bool,
 }
 
 impl Input {
@@ -12,7 +13,22 @@ impl Input {
     pub fn new(dims: &[Option<usize>]) -> Self {
         Self {
             dims: dims.to_vec(),
+            ids: false,
         }
+    }
+
+    /// Token ids `[N, length]`, whole numbers in float32, for an `Embedding` and nothing else: they
+    /// are never stored as float16, which holds no whole number above 2048 exactly.
+    pub fn ids(length: Option<usize>) -> Self {
+        Self {
+            dims: vec![None, length],
+            ids: true,
+        }
+    }
+
+    /// Whether these are token ids.
+    pub fn is_ids(&self) -> bool {
+        self.ids
     }
 
     /// `[N, channels, H, W]` of any batch and size.

@@ -1,4 +1,4 @@
-use super::{Operator, Parameter, expect_positive};
+use super::{Operator, Parameter, expect_one_input, expect_positive};
 use crate::tensor::Shape;
 
 /// A fully connected layer of `[N, in]` features, as PyTorch's `Linear`.
@@ -37,9 +37,7 @@ impl Operator for Linear {
     }
 
     fn check(&self, inputs: usize) -> Result<(), String> {
-        if inputs != 1 {
-            return Err(format!("it takes 1 input, but {inputs} were given"));
-        }
+        expect_one_input(inputs)?;
         expect_positive(&[
             ("number of input features", self.in_features),
             ("number of output features", self.out_features),

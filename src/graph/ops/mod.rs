@@ -5,25 +5,41 @@ mod activation;
 mod batch_norm;
 mod concat;
 mod conv;
+mod conv_transpose;
 mod elementwise;
+mod embedding;
 mod flatten;
 mod input;
 mod linear;
+mod local_response_norm;
+mod pad;
 mod padding;
 mod pool;
+mod reduce;
+mod reorg;
+mod slice;
 mod softmax;
+mod upsample;
 
 pub use activation::Activation;
 pub use batch_norm::BatchNorm2d;
 pub use concat::Concat;
 pub use conv::Conv2d;
+pub use conv_transpose::ConvTranspose2d;
 pub use elementwise::Binary;
+pub use embedding::Embedding;
 pub use flatten::Flatten;
 pub use input::Input;
 pub use linear::Linear;
+pub use local_response_norm::LocalResponseNorm;
+pub use pad::{CenterCropOrPad, Pad2d};
 pub use padding::Padding;
 pub use pool::{AdaptiveAvgPool2d, Pool2d, PoolKind};
+pub use reduce::{Reduce, ReduceKind, ReduceOver};
+pub use reorg::Reorg;
+pub use slice::SliceChannels;
 pub use softmax::Softmax;
+pub use upsample::{Upsample, UpsampleMode, UpsampleSize};
 
 use crate::tensor::Shape;
 
@@ -35,10 +51,7 @@ pub trait Operator {
 
     /// Whether the operator's own settings make sense, and whether it takes `inputs` values.
     fn check(&self, inputs: usize) -> Result<(), String> {
-        match inputs {
-            1 => Ok(()),
-            found => Err(format!("it takes 1 input, but {found} were given")),
-        }
+        expect_one_input(inputs)
     }
 
     /// The parameters it reads, named by their suffix (`weight`).
@@ -109,6 +122,24 @@ pub enum Op {
     Concat(Concat),
     /// See [`Flatten`].
     Flatten(Flatten),
+    /// See [`ConvTranspose2d`].
+    ConvTranspose2d(ConvTranspose2d),
+    /// See [`Upsample`].
+    Upsample(Upsample),
+    /// See [`LocalResponseNorm`].
+    LocalResponseNorm(LocalResponseNorm),
+    /// See [`SliceChannels`].
+    SliceChannels(SliceChannels),
+    /// See [`Pad2d`].
+    Pad2d(Pad2d),
+    /// See [`CenterCropOrPad`].
+    CenterCropOrPad(CenterCropOrPad),
+    /// See [`Reorg`].
+    Reorg(Reorg),
+    /// See [`Reduce`].
+    Reduce(Reduce),
+    /// See [`Embedding`].
+    Embedding(Embedding),
     /// Identity when a network answers.
     Dropout,
 }
@@ -128,6 +159,15 @@ impl Op {
             Self::Binary(op) => op,
             Self::Concat(op) => op,
             Self::Flatten(op) => op,
+            Self::ConvTranspose2d(op) => op,
+            Self::Upsample(op) => op,
+            Self::LocalResponseNorm(op) => op,
+            Self::SliceChannels(op) => op,
+            Self::Pad2d(op) => op,
+            Self::CenterCropOrPad(op) => op,
+            Self::Reorg(op) => op,
+            Self::Reduce(op) => op,
+            Self::Embedding(op) => op,
             Self::Dropout => &Dropout,
         }
     }
@@ -153,7 +193,16 @@ into_op!(
     Softmax,
     Binary,
     Concat,
-    Flatten
+    Flatten,
+    ConvTranspose2d,
+    Upsample,
+    LocalResponseNorm,
+    SliceChannels,
+    Pad2d,
+    CenterCropOrPad,
+    Reorg,
+    Reduce,
+    Embedding
 );
 
 struct Dropout;
@@ -165,6 +214,14 @@ impl Operator for Dropout {
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
         Ok(inputs[0].clone())
+    }
+}
+
+/// Whether an operator of one input was given one.
+fn expect_one_input(inputs: usize) -> Result<(), String> {
+    match inputs {
+        1 => Ok(()),
+        found => Err(format!("it takes 1 input, but {found} were given")),
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Operator, Padding, expect_positive, map_dims};
+use super::{Operator, Padding, expect_one_input, expect_positive, map_dims};
 use crate::tensor::Shape;
 
 /// What a pooling window answers.
@@ -113,9 +113,7 @@ impl Operator for Pool2d {
     }
 
     fn check(&self, inputs: usize) -> Result<(), String> {
-        if inputs != 1 {
-            return Err(format!("it takes 1 input, but {inputs} were given"));
-        }
+        expect_one_input(inputs)?;
         expect_positive(&[
             ("window height", self.kernel[0]),
             ("window width", self.kernel[1]),
@@ -186,9 +184,7 @@ impl Operator for AdaptiveAvgPool2d {
     }
 
     fn check(&self, inputs: usize) -> Result<(), String> {
-        if inputs != 1 {
-            return Err(format!("it takes 1 input, but {inputs} were given"));
-        }
+        expect_one_input(inputs)?;
         expect_positive(&[
             ("output height", self.output[0]),
             ("output width", self.output[1]),

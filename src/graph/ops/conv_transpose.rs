@@ -1,0 +1,152 @@
+use super::{Operator, Parameter, expect_channels, expect_one_input, expect_positive, map_dims};
+use crate::tensor::Shape;
+
+/// 2-D transposed convolution of an `[N, C, H, W]` map, as PyTorch's `ConvTranspose2d`: every input
+/// pixel adds its multiple of the kernel to the output, kernels `stride` pixels apart (Dumoulin and
+/// Visin 2016, chapter 4).
+///
+/// Parameters: `weight` `[in, out / groups, kh, kw]` and, with a bias, `bias` `[out]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ConvTranspose2d {
+    /// Channels of the input.
+    pub in_channels: usize,
+    /// Channels of the output.
+    pub out_channels: usize,
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal distance between the kernels of neighbouring pixels.
+    pub stride: [usize; 2],
+    /// Vertical and horizontal spacing of the kernel's taps.
+    pub dilation: [usize; 2],
+    /// Rows and columns cut off the output on both sides.
+    pub padding: [usize; 2],
+    /// Rows and columns added to the output after; smaller than stride or dilation.
+    pub output_padding: [usize; 2],
+    /// Groups of channels that do not see each other; both channel counts are multiples of it.
+    pub groups: usize,
+    /// Whether a bias is added.
+    pub bias: bool,
+}
+
+impl ConvTranspose2d {
+    /// A square kernel, no padding, one group, with a bias.
+    pub fn new(in_channels: usize, out_channels: usize, kernel: usize, stride: usize) -> Self {
+        Self {
+            in_channels,
+            out_channels,
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            dilation: [1; 2],
+            padding: [0; 2],
+            output_padding: [0; 2],
+            groups: 1,
+            bias: true,
+        }
+    }
+
+    /// Sets what is cut off on all four sides.
+    pub fn padding(mut self, padding: usize) -> Self {
+        self.padding = [padding; 2];
+        self
+    }
+
+    /// Sets what is added after, below and to the right.
+    pub fn output_padding(mut self, output_padding: usize) -> Self {
+        self.output_padding = [output_padding; 2];
+        self
+    }
+
+    /// Sets both dilations.
+    pub fn dilation(mut self, dilation: usize) -> Self {
+        self.dilation = [dilation; 2];
+        self
+    }
+
+    /// Sets the number of groups.
+    pub fn groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// Sets whether a bias is added.
+    pub fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+}
+
+impl Operator for ConvTranspose2d {
+    fn kind(&self) -> &'static str {
+        "ConvTranspose2d"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        expect_one_input(inputs)?;
+        expect_positive(&[
+            ("number of input channels", self.in_channels),
+            ("number of output channels", self.out_channels),
+            ("number of groups", self.groups),
+            ("kernel height", self.kernel[0]),
+            ("kernel width", self.kernel[1]),
+            ("vertical stride", self.stride[0]),
+            ("horizontal stride", self.stride[1]),
+            ("vertical dilation", self.dilation[0]),
+            ("horizontal dilation", self.dilation[1]),
+        ])?;
+        if !self.in_channels.is_multiple_of(self.groups)
+            || !self.out_channels.is_multiple_of(self.groups)
+        {
+            return Err(format!(
+                "{} input and {} output channels cannot be split into {} groups",
+                self.in_channels, self.out_channels, self.groups
+            ));
+        }
+        for i in 0..2 {
+            if self.output_padding[i] >= self.stride[i].max(self.dilation[i]) {
+                return Err(format!(
+                    "its output padding {:?} must be smaller than its stride {:?} or dilation {:?}",
+                    self.output_padding, self.stride, self.dilation
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let [kh, kw] = self.kernel;
+        let weight = [self.in_channels, self.out_channels / self.groups, kh, kw];
+        let mut parameters = vec![Parameter::learned("weight", weight)];
+        if self.bias {
+            parameters.push(Parameter::learned("bias", [self.out_channels]));
+        }
+        parameters
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        let [n, c, h, w] = map_dims(inputs[0])?;
+        expect_channels(self.in_channels, c, inputs[0])?;
+        let extent = |i: usize, size: usize| {
+            let full = (size - 1) * self.stride[i]
+                + self.dilation[i] * (self.kernel[i] - 1)
+                + self.output_padding[i]
+                + 1;
+            full.checked_sub(2 * self.padding[i]).ok_or_else(|| {
+                format!(
+                    "its padding {:?} cuts off more than the {full} pixels there are",
+                    self.padding
+                )
+            })
+        };
+        Ok(Shape::from([
+            n,
+            self.out_channels,
+            extent(0, h)?,
+            extent(1, w)?,
+        ]))
+    }
+
+    fn multiplications(&self, inputs: &[&Shape], _output: &Shape) -> u64 {
+        let kernel = self.out_channels / self.groups * self.kernel[0] * self.kernel[1];
+        inputs[0].len() as u64 * kernel as u64
+    }
+}

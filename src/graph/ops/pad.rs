@@ -1,0 +1,92 @@
+use super::{Operator, map_dims};
+use crate::tensor::Shape;
+
+/// Pixels added around an `[N, C, H, W]` map, or cut off where negative, as PyTorch's `pad`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pad2d {
+    /// Rows above.
+    pub top: isize,
+    /// Rows below.
+    pub bottom: isize,
+    /// Columns before.
+    pub left: isize,
+    /// Columns after.
+    pub right: isize,
+    /// The value of the pixels added.
+    pub value: f32,
+}
+
+impl Pad2d {
+    /// Zeros added (or pixels cut off where negative).
+    pub fn zeros(top: isize, bottom: isize, left: isize, right: isize) -> Self {
+        Self {
+            top,
+            bottom,
+            left,
+            right,
+            value: 0.0,
+        }
+    }
+}
+
+impl Operator for Pad2d {
+    fn kind(&self) -> &'static str {
+        "Pad2d"
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        let [n, c, h, w] = map_dims(inputs[0])?;
+        let extent = |size: usize, before: isize, after: isize| {
+            let size = size.checked_add_signed(before)?;
+            size.checked_add_signed(after)
+        };
+        match (
+            extent(h, self.top, self.bottom),
+            extent(w, self.left, self.right),
+        ) {
+            (Some(h), Some(w)) => Ok(Shape::from([n, c, h, w])),
+            _ => Err(format!(
+                "it cuts more than there is off its input {}: [{}, {}, {}, {}]",
+                inputs[0], self.top, self.bottom, self.left, self.right
+            )),
+        }
+    }
+}
+
+/// The first input brought to the height and width of the second about its centre: cut off where it
+/// is larger, filled with zeros where it is smaller; of an odd difference, the larger half after.
+/// The second input's values are not looked at.
+///
+/// What U-Nets do before they join a skip: crop it (Ronneberger et al. 2015), or pad what was
+/// upsampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CenterCropOrPad;
+
+impl CenterCropOrPad {
+    /// Pixels before: added where positive, cut off where negative.
+    pub fn before(input: usize, output: usize) -> isize {
+        // Extents of tensors that exist are far below isize's range.
+        let difference = output as isize - input as isize;
+        // Half, rounded toward zero: a crop of 3 starts at 1, as a padding of 3 does.
+        difference / 2
+    }
+}
+
+impl Operator for CenterCropOrPad {
+    fn kind(&self) -> &'static str {
+        "CenterCropOrPad"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        match inputs {
+            2 => Ok(()),
+            found => Err(format!("it takes 2 inputs, but {found} were given")),
+        }
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        let [n, c, _, _] = map_dims(inputs[0])?;
+        let [_, _, h, w] = map_dims(inputs[1])?;
+        Ok(Shape::from([n, c, h, w]))
+    }
+}

@@ -1,0 +1,52 @@
+use super::{Operator, map_dims};
+use crate::tensor::Shape;
+
+/// What becomes of the values reduced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReduceKind {
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Mean,
+    /// The largest; NaN wins.
+    Max,
+    /// The smallest; NaN wins.
+    Min,
+}
+
+/// What is reduced over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReduceOver {
+    /// Height and width: `[N, C, 1, 1]` remains.
+    Space,
+    /// The channels: `[N, 1, H, W]` remains.
+    Channels,
+}
+
+/// A reduction of an `[N, C, H, W]` map, dimensions kept as 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reduce {
+    /// Sum, mean, maximum or minimum.
+    pub kind: ReduceKind,
+    /// Over space or channels.
+    pub over: ReduceOver,
+}
+
+impl Operator for Reduce {
+    fn kind(&self) -> &'static str {
+        match self.kind {
+            ReduceKind::Sum => "Sum",
+            ReduceKind::Mean => "Mean",
+            ReduceKind::Max => "Amax",
+            ReduceKind::Min => "Amin",
+        }
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        let [n, c, h, w] = map_dims(inputs[0])?;
+        Ok(match self.over {
+            ReduceOver::Space => Shape::from([n, c, 1, 1]),
+            ReduceOver::Channels => Shape::from([n, 1, h, w]),
+        })
+    }
+}

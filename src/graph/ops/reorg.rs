@@ -1,0 +1,38 @@
+use super::{Operator, expect_one_input, expect_positive, map_dims};
+use crate::tensor::Shape;
+
+/// Darknet's `reorg` of YOLOv2: `[N, C, H, W]` to `[N, C s², H / s, W / s]`, in Darknet's own order,
+/// which is no plain space-to-depth. Read as PyTorch:
+///
+/// ```text
+/// x.reshape(N, C / s², H, s, W, s).permute(0, 3, 5, 1, 2, 4).reshape(N, C s², H / s, W / s)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reorg {
+    /// The factor `s` by which height and width shrink.
+    pub stride: usize,
+}
+
+impl Operator for Reorg {
+    fn kind(&self) -> &'static str {
+        "Reorg"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        expect_one_input(inputs)?;
+        expect_positive(&[("stride", self.stride)])
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        let [n, c, h, w] = map_dims(inputs[0])?;
+        let s = self.stride;
+        if !c.is_multiple_of(s * s) || !h.is_multiple_of(s) || !w.is_multiple_of(s) {
+            return Err(format!(
+                "its input {} must have channels that are a multiple of {}, height and width of {s}",
+                inputs[0],
+                s * s
+            ));
+        }
+        Ok(Shape::from([n, c * s * s, h / s, w / s]))
+    }
+}

@@ -1,0 +1,51 @@
+use std::ops::Range;
+
+use super::{Operator, expect_one_input};
+use crate::tensor::Shape;
+
+/// Some of the channels, dimension 1: `x[:, start:end]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SliceChannels {
+    /// The first channel taken.
+    pub start: usize,
+    /// The first channel after that is not.
+    pub end: usize,
+}
+
+impl From<Range<usize>> for SliceChannels {
+    fn from(range: Range<usize>) -> Self {
+        Self {
+            start: range.start,
+            end: range.end,
+        }
+    }
+}
+
+impl Operator for SliceChannels {
+    fn kind(&self) -> &'static str {
+        "SliceChannels"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        expect_one_input(inputs)?;
+        match self.start < self.end {
+            true => Ok(()),
+            false => Err(format!(
+                "its channels {}..{} are none",
+                self.start, self.end
+            )),
+        }
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        let mut dims = inputs[0].dims().to_vec();
+        if dims.len() < 2 || self.end > dims[1] {
+            return Err(format!(
+                "it takes channels {}..{}, which its input {} does not have",
+                self.start, self.end, inputs[0]
+            ));
+        }
+        dims[1] = self.end - self.start;
+        Ok(Shape::from(dims))
+    }
+}

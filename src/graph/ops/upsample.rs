@@ -1,0 +1,105 @@
+use super::{Operator, expect_one_input, map_dims};
+use crate::tensor::Shape;
+
+/// How the pixels between pixels are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UpsampleMode {
+    /// The pixel at or before: `floor(i * in / out)`.
+    Nearest,
+    /// The mean of the four around, by distance.
+    Bilinear {
+        /// Whether the corner pixels' centres stay where they are; else the corners' outer edges do.
+        align_corners: bool,
+    },
+}
+
+/// What size comes out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum UpsampleSize {
+    /// `floor(size * factor)`, vertically and horizontally.
+    Factor([f64; 2]),
+    /// This height and width.
+    Size([usize; 2]),
+}
+
+/// Resizing of an `[N, C, H, W]` map, as PyTorch's `Upsample` and `interpolate`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Upsample {
+    /// Nearest or bilinear.
+    pub mode: UpsampleMode,
+    /// Factor or size.
+    pub size: UpsampleSize,
+}
+
+impl Upsample {
+    /// Nearest, by a factor.
+    pub fn nearest(factor: f64) -> Self {
+        Self {
+            mode: UpsampleMode::Nearest,
+            size: UpsampleSize::Factor([factor; 2]),
+        }
+    }
+
+    /// Bilinear, by a factor.
+    pub fn bilinear(factor: f64, align_corners: bool) -> Self {
+        Self {
+            mode: UpsampleMode::Bilinear { align_corners },
+            size: UpsampleSize::Factor([factor; 2]),
+        }
+    }
+
+    /// Sets the output's height and width, in place of a factor.
+    pub fn to_size(mut self, height: usize, width: usize) -> Self {
+        self.size = UpsampleSize::Size([height, width]);
+        self
+    }
+
+    /// Input pixels an output pixel, vertically and horizontally, for a map that goes from `input`
+    /// to `output` (height, width): PyTorch's `area_pixel_compute_scale`.
+    pub fn scale(&self, input: [usize; 2], output: [usize; 2]) -> [f64; 2] {
+        [0, 1].map(|i| match (self.mode, self.size) {
+            (
+                UpsampleMode::Bilinear {
+                    align_corners: true,
+                },
+                _,
+            ) => match output[i] {
+                0 | 1 => 0.0,
+                output => (input[i] - 1) as f64 / (output - 1) as f64,
+            },
+            (_, UpsampleSize::Factor(factor)) => 1.0 / factor[i],
+            (_, UpsampleSize::Size(_)) => input[i] as f64 / output[i] as f64,
+        })
+    }
+}
+
+impl Operator for Upsample {
+    fn kind(&self) -> &'static str {
+        "Upsample"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        expect_one_input(inputs)?;
+        let usable = match self.size {
+            UpsampleSize::Factor(factor) => factor.iter().all(|f| f.is_finite() && *f > 0.0),
+            UpsampleSize::Size(size) => !size.contains(&0),
+        };
+        match usable {
+            true => Ok(()),
+            false => Err(format!("its size must be positive, found {:?}", self.size)),
+        }
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        let [n, c, h, w] = map_dims(inputs[0])?;
+        let [h, w] = match self.size {
+            // A float that is too large becomes the largest integer, which the graph refuses.
+            UpsampleSize::Factor([fh, fw]) => [
+                (h as f64 * fh).floor() as usize,
+                (w as f64 * fw).floor() as usize,
+            ],
+            UpsampleSize::Size(size) => size,
+        };
+        Ok(Shape::from([n, c, h, w]))
+    }
+}

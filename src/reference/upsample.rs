@@ -1,0 +1,46 @@
+use super::Real;
+use super::pool::planes;
+use crate::graph::{Upsample, UpsampleMode};
+use crate::tensor::{Shape, Tensor};
+
+pub(super) fn upsample<T: Real>(op: &Upsample, x: &Tensor<T>, output: &Shape) -> Vec<T> {
+    let [_, _, h, w] = x.shape().nchw();
+    let [_, _, out_h, out_w] = output.nchw();
+    let [scale_h, scale_w] = op.scale([h, w], [out_h, out_w]);
+    match op.mode {
+        UpsampleMode::Nearest => {
+            let at = |i: usize, scale, size| nearest(i, scale).min(size - 1);
+            planes(x, out_h, out_w, |map, y, x| {
+                map[at(y, scale_h, h) * w + at(x, scale_w, w)]
+            })
+        }
+        UpsampleMode::Bilinear { align_corners } => {
+            let between = |i, scale, size| between::<T>(i, scale, size, align_corners);
+            planes(x, out_h, out_w, |map, y, x| {
+                let (top, bottom, v) = between(y, scale_h, h);
+                let (left, right, u) = between(x, scale_w, w);
+                let row = |y: usize| map[y * w + left] * (T::one() - u) + map[y * w + right] * u;
+                row(top) * (T::one() - v) + row(bottom) * v
+            })
+        }
+    }
+}
+
+/// The pixel at or before output pixel `i`. In float32, as PyTorch and the GPU compute it, so that
+/// all three choose the same pixel where the product is next to a whole number.
+fn nearest(i: usize, scale: f64) -> usize {
+    (i as f32 * scale as f32).floor() as usize
+}
+
+/// The two pixels around output pixel `i`, and how far the second counts. In float32 for the same
+/// reason as above: a float32 position decides which pixels are mixed.
+fn between<T: Real>(i: usize, scale: f64, size: usize, align_corners: bool) -> (usize, usize, T) {
+    let scale = scale as f32;
+    let position = match align_corners {
+        true => i as f32 * scale,
+        false => ((i as f32 + 0.5) * scale - 0.5).max(0.0),
+    };
+    let first = (position.floor() as usize).min(size - 1);
+    let second = (first + 1).min(size - 1);
+    (first, second, T::from_f32(position - first as f32))
+}
