@@ -2,9 +2,14 @@
 #import element
 #import shared/map
 #import shared/grid
+#import shared/nan
 
 const ADD: u32 = 0u;
 const MUL: u32 = 1u;
+const SUB: u32 = 2u;
+const DIV: u32 = 3u;
+const MAX: u32 = 4u;
+const MIN: u32 = 5u;
 
 override OPERATION: u32 = ADD;
 
@@ -34,9 +39,30 @@ fn main(
     let at = min(position_of(params.output, pixel), last);
     let x = unpack_element(a[element_of(params.a, pixel) + group]);
     let y = unpack_element(b[element_at(params.b, at.x, at.y, at.z) + group]);
-    var result = x + y;
-    if OPERATION == MUL {
-        result = x * y;
-    }
+    // Unused lanes divide zero by zero.
+    let result = zero_unused_lanes(operate(x, y), group, params.output.channels);
     output[element_of(params.output, pixel) + group] = pack_element(result);
+}
+
+fn operate(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
+    switch OPERATION {
+        case MUL: {
+            return x * y;
+        }
+        case SUB: {
+            return x - y;
+        }
+        case DIV: {
+            return x / y;
+        }
+        case MAX: {
+            return select(x, y, (y > x) | is_nan(y));
+        }
+        case MIN: {
+            return select(x, y, (y < x) | is_nan(y));
+        }
+        default: {
+            return x + y;
+        }
+    }
 }

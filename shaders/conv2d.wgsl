@@ -13,6 +13,7 @@ struct Params {
     input: Map,
     output: Map,
     window: Window,
+    outputs: Outputs,
     // Elements of the input that one output channel reads, and of the output in a channel group.
     inner: u32,
     group_elements: u32,
@@ -50,8 +51,8 @@ fn main(
     var at: array<vec3<u32>, MAX_PIXELS>;
     for (var p = 0u; p < PIXELS; p++) {
         // Pixels beyond the last redo it; they are not stored.
-        let pixel = min(first_pixel + p * WORKGROUP, params.output.pixels - 1u);
-        at[p] = position_of(params.output, pixel);
+        let pixel = min(first_pixel + p * WORKGROUP, params.outputs.pixels - 1u);
+        at[p] = output_position(params.outputs, pixel);
     }
 
     var sum: array<vec4<f32>, MAX_PIXELS * BLOCK>;
@@ -91,8 +92,8 @@ fn main(
 
     for (var p = 0u; p < PIXELS; p++) {
         let pixel = first_pixel + p * WORKGROUP;
-        if pixel < params.output.pixels {
-            let destination = element_of(params.output, pixel) + first_output;
+        if pixel < params.outputs.pixels {
+            let destination = output_element(params.outputs, params.output, at[p]) + first_output;
             for (var b = 0u; b < BLOCK; b++) {
                 if element_in_group + b < params.group_elements {
                     output[destination + b] = pack_element(sum[p * BLOCK + b]);

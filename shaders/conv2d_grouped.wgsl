@@ -10,6 +10,7 @@ struct Params {
     input: Map,
     output: Map,
     window: Window,
+    outputs: Outputs,
     // Channels of a group on both sides, and the first output element of this dispatch's weights.
     group_inputs: u32,
     group_outputs: u32,
@@ -29,11 +30,11 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let pixel = (workgroup.z * workgroups.x + workgroup.x) * WORKGROUP + local;
-    if pixel >= params.output.pixels {
+    if pixel >= params.outputs.pixels {
         return;
     }
     let element = params.first_element + workgroup.y;
-    let at = position_of(params.output, pixel);
+    let at = output_position(params.outputs, pixel);
     // Unused lanes read the last channel's inputs with weights of zero.
     let channel = min(
         vec4<u32>(0u, 1u, 2u, 3u) + element * 4u,
@@ -59,6 +60,6 @@ fn main(
             }
         }
     }
-    output[element_of(params.output, pixel) + element] =
+    output[output_element(params.outputs, params.output, at) + element] =
         pack_element(zero_unused_lanes(sum, element, params.output.channels));
 }

@@ -11,7 +11,10 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
     let all = |name, values: std::ops::Range<u32>| values.map(|v| vec![(name, v)]).collect();
     match shader.name {
         "activation" => all("ACTIVATION", 0..8),
-        "binary" | "pool" => all("OPERATION", 0..2),
+        "binary" => all("OPERATION", 0..6),
+        "pool" => all("OPERATION", 0..2),
+        "reduce_channels" | "reduce_space" => all("OPERATION", 0..4),
+        "upsample" => all("MODE", 0..3),
         "conv2d" => [1, 2, 4].map(|p| vec![("PIXELS", p)]).to_vec(),
         _ => vec![vec![]],
     }

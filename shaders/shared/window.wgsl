@@ -3,7 +3,7 @@ struct Window {
     kernel: vec2<u32>,
     stride: vec2<u32>,
     dilation: vec2<u32>,
-    // Top and left.
+    // Top and left; below zero (wrapped around) where the window starts inside.
     padding: vec2<u32>,
 }
 
@@ -13,13 +13,34 @@ struct Tap {
     inside: bool,
 }
 
-// The input pixel under tap (ky, kx) of the window that answers the output pixel `at`
-// (batch, row, column).
+// The input pixel under tap (ky, kx) of the window at `at` (batch, row, column).
 fn tap(window: Window, input: Map, at: vec3<u32>, ky: u32, kx: u32) -> Tap {
-    // In padded coordinates, so that nothing is negative: what lies above or before wraps around
-    // to a huge number and fails the same comparison as what lies below or after.
+    // What lies above or before wraps around to a huge number, and fails the same comparison as
+    // what lies below or after.
     let y = at.y * window.stride.x + ky * window.dilation.x - window.padding.x;
     let x = at.z * window.stride.y + kx * window.dilation.y - window.padding.y;
     let inside = y < input.height && x < input.width;
     return Tap(select(0u, element_at(input, at.x, y, x), inside), inside);
+}
+
+// The output pixels of one dispatch: every `step`th row and column of the output from `origin` on.
+// All of them for a convolution; a transposed convolution is one convolution for each remainder of
+// its stride.
+struct Outputs {
+    size: vec2<u32>,
+    step: vec2<u32>,
+    origin: vec2<u32>,
+    pixels: u32,
+}
+
+// Batch, row and column among these outputs.
+fn output_position(outputs: Outputs, pixel: u32) -> vec3<u32> {
+    let row = pixel / outputs.size.y;
+    return vec3<u32>(row / outputs.size.x, row % outputs.size.x, pixel % outputs.size.y);
+}
+
+// The element of the output at such a position.
+fn output_element(outputs: Outputs, output: Map, at: vec3<u32>) -> u32 {
+    let place = at.yz * outputs.step + outputs.origin;
+    return element_at(output, at.x, place.x, place.y);
 }

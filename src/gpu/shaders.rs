@@ -57,16 +57,23 @@ shaders! {
     ADAPTIVE_AVG_POOL = "adaptive_avg_pool", reads 1;
     BATCH_NORM = "batch_norm", reads 3;
     BINARY = "binary", reads 2;
-    CONCAT = "concat", reads 1;
     CONV2D = "conv2d", reads 3;
     CONV2D_DEPTHWISE = "conv2d_depthwise", reads 3;
     CONV2D_GROUPED = "conv2d_grouped", reads 3;
+    COPY_CHANNELS = "copy_channels", reads 1;
+    EMBEDDING = "embedding", reads 2;
     FLATTEN = "flatten", reads 1;
     LINEAR = "linear", reads 3;
+    LOCAL_RESPONSE_NORM = "local_response_norm", reads 1;
     PACK = "pack", reads 1;
+    PAD = "pad", reads 1;
     POOL = "pool", reads 1;
+    REDUCE_CHANNELS = "reduce_channels", reads 1;
+    REDUCE_SPACE = "reduce_space", reads 1;
+    REORG = "reorg", reads 1;
     SOFTMAX = "softmax", reads 1;
     UNPACK = "unpack", reads 1;
+    UPSAMPLE = "upsample", reads 1;
 }
 
 const ELEMENT_F32: &str = include_str!("../../shaders/shared/element_f32.wgsl");
@@ -84,6 +91,10 @@ const SHARED: &[(&str, &str)] = &[
     ),
     ("shared/map", include_str!("../../shaders/shared/map.wgsl")),
     ("shared/nan", include_str!("../../shaders/shared/nan.wgsl")),
+    (
+        "shared/reduce",
+        include_str!("../../shaders/shared/reduce.wgsl"),
+    ),
     (
         "shared/window",
         include_str!("../../shaders/shared/window.wgsl"),

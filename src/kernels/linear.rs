@@ -34,7 +34,7 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
         };
         let range = part.clone();
         let len = part.len() * padded * 4;
-        let weight = context.weight("linear", &part, len, move |weights, name| {
+        let weight = context.weight(&format!("linear {part:?}"), len, move |weights, name| {
             let first = range.start * 4;
             let end = (range.end * 4).min(outputs);
             let values = weights.read_range(name, first * inputs..end * inputs)?;

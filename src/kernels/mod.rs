@@ -3,15 +3,21 @@
 
 mod activation;
 mod batch_norm;
-mod concat;
+mod channels;
 mod conv;
 mod elementwise;
+mod embedding;
 mod flatten;
 mod layout;
 mod linear;
+mod local_response_norm;
 mod map;
+mod pad;
 mod pool;
+mod reduce;
+mod reorg;
 mod softmax;
+mod upsample;
 mod weight;
 
 use std::sync::Arc;
@@ -74,10 +80,18 @@ pub(crate) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
         Op::AdaptiveAvgPool2d(_) => pool::adaptive_dispatches(context),
         Op::Softmax(_) => softmax::dispatches(context),
         Op::Binary(op) => elementwise::dispatches(context, *op),
-        Op::Concat(_) => concat::dispatches(context),
+        Op::Concat(_) => channels::concat(context),
+        Op::SliceChannels(op) => channels::slice(context, *op),
+        Op::ConvTranspose2d(op) => conv::transposed_dispatches(context, op),
+        Op::Upsample(op) => upsample::dispatches(context, op),
+        Op::LocalResponseNorm(op) => local_response_norm::dispatches(context, op),
+        Op::Pad2d(op) => pad::dispatches(context, op),
+        Op::CenterCropOrPad(_) => pad::center_dispatches(context),
+        Op::Reorg(op) => reorg::dispatches(context, *op),
+        Op::Reduce(op) => reduce::dispatches(context, *op),
+        Op::Embedding(op) => embedding::dispatches(context, op),
         Op::Flatten(_) => flatten::dispatches(context),
         Op::Input(_) | Op::Dropout => Ok(Vec::new()),
-        _ => Err(context.node.error("TODO")),
     }
 }
 
@@ -172,6 +186,16 @@ impl NodeContext<'_> {
         let count = u64::from(self.output.pixels) * u64::from(self.output.groups);
         let grid = self.device.flat_grid(&self.node.name, count)?;
         Ok(self.device.dispatch(shader, params, reads, grid))
+    }
+}
+
+impl NodeContext<'_> {
+    /// Workgroups that answer 8 elements of one output pixel each, as the reductions do.
+    fn eight_elements_a_workgroup(&self) -> Result<[u32; 3]> {
+        let blocks = u64::from(self.output.groups.div_ceil(8));
+        let workgroups = u64::from(self.output.pixels) * blocks;
+        let [x, y] = self.device.fold(&self.node.name, workgroups)?;
+        Ok([x, y, 1])
     }
 }
 

@@ -46,19 +46,14 @@ pub(super) fn dispatches(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispa
     Ok(vec![dispatch.constant("OPERATION", code)])
 }
 
-/// Elements of one output pixel that a workgroup of `adaptive_avg_pool.wgsl` answers.
-const ELEMENTS: u32 = 8;
-
 pub(super) fn adaptive_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
     let params: [Map; 2] = [context.inputs[0], context.output];
-    let blocks = u64::from(context.output.groups.div_ceil(ELEMENTS));
-    let workgroups = u64::from(context.output.pixels) * blocks;
-    let [x, y] = context.device.fold(&context.node.name, workgroups)?;
+    let grid = context.eight_elements_a_workgroup()?;
     let reads = vec![Read::Input(0)];
     Ok(vec![(context.device).dispatch(
         &ADAPTIVE_AVG_POOL,
         &params,
         reads,
-        [x, y, 1],
+        grid,
     )])
 }

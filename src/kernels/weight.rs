@@ -43,17 +43,16 @@ impl fmt::Debug for PackedWeight {
 }
 
 impl NodeContext<'_> {
-    /// A weight of this node. `layout` and `part` tell it from its other forms.
+    /// A weight of this node. `layout` tells it from its other forms and parts.
     pub(super) fn weight(
         &self,
         layout: &str,
-        part: &Range<usize>,
         len: usize,
         pack: impl Fn(&Weights, &str) -> Result<Vec<f32>> + Send + Sync + 'static,
     ) -> Read {
         let parameter = self.node.parameter_name("weight");
         Read::Weight(Arc::new(PackedWeight {
-            name: format!("{parameter} {layout} {}..{}", part.start, part.end),
+            name: format!("{parameter} {layout}"),
             precision: self.device.precision,
             len,
             pack: Box::new(move |weights| pack(weights, &parameter)),

@@ -52,8 +52,8 @@ impl Plan {
         let maps: Vec<Map> = shapes.iter().map(Map::new).collect();
         let last_uses = last_uses(graph, &maps);
         let mut slots = Slots::default();
-        // The slot of each value; an alias has its input's.
-        let mut places: Vec<usize> = Vec::with_capacity(maps.len());
+        // Where each value lies; an alias where its input does.
+        let mut places: Vec<Place> = Vec::with_capacity(maps.len());
         let mut steps = Vec::new();
         let mut next_input = 0;
         for (value, node) in graph.values() {
@@ -63,6 +63,10 @@ impl Plan {
                 && kernels::is_alias(&node.op, &maps[input.index()])
             {
                 places.push(places[input.index()]);
+            } else if matches!(&node.op, Op::Input(input) if input.is_ids()) {
+                // Embeddings read ids as the caller gives them.
+                places.push(Place::Input(next_input));
+                next_input += 1;
             } else {
                 let bytes = output.bytes(device.precision);
                 device.check_binding(
@@ -70,12 +74,12 @@ impl Plan {
                     bytes.max(output.unpadded_len() * 4 * u64::from(is_edge(graph, value))),
                     "use a smaller image or batch, --precision f16, or --backend cpu",
                 )?;
-                places.push(slots.take(bytes));
+                places.push(Place::Slot(slots.take(bytes)));
                 let step = |dispatch, inputs| Step {
                     label: node.name.clone(),
                     dispatch,
                     inputs,
-                    output: Place::Slot(places[i]),
+                    output: places[i],
                 };
                 if let Op::Input(_) = node.op {
                     let dispatch = kernels::pack(device, &node.name, output)?;
@@ -89,9 +93,7 @@ impl Plan {
                         output,
                         device,
                     };
-                    let read: Vec<Place> = (node.inputs.iter())
-                        .map(|v| Place::Slot(places[v.index()]))
-                        .collect();
+                    let read: Vec<Place> = node.inputs.iter().map(|v| places[v.index()]).collect();
                     for dispatch in kernels::dispatches(&context)? {
                         steps.push(step(dispatch, read.clone()));
                     }
@@ -106,13 +108,13 @@ impl Plan {
                 steps.push(Step {
                     label: format!("output.{index}"),
                     dispatch: kernels::unpack(device, &node.name, output)?,
-                    inputs: vec![Place::Slot(places[i])],
+                    inputs: vec![places[i]],
                     output: Place::Output(index),
                 });
             }
             // What nobody reads from here on gives its slot back, an unread output included.
-            for (earlier, &slot) in places.iter().enumerate() {
-                if last_uses[earlier] == Some(i) {
+            for (earlier, place) in places.iter().enumerate() {
+                if let (Place::Slot(slot), true) = (*place, last_uses[earlier] == Some(i)) {
                     slots.give_back(slot);
                 }
             }

@@ -1,6 +1,8 @@
 //! Random tensors and how many cases to run.
 
+use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
+use shadernet::graph::{Conv2d, Padding};
 use shadernet::tensor::{Shape, Tensor};
 
 /// The same cases each time, so that a red run is the change's doing; `PROPTEST_CASES` and
@@ -30,4 +32,34 @@ pub fn tensor(shape: &Shape, seed: u64) -> Tensor {
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         ((z ^ (z >> 31)) >> 40) as f32 / (1 << 22) as f32 - 2.0
     })
+}
+
+/// Batch 1 to 3, height and width from 1.
+pub fn extents() -> impl Strategy<Value = [usize; 3]> {
+    (1..4_usize, 1..13_usize, 1..13_usize).prop_map(|(n, h, w)| [n, h, w])
+}
+
+pub fn conv_settings() -> impl Strategy<Value = (Conv2d, [usize; 3], u64)> {
+    let kernel = (1..6_usize, 1..6_usize);
+    let stride = (1..4_usize, 1..4_usize);
+    let dilation = (1..3_usize, 1..3_usize);
+    let padding = prop_oneof![
+        3 => [0..4_usize, 0..4, 0..4, 0..4].prop_map(Padding::from),
+        1 => Just(Padding::Same),
+    ];
+    let rest = (kernel, stride, dilation, padding, any::<bool>());
+    (rest, extents(), any::<u64>()).prop_filter_map(
+        "the kernel must fit",
+        |((k, s, d, padding, bias), [n, h, w], seed)| {
+            let conv = Conv2d::new(1, 1, 1)
+                .kernel_hw(k.0, k.1)
+                .stride_hw(s.0, s.1)
+                .dilation_hw(d.0, d.1)
+                .padding(padding)
+                .bias(bias);
+            let [top, bottom, left, right] = conv.padding_for([h, w]);
+            let fits = d.0 * (k.0 - 1) < h + top + bottom && d.1 * (k.1 - 1) < w + left + right;
+            fits.then_some((conv, [n, h, w], seed % 1_000_000))
+        },
+    )
 }

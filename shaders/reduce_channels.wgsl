@@ -1,0 +1,37 @@
+// A reduction over the channels, an invocation a pixel.
+#import element
+#import shared/map
+#import shared/grid
+#import shared/reduce
+
+struct Params {
+    input: Map,
+    output: Map,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Element>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+) {
+    let pixel = flat_index(id, workgroups);
+    if pixel >= params.output.pixels {
+        return;
+    }
+    let source = element_of(params.input, pixel);
+    // Reduced in the first lane; the others carry copies and are dropped.
+    var result = vec4<f32>(unpack_element(input[source]).x);
+    for (var channel = 1u; channel < params.input.channels; channel++) {
+        let value = unpack_element(input[source + channel / 4u])[channel % 4u];
+        result = reduce(result, vec4<f32>(value));
+    }
+    if OPERATION == MEAN {
+        result /= f32(params.input.channels);
+    }
+    output[element_of(params.output, pixel)] =
+        pack_element(vec4<f32>(result.x, 0.0, 0.0, 0.0));
+}

@@ -1,0 +1,56 @@
+// Darknet's reorg: the input read as [N, C / s2, H, s, W, s] with axes moved to
+// [N, s, s, C / s2, H, W], whose elements in order are the output's, [N, C s2, H / s, W / s].
+#import element
+#import shared/map
+#import shared/grid
+
+struct Params {
+    input: Map,
+    output: Map,
+    stride: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Element>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+) {
+    let index = flat_index(id, workgroups);
+    let pixel = index / params.output.groups;
+    let group = index % params.output.groups;
+    if pixel >= params.output.pixels {
+        return;
+    }
+    let at = position_of(params.output, pixel);
+    let s = params.stride;
+    let height = params.input.height;
+    let width = params.input.width;
+    let outer = params.input.channels / (s * s);
+    var value = vec4<f32>();
+    for (var lane = 0u; lane < 4u; lane++) {
+        let channel_out = group * 4u + lane;
+        if channel_out < params.output.channels {
+            // Place in the output of one image, taken apart as [s, s, C / s2, H, W].
+            var rest = (channel_out * params.output.height + at.y) * params.output.width + at.z;
+            let column = rest % width;
+            rest /= width;
+            let row = rest % height;
+            rest /= height;
+            let channel = rest % outer;
+            rest /= outer;
+            // Place in the input of one image, put together as [C / s2, H, s, W, s] and taken
+            // apart as [C, H, W].
+            rest = (((channel * height + row) * s + rest / s) * width + column) * s + rest % s;
+            let x = rest % width;
+            let y = (rest / width) % height;
+            let channel_in = rest / (width * height);
+            let element = input[element_at(params.input, at.x, y, x) + channel_in / 4u];
+            value[lane] = unpack_element(element)[channel_in % 4u];
+        }
+    }
+    output[element_of(params.output, pixel) + group] = pack_element(value);
+}

@@ -1,0 +1,20 @@
+// Sum, mean, maximum or minimum, a lane at a time.
+#import shared/nan
+
+const SUM: u32 = 0u;
+const MEAN: u32 = 1u;
+const MAX: u32 = 2u;
+const MIN: u32 = 3u;
+
+override OPERATION: u32 = SUM;
+
+// Both together; NaN wins.
+fn reduce(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    if OPERATION == MAX {
+        return select(a, b, (b > a) | is_nan(b));
+    }
+    if OPERATION == MIN {
+        return select(a, b, (b < a) | is_nan(b));
+    }
+    return a + b;
+}

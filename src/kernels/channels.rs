@@ -1,0 +1,57 @@
+//! Channels copied: concatenation, one dispatch an input, and slices.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Dispatch, Map, NodeContext, Read};
+use crate::error::Result;
+use crate::gpu::COPY_CHANNELS;
+use crate::graph::SliceChannels;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    input: Map,
+    output: Map,
+    first_input: u32,
+    first_output: u32,
+    count: u32,
+    unused: u32,
+}
+
+pub(super) fn concat(context: &NodeContext) -> Result<Vec<Dispatch>> {
+    let mut first_output = 0;
+    let mut steps = Vec::new();
+    for (i, input) in context.inputs.iter().enumerate() {
+        steps.push(copy(context, i, 0, first_output, input.channels)?);
+        first_output += input.channels;
+    }
+    Ok(steps)
+}
+
+pub(super) fn slice(context: &NodeContext, op: SliceChannels) -> Result<Vec<Dispatch>> {
+    // The graph has seen that the input has these channels.
+    let count = (op.end - op.start) as u32;
+    Ok(vec![copy(context, 0, op.start as u32, 0, count)?])
+}
+
+fn copy(
+    context: &NodeContext,
+    input: usize,
+    first_input: u32,
+    first_output: u32,
+    count: u32,
+) -> Result<Dispatch> {
+    let params = Params {
+        input: context.inputs[input],
+        output: context.output,
+        first_input,
+        first_output,
+        count,
+        unused: 0,
+    };
+    let groups = (first_output + count - 1) / 4 - first_output / 4 + 1;
+    let invocations = u64::from(context.output.pixels) * u64::from(groups);
+    let grid = context.device.flat_grid(&context.node.name, invocations)?;
+    let reads = vec![Read::Input(input)];
+    Ok((context.device).dispatch(&COPY_CHANNELS, &params, reads, grid))
+}

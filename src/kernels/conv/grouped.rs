@@ -1,0 +1,76 @@
+//! Groups of any number of channels.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::super::weight::split;
+use super::super::{Dispatch, Map, NodeContext, Read, WORKGROUP};
+use super::geometry::{Filter, Outputs, Part, Window};
+use crate::error::Result;
+use crate::gpu::CONV2D_GROUPED;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    input: Map,
+    output: Map,
+    window: Window,
+    outputs: Outputs,
+    group_inputs: u32,
+    group_outputs: u32,
+    first_element: u32,
+    unused: u32,
+}
+
+pub(super) fn dispatches(
+    context: &NodeContext,
+    filter: &Filter,
+    place: &Part,
+) -> Result<Vec<Dispatch>> {
+    let out_channels = filter.groups * filter.group_outputs;
+    let taps = place.rows.len() * place.columns.len();
+    let row_len = taps * filter.group_inputs;
+    let element_bytes = row_len as u64 * context.device.precision.element_bytes();
+    let tiles = u64::from(place.outputs.pixels).div_ceil(WORKGROUP);
+    let [x, z] = context.device.fold(&context.node.name, tiles)?;
+    let elements = out_channels.div_ceil(4);
+    let bias = context.bias(filter.has_bias, elements * 4);
+    let mut steps = Vec::new();
+    for part in split(context.device, &context.node.name, elements, element_bytes)? {
+        let params = Params {
+            input: context.inputs[0],
+            output: context.output,
+            window: place.window,
+            outputs: place.outputs,
+            group_inputs: filter.group_inputs as u32,
+            group_outputs: filter.group_outputs as u32,
+            first_element: part.start as u32,
+            unused: 0,
+        };
+        let (filter, range) = (*filter, part.clone());
+        let (rows, columns) = (place.rows.clone(), place.columns.clone());
+        let layout = format!("grouped {part:?} {rows:?} {columns:?}");
+        let weight = context.weight(&layout, part.len() * row_len * 4, move |weights, name| {
+            let outputs = range.start * 4..(range.end * 4).min(out_channels);
+            let kernels = filter.read(weights, name, outputs.clone())?;
+            let mut packed = vec![0.0; range.len() * row_len * 4];
+            for (i, output) in outputs.enumerate() {
+                for input in 0..filter.group_inputs {
+                    let kernel = kernels.get(output, input);
+                    for (y, row) in rows.iter().enumerate() {
+                        for (x, column) in columns.iter().enumerate() {
+                            let tap = y * columns.len() + x;
+                            let inner = tap * filter.group_inputs + input;
+                            let at = (i / 4 * row_len + inner) * 4 + i % 4;
+                            packed[at] = kernel[filter.tap(*row, *column)];
+                        }
+                    }
+                }
+            }
+            Ok(packed)
+        });
+        let grid = [x, part.len() as u32, z];
+        let reads = vec![Read::Input(0), weight, bias.clone()];
+        steps.push((context.device).dispatch(&CONV2D_GROUPED, &params, reads, grid));
+    }
+    Ok(steps)
+}

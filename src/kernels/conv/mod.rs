@@ -1,0 +1,43 @@
+//! Convolution and transposed convolution: the rule that selects a shader.
+
+mod dense;
+mod depthwise;
+mod geometry;
+mod grouped;
+
+use super::{Dispatch, NodeContext};
+use crate::error::Result;
+use crate::graph::{Conv2d, ConvTranspose2d};
+use geometry::{Filter, Part};
+
+/// A convolution: depthwise where each channel has its own kernel; dense where both sides of a
+/// group are whole elements, or there is one group; else grouped.
+pub(super) fn dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispatch>> {
+    if op.is_depthwise() {
+        return Ok(vec![depthwise::dispatch(context, op)?]);
+    }
+    part(context, &Filter::of(op), &Part::whole(context, op))
+}
+
+/// A transposed convolution: for each remainder of the output's rows and columns by the stride, the
+/// taps that reach them are an ordinary convolution.
+pub(super) fn transposed_dispatches(
+    context: &NodeContext,
+    op: &ConvTranspose2d,
+) -> Result<Vec<Dispatch>> {
+    let filter = Filter::transposed(op);
+    let mut steps = Vec::new();
+    for place in Part::remainders(context, op) {
+        steps.extend(part(context, &filter, &place)?);
+    }
+    Ok(steps)
+}
+
+fn part(context: &NodeContext, filter: &Filter, place: &Part) -> Result<Vec<Dispatch>> {
+    let whole_elements =
+        filter.group_inputs.is_multiple_of(4) && filter.group_outputs.is_multiple_of(4);
+    match filter.groups == 1 || whole_elements {
+        true => dense::dispatches(context, filter, place),
+        false => grouped::dispatches(context, filter, place),
+    }
+}

@@ -1,0 +1,31 @@
+//! Darknet's reorg.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Dispatch, Map, NodeContext, Read};
+use crate::error::Result;
+use crate::gpu::REORG;
+use crate::graph::Reorg;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    input: Map,
+    output: Map,
+    stride: u32,
+    unused: [u32; 3],
+}
+
+pub(super) fn dispatches(context: &NodeContext, op: Reorg) -> Result<Vec<Dispatch>> {
+    let params = Params {
+        input: context.inputs[0],
+        output: context.output,
+        stride: op.stride as u32,
+        unused: [0; 3],
+    };
+    Ok(vec![context.per_element(
+        &REORG,
+        &params,
+        vec![Read::Input(0)],
+    )?])
+}

@@ -1,0 +1,170 @@
+//! Convolutions and fully connected layers.
+
+use proptest::prelude::*;
+use shadernet::graph::{Conv2d, ConvTranspose2d, Linear, Op};
+use shadernet::reference::Reference;
+use shadernet::session::{Session, SessionOptions};
+use shadernet::tensor::{Shape, Tensor};
+use shadernet::weights::Weights;
+
+use crate::compare::{assert_close, check, compare, graph_of, weights_for};
+use crate::devices;
+use crate::generate::{cases, conv_settings, extents, tensor};
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn convolution(
+        (mut conv, [n, h, w], seed) in conv_settings(),
+        inputs in 1..21_usize,
+        outputs in 1..21_usize,
+    ) {
+        (conv.in_channels, conv.out_channels) = (inputs, outputs);
+        check(conv, [n, inputs, h, w], seed);
+    }
+
+    #[test]
+    fn grouped_convolution(
+        (mut conv, [n, h, w], seed) in conv_settings(),
+        groups in 1..6_usize,
+        inputs in 1..9_usize,
+        outputs in 1..9_usize,
+    ) {
+        (conv.in_channels, conv.out_channels) = (groups * inputs, groups * outputs);
+        conv.groups = groups;
+        check(conv.clone(), [n, conv.in_channels, h, w], seed);
+    }
+
+    #[test]
+    fn grouped_convolution_of_whole_elements(
+        (mut conv, [n, h, w], seed) in conv_settings(),
+        groups in 2..4_usize,
+        inputs in 1..4_usize,
+        outputs in 1..5_usize,
+    ) {
+        (conv.in_channels, conv.out_channels) = (groups * inputs * 4, groups * outputs * 4);
+        conv.groups = groups;
+        check(conv.clone(), [n, conv.in_channels, h, w], seed);
+    }
+
+    #[test]
+    fn depthwise_convolution(
+        (mut conv, [n, h, w], seed) in conv_settings(),
+        channels in 2..21_usize,
+    ) {
+        (conv.in_channels, conv.out_channels, conv.groups) = (channels, channels, channels);
+        check(conv, [n, channels, h, w], seed);
+    }
+
+    #[test]
+    fn convolution_over_many_pixels(
+        outputs in 1..10_usize,
+        size in 17..40_usize,
+        stride in 1..3_usize,
+        seed in 0..1000_u64,
+    ) {
+        let conv = Conv2d::new(3, outputs, 3).stride(stride).padding(1);
+        check(conv, [2, 3, size, size + 3], seed);
+    }
+
+    #[test]
+    fn transposed_convolution(
+        (inputs, outputs, groups) in (1..7_usize, 1..7_usize, 1..4_usize),
+        whole_elements in any::<bool>(),
+        (kernel, stride, dilation, padding, extra) in
+            ([1..5_usize, 1..5_usize], [1..4_usize, 1..4_usize], [1..3_usize, 1..3_usize],
+             [0..3_usize, 0..3_usize], [0..3_usize, 0..3_usize]),
+        [n, h, w] in extents(),
+        bias in any::<bool>(),
+        seed in 0..1000_u64,
+    ) {
+        let channels = if whole_elements { 4 * groups } else { groups };
+        let mut op = ConvTranspose2d::new(inputs * channels, outputs * channels, 1, 1)
+            .groups(groups)
+            .bias(bias);
+        (op.kernel, op.stride, op.dilation, op.padding) = (kernel, stride, dilation, padding);
+        for i in 0..2 {
+            op.output_padding[i] = extra[i].min(stride[i].max(dilation[i]) - 1);
+            let size = ([h, w][i] - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1;
+            prop_assume!(size + op.output_padding[i] > 2 * padding[i]);
+        }
+        check(op.clone(), [n, op.in_channels, h, w], seed);
+    }
+
+    #[test]
+    fn linear(
+        n in 1..4_usize,
+        inputs in 1..300_usize,
+        outputs in 1..40_usize,
+        bias in any::<bool>(),
+        seed in 0..1000_u64,
+    ) {
+        let shape = Shape::from([n, inputs]);
+        let op = Linear::new(inputs, outputs).bias(bias);
+        let graph = graph_of(op, std::slice::from_ref(&shape));
+        compare(&graph, &[tensor(&shape, seed)], seed);
+    }
+}
+
+/// A layer whose weights are larger than the device binds runs in parts: here, on a device that
+/// was opened with a small limit.
+#[test]
+fn weights_larger_than_a_binding() {
+    for (name, device) in devices::with_binding_limit(1 << 16) {
+        let cases: [(Op, Shape); 4] = [
+            (Linear::new(300, 221).into(), Shape::from([3, 300])),
+            (
+                Conv2d::new(40, 70, 5).padding(2).into(),
+                Shape::from([1, 40, 6, 5]),
+            ),
+            (
+                ConvTranspose2d::new(40, 70, 5, 2).into(),
+                Shape::from([1, 40, 4, 5]),
+            ),
+            (
+                Conv2d::new(63, 303, 3).groups(3).into(),
+                Shape::from([1, 63, 4, 3]),
+            ),
+        ];
+        for (op, shape) in cases {
+            let graph = graph_of(op, std::slice::from_ref(&shape));
+            let weights = std::sync::Arc::new(weights_for(&graph, 7));
+            let input = tensor(&shape, 8);
+            let twin = Reference::<f64>::new(&graph, &weights).unwrap();
+            let expected = twin.run(&[input.map(|v| f64::from(*v))]).unwrap();
+            let options = SessionOptions::default();
+            let mut session = Session::new(&device, &graph, weights, &options, &[shape]).unwrap();
+            let answer = session.run(&[input]).unwrap();
+            assert_close(&answer[0], &expected[0], 1e-5, &name);
+        }
+    }
+}
+
+/// [[1, 2], [3, 4]] through the kernel [[1, 2], [3, 4]], by hand.
+#[test]
+fn transposed_convolution_by_hand() {
+    let values = vec![1.0, 2.0, 3.0, 4.0];
+    let square = Tensor::new([1, 1, 2, 2], values).unwrap();
+    let stride_1 = vec![1.0, 4.0, 4.0, 6.0, 20.0, 16.0, 9.0, 24.0, 16.0];
+    #[rustfmt::skip]
+    let stride_2 = vec![
+        1.0, 2.0, 2.0, 4.0,
+        3.0, 4.0, 6.0, 8.0,
+        3.0, 6.0, 4.0, 8.0,
+        9.0, 12.0, 12.0, 16.0,
+    ];
+    for (stride, expected) in [(1, stride_1), (2, stride_2)] {
+        let op = ConvTranspose2d::new(1, 1, 2, stride).bias(false);
+        let graph = graph_of(op, &[square.shape().clone()]);
+        for (name, device) in devices::devices_and_cpu() {
+            let kernel = ("op.weight".to_owned(), square.clone());
+            let weights = Weights::from_tensors("by hand", [kernel]);
+            let options = SessionOptions::default();
+            let shapes = [square.shape().clone()];
+            let mut session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
+            let answer = session.run(std::slice::from_ref(&square)).unwrap();
+            assert_eq!(answer[0].data(), expected, "stride {stride} on {name}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Operators that move elements.
+
+use proptest::prelude::*;
+use shadernet::graph::{
+    CenterCropOrPad, Concat, Embedding, Flatten, Graph, GraphBuilder, Input, Op, Pad2d, Reorg,
+    SliceChannels, Upsample,
+};
+use shadernet::tensor::{Shape, Tensor};
+
+use crate::compare::{check, compare, graph_of};
+use crate::generate::{cases, extents, tensor};
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn concat(
+        [n, h, w] in extents(),
+        channels in prop::collection::vec(1..10_usize, 1..5),
+        seed in 0..1000_u64,
+    ) {
+        let shapes: Vec<Shape> = channels.iter().map(|&c| Shape::from([n, c, h, w])).collect();
+        let inputs: Vec<Tensor> = (shapes.iter().zip(seed..)).map(|(s, i)| tensor(s, i)).collect();
+        compare(&graph_of(Concat, &shapes), &inputs, seed);
+    }
+
+    #[test]
+    fn flatten([n, h, w] in extents(), channels in 1..11_usize, seed in 0..1000_u64) {
+        check(Flatten, [n, channels, h, w], seed);
+        check(Flatten, [n, channels, 1, 1], seed);
+        check(Op::Dropout, [n, channels, h, w], seed);
+    }
+
+    #[test]
+    fn slice_channels(
+        [n, h, w] in extents(),
+        (start, count, after) in (0..9_usize, 1..11_usize, 0..5_usize),
+        seed in 0..1000_u64,
+    ) {
+        let op = SliceChannels { start, end: start + count };
+        check(op, [n, start + count + after, h, w], seed);
+    }
+
+    #[test]
+    fn pad(
+        [n, h, w] in extents(),
+        channels in 1..10_usize,
+        amounts in prop::array::uniform4(-2..4_isize),
+        value in -2.0..2.0_f32,
+        seed in 0..1000_u64,
+    ) {
+        let [top, bottom, left, right] = amounts;
+        prop_assume!(h as isize + top + bottom > 0 && w as isize + left + right > 0);
+        check(Pad2d { top, bottom, left, right, value }, [n, channels, h, w], seed);
+    }
+
+    #[test]
+    fn center_crop_or_pad(
+        [n, h, w] in extents(),
+        [_, out_h, out_w] in extents(),
+        channels in 1..10_usize,
+        seed in 0..1000_u64,
+    ) {
+        let a = Shape::from([n, channels, h, w]);
+        let b = Shape::from([n, 2, out_h, out_w]);
+        let graph = graph_of(CenterCropOrPad, &[a.clone(), b.clone()]);
+        compare(&graph, &[tensor(&a, seed), tensor(&b, seed)], seed);
+    }
+
+    #[test]
+    fn upsample(
+        [n, h, w] in extents(),
+        channels in 1..10_usize,
+        [_, out_h, out_w] in extents(),
+        factor in prop_oneof![Just(2.0), Just(3.0), Just(0.5), Just(1.7)],
+        seed in 0..1000_u64,
+    ) {
+        let size = [n, channels, h, w];
+        for op in [
+            Upsample::nearest(factor),
+            Upsample::bilinear(factor, false),
+            Upsample::bilinear(factor, true),
+        ] {
+            check(op.to_size(out_h, out_w), size, seed);
+            if h.min(w) as f64 * factor >= 1.0 {
+                check(op, size, seed);
+            }
+        }
+    }
+
+    #[test]
+    fn reorg(
+        n in 1..4_usize,
+        (h, w) in (1..5_usize, 1..5_usize),
+        outer in 1..6_usize,
+        stride in 1..4_usize,
+        seed in 0..1000_u64,
+    ) {
+        check(Reorg { stride }, [n, outer * stride * stride, h * stride, w * stride], seed);
+    }
+
+    #[test]
+    fn embedding(
+        n in 1..4_usize,
+        length in 1..20_usize,
+        rows in 1..50_usize,
+        dim in 1..11_usize,
+        seed in 0..1000_u64,
+    ) {
+        let graph = embedding_of(Embedding { num_embeddings: rows, dim });
+        let shape = Shape::from([n, length]);
+        let ids = tensor(&shape, seed).map(|v| ((v + 2.0) / 4.0 * rows as f32).floor());
+        compare(&graph, &[ids], seed);
+    }
+}
+
+fn embedding_of(op: Embedding) -> Graph {
+    let mut b = GraphBuilder::new("embedding");
+    let ids = b.node("ids", Input::ids(None), &[]);
+    let output = b.node("op", op, &[ids]);
+    b.output(output);
+    b.build().unwrap()
+}
+
+/// Ids that the table does not have are NaN; ids above 2048 are exact in float16 too.
+#[test]
+fn embedding_of_ids_that_are_none() {
+    let op = Embedding {
+        num_embeddings: 5000,
+        dim: 3,
+    };
+    let ids = vec![0.0, 4999.0, 5000.0, -1.0, 2.5, f32::NAN, 4001.0, 1e30];
+    let ids = Tensor::new([2, 4], ids).unwrap();
+    compare(&embedding_of(op), &[ids], 1);
+}

@@ -1,0 +1,122 @@
+//! Operators that keep pixels where they are.
+
+use proptest::prelude::*;
+use shadernet::graph::{Activation, BatchNorm2d, Binary, LocalResponseNorm, Softmax};
+use shadernet::tensor::{Shape, Tensor};
+
+use crate::compare::{check, compare, graph_of};
+use crate::generate::{cases, extents, tensor};
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn batch_norm([n, h, w] in extents(), channels in 1..11_usize, seed in 0..1000_u64) {
+        check(BatchNorm2d::new(channels).eps(1e-3), [n, channels, h, w], seed);
+    }
+
+    #[test]
+    fn activation([n, h, w] in extents(), channels in 1..11_usize, seed in 0..1000_u64) {
+        for op in ACTIVATIONS {
+            check(op, [n, channels, h, w], seed);
+        }
+    }
+
+    #[test]
+    fn softmax([n, h, w] in extents(), channels in 1..300_usize, seed in 0..1000_u64) {
+        check(Softmax, [n, channels, h, w], seed);
+        let shape = Shape::from([n, channels]);
+        compare(&graph_of(Softmax, std::slice::from_ref(&shape)), &[tensor(&shape, seed)], seed);
+    }
+
+    #[test]
+    fn binary(
+        [n, h, w] in extents(),
+        channels in 1..11_usize,
+        broadcast in any::<[bool; 3]>(),
+        seed in 0..1000_u64,
+    ) {
+        let or_one = |i: usize, extent| if broadcast[i] { 1 } else { extent };
+        let a = Shape::from([n, channels, h, w]);
+        let b = Shape::from([or_one(0, n), channels, or_one(1, h), or_one(2, w)]);
+        for op in [Binary::Add, Binary::Sub, Binary::Mul, Binary::Max, Binary::Min] {
+            let graph = graph_of(op, &[a.clone(), b.clone()]);
+            compare(&graph, &[tensor(&a, seed), tensor(&b, seed + 1)], seed);
+        }
+        // Divisors away from zero, where the quotient says nothing of precision.
+        let divisor = tensor(&b, seed + 1).map(|v| v.signum() * (v.abs() + 0.5));
+        let graph = graph_of(Binary::Div, &[a.clone(), b.clone()]);
+        compare(&graph, &[tensor(&a, seed), divisor], seed);
+    }
+
+    #[test]
+    fn local_response_norm(
+        [n, h, w] in extents(),
+        channels in 1..14_usize,
+        size in 1..8_usize,
+        beta in 0.25..1.5_f64,
+        seed in 0..1000_u64,
+    ) {
+        let op = LocalResponseNorm { size, alpha: 0.3, beta, k: 1.5 };
+        check(op, [n, channels, h, w], seed);
+    }
+}
+
+const ACTIVATIONS: [Activation; 7] = [
+    Activation::Relu,
+    Activation::Relu6,
+    Activation::LeakyRelu { slope: 0.1 },
+    Activation::Sigmoid,
+    Activation::Tanh,
+    Activation::HardSwish,
+    Activation::Silu,
+];
+
+/// Values that make careless functions overflow or lose a NaN.
+#[test]
+fn extreme_values() {
+    let values = vec![
+        f32::NAN,
+        0.0,
+        -0.0,
+        1e-20,
+        6.0,
+        6.5,
+        -3.0,
+        3.0,
+        50.0,
+        -50.0,
+        200.0,
+        -200.0,
+        3e4,
+        -3e4,
+        f32::NAN,
+    ];
+    let shape = Shape::from([1, values.len(), 1, 1]);
+    let input = Tensor::new(shape.clone(), values).unwrap();
+    for op in ACTIVATIONS {
+        let graph = graph_of(op, std::slice::from_ref(&shape));
+        compare(&graph, std::slice::from_ref(&input), 0);
+    }
+    // A NaN among the channels makes every probability NaN; large values do not overflow.
+    compare(
+        &graph_of(Softmax, std::slice::from_ref(&shape)),
+        &[input],
+        0,
+    );
+    let shape = Shape::from([1, 3, 1, 1]);
+    let large = Tensor::new(shape.clone(), vec![6e4, 5.9e4, -6e4]).unwrap();
+    compare(&graph_of(Softmax, &[shape]), &[large], 0);
+}
+
+/// The larger and the smaller of a number and NaN are NaN, whichever comes first.
+#[test]
+fn extremes_show_nan() {
+    let shape = Shape::from([1, 5, 1, 1]);
+    let a = Tensor::new(shape.clone(), vec![f32::NAN, 1.0, -1.0, f32::NAN, 2.0]).unwrap();
+    let b = Tensor::new(shape.clone(), vec![1.0, f32::NAN, 3.0, f32::NAN, -2.0]).unwrap();
+    for op in [Binary::Max, Binary::Min] {
+        let graph = graph_of(op, &[shape.clone(), shape.clone()]);
+        compare(&graph, &[a.clone(), b.clone()], 0);
+    }
+}
