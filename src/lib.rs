@@ -12,7 +12,7 @@
 //! use shadernet::zoo::{self, ZooOptions};
 //!
 //! let device = Device::open(&DeviceOptions::default())?;
-//! let graph = zoo::build("resnet18", &ZooOptions { num_classes: 10, ..Default::default() })?;
+//! let graph = zoo::build("resnet18", &ZooOptions::classes(10))?;
 //! // Made-up weights; `Weights::open` reads a safetensors file.
 //! let weights = Weights::generated(&graph, 1.0);
 //! let input = generated_input([1, 3, 64, 64]);

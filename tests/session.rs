@@ -85,14 +85,7 @@ fn the_second_run_makes_nothing() {
 
 #[test]
 fn shapes_may_change_and_come_back() {
-    let graph = zoo::build(
-        "resnet18",
-        &ZooOptions {
-            num_classes: 7,
-            in_channels: 3,
-        },
-    )
-    .unwrap();
+    let graph = zoo::build("resnet18", &ZooOptions::classes(7)).unwrap();
     let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
     let inputs: Vec<Tensor> = [[1, 3, 33, 47], [2, 3, 32, 32], [1, 3, 33, 47]]
         .map(generated_input)

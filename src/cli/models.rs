@@ -39,6 +39,8 @@ impl Models {
                     "architecture": architecture.name,
                     "aliases": architecture.aliases,
                     "family": architecture.family,
+                    "task": architecture.task.name(),
+                    "num_classes": architecture.num_classes,
                     "input_size": architecture.input_size,
                     "description": architecture.description,
                 }))?;

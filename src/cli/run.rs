@@ -46,13 +46,13 @@ pub struct Run {
     #[arg(long, default_value = "f32", value_parser = precision)]
     precision: Precision,
 
-    /// Classes of the classifier
-    #[arg(long, default_value_t = 1000, value_name = "N")]
-    num_classes: usize,
+    /// Classes; what the architecture was made for unless given
+    #[arg(long, value_name = "N")]
+    num_classes: Option<usize>,
 
-    /// Channels of the image
-    #[arg(long, default_value_t = 3, value_name = "N")]
-    in_channels: usize,
+    /// Channels of the image; what the architecture was made for unless given
+    #[arg(long, value_name = "N")]
+    in_channels: Option<usize>,
 
     #[command(flatten)]
     device: DeviceArgs,

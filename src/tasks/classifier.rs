@@ -45,8 +45,8 @@ impl Classifier {
         }
         let [channels, height, width] = folder.preprocessing.input_size;
         let zoo_options = ZooOptions {
-            num_classes: folder.num_classes,
-            in_channels: channels,
+            num_classes: Some(folder.num_classes),
+            in_channels: Some(channels),
         };
         let architecture = zoo::find(&folder.architecture)
             .map_err(|error| Error::file(Path::new(&config), error.to_string()))?;

@@ -4,22 +4,62 @@
 //!
 //! What the TensorFlow weights need: SAME padding and a batch-norm epsilon of 1e-3.
 
-use super::{Architecture, Definition, ZooOptions};
+use super::{Architecture, Definition, Settings};
+use crate::error::Result;
 use crate::graph::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, GraphBuilder, Linear, Padding, ValueId,
 };
 
-pub(super) const ARCHITECTURES: &[Architecture] = &[Architecture {
-    name: "efficientnet_lite0",
-    aliases: &["tf_efficientnet_lite0"],
-    family: "EfficientNet-Lite",
-    input_size: [3, 224, 224],
-    description: "inverted residuals for edge devices (Tan and Le 2019, lite variant)",
-    definition: &EfficientNetLite {
-        width: 1.0,
-        depth: 1.0,
-    },
-}];
+pub(super) const ARCHITECTURES: &[Architecture] = &[
+    architecture(
+        "efficientnet_lite0",
+        &["tf_efficientnet_lite0"],
+        224,
+        &EfficientNetLite::new(1.0, 1.0),
+    ),
+    architecture(
+        "efficientnet_lite1",
+        &["tf_efficientnet_lite1"],
+        240,
+        &EfficientNetLite::new(1.0, 1.1),
+    ),
+    architecture(
+        "efficientnet_lite2",
+        &["tf_efficientnet_lite2"],
+        260,
+        &EfficientNetLite::new(1.1, 1.2),
+    ),
+    architecture(
+        "efficientnet_lite3",
+        &["tf_efficientnet_lite3"],
+        280,
+        &EfficientNetLite::new(1.2, 1.4),
+    ),
+    architecture(
+        "efficientnet_lite4",
+        &["tf_efficientnet_lite4"],
+        300,
+        &EfficientNetLite::new(1.4, 1.8),
+    ),
+];
+
+const fn architecture(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    size: usize,
+    definition: &'static EfficientNetLite,
+) -> Architecture {
+    Architecture {
+        aliases,
+        input_size: [3, size, size],
+        ..Architecture::classifier(
+            name,
+            "EfficientNet-Lite",
+            "inverted residuals for edge devices (Tan and Le 2019, lite variant)",
+            definition,
+        )
+    }
+}
 
 /// Channels of the stem and of the head. The lite variants scale neither, nor the number of blocks
 /// in the first and the last stage.
@@ -75,8 +115,13 @@ struct EfficientNetLite {
 }
 
 impl Definition for EfficientNetLite {
-    fn layers(&self, b: &mut GraphBuilder, image: ValueId, options: &ZooOptions) -> ValueId {
-        let stem = Conv2d::new(options.in_channels, STEM, 3).stride(2);
+    fn layers(
+        &self,
+        b: &mut GraphBuilder,
+        image: ValueId,
+        settings: &Settings,
+    ) -> Result<Vec<ValueId>> {
+        let stem = Conv2d::new(settings.channels, STEM, 3).stride(2);
         let mut x = conv_bn_act(b, image, "", "conv_stem", 1, stem);
         let mut channels = STEM;
         for (s, stage) in STAGES.into_iter().enumerate() {
@@ -97,11 +142,16 @@ impl Definition for EfficientNetLite {
         let x = conv_bn_act(b, x, "", "conv_head", 2, Conv2d::new(channels, HEAD, 1));
         let x = b.adaptive_avg_pool2d("global_pool", x, AdaptiveAvgPool2d::new(1, 1));
         let x = b.flatten("flatten", x);
-        b.linear("classifier", x, Linear::new(HEAD, options.num_classes))
+        let x = b.linear("classifier", x, Linear::new(HEAD, settings.classes));
+        Ok(vec![x])
     }
 }
 
 impl EfficientNetLite {
+    const fn new(width: f64, depth: f64) -> Self {
+        Self { width, depth }
+    }
+
     /// `channels` times the width, to the nearest multiple of 8, but not below nine tenths.
     fn scale_channels(&self, channels: usize) -> usize {
         let wanted = channels as f64 * self.width;
@@ -172,26 +222,18 @@ fn conv_bn_act(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zoo::ZooOptions;
 
     #[test]
     fn parameter_counts_are_timms() {
-        let count = |width, depth| {
-            let mut b = GraphBuilder::new("lite");
-            let x = b.image_input("input", 3);
-            let x = EfficientNetLite { width, depth }.layers(&mut b, x, &ZooOptions::default());
-            b.output(x);
-            b.build().unwrap().parameter_count()
+        let count = |i: usize| {
+            let graph = ARCHITECTURES[i].build(&ZooOptions::default()).unwrap();
+            graph.parameter_count()
         };
-        assert_eq!(count(1.0, 1.0), 4_652_008);
+        assert_eq!(count(0), 4_652_008);
         // Lite1 to lite4, in units of 10 000 as timm's table has them.
-        let published = [
-            (1.0, 1.1, 542),
-            (1.1, 1.2, 609),
-            (1.2, 1.4, 820),
-            (1.4, 1.8, 1301),
-        ];
-        for (width, depth, expected) in published {
-            assert_eq!((count(width, depth) + 5000) / 10_000, expected);
+        for (i, published) in [(1, 542), (2, 609), (3, 820), (4, 1301)] {
+            assert_eq!((count(i) + 5000) / 10_000, published);
         }
     }
 }

@@ -11,28 +11,62 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
+pub(crate) mod darknet;
 mod efficientnet_lite;
 mod resnet;
+
+use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphBuilder, ValueId};
 use crate::nearest::nearest;
+use crate::tensor::Shape;
 
-/// What may differ between two checkpoints of one architecture.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What may differ between two checkpoints of one architecture. `None` is what the architecture was
+/// made for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ZooOptions {
-    /// Classes of the classifier: 1000 for ImageNet.
-    pub num_classes: usize,
-    /// Channels of the image: 3 for RGB.
-    pub in_channels: usize,
+    /// Classes that the network tells apart: [`Architecture::num_classes`] unless given.
+    pub num_classes: Option<usize>,
+    /// Channels of the image: those of [`Architecture::input_size`] unless given.
+    pub in_channels: Option<usize>,
 }
 
-impl Default for ZooOptions {
-    fn default() -> Self {
+impl ZooOptions {
+    /// So many classes, and the image that the network was made for.
+    pub fn classes(num_classes: usize) -> Self {
         Self {
-            num_classes: 1000,
-            in_channels: 3,
+            num_classes: Some(num_classes),
+            ..Self::default()
         }
+    }
+}
+
+/// What a network's outputs mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Task {
+    /// One number a class and image: `[N, classes]` or `[N, classes, 1, 1]`.
+    Classification,
+    /// One number a class and pixel: `[N, classes, H, W]`.
+    Segmentation,
+    /// Boxes with their classes, as YOLO's raw maps (one output or several) before any decoding.
+    Detection,
+}
+
+impl Task {
+    /// As messages have it: `classification`, `segmentation`, `detection`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classification => "classification",
+            Self::Segmentation => "segmentation",
+            Self::Detection => "detection",
+        }
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -44,31 +78,92 @@ pub struct Architecture {
     pub aliases: &'static [&'static str],
     /// The family, as its paper writes it.
     pub family: &'static str,
+    /// What its outputs mean.
+    pub task: Task,
+    /// Classes, where [`ZooOptions`] do not say.
+    pub num_classes: usize,
     /// The image it was made for: channels, height, width.
     pub input_size: [usize; 3],
+    /// Where it reads words beside the image, the length of the second input, `tokens`.
+    pub tokens: Option<usize>,
     /// One line with the paper.
     pub description: &'static str,
     definition: &'static (dyn Definition + Sync),
 }
 
+/// What [`ZooOptions`] come to for one architecture.
+#[derive(Clone, Copy)]
+struct Settings {
+    classes: usize,
+    channels: usize,
+    /// The height and width that the network was made for; a fixed classifier needs it.
+    size: [usize; 2],
+}
+
 /// The layers of one architecture.
 trait Definition {
-    /// Adds every layer after the input `image` and answers the output.
-    fn layers(&self, b: &mut GraphBuilder, image: ValueId, options: &ZooOptions) -> ValueId;
+    /// Adds every layer after the input `image` and answers the outputs.
+    fn layers(
+        &self,
+        b: &mut GraphBuilder,
+        image: ValueId,
+        settings: &Settings,
+    ) -> Result<Vec<ValueId>>;
 }
 
 impl Architecture {
-    /// The network: an input called `input`, `[N, in_channels, H, W]`, and one output,
-    /// `[N, num_classes]`, before any softmax.
+    /// What a row of a family's table does not say: a classifier of ImageNet's pictures without
+    /// aliases.
+    const fn classifier(
+        name: &'static str,
+        family: &'static str,
+        description: &'static str,
+        definition: &'static (dyn Definition + Sync),
+    ) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            family,
+            task: Task::Classification,
+            num_classes: 1000,
+            input_size: [3, 224, 224],
+            tokens: None,
+            description,
+            definition,
+        }
+    }
+
+    /// The network: an image `input`, `[N, in_channels, H, W]` (and `tokens`, `[N, L]`, where
+    /// [`Self::tokens`] says so), and the outputs that [`Self::task`] tells of. Logits, except where
+    /// the definition ends in a softmax.
     ///
     /// # Errors
     /// [`Error::Node`] where an option is 0.
     pub fn build(&self, options: &ZooOptions) -> Result<Graph> {
+        let settings = self.settings(options);
         let mut b = GraphBuilder::new(self.name);
-        let image = b.image_input("input", options.in_channels);
-        let output = self.definition.layers(&mut b, image, options);
-        b.output(output);
+        let image = b.image_input("input", settings.channels);
+        for output in self.definition.layers(&mut b, image, &settings)? {
+            b.output(output);
+        }
         b.build()
+    }
+
+    /// The shapes of the inputs for a batch of the images it was made for, in the graph's order.
+    pub fn input_shapes(&self, batch: usize, options: &ZooOptions) -> Vec<Shape> {
+        let Settings { channels, size, .. } = self.settings(options);
+        let image = Shape::from([batch, channels, size[0], size[1]]);
+        let tokens = self.tokens.map(|length| Shape::from([batch, length]));
+        [image].into_iter().chain(tokens).collect()
+    }
+
+    fn settings(&self, options: &ZooOptions) -> Settings {
+        let [channels, height, width] = self.input_size;
+        Settings {
+            classes: options.num_classes.unwrap_or(self.num_classes),
+            channels: options.in_channels.unwrap_or(channels),
+            size: [height, width],
+        }
     }
 
     fn names(&self) -> impl Iterator<Item = &'static str> {
@@ -78,9 +173,13 @@ impl Architecture {
 
 /// Every network known, family by family.
 pub fn architectures() -> impl Iterator<Item = &'static Architecture> {
-    [efficientnet_lite::ARCHITECTURES, resnet::ARCHITECTURES]
-        .into_iter()
-        .flatten()
+    [
+        darknet::ARCHITECTURES,
+        efficientnet_lite::ARCHITECTURES,
+        resnet::ARCHITECTURES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The architecture of that name or alias. What follows a dot is the checkpoint, not the
@@ -111,23 +210,29 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::tensor::Shape;
 
     #[test]
     fn every_architecture_builds_under_every_name() {
         let mut seen = HashSet::new();
         let options = ZooOptions {
-            num_classes: 7,
-            in_channels: 1,
+            num_classes: Some(7),
+            in_channels: Some(1),
         };
         for architecture in architectures() {
             for name in architecture.names() {
                 assert!(seen.insert(name), "two architectures are called {name}");
-                let graph = build(name, &options).unwrap();
-                let [_, h, w] = architecture.input_size;
-                let shapes = graph.infer(&[Shape::from([2, 1, h, w])]).unwrap();
-                let output = graph.outputs()[0];
-                assert_eq!(shapes[output.index()], Shape::from([2, 7]));
+            }
+            let graph = architecture.build(&options).unwrap();
+            let inputs = architecture.input_shapes(2, &options);
+            let shapes = graph.infer(&inputs).unwrap();
+            for output in graph.outputs() {
+                let [n, c, h, w] = shapes[output.index()].nchw();
+                assert_eq!(n, 2, "{}", architecture.name);
+                match architecture.task {
+                    Task::Classification => assert_eq!([c, h, w], [7, 1, 1]),
+                    Task::Segmentation => assert!(c == 7 && h > 1 && w > 1),
+                    Task::Detection => {}
+                }
             }
         }
     }
@@ -150,11 +255,9 @@ mod tests {
 
     #[test]
     fn options_of_zero_are_refused() {
-        let options = ZooOptions {
-            num_classes: 0,
-            in_channels: 3,
-        };
-        let text = build("resnet18", &options).unwrap_err().to_string();
+        let text = build("resnet18", &ZooOptions::classes(0))
+            .unwrap_err()
+            .to_string();
         assert!(text.contains("'fc' (Linear)"), "{text}");
     }
 }
