@@ -23,6 +23,7 @@
 
 mod builder;
 mod ops;
+mod summary;
 
 pub use builder::GraphBuilder;
 pub use ops::{
@@ -31,6 +32,8 @@ pub use ops::{
     Padding, Parameter, Pool2d, PoolKind, Reduce, ReduceKind, ReduceOver, Reorg, SliceChannels,
     Softmax, Upsample, UpsampleMode, UpsampleSize,
 };
+
+pub use summary::{LayerSummary, Reach, ReceptiveField, Summary};
 
 use crate::error::{Error, Result};
 use crate::tensor::Shape;

@@ -1,6 +1,7 @@
 use super::{
     Operator, Padding, Parameter, expect_channels, expect_one_input, expect_positive, map_dims,
 };
+use crate::graph::Reach;
 use crate::tensor::Shape;
 
 /// 2-D convolution (cross-correlation, as PyTorch's `Conv2d`) of an `[N, C, H, W]` map.
@@ -161,6 +162,13 @@ impl Operator for Conv2d {
         };
         let (h, w) = (extent(0, h, top + bottom)?, extent(1, w, left + right)?);
         Ok(Shape::from([n, self.out_channels, h, w]))
+    }
+
+    fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {
+        Reach::Window {
+            size: [0, 1].map(|i| self.dilation[i] * (self.kernel[i] - 1) + 1),
+            stride: self.stride,
+        }
     }
 
     fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {

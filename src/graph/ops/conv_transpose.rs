@@ -1,4 +1,5 @@
 use super::{Operator, Parameter, expect_channels, expect_one_input, expect_positive, map_dims};
+use crate::graph::Reach;
 use crate::tensor::Shape;
 
 /// 2-D transposed convolution of an `[N, C, H, W]` map, as PyTorch's `ConvTranspose2d`: every input
@@ -143,6 +144,14 @@ impl Operator for ConvTranspose2d {
             extent(0, h)?,
             extent(1, w)?,
         ]))
+    }
+
+    fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {
+        let taps = |i: usize| self.dilation[i] * (self.kernel[i] - 1) + 1;
+        Reach::Upsampled {
+            size: [0, 1].map(|i| taps(i).div_ceil(self.stride[i])),
+            factor: self.stride.map(|stride| stride as f64),
+        }
     }
 
     fn multiplications(&self, inputs: &[&Shape], _output: &Shape) -> u64 {

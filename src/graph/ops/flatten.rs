@@ -1,4 +1,5 @@
 use super::Operator;
+use crate::graph::Reach;
 use crate::tensor::Shape;
 
 /// `[N, …]` to `[N, F]`, in NCHW order, as `torch.flatten(x, 1)`.
@@ -14,6 +15,14 @@ impl Operator for Flatten {
         match inputs[0].dims() {
             [n, rest @ ..] if !rest.is_empty() => Ok(Shape::from([*n, Shape::from(rest).len()])),
             _ => Err(format!("it takes [N, …], but its input is {}", inputs[0])),
+        }
+    }
+
+    fn reach(&self, inputs: &[&Shape], _output: &Shape) -> Reach {
+        // A row of features has all pixels in it; one pixel's stays that pixel's.
+        match inputs[0].nchw() {
+            [_, _, 1, 1] => Reach::Pixel,
+            _ => Reach::Whole,
         }
     }
 }

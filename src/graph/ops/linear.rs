@@ -1,4 +1,5 @@
 use super::{Operator, Parameter, expect_one_input, expect_positive};
+use crate::graph::Reach;
 use crate::tensor::Shape;
 
 /// A fully connected layer of `[N, in]` features, as PyTorch's `Linear`.
@@ -63,6 +64,10 @@ impl Operator for Linear {
                 self.in_features, inputs[0]
             )),
         }
+    }
+
+    fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {
+        Reach::Whole
     }
 
     fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {

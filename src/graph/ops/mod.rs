@@ -41,6 +41,7 @@ pub use slice::SliceChannels;
 pub use softmax::Softmax;
 pub use upsample::{Upsample, UpsampleMode, UpsampleSize};
 
+use crate::graph::Reach;
 use crate::tensor::Shape;
 
 /// What every operator knows of itself. Reasons are sentences without the node's name, which the
@@ -61,6 +62,11 @@ pub trait Operator {
 
     /// The shape of its output.
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String>;
+
+    /// How far it reaches over the map.
+    fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {
+        Reach::Pixel
+    }
 
     /// Multiplications for one pass, for operators made of them.
     fn multiplications(&self, _inputs: &[&Shape], _output: &Shape) -> u64 {

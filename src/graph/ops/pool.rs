@@ -1,4 +1,5 @@
 use super::{Operator, Padding, expect_one_input, expect_positive, map_dims};
+use crate::graph::Reach;
 use crate::tensor::Shape;
 
 /// What a pooling window answers.
@@ -159,6 +160,13 @@ impl Operator for Pool2d {
         };
         Ok(Shape::from([n, c, h, w]))
     }
+
+    fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {
+        Reach::Window {
+            size: [0, 1].map(|i| self.dilation[i] * (self.kernel[i] - 1) + 1),
+            stride: self.stride,
+        }
+    }
 }
 
 /// Average pooling of an `[N, C, H, W]` map to a given size, as PyTorch's `AdaptiveAvgPool2d`: the
@@ -194,5 +202,17 @@ impl Operator for AdaptiveAvgPool2d {
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
         let [n, c, _, _] = map_dims(inputs[0])?;
         Ok(Shape::from([n, c, self.output[0], self.output[1]]))
+    }
+
+    /// Exact where the bins are of one size.
+    fn reach(&self, inputs: &[&Shape], _output: &Shape) -> Reach {
+        let [_, _, h, w] = inputs[0].nchw();
+        match self.output {
+            [1, 1] => Reach::Whole,
+            [out_h, out_w] => Reach::Window {
+                size: [h.div_ceil(out_h), w.div_ceil(out_w)],
+                stride: [(h / out_h).max(1), (w / out_w).max(1)],
+            },
+        }
     }
 }

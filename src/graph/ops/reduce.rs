@@ -1,4 +1,5 @@
 use super::{Operator, map_dims};
+use crate::graph::Reach;
 use crate::tensor::Shape;
 
 /// What becomes of the values reduced.
@@ -48,5 +49,12 @@ impl Operator for Reduce {
             ReduceOver::Space => Shape::from([n, c, 1, 1]),
             ReduceOver::Channels => Shape::from([n, 1, h, w]),
         })
+    }
+
+    fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {
+        match self.over {
+            ReduceOver::Space => Reach::Whole,
+            ReduceOver::Channels => Reach::Pixel,
+        }
     }
 }

@@ -1,4 +1,5 @@
 use super::{Operator, expect_one_input, expect_positive, map_dims};
+use crate::graph::Reach;
 use crate::tensor::Shape;
 
 /// Darknet's `reorg` of YOLOv2: `[N, C, H, W]` to `[N, C s², H / s, W / s]`, in Darknet's own order,
@@ -34,5 +35,12 @@ impl Operator for Reorg {
             ));
         }
         Ok(Shape::from([n, c * s * s, h / s, w / s]))
+    }
+
+    fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {
+        Reach::Window {
+            size: [self.stride; 2],
+            stride: [self.stride; 2],
+        }
     }
 }

@@ -1,4 +1,5 @@
 use super::{Operator, expect_one_input, map_dims};
+use crate::graph::Reach;
 use crate::tensor::Shape;
 
 /// How the pixels between pixels are found.
@@ -101,5 +102,15 @@ impl Operator for Upsample {
             UpsampleSize::Size(size) => size,
         };
         Ok(Shape::from([n, c, h, w]))
+    }
+
+    fn reach(&self, inputs: &[&Shape], output: &Shape) -> Reach {
+        let size = match self.mode {
+            UpsampleMode::Nearest => [1; 2],
+            UpsampleMode::Bilinear { .. } => [2; 2],
+        };
+        let ([_, _, h, w], [_, _, out_h, out_w]) = (inputs[0].nchw(), output.nchw());
+        let factor = [out_h as f64 / h as f64, out_w as f64 / w as f64];
+        Reach::Upsampled { size, factor }
     }
 }

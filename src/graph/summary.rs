@@ -1,0 +1,292 @@
+//! A network on paper: sizes, costs and what each value sees of the input. Needs no weights and no
+//! device.
+
+use super::{Graph, Op};
+use crate::error::Result;
+use crate::tensor::Shape;
+
+/// How far an operator reaches, for receptive fields.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reach {
+    /// Each output pixel sees its own input pixel.
+    Pixel,
+    /// A window slides over the map.
+    Window {
+        /// Height and width in input pixels, gaps of a dilation included.
+        size: [usize; 2],
+        /// Vertical and horizontal step.
+        stride: [usize; 2],
+    },
+    /// Output pixels lie closer together than the input's.
+    Upsampled {
+        /// Input pixels that one output pixel sees, vertically and horizontally.
+        size: [usize; 2],
+        /// Output pixels an input pixel.
+        factor: [f64; 2],
+    },
+    /// Each output sees the whole map.
+    Whole,
+}
+
+/// What one value sees of the input, by the arithmetic of Araujo et al. 2019 ("Computing receptive
+/// fields of convolutional neural networks").
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReceptiveField {
+    /// Height and width in input pixels; `None` where it is the whole input.
+    pub size: Option<[f64; 2]>,
+    /// Input pixels between neighbouring pixels of the value, vertically and horizontally.
+    pub jump: [f64; 2],
+}
+
+/// One node on paper.
+#[derive(Clone, Debug)]
+pub struct LayerSummary {
+    /// The node's name.
+    pub name: String,
+    /// Its operator, in PyTorch's terms.
+    pub kind: &'static str,
+    /// The shape of its output.
+    pub output: Shape,
+    /// Height and width of its window, where it has one.
+    pub kernel: Option<[usize; 2]>,
+    /// Vertical and horizontal stride, where it has one.
+    pub stride: Option<[usize; 2]>,
+    /// `[top, bottom, left, right]`, where it has a window.
+    pub padding: Option<[usize; 4]>,
+    /// Learnable numbers.
+    pub parameters: u64,
+    /// Multiplications for one pass.
+    pub multiplications: u64,
+    /// What its output sees of the input.
+    pub receptive_field: ReceptiveField,
+}
+
+/// A network on paper.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Every node that does something, in execution order; inputs and dropout left out.
+    pub layers: Vec<LayerSummary>,
+    /// Learnable numbers.
+    pub parameters: u64,
+    /// Those of fully connected layers.
+    pub linear_parameters: u64,
+    /// Multiplications for one pass.
+    pub multiplications: u64,
+    /// Bytes of all tensors of the weights in float32, running statistics included.
+    pub weight_bytes: u64,
+    /// Bytes in float32 of the largest set of values that must be alive at once.
+    pub activation_bytes: u64,
+    /// The largest receptive field of any value that does not see the whole input.
+    pub receptive_field: [f64; 2],
+}
+
+/// How an operator's window lies, for the table.
+#[derive(Clone, Copy, Debug, Default)]
+struct Geometry {
+    kernel: Option<[usize; 2]>,
+    stride: Option<[usize; 2]>,
+    padding: Option<[usize; 4]>,
+}
+
+impl Geometry {
+    fn of(op: &Op, input: Option<&Shape>) -> Self {
+        let [_, _, h, w] = input.map_or([1; 4], Shape::nchw);
+        let (kernel, stride, padding) = match op {
+            Op::Conv2d(op) => (op.kernel, op.stride, op.padding_for([h, w])),
+            Op::Pool2d(op) => (op.kernel, op.stride, op.padding_for([h, w])),
+            Op::ConvTranspose2d(op) => {
+                let [y, x] = op.padding;
+                (op.kernel, op.stride, [y, y, x, x])
+            }
+            _ => return Self::default(),
+        };
+        Self {
+            kernel: Some(kernel),
+            stride: Some(stride),
+            padding: Some(padding),
+        }
+    }
+}
+
+impl Graph {
+    /// The network on paper, for inputs of these shapes.
+    ///
+    /// # Errors
+    /// As [`Graph::infer`].
+    pub fn summary(&self, inputs: &[Shape]) -> Result<Summary> {
+        let shapes = self.infer(inputs)?;
+        let mut fields: Vec<ReceptiveField> = Vec::with_capacity(shapes.len());
+        let mut layers = Vec::new();
+        let mut linear_parameters = 0;
+        for (value, node) in self.values() {
+            let output = &shapes[value.index()];
+            let operands: Vec<&Shape> = node.inputs.iter().map(|v| &shapes[v.index()]).collect();
+            let operator = node.op.as_operator();
+            let seen: Vec<ReceptiveField> = node.inputs.iter().map(|v| fields[v.index()]).collect();
+            let field = match operands.is_empty() {
+                true => ReceptiveField {
+                    size: Some([1.0; 2]),
+                    jump: [1.0; 2],
+                },
+                false => widest(&seen).through(operator.reach(&operands, output)),
+            };
+            fields.push(field);
+            if matches!(node.op, Op::Input(_) | Op::Dropout) {
+                continue;
+            }
+            let parameters = (operator.parameters().iter())
+                .filter(|p| p.learnable)
+                .map(|p| p.shape.len() as u64)
+                .sum();
+            if matches!(node.op, Op::Linear(_)) {
+                linear_parameters += parameters;
+            }
+            let geometry = Geometry::of(&node.op, operands.first().copied());
+            layers.push(LayerSummary {
+                name: node.name.clone(),
+                kind: operator.kind(),
+                output: output.clone(),
+                kernel: geometry.kernel,
+                stride: geometry.stride,
+                padding: geometry.padding,
+                parameters,
+                multiplications: operator.multiplications(&operands, output),
+                receptive_field: field,
+            });
+        }
+        let largest = fields.iter().filter_map(|f| f.size);
+        Ok(Summary {
+            parameters: self.parameter_count(),
+            linear_parameters,
+            multiplications: layers.iter().map(|layer| layer.multiplications).sum(),
+            weight_bytes: (self.parameters().iter())
+                .map(|p| p.shape.len() as u64 * 4)
+                .sum(),
+            activation_bytes: self.live_elements(&shapes) * 4,
+            receptive_field: largest.fold([1.0; 2], |[h, w], [y, x]| [h.max(y), w.max(x)]),
+            layers,
+        })
+    }
+
+    /// Elements of the largest set of values that are alive at once: what no memory plan can go
+    /// below. A value lives from the node that makes it to the last that reads it, outputs to the
+    /// end; what only renames a value takes nothing.
+    fn live_elements(&self, shapes: &[Shape]) -> u64 {
+        let mut last_use: Vec<usize> = (0..shapes.len()).collect();
+        for (value, node) in self.values() {
+            for input in &node.inputs {
+                last_use[input.index()] = value.index();
+            }
+        }
+        for output in self.outputs() {
+            last_use[output.index()] = usize::MAX;
+        }
+        let is_rename = |op: &Op| matches!(op, Op::Dropout | Op::Flatten(_));
+        // A renamed value lives as long as its last name.
+        for (value, node) in self.values().collect::<Vec<_>>().into_iter().rev() {
+            if is_rename(&node.op) {
+                let source = node.inputs[0].index();
+                last_use[source] = last_use[source].max(last_use[value.index()]);
+            }
+        }
+        let takes = |i: usize| match is_rename(&self.nodes[i].op) {
+            true => 0,
+            false => shapes[i].len() as u64,
+        };
+        (0..shapes.len())
+            .map(|now| {
+                (0..=now)
+                    .filter(|&i| last_use[i] >= now)
+                    .map(takes)
+                    .sum::<u64>()
+            })
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+/// What a node's inputs together see: the widest of each, at the first's jump.
+fn widest(seen: &[ReceptiveField]) -> ReceptiveField {
+    let size = (seen.iter()).try_fold([1.0_f64; 2], |[h, w], field| {
+        field.size.map(|[y, x]| [h.max(y), w.max(x)])
+    });
+    ReceptiveField {
+        size,
+        jump: seen[0].jump,
+    }
+}
+
+impl ReceptiveField {
+    fn through(self, reach: Reach) -> Self {
+        let grow = |size: [usize; 2]| {
+            self.size.map(|[h, w]| {
+                [
+                    h + (size[0] - 1) as f64 * self.jump[0],
+                    w + (size[1] - 1) as f64 * self.jump[1],
+                ]
+            })
+        };
+        let [y, x] = self.jump;
+        match reach {
+            Reach::Pixel => self,
+            Reach::Window { size, stride } => Self {
+                size: grow(size),
+                jump: [y * stride[0] as f64, x * stride[1] as f64],
+            },
+            Reach::Upsampled { size, factor } => Self {
+                size: grow(size),
+                jump: [y / factor[0], x / factor[1]],
+            },
+            Reach::Whole => Self { size: None, ..self },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Conv2d, GraphBuilder, Pool2d, Upsample};
+
+    #[test]
+    fn receptive_fields_add_up() {
+        let mut b = GraphBuilder::new("g");
+        let x = b.image_input("input", 3);
+        let x = b.conv2d("conv1", x, Conv2d::new(3, 4, 7).stride(2).padding(3));
+        let x = b.pool2d("pool", x, Pool2d::max(3, 2).padding(1));
+        let x = b.conv2d("conv2", x, Conv2d::new(4, 4, 3).dilation(2).padding(2));
+        let x = b.node("up", Upsample::nearest(2.0), &[x]);
+        b.output(x);
+        let summary = b
+            .build()
+            .unwrap()
+            .summary(&[Shape::from([1, 3, 64, 64])])
+            .unwrap();
+        let fields: Vec<_> = (summary.layers.iter())
+            .map(|layer| {
+                (
+                    layer.receptive_field.size.unwrap()[0],
+                    layer.receptive_field.jump[0],
+                )
+            })
+            .collect();
+        assert_eq!(fields, [(7.0, 2.0), (11.0, 4.0), (27.0, 4.0), (27.0, 2.0)]);
+    }
+
+    #[test]
+    fn live_values_are_counted_once() {
+        let mut b = GraphBuilder::new("g");
+        let x = b.image_input("input", 1);
+        let y = b.conv2d("conv", x, Conv2d::new(1, 2, 1));
+        let z = b.conv2d("conv2", y, Conv2d::new(2, 2, 1));
+        let s = b.add("add", y, z);
+        let f = b.flatten("flat", s);
+        b.output(f);
+        let summary = b
+            .build()
+            .unwrap()
+            .summary(&[Shape::from([1, 1, 2, 5])])
+            .unwrap();
+        // y, z and their sum: 3 maps of 20 elements.
+        assert_eq!(summary.activation_bytes, 60 * 4);
+    }
+}
