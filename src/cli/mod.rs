@@ -7,6 +7,7 @@ mod devices;
 mod models;
 mod output;
 mod run;
+mod summary;
 
 use std::io;
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ enum Command {
     Run(run::Run),
     Devices(devices::Devices),
     Models(models::Models),
+    Summary(summary::Summary),
 }
 
 /// Where to run.
@@ -125,6 +127,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.execute(),
         Command::Devices(command) => command.execute(),
         Command::Models(command) => command.execute(),
+        Command::Summary(command) => command.execute(),
     };
     match result {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,

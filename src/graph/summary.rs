@@ -55,7 +55,7 @@ pub struct LayerSummary {
     pub padding: Option<[usize; 4]>,
     /// Learnable numbers.
     pub parameters: u64,
-    /// Multiplications for one pass.
+    /// Multiplications for one pass, of convolutions and fully connected layers.
     pub multiplications: u64,
     /// What its output sees of the input.
     pub receptive_field: ReceptiveField,
@@ -70,7 +70,7 @@ pub struct Summary {
     pub parameters: u64,
     /// Those of fully connected layers.
     pub linear_parameters: u64,
-    /// Multiplications for one pass.
+    /// Multiplications for one pass, of convolutions and fully connected layers.
     pub multiplications: u64,
     /// Bytes of all tensors of the weights in float32, running statistics included.
     pub weight_bytes: u64,

@@ -51,11 +51,4 @@ impl Operator for Binary {
         }
         Ok(a.clone())
     }
-
-    fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {
-        match self {
-            Self::Mul | Self::Div => output.len() as u64,
-            Self::Add | Self::Sub | Self::Max | Self::Min => 0,
-        }
-    }
 }

@@ -68,7 +68,8 @@ pub trait Operator {
         Reach::Pixel
     }
 
-    /// Multiplications for one pass, for operators made of them.
+    /// Multiplications for one pass, of convolutions and fully connected layers only, as papers
+    /// count: the rest is nothing beside them, and mostly folded into them.
     fn multiplications(&self, _inputs: &[&Shape], _output: &Shape) -> u64 {
         0
     }
