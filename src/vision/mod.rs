@@ -15,12 +15,14 @@
 
 mod decode;
 mod labels;
+mod mask;
 mod preprocess;
 mod resize;
 mod top_k;
 
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
 pub use labels::{Label, Labels};
+pub use mask::{Mask, class_color};
 pub use preprocess::{CropMode, Preprocessing};
 pub use resize::{Interpolation, resize};
 pub use top_k::{softmax, top_k};
