@@ -77,9 +77,8 @@ impl Run {
         let unused = weights.check(&graph)?.unused;
         if !unused.is_empty() {
             output::say(format_args!(
-                "{}: {} tensors are not used by {}: {}",
+                "{}: not used by {}: {}",
                 self.weights.display(),
-                unused.len(),
                 graph.name(),
                 unused.join(", ")
             ));
