@@ -53,11 +53,7 @@ impl Devices {
     pub fn execute(&self) -> Result<(), Failure> {
         let chosen = Device::open(&DeviceOptions::default());
         let is_chosen = |info: Option<&wgpu::AdapterInfo>| match (&chosen, info) {
-            (Ok(Device::Gpu(gpu)), Some(info)) => {
-                let chosen = gpu.info();
-                (chosen.backend, &chosen.name, chosen.device)
-                    == (info.backend, &info.name, info.device)
-            }
+            (Ok(Device::Gpu(gpu)), Some(info)) => gpu.info() == info,
             (Ok(Device::Cpu { .. }), None) => true,
             _ => false,
         };

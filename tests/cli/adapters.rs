@@ -1,7 +1,5 @@
 //! Devices on the command line: which there are, which is taken, and what where there is none.
 
-use std::process::Command;
-
 use shadernet::gpu::Backend;
 
 use crate::devices::backends;
@@ -125,7 +123,7 @@ fn a_batch_beyond_the_devices_limit_names_the_node_and_what_to_do() {
 #[test]
 fn without_a_driver_the_cpu_runs_and_says_how_to_get_one() {
     for opengl in [true, false] {
-        let without = |command: &mut Command| {
+        let without = |command: &mut std::process::Command| {
             for name in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
                 command.env(name, "/nonexistent");
             }

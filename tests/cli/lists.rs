@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::support::{answer, answer_to, chelsea, classify, picture};
+use crate::support::{answer_to, chelsea, classify, picture};
 
 #[test]
 fn lists_are_read_line_by_line() {
@@ -53,7 +53,7 @@ fn names_need_not_be_text() {
 #[test]
 fn a_standard_input_that_cannot_be_read_is_an_error() {
     let folder = std::fs::File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
-    let run = answer(classify().arg("-").stdin(folder));
+    let run = crate::support::answer(classify().arg("-").stdin(folder));
     run.fails(&["error: standard input: "]);
 }
 
