@@ -92,6 +92,12 @@ pub fn decode_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<RgbImage> {
     }
     let damaged = |error: ImageError| Error::file(name, describe(format, &error));
 
+    // Some decoders read past the header before they tell the size, and would call a huge picture
+    // cut short. Where this cannot tell, the decoder does below.
+    if let Ok(size) = imagesize::blob_size(bytes) {
+        let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+        check_dimensions(name, format, (side(size.width), side(size.height)))?;
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODER_BYTES);

