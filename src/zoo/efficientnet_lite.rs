@@ -4,11 +4,9 @@
 //!
 //! What the TensorFlow weights need: SAME padding and a batch-norm epsilon of 1e-3.
 
-use super::{Architecture, Definition, Settings};
+use super::{Architecture, Definition, Settings, layers};
 use crate::error::Result;
-use crate::graph::{
-    Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, GraphBuilder, Linear, Padding, ValueId,
-};
+use crate::graph::{Activation, BatchNorm2d, Conv2d, GraphBuilder, Linear, Padding, ValueId};
 
 pub(super) const ARCHITECTURES: &[Architecture] = &[
     architecture(
@@ -127,7 +125,7 @@ impl Definition for EfficientNetLite {
         for (s, stage) in STAGES.into_iter().enumerate() {
             let scaled = s != 0 && s != STAGES.len() - 1;
             let depth = if scaled { self.depth } else { 1.0 };
-            let out = self.scale_channels(stage.channels);
+            let out = layers::scale_channels(stage.channels, self.width);
             for block in 0..(stage.blocks as f64 * depth).ceil() as usize {
                 let stride = if block == 0 { stage.stride } else { 1 };
                 let prefix = format!("blocks.{s}.{block}.");
@@ -140,8 +138,7 @@ impl Definition for EfficientNetLite {
             }
         }
         let x = conv_bn_act(b, x, "", "conv_head", 2, Conv2d::new(channels, HEAD, 1));
-        let x = b.adaptive_avg_pool2d("global_pool", x, AdaptiveAvgPool2d::new(1, 1));
-        let x = b.flatten("flatten", x);
+        let x = layers::global_pool(b, x, "global_pool", "flatten");
         let x = b.linear("classifier", x, Linear::new(HEAD, settings.classes));
         Ok(vec![x])
     }
@@ -150,17 +147,6 @@ impl Definition for EfficientNetLite {
 impl EfficientNetLite {
     const fn new(width: f64, depth: f64) -> Self {
         Self { width, depth }
-    }
-
-    /// `channels` times the width, to the nearest multiple of 8, but not below nine tenths.
-    fn scale_channels(&self, channels: usize) -> usize {
-        let wanted = channels as f64 * self.width;
-        let rounded = ((wanted + 4.0) as usize / 8 * 8).max(8);
-        if (rounded as f64) < 0.9 * wanted {
-            rounded + 8
-        } else {
-            rounded
-        }
     }
 }
 

@@ -11,9 +11,20 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
+mod alexnet;
 pub(crate) mod darknet;
+mod densenet;
 mod efficientnet_lite;
+mod layers;
+mod mlp;
+mod mobilenet_v1;
+mod mobilenet_v2;
+mod multimodal;
 mod resnet;
+mod small_cnn;
+mod squeezenet;
+mod unet;
+mod vgg;
 
 use std::fmt;
 
@@ -174,9 +185,19 @@ impl Architecture {
 /// Every network known, family by family.
 pub fn architectures() -> impl Iterator<Item = &'static Architecture> {
     [
-        darknet::ARCHITECTURES,
-        efficientnet_lite::ARCHITECTURES,
+        mlp::ARCHITECTURES,
+        small_cnn::ARCHITECTURES,
+        alexnet::ARCHITECTURES,
+        vgg::ARCHITECTURES,
         resnet::ARCHITECTURES,
+        densenet::ARCHITECTURES,
+        multimodal::ARCHITECTURES,
+        squeezenet::ARCHITECTURES,
+        mobilenet_v1::ARCHITECTURES,
+        mobilenet_v2::ARCHITECTURES,
+        efficientnet_lite::ARCHITECTURES,
+        unet::ARCHITECTURES,
+        darknet::ARCHITECTURES,
     ]
     .into_iter()
     .flatten()

@@ -1,11 +1,9 @@
 //! Residual networks (He et al. 2016, "Deep residual learning for image recognition"), as
 //! torchvision defines and names them.
 
-use super::{Architecture, Definition, Settings};
+use super::{Architecture, Definition, Settings, layers};
 use crate::error::Result;
-use crate::graph::{
-    Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, GraphBuilder, Linear, Pool2d, ValueId,
-};
+use crate::graph::{Activation, BatchNorm2d, Conv2d, GraphBuilder, Linear, Pool2d, ValueId};
 
 pub(super) const ARCHITECTURES: &[Architecture] = &[
     architecture(
@@ -131,8 +129,7 @@ impl Definition for ResNet {
             }
         }
 
-        let x = b.adaptive_avg_pool2d("avgpool", x, AdaptiveAvgPool2d::new(1, 1));
-        let x = b.flatten("flatten", x);
+        let x = layers::global_pool(b, x, "avgpool", "flatten");
         let x = b.linear("fc", x, Linear::new(channels, settings.classes));
         Ok(vec![x])
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use shadernet::graph::Graph;
 use shadernet::tensor::Tensor;
-use shadernet::weights::generate::generated_input;
+use shadernet::weights::generate::{generated_input, tensor};
 use shadernet::weights::{Dtype, Weights, write_safetensors};
 
 /// A golden case; see `tests/golden/README.md`.
@@ -43,9 +43,15 @@ impl Golden {
 
     /// The case's weights for `graph`, written to `folder`; answers the file.
     pub fn write_weights(&self, graph: &Graph, folder: &Path, dtype: Dtype) -> PathBuf {
-        let weights = Weights::generated(graph, self.gain);
         let path = folder.join(format!("{}.safetensors", self.case));
-        write_weights(&path, &weights, dtype);
+        let parameters = graph.parameters().into_iter();
+        let tensors: Vec<(String, Tensor)> = parameters
+            .map(|p| {
+                let tensor = tensor(&p.name, p.shape, self.gain);
+                (p.name, tensor)
+            })
+            .collect();
+        write_safetensors(&path, tensors.iter().map(|(n, t)| (n, t)), dtype).unwrap();
         path
     }
 
