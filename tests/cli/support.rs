@@ -139,8 +139,8 @@ pub fn copies(count: usize) -> tempfile::TempDir {
 /// ResNet-18 for ten classes.
 pub fn small_graph() -> Graph {
     let options = ZooOptions {
-        num_classes: 10,
-        in_channels: 3,
+        num_classes: Some(10),
+        in_channels: Some(3),
     };
     zoo::build("resnet18", &options).unwrap()
 }
