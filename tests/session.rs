@@ -219,3 +219,29 @@ fn wrong_inputs_are_named() {
     // A refused shape leaves the session as it was.
     assert!(session.run(&[generated_input([1, 3, 64, 64])]).is_ok());
 }
+
+/// Pictures come in any number of sizes; what is kept for them does not grow with it.
+#[test]
+fn plans_for_many_shapes_are_let_go() {
+    let mut b = GraphBuilder::new("conv");
+    let x = b.image_input("input", 3);
+    let y = b.conv2d("conv", x, Conv2d::new(3, 4, 3).padding(1));
+    b.output(y);
+    let graph = b.build().unwrap();
+    for (name, device) in devices::open_all() {
+        let weights = Weights::generated(&graph, 1.0);
+        let shapes = [Shape::from([1, 3, 5, 5])];
+        let options = SessionOptions::default();
+        let mut session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
+        let mut run = |size: usize| {
+            let input = generated_input([1, 3, size, size]);
+            session.run(&[input]).unwrap().swap_remove(0)
+        };
+        let first = run(5);
+        (6..16).for_each(|size| drop(run(size)));
+        let after_ten = counters(&device);
+        (16..40).for_each(|size| drop(run(size)));
+        assert_eq!(counters(&device)[0], after_ten[0], "{name}");
+        assert_eq!(run(5).data(), first.data(), "{name}");
+    }
+}

@@ -19,8 +19,12 @@ pub(super) struct GpuSession {
     graph: Graph,
     context: DeviceContext,
     weights: ResidentWeights,
-    plans: HashMap<Vec<Shape>, BoundPlan>,
+    /// Bound plans by input shapes, the one used last at the end.
+    plans: Vec<(Vec<Shape>, BoundPlan)>,
 }
+
+/// Plans kept: a plan holds buffers, and pictures may come in any number of sizes.
+const PLANS_KEPT: usize = 8;
 
 impl GpuSession {
     pub fn new(gpu: &Gpu, graph: &Graph, weights: Arc<Weights>, precision: Precision) -> Self {
@@ -33,18 +37,28 @@ impl GpuSession {
                 precision,
             },
             weights: ResidentWeights::new(weights),
-            plans: HashMap::new(),
+            plans: Vec::new(),
         }
     }
 
     pub fn prepare(&mut self, shapes: &[Shape]) -> Result<&BoundPlan> {
-        if !self.plans.contains_key(shapes) {
-            let plan = Plan::new(&self.graph, shapes, &self.context)?;
-            self.weights.upload(&self.gpu, plan.weights())?;
-            let bound = BoundPlan::new(&self.gpu, plan, &self.weights)?;
-            self.plans.insert(shapes.to_vec(), bound);
-        }
-        Ok(&self.plans[shapes])
+        let known = self.plans.iter().position(|(known, _)| known == shapes);
+        let entry = match known {
+            Some(i) => self.plans.remove(i),
+            None => {
+                let plan = Plan::new(&self.graph, shapes, &self.context)?;
+                self.weights.upload(&self.gpu, plan.weights())?;
+                // Before the new one's buffers are made, so that memory never holds one more.
+                if self.plans.len() == PLANS_KEPT {
+                    self.plans.remove(0);
+                }
+                let bound = BoundPlan::new(&self.gpu, plan, &self.weights)?;
+                (shapes.to_vec(), bound)
+            }
+        };
+        self.plans.push(entry);
+        // Just pushed.
+        Ok(&self.plans[self.plans.len() - 1].1)
     }
 
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {

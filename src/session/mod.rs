@@ -97,7 +97,7 @@ impl Session {
     }
 
     /// Makes what running with inputs of `shapes` needs, unless it was made before. Weights are
-    /// shared by all shapes.
+    /// shared by all shapes; what was made is kept for the 8 sets of shapes used last.
     ///
     /// # Errors
     /// As [`Self::new`].
