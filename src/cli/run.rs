@@ -30,7 +30,7 @@ pub struct Run {
     #[arg(long, value_name = "NAME")]
     arch: String,
 
-    /// Weights, a safetensors file in the architecture's own names
+    /// Weights, a safetensors file in torchvision's or timm's names
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
 
@@ -68,12 +68,13 @@ impl Run {
             num_classes: self.num_classes,
             in_channels: self.in_channels,
         };
-        let graph = zoo::build(&self.arch, &options)?;
+        let architecture = zoo::find(&self.arch)?;
+        let graph = architecture.build(&options)?;
         let inputs = self.inputs(&graph)?;
         let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
         // Shapes before weights: cheaper to find out, and clearer.
         graph.infer(&shapes)?;
-        let weights = Weights::open(&self.weights)?;
+        let weights = architecture.adapt(Weights::open(&self.weights)?, &graph)?;
         let unused = weights.check(&graph)?.unused;
         if !unused.is_empty() {
             output::say(format_args!(

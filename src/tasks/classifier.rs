@@ -1,15 +1,14 @@
-use std::path::Path;
-
 use image::RgbImage;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::graph::Op;
 use crate::model_folder::ModelFolder;
 use crate::session::{Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
 use crate::vision::{Labels, Preprocessing, softmax, top_k};
 use crate::weights::Weights;
-use crate::zoo::{self, ZooOptions};
+use crate::zoo::{self, Task, ZooOptions};
 
 /// A class and how sure the network is of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +26,8 @@ pub struct Classifier {
     session: Session,
     preprocessing: Preprocessing,
     labels: Labels,
+    /// Whether the network ends in a softmax of its own.
+    answers_probabilities: bool,
 }
 
 impl Classifier {
@@ -49,14 +50,25 @@ impl Classifier {
             in_channels: Some(channels),
         };
         let architecture = zoo::find(&folder.architecture)
-            .map_err(|error| Error::file(Path::new(&config), error.to_string()))?;
+            .map_err(|error| Error::file(&config, error.to_string()))?;
+        if architecture.task != Task::Classification {
+            return Err(Error::file(
+                config,
+                format!(
+                    "{} is a network for {}, not for classification",
+                    folder.architecture, architecture.task
+                ),
+            ));
+        }
         let graph = architecture.build(&zoo_options)?;
-        let weights = Weights::open(&folder.weights)?;
+        let weights = architecture.adapt(Weights::open(&folder.weights)?, &graph)?;
         let shape = Shape::from([1, channels, height, width]);
         Ok(Self {
             session: Session::new(device, &graph, weights, options, &[shape])?,
             preprocessing: folder.preprocessing.clone(),
             labels: folder.labels.clone(),
+            answers_probabilities: (graph.outputs().iter())
+                .any(|&output| matches!(graph.node(output).op, Op::Softmax(_))),
         })
     }
 
@@ -94,11 +106,14 @@ impl Classifier {
     /// # Errors
     /// Those of [`Session::run`].
     pub fn predict(&mut self, batch: Tensor, k: usize) -> Result<Vec<Vec<Prediction>>> {
-        let logits = self.session.run(&[batch])?.swap_remove(0);
-        // `Labels` has one entry a class, and a class is one column of the logits.
-        Ok((logits.data().chunks(self.labels.len().max(1)))
-            .map(|logits| {
-                let probabilities = softmax(logits);
+        let answers = self.session.run(&[batch])?.swap_remove(0);
+        // `Labels` has one entry a class, and a class is one column of the answer.
+        Ok((answers.data().chunks(self.labels.len().max(1)))
+            .map(|answer| {
+                let probabilities = match self.answers_probabilities {
+                    true => answer.to_vec(),
+                    false => softmax(answer),
+                };
                 (top_k(&probabilities, k).into_iter())
                     .map(|class| Prediction {
                         class,

@@ -69,7 +69,13 @@ impl Weights {
         if Dtype::from_safetensors(&stored.dtype).is_none() {
             reasons.push(unreadable(&stored.dtype));
         }
-        (!reasons.is_empty()).then(|| format!("'{}': {}", parameter.name, reasons.join("; ")))
+        (!reasons.is_empty())
+            .then(|| format!("{}: {}", self.called(&parameter.name), reasons.join("; ")))
+    }
+
+    /// A tensor's name in the file, in quotes.
+    fn called(&self, name: &str) -> String {
+        format!("'{}'", self.renamed.get(name).map_or(name, String::as_str))
     }
 
     /// The problem of a tensor that is not there, with the candidate that may be meant.
@@ -78,15 +84,17 @@ impl Weights {
         name: &str,
         candidates: impl Iterator<Item = &'a str> + Clone,
     ) -> String {
+        let name = self.renamed.get(name).map_or(name, String::as_str);
         // A wrapper's prefix (`module.`, `model.`) makes a name longer than "alike" allows.
         let prefixed = candidates.clone().find(|candidate| {
             candidate
                 .strip_suffix(name)
                 .is_some_and(|prefix| prefix.ends_with('.'))
         });
+        let missing = format!("'{name}': missing");
         match prefixed.or_else(|| nearest(name, candidates)) {
-            Some(near) => format!("'{name}': missing; there is '{near}', which may be meant"),
-            None => format!("'{name}': missing"),
+            Some(near) => format!("{missing}; there is '{near}', which may be meant"),
+            None => missing,
         }
     }
 }

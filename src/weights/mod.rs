@@ -22,13 +22,14 @@
 //! ```
 
 mod check;
+mod dialect;
 mod dtype;
 pub mod generate;
 mod header;
 mod write;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs;
 use std::ops::Range;
@@ -40,6 +41,7 @@ use half::{bf16, f16};
 use memmap2::Mmap;
 
 pub use check::Checked;
+pub(crate) use dialect::Dialect;
 pub use dtype::Dtype;
 pub use write::write_safetensors;
 
@@ -51,6 +53,8 @@ pub struct Weights {
     source: String,
     file: FileBytes,
     tensors: BTreeMap<String, Stored>,
+    /// What tensors are called in the file, where that is not what they are called here.
+    renamed: HashMap<String, String>,
 }
 
 /// The bytes that [`Data::InFile`] points into.
@@ -139,6 +143,7 @@ impl Weights {
                 .into_iter()
                 .map(|(name, tensor)| (name, stored(tensor)))
                 .collect(),
+            renamed: HashMap::new(),
         }
     }
 
@@ -154,6 +159,7 @@ impl Weights {
         };
         Ok(Self {
             tensors: entries.into_iter().map(stored).collect(),
+            renamed: HashMap::new(),
             source,
             file,
         })

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::graph::{
     Activation, BatchNorm2d, Conv2d, GraphBuilder, Linear, Padding, Pool2d, PoolKind, ValueId,
 };
+use crate::weights::Dialect;
 
 pub(super) const ARCHITECTURES: &[Architecture] = &[
     architecture("densenet121", &DenseNet::new(32, &[6, 12, 24, 16])),
@@ -48,6 +49,21 @@ impl Definition for DenseNet {
         let x = layers::global_pool(b, x, "avgpool", "flatten");
         let last = Linear::new(channels, settings.classes);
         Ok(vec![b.linear("classifier", x, last)])
+    }
+
+    /// timm's names are the same; the files that torchvision publishes have older ones, which it
+    /// renames as it loads them: `denselayer1.norm.1` for `denselayer1.norm1`.
+    fn dialects(&self) -> Vec<Dialect> {
+        let mut older = Vec::new();
+        for (block, &depth) in (1..).zip(self.blocks.depths) {
+            for layer in 1..=depth {
+                let name = format!("features.denseblock{block}.denselayer{layer}");
+                for (part, i) in [("norm", 1), ("conv", 1), ("norm", 2), ("conv", 2)] {
+                    older.push((format!("{name}.{part}{i}"), format!("{name}.{part}.{i}")));
+                }
+            }
+        }
+        vec![Dialect::new("older torchvision", older)]
     }
 }
 

@@ -1,9 +1,10 @@
 //! MobileNetV2 (Sandler et al. 2018, "MobileNetV2: Inverted residuals and linear bottlenecks"), as
-//! torchvision defines and names it.
+//! torchvision defines and names it; the names of timm's `mobilenetv2_100` are read as well.
 
 use super::{Architecture, Definition, Settings, layers};
 use crate::error::Result;
 use crate::graph::{Activation, BatchNorm2d, Conv2d, GraphBuilder, Linear, ValueId};
+use crate::weights::Dialect;
 
 pub(super) const ARCHITECTURES: &[Architecture] = &[Architecture {
     aliases: &["mobilenetv2_100"],
@@ -38,6 +39,8 @@ struct MobileNetV2 {
 struct Block {
     /// Its index in `features`.
     index: usize,
+    /// Its stage, and its index in that.
+    place: [usize; 2],
     channels: usize,
     expansion: usize,
     out: usize,
@@ -52,11 +55,12 @@ impl MobileNetV2 {
     fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
         let mut channels = self.stem();
-        for (expansion, width, depth, first_stride) in STAGES {
+        for (stage, (expansion, width, depth, first_stride)) in STAGES.into_iter().enumerate() {
             let out = layers::scale_channels(width, self.width);
             for i in 0..depth {
                 blocks.push(Block {
                     index: blocks.len() + 1,
+                    place: [stage, i],
                     channels,
                     expansion,
                     out,
@@ -91,6 +95,36 @@ impl Definition for MobileNetV2 {
         let x = b.dropout("classifier.0", x);
         let last = Linear::new(head, settings.classes);
         Ok(vec![b.linear("classifier.1", x, last)])
+    }
+
+    fn dialects(&self) -> Vec<Dialect> {
+        let blocks = self.blocks();
+        let mut timm = Vec::new();
+        let mut add = |ours: String, theirs: String| timm.push((ours, theirs));
+        let last = blocks.len() + 1;
+        for (index, conv, norm) in [(0, "conv_stem", "bn1"), (last, "conv_head", "bn2")] {
+            add(format!("features.{index}.0"), conv.to_owned());
+            add(format!("features.{index}.1"), norm.to_owned());
+        }
+        for block in &blocks {
+            let [stage, i] = block.place;
+            let convolutions: &[&str] = match block.expansion {
+                1 => &["conv_dw", "conv_pw"],
+                _ => &["conv_pw", "conv_dw", "conv_pwl"],
+            };
+            for (n, conv) in convolutions.iter().enumerate() {
+                let ours = format!("{}.conv", block.name());
+                // The last has no activation, and so is not a sequence of its own.
+                let [ours_conv, ours_norm] = match n + 1 == convolutions.len() {
+                    false => [format!("{ours}.{n}.0"), format!("{ours}.{n}.1")],
+                    true => [format!("{ours}.{n}"), format!("{ours}.{}", n + 1)],
+                };
+                add(ours_conv, format!("blocks.{stage}.{i}.{conv}"));
+                add(ours_norm, format!("blocks.{stage}.{i}.bn{}", n + 1));
+            }
+        }
+        add("classifier.1".to_owned(), "classifier".to_owned());
+        vec![Dialect::new("timm", timm)]
     }
 }
 

@@ -1,4 +1,6 @@
 //! Networks by name, with their parameters named exactly as their published checkpoints name them.
+//! Where libraries have different names for one network, torchvision's are those of the graph, and
+//! [`Architecture::adapt`] reads the others.
 //!
 //! To add a family: a file with a table of [`Architecture`]s, and its line in [`architectures`].
 //!
@@ -32,6 +34,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphBuilder, ValueId};
 use crate::nearest::nearest;
 use crate::tensor::Shape;
+use crate::weights::{Dialect, Weights};
 
 /// What may differ between two checkpoints of one architecture. `None` is what the architecture was
 /// made for.
@@ -120,6 +123,11 @@ trait Definition {
         image: ValueId,
         settings: &Settings,
     ) -> Result<Vec<ValueId>>;
+
+    /// The names that checkpoints of other libraries have for the tensors.
+    fn dialects(&self) -> Vec<Dialect> {
+        Vec::new()
+    }
 }
 
 impl Architecture {
@@ -158,6 +166,16 @@ impl Architecture {
             b.output(output);
         }
         b.build()
+    }
+
+    /// `weights` under the names of `graph`, which this architecture built: a checkpoint may have
+    /// them in the names of another library that has the network too (torchvision's, timm's), and
+    /// then is renamed. [`Weights::check`] tells whether everything fits.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the names fit in no way, with the first tensors of both sides.
+    pub fn adapt(&self, weights: Weights, graph: &Graph) -> Result<Weights> {
+        weights.adapted(graph, &self.definition.dialects())
     }
 
     /// The shapes of the inputs for a batch of the images it was made for, in the graph's order.

@@ -1,11 +1,12 @@
 //! VGG (Simonyan and Zisserman 2015, "Very deep convolutional networks for large-scale image
-//! recognition"), as torchvision defines and names it, without and with batch norm.
+//! recognition"), as torchvision defines and names it (timm's names are read too), without and with batch norm.
 
 use super::{Architecture, Definition, Settings};
 use crate::error::Result;
 use crate::graph::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, GraphBuilder, Linear, Pool2d, ValueId,
 };
+use crate::weights::Dialect;
 
 /// Convolutions of each width, A, B, D and E in the paper's table 1.
 const DEPTHS_11: [usize; 5] = [1, 1, 2, 2, 2];
@@ -80,6 +81,20 @@ impl Definition for Vgg {
         }
         let last = Linear::new(HIDDEN, settings.classes);
         Ok(vec![b.linear("classifier.6", x, last)])
+    }
+
+    /// timm makes convolutions of the fully connected layers: the same weights in other shapes. (Of
+    /// pictures above 224x224 it takes the mean over several places, where torchvision pools first.)
+    fn dialects(&self) -> Vec<Dialect> {
+        let timm = [
+            ("classifier.0", "pre_logits.fc1"),
+            ("classifier.3", "pre_logits.fc2"),
+            ("classifier.6", "head.fc"),
+        ];
+        let timm = Dialect::new("timm", timm)
+            .weight_shape("classifier.0", [HIDDEN, WIDTHS[4], 7, 7])
+            .weight_shape("classifier.3", [HIDDEN, HIDDEN, 1, 1]);
+        vec![timm]
     }
 }
 
