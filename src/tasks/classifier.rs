@@ -34,8 +34,9 @@ impl Classifier {
     /// Loads the network and prepares for one picture at a time.
     ///
     /// # Errors
-    /// [`Error::File`] where the folder's architecture is not known (with the nearest that is) or
-    /// it has no classes; and those of [`Session::new`].
+    /// [`Error::File`] where the folder's architecture is not known (with the nearest that is), is no
+    /// classifier or has no classes, or its weights are another network's; and those of
+    /// [`Session::new`].
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
         let config = folder.path.join("config.json");
         if folder.num_classes == 0 {

@@ -277,6 +277,57 @@ mod tests {
     }
 
     #[test]
+    fn parameter_counts_are_the_published_ones() {
+        let published = [
+            ("mlp", 235_146),
+            ("small_cnn", 14_136_648),
+            ("small_cnn_separable", 13_158_600),
+            ("alexnet", 61_100_840),
+            ("alexnet_paper", 60_965_224),
+            ("vgg16", 138_357_544),
+            ("resnet50", 25_557_032),
+            ("densenet121", 7_978_856),
+            ("mobilenet_v1", 4_231_976),
+            ("mobilenet_v2", 3_504_872),
+            ("unet", 31_037_698),
+            ("unet_bilinear", 17_263_042),
+            ("darknet19", 20_842_376),
+            ("darknet53", 41_609_928),
+            ("yolov2", 50_962_889),
+            ("yolov3", 61_949_149),
+            ("yolov3_tiny", 8_852_366),
+        ];
+        for (name, count) in published {
+            let graph = build(name, &ZooOptions::default()).unwrap();
+            assert_eq!(graph.parameter_count(), count, "{name}");
+        }
+    }
+
+    /// All but those that end in a classifier of so many pixels, and detectors, whose maps must meet
+    /// again after they were halved.
+    #[test]
+    fn networks_take_sizes_that_their_strides_do_not_divide() {
+        const ONE_SIZE: [&str; 4] = ["mlp", "small_cnn", "small_cnn_separable", "alexnet_paper"];
+        for architecture in architectures().filter(|a| a.task != Task::Detection) {
+            let graph = architecture.build(&ZooOptions::default()).unwrap();
+            let channels = architecture.input_size[0];
+            let tokens = architecture
+                .tokens
+                .map(|length| Shape::from([3, length - 1]));
+            let image = Shape::from([3, channels, 201, 251]);
+            let inputs: Vec<Shape> = [image].into_iter().chain(tokens).collect();
+            match graph.infer(&inputs) {
+                Ok(_) => assert!(!ONE_SIZE.contains(&architecture.name)),
+                Err(error) => {
+                    assert!(ONE_SIZE.contains(&architecture.name), "{error}");
+                    let text = error.to_string();
+                    assert!(text.contains("one image size only"), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn unknown_names_find_the_nearest() {
         let suggestion = |name| match find(name) {
             Err(Error::UnknownArchitecture { suggestion, .. }) => suggestion,
