@@ -67,10 +67,15 @@ impl Segmenter {
         self.session.notice()
     }
 
-    /// The classes' names. With one logit a pixel, class 0 is what the network does not look for,
-    /// and class 1 has the first name.
-    pub fn labels(&self) -> &Labels {
-        &self.labels
+    /// The name of a class of a [`Mask`]. With one logit a pixel, class 0 is what the network does
+    /// not look for, and class 1 has the first name.
+    pub fn label(&self, class: u8) -> String {
+        let class = usize::from(class);
+        match (self.labels.len(), class) {
+            (1, 0) => "background".to_owned(),
+            (1, _) => self.labels.text(class - 1).into_owned(),
+            _ => self.labels.text(class).into_owned(),
+        }
     }
 
     /// The class of every pixel of `picture`.
