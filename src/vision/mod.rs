@@ -13,13 +13,17 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
+mod boxes;
 mod decode;
+mod heads;
 mod labels;
 mod preprocess;
 mod resize;
 mod top_k;
 
+pub use boxes::{ScoredBox, intersection_over_union, non_maximum_suppression};
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
+pub use heads::Head;
 pub use labels::{Label, Labels};
 pub use preprocess::{CropMode, Preprocessing};
 pub use resize::{Interpolation, resize};
