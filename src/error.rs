@@ -71,7 +71,7 @@ pub enum Error {
 
     /// No architecture of that name.
     #[error("unknown architecture '{name}'{}; `shadernet models` lists those known",
-        suggestion.map_or_else(String::new, |s| format!("; did you mean '{s}'?")))]
+        suggestion.map_or_else(String::new, |s| format!(" (did you mean '{s}'?)")))]
     UnknownArchitecture {
         /// The name asked for.
         name: String,

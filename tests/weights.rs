@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use common::write_weights;
+use common::{safetensors as file, write_weights};
 use half::{bf16, f16};
 use shadernet::graph::{BatchNorm2d, Conv2d, Graph, GraphBuilder, Linear};
 use shadernet::reference::Reference;
@@ -22,14 +22,6 @@ fn graph() -> Graph {
     let x = b.linear("fc", x, Linear::new(4, 3));
     b.output(x);
     b.build().unwrap()
-}
-
-/// A safetensors file of `header` and then `data` zeros.
-fn file(header: &str, data: usize) -> Vec<u8> {
-    let mut file = (header.len() as u64).to_le_bytes().to_vec();
-    file.extend(header.as_bytes());
-    file.resize(file.len() + data, 0);
-    file
 }
 
 /// The message of opening a file that holds `bytes`; it must name the file.

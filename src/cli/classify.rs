@@ -1,23 +1,23 @@
 //! `shadernet classify`.
 
-use std::io::{self, BufRead, Write};
+use std::iter;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Instant;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::{self, JoinHandle};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
-use serde_json::json;
+use shadernet::Result;
 use shadernet::gpu::Precision;
 use shadernet::model_folder::{default_model, find_model};
 use shadernet::session::SessionOptions;
-use shadernet::tasks::{Classifier, Prediction};
+use shadernet::tasks::Classifier;
 use shadernet::tensor::Tensor;
 use shadernet::vision::{Preprocessing, decode};
-use shadernet::{Error, Result};
 
+use super::report::Report;
+use super::sources::sources;
 use super::{DeviceArgs, Failure, output, precision};
 
 /// Name what is in pictures
@@ -25,7 +25,7 @@ use super::{DeviceArgs, Failure, output, precision};
 #[command(after_help = "\
 Examples:
   shadernet classify photo.jpg
-  shadernet classify --json --batch 8 holiday/ | jq -r '[.image, .predictions[0].label] | @tsv'
+  shadernet classify --json --batch 8 holiday/ | jq .predictions[0].label
   find . -name '*.jpg' | shadernet classify -
 
 A picture that cannot be read is reported, the rest go on, and the exit code is 1 at the end.")]
@@ -46,8 +46,8 @@ pub struct Classify {
     #[arg(long, default_value = "1", value_name = "N")]
     batch: NonZeroUsize,
 
-    /// How values and weights are stored on the device: f32 or f16
-    #[arg(long, default_value = "f32", value_parser = precision)]
+    /// How values and weights are stored on the device
+    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
     precision: Precision,
 
     #[command(flatten)]
@@ -60,6 +60,9 @@ pub struct Classify {
 
 /// A picture's file, and the picture ready for the network or why there is none.
 type Prepared = (PathBuf, Result<Vec<f32>>);
+
+/// A batch of more pictures than this is not prepared whole while the device is busy.
+const MOST_AHEAD: usize = 256;
 
 impl Classify {
     pub fn execute(&self) -> Result<(), Failure> {
@@ -75,270 +78,140 @@ impl Classify {
         };
         let mut classifier = Classifier::new(&device, &folder, &options)?;
         if let Some(notice) = classifier.notice() {
-            eprintln!("{notice}");
+            output::say(notice);
         }
-        let preprocessing = classifier.preprocessing().clone();
-        // More than there are pictures would only be padding.
+        // A batch larger than all there is would never be full.
         let batch = match sources.known {
             Some(count) => self.batch.get().min(count.max(1)),
             None => self.batch.get(),
         };
+        // Now rather than when the first batch is full, so that one too large is refused before
+        // any picture is read.
+        classifier.prepare(batch)?;
+        let preprocessing = classifier.preprocessing().clone();
+        let mut running = Running {
+            classifier,
+            top: self.top.get(),
+            batch,
+            report: Report::new(self.json, sources.known),
+            pending: Vec::new(),
+            values: Vec::new(),
+        };
         // Preparing runs ahead of the device by this many pictures, and no further: memory stays
         // flat however many there are.
-        let ahead = batch.max(rayon::current_num_threads());
-        let mut report = Report::new(self, sources.known);
-        let (sender, receiver) = sync_channel(ahead);
-        let start = Instant::now();
-        let result = std::thread::scope(|scope| {
-            scope.spawn(|| prepare(sources.paths, &preprocessing, ahead, &sender_of(sender)));
-            self.predict(
-                &mut classifier,
-                &preprocessing,
-                receiver,
-                batch,
-                &mut report,
-            )
-        });
-        report.finish(start, &device.to_string());
+        let ahead = batch.min(MOST_AHEAD).max(rayon::current_num_threads());
+        let (prepared, preparing) = prepare(sources.paths, preprocessing, ahead);
+        let result = running.run(prepared);
+        if result.is_ok()
+            && let Err(panic) = preparing.join()
+        {
+            std::panic::resume_unwind(panic);
+        }
+        let device = device.to_string();
+        running.report.finish(result.is_ok().then_some(&device));
         result?;
-        match report.failed {
+        match running.report.failed {
             0 => Ok(()),
             _ => Err(Failure::Reported),
         }
     }
+}
 
-    /// Runs prepared pictures in batches, in the order in which they were given.
-    fn predict(
-        &self,
-        classifier: &mut Classifier,
-        preprocessing: &Preprocessing,
-        prepared: Receiver<Prepared>,
-        batch: usize,
-        report: &mut Report,
-    ) -> Result<(), Failure> {
-        let [channels, height, width] = preprocessing.input_size;
-        let image_len = channels * height * width;
-        let mut waiting: Vec<PathBuf> = Vec::new();
-        let mut values: Vec<f32> = Vec::new();
-        let mut prepared = prepared.into_iter().peekable();
-        while let Some((path, picture)) = prepared.next() {
-            match picture {
-                Ok(picture) => {
-                    waiting.push(path);
-                    values.extend(picture);
-                }
-                Err(error) => report.failure(&path, &error)?,
+/// Pictures on their way through the network.
+struct Running {
+    classifier: Classifier,
+    top: usize,
+    batch: usize,
+    report: Report,
+    /// In the order given: files whose pictures are in `values`, and such as could not be read.
+    pending: Vec<(PathBuf, Result<()>)>,
+    /// The pictures of the next batch, one after another.
+    values: Vec<f32>,
+}
+
+impl Running {
+    fn run(&mut self, prepared: Receiver<Prepared>) -> Result<(), Failure> {
+        let mut waiting = 0;
+        for (path, picture) in prepared {
+            let read = picture.map(|picture| {
+                waiting += 1;
+                self.values.extend(picture);
+            });
+            self.pending.push((path, read));
+            if waiting == self.batch || waiting == 0 {
+                self.answer()?;
+                waiting = 0;
             }
-            let last = waiting.len() < batch && prepared.peek().is_none();
-            if waiting.len() == batch || (last && !waiting.is_empty()) {
-                // The last batch is filled up rather than planned anew for its own size.
-                values.resize(batch * image_len, 0.0);
-                let input = Tensor::new([batch, channels, height, width], values)?;
-                let answers = classifier.predict(input, self.top.get())?;
-                for (path, predictions) in waiting.drain(..).zip(answers) {
-                    report.success(&path, &predictions)?;
+        }
+        self.answer()
+    }
+
+    /// Runs what waits, and reports on everything in the order in which it was given.
+    fn answer(&mut self) -> Result<(), Failure> {
+        let [channels, height, width] = self.classifier.preprocessing().input_size;
+        let count = self.values.len() / (channels * height * width);
+        let answers = match count {
+            0 => Vec::new(),
+            _ => {
+                let values = std::mem::take(&mut self.values);
+                let input = Tensor::new([count, channels, height, width], values)?;
+                self.classifier.predict(input, self.top)?
+            }
+        };
+        let mut answers = answers.into_iter();
+        for (path, read) in self.pending.drain(..) {
+            match read {
+                Ok(()) => {
+                    // One for each picture.
+                    let predictions = answers.next().unwrap_or_default();
+                    self.report.success(&path, &predictions)?;
                 }
-                values = Vec::new();
+                Err(error) => self.report.failure(&path, &error)?,
             }
         }
         Ok(())
     }
-}
-
-/// Moves the sender into the thread that uses it, so that it closes when the thread ends.
-fn sender_of(sender: SyncSender<Prepared>) -> SyncSender<Prepared> {
-    sender
 }
 
 /// Decodes and prepares pictures, several at a time, until there are no more or nobody wants them.
 fn prepare(
-    mut paths: Box<dyn Iterator<Item = PathBuf> + Send>,
-    preprocessing: &Preprocessing,
+    paths: Box<dyn Iterator<Item = Result<PathBuf>> + Send>,
+    preprocessing: Preprocessing,
     ahead: usize,
-    sender: &SyncSender<Prepared>,
-) {
-    loop {
-        // The first path is waited for, so that a list that is still being written is not held up.
-        let chunk: Vec<PathBuf> = paths.by_ref().take(ahead).collect();
-        if chunk.is_empty() {
-            return;
-        }
-        let pictures: Vec<Prepared> = (chunk.into_par_iter())
-            .map(|path| {
-                let picture = decode(&path)
-                    .and_then(|picture| preprocessing.apply(&picture))
-                    .map(Tensor::into_data);
-                (path, picture)
-            })
-            .collect();
-        for picture in pictures {
-            if sender.send(picture).is_err() {
+) -> (Receiver<Prepared>, JoinHandle<()>) {
+    let (sender, listed) = sync_channel(ahead);
+    // Never waited for: it may sit at a standard input that does not end.
+    thread::spawn(move || {
+        for path in paths {
+            if sender.send(path).is_err() {
                 return;
             }
         }
-    }
-}
-
-/// The pictures to be named.
-struct Sources {
-    paths: Box<dyn Iterator<Item = PathBuf> + Send>,
-    /// How many, unless they come from standard input.
-    known: Option<usize>,
-}
-
-fn sources(arguments: &[PathBuf]) -> Result<Sources> {
-    let mut paths: Vec<Source> = Vec::new();
-    for argument in arguments {
-        if argument.as_os_str() == "-" {
-            paths.push(Source::StandardInput);
-        } else if argument.is_dir() {
-            paths.extend(pictures_in(argument)?.into_iter().map(Source::File));
-        } else {
-            paths.push(Source::File(argument.clone()));
-        }
-    }
-    let known = (paths.iter())
-        .all(|source| matches!(source, Source::File(_)))
-        .then_some(paths.len());
-    let paths = paths.into_iter().flat_map(|source| match source {
-        Source::File(path) => Box::new(std::iter::once(path)) as Box<dyn Iterator<Item = _> + Send>,
-        // A line that is not text names no file that could be given this way.
-        Source::StandardInput => Box::new(
-            (io::BufReader::new(io::stdin()).lines())
-                .map_while(Result::ok)
-                .filter(|line| !line.is_empty())
-                .map(PathBuf::from),
-        ),
     });
-    Ok(Sources {
-        paths: Box::new(paths),
-        known,
-    })
-}
-
-enum Source {
-    File(PathBuf),
-    StandardInput,
-}
-
-/// The pictures of a folder, not of its subfolders, by name.
-fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |source| Error::Io {
-        path: folder.to_owned(),
-        source,
-    };
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        // By ending: other files in a folder are nobody's mistake.
-        let is_picture = (path.extension().and_then(|e| e.to_str()))
-            .is_some_and(|ending| ENDINGS.contains(&ending.to_lowercase().as_str()));
-        if is_picture && path.is_file() {
-            found.push(path);
-        }
-    }
-    if found.is_empty() {
-        return Err(Error::File {
-            path: folder.to_owned(),
-            reason: format!(
-                "expected pictures ({}) in this folder, found none; its subfolders are not looked into",
-                ENDINGS.join(", ")
-            ),
-        });
-    }
-    found.sort();
-    Ok(found)
-}
-
-const ENDINGS: [&str; 13] = [
-    "png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "ppm", "pgm", "pbm", "pam", "pnm",
-];
-
-/// Prints answers as they come, and counts.
-struct Report {
-    json: bool,
-    bar: ProgressBar,
-    done: usize,
-    failed: usize,
-}
-
-impl Report {
-    fn new(command: &Classify, known: Option<usize>) -> Self {
-        let bar = match known {
-            // One picture is done before a bar is read.
-            Some(0 | 1) => ProgressBar::hidden(),
-            Some(count) => ProgressBar::new(count as u64),
-            None => ProgressBar::new_spinner(),
-        };
-        let style = "{wide_bar} {pos}/{len} pictures, {per_sec}, {eta} left";
-        if let (Some(_), Ok(style)) = (known, ProgressStyle::with_template(style)) {
-            bar.set_style(style);
-        }
-        Self {
-            json: command.json,
-            bar,
-            done: 0,
-            failed: 0,
-        }
-    }
-
-    fn success(&mut self, path: &Path, predictions: &[Prediction]) -> io::Result<()> {
-        self.done += 1;
-        let json = self.json;
-        self.bar.suspend(|| match json {
-            true => {
-                let predictions: Vec<_> = (predictions.iter())
-                    .map(|p| json!({"class": p.class, "label": p.label, "probability": p.probability}))
-                    .collect();
-                output::json_line(&json!({
-                    "image": path.display().to_string(),
-                    "predictions": predictions,
-                }))
-            }
-            false => {
-                let mut out = io::stdout().lock();
-                writeln!(out, "{}", path.display())?;
-                for p in predictions {
-                    let percent = 100.0 * p.probability;
-                    writeln!(out, "  {percent:6.2} %  {} ({})", p.label, p.class)?;
+    let (sender, prepared) = sync_channel(ahead);
+    let preparing = thread::spawn(move || {
+        while let Ok(first) = listed.recv() {
+            // With it those that are there by now: no picture waits for a line still to be written.
+            let chunk: Vec<Result<PathBuf>> = iter::once(first)
+                .chain(listed.try_iter().take(ahead - 1))
+                .collect();
+            let pictures: Vec<Prepared> = (chunk.into_par_iter())
+                .map(|path| match path {
+                    Ok(path) => {
+                        let picture = decode(&path)
+                            .and_then(|picture| preprocessing.apply(&picture))
+                            .map(Tensor::into_data);
+                        (path, picture)
+                    }
+                    Err(error) => ("-".into(), Err(error)),
+                })
+                .collect();
+            for picture in pictures {
+                if sender.send(picture).is_err() {
+                    return;
                 }
-                out.flush()
             }
-        })?;
-        self.bar.inc(1);
-        Ok(())
-    }
-
-    /// A picture that could not be read: on standard error, and for machines in its place.
-    fn failure(&mut self, path: &Path, error: &Error) -> io::Result<()> {
-        self.failed += 1;
-        let json = self.json;
-        self.bar.suspend(|| {
-            eprintln!("error: {error}");
-            match json {
-                true => output::json_line(&json!({
-                    "image": path.display().to_string(),
-                    "error": error.to_string(),
-                })),
-                false => Ok(()),
-            }
-        })?;
-        self.bar.inc(1);
-        Ok(())
-    }
-
-    fn finish(&self, start: Instant, device: &str) {
-        self.bar.finish_and_clear();
-        let seconds = start.elapsed().as_secs_f64();
-        let unread = match self.failed {
-            0 => String::new(),
-            failed => format!(", {failed} could not be read"),
-        };
-        eprintln!(
-            "{} picture{} in {seconds:.2} s, {:.1} images/s{unread}, on {device}",
-            self.done,
-            if self.done == 1 { "" } else { "s" },
-            self.done as f64 / seconds
-        );
-    }
+        }
+    });
+    (prepared, preparing)
 }

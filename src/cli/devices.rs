@@ -16,7 +16,7 @@ use super::{Failure, output};
 Example:
   shadernet devices --json | jq 'select(.kind == \"discrete\") | .name'
 
-The adapter marked * runs where none is named. --backend and --adapter name one, as do wgpu's
+The one marked * runs where none is named. --backend and --adapter name one, as do wgpu's \
 environment variables WGPU_BACKEND, WGPU_ADAPTER_NAME and WGPU_POWER_PREF.")]
 pub struct Devices {
     /// One JSON object a line
@@ -53,11 +53,7 @@ impl Devices {
     pub fn execute(&self) -> Result<(), Failure> {
         let chosen = Device::open(&DeviceOptions::default());
         let is_chosen = |info: Option<&wgpu::AdapterInfo>| match (&chosen, info) {
-            (Ok(Device::Gpu(gpu)), Some(info)) => {
-                let chosen = gpu.info();
-                (chosen.backend, &chosen.name, chosen.device)
-                    == (info.backend, &info.name, info.device)
-            }
+            (Ok(Device::Gpu(gpu)), Some(info)) => gpu.info() == info,
             (Ok(Device::Cpu { .. }), None) => true,
             _ => false,
         };
@@ -84,7 +80,9 @@ impl Devices {
                 output::json_line(row)?;
             }
         } else {
-            writeln!(io::stdout(), "{}", table(&rows))?;
+            let rows: Vec<String> = rows.iter().map(describe).collect();
+            let rows = rows.join("\n\n");
+            writeln!(io::stdout(), "{rows}\n\n* runs where no other is asked for")?;
         }
         // A wish in the environment that nothing answers is an error, after the list that helps.
         chosen?;
@@ -121,40 +119,36 @@ fn row(adapter: &wgpu::Adapter, info: &wgpu::AdapterInfo, default: bool) -> Row 
     }
 }
 
-fn table(rows: &[Row]) -> comfy_table::Table {
-    let mut table = output::table(&[
-        "",
-        "adapter",
-        "backend",
-        "type",
-        "driver",
-        "binding",
-        "buffer",
-        "workgroup",
-        "features",
-    ]);
-    for row in rows {
-        let size = |size: Option<u64>| size.map_or(String::new(), output::bytes);
-        let workgroup = match (
-            row.max_compute_invocations_per_workgroup,
-            row.max_compute_workgroup_storage_size,
-        ) {
-            (Some(invocations), Some(memory)) => {
-                format!("{invocations}, {}", output::bytes(memory.into()))
-            }
-            _ => String::new(),
-        };
-        table.add_row([
-            if row.default { "*" } else { "" }.to_owned(),
-            row.name.clone(),
-            row.backend.clone(),
-            row.kind.to_owned(),
-            row.driver.clone(),
-            size(row.max_storage_buffer_binding_size),
-            size(row.max_buffer_size),
-            workgroup,
-            row.features.join(" "),
-        ]);
+/// A device for people, in lines that fit any terminal.
+fn describe(row: &Row) -> String {
+    let mut lines = vec![match row.default {
+        true => format!("* {}", row.name),
+        false => format!("  {}", row.name),
+    }];
+    let mut line = |name: &str, text: String| lines.push(format!("    {name:10} {text}"));
+    match row.backend.as_str() {
+        "cpu" => line("backend", "cpu".to_owned()),
+        backend => line("backend", format!("{backend}, {}", row.kind)),
     }
-    table
+    line("driver", row.driver.clone());
+    if let (Some(binding), Some(buffer)) = (
+        row.max_storage_buffer_binding_size.map(output::bytes),
+        row.max_buffer_size.map(output::bytes),
+    ) {
+        line("memory", format!("{binding} a binding, {buffer} a buffer"));
+    }
+    if let (Some(invocations), Some(memory)) = (
+        row.max_compute_invocations_per_workgroup,
+        row.max_compute_workgroup_storage_size,
+    ) {
+        let memory = output::bytes(memory.into());
+        line(
+            "workgroup",
+            format!("{invocations} invocations, {memory} of shared memory"),
+        );
+    }
+    if !row.features.is_empty() {
+        line("features", row.features.join(", "));
+    }
+    lines.join("\n")
 }

@@ -6,7 +6,9 @@ mod classify;
 mod devices;
 mod models;
 mod output;
+mod report;
 mod run;
+mod sources;
 
 use std::io;
 use std::process::ExitCode;
@@ -66,7 +68,7 @@ impl DeviceArgs {
             runtime_checks: self.runtime_checks,
         })?;
         if let Some(notice) = device.notice() {
-            eprintln!("{notice}");
+            output::say(notice);
         }
         Ok(device)
     }
@@ -110,6 +112,7 @@ impl From<io::Error> for Failure {
 }
 
 pub fn main() -> ExitCode {
+    silence_wayland();
     let cli = Cli::parse();
     // Silent unless asked: every error that matters comes back as a value and is printed below.
     let filter = tracing_subscriber::EnvFilter::builder()
@@ -130,8 +133,19 @@ pub fn main() -> ExitCode {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
         Err(Failure::Reported) => ExitCode::FAILURE,
         Err(Failure::Error(error)) => {
-            eprintln!("error: {error}");
+            output::say(format_args!("error: {error}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Where there can be no Wayland display, keeps its library from saying so in the middle of ours:
+/// Mesa's Vulkan layer for choosing a device asks for one, and libwayland then prints "error:
+/// XDG_RUNTIME_DIR is invalid or not set in the environment" in every container and over SSH.
+fn silence_wayland() {
+    let absent = |name| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    if cfg!(target_os = "linux") && absent("XDG_RUNTIME_DIR") && absent("WAYLAND_DISPLAY") {
+        // SAFETY: called before anything else in `main`; there is no other thread yet.
+        unsafe { std::env::set_var("WAYLAND_DISPLAY", "/nonexistent") };
     }
 }

@@ -16,8 +16,8 @@ Example:
   shadernet models
   SHADERNET_MODELS=~/models shadernet models --json
 
-Model folders are looked for in $SHADERNET_MODELS, in models/ in the current folder, and in models/
-beside the executable or up to three folders above it.")]
+Model folders are looked for in $SHADERNET_MODELS, in models/ in the current folder, and in \
+models/ beside the executable or up to three folders above it.")]
 pub struct Models {
     /// One JSON object a line
     #[arg(long)]
@@ -26,13 +26,7 @@ pub struct Models {
 
 impl Models {
     pub fn execute(&self) -> Result<(), Failure> {
-        let mut architectures = output::table(&[
-            "architecture",
-            "also called",
-            "family",
-            "input",
-            "what it is",
-        ]);
+        let mut architectures = output::table(&["architecture", "input", "what it is"]);
         for architecture in zoo::architectures() {
             if self.json {
                 output::json_line(&json!({
@@ -46,12 +40,14 @@ impl Models {
                 }))?;
             }
             let [channels, height, width] = architecture.input_size;
+            let mut what = architecture.description.to_owned();
+            if !architecture.aliases.is_empty() {
+                what += &format!("\nalso called {}", architecture.aliases.join(", "));
+            }
             architectures.add_row([
                 architecture.name,
-                &architecture.aliases.join(" "),
-                architecture.family,
                 &format!("{channels}x{height}x{width}"),
-                architecture.description,
+                &what,
             ]);
         }
         let mut folders = output::table(&["model", "architecture", "classes", "folder"]);
@@ -84,6 +80,7 @@ impl Models {
             });
         }
         if !self.json {
+            let (architectures, folders) = (architectures.trim_fmt(), folders.trim_fmt());
             writeln!(io::stdout(), "{architectures}\n\n{folders}")?;
         }
         Ok(())

@@ -1,16 +1,26 @@
-//! Tables for people.
+//! Standard output and standard error.
 
+use std::fmt;
 use std::io::{self, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 
 /// An empty table with a header, as wide as the terminal allows; cells are not wrapped when piped.
+/// Where it is too wide for the terminal, the last column gives way.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
+    let rule = LineStyle::none().fill('─').junction('─');
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(TableStyle::new().header_separator(rule))
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header);
+    let last = header.len().saturating_sub(1);
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if i == last { 0 } else { 2 }));
+        if i != last {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
     table
 }
 
@@ -22,7 +32,14 @@ pub fn json_line(value: &impl serde::Serialize) -> io::Result<()> {
     out.flush()
 }
 
+/// A line on standard error. Where nobody reads it any more (`2>&1 | head -1`), the work goes on;
+/// `eprintln!` would panic.
+pub fn say(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Bytes for people: `128 MiB`.
 pub fn bytes(count: u64) -> String {
-    indicatif::BinaryBytes(count).to_string()
+    let text = indicatif::BinaryBytes(count).to_string();
+    text.replace(".00 ", " ")
 }

@@ -20,10 +20,10 @@ use super::{DeviceArgs, Failure, output, precision};
 #[derive(Args)]
 #[command(after_help = "\
 Example:
-  shadernet run --arch resnet18 --weights model.safetensors --input in.safetensors \\
-                --output out.safetensors
+  shadernet run --arch resnet18 --weights model.safetensors \\
+                --input in.safetensors --output out.safetensors
 
-The input file holds a tensor `input`, NCHW; the output file gets `output.0`, `output.1`, … as
+The input file holds a tensor `input`, NCHW; the output file gets `output.0`, `output.1`, … as \
 float32. Not-a-number in the input is not hidden: it shows in the output.")]
 pub struct Run {
     /// Architecture, as `shadernet models` lists them
@@ -42,8 +42,8 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
 
-    /// How values and weights are stored on the device: f32 or f16
-    #[arg(long, default_value = "f32", value_parser = precision)]
+    /// How values and weights are stored on the device
+    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
     precision: Precision,
 
     /// Classes; what the architecture was made for unless given
@@ -76,13 +76,12 @@ impl Run {
         let weights = Weights::open(&self.weights)?;
         let unused = weights.check(&graph)?.unused;
         if !unused.is_empty() {
-            eprintln!(
-                "{}: {} tensors are not used by {}: {}",
+            output::say(format_args!(
+                "{}: not used by {}: {}",
                 self.weights.display(),
-                unused.len(),
                 graph.name(),
                 unused.join(", ")
-            );
+            ));
         }
 
         let device = self.device.open()?;
@@ -92,7 +91,7 @@ impl Run {
         };
         let mut session = Session::new(&device, &graph, weights, &options, &shapes)?;
         if let Some(notice) = session.notice() {
-            eprintln!("{notice}");
+            output::say(notice);
         }
         let ready = start.elapsed();
         let outputs = session.run(&inputs)?;

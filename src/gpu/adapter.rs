@@ -114,7 +114,7 @@ impl Request {
             (None, None) => {}
         }
         if let Some(name) = &name {
-            words.push(format!("an adapter whose name contains '{name}'"));
+            words.push(format!("a name that contains '{name}'"));
         }
         Self {
             backends: (backend.map(Backend::to_wgpu))
@@ -169,31 +169,46 @@ pub(crate) fn choose(
     candidates.sort_by_key(|adapter| rank(adapter));
     match (candidates.first(), &request.words) {
         (Some(adapter), _) => Ok(Ok((*adapter).clone())),
-        (None, Some(_)) => Err(Error::NoAdapter(explain(&request, &found))),
-        (None, None) => Ok(Err(explain(&request, &found))),
+        (None, Some(words)) => Err(Error::NoAdapter(refusal(words, request.backends))),
+        (None, None) if found.is_empty() => {
+            Ok(Err(format!("no GPU adapter was found; {HOW_TO_GET_ONE}")))
+        }
+        (None, None) => Ok(Err(format!(
+            "no GPU adapter was found but {}, which is slower software; {HOW_TO_GET_ONE}",
+            names(&found)
+        ))),
     }
 }
 
-fn explain(request: &Request, found: &[wgpu::Adapter]) -> String {
-    let there: Vec<String> = found
-        .iter()
-        .map(|adapter| {
-            let info = adapter.get_info();
-            format!("{} ({})", info.name, info.backend)
-        })
-        .collect();
-    let there = match there.is_empty() {
-        true => "none was found".to_owned(),
-        false => format!("found: {}", there.join(", ")),
+/// Why nothing answers a wish, and what there is instead.
+fn refusal(words: &str, backends: wgpu::Backends) -> String {
+    let there = list(wgpu::Backends::all());
+    let others = match there.is_empty() {
+        true => "no GPU adapter was found at all".to_owned(),
+        false => format!("found: {}", names(&there)),
     };
-    match &request.words {
-        Some(words) => format!(
-            "no GPU adapter for {words}; {there}. `shadernet devices` lists what is there; {HOW_TO_GET_ONE}"
-        ),
-        None => format!("no GPU adapter; {there}. {HOW_TO_GET_ONE}"),
-    }
+    let missing = |backend: wgpu::Backends| {
+        let is = |adapter: &wgpu::Adapter| backend.contains(adapter.get_info().backend.into());
+        backends.intersects(backend) && !there.iter().any(is)
+    };
+    let advice = if !backends.intersects(wgpu::Instance::enabled_backend_features()) {
+        format!("there is no such backend on {}", std::env::consts::OS)
+    } else if missing(wgpu::Backends::VULKAN) {
+        HOW_TO_GET_ONE.to_owned()
+    } else {
+        "`shadernet devices` says more of each".to_owned()
+    };
+    format!("no GPU adapter answers to {words}; {others}; {advice}")
 }
 
-const HOW_TO_GET_ONE: &str = "to get one, install your GPU's Vulkan driver, or a software one \
+fn names(adapters: &[wgpu::Adapter]) -> String {
+    let name = |adapter: &wgpu::Adapter| {
+        let info = adapter.get_info();
+        format!("{} ({})", info.name, info.backend)
+    };
+    adapters.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+const HOW_TO_GET_ONE: &str = "for one, install your GPU's Vulkan driver, or a software one \
     (Debian, Ubuntu: apt-get install mesa-vulkan-drivers; Fedora: dnf install mesa-vulkan-drivers; \
     Arch: pacman -S vulkan-swrast)";

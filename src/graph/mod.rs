@@ -184,7 +184,7 @@ impl Graph {
                 .is_none_or(|len| len > u32::MAX as usize)
             {
                 return Err(node.error(format!(
-                    "its output {shape} has more than 2^32 elements; give a smaller input"
+                    "its output {shape} has more than 2^32 elements; give a smaller batch or image"
                 )));
             }
             shapes.push(shape);

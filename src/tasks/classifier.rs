@@ -70,6 +70,16 @@ impl Classifier {
         self.session.notice()
     }
 
+    /// Makes what batches of `batch` pictures need, where [`Self::predict`] would make it when the
+    /// first comes.
+    ///
+    /// # Errors
+    /// Those of [`Session::prepare`]: [`Error::Limit`] where the device cannot take so many.
+    pub fn prepare(&mut self, batch: usize) -> Result<()> {
+        let [channels, height, width] = self.preprocessing.input_size;
+        (self.session).prepare(&[Shape::from([batch, channels, height, width])])
+    }
+
     /// The `k` likeliest classes of `picture`, likeliest first.
     ///
     /// # Errors

@@ -176,22 +176,41 @@ fn write_entries<'a>(
             let file = File::options().write(true).open(path);
             write(&file.map_err(Error::io(path))?)
         }
-        _ => write_beside(path, write),
+        _ => {
+            let folder = match path.parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => folder,
+                _ => Path::new("."),
+            };
+            if !folder.is_dir() {
+                let folder = folder.display();
+                return Err(Error::file(
+                    path,
+                    format!("there is no folder {folder} to write it to; make one first"),
+                ));
+            }
+            write_beside(path, folder, write)
+        }
     }
 }
 
-/// Lets `write` fill a temporary file in `path`'s folder, then renames it to `path`.
-fn write_beside(path: &Path, write: impl FnOnce(&File) -> Result<()>) -> Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+/// Lets `write` fill a temporary file in `folder`, where `path` is, then renames it to `path`.
+fn write_beside(path: &Path, folder: &Path, write: impl FnOnce(&File) -> Result<()>) -> Result<()> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".shadernet-").suffix(".tmp");
     // Temporary files are the owner's alone unless told otherwise; results are like any new file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder).map_err(Error::io(path))?;
+    let file = builder.tempfile_in(folder).map_err(|error| {
+        use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        match error.kind() {
+            // Without the temporary file's name, which the caller never asked for.
+            kind @ (PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull) => {
+                kind.into()
+            }
+            _ => error,
+        }
+    });
+    let file = file.map_err(Error::io(path))?;
     write(file.as_file())?;
     file.persist(path)
         .map_err(|error| Error::io(path)(error.error))?;

@@ -7,7 +7,7 @@ use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{Backend, Gpu, adapters};
 
 /// `SHADERNET_TEST_BACKENDS` (a list such as `vulkan,gl`), or what the platform has.
-fn backends() -> Vec<Backend> {
+pub fn backends() -> Vec<Backend> {
     let platform = match std::env::consts::OS {
         "macos" | "ios" => "metal",
         "windows" => "dx12,vulkan",

@@ -77,6 +77,14 @@ pub fn write_weights(path: &Path, weights: &Weights, dtype: Dtype) {
     write_safetensors(path, tensors.iter().map(|(n, t)| (*n, t)), dtype).unwrap();
 }
 
+/// The bytes of a safetensors file of `header` and then `data` zeros, be they what they may.
+pub fn safetensors(header: &str, data: usize) -> Vec<u8> {
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header.as_bytes());
+    file.resize(file.len() + data, 0);
+    file
+}
+
 /// The names and shapes of a graph's parameters, as checkpoints list them.
 pub fn parameter_shapes(graph: &Graph) -> BTreeMap<String, Vec<usize>> {
     let parameters = graph.parameters().into_iter();

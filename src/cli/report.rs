@@ -1,0 +1,139 @@
+//! What `classify` says of each picture.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use shadernet::Error;
+use shadernet::tasks::Prediction;
+
+use super::output;
+
+/// Prints answers as they come, and counts.
+pub struct Report {
+    json: bool,
+    bar: ProgressBar,
+    start: Instant,
+    pub done: usize,
+    pub failed: usize,
+}
+
+/// A picture's line for machines.
+#[derive(Serialize)]
+struct Line<'a> {
+    image: String,
+    #[serde(flatten)]
+    answer: Answer<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Answer<'a> {
+    Predictions(Vec<Class<'a>>),
+    Error(String),
+}
+
+#[derive(Serialize)]
+struct Class<'a> {
+    class: usize,
+    label: &'a str,
+    probability: f32,
+}
+
+impl Report {
+    /// Begins to count pictures and time. `known` is how many there will be.
+    pub fn new(json: bool, known: Option<usize>) -> Self {
+        let (bar, style) = match known {
+            // One picture is done before a bar is read.
+            Some(0 | 1) => (ProgressBar::hidden(), ""),
+            Some(count) => (
+                ProgressBar::new(count as u64),
+                "{wide_bar} {pos}/{len} pictures, {per_sec}, {eta} left",
+            ),
+            None => (
+                ProgressBar::new_spinner(),
+                "{spinner} {pos} pictures, {per_sec}",
+            ),
+        };
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        Self {
+            json,
+            bar,
+            start: Instant::now(),
+            done: 0,
+            failed: 0,
+        }
+    }
+
+    pub fn success(&mut self, path: &Path, predictions: &[Prediction]) -> io::Result<()> {
+        self.done += 1;
+        let json = self.json;
+        self.bar.suspend(|| match json {
+            true => {
+                let classes = predictions.iter().map(|p| Class {
+                    class: p.class,
+                    label: &p.label,
+                    probability: p.probability,
+                });
+                line(path, Answer::Predictions(classes.collect()))
+            }
+            false => {
+                let mut out = io::stdout().lock();
+                writeln!(out, "{}", path.display())?;
+                for p in predictions {
+                    let percent = 100.0 * p.probability;
+                    writeln!(out, "  {percent:6.2} %  {} ({})", p.label, p.class)?;
+                }
+                out.flush()
+            }
+        })?;
+        self.bar.inc(1);
+        Ok(())
+    }
+
+    /// A picture that could not be read: on standard error, and for machines in its place.
+    pub fn failure(&mut self, path: &Path, error: &Error) -> io::Result<()> {
+        self.failed += 1;
+        let json = self.json;
+        self.bar.suspend(|| {
+            output::say(format_args!("error: {error}"));
+            match json {
+                true => line(path, Answer::Error(error.to_string())),
+                false => Ok(()),
+            }
+        })?;
+        self.bar.inc(1);
+        Ok(())
+    }
+
+    /// The end, with a summary where the end was reached.
+    pub fn finish(&self, summary_for: Option<&str>) {
+        self.bar.finish_and_clear();
+        let Some(device) = summary_for else {
+            return;
+        };
+        let seconds = self.start.elapsed().as_secs_f64();
+        let mut text = match self.done {
+            1 => format!("1 picture in {seconds:.2} s"),
+            done => format!("{done} pictures in {seconds:.2} s"),
+        };
+        if self.done > 0 {
+            text += &format!(", {:.1} images/s", self.done as f64 / seconds);
+        }
+        if self.failed > 0 {
+            text += &format!(", {} could not be read", self.failed);
+        }
+        output::say(format_args!("{text}, on {device}"));
+    }
+}
+
+fn line(path: &Path, answer: Answer) -> io::Result<()> {
+    output::json_line(&Line {
+        image: path.display().to_string(),
+        answer,
+    })
+}

@@ -1,0 +1,179 @@
+//! Devices on the command line: which there are, which is taken, and what where there is none.
+
+use shadernet::gpu::Backend;
+
+use crate::devices::backends;
+use crate::support::{answer, answer_to, chelsea, classify, shadernet, small_model};
+
+#[test]
+fn devices_lists_what_tests_run_on() {
+    let lines = answer(shadernet().args(["devices", "--json"])).ok().json();
+    let listed: Vec<&str> = (lines.iter())
+        .map(|line| line["backend"].as_str().unwrap())
+        .collect();
+    for backend in backends() {
+        assert!(listed.contains(&backend.name()), "{listed:?}");
+    }
+    assert_eq!(listed.last(), Some(&"cpu"));
+    assert_eq!(
+        lines.iter().filter(|line| line["default"] == true).count(),
+        1
+    );
+    for line in &lines {
+        assert!(line["features"].is_array(), "{line}");
+        for key in ["name", "driver", "kind"] {
+            assert!(line[key].is_string(), "{line}");
+        }
+        for key in [
+            "max_storage_buffer_binding_size",
+            "max_buffer_size",
+            "max_compute_workgroup_storage_size",
+            "max_compute_invocations_per_workgroup",
+        ] {
+            // The CPU has no such limits.
+            let limit = line[key].as_u64().unwrap_or_default();
+            assert_eq!(limit > 0, line["backend"] != "cpu", "{line}");
+        }
+    }
+
+    let text = answer(shadernet().arg("devices")).ok().out;
+    for line in &lines {
+        assert!(text.contains(line["name"].as_str().unwrap()), "{text}");
+        assert!(text.contains(line["driver"].as_str().unwrap()), "{text}");
+    }
+    assert_eq!(
+        text.matches("\n* ").count() + usize::from(text.starts_with("* ")),
+        2
+    );
+    // But for names, which are the driver's, lines fit a terminal.
+    for line in text.lines().filter(|line| line.starts_with("    ")) {
+        assert!(line.contains("driver") || line.len() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn every_backend_names_the_same_class() {
+    for backend in backends().iter().chain([&Backend::Cpu]) {
+        let mut command = shadernet();
+        command.args(["classify", "--json", "--top", "1", &chelsea()]);
+        let run = answer(command.args(["--backend", backend.name()])).ok();
+        assert_eq!(run.json()[0]["predictions"][0]["class"], 282);
+        // The summary says which device it was.
+        let device = match backend {
+            Backend::Cpu => "on the CPU".to_owned(),
+            backend => format!("({}", backend.name()),
+        };
+        assert_eq!(run.err.lines().count(), 1, "{}", run.err);
+        run.says(&["1 picture in ", &device]);
+    }
+}
+
+#[test]
+fn devices_that_are_not_there_are_named_with_those_that_are() {
+    let run = |args: &[&str]| {
+        let mut command = shadernet();
+        answer(command.args(["classify", &chelsea()]).args(args))
+    };
+    let other = match std::env::consts::OS {
+        "macos" => "dx12",
+        _ => "metal",
+    };
+    let os = std::env::consts::OS;
+    run(&["--backend", other]).fails(&[
+        &format!("no GPU adapter answers to backend {other}; found: "),
+        &format!("there is no such backend on {os}"),
+    ]);
+    run(&["--adapter", "nonsense"]).fails(&["a name that contains 'nonsense'; found: "]);
+    run(&["--backend", "cpu", "--adapter", "x"]).fails(&["the cpu backend has no adapters"]);
+
+    let mut command = shadernet();
+    command.env("WGPU_ADAPTER_NAME", "nonsense");
+    answer(command.args(["classify", &chelsea()])).fails(&["'nonsense'"]);
+    let mut command = shadernet();
+    command.env("WGPU_ADAPTER_NAME", "nonsense");
+    let list = answer(command.args(["devices", "--json"]));
+    assert_eq!(list.code, 1);
+    assert!(list.json().iter().all(|line| line["default"] == false));
+    list.says(&["'nonsense'"]);
+}
+
+/// More than one binding holds, whatever the device: refused before any picture is read.
+#[test]
+fn a_batch_beyond_the_devices_limit_names_the_node_and_what_to_do() {
+    let backend = backends()[0].name();
+    let lines = answer(shadernet().args(["devices", "--json"])).ok().json();
+    let device = lines.iter().find(|line| line["backend"] == backend);
+    let limit = &device.unwrap()["max_storage_buffer_binding_size"];
+    // What conv1 answers for one picture: 64 maps of 32x32.
+    let batch = limit.as_u64().unwrap() / (64 * 32 * 32 * 4) + 1;
+    let mut command = shadernet();
+    command.args(["classify", "-", "--backend", backend, "--model"]);
+    command
+        .arg(small_model())
+        .args(["--batch", &batch.to_string()]);
+    answer_to(&mut command, b"nothing of this is read\n").fails(&[
+        &format!("the output [{batch}, 64, 32, 32] of '"),
+        &format!("allows {limit} (max_storage_buffer_binding_size)"),
+        "use a smaller image or batch",
+    ]);
+}
+
+/// No Vulkan driver, as on a machine with nothing but Rust: with software OpenGL there, and without.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_driver_the_cpu_runs_and_says_how_to_get_one() {
+    for opengl in [true, false] {
+        let without = |command: &mut std::process::Command| {
+            for name in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+                command.env(name, "/nonexistent");
+            }
+            if !opengl {
+                command.env("__EGL_VENDOR_LIBRARY_FILENAMES", "/nonexistent");
+            }
+            // Of OpenGL, only what runs everywhere.
+            command.env("LIBGL_ALWAYS_SOFTWARE", "1");
+            answer(command)
+        };
+        let run = without(shadernet().args(["classify", "--json", &chelsea()])).ok();
+        assert_eq!(run.json()[0]["predictions"][0]["class"], 282);
+        assert_eq!(run.err.lines().count(), 2, "{}", run.err);
+        let run = run.says(&[
+            "running on the CPU: no GPU adapter was found",
+            "install your GPU's Vulkan driver",
+            "apt-get install mesa-vulkan-drivers",
+            "images/s, on the CPU",
+        ]);
+        assert_eq!(run.err.contains("slower software"), opengl, "{}", run.err);
+
+        let lines = without(shadernet().args(["devices", "--json"])).ok().json();
+        assert_eq!(lines.len(), 1 + usize::from(opengl));
+        let cpu = lines.last().unwrap();
+        assert_eq!(
+            (&cpu["backend"], &cpu["default"]),
+            (&"cpu".into(), &true.into())
+        );
+        // Asked for by name, there is no falling back.
+        let refused = without(shadernet().args(["classify", "--backend", "vulkan", &chelsea()]));
+        refused.fails(&[
+            "answers to backend vulkan",
+            "apt-get install mesa-vulkan-drivers",
+        ]);
+    }
+}
+
+/// In containers and over SSH, a library of Mesa's would print an error of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_display_is_nobodys_error() {
+    let mut command = shadernet();
+    for name in ["XDG_RUNTIME_DIR", "WAYLAND_DISPLAY", "DISPLAY"] {
+        command.env_remove(name);
+    }
+    assert_eq!(answer(command.arg("devices")).ok().err, "");
+    assert!(
+        answer(classify().arg(chelsea()))
+            .ok()
+            .err
+            .starts_with("1 picture")
+    );
+}

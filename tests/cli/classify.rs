@@ -1,0 +1,248 @@
+//! `shadernet classify`: pictures good and bad.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Answer, answer, chelsea, classify, copies, picture, shadernet};
+
+/// A PNG whose header claims 60000x60000 pixels, with no data for them.
+const HUGE_PNG: &[u8] = b"\x89PNG\r\n\x1a\n\
+    \0\0\0\rIHDR\0\0\xea\x60\0\0\xea\x60\x08\x02\0\0\0\x0f\xb0\xe2\x15\
+    \0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82";
+
+/// A folder of files that are no pictures, each with what its message says.
+struct Bad {
+    folder: tempfile::TempDir,
+    files: Vec<(String, &'static str)>,
+}
+
+fn bad() -> Bad {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = fs::read(picture("chelsea.png")).unwrap();
+    let files: [(&str, &[u8], &str); 4] = [
+        (
+            "text.png",
+            b"This is a text.",
+            "an image was expected: PNG, JPEG",
+        ),
+        ("huge.png", HUGE_PNG, "this Png is 60000x60000"),
+        ("zero.png", b"", "the file is empty (0 bytes)"),
+        ("half.png", &whole[..whole.len() / 2], "cut short"),
+    ];
+    let mut named: Vec<(String, &str)> = Vec::new();
+    for (name, bytes, message) in files {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        named.push((path.to_str().unwrap().to_owned(), message));
+    }
+    let missing = folder.path().join("missing.png");
+    named.push((missing.to_str().unwrap().to_owned(), "missing.png: "));
+    Bad {
+        folder,
+        files: named,
+    }
+}
+
+/// The pictures' names and the number of classes under each, of an answer for people.
+#[track_caller]
+fn read(answer: &Answer) -> Vec<(&str, usize)> {
+    let mut pictures: Vec<(&str, usize)> = Vec::new();
+    for line in answer.out.lines() {
+        if let Some(class) = line.strip_prefix("  ") {
+            let (percent, rest) = class.split_once(" %  ").unwrap();
+            assert!((0.0..=100.0).contains(&percent.trim().parse::<f32>().unwrap()));
+            assert!(rest.ends_with(')'), "{line}");
+            pictures.last_mut().unwrap().1 += 1;
+        } else {
+            pictures.push((line, 0));
+        }
+    }
+    pictures
+}
+
+#[test]
+fn the_first_command_names_the_cat() {
+    let run = |args: &[&str]| {
+        let mut command = shadernet();
+        command.args(["classify", "--backend", "cpu", "tests/images/chelsea.png"]);
+        answer(command.args(args)).ok()
+    };
+    let text = run(&[]);
+    assert_eq!(read(&text), [("tests/images/chelsea.png", 5)]);
+    assert!(
+        text.out.lines().nth(1).unwrap().ends_with("(282)"),
+        "{}",
+        text.out
+    );
+    // One line on standard error, with the time and the device.
+    assert_eq!(text.err.lines().count(), 1, "{}", text.err);
+    assert!(text.err.starts_with("1 picture in "), "{}", text.err);
+    assert!(text.err.contains(" images/s, on the CPU"), "{}", text.err);
+
+    let json = run(&["--json", "--top", "2"]).json();
+    assert_eq!(json.len(), 1);
+    assert_eq!(json[0]["image"], "tests/images/chelsea.png");
+    let classes = json[0]["predictions"].as_array().unwrap();
+    assert_eq!(classes.len(), 2);
+    assert_eq!(classes[0]["class"], 282);
+    assert!(classes[0]["label"].is_string());
+    let [first, second] = [0, 1].map(|i| classes[i]["probability"].as_f64().unwrap());
+    assert!(
+        0.3 < first && second < first && second > 0.2,
+        "{first} {second}"
+    );
+}
+
+#[test]
+fn bad_pictures_are_reported_and_the_rest_go_on() {
+    let bad = bad();
+    let run = answer(
+        (classify().arg(chelsea()))
+            .args(bad.files.iter().map(|(path, _)| path))
+            .args([chelsea().as_str(), "--top", "3"]),
+    );
+    assert_eq!(run.code, 1);
+    let chelsea = chelsea();
+    assert_eq!(read(&run), [(chelsea.as_str(), 3), (chelsea.as_str(), 3)]);
+    let errors: Vec<&str> = run.err.lines().collect();
+    assert_eq!(errors.len(), bad.files.len() + 1, "{}", run.err);
+    for (error, (path, message)) in errors.iter().zip(&bad.files) {
+        assert!(error.starts_with(&format!("error: {path}: ")), "{error}");
+        assert!(error.contains(message), "'{message}' is not in: {error}");
+    }
+    run.says(&["2 pictures in ", "5 could not be read, on the CPU"]);
+}
+
+/// Whatever the batch, and wherever in it the bad ones fall.
+#[test]
+fn json_has_one_line_a_picture_in_the_order_given() {
+    let bad = bad();
+    let chelsea = chelsea();
+    let mut given: Vec<&str> = Vec::new();
+    for (path, _) in &bad.files {
+        given.extend([chelsea.as_str(), path]);
+    }
+    for batch in ["1", "2", "3", "100000"] {
+        let run = answer(classify().args(&given).args(["--json", "--batch", batch]));
+        assert_eq!(run.code, 1);
+        let lines = run.json();
+        assert_eq!(lines.len(), given.len());
+        for (i, (line, path)) in lines.iter().zip(&given).enumerate() {
+            assert_eq!(line["image"], *path, "batch {batch}");
+            assert_eq!(line.as_object().unwrap().len(), 2);
+            match i % 2 {
+                0 => assert_eq!(line["predictions"].as_array().unwrap().len(), 5),
+                _ => assert!(line["error"].as_str().unwrap().starts_with(path)),
+            }
+        }
+    }
+}
+
+#[test]
+fn folders_are_their_pictures_by_name() {
+    let folder = copies(3);
+    for other in ["notes.txt", "pictures", "000.jpg.part"] {
+        fs::write(
+            folder.path().join(other),
+            "no picture, and nobody's mistake",
+        )
+        .unwrap();
+    }
+    fs::create_dir(folder.path().join("folder.png")).unwrap();
+    fs::rename(folder.path().join("001.jpg"), folder.path().join("001.JPG")).unwrap();
+    let run = answer(
+        classify()
+            .arg(folder.path())
+            .args(["--json", "--batch", "2"]),
+    )
+    .ok();
+    let lines = run.json();
+    let names = lines
+        .iter()
+        .map(|line| Path::new(line["image"].as_str().unwrap()));
+    let names: Vec<_> = names.map(|path| path.file_name().unwrap()).collect();
+    assert_eq!(names, ["000.jpg", "001.JPG", "002.jpg"]);
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["predictions"] == lines[0]["predictions"])
+    );
+    run.says(&["3 pictures in "]);
+}
+
+#[test]
+fn folders_without_pictures_are_errors() {
+    let bad = bad();
+    let empty = bad.folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    fs::write(empty.join("notes.txt"), "").unwrap();
+    // Before anything is run.
+    answer(classify().arg(chelsea()).arg(&empty)).fails(&[
+        "empty: expected pictures (png, jpg,",
+        "found none; its subfolders are not looked into",
+    ]);
+}
+
+#[test]
+fn batches_do_not_change_the_answers() {
+    let pictures = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"];
+    let run = |batch: &str| {
+        let mut command = classify();
+        command.args(pictures.map(picture));
+        answer(command.args(["--json", "--batch", batch])).ok().out
+    };
+    let one = run("1");
+    assert_eq!(one.lines().count(), 4);
+    assert_eq!(one, run("3"));
+    assert_eq!(one, run("18446744073709551615"));
+}
+
+/// `| head -1`: whoever read has seen enough, and nothing is wrong.
+#[cfg(unix)]
+#[test]
+fn a_closed_standard_output_ends_quietly() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let folder = copies(40);
+    let mut command = classify();
+    let mut child = (command.arg(folder.path()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut first).unwrap();
+    drop(out);
+    assert!(first.ends_with("000.jpg\n"), "{first}");
+    let end = Answer::new(child.wait_with_output().unwrap()).ok();
+    assert_eq!(end.err, "");
+}
+
+/// `2>&1 | head -1`, and a full disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn standard_streams_that_cannot_be_written() {
+    let full = || {
+        fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    let mut command = classify();
+    command.args(["missing.png", &chelsea(), "--json"]);
+    let deaf = answer(command.stderr(full()));
+    assert_eq!((deaf.code, deaf.json().len()), (1, 2));
+
+    let mut command = classify();
+    answer(command.arg(chelsea()).stdout(full())).fails(&["standard output: No space left"]);
+}
+
+#[test]
+fn float16_on_the_cpu_is_said_not_to_be() {
+    let mut command = classify();
+    let run = answer(command.args([&chelsea(), "--precision", "f16", "--top", "1"])).ok();
+    assert_eq!(read(&run).len(), 1);
+    run.says(&["the CPU computes in float32"]);
+}

@@ -1,0 +1,15 @@
+//! The command line as a user meets it: the real binary, what it prints, and its exit codes.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/devices.rs"]
+mod devices;
+
+mod adapters;
+mod classify;
+mod lists;
+mod memory;
+mod models;
+mod run;
+mod support;
+mod usage;

@@ -1,0 +1,247 @@
+//! `shadernet run`: damaged weights, wrong inputs, outputs that cannot be written.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use shadernet::tensor::Tensor;
+use shadernet::weights::generate::generated_input;
+use shadernet::weights::{Dtype, Weights, write_safetensors};
+
+use crate::common::safetensors;
+use crate::devices::backends;
+use crate::support::{answer, shadernet, small_model, with_header};
+
+/// A folder with an input, weights, and an output of an earlier run.
+struct Files {
+    folder: tempfile::TempDir,
+}
+
+const OLD: &[u8] = b"what an earlier run wrote";
+
+impl Files {
+    fn new() -> Self {
+        let this = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        this.write_input("input", &generated_input([2, 3, 64, 64]));
+        fs::write(this.output(), OLD).unwrap();
+        this
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn output(&self) -> PathBuf {
+        self.path("output.safetensors")
+    }
+
+    fn write_input(&self, name: &str, tensor: &Tensor) {
+        let path = self.path("input.safetensors");
+        write_safetensors(path, [(name, tensor)], Dtype::F32).unwrap();
+    }
+
+    fn run(&self, weights: &Path) -> Command {
+        self.run_to(weights, &self.output())
+    }
+
+    fn run_to(&self, weights: &Path, output: &Path) -> Command {
+        let mut command = shadernet();
+        command.args(["run", "--arch", "resnet18", "--num-classes", "10"]);
+        command.arg("--weights").arg(weights);
+        command.arg("--input").arg(self.path("input.safetensors"));
+        command.arg("--output").arg(output);
+        command
+    }
+
+    /// Runs with `bytes` as weights, which must fail and leave everything as it was.
+    #[track_caller]
+    fn fails(&self, bytes: &[u8], parts: &[&str]) {
+        let weights = self.path("weights.safetensors");
+        fs::write(&weights, bytes).unwrap();
+        let answer = answer(self.run(&weights).args(["--backend", "cpu"]));
+        answer.fails(parts).says(&["weights.safetensors"]);
+        fs::remove_file(&weights).unwrap();
+        self.are_as_they_were();
+    }
+
+    /// The old output is untouched, and no temporary file lies beside it.
+    #[track_caller]
+    fn are_as_they_were(&self) {
+        assert_eq!(fs::read(self.output()).unwrap(), OLD);
+        let mut names: Vec<_> = (fs::read_dir(self.folder.path()).unwrap())
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["input.safetensors", "output.safetensors"]);
+    }
+}
+
+fn weights() -> PathBuf {
+    small_model().join("model.safetensors")
+}
+
+fn weights_with(change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    with_header(&fs::read(weights()).unwrap(), change)
+}
+
+#[test]
+fn damaged_weights_are_refused() {
+    let files = Files::new();
+    let whole = fs::read(weights()).unwrap();
+    files.fails(&whole[..whole.len() - 1], &["truncated", "download"]);
+    files.fails(&whole[..1000], &["only 992 follow", "truncated"]);
+    let mut huge = (1_u64 << 60).to_le_bytes().to_vec();
+    huge.extend([b'{'; 100]);
+    files.fails(&huge, &["claim a header of 1152921504606846976 bytes"]);
+    let overlap = r#"{"first":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
+        "second":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#;
+    files.fails(&safetensors(overlap, 12), &["'first' and 'second' overlap"]);
+    files.fails(b"", &["empty", "expected a safetensors file"]);
+    files.fails(b"just a text, but a longer one", &["safetensors"]);
+    files.fails(b"PK\x03\x04....", &["PyTorch checkpoint", "convert it"]);
+}
+
+#[test]
+fn every_tensor_that_does_not_fit_is_listed() {
+    let changed = weights_with(|header| {
+        header["bn1.weight"]["dtype"] = "I16".into();
+        header["conv1.weight"]["shape"] = json!([64, 147]);
+        let bias = header.as_object_mut().unwrap().remove("fc.bias").unwrap();
+        header["fc.bais"] = bias;
+    });
+    Files::new().fails(
+        &changed,
+        &[
+            "3 of the network's tensors cannot be used",
+            "\n  'conv1.weight': expected shape [64, 3, 7, 7], found [64, 147]",
+            "\n  'bn1.weight': found dtype I16, which is not read; convert it to float32",
+            "\n  'fc.bias': missing; there is 'fc.bais', which may be meant",
+        ],
+    );
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_refused() {
+    let files = Files::new();
+    let run = || answer(files.run(&weights()).args(["--backend", "cpu"]));
+    files.write_input("images", &generated_input([1, 3, 8, 8]));
+    run().fails(&["expected a tensor 'input', found 'images'"]);
+    files.write_input("input", &generated_input([1, 2, 8, 8]));
+    run().fails(&["node 'input'", "expected [N, 3, H, W], found [1, 2, 8, 8]"]);
+    fs::write(files.path("input.safetensors"), "").unwrap();
+    run().fails(&["input.safetensors: the file is empty"]);
+    fs::remove_file(files.path("input.safetensors")).unwrap();
+    run().fails(&["input.safetensors: "]);
+    files.write_input("input", &generated_input([1, 3, 8, 8]));
+    files.are_as_they_were();
+}
+
+#[test]
+fn unknown_architectures_find_the_nearest() {
+    let unknown = |name: &str| {
+        let mut run = shadernet();
+        run.args(["run", "--arch", name]);
+        // Not looked at: the name comes first.
+        run.args(["--weights", "none", "--input", "none", "--output", "none"]);
+        answer(&mut run)
+    };
+    unknown("resnet81").fails(&[
+        "unknown architecture 'resnet81' (did you mean 'resnet18'?)",
+        "`shadernet models` lists those known",
+    ]);
+    let nothing_near = unknown("vit_base").fails(&["unknown architecture 'vit_base';"]);
+    assert!(!nothing_near.err.contains("did you mean"));
+}
+
+#[test]
+fn outputs_that_cannot_be_written_leave_nothing_behind() {
+    let files = Files::new();
+    let run = |output: &Path| answer(files.run_to(&weights(), output).args(["--backend", "cpu"]));
+    run(&files.path("none/output")).fails(&["there is no folder", "none to write it to"]);
+    run(files.folder.path()).fails(&["expected a file to write to, found a folder"]);
+    // A folder that not even root may write to. The name that is not ours to know stays away.
+    #[cfg(target_os = "linux")]
+    {
+        let answer = run(Path::new("/sys/output.safetensors"));
+        let answer = answer.fails(&["error: /sys/output.safetensors: "]);
+        assert!(!answer.err.contains(".shadernet-"), "{}", answer.err);
+    }
+    files.are_as_they_were();
+}
+
+/// A disk that fills up while the output is written, by the shell's limit on a file's size.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_write_that_fails_halfway_leaves_the_old_output() {
+    let files = Files::new();
+    // 60 images: more than the 1024 bytes that the limit allows.
+    files.write_input("input", &generated_input([60, 3, 32, 32]));
+    let run = files.run(&weights());
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""])
+        .arg(run.get_program())
+        .args(run.get_args())
+        .args(["--backend", "cpu"]);
+    answer(&mut limited).fails(&["output.safetensors: File too large"]);
+    files.are_as_they_were();
+}
+
+/// Not-a-number in one image of a batch shows in that image's answer, and in no other.
+#[test]
+fn not_a_number_is_passed_through_on_every_backend() {
+    let files = Files::new();
+    let mut input = generated_input([2, 3, 64, 64]);
+    input.data_mut()[5000] = f32::NAN;
+    files.write_input("input", &input);
+    let names = backends().into_iter().map(|backend| backend.name());
+    for backend in names.chain(["cpu"]) {
+        let run = answer(files.run(&weights()).args(["--backend", backend])).ok();
+        assert!(run.out.contains("[2, 10]"), "{}", run.out);
+        let output = Weights::open(files.output()).unwrap();
+        let logits = output.read("output.0").unwrap();
+        assert_eq!(logits.len(), 20);
+        assert!(logits[..10].iter().all(|x| x.is_nan()), "{backend}");
+        assert!(logits[10..].iter().all(|x| x.is_finite()), "{backend}");
+    }
+}
+
+#[test]
+fn results_are_for_people_or_for_machines() {
+    let files = Files::new();
+    let text = answer(files.run(&weights()).args(["--backend", "cpu"])).ok();
+    assert_eq!((text.out.lines().count(), text.err.as_str()), (1, ""));
+    assert!(text.out.starts_with("resnet18 on the CPU"), "{}", text.out);
+    assert!(text.out.contains("[2, 10]"), "{}", text.out);
+
+    let json = answer(files.run(&weights()).args(["--backend", "cpu", "--json"])).ok();
+    let [line] = &json.json()[..] else {
+        panic!("{}", json.out)
+    };
+    assert_eq!(line["architecture"], "resnet18");
+    assert_eq!(line["backend"], "cpu");
+    assert_eq!(line["outputs"], json!([[2, 10]]));
+    assert!(line["run_ms"].as_f64().unwrap() > 0.0);
+    let bytes = fs::read(files.output()).unwrap();
+    assert_ne!(bytes, OLD);
+}
+
+#[test]
+fn unused_tensors_are_mentioned() {
+    let files = Files::new();
+    let more = weights_with(|header| {
+        let data = header.as_object().unwrap().values();
+        let end = (data.filter_map(|tensor| tensor["data_offsets"][1].as_u64())).max();
+        for name in ["head.weight", "bn1.num_batches_tracked"] {
+            header[name] = json!({"dtype": "I64", "shape": [0], "data_offsets": [end, end]});
+        }
+    });
+    let path = files.path("weights.safetensors");
+    fs::write(&path, more).unwrap();
+    let run = answer(files.run(&path).args(["--backend", "cpu"])).ok();
+    assert_eq!(run.out.lines().count(), 1);
+    run.says(&["not used by resnet18: head.weight\n"]);
+}

@@ -1,0 +1,213 @@
+//! Runs the binary, and the files that it is run on.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use shadernet::graph::Graph;
+use shadernet::weights::{Dtype, Weights};
+use shadernet::zoo::{self, ZooOptions};
+
+use crate::common::write_weights;
+
+/// The binary, in the repository's folder and without what the environment may say.
+pub fn shadernet() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shadernet"));
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        // A panic is to show at its worst.
+        .env("RUST_BACKTRACE", "1")
+        // The width that help is wrapped to.
+        .env("COLUMNS", "80")
+        .stdin(Stdio::null());
+    for name in [
+        "SHADERNET_MODELS",
+        "SHADERNET_LOG",
+        "WGPU_BACKEND",
+        "WGPU_ADAPTER_NAME",
+        "WGPU_POWER_PREF",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// `shadernet classify` with the small model on the CPU twin, where the device does not matter.
+pub fn classify() -> Command {
+    let mut command = shadernet();
+    command.args(["classify", "--backend", "cpu", "--model"]);
+    command.arg(small_model());
+    command
+}
+
+/// What a command printed.
+pub struct Answer {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs a command to its end. A signal or panic fails the test, whatever is asked of the answer.
+#[track_caller]
+pub fn answer(command: &mut Command) -> Answer {
+    Answer::new(command.output().unwrap())
+}
+
+/// As [`answer`], with `input` on standard input.
+#[track_caller]
+pub fn answer_to(command: &mut Command, input: &[u8]) -> Answer {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("input");
+    std::fs::write(&path, input).unwrap();
+    command.stdin(std::fs::File::open(path).unwrap());
+    answer(command)
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn new(output: Output) -> Self {
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(!err.contains("panicked"), "{err}");
+        assert!(!err.contains("backtrace"), "{err}");
+        Self {
+            code: output
+                .status
+                .code()
+                .unwrap_or_else(|| panic!("{}: {err}", output.status)),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err,
+        }
+    }
+
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{}", self.err);
+        self
+    }
+
+    /// Exit code 1, nothing on standard output, and an error that holds `parts`.
+    #[track_caller]
+    pub fn fails(self, parts: &[&str]) -> Self {
+        assert_eq!((self.code, self.out.as_str()), (1, ""), "{}", self.err);
+        assert!(self.err.contains("error: "), "{}", self.err);
+        self.says(parts)
+    }
+
+    /// Standard error holds `parts`.
+    #[track_caller]
+    pub fn says(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(self.err.contains(part), "'{part}' is not in: {}", self.err);
+        }
+        self
+    }
+
+    /// Standard output, one JSON value a line.
+    #[track_caller]
+    pub fn json(&self) -> Vec<Value> {
+        let line = |line: &str| serde_json::from_str(line).unwrap();
+        self.out.lines().map(line).collect()
+    }
+}
+
+/// A picture of the repository.
+pub fn picture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/images")
+        .join(name)
+}
+
+/// A picture as arguments and JSON have it.
+pub fn chelsea() -> String {
+    picture("chelsea.png").to_str().unwrap().to_owned()
+}
+
+/// A folder with `count` copies of one picture, called `000.jpg` and so on.
+pub fn copies(count: usize) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for i in 0..count {
+        std::fs::copy(
+            picture("rocket.jpg"),
+            folder.path().join(format!("{i:03}.jpg")),
+        )
+        .unwrap();
+    }
+    folder
+}
+
+/// ResNet-18 for ten classes.
+pub fn small_graph() -> Graph {
+    let options = ZooOptions {
+        num_classes: Some(10),
+        in_channels: Some(3),
+    };
+    zoo::build("resnet18", &options).unwrap()
+}
+
+/// The `config.json` of [`small_model`], as timm writes them.
+pub fn small_config() -> Value {
+    let names: Vec<String> = (0..10).map(|class| format!("kind {class}")).collect();
+    json!({
+        "architecture": "resnet18",
+        "num_classes": 10,
+        "num_features": 512,
+        "pretrained_cfg": {
+            "tag": "a1_in1k",
+            "custom_load": false,
+            "input_size": [3, 64, 64],
+            "fixed_input_size": false,
+            "interpolation": "bilinear",
+            "crop_pct": 0.95,
+            "crop_mode": "center",
+            "mean": [0.485, 0.456, 0.406],
+            "std": [0.229, 0.224, 0.225],
+            "num_classes": 10,
+            "pool_size": [2, 2],
+            "first_conv": "conv1",
+            "classifier": "fc",
+        },
+        "label_names": names,
+    })
+}
+
+/// A folder as from the hub: [`small_graph`] with generated weights. Made once a process.
+pub fn small_model() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("resnet18_ten");
+        std::fs::create_dir_all(&folder).unwrap();
+        let weights = Weights::generated(&small_graph(), 1.0);
+        write_weights(&folder.join("model.safetensors"), &weights, Dtype::F16);
+        write_config(&folder, &small_config().to_string());
+        folder
+    })
+}
+
+/// Puts `config.json` into a folder at one stroke: another process may be reading the old one.
+pub fn write_config(folder: &Path, text: &str) {
+    let file = tempfile::NamedTempFile::new_in(folder).unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file.persist(folder.join("config.json")).unwrap();
+}
+
+/// A folder with the small model's weights, changed by `header`, and the configuration `config`.
+pub fn model_with(config: &str, header: impl FnOnce(&mut Value)) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write_config(folder.path(), config);
+    let whole = std::fs::read(small_model().join("model.safetensors")).unwrap();
+    let bytes = with_header(&whole, header);
+    std::fs::write(folder.path().join("model.safetensors"), bytes).unwrap();
+    folder
+}
+
+/// A safetensors file with its header changed and its data as it was.
+pub fn with_header(file: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let (length, rest) = file.split_first_chunk().unwrap();
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let mut header = serde_json::from_slice(header).unwrap();
+    change(&mut header);
+    let mut file = crate::common::safetensors(&header.to_string(), 0);
+    file.extend(data);
+    file
+}

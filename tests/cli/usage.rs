@@ -1,0 +1,59 @@
+//! Wrong command lines, and help.
+
+use crate::support::{answer, chelsea, shadernet};
+
+#[test]
+fn wrong_command_lines_are_code_2() {
+    let image = chelsea();
+    let classify = |args: &[&str]| [&["classify", &image], args].concat().join("\n");
+    let cases = [
+        (classify(&["--top", "0"]), "'--top <K>'"),
+        (classify(&["--top", "-1"]), "'-1'"),
+        (classify(&["--batch", "0"]), "'--batch <N>'"),
+        (classify(&["--precision", "f64"]), "expected f32 or f16"),
+        (
+            classify(&["--backend", "cuda"]),
+            "expected vulkan, gl, metal, dx12, cpu",
+        ),
+        (classify(&["--nonsense"]), "'--nonsense'"),
+        ("classify".to_owned(), "<IMAGE>"),
+        ("run\n--arch\nresnet18".to_owned(), "--weights <FILE>"),
+        ("devices\nextra".to_owned(), "'extra'"),
+        ("clasify".to_owned(), "'classify'"),
+    ];
+    for (args, part) in cases {
+        let run = answer(shadernet().args(args.split('\n')));
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{args}");
+        run.says(&["error: ", part, "--help"]);
+    }
+    assert_eq!(answer(&mut shadernet()).code, 2);
+}
+
+#[test]
+fn help_has_an_example_and_fits_eighty_columns() {
+    for command in ["", "classify", "run", "devices", "models"] {
+        let args = command.split_whitespace().chain(["--help"]);
+        let help = answer(shadernet().args(args)).ok();
+        assert_eq!(help.err, "");
+        assert!(help.out.contains("Example"), "{}", help.out);
+        assert!(
+            help.out.contains(&format!("  shadernet {command}")),
+            "{}",
+            help.out
+        );
+        for line in help.out.lines().filter(|line| !line.starts_with("Usage:")) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        // A line that was broken at another width leaves a short one behind.
+        let examples = help.out.split_once("Example").unwrap().1;
+        assert!(
+            !examples.contains("\n.") && !examples.contains(" \\\n\n"),
+            "{examples}"
+        );
+    }
+    let version = answer(shadernet().arg("--version")).ok().out;
+    assert_eq!(
+        version.trim_end(),
+        concat!("shadernet ", env!("CARGO_PKG_VERSION"))
+    );
+}
