@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use image::RgbImage;
 
 use crate::device::Device;
@@ -9,7 +7,7 @@ use crate::session::{Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
 use crate::vision::{Labels, Preprocessing, softmax, top_k};
 use crate::weights::Weights;
-use crate::zoo::{self, ZooOptions};
+use crate::zoo::Task;
 
 /// A class and how sure the network is of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +31,8 @@ impl Classifier {
     /// Loads the network and prepares for one picture at a time.
     ///
     /// # Errors
-    /// [`Error::File`] where the folder's architecture is not known (with the nearest that is) or
-    /// it has no classes; and those of [`Session::new`].
+    /// [`Error::File`] where the folder's architecture is not known (with the nearest that is), is no
+    /// classifier, or has no classes; and those of [`Session::new`].
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
         let config = folder.path.join("config.json");
         if folder.num_classes == 0 {
@@ -43,14 +41,11 @@ impl Classifier {
                 "num_classes is 0: the network has no classifier; choose one that has",
             ));
         }
+        let (graph, task) = folder.graph()?;
+        if task != Task::Classification {
+            return Err(folder.made_for(task, Task::Classification));
+        }
         let [channels, height, width] = folder.preprocessing.input_size;
-        let zoo_options = ZooOptions {
-            num_classes: Some(folder.num_classes),
-            in_channels: Some(channels),
-        };
-        let architecture = zoo::find(&folder.architecture)
-            .map_err(|error| Error::file(Path::new(&config), error.to_string()))?;
-        let graph = architecture.build(&zoo_options)?;
         let weights = Weights::open(&folder.weights)?;
         let shape = Shape::from([1, channels, height, width]);
         Ok(Self {

@@ -14,7 +14,10 @@
 //! ```
 
 mod boxes;
+mod crop;
 mod decode;
+#[cfg(feature = "draw")]
+mod draw;
 mod heads;
 mod labels;
 mod preprocess;
@@ -22,10 +25,13 @@ mod resize;
 mod top_k;
 
 pub use boxes::{ScoredBox, intersection_over_union, non_maximum_suppression};
+pub use crop::{CropMode, Placement};
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
+#[cfg(feature = "draw")]
+pub use draw::{class_color, draw_box};
 pub use heads::Head;
 pub use labels::{Label, Labels};
-pub use preprocess::{CropMode, Preprocessing};
+pub use preprocess::Preprocessing;
 pub use resize::{Interpolation, resize};
 pub use top_k::{softmax, top_k};
 
