@@ -25,6 +25,7 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod darknet;
 pub mod device;
 pub mod error;
 pub mod gpu;

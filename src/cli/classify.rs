@@ -1,22 +1,22 @@
 //! `shadernet classify`.
 
-use std::iter;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
 
 use clap::Args;
-use rayon::prelude::*;
+use serde::Serialize;
 use shadernet::Result;
 use shadernet::gpu::Precision;
 use shadernet::model_folder::{default_model, find_model};
 use shadernet::session::SessionOptions;
-use shadernet::tasks::Classifier;
+use shadernet::tasks::{Classifier, Prediction};
 use shadernet::tensor::Tensor;
-use shadernet::vision::{Preprocessing, decode};
+use shadernet::vision::decode;
 
-use super::report::Report;
+use super::prepare::{Prepared, ahead_of};
+use super::report::{Answer, Report};
 use super::sources::sources;
 use super::{DeviceArgs, Failure, output, precision};
 
@@ -58,9 +58,6 @@ pub struct Classify {
     json: bool,
 }
 
-/// A picture's file, and the picture ready for the network or why there is none.
-type Prepared = (PathBuf, Result<Vec<f32>>);
-
 /// A batch of more pictures than this is not prepared whole while the device is busy.
 const MOST_AHEAD: usize = 256;
 
@@ -97,16 +94,12 @@ impl Classify {
             pending: Vec::new(),
             values: Vec::new(),
         };
-        // Preparing runs ahead of the device by this many pictures, and no further: memory stays
-        // flat however many there are.
         let ahead = batch.min(MOST_AHEAD).max(rayon::current_num_threads());
-        let (prepared, preparing) = prepare(sources.paths, preprocessing, ahead);
-        let result = running.run(prepared);
-        if result.is_ok()
-            && let Err(panic) = preparing.join()
-        {
-            std::panic::resume_unwind(panic);
-        }
+        let make = move |path: &Path| {
+            let input = preprocessing.apply(&decode(path)?)?;
+            Ok(input.into_data())
+        };
+        let result = ahead_of(sources.paths, ahead, make, |prepared| running.run(prepared));
         let device = device.to_string();
         running.report.finish(result.is_ok().then_some(&device));
         result?;
@@ -130,7 +123,7 @@ struct Running {
 }
 
 impl Running {
-    fn run(&mut self, prepared: Receiver<Prepared>) -> Result<(), Failure> {
+    fn run(&mut self, prepared: Receiver<Prepared<Vec<f32>>>) -> Result<(), Failure> {
         let mut waiting = 0;
         for (path, picture) in prepared {
             let read = picture.map(|picture| {
@@ -164,7 +157,7 @@ impl Running {
                 Ok(()) => {
                     // One for each picture.
                     let predictions = answers.next().unwrap_or_default();
-                    self.report.success(&path, &predictions)?;
+                    self.report.success(&path, &Named::new(&predictions))?;
                 }
                 Err(error) => self.report.failure(&path, &error)?,
             }
@@ -173,45 +166,38 @@ impl Running {
     }
 }
 
-/// Decodes and prepares pictures, several at a time, until there are no more or nobody wants them.
-fn prepare(
-    paths: Box<dyn Iterator<Item = Result<PathBuf>> + Send>,
-    preprocessing: Preprocessing,
-    ahead: usize,
-) -> (Receiver<Prepared>, JoinHandle<()>) {
-    let (sender, listed) = sync_channel(ahead);
-    // Never waited for: it may sit at a standard input that does not end.
-    thread::spawn(move || {
-        for path in paths {
-            if sender.send(path).is_err() {
-                return;
-            }
+/// The classes of a picture.
+#[derive(Serialize)]
+struct Named<'a> {
+    predictions: Vec<Class<'a>>,
+}
+
+#[derive(Serialize)]
+struct Class<'a> {
+    class: usize,
+    label: &'a str,
+    probability: f32,
+}
+
+impl<'a> Named<'a> {
+    fn new(predictions: &'a [Prediction]) -> Self {
+        let classes = predictions.iter().map(|p| Class {
+            class: p.class,
+            label: &p.label,
+            probability: p.probability,
+        });
+        Self {
+            predictions: classes.collect(),
         }
-    });
-    let (sender, prepared) = sync_channel(ahead);
-    let preparing = thread::spawn(move || {
-        while let Ok(first) = listed.recv() {
-            // With it those that are there by now: no picture waits for a line still to be written.
-            let chunk: Vec<Result<PathBuf>> = iter::once(first)
-                .chain(listed.try_iter().take(ahead - 1))
-                .collect();
-            let pictures: Vec<Prepared> = (chunk.into_par_iter())
-                .map(|path| match path {
-                    Ok(path) => {
-                        let picture = decode(&path)
-                            .and_then(|picture| preprocessing.apply(&picture))
-                            .map(Tensor::into_data);
-                        (path, picture)
-                    }
-                    Err(error) => ("-".into(), Err(error)),
-                })
-                .collect();
-            for picture in pictures {
-                if sender.send(picture).is_err() {
-                    return;
-                }
-            }
+    }
+}
+
+impl Answer for Named<'_> {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        for p in &self.predictions {
+            let percent = 100.0 * p.probability;
+            writeln!(out, "  {percent:6.2} %  {} ({})", p.label, p.class)?;
         }
-    });
-    (prepared, preparing)
+        Ok(())
+    }
 }

@@ -3,13 +3,18 @@
 //! Exit codes: 0, all done; 1, something could not be done; 2, the command line was wrong.
 
 mod classify;
+mod convert;
+mod detect;
 mod devices;
 mod models;
 mod output;
+mod prepare;
 mod report;
 mod run;
+mod segment;
 mod sources;
 mod summary;
+mod written;
 
 use std::io;
 use std::process::ExitCode;
@@ -27,6 +32,7 @@ use shadernet::gpu::{Backend, Precision};
     after_help = "\
 Example:
   shadernet classify photo.jpg      names what is in a picture
+  shadernet detect photo.jpg        finds things in a picture
   shadernet devices                 lists what networks can run on here
 
 SHADERNET_LOG=debug prints what the library and wgpu do, on standard error."
@@ -39,6 +45,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Classify(classify::Classify),
+    Detect(detect::Detect),
+    Segment(segment::Segment),
+    Convert(convert::Convert),
     Run(run::Run),
     Devices(devices::Devices),
     Models(models::Models),
@@ -88,6 +97,8 @@ fn precision(name: &str) -> Result<Precision, String> {
 enum Failure {
     /// To be printed.
     Error(Error),
+    /// The command line was wrong in a way that its parser could not see.
+    Usage(String),
     /// Standard output is closed: whoever read it has seen enough.
     Closed,
     /// Everything that went wrong has been printed already.
@@ -127,6 +138,9 @@ pub fn main() -> ExitCode {
         .init();
     let result = match cli.command {
         Command::Classify(command) => command.execute(),
+        Command::Convert(command) => command.execute(),
+        Command::Detect(command) => command.execute(),
+        Command::Segment(command) => command.execute(),
         Command::Run(command) => command.execute(),
         Command::Devices(command) => command.execute(),
         Command::Models(command) => command.execute(),
@@ -135,6 +149,10 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
         Err(Failure::Reported) => ExitCode::FAILURE,
+        Err(Failure::Usage(reason)) => {
+            output::say(format_args!("error: {reason}"));
+            ExitCode::from(2)
+        }
         Err(Failure::Error(error)) => {
             output::say(format_args!("error: {error}"));
             ExitCode::FAILURE

@@ -1,4 +1,4 @@
-//! What `classify` says of each picture.
+//! What is said of each picture.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,7 +7,6 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shadernet::Error;
-use shadernet::tasks::Prediction;
 
 use super::output;
 
@@ -20,26 +19,23 @@ pub struct Report {
     pub failed: usize,
 }
 
+/// What a network says of a picture: for machines as [`Serialize`] has it, an object.
+pub trait Answer: Serialize {
+    /// For people, in lines below the picture's name.
+    fn print(&self, out: &mut dyn Write) -> io::Result<()>;
+}
+
 /// A picture's line for machines.
 #[derive(Serialize)]
-struct Line<'a> {
+struct Line<'a, A> {
     image: String,
     #[serde(flatten)]
-    answer: Answer<'a>,
+    answer: &'a A,
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Answer<'a> {
-    Predictions(Vec<Class<'a>>),
-    Error(String),
-}
-
-#[derive(Serialize)]
-struct Class<'a> {
-    class: usize,
-    label: &'a str,
-    probability: f32,
+struct Failed {
+    error: String,
 }
 
 impl Report {
@@ -69,25 +65,15 @@ impl Report {
         }
     }
 
-    pub fn success(&mut self, path: &Path, predictions: &[Prediction]) -> io::Result<()> {
+    pub fn success(&mut self, path: &Path, answer: &impl Answer) -> io::Result<()> {
         self.done += 1;
         let json = self.json;
         self.bar.suspend(|| match json {
-            true => {
-                let classes = predictions.iter().map(|p| Class {
-                    class: p.class,
-                    label: &p.label,
-                    probability: p.probability,
-                });
-                line(path, Answer::Predictions(classes.collect()))
-            }
+            true => line(path, answer),
             false => {
                 let mut out = io::stdout().lock();
                 writeln!(out, "{}", path.display())?;
-                for p in predictions {
-                    let percent = 100.0 * p.probability;
-                    writeln!(out, "  {percent:6.2} %  {} ({})", p.label, p.class)?;
-                }
+                answer.print(&mut out)?;
                 out.flush()
             }
         })?;
@@ -102,7 +88,10 @@ impl Report {
         self.bar.suspend(|| {
             output::say(format_args!("error: {error}"));
             match json {
-                true => line(path, Answer::Error(error.to_string())),
+                true => {
+                    let error = error.to_string();
+                    line(path, &Failed { error })
+                }
                 false => Ok(()),
             }
         })?;
@@ -131,7 +120,7 @@ impl Report {
     }
 }
 
-fn line(path: &Path, answer: Answer) -> io::Result<()> {
+fn line(path: &Path, answer: &impl Serialize) -> io::Result<()> {
     output::json_line(&Line {
         image: path.display().to_string(),
         answer,

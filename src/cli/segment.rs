@@ -169,8 +169,9 @@ impl Running {
             .filter_map(|class| {
                 let of_class = (mask.classes.iter().zip(&mask.probabilities))
                     .filter(|(found, _)| **found == class);
-                let (pixels, sum) =
-                    of_class.fold((0_u64, 0.0_f64), |(n, sum), (_, p)| (n + 1, sum + f64::from(*p)));
+                let (pixels, sum) = of_class.fold((0_u64, 0.0_f64), |(n, sum), (_, p)| {
+                    (n + 1, sum + f64::from(*p))
+                });
                 (pixels > 0).then(|| Share {
                     class,
                     label: self.segmenter.label(class),

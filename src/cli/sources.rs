@@ -1,4 +1,4 @@
-//! Which pictures `classify` was given.
+//! Which pictures a command was given.
 
 use std::io::{self, BufRead};
 use std::iter;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use shadernet::{Error, Result};
 
-/// The pictures to be named.
+/// The pictures to be looked at.
 pub struct Sources {
     /// Their files in the order given, or why standard input could not be read on.
     pub paths: Box<dyn Iterator<Item = Result<PathBuf>> + Send>,

@@ -77,25 +77,28 @@ impl Summary {
     }
 
     fn network(&self, name: &str) -> Result<Network> {
-        let (architecture, num_classes, made_for) = match Path::new(name).is_dir() {
+        let (graph, size, tokens) = match Path::new(name).is_dir() {
             true => {
-                let folder = ModelFolder::open(name)?;
-                let size = folder.preprocessing.input_size;
-                (folder.architecture, Some(folder.num_classes), Some(size))
+                let mut folder = ModelFolder::open(name)?;
+                let size = self.input.unwrap_or(folder.preprocessing.input_size);
+                folder.preprocessing.input_size = size;
+                (folder.graph()?.0, size, None)
             }
-            false => (name.to_owned(), None, None),
+            false => {
+                let architecture = zoo::find(name)?;
+                let size = self.input.unwrap_or(architecture.input_size);
+                let options = ZooOptions {
+                    num_classes: None,
+                    in_channels: Some(size[0]),
+                };
+                (architecture.build(&options)?, size, architecture.tokens)
+            }
         };
-        let architecture = zoo::find(&architecture)?;
-        let size = self.input.or(made_for).unwrap_or(architecture.input_size);
-        let graph = architecture.build(&ZooOptions {
-            num_classes,
-            in_channels: Some(size[0]),
-        })?;
         let [channels, height, width] = size;
         // Extents that the graph leaves free: an image's, or the length of a row of tokens.
         let inputs: Vec<Shape> = (graph.inputs().iter())
             .map(|&input| match &graph.node(input).op {
-                Op::Input(op) if op.is_ids() => Shape::from([1, architecture.tokens.unwrap_or(1)]),
+                Op::Input(op) if op.is_ids() => Shape::from([1, tokens.unwrap_or(1)]),
                 _ => Shape::from([1, channels, height, width]),
             })
             .collect();

@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
+use super::heads;
 use crate::error::{Error, Result};
-use crate::vision::{Label, Labels, Preprocessing};
+use crate::vision::{Head, Label, Labels, Preprocessing};
 
 /// More than any configuration has, 21,000 class names included.
 const MAX_BYTES: u64 = 64 << 20;
@@ -20,6 +21,7 @@ pub(super) struct Config {
     pub num_classes: usize,
     pub preprocessing: Preprocessing,
     pub labels: Labels,
+    pub heads: Vec<Head>,
 }
 
 /// Reads and checks `path`.
@@ -71,6 +73,7 @@ pub(super) fn read(path: &Path) -> Result<Config> {
     }
     Ok(Config {
         labels: labels(root, cfg, num_classes)?,
+        heads: heads::heads(root, num_classes)?,
         architecture: architecture.to_owned(),
         num_classes,
         preprocessing,
@@ -190,7 +193,7 @@ fn labels(root: Section<'_>, cfg: Section<'_>, classes: usize) -> Result<Labels>
 
 /// One object of the file. A null is as good as nothing, as in timm.
 #[derive(Clone, Copy)]
-struct Section<'a> {
+pub(super) struct Section<'a> {
     path: &'a Path,
     /// The key that this object is under; empty at the root.
     name: &'a str,
@@ -198,11 +201,39 @@ struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    fn get(&self, key: &str) -> Option<&'a Value> {
+    pub fn get(&self, key: &str) -> Option<&'a Value> {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
-    fn section(&self, key: &'a str) -> Result<Option<Self>> {
+    /// Whether a switch is on; off where it is not there.
+    pub fn flag(&self, key: &str) -> Result<bool> {
+        match self.get(key) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(self.fault(key, "true or false", other)),
+        }
+    }
+
+    /// The objects of a list; none where it is not there.
+    pub fn sections(&self, key: &'a str) -> Result<Vec<Self>> {
+        let Some(value) = self.get(key) else {
+            return Ok(Vec::new());
+        };
+        let section = |value: &'a Value| match value {
+            Value::Object(map) => Some(Self {
+                path: self.path,
+                name: key,
+                map,
+            }),
+            _ => None,
+        };
+        let sections = value
+            .as_array()
+            .and_then(|list| list.iter().map(section).collect());
+        sections.ok_or_else(|| self.fault(key, "a list of objects", value))
+    }
+
+    pub fn section(&self, key: &'a str) -> Result<Option<Self>> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::Object(map)) => Ok(Some(Self {
@@ -214,7 +245,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn string(&self, key: &str) -> Result<Option<&'a str>> {
+    pub fn string(&self, key: &str) -> Result<Option<&'a str>> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
@@ -223,7 +254,7 @@ impl<'a> Section<'a> {
             .ok_or_else(|| self.fault(key, "a string", value))
     }
 
-    fn count(&self, key: &str) -> Result<Option<usize>> {
+    pub fn count(&self, key: &str) -> Result<Option<usize>> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
@@ -277,11 +308,11 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn fault(&self, key: &str, expected: &str, found: &Value) -> Error {
+    pub fn fault(&self, key: &str, expected: &str, found: &Value) -> Error {
         self.fault_found(key, expected, &excerpt(found))
     }
 
-    fn fault_found(&self, key: &str, expected: &str, found: &str) -> Error {
+    pub fn fault_found(&self, key: &str, expected: &str, found: &str) -> Error {
         let prefix = self.prefix();
         Error::file(
             self.path,
@@ -290,7 +321,7 @@ impl<'a> Section<'a> {
     }
 }
 
-fn count(value: &Value) -> Option<usize> {
+pub(super) fn count(value: &Value) -> Option<usize> {
     value.as_u64()?.try_into().ok()
 }
 

@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 
 /// The model that the repository carries, and that is used where none is named.
 const DEFAULT: &str = "efficientnet_lite0";
+/// The same for detection.
+const DEFAULT_DETECTOR: &str = "yolov3_tiny";
 /// How many folders above the executable's own are looked into: from `target/debug/deps/`, the
 /// repository.
 const ABOVE_EXECUTABLE: usize = 3;
@@ -60,6 +62,14 @@ pub fn find_models() -> Vec<FoundModel> {
 /// [`Error::File`] naming every place that was searched.
 pub fn default_model() -> Result<FoundModel> {
     named(DEFAULT, &places())
+}
+
+/// The model called `yolov3_tiny` among [`find_models`].
+///
+/// # Errors
+/// As [`default_model`].
+pub fn default_detector() -> Result<FoundModel> {
+    named(DEFAULT_DETECTOR, &places())
 }
 
 /// The model folder at the path `name` or, where there is none, the first of [`find_models`] that

@@ -12,19 +12,30 @@
 //! ```
 
 mod config;
+mod darknet;
 mod find;
+mod heads;
 
 use std::path::{Path, PathBuf};
 
+use crate::darknet::Network;
 use crate::error::{Error, Result};
-use crate::vision::{Labels, Preprocessing};
+use crate::graph::Graph;
+use crate::vision::{Head, Labels, Preprocessing};
+use crate::weights::Weights;
+use crate::zoo::{self, Task, ZooOptions};
 
-pub use find::{FoundModel, default_model, find_model, find_models};
+pub use darknet::{Converted, convert_darknet};
+pub use find::{FoundModel, default_detector, default_model, find_model, find_models};
 
 /// What a model folder says of itself in this file.
 const CONFIG: &str = "config.json";
 /// A model folder's weights.
 const WEIGHTS: &str = "model.safetensors";
+/// The network itself, where [`DARKNET`] is its architecture.
+const NETWORK: &str = "network.cfg";
+/// The architecture of a network that no name stands for.
+const DARKNET: &str = "darknet";
 const EXPECTED: &str = "a model folder holds config.json and model.safetensors, as timm's \
                         save_for_hf_hub writes them and as timm's models lie on the hub";
 
@@ -36,7 +47,8 @@ pub struct ModelFolder {
     pub path: PathBuf,
     /// The folder's own name, for people.
     pub name: String,
-    /// The network's name, for `zoo::build`. It has not been looked up.
+    /// The network's name, for `zoo::build`, or `darknet` where it is described by the Darknet
+    /// configuration `network.cfg` in the folder. It has not been looked up.
     pub architecture: String,
     /// The number of classes that the network tells apart; 0 where it has no classifier.
     pub num_classes: usize,
@@ -44,6 +56,8 @@ pub struct ModelFolder {
     pub preprocessing: Preprocessing,
     /// A label for each class.
     pub labels: Labels,
+    /// How boxes are read from a detector's outputs, in order; none in other networks.
+    pub heads: Vec<Head>,
     /// The safetensors file with the weights. It is there, and has not been read.
     pub weights: PathBuf,
 }
@@ -60,6 +74,10 @@ impl ModelFolder {
     /// - `label_names` (formerly `labels`): a list with a name for each class, or an object from
     ///   class to name where some have none; `label_descriptions`: an object from name to words.
     ///   Where neither is there and the classes are 1000, they are ImageNet's.
+    ///
+    /// - `heads`, of detectors alone: a list with an object for each output, of `type` `yolo`
+    ///   (`anchors`, `mask`), `region` (`anchors`, `softmax`) or `detection` (`side`, `num`, `sqrt`,
+    ///   `softmax`); see [`Head`]. This key is ours.
     ///
     /// The old form, in which the keys of `pretrained_cfg` lie at the root, is read as well. Keys
     /// that are not named here are ignored.
@@ -97,8 +115,78 @@ impl ModelFolder {
             num_classes: config.num_classes,
             preprocessing: config.preprocessing,
             labels: config.labels,
+            heads: config.heads,
             weights,
         })
+    }
+
+    /// The network, of an image `[N, C, H, W]`, and what its outputs mean.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the architecture is not known (with the nearest that is), and as
+    /// [`zoo::Architecture::build`] and [`Network::open`].
+    pub fn graph(&self) -> Result<(Graph, Task)> {
+        if self.architecture == DARKNET {
+            let path = self.path.join(NETWORK);
+            let network = Network::open(&path)?;
+            let classes = network.num_classes()?;
+            if classes != self.num_classes {
+                let expected = self.num_classes;
+                return Err(Error::file(
+                    path,
+                    format!(
+                        "a network of {expected} classes was expected (num_classes in {CONFIG}), \
+                         found one of {classes}"
+                    ),
+                ));
+            }
+            let task = match network.heads() {
+                [] => Task::Classification,
+                _ => Task::Detection,
+            };
+            return Ok((network.graph().clone(), task));
+        }
+        let options = ZooOptions {
+            num_classes: Some(self.num_classes),
+            in_channels: Some(self.preprocessing.input_size[0]),
+        };
+        let architecture = self.find()?;
+        Ok((architecture.build(&options)?, architecture.task))
+    }
+
+    /// The weights, under the names of `graph`, which is [`Self::graph`]: a checkpoint may have them
+    /// in the names of another library; see [`zoo::Architecture::adapt`].
+    ///
+    /// # Errors
+    /// As [`Weights::open`] and [`zoo::Architecture::adapt`].
+    pub fn weights(&self, graph: &Graph) -> Result<Weights> {
+        let weights = Weights::open(&self.weights)?;
+        match self.architecture == DARKNET {
+            true => Ok(weights),
+            false => self.find()?.adapt(weights, graph),
+        }
+    }
+
+    fn find(&self) -> Result<&'static zoo::Architecture> {
+        zoo::find_in_timm(&self.architecture)
+            .map_err(|error| Error::file(self.path.join(CONFIG), error.to_string()))
+    }
+
+    /// An error about a network that was made for something else than `wanted`.
+    pub(crate) fn made_for(&self, task: Task, wanted: Task) -> Error {
+        let command = match task {
+            Task::Classification => "classify",
+            Task::Segmentation => "segment",
+            Task::Detection => "detect",
+        };
+        Error::file(
+            &self.path,
+            format!(
+                "a network for {wanted} was expected; {} is one for {task}: use `shadernet \
+                 {command}`, or another model",
+                self.architecture
+            ),
+        )
     }
 }
 

@@ -7,8 +7,7 @@ use crate::model_folder::ModelFolder;
 use crate::session::{Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
 use crate::vision::{Labels, Preprocessing, softmax, top_k};
-use crate::weights::Weights;
-use crate::zoo::{self, Task, ZooOptions};
+use crate::zoo::Task;
 
 /// A class and how sure the network is of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +34,7 @@ impl Classifier {
     ///
     /// # Errors
     /// [`Error::File`] where the folder's architecture is not known (with the nearest that is), is no
-    /// classifier or has no classes, or its weights are another network's; and those of
-    /// [`Session::new`].
+    /// classifier, or has no classes; and those of [`Session::new`].
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
         let config = folder.path.join("config.json");
         if folder.num_classes == 0 {
@@ -45,24 +43,12 @@ impl Classifier {
                 "num_classes is 0: the network has no classifier; choose one that has",
             ));
         }
-        let [channels, height, width] = folder.preprocessing.input_size;
-        let zoo_options = ZooOptions {
-            num_classes: Some(folder.num_classes),
-            in_channels: Some(channels),
-        };
-        let architecture = zoo::find(&folder.architecture)
-            .map_err(|error| Error::file(&config, error.to_string()))?;
-        if architecture.task != Task::Classification {
-            return Err(Error::file(
-                config,
-                format!(
-                    "{} is a network for {}, not for classification",
-                    folder.architecture, architecture.task
-                ),
-            ));
+        let (graph, task) = folder.graph()?;
+        if task != Task::Classification {
+            return Err(folder.made_for(task, Task::Classification));
         }
-        let graph = architecture.build(&zoo_options)?;
-        let weights = architecture.adapt(Weights::open(&folder.weights)?, &graph)?;
+        let [channels, height, width] = folder.preprocessing.input_size;
+        let weights = folder.weights(&graph)?;
         let shape = Shape::from([1, channels, height, width]);
         Ok(Self {
             session: Session::new(device, &graph, weights, options, &[shape])?,

@@ -7,7 +7,6 @@ use crate::model_folder::ModelFolder;
 use crate::session::{Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
 use crate::vision::{CropMode, Labels, Mask, Preprocessing, resize};
-use crate::weights::Weights;
 use crate::zoo::Task;
 
 /// At which size a picture is segmented.
@@ -53,7 +52,7 @@ impl Segmenter {
         let [channels, height, width] = preprocessing.input_size;
         let [height, width] = seen_size(&graph, channels, [height, width])?;
         let shape = Shape::from([1, channels, height, width]);
-        let weights = Weights::open(&folder.weights)?;
+        let weights = folder.weights(&graph)?;
         Ok(Self {
             session: Session::new(device, &graph, weights, options, &[shape])?,
             graph,

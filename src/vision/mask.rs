@@ -87,7 +87,7 @@ impl Mask {
         let mut blended = picture.clone();
         for (pixel, class) in blended.pixels_mut().zip(&self.classes) {
             if *class != 0 {
-                let color = class_color(*class);
+                let color = mask_color(*class);
                 for (value, color) in pixel.0.iter_mut().zip(color.0) {
                     let mix = f32::from(*value) * (1.0 - opacity) + f32::from(color) * opacity;
                     // A float to a byte saturates.
@@ -101,7 +101,7 @@ impl Mask {
 
 /// A colour for a class, as PASCAL VOC's colour map has it: black for 0, and well apart for small
 /// numbers.
-pub fn class_color(class: u8) -> Rgb<u8> {
+pub fn mask_color(class: u8) -> Rgb<u8> {
     let mut color = [0_u8; 3];
     // Three bits of the class a round, the lowest first, into the colours' highest.
     for round in 0..3 {
@@ -160,10 +160,10 @@ mod tests {
             [0, 0, 128],
         ];
         for (class, color) in (0..).zip(colors) {
-            assert_eq!(class_color(class).0, color);
+            assert_eq!(mask_color(class).0, color);
         }
-        assert_eq!(class_color(8).0, [64, 0, 0]);
-        assert_eq!(class_color(255).0, [224, 224, 192]);
+        assert_eq!(mask_color(8).0, [64, 0, 0]);
+        assert_eq!(mask_color(255).0, [224, 224, 192]);
     }
 
     #[test]

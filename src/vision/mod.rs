@@ -13,17 +13,27 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
+mod boxes;
+mod crop;
 mod decode;
+#[cfg(feature = "draw")]
+mod draw;
+mod heads;
 mod labels;
 mod mask;
 mod preprocess;
 mod resize;
 mod top_k;
 
+pub use boxes::{ScoredBox, intersection_over_union, non_maximum_suppression};
+pub use crop::{CropMode, Placement};
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
+#[cfg(feature = "draw")]
+pub use draw::{class_color, draw_box};
+pub use heads::Head;
 pub use labels::{Label, Labels};
-pub use mask::{Mask, class_color};
-pub use preprocess::{CropMode, Preprocessing};
+pub use mask::{Mask, mask_color};
+pub use preprocess::Preprocessing;
 pub use resize::{Interpolation, resize};
 pub use top_k::{softmax, top_k};
 

@@ -1,59 +1,13 @@
 //! A picture to a network's input, as timm's evaluation transform does it: resize, crop, normalise.
 
-use std::fmt;
-use std::str::FromStr;
-
 use image::RgbImage;
 use rayon::prelude::*;
 
+use super::crop::{CropMode, LETTERBOX_GREY, Placement};
 use super::decode::MAX_SIDE;
-use super::resize::{Axis, Interpolation, resize_window};
+use super::resize::{Interpolation, resize_window};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
-
-/// What of the picture a network gets to see, by timm's names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum CropMode {
-    /// The shorter side is scaled to the input over `crop_pct` and the centre cut out: the aspect
-    /// ratio is kept, the ends of the longer side are lost.
-    #[default]
-    Center,
-    /// Each side is scaled to the input over `crop_pct` and the centre cut out: the aspect ratio
-    /// is lost, nothing of the picture where `crop_pct` is 1.
-    Squash,
-    /// The longer side is scaled to the input over `crop_pct`; what is missing is filled with the
-    /// mean: neither the aspect ratio nor, where `crop_pct` is 1, anything of the picture is lost.
-    Border,
-}
-
-impl CropMode {
-    const ALL: [(&str, Self); 3] = [
-        ("center", Self::Center),
-        ("squash", Self::Squash),
-        ("border", Self::Border),
-    ];
-}
-
-impl FromStr for CropMode {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let known = Self::ALL.iter().find(|(known, _)| *known == name);
-        known.map(|&(_, this)| this).ok_or_else(|| {
-            let names = Self::ALL.map(|(name, _)| name).join(", ");
-            Error::Inputs(format!(
-                "a crop mode was expected, one of {names}; found '{name}'"
-            ))
-        })
-    }
-}
-
-impl fmt::Display for CropMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Self::ALL.iter().find(|(_, this)| this == self);
-        f.write_str(name.map_or("", |(name, _)| name))
-    }
-}
 
 /// How a picture becomes a network's input: the keys of timm's `pretrained_cfg`, with its defaults.
 ///
@@ -202,13 +156,18 @@ impl Preprocessing {
         Ok(())
     }
 
+    /// Where a picture of `width` by `height` comes to lie in the input, for what is found in the
+    /// input to be found in the picture.
+    pub fn placement(&self, width: u32, height: u32) -> Placement {
+        let [_, to_height, to_width] = self.input_size;
+        let from = [width.max(1) as usize, height.max(1) as usize];
+        Placement::new(from, [to_width, to_height], self.crop_mode, self.crop_pct)
+    }
+
     /// Resizes, crops and normalises `C` interleaved channels into `C` planes.
     fn fill<const C: usize>(&self, pixels: &[u8], (width, height): (u32, u32), image: &mut [f32]) {
         let [_, to_height, to_width] = self.input_size;
-        let (width, height) = (width as usize, height as usize);
-        let (resized_width, resized_height) = self.resized(width, height);
-        let (x, left) = center(width, resized_width, to_width);
-        let (y, top) = center(height, resized_height, to_height);
+        let Placement { x, left, y, top } = self.placement(width, height);
         let window = resize_window::<C>(pixels, x, y, self.interpolation);
 
         for (channel, plane) in image.chunks_exact_mut(to_height * to_width).enumerate() {
@@ -218,6 +177,7 @@ impl Preprocessing {
             let background = match self.crop_mode {
                 CropMode::Border => (255.0 * f64::from(mean)).round_ties_even() as u8,
                 CropMode::Center | CropMode::Squash => 0,
+                CropMode::Letterbox => LETTERBOX_GREY,
             };
             if x.len < to_width || y.len < to_height {
                 plane.fill(normalised[usize::from(background)]);
@@ -230,50 +190,6 @@ impl Preprocessing {
             }
         }
     }
-
-    /// The width and height that a picture is resized to before the crop.
-    fn resized(&self, width: usize, height: usize) -> (usize, usize) {
-        let [_, to_height, to_width] = self.input_size;
-        let scale = |side: usize| ((side as f64 / self.crop_pct).floor() as usize).max(1);
-        let (scale_width, scale_height) = (scale(to_width), scale(to_height));
-        // timm's ResizeKeepRatio.
-        let keep_ratio = |pick: fn(f64, f64) -> f64| {
-            let ratio = pick(
-                height as f64 / scale_height as f64,
-                width as f64 / scale_width as f64,
-            );
-            let side = |side: usize| ((side as f64 / ratio).round_ties_even() as usize).max(1);
-            (side(width), side(height))
-        };
-        match self.crop_mode {
-            CropMode::Squash => (scale_width, scale_height),
-            CropMode::Border => keep_ratio(f64::max),
-            // torchvision's Resize of the shorter side, which rounds the longer one down.
-            CropMode::Center if scale_width == scale_height => {
-                let longer = scale_width * width.max(height) / width.min(height);
-                if width <= height {
-                    (scale_width, longer)
-                } else {
-                    (longer, scale_width)
-                }
-            }
-            CropMode::Center => keep_ratio(f64::min),
-        }
-    }
-}
-
-/// torchvision's `center_crop` along one axis: the part of the resized picture that is seen, and
-/// how many elements of padding stand before it.
-fn center(from: usize, resized: usize, to: usize) -> (Axis, usize) {
-    // Python's `round` takes halves to the even neighbour.
-    let start = (resized.saturating_sub(to) as f64 / 2.0).round_ties_even() as usize;
-    let axis = Axis {
-        from,
-        to: resized,
-        start,
-        len: resized.min(to),
-    };
-    (axis, to.saturating_sub(resized) / 2)
 }
 
 /// Luma as Pillow's `convert("L")` rounds it (ITU-R 601-2, 16 fractional bits).
@@ -288,47 +204,6 @@ fn greyscale(picture: &RgbImage) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn resized(mode: CropMode, input: [usize; 2], crop_pct: f64, w: usize, h: usize) -> [usize; 2] {
-        let preprocessing = Preprocessing {
-            input_size: [3, input[0], input[1]],
-            crop_mode: mode,
-            crop_pct,
-            ..Preprocessing::default()
-        };
-        let (width, height) = preprocessing.resized(w, h);
-        [width, height]
-    }
-
-    #[test]
-    fn sizes_are_rounded_as_timm_rounds_them() {
-        use CropMode::{Border, Center, Squash};
-        // int(256 * 451 / 300)
-        assert_eq!(resized(Center, [224, 224], 0.875, 451, 300), [384, 256]);
-        assert_eq!(resized(Center, [224, 224], 0.875, 300, 451), [256, 384]);
-        // floor(224 / 0.95) = 235; floor(235 * 640 / 427) = 352
-        assert_eq!(resized(Center, [224, 224], 0.95, 640, 427), [352, 235]);
-        assert_eq!(resized(Squash, [224, 192], 0.9, 640, 427), [213, 248]);
-        // The longer side is filled: 640 to 256, and 427 / 2.5 = 170.8.
-        assert_eq!(resized(Border, [224, 224], 0.875, 640, 427), [256, 171]);
-        // The scale that covers 128x256 (height x width): 427 / 256 < 640 / 512.
-        assert_eq!(resized(Center, [128, 256], 0.5, 640, 427), [512, 342]);
-        // A crop_pct above one pads.
-        assert_eq!(resized(Center, [224, 224], 1.15, 100, 100), [194, 194]);
-        // A sliver stays a pixel wide.
-        assert_eq!(resized(Border, [224, 224], 1.0, 1, 16_384), [1, 224]);
-    }
-
-    #[test]
-    fn centres_are_rounded_to_even() {
-        let at = |resized, to| {
-            let (axis, padding) = center(100, resized, to);
-            (axis.start, axis.len, padding)
-        };
-        assert_eq!(at(227, 224), (2, 224, 0)); // round(1.5)
-        assert_eq!(at(229, 224), (2, 224, 0)); // round(2.5)
-        assert_eq!(at(219, 224), (0, 219, 2)); // 5 // 2 before, 3 after
-    }
 
     #[test]
     fn padding_is_black_and_borders_are_the_mean() {

@@ -58,7 +58,7 @@ pub struct Weights {
 }
 
 /// The bytes that [`Data::InFile`] points into.
-enum FileBytes {
+pub(crate) enum FileBytes {
     Mapped(Mmap),
     Owned(Vec<u8>),
 }
@@ -88,32 +88,7 @@ impl Weights {
     /// file or a damaged one.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let metadata = fs::metadata(path).map_err(Error::io(path))?;
-        if metadata.is_dir() {
-            return Err(Error::file(
-                path,
-                "expected a safetensors file, found a folder; name the file in it, such as model.safetensors",
-            ));
-        }
-        // Pipes and devices cannot be mapped.
-        if !metadata.is_file() {
-            return Err(Error::file(
-                path,
-                "expected a safetensors file, found a pipe or device; copy it to a file first",
-            ));
-        }
-        let file = fs::File::open(path).map_err(Error::io(path))?;
-        let bytes = if metadata.len() == 0 {
-            // An empty map is an error on some systems; an empty file is one in `header`.
-            FileBytes::Owned(Vec::new())
-        } else {
-            // SAFETY: the map is read-only and private to `Weights`, which hands out nothing that
-            // outlives it. What remains is that another process may write the file while it is
-            // mapped: every value read from it is a number for which any bit pattern is valid, and
-            // the header is parsed here, once, into memory of our own. Cutting the file short is
-            // documented above, and is what every reader of mapped weights accepts.
-            FileBytes::Mapped(unsafe { Mmap::map(&file) }.map_err(Error::io(path))?)
-        };
+        let bytes = FileBytes::open(path, "a safetensors file", "model.safetensors")?;
         Self::parse(path.display().to_string(), bytes)
     }
 
@@ -246,7 +221,7 @@ impl Weights {
 
 /// Little-endian bytes as elements: in place where they lie aligned, decoded otherwise. A file's
 /// header may have any length, so that nothing after it need be aligned.
-fn elements<T: AnyBitPattern, const SIZE: usize>(
+pub(crate) fn elements<T: AnyBitPattern, const SIZE: usize>(
     bytes: &[u8],
     decode: fn([u8; SIZE]) -> T,
 ) -> Cow<'_, [T]> {
@@ -260,7 +235,37 @@ fn elements<T: AnyBitPattern, const SIZE: usize>(
 }
 
 impl FileBytes {
-    fn as_slice(&self) -> &[u8] {
+    /// Maps the file at `path`, which is to be `what`, such as `example`.
+    pub(crate) fn open(path: &Path, what: &str, example: &str) -> Result<Self> {
+        let metadata = fs::metadata(path).map_err(Error::io(path))?;
+        if metadata.is_dir() {
+            return Err(Error::file(
+                path,
+                format!("expected {what}, found a folder; name the file in it, such as {example}"),
+            ));
+        }
+        // Pipes and devices cannot be mapped.
+        if !metadata.is_file() {
+            return Err(Error::file(
+                path,
+                format!("expected {what}, found a pipe or device; copy it to a file first"),
+            ));
+        }
+        let file = fs::File::open(path).map_err(Error::io(path))?;
+        if metadata.len() == 0 {
+            // An empty map is an error on some systems; an empty file is one to who reads it.
+            return Ok(Self::Owned(Vec::new()));
+        }
+        // SAFETY: the map is read-only and private to the reader that asked for it, which hands out
+        // nothing that outlives it. What remains is that another process may write the file while
+        // it is mapped: every value read from it is a number for which any bit pattern is valid,
+        // and headers are parsed once, into memory of our own. Cutting the file short is documented
+        // at `Weights::open`, and is what every reader of mapped weights accepts.
+        let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;
+        Ok(Self::Mapped(map))
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
             Self::Owned(bytes) => bytes,

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -5,9 +6,9 @@ use std::path::Path;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype as FileDtype, Metadata, TensorInfo};
 
-use super::Dtype;
+use super::{Dtype, Weights};
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{Shape, Tensor};
 
 /// Writes tensors as a safetensors file at `path`, every element as `dtype`; float16 takes what is
 /// beyond its range to infinity.
@@ -35,20 +36,135 @@ pub fn write_safetensors<'a, S: Into<String>>(
     tensors: impl IntoIterator<Item = (S, &'a Tensor)>,
     dtype: Dtype,
 ) -> Result<()> {
-    let path = path.as_ref();
-    let (names, tensors): (Vec<String>, Vec<&Tensor>) = tensors
+    let (entries, tensors): (Vec<Entry>, Vec<&Tensor>) = tensors
         .into_iter()
-        .map(|(name, tensor)| (name.into(), tensor))
+        .map(|(name, tensor)| {
+            let entry = Entry {
+                name: name.into(),
+                shape: tensor.shape().clone(),
+                dtype,
+            };
+            (entry, tensor)
+        })
         .unzip();
-    let header = header(names, &tensors, dtype).map_err(|r| Error::file(path, r))?;
-    let write = |file: &File| -> io::Result<()> {
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        out.write_all(&(header.len() as u64).to_le_bytes())?;
-        out.write_all(&header)?;
-        for tensor in &tensors {
-            write_elements(&mut out, tensor.data(), dtype)?;
+    write_entries(path.as_ref(), entries, |i| {
+        Ok(Cow::Borrowed(tensors[i].data()))
+    })
+}
+
+impl Weights {
+    /// Writes every tensor as a safetensors file at `path`: those of two or more dimensions as
+    /// `matrices`, vectors as float32. Vectors are biases and batch norms, a hundredth of the
+    /// numbers; their smallest variances are below float16's range. PyTorch's counters
+    /// `num_batches_tracked`, which carry no information, are left out.
+    ///
+    /// As with [`write_safetensors`], `path` never holds half a file. One tensor at a time is in
+    /// memory.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written; [`Error::Weights`] where a tensor is of a
+    /// dtype that cannot be read, or holds a number beyond `matrices`' range; [`Error::File`] where
+    /// `path` is a folder.
+    ///
+    /// ```
+    /// use shadernet::tensor::Tensor;
+    /// use shadernet::weights::{Dtype, Weights};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("half.safetensors");
+    /// let tensors = [
+    ///     ("fc.weight".to_owned(), Tensor::new([1, 2], vec![0.5, 0.1])?),
+    ///     ("fc.bias".to_owned(), Tensor::new([1], vec![0.1])?),
+    /// ];
+    /// Weights::from_tensors("by hand", tensors).save(&path, Dtype::F16)?;
+    /// let half = Weights::open(&path)?;
+    /// assert_eq!(half.read("fc.weight")?[..], [0.5, 0.099975586]);
+    /// assert_eq!(half.read("fc.bias")?[..], [0.1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn save(&self, path: impl AsRef<Path>, matrices: Dtype) -> Result<()> {
+        let names =
+            (self.tensors.iter()).filter(|(name, _)| !name.ends_with("num_batches_tracked"));
+        let mut entries: Vec<Entry> = names
+            .map(|(name, stored)| Entry {
+                name: name.clone(),
+                shape: stored.shape.clone(),
+                dtype: match stored.shape.rank() {
+                    0 | 1 => Dtype::F32,
+                    _ => matrices,
+                },
+            })
+            .collect();
+        // Larger elements first, so that all are aligned.
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.dtype.size()));
+        let unreadable = (entries.iter()).filter(|entry| self.dtype(&entry.name).is_none());
+        let problems: Vec<String> = unreadable
+            .map(|entry| {
+                let dtype = self.dtype_name(&entry.name).unwrap_or_default();
+                format!("'{}': {}", entry.name, super::check::unreadable(dtype))
+            })
+            .collect();
+        if !problems.is_empty() {
+            return Err(Error::Weights {
+                source_name: self.source.clone(),
+                problems,
+            });
         }
-        out.flush()
+        let listed: Vec<(String, Dtype)> = (entries.iter())
+            .map(|entry| (entry.name.clone(), entry.dtype))
+            .collect();
+        write_entries(path.as_ref(), entries, |i| {
+            let (name, dtype) = &listed[i];
+            let data = self.read(name)?;
+            match data.iter().find(|x| x.is_finite() && !fits(**x, *dtype)) {
+                Some(x) => Err(self.problem(format!(
+                    "'{name}': {x} is beyond the range of {dtype}; keep it as float32"
+                ))),
+                None => Ok(data),
+            }
+        })
+    }
+}
+
+/// Whether a finite number stays finite.
+fn fits(x: f32, dtype: Dtype) -> bool {
+    match dtype {
+        Dtype::F32 => true,
+        Dtype::F16 => f16::from_f32(x).is_finite(),
+        Dtype::Bf16 => bf16::from_f32(x).is_finite(),
+    }
+}
+
+/// A tensor to be written.
+struct Entry {
+    name: String,
+    shape: Shape,
+    dtype: Dtype,
+}
+
+/// Writes the tensors of `entries`, each of which `read` answers by its index.
+fn write_entries<'a>(
+    path: &Path,
+    entries: Vec<Entry>,
+    mut read: impl FnMut(usize) -> Result<Cow<'a, [f32]>>,
+) -> Result<()> {
+    let header = header(&entries).map_err(|r| Error::file(path, r))?;
+    let mut write = |file: &File| -> Result<()> {
+        let failed = Error::io(path);
+        let mut out = BufWriter::with_capacity(1 << 20, file);
+        let mut all = || -> Result<Result<()>, io::Error> {
+            out.write_all(&(header.len() as u64).to_le_bytes())?;
+            out.write_all(&header)?;
+            for (i, entry) in entries.iter().enumerate() {
+                match read(i) {
+                    Ok(elements) => write_elements(&mut out, &elements, entry.dtype)?,
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+            out.flush()?;
+            Ok(Ok(()))
+        };
+        all().map_err(failed)?
     };
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(Error::file(
@@ -58,7 +174,7 @@ pub fn write_safetensors<'a, S: Into<String>>(
         // Renaming a file over /dev/null or a named pipe would destroy it.
         Ok(found) if !found.is_file() => {
             let file = File::options().write(true).open(path);
-            file.and_then(|file| write(&file)).map_err(Error::io(path))
+            write(&file.map_err(Error::io(path))?)
         }
         _ => {
             let folder = match path.parent() {
@@ -72,17 +188,13 @@ pub fn write_safetensors<'a, S: Into<String>>(
                     format!("there is no folder {folder} to write it to; make one first"),
                 ));
             }
-            write_beside(path, folder, write).map_err(Error::io(path))
+            write_beside(path, folder, write)
         }
     }
 }
 
 /// Lets `write` fill a temporary file in `folder`, where `path` is, then renames it to `path`.
-fn write_beside(
-    path: &Path,
-    folder: &Path,
-    write: impl FnOnce(&File) -> io::Result<()>,
-) -> io::Result<()> {
+fn write_beside(path: &Path, folder: &Path, write: impl FnOnce(&File) -> Result<()>) -> Result<()> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".shadernet-").suffix(".tmp");
     // Temporary files are the owner's alone unless told otherwise; results are like any new file.
@@ -97,20 +209,17 @@ fn write_beside(
             }
             _ => error,
         }
-    })?;
+    });
+    let file = file.map_err(Error::io(path))?;
     write(file.as_file())?;
-    file.persist(path)?;
+    file.persist(path)
+        .map_err(|error| Error::io(path)(error.error))?;
     Ok(())
 }
 
 /// The JSON header, padded so that what follows is aligned for every dtype.
-fn header(names: Vec<String>, tensors: &[&Tensor], dtype: Dtype) -> Result<Vec<u8>, String> {
-    let file_dtype = match dtype {
-        Dtype::F32 => FileDtype::F32,
-        Dtype::F16 => FileDtype::F16,
-        Dtype::Bf16 => FileDtype::BF16,
-    };
-    let mut sorted = names.clone();
+fn header(entries: &[Entry]) -> Result<Vec<u8>, String> {
+    let mut sorted: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     sorted.sort_unstable();
     if let Some([name, _]) = sorted.array_windows().find(|[a, b]| a == b) {
         return Err(format!(
@@ -118,16 +227,21 @@ fn header(names: Vec<String>, tensors: &[&Tensor], dtype: Dtype) -> Result<Vec<u
         ));
     }
     let mut end = 0;
-    let infos = tensors.iter().map(|tensor| {
+    let infos = entries.iter().map(|entry| {
         let start = end;
-        end += tensor.data().len() * dtype.size();
-        TensorInfo {
-            dtype: file_dtype,
-            shape: tensor.shape().dims().to_vec(),
+        end += entry.shape.len() * entry.dtype.size();
+        let info = TensorInfo {
+            dtype: match entry.dtype {
+                Dtype::F32 => FileDtype::F32,
+                Dtype::F16 => FileDtype::F16,
+                Dtype::Bf16 => FileDtype::BF16,
+            },
+            shape: entry.shape.dims().to_vec(),
             data_offsets: (start, end),
-        }
+        };
+        (entry.name.clone(), info)
     });
-    let infos = names.into_iter().zip(infos).collect();
+    let infos = infos.collect();
     let metadata = Metadata::new(None, infos).map_err(|e| e.to_string())?;
     let mut json = serde_json::to_vec(&metadata).map_err(|e| e.to_string())?;
     json.resize(json.len().next_multiple_of(8), b' ');

@@ -2,46 +2,75 @@
 //! convolutional neural networks") without squeeze-and-excite and with ReLU6, so that it quantises
 //! well; Google's TensorFlow weights under timm's names (`tf_efficientnet_lite0`).
 //!
-//! What the TensorFlow weights need: SAME padding and a batch-norm epsilon of 1e-3.
+//! What the TensorFlow weights need: SAME padding and a batch-norm epsilon of 1e-3. timm has the same
+//! networks once more for training of its own, with PyTorch's padding and epsilon, and calls those
+//! `efficientnet_lite0`: here `timm_efficientnet_lite0`.
 
 use super::{Architecture, Definition, Settings, layers};
 use crate::error::Result;
 use crate::graph::{Activation, BatchNorm2d, Conv2d, GraphBuilder, Linear, Padding, ValueId};
 
 pub(super) const ARCHITECTURES: &[Architecture] = &[
-    architecture(
+    tensorflow(
         "efficientnet_lite0",
         &["tf_efficientnet_lite0"],
         224,
-        &EfficientNetLite::new(1.0, 1.0),
+        &LITE0,
     ),
-    architecture(
+    tensorflow(
         "efficientnet_lite1",
         &["tf_efficientnet_lite1"],
         240,
-        &EfficientNetLite::new(1.0, 1.1),
+        &LITE1,
     ),
-    architecture(
+    tensorflow(
         "efficientnet_lite2",
         &["tf_efficientnet_lite2"],
         260,
-        &EfficientNetLite::new(1.1, 1.2),
+        &LITE2,
     ),
-    architecture(
+    tensorflow(
         "efficientnet_lite3",
         &["tf_efficientnet_lite3"],
         280,
-        &EfficientNetLite::new(1.2, 1.4),
+        &LITE3,
     ),
-    architecture(
+    tensorflow(
         "efficientnet_lite4",
         &["tf_efficientnet_lite4"],
         300,
-        &EfficientNetLite::new(1.4, 1.8),
+        &LITE4,
     ),
+    timm("timm_efficientnet_lite0", 224, &TIMM_LITE0),
+    timm("timm_efficientnet_lite1", 240, &TIMM_LITE1),
+    timm("timm_efficientnet_lite2", 260, &TIMM_LITE2),
+    timm("timm_efficientnet_lite3", 280, &TIMM_LITE3),
+    timm("timm_efficientnet_lite4", 300, &TIMM_LITE4),
 ];
 
-const fn architecture(
+const LITE0: EfficientNetLite = EfficientNetLite::new(1.0, 1.0);
+const LITE1: EfficientNetLite = EfficientNetLite::new(1.0, 1.1);
+const LITE2: EfficientNetLite = EfficientNetLite::new(1.1, 1.2);
+const LITE3: EfficientNetLite = EfficientNetLite::new(1.2, 1.4);
+const LITE4: EfficientNetLite = EfficientNetLite::new(1.4, 1.8);
+const TIMM_LITE0: EfficientNetLite = LITE0.as_timm_trains();
+const TIMM_LITE1: EfficientNetLite = LITE1.as_timm_trains();
+const TIMM_LITE2: EfficientNetLite = LITE2.as_timm_trains();
+const TIMM_LITE3: EfficientNetLite = LITE3.as_timm_trains();
+const TIMM_LITE4: EfficientNetLite = LITE4.as_timm_trains();
+
+const fn timm(
+    name: &'static str,
+    size: usize,
+    definition: &'static EfficientNetLite,
+) -> Architecture {
+    Architecture {
+        description: "the same with PyTorch's padding and epsilon, as timm trains it",
+        ..tensorflow(name, &[], size, definition)
+    }
+}
+
+const fn tensorflow(
     name: &'static str,
     aliases: &'static [&'static str],
     size: usize,
@@ -63,7 +92,6 @@ const fn architecture(
 /// in the first and the last stage.
 const STEM: usize = 32;
 const HEAD: usize = 1280;
-const EPS: f64 = 1e-3;
 
 /// Stages of EfficientNet-B0.
 const STAGES: [Stage; 7] = [
@@ -107,9 +135,66 @@ impl Stage {
 }
 
 /// One network of the family, by what it multiplies B0's channels and blocks with.
+#[derive(Clone, Copy)]
 struct EfficientNetLite {
     width: f64,
     depth: f64,
+    flavor: Flavor,
+}
+
+/// Whose layers these are, where the two differ.
+#[derive(Clone, Copy)]
+enum Flavor {
+    TensorFlow,
+    PyTorch,
+}
+
+impl Flavor {
+    fn padding(self, kernel: [usize; 2]) -> Padding {
+        match self {
+            Self::TensorFlow => Padding::Same,
+            Self::PyTorch => Padding::hw(kernel[0] / 2, kernel[1] / 2),
+        }
+    }
+
+    fn eps(self) -> f64 {
+        match self {
+            Self::TensorFlow => 1e-3,
+            Self::PyTorch => 1e-5,
+        }
+    }
+
+    /// A convolution without bias and batch norm number `n`, both under `prefix`.
+    fn conv_bn(
+        self,
+        b: &mut GraphBuilder,
+        x: ValueId,
+        prefix: &str,
+        name: &str,
+        n: usize,
+        conv: Conv2d,
+    ) -> ValueId {
+        let channels = conv.out_channels;
+        let padding = self.padding(conv.kernel);
+        let conv = conv.padding(padding).bias(false);
+        let x = b.conv2d(format!("{prefix}{name}"), x, conv);
+        let norm = BatchNorm2d::new(channels).eps(self.eps());
+        b.batch_norm(format!("{prefix}bn{n}"), x, norm)
+    }
+
+    /// As [`Self::conv_bn`], and ReLU6.
+    fn conv_bn_act(
+        self,
+        b: &mut GraphBuilder,
+        x: ValueId,
+        prefix: &str,
+        name: &str,
+        n: usize,
+        conv: Conv2d,
+    ) -> ValueId {
+        let x = self.conv_bn(b, x, prefix, name, n, conv);
+        b.activation(format!("{prefix}act{n}"), x, Activation::Relu6)
+    }
 }
 
 impl Definition for EfficientNetLite {
@@ -120,7 +205,7 @@ impl Definition for EfficientNetLite {
         settings: &Settings,
     ) -> Result<Vec<ValueId>> {
         let stem = Conv2d::new(settings.channels, STEM, 3).stride(2);
-        let mut x = conv_bn_act(b, image, "", "conv_stem", 1, stem);
+        let mut x = self.flavor.conv_bn_act(b, image, "", "conv_stem", 1, stem);
         let mut channels = STEM;
         for (s, stage) in STAGES.into_iter().enumerate() {
             let scaled = s != 0 && s != STAGES.len() - 1;
@@ -130,14 +215,16 @@ impl Definition for EfficientNetLite {
                 let stride = if block == 0 { stage.stride } else { 1 };
                 let prefix = format!("blocks.{s}.{block}.");
                 let from = x;
-                x = stage.inverted_residual(b, x, &prefix, channels, out, stride);
+                x = stage.inverted_residual(self.flavor, b, x, &prefix, channels, out, stride);
                 if stride == 1 && channels == out {
                     x = b.add(format!("{prefix}add"), x, from);
                 }
                 channels = out;
             }
         }
-        let x = conv_bn_act(b, x, "", "conv_head", 2, Conv2d::new(channels, HEAD, 1));
+        let x = self
+            .flavor
+            .conv_bn_act(b, x, "", "conv_head", 2, Conv2d::new(channels, HEAD, 1));
         let x = layers::global_pool(b, x, "global_pool", "flatten");
         let x = b.linear("classifier", x, Linear::new(HEAD, settings.classes));
         Ok(vec![x])
@@ -146,15 +233,31 @@ impl Definition for EfficientNetLite {
 
 impl EfficientNetLite {
     const fn new(width: f64, depth: f64) -> Self {
-        Self { width, depth }
+        Self {
+            width,
+            depth,
+            flavor: Flavor::TensorFlow,
+        }
+    }
+
+    const fn as_timm_trains(self) -> Self {
+        Self {
+            flavor: Flavor::PyTorch,
+            ..self
+        }
     }
 }
 
 impl Stage {
     /// One block without its shortcut: expand, filter each channel, project. Where nothing is
     /// expanded (the first stage) the block has two convolutions, named and numbered so.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a block is what all of these say"
+    )]
     fn inverted_residual(
         &self,
+        flavor: Flavor,
         b: &mut GraphBuilder,
         x: ValueId,
         prefix: &str,
@@ -166,43 +269,14 @@ impl Stage {
         let filter = Conv2d::depthwise(inner, self.kernel).stride(stride);
         let project = Conv2d::new(inner, out, 1);
         if self.expansion == 1 {
-            let x = conv_bn_act(b, x, prefix, "conv_dw", 1, filter);
-            return conv_bn(b, x, prefix, "conv_pw", 2, project);
+            let x = flavor.conv_bn_act(b, x, prefix, "conv_dw", 1, filter);
+            return flavor.conv_bn(b, x, prefix, "conv_pw", 2, project);
         }
         let expand = Conv2d::new(channels, inner, 1);
-        let x = conv_bn_act(b, x, prefix, "conv_pw", 1, expand);
-        let x = conv_bn_act(b, x, prefix, "conv_dw", 2, filter);
-        conv_bn(b, x, prefix, "conv_pwl", 3, project)
+        let x = flavor.conv_bn_act(b, x, prefix, "conv_pw", 1, expand);
+        let x = flavor.conv_bn_act(b, x, prefix, "conv_dw", 2, filter);
+        flavor.conv_bn(b, x, prefix, "conv_pwl", 3, project)
     }
-}
-
-/// A convolution without bias and batch norm number `n`, both under `prefix`.
-fn conv_bn(
-    b: &mut GraphBuilder,
-    x: ValueId,
-    prefix: &str,
-    name: &str,
-    n: usize,
-    conv: Conv2d,
-) -> ValueId {
-    let channels = conv.out_channels;
-    let conv = conv.padding(Padding::Same).bias(false);
-    let x = b.conv2d(format!("{prefix}{name}"), x, conv);
-    let norm = BatchNorm2d::new(channels).eps(EPS);
-    b.batch_norm(format!("{prefix}bn{n}"), x, norm)
-}
-
-/// As [`conv_bn`], and ReLU6.
-fn conv_bn_act(
-    b: &mut GraphBuilder,
-    x: ValueId,
-    prefix: &str,
-    name: &str,
-    n: usize,
-    conv: Conv2d,
-) -> ValueId {
-    let x = conv_bn(b, x, prefix, name, n, conv);
-    b.activation(format!("{prefix}act{n}"), x, Activation::Relu6)
 }
 
 #[cfg(test)]

@@ -236,6 +236,15 @@ pub fn find(name: &str) -> Result<&'static Architecture> {
         })
 }
 
+/// The architecture that timm calls `name`, as model folders do: where timm's network of a name is
+/// another than the one that goes by it here, timm's is listed as `timm_` and the name.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_in_timm(name: &str) -> Result<&'static Architecture> {
+    find(&format!("timm_{name}")).or_else(|_| find(name))
+}
+
 /// The network of that name; see [`find`] and [`Architecture::build`].
 ///
 /// # Errors

@@ -28,6 +28,8 @@ pub(crate) enum Layer {
     /// `[connected]`: a fully connected layer.
     Connected {
         outputs: usize,
+        /// Whether batch norm takes the place of the bias.
+        batch_normalize: bool,
         activation: Option<Activation>,
     },
     /// `[yolo]`, `[region]` or `[detection]`: what it is given is an output of the network.
@@ -77,6 +79,10 @@ pub(crate) struct Misfit {
     /// What was expected and found.
     pub reason: String,
 }
+
+/// The most channels, rows or columns that a layer may answer: far more than any network's, and few
+/// enough that products of two do not overflow.
+const MOST: usize = 1 << 24;
 
 /// Adds `layers` after `image`, whose channels, height and width are `size` (height and width matter
 /// to fully connected layers alone), and answers what the heads are given; where there is no head,
@@ -136,6 +142,7 @@ pub(crate) fn build_layers(
             Layer::Reorg { stride } => reorg(b, i, before, *stride).map_err(misfit)?,
             Layer::Connected {
                 outputs,
+                batch_normalize,
                 activation,
             } => {
                 let flat = b.flatten(format!("{}.flatten", name(i)), before.value);
@@ -143,8 +150,11 @@ pub(crate) fn build_layers(
                     .size
                     .iter()
                     .fold(1_usize, |n, &d| n.saturating_mul(d));
-                let op = Linear::new(features, *outputs);
-                let x = b.linear(format!("{}.fc", name(i)), flat, op);
+                let op = Linear::new(features, *outputs).bias(!batch_normalize);
+                let mut x = b.linear(format!("{}.fc", name(i)), flat, op);
+                if *batch_normalize {
+                    x = b.batch_norm(format!("{}.bn", name(i)), x, BatchNorm2d::new(*outputs));
+                }
                 Output {
                     value: activate(b, i, x, *activation),
                     size: [*outputs, 1, 1],
@@ -156,6 +166,13 @@ pub(crate) fn build_layers(
             }
             Layer::Identity => before.with(b.dropout(name(i), before.value)),
         };
+        if let [c, h, w] = output.size
+            && c.max(h).max(w) > MOST
+        {
+            return Err(misfit(format!(
+                "its output of {c} channels, {w}x{h}, has more than {MOST} of one of them"
+            )));
+        }
         done.push(output);
     }
     if heads.is_empty() {

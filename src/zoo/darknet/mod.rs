@@ -187,6 +187,7 @@ fn darknet53(classes: usize) -> Vec<Layer> {
 fn grid(classes: usize) -> Layer {
     Layer::Connected {
         outputs: 7 * 7 * (2 * 5 + classes),
+        batch_normalize: false,
         activation: None,
     }
 }
@@ -211,6 +212,7 @@ fn yolov1(classes: usize) -> Vec<Layer> {
     ]);
     plan.push(Layer::Connected {
         outputs: 4096,
+        batch_normalize: false,
         activation: Some(LEAKY),
     });
     plan.extend([Layer::Identity, grid(classes), Layer::Head]);

@@ -1,0 +1,181 @@
+//! Pictures that a command writes: one file, or a folder with a file for each picture.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{ImageFormat, RgbImage};
+use shadernet::vision::{Mask, mask_color};
+use shadernet::{Error, Result};
+
+use super::Failure;
+
+/// JPEG's, of 100: lines and letters stay clean.
+const JPEG_QUALITY: u8 = 92;
+
+/// Where pictures go.
+pub enum Written {
+    File(PathBuf, ImageFormat),
+    Folder {
+        folder: PathBuf,
+        /// Names that were given already, as two pictures from two folders may have one.
+        names: HashSet<String>,
+    },
+}
+
+impl Written {
+    /// What `option` with `path` means: a file for a `single` picture, unless it is a folder or has no ending;
+    /// else a folder, which is made.
+    pub fn new(option: &str, path: &Path, single: bool) -> Result<Self, Failure> {
+        let is_folder = path.is_dir() || path.extension().is_none();
+        if single && !is_folder {
+            let format = ImageFormat::from_path(path).ok();
+            let format = format.filter(|format| format.writing_enabled());
+            return match format {
+                Some(format) => Ok(Self::File(path.to_owned(), format)),
+                None => Err(Failure::Usage(format!(
+                    "{option} {}: expected a file that ends in .png or .jpg, or a folder",
+                    path.display()
+                ))),
+            };
+        }
+        if path.exists() && !path.is_dir() {
+            return Err(Failure::Usage(format!(
+                "{option} {}: several pictures need a folder, and this is a file",
+                path.display()
+            )));
+        }
+        fs::create_dir_all(path).map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self::Folder {
+            folder: path.to_owned(),
+            names: HashSet::new(),
+        })
+    }
+
+    /// Writes `picture`, made of the one at `source`, and answers where.
+    pub fn write_picture(&mut self, source: &Path, picture: &RgbImage) -> Result<PathBuf> {
+        self.write(source, |format| encoded(picture, format))
+    }
+
+    /// Writes what `encode` makes of the picture at `source`, and answers where. What is there is
+    /// replaced, whole, but for pictures that might be asked about.
+    pub fn write(
+        &mut self,
+        source: &Path,
+        encode: impl FnOnce(ImageFormat) -> Result<Vec<u8>, String>,
+    ) -> Result<PathBuf> {
+        let (path, format) = match self {
+            Self::File(path, format) => (path.clone(), *format),
+            Self::Folder { folder, names } => {
+                if same(folder, folder_of(source)) {
+                    return Err(Error::File {
+                        path: source.to_owned(),
+                        reason: "the picture lies in the folder that is to be written to; name \
+                                 another folder"
+                            .to_owned(),
+                    });
+                }
+                let name = unused(source, names);
+                (folder.join(name), ImageFormat::Png)
+            }
+        };
+        if same(&path, source) {
+            return Err(Error::File {
+                path,
+                reason: "this is the picture itself, which is not written over; name another file"
+                    .to_owned(),
+            });
+        }
+        match encode(format) {
+            Ok(bytes) => save(&path, &bytes)?,
+            Err(reason) => return Err(Error::File { path, reason }),
+        }
+        Ok(path)
+    }
+}
+
+/// The picture's name with the ending `.png`, and a number where that has been given.
+fn unused(source: &Path, names: &mut HashSet<String>) -> String {
+    let stem = source.file_stem().unwrap_or_default().to_string_lossy();
+    let numbered = (2..).map(|i| format!("{stem}-{i}.png"));
+    let mut candidates = std::iter::once(format!("{stem}.png")).chain(numbered);
+    // Of endless names, one has not been given.
+    let name = candidates
+        .find(|name| !names.contains(name))
+        .unwrap_or_default();
+    names.insert(name.clone());
+    name
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Whether two paths are one file or folder.
+fn same(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
+fn encoded(picture: &RgbImage, format: ImageFormat) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let result = match format {
+        ImageFormat::Jpeg => {
+            picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))
+        }
+        format => picture.write_to(&mut Cursor::new(&mut bytes), format),
+    };
+    match result {
+        Ok(()) => Ok(bytes),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A mask as a PNG whose pixels are the classes, with the classes' colours as its palette.
+pub fn indexed_png(mask: &Mask) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, mask.width, mask.height);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_palette(
+        (0..=u8::MAX)
+            .flat_map(|c| mask_color(c).0)
+            .collect::<Vec<u8>>(),
+    );
+    let written = (encoder.write_header()).and_then(|mut writer| {
+        writer.write_image_data(&mask.classes)?;
+        writer.finish()
+    });
+    match written {
+        Ok(()) => Ok(bytes),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Under another name first, so that `path` never holds half a file.
+fn save(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".shadernet-").suffix(".tmp");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let file = builder.tempfile_in(folder_of(path));
+    // Without the temporary file's name, which nobody asked for.
+    let mut file = file.map_err(|error| failed(error.kind().into()))?;
+    file.write_all(bytes).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! The text of a `.cfg`: sections with their lines, and settings read as what they should be.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// One `[section]` with what is set in it.
+pub(super) struct Section<'a> {
+    path: &'a Path,
+    /// Without the brackets.
+    pub name: &'a str,
+    /// Of its heading, from 1.
+    pub line: usize,
+    settings: Vec<Setting<'a>>,
+}
+
+struct Setting<'a> {
+    key: &'a str,
+    value: &'a str,
+    line: usize,
+}
+
+/// Cuts `text` into sections. Comments begin with `#` or `;`, as in Darknet.
+pub(super) fn sections<'a>(path: &'a Path, text: &'a str) -> Result<Vec<Section<'a>>> {
+    let mut sections: Vec<Section> = Vec::new();
+    for (line, content) in (1..).zip(text.lines()) {
+        let content = content.split(['#', ';']).next().unwrap_or_default().trim();
+        let fault = |reason: &str| {
+            let found = shorten(content);
+            Error::file(path, format!("line {line}: {reason}, found '{found}'"))
+        };
+        if content.is_empty() {
+            continue;
+        }
+        if let Some(heading) = content.strip_prefix('[') {
+            let name = heading.strip_suffix(']').filter(|name| !name.is_empty());
+            sections.push(Section {
+                path,
+                name: name.ok_or_else(|| fault("expected a section such as [convolutional]"))?,
+                line,
+                settings: Vec::new(),
+            });
+            continue;
+        }
+        let (key, value) = content
+            .split_once('=')
+            .ok_or_else(|| fault("expected a [section] or key=value"))?;
+        let section = sections
+            .last_mut()
+            .ok_or_else(|| fault("expected [net] before the first setting"))?;
+        section.settings.push(Setting {
+            key: key.trim(),
+            value: value.trim(),
+            line,
+        });
+    }
+    Ok(sections)
+}
+
+impl<'a> Section<'a> {
+    /// An error about the section as a whole.
+    pub fn error(&self, reason: impl AsRef<str>) -> Error {
+        let (line, name, reason) = (self.line, shorten(self.name), reason.as_ref());
+        Error::file(self.path, format!("line {line}: [{name}]: {reason}"))
+    }
+
+    /// An error about a section of a name that is not known.
+    pub fn unknown(&self, reason: &str) -> Error {
+        let (line, name) = (self.line, shorten(self.name));
+        Error::file(
+            self.path,
+            format!("line {line}: unknown section [{name}]; {reason}"),
+        )
+    }
+
+    /// The first setting of that name, as Darknet takes the first.
+    fn setting(&self, key: &str) -> Option<&Setting<'a>> {
+        self.settings.iter().find(|setting| setting.key == key)
+    }
+
+    fn fault(&self, setting: &Setting, expected: &str) -> Error {
+        Error::file(
+            self.path,
+            format!(
+                "line {}: [{}] {}: {expected} expected, found '{}'",
+                setting.line,
+                shorten(self.name),
+                setting.key,
+                shorten(setting.value)
+            ),
+        )
+    }
+
+    /// The error of a setting that must be there.
+    fn missing(&self, key: &str, expected: &str) -> Error {
+        self.error(format!("{key} is missing; {expected} expected"))
+    }
+
+    /// An error about a setting that was read before: what was expected in its place.
+    pub fn wrong(&self, key: &str, expected: &str) -> Error {
+        match self.setting(key) {
+            Some(setting) => self.fault(setting, expected),
+            None => self.missing(key, expected),
+        }
+    }
+
+    pub fn text(&self, key: &str) -> Option<&'a str> {
+        self.setting(key).map(|setting| setting.value)
+    }
+
+    /// A whole number, `default` where it is not set.
+    pub fn count(&self, key: &str, default: usize, range: RangeInclusive<usize>) -> Result<usize> {
+        let Some(setting) = self.setting(key) else {
+            return Ok(default);
+        };
+        let value = setting.value.parse().ok();
+        value.filter(|value| range.contains(value)).ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            self.fault(setting, &format!("a whole number from {least} to {most}"))
+        })
+    }
+
+    /// A whole number that must be set.
+    pub fn needed(&self, key: &str, range: RangeInclusive<usize>) -> Result<usize> {
+        if self.setting(key).is_none() {
+            let expected = format!("a whole number from {} to {}", range.start(), range.end());
+            return Err(self.missing(key, &expected));
+        }
+        self.count(key, 0, range)
+    }
+
+    /// Whether a switch is on; off where it is not set.
+    pub fn flag(&self, key: &str) -> Result<bool> {
+        Ok(self.count(key, 0, 0..=1)? == 1)
+    }
+
+    /// A list of numbers, where it is set.
+    pub fn numbers(&self, key: &str) -> Result<Option<Vec<f32>>> {
+        self.list(key, "finite numbers, separated by commas,", |text| {
+            text.parse().ok().filter(|number: &f32| number.is_finite())
+        })
+    }
+
+    /// A list of whole numbers, where it is set.
+    pub fn integers(&self, key: &str) -> Result<Option<Vec<i64>>> {
+        self.list(key, "whole numbers, separated by commas,", |text| {
+            text.parse().ok()
+        })
+    }
+
+    fn list<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<Vec<T>>> {
+        let Some(setting) = self.setting(key) else {
+            return Ok(None);
+        };
+        // Darknet's own files end some lists with a comma.
+        let items = setting.value.trim_end_matches(',').split(',');
+        let items: Option<Vec<T>> = items.map(|item| parse(item.trim())).collect();
+        items.map(Some).ok_or_else(|| self.fault(setting, expected))
+    }
+
+    /// Refuses settings that would change what the network answers and are not read here, unless
+    /// they are set to what changes nothing.
+    pub fn refuse(&self, keys: &[(&str, &str)]) -> Result<()> {
+        for (key, harmless) in keys {
+            if let Some(setting) = self.setting(key)
+                && !same(setting.value, harmless)
+            {
+                let only = if harmless.is_empty() {
+                    "nothing"
+                } else {
+                    harmless
+                };
+                return Err(self.fault(setting, &format!("{only} (all that is read here)")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether two values are equal, as numbers where they are numbers.
+fn same(a: &str, b: &str) -> bool {
+    match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+/// Enough of what was found to recognise it.
+fn shorten(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

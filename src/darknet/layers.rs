@@ -1,0 +1,234 @@
+//! Sections to layers.
+
+use super::cfg::Section;
+use super::heads::{PlacedHead, head};
+use crate::error::{Error, Result};
+use crate::graph::{Activation, Graph};
+use crate::nearest::nearest;
+use crate::tensor::Shape;
+use crate::vision::MAX_SIDE;
+use crate::zoo::darknet::{Conv, LEAKY, Layer, LayerRef};
+
+/// Far beyond any network's, and small enough that products of a few of them do not overflow.
+const MAX_FILTERS: usize = 1 << 20;
+const MAX_SIZE: usize = 1 << 10;
+
+/// What [`layers`] reads, by the names that Darknet knows them by.
+const SECTIONS: [&str; 19] = [
+    "convolutional",
+    "conv",
+    "maxpool",
+    "max",
+    "avgpool",
+    "avg",
+    "route",
+    "shortcut",
+    "upsample",
+    "reorg",
+    "connected",
+    "conn",
+    "dropout",
+    "softmax",
+    "soft",
+    "cost",
+    "yolo",
+    "region",
+    "detection",
+];
+
+/// Channels, height and width, from the first section.
+pub(super) fn input_size(net: &Section) -> Result<[usize; 3]> {
+    if !["net", "network"].contains(&net.name) {
+        return Err(net.error("the first section must be [net]"));
+    }
+    let side = || 1..=MAX_SIDE as usize;
+    Ok([
+        net.count("channels", 3, 1..=1024)?,
+        net.needed("height", side())?,
+        net.needed("width", side())?,
+    ])
+}
+
+/// The layers of the sections after `[net]`, and the heads. What the
+/// end of a classifier does to its logits (`softmax`, `cost`) is left to who reads them.
+pub(super) fn layers(net: &Section, sections: &[Section]) -> Result<(Vec<Layer>, Vec<PlacedHead>)> {
+    let is_end = |section: &Section| ["softmax", "soft", "cost"].contains(&section.name);
+    let count = sections.len() - sections.iter().rev().take_while(|s| is_end(s)).count();
+    let mut layers = Vec::with_capacity(count);
+    let mut heads = Vec::new();
+    for (i, section) in sections.iter().enumerate() {
+        let layer = match section.name {
+            _ if i >= count => {
+                section.refuse(&[("groups", "1"), ("temperature", "1"), ("tree", "0")])?;
+                continue;
+            }
+            "softmax" | "soft" | "cost" => {
+                return Err(section.error("it can stand at the end of a network alone"));
+            }
+            "convolutional" | "conv" => convolutional(section)?,
+            "maxpool" | "max" => max_pool(section)?,
+            "avgpool" | "avg" => Layer::AvgPool,
+            "route" => {
+                section.refuse(&[("groups", "1"), ("group_id", "0")])?;
+                Layer::Route(references(section, "layers")?)
+            }
+            "shortcut" => {
+                section.refuse(&[("weights_type", "none"), ("alpha", "1"), ("beta", "1")])?;
+                let [from] = references(section, "from")?[..] else {
+                    return Err(section.wrong("from", "one layer"));
+                };
+                Layer::Shortcut(from, activation(section, "linear")?)
+            }
+            "upsample" => {
+                section.refuse(&[("scale", "1")])?;
+                let stride = section.count("stride", 2, 1..=MAX_SIZE)?;
+                Layer::Upsample { stride }
+            }
+            "reorg" => {
+                section.refuse(&[("reverse", "0"), ("flatten", "0"), ("extra", "0")])?;
+                let stride = section.count("stride", 1, 1..=MAX_SIZE)?;
+                Layer::Reorg { stride }
+            }
+            "connected" | "conn" => Layer::Connected {
+                outputs: section.count("output", 1, 1..=MAX_FILTERS)?,
+                batch_normalize: section.flag("batch_normalize")?,
+                activation: activation(section, "logistic")?,
+            },
+            "dropout" => Layer::Identity,
+            "yolo" | "region" | "detection" => {
+                heads.push(PlacedHead {
+                    section: i,
+                    head: head(section)?,
+                });
+                Layer::Head
+            }
+            _ => return Err(unknown(section)),
+        };
+        layers.push(layer);
+    }
+    if layers.is_empty() {
+        return Err(net.error("a network needs layers after it"));
+    }
+    Ok((layers, heads))
+}
+
+fn unknown(section: &Section) -> Error {
+    let near = match nearest(section.name, SECTIONS) {
+        Some(near) => format!("did you mean [{near}]? "),
+        None => String::new(),
+    };
+    section.unknown(&format!("{near}those read are {}", SECTIONS.join(", ")))
+}
+
+fn convolutional(section: &Section) -> Result<Layer> {
+    section.refuse(&[
+        ("dilation", "1"),
+        ("binary", "0"),
+        ("xnor", "0"),
+        ("flipped", "0"),
+        ("antialiasing", "0"),
+        ("deform", "0"),
+        ("share_index", ""),
+    ])?;
+    let size = section.count("size", 1, 1..=MAX_SIZE)?;
+    let stride = section.count("stride", 1, 1..=MAX_SIZE)?;
+    for key in ["stride_x", "stride_y"] {
+        if section.count(key, stride, 1..=MAX_SIZE)? != stride {
+            return Err(section.wrong(key, "the same as stride (all that is read here)"));
+        }
+    }
+    let padding = match section.flag("pad")? {
+        true => size / 2,
+        false => section.count("padding", 0, 0..=MAX_SIZE)?,
+    };
+    Ok(Layer::Conv(Conv {
+        filters: section.count("filters", 1, 1..=MAX_FILTERS)?,
+        size,
+        stride,
+        padding,
+        groups: section.count("groups", 1, 1..=MAX_FILTERS)?,
+        batch_normalize: section.flag("batch_normalize")?,
+        activation: activation(section, "logistic")?,
+    }))
+}
+
+fn max_pool(section: &Section) -> Result<Layer> {
+    section.refuse(&[("maxpool_depth", "0"), ("antialiasing", "0")])?;
+    let stride = section.count("stride", 1, 1..=MAX_SIZE)?;
+    let size = section.count("size", stride, 1..=MAX_SIZE)?;
+    let padding = section.count("padding", size - 1, 0..=MAX_SIZE)?;
+    if stride == 1 && padding != size - 1 {
+        let expected = format!("{} for a stride of 1 (all that is read here)", size - 1);
+        return Err(section.wrong("padding", &expected));
+    }
+    Ok(Layer::MaxPool { size, stride })
+}
+
+/// The layers that a section refers to.
+fn references(section: &Section, key: &str) -> Result<Vec<LayerRef>> {
+    let layers = section.integers(key)?;
+    let layers = layers.ok_or_else(|| section.wrong(key, "layers"))?;
+    let layers = layers
+        .into_iter()
+        .map(|layer| LayerRef::try_from(layer).ok());
+    let layers: Option<Vec<LayerRef>> = layers.collect();
+    layers.ok_or_else(|| section.wrong(key, "layers"))
+}
+
+/// A section's activation, or Darknet's default for that section.
+fn activation(section: &Section, default: &str) -> Result<Option<Activation>> {
+    Ok(match section.text("activation").unwrap_or(default) {
+        "linear" => None,
+        "leaky" => Some(LEAKY),
+        "relu" => Some(Activation::Relu),
+        "relu6" => Some(Activation::Relu6),
+        "logistic" => Some(Activation::Sigmoid),
+        "tanh" => Some(Activation::Tanh),
+        "swish" => Some(Activation::Silu),
+        _ => {
+            let known = "linear, leaky, relu, relu6, logistic, tanh or swish";
+            return Err(section.wrong("activation", known));
+        }
+    })
+}
+
+/// What depends on the maps that layers are given, for pictures of the size in `[net]`.
+///
+/// Darknet pads a pooling by `size - 1` in all, where no padding is set, and the zoo's layer does not
+/// where it strides. The answer is the same where the stride divides the map.
+pub(super) fn check_maps(
+    graph: &Graph,
+    shapes: &[Shape],
+    layers: &[Layer],
+    sections: &[Section],
+) -> Result<()> {
+    for node in graph.nodes() {
+        let Some(i) = (node.name.strip_prefix("layers.")).and_then(|i| i.parse::<usize>().ok())
+        else {
+            continue;
+        };
+        let inputs: Vec<&Shape> = node.inputs.iter().map(|v| &shapes[v.index()]).collect();
+        match (layers.get(i), &inputs[..]) {
+            (Some(Layer::MaxPool { size, stride }), [map]) if *stride != 1 => {
+                let [_, _, h, w] = map.nchw();
+                let padding = sections[i].count("padding", size - 1, 0..=MAX_SIZE)?;
+                // Padding before the map is half of all, rounded down; what is after may be unseen.
+                let unseen = |n: usize| (n + padding - size) / stride == (n - size) / stride;
+                if padding > 1 || !unseen(h) || !unseen(w) {
+                    return Err(sections[i].error(format!(
+                        "Darknet pads this pooling of {size}x{size}, stride {stride}, over a map of \
+                         {w}x{h}, which is not read here; choose a width and height in [net] that \
+                         its stride divides"
+                    )));
+                }
+            }
+            (Some(Layer::Shortcut(..)), [a, b]) if a != b => {
+                return Err(sections[i].error(format!(
+                    "its two inputs have shapes {a} and {b}; they must be equal"
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! Darknet's own files (Redmon, <https://pjreddie.com/darknet>): a `.cfg` is a network, a `.weights`
+//! holds what it has learned.
+//!
+//! Read are the sections that make convolutional classifiers and detectors: `net`,
+//! `convolutional`, `maxpool`, `avgpool`, `route`, `shortcut`, `upsample`, `reorg`, `connected`,
+//! `dropout`, `softmax`, `cost`, `yolo`, `region` and `detection`. A section that is not known, and
+//! a setting that would change the answer and is not read, is an error that names its line.
+//! [`crate::model_folder::convert_darknet`] makes a model folder of the two files.
+//!
+//! ```
+//! use shadernet::darknet::Network;
+//! use shadernet::tensor::Shape;
+//!
+//! let network = Network::parse(
+//!     "tiny.cfg",
+//!     "[net]
+//!      width=64
+//!      height=64
+//!      channels=3
+//!      [convolutional]
+//!      batch_normalize=1
+//!      filters=8
+//!      size=3
+//!      stride=2
+//!      pad=1
+//!      activation=leaky
+//!      [avgpool]
+//!      [softmax]",
+//! )?;
+//! let shapes = network.graph().infer(&[Shape::from([1, 3, 64, 64])])?;
+//! assert_eq!(shapes.last().unwrap(), &Shape::from([1, 8, 1, 1]));
+//!
+//! let error = Network::parse("tiny.cfg", "[net]\nwidth=8\nheight=8\n[lstm]").unwrap_err();
+//! assert!(error.to_string().contains("line 4: unknown section [lstm]"));
+//! # Ok::<(), shadernet::Error>(())
+//! ```
+
+mod cfg;
+mod heads;
+mod layers;
+mod weights;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, GraphBuilder};
+use crate::tensor::Shape;
+use crate::vision::Head;
+use crate::zoo::darknet::{Layer, build_layers};
+use cfg::Section;
+
+/// More than any network's description; the largest of Darknet's own have 14 KB.
+const MAX_CFG_BYTES: u64 = 1 << 20;
+
+/// A network as a `.cfg` describes it.
+#[derive(Clone, Debug)]
+pub struct Network {
+    path: PathBuf,
+    text: String,
+    input_size: [usize; 3],
+    layers: Vec<Layer>,
+    heads: Vec<Head>,
+    graph: Graph,
+    /// Of the outputs, for one picture of `input_size`.
+    outputs: Vec<Shape>,
+}
+
+impl Network {
+    /// Reads the `.cfg` at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read; [`Error::File`] where it is larger than any network's
+    /// description or as for [`Self::parse`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let metadata = fs::metadata(path).map_err(Error::io(path))?;
+        if !metadata.is_file() || metadata.len() > MAX_CFG_BYTES {
+            return Err(Error::file(
+                path,
+                format!(
+                    "a Darknet .cfg was expected: a text file of at most {MAX_CFG_BYTES} bytes"
+                ),
+            ));
+        }
+        let bytes = fs::read(path).map_err(Error::io(path))?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            Error::file(
+                path,
+                "a Darknet .cfg was expected, found bytes that are no text",
+            )
+        })?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads the text of a `.cfg`; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// [`Error::File`] with the line of the section or setting that cannot be used, what was
+    /// expected and what was found.
+    pub fn parse(name: impl AsRef<Path>, text: &str) -> Result<Self> {
+        let path = name.as_ref();
+        let sections = cfg::sections(path, text)?;
+        let [net, sections @ ..] = sections.as_slice() else {
+            let reason = "a Darknet .cfg was expected, found no section; it begins with [net]";
+            return Err(Error::file(path, reason));
+        };
+        let input_size = layers::input_size(net)?;
+        let (layers, heads) = layers::layers(net, sections)?;
+        let mut b = GraphBuilder::new("darknet");
+        let image = b.image_input("input", input_size[0]);
+        let outputs = build_layers(&mut b, image, input_size, &layers)
+            .map_err(|misfit| sections[misfit.layer].error(misfit.reason))?;
+        for output in outputs {
+            b.output(output);
+        }
+        let located = |error| located(error, sections);
+        let graph = b.build().map_err(located)?;
+        let [c, h, w] = input_size;
+        let shapes = graph.infer(&[[1, c, h, w].into()]).map_err(located)?;
+        layers::check_maps(&graph, &shapes, &layers, sections)?;
+        let outputs: Vec<Shape> = (graph.outputs().iter())
+            .map(|output| shapes[output.index()].clone())
+            .collect();
+        heads::check(&heads, &outputs, sections)?;
+        Ok(Self {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            input_size,
+            layers,
+            heads: heads.into_iter().map(|placed| placed.head).collect(),
+            graph,
+            outputs,
+        })
+    }
+
+    /// The text that it was read from.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Channels, height and width of the picture, as `[net]` has them.
+    pub fn input_size(&self) -> [usize; 3] {
+        self.input_size
+    }
+
+    /// The graph: an image `input` and, for each of [`Self::heads`], the output that it reads; where
+    /// there is none, the last layer's output before any softmax. Parameters are named `layers.N.*`
+    /// as in [`crate::zoo`]'s YOLO networks, `N` being the section's place after `[net]`.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// How boxes are read from the outputs, in order; none where the network classifies.
+    pub fn heads(&self) -> &[Head] {
+        &self.heads
+    }
+
+    /// The classes that the heads or, in a classifier, the last layer tell apart.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the network has no heads and its output is a map.
+    pub fn num_classes(&self) -> Result<usize> {
+        if let Some(head) = self.heads.first() {
+            return Ok(head.classes());
+        }
+        match self.outputs.iter().map(Shape::dims).next() {
+            Some([_, classes] | [_, classes, 1, 1]) => Ok(*classes),
+            _ => Err(Error::file(
+                &self.path,
+                format!(
+                    "a [yolo], [region] or [detection] section, or a last layer of one number a \
+                     class was expected; the last layer's output is {}",
+                    self.outputs.first().cloned().unwrap_or_default()
+                ),
+            )),
+        }
+    }
+}
+
+/// An error about a node as one about the section that the node was made of.
+fn located(error: Error, sections: &[Section]) -> Error {
+    let Error::Node { node, reason, .. } = &error else {
+        return error;
+    };
+    let layer = node.strip_prefix("layers.");
+    let layer = layer.and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+    match layer.and_then(|layer| sections.get(layer)) {
+        Some(section) => section.error(reason),
+        None => error,
+    }
+}

@@ -1,0 +1,191 @@
+//! `.weights`: a header, then every layer's numbers in the order of the sections, little-endian.
+//!
+//! Of a convolution with batch norm: biases, scales, running means, running variances, kernel
+//! (OIHW); without: biases, kernel. Of a fully connected layer: biases, matrix, then with batch norm
+//! scales, running means, running variances. (`load_weights` in Darknet's `parser.c`.)
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::Network;
+use crate::error::{Error, Result};
+use crate::tensor::{Shape, Tensor};
+use crate::weights::{FileBytes, Weights, elements};
+use crate::zoo::darknet::Layer;
+
+impl Network {
+    /// Reads the network's weights from the `.weights` at `path`, under the names of
+    /// [`Self::graph`]'s parameters.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read; [`Error::File`] where it does not hold exactly
+    /// as many numbers as the network has, with both counts and the layer in which it ends.
+    pub fn read_weights(&self, path: impl AsRef<Path>) -> Result<Weights> {
+        let path = path.as_ref();
+        let bytes = FileBytes::open(path, "Darknet's .weights", "yolov3-tiny.weights")?;
+        let header = Header::read(bytes.as_slice()).map_err(|reason| Error::file(path, reason))?;
+        let body = &bytes.as_slice()[header.len..];
+        let tensors = self.stored_tensors(header.transposed);
+        self.check_count(&tensors, body.len())
+            .map_err(|reason| Error::file(path, reason))?;
+
+        let numbers = elements(body, f32::from_le_bytes);
+        let mut at = 0;
+        let mut read = Vec::with_capacity(tensors.len());
+        for stored in tensors {
+            let data = &numbers[at..at + stored.shape.len()];
+            at += data.len();
+            let data = match (stored.transposed, stored.shape.dims()) {
+                (true, &[_, inputs]) => transpose(data, inputs),
+                _ => data.to_vec(),
+            };
+            read.push((stored.name, Tensor::new(stored.shape, data)?));
+        }
+        Ok(Weights::from_tensors(path.display().to_string(), read))
+    }
+
+    /// Every tensor in the order in which the file holds them.
+    fn stored_tensors(&self, transposed: bool) -> Vec<Stored> {
+        let parameters = self.graph.parameters().into_iter();
+        let mut shapes: HashMap<String, Shape> = parameters.map(|p| (p.name, p.shape)).collect();
+        let mut tensors = Vec::new();
+        for (i, layer) in self.layers.iter().enumerate() {
+            let suffixes: &[&str] = match layer {
+                Layer::Conv(conv) if conv.batch_normalize => &[
+                    "bn.bias",
+                    "bn.weight",
+                    "bn.running_mean",
+                    "bn.running_var",
+                    "conv.weight",
+                ],
+                Layer::Conv(_) => &["conv.bias", "conv.weight"],
+                Layer::Connected {
+                    batch_normalize: true,
+                    ..
+                } => &[
+                    "bn.bias",
+                    "fc.weight",
+                    "bn.weight",
+                    "bn.running_mean",
+                    "bn.running_var",
+                ],
+                Layer::Connected { .. } => &["fc.bias", "fc.weight"],
+                _ => &[],
+            };
+            tensors.extend(suffixes.iter().map(|suffix| {
+                let name = format!("layers.{i}.{suffix}");
+                Stored {
+                    // The graph was built of the same layers: every name is there.
+                    shape: shapes.remove(&name).unwrap_or_default(),
+                    transposed: transposed && *suffix == "fc.weight",
+                    name,
+                }
+            }));
+        }
+        tensors
+    }
+
+    /// Whether `bytes` after the header are as many numbers as `tensors` have.
+    fn check_count(&self, tensors: &[Stored], bytes: usize) -> Result<(), String> {
+        let mut needed: u64 = 0;
+        let mut ends_in = None;
+        for stored in tensors {
+            needed = needed.saturating_add(stored.shape.len() as u64);
+            if ends_in.is_none() && needed.saturating_mul(4) > bytes as u64 {
+                ends_in = Some(stored);
+            }
+        }
+        let name = self.path.display();
+        let found = match bytes % 4 {
+            0 => format!("{} numbers", bytes / 4),
+            extra => format!("{} numbers and {extra} bytes", bytes / 4),
+        };
+        match ends_in {
+            Some(stored) => Err(format!(
+                "{name} needs {needed} numbers, found {found}: the file ends within {}; it is cut \
+                 short, or another network's",
+                stored.name
+            )),
+            None if needed.checked_mul(4) != Some(bytes as u64) => Err(format!(
+                "{name} needs {needed} numbers, found {found}; the file is another network's"
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A tensor's place in the file.
+struct Stored {
+    name: String,
+    shape: Shape,
+    /// Whether a matrix lies there column by column.
+    transposed: bool,
+}
+
+struct Header {
+    /// In bytes.
+    len: usize,
+    /// Whether fully connected layers are stored `[in, out]`.
+    transposed: bool,
+}
+
+impl Header {
+    /// `int32 major, minor, revision`, then the images seen in training: `uint64`, before version
+    /// 0.2 `uint32`.
+    fn read(bytes: &[u8]) -> Result<Self, String> {
+        let (words, _) = bytes.as_chunks::<4>();
+        let word = |i: usize| words.get(i).map(|word| i32::from_le_bytes(*word));
+        let (major, minor) = (word(0).unwrap_or(0), word(1).unwrap_or(0));
+        let (major, minor) = (i64::from(major), i64::from(minor));
+        let long = major * 10 + minor >= 2 && major < 1000 && minor < 1000;
+        let len = if long { 20 } else { 16 };
+        if bytes.len() < len {
+            return Err(format!(
+                "Darknet's .weights were expected, which begin with a header of {len} bytes; the \
+                 file has {}",
+                bytes.len()
+            ));
+        }
+        Ok(Self {
+            len,
+            transposed: major > 1000 || minor > 1000,
+        })
+    }
+}
+
+/// A matrix of so many rows, with its rows and columns swapped.
+fn transpose(data: &[f32], rows: usize) -> Vec<f32> {
+    let columns = data.len() / rows.max(1);
+    let at = |i: usize| data[(i % rows) * columns + i / rows];
+    (0..data.len()).map(at).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_every_version() {
+        let header = |words: &[i32]| {
+            let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+            Header::read(&bytes).map(|h| (h.len, h.transposed))
+        };
+        assert_eq!(header(&[0, 2, 0, 32_013_312, 0]), Ok((20, false)));
+        assert_eq!(header(&[0, 1, 0, 32_013_312]), Ok((16, false)));
+        assert_eq!(header(&[1, 0, 0, 0, 0]), Ok((20, false)));
+        assert_eq!(header(&[0, 1001, 0, 0]), Ok((16, true)));
+        assert_eq!(header(&[i32::MAX, i32::MAX, 0, 0]), Ok((16, true)));
+        assert_eq!(header(&[i32::MIN, i32::MIN, 0, 0]), Ok((16, false)));
+        assert!(header(&[0, 2, 0, 0]).is_err());
+        assert!(header(&[]).is_err());
+    }
+
+    #[test]
+    fn matrices_are_turned() {
+        // Two inputs, three outputs.
+        assert_eq!(
+            transpose(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2),
+            [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! Darknet's files to a model folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{CONFIG, DARKNET, NETWORK, WEIGHTS, heads};
+use crate::darknet::Network;
+use crate::error::{Error, Result};
+use crate::weights::Dtype;
+use crate::zoo::{self, ZooOptions};
+
+/// More than any list of names has.
+const MAX_NAMES_BYTES: u64 = 16 << 20;
+
+/// What [`convert_darknet`] wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Converted {
+    /// The folder.
+    pub folder: PathBuf,
+    /// A name of [`crate::zoo`], or `darknet`.
+    pub architecture: String,
+    /// Learnable numbers.
+    pub parameters: u64,
+    /// How many classes there are.
+    pub num_classes: usize,
+}
+
+/// The `config.json`, in the order in which it is read best.
+#[derive(Serialize)]
+struct Config {
+    architecture: String,
+    num_classes: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    heads: Vec<Value>,
+    pretrained_cfg: Value,
+    label_names: Value,
+}
+
+/// Writes the model folder `folder` of Darknet's `cfg` and `weights`: `config.json` and
+/// `model.safetensors`, matrices and kernels stored as `matrices`, vectors as float32.
+///
+/// Where the network is one of [`crate::zoo`]'s, `architecture` is its name; where it is not, it is
+/// `darknet`, and `cfg` is carried as `network.cfg`. `names` is a file with the classes' names, one a
+/// line. Pictures are letterboxed for a detector; for a classifier the shorter side is scaled and the
+/// centre cut out, as Darknet does. Values are between 0 and 1.
+///
+/// Batch norm adds 1e-5 to the variance, as Darknet does on GPUs (`normalize_kernel`, and cuDNN) and
+/// PyTorch everywhere; on the CPU Darknet adds 1e-6 to the standard deviation, which is as good as
+/// the same.
+///
+/// The folder is made whole or not at all, and one that is there already, with anything in it, is
+/// left as it is.
+///
+/// # Errors
+/// As [`Network::open`], [`Network::read_weights`] and [`crate::weights::Weights::save`];
+/// [`Error::File`] where `names` has not one name for each class, or `folder` is there already;
+/// [`Error::Io`] where a file cannot be read or written.
+pub fn convert_darknet(
+    cfg: impl AsRef<Path>,
+    weights: impl AsRef<Path>,
+    names: Option<&Path>,
+    folder: impl AsRef<Path>,
+    matrices: Dtype,
+) -> Result<Converted> {
+    let folder = folder.as_ref();
+    let occupied = match fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(_) => folder.exists(),
+    };
+    if occupied {
+        return Err(Error::file(
+            folder,
+            "a folder to be made was expected, found one with something in it, or a file; name \
+             another, or remove it first",
+        ));
+    }
+    let network = Network::open(&cfg)?;
+    let num_classes = network.num_classes()?;
+    let label_names = match names {
+        Some(path) => json!(read_names(path, num_classes)?),
+        // None, rather than those of ImageNet in torchvision's order.
+        None => json!({}),
+    };
+    let architecture = architecture(&network, num_classes);
+    let config = Config {
+        architecture: architecture.to_owned(),
+        num_classes,
+        heads: network.heads().iter().map(heads::to_json).collect(),
+        pretrained_cfg: json!({
+            "input_size": network.input_size(),
+            "interpolation": "bilinear",
+            "crop_pct": 1.0,
+            "crop_mode": if network.heads().is_empty() { "center" } else { "letterbox" },
+            "mean": [0.0],
+            "std": [1.0],
+        }),
+        label_names,
+    };
+    let weights = network.read_weights(weights)?;
+
+    let made = Unfinished::new(folder)?;
+    weights.save(made.path(WEIGHTS), matrices)?;
+    if architecture == DARKNET {
+        made.write(NETWORK, network.text().as_bytes())?;
+    }
+    let mut text = serde_json::to_string_pretty(&config)
+        .map_err(|error| Error::file(folder.join(CONFIG), error.to_string()))?;
+    text.push('\n');
+    made.write(CONFIG, text.as_bytes())?;
+    made.finish()?;
+    Ok(Converted {
+        folder: folder.to_owned(),
+        architecture: architecture.to_owned(),
+        parameters: network.graph().parameter_count(),
+        num_classes,
+    })
+}
+
+/// The zoo's name of the network, where it has one: that of the same nodes, not of a like name.
+fn architecture(network: &Network, classes: usize) -> &'static str {
+    let [channels, ..] = network.input_size();
+    let options = ZooOptions {
+        num_classes: Some(classes),
+        in_channels: Some(channels),
+    };
+    let graph = network.graph();
+    let same = |other: &crate::graph::Graph| {
+        let nodes = graph.nodes().iter().zip(other.nodes());
+        graph.nodes().len() == other.nodes().len()
+            && graph.outputs() == other.outputs()
+            && nodes
+                .into_iter()
+                .all(|(a, b)| a.name == b.name && a.op == b.op && a.inputs == b.inputs)
+    };
+    zoo::architectures()
+        .find(|architecture| architecture.build(&options).is_ok_and(|other| same(&other)))
+        .map_or(DARKNET, |architecture| architecture.name)
+}
+
+/// One name a line; empty lines at the end are nobody's.
+fn read_names(path: &Path, classes: usize) -> Result<Vec<String>> {
+    let length = fs::metadata(path).map_err(Error::io(path))?.len();
+    if length > MAX_NAMES_BYTES {
+        let reason =
+            format!("names in at most {MAX_NAMES_BYTES} bytes were expected, found {length}");
+        return Err(Error::file(path, reason));
+    }
+    let bytes = fs::read(path).map_err(Error::io(path))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::file(path, "names were expected, one a line; this is no text"))?;
+    let names: Vec<String> = text
+        .trim_end()
+        .lines()
+        .map(|name| name.trim().to_owned())
+        .collect();
+    match names.len() == classes {
+        true => Ok(names),
+        false => Err(Error::file(
+            path,
+            format!(
+                "{classes} names were expected, one a line for each class of the network, found {}",
+                names.len()
+            ),
+        )),
+    }
+}
+
+/// A folder that is being filled, under another name beside its place; gone unless finished.
+struct Unfinished {
+    temporary: tempfile::TempDir,
+    place: PathBuf,
+}
+
+impl Unfinished {
+    fn new(place: &Path) -> Result<Self> {
+        let parent = match place.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".shadernet-").suffix(".tmp");
+        // Temporary folders are the owner's alone unless told otherwise.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+        if !parent.is_dir() {
+            let parent = parent.display();
+            let reason = format!("there is no folder {parent} to make it in; make one first");
+            return Err(Error::file(place, reason));
+        }
+        Ok(Self {
+            // The error names the place; the temporary name is nothing its user asked for.
+            temporary: (builder.tempdir_in(parent))
+                .map_err(|error| Error::io(place)(error.kind().into()))?,
+            place: place.to_owned(),
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.temporary.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        fs::write(self.path(name), bytes).map_err(Error::io(self.place.join(name)))
+    }
+
+    /// Gives the folder its name. One that is there and empty makes room.
+    fn finish(self) -> Result<()> {
+        let failed = Error::io(&self.place);
+        // Not on all systems does a folder take the place of an empty one.
+        if self.place.is_dir() {
+            fs::remove_dir(&self.place).map_err(Error::io(&self.place))?;
+        }
+        fs::rename(self.temporary.path(), &self.place).map_err(failed)?;
+        // What has been moved away need not be removed.
+        let _ = self.temporary.keep();
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! `heads` of `config.json`: how a detector's outputs are read. No library has a form for this; ours
+//! has the names of Darknet's settings.
+
+use serde_json::{Value, json};
+
+use super::config::{Section, count};
+use crate::error::Result;
+use crate::vision::Head;
+
+/// More than any network has; keeps products from overflowing.
+const MAX_SIDE: usize = 1000;
+const MAX_ANCHORS: usize = 1000;
+
+/// The heads of a configuration, in the order of the network's outputs; none where it has none.
+pub(super) fn heads(root: Section<'_>, classes: usize) -> Result<Vec<Head>> {
+    let heads = root.sections("heads")?.into_iter();
+    heads.map(|section| head(section, classes)).collect()
+}
+
+fn head(section: Section<'_>, classes: usize) -> Result<Head> {
+    let known = "\"yolo\", \"region\" or \"detection\"";
+    match section.string("type")? {
+        Some("yolo") => {
+            let anchors = anchors(section)?;
+            let mask = match section.get("mask") {
+                None => (0..anchors.len()).collect(),
+                Some(value) => {
+                    let index = |value| count(value).filter(|&i| i < anchors.len());
+                    let mask = value
+                        .as_array()
+                        .and_then(|list| list.iter().map(index).collect());
+                    let expected = || format!("a list of anchors, 0 to {}", anchors.len() - 1);
+                    mask.ok_or_else(|| section.fault("mask", &expected(), value))?
+                }
+            };
+            Ok(Head::Yolo {
+                anchors,
+                mask,
+                classes,
+            })
+        }
+        Some("region") => Ok(Head::Region {
+            anchors: anchors(section)?,
+            classes,
+            softmax: section.flag("softmax")?,
+        }),
+        Some("detection") => {
+            let size = |key: &str| {
+                let found = section.count(key)?;
+                let usable = found.filter(|size| (1..=MAX_SIDE).contains(size));
+                let expected = format!("a number from 1 to {MAX_SIDE}");
+                usable.ok_or_else(|| {
+                    let found = section.get(key).unwrap_or(&Value::Null);
+                    section.fault(key, &expected, found)
+                })
+            };
+            Ok(Head::Detection {
+                side: size("side")?,
+                boxes: size("num")?,
+                classes,
+                sqrt: section.flag("sqrt")?,
+                softmax: section.flag("softmax")?,
+            })
+        }
+        Some(other) => Err(section.fault("type", known, &other.into())),
+        None => Err(section.fault("type", known, &Value::Null)),
+    }
+}
+
+fn anchors(section: Section<'_>) -> Result<Vec<[f32; 2]>> {
+    let value = section.get("anchors").unwrap_or(&Value::Null);
+    let size = |value: &Value| {
+        let size = value.as_f64()? as f32;
+        (size.is_finite() && size > 0.0).then_some(size)
+    };
+    let pair = |value: &Value| {
+        let sizes: Option<Vec<f32>> = value.as_array()?.iter().map(size).collect();
+        <[f32; 2]>::try_from(sizes?).ok()
+    };
+    let anchors: Option<Vec<_>> = value
+        .as_array()
+        .filter(|list| (1..=MAX_ANCHORS).contains(&list.len()))
+        .and_then(|list| list.iter().map(pair).collect());
+    let expected = "a list of [width, height], above zero,";
+    anchors.ok_or_else(|| section.fault("anchors", expected, value))
+}
+
+/// A head as [`heads`] reads it.
+pub(super) fn to_json(head: &Head) -> Value {
+    // As they stand in Darknet's file: 0.57273 and not 0.5727300047874451.
+    let anchors = |anchors: &[[f32; 2]]| -> Value {
+        let number = |x: &f32| x.to_string().parse::<f64>().unwrap_or(f64::from(*x));
+        (anchors.iter())
+            .map(|pair| pair.iter().map(number).collect::<Vec<f64>>())
+            .collect()
+    };
+    match head {
+        Head::Yolo {
+            anchors: all, mask, ..
+        } => json!({"type": "yolo", "anchors": anchors(all), "mask": mask}),
+        Head::Region {
+            anchors: all,
+            softmax,
+            ..
+        } => json!({"type": "region", "anchors": anchors(all), "softmax": softmax}),
+        Head::Detection {
+            side,
+            boxes,
+            sqrt,
+            softmax,
+            ..
+        } => json!({
+            "type": "detection", "side": side, "num": boxes, "sqrt": sqrt, "softmax": softmax,
+        }),
+    }
+}

@@ -1,0 +1,267 @@
+use std::sync::Arc;
+
+use image::RgbImage;
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+use crate::model_folder::ModelFolder;
+use crate::session::{Session, SessionOptions};
+use crate::tensor::{Shape, Tensor};
+use crate::vision::{Head, Labels, Placement, Preprocessing, ScoredBox, non_maximum_suppression};
+use crate::zoo::Task;
+
+/// Something found in a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    /// The class's index.
+    pub class: usize,
+    /// Its name.
+    pub label: String,
+    /// Between 0 and 1; the larger the surer.
+    pub score: f32,
+    /// Left, top, right and bottom in pixels of the picture, within it; 0, 0 is the top left corner
+    /// of the first pixel.
+    pub corners: [f32; 4],
+}
+
+/// Which boxes are answered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DetectionOptions {
+    /// The score, between 0 and 1, that a box must be above: 0.25.
+    pub threshold: f32,
+    /// How much boxes of one class may overlap, as a share between 0 and 1 of the area that they
+    /// cover together: 0.45. Of those that overlap more, the surest is answered.
+    pub iou: f32,
+}
+
+impl Default for DetectionOptions {
+    /// Darknet's.
+    fn default() -> Self {
+        Self {
+            threshold: 0.25,
+            iou: 0.45,
+        }
+    }
+}
+
+impl DetectionOptions {
+    /// Whether both numbers are between 0 and 1.
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] naming the one that is not.
+    pub fn check(&self) -> Result<()> {
+        for (name, value) in [("threshold", self.threshold), ("iou", self.iou)] {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(Error::Inputs(format!(
+                    "{name}: a number between 0 and 1 was expected, found {value}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A model folder's detector on a device, with its preparation of pictures and its class names.
+pub struct Detector {
+    session: Session,
+    preprocessing: Preprocessing,
+    labels: Labels,
+    heads: Vec<Head>,
+}
+
+impl Detector {
+    /// Loads the network and prepares for one picture at a time.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the folder's architecture is not known (with the nearest that is), is no
+    /// detector, or its `heads` are missing or do not fit the network's outputs; and those of
+    /// [`Session::new`].
+    pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
+        let (graph, task) = folder.graph()?;
+        if task != Task::Detection {
+            return Err(folder.made_for(task, Task::Detection));
+        }
+        let [channels, height, width] = folder.preprocessing.input_size;
+        let shape = Shape::from([1, channels, height, width]);
+        check_heads(folder, &graph, &shape)?;
+        let weights = Arc::new(folder.weights(&graph)?);
+        Ok(Self {
+            session: Session::new(device, &graph, weights, options, &[shape])?,
+            preprocessing: folder.preprocessing.clone(),
+            labels: folder.labels.clone(),
+            heads: folder.heads.clone(),
+        })
+    }
+
+    /// How pictures become inputs: [`Preprocessing::apply`] makes what [`Self::predict`] takes.
+    pub fn preprocessing(&self) -> &Preprocessing {
+        &self.preprocessing
+    }
+
+    /// What the user should be told about how the network runs; see [`Session::notice`].
+    pub fn notice(&self) -> Option<&str> {
+        self.session.notice()
+    }
+
+    /// What is in `picture`, surest first.
+    ///
+    /// # Errors
+    /// Those of [`Preprocessing::apply`] and [`Self::predict`].
+    pub fn detect(
+        &mut self,
+        picture: &RgbImage,
+        options: &DetectionOptions,
+    ) -> Result<Vec<Detection>> {
+        let input = self.preprocessing.apply(picture)?;
+        self.predict(input, picture.dimensions(), options)
+    }
+
+    /// What is in a prepared picture `[1, C, H, W]` that was of `size` (width and height), surest
+    /// first.
+    ///
+    /// # Errors
+    /// Those of [`DetectionOptions::check`] and [`Session::run`]; [`Error::Inputs`] where the input
+    /// is not one picture, or the network answers not-a-number, which is not to pass for "nothing
+    /// there".
+    pub fn predict(
+        &mut self,
+        input: Tensor,
+        size: (u32, u32),
+        options: &DetectionOptions,
+    ) -> Result<Vec<Detection>> {
+        options.check()?;
+        let [batch, _, height, width] = input.shape().nchw();
+        if batch != 1 {
+            return Err(Error::Inputs(format!(
+                "one picture was expected, found a batch of {batch}"
+            )));
+        }
+        let outputs = self.session.run(&[input])?;
+        let mut boxes = Vec::new();
+        for (head, output) in self.heads.iter().zip(&outputs) {
+            let unknown = output.data().iter().filter(|x| x.is_nan()).count();
+            if unknown > 0 {
+                return Err(Error::Inputs(format!(
+                    "the network answered not-a-number ({unknown} of {} values): its weights are \
+                     damaged, or float16 is too narrow for them",
+                    output.data().len()
+                )));
+            }
+            let found = head.decode(output, [height, width], options.threshold)?;
+            boxes.extend(found.into_iter().flatten());
+        }
+        let placement = self.preprocessing.placement(size.0, size.1);
+        let boxes = non_maximum_suppression(boxes, options.iou);
+        Ok((boxes.into_iter())
+            .filter_map(|found| {
+                let corners = in_picture(&found, [width, height], &placement, size)?;
+                Some(Detection {
+                    class: found.class,
+                    label: self.labels.text(found.class).into_owned(),
+                    score: found.score,
+                    corners,
+                })
+            })
+            .collect())
+    }
+}
+
+/// A box in units of the input as one in pixels of the picture, cut off at its edges; none where
+/// nothing of it is within.
+fn in_picture(
+    found: &ScoredBox,
+    [input_width, input_height]: [usize; 2],
+    placement: &Placement,
+    (width, height): (u32, u32),
+) -> Option<[f32; 4]> {
+    let to_picture = |x: f32, y: f32| {
+        let [x, y] = placement.to_picture([x * input_width as f32, y * input_height as f32]);
+        [x.clamp(0.0, width as f32), y.clamp(0.0, height as f32)]
+    };
+    let [x0, y0, x1, y1] = found.corners;
+    let ([x0, y0], [x1, y1]) = (to_picture(x0, y0), to_picture(x1, y1));
+    (x0 < x1 && y0 < y1).then_some([x0, y0, x1, y1])
+}
+
+/// Whether the folder's heads can read what the network answers.
+fn check_heads(folder: &ModelFolder, graph: &Graph, input: &Shape) -> Result<()> {
+    let fault = |reason: String| Err(Error::file(folder.path.join("config.json"), reason));
+    let outputs = graph.outputs();
+    if folder.heads.len() != outputs.len() {
+        return fault(format!(
+            "key 'heads': {} objects were expected, one for each output of {}, found {}; \
+             `shadernet convert` writes them from Darknet's .cfg",
+            outputs.len(),
+            folder.architecture,
+            folder.heads.len()
+        ));
+    }
+    let shapes = graph.infer(std::slice::from_ref(input))?;
+    for (i, (head, output)) in folder.heads.iter().zip(outputs).enumerate() {
+        if let Err(error) = head.check(&shapes[output.index()]) {
+            return fault(format!("key 'heads[{i}]': {error}"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vision::CropMode;
+
+    #[test]
+    fn boxes_are_cut_off_at_the_pictures_edges() {
+        let preprocessing = Preprocessing {
+            input_size: [3, 100, 100],
+            crop_mode: CropMode::Letterbox,
+            ..Preprocessing::default()
+        };
+        // 200 x 100 lies in rows 25 to 75.
+        let placement = preprocessing.placement(200, 100);
+        let corners = |corners: [f32; 4]| {
+            let found = ScoredBox {
+                class: 0,
+                score: 1.0,
+                corners,
+            };
+            in_picture(&found, [100, 100], &placement, (200, 100))
+        };
+        assert_eq!(
+            corners([0.0, 0.25, 1.0, 0.75]),
+            Some([0.0, 0.0, 200.0, 100.0])
+        );
+        assert_eq!(
+            corners([-9.0, 0.5, 0.5, 2.0]),
+            Some([0.0, 50.0, 100.0, 100.0])
+        );
+        // Wholly in the grey.
+        assert_eq!(corners([0.1, 0.0, 0.9, 0.2]), None);
+        assert_eq!(corners([0.5, 0.5, 0.5, 0.5]), None);
+        let endless = [
+            f32::NEG_INFINITY,
+            f32::NEG_INFINITY,
+            f32::INFINITY,
+            f32::INFINITY,
+        ];
+        assert_eq!(corners(endless), Some([0.0, 0.0, 200.0, 100.0]));
+        assert_eq!(corners([f32::NAN; 4]), None);
+    }
+
+    #[test]
+    fn options_are_between_0_and_1() {
+        let text = |threshold, iou| {
+            let options = DetectionOptions { threshold, iou };
+            options.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(text(0.0, 1.0), Ok(()));
+        assert!(
+            text(1.5, 0.5)
+                .unwrap_err()
+                .contains("threshold: a number between 0 and 1")
+        );
+        assert!(text(0.5, -0.1).unwrap_err().contains("iou"));
+        assert!(text(f32::NAN, 0.5).is_err());
+    }
+}

@@ -1,0 +1,436 @@
+//! What the last layers of YOLO networks mean: raw numbers to boxes.
+
+use super::boxes::ScoredBox;
+use super::top_k::softmax;
+use crate::error::{Error, Result};
+use crate::tensor::{Shape, Tensor};
+
+/// How boxes are read from one output of a network, by the name of Darknet's section.
+///
+/// All forms split the picture into a grid; each cell answers for the boxes whose centre lies in
+/// it. Anchors are usual sizes of boxes, width and height, which the network scales.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Head {
+    /// YOLOv1 (Redmon et al. 2016, "You only look once"; Darknet's `detection_layer.c`): `[N, F]`
+    /// with `F = side² (classes + boxes (1 + 4))`, first every cell's class scores, then every
+    /// box's confidence, then every box's `x, y, w, h`. The centre is in cells from the cell's
+    /// corner, the size in pictures; a score is confidence times class score.
+    Detection {
+        /// Cells along either side.
+        side: usize,
+        /// Boxes a cell.
+        boxes: usize,
+        /// Classes.
+        classes: usize,
+        /// Whether the network answers the square root of width and height.
+        sqrt: bool,
+        /// Whether class scores still need a softmax.
+        softmax: bool,
+    },
+    /// YOLOv2 (Redmon and Farhadi 2017, "YOLO9000"; Darknet's `region_layer.c`): a map
+    /// `[N, anchors (5 + classes), H, W]`, for each anchor the channels `x, y, w, h`, objectness
+    /// and classes. `centre = (cell + sigmoid(x, y)) / grid`, `size = anchor exp(w, h) / grid`; a
+    /// score is `sigmoid(objectness)` times the class's softmax.
+    Region {
+        /// Width and height of each, in cells.
+        anchors: Vec<[f32; 2]>,
+        /// Classes.
+        classes: usize,
+        /// Whether classes exclude each other; where they do not, each has a sigmoid.
+        softmax: bool,
+    },
+    /// YOLOv3 (Redmon and Farhadi 2018, "YOLOv3: an incremental improvement"; Darknet's
+    /// `yolo_layer.c`): a map `[N, mask (5 + classes), H, W]`, as [`Self::Region`] but for
+    /// `size = anchor exp(w, h) / input`, and for classes that do not exclude each other: a score
+    /// is `sigmoid(objectness) sigmoid(class)`.
+    Yolo {
+        /// Width and height of each, in pixels of the network's input; those of all heads.
+        anchors: Vec<[f32; 2]>,
+        /// The anchors that this head scales.
+        mask: Vec<usize>,
+        /// Classes.
+        classes: usize,
+    },
+}
+
+impl Head {
+    /// The number of classes.
+    pub fn classes(&self) -> usize {
+        match self {
+            Self::Detection { classes, .. }
+            | Self::Region { classes, .. }
+            | Self::Yolo { classes, .. } => *classes,
+        }
+    }
+
+    /// Whether an output of `shape` can be read.
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] with what was expected and what was found.
+    pub fn check(&self, shape: &Shape) -> Result<()> {
+        let (expected, fits) = match self {
+            Self::Detection {
+                side,
+                boxes,
+                classes,
+                ..
+            } => {
+                let cell = boxes.saturating_mul(5).saturating_add(*classes);
+                let features = side.saturating_mul(*side).saturating_mul(cell);
+                (
+                    format!(
+                        "[N, {features}] ({side}x{side} cells of {boxes} boxes and {classes} classes)"
+                    ),
+                    matches!(shape.dims(), [_, f] if *f == features),
+                )
+            }
+            Self::Region { .. } | Self::Yolo { .. } => {
+                let anchors = self.anchors().len();
+                let channels = self.classes().saturating_add(5).saturating_mul(anchors);
+                (
+                    format!(
+                        "[N, {channels}, H, W] ({anchors} anchors of 4 coordinates, objectness and {} classes)",
+                        self.classes()
+                    ),
+                    matches!(shape.dims(), [_, c, _, _] if *c == channels),
+                )
+            }
+        };
+        match fits {
+            true => Ok(()),
+            false => Err(Error::Inputs(format!(
+                "an output {expected} was expected for boxes, found {shape}"
+            ))),
+        }
+    }
+
+    /// The anchors of this head alone, in its order.
+    fn anchors(&self) -> Vec<[f32; 2]> {
+        match self {
+            Self::Detection { .. } => Vec::new(),
+            Self::Region { anchors, .. } => anchors.clone(),
+            Self::Yolo { anchors, mask, .. } => (mask.iter())
+                .filter_map(|&i| anchors.get(i).copied())
+                .collect(),
+        }
+    }
+
+    /// The boxes of every image of a batch whose score is above `threshold`, in units of the
+    /// network's input: 0, 0 is its top left corner and 1, 1 its bottom right. Boxes overlap, and
+    /// one box may come with several classes. `input` is the height and width of the input in
+    /// pixels.
+    ///
+    /// A score that is not a number is above no threshold.
+    ///
+    /// ```
+    /// use shadernet::tensor::Tensor;
+    /// use shadernet::vision::Head;
+    ///
+    /// // One cell, one anchor as large as the picture, one class; all raw values 0.
+    /// let head = Head::Yolo { anchors: vec![[32.0, 32.0]], mask: vec![0], classes: 1 };
+    /// let boxes = head.decode(&Tensor::zeros([1, 6, 1, 1]), [32, 32], 0.2)?;
+    /// assert_eq!(boxes[0][0].corners, [0.0, 0.0, 1.0, 1.0]);
+    /// assert_eq!(boxes[0][0].score, 0.25);
+    /// # Ok::<(), shadernet::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn decode(
+        &self,
+        output: &Tensor,
+        input: [usize; 2],
+        threshold: f32,
+    ) -> Result<Vec<Vec<ScoredBox>>> {
+        self.check(output.shape())?;
+        let [n, _, height, width] = output.shape().nchw();
+        // `check` saw the shape, and an empty tensor has no images to read.
+        let images = output
+            .data()
+            .chunks((output.data().len() / n.max(1)).max(1));
+        Ok(images
+            .map(|image| match *self {
+                Self::Detection {
+                    side,
+                    boxes,
+                    classes,
+                    sqrt,
+                    softmax,
+                } => detection(image, side, boxes, classes, sqrt, softmax, threshold),
+                Self::Region {
+                    classes, softmax, ..
+                } => {
+                    let grid = [width as f32, height as f32];
+                    let map = Map::new(image, width, height, classes);
+                    map.boxes(&self.anchors(), grid, softmax, threshold)
+                }
+                Self::Yolo { classes, .. } => {
+                    let grid = [input[1] as f32, input[0] as f32];
+                    let map = Map::new(image, width, height, classes);
+                    map.boxes(&self.anchors(), grid, false, threshold)
+                }
+            })
+            .collect())
+    }
+}
+
+/// One image's map of a v2 or v3 head.
+struct Map<'a> {
+    data: &'a [f32],
+    width: usize,
+    height: usize,
+    classes: usize,
+}
+
+impl<'a> Map<'a> {
+    fn new(data: &'a [f32], width: usize, height: usize, classes: usize) -> Self {
+        Self {
+            data,
+            width,
+            height,
+            classes,
+        }
+    }
+
+    /// `unit` is the width and height of the picture in the unit of the anchors.
+    fn boxes(
+        &self,
+        anchors: &[[f32; 2]],
+        unit: [f32; 2],
+        exclusive: bool,
+        threshold: f32,
+    ) -> Vec<ScoredBox> {
+        let mut boxes = Vec::new();
+        let cells = self.width * self.height;
+        let planes = self.data.chunks_exact(cells * (5 + self.classes));
+        for (anchor, planes) in anchors.iter().zip(planes) {
+            for cell in 0..cells {
+                let at = |channel: usize| planes[channel * cells + cell];
+                let objectness = sigmoid(at(4));
+                // No class can be above the threshold where this is not.
+                if objectness <= threshold || objectness.is_nan() {
+                    continue;
+                }
+                let (column, row) = (cell % self.width, cell / self.width);
+                let corners = corners(
+                    (column as f32 + sigmoid(at(0))) / self.width as f32,
+                    (row as f32 + sigmoid(at(1))) / self.height as f32,
+                    at(2).exp() * anchor[0] / unit[0],
+                    at(3).exp() * anchor[1] / unit[1],
+                );
+                let logits = (0..self.classes).map(|class| at(5 + class));
+                let scores: Vec<f32> = match exclusive {
+                    true => softmax(&logits.collect::<Vec<f32>>()),
+                    false => logits.map(sigmoid).collect(),
+                };
+                push(&mut boxes, corners, objectness, &scores, threshold);
+            }
+        }
+        boxes
+    }
+}
+
+/// One image's vector of a v1 head.
+fn detection(
+    data: &[f32],
+    side: usize,
+    boxes: usize,
+    classes: usize,
+    sqrt: bool,
+    exclusive: bool,
+    threshold: f32,
+) -> Vec<ScoredBox> {
+    let cells = side * side;
+    let (scores, rest) = data.split_at(cells * classes);
+    let (confidences, coordinates) = rest.split_at(cells * boxes);
+    let mut found = Vec::new();
+    for (i, (&confidence, at)) in (confidences.iter())
+        .zip(coordinates.as_chunks::<4>().0)
+        .enumerate()
+    {
+        let cell = i / boxes;
+        let size = |x: f32| if sqrt { x * x } else { x };
+        let corners = corners(
+            ((cell % side) as f32 + at[0]) / side as f32,
+            ((cell / side) as f32 + at[1]) / side as f32,
+            size(at[2]),
+            size(at[3]),
+        );
+        let scores = &scores[cell * classes..][..classes];
+        match exclusive {
+            true => push(&mut found, corners, confidence, &softmax(scores), threshold),
+            false => push(&mut found, corners, confidence, scores, threshold),
+        }
+    }
+    found
+}
+
+fn push(
+    boxes: &mut Vec<ScoredBox>,
+    corners: [f32; 4],
+    objectness: f32,
+    scores: &[f32],
+    threshold: f32,
+) {
+    if corners.iter().any(|x| x.is_nan()) {
+        return;
+    }
+    for (class, class_score) in scores.iter().enumerate() {
+        let score = objectness * class_score;
+        if score > threshold {
+            boxes.push(ScoredBox {
+                class,
+                score,
+                corners,
+            });
+        }
+    }
+}
+
+fn corners(x: f32, y: f32, width: f32, height: f32) -> [f32; 4] {
+    let (w, h) = (width / 2.0, height / 2.0);
+    [x - w, y - h, x + w, y + h]
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sigmoid64(x: f64) -> f64 {
+        1.0 / (1.0 + (-x).exp())
+    }
+
+    #[test]
+    fn the_third_version_by_hand() {
+        // Two anchors of four, two classes, a grid of 3 by 2 (width, height), input 96 by 64.
+        let head = Head::Yolo {
+            anchors: vec![[1.0, 1.0], [10.0, 20.0], [30.0, 5.0], [2.0, 2.0]],
+            mask: vec![1, 2],
+            classes: 2,
+        };
+        let mut map = Tensor::from_fn([1, 14, 2, 3], |_| -20.0);
+        let mut set = |channel: usize, y: usize, x: usize, value: f32| {
+            map.data_mut()[(channel * 2 + y) * 3 + x] = value;
+        };
+        // Second anchor, row 1, column 2.
+        let raw = [0.5, -1.0, 0.25, -0.5, 2.0, 1.0, -3.0];
+        for (i, value) in raw.into_iter().enumerate() {
+            set(7 + i, 1, 2, value);
+        }
+        let boxes = head.decode(&map, [64, 96], 0.25).unwrap();
+        let [found] = boxes[0][..] else {
+            panic!("{boxes:?}");
+        };
+        assert_eq!(found.class, 0);
+        let score = sigmoid64(2.0) * sigmoid64(1.0);
+        assert!((f64::from(found.score) - score).abs() < 1e-6);
+        let (x, y) = ((2.0 + sigmoid64(0.5)) / 3.0, (1.0 + sigmoid64(-1.0)) / 2.0);
+        let (w, h) = (0.25_f64.exp() * 30.0 / 96.0, (-0.5_f64).exp() * 5.0 / 64.0);
+        let expected = [x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0];
+        for (found, expected) in found.corners.iter().zip(expected) {
+            assert!((f64::from(*found) - expected).abs() < 1e-6);
+        }
+        // Classes do not exclude each other: both are there where both are sure.
+        let both = head.decode(&map, [64, 96], 0.04).unwrap();
+        assert_eq!(both[0].iter().map(|b| b.class).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
+    fn the_second_version_by_hand() {
+        let head = Head::Region {
+            anchors: vec![[1.5, 2.5]],
+            classes: 2,
+            softmax: true,
+        };
+        let raw = [0.0, 0.0, 0.5, 0.0, 3.0, 1.0, 0.0];
+        let map = Tensor::new([1, 7, 1, 1], raw.to_vec()).unwrap();
+        let boxes = head.decode(&map, [32, 32], 0.5).unwrap();
+        let [found] = boxes[0][..] else {
+            panic!("{boxes:?}");
+        };
+        // Anchors are in cells, and the scores of classes add up to one.
+        let w = 0.5_f64.exp() * 1.5;
+        assert!((f64::from(found.corners[0]) - (0.5 - w / 2.0)).abs() < 1e-6);
+        assert_eq!([found.corners[1], found.corners[3]], [-0.75, 1.75]);
+        let score = sigmoid64(3.0) * sigmoid64(1.0);
+        assert!((f64::from(found.score) - score).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_first_version_by_hand() {
+        // 2 x 2 cells, 2 boxes, 3 classes: 12 class scores, 8 confidences, 8 times 4 coordinates.
+        let head = Head::Detection {
+            side: 2,
+            boxes: 2,
+            classes: 3,
+            sqrt: true,
+            softmax: false,
+        };
+        let mut raw = vec![0.0_f32; 52];
+        // Cell 3 (row 1, column 1), box 1.
+        raw[3 * 3 + 2] = 0.9;
+        raw[12 + 3 * 2 + 1] = 0.8;
+        raw[20 + (3 * 2 + 1) * 4..][..4].copy_from_slice(&[0.5, 0.25, 0.5, 0.7]);
+        let output = Tensor::new([1, 52], raw).unwrap();
+        let boxes = head.decode(&output, [448, 448], 0.25).unwrap();
+        let [found] = boxes[0][..] else {
+            panic!("{boxes:?}");
+        };
+        assert_eq!(found.class, 2);
+        assert!((found.score - 0.72).abs() < 1e-6);
+        let expected = [0.75 - 0.125, 0.625 - 0.245, 0.75 + 0.125, 0.625 + 0.245];
+        for (found, expected) in found.corners.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn outputs_have_the_depths_of_the_papers() {
+        let fits = |head: &Head, dims: &[usize]| head.check(&Shape::from(dims)).is_ok();
+        let classes = 80;
+        let first = Head::Detection {
+            side: 7,
+            boxes: 2,
+            classes,
+            sqrt: true,
+            softmax: false,
+        };
+        assert!(fits(&first, &[1, 7 * 7 * 90]));
+        let second = Head::Region {
+            anchors: vec![[1.0; 2]; 5],
+            classes,
+            softmax: true,
+        };
+        assert!(fits(&second, &[1, 425, 13, 13]));
+        let third = Head::Yolo {
+            anchors: vec![[1.0; 2]; 9],
+            mask: vec![0, 1, 2],
+            classes,
+        };
+        assert!(fits(&third, &[1, 255, 52, 52]));
+        let error = third.check(&Shape::from([1, 425, 13, 13])).unwrap_err();
+        assert!(error.to_string().contains("[N, 255, H, W]"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_no_box() {
+        let head = Head::Yolo {
+            anchors: vec![[8.0; 2]],
+            mask: vec![0],
+            classes: 3,
+        };
+        for channel in 0..8 {
+            let mut map = Tensor::from_fn([1, 8, 1, 1], |_| 5.0);
+            map.data_mut()[channel] = f32::NAN;
+            let boxes = head.decode(&map, [32, 32], 0.5).unwrap().remove(0);
+            // A class that is not a number hides itself alone.
+            assert_eq!(boxes.len(), if channel < 5 { 0 } else { 2 });
+        }
+        let huge = Tensor::from_fn([1, 8, 1, 1], |_| f32::INFINITY);
+        assert_eq!(head.decode(&huge, [32, 32], 0.5).unwrap()[0].len(), 3);
+    }
+}
