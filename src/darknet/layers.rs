@@ -157,11 +157,14 @@ fn max_pool(section: &Section) -> Result<Layer> {
     let stride = section.count("stride", 1, 1..=MAX_SIZE)?;
     let size = section.count("size", stride, 1..=MAX_SIZE)?;
     let padding = section.count("padding", size - 1, 0..=MAX_SIZE)?;
-    if stride == 1 && padding != size - 1 {
-        let expected = format!("{} for a stride of 1 (all that is read here)", size - 1);
-        return Err(section.wrong("padding", &expected));
+    if padding >= size {
+        return Err(section.wrong("padding", &format!("less than the size, {size},")));
     }
-    Ok(Layer::MaxPool { size, stride })
+    Ok(Layer::MaxPool {
+        size,
+        stride,
+        padding,
+    })
 }
 
 /// The layers that a section refers to.
@@ -192,42 +195,25 @@ fn activation(section: &Section, default: &str) -> Result<Option<Activation>> {
     })
 }
 
-/// What depends on the maps that layers are given, for pictures of the size in `[net]`.
-///
-/// Darknet pads a pooling by `size - 1` in all, where no padding is set, and the zoo's layer does not
-/// where it strides. The answer is the same where the stride divides the map.
-pub(super) fn check_maps(
+/// Shortcuts add maps of one shape; Darknet has a way with others, which is not read.
+pub(super) fn check_shortcuts(
     graph: &Graph,
     shapes: &[Shape],
     layers: &[Layer],
     sections: &[Section],
 ) -> Result<()> {
     for node in graph.nodes() {
-        let Some(i) = (node.name.strip_prefix("layers.")).and_then(|i| i.parse::<usize>().ok())
-        else {
+        let layer = node.name.strip_prefix("layers.");
+        let Some(i) = layer.and_then(|i| i.parse::<usize>().ok()) else {
             continue;
         };
-        let inputs: Vec<&Shape> = node.inputs.iter().map(|v| &shapes[v.index()]).collect();
-        match (layers.get(i), &inputs[..]) {
-            (Some(Layer::MaxPool { size, stride }), [map]) if *stride != 1 => {
-                let [_, _, h, w] = map.nchw();
-                let padding = sections[i].count("padding", size - 1, 0..=MAX_SIZE)?;
-                // Padding before the map is half of all, rounded down; what is after may be unseen.
-                let unseen = |n: usize| (n + padding - size) / stride == (n - size) / stride;
-                if padding > 1 || !unseen(h) || !unseen(w) {
-                    return Err(sections[i].error(format!(
-                        "Darknet pads this pooling of {size}x{size}, stride {stride}, over a map of \
-                         {w}x{h}, which is not read here; choose a width and height in [net] that \
-                         its stride divides"
-                    )));
-                }
-            }
-            (Some(Layer::Shortcut(..)), [a, b]) if a != b => {
+        if let (Some(Layer::Shortcut(..)), [a, b]) = (layers.get(i), &node.inputs[..]) {
+            let [a, b] = [a, b].map(|value| &shapes[value.index()]);
+            if a != b {
                 return Err(sections[i].error(format!(
                     "its two inputs have shapes {a} and {b}; they must be equal"
                 )));
             }
-            _ => {}
         }
     }
     Ok(())

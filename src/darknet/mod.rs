@@ -118,7 +118,7 @@ impl Network {
         let graph = b.build().map_err(located)?;
         let [c, h, w] = input_size;
         let shapes = graph.infer(&[[1, c, h, w].into()]).map_err(located)?;
-        layers::check_maps(&graph, &shapes, &layers, sections)?;
+        layers::check_shortcuts(&graph, &shapes, &layers, sections)?;
         let outputs: Vec<Shape> = (graph.outputs().iter())
             .map(|output| shapes[output.index()].clone())
             .collect();

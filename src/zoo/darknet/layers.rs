@@ -13,8 +13,13 @@ pub(crate) const LEAKY: Activation = Activation::LeakyRelu { slope: 0.1 };
 pub(crate) enum Layer {
     /// `[convolutional]`.
     Conv(Conv),
-    /// `[maxpool]`. With a stride of 1 it keeps its input's size.
-    MaxPool { size: usize, stride: usize },
+    /// `[maxpool]`. `padding` is that before and after together, `size - 1` where nothing is set; with
+    /// a stride of 1 the map then keeps its size.
+    MaxPool {
+        size: usize,
+        stride: usize,
+        padding: usize,
+    },
     /// `[avgpool]`: the mean of each channel.
     AvgPool,
     /// `[route]`: the outputs of these layers, joined along the channels.
@@ -117,7 +122,11 @@ pub(crate) fn build_layers(
         };
         let output = match layer {
             Layer::Conv(conv) => conv.build(b, i, before).map_err(misfit)?,
-            Layer::MaxPool { size, stride } => max_pool(b, i, before, *size, *stride),
+            Layer::MaxPool {
+                size,
+                stride,
+                padding,
+            } => max_pool(b, i, before, [*size, *stride, *padding]).map_err(misfit)?,
             Layer::AvgPool => Output {
                 value: b.adaptive_avg_pool2d(name(i), before.value, AdaptiveAvgPool2d::new(1, 1)),
                 size: [before.size[0], 1, 1],
@@ -224,22 +233,31 @@ impl Conv {
     }
 }
 
-fn max_pool(b: &mut GraphBuilder, i: usize, x: Output, size: usize, stride: usize) -> Output {
+/// Padding that no window sees is left out: halving an even map by 2x2 windows needs none.
+fn max_pool(
+    b: &mut GraphBuilder,
+    i: usize,
+    x: Output,
+    settings: [usize; 3],
+) -> Result<Output, String> {
+    let [size, stride, padding] = settings;
     let [c, h, w] = x.size;
+    let extent = |n: usize| n.checked_sub(size)?.checked_div(stride).map(|n| n + 1);
+    let padded = [h, w].map(|n| extent(n + padding));
+    let before = padding / 2;
     let mut op = Pool2d::max(size, stride);
-    let mut out = [h, w];
-    if stride == 1 {
-        let before = size.saturating_sub(1) / 2;
-        op = op.padding([before, size / 2, before, size / 2]);
-    } else {
-        let extent = |n: usize| n.checked_sub(size)?.checked_div(stride).map(|n| n + 1);
-        // What does not fit is told by the graph, which also knows sizes other than this.
-        out = [extent(h).unwrap_or(0), extent(w).unwrap_or(0)];
+    if before > 0 || padded != [h, w].map(extent) {
+        op = op.padding([before, padding - before, before, padding - before]);
     }
-    Output {
+    let [Some(out_h), Some(out_w)] = padded else {
+        return Err(format!(
+            "its {size}x{size} window, stride {stride}, does not fit an input of {w}x{h}"
+        ));
+    };
+    Ok(Output {
         value: b.pool2d(name(i), x.value, op),
-        size: [c, out[0], out[1]],
-    }
+        size: [c, out_h, out_w],
+    })
 }
 
 fn route(b: &mut GraphBuilder, i: usize, from: &[Output]) -> Result<Output, String> {
@@ -293,7 +311,11 @@ pub(super) fn name(i: usize) -> String {
 mod tests {
     use super::*;
 
-    const HALVE: Layer = Layer::MaxPool { size: 2, stride: 2 };
+    const HALVE: Layer = Layer::MaxPool {
+        size: 2,
+        stride: 2,
+        padding: 1,
+    };
 
     fn conv(filters: usize) -> Layer {
         Layer::Conv(Conv::new(filters, 3))

@@ -130,7 +130,18 @@ fn conv_out(filters: usize) -> Layer {
     })
 }
 
-const HALVE: Layer = Layer::MaxPool { size: 2, stride: 2 };
+const HALVE: Layer = Layer::MaxPool {
+    size: 2,
+    stride: 2,
+    padding: 1,
+};
+
+/// A pooling that keeps the map's size.
+const KEEP: Layer = Layer::MaxPool {
+    size: 2,
+    stride: 1,
+    padding: 1,
+};
 
 /// Convolutions of 3x3, each followed by a pooling that halves the map.
 fn halving(widths: &[usize]) -> Vec<Layer> {
@@ -241,7 +252,7 @@ fn yolov2(classes: usize) -> Vec<Layer> {
 
 fn yolov2_tiny(classes: usize) -> Vec<Layer> {
     let mut plan = halving(&[16, 32, 64, 128, 256]);
-    plan.extend([conv(512, 3), Layer::MaxPool { size: 2, stride: 1 }]);
+    plan.extend([conv(512, 3), KEEP]);
     plan.extend([conv(1024, 3), conv(512, 3)]);
     plan.extend([conv_out(5 * (5 + classes)), Layer::Head]);
     plan
@@ -264,7 +275,7 @@ fn yolov3(classes: usize) -> Vec<Layer> {
 
 fn yolov3_tiny(classes: usize) -> Vec<Layer> {
     let mut plan = halving(&[16, 32, 64, 128, 256]);
-    plan.extend([conv(512, 3), Layer::MaxPool { size: 2, stride: 1 }]);
+    plan.extend([conv(512, 3), KEEP]);
     plan.extend([conv(1024, 3), conv(256, 1), conv(512, 3)]);
     plan.extend([conv_out(3 * (5 + classes)), Layer::Head]);
     plan.extend([

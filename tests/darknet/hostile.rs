@@ -1,0 +1,436 @@
+//! `.cfg` files that are wrong: every one has an error that names the line.
+
+use proptest::prelude::*;
+use shadernet::Error;
+use shadernet::darknet::Network;
+
+use crate::{CFG, line_of};
+
+#[track_caller]
+fn refusal(text: &str) -> String {
+    match Network::parse("bad.cfg", text) {
+        Err(error @ Error::File { .. }) => error.to_string(),
+        Err(error) => panic!("{error:?}"),
+        Ok(_) => panic!("it was taken: {text}"),
+    }
+}
+
+/// [`CFG`] with its first `from` replaced by `to`.
+#[track_caller]
+fn changed(from: &str, to: &str) -> String {
+    assert!(CFG.contains(from), "{from}");
+    CFG.replacen(from, to, 1)
+}
+
+#[test]
+fn unknown_sections_are_named_with_their_line() {
+    let text = changed("[upsample]", "[upsampel]");
+    let message = refusal(&text);
+    let line = line_of(&text, "[upsampel]");
+    assert!(
+        message.contains(&format!("bad.cfg: line {line}: unknown section [upsampel]")),
+        "{message}"
+    );
+    assert!(message.contains("did you mean [upsample]?"), "{message}");
+    let message = refusal("[net]\nwidth=8\nheight=8\n\n[lstm]\noutput=8");
+    assert!(
+        message.contains("line 5: unknown section [lstm]"),
+        "{message}"
+    );
+    assert!(
+        message.contains("those read are convolutional, "),
+        "{message}"
+    );
+}
+
+#[test]
+fn values_that_cannot_be_used_are_named_with_their_line() {
+    // What is replaced, by what, what the line then holds, and what is said of it.
+    let cases = [
+        (
+            "width = 32",
+            "width = 0",
+            "width = 0",
+            "[net] width: a whole number from 1 to 16384 expected, found '0'",
+        ),
+        (
+            "width = 32",
+            "",
+            "[net]",
+            "[net]: width is missing; a whole number from 1 to 16384 expected",
+        ),
+        (
+            "height=24",
+            "height=99999999999999999999",
+            "height=",
+            "height: a whole number",
+        ),
+        (
+            "channels=2",
+            "channels=-3",
+            "channels",
+            "channels: a whole number from 1 to 1024 expected, found '-3'",
+        ),
+        (
+            "filters=4",
+            "filters=0",
+            "filters=0",
+            "[convolutional] filters: a whole number",
+        ),
+        (
+            "filters=4",
+            "filters=4294967296",
+            "filters=4294967296",
+            "filters: a whole number",
+        ),
+        ("filters=4", "filters=many", "filters=many", "found 'many'"),
+        ("size=3", "size=1e3", "size=1e3", "[convolutional] size"),
+        (
+            "stride=1",
+            "stride=0",
+            "stride=0",
+            "[convolutional] stride: a whole number from 1",
+        ),
+        (
+            "pad=1",
+            "pad=2",
+            "pad=2",
+            "[convolutional] pad: a whole number from 0 to 1",
+        ),
+        (
+            "activation=leaky",
+            "activation=mish",
+            "mish",
+            "activation: linear, leaky, relu, relu6, logistic, tanh or swish expected, found 'mish'",
+        ),
+        (
+            "activation=leaky",
+            "dilation=2",
+            "dilation",
+            "dilation: 1 (all that is read here) expected, found '2'",
+        ),
+        (
+            "size=3",
+            "size=3\ngroups=3",
+            "[convolutional]",
+            "cannot be split into 3 groups",
+        ),
+        (
+            "from=-2",
+            "from=-4",
+            "[shortcut]",
+            "it refers to layer -1, but only those before it",
+        ),
+        ("from=-2", "from=-2,-3", "from=", "from: one layer expected"),
+        ("from=-2", "from=0", "[shortcut]", "they must be equal"),
+        ("from=-2", "", "[shortcut]", "from is missing"),
+        (
+            "layers = -1, 3",
+            "layers = -1, 6",
+            "[route]",
+            "it refers to layer 6",
+        ),
+        (
+            "layers = -1, 3",
+            "layers = -1, 0",
+            "[route]",
+            "they must have one size",
+        ),
+        (
+            "layers = -1, 3",
+            "layers = ",
+            "layers =",
+            "layers: whole numbers, separated by commas, expected, found ''",
+        ),
+        (
+            "layers = -1, 3",
+            "layers = 9223372036854775807",
+            "[route]",
+            "refers to layer 9223372036854775807",
+        ),
+        (
+            "layers = -1, 3",
+            "layers = -9223372036854775808",
+            "[route]",
+            "only those before it",
+        ),
+        (
+            "layers = -1, 3",
+            "layers = 3\ngroups=2\ngroup_id=1",
+            "groups",
+            "[route] groups: 1 (all that is read here) expected, found '2'",
+        ),
+        (
+            "[reorg]           # 4\nstride=2",
+            "[reorg]\nstride=3",
+            "[reorg]",
+            "must divide the 4 channels",
+        ),
+        (
+            "[reorg]           # 4\nstride=2",
+            "[reorg]\nreverse=1",
+            "reverse",
+            "[reorg] reverse: 0",
+        ),
+        (
+            "[upsample]        # 5\nstride=2",
+            "[upsample]\nstride=2000",
+            "stride=2000",
+            "[upsample] stride",
+        ),
+        (
+            "[upsample]        # 5\nstride=2",
+            "[upsample]\nstride=1000",
+            "[route]",
+            "one size",
+        ),
+        (
+            "output=6",
+            "output=0",
+            "output=0",
+            "[connected] output: a whole number",
+        ),
+        (
+            "[softmax]",
+            "[softmax]\ntree=9k.tree",
+            "tree",
+            "[softmax] tree",
+        ),
+        (
+            "[dropout]",
+            "[softmax]",
+            "[softmax]",
+            "[softmax]: it can stand at the end of a network alone",
+        ),
+        (
+            "size=2\nstride=2",
+            "size=64\nstride=2\npadding=0",
+            "[maxpool]",
+            "its 64x64 window, stride 2, does not fit an input of 32x24",
+        ),
+        (
+            "size=2\nstride=1",
+            "size=2\nstride=1\npadding=2",
+            "padding",
+            "[maxpool] padding: less than the size, 2, expected, found '2'",
+        ),
+    ];
+    for (from, to, line, part) in cases {
+        let text = changed(from, to);
+        let message = refusal(&text);
+        // The line of the replacement, not of an earlier section of the same name.
+        let at = CFG.find(from).unwrap();
+        let start = text[..at].rfind("\n[").unwrap();
+        let before = text[..start + 1].lines().count();
+        let line = before + line_of(&text[start + 1..], line);
+        assert!(
+            message.contains(&format!("line {line}: ")),
+            "{message}\n  at line {line}"
+        );
+        assert!(message.contains(part), "{message}\n  lacks: {part}");
+    }
+}
+
+#[test]
+fn what_is_no_cfg_is_refused() {
+    for (text, part) in [
+        ("", "it begins with [net]"),
+        ("# nothing\n\n;", "it begins with [net]"),
+        ("width=3", "line 1: expected [net] before the first setting"),
+        (
+            "[net]\nwidth 3",
+            "line 2: expected a [section] or key=value, found 'width 3'",
+        ),
+        (
+            "[net\nwidth=3",
+            "line 1: expected a section such as [convolutional]",
+        ),
+        ("[]", "line 1: expected a section"),
+        (
+            "[convolutional]\nfilters=3",
+            "the first section must be [net]",
+        ),
+        (
+            "[net]\nwidth=8\nheight=8",
+            "[net]: a network needs layers after it",
+        ),
+        (
+            "[net]\nwidth=8\nheight=8\n[softmax]",
+            "a network needs layers",
+        ),
+        ("{\"width\": 8}", "line 1: expected a [section]"),
+    ] {
+        let message = refusal(text);
+        assert!(message.contains(part), "{message}\n  lacks: {part}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let open = |bytes: &[u8]| {
+        let path = folder.path().join("x.cfg");
+        std::fs::write(&path, bytes).unwrap();
+        Network::open(path).unwrap_err().to_string()
+    };
+    assert!(open(b"\xff\xfe\0").contains("bytes that are no text"));
+    assert!(open(&vec![b'\n'; 2 << 20]).contains("at most 1048576 bytes"));
+    assert!(Network::open(folder.path()).is_err());
+}
+
+/// A network of one convolution and `head`.
+fn with_head(filters: usize, head: &str) -> String {
+    format!(
+        "[net]\nwidth=32\nheight=32\n[convolutional]\nfilters={filters}\nactivation=linear\n{head}"
+    )
+}
+
+#[test]
+fn heads_are_checked() {
+    let yolo = "[yolo]\nmask=0,1\nanchors=1,2, 3,4, 5,6\nnum=3\nclasses=2";
+    let network = Network::parse("ok.cfg", &with_head(14, yolo)).unwrap();
+    assert_eq!(network.heads()[0].classes(), 2);
+    let region = "[region]\nanchors=1.5,2.25\nnum=1\nclasses=2\nsoftmax=1\ncoords=4";
+    Network::parse("ok.cfg", &with_head(7, region)).unwrap();
+    let grid = "[connected]\noutput=52\nactivation=linear\n[detection]\nclasses=3\ncoords=4\nside=2\nnum=2\nsqrt=1";
+    Network::parse("ok.cfg", &with_head(1, grid)).unwrap();
+
+    for (filters, head, from, to, part) in [
+        (
+            15,
+            yolo,
+            "",
+            "",
+            "line 7: [yolo]: an output [N, 14, H, W] (2 anchors of 4 coordinates",
+        ),
+        (
+            14,
+            yolo,
+            "mask=0,1",
+            "mask=0,3",
+            "line 8: [yolo] mask: anchors from 0 to 2 expected, found '0,3'",
+        ),
+        (14, yolo, "mask=0,1", "mask=-1,1", "line 8: [yolo] mask"),
+        (
+            14,
+            yolo,
+            "5,6",
+            "5",
+            "line 9: [yolo] anchors: 3 pairs of width and height above zero (num=3)",
+        ),
+        (14, yolo, "5,6", "5,-6", "[yolo] anchors"),
+        (14, yolo, "5,6", "5,nan", "[yolo] anchors: finite numbers"),
+        (14, yolo, "anchors", "ankers", "[yolo]: anchors is missing"),
+        (14, yolo, "num=3", "num=99999999", "line 10: [yolo] num"),
+        (
+            14,
+            yolo,
+            "classes=2",
+            "classes=0",
+            "line 11: [yolo] classes",
+        ),
+        (
+            14,
+            yolo,
+            "classes=2",
+            "classes=2\nscale_x_y=1.05",
+            "[yolo] scale_x_y: 1 (all that is read here)",
+        ),
+        (
+            14,
+            yolo,
+            "classes=2",
+            "classes=2\n[yolo]\nmask=0\nanchors=1,2\nclasses=9",
+            "as many classes",
+        ),
+        (
+            7,
+            region,
+            "coords=4",
+            "coords=5",
+            "line 12: [region] coords: 4",
+        ),
+        (
+            7,
+            region,
+            "softmax=1",
+            "softmax=1\ntree=9k.tree",
+            "tree: nothing (all that is read here)",
+        ),
+        (1, grid, "coords=4", "", "[detection]: coords is missing"),
+        (
+            1,
+            grid,
+            "side=2",
+            "side=3",
+            "[detection]: an output [N, 117]",
+        ),
+    ] {
+        let text = with_head(filters, &head.replacen(from, to, 1));
+        let message = refusal(&text);
+        assert!(message.contains(part), "{message}\n  lacks: {part}");
+    }
+    // The second head of other classes than the first.
+    let two = with_head(
+        14,
+        &format!("{yolo}\n[route]\nlayers=0\n[yolo]\nanchors=1,2\nclasses=9"),
+    );
+    assert!(
+        refusal(&two).contains("line 16: [yolo] classes: as many"),
+        "{}",
+        refusal(&two)
+    );
+}
+
+#[test]
+fn sizes_that_multiply_beyond_all_bounds_are_refused() {
+    // Each route doubles the channels.
+    let doubling = "[route]\nlayers=-1,-1\n".repeat(80);
+    let message = refusal(&with_head(1 << 20, &doubling));
+    assert!(
+        message.contains("has more than 16777216 of one of them"),
+        "{message}"
+    );
+    let growing = "[upsample]\nstride=1024\n".repeat(20);
+    assert!(refusal(&with_head(1, &growing)).contains("[upsample]"));
+    let deep = "[convolutional]\nfilters=1048576\nsize=1024\nstride=1\npad=1\nactivation=linear\n"
+        .repeat(3);
+    let network = Network::parse("deep.cfg", &with_head(1, &deep));
+    // More numbers than any file holds, or than are addressed: refused here or by the count.
+    if let Ok(network) = network {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.weights");
+        std::fs::write(&path, [0; 64]).unwrap();
+        let message = network.read_weights(path).unwrap_err().to_string();
+        assert!(message.contains("found 12 numbers"), "{message}");
+    }
+    let many = "[conv]\n".repeat(100_000);
+    let message = Network::parse("many.cfg", &with_head(1, &many));
+    assert!(message.is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever numbers and lines are changed, the answer is a network or an error.
+    #[test]
+    fn any_change_is_read_or_refused(
+        line in 0..70_usize,
+        other in 0..70_usize,
+        value in prop_oneof![
+            any::<i64>().prop_map(|n| n.to_string()),
+            (-3_i64..70).prop_map(|n| n.to_string()),
+            "[-+0-9.,e]{0,6}",
+            "\\PC{0,8}",
+        ],
+    ) {
+        let mut lines: Vec<String> = CFG.lines().map(str::to_owned).collect();
+        let (line, other) = (line % lines.len(), other % lines.len());
+        match lines[line].split_once('=') {
+            Some((key, _)) => lines[line] = format!("{key}={value}"),
+            None => lines.swap(line, other),
+        }
+        if value.len() == 3 {
+            lines.remove(other);
+        }
+        if let Ok(network) = Network::parse("any.cfg", &lines.join("\n")) {
+            prop_assert!(network.graph().parameter_count() > 0);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The detector that the repository carries, on its photographs: what Darknet answers, on every
+//! device.
+
+#[path = "common/devices.rs"]
+mod devices;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use devices::devices_and_cpu;
+use serde::Deserialize;
+use shadernet::Error;
+use shadernet::device::Device;
+use shadernet::gpu::Precision;
+use shadernet::model_folder::ModelFolder;
+use shadernet::session::SessionOptions;
+use shadernet::tasks::{Classifier, Detection, DetectionOptions, Detector};
+use shadernet::vision::{RgbImage, decode};
+
+#[derive(Deserialize)]
+struct Expected {
+    threshold: f32,
+    nms_iou: f32,
+    /// For each picture: class, score, left, top, right, bottom.
+    boxes_xyxy_in_image_pixels: BTreeMap<String, Vec<(String, f32, [f32; 4])>>,
+}
+
+fn in_repository(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn folder() -> ModelFolder {
+    ModelFolder::open(in_repository("models/yolov3_tiny")).unwrap()
+}
+
+fn picture(name: &str) -> RgbImage {
+    decode(in_repository("tests/images").join(name)).unwrap()
+}
+
+fn assert_as_expected(precision: Precision) {
+    let text = std::fs::read_to_string(in_repository("tests/expected/yolov3_tiny.json")).unwrap();
+    let expected: Expected = serde_json::from_str(&text).unwrap();
+    assert_eq!(expected.boxes_xyxy_in_image_pixels["coffee.png"].len(), 1);
+    let options = DetectionOptions {
+        threshold: expected.threshold,
+        iou: expected.nms_iou,
+    };
+    for (device, opened) in devices_and_cpu() {
+        let mut detector =
+            Detector::new(&opened, &folder(), &SessionOptions { precision }).unwrap();
+        for (name, boxes) in &expected.boxes_xyxy_in_image_pixels {
+            let found = detector.detect(&picture(name), &options).unwrap();
+            println!("{name} on {device}: {found:?}");
+            assert_eq!(found.len(), boxes.len(), "{name} on {device}");
+            for (found, (label, score, corners)) in found.iter().zip(boxes) {
+                assert_eq!(found.label, *label, "{name} on {device}");
+                assert!((found.score - score).abs() < 0.03, "{name} on {device}");
+                for (found, wanted) in found.corners.iter().zip(corners) {
+                    assert!((found - wanted).abs() < 3.0, "{name} on {device}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn photographs_have_the_boxes_that_darknet_finds() {
+    assert_as_expected(Precision::F32);
+}
+
+#[test]
+fn float16_finds_the_same() {
+    assert_as_expected(Precision::F16);
+}
+
+fn detector() -> Detector {
+    Detector::new(&Device::cpu(), &folder(), &Default::default()).unwrap()
+}
+
+/// Everything that the network thinks of at all.
+fn everything(picture: &RgbImage) -> Vec<Detection> {
+    let options = DetectionOptions {
+        threshold: 0.0,
+        iou: 1.0,
+    };
+    detector().detect(picture, &options).unwrap()
+}
+
+#[test]
+fn boxes_lie_within_pictures_of_any_size() {
+    for (width, height) in [(1, 1), (3, 200), (640, 5), (31, 31), (1000, 700)] {
+        let picture = RgbImage::from_fn(width, height, |x, y| {
+            image::Rgb([(x * 7 % 256) as u8, (y * 13 % 256) as u8, 90])
+        });
+        let found = everything(&picture);
+        assert!(!found.is_empty());
+        for detection in &found {
+            let [x0, y0, x1, y1] = detection.corners;
+            assert!(0.0 <= x0 && x0 < x1 && x1 <= width as f32, "{detection:?}");
+            assert!(0.0 <= y0 && y0 < y1 && y1 <= height as f32, "{detection:?}");
+            assert!((0.0..=1.0).contains(&detection.score), "{detection:?}");
+        }
+        assert!(found.is_sorted_by(|a, b| a.score >= b.score));
+    }
+}
+
+#[test]
+fn threshold_and_overlap_thin_out_the_boxes() {
+    let coffee = picture("coffee.png");
+    let mut detector = detector();
+    let mut count = |threshold, iou| {
+        let options = DetectionOptions { threshold, iou };
+        detector.detect(&coffee, &options).unwrap().len()
+    };
+    // The network calls the cup a bowl as well, less surely: classes do not exclude each other.
+    assert_eq!(
+        [count(0.1, 0.45), count(0.25, 0.45), count(0.6, 0.45)],
+        [2, 1, 0]
+    );
+    assert_eq!(count(1.0, 1.0), 0);
+    assert!(count(0.1, 1.0) > count(0.1, 0.45));
+    for (threshold, iou, name) in [
+        (-0.1, 0.5, "threshold"),
+        (0.5, 1.1, "iou"),
+        (f32::NAN, 0.5, "threshold"),
+    ] {
+        let error = detector.detect(&coffee, &DetectionOptions { threshold, iou });
+        let text = error.unwrap_err().to_string();
+        assert!(
+            text.starts_with(&format!("{name}: a number between 0 and 1")),
+            "{text}"
+        );
+    }
+}
+
+/// What makes a detector of a folder whose `config.json` was changed.
+fn refusal(change: impl FnOnce(&mut serde_json::Value)) -> String {
+    let temporary = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(folder().path.join("config.json")).unwrap();
+    let mut config = serde_json::from_str(&text).unwrap();
+    change(&mut config);
+    std::fs::write(temporary.path().join("config.json"), config.to_string()).unwrap();
+    std::fs::hard_link(
+        &folder().weights,
+        temporary.path().join("model.safetensors"),
+    )
+    .or_else(|_| {
+        let to = temporary.path().join("model.safetensors");
+        std::fs::copy(folder().weights, to).map(drop)
+    })
+    .unwrap();
+    let detector = ModelFolder::open(temporary.path())
+        .and_then(|folder| Detector::new(&Device::cpu(), &folder, &Default::default()));
+    match detector {
+        Err(error @ (Error::File { .. } | Error::Weights { .. })) => error.to_string(),
+        Err(error) => panic!("{error:?}"),
+        Ok(_) => panic!("it was taken"),
+    }
+}
+
+#[test]
+fn heads_that_do_not_fit_are_refused() {
+    use serde_json::json;
+    type Change = fn(&mut serde_json::Value);
+    let cases: [(&str, Change); 12] = [
+        ("key 'heads': 2 objects were expected", |c| {
+            c["heads"] = json!([])
+        }),
+        ("found 1; `shadernet convert`", |c| {
+            c["heads"].as_array_mut().unwrap().truncate(1);
+        }),
+        ("'heads': a list of objects expected, found 3", |c| {
+            c["heads"] = json!(3)
+        }),
+        ("'heads': a list of objects", |c| c["heads"] = json!([1, 2])),
+        (
+            "'heads.type': \"yolo\", \"region\" or \"detection\" expected, found \"ssd\"",
+            |c| {
+                c["heads"][0]["type"] = json!("ssd");
+            },
+        ),
+        (
+            "'heads.mask': a list of anchors, 0 to 5 expected, found [6]",
+            |c| {
+                c["heads"][0]["mask"] = json!([6]);
+            },
+        ),
+        ("key 'heads[0]': an output [N, 170, H, W]", |c| {
+            c["heads"][0]["mask"] = json!([1, 2]);
+        }),
+        (
+            "'heads.anchors': a list of [width, height], above zero, expected",
+            |c| {
+                c["heads"][1]["anchors"] = json!([[1, 2, 3]]);
+            },
+        ),
+        ("'heads.anchors'", |c| {
+            c["heads"][1]["anchors"] = json!([[1, -2]])
+        }),
+        ("'heads.anchors'", |c| c["heads"][1]["anchors"] = json!([])),
+        ("expected shape", |c| {
+            c["num_classes"] = json!(20);
+            c["label_names"] = json!({});
+        }),
+        ("is one for classification: use `shadernet classify`", |c| {
+            c["architecture"] = json!("resnet18");
+        }),
+    ];
+    for (part, change) in cases {
+        let text = refusal(change);
+        assert!(text.contains(part), "'{part}' is not in: {text}");
+    }
+}
+
+#[test]
+fn a_detector_is_no_classifier() {
+    let text = match Classifier::new(&Device::cpu(), &folder(), &Default::default()) {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("it was taken"),
+    };
+    assert!(text.contains("yolov3_tiny is one for detection"), "{text}");
+    assert!(text.contains("`shadernet detect`"), "{text}");
+}
