@@ -231,10 +231,7 @@ fn networks_that_classify_nothing_are_refused() {
     let none = Weights::from_tensors("none", []);
     save_folder(folder.path(), "unet", &none, as_it_is);
     let text = open_classifier(folder.path()).err().unwrap().to_string();
-    assert!(
-        text.contains("unet is a network for segmentation"),
-        "{text}"
-    );
+    assert!(text.contains("unet is one for segmentation"), "{text}");
 }
 
 /// The message where weights of one network are given to another.
