@@ -17,7 +17,7 @@ use shadernet::gpu::Precision;
 use shadernet::graph::Graph;
 use shadernet::reference::Reference;
 use shadernet::session::{Session, SessionOptions};
-use shadernet::tensor::Tensor;
+use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::generate::generated_input;
 use shadernet::weights::{Dtype, Weights, write_safetensors};
 use shadernet::zoo::{self, ZooOptions};
@@ -151,6 +151,32 @@ fn mobilenet_v2_at_an_odd_size() {
 #[test]
 fn unet_at_an_odd_size() {
     check_size("unet", [117, 155], Gpus::AllButGl);
+}
+
+/// A network of two inputs: an image, and token ids that no float16 would hold.
+#[test]
+fn image_and_text() {
+    let _alone = alone();
+    let graph = zoo::build("densenet_multimodal", &ZooOptions::default()).unwrap();
+    let weights = Arc::new(Weights::generated(&graph, 1.0));
+    let image = generated_input([2, 3, 64, 64]);
+    let ids = Tensor::from_fn([2, 24], |i| (i * 997 % 30_522) as f32);
+    let inputs = [image, ids];
+    let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
+    let mut expected: Option<Tensor> = None;
+    // The CPU twin first.
+    for (name, device) in devices_and_cpu().into_iter().rev() {
+        for (precision, tolerance) in [(Precision::F32, TOLERANCE), (Precision::F16, 2e-2)] {
+            let options = SessionOptions { precision };
+            let weights = weights.clone();
+            let mut session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
+            let output = session.run(&inputs).unwrap().swap_remove(0);
+            let expected = expected.get_or_insert_with(|| output.clone());
+            let error = relative_error(&output, expected);
+            println!("image and text {precision:?} on {name}: error {error:.1e}");
+            assert!(error < tolerance, "{precision:?} on {name}: {error:.1e}");
+        }
+    }
 }
 
 /// Fully connected layers of 144 and 392 MiB, where software Vulkan binds 128 MiB at once.

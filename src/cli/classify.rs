@@ -100,13 +100,7 @@ impl Classify {
             Ok(input.into_data())
         };
         let result = ahead_of(sources.paths, ahead, make, |prepared| running.run(prepared));
-        let device = device.to_string();
-        running.report.finish(result.is_ok().then_some(&device));
-        result?;
-        match running.report.failed {
-            0 => Ok(()),
-            _ => Err(Failure::Reported),
-        }
+        running.report.finish(result, &device)
     }
 }
 

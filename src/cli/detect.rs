@@ -122,13 +122,7 @@ impl Detect {
         };
         let ahead = rayon::current_num_threads();
         let result = ahead_of(sources.paths, ahead, make, |prepared| running.run(prepared));
-        let device = device.to_string();
-        running.report.finish(result.is_ok().then_some(&device));
-        result?;
-        match running.report.failed {
-            0 => Ok(()),
-            _ => Err(Failure::Reported),
-        }
+        running.report.finish(result, &device)
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shadernet::Error;
+use shadernet::device::Device;
 
-use super::output;
+use super::{Failure, output};
 
 /// Prints answers as they come, and counts.
 pub struct Report {
@@ -99,12 +100,10 @@ impl Report {
         Ok(())
     }
 
-    /// The end, with a summary where the end was reached.
-    pub fn finish(&self, summary_for: Option<&str>) {
+    /// The end: how it went on `device`, unless `result` says that something went wrong altogether.
+    pub fn finish(&self, result: Result<(), Failure>, device: &Device) -> Result<(), Failure> {
         self.bar.finish_and_clear();
-        let Some(device) = summary_for else {
-            return;
-        };
+        result?;
         let seconds = self.start.elapsed().as_secs_f64();
         let mut text = match self.done {
             1 => format!("1 picture in {seconds:.2} s"),
@@ -117,6 +116,10 @@ impl Report {
             text += &format!(", {} could not be read", self.failed);
         }
         output::say(format_args!("{text}, on {device}"));
+        match self.failed {
+            0 => Ok(()),
+            _ => Err(Failure::Reported),
+        }
     }
 }
 

@@ -112,13 +112,7 @@ impl Segment {
         let ahead = rayon::current_num_threads();
         let make = |path: &Path| decode(path);
         let result = ahead_of(sources.paths, ahead, make, |prepared| running.run(prepared));
-        let device = device.to_string();
-        running.report.finish(result.is_ok().then_some(&device));
-        result?;
-        match running.report.failed {
-            0 => Ok(()),
-            _ => Err(Failure::Reported),
-        }
+        running.report.finish(result, &device)
     }
 }
 

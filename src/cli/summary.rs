@@ -190,7 +190,8 @@ fn totals(networks: &[Network]) -> comfy_table::Table {
     row("parameters", &|n| count(n.paper.parameters));
     row("of fully connected layers", &|n| {
         let linear = n.paper.linear_parameters;
-        format!("{} ({:.2} %)", count(linear), linear_percent(&n.paper))
+        let linear = indicatif::HumanCount(linear);
+        format!("{linear} ({:.2} %)", linear_percent(&n.paper))
     });
     row("multiplications", &|n| count(n.paper.multiplications));
     row("receptive field", &|n| field(Some(n.paper.receptive_field)));

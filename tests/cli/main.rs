@@ -13,5 +13,7 @@ mod lists;
 mod memory;
 mod models;
 mod run;
+mod segment;
+mod summary;
 mod support;
 mod usage;

@@ -112,26 +112,14 @@ impl Operator for Conv2d {
 
     fn check(&self, inputs: usize) -> Result<(), String> {
         expect_one_input(inputs)?;
-        expect_positive(&[
-            ("number of input channels", self.in_channels),
-            ("number of output channels", self.out_channels),
-            ("number of groups", self.groups),
-            ("kernel height", self.kernel[0]),
-            ("kernel width", self.kernel[1]),
-            ("vertical stride", self.stride[0]),
-            ("horizontal stride", self.stride[1]),
-            ("vertical dilation", self.dilation[0]),
-            ("horizontal dilation", self.dilation[1]),
-        ])?;
-        if !self.in_channels.is_multiple_of(self.groups)
-            || !self.out_channels.is_multiple_of(self.groups)
-        {
-            return Err(format!(
-                "{} input and {} output channels cannot be split into {} groups",
-                self.in_channels, self.out_channels, self.groups
-            ));
-        }
-        Ok(())
+        let channels = [self.in_channels, self.out_channels];
+        check_settings(
+            channels,
+            self.groups,
+            self.kernel,
+            self.stride,
+            self.dilation,
+        )
     }
 
     fn parameters(&self) -> Vec<Parameter> {
@@ -174,5 +162,34 @@ impl Operator for Conv2d {
     fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {
         let window = self.in_channels / self.groups * self.kernel[0] * self.kernel[1];
         output.len() as u64 * window as u64
+    }
+}
+
+/// What a convolution and a transposed one must have: positive settings, and channels (in, out) that
+/// the groups divide.
+pub(super) fn check_settings(
+    channels: [usize; 2],
+    groups: usize,
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+) -> Result<(), String> {
+    expect_positive(&[
+        ("number of input channels", channels[0]),
+        ("number of output channels", channels[1]),
+        ("number of groups", groups),
+        ("kernel height", kernel[0]),
+        ("kernel width", kernel[1]),
+        ("vertical stride", stride[0]),
+        ("horizontal stride", stride[1]),
+        ("vertical dilation", dilation[0]),
+        ("horizontal dilation", dilation[1]),
+    ])?;
+    match channels.iter().all(|count| count.is_multiple_of(groups)) {
+        true => Ok(()),
+        false => Err(format!(
+            "{} input and {} output channels cannot be split into {groups} groups",
+            channels[0], channels[1]
+        )),
     }
 }

@@ -1,4 +1,5 @@
-use super::{Operator, Parameter, expect_channels, expect_one_input, expect_positive, map_dims};
+use super::conv::check_settings;
+use super::{Operator, Parameter, expect_channels, expect_one_input, map_dims};
 use crate::graph::Reach;
 use crate::tensor::Shape;
 
@@ -83,25 +84,14 @@ impl Operator for ConvTranspose2d {
 
     fn check(&self, inputs: usize) -> Result<(), String> {
         expect_one_input(inputs)?;
-        expect_positive(&[
-            ("number of input channels", self.in_channels),
-            ("number of output channels", self.out_channels),
-            ("number of groups", self.groups),
-            ("kernel height", self.kernel[0]),
-            ("kernel width", self.kernel[1]),
-            ("vertical stride", self.stride[0]),
-            ("horizontal stride", self.stride[1]),
-            ("vertical dilation", self.dilation[0]),
-            ("horizontal dilation", self.dilation[1]),
-        ])?;
-        if !self.in_channels.is_multiple_of(self.groups)
-            || !self.out_channels.is_multiple_of(self.groups)
-        {
-            return Err(format!(
-                "{} input and {} output channels cannot be split into {} groups",
-                self.in_channels, self.out_channels, self.groups
-            ));
-        }
+        let channels = [self.in_channels, self.out_channels];
+        check_settings(
+            channels,
+            self.groups,
+            self.kernel,
+            self.stride,
+            self.dilation,
+        )?;
         for i in 0..2 {
             if self.output_padding[i] >= self.stride[i].max(self.dilation[i]) {
                 return Err(format!(

@@ -1,0 +1,162 @@
+//! `shadernet segment`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::json;
+use shadernet::weights::{Dtype, Weights};
+use shadernet::zoo::{self, ZooOptions};
+
+use crate::common::write_weights;
+use crate::devices;
+use crate::support::{answer, chelsea, picture, shadernet, small_model, write_config};
+
+/// A folder of a U-Net with generated weights. Made once a process for each number of classes.
+fn unet(classes: usize) -> &'static Path {
+    static FOLDERS: [OnceLock<PathBuf>; 2] = [const { OnceLock::new() }; 2];
+    FOLDERS[classes - 1].get_or_init(|| {
+        let name = format!("unet_{classes}");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let graph = zoo::build("unet", &ZooOptions::classes(classes)).unwrap();
+        let weights = Weights::generated(&graph, 1.0);
+        write_weights(&folder.join("model.safetensors"), &weights, Dtype::F16);
+        let names: Vec<String> = (0..classes).map(|class| format!("part {class}")).collect();
+        let config = json!({
+            "architecture": "unet",
+            "num_classes": classes,
+            "label_names": names,
+            "pretrained_cfg": {"input_size": [3, 48, 64]},
+        });
+        write_config(&folder, &config.to_string());
+        folder
+    })
+}
+
+fn segment(classes: usize) -> Command {
+    let mut command = shadernet();
+    command.args(["segment", "--backend", "cpu", "--model"]);
+    command.arg(unet(classes));
+    command
+}
+
+/// The palette indices of a PNG, and its size.
+fn indices(path: &Path) -> (Vec<u8>, u32, u32) {
+    let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
+    assert_eq!(reader.info().color_type, png::ColorType::Indexed);
+    // The first colours of PASCAL VOC's map.
+    let palette = reader.info().palette.as_ref().unwrap();
+    assert_eq!(palette[..6], [0, 0, 0, 128, 0, 0]);
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    reader.next_frame(&mut pixels).unwrap();
+    let (width, height) = (reader.info().width, reader.info().height);
+    (pixels, width, height)
+}
+
+#[test]
+fn masks_are_of_the_pictures_size_and_overlays_show_the_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    for classes in [1, 2] {
+        let mask = folder.path().join("mask.png");
+        let overlay = folder.path().join("overlay.png");
+        let mut command = segment(classes);
+        command
+            .args([chelsea().as_str(), "--json", "-o"])
+            .arg(&mask);
+        command.arg("--overlay").arg(&overlay);
+        let answer = answer(&mut command).ok();
+        let line = &answer.json()[0];
+        let (pixels, width, height) = indices(&mask);
+        let original = image::open(picture("chelsea.png")).unwrap().to_rgb8();
+        assert_eq!((width, height), original.dimensions());
+        let total: u64 = (line["classes"].as_array().unwrap().iter())
+            .map(|class| {
+                let index = class["class"].as_u64().unwrap();
+                let found = pixels.iter().filter(|p| u64::from(**p) == index).count() as u64;
+                assert_eq!(class["pixels"], found);
+                found
+            })
+            .sum();
+        assert_eq!(total, u64::from(width * height));
+        // Both classes, or the test would show nothing.
+        assert!(pixels.contains(&0) && pixels.contains(&1));
+        let blended = image::open(&overlay).unwrap().to_rgb8();
+        for (i, (before, after)) in original.pixels().zip(blended.pixels()).enumerate() {
+            assert_eq!(before == after, pixels[i] == 0 || before.0 == [128, 0, 0]);
+        }
+    }
+}
+
+#[test]
+fn devices_agree_on_the_mask() {
+    let masks: Vec<Vec<u8>> = (devices::backends().into_iter().map(|b| b.name()))
+        .chain(["cpu"])
+        .map(|backend| {
+            let folder = tempfile::tempdir().unwrap();
+            let mask = folder.path().join("mask.png");
+            let mut command = shadernet();
+            command.args(["segment", &chelsea(), "--backend", backend, "--model"]);
+            command.arg(unet(2)).arg("-o").arg(&mask);
+            answer(&mut command).ok();
+            indices(&mask).0
+        })
+        .collect();
+    let (twin, others) = masks.split_last().unwrap();
+    for mask in others {
+        let differ = mask.iter().zip(twin).filter(|(a, b)| a != b).count();
+        // Ties aside.
+        assert!(
+            differ * 1000 < twin.len(),
+            "{differ} of {} pixels",
+            twin.len()
+        );
+    }
+}
+
+#[test]
+fn pictures_may_be_segmented_at_their_own_size() {
+    let folder = tempfile::tempdir().unwrap();
+    // The last is smaller than the network's stride, and seen continued by its mirror image.
+    for (width, height) in [(75, 51), (5, 3)] {
+        let small = folder.path().join("small.png");
+        let picture = image::open(picture("chelsea.png")).unwrap();
+        picture.thumbnail_exact(width, height).save(&small).unwrap();
+        let mask = folder.path().join("mask.png");
+        let mut command = segment(2);
+        command
+            .args(["--size", "picture", "-o"])
+            .arg(&mask)
+            .arg(&small);
+        answer(&mut command).ok();
+        let (_, mask_width, mask_height) = indices(&mask);
+        assert_eq!((mask_width, mask_height), (width, height));
+    }
+}
+
+#[test]
+fn mistakes_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    // Not an image, among those that are.
+    let text = folder.path().join("text.png");
+    std::fs::write(&text, "no picture").unwrap();
+    let mut command = segment(2);
+    let mixed = answer(command.arg(&text).arg(picture("chelsea.png")));
+    assert_eq!(mixed.code, 1);
+    assert!(mixed.out.contains("part 1"), "{}", mixed.out);
+    mixed.says(&["text.png", "an image"]);
+    // A classifier.
+    let mut command = shadernet();
+    command.args(["segment", &chelsea(), "--backend", "cpu", "--model"]);
+    answer(command.arg(small_model())).fails(&["segmentation", "shadernet classify"]);
+    // A mask that cannot be one, and places that cannot be written.
+    let mut command = segment(2);
+    let usage = answer(command.args([&chelsea(), "-o", "mask.jpg"]));
+    assert_eq!(usage.code, 2);
+    usage.says(&["mask.jpg", ".png"]);
+    let mut command = segment(2);
+    let missing = folder.path().join("no/such/mask.png");
+    answer(command.arg(chelsea()).arg("-o").arg(&missing)).says(&["no/such"]);
+    assert!(!folder.path().join("no").exists());
+}
