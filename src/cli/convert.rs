@@ -14,7 +14,7 @@ use super::{Failure, output};
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  shadernet convert yolov3-tiny.cfg yolov3-tiny.weights --names coco.names -o models/mine --half
+  shadernet convert tiny.cfg tiny.weights --names coco.names -o models/tiny --half
   shadernet convert model.safetensors -o half.safetensors --half
 
 With --half, kernels and matrices are stored as float16; biases and batch norms, a hundredth of the \

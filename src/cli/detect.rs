@@ -40,11 +40,11 @@ pub struct Detect {
     model: Option<PathBuf>,
 
     /// The score, from 0 to 1, that a box must be above
-    #[arg(long, default_value = "0.25", value_name = "SCORE", value_parser = share)]
+    #[arg(long, default_value = "0.25", value_name = "SCORE", value_parser = share, allow_negative_numbers = true)]
     threshold: f32,
 
     /// How much boxes of one class may overlap, from 0 to 1; of those that do more, the surest stays
-    #[arg(long, default_value = "0.45", value_name = "SHARE", value_parser = share)]
+    #[arg(long, default_value = "0.45", value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
     iou: f32,
 
     /// Draw the boxes on the picture, into a file (.png, .jpg) or, for several, into a folder

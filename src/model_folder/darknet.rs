@@ -220,3 +220,123 @@ impl Unfinished {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn net(side: usize, layers: &str) -> String {
+        format!("[net]\nwidth={side}\nheight={side}\nchannels=3\n{layers}")
+    }
+
+    fn conv(filters: usize, size: usize) -> String {
+        format!(
+            "[convolutional]\nbatch_normalize=1\nfilters={filters}\nsize={size}\nstride=1\npad=1\n\
+             activation=leaky\n"
+        )
+    }
+
+    fn last(filters: usize) -> String {
+        format!("[convolutional]\nfilters={filters}\nsize=1\nstride=1\npad=1\nactivation=linear\n")
+    }
+
+    const POOL: &str = "[maxpool]\nsize=2\nstride=2\n";
+
+    /// Filters and kernels of convolutions; a 0 is a pooling.
+    fn plan(layers: &[(usize, usize)]) -> String {
+        let layer = |&(filters, size): &(usize, usize)| match filters {
+            0 => POOL.to_owned(),
+            _ => conv(filters, size),
+        };
+        layers.iter().map(layer).collect()
+    }
+
+    fn name_of(cfg: &str) -> &'static str {
+        let network = Network::parse("test.cfg", cfg).unwrap();
+        architecture(&network, network.num_classes().unwrap())
+    }
+
+    #[test]
+    fn darknets_networks_are_recognised() {
+        let tiny = include_str!("../../tests/darknet/yolov3-tiny.cfg");
+        assert_eq!(name_of(tiny), "yolov3_tiny");
+        // Any size of picture, as all of it is convolutions; any number of classes.
+        let other = tiny
+            .replace("width=416", "width=608")
+            .replace("height=416", "height=320");
+        let other = other
+            .replace("classes=80", "classes=3")
+            .replace("filters=255", "filters=24");
+        assert_eq!(name_of(&other), "yolov3_tiny");
+        // One layer that is not as published makes it another network.
+        assert_eq!(name_of(&tiny.replacen("leaky", "relu", 1)), DARKNET);
+
+        let backbone = plan(&[
+            (32, 3),
+            (0, 0),
+            (64, 3),
+            (0, 0),
+            (128, 3),
+            (64, 1),
+            (128, 3),
+            (0, 0),
+            (256, 3),
+            (128, 1),
+            (256, 3),
+            (0, 0),
+            (512, 3),
+            (256, 1),
+            (512, 3),
+            (256, 1),
+            (512, 3),
+            (0, 0),
+            (1024, 3),
+            (512, 1),
+            (1024, 3),
+            (512, 1),
+            (1024, 3),
+        ]);
+        let end = format!(
+            "{}[avgpool]\n[softmax]\ngroups=1\n[cost]\ntype=sse\n",
+            last(1000)
+        );
+        assert_eq!(name_of(&net(224, &format!("{backbone}{end}"))), "darknet19");
+
+        let neck = format!(
+            "{}[route]\nlayers=-9\n{}[reorg]\nstride=2\n[route]\nlayers=-1,-4\n{}{}",
+            plan(&[(1024, 3), (1024, 3)]),
+            conv(64, 1),
+            conv(1024, 3),
+            last(125)
+        );
+        let head = "[region]\nanchors=1.3,1.7, 3.1,4.0, 5.0,8.0, 9.4,4.8, 11.2,10.0\nclasses=20\n\
+                    coords=4\nnum=5\nsoftmax=1\n";
+        assert_eq!(
+            name_of(&net(416, &format!("{backbone}{neck}{head}"))),
+            "yolov2"
+        );
+
+        let first = plan(&[
+            (16, 3),
+            (0, 0),
+            (32, 3),
+            (0, 0),
+            (64, 3),
+            (0, 0),
+            (128, 3),
+            (0, 0),
+            (256, 3),
+            (0, 0),
+            (512, 3),
+            (0, 0),
+            (1024, 3),
+            (256, 3),
+        ]);
+        let grid = "[connected]\noutput=1470\nactivation=linear\n\
+                    [detection]\nclasses=20\ncoords=4\nside=7\nnum=2\nsqrt=1\n";
+        let first = format!("{first}{grid}");
+        assert_eq!(name_of(&net(448, &first)), "yolov1_tiny");
+        // Its matrix fits one size of picture alone.
+        assert_eq!(name_of(&net(384, &first)), DARKNET);
+    }
+}

@@ -7,6 +7,8 @@ mod devices;
 
 mod adapters;
 mod classify;
+mod convert;
+mod detect;
 mod lists;
 mod memory;
 mod models;

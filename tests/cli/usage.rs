@@ -6,6 +6,7 @@ use crate::support::{answer, chelsea, shadernet};
 fn wrong_command_lines_are_code_2() {
     let image = chelsea();
     let classify = |args: &[&str]| [&["classify", &image], args].concat().join("\n");
+    let detect = |args: &[&str]| [&["detect", &image], args].concat().join("\n");
     let cases = [
         (classify(&["--top", "0"]), "'--top <K>'"),
         (classify(&["--top", "-1"]), "'-1'"),
@@ -18,6 +19,21 @@ fn wrong_command_lines_are_code_2() {
         (classify(&["--nonsense"]), "'--nonsense'"),
         ("classify".to_owned(), "<IMAGE>"),
         ("run\n--arch\nresnet18".to_owned(), "--weights <FILE>"),
+        (detect(&["--threshold", "1.5"]), "'--threshold <SCORE>'"),
+        (
+            detect(&["--threshold", "-0.1"]),
+            "'-0.1' for '--threshold <SCORE>'",
+        ),
+        (
+            detect(&["--threshold", "NaN"]),
+            "expected a number from 0 to 1",
+        ),
+        (detect(&["--iou", "2"]), "'--iou <SHARE>'"),
+        (detect(&["--iou", "half"]), "expected a number from 0 to 1"),
+        ("detect".to_owned(), "<IMAGE>"),
+        ("convert\na.cfg\nb.weights".to_owned(), "--output <PATH>"),
+        ("convert\n-o\nx".to_owned(), "<FILE>"),
+        ("convert\na\nb\nc\n-o\nx".to_owned(), "'c'"),
         ("devices\nextra".to_owned(), "'extra'"),
         ("clasify".to_owned(), "'classify'"),
     ];
@@ -31,7 +47,9 @@ fn wrong_command_lines_are_code_2() {
 
 #[test]
 fn help_has_an_example_and_fits_eighty_columns() {
-    for command in ["", "classify", "run", "devices", "models"] {
+    for command in [
+        "", "classify", "detect", "convert", "run", "devices", "models",
+    ] {
         let args = command.split_whitespace().chain(["--help"]);
         let help = answer(shadernet().args(args)).ok();
         assert_eq!(help.err, "");

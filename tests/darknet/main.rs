@@ -1,5 +1,6 @@
 //! Darknet's files, whole, damaged and hostile. `yolov3-tiny.cfg` is Darknet's own (public domain).
 
+mod heads;
 mod hostile;
 mod weights;
 

@@ -1,0 +1,231 @@
+//! `shadernet convert`: what is made, and that nothing is half made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+use shadernet::weights::{Dtype, Weights};
+
+use crate::support::{answer, picture, shadernet, small_model};
+
+/// A detector of one convolution, for 32 x 32: 21 channels are 3 anchors of 2 classes.
+const CFG: &str = "\
+[net]
+width=32
+height=32
+channels=3
+
+[convolutional]
+filters=21
+size=3
+stride=16
+pad=1
+activation=linear
+
+[yolo]
+mask=0,1,2
+anchors=4,4, 8,8, 16,16
+num=3
+classes=2
+";
+const NUMBERS: usize = 21 + 21 * 3 * 9;
+
+struct Files(tempfile::TempDir);
+
+impl Files {
+    /// `tiny.cfg`, and `tiny.weights` of so many numbers.
+    fn new(cfg: &str, numbers: usize) -> Self {
+        let files = Self(tempfile::tempdir().unwrap());
+        fs::write(files.path("tiny.cfg"), cfg).unwrap();
+        let mut bytes = [0_u8; 20];
+        bytes[4] = 2;
+        let numbers = (0..numbers).flat_map(|i| (0.01 * (i % 7) as f32).to_le_bytes());
+        let weights: Vec<u8> = bytes.into_iter().chain(numbers).collect();
+        fs::write(files.path("tiny.weights"), weights).unwrap();
+        fs::write(files.path("tiny.names"), "cat\ndog\n").unwrap();
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// `convert` with those of its arguments that are files of this folder.
+    fn convert(&self, args: &[&str]) -> Command {
+        let mut command = shadernet();
+        command.arg("convert");
+        for arg in args {
+            match arg.starts_with('-') {
+                true => command.arg(arg),
+                false => command.arg(self.path(arg)),
+            };
+        }
+        command
+    }
+
+    /// That nothing is here but what [`Self::new`] made.
+    #[track_caller]
+    fn assert_untouched(&self) {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        assert_eq!(names, ["tiny.cfg", "tiny.names", "tiny.weights"]);
+    }
+}
+
+#[test]
+fn darknets_files_become_a_folder_that_detects() {
+    let files = Files::new(CFG, NUMBERS);
+    let args = [
+        "tiny.cfg",
+        "tiny.weights",
+        "--names",
+        "tiny.names",
+        "-o",
+        "out",
+        "--half",
+    ];
+    let run = answer(files.convert(&args).arg("--json")).ok();
+    let written = &run.json()[0];
+    assert_eq!(
+        (
+            &written["architecture"],
+            &written["num_classes"],
+            &written["parameters"]
+        ),
+        (&json!("darknet"), &json!(2), &json!(NUMBERS))
+    );
+    let mut detect = shadernet();
+    detect.args([
+        "detect",
+        "--backend",
+        "cpu",
+        "--json",
+        "--threshold",
+        "0",
+        "--model",
+    ]);
+    let run = answer(detect.arg(files.path("out")).arg(picture("chelsea.png"))).ok();
+    let label = &run.json()[0]["detections"][0]["label"];
+    assert!(
+        ["cat", "dog"].map(|name| json!(name)).contains(label),
+        "{label}"
+    );
+
+    // A folder that is there is not written over.
+    let run = answer(&mut files.convert(&args));
+    run.fails(&["out: ", "found one with something in it"]);
+}
+
+#[test]
+fn a_safetensors_file_becomes_half_as_large() {
+    let files = Files::new(CFG, NUMBERS);
+    let whole = small_model().join("model.safetensors");
+    let convert = |from: &Path, to: &str, args: &[&str]| {
+        let mut command = shadernet();
+        command
+            .arg("convert")
+            .arg(from)
+            .arg("-o")
+            .arg(files.path(to))
+            .args(args);
+        answer(&mut command)
+    };
+    // All of it is float16 in the small model: first to float32, and back.
+    convert(&whole, "f32.safetensors", &[]).ok();
+    let run = convert(
+        &files.path("f32.safetensors"),
+        "f16.safetensors",
+        &["--half"],
+    )
+    .ok();
+    assert!(run.out.contains("float16, written to"), "{}", run.out);
+    let stored = Weights::open(files.path("f16.safetensors")).unwrap();
+    assert_eq!(stored.dtype("conv1.weight"), Some(Dtype::F16));
+    assert_eq!(stored.dtype("bn1.running_var"), Some(Dtype::F32));
+    let original = Weights::open(&whole).unwrap();
+    for name in original.names() {
+        assert_eq!(
+            stored.read(name).unwrap(),
+            original.read(name).unwrap(),
+            "{name}"
+        );
+    }
+    // In place: the file is replaced whole.
+    convert(
+        &files.path("f32.safetensors"),
+        "f32.safetensors",
+        &["--half"],
+    )
+    .ok();
+    assert_eq!(
+        fs::read(files.path("f32.safetensors")).unwrap(),
+        fs::read(files.path("f16.safetensors")).unwrap()
+    );
+    convert(&files.path("tiny.names"), "x", &["--half"]).fails(&["tiny.names: "]);
+    convert(&files.path("none"), "x", &[]).fails(&["none: "]);
+    assert!(!files.path("x").exists());
+}
+
+#[test]
+fn damaged_files_leave_nothing_behind() {
+    let args = ["tiny.cfg", "tiny.weights", "-o", "out"];
+    let unknown = CFG.replace("[convolutional]", "[gru]");
+    let cases = [
+        (CFG, NUMBERS - 1, "tiny.weights: "),
+        (
+            CFG,
+            NUMBERS - 1,
+            "tiny.cfg needs 588 numbers, found 587 numbers: the file ends within layers.0.conv.weight",
+        ),
+        (CFG, NUMBERS + 1, "needs 588 numbers, found 589 numbers"),
+        (CFG, 0, "found 0 numbers"),
+        (&unknown, NUMBERS, "tiny.cfg: line 6: unknown section [gru]"),
+        ("", NUMBERS, "tiny.cfg: a Darknet .cfg was expected"),
+    ];
+    for (cfg, numbers, part) in cases {
+        let files = Files::new(cfg, numbers);
+        answer(&mut files.convert(&args)).fails(&[part]);
+        files.assert_untouched();
+    }
+    let files = Files::new(CFG, NUMBERS);
+    fs::write(files.path("tiny.names"), "one\n").unwrap();
+    answer(
+        files
+            .convert(&args)
+            .arg("--names")
+            .arg(files.path("tiny.names")),
+    )
+    .fails(&["tiny.names: 2 names were expected", "found 1"]);
+    files.assert_untouched();
+    answer(&mut files.convert(&["tiny.cfg", "tiny.weights", "-o", "no/where"]))
+        .fails(&["there is no folder"]);
+    answer(&mut files.convert(&["none.cfg", "tiny.weights", "-o", "out"])).fails(&["none.cfg: "]);
+    answer(&mut files.convert(&["tiny.cfg", "none.weights", "-o", "out"]))
+        .fails(&["none.weights: "]);
+    files.assert_untouched();
+}
+
+#[test]
+fn files_that_do_not_go_together_are_code_2() {
+    let files = Files::new(CFG, NUMBERS);
+    for (args, part) in [
+        (&["tiny.cfg", "-o", "out"][..], "name both"),
+        (&["tiny.weights", "-o", "out"], "name both"),
+        (
+            &["tiny.weights", "tiny.cfg", "-o", "out"],
+            "the .cfg comes first",
+        ),
+        (
+            &["a.safetensors", "--names", "tiny.names", "-o", "out"],
+            "--names is for Darknet's files",
+        ),
+    ] {
+        let run = answer(&mut files.convert(args));
+        assert_eq!((run.code, run.out.as_str()), (2, ""));
+        run.says(&["error: ", part]);
+    }
+    files.assert_untouched();
+}

@@ -1,0 +1,195 @@
+//! `shadernet detect`: boxes for people, for machines, and drawn.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+use shadernet::vision::decode;
+
+use crate::support::{answer, answer_to, picture, shadernet, small_model};
+
+fn detect(images: &[&Path]) -> Command {
+    let mut command = shadernet();
+    command.args(["detect", "--backend", "cpu"]).args(images);
+    command
+}
+
+/// A folder with a picture under two names, and a file that is none.
+fn mixed() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(picture("coffee.png"), folder.path().join("a.png")).unwrap();
+    fs::write(folder.path().join("b.png"), "This is a text.").unwrap();
+    fs::copy(picture("rocket.jpg"), folder.path().join("c.jpg")).unwrap();
+    folder
+}
+
+#[test]
+fn the_first_command_finds_the_cup() {
+    let run = answer(&mut detect(&[
+        &picture("coffee.png"),
+        &picture("chelsea.png"),
+    ]))
+    .ok();
+    let lines: Vec<&str> = run.out.lines().collect();
+    assert_eq!(lines.len(), 4, "{}", run.out);
+    assert!(lines[1].contains(" %  cup (41) from "), "{}", run.out);
+    assert_eq!(lines[3], "  nothing above 0.25");
+    run.says(&["2 pictures in ", "on the CPU"]);
+}
+
+#[test]
+fn json_has_boxes_in_pixels_and_the_rest_goes_on_after_a_bad_picture() {
+    let folder = mixed();
+    let run = answer(detect(&[folder.path()]).arg("--json"));
+    assert_eq!(run.code, 1);
+    let lines = run.json();
+    assert_eq!(lines.len(), 3);
+    let found = &lines[0]["detections"][0];
+    assert_eq!(
+        (&found["label"], &found["class"]),
+        (&json!("cup"), &json!(41))
+    );
+    assert!((found["score"].as_f64().unwrap() - 0.593).abs() < 0.03);
+    for (i, wanted) in [148.7, 21.8, 428.5, 311.1].into_iter().enumerate() {
+        assert!((found["box"][i].as_f64().unwrap() - wanted).abs() < 3.0);
+    }
+    assert!(
+        lines[1]["error"]
+            .as_str()
+            .unwrap()
+            .contains("an image was expected")
+    );
+    assert_eq!(lines[2]["detections"], json!([]));
+    run.says(&["b.png: an image was expected", "1 could not be read"]);
+}
+
+#[test]
+fn lists_are_read_from_standard_input() {
+    let list = format!("{}\n", picture("coffee.png").display());
+    let run = answer_to(
+        detect(&[Path::new("-")]).args(["--json", "--threshold", "0.1"]),
+        list.as_bytes(),
+    )
+    .ok();
+    let lines = run.json();
+    // The cup is a bowl as well, less surely.
+    assert_eq!(lines[0]["detections"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn boxes_are_drawn_into_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["out.png", "out.jpg"] {
+        let out = folder.path().join(name);
+        answer(detect(&[&picture("coffee.png")]).arg("-o").arg(&out)).ok();
+        let (drawn, plain) = (
+            decode(&out).unwrap(),
+            decode(picture("coffee.png")).unwrap(),
+        );
+        assert_eq!(drawn.dimensions(), plain.dimensions());
+        let differs = |x, y| {
+            let pairs = drawn
+                .get_pixel(x, y)
+                .0
+                .into_iter()
+                .zip(plain.get_pixel(x, y).0);
+            pairs.map(|(a, b)| a.abs_diff(b)).max().unwrap() > 50
+        };
+        // The left edge of the box and the label above it, but not the middle nor outside.
+        assert!(differs(149, 250) && differs(155, 10), "{name}");
+        assert!(!differs(300, 160) && !differs(50, 380), "{name}");
+    }
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        2,
+        "nothing else is left"
+    );
+}
+
+#[test]
+fn boxes_of_several_pictures_are_drawn_into_a_folder() {
+    let (one, other) = (mixed(), mixed());
+    let out = one.path().join("made/here");
+    let run = answer(detect(&[one.path(), other.path()]).arg("-o").arg(&out));
+    assert_eq!(run.code, 1);
+    let mut names: Vec<String> = fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["a-2.png", "a.png", "c-2.png", "c.png"]);
+    for name in names {
+        decode(out.join(name)).unwrap();
+    }
+}
+
+#[test]
+fn pictures_are_never_drawn_over_themselves() {
+    let folder = mixed();
+    let before = fs::read(folder.path().join("a.png")).unwrap();
+    let image = folder.path().join("a.png");
+    let run = answer(detect(&[&image]).arg("-o").arg(&image));
+    run.fails(&["this is the picture itself"]);
+    let run = answer(detect(&[&image]).arg("-o").arg(folder.path()));
+    run.fails(&["the picture lies in the folder that is to be written to"]);
+    assert_eq!(fs::read(image).unwrap(), before);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn outputs_that_make_no_sense_are_code_2() {
+    let folder = mixed();
+    let text = folder.path().join("b.png");
+    for (images, out, part) in [
+        (
+            vec![picture("coffee.png")],
+            folder.path().join("out.xyz"),
+            "ends in .png or .jpg",
+        ),
+        (
+            vec![picture("coffee.png"), picture("chelsea.png")],
+            text.clone(),
+            "several pictures need a folder",
+        ),
+        (
+            vec![folder.path().to_owned()],
+            text.clone(),
+            "several pictures need a folder",
+        ),
+    ] {
+        let images: Vec<&Path> = images.iter().map(|p| p.as_path()).collect();
+        let run = answer(detect(&images).arg("-o").arg(out));
+        assert_eq!((run.code, run.out.as_str()), (2, ""));
+        run.says(&["error: ", part]);
+    }
+    assert_eq!(fs::read(text).unwrap(), b"This is a text.");
+}
+
+#[test]
+fn the_smallest_picture_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dot.ppm");
+    fs::write(&path, b"P6 1 1 255 \xff\x00\x00").unwrap();
+    let run = answer(detect(&[&path]).arg("--json")).ok();
+    assert_eq!(run.json()[0]["detections"], json!([]));
+}
+
+#[test]
+fn models_for_something_else_are_refused() {
+    answer(
+        detect(&[&picture("coffee.png")])
+            .arg("--model")
+            .arg(small_model()),
+    )
+    .fails(&[
+        "a network for detection was expected; resnet18 is one for classification",
+        "`shadernet classify`",
+    ]);
+    let mut classify = shadernet();
+    classify.args(["classify", "--backend", "cpu", "--model", "yolov3_tiny"]);
+    answer(classify.arg(picture("coffee.png"))).fails(&[
+        "a network for classification was expected; yolov3_tiny is one for detection",
+        "`shadernet detect`",
+    ]);
+}
