@@ -74,7 +74,11 @@ impl Session {
         shapes: &[Shape],
     ) -> Result<Self> {
         let weights = weights.into();
-        weights.check(graph)?;
+        let unused = weights.check(graph)?.unused;
+        if !unused.is_empty() {
+            let source = weights.source();
+            tracing::warn!("{source}: tensors that the network does not use: {unused:?}");
+        }
         let (engine, notice) = match device {
             Device::Gpu(gpu) => {
                 let session = GpuSession::new(gpu, graph, weights, options.precision);
