@@ -55,6 +55,24 @@ struct Config {
 /// The folder is made whole or not at all, and one that is there already, with anything in it, is
 /// left as it is.
 ///
+/// ```
+/// use shadernet::model_folder::{ModelFolder, convert_darknet};
+/// use shadernet::weights::Dtype;
+///
+/// let files = tempfile::tempdir()?;
+/// let (cfg, weights) = (files.path().join("a.cfg"), files.path().join("a.weights"));
+/// let text = "[net]\nwidth=8\nheight=8\nchannels=3\n\
+///             [convolutional]\nfilters=10\nactivation=linear\n[avgpool]\n[softmax]";
+/// std::fs::write(&cfg, text)?;
+/// // A header of version 0.0 (16 bytes), 10 biases and a kernel of 10 x 3 x 1 x 1.
+/// std::fs::write(&weights, vec![0; 16 + 4 * (10 + 30)])?;
+///
+/// let made = convert_darknet(&cfg, &weights, None, files.path().join("out"), Dtype::F16)?;
+/// assert_eq!((made.num_classes, made.parameters), (10, 40));
+/// assert_eq!(ModelFolder::open(made.folder)?.architecture, "darknet");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// As [`Network::open`], [`Network::read_weights`] and [`crate::weights::Weights::save`];
 /// [`Error::File`] where `names` has not one name for each class, or `folder` is there already;
