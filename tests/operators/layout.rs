@@ -50,7 +50,12 @@ proptest! {
         seed in 0..1000_u64,
     ) {
         let [top, bottom, left, right] = amounts;
-        prop_assume!(h as isize + top + bottom > 0 && w as isize + left + right > 0);
+        // No more may be cut off than there is.
+        let fits = |size: usize, before: isize, after: isize| {
+            let left = size as isize + before.min(0) + after.min(0);
+            left >= 0 && left + before.max(0) + after.max(0) > 0
+        };
+        prop_assume!(fits(h, top, bottom) && fits(w, left, right));
         check(Pad2d { top, bottom, left, right, value }, [n, channels, h, w], seed);
     }
 

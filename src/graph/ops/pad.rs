@@ -36,9 +36,12 @@ impl Operator for Pad2d {
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
         let [n, c, h, w] = map_dims(inputs[0])?;
+        // What is cut off must be there before anything is added, as PyTorch has it.
         let extent = |size: usize, before: isize, after: isize| {
-            let size = size.checked_add_signed(before)?;
-            size.checked_add_signed(after)
+            let left = size.checked_add_signed(before.min(0))?;
+            let left = left.checked_add_signed(after.min(0))?;
+            left.checked_add_signed(before.max(0))?
+                .checked_add_signed(after.max(0))
         };
         match (
             extent(h, self.top, self.bottom),
