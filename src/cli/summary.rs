@@ -33,6 +33,10 @@ pub struct Summary {
     #[arg(long, value_name = "CxHxW", value_parser = image_size)]
     input: Option<[usize; 3]>,
 
+    /// Classes that architectures tell apart [default: what each was made for]
+    #[arg(long, value_name = "N")]
+    num_classes: Option<usize>,
+
     /// One JSON object a line, one a network
     #[arg(long)]
     json: bool,
@@ -88,7 +92,7 @@ impl Summary {
                 let architecture = zoo::find(name)?;
                 let size = self.input.unwrap_or(architecture.input_size);
                 let options = ZooOptions {
-                    num_classes: None,
+                    num_classes: self.num_classes,
                     in_channels: Some(size[0]),
                 };
                 (architecture.build(&options)?, size, architecture.tokens)

@@ -77,6 +77,10 @@ fn parameters_are_the_published_ones() {
 fn heads_have_yolos_depths() {
     let shape =
         |name: &str, layer: &str| layers(&summary(&[name])[0], &[layer], "output")[0].clone();
+    // 7 x 7 cells of 2 boxes of 5 numbers and 80 classes.
+    let paper = &summary(&["yolov1", "--num-classes", "80"])[0];
+    let last = paper["layers"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["output"][1], 7 * 7 * 90);
     let mut command = shadernet();
     command.args(["summary", "yolov2", "--input", "3x416x416"]);
     let text = answer(&mut command).ok().out;
