@@ -141,6 +141,21 @@ impl Graph {
             .sum()
     }
 
+    /// For every value, the index of the last node that reads it; beyond all nodes for outputs.
+    pub(crate) fn last_uses(&self) -> Vec<usize> {
+        // A value that nothing reads goes with the node that makes it.
+        let mut last: Vec<usize> = (0..self.nodes.len()).collect();
+        for (reader, node) in self.values() {
+            for operand in &node.inputs {
+                last[operand.index()] = reader.index();
+            }
+        }
+        for output in &self.outputs {
+            last[output.index()] = usize::MAX;
+        }
+        last
+    }
+
     /// The shape of every value, indexed by [`ValueId::index`], for inputs of these shapes.
     ///
     /// # Errors

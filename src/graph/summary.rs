@@ -172,15 +172,7 @@ impl Graph {
     /// below. A value lives from the node that makes it to the last that reads it, outputs to the
     /// end; what only renames a value takes nothing.
     fn live_elements(&self, shapes: &[Shape]) -> u64 {
-        let mut last_use: Vec<usize> = (0..shapes.len()).collect();
-        for (value, node) in self.values() {
-            for input in &node.inputs {
-                last_use[input.index()] = value.index();
-            }
-        }
-        for output in self.outputs() {
-            last_use[output.index()] = usize::MAX;
-        }
+        let mut last_use = self.last_uses();
         let is_rename = |op: &Op| matches!(op, Op::Dropout | Op::Flatten(_));
         // A renamed value lives as long as its last name.
         for (value, node) in self.values().collect::<Vec<_>>().into_iter().rev() {

@@ -81,7 +81,7 @@ impl<T: Real> Reference<T> {
         };
         Ok(Self {
             parameters: graph.nodes().iter().map(convert).collect::<Result<_>>()?,
-            last_use: last_use(graph),
+            last_use: graph.last_uses(),
             graph: graph.clone(),
         })
     }
@@ -196,21 +196,6 @@ fn apply<T: Real>(
         // Dropout does nothing when a network answers; an input is no one's to compute.
         Op::Dropout | Op::Input(_) => x.data().to_vec(),
     }
-}
-
-/// For every value, the index of the last node that reads it; beyond all nodes for outputs.
-fn last_use(graph: &Graph) -> Vec<usize> {
-    // A value that nothing reads goes with the node that makes it.
-    let mut last: Vec<usize> = (0..graph.nodes().len()).collect();
-    for (reader, node) in graph.values() {
-        for operand in &node.inputs {
-            last[operand.index()] = reader.index();
-        }
-    }
-    for output in graph.outputs() {
-        last[output.index()] = usize::MAX;
-    }
-    last
 }
 
 #[cfg(test)]
