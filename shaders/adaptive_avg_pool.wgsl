@@ -3,6 +3,7 @@
 #import element
 #import shared/map
 #import shared/grid
+#import shared/prologue
 
 const ELEMENTS: u32 = 8u;
 const PARTS: u32 = 8u;
@@ -10,11 +11,13 @@ const PARTS: u32 = 8u;
 struct Params {
     input: Map,
     output: Map,
+    prologue_slope: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Element>;
-@group(0) @binding(2) var<storage, read_write> output: array<Element>;
+@group(0) @binding(2) var<storage, read> prologue: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> output: array<Element>;
 
 var<workgroup> sums: array<vec4<f32>, 64>;
 
@@ -44,7 +47,8 @@ fn main(
         for (var i = part; i < count; i += PARTS) {
             let y = start.x + i / extent.y;
             let x = start.y + i % extent.y;
-            sum += unpack_element(input[element_at(params.input, at.x, y, x) + group]);
+            let element = input[element_at(params.input, at.x, y, x) + group];
+            sum += enter(unpack_element(element), group);
         }
     }
     sums[local] = sum;
@@ -53,6 +57,7 @@ fn main(
         for (var i = 1u; i < PARTS; i++) {
             sum += sums[local + i * ELEMENTS];
         }
-        output[element_of(params.output, pixel) + group] = pack_element(sum / f32(count));
+        output[element_of(params.output, pixel) + group] =
+            pack_element(zero_unused_lanes(sum / f32(count), group, params.output.channels));
     }
 }

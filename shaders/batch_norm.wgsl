@@ -1,18 +1,20 @@
-// Batch normalisation, its statistics made into one scale and one shift a channel on the host.
+// Batch normalisation, its statistics made into one scale and one shift a channel on the host, and an
+// activation.
 #import element
 #import shared/map
 #import shared/grid
+#import shared/prologue
 
 struct Params {
     input: Map,
     output: Map,
+    prologue_slope: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Element>;
-@group(0) @binding(2) var<storage, read> scale: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> shift: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> output: array<Element>;
+@group(0) @binding(2) var<storage, read> prologue: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> output: array<Element>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -25,7 +27,7 @@ fn main(
     if pixel >= params.output.pixels {
         return;
     }
-    let value = unpack_element(input[element_of(params.input, pixel) + group]);
-    let result = value * scale[group] + shift[group];
-    output[element_of(params.output, pixel) + group] = pack_element(result);
+    let value = enter(unpack_element(input[element_of(params.input, pixel) + group]), group);
+    output[element_of(params.output, pixel) + group] =
+        pack_element(zero_unused_lanes(value, group, params.output.channels));
 }

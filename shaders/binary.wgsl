@@ -1,8 +1,8 @@
-// An element-wise function of two values; the second may be 1 in batch, height or width.
+// An element-wise function of two values, and an activation; the second may be 1 in batch, height or width.
 #import element
 #import shared/map
 #import shared/grid
-#import shared/nan
+#import shared/activation
 
 const ADD: u32 = 0u;
 const MUL: u32 = 1u;
@@ -17,6 +17,7 @@ struct Params {
     a: Map,
     b: Map,
     output: Map,
+    slope: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -40,7 +41,11 @@ fn main(
     let x = unpack_element(a[element_of(params.a, pixel) + group]);
     let y = unpack_element(b[element_at(params.b, at.x, at.y, at.z) + group]);
     // Unused lanes divide zero by zero.
-    let result = zero_unused_lanes(operate(x, y), group, params.output.channels);
+    let result = zero_unused_lanes(
+        activate(operate(x, y), params.slope),
+        group,
+        params.output.channels,
+    );
     output[element_of(params.output, pixel) + group] = pack_element(result);
 }
 

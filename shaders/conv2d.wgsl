@@ -1,6 +1,6 @@
 // Convolution: an invocation answers PIXELS pixels of one block of 16 output channels, so that
 // every weight, read at an address that is the same for the whole workgroup, serves PIXELS times
-// and every input element 16 times. Weights lie [block][ky][kx][in / 4][4 in][16 out].
+// and every input element 16 times. Weights lie [remainder][block][ky][kx][in / 4][4 in][16 out].
 //
 // Groups of channels are served where both sides of a group are whole elements; a block never
 // crosses into the next group.
@@ -8,25 +8,33 @@
 #import shared/map
 #import shared/grid
 #import shared/window
+#import shared/prologue
+#import shared/epilogue
 
 struct Params {
     input: Map,
     output: Map,
     window: Window,
     outputs: Outputs,
+    epilogue: Epilogue,
     // Elements of the input that one output channel reads, and of the output in a channel group.
     inner: u32,
     group_elements: u32,
     // Blocks in a channel group, and the first block that this dispatch's weights hold.
     group_blocks: u32,
     first_block: u32,
+    // Blocks in this dispatch, for each remainder of a transposed convolution's stride.
+    blocks: u32,
+    prologue_slope: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Element>;
 @group(0) @binding(2) var<storage, read> weight: array<Element>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> output: array<Element>;
+@group(0) @binding(4) var<storage, read> residual: array<Element>;
+@group(0) @binding(5) var<storage, read> prologue: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> output: array<Element>;
 
 // Pixels an invocation, at most MAX_PIXELS.
 override PIXELS: u32 = 4u;
@@ -42,7 +50,8 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let first_pixel = (workgroup.z * workgroups.x + workgroup.x) * WORKGROUP * PIXELS + local;
-    let block = params.first_block + workgroup.y;
+    let block = params.first_block + workgroup.y % params.blocks;
+    let remainder = workgroup.y / params.blocks;
     let channel_group = block / params.group_blocks;
     let first_input = channel_group * params.inner;
     let element_in_group = (block % params.group_blocks) * BLOCK;
@@ -73,7 +82,7 @@ fn main(
             for (var i = 0u; i < params.inner; i++) {
                 var value: array<vec4<f32>, MAX_PIXELS>;
                 for (var p = 0u; p < PIXELS; p++) {
-                    let element = unpack_element(input[taps[p].element + i]);
+                    let element = enter(unpack_element(input[taps[p].element + i]), first_input + i);
                     value[p] = select(vec4<f32>(), element, taps[p].inside);
                 }
                 for (var lane = 0u; lane < 4u; lane++) {
@@ -93,10 +102,12 @@ fn main(
     for (var p = 0u; p < PIXELS; p++) {
         let pixel = first_pixel + p * WORKGROUP;
         if pixel < params.outputs.pixels {
-            let destination = output_element(params.outputs, params.output, at[p]) + first_output;
+            let place = output_place(params.outputs, at[p], remainder);
+            let destination = element_at(params.output, place.x, place.y, place.z) + first_output;
             for (var b = 0u; b < BLOCK; b++) {
                 if element_in_group + b < params.group_elements {
-                    output[destination + b] = pack_element(sum[p * BLOCK + b]);
+                    let value = finish(sum[p * BLOCK + b], place, first_output + b);
+                    output[destination + b] = pack_element(value);
                 }
             }
         }

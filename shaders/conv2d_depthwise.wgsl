@@ -3,18 +3,21 @@
 #import shared/map
 #import shared/grid
 #import shared/window
+#import shared/epilogue
 
 struct Params {
     input: Map,
     output: Map,
     window: Window,
+    epilogue: Epilogue,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Element>;
 @group(0) @binding(2) var<storage, read> weight: array<Element>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> output: array<Element>;
+@group(0) @binding(4) var<storage, read> residual: array<Element>;
+@group(0) @binding(5) var<storage, read_write> output: array<Element>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -40,5 +43,5 @@ fn main(
             w += params.output.groups;
         }
     }
-    output[element_of(params.output, pixel) + group] = pack_element(sum);
+    output[element_of(params.output, pixel) + group] = pack_element(finish(sum, at, group));
 }

@@ -5,12 +5,14 @@
 #import shared/map
 #import shared/grid
 #import shared/window
+#import shared/epilogue
 
 struct Params {
     input: Map,
     output: Map,
     window: Window,
     outputs: Outputs,
+    epilogue: Epilogue,
     // Channels of a group on both sides, and the first output element of this dispatch's weights.
     group_inputs: u32,
     group_outputs: u32,
@@ -21,7 +23,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<Element>;
 @group(0) @binding(2) var<storage, read> weight: array<Element>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> output: array<Element>;
+@group(0) @binding(4) var<storage, read> residual: array<Element>;
+@group(0) @binding(5) var<storage, read_write> output: array<Element>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -60,6 +63,7 @@ fn main(
             }
         }
     }
-    output[output_element(params.outputs, params.output, at) + element] =
-        pack_element(zero_unused_lanes(sum, element, params.output.channels));
+    let place = output_place(params.outputs, at, 0u);
+    output[element_at(params.output, place.x, place.y, place.z) + element] =
+        pack_element(finish(sum, place, element));
 }

@@ -4,10 +4,12 @@
 #import element
 #import shared/map
 #import shared/grid
+#import shared/epilogue
 
 struct Params {
     input: Map,
     output: Map,
+    epilogue: Epilogue,
     first_group: u32,
 }
 
@@ -15,7 +17,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<Element>;
 @group(0) @binding(2) var<storage, read> weight: array<Element>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> output: array<Element>;
+@group(0) @binding(4) var<storage, read> residual: array<Element>;
+@group(0) @binding(5) var<storage, read_write> output: array<Element>;
 
 var<workgroup> sums: array<vec4<f32>, 64>;
 
@@ -51,6 +54,7 @@ fn main(
         workgroupBarrier();
     }
     if local == 0u {
-        output[element_of(params.output, row) + group] = pack_element(sums[0] + bias[group]);
+        let value = finish(sums[0] + bias[group], position_of(params.output, row), group);
+        output[element_of(params.output, row) + group] = pack_element(value);
     }
 }

@@ -79,6 +79,18 @@ pub enum Error {
         suggestion: Option<&'static str>,
     },
 
+    /// No graph pass of that name.
+    #[error("unknown pass '{name}'{}; the passes are {}",
+        suggestion.map_or_else(String::new, |s| format!(" (did you mean '{s}'?)")), known.join(", "))]
+    UnknownPass {
+        /// The name asked for.
+        name: String,
+        /// All there are.
+        known: Vec<&'static str>,
+        /// The nearest known name, where one is near.
+        suggestion: Option<&'static str>,
+    },
+
     /// No adapter answers the request.
     #[error("{0}")]
     NoAdapter(String),

@@ -37,7 +37,10 @@ fn answers(precision: Precision) -> Vec<(String, Vec<Answer>)> {
     let folder = ModelFolder::open(in_repository("models/efficientnet_lite0")).unwrap();
     (devices_and_cpu().into_iter())
         .map(|(name, device)| {
-            let options = SessionOptions { precision };
+            let options = SessionOptions {
+                precision,
+                ..Default::default()
+            };
             let mut classifier = Classifier::new(&device, &folder, &options).unwrap();
             let answers = ["chelsea.png", "coffee.png", "rocket.jpg"].map(|picture| {
                 let decoded = decode(in_repository("tests/images").join(picture)).unwrap();

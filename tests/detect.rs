@@ -46,8 +46,15 @@ fn assert_as_expected(precision: Precision) {
         iou: expected.nms_iou,
     };
     for (device, opened) in devices_and_cpu() {
-        let mut detector =
-            Detector::new(&opened, &folder(), &SessionOptions { precision }).unwrap();
+        let mut detector = Detector::new(
+            &opened,
+            &folder(),
+            &SessionOptions {
+                precision,
+                ..Default::default()
+            },
+        )
+        .unwrap();
         for (name, boxes) in &expected.boxes_xyxy_in_image_pixels {
             let found = detector.detect(&picture(name), &options).unwrap();
             println!("{name} on {device}: {found:?}");

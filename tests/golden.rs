@@ -167,7 +167,10 @@ fn image_and_text() {
     // The CPU twin first.
     for (name, device) in devices_and_cpu().into_iter().rev() {
         for (precision, tolerance) in [(Precision::F32, TOLERANCE), (Precision::F16, 2e-2)] {
-            let options = SessionOptions { precision };
+            let options = SessionOptions {
+                precision,
+                ..Default::default()
+            };
             let weights = weights.clone();
             let mut session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
             let output = session.run(&inputs).unwrap().swap_remove(0);
@@ -191,7 +194,10 @@ fn weights_larger_than_a_binding() {
         for (device_name, device) in Gpus::AllButGl.devices() {
             for (precision, tolerance) in [(Precision::F32, TOLERANCE), (Precision::F16, 2e-2)] {
                 let shapes = [input.shape().clone()];
-                let options = SessionOptions { precision };
+                let options = SessionOptions {
+                    precision,
+                    ..Default::default()
+                };
                 let weights = weights.clone();
                 let mut session =
                     Session::new(&device, &graph, weights, &options, &shapes).unwrap();

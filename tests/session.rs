@@ -143,7 +143,10 @@ fn half_precision_stays_near() {
     for (name, device) in devices_and_cpu() {
         let run = |precision| {
             let shapes = [input.shape().clone()];
-            let options = SessionOptions { precision };
+            let options = SessionOptions {
+                precision,
+                ..Default::default()
+            };
             let mut session =
                 Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
             // The CPU twin has no float16 and must say so.

@@ -6,18 +6,38 @@ use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use shadernet::gpu::{Precision, SHADERS, Shader};
 
-/// Every value of every override constant of a shader that changes its code.
+/// Settings of a shader's override constants: every value of each, the others as they are by default,
+/// since no two of them meet in one expression.
 fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
-    let all = |name, values: std::ops::Range<u32>| values.map(|v| vec![(name, v)]).collect();
-    match shader.name {
-        "activation" => all("ACTIVATION", 0..8),
-        "binary" => all("OPERATION", 0..6),
-        "pool" => all("OPERATION", 0..2),
-        "reduce_channels" | "reduce_space" => all("OPERATION", 0..4),
-        "upsample" => all("MODE", 0..3),
-        "conv2d" => [1, 2, 4].map(|p| vec![("PIXELS", p)]).to_vec(),
-        _ => vec![vec![]],
-    }
+    const ACTIVATIONS: (&str, std::ops::Range<u32>) = ("ACTIVATION", 0..8);
+    const RESIDUAL: (&str, std::ops::Range<u32>) = ("RESIDUAL", 0..3);
+    const IN_PLACE: (&str, std::ops::Range<u32>) = ("RESIDUAL_IN_PLACE", 0..2);
+    const PROLOGUE: [(&str, std::ops::Range<u32>); 2] =
+        [("PROLOGUE_NORM", 0..2), ("PROLOGUE_ACTIVATION", 0..8)];
+    let epilogue = [ACTIVATIONS, RESIDUAL, IN_PLACE];
+    let constants = match shader.name {
+        "activation" => vec![ACTIVATIONS],
+        "adaptive_avg_pool" | "batch_norm" => PROLOGUE.to_vec(),
+        "binary" => vec![("OPERATION", 0..6), ACTIVATIONS],
+        "conv2d" => ([("PIXELS", 1..5)].into_iter())
+            .chain(epilogue)
+            .chain(PROLOGUE)
+            .collect(),
+        "conv2d_depthwise" | "conv2d_grouped" | "linear" => epilogue.to_vec(),
+        "pool" => vec![("OPERATION", 0..2)],
+        "reduce_channels" | "reduce_space" => vec![("OPERATION", 0..4)],
+        "upsample" => vec![("MODE", 0..3)],
+        _ => return vec![vec![]],
+    };
+    // What an override selects is behind another: a residual in place is looked at where there is one.
+    let needed = |name| match name {
+        "RESIDUAL_IN_PLACE" => vec![("RESIDUAL", 1)],
+        _ => vec![],
+    };
+    let values = |(name, values): (&'static str, std::ops::Range<u32>)| {
+        values.map(move |value| [vec![(name, value)], needed(name)].concat())
+    };
+    constants.into_iter().flat_map(values).collect()
 }
 
 fn parse(shader: &Shader, precision: Precision) -> (naga::Module, ModuleInfo) {

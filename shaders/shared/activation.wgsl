@@ -23,14 +23,18 @@ fn relu6(x: vec4<f32>) -> vec4<f32> {
 
 // `slope` is the leaky ReLU's.
 fn activate(x: vec4<f32>, slope: f32) -> vec4<f32> {
-    if ACTIVATION == IDENTITY {
-        return x;
-    }
-    return select(activate_number(x, slope), x, is_nan(x));
+    return activate_as(ACTIVATION, x, slope);
 }
 
-fn activate_number(x: vec4<f32>, slope: f32) -> vec4<f32> {
-    switch ACTIVATION {
+fn activate_as(activation: u32, x: vec4<f32>, slope: f32) -> vec4<f32> {
+    if activation == IDENTITY {
+        return x;
+    }
+    return select(activate_number(activation, x, slope), x, is_nan(x));
+}
+
+fn activate_number(activation: u32, x: vec4<f32>, slope: f32) -> vec4<f32> {
+    switch activation {
         case RELU: {
             return max(x, vec4<f32>());
         }

@@ -25,12 +25,14 @@ fn tap(window: Window, input: Map, at: vec3<u32>, ky: u32, kx: u32) -> Tap {
 
 // The output pixels of one dispatch: every `step`th row and column of the output from `origin` on.
 // All of them for a convolution; a transposed convolution is one convolution for each remainder of
-// its stride.
+// its stride, several of them in one dispatch where their windows are equal.
 struct Outputs {
     size: vec2<u32>,
     step: vec2<u32>,
     origin: vec2<u32>,
     pixels: u32,
+    // Remainders of the columns in this dispatch; they go up from `origin`, columns fastest.
+    columns: u32,
 }
 
 // Batch, row and column among these outputs.
@@ -39,8 +41,8 @@ fn output_position(outputs: Outputs, pixel: u32) -> vec3<u32> {
     return vec3<u32>(row / outputs.size.x, row % outputs.size.x, pixel % outputs.size.y);
 }
 
-// The element of the output at such a position.
-fn output_element(outputs: Outputs, output: Map, at: vec3<u32>) -> u32 {
-    let place = at.yz * outputs.step + outputs.origin;
-    return element_at(output, at.x, place.x, place.y);
+// Batch, row and column of the output, for such a position of a remainder of the dispatch.
+fn output_place(outputs: Outputs, at: vec3<u32>, remainder: u32) -> vec3<u32> {
+    let first = outputs.origin + vec2<u32>(remainder / outputs.columns, remainder % outputs.columns);
+    return vec3<u32>(at.x, at.yz * outputs.step + first);
 }

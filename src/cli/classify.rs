@@ -18,7 +18,7 @@ use shadernet::vision::decode;
 use super::prepare::{Prepared, ahead_of};
 use super::report::{Answer, Report};
 use super::sources::sources;
-use super::{DeviceArgs, Failure, output, precision};
+use super::{DeviceArgs, Failure, PassArgs, output, precision};
 
 /// Name what is in pictures
 #[derive(Args)]
@@ -51,6 +51,9 @@ pub struct Classify {
     precision: Precision,
 
     #[command(flatten)]
+    passes: PassArgs,
+
+    #[command(flatten)]
     device: DeviceArgs,
 
     /// One JSON object a line, as each picture is done
@@ -72,6 +75,7 @@ impl Classify {
         let device = self.device.open()?;
         let options = SessionOptions {
             precision: self.precision,
+            passes: self.passes.options(),
         };
         let mut classifier = Classifier::new(&device, &folder, &options)?;
         if let Some(notice) = classifier.notice() {

@@ -18,7 +18,7 @@ use super::prepare::{Prepared, ahead_of};
 use super::report::{Answer, Report};
 use super::sources::sources;
 use super::written::Written;
-use super::{DeviceArgs, Failure, output, precision};
+use super::{DeviceArgs, Failure, PassArgs, output, precision};
 
 /// Find things in pictures, and where they are
 #[derive(Args)]
@@ -54,6 +54,9 @@ pub struct Detect {
     /// How values and weights are stored on the device
     #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
     precision: Precision,
+
+    #[command(flatten)]
+    passes: PassArgs,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -96,6 +99,7 @@ impl Detect {
         let device = self.device.open()?;
         let options = SessionOptions {
             precision: self.precision,
+            passes: self.passes.options(),
         };
         let detector = Detector::new(&device, &folder, &options)?;
         if let Some(notice) = detector.notice() {

@@ -23,6 +23,7 @@ use clap::{Args, Parser, Subcommand};
 use shadernet::Error;
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{Backend, Precision};
+use shadernet::passes::PassOptions;
 
 /// Convolutional networks on the GPU, through WGSL compute shaders.
 #[derive(Parser)]
@@ -52,6 +53,36 @@ enum Command {
     Devices(devices::Devices),
     Models(models::Models),
     Summary(summary::Summary),
+}
+
+/// Which graph passes run.
+#[derive(Args)]
+struct PassArgs {
+    /// Run the network node by node, as it is defined: no graph pass
+    #[arg(long)]
+    no_optimize: bool,
+
+    /// Leave out the graph pass NAME, such as norms or residuals; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = pass)]
+    without_pass: Vec<String>,
+}
+
+impl PassArgs {
+    fn options(&self) -> PassOptions {
+        let all = match self.no_optimize {
+            true => PassOptions::none(),
+            false => PassOptions::default(),
+        };
+        // Names that there are not were refused as the command line was read.
+        let without =
+            |options: PassOptions, name: &String| options.without(name).unwrap_or(options);
+        self.without_pass.iter().fold(all, without)
+    }
+}
+
+fn pass(name: &str) -> Result<String, Error> {
+    PassOptions::default().without(name)?;
+    Ok(name.to_owned())
 }
 
 /// Where to run.

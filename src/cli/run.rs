@@ -14,7 +14,7 @@ use shadernet::weights::{Dtype, Weights, write_safetensors};
 use shadernet::zoo::{self, ZooOptions};
 use shadernet::{Error, Result};
 
-use super::{DeviceArgs, Failure, output, precision};
+use super::{DeviceArgs, Failure, PassArgs, output, precision};
 
 /// Run a network on raw tensors: safetensors in, safetensors out
 #[derive(Args)]
@@ -55,6 +55,9 @@ pub struct Run {
     in_channels: Option<usize>,
 
     #[command(flatten)]
+    passes: PassArgs,
+
+    #[command(flatten)]
     device: DeviceArgs,
 
     /// One JSON object with the outputs' shapes and the times
@@ -89,6 +92,7 @@ impl Run {
         let start = Instant::now();
         let options = SessionOptions {
             precision: self.precision,
+            passes: self.passes.options(),
         };
         let mut session = Session::new(&device, &graph, weights, &options, &shapes)?;
         if let Some(notice) = session.notice() {

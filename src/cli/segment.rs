@@ -17,7 +17,7 @@ use super::prepare::{Prepared, ahead_of};
 use super::report::{Answer, Report};
 use super::sources::sources;
 use super::written::{Written, indexed_png};
-use super::{DeviceArgs, Failure, output, precision};
+use super::{DeviceArgs, Failure, PassArgs, output, precision};
 
 /// Tell which pixels of pictures belong to what
 #[derive(Args)]
@@ -53,6 +53,9 @@ pub struct Segment {
     /// How values and weights are stored on the device
     #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
     precision: Precision,
+
+    #[command(flatten)]
+    passes: PassArgs,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -97,6 +100,7 @@ impl Segment {
         let device = self.device.open()?;
         let options = SessionOptions {
             precision: self.precision,
+            passes: self.passes.options(),
         };
         let segmenter = Segmenter::new(&device, &folder, &options)?;
         if let Some(notice) = segmenter.notice() {

@@ -54,16 +54,16 @@ macro_rules! shaders {
 
 shaders! {
     ACTIVATION = "activation", reads 1;
-    ADAPTIVE_AVG_POOL = "adaptive_avg_pool", reads 1;
-    BATCH_NORM = "batch_norm", reads 3;
+    ADAPTIVE_AVG_POOL = "adaptive_avg_pool", reads 2;
+    BATCH_NORM = "batch_norm", reads 2;
     BINARY = "binary", reads 2;
-    CONV2D = "conv2d", reads 3;
-    CONV2D_DEPTHWISE = "conv2d_depthwise", reads 3;
-    CONV2D_GROUPED = "conv2d_grouped", reads 3;
+    CONV2D = "conv2d", reads 5;
+    CONV2D_DEPTHWISE = "conv2d_depthwise", reads 4;
+    CONV2D_GROUPED = "conv2d_grouped", reads 4;
     COPY_CHANNELS = "copy_channels", reads 1;
     EMBEDDING = "embedding", reads 2;
     FLATTEN = "flatten", reads 1;
-    LINEAR = "linear", reads 3;
+    LINEAR = "linear", reads 4;
     LOCAL_RESPONSE_NORM = "local_response_norm", reads 1;
     PACK = "pack", reads 1;
     PAD = "pad", reads 1;
@@ -86,11 +86,19 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../shaders/shared/activation.wgsl"),
     ),
     (
+        "shared/epilogue",
+        include_str!("../../shaders/shared/epilogue.wgsl"),
+    ),
+    (
         "shared/grid",
         include_str!("../../shaders/shared/grid.wgsl"),
     ),
     ("shared/map", include_str!("../../shaders/shared/map.wgsl")),
     ("shared/nan", include_str!("../../shaders/shared/nan.wgsl")),
+    (
+        "shared/prologue",
+        include_str!("../../shaders/shared/prologue.wgsl"),
+    ),
     (
         "shared/reduce",
         include_str!("../../shaders/shared/reduce.wgsl"),

@@ -7,7 +7,7 @@ use super::ops::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, Concat, Conv2d, Flatten, Input, Linear, Op,
     Pool2d, Softmax,
 };
-use super::{Graph, Node, ValueId};
+use super::{Fused, Graph, Node, ValueId};
 use crate::error::{Error, Result};
 
 /// See [`crate::graph`] for an example.
@@ -45,6 +45,7 @@ impl GraphBuilder {
             name: name.into(),
             op: op.into(),
             inputs: inputs.to_vec(),
+            fused: Fused::default(),
         };
         let id = ValueId(self.nodes.len());
         let problem = if !self.names.insert(node.name.clone()) {

@@ -22,10 +22,13 @@
 //! ```
 
 mod builder;
+mod fused;
+mod lifetimes;
 mod ops;
 mod summary;
 
 pub use builder::GraphBuilder;
+pub use fused::{Fused, Home, Norm, Prologue, Residual};
 pub use ops::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, CenterCropOrPad, Concat, Conv2d,
     ConvTranspose2d, Embedding, Flatten, Input, Linear, LocalResponseNorm, Op, Operator, Pad2d,
@@ -33,6 +36,7 @@ pub use ops::{
     Softmax, Upsample, UpsampleMode, UpsampleSize,
 };
 
+pub(crate) use lifetimes::{Lifetime, peak, root};
 pub use summary::{LayerSummary, Reach, ReceptiveField, Summary};
 
 use crate::error::{Error, Result};
@@ -43,6 +47,10 @@ use crate::tensor::Shape;
 pub struct ValueId(usize);
 
 impl ValueId {
+    pub(crate) fn new(index: usize) -> Self {
+        Self(index)
+    }
+
     /// The index of the node that produces the value, and of the value's shape in
     /// [`Graph::infer`]'s answer.
     pub fn index(self) -> usize {
@@ -57,8 +65,10 @@ pub struct Node {
     pub name: String,
     /// What it computes.
     pub op: Op,
-    /// The values it reads, all produced by earlier nodes.
+    /// The values it reads, all produced by earlier nodes; where it adds a residual, that last.
     pub inputs: Vec<ValueId>,
+    /// What passes have moved into it.
+    pub fused: Fused,
 }
 
 impl Node {
@@ -68,12 +78,46 @@ impl Node {
         for parameter in &mut parameters {
             parameter.name = self.parameter_name(&parameter.name);
         }
+        let prologue = self.fused.prologue.as_ref();
+        for norm in prologue
+            .and_then(|p| p.norm.as_ref())
+            .into_iter()
+            .chain(&self.fused.norm)
+        {
+            parameters.extend(norm.op.parameters().into_iter().map(|parameter| Parameter {
+                name: norm.parameter_name(&parameter.name),
+                ..parameter
+            }));
+        }
         parameters
     }
 
     /// The full name of the parameter with PyTorch's suffix `suffix`.
     pub fn parameter_name(&self, suffix: &str) -> String {
         format!("{}.{suffix}", self.name)
+    }
+
+    /// The values whose elements it reads; of others it takes the shape alone.
+    pub(crate) fn values_read(&self) -> &[ValueId] {
+        match self.op {
+            Op::CenterCropOrPad(_) => &self.inputs[..1],
+            _ => &self.inputs,
+        }
+    }
+
+    /// The shape of its output.
+    fn output_shape(&self, operands: &[&Shape]) -> Result<Shape, String> {
+        let operator = self.op.as_operator();
+        let [top, bottom, left, right] = self.fused.pad;
+        if self.fused.pad == [0; 4] {
+            return operator.output_shape(operands);
+        }
+        let padded = Pad2d::zeros(top, bottom, left, right).output_shape(&operands[..1])?;
+        let operands: Vec<&Shape> = [&padded]
+            .into_iter()
+            .chain(operands[1..].iter().copied())
+            .collect();
+        operator.output_shape(&operands)
     }
 
     /// An [`Error::Node`] about this node.
@@ -141,16 +185,30 @@ impl Graph {
             .sum()
     }
 
-    /// For every value, the index of the last node that reads it; beyond all nodes for outputs.
-    pub(crate) fn last_uses(&self) -> Vec<usize> {
+    /// A graph of these nodes, each after those it reads, with the inputs and outputs among them.
+    pub(crate) fn from_nodes(name: &str, nodes: Vec<Node>, outputs: Vec<ValueId>) -> Self {
+        let inputs = (0..nodes.len())
+            .filter(|&i| matches!(nodes[i].op, Op::Input(_)))
+            .map(ValueId)
+            .collect();
+        Self {
+            name: name.to_owned(),
+            nodes,
+            inputs,
+            outputs,
+        }
+    }
+
+    /// For every value, the index of the last node that reads it; beyond all nodes for those `kept`.
+    pub(crate) fn last_uses(&self, kept: &[ValueId]) -> Vec<usize> {
         // A value that nothing reads goes with the node that makes it.
         let mut last: Vec<usize> = (0..self.nodes.len()).collect();
         for (reader, node) in self.values() {
-            for operand in &node.inputs {
+            for operand in node.values_read() {
                 last[operand.index()] = reader.index();
             }
         }
-        for output in &self.outputs {
+        for output in kept {
             last[output.index()] = usize::MAX;
         }
         last
@@ -186,8 +244,6 @@ impl Graph {
                 None => node.inputs.iter().map(|v| &shapes[v.0]).collect(),
             };
             let shape = node
-                .op
-                .as_operator()
                 .output_shape(&operands)
                 .map_err(|reason| node.error(reason))?;
             if shape.is_empty() {

@@ -1,7 +1,7 @@
 //! A network on paper: sizes, costs and what each value sees of the input. Needs no weights and no
 //! device.
 
-use super::{Graph, Op};
+use super::{Graph, Op, peak, root};
 use crate::error::Result;
 use crate::tensor::Shape;
 
@@ -172,28 +172,13 @@ impl Graph {
     /// below. A value lives from the node that makes it to the last that reads it, outputs to the
     /// end; what only renames a value takes nothing.
     fn live_elements(&self, shapes: &[Shape]) -> u64 {
-        let mut last_use = self.last_uses();
-        let is_rename = |op: &Op| matches!(op, Op::Dropout | Op::Flatten(_));
-        // A renamed value lives as long as its last name.
-        for (value, node) in self.values().collect::<Vec<_>>().into_iter().rev() {
-            if is_rename(&node.op) {
-                let source = node.inputs[0].index();
-                last_use[source] = last_use[source].max(last_use[value.index()]);
-            }
-        }
-        let takes = |i: usize| match is_rename(&self.nodes[i].op) {
-            true => 0,
-            false => shapes[i].len() as u64,
-        };
-        (0..shapes.len())
-            .map(|now| {
-                (0..=now)
-                    .filter(|&i| last_use[i] >= now)
-                    .map(takes)
-                    .sum::<u64>()
-            })
-            .max()
-            .unwrap_or(0)
+        let is_rename = |i: usize| matches!(self.nodes[i].op, Op::Dropout | Op::Flatten(_));
+        let roots: Vec<usize> = (0..shapes.len())
+            .map(|i| root(i, |i| &self.nodes[i], is_rename))
+            .collect();
+        let lifetimes = self.lifetimes(&roots, &self.outputs);
+        let owners = lifetimes.iter().zip(shapes);
+        peak(owners.filter_map(|(lifetime, shape)| Some(((*lifetime)?, shape.len() as u64))))
     }
 }
 

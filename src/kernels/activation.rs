@@ -16,7 +16,7 @@ struct Params {
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Dispatch>> {
-    let (code, slope) = code(op);
+    let (code, slope) = code(Some(op));
     let params = Params {
         input: context.inputs[0],
         output: context.output,
@@ -27,14 +27,15 @@ pub(super) fn dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Di
 }
 
 /// The number that `shaders/shared/activation.wgsl` has for it, and the slope.
-fn code(op: Activation) -> (u32, f32) {
+pub(super) fn code(op: Option<Activation>) -> (u32, f32) {
     match op {
-        Activation::Relu => (1, 0.0),
-        Activation::Relu6 => (2, 0.0),
-        Activation::LeakyRelu { slope } => (3, slope),
-        Activation::Sigmoid => (4, 0.0),
-        Activation::Tanh => (5, 0.0),
-        Activation::HardSwish => (6, 0.0),
-        Activation::Silu => (7, 0.0),
+        None => (0, 0.0),
+        Some(Activation::Relu) => (1, 0.0),
+        Some(Activation::Relu6) => (2, 0.0),
+        Some(Activation::LeakyRelu { slope }) => (3, slope),
+        Some(Activation::Sigmoid) => (4, 0.0),
+        Some(Activation::Tanh) => (5, 0.0),
+        Some(Activation::HardSwish) => (6, 0.0),
+        Some(Activation::Silu) => (7, 0.0),
     }
 }

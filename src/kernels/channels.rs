@@ -18,11 +18,16 @@ struct Params {
     unused: u32,
 }
 
-pub(super) fn concat(context: &NodeContext) -> Result<Vec<Dispatch>> {
+pub(super) fn concat(
+    context: &NodeContext,
+    in_place: &dyn Fn(usize) -> bool,
+) -> Result<Vec<Dispatch>> {
     let mut first_output = 0;
     let mut steps = Vec::new();
     for (i, input) in context.inputs.iter().enumerate() {
-        steps.push(copy(context, i, 0, first_output, input.channels)?);
+        if !in_place(i) {
+            steps.push(copy(context, i, 0, first_output, input.channels)?);
+        }
         first_output += input.channels;
     }
     Ok(steps)

@@ -1,12 +1,32 @@
 //! Element-wise functions of two values.
 
+use bytemuck::{Pod, Zeroable};
+
+use super::activation;
 use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
 use crate::gpu::BINARY;
 use crate::graph::Binary;
 
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    a: Map,
+    b: Map,
+    output: Map,
+    slope: f32,
+    unused: [u32; 3],
+}
+
 pub(super) fn dispatches(context: &NodeContext, op: Binary) -> Result<Vec<Dispatch>> {
-    let params: [Map; 3] = [context.inputs[0], context.inputs[1], context.output];
+    let (activation, slope) = activation::code(context.node.fused.activation);
+    let params = Params {
+        a: context.inputs[0],
+        b: context.inputs[1],
+        output: context.output,
+        slope,
+        unused: [0; 3],
+    };
     let reads = vec![Read::Input(0), Read::Input(1)];
     // The number that `shaders/binary.wgsl` has for it.
     let code = match op {
@@ -18,5 +38,6 @@ pub(super) fn dispatches(context: &NodeContext, op: Binary) -> Result<Vec<Dispat
         Binary::Min => 5,
     };
     let dispatch = context.per_element(&BINARY, &params, reads)?;
-    Ok(vec![dispatch.constant("OPERATION", code)])
+    let dispatch = dispatch.constant("OPERATION", code);
+    Ok(vec![dispatch.constant("ACTIVATION", activation)])
 }

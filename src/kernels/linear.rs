@@ -3,6 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
+use super::epilogue::{Epilogue, EpilogueParams};
+use super::norm::Folding;
 use super::weight::split;
 use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
@@ -14,7 +16,9 @@ use crate::graph::Linear;
 struct Params {
     input: Map,
     output: Map,
+    epilogue: EpilogueParams,
     first_group: u32,
+    unused: [u32; 3],
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispatch>> {
@@ -24,20 +28,26 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
     let group_bytes = padded as u64 * context.device.precision.element_bytes();
     let rows = u64::from(context.output.pixels);
     let [y, z] = context.device.fold(&context.node.name, rows)?;
-    let bias = context.bias(op.bias, groups * 4);
+    let folding = Folding::of(context, outputs, op.bias);
+    let bias = context.bias(&folding, groups * 4);
+    let epilogue = Epilogue::of(context);
     let mut steps = Vec::new();
     for part in split(context.device, &context.node.name, groups, group_bytes)? {
         let params = Params {
             input: context.inputs[0],
             output: context.output,
+            epilogue: epilogue.params,
             first_group: part.start as u32,
+            unused: [0; 3],
         };
+        let folding = folding.clone();
         let range = part.clone();
         let len = part.len() * padded * 4;
         let weight = context.weight(&format!("linear {part:?}"), len, move |weights, name| {
             let first = range.start * 4;
             let end = (range.end * 4).min(outputs);
             let values = weights.read_range(name, first * inputs..end * inputs)?;
+            let values = folding.scaled(weights, values, first..end)?;
             let mut packed = vec![0.0; range.len() * padded * 4];
             packed
                 .par_chunks_mut(padded * 4)
@@ -52,8 +62,10 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
             Ok(packed)
         });
         let grid = [part.len() as u32, y, z];
-        let reads = vec![Read::Input(0), weight, bias.clone()];
-        steps.push(context.device.dispatch(&LINEAR, &params, reads, grid));
+        let residual = epilogue.read(&bias);
+        let reads = vec![Read::Input(0), weight, bias.clone(), residual];
+        let dispatch = context.device.dispatch(&LINEAR, &params, reads, grid);
+        steps.push(epilogue.select(dispatch));
     }
     Ok(steps)
 }

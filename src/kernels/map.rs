@@ -37,6 +37,22 @@ impl Map {
         }
     }
 
+    /// The same shape within a value whose pixels are `stride` elements apart, from `offset` on.
+    pub fn within(self, stride: u32, offset: u32) -> Self {
+        Self {
+            stride,
+            offset,
+            ..self
+        }
+    }
+
+    /// Whether it is, in float32, byte for byte what users see: one pixel an image, whole elements.
+    pub fn is_planar(&self) -> bool {
+        let one_pixel = self.height == 1 && self.width == 1;
+        let no_gaps = self.stride * 4 == self.channels || self.batch == 1;
+        one_pixel && no_gaps
+    }
+
     /// Bytes of a buffer that holds the value.
     pub fn bytes(&self, precision: Precision) -> u64 {
         let elements = u64::from(self.offset) + u64::from(self.pixels) * u64::from(self.stride);

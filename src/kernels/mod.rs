@@ -7,13 +7,16 @@ mod channels;
 mod conv;
 mod elementwise;
 mod embedding;
+mod epilogue;
 mod flatten;
 mod layout;
 mod linear;
 mod local_response_norm;
 mod map;
+mod norm;
 mod pad;
 mod pool;
+mod prologue;
 mod reduce;
 mod reorg;
 mod softmax;
@@ -29,6 +32,7 @@ pub(crate) use weight::PackedWeight;
 use crate::error::{Error, Result};
 use crate::gpu::{PipelineKey, Precision, Shader};
 use crate::graph::{Node, Op};
+use crate::tensor::Shape;
 
 /// Invocations a workgroup, in every shader: what WebGPU's defaults allow everywhere, and a whole
 /// number of subgroups on every GPU.
@@ -39,6 +43,11 @@ pub(crate) struct NodeContext<'a> {
     pub node: &'a Node,
     pub inputs: &'a [Map],
     pub output: Map,
+    /// Whether the residual lies where the output goes.
+    pub residual_in_place: bool,
+    /// Whether the inputs that [`reads_planar_input`] are given so: their maps then tell only sizes.
+    #[expect(dead_code, reason = "no kernel reads planar inputs yet")]
+    pub planar: bool,
     pub device: &'a DeviceContext,
 }
 
@@ -68,9 +77,12 @@ pub(crate) enum Read {
     Weight(Arc<PackedWeight>),
 }
 
-/// The dispatches that compute a node, in order; none where the output is its input under another
-/// name.
-pub(crate) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+/// The dispatches that compute a node, in order. `in_place` tells of a concatenation's input whether
+/// it lies where it belongs already.
+pub(crate) fn dispatches(
+    context: &NodeContext,
+    in_place: &dyn Fn(usize) -> bool,
+) -> Result<Vec<Dispatch>> {
     match &context.node.op {
         Op::Conv2d(op) => conv::dispatches(context, op),
         Op::Linear(op) => linear::dispatches(context, op),
@@ -80,7 +92,7 @@ pub(crate) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
         Op::AdaptiveAvgPool2d(_) => pool::adaptive_dispatches(context),
         Op::Softmax(_) => softmax::dispatches(context),
         Op::Binary(op) => elementwise::dispatches(context, *op),
-        Op::Concat(_) => channels::concat(context),
+        Op::Concat(_) => channels::concat(context, in_place),
         Op::SliceChannels(op) => channels::slice(context, *op),
         Op::ConvTranspose2d(op) => conv::transposed_dispatches(context, op),
         Op::Upsample(op) => upsample::dispatches(context, op),
@@ -95,13 +107,10 @@ pub(crate) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
     }
 }
 
-/// Whether a node's output is its input's elements, unmoved.
-pub(crate) fn is_alias(op: &Op, input: &Map) -> bool {
-    match op {
-        Op::Dropout => true,
-        Op::Flatten(_) => input.height == 1 && input.width == 1,
-        _ => false,
-    }
+/// Whether a node can read its input `input` as users give it, NCHW float32, so that nothing has to
+/// be packed for it.
+pub(crate) fn reads_planar_input(_node: &Node, _input: usize, _shape: &Shape) -> bool {
+    false
 }
 
 impl DeviceContext {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::norm::Folding;
 use super::{DeviceContext, NodeContext, Read};
 use crate::error::{Error, Result};
 use crate::gpu::Precision;
@@ -52,7 +53,7 @@ impl NodeContext<'_> {
     ) -> Read {
         let parameter = self.node.parameter_name("weight");
         Read::Weight(Arc::new(PackedWeight {
-            name: format!("{parameter} {layout}"),
+            name: format!("{parameter} {layout}{}", self.norm_suffix()),
             precision: self.device.precision,
             len,
             pack: Box::new(move |weights| pack(weights, &parameter)),
@@ -68,7 +69,11 @@ impl NodeContext<'_> {
         values: impl Fn(&Weights) -> Result<Vec<f32>> + Send + Sync + 'static,
     ) -> Read {
         Read::Weight(Arc::new(PackedWeight {
-            name: format!("{} {len}", self.node.parameter_name(suffix)),
+            name: format!(
+                "{} {len}{}",
+                self.node.parameter_name(suffix),
+                self.norm_suffix()
+            ),
             precision: Precision::F32,
             len,
             pack: Box::new(move |weights| {
@@ -79,13 +84,17 @@ impl NodeContext<'_> {
         }))
     }
 
-    /// The bias, or zeros.
-    pub(super) fn bias(&self, has_bias: bool, len: usize) -> Read {
-        let parameter = self.node.parameter_name("bias");
-        self.per_channel("bias", len, move |weights| match has_bias {
-            true => Ok(weights.read(&parameter)?.into_owned()),
-            false => Ok(Vec::new()),
-        })
+    /// The bias, the norm folded in, or zeros.
+    pub(super) fn bias(&self, folding: &Folding, len: usize) -> Read {
+        let folding = folding.clone();
+        self.per_channel("bias", len, move |weights| folding.bias(weights))
+    }
+
+    /// Tells weights with a norm folded in from the same without: plans for other shapes may have
+    /// been optimized differently, and weights are shared by all of a session.
+    fn norm_suffix(&self) -> String {
+        let norm = self.node.fused.norm.as_ref();
+        norm.map_or_else(String::new, |norm| format!(" with {}", norm.name))
     }
 }
 

@@ -1,43 +1,188 @@
-//! Lifetimes coloured onto few buffers. Several buffers rather than one arena: WebGPU forbids one
-//! buffer to be read and written in the same dispatch, even in disjoint ranges.
+//! Lifetimes coloured onto few buffers, all of them known beforehand.
+//!
+//! Several buffers rather than one arena: WebGPU forbids one buffer to be read and written in the
+//! same dispatch, even in disjoint ranges. Within a buffer, values alive at once lie side by side.
 
-/// Buffers that values take turns in.
-#[derive(Debug, Default)]
-pub(super) struct Slots {
-    sizes: Vec<u64>,
-    free: Vec<usize>,
+use crate::graph::Lifetime;
+
+/// Offsets are multiples of it: a value begins where a cache line does.
+const ALIGNMENT: u64 = 256;
+/// Moves tried at the most: fewer where there are many requests, so that planning stays a matter of
+/// milliseconds.
+const TRIES: u64 = 1000;
+/// Pairs of requests that all tries together may look at.
+const PAIRS: u64 = 4_000_000;
+
+/// Memory for one value.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub bytes: u64,
+    pub lifetime: Lifetime,
+    /// The requests that must be in another buffer: what a step reads where this is written, and
+    /// the other way round.
+    pub apart: Vec<usize>,
 }
 
-impl Slots {
-    /// A free slot of at least `bytes`: the smallest that is large enough, else the largest, made
-    /// larger, else a new one.
-    pub fn take(&mut self, bytes: u64) -> usize {
-        let sizes = &self.sizes;
-        let fits = (0..self.free.len())
-            .filter(|&i| sizes[self.free[i]] >= bytes)
-            .min_by_key(|&i| sizes[self.free[i]]);
-        let largest = (0..self.free.len()).max_by_key(|&i| sizes[self.free[i]]);
-        match fits.or(largest) {
-            Some(i) => {
-                let slot = self.free.swap_remove(i);
-                self.sizes[slot] = self.sizes[slot].max(bytes);
-                slot
-            }
-            None => {
-                self.sizes.push(bytes);
-                self.sizes.len() - 1
+/// Where a value lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub slot: usize,
+    pub offset: u64,
+}
+
+/// The answer to all requests.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    /// Bytes of each buffer.
+    pub slots: Vec<u64>,
+    /// One a request.
+    pub spots: Vec<Spot>,
+}
+
+impl Memory {
+    pub fn bytes(&self) -> u64 {
+        self.slots.iter().sum()
+    }
+}
+
+/// A small plan for `requests` in buffers of at most `largest` bytes each; `lower_bound` is what no
+/// plan can go below. Finding the smallest is NP-hard: requests are given their spots one after
+/// another, in several orders, and the best order is then improved by chance moves.
+pub(super) fn assign(requests: &[Request], largest: u64, lower_bound: u64) -> Memory {
+    let sizes: Vec<u64> = (requests.iter())
+        .map(|request| request.bytes.next_multiple_of(ALIGNMENT))
+        .collect();
+    let attempt =
+        |order: &[usize], prefer_new| in_order(requests, &sizes, largest, order, prefer_new);
+    let mut best: Option<(Memory, Vec<usize>, bool)> = None;
+    for order in [by_size(&sizes), by_breadth(requests, &sizes)] {
+        for prefer_new in [true, false] {
+            let memory = attempt(&order, prefer_new);
+            if best
+                .as_ref()
+                .is_none_or(|(best, ..)| memory.bytes() < best.bytes())
+            {
+                best = Some((memory, order.clone(), prefer_new));
             }
         }
     }
-
-    /// The value in `slot` is read no more.
-    pub fn give_back(&mut self, slot: usize) {
-        debug_assert!(!self.free.contains(&slot));
-        self.free.push(slot);
+    let Some((mut memory, mut order, prefer_new)) = best else {
+        return Memory::default();
+    };
+    let count = requests.len();
+    let tries = (PAIRS / (count * count).max(1) as u64).min(TRIES);
+    for n in 0..tries {
+        // A hundredth is not worth looking for.
+        if memory.bytes() <= lower_bound + lower_bound / 100 {
+            break;
+        }
+        let mut moved = order.clone();
+        let request = moved.remove(chance(2 * n) as usize % count);
+        moved.insert(chance(2 * n + 1) as usize % count, request);
+        let candidate = attempt(&moved, prefer_new);
+        // As good is taken, too: it leads away from where no move helps.
+        if candidate.bytes() <= memory.bytes() {
+            (memory, order) = (candidate, moved);
+        }
     }
+    memory
+}
 
-    /// Bytes of every slot.
-    pub fn into_sizes(self) -> Vec<u64> {
-        self.sizes
+/// The largest first.
+fn by_size(sizes: &[u64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by_key(|&i| (std::cmp::Reverse(sizes[i]), i));
+    order
+}
+
+/// Those first that live beside the most.
+fn by_breadth(requests: &[Request], sizes: &[u64]) -> Vec<usize> {
+    let beside = |i: usize| -> u64 {
+        let others = requests.iter().zip(sizes);
+        let alive = others.filter(|(other, _)| other.lifetime.overlaps(requests[i].lifetime));
+        alive.map(|(_, size)| size).sum()
+    };
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by_cached_key(|&i| (std::cmp::Reverse(beside(i)), i));
+    order
+}
+
+/// A number that looks like chance, the same each time (splitmix64).
+fn chance(n: u64) -> u64 {
+    let mut z = (n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    (z ^ (z >> 27)) >> 20
+}
+
+/// Gives each request in `order` the spot that makes memory grow least; of those that make it grow
+/// equally, the tightest.
+fn in_order(
+    requests: &[Request],
+    sizes: &[u64],
+    largest: u64,
+    order: &[usize],
+    prefer_new: bool,
+) -> Memory {
+    let mut slots: Vec<u64> = Vec::new();
+    let mut members: Vec<Vec<usize>> = Vec::new();
+    let mut spots: Vec<Spot> = vec![Spot::default(); requests.len()];
+    for &i in order {
+        let request = &requests[i];
+        // Growth, then space left over, then which slot.
+        let mut chosen: Option<(u64, u64, Spot)> = None;
+        for (slot, members) in members.iter().enumerate() {
+            if members.iter().any(|member| request.apart.contains(member)) {
+                continue;
+            }
+            let mut taken: Vec<(u64, u64)> = (members.iter())
+                .filter(|&&member| requests[member].lifetime.overlaps(request.lifetime))
+                .map(|&member| (spots[member].offset, spots[member].offset + sizes[member]))
+                .collect();
+            taken.sort_unstable();
+            for (offset, room) in gaps(&taken, sizes[i], slots[slot]) {
+                if offset + sizes[i] > largest {
+                    continue;
+                }
+                let growth = (offset + sizes[i]).saturating_sub(slots[slot]);
+                let candidate = (growth, room, Spot { slot, offset });
+                let better =
+                    |best: &(u64, u64, Spot)| (candidate.0, candidate.1) < (best.0, best.1);
+                if chosen.as_ref().is_none_or(better) {
+                    chosen = Some(candidate);
+                }
+            }
+        }
+        // Perhaps a buffer of its own rather than one that grows by as much.
+        let alone = |growth: u64| growth > sizes[i] || growth == sizes[i] && prefer_new;
+        let spot = match chosen {
+            Some((growth, _, spot)) if !alone(growth) => spot,
+            _ => {
+                slots.push(0);
+                members.push(Vec::new());
+                Spot {
+                    slot: slots.len() - 1,
+                    offset: 0,
+                }
+            }
+        };
+        spots[i] = spot;
+        slots[spot.slot] = slots[spot.slot].max(spot.offset + sizes[i]);
+        members[spot.slot].push(i);
     }
+    Memory { slots, spots }
+}
+
+/// Places for `size` bytes between those `taken` (sorted, perhaps overlapping) in a buffer of `end`
+/// bytes, each with the space that would be left over; the last is behind them all.
+fn gaps(taken: &[(u64, u64)], size: u64, end: u64) -> Vec<(u64, u64)> {
+    let mut gaps = Vec::new();
+    let mut free_from = 0;
+    for &(start, stop) in taken {
+        if start >= free_from + size {
+            gaps.push((free_from, start - free_from - size));
+        }
+        free_from = free_from.max(stop);
+    }
+    gaps.push((free_from, end.saturating_sub(free_from + size)));
+    gaps
 }

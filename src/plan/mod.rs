@@ -1,20 +1,22 @@
 //! A graph bound to input shapes and a device's limits: a plain list of dispatches over numbered
 //! buffers. Nothing here touches a device, so a plan can be made and examined without one.
 
+mod layout;
 mod memory;
 
 use crate::error::Result;
-use crate::graph::{Graph, Op, ValueId};
+use crate::graph::{Graph, Home, Op};
 use crate::kernels::{self, DeviceContext, Dispatch, Map, NodeContext, Read};
+use crate::passes::{self, PassOptions, PassReport};
 use crate::tensor::Shape;
-use memory::Slots;
+use layout::Layout;
 
 /// A buffer that a step reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// A buffer that values take turns in.
     Slot(usize),
-    /// The graph input of this index, NCHW float32.
+    /// The graph input of this index, as it is given: NCHW float32.
     Input(usize),
     /// The graph output of this index, NCHW float32.
     Output(usize),
@@ -39,93 +41,100 @@ pub(crate) struct Plan {
     /// Shapes of the graph's inputs and outputs.
     pub inputs: Vec<Shape>,
     pub outputs: Vec<Shape>,
+    /// Where each output is found when all steps are done.
+    pub answers: Vec<Answer>,
+    /// What passes did to the graph.
+    pub passes: Vec<PassReport>,
+    /// Bytes of all slots together.
+    pub activation_bytes: u64,
+    /// Bytes of the largest set of values that are alive at once: what no plan can go below.
+    pub lower_bound_bytes: u64,
+}
+
+/// Where an output is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Unpacked by a step into its [`Place::Output`].
+    Unpacked,
+    /// In a slot from this byte on, as users see it.
+    Slot { slot: usize, offset: u64 },
 }
 
 impl Plan {
-    /// Plans `graph` for inputs of these shapes.
+    /// Plans `graph`, after `passes`, for inputs of these shapes.
     ///
     /// # Errors
     /// Where shapes do not fit ([`crate::Error::Node`], [`crate::Error::Inputs`]) or a value or
     /// weight is more than the device can bind ([`crate::Error::Limit`]).
-    pub fn new(graph: &Graph, inputs: &[Shape], device: &DeviceContext) -> Result<Self> {
+    pub fn new(
+        graph: &Graph,
+        inputs: &[Shape],
+        passes: &PassOptions,
+        device: &DeviceContext,
+    ) -> Result<Self> {
+        let (graph, passes) = passes::optimize(graph, inputs, passes)?;
         let shapes = graph.infer(inputs)?;
-        let maps: Vec<Map> = shapes.iter().map(Map::new).collect();
-        let last_uses = last_uses(graph, &maps);
-        let mut slots = Slots::default();
-        // Where each value lies; an alias where its input does.
-        let mut places: Vec<Place> = Vec::with_capacity(maps.len());
+        let layout = Layout::new(&graph, &shapes, device)?;
+        let Layout { places, maps, .. } = &layout;
         let mut steps = Vec::new();
         let mut next_input = 0;
         for (value, node) in graph.values() {
             let i = value.index();
-            let output = maps[i];
-            if let [input] = node.inputs[..]
-                && kernels::is_alias(&node.op, &maps[input.index()])
-            {
-                places.push(places[input.index()]);
-            } else if matches!(&node.op, Op::Input(input) if input.is_ids()) {
-                // Embeddings read ids as the caller gives them.
-                places.push(Place::Input(next_input));
-                next_input += 1;
-            } else {
-                let bytes = output.bytes(device.precision);
-                device.check_binding(
-                    &format!("the output {} of '{}'", shapes[i], node.name),
-                    bytes.max(output.unpadded_len() * 4 * u64::from(is_edge(graph, value))),
-                    "use a smaller image or batch, --precision f16, or --backend cpu",
-                )?;
-                places.push(Place::Slot(slots.take(bytes)));
-                let step = |dispatch, inputs| Step {
+            let mut push = |dispatch, inputs| {
+                steps.push(Step {
                     label: node.name.clone(),
                     dispatch,
                     inputs,
                     output: places[i],
+                });
+            };
+            if let Op::Input(_) = node.op {
+                if let Place::Slot(_) = places[i] {
+                    let dispatch = kernels::pack(device, &node.name, maps[i])?;
+                    push(dispatch, vec![Place::Input(next_input)]);
+                }
+                next_input += 1;
+            } else if node.fused.home != Home::View && !layout::renames(&graph, &shapes, i) {
+                let operands: Vec<Map> = node.inputs.iter().map(|v| maps[v.index()]).collect();
+                let read: Vec<Place> = node.inputs.iter().map(|v| places[v.index()]).collect();
+                let context = NodeContext {
+                    node,
+                    inputs: &operands,
+                    output: maps[i],
+                    residual_in_place: layout.in_place[i],
+                    planar: matches!(read[0], Place::Input(_)),
+                    device,
                 };
-                if let Op::Input(_) = node.op {
-                    let dispatch = kernels::pack(device, &node.name, output)?;
-                    steps.push(step(dispatch, vec![Place::Input(next_input)]));
-                    next_input += 1;
-                } else {
-                    let operands: Vec<Map> = node.inputs.iter().map(|v| maps[v.index()]).collect();
-                    let context = NodeContext {
-                        node,
-                        inputs: &operands,
-                        output,
-                        device,
-                    };
-                    let read: Vec<Place> = node.inputs.iter().map(|v| places[v.index()]).collect();
-                    for dispatch in kernels::dispatches(&context)? {
-                        steps.push(step(dispatch, read.clone()));
-                    }
+                let in_place = |input: usize| {
+                    let part = graph.node(node.inputs[input]).fused.home;
+                    matches!(part, Home::Part { of, .. } if of == value)
+                };
+                for dispatch in kernels::dispatches(&context, &in_place)? {
+                    push(dispatch, read.clone());
                 }
             }
-            for (index, _) in graph
-                .outputs()
-                .iter()
-                .enumerate()
-                .filter(|(_, o)| **o == value)
-            {
-                steps.push(Step {
-                    label: format!("output.{index}"),
-                    dispatch: kernels::unpack(device, &node.name, output)?,
-                    inputs: vec![places[i]],
-                    output: Place::Output(index),
-                });
-            }
-            // What nobody reads from here on gives its slot back, an unread output included.
-            for (earlier, place) in places.iter().enumerate() {
-                if let (Place::Slot(slot), true) = (*place, last_uses[earlier] == Some(i)) {
-                    slots.give_back(slot);
+            for (index, output) in graph.outputs().iter().enumerate() {
+                if *output == value && layout.answers[index] == Answer::Unpacked {
+                    steps.push(Step {
+                        label: format!("output.{index}"),
+                        dispatch: kernels::unpack(device, &node.name, maps[i])?,
+                        inputs: vec![places[i]],
+                        output: Place::Output(index),
+                    });
                 }
             }
         }
         Ok(Self {
             steps,
-            slots: slots.into_sizes(),
+            activation_bytes: layout.memory.bytes(),
+            lower_bound_bytes: layout.lower_bound,
+            slots: layout.memory.slots,
             inputs: inputs.to_vec(),
             outputs: (graph.outputs().iter())
                 .map(|v| shapes[v.index()].clone())
                 .collect(),
+            answers: layout.answers,
+            passes,
         })
     }
 
@@ -138,36 +147,6 @@ impl Plan {
             })
         })
     }
-}
-
-/// Whether a value crosses to or from the user, where it is float32 without padding.
-fn is_edge(graph: &Graph, value: ValueId) -> bool {
-    graph.inputs().contains(&value) || graph.outputs().contains(&value)
-}
-
-/// For each value that has a slot of its own, the node after which nothing reads it. `None` for
-/// aliases, whose uses count for the value they stand for.
-fn last_uses(graph: &Graph, maps: &[Map]) -> Vec<Option<usize>> {
-    let mut owner: Vec<usize> = Vec::with_capacity(maps.len());
-    let mut last: Vec<Option<usize>> = Vec::with_capacity(maps.len());
-    for (value, node) in graph.values() {
-        let i = value.index();
-        for input in &node.inputs {
-            last[owner[input.index()]] = Some(i);
-        }
-        match node.inputs[..] {
-            [input] if kernels::is_alias(&node.op, &maps[input.index()]) => {
-                owner.push(owner[input.index()]);
-                last.push(None);
-                last[owner[i]] = Some(i);
-            }
-            _ => {
-                owner.push(i);
-                last.push(Some(i));
-            }
-        }
-    }
-    last
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::gpu::Precision;
 use crate::graph::{Activation, Conv2d, GraphBuilder, Linear};
+use crate::zoo::{self, ZooOptions};
 
 fn device(limits: wgpu::Limits) -> DeviceContext {
     DeviceContext {
@@ -24,12 +25,11 @@ fn no_step_writes_what_it_reads() {
     let plan = Plan::new(
         &graph,
         &[Shape::from([1, 3, 5, 7])],
+        &PassOptions::none(),
         &device(Default::default()),
     );
     let plan = plan.unwrap();
-    for step in &plan.steps {
-        assert!(!step.inputs.contains(&step.output), "{}", step.label);
-    }
+    assert_no_step_writes_what_it_reads(&plan, "g");
     // conv, relu and add are alive at once; the input's slot is free again by then.
     assert_eq!(plan.slots.len(), 3);
     assert_eq!(plan.steps.iter().filter(|s| s.label == "drop").count(), 0);
@@ -46,7 +46,13 @@ fn weights_larger_than_a_binding_are_split() {
         max_storage_buffer_binding_size: 50_000,
         ..Default::default()
     };
-    let plan = Plan::new(&graph, &[Shape::from([2, 100])], &device(limits)).unwrap();
+    let plan = Plan::new(
+        &graph,
+        &[Shape::from([2, 100])],
+        &PassOptions::default(),
+        &device(limits),
+    )
+    .unwrap();
     let parts = plan.steps.iter().filter(|s| s.label == "fc").count();
     // 1000 * 100 * 4 bytes in runs of 31 groups of 1600 bytes.
     assert_eq!(parts, 9);
@@ -61,10 +67,92 @@ fn values_larger_than_a_binding_are_refused_by_name() {
     b.output(y);
     let graph = b.build().unwrap();
     let shape = Shape::from([8, 3, 1024, 1024]);
-    let error = Plan::new(&graph, &[shape], &device(Default::default())).unwrap_err();
+    let error = Plan::new(
+        &graph,
+        &[shape],
+        &PassOptions::default(),
+        &device(Default::default()),
+    )
+    .unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("'stem'") && text.contains("smaller image"),
         "{text}"
     );
+}
+
+/// A network of the zoo at the size that it was made for.
+fn plan_of(architecture: &zoo::Architecture, passes: &PassOptions) -> Plan {
+    let graph = architecture.build(&ZooOptions::default()).unwrap();
+    let shapes = architecture.input_shapes(1, &ZooOptions::default());
+    let limits = wgpu::Limits {
+        max_storage_buffer_binding_size: 1 << 30,
+        max_buffer_size: 1 << 30,
+        ..Default::default()
+    };
+    Plan::new(&graph, &shapes, passes, &device(limits)).unwrap()
+}
+
+/// Steps, without those that pack an input: the first convolution is to read it as it is given.
+fn dispatches(plan: &Plan) -> usize {
+    let packs = (plan.steps.iter()).filter(|step| matches!(step.inputs[..], [Place::Input(_)]));
+    plan.steps.len() - packs.count()
+}
+
+#[test]
+fn networks_come_to_few_dispatches() {
+    let most = [
+        ("resnet50", 56),
+        ("densenet121", 126),
+        ("efficientnet_lite0", 52),
+        ("unet", 32),
+    ];
+    for (name, most) in most {
+        let plan = plan_of(zoo::find(name).unwrap(), &PassOptions::default());
+        let found = dispatches(&plan);
+        println!("{name}: {found} dispatches");
+        assert!(found <= most, "{name}: {found} dispatches, {most} expected");
+    }
+}
+
+/// WebGPU refuses a dispatch that writes a buffer it reads.
+fn assert_no_step_writes_what_it_reads(plan: &Plan, what: &str) {
+    for step in &plan.steps {
+        for read in &step.dispatch.reads {
+            if let Read::Input(i) = read {
+                assert_ne!(step.inputs[*i], step.output, "{what}: {}", step.label);
+            }
+        }
+    }
+}
+
+#[test]
+fn memory_is_little_more_than_what_is_alive() {
+    let mut problems = Vec::new();
+    for architecture in zoo::architectures() {
+        let plain = plan_of(architecture, &PassOptions::none());
+        let plan = plan_of(architecture, &PassOptions::default());
+        for (plan, what) in [(&plain, "plain"), (&plan, "optimized")] {
+            let what = format!("{} {what}", architecture.name);
+            let ratio = plan.activation_bytes as f64 / plan.lower_bound_bytes as f64;
+            println!(
+                "{what}: {} steps, {} buffers, {} bytes, {ratio:.3} of what is alive",
+                plan.steps.len(),
+                plan.slots.len(),
+                plan.activation_bytes,
+            );
+            assert_no_step_writes_what_it_reads(plan, &what);
+            if ratio > 1.155 {
+                problems.push(format!("{what}: {ratio:.3}"));
+            }
+        }
+        // A concatenation's memory is in use from its first part on, so that passes could cost some.
+        if plan.activation_bytes > plain.lower_bound_bytes * 5 / 4 {
+            problems.push(format!(
+                "{}: {} bytes optimized, {} alive as built",
+                architecture.name, plan.activation_bytes, plain.lower_bound_bytes
+            ));
+        }
+    }
+    assert!(problems.is_empty(), "{problems:#?}");
 }

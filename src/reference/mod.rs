@@ -81,7 +81,7 @@ impl<T: Real> Reference<T> {
         };
         Ok(Self {
             parameters: graph.nodes().iter().map(convert).collect::<Result<_>>()?,
-            last_use: graph.last_uses(),
+            last_use: graph.last_uses(graph.outputs()),
             graph: graph.clone(),
         })
     }

@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc;
 
+use super::SessionOptions;
 use super::resident::ResidentWeights;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Pipeline, PipelineKey, Precision};
+use crate::gpu::{Gpu, Pipeline, PipelineKey};
 use crate::graph::Graph;
 use crate::kernels::{DeviceContext, Read};
-use crate::plan::{Place, Plan, Step};
+use crate::passes::{PassOptions, PassReport};
+use crate::plan::{Answer, Place, Plan, Step};
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 use wgpu::BufferUsages;
@@ -18,6 +20,7 @@ pub(super) struct GpuSession {
     gpu: Gpu,
     graph: Graph,
     context: DeviceContext,
+    passes: PassOptions,
     weights: ResidentWeights,
     /// Bound plans by input shapes, the one used last at the end.
     plans: Vec<(Vec<Shape>, BoundPlan)>,
@@ -27,15 +30,16 @@ pub(super) struct GpuSession {
 const PLANS_KEPT: usize = 8;
 
 impl GpuSession {
-    pub fn new(gpu: &Gpu, graph: &Graph, weights: Arc<Weights>, precision: Precision) -> Self {
+    pub fn new(gpu: &Gpu, graph: &Graph, weights: Arc<Weights>, options: &SessionOptions) -> Self {
         Self {
             gpu: gpu.clone(),
             graph: graph.clone(),
             context: DeviceContext {
                 name: gpu.info().name.clone(),
                 limits: gpu.limits().clone(),
-                precision,
+                precision: options.precision,
             },
+            passes: options.passes,
             weights: ResidentWeights::new(weights),
             plans: Vec::new(),
         }
@@ -46,7 +50,7 @@ impl GpuSession {
         let entry = match known {
             Some(i) => self.plans.remove(i),
             None => {
-                let plan = Plan::new(&self.graph, shapes, &self.context)?;
+                let plan = Plan::new(&self.graph, shapes, &self.passes, &self.context)?;
                 self.weights.upload(&self.gpu, plan.weights())?;
                 // Before the new one's buffers are made, so that memory never holds one more.
                 if self.plans.len() == PLANS_KEPT {
@@ -59,6 +63,11 @@ impl GpuSession {
         self.plans.push(entry);
         // Just pushed.
         Ok(&self.plans[self.plans.len() - 1].1)
+    }
+
+    /// What passes did for the shapes used last.
+    pub fn passes(&self) -> &[PassReport] {
+        self.plans.last().map_or(&[], |(_, plan)| &plan.passes)
     }
 
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
@@ -74,11 +83,14 @@ pub(super) struct BoundPlan {
     outputs: Vec<Edge>,
     output_shapes: Vec<Shape>,
     steps: Vec<BoundStep>,
+    passes: Vec<PassReport>,
 }
 
-/// A tensor at the border: in device memory, and in memory that the host maps.
+/// A tensor at the border: in device memory, where it may be part of a buffer, and in memory that
+/// the host maps.
 struct Edge {
     device: wgpu::Buffer,
+    offset: u64,
     host: wgpu::Buffer,
     bytes: u64,
 }
@@ -107,10 +119,15 @@ impl BoundPlan {
         pipelines: &HashMap<PipelineKey, Pipeline>,
     ) -> Result<Self> {
         let slots: Vec<wgpu::Buffer> = (plan.slots.iter())
-            .map(|&bytes| gpu.buffer("values", bytes, BufferUsages::STORAGE, false))
+            .map(|&bytes| {
+                let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
+                gpu.buffer("values", bytes, usage, false)
+            })
             .collect();
-        let inputs = edges(gpu, "input", &plan.inputs, true);
-        let outputs = edges(gpu, "output", &plan.outputs, false);
+        let inputs: Vec<Edge> = plan.inputs.iter().map(|shape| input(gpu, shape)).collect();
+        let outputs: Vec<Edge> = (plan.outputs.iter().zip(&plan.answers))
+            .map(|(shape, answer)| output(gpu, shape, *answer, &slots))
+            .collect();
         let (uniforms, offsets) = uniforms(gpu, &plan.steps)?;
 
         let place = |place: Place| match place {
@@ -164,6 +181,7 @@ impl BoundPlan {
             outputs,
             output_shapes: plan.outputs,
             steps,
+            passes: plan.passes,
         })
     }
 
@@ -185,7 +203,8 @@ impl BoundPlan {
             }
             self.encode(&mut encoder);
             for edge in &self.outputs {
-                encoder.copy_buffer_to_buffer(&edge.device, 0, &edge.host, 0, edge.bytes);
+                let from = edge.offset;
+                encoder.copy_buffer_to_buffer(&edge.device, from, &edge.host, 0, edge.bytes);
             }
             gpu.queue().submit([encoder.finish()]);
         })?;
@@ -230,28 +249,35 @@ impl BoundPlan {
     }
 }
 
-fn edges(gpu: &Gpu, label: &str, shapes: &[Shape], is_input: bool) -> Vec<Edge> {
-    let (device_usage, host_usage) = match is_input {
-        true => (
-            BufferUsages::STORAGE | BufferUsages::COPY_DST,
-            BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC,
-        ),
-        false => (
-            BufferUsages::STORAGE | BufferUsages::COPY_SRC,
-            BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-        ),
+fn input(gpu: &Gpu, shape: &Shape) -> Edge {
+    let bytes = shape.len() as u64 * 4;
+    let device_usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
+    let host_usage = BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC;
+    Edge {
+        device: gpu.buffer("input", bytes, device_usage, false),
+        offset: 0,
+        // Inputs stay mapped between runs.
+        host: gpu.buffer("input", bytes, host_usage, true),
+        bytes,
+    }
+}
+
+fn output(gpu: &Gpu, shape: &Shape, answer: Answer, slots: &[wgpu::Buffer]) -> Edge {
+    let bytes = shape.len() as u64 * 4;
+    let (device, offset) = match answer {
+        Answer::Slot { slot, offset } => (slots[slot].clone(), offset),
+        Answer::Unpacked => {
+            let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
+            (gpu.buffer("output", bytes, usage, false), 0)
+        }
     };
-    (shapes.iter())
-        .map(|shape| {
-            let bytes = shape.len() as u64 * 4;
-            Edge {
-                device: gpu.buffer(label, bytes, device_usage, false),
-                // Inputs stay mapped between runs.
-                host: gpu.buffer(label, bytes, host_usage, is_input),
-                bytes,
-            }
-        })
-        .collect()
+    let host_usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+    Edge {
+        device,
+        offset,
+        host: gpu.buffer("output", bytes, host_usage, false),
+        bytes,
+    }
 }
 
 /// Uniform blocks are filled up to 16 bytes, as WGSL counts their size.

@@ -36,6 +36,7 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::gpu::Precision;
 use crate::graph::Graph;
+use crate::passes::{PassOptions, PassReport};
 use crate::reference::Reference;
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
@@ -46,6 +47,8 @@ use gpu_session::GpuSession;
 pub struct SessionOptions {
     /// float32 or float16. The CPU twin computes in float32 either way; [`Session::notice`] says so.
     pub precision: Precision,
+    /// The graph passes that run. The CPU twin computes the graph as it was built either way.
+    pub passes: PassOptions,
 }
 
 /// A network ready to run.
@@ -81,7 +84,7 @@ impl Session {
         }
         let (engine, notice) = match device {
             Device::Gpu(gpu) => {
-                let session = GpuSession::new(gpu, graph, weights, options.precision);
+                let session = GpuSession::new(gpu, graph, weights, options);
                 (Engine::Gpu(Box::new(session)), None)
             }
             Device::Cpu { .. } => (
@@ -98,6 +101,15 @@ impl Session {
     /// What the user should be told about how the session runs.
     pub fn notice(&self) -> Option<&str> {
         self.notice
+    }
+
+    /// What each graph pass did, and did not do and why, for the input shapes used last. Nothing on
+    /// the CPU, which computes the graph as it was built.
+    pub fn passes(&self) -> &[PassReport] {
+        match &self.engine {
+            Engine::Gpu(session) => session.passes(),
+            Engine::Cpu(_) => &[],
+        }
     }
 
     /// Makes what running with inputs of `shapes` needs, unless it was made before. Weights are

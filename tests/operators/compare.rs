@@ -53,7 +53,10 @@ pub fn compare(graph: &Graph, inputs: &[Tensor], seed: u64) {
     let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
     for (name, device) in devices() {
         for precision in [Precision::F32, Precision::F16] {
-            let options = SessionOptions { precision };
+            let options = SessionOptions {
+                precision,
+                ..Default::default()
+            };
             let mut session =
                 Session::new(device, graph, weights.clone(), &options, &shapes).unwrap();
             let answers = session.run(inputs).unwrap();

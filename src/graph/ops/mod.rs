@@ -178,6 +178,18 @@ impl Op {
             Self::Dropout => &Dropout,
         }
     }
+
+    /// Whether its output is its input's elements, unmoved, where a map's channels lie together.
+    pub(crate) fn is_rename(&self, input: &Shape) -> bool {
+        match self {
+            Self::Dropout => true,
+            Self::Flatten(_) => {
+                let [_, _, height, width] = input.nchw();
+                height == 1 && width == 1
+            }
+            _ => false,
+        }
+    }
 }
 
 macro_rules! into_op {

@@ -3,6 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
+use super::super::epilogue::{Epilogue, EpilogueParams};
+use super::super::prologue::Prologue;
 use super::super::weight::split;
 use super::super::{Dispatch, Map, NodeContext, Read, WORKGROUP};
 use super::geometry::{Filter, Outputs, Part, Window};
@@ -19,23 +21,46 @@ struct Params {
     output: Map,
     window: Window,
     outputs: Outputs,
+    epilogue: EpilogueParams,
     inner: u32,
     group_elements: u32,
     group_blocks: u32,
     first_block: u32,
+    blocks: u32,
+    prologue_slope: f32,
+    unused: [u32; 2],
 }
 
+/// The dispatches of `places`, whose windows and numbers of outputs are equal: one, where the weights
+/// of all fit a binding.
 pub(super) fn dispatches(
     context: &NodeContext,
     filter: &Filter,
-    place: &Part,
+    places: &[Part],
 ) -> Result<Vec<Dispatch>> {
+    let place = &places[0];
     let inner = filter.group_inputs.div_ceil(4);
     let group_blocks = filter.group_outputs.div_ceil(BLOCK);
     let blocks = group_blocks * filter.groups;
     let taps = place.rows.len() * place.columns.len();
     let block_len = taps * inner * 4 * BLOCK;
     let block_bytes = block_len as u64 / 4 * context.device.precision.element_bytes();
+    let parts = split(
+        context.device,
+        &context.node.name,
+        blocks * places.len(),
+        block_bytes,
+    )?;
+    if places.len() > 1 && parts.len() > 1 {
+        let alone = places
+            .iter()
+            .map(|place| dispatches(context, filter, std::slice::from_ref(place)));
+        return Ok(alone
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .flatten()
+            .collect());
+    }
 
     // As many pixels an invocation as leave none of a workgroup's invocations without one.
     let pixels = u64::from(place.outputs.pixels);
@@ -48,69 +73,85 @@ pub(super) fn dispatches(
     let [x, z] = context.device.fold(&context.node.name, tiles)?;
 
     let bias = bias(context, filter, group_blocks);
+    let epilogue = Epilogue::of(context);
+    let prologue = Prologue::of(context, filter.groups * filter.group_inputs);
     let mut steps = Vec::new();
-    for part in split(context.device, &context.node.name, blocks, block_bytes)? {
+    for part in parts {
+        // Blocks, counted on from place to place.
+        let in_place = part.start..part.end.min(part.start + blocks);
         let params = Params {
             input: context.inputs[0],
             output: context.output,
             window: place.window,
             outputs: place.outputs,
+            epilogue: epilogue.params,
             inner: inner as u32,
             group_elements: filter.group_outputs.div_ceil(4) as u32,
             group_blocks: group_blocks as u32,
-            first_block: part.start as u32,
+            first_block: in_place.start as u32,
+            blocks: in_place.len() as u32,
+            prologue_slope: prologue.slope,
+            unused: [0; 2],
         };
-        let (filter, range) = (*filter, part.clone());
-        let (rows, columns) = (place.rows.clone(), place.columns.clone());
-        let layout = format!("dense {part:?} {rows:?} {columns:?}");
-        let weight = context.weight(&layout, part.len() * block_len, move |weights, name| {
+        let filter = filter.clone();
+        let taps: Vec<_> = (places.iter())
+            .map(|place| (place.rows.clone(), place.columns.clone()))
+            .collect();
+        let layout = format!("dense {part:?} {taps:?}");
+        let len = part.len() * block_len;
+        let weight = context.weight(&layout, len, move |weights, name| {
             let outputs = |block: usize| {
                 let within = block % group_blocks * BLOCK;
                 let first = block / group_blocks * filter.group_outputs + within;
                 first..first + BLOCK.min(filter.group_outputs - within)
             };
-            let all = outputs(range.start).start..outputs(range.end - 1).end;
+            let all = outputs(in_place.start).start..outputs(in_place.end - 1).end;
             let kernels = filter.read(weights, name, all)?;
-            let mut packed = vec![0.0; range.len() * block_len];
-            // A remainder of a transposed convolution may have no taps, and so no weights.
-            let blocks = packed.par_chunks_mut(block_len.max(1)).zip(range.clone());
-            blocks.for_each(|(packed, block)| {
-                for (i, output) in outputs(block).enumerate() {
-                    for input in 0..filter.group_inputs {
-                        let kernel = kernels.get(output, input);
-                        for (y, row) in rows.iter().enumerate() {
-                            for (x, column) in columns.iter().enumerate() {
-                                let tap = y * columns.len() + x;
-                                let at = (tap * inner * 4 + input) * BLOCK + i;
-                                packed[at] = kernel[filter.tap(*row, *column)];
+            let mut packed = vec![0.0; len];
+            for (packed, (rows, columns)) in packed.chunks_mut((len / taps.len()).max(1)).zip(&taps)
+            {
+                // A remainder of a transposed convolution may have no taps, and so no weights.
+                let blocks = packed
+                    .par_chunks_mut(block_len.max(1))
+                    .zip(in_place.clone());
+                blocks.for_each(|(packed, block)| {
+                    for (i, output) in outputs(block).enumerate() {
+                        for input in 0..filter.group_inputs {
+                            let kernel = kernels.get(output, input);
+                            for (y, row) in rows.iter().enumerate() {
+                                for (x, column) in columns.iter().enumerate() {
+                                    let tap = y * columns.len() + x;
+                                    let at = (tap * inner * 4 + input) * BLOCK + i;
+                                    packed[at] = kernel[filter.tap(*row, *column)];
+                                }
                             }
                         }
                     }
-                }
-            });
+                });
+            }
             Ok(packed)
         });
         let grid = [x, part.len() as u32, z];
-        let reads = vec![Read::Input(0), weight, bias.clone()];
+        let residual = epilogue.read(&bias);
+        let scales = prologue.read(&bias);
+        let reads = vec![Read::Input(0), weight, bias.clone(), residual, scales];
         let dispatch = context.device.dispatch(&CONV2D, &params, reads, grid);
-        steps.push(dispatch.constant("PIXELS", pixels_each));
+        let dispatch = dispatch.constant("PIXELS", pixels_each);
+        steps.push(prologue.select(epilogue.select(dispatch)));
     }
     Ok(steps)
 }
 
 /// The bias, laid out block by block as the weights are.
 fn bias(context: &NodeContext, filter: &Filter, group_blocks: usize) -> Read {
-    let filter = *filter;
+    let filter = filter.clone();
     let len = filter.groups * group_blocks * BLOCK;
-    let parameter = context.node.parameter_name("bias");
     context.per_channel("bias dense", len, move |weights| {
         let mut packed = vec![0.0; len];
-        if filter.has_bias {
-            let values = weights.read(&parameter)?;
-            for (group, values) in values.chunks(filter.group_outputs).enumerate() {
-                let first = group * group_blocks * BLOCK;
-                packed[first..][..filter.group_outputs].copy_from_slice(values);
-            }
+        let values = filter.folding.bias(weights)?;
+        for (group, values) in values.chunks(filter.group_outputs).enumerate() {
+            let first = group * group_blocks * BLOCK;
+            packed[first..][..filter.group_outputs].copy_from_slice(values);
         }
         Ok(packed)
     })

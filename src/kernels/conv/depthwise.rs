@@ -2,8 +2,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::{Dispatch, Map, NodeContext, Read};
-use super::geometry::Window;
+use super::geometry::{Filter, Window};
 use crate::error::Result;
 use crate::gpu::CONV2D_DEPTHWISE;
 use crate::graph::Conv2d;
@@ -14,27 +15,34 @@ struct Params {
     input: Map,
     output: Map,
     window: Window,
+    epilogue: EpilogueParams,
 }
 
 pub(super) fn dispatch(context: &NodeContext, op: &Conv2d) -> Result<Dispatch> {
+    let filter = Filter::of(context, op);
+    let epilogue = Epilogue::of(context);
     let params = Params {
         input: context.inputs[0],
         output: context.output,
-        window: Window::new(op, &context.inputs[0]),
+        window: Window::new(context, op),
+        epilogue: epilogue.params,
     };
     let channels = op.out_channels;
     let padded = channels.next_multiple_of(4);
     let taps = op.kernel[0] * op.kernel[1];
+    let bias = context.bias(&filter.folding, padded);
     let weight = context.weight("depthwise", taps * padded, move |weights, name| {
-        let values = weights.read(name)?;
+        let kernels = filter.read(weights, name, 0..channels)?;
         let mut packed = vec![0.0; taps * padded];
         for channel in 0..channels {
-            for tap in 0..taps {
-                packed[tap * padded + channel] = values[channel * taps + tap];
+            for (tap, value) in kernels.get(channel, 0).iter().enumerate() {
+                packed[tap * padded + channel] = *value;
             }
         }
         Ok(packed)
     });
-    let reads = vec![Read::Input(0), weight, context.bias(op.bias, padded)];
-    context.per_element(&CONV2D_DEPTHWISE, &params, reads)
+    let residual = epilogue.read(&bias);
+    let reads = vec![Read::Input(0), weight, bias, residual];
+    let dispatch = context.per_element(&CONV2D_DEPTHWISE, &params, reads)?;
+    Ok(epilogue.select(dispatch))
 }

@@ -5,14 +5,15 @@ use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::super::{Map, NodeContext};
+use super::super::NodeContext;
+use super::super::norm::Folding;
 use crate::error::Result;
 use crate::graph::{Conv2d, ConvTranspose2d};
 use crate::weights::Weights;
 
 /// `Window` of `shaders/shared/window.wgsl`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub(super) struct Window {
     pub kernel: [u32; 2],
     pub stride: [u32; 2],
@@ -22,13 +23,19 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub fn new(op: &Conv2d, input: &Map) -> Self {
-        let [top, _, left, _] = op.padding_for([input.height as usize, input.width as usize]);
+    /// Of a convolution and the padding or cropping before it.
+    pub fn new(context: &NodeContext, op: &Conv2d) -> Self {
+        let input = &context.inputs[0];
+        let pad = context.node.fused.pad;
+        // The graph has seen that no more is cut off than there is.
+        let size = |size: u32, i: usize| (size as isize + pad[i] + pad[i + 1]) as usize;
+        let own = op.padding_for([size(input.height, 0), size(input.width, 2)]);
+        let before = |i: usize| (own[i] as isize + pad[i]) as u32;
         Self {
             kernel: op.kernel.map(|v| v as u32),
             stride: op.stride.map(|v| v as u32),
             dilation: op.dilation.map(|v| v as u32),
-            padding: [top as u32, left as u32],
+            padding: [before(0), before(2)],
         }
     }
 }
@@ -41,8 +48,8 @@ pub(super) struct Outputs {
     pub step: [u32; 2],
     pub origin: [u32; 2],
     pub pixels: u32,
-    /// WGSL rounds the struct up to its alignment.
-    unused: u32,
+    /// Remainders of the columns in one dispatch.
+    pub columns: u32,
 }
 
 /// The part of a convolution that one set of dispatches computes.
@@ -59,13 +66,13 @@ impl Part {
     /// All of an ordinary convolution.
     pub fn whole(context: &NodeContext, op: &Conv2d) -> Self {
         Self {
-            window: Window::new(op, &context.inputs[0]),
+            window: Window::new(context, op),
             outputs: Outputs {
                 size: [context.output.height, context.output.width],
                 step: [1, 1],
                 origin: [0, 0],
                 pixels: context.output.pixels,
-                unused: 0,
+                columns: 1,
             },
             rows: (0..op.kernel[0]).collect(),
             columns: (0..op.kernel[1]).collect(),
@@ -105,12 +112,29 @@ impl Part {
                     step: op.stride.map(|v| v as u32),
                     origin: [row.remainder, column.remainder],
                     pixels: context.output.batch * height * width,
-                    unused: 0,
+                    columns: 1,
                 },
                 rows: row.taps,
                 columns: column.taps,
             })
             .collect()
+    }
+
+    /// The remainders as one dispatch takes them, where their windows and numbers of outputs are
+    /// equal, as with a kernel as large as the stride.
+    pub fn merged(places: &[Self]) -> Option<Vec<Self>> {
+        let first = places.first()?;
+        let same =
+            |place: &Self| place.window == first.window && place.outputs.size == first.outputs.size;
+        let in_first_row = |place: &&Self| place.outputs.origin[0] == first.outputs.origin[0];
+        let columns = places.iter().filter(in_first_row).count() as u32;
+        places.iter().all(same).then(|| {
+            let mut merged = places.to_vec();
+            for place in &mut merged {
+                place.outputs.columns = columns;
+            }
+            merged
+        })
     }
 }
 
@@ -156,57 +180,67 @@ impl Axis {
 }
 
 /// The weights of a convolution, whichever way round they lie.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Filter {
     pub groups: usize,
     /// Channels of a group.
     pub group_inputs: usize,
     pub group_outputs: usize,
-    pub has_bias: bool,
+    /// The bias, and the norm that goes into the kernels that are read.
+    pub folding: Folding,
     kernel: [usize; 2],
     /// `[in, out / groups, kh, kw]` rather than `[out, in / groups, kh, kw]`.
     input_first: bool,
 }
 
 impl Filter {
-    pub fn of(op: &Conv2d) -> Self {
+    pub fn of(context: &NodeContext, op: &Conv2d) -> Self {
         Self {
             groups: op.groups,
             group_inputs: op.in_channels / op.groups,
             group_outputs: op.out_channels / op.groups,
-            has_bias: op.bias,
+            folding: Folding::of(context, op.out_channels, op.bias),
             kernel: op.kernel,
             input_first: false,
         }
     }
 
-    pub fn transposed(op: &ConvTranspose2d) -> Self {
+    pub fn transposed(context: &NodeContext, op: &ConvTranspose2d) -> Self {
         Self {
             groups: op.groups,
             group_inputs: op.in_channels / op.groups,
             group_outputs: op.out_channels / op.groups,
-            has_bias: op.bias,
+            folding: Folding::of(context, op.out_channels, op.bias),
             kernel: op.kernel,
             input_first: true,
         }
     }
 
-    /// The kernels of output channels in `outputs`. Only these are read where they lie together: a
-    /// weight may be larger than memory likes.
+    /// The kernels of output channels in `outputs`, the norm folded in. Only these are read where
+    /// they lie together: a weight may be larger than memory likes.
     pub fn read<'a>(
-        self,
+        &'a self,
         weights: &'a Weights,
         name: &str,
         outputs: Range<usize>,
     ) -> Result<Kernels<'a>> {
-        let len = self.group_inputs * self.kernel[0] * self.kernel[1];
+        let taps = self.kernel[0] * self.kernel[1];
+        let len = self.group_inputs * taps;
+        let first_output = outputs.start;
         let values = match self.input_first {
-            true => weights.read(name)?,
-            false => weights.read_range(name, outputs.start * len..outputs.end * len)?,
+            true => self.folding.scaled_by(weights, weights.read(name)?, |i| {
+                let (input, output) =
+                    (i / taps / self.group_outputs, i / taps % self.group_outputs);
+                input / self.group_inputs * self.group_outputs + output
+            })?,
+            false => {
+                let values = weights.read_range(name, outputs.start * len..outputs.end * len)?;
+                self.folding.scaled(weights, values, outputs)?
+            }
         };
         Ok(Kernels {
             filter: self,
-            first_output: outputs.start,
+            first_output,
             values,
         })
     }
@@ -219,7 +253,7 @@ impl Filter {
 
 /// Kernels that were read.
 pub(super) struct Kernels<'a> {
-    filter: Filter,
+    filter: &'a Filter,
     first_output: usize,
     values: Cow<'a, [f32]>,
 }
@@ -227,7 +261,7 @@ pub(super) struct Kernels<'a> {
 impl Kernels<'_> {
     /// The kernel, `kh * kw` numbers, from an input channel within its group to an output channel.
     pub fn get(&self, output: usize, input: usize) -> &[f32] {
-        let filter = &self.filter;
+        let filter = self.filter;
         let row = match filter.input_first {
             true => {
                 let group = output / filter.group_outputs;

@@ -2,6 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::weight::split;
 use super::super::{Dispatch, Map, NodeContext, Read, WORKGROUP};
 use super::geometry::{Filter, Outputs, Part, Window};
@@ -15,6 +16,7 @@ struct Params {
     output: Map,
     window: Window,
     outputs: Outputs,
+    epilogue: EpilogueParams,
     group_inputs: u32,
     group_outputs: u32,
     first_element: u32,
@@ -33,7 +35,8 @@ pub(super) fn dispatches(
     let tiles = u64::from(place.outputs.pixels).div_ceil(WORKGROUP);
     let [x, z] = context.device.fold(&context.node.name, tiles)?;
     let elements = out_channels.div_ceil(4);
-    let bias = context.bias(filter.has_bias, elements * 4);
+    let bias = context.bias(&filter.folding, elements * 4);
+    let epilogue = Epilogue::of(context);
     let mut steps = Vec::new();
     for part in split(context.device, &context.node.name, elements, element_bytes)? {
         let params = Params {
@@ -41,12 +44,13 @@ pub(super) fn dispatches(
             output: context.output,
             window: place.window,
             outputs: place.outputs,
+            epilogue: epilogue.params,
             group_inputs: filter.group_inputs as u32,
             group_outputs: filter.group_outputs as u32,
             first_element: part.start as u32,
             unused: 0,
         };
-        let (filter, range) = (*filter, part.clone());
+        let (filter, range) = (filter.clone(), part.clone());
         let (rows, columns) = (place.rows.clone(), place.columns.clone());
         let layout = format!("grouped {part:?} {rows:?} {columns:?}");
         let weight = context.weight(&layout, part.len() * row_len * 4, move |weights, name| {
@@ -69,8 +73,10 @@ pub(super) fn dispatches(
             Ok(packed)
         });
         let grid = [x, part.len() as u32, z];
-        let reads = vec![Read::Input(0), weight, bias.clone()];
-        steps.push((context.device).dispatch(&CONV2D_GROUPED, &params, reads, grid));
+        let residual = epilogue.read(&bias);
+        let reads = vec![Read::Input(0), weight, bias.clone(), residual];
+        let dispatch = (context.device).dispatch(&CONV2D_GROUPED, &params, reads, grid);
+        steps.push(epilogue.select(dispatch));
     }
     Ok(steps)
 }

@@ -1,0 +1,95 @@
+//! Batch norms made into one multiplication and one addition a channel, and folded into weights.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::NodeContext;
+use crate::error::Result;
+use crate::graph::Norm;
+use crate::weights::Weights;
+
+/// `x * scale + shift`, a channel at a time. In float64: made once, so that its rounding should not
+/// show.
+pub(super) struct Affine {
+    pub scale: Vec<f64>,
+    pub shift: Vec<f64>,
+}
+
+impl Affine {
+    pub fn read(norm: &Norm, weights: &Weights) -> Result<Self> {
+        let read = |suffix| weights.read(&norm.parameter_name(suffix));
+        let (weight, var) = (read("weight")?, read("running_var")?);
+        let (bias, mean) = (read("bias")?, read("running_mean")?);
+        let scale: Vec<f64> = (weight.iter().zip(var.iter()))
+            .map(|(weight, var)| f64::from(*weight) / (f64::from(*var) + norm.op.eps).sqrt())
+            .collect();
+        let shift = (scale.iter().zip(bias.iter().zip(mean.iter())))
+            .map(|(scale, (bias, mean))| f64::from(*bias) - f64::from(*mean) * scale)
+            .collect();
+        Ok(Self { scale, shift })
+    }
+}
+
+/// A node's bias and the norm that was folded into it. Weights of whatever layout are read through
+/// it, so that no kernel has to know of norms.
+#[derive(Clone, Debug)]
+pub(super) struct Folding {
+    norm: Option<Norm>,
+    /// The bias's full name.
+    bias: Option<String>,
+    outputs: usize,
+}
+
+impl Folding {
+    /// For a node of so many output channels.
+    pub fn of(context: &NodeContext, outputs: usize, has_bias: bool) -> Self {
+        Self {
+            norm: context.node.fused.norm.clone(),
+            bias: has_bias.then(|| context.node.parameter_name("bias")),
+            outputs,
+        }
+    }
+
+    /// `values`, the weights of the output channels `outputs`, equally many of each one after
+    /// another, multiplied by the norm's scale.
+    pub fn scaled<'a>(
+        &self,
+        weights: &Weights,
+        values: Cow<'a, [f32]>,
+        outputs: Range<usize>,
+    ) -> Result<Cow<'a, [f32]>> {
+        let len = values.len() / outputs.len().max(1);
+        self.scaled_by(weights, values, |i| outputs.start + i / len.max(1))
+    }
+
+    /// `values` multiplied by the norm's scale, each by that of the output channel `output(index)`.
+    pub fn scaled_by<'a>(
+        &self,
+        weights: &Weights,
+        mut values: Cow<'a, [f32]>,
+        output: impl Fn(usize) -> usize,
+    ) -> Result<Cow<'a, [f32]>> {
+        if let Some(norm) = &self.norm {
+            let scale = Affine::read(norm, weights)?.scale;
+            for (i, value) in values.to_mut().iter_mut().enumerate() {
+                *value = (f64::from(*value) * scale[output(i)]) as f32;
+            }
+        }
+        Ok(values)
+    }
+
+    /// The bias after the norm, one a channel; zeros where there is neither.
+    pub fn bias(&self, weights: &Weights) -> Result<Vec<f32>> {
+        let bias = match &self.bias {
+            Some(name) => weights.read(name)?.into_owned(),
+            None => vec![0.0; self.outputs],
+        };
+        let Some(norm) = &self.norm else {
+            return Ok(bias);
+        };
+        let affine = Affine::read(norm, weights)?;
+        Ok((bias.iter().zip(affine.scale.iter().zip(&affine.shift)))
+            .map(|(bias, (scale, shift))| (f64::from(*bias) * scale + shift) as f32)
+            .collect())
+    }
+}

@@ -1,0 +1,70 @@
+//! What is done to an element as it is loaded: `shaders/shared/prologue.wgsl`.
+
+use super::activation::code;
+use super::norm::Affine;
+use super::{Dispatch, NodeContext, Read};
+use crate::graph::{Activation, Norm};
+
+/// A node's prologue, for a shader that imports `shared/prologue`: its uniform block has
+/// `prologue_slope`, and its binding `prologue` is [`Prologue::read`].
+pub(super) struct Prologue {
+    pub slope: f32,
+    scales: Option<Read>,
+    constants: [(&'static str, u32); 2],
+}
+
+impl Prologue {
+    /// Of a node whose first input has `channels`.
+    pub fn of(context: &NodeContext, channels: usize) -> Self {
+        let fused = context.node.fused.prologue.as_ref();
+        let norm = fused.and_then(|p| p.norm.clone());
+        Self::made_of(context, norm, fused.and_then(|p| p.activation), channels)
+    }
+
+    /// Of a norm and an activation.
+    pub fn made_of(
+        context: &NodeContext,
+        norm: Option<Norm>,
+        activation: Option<Activation>,
+        channels: usize,
+    ) -> Self {
+        let (activation, slope) = code(activation);
+        let has_norm = u32::from(norm.is_some());
+        let scales = norm.map(|norm| {
+            let groups = channels.div_ceil(4);
+            let layout = format!("prologue {}", norm.name);
+            context.per_channel(&layout, groups * 8, move |weights| {
+                let affine = Affine::read(&norm, weights)?;
+                // Scale and shift of an element side by side.
+                let mut packed = vec![0.0; groups * 8];
+                for (channel, (scale, shift)) in affine.scale.iter().zip(&affine.shift).enumerate()
+                {
+                    let at = channel / 4 * 8 + channel % 4;
+                    (packed[at], packed[at + 4]) = (*scale as f32, *shift as f32);
+                }
+                Ok(packed)
+            })
+        });
+        Self {
+            slope,
+            scales,
+            constants: [
+                ("PROLOGUE_NORM", has_norm),
+                ("PROLOGUE_ACTIVATION", activation),
+            ],
+        }
+    }
+
+    /// What to bind as the prologue: `other`, which the shader reads anyway, where there is none.
+    pub fn read(&self, other: &Read) -> Read {
+        self.scales.clone().unwrap_or_else(|| other.clone())
+    }
+
+    /// The dispatch with the constants that select what is done.
+    pub fn select(&self, dispatch: Dispatch) -> Dispatch {
+        let constants = self.constants.iter();
+        constants.fold(dispatch, |dispatch, (name, value)| {
+            dispatch.constant(name, *value)
+        })
+    }
+}

@@ -1,0 +1,35 @@
+//! Nodes that do nothing, at these shapes at least.
+
+use super::PassReport;
+use super::draft::Draft;
+use crate::graph::{Op, Padding};
+
+pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
+    for i in draft.indices() {
+        let node = draft.node(i);
+        let Some(&input) = node.inputs.first() else {
+            continue;
+        };
+        let same_shape = draft.shape(input) == &node_shape(draft, i);
+        let could_be = match &node.op {
+            Op::Dropout | Op::Flatten(_) | Op::SliceChannels(_) | Op::CenterCropOrPad(_) => true,
+            Op::AdaptiveAvgPool2d(_) => true,
+            Op::Pad2d(op) => [op.top, op.bottom, op.left, op.right] == [0; 4],
+            Op::Pool2d(op) => {
+                op.kernel == [1; 2] && op.stride == [1; 2] && op.padding == Padding::all(0)
+            }
+            Op::Concat(_) => node.inputs.len() == 1,
+            _ => continue,
+        };
+        let name = node.name.clone();
+        if could_be && same_shape {
+            let kind = node.op.as_operator().kind();
+            report.applied(&name, format!("{kind} does nothing here; taken out"));
+            draft.bypass(i, input);
+        }
+    }
+}
+
+fn node_shape(draft: &Draft, i: usize) -> crate::tensor::Shape {
+    draft.shape(crate::graph::ValueId::new(i)).clone()
+}

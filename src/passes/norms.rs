@@ -1,0 +1,40 @@
+//! Batch norm into the weights and bias of the convolution or fully connected layer before it.
+
+use super::PassReport;
+use super::draft::Draft;
+use crate::graph::{Norm, Op};
+
+pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
+    for i in draft.indices() {
+        let node = draft.node(i);
+        let Op::BatchNorm2d(op) = &node.op else {
+            continue;
+        };
+        let norm = Norm {
+            name: node.name.clone(),
+            op: op.clone(),
+        };
+        let input = node.inputs[0];
+        let before = draft.node(input.index());
+        let possible = match before.op {
+            Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::Linear(_) => draft.sole_reader(input),
+            _ => Err(format!(
+                "'{}' ({}) before it has no weights to fold it into",
+                before.name,
+                before.op.as_operator().kind()
+            )),
+        };
+        let possible = possible.and_then(|_| match before.fused.has_epilogue() {
+            true => Err(format!("'{}' before it has a norm already", before.name)),
+            false => Ok(()),
+        });
+        match possible {
+            Ok(()) => {
+                report.applied(&norm.name, format!("folded into '{}'", before.name));
+                draft.take_place(input, i);
+                draft.node_mut(i).fused.norm = Some(norm);
+            }
+            Err(reason) => report.refused(&norm.name, reason),
+        }
+    }
+}

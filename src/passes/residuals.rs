@@ -1,0 +1,64 @@
+//! Sums into the epilogue of one of the convolutions or fully connected layers that they add.
+
+use super::PassReport;
+use super::draft::Draft;
+use crate::graph::{Binary, Op, Residual, ValueId};
+
+pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
+    for i in draft.indices() {
+        let node = draft.node(i);
+        let (Op::Binary(Binary::Add), [a, b]) = (&node.op, &node.inputs[..]) else {
+            continue;
+        };
+        let (name, a, b) = (node.name.clone(), *a, *b);
+        let after = node.fused.activation;
+        // The first that can: of a block and its shortcut, networks name the block first.
+        let chosen = check(draft, i, a, b).map(|()| (a, b));
+        let chosen = chosen.or_else(|reason| match check(draft, i, b, a) {
+            Ok(()) => Ok((b, a)),
+            Err(other) if other == reason => Err(reason),
+            Err(other) => Err(format!("{reason}; {other}")),
+        });
+        match chosen {
+            Ok((sum, residual)) => {
+                let adder = &draft.node(sum.index()).name;
+                report.applied(&name, format!("added by '{adder}'"));
+                draft.take_place(sum, i);
+                let node = draft.node_mut(i);
+                node.inputs.push(residual);
+                node.fused.residual = Some(match node.fused.activation {
+                    Some(_) => Residual::AfterActivation,
+                    None => Residual::BeforeActivation,
+                });
+                node.fused.activation = node.fused.activation.or(after);
+            }
+            Err(reason) => report.refused(&name, reason),
+        }
+    }
+}
+
+/// Whether the node of `sum` can add `residual` in place of node `i`.
+fn check(draft: &Draft, i: usize, sum: ValueId, residual: ValueId) -> Result<(), String> {
+    let node = draft.node(sum.index());
+    let name = &node.name;
+    if !matches!(
+        node.op,
+        Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::Linear(_)
+    ) {
+        let kind = node.op.as_operator().kind();
+        return Err(format!("'{name}' ({kind}) has no epilogue that adds"));
+    }
+    if draft.shape(sum) != draft.shape(residual) {
+        let (a, b) = (draft.shape(sum), draft.shape(residual));
+        return Err(format!(
+            "'{name}' is {a}, but what would be added to it {b}"
+        ));
+    }
+    if node.fused.residual.is_some() {
+        return Err(format!("'{name}' adds something already"));
+    }
+    if node.fused.activation.is_some() && draft.node(i).fused.activation.is_some() {
+        return Err(format!("'{name}' has an activation, and so has the sum"));
+    }
+    draft.sole_reader(sum).map(drop)
+}

@@ -1,0 +1,51 @@
+//! Slices of channels read where they lie.
+
+use super::PassReport;
+use super::draft::Draft;
+use crate::graph::{Home, Op, SliceChannels, ValueId};
+
+pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
+    for i in draft.indices() {
+        let node = draft.node(i);
+        let Op::SliceChannels(slice) = node.op else {
+            continue;
+        };
+        let (name, input) = (node.name.clone(), node.inputs[0]);
+        match view(draft, i, slice, input) {
+            Ok(()) => {
+                let text = format!("read where '{}' lies", draft.node(input.index()).name);
+                report.applied(&name, text);
+            }
+            Err(reason) => report.refused(&name, reason),
+        }
+    }
+}
+
+fn view(draft: &mut Draft, i: usize, slice: SliceChannels, input: ValueId) -> Result<(), String> {
+    if let Home::Part { of, .. } = draft.node(i).fused.home {
+        let of = &draft.node(of.index()).name;
+        return Err(format!("it is copied to its place in '{of}'"));
+    }
+    let channels = draft.shape(input).nchw()[1];
+    if !slice.start.is_multiple_of(4) {
+        return Err(format!(
+            "its first channel, {}, is no multiple of 4",
+            slice.start
+        ));
+    }
+    // Lanes beyond the last channel must be zero.
+    if !slice.end.is_multiple_of(4) && slice.end != channels {
+        return Err(format!(
+            "its end, channel {}, is no multiple of 4",
+            slice.end
+        ));
+    }
+    draft.node_mut(i).fused.home = Home::View;
+    let Some(reason) = (draft.collision())
+        .map(|node| format!("'{}' would read the memory that it writes", node.name))
+    else {
+        return Ok(());
+    };
+    draft.node_mut(i).fused.home = Home::Own;
+    Err(reason)
+}

@@ -1,0 +1,281 @@
+//! Where every value of a graph lies.
+
+use super::memory::{self, Memory, Request, Spot};
+use super::{Answer, Place};
+use crate::error::Result;
+use crate::gpu::Precision;
+use crate::graph::{Graph, Home, Lifetime, Op, ValueId, peak, root};
+use crate::kernels::{DeviceContext, Map, reads_planar_input};
+use crate::tensor::Shape;
+
+/// Places and maps of all values, indexed as they are, and the memory that takes.
+pub(super) struct Layout {
+    pub places: Vec<Place>,
+    pub maps: Vec<Map>,
+    /// Whether a value takes the place of the residual that its node adds.
+    pub in_place: Vec<bool>,
+    /// One an output of the graph.
+    pub answers: Vec<Answer>,
+    pub memory: Memory,
+    /// The most that is alive at once: what no plan can go below.
+    pub lower_bound: u64,
+}
+
+impl Layout {
+    pub fn new(graph: &Graph, shapes: &[Shape], device: &DeviceContext) -> Result<Self> {
+        let own: Vec<Map> = shapes.iter().map(Map::new).collect();
+        let is_rename = |i: usize| renames(graph, shapes, i);
+        let roots: Vec<usize> = (0..shapes.len())
+            .map(|i| root(i, |i| &graph.nodes()[i], is_rename))
+            .collect();
+        let as_given = inputs_as_given(graph, shapes);
+        // Outputs that are read where they lie, and so kept to the end.
+        let kept: Vec<ValueId> = (graph.outputs().iter().copied())
+            .filter(|output| {
+                let i = output.index();
+                let map = own[i].within(own[roots[i]].stride, 0);
+                device.precision == Precision::F32
+                    && map.is_planar()
+                    && as_given[roots[i]].is_none()
+            })
+            .collect();
+
+        let lifetimes = graph.lifetimes(&roots, &kept);
+        for i in 0..shapes.len() {
+            if lifetimes[i].is_some() && as_given[i].is_none() {
+                check_binding(graph, shapes, &own, device, i)?;
+            }
+        }
+        // A sum in its residual's place is one value less, but binds both to one buffer: either way
+        // may take less.
+        let [requested, separate] = [true, false].map(|sums_in_place| {
+            let requested = Requested::new(graph, &roots, &lifetimes, sums_in_place, |i| {
+                as_given[i]
+                    .is_none()
+                    .then(|| own[i].bytes(device.precision))
+            });
+            let memory = requested.assign(device.largest_binding());
+            (requested, memory)
+        });
+        let best = match separate.1.bytes() < requested.1.bytes() {
+            true => separate,
+            false => requested,
+        };
+        let (
+            Requested {
+                requests,
+                request_of,
+                in_place,
+            },
+            memory,
+        ) = best;
+        let lower_bound = lower_bound(&requests);
+
+        let mut layout = Self {
+            places: Vec::with_capacity(shapes.len()),
+            maps: Vec::with_capacity(shapes.len()),
+            in_place,
+            answers: Vec::new(),
+            memory,
+            lower_bound,
+        };
+        for (i, map) in own.iter().enumerate() {
+            let Some(request) = request_of[i] else {
+                // Not packed; what only renames it reads it as it is given, too.
+                layout
+                    .places
+                    .push(Place::Input(as_given[roots[i]].unwrap_or(0)));
+                layout.maps.push(*map);
+                continue;
+            };
+            let Spot { slot, offset } = layout.memory.spots[request];
+            let first = (offset / device.precision.element_bytes()) as u32;
+            let within = first_element(graph, shapes, i);
+            layout.places.push(Place::Slot(slot));
+            layout
+                .maps
+                .push(map.within(own[roots[i]].stride, first + within));
+        }
+        for output in graph.outputs() {
+            let i = output.index();
+            layout
+                .answers
+                .push(match (layout.places[i], kept.contains(output)) {
+                    (Place::Slot(slot), true) => Answer::Slot {
+                        slot,
+                        offset: u64::from(layout.maps[i].offset) * device.precision.element_bytes(),
+                    },
+                    _ => Answer::Unpacked,
+                });
+        }
+        Ok(layout)
+    }
+}
+
+/// Memory asked for.
+struct Requested {
+    requests: Vec<Request>,
+    /// For every value, the request of the one in whose memory it lies.
+    request_of: Vec<Option<usize>>,
+    in_place: Vec<bool>,
+}
+
+impl Requested {
+    /// `bytes` of a value that has memory of its own.
+    fn new(
+        graph: &Graph,
+        roots: &[usize],
+        lifetimes: &[Option<Lifetime>],
+        sums_in_place: bool,
+        bytes: impl Fn(usize) -> Option<u64>,
+    ) -> Self {
+        let mut requests: Vec<Request> = Vec::new();
+        let mut request_of: Vec<Option<usize>> = vec![None; roots.len()];
+        let mut in_place = vec![false; roots.len()];
+        for (i, lifetime) in lifetimes.iter().enumerate() {
+            let (Some(lifetime), Some(bytes)) = (*lifetime, bytes(i)) else {
+                continue;
+            };
+            let replaced = replaced_residual(graph, roots, lifetimes, i);
+            let replaced = replaced.filter(|_| sums_in_place);
+            if let Some(request) = replaced.and_then(|residual| request_of[residual]) {
+                request_of[i] = Some(request);
+                requests[request].lifetime.last = lifetime.last;
+                in_place[i] = true;
+                continue;
+            }
+            request_of[i] = Some(requests.len());
+            requests.push(Request {
+                bytes,
+                lifetime,
+                apart: Vec::new(),
+            });
+        }
+        for i in 0..roots.len() {
+            request_of[i] = request_of[roots[i]];
+        }
+        for (value, node) in graph.values() {
+            for read in node.values_read() {
+                match (request_of[read.index()], request_of[value.index()]) {
+                    // Equal: only another name, a part that is where it belongs, or a sum in place.
+                    (Some(read), Some(written)) if read != written => {
+                        requests[read].apart.push(written);
+                        requests[written].apart.push(read);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Self {
+            requests,
+            request_of,
+            in_place,
+        }
+    }
+
+    fn assign(&self, largest: u64) -> Memory {
+        memory::assign(&self.requests, largest, lower_bound(&self.requests))
+    }
+}
+
+/// The most that is alive at once.
+fn lower_bound(requests: &[Request]) -> u64 {
+    peak(
+        requests
+            .iter()
+            .map(|request| (request.lifetime, request.bytes)),
+    )
+}
+
+/// The residual of node `i`, where its sum can take the residual's place: nothing else reads that then
+/// or later, and both have memory of their own.
+fn replaced_residual(
+    graph: &Graph,
+    roots: &[usize],
+    lifetimes: &[Option<Lifetime>],
+    i: usize,
+) -> Option<usize> {
+    let node = &graph.nodes()[i];
+    node.fused.residual?;
+    let (residual, others) = node.inputs.split_last()?;
+    let residual = residual.index();
+    let is_alone = roots[residual] == residual && roots[i] == i;
+    let is_read_as_well = others.iter().any(|other| roots[other.index()] == residual);
+    let ends_here = lifetimes[residual].is_some_and(|lifetime| lifetime.last == i);
+    (is_alone && !is_read_as_well && ends_here).then_some(residual)
+}
+
+/// Whether node `i` only gives its input another name.
+pub(super) fn renames(graph: &Graph, shapes: &[Shape], i: usize) -> bool {
+    let node = &graph.nodes()[i];
+    let input = node.inputs.first();
+    input.is_some_and(|input| node.op.is_rename(&shapes[input.index()]))
+}
+
+/// For every value, the index of the graph's input that it is, where that is read as it is given:
+/// token ids, and images whose readers all can.
+fn inputs_as_given(graph: &Graph, shapes: &[Shape]) -> Vec<Option<usize>> {
+    let mut as_given = vec![None; shapes.len()];
+    for (index, input) in graph.inputs().iter().enumerate() {
+        let Op::Input(op) = &graph.node(*input).op else {
+            continue;
+        };
+        let all_can = || {
+            let readers = graph
+                .nodes()
+                .iter()
+                .filter(|node| node.inputs.contains(input));
+            let mut count = 0;
+            let can = readers.inspect(|_| count += 1).all(|node| {
+                let reads = (0..node.inputs.len()).filter(|&i| node.inputs[i] == *input);
+                reads
+                    .into_iter()
+                    .all(|i| reads_planar_input(node, i, &shapes[input.index()]))
+            });
+            can && count > 0 && !graph.outputs().contains(input)
+        };
+        if op.is_ids() || all_can() {
+            as_given[input.index()] = Some(index);
+        }
+    }
+    as_given
+}
+
+/// How many elements of a pixel come before value `i` in the memory it lies in.
+fn first_element(graph: &Graph, shapes: &[Shape], mut i: usize) -> u32 {
+    let mut channels = 0;
+    loop {
+        let node = &graph.nodes()[i];
+        i = match (node.fused.home, &node.op) {
+            (Home::Part { of, channel }, _) => {
+                channels += channel;
+                of.index()
+            }
+            (Home::View, Op::SliceChannels(slice)) => {
+                channels += slice.start;
+                node.inputs[0].index()
+            }
+            _ if renames(graph, shapes, i) => node.inputs[0].index(),
+            // Passes see to it that all of them are multiples of 4.
+            _ => return (channels / 4) as u32,
+        };
+    }
+}
+
+/// Whether the device can bind a value, and what users see of it where it crosses to or from them.
+fn check_binding(
+    graph: &Graph,
+    shapes: &[Shape],
+    maps: &[Map],
+    device: &DeviceContext,
+    i: usize,
+) -> Result<()> {
+    let value = ValueId::new(i);
+    let is_edge = graph.inputs().contains(&value) || graph.outputs().contains(&value);
+    let unpadded = maps[i].unpadded_len() * 4 * u64::from(is_edge);
+    device.check_binding(
+        &format!("the output {} of '{}'", shapes[i], graph.nodes()[i].name),
+        maps[i].bytes(device.precision).max(unpadded),
+        "use a smaller image or batch, --precision f16, or --backend cpu",
+    )
+}
