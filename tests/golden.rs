@@ -15,6 +15,7 @@ use devices::devices_and_cpu;
 use shadernet::device::Device;
 use shadernet::gpu::Precision;
 use shadernet::graph::Graph;
+use shadernet::passes::{self, PassOptions};
 use shadernet::reference::Reference;
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
@@ -136,6 +137,57 @@ golden! {
     yolov2: AllButGl,
     yolov3: AllButGl,
     yolov3_tiny: All,
+}
+
+/// Every pass left out by itself, and all of them.
+#[test]
+fn answers_stay_whatever_passes_run() {
+    let every: Vec<&str> = passes::names().collect();
+    let cases = [
+        ("mlp", &every[..]),
+        ("small_cnn_separable", &every),
+        ("mobilenet_v2", &every),
+        ("resnet18", &["norms", "activations", "residuals"]),
+        ("densenet121", &["prologues", "concatenations"]),
+        ("yolov3_tiny", &["concatenations"]),
+    ];
+    for (case, left_out) in cases {
+        let _alone = alone();
+        let golden = Golden::load(case);
+        let graph = zoo::build(case, &ZooOptions::default()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = golden.write_weights(&graph, folder.path(), Dtype::F32);
+        let weights = Arc::new(Weights::open(&path).unwrap());
+        let (input, expected) = (golden.input(), golden.outputs());
+        let mut options = vec![PassOptions::none()];
+        options.extend(
+            left_out
+                .iter()
+                .map(|name| PassOptions::default().without(name).unwrap()),
+        );
+        let mut devices = Gpus::AllButGl.devices();
+        devices.retain(|(name, _)| name != "cpu");
+        for ((name, device), passes) in devices
+            .iter()
+            .flat_map(|d| options.iter().map(move |o| (d, o)))
+        {
+            let options = SessionOptions {
+                passes: *passes,
+                ..Default::default()
+            };
+            let shapes = [input.shape().clone()];
+            let mut session =
+                Session::new(device, &graph, weights.clone(), &options, &shapes).unwrap();
+            let outputs = session.run(std::slice::from_ref(&input)).unwrap();
+            for (found, expected) in outputs.iter().zip(&expected) {
+                let error = relative_error(found, expected);
+                assert!(
+                    error < TOLERANCE,
+                    "{case} on {name}, {passes:?}: {error:.1e}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

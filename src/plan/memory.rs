@@ -9,9 +9,11 @@ use crate::graph::Lifetime;
 const ALIGNMENT: u64 = 256;
 /// Moves tried at the most: fewer where there are many requests, so that planning stays a matter of
 /// milliseconds.
-const TRIES: u64 = 1000;
+const TRIES: u64 = 4000;
+/// Buffers that moves may add up to.
+const FEW: usize = 6;
 /// Pairs of requests that all tries together may look at.
-const PAIRS: u64 = 4_000_000;
+const PAIRS: u64 = 8_000_000;
 
 /// Memory for one value.
 #[derive(Clone, Debug)]
@@ -43,49 +45,121 @@ impl Memory {
     pub fn bytes(&self) -> u64 {
         self.slots.iter().sum()
     }
+
+    fn without_empty_slots(mut self) -> Self {
+        let empty: Vec<bool> = self.slots.iter().map(|bytes| *bytes == 0).collect();
+        for spot in &mut self.spots {
+            spot.slot -= empty[..spot.slot].iter().filter(|empty| **empty).count();
+        }
+        self.slots.retain(|bytes| *bytes > 0);
+        self
+    }
 }
 
 /// A small plan for `requests` in buffers of at most `largest` bytes each; `lower_bound` is what no
 /// plan can go below. Finding the smallest is NP-hard: requests are given their spots one after
-/// another, in several orders, and the best order is then improved by chance moves.
+/// another, in two orders, and the better plan is then improved by chance moves.
 pub(super) fn assign(requests: &[Request], largest: u64, lower_bound: u64) -> Memory {
     let sizes: Vec<u64> = (requests.iter())
         .map(|request| request.bytes.next_multiple_of(ALIGNMENT))
         .collect();
-    let attempt =
-        |order: &[usize], prefer_new| in_order(requests, &sizes, largest, order, prefer_new);
-    let mut best: Option<(Memory, Vec<usize>, bool)> = None;
-    for order in [by_size(&sizes), by_breadth(requests, &sizes)] {
-        for prefer_new in [true, false] {
-            let memory = attempt(&order, prefer_new);
-            if best
-                .as_ref()
-                .is_none_or(|(best, ..)| memory.bytes() < best.bytes())
-            {
-                best = Some((memory, order.clone(), prefer_new));
+    let orders = [by_size(&sizes), by_breadth(requests, &sizes)];
+    let plans = orders.iter().flat_map(|order| {
+        [true, false].map(|prefer_new| in_order(requests, &sizes, largest, order, prefer_new))
+    });
+    let best = plans.min_by_key(Memory::bytes).unwrap_or_default();
+    improved(requests, &sizes, largest, lower_bound, best)
+}
+
+/// `best` after moves by chance: a request changes its buffer, and those it must be apart from there
+/// change theirs. Moves that make it worse are taken less and less (simulated annealing).
+fn improved(
+    requests: &[Request],
+    sizes: &[u64],
+    largest: u64,
+    lower_bound: u64,
+    mut best: Memory,
+) -> Memory {
+    let count = requests.len();
+    let tries = (PAIRS / (count * count).max(1) as u64).min(TRIES);
+    let mut now = best.clone();
+    for n in 0..tries {
+        // A hundredth is not worth looking for.
+        if best.bytes() <= lower_bound + lower_bound / 100 {
+            break;
+        }
+        let request = chance(2 * n) as usize % count;
+        let from = now.spots[request].slot;
+        let slots = now.slots.len();
+        let to = chance(2 * n + 1) as usize % (slots + 1).min(slots.max(FEW));
+        if to == from {
+            continue;
+        }
+        let mut next = now.clone();
+        next.slots.resize(next.slots.len().max(to + 1), 0);
+        exchange(requests, &mut next, request, [from, to]);
+        for slot in [from, to] {
+            pack(requests, sizes, &mut next, slot);
+        }
+        let worse_by = lower_bound / 10 * (tries - n) / tries;
+        let fits = next.slots.iter().all(|bytes| *bytes <= largest);
+        if fits && next.bytes() <= best.bytes() + worse_by {
+            now = next;
+            if now.bytes() < best.bytes() {
+                best = now.clone();
             }
         }
     }
-    let Some((mut memory, mut order, prefer_new)) = best else {
-        return Memory::default();
-    };
-    let count = requests.len();
-    let tries = (PAIRS / (count * count).max(1) as u64).min(TRIES);
-    for n in 0..tries {
-        // A hundredth is not worth looking for.
-        if memory.bytes() <= lower_bound + lower_bound / 100 {
-            break;
-        }
-        let mut moved = order.clone();
-        let request = moved.remove(chance(2 * n) as usize % count);
-        moved.insert(chance(2 * n + 1) as usize % count, request);
-        let candidate = attempt(&moved, prefer_new);
-        // As good is taken, too: it leads away from where no move helps.
-        if candidate.bytes() <= memory.bytes() {
-            (memory, order) = (candidate, moved);
+    best.without_empty_slots()
+}
+
+/// Moves `request` to the other of two buffers, and with it all that this makes impossible to stay.
+fn exchange(requests: &[Request], memory: &mut Memory, request: usize, [a, b]: [usize; 2]) {
+    let mut moving = vec![request];
+    let mut seen = vec![false; requests.len()];
+    seen[request] = true;
+    while let Some(i) = moving.pop() {
+        memory.spots[i].slot = if memory.spots[i].slot == a { b } else { a };
+        for &other in &requests[i].apart {
+            if !seen[other] && [a, b].contains(&memory.spots[other].slot) {
+                seen[other] = true;
+                moving.push(other);
+            }
         }
     }
-    memory
+}
+
+/// Gives the requests of one buffer their offsets anew, the largest first.
+fn pack(requests: &[Request], sizes: &[u64], memory: &mut Memory, slot: usize) {
+    let mut members: Vec<usize> = (0..requests.len())
+        .filter(|&i| memory.spots[i].slot == slot)
+        .collect();
+    members.sort_by_key(|&i| (std::cmp::Reverse(sizes[i]), i));
+    memory.slots[slot] = 0;
+    for (position, &i) in members.iter().enumerate() {
+        let taken = taken(requests, sizes, &memory.spots, &members[..position], i);
+        let gaps = gaps(&taken, sizes[i], u64::MAX);
+        // The lowest; there is always one behind all others.
+        let offset = gaps.first().map_or(0, |(offset, _)| *offset);
+        memory.spots[i].offset = offset;
+        memory.slots[slot] = memory.slots[slot].max(offset + sizes[i]);
+    }
+}
+
+/// The bytes of those `members` that live beside request `i`, sorted.
+fn taken(
+    requests: &[Request],
+    sizes: &[u64],
+    spots: &[Spot],
+    members: &[usize],
+    i: usize,
+) -> Vec<(u64, u64)> {
+    let mut taken: Vec<(u64, u64)> = (members.iter())
+        .filter(|&&member| requests[member].lifetime.overlaps(requests[i].lifetime))
+        .map(|&member| (spots[member].offset, spots[member].offset + sizes[member]))
+        .collect();
+    taken.sort_unstable();
+    taken
 }
 
 /// The largest first.
@@ -134,11 +208,7 @@ fn in_order(
             if members.iter().any(|member| request.apart.contains(member)) {
                 continue;
             }
-            let mut taken: Vec<(u64, u64)> = (members.iter())
-                .filter(|&&member| requests[member].lifetime.overlaps(request.lifetime))
-                .map(|&member| (spots[member].offset, spots[member].offset + sizes[member]))
-                .collect();
-            taken.sort_unstable();
+            let taken = taken(requests, sizes, &spots, members, i);
             for (offset, room) in gaps(&taken, sizes[i], slots[slot]) {
                 if offset + sizes[i] > largest {
                     continue;

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use super::SessionOptions;
 use super::resident::ResidentWeights;
+use super::{ActivationMemory, SessionOptions};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Pipeline, PipelineKey};
 use crate::graph::Graph;
@@ -70,6 +70,10 @@ impl GpuSession {
         self.plans.last().map_or(&[], |(_, plan)| &plan.passes)
     }
 
+    pub fn memory(&self) -> Option<ActivationMemory> {
+        self.plans.last().map(|(_, plan)| plan.memory)
+    }
+
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
         let gpu = self.gpu.clone();
@@ -84,6 +88,7 @@ pub(super) struct BoundPlan {
     output_shapes: Vec<Shape>,
     steps: Vec<BoundStep>,
     passes: Vec<PassReport>,
+    memory: ActivationMemory,
 }
 
 /// A tensor at the border: in device memory, where it may be part of a buffer, and in memory that
@@ -182,6 +187,10 @@ impl BoundPlan {
             output_shapes: plan.outputs,
             steps,
             passes: plan.passes,
+            memory: ActivationMemory {
+                bytes: plan.activation_bytes,
+                lower_bound: plan.lower_bound_bytes,
+            },
         })
     }
 

@@ -51,6 +51,15 @@ pub struct SessionOptions {
     pub passes: PassOptions,
 }
 
+/// Memory that the values of a network take on a GPU, weights, inputs and outputs aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActivationMemory {
+    /// Bytes of the buffers that values take turns in.
+    pub bytes: u64,
+    /// Bytes of the largest set of values that must be alive at once: what no plan can go below.
+    pub lower_bound: u64,
+}
+
 /// A network ready to run.
 pub struct Session {
     engine: Engine,
@@ -109,6 +118,15 @@ impl Session {
         match &self.engine {
             Engine::Gpu(session) => session.passes(),
             Engine::Cpu(_) => &[],
+        }
+    }
+
+    /// Memory for values on the GPU for the input shapes used last; `None` on the CPU, which makes and
+    /// frees values one by one.
+    pub fn memory(&self) -> Option<ActivationMemory> {
+        match &self.engine {
+            Engine::Gpu(session) => session.memory(),
+            Engine::Cpu(_) => None,
         }
     }
 

@@ -17,6 +17,10 @@ fn wrong_command_lines_are_code_2() {
             "expected vulkan, gl, metal, dx12, cpu",
         ),
         (classify(&["--nonsense"]), "'--nonsense'"),
+        (
+            classify(&["--without-pass", "norm"]),
+            "did you mean 'norms'?",
+        ),
         ("classify".to_owned(), "<IMAGE>"),
         ("run\n--arch\nresnet18".to_owned(), "--weights <FILE>"),
         (detect(&["--threshold", "1.5"]), "'--threshold <SCORE>'"),

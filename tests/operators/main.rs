@@ -6,6 +6,7 @@ mod compare;
 mod convolution;
 #[path = "../common/devices.rs"]
 mod devices;
+mod fused;
 mod generate;
 mod layout;
 mod pointwise;
