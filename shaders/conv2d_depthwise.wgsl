@@ -35,7 +35,7 @@ fn main(
     var w = group;
     for (var ky = 0u; ky < params.window.kernel.x; ky++) {
         for (var kx = 0u; kx < params.window.kernel.y; kx++) {
-            let at_tap = tap(params.window, params.input, at, ky, kx);
+            let at_tap = tap(params.window, params.input, at, 0u, ky, kx);
             if at_tap.inside {
                 let value = unpack_element(input[at_tap.element + group]);
                 sum = fma(value, unpack_element(weight[w]), sum);

@@ -49,7 +49,7 @@ fn main(
     var w = workgroup.y * params.window.kernel.x * params.window.kernel.y * params.group_inputs;
     for (var ky = 0u; ky < params.window.kernel.x; ky++) {
         for (var kx = 0u; kx < params.window.kernel.y; kx++) {
-            let at_tap = tap(params.window, params.input, at, ky, kx);
+            let at_tap = tap(params.window, params.input, at, 0u, ky, kx);
             for (var i = 0u; i < params.group_inputs; i++) {
                 var value = vec4<f32>();
                 if at_tap.inside {

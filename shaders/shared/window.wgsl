@@ -13,11 +13,12 @@ struct Tap {
     inside: bool,
 }
 
-// The input pixel under tap (ky, kx) of the window at `at` (batch, row, column).
-fn tap(window: Window, input: Map, at: vec3<u32>, ky: u32, kx: u32) -> Tap {
+// The input pixel under tap (ky, kx) of the window at `at` (batch, row, column), rows counted from
+// `first_row`.
+fn tap(window: Window, input: Map, at: vec3<u32>, first_row: u32, ky: u32, kx: u32) -> Tap {
     // What lies above or before wraps around to a huge number, and fails the same comparison as
     // what lies below or after.
-    let y = at.y * window.stride.x + ky * window.dilation.x - window.padding.x;
+    let y = first_row + at.y * window.stride.x + ky * window.dilation.x - window.padding.x;
     let x = at.z * window.stride.y + kx * window.dilation.y - window.padding.y;
     let inside = y < input.height && x < input.width;
     return Tap(select(0u, element_at(input, at.x, y, x), inside), inside);

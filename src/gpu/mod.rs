@@ -54,6 +54,8 @@ impl Gpu {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("shadernet"),
             required_limits: adapter.limits(),
+            // What kernels can make use of, as far as it is there.
+            required_features: adapter.features() & wgpu::Features::SUBGROUP,
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
@@ -121,6 +123,15 @@ impl Gpu {
     /// The device's limits.
     pub fn limits(&self) -> &wgpu::Limits {
         &self.inner.limits
+    }
+
+    /// Invocations a subgroup, where the device was opened with [`wgpu::Features::SUBGROUP`] and all
+    /// its subgroups are of one size.
+    pub(crate) fn subgroup_size(&self) -> Option<u32> {
+        let (info, features) = (&self.inner.info, self.inner.device.features());
+        (features.contains(wgpu::Features::SUBGROUP)
+            && info.subgroup_min_size == info.subgroup_max_size)
+            .then_some(info.subgroup_min_size)
     }
 
     /// An [`Error::Device`] about this device.

@@ -60,6 +60,7 @@ shaders! {
     CONV2D = "conv2d", reads 5;
     CONV2D_DEPTHWISE = "conv2d_depthwise", reads 4;
     CONV2D_GROUPED = "conv2d_grouped", reads 4;
+    CONV2D_SUBGROUP = "conv2d_subgroup", reads 5;
     COPY_CHANNELS = "copy_channels", reads 1;
     EMBEDDING = "embedding", reads 2;
     FLATTEN = "flatten", reads 1;
@@ -74,6 +75,8 @@ shaders! {
     SOFTMAX = "softmax", reads 1;
     UNPACK = "unpack", reads 1;
     UPSAMPLE = "upsample", reads 1;
+    WINOGRAD_INPUT = "winograd_input", reads 1;
+    WINOGRAD_OUTPUT = "winograd_output", reads 3;
 }
 
 const ELEMENT_F32: &str = include_str!("../../shaders/shared/element_f32.wgsl");
@@ -84,6 +87,10 @@ const SHARED: &[(&str, &str)] = &[
     (
         "shared/activation",
         include_str!("../../shaders/shared/activation.wgsl"),
+    ),
+    (
+        "shared/conv2d",
+        include_str!("../../shaders/shared/conv2d.wgsl"),
     ),
     (
         "shared/epilogue",
@@ -106,6 +113,10 @@ const SHARED: &[(&str, &str)] = &[
     (
         "shared/window",
         include_str!("../../shaders/shared/window.wgsl"),
+    ),
+    (
+        "shared/winograd",
+        include_str!("../../shaders/shared/winograd.wgsl"),
     ),
 ];
 

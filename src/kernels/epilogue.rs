@@ -23,6 +23,17 @@ pub(super) struct EpilogueParams {
     unused: [u32; 3],
 }
 
+impl EpilogueParams {
+    /// Of an epilogue that does nothing.
+    pub fn nothing(output: Map) -> Self {
+        Self {
+            residual: output,
+            slope: 0.0,
+            unused: [0; 3],
+        }
+    }
+}
+
 impl Epilogue {
     pub fn of(context: &NodeContext) -> Self {
         let fused = &context.node.fused;

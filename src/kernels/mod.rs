@@ -48,6 +48,8 @@ pub(crate) struct NodeContext<'a> {
     /// Whether the inputs that [`reads_planar_input`] are given so: their maps then tell only sizes.
     #[expect(dead_code, reason = "no kernel reads planar inputs yet")]
     pub planar: bool,
+    /// The first element of each of the memories that [`scratch`] asked for.
+    pub scratch: &'a [u32],
     pub device: &'a DeviceContext,
 }
 
@@ -57,15 +59,26 @@ pub(crate) struct DeviceContext {
     pub name: String,
     pub limits: wgpu::Limits,
     pub precision: Precision,
+    /// Invocations a subgroup, where that is the same for all and shaders may use it.
+    pub subgroup_size: Option<u32>,
 }
 
 /// One dispatch, all but its buffers decided.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
+    pub target: Target,
     pub key: PipelineKey,
     pub params: Vec<u8>,
     pub reads: Vec<Read>,
     pub workgroups: [u32; 3],
+}
+
+/// What a dispatch writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Output,
+    /// The node's scratch memory of this index.
+    Scratch(usize),
 }
 
 /// What a dispatch reads.
@@ -73,8 +86,19 @@ pub(crate) struct Dispatch {
 pub(crate) enum Read {
     /// The node's input of this index.
     Input(usize),
+    /// The node's scratch memory of this index.
+    Scratch(usize),
     /// A weight, in the layout that the shader wants.
     Weight(Arc<PackedWeight>),
+}
+
+/// Bytes of the memories that a node's dispatches need between them; where things lie makes no
+/// difference to them.
+pub(crate) fn scratch(context: &NodeContext) -> Vec<u64> {
+    match &context.node.op {
+        Op::Conv2d(op) => conv::scratch(context, op),
+        _ => Vec::new(),
+    }
 }
 
 /// The dispatches that compute a node, in order. `in_place` tells of a concatenation's input whether
@@ -127,6 +151,7 @@ impl DeviceContext {
                 precision: self.precision,
                 constants: Vec::new(),
             },
+            target: Target::Output,
             params: bytemuck::bytes_of(params).to_vec(),
             reads,
             workgroups,
@@ -209,6 +234,11 @@ impl NodeContext<'_> {
 }
 
 impl Dispatch {
+    fn into_target(mut self, target: Target) -> Self {
+        self.target = target;
+        self
+    }
+
     fn constant(mut self, name: &'static str, value: u32) -> Self {
         self.key.constants.push((name, value));
         self

@@ -6,6 +6,7 @@ fn device() -> DeviceContext {
         name: "assumed".to_owned(),
         limits: wgpu::Limits::default(),
         precision: Precision::F32,
+        subgroup_size: None,
     }
 }
 

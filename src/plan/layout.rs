@@ -5,7 +5,7 @@ use super::{Answer, Place};
 use crate::error::Result;
 use crate::gpu::Precision;
 use crate::graph::{Graph, Home, Lifetime, Op, ValueId, peak, root};
-use crate::kernels::{DeviceContext, Map, reads_planar_input};
+use crate::kernels::{self, DeviceContext, Map, NodeContext, reads_planar_input};
 use crate::tensor::Shape;
 
 /// Places and maps of all values, indexed as they are, and the memory that takes.
@@ -16,6 +16,8 @@ pub(super) struct Layout {
     pub in_place: Vec<bool>,
     /// One an output of the graph.
     pub answers: Vec<Answer>,
+    /// For every node, the scratch memory of its kernels: which slot, and its first element there.
+    pub scratch: Vec<Vec<(Place, u32)>>,
     pub memory: Memory,
     /// The most that is alive at once: what no plan can go below.
     pub lower_bound: u64,
@@ -46,14 +48,29 @@ impl Layout {
                 check_binding(graph, shapes, &own, device, i)?;
             }
         }
+        let scratch: Vec<Vec<u64>> = (graph.values())
+            .map(|(value, node)| {
+                let inputs: Vec<Map> = node.inputs.iter().map(|v| own[v.index()]).collect();
+                kernels::scratch(&NodeContext {
+                    node,
+                    inputs: &inputs,
+                    output: own[value.index()],
+                    residual_in_place: false,
+                    planar: false,
+                    scratch: &[],
+                    device,
+                })
+            })
+            .collect();
         // A sum in its residual's place is one value less, but binds both to one buffer: either way
         // may take less.
         let [requested, separate] = [true, false].map(|sums_in_place| {
-            let requested = Requested::new(graph, &roots, &lifetimes, sums_in_place, |i| {
-                as_given[i]
-                    .is_none()
-                    .then(|| own[i].bytes(device.precision))
-            });
+            let bytes = |i: usize| {
+                let bytes = own[i].bytes(device.precision);
+                as_given[i].is_none().then_some(bytes)
+            };
+            let requested =
+                Requested::new(graph, &roots, &lifetimes, sums_in_place, &scratch, bytes);
             let memory = requested.assign(device.largest_binding());
             (requested, memory)
         });
@@ -66,6 +83,7 @@ impl Layout {
                 requests,
                 request_of,
                 in_place,
+                scratch,
             },
             memory,
         ) = best;
@@ -76,9 +94,16 @@ impl Layout {
             maps: Vec::with_capacity(shapes.len()),
             in_place,
             answers: Vec::new(),
+            scratch: Vec::new(),
             memory,
             lower_bound,
         };
+        let element_bytes = device.precision.element_bytes();
+        for requests in scratch {
+            let spots = requests.iter().map(|&request| layout.memory.spots[request]);
+            let places = spots.map(|spot| (Place::Slot(spot.slot), (spot.offset / element_bytes) as u32));
+            layout.scratch.push(places.collect());
+        }
         for (i, map) in own.iter().enumerate() {
             let Some(request) = request_of[i] else {
                 // Not packed; what only renames it reads it as it is given, too.
@@ -118,6 +143,8 @@ struct Requested {
     /// For every value, the request of the one in whose memory it lies.
     request_of: Vec<Option<usize>>,
     in_place: Vec<bool>,
+    /// For every node, the requests of its scratch memories.
+    scratch: Vec<Vec<usize>>,
 }
 
 impl Requested {
@@ -127,6 +154,7 @@ impl Requested {
         roots: &[usize],
         lifetimes: &[Option<Lifetime>],
         sums_in_place: bool,
+        scratch_bytes: &[Vec<u64>],
         bytes: impl Fn(usize) -> Option<u64>,
     ) -> Self {
         let mut requests: Vec<Request> = Vec::new();
@@ -166,10 +194,33 @@ impl Requested {
                 }
             }
         }
+        // Steps of one node read and write them in turn: each apart from all that the node has.
+        let mut scratch = Vec::with_capacity(roots.len());
+        for (value, node) in graph.values() {
+            let i = value.index();
+            let values = node.inputs.iter().chain([&value]);
+            let mut apart: Vec<usize> = values.filter_map(|v| request_of[v.index()]).collect();
+            let mut own = Vec::new();
+            for &bytes in &scratch_bytes[i] {
+                let request = requests.len();
+                for &other in &apart {
+                    requests[other].apart.push(request);
+                }
+                requests.push(Request {
+                    bytes,
+                    lifetime: Lifetime { first: i, last: i },
+                    apart: apart.clone(),
+                });
+                apart.push(request);
+                own.push(request);
+            }
+            scratch.push(own);
+        }
         Self {
             requests,
             request_of,
             in_place,
+            scratch,
         }
     }
 

@@ -6,7 +6,7 @@ mod memory;
 
 use crate::error::Result;
 use crate::graph::{Graph, Home, Op};
-use crate::kernels::{self, DeviceContext, Dispatch, Map, NodeContext, Read};
+use crate::kernels::{self, DeviceContext, Dispatch, Map, NodeContext, Read, Target};
 use crate::passes::{self, PassOptions, PassReport};
 use crate::tensor::Shape;
 use layout::Layout;
@@ -29,7 +29,10 @@ pub(crate) struct Step {
     pub label: String,
     pub dispatch: Dispatch,
     pub inputs: Vec<Place>,
+    /// What it writes.
     pub output: Place,
+    /// The node's scratch memories: each `Read::Scratch(i)` is `scratch[i]`.
+    pub scratch: Vec<Place>,
 }
 
 /// See the module.
@@ -80,12 +83,17 @@ impl Plan {
         let mut next_input = 0;
         for (value, node) in graph.values() {
             let i = value.index();
-            let mut push = |dispatch, inputs| {
+            let scratch: Vec<Place> = layout.scratch[i].iter().map(|(place, _)| *place).collect();
+            let mut push = |dispatch: Dispatch, inputs| {
                 steps.push(Step {
                     label: node.name.clone(),
-                    dispatch,
                     inputs,
-                    output: places[i],
+                    output: match dispatch.target {
+                        Target::Output => places[i],
+                        Target::Scratch(index) => scratch[index],
+                    },
+                    scratch: scratch.clone(),
+                    dispatch,
                 });
             };
             if let Op::Input(_) = node.op {
@@ -97,12 +105,14 @@ impl Plan {
             } else if node.fused.home != Home::View && !layout::renames(&graph, &shapes, i) {
                 let operands: Vec<Map> = node.inputs.iter().map(|v| maps[v.index()]).collect();
                 let read: Vec<Place> = node.inputs.iter().map(|v| places[v.index()]).collect();
+                let firsts: Vec<u32> = layout.scratch[i].iter().map(|(_, first)| *first).collect();
                 let context = NodeContext {
                     node,
                     inputs: &operands,
                     output: maps[i],
                     residual_in_place: layout.in_place[i],
                     planar: matches!(read[0], Place::Input(_)),
+                    scratch: &firsts,
                     device,
                 };
                 let in_place = |input: usize| {
@@ -120,6 +130,7 @@ impl Plan {
                         dispatch: kernels::unpack(device, &node.name, maps[i])?,
                         inputs: vec![places[i]],
                         output: Place::Output(index),
+                        scratch: Vec::new(),
                     });
                 }
             }
@@ -143,7 +154,7 @@ impl Plan {
         self.steps.iter().flat_map(|step| {
             step.dispatch.reads.iter().filter_map(|read| match read {
                 Read::Weight(weight) => Some(weight),
-                Read::Input(_) => None,
+                Read::Input(_) | Read::Scratch(_) => None,
             })
         })
     }

@@ -8,6 +8,7 @@ fn device(limits: wgpu::Limits) -> DeviceContext {
         name: "assumed".to_owned(),
         limits,
         precision: Precision::F32,
+        subgroup_size: None,
     }
 }
 

@@ -38,6 +38,7 @@ impl GpuSession {
                 name: gpu.info().name.clone(),
                 limits: gpu.limits().clone(),
                 precision: options.precision,
+                subgroup_size: gpu.subgroup_size(),
             },
             passes: options.passes,
             weights: ResidentWeights::new(weights),
@@ -148,6 +149,7 @@ impl BoundPlan {
             for read in &step.dispatch.reads {
                 buffers.push(match read {
                     Read::Input(i) => place(step.inputs[*i]),
+                    Read::Scratch(i) => place(step.scratch[*i]),
                     Read::Weight(weight) => weights.buffer(weight).ok_or_else(|| {
                         gpu.error("binding weights", format!("{weight:?} was not uploaded"))
                     })?,

@@ -9,26 +9,31 @@ use super::super::weight::split;
 use super::super::{Dispatch, Map, NodeContext, Read, WORKGROUP};
 use super::geometry::{Filter, Outputs, Part, Window};
 use crate::error::Result;
-use crate::gpu::CONV2D;
+use crate::gpu::{CONV2D, CONV2D_SUBGROUP};
 
-/// Output channels of a block of `conv2d.wgsl`.
-const BLOCK: usize = 16;
+/// Invocations a subgroup of `conv2d_subgroup.wgsl`.
+const LANES: u64 = 8;
 
+/// Output channels of a block of the dense shaders.
+pub(super) const BLOCK: usize = 16;
+
+/// `Params` of `shaders/shared/conv2d.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: Map,
-    output: Map,
-    window: Window,
-    outputs: Outputs,
-    epilogue: EpilogueParams,
-    inner: u32,
-    group_elements: u32,
-    group_blocks: u32,
-    first_block: u32,
-    blocks: u32,
-    prologue_slope: f32,
-    unused: [u32; 2],
+pub(super) struct Params {
+    pub input: Map,
+    pub output: Map,
+    pub window: Window,
+    pub outputs: Outputs,
+    pub epilogue: EpilogueParams,
+    pub inner: u32,
+    pub group_elements: u32,
+    pub group_blocks: u32,
+    pub first_block: u32,
+    pub blocks: u32,
+    pub prologue_slope: f32,
+    pub plane_rows: u32,
+    pub planes: u32,
 }
 
 /// The dispatches of `places`, whose windows and numbers of outputs are equal: one, where the weights
@@ -62,16 +67,6 @@ pub(super) fn dispatches(
             .collect());
     }
 
-    // As many pixels an invocation as leave none of a workgroup's invocations without one.
-    let pixels = u64::from(place.outputs.pixels);
-    let pixels_each: u32 = match pixels.div_ceil(WORKGROUP) {
-        0 | 1 => 1,
-        2 => 2,
-        _ => 4,
-    };
-    let tiles = pixels.div_ceil(WORKGROUP * u64::from(pixels_each));
-    let [x, z] = context.device.fold(&context.node.name, tiles)?;
-
     let bias = bias(context, filter, group_blocks);
     let epilogue = Epilogue::of(context);
     let prologue = Prologue::of(context, filter.groups * filter.group_inputs);
@@ -91,7 +86,8 @@ pub(super) fn dispatches(
             first_block: in_place.start as u32,
             blocks: in_place.len() as u32,
             prologue_slope: prologue.slope,
-            unused: [0; 2],
+            plane_rows: 0,
+            planes: places.len() as u32,
         };
         let filter = filter.clone();
         let taps: Vec<_> = (places.iter())
@@ -131,19 +127,68 @@ pub(super) fn dispatches(
             }
             Ok(packed)
         });
-        let grid = [x, part.len() as u32, z];
         let residual = epilogue.read(&bias);
         let scales = prologue.read(&bias);
         let reads = vec![Read::Input(0), weight, bias.clone(), residual, scales];
-        let dispatch = context.device.dispatch(&CONV2D, &params, reads, grid);
-        let dispatch = dispatch.constant("PIXELS", pixels_each);
+        let dispatch = step(context, &params, reads)?;
         steps.push(prologue.select(epilogue.select(dispatch)));
     }
     Ok(steps)
 }
 
+/// How many pixels an invocation of `conv2d_subgroup.wgsl` takes.
+pub(super) struct PixelsEach {
+    each: u64,
+    /// Subgroups that takes for one block.
+    tiles: u64,
+    /// What they cost for four input channels, in hundredths of a microsecond of one core of the
+    /// software device it was measured on. Ratios are all that matters.
+    pub cost: u64,
+}
+
+/// More pixels make better use of a load of weights, but not where they lie beyond the last.
+pub(super) fn pixels_each(pixels: u64) -> PixelsEach {
+    let choice = |each: u64, cost: u64| {
+        let tiles = pixels.div_ceil(LANES * each);
+        PixelsEach {
+            each,
+            tiles,
+            cost: tiles * cost,
+        }
+    };
+    let one = choice(1, 10);
+    [choice(2, 14), choice(4, 22)]
+        .into_iter()
+        .fold(one, |best, next| if next.cost < best.cost { next } else { best })
+}
+
+/// One dispatch, by the shader that suits the device.
+pub(super) fn step(context: &NodeContext, params: &Params, reads: Vec<Read>) -> Result<Dispatch> {
+    let device = context.device;
+    let name = &context.node.name;
+    let pixels = u64::from(params.outputs.pixels);
+    let work = u64::from(params.blocks * params.planes);
+    if device.subgroup_size == Some(LANES as u32) {
+        let PixelsEach { each, tiles, .. } = pixels_each(pixels);
+        let [x, y] = device.fold(name, (tiles * work).div_ceil(WORKGROUP / LANES))?;
+        let dispatch = device.dispatch(&CONV2D_SUBGROUP, params, reads, [x, y, 1]);
+        return Ok(dispatch.constant("PIXELS", each as u32));
+    }
+    // As many pixels an invocation as leave none of a workgroup's invocations without one.
+    let pixels_each: u32 = match pixels.div_ceil(WORKGROUP) {
+        0 | 1 => 1,
+        2 => 2,
+        _ => 4,
+    };
+    let tiles = pixels.div_ceil(WORKGROUP * u64::from(pixels_each));
+    let [x, z] = device.fold(name, tiles)?;
+    // `split` has seen to it that a dimension of a dispatch holds the blocks.
+    let dispatch = device.dispatch(&CONV2D, params, reads, [x, work as u32, z]);
+    Ok(dispatch.constant("PIXELS", pixels_each))
+}
+
 /// The bias, laid out block by block as the weights are.
-fn bias(context: &NodeContext, filter: &Filter, group_blocks: usize) -> Read {
+pub(super) fn bias(context: &NodeContext, filter: &Filter, group_blocks: usize) -> Read {
     let filter = filter.clone();
     let len = filter.groups * group_blocks * BLOCK;
     context.per_channel("bias dense", len, move |weights| {

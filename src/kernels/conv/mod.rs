@@ -4,19 +4,35 @@ mod dense;
 mod depthwise;
 mod geometry;
 mod grouped;
+mod rule;
+mod winograd;
 
 use super::{Dispatch, NodeContext};
 use crate::error::Result;
 use crate::graph::{Conv2d, ConvTranspose2d};
 use geometry::{Filter, Part};
+use rule::Algorithm;
 
-/// A convolution: depthwise where each channel has its own kernel; dense where both sides of a
-/// group are whole elements, or there is one group; else grouped.
+/// A convolution.
 pub(super) fn dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispatch>> {
-    if op.is_depthwise() {
-        return Ok(vec![depthwise::dispatch(context, op)?]);
+    let filter = Filter::of(context, op);
+    let whole = Part::whole(context, op);
+    match rule::algorithm(context, op, &filter) {
+        Algorithm::Depthwise => Ok(vec![depthwise::dispatch(context, op)?]),
+        Algorithm::Grouped => grouped::dispatches(context, &filter, &whole),
+        Algorithm::Dense => dense::dispatches(context, &filter, &[whole]),
+        Algorithm::Winograd(tile) => {
+            winograd::dispatches(context, &filter, &whole.window, tile)
+        }
     }
-    part(context, &Filter::of(context, op), &Part::whole(context, op))
+}
+
+/// Bytes of the memories that a convolution needs between its dispatches.
+pub(super) fn scratch(context: &NodeContext, op: &Conv2d) -> Vec<u64> {
+    match rule::algorithm(context, op, &Filter::of(context, op)) {
+        Algorithm::Winograd(tile) => winograd::scratch(context, tile).to_vec(),
+        _ => Vec::new(),
+    }
 }
 
 /// A transposed convolution: for each remainder of the output's rows and columns by the stride, the
@@ -27,7 +43,7 @@ pub(super) fn transposed_dispatches(
 ) -> Result<Vec<Dispatch>> {
     let filter = Filter::transposed(context, op);
     let places = Part::remainders(context, op);
-    if is_dense(&filter)
+    if rule::is_dense(&filter)
         && let Some(merged) = Part::merged(&places)
     {
         return dense::dispatches(context, &filter, &merged);
@@ -40,14 +56,8 @@ pub(super) fn transposed_dispatches(
 }
 
 fn part(context: &NodeContext, filter: &Filter, place: &Part) -> Result<Vec<Dispatch>> {
-    match is_dense(filter) {
+    match rule::is_dense(filter) {
         true => dense::dispatches(context, filter, std::slice::from_ref(place)),
         false => grouped::dispatches(context, filter, place),
     }
-}
-
-fn is_dense(filter: &Filter) -> bool {
-    let whole_elements =
-        filter.group_inputs.is_multiple_of(4) && filter.group_outputs.is_multiple_of(4);
-    filter.groups == 1 || whole_elements
 }
