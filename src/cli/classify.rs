@@ -76,6 +76,7 @@ impl Classify {
         let options = SessionOptions {
             precision: self.precision,
             passes: self.passes.options(),
+            ..Default::default()
         };
         let mut classifier = Classifier::new(&device, &folder, &options)?;
         if let Some(notice) = classifier.notice() {

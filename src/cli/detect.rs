@@ -100,6 +100,7 @@ impl Detect {
         let options = SessionOptions {
             precision: self.precision,
             passes: self.passes.options(),
+            ..Default::default()
         };
         let detector = Detector::new(&device, &folder, &options)?;
         if let Some(notice) = detector.notice() {

@@ -93,6 +93,7 @@ impl Run {
         let options = SessionOptions {
             precision: self.precision,
             passes: self.passes.options(),
+            ..Default::default()
         };
         let mut session = Session::new(&device, &graph, weights, &options, &shapes)?;
         if let Some(notice) = session.notice() {

@@ -101,6 +101,7 @@ impl Segment {
         let options = SessionOptions {
             precision: self.precision,
             passes: self.passes.options(),
+            ..Default::default()
         };
         let segmenter = Segmenter::new(&device, &folder, &options)?;
         if let Some(notice) = segmenter.notice() {

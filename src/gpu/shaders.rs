@@ -61,6 +61,7 @@ shaders! {
     CONV2D_DEPTHWISE = "conv2d_depthwise", reads 4;
     CONV2D_GROUPED = "conv2d_grouped", reads 4;
     CONV2D_SUBGROUP = "conv2d_subgroup", reads 5;
+    CONV2D_TILED = "conv2d_tiled", reads 5;
     COPY_CHANNELS = "copy_channels", reads 1;
     EMBEDDING = "embedding", reads 2;
     FLATTEN = "flatten", reads 1;

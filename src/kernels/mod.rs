@@ -4,6 +4,7 @@
 mod activation;
 mod batch_norm;
 mod channels;
+mod choice;
 mod conv;
 mod elementwise;
 mod embedding;
@@ -25,6 +26,7 @@ mod weight;
 
 use std::sync::Arc;
 
+pub use choice::ConvKernel;
 pub(crate) use layout::{pack, unpack};
 pub(crate) use map::Map;
 pub(crate) use weight::PackedWeight;
@@ -61,6 +63,10 @@ pub(crate) struct DeviceContext {
     pub precision: Precision,
     /// Invocations a subgroup, where that is the same for all and shaders may use it.
     pub subgroup_size: Option<u32>,
+    /// Whether the device is the CPU in disguise, where workgroup memory is no faster than any.
+    pub is_software: bool,
+    /// The convolution kernel to use wherever it can be.
+    pub prefer: Option<ConvKernel>,
 }
 
 /// One dispatch, all but its buffers decided.

@@ -7,6 +7,8 @@ fn device() -> DeviceContext {
         limits: wgpu::Limits::default(),
         precision: Precision::F32,
         subgroup_size: None,
+        is_software: false,
+        prefer: None,
     }
 }
 

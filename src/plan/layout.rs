@@ -101,7 +101,8 @@ impl Layout {
         let element_bytes = device.precision.element_bytes();
         for requests in scratch {
             let spots = requests.iter().map(|&request| layout.memory.spots[request]);
-            let places = spots.map(|spot| (Place::Slot(spot.slot), (spot.offset / element_bytes) as u32));
+            let places =
+                spots.map(|spot| (Place::Slot(spot.slot), (spot.offset / element_bytes) as u32));
             layout.scratch.push(places.collect());
         }
         for (i, map) in own.iter().enumerate() {

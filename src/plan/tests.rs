@@ -9,6 +9,8 @@ fn device(limits: wgpu::Limits) -> DeviceContext {
         limits,
         precision: Precision::F32,
         subgroup_size: None,
+        is_software: false,
+        prefer: None,
     }
 }
 

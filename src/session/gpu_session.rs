@@ -39,6 +39,8 @@ impl GpuSession {
                 limits: gpu.limits().clone(),
                 precision: options.precision,
                 subgroup_size: gpu.subgroup_size(),
+                is_software: gpu.info().device_type == wgpu::DeviceType::Cpu,
+                prefer: options.prefer,
             },
             passes: options.passes,
             weights: ResidentWeights::new(weights),

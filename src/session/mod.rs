@@ -36,6 +36,7 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::gpu::Precision;
 use crate::graph::Graph;
+pub use crate::kernels::ConvKernel;
 use crate::passes::{PassOptions, PassReport};
 use crate::reference::Reference;
 use crate::tensor::{Shape, Tensor};
@@ -49,6 +50,9 @@ pub struct SessionOptions {
     pub precision: Precision,
     /// The graph passes that run. The CPU twin computes the graph as it was built either way.
     pub passes: PassOptions,
+    /// A convolution kernel to use wherever it can be, in place of the rule's choice: to compare
+    /// kernels, and to test them.
+    pub prefer: Option<ConvKernel>,
 }
 
 /// Memory that the values of a network take on a GPU, weights, inputs and outputs aside.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use shadernet::gpu::Precision;
 use shadernet::graph::{Graph, GraphBuilder, Op};
 use shadernet::reference::Reference;
-use shadernet::session::{Session, SessionOptions};
+use shadernet::session::{ConvKernel, Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 
@@ -46,6 +46,17 @@ pub fn tolerance(precision: Precision) -> f64 {
 
 /// Runs `graph` on every device and compares with the twin in float64.
 pub fn compare(graph: &Graph, inputs: &[Tensor], seed: u64) {
+    compare_with(graph, inputs, seed, None, 1.0);
+}
+
+/// The same with a kernel preferred, its tolerance `looser` times as large.
+pub fn compare_with(
+    graph: &Graph,
+    inputs: &[Tensor],
+    seed: u64,
+    prefer: Option<ConvKernel>,
+    looser: f64,
+) {
     let weights = Arc::new(weights_for(graph, seed));
     let twin = Reference::<f64>::new(graph, &weights).unwrap();
     let wide: Vec<Tensor<f64>> = inputs.iter().map(|t| t.map(|v| f64::from(*v))).collect();
@@ -55,6 +66,7 @@ pub fn compare(graph: &Graph, inputs: &[Tensor], seed: u64) {
         for precision in [Precision::F32, Precision::F16] {
             let options = SessionOptions {
                 precision,
+                prefer,
                 ..Default::default()
             };
             let mut session =
@@ -62,8 +74,11 @@ pub fn compare(graph: &Graph, inputs: &[Tensor], seed: u64) {
             let answers = session.run(inputs).unwrap();
             assert_eq!(answers.len(), expected.len());
             for (answer, expected) in answers.iter().zip(&expected) {
-                let what = format!("{name} {precision:?} {:?} {shapes:?}", graph.nodes());
-                assert_close(answer, expected, tolerance(precision), &what);
+                let what = format!(
+                    "{name} {precision:?} {prefer:?} {:?} {shapes:?}",
+                    graph.nodes()
+                );
+                assert_close(answer, expected, tolerance(precision) * looser, &what);
             }
         }
     }

@@ -1,13 +1,13 @@
 //! Convolutions and fully connected layers.
 
 use proptest::prelude::*;
-use shadernet::graph::{Conv2d, ConvTranspose2d, Linear, Op};
+use shadernet::graph::{Activation, Conv2d, ConvTranspose2d, GraphBuilder, Linear, Op};
 use shadernet::reference::Reference;
-use shadernet::session::{Session, SessionOptions};
+use shadernet::session::{ConvKernel, Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 
-use crate::compare::{assert_close, check, compare, graph_of, weights_for};
+use crate::compare::{assert_close, check, compare, compare_with, graph_of, weights_for};
 use crate::devices;
 use crate::generate::{cases, conv_settings, extents, tensor};
 
@@ -22,6 +22,49 @@ proptest! {
     ) {
         (conv.in_channels, conv.out_channels) = (inputs, outputs);
         check(conv, [n, inputs, h, w], seed);
+    }
+
+    #[test]
+    fn convolution_by_every_kernel(
+        (mut conv, [n, h, w], seed) in conv_settings(),
+        inputs in 1..41_usize,
+        outputs in 1..70_usize,
+    ) {
+        (conv.in_channels, conv.out_channels) = (inputs, outputs);
+        let shape = Shape::from([n, inputs, h, w]);
+        let graph = graph_of(conv, std::slice::from_ref(&shape));
+        let all = ConvKernel::all();
+        // One a case: there are many.
+        let kernel = all[seed as usize % all.len()];
+        compare_with(&graph, &[tensor(&shape, seed)], seed, Some(kernel), 1.0);
+    }
+
+    #[test]
+    fn convolution_by_winograd(
+        (pad, [n, h, w], seed) in ([0..3_usize, 0..3, 0..3, 0..3], extents(), 0..1000_u64),
+        inputs in 1..41_usize,
+        outputs in 1..41_usize,
+        residual in any::<bool>(),
+    ) {
+        let (h, w) = (h + 2, w + 2);
+        let conv = Conv2d::new(inputs, outputs, 3).padding(pad);
+        let mut b = GraphBuilder::new("winograd");
+        let x = b.input("input", &[None, None, None, None]);
+        let mut y = b.conv2d("conv", x, conv);
+        if residual {
+            let other = b.conv2d("other", x, Conv2d::new(inputs, outputs, 3).padding(pad));
+            let act = b.activation("act", other, Activation::Relu);
+            y = b.add("add", y, act);
+        }
+        b.output(y);
+        let graph = b.build().unwrap();
+        let input = tensor(&Shape::from([n, inputs, h, w]), seed);
+        for tile in [2, 4] {
+            // The transforms multiply rounding errors: about ten times for tiles of 4.
+            let looser = if tile == 2 { 4.0 } else { 12.0 };
+            let kernel = Some(ConvKernel::Winograd { tile });
+            compare_with(&graph, std::slice::from_ref(&input), seed, kernel, looser);
+        }
     }
 
     #[test]

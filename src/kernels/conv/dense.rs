@@ -7,12 +7,10 @@ use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::prologue::Prologue;
 use super::super::weight::split;
 use super::super::{Dispatch, Map, NodeContext, Read, WORKGROUP};
+use super::engine::{Engine, LANES, PixelsEach};
 use super::geometry::{Filter, Outputs, Part, Window};
 use crate::error::Result;
-use crate::gpu::{CONV2D, CONV2D_SUBGROUP};
-
-/// Invocations a subgroup of `conv2d_subgroup.wgsl`.
-const LANES: u64 = 8;
+use crate::gpu::{CONV2D, CONV2D_SUBGROUP, CONV2D_TILED};
 
 /// Output channels of a block of the dense shaders.
 pub(super) const BLOCK: usize = 16;
@@ -42,6 +40,7 @@ pub(super) fn dispatches(
     context: &NodeContext,
     filter: &Filter,
     places: &[Part],
+    engine: Engine,
 ) -> Result<Vec<Dispatch>> {
     let place = &places[0];
     let inner = filter.group_inputs.div_ceil(4);
@@ -59,7 +58,7 @@ pub(super) fn dispatches(
     if places.len() > 1 && parts.len() > 1 {
         let alone = places
             .iter()
-            .map(|place| dispatches(context, filter, std::slice::from_ref(place)));
+            .map(|place| dispatches(context, filter, std::slice::from_ref(place), engine));
         return Ok(alone
             .collect::<Result<Vec<_>>>()?
             .into_iter()
@@ -130,61 +129,52 @@ pub(super) fn dispatches(
         let residual = epilogue.read(&bias);
         let scales = prologue.read(&bias);
         let reads = vec![Read::Input(0), weight, bias.clone(), residual, scales];
-        let dispatch = step(context, &params, reads)?;
+        let dispatch = step(context, engine, &params, reads)?;
         steps.push(prologue.select(epilogue.select(dispatch)));
     }
     Ok(steps)
 }
 
-/// How many pixels an invocation of `conv2d_subgroup.wgsl` takes.
-pub(super) struct PixelsEach {
-    each: u64,
-    /// Subgroups that takes for one block.
-    tiles: u64,
-    /// What they cost for four input channels, in hundredths of a microsecond of one core of the
-    /// software device it was measured on. Ratios are all that matters.
-    pub cost: u64,
-}
-
-/// More pixels make better use of a load of weights, but not where they lie beyond the last.
-pub(super) fn pixels_each(pixels: u64) -> PixelsEach {
-    let choice = |each: u64, cost: u64| {
-        let tiles = pixels.div_ceil(LANES * each);
-        PixelsEach {
-            each,
-            tiles,
-            cost: tiles * cost,
-        }
-    };
-    let one = choice(1, 10);
-    [choice(2, 14), choice(4, 22)]
-        .into_iter()
-        .fold(one, |best, next| if next.cost < best.cost { next } else { best })
-}
-
-/// One dispatch, by the shader that suits the device.
-pub(super) fn step(context: &NodeContext, params: &Params, reads: Vec<Read>) -> Result<Dispatch> {
+/// One dispatch of a dense shader.
+pub(super) fn step(
+    context: &NodeContext,
+    engine: Engine,
+    params: &Params,
+    reads: Vec<Read>,
+) -> Result<Dispatch> {
     let device = context.device;
     let name = &context.node.name;
     let pixels = u64::from(params.outputs.pixels);
-    let work = u64::from(params.blocks * params.planes);
-    if device.subgroup_size == Some(LANES as u32) {
-        let PixelsEach { each, tiles, .. } = pixels_each(pixels);
-        let [x, y] = device.fold(name, (tiles * work).div_ceil(WORKGROUP / LANES))?;
-        let dispatch = device.dispatch(&CONV2D_SUBGROUP, params, reads, [x, y, 1]);
-        return Ok(dispatch.constant("PIXELS", each as u32));
+    let work = u64::from(params.blocks) * u64::from(params.planes);
+    match engine {
+        Engine::Subgroup => {
+            let each = PixelsEach::of(pixels);
+            let subgroups = each.tiles(pixels) * work;
+            let [x, y] = device.fold(name, subgroups.div_ceil(WORKGROUP / LANES))?;
+            let dispatch = device.dispatch(&CONV2D_SUBGROUP, params, reads, [x, y, 1]);
+            Ok(dispatch.constant("PIXELS", each.0))
+        }
+        Engine::Direct => {
+            // As many pixels an invocation as leave none of a workgroup's without one.
+            let each: u32 = match pixels.div_ceil(WORKGROUP) {
+                0 | 1 => 1,
+                2 => 2,
+                _ => 4,
+            };
+            let [x, z] = device.fold(name, pixels.div_ceil(WORKGROUP * u64::from(each)))?;
+            // `split` has seen to it that a dimension of a dispatch holds the blocks.
+            let dispatch = device.dispatch(&CONV2D, params, reads, [x, work as u32, z]);
+            Ok(dispatch.constant("PIXELS", each))
+        }
+        Engine::Tiled { each, blocks } => {
+            let tile = WORKGROUP / u64::from(blocks) * u64::from(each);
+            let [x, z] = device.fold(name, pixels.div_ceil(tile))?;
+            let rows = params.blocks.div_ceil(blocks) * params.planes;
+            let dispatch = device.dispatch(&CONV2D_TILED, params, reads, [x, rows, z]);
+            let dispatch = dispatch.constant("PIXELS", each);
+            Ok(dispatch.constant("BLOCKS", blocks))
+        }
     }
-    // As many pixels an invocation as leave none of a workgroup's invocations without one.
-    let pixels_each: u32 = match pixels.div_ceil(WORKGROUP) {
-        0 | 1 => 1,
-        2 => 2,
-        _ => 4,
-    };
-    let tiles = pixels.div_ceil(WORKGROUP * u64::from(pixels_each));
-    let [x, z] = device.fold(name, tiles)?;
-    // `split` has seen to it that a dimension of a dispatch holds the blocks.
-    let dispatch = device.dispatch(&CONV2D, params, reads, [x, work as u32, z]);
-    Ok(dispatch.constant("PIXELS", pixels_each))
 }
 
 /// The bias, laid out block by block as the weights are.

@@ -2,6 +2,7 @@
 
 mod dense;
 mod depthwise;
+mod engine;
 mod geometry;
 mod grouped;
 mod rule;
@@ -10,6 +11,7 @@ mod winograd;
 use super::{Dispatch, NodeContext};
 use crate::error::Result;
 use crate::graph::{Conv2d, ConvTranspose2d};
+use engine::Engine;
 use geometry::{Filter, Part};
 use rule::Algorithm;
 
@@ -20,10 +22,8 @@ pub(super) fn dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispa
     match rule::algorithm(context, op, &filter) {
         Algorithm::Depthwise => Ok(vec![depthwise::dispatch(context, op)?]),
         Algorithm::Grouped => grouped::dispatches(context, &filter, &whole),
-        Algorithm::Dense => dense::dispatches(context, &filter, &[whole]),
-        Algorithm::Winograd(tile) => {
-            winograd::dispatches(context, &filter, &whole.window, tile)
-        }
+        Algorithm::Dense(engine) => dense::dispatches(context, &filter, &[whole], engine),
+        Algorithm::Winograd(tile) => winograd::dispatches(context, &filter, &whole.window, tile),
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) fn transposed_dispatches(
     if rule::is_dense(&filter)
         && let Some(merged) = Part::merged(&places)
     {
-        return dense::dispatches(context, &filter, &merged);
+        return dense::dispatches(context, &filter, &merged, engine(context, &filter, &merged));
     }
     let mut steps = Vec::new();
     for place in places {
@@ -55,9 +55,17 @@ pub(super) fn transposed_dispatches(
     Ok(steps)
 }
 
+fn engine(context: &NodeContext, filter: &Filter, places: &[Part]) -> Engine {
+    let pixels: u64 = (places.iter())
+        .map(|place| u64::from(place.outputs.pixels))
+        .sum();
+    Engine::rule(context.device, pixels, rule::blocks(filter))
+}
+
 fn part(context: &NodeContext, filter: &Filter, place: &Part) -> Result<Vec<Dispatch>> {
+    let places = std::slice::from_ref(place);
     match rule::is_dense(filter) {
-        true => dense::dispatches(context, filter, std::slice::from_ref(place)),
+        true => dense::dispatches(context, filter, places, engine(context, filter, places)),
         false => grouped::dispatches(context, filter, place),
     }
 }

@@ -1,7 +1,8 @@
-//! The rule that selects an algorithm for a convolution.
+//! The rule that selects a kernel for a convolution.
 
-use super::super::NodeContext;
-use super::dense::{self, BLOCK};
+use super::super::{ConvKernel, NodeContext};
+use super::dense::BLOCK;
+use super::engine::{Engine, PixelsEach};
 use super::geometry::Filter;
 use super::winograd::{self, Tile};
 use crate::graph::Conv2d;
@@ -14,12 +15,13 @@ pub(super) enum Algorithm {
     /// Groups that are not whole elements.
     Grouped,
     /// One group, or groups of whole elements on both sides.
-    Dense,
-    /// 3×3 of stride 1 in one group, where it costs less.
+    Dense(Engine),
+    /// 3×3 of stride 1 in one group.
     Winograd(Tile),
 }
 
-/// The algorithm that costs least, as far as can be told without running any.
+/// The algorithm for a convolution: the kernel that is preferred, if it is possible, else the one
+/// that costs least, as far as can be told without running any.
 pub(super) fn algorithm(context: &NodeContext, op: &Conv2d, filter: &Filter) -> Algorithm {
     if op.is_depthwise() {
         return Algorithm::Depthwise;
@@ -27,18 +29,34 @@ pub(super) fn algorithm(context: &NodeContext, op: &Conv2d, filter: &Filter) -> 
     if !is_dense(filter) {
         return Algorithm::Grouped;
     }
-    let inner = filter.group_inputs.div_ceil(4) as u64;
-    let blocks = (filter.groups * filter.group_outputs.div_ceil(BLOCK)) as u64;
-    let taps = (op.kernel[0] * op.kernel[1]) as u64;
+    let preferred = context.device.prefer;
+    let preferred = preferred.and_then(|kernel| possible(context, op, filter, kernel));
+    if let Some(algorithm) = preferred {
+        return algorithm;
+    }
     let pixels = u64::from(context.output.pixels);
-    let direct = dense::pixels_each(pixels).cost * taps * inner * blocks;
-    let winograd = [Tile::Two, Tile::Four].into_iter().filter(|tile| {
-        is_winograd(context, op, filter) && fits(context, filter, *tile)
+    let inner = filter.group_inputs.div_ceil(4) as u64;
+    let blocks = blocks(filter);
+    let taps = (op.kernel[0] * op.kernel[1]) as u64;
+    let dense = Algorithm::Dense(Engine::rule(context.device, pixels, blocks));
+    let cost = PixelsEach::of(pixels).cost(pixels) * taps * inner * blocks;
+    let winograd = [2, 4].into_iter().filter_map(|tile| {
+        match possible(context, op, filter, ConvKernel::Winograd { tile })? {
+            Algorithm::Winograd(tile) => Some((
+                winograd_cost(context, inner, blocks, tile),
+                Algorithm::Winograd(tile),
+            )),
+            _ => None,
+        }
     });
-    (winograd.map(|tile| (winograd_cost(context, inner, blocks, tile), Algorithm::Winograd(tile))))
-        .chain([(direct, Algorithm::Dense)])
+    (std::iter::once((cost, dense)).chain(winograd))
         .min_by_key(|(cost, _)| *cost)
-        .map_or(Algorithm::Dense, |(_, algorithm)| algorithm)
+        .map_or(dense, |(_, algorithm)| algorithm)
+}
+
+/// Blocks of output channels.
+pub(super) fn blocks(filter: &Filter) -> u64 {
+    (filter.groups * filter.group_outputs.div_ceil(BLOCK)) as u64
 }
 
 /// Whether the dense shaders can compute it.
@@ -48,25 +66,44 @@ pub(super) fn is_dense(filter: &Filter) -> bool {
     filter.groups == 1 || whole_elements
 }
 
-fn is_winograd(context: &NodeContext, op: &Conv2d, filter: &Filter) -> bool {
+/// A dense convolution by `kernel`, where that is possible.
+fn possible(
+    context: &NodeContext,
+    op: &Conv2d,
+    filter: &Filter,
+    kernel: ConvKernel,
+) -> Option<Algorithm> {
+    let ConvKernel::Winograd { tile } = kernel else {
+        return Engine::of(kernel, context.device).map(Algorithm::Dense);
+    };
+    let tile = match tile {
+        2 => Tile::Two,
+        _ => Tile::Four,
+    };
     let is_plain = op.kernel == [3, 3] && op.stride == [1, 1] && op.dilation == [1, 1];
-    is_plain && filter.groups == 1 && context.node.fused.prologue.is_none()
+    let is_possible = is_plain
+        && filter.groups == 1
+        && context.node.fused.prologue.is_none()
+        && fits(context, filter, tile);
+    is_possible.then_some(Algorithm::Winograd(tile))
 }
 
-/// Whether what it keeps between its steps, and its weights, can be bound.
+/// Whether what Winograd's convolution keeps between its steps, and its weights, can be bound.
 fn fits(context: &NodeContext, filter: &Filter, tile: Tile) -> bool {
     let largest = context.device.largest_binding();
     let [transformed, products] = winograd::scratch(context, tile);
     let weights = winograd::weight_bytes(context, filter, tile);
     let rows = u64::from(tile.positions()) * filter.group_outputs.div_ceil(BLOCK) as u64;
     let limit = u64::from(context.device.limits.max_compute_workgroups_per_dimension);
-    [transformed, products, weights].iter().all(|bytes| *bytes <= largest) && rows <= limit
+    let mut all = [transformed, products, weights].into_iter();
+    all.all(|bytes| bytes <= largest) && rows <= limit
 }
 
-/// In the unit of [`dense::pixels_each`].
+/// In the unit of [`PixelsEach::cost`].
 fn winograd_cost(context: &NodeContext, inner: u64, blocks: u64, tile: Tile) -> u64 {
     let tiles = tile.count(&context.output);
-    let products = dense::pixels_each(tiles).cost * u64::from(tile.positions()) * inner * blocks;
+    let product = PixelsEach::of(tiles).cost(tiles);
+    let products = product * u64::from(tile.positions()) * inner * blocks;
     // An element of one tile, through one transform.
     let transform = match tile {
         Tile::Two => 14,

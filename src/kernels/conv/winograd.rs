@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::{Dispatch, Map, NodeContext, Read, Target, WORKGROUP};
 use super::dense::{self, BLOCK, Params};
+use super::engine::Engine;
 use super::geometry::{Filter, Outputs, Window};
 use crate::error::Result;
 use crate::gpu::{WINOGRAD_INPUT, WINOGRAD_OUTPUT};
@@ -206,6 +207,8 @@ pub(super) fn dispatches(
         plane_rows: 1,
         planes: tile.positions(),
     };
+    let products_each = u64::from(tile.positions()) * u64::from(products.width);
+    let engine = Engine::rule(device, products_each, blocks as u64);
     let reads = vec![
         Read::Scratch(0),
         weight(context, filter, tile),
@@ -214,7 +217,7 @@ pub(super) fn dispatches(
         no_bias,
     ];
     // Without constants: no epilogue and no prologue.
-    let product = dense::step(context, &params, reads)?;
+    let product = dense::step(context, engine, &params, reads)?;
     steps.push(product.into_target(Target::Scratch(1)));
 
     let epilogue = Epilogue::of(context);
@@ -239,26 +242,31 @@ fn weight(context: &NodeContext, filter: &Filter, tile: Tile) -> Read {
     let positions = tile.positions() as usize;
     let block_len = inner * 4 * BLOCK;
     let layout = format!("winograd {}", tile as u32);
-    context.weight(&layout, positions * blocks * block_len, move |weights, name| {
-        let kernels = filter.read(weights, name, 0..filter.group_outputs)?;
-        let mut packed = vec![0.0; positions * blocks * block_len];
-        // An output channel at a time: its kernels are transformed, then laid among the others.
-        let transformed: Vec<Vec<f64>> = (0..filter.group_outputs)
-            .into_par_iter()
-            .map(|output| {
-                let inputs = 0..filter.group_inputs;
-                (inputs.flat_map(|input| tile.kernel(kernels.get(output, input)))).collect()
-            })
-            .collect();
-        (packed.par_chunks_mut(block_len).enumerate()).for_each(|(i, packed)| {
-            let (position, first) = (i / blocks, i % blocks * BLOCK);
-            let outputs = transformed[first..].iter().take(BLOCK);
-            for (output, values) in outputs.enumerate() {
-                for input in 0..filter.group_inputs {
-                    packed[input * BLOCK + output] = values[input * positions + position] as f32;
+    context.weight(
+        &layout,
+        positions * blocks * block_len,
+        move |weights, name| {
+            let kernels = filter.read(weights, name, 0..filter.group_outputs)?;
+            let mut packed = vec![0.0; positions * blocks * block_len];
+            // An output channel at a time: its kernels are transformed, then laid among the others.
+            let transformed: Vec<Vec<f64>> = (0..filter.group_outputs)
+                .into_par_iter()
+                .map(|output| {
+                    let inputs = 0..filter.group_inputs;
+                    (inputs.flat_map(|input| tile.kernel(kernels.get(output, input)))).collect()
+                })
+                .collect();
+            (packed.par_chunks_mut(block_len).enumerate()).for_each(|(i, packed)| {
+                let (position, first) = (i / blocks, i % blocks * BLOCK);
+                let outputs = transformed[first..].iter().take(BLOCK);
+                for (output, values) in outputs.enumerate() {
+                    for input in 0..filter.group_inputs {
+                        packed[input * BLOCK + output] =
+                            values[input * positions + position] as f32;
+                    }
                 }
-            }
-        });
-        Ok(packed)
-    })
+            });
+            Ok(packed)
+        },
+    )
 }

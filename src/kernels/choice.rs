@@ -1,0 +1,86 @@
+//! The ways to compute a convolution, by name.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::nearest::nearest;
+
+/// A way to compute an ordinary convolution. Which of them a device and a shape allow, and which is
+/// used unless chosen otherwise, is the rule in `src/kernels/conv/rule.rs`.
+///
+/// ```
+/// use shadernet::session::ConvKernel;
+///
+/// let kernel: ConvKernel = "winograd-4".parse()?;
+/// assert_eq!(kernel, ConvKernel::Winograd { tile: 4 });
+/// assert_eq!(kernel.to_string(), "winograd-4");
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ConvKernel {
+    /// Weights at addresses that are the same for a whole workgroup: `conv2d.wgsl`.
+    Direct,
+    /// Weights handed round within subgroups of 8: `conv2d_subgroup.wgsl`.
+    Subgroup,
+    /// An implicit matrix product in workgroup memory, tiles of so many pixels by so many output
+    /// channels: `conv2d_tiled.wgsl`.
+    Tiled {
+        /// Pixels of a tile.
+        pixels: u32,
+        /// Output channels of a tile.
+        channels: u32,
+    },
+    /// Winograd's F(tile×tile, 3×3): `winograd_input.wgsl`, a product, `winograd_output.wgsl`.
+    Winograd {
+        /// Outputs of a tile along a side: 2 or 4.
+        tile: u32,
+    },
+}
+
+impl ConvKernel {
+    /// Every kernel there is.
+    pub fn all() -> Vec<Self> {
+        let tiled = [1, 2, 4].into_iter().flat_map(|blocks| {
+            [1, 2, 4].map(|each| Self::Tiled {
+                pixels: 64 / blocks * each,
+                channels: 16 * blocks,
+            })
+        });
+        [Self::Direct, Self::Subgroup]
+            .into_iter()
+            .chain(tiled)
+            .chain([2, 4].map(|tile| Self::Winograd { tile }))
+            .collect()
+    }
+}
+
+impl fmt::Display for ConvKernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Direct => f.write_str("direct"),
+            Self::Subgroup => f.write_str("subgroup"),
+            Self::Tiled { pixels, channels } => write!(f, "tiled-{pixels}x{channels}"),
+            Self::Winograd { tile } => write!(f, "winograd-{tile}"),
+        }
+    }
+}
+
+impl FromStr for ConvKernel {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let all = Self::all();
+        if let Some(kernel) = all.iter().find(|kernel| kernel.to_string() == name) {
+            return Ok(*kernel);
+        }
+        let names: Vec<String> = all.iter().map(Self::to_string).collect();
+        Err(format!(
+            "there is no convolution kernel '{name}'; {}",
+            nearest(name, names.iter().map(String::as_str)).map_or_else(
+                || format!("there are {}", names.join(", ")),
+                |near| format!("did you mean '{near}'?")
+            )
+        ))
+    }
+}
