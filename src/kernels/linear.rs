@@ -1,5 +1,7 @@
 //! Fully connected layers.
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
@@ -8,6 +10,7 @@ use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
 use crate::gpu::LINEAR;
 use crate::graph::Linear;
+use crate::weights::Weights;
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -33,12 +36,12 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
             first_group: part.start as u32,
         };
         let range = part.clone();
-        let len = part.len() * padded * 4;
-        let weight = context.weight(&format!("linear {part:?}"), len, move |weights, name| {
-            let first = range.start * 4;
-            let end = (range.end * 4).min(outputs);
+        let layout = format!("linear {part:?}");
+        let pack = move |weights: &Weights, name: &str, groups: Range<usize>| {
+            let first = (range.start + groups.start) * 4;
+            let end = ((range.start + groups.end) * 4).min(outputs);
             let values = weights.read_range(name, first * inputs..end * inputs)?;
-            let mut packed = vec![0.0; range.len() * padded * 4];
+            let mut packed = vec![0.0; groups.len() * padded * 4];
             packed
                 .par_chunks_mut(padded * 4)
                 .zip(values.par_chunks(inputs * 4))
@@ -50,7 +53,8 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
                     }
                 });
             Ok(packed)
-        });
+        };
+        let weight = context.weight_in_blocks(&layout, part.len(), padded * 4, pack);
         let grid = [part.len() as u32, y, z];
         let reads = vec![Read::Input(0), weight, bias.clone()];
         steps.push(context.device.dispatch(&LINEAR, &params, reads, grid));

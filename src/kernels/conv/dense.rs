@@ -1,5 +1,7 @@
 //! Convolution by blocks of output channels.
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
@@ -8,6 +10,7 @@ use super::super::{Dispatch, Map, NodeContext, Read, WORKGROUP};
 use super::geometry::{Filter, Outputs, Part, Window};
 use crate::error::Result;
 use crate::gpu::CONV2D;
+use crate::weights::Weights;
 
 /// Output channels of a block of `conv2d.wgsl`.
 const BLOCK: usize = 16;
@@ -63,7 +66,8 @@ pub(super) fn dispatches(
         let (filter, range) = (*filter, part.clone());
         let (rows, columns) = (place.rows.clone(), place.columns.clone());
         let layout = format!("dense {part:?} {rows:?} {columns:?}");
-        let weight = context.weight(&layout, part.len() * block_len, move |weights, name| {
+        let pack = move |weights: &Weights, name: &str, blocks: Range<usize>| {
+            let range = range.start + blocks.start..range.start + blocks.end;
             let outputs = |block: usize| {
                 let within = block % group_blocks * BLOCK;
                 let first = block / group_blocks * filter.group_outputs + within;
@@ -89,7 +93,8 @@ pub(super) fn dispatches(
                 }
             });
             Ok(packed)
-        });
+        };
+        let weight = context.weight_in_blocks(&layout, part.len(), block_len, pack);
         let grid = [x, part.len() as u32, z];
         let reads = vec![Read::Input(0), weight, bias.clone()];
         let dispatch = context.device.dispatch(&CONV2D, &params, reads, grid);
