@@ -110,6 +110,20 @@ fn sessions_of_a_device_share_what_they_can() {
     }
 }
 
+/// Each takes a driver time to compile, which a first answer waits for.
+#[test]
+fn resnet50_takes_few_pipelines() {
+    let (name, device) = devices::open_all().swap_remove(0);
+    let graph = zoo::build("resnet50", &ZooOptions::default()).unwrap();
+    let weights = Weights::generated(&graph, 1.0);
+    let shapes = [Shape::from([1, 3, 224, 224])];
+    let options = SessionOptions::default();
+    let _session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
+    let counts = counters(&device);
+    let (_, pipelines) = counts[5];
+    assert!((1..=16).contains(&pipelines), "{name}: {counts:?}");
+}
+
 #[test]
 fn shapes_may_change_and_come_back() {
     let graph = zoo::build("resnet18", &ZooOptions::classes(7)).unwrap();
