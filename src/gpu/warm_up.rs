@@ -1,8 +1,8 @@
 //! Lets drivers compile early.
 //!
 //! Some translate a pipeline not when it is made but when it is first dispatched: Mesa's software
-//! drivers do, and take up to two seconds for one. A dispatch of no workgroups makes them do it, on
-//! a thread of theirs, while weights are still being packed; and the first run is like any other.
+//! drivers do, within the submission, and take up to two seconds for one. A dispatch of no workgroups
+//! makes them do it while another thread packs weights; and the first run is like any other.
 
 use wgpu::BufferUsages;
 
