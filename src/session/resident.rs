@@ -13,9 +13,9 @@ use crate::kernels::PackedWeight;
 use crate::weights::Weights;
 
 /// So much is packed at a time, on all threads, while the device copies what was packed before.
-const BATCH_BYTES: u64 = 8 << 20;
+const BATCH_BYTES: u64 = 4 << 20;
 /// A weight that can be taken apart is, into parts of this: small enough to go round the threads.
-const PART_BYTES: u64 = 2 << 20;
+const PART_BYTES: u64 = 1 << 20;
 
 pub(super) struct ResidentWeights {
     source: Arc<Weights>,
