@@ -36,7 +36,6 @@ fn main(
     let block = min(first_block + local / columns, params.blocks - 1u);
     let work = work_at(plane * params.blocks + block);
     let column = local % columns;
-    let block_weights = params.window.kernel.x * params.window.kernel.y * params.inner * ROW;
 
     // The pixels that this invocation gathers, WORKGROUP apart.
     var gathered: array<vec3<u32>, MAX_PIXELS>;
@@ -80,8 +79,7 @@ fn main(
                     let rest = flat % (DEPTH * ROW);
                     var value = vec4<f32>();
                     if i + rest / ROW < params.inner {
-                        let start = (plane * params.blocks + of_block) * block_weights;
-                        value = unpack_element(weight[start + w + rest]);
+                        value = unpack_element(weight[weights_of(plane, of_block) + w + rest]);
                     }
                     kernels[flat] = value;
                 }

@@ -11,7 +11,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Element>;
-@group(0) @binding(2) var<storage, read_write> output: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>;
 
 // B^T d.
 fn transform(d: Line) -> Line {
@@ -65,7 +65,7 @@ fn main(
     if place.inside && local < SIDE * SPREAD {
         for (var c = 0u; c < SIDE; c++) {
             let row = (line * SIDE + c) * params.tiles.count + place.tile;
-            output[params.tiles.first + row * params.tiles.groups + place.group] = pack_element(d[c]);
+            output[params.tiles.first + row * params.tiles.groups + place.group] = d[c];
         }
     }
 }

@@ -10,7 +10,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> residual: array<Element>;
 @group(0) @binding(4) var<storage, read_write> output: array<Element>;
@@ -49,7 +49,7 @@ fn main(
     var m: Line;
     for (var r = 0u; r < SIDE; r++) {
         let row = (r * SIDE + line) * params.tiles.count + place.tile;
-        m[r] = unpack_element(input[params.tiles.first + row * params.tiles.groups + place.group]);
+        m[r] = input[params.tiles.first + row * params.tiles.groups + place.group];
     }
     m = transform(m);
     for (var r = 0u; r < TILE; r++) {

@@ -13,6 +13,7 @@
 //! ```
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::gpu::{self, Backend, Gpu};
@@ -28,6 +29,9 @@ pub struct DeviceOptions {
     pub adapter: Option<String>,
     /// Keeps wgpu's bounds and loop checks in the shaders. Slower; for hunting errors in kernels.
     pub runtime_checks: bool,
+    /// A folder in which pipelines are kept between processes, see [`Gpu::open_with_cache`]. None
+    /// are kept without one.
+    pub cache: Option<PathBuf>,
 }
 
 /// An open device. Clones share it.
@@ -59,7 +63,11 @@ impl Device {
             };
         }
         match gpu::choose(options.backend, options.adapter.as_deref())? {
-            Ok(adapter) => Ok(Self::Gpu(Gpu::open(&adapter, options.runtime_checks)?)),
+            Ok(adapter) => {
+                let cache = options.cache.as_deref();
+                let gpu = Gpu::open_with_cache(&adapter, options.runtime_checks, cache)?;
+                Ok(Self::Gpu(gpu))
+            }
             Err(reason) => {
                 let notice = format!("running on the CPU: {reason}");
                 tracing::warn!("{notice}");

@@ -84,6 +84,47 @@ fn the_second_run_makes_nothing() {
 }
 
 #[test]
+fn sessions_of_a_device_share_what_they_can() {
+    for (name, device) in devices::open_all() {
+        let open = |size: usize, classes: usize| {
+            let graph = zoo::build("resnet18", &ZooOptions::classes(classes)).unwrap();
+            let weights = Weights::generated(&graph, 1.0);
+            let shapes = [Shape::from([1, 3, size, size])];
+            let options = SessionOptions::default();
+            let mut session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
+            session.run(&[generated_input([1, 3, size, size])]).unwrap();
+            session
+        };
+        let shared = ["bind group layouts", "pipelines", "shader modules"];
+        let count = || {
+            let mut counts = counters(&device);
+            counts.retain(|(what, _)| shared.contains(what));
+            counts
+        };
+        // Both sizes: which pipelines there are depends on the size, too.
+        let _first = [open(64, 7), open(96, 7)];
+        let before = count();
+        assert!(before.iter().any(|(_, count)| *count > 3), "{before:?}");
+        let _second = [open(64, 9), open(96, 9)];
+        assert_eq!(count(), before, "{name}");
+    }
+}
+
+/// Each takes a driver time to compile, which a first answer waits for.
+#[test]
+fn resnet50_takes_few_pipelines() {
+    let (name, device) = devices::open_all().swap_remove(0);
+    let graph = zoo::build("resnet50", &ZooOptions::default()).unwrap();
+    let weights = Weights::generated(&graph, 1.0);
+    let shapes = [Shape::from([1, 3, 224, 224])];
+    let options = SessionOptions::default();
+    let _session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
+    let counts = counters(&device);
+    let (_, pipelines) = counts[5];
+    assert!((1..=16).contains(&pipelines), "{name}: {counts:?}");
+}
+
+#[test]
 fn shapes_may_change_and_come_back() {
     let graph = zoo::build("resnet18", &ZooOptions::classes(7)).unwrap();
     let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));

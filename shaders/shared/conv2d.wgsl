@@ -1,5 +1,6 @@
 // What the dense convolutions share: their uniform block, their bindings, and how an answer is
-// stored. Weights lie [plane][block][ky][kx][in / 4][4 in][16 out].
+// stored. Weights lie [plane][block][ky][kx][in / 4][4 in][16 out], or
+// [block][plane] and so on.
 //
 // Groups of channels are served where both sides of a group are whole elements; a block never
 // crosses into the next group. A dispatch may compute several planes, each with weights of its own:
@@ -30,6 +31,9 @@ struct Params {
     // Rows of the input between planes, and planes in this dispatch.
     plane_rows: u32,
     planes: u32,
+    // Blocks of weights from one plane to the next, and from one block to the next.
+    plane_step: u32,
+    block_step: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -67,8 +71,14 @@ fn work_at(index: u32) -> Work {
         channel_group * params.inner,
         channel_group * params.group_elements + in_group,
         in_group,
-        index * params.window.kernel.x * params.window.kernel.y * params.inner * 4u * BLOCK,
+        weights_of(index / params.blocks, index % params.blocks),
     );
+}
+
+// Where the weights of a plane and a block of this dispatch begin.
+fn weights_of(plane: u32, block: u32) -> u32 {
+    let taps = params.window.kernel.x * params.window.kernel.y;
+    return (plane * params.plane_step + block * params.block_step) * taps * params.inner * 4u * BLOCK;
 }
 
 // Stores element `b` of the block for the pixel at `place` of the output.

@@ -4,7 +4,8 @@
 //
 // A workgroup takes SPREAD elements (four channels of one tile) through both steps of a transform,
 // columns first, then rows; an invocation does one line of one element, and the lines meet in
-// workgroup memory.
+// workgroup memory. What lies between the steps is float32 always: the transforms subtract large
+// numbers of each other.
 #import element
 #import shared/map
 #import shared/grid

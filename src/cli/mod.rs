@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0, all done; 1, something could not be done; 2, the command line was wrong.
 
+mod cache;
 mod classify;
 mod convert;
 mod detect;
@@ -36,7 +37,8 @@ Example:
   shadernet detect photo.jpg        finds things in a picture
   shadernet devices                 lists what networks can run on here
 
-SHADERNET_LOG=debug prints what the library and wgpu do, on standard error."
+SHADERNET_LOG=debug prints what the library and wgpu do, on standard error.
+SHADERNET_CACHE names the folder in which compiled shaders are kept; set to nothing, none are."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -108,6 +110,7 @@ impl DeviceArgs {
             backend: self.backend,
             adapter: self.adapter.clone(),
             runtime_checks: self.runtime_checks,
+            cache: cache::folder(),
         })?;
         if let Some(notice) = device.notice() {
             output::say(notice);
@@ -166,6 +169,8 @@ pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        // With how long each took.
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE)
         .init();
     let result = match cli.command {
         Command::Classify(command) => command.execute(),

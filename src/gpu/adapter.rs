@@ -71,6 +71,7 @@ pub fn adapters(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
 }
 
 fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
+    let _span = tracing::debug_span!("list adapters", ?backends).entered();
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends,
         // The validation layers cost time and print to standard error; WGPU_VALIDATION=1 and

@@ -8,9 +8,12 @@
 //! ```
 
 mod adapter;
+mod pipeline_file;
 mod pipelines;
 mod shaders;
+mod warm_up;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 pub(crate) use adapter::choose;
@@ -20,6 +23,7 @@ pub(crate) use shaders::*;
 pub use shaders::{Precision, SHADERS, Shader};
 
 use crate::error::{Error, Result};
+use pipeline_file::PipelineFile;
 
 /// An open GPU device. Clones share it, its pipelines included.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ struct Inner {
     limits: wgpu::Limits,
     runtime_checks: bool,
     pipelines: pipelines::Cache,
+    /// Where pipelines are kept between processes.
+    pipeline_file: Option<PipelineFile>,
     /// Why the device was lost, once it was.
     lost: Arc<OnceLock<String>>,
     /// The first error that no scope caught.
@@ -50,12 +56,35 @@ impl Gpu {
     /// # Errors
     /// [`Error::Device`] where the driver refuses.
     pub fn open(adapter: &wgpu::Adapter, runtime_checks: bool) -> Result<Self> {
+        Self::open_with_cache(adapter, runtime_checks, None)
+    }
+
+    /// As [`Self::open`], and keeps what the driver makes of the shaders in a file in the folder
+    /// `cache`, one an adapter, so that the next process need not wait for it. The folder is made
+    /// where there is none. A file that cannot be used is passed over and written anew, and one that
+    /// cannot be written is none; either is told of in the log ([`tracing`]).
+    ///
+    /// Only wgpu's Vulkan backend has such a cache; with others, nothing is kept. A file is at most
+    /// 64 MiB, and may be deleted at any time.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with_cache(
+        adapter: &wgpu::Adapter,
+        runtime_checks: bool,
+        cache: Option<&Path>,
+    ) -> Result<Self> {
         let info = adapter.get_info();
+        let _span = tracing::debug_span!("open device", name = info.name).entered();
+        // What kernels can make use of, as far as it is there.
+        let mut wanted = wgpu::Features::SUBGROUP;
+        if cache.is_some() {
+            wanted |= wgpu::Features::PIPELINE_CACHE;
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("shadernet"),
+            required_features: adapter.features() & wanted,
             required_limits: adapter.limits(),
-            // What kernels can make use of, as far as it is there.
-            required_features: adapter.features() & wgpu::Features::SUBGROUP,
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
@@ -67,7 +96,8 @@ impl Gpu {
                     message: error.to_string(),
                 }
             })?;
-        let gpu = Self::from_wgpu(device, queue, runtime_checks);
+        let pipeline_file = cache.and_then(|folder| PipelineFile::open(&device, &info, folder));
+        let gpu = Self::new(device, queue, runtime_checks, pipeline_file);
         // The device is ours, so its events are too: a host's device keeps the host's handlers.
         let uncaptured = gpu.inner.uncaptured.clone();
         gpu.inner
@@ -91,12 +121,22 @@ impl Gpu {
     /// Takes a device that the caller opened. What it lacks in limits shows as [`Error::Limit`]
     /// where a network needs more.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, runtime_checks: bool) -> Self {
+        Self::new(device, queue, runtime_checks, None)
+    }
+
+    fn new(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        runtime_checks: bool,
+        pipeline_file: Option<PipelineFile>,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 info: device.adapter_info(),
                 limits: device.limits(),
                 runtime_checks,
                 pipelines: pipelines::Cache::default(),
+                pipeline_file,
                 lost: Arc::default(),
                 uncaptured: Arc::default(),
                 device,

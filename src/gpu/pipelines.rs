@@ -1,10 +1,12 @@
 //! Pipelines: made once a device, several at a time, and shared by all of its sessions.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use rayon::prelude::*;
 
+use super::pipeline_file::PipelineFile;
+use super::warm_up::WarmUp;
 use super::{Gpu, Precision, Shader};
 use crate::error::Result;
 
@@ -27,52 +29,118 @@ pub(crate) struct Pipeline {
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     made: Mutex<HashMap<PipelineKey, Pipeline>>,
+    /// One a shader and precision: pipelines that differ in constants share it.
+    modules: Mutex<HashMap<(&'static str, Precision), Lazy<wgpu::ShaderModule>>>,
+    /// By the number of read buffers, which is all that they depend on.
+    layouts: Mutex<HashMap<u32, Lazy<Layouts>>>,
+}
+
+/// Made by who needs it first, while others that need it wait.
+type Lazy<T> = Arc<OnceLock<T>>;
+
+#[derive(Debug)]
+struct Layouts {
+    bind_group: Arc<wgpu::BindGroupLayout>,
+    pipeline: wgpu::PipelineLayout,
+}
+
+/// A thread that panicked while holding one of the locks left finished things behind.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 impl Cache {
     pub fn get(&self, gpu: &Gpu, keys: &[PipelineKey]) -> Result<Vec<Pipeline>> {
-        // A thread that panicked while holding the lock left a map of finished pipelines behind.
-        let lock = || self.made.lock().unwrap_or_else(|e| e.into_inner());
         let mut missing: Vec<&PipelineKey> = {
-            let made = lock();
+            let made = lock(&self.made);
             keys.iter().filter(|k| !made.contains_key(k)).collect()
         };
         missing.sort_by_key(|key| (key.shader.name, key.constants.clone()));
         missing.dedup();
-        // Made without the lock: another thread may make the same one, which costs time only.
-        let fresh: Vec<Pipeline> = missing
-            .par_iter()
-            .map(|key| gpu.scoped(key.shader.name, || make(gpu, key)))
-            .collect::<Result<_>>()?;
-        let mut made = lock();
-        for (key, pipeline) in missing.into_iter().zip(fresh) {
-            made.entry(key.clone()).or_insert(pipeline);
+        if !missing.is_empty() {
+            let _span = tracing::debug_span!("pipelines", count = missing.len()).entered();
+            // Made without the lock: another thread may make the same one, which costs time only.
+            let warm_up = gpu.scoped("warming up", || WarmUp::new(gpu))?;
+            let make = |key: &&PipelineKey| {
+                gpu.scoped(key.shader.name, || {
+                    let pipeline = self.make(gpu, key);
+                    warm_up.dispatch(gpu, &pipeline, key.shader.reads);
+                    pipeline
+                })
+            };
+            let fresh: Vec<Pipeline> = missing.par_iter().map(make).collect::<Result<_>>()?;
+            let mut made = lock(&self.made);
+            for (key, pipeline) in missing.into_iter().zip(fresh) {
+                made.entry(key.clone()).or_insert(pipeline);
+            }
+            drop(made);
+            if let Some(file) = &gpu.inner.pipeline_file {
+                file.save();
+            }
         }
         // Every key was there before or was made just now.
+        let made = lock(&self.made);
         Ok(keys.iter().map(|key| made[key].clone()).collect())
+    }
+
+    fn make(&self, gpu: &Gpu, key: &PipelineKey) -> Pipeline {
+        let module = lock(&self.modules)
+            .entry((key.shader.name, key.precision))
+            .or_default()
+            .clone();
+        let layouts = lock(&self.layouts)
+            .entry(key.shader.reads)
+            .or_default()
+            .clone();
+        let layouts = layouts.get_or_init(|| make_layouts(gpu, key.shader.reads));
+        let constants: Vec<(&str, f64)> = key
+            .constants
+            .iter()
+            .map(|&(name, value)| (name, f64::from(value)))
+            .collect();
+        let pipeline = gpu
+            .device()
+            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(key.shader.name),
+                layout: Some(&layouts.pipeline),
+                module: module.get_or_init(|| make_module(gpu, key)),
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &constants,
+                    // Every shader writes its workgroup memory before it reads it.
+                    zero_initialize_workgroup_memory: false,
+                },
+                cache: gpu.inner.pipeline_file.as_ref().map(PipelineFile::cache),
+            });
+        Pipeline {
+            pipeline: Arc::new(pipeline),
+            layout: layouts.bind_group.clone(),
+        }
     }
 }
 
-fn make(gpu: &Gpu, key: &PipelineKey) -> Pipeline {
+fn make_module(gpu: &Gpu, key: &PipelineKey) -> wgpu::ShaderModule {
     let device = gpu.device();
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(key.shader.name),
         source: wgpu::ShaderSource::Wgsl(key.shader.assemble(key.precision).into()),
     };
-    let module = if gpu.runtime_checks() {
-        device.create_shader_module(descriptor)
-    } else {
-        // SAFETY: the sources are this crate's own files. Every index is computed from a `Map`
-        // whose buffer the plan has sized for it, loops are bounded by uniforms, and divisors are
-        // extents, which are never zero. The kernel tests run each shader with checks as well and
-        // compare.
-        unsafe {
-            device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
-        }
-    };
+    if gpu.runtime_checks() {
+        return device.create_shader_module(descriptor);
+    }
+    // SAFETY: the sources are this crate's own files. Every index is computed from a `Map` whose
+    // buffer the plan has sized for it, loops are bounded by uniforms, and divisors are extents,
+    // which are never zero. The kernel tests run each shader with checks as well and compare.
+    unsafe {
+        device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+    }
+}
+
+fn make_layouts(gpu: &Gpu, reads: u32) -> Layouts {
+    let device = gpu.device();
     let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
     let types = std::iter::once(wgpu::BufferBindingType::Uniform)
-        .chain((0..key.shader.reads).map(|_| storage(true)))
+        .chain((0..reads).map(|_| storage(true)))
         .chain([storage(false)]);
     let entries: Vec<wgpu::BindGroupLayoutEntry> = (0..)
         .zip(types)
@@ -87,34 +155,18 @@ fn make(gpu: &Gpu, key: &PipelineKey) -> Pipeline {
             count: None,
         })
         .collect();
-    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-        label: Some(key.shader.name),
+    let label = format!("{reads} read");
+    let bind_group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: Some(&label),
         entries: &entries,
     });
-    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label: Some(key.shader.name),
-        bind_group_layouts: &[Some(&layout)],
+    let pipeline = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(&label),
+        bind_group_layouts: &[Some(&bind_group)],
         immediate_size: 0,
     });
-    let constants: Vec<(&str, f64)> = key
-        .constants
-        .iter()
-        .map(|&(name, value)| (name, f64::from(value)))
-        .collect();
-    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some(key.shader.name),
-        layout: Some(&pipeline_layout),
-        module: &module,
-        entry_point: Some("main"),
-        compilation_options: wgpu::PipelineCompilationOptions {
-            constants: &constants,
-            // Every shader writes its workgroup memory before it reads it.
-            zero_initialize_workgroup_memory: false,
-        },
-        cache: None,
-    });
-    Pipeline {
-        pipeline: Arc::new(pipeline),
-        layout: Arc::new(layout),
+    Layouts {
+        bind_group: Arc::new(bind_group),
+        pipeline,
     }
 }

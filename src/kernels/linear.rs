@@ -1,5 +1,7 @@
 //! Fully connected layers.
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
@@ -10,6 +12,7 @@ use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
 use crate::gpu::LINEAR;
 use crate::graph::Linear;
+use crate::weights::Weights;
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -42,13 +45,13 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
         };
         let folding = folding.clone();
         let range = part.clone();
-        let len = part.len() * padded * 4;
-        let weight = context.weight(&format!("linear {part:?}"), len, move |weights, name| {
-            let first = range.start * 4;
-            let end = (range.end * 4).min(outputs);
+        let layout = format!("linear {part:?}");
+        let pack = move |weights: &Weights, name: &str, groups: Range<usize>| {
+            let first = (range.start + groups.start) * 4;
+            let end = ((range.start + groups.end) * 4).min(outputs);
             let values = weights.read_range(name, first * inputs..end * inputs)?;
             let values = folding.scaled(weights, values, first..end)?;
-            let mut packed = vec![0.0; range.len() * padded * 4];
+            let mut packed = vec![0.0; groups.len() * padded * 4];
             packed
                 .par_chunks_mut(padded * 4)
                 .zip(values.par_chunks(inputs * 4))
@@ -60,7 +63,8 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
                     }
                 });
             Ok(packed)
-        });
+        };
+        let weight = context.weight_in_blocks(&layout, part.len(), padded * 4, pack);
         let grid = [part.len() as u32, y, z];
         let residual = epilogue.read(&bias);
         let reads = vec![Read::Input(0), weight, bias.clone(), residual];

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::gpu::Precision;
 use crate::weights::Weights;
 
-/// Reads parameters and lays them out as float32, four to an element.
-type Pack = Box<dyn Fn(&Weights) -> Result<Vec<f32>> + Send + Sync>;
+/// Reads parameters and lays out the blocks of a range as float32, four to an element.
+type Pack = Box<dyn Fn(&Weights, Range<usize>) -> Result<Vec<f32>> + Send + Sync>;
 
 /// A buffer of weights, described but not yet made.
 pub(crate) struct PackedWeight {
@@ -21,6 +21,9 @@ pub(crate) struct PackedWeight {
     pub precision: Precision,
     /// float32 values before storing.
     pub len: usize,
+    /// Parts of equal size that can be packed each by itself, so that a large weight need not be in
+    /// memory twice.
+    blocks: usize,
     pack: Pack,
 }
 
@@ -29,10 +32,26 @@ impl PackedWeight {
         self.len as u64 / 4 * self.precision.element_bytes()
     }
 
-    /// The values, `len` of them.
-    pub fn pack(&self, weights: &Weights) -> Result<Vec<f32>> {
-        let values = (self.pack)(weights)?;
-        debug_assert_eq!(values.len(), self.len, "{}", self.name);
+    /// Ranges of blocks of at most `bytes` on the device each, a single block at least; in order,
+    /// and all blocks together.
+    pub fn parts(&self, bytes: u64) -> impl Iterator<Item = Range<usize>> {
+        let run = (bytes / (self.bytes() / self.blocks as u64).max(1)).max(1) as usize;
+        let blocks = self.blocks;
+        (0..blocks)
+            .step_by(run)
+            .map(move |start| start..blocks.min(start.saturating_add(run)))
+    }
+
+    /// How many values some blocks hold.
+    pub fn len_of(&self, blocks: &Range<usize>) -> usize {
+        self.len / self.blocks * blocks.len()
+    }
+
+    /// The values of some blocks.
+    pub fn pack(&self, weights: &Weights, blocks: Range<usize>) -> Result<Vec<f32>> {
+        let len = self.len_of(&blocks);
+        let values = (self.pack)(weights, blocks)?;
+        debug_assert_eq!(values.len(), len, "{}", self.name);
         Ok(values)
     }
 }
@@ -51,12 +70,49 @@ impl NodeContext<'_> {
         len: usize,
         pack: impl Fn(&Weights, &str) -> Result<Vec<f32>> + Send + Sync + 'static,
     ) -> Read {
+        self.weight_in_blocks(layout, 1, len, move |weights, name, _| pack(weights, name))
+    }
+
+    /// As [`Self::weight`], of `blocks` blocks of `block_len` numbers; `pack` is asked for a range of
+    /// them at a time.
+    pub(super) fn weight_in_blocks(
+        &self,
+        layout: &str,
+        blocks: usize,
+        block_len: usize,
+        pack: impl Fn(&Weights, &str, Range<usize>) -> Result<Vec<f32>> + Send + Sync + 'static,
+    ) -> Read {
+        let precision = self.device.precision;
+        self.weight_stored(precision, layout, blocks, block_len, pack)
+    }
+
+    /// As [`Self::weight_in_blocks`], stored as float32 whatever the session's precision.
+    pub(super) fn exact_weight_in_blocks(
+        &self,
+        layout: &str,
+        blocks: usize,
+        block_len: usize,
+        pack: impl Fn(&Weights, &str, Range<usize>) -> Result<Vec<f32>> + Send + Sync + 'static,
+    ) -> Read {
+        self.weight_stored(Precision::F32, layout, blocks, block_len, pack)
+    }
+
+    fn weight_stored(
+        &self,
+        precision: Precision,
+        layout: &str,
+        blocks: usize,
+        block_len: usize,
+        pack: impl Fn(&Weights, &str, Range<usize>) -> Result<Vec<f32>> + Send + Sync + 'static,
+    ) -> Read {
         let parameter = self.node.parameter_name("weight");
         Read::Weight(Arc::new(PackedWeight {
             name: format!("{parameter} {layout}{}", self.norm_suffix()),
-            precision: self.device.precision,
-            len,
-            pack: Box::new(move |weights| pack(weights, &parameter)),
+            precision,
+            len: blocks * block_len,
+            // Of none, none could be packed.
+            blocks: blocks.max(1),
+            pack: Box::new(move |weights, blocks| pack(weights, &parameter, blocks)),
         }))
     }
 
@@ -76,7 +132,8 @@ impl NodeContext<'_> {
             ),
             precision: Precision::F32,
             len,
-            pack: Box::new(move |weights| {
+            blocks: 1,
+            pack: Box::new(move |weights, _| {
                 let mut values = values(weights)?;
                 values.resize(len, 0.0);
                 Ok(values)
@@ -124,4 +181,48 @@ pub(super) fn split(
         .step_by(run)
         .map(|start| start..(start + run).min(count))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Conv2d, GraphBuilder, Linear};
+    use crate::plan::Plan;
+    use crate::tensor::Shape;
+
+    #[test]
+    fn parts_together_are_the_whole() {
+        let mut b = GraphBuilder::new("parts");
+        let x = b.image_input("input", 6);
+        let x = b.conv2d("dense", x, Conv2d::new(6, 56, 3));
+        let x = b.conv2d("groups", x, Conv2d::new(56, 80, 1).groups(2));
+        let x = b.flatten("flatten", x);
+        let x = b.linear("linear", x, Linear::new(720, 37));
+        b.output(x);
+        let graph = b.build().unwrap();
+        let weights = Weights::generated(&graph, 1.0);
+        let device = DeviceContext {
+            name: "test".to_owned(),
+            limits: wgpu::Limits::default(),
+            precision: Precision::F32,
+        };
+        let plan = Plan::new(&graph, &[Shape::from([1, 6, 5, 5])], &device).unwrap();
+        let mut taken_apart = 0;
+        for weight in plan.weights() {
+            let whole = weight.pack(&weights, 0..weight.blocks).unwrap();
+            assert_eq!(whole.len(), weight.len);
+            // A block at a time, some, and all at once.
+            for bytes in [0, 3 * 64 * 9 * 8, u64::MAX] {
+                let parts: Vec<Range<usize>> = weight.parts(bytes).collect();
+                taken_apart += usize::from(parts.len() > 1);
+                let packed = parts.into_iter().map(|part| {
+                    let values = weight.pack(&weights, part.clone()).unwrap();
+                    assert_eq!(values.len(), weight.len_of(&part));
+                    values
+                });
+                assert_eq!(packed.flatten().collect::<Vec<_>>(), whole, "{weight:?}");
+            }
+        }
+        assert!(taken_apart >= 3, "{taken_apart}");
+    }
 }

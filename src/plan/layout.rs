@@ -98,11 +98,15 @@ impl Layout {
             memory,
             lower_bound,
         };
-        let element_bytes = device.precision.element_bytes();
+        // Scratch memory is float32 whatever the precision.
         for requests in scratch {
             let spots = requests.iter().map(|&request| layout.memory.spots[request]);
-            let places =
-                spots.map(|spot| (Place::Slot(spot.slot), (spot.offset / element_bytes) as u32));
+            let places = spots.map(|spot| {
+                (
+                    Place::Slot(spot.slot),
+                    (spot.offset / Precision::F32.element_bytes()) as u32,
+                )
+            });
             layout.scratch.push(places.collect());
         }
         for (i, map) in own.iter().enumerate() {

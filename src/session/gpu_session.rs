@@ -53,8 +53,16 @@ impl GpuSession {
         let entry = match known {
             Some(i) => self.plans.remove(i),
             None => {
-                let plan = Plan::new(&self.graph, shapes, &self.passes, &self.context)?;
-                self.weights.upload(&self.gpu, plan.weights())?;
+                let plan = tracing::debug_span!("plan")
+                    .in_scope(|| Plan::new(&self.graph, shapes, &self.passes, &self.context))?;
+                let keys = pipeline_keys(&plan);
+                // Drivers compile while weights are packed.
+                let (made, uploaded) = rayon::join(
+                    || self.gpu.pipelines(&keys),
+                    || self.weights.upload(&self.gpu, plan.weights()),
+                );
+                made?;
+                uploaded?;
                 // Before the new one's buffers are made, so that memory never holds one more.
                 if self.plans.len() == PLANS_KEPT {
                     self.plans.remove(0);
@@ -111,8 +119,8 @@ struct BoundStep {
 
 impl BoundPlan {
     fn new(gpu: &Gpu, plan: Plan, weights: &ResidentWeights) -> Result<Self> {
-        let keys: HashSet<&PipelineKey> = plan.steps.iter().map(|s| &s.dispatch.key).collect();
-        let keys: Vec<PipelineKey> = keys.into_iter().cloned().collect();
+        let _span = tracing::debug_span!("bind").entered();
+        let keys = pipeline_keys(&plan);
         let pipelines: HashMap<PipelineKey, Pipeline> =
             (keys.iter().cloned()).zip(gpu.pipelines(&keys)?).collect();
         gpu.scoped("making a session's buffers", || {
@@ -199,6 +207,7 @@ impl BoundPlan {
     }
 
     fn run(&self, gpu: &Gpu, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let _span = tracing::debug_span!("run").entered();
         let failed = |error: wgpu::MapRangeError| gpu.error("mapping a buffer", error);
         for (edge, tensor) in self.inputs.iter().zip(inputs) {
             let mut view = edge
@@ -260,6 +269,12 @@ impl BoundPlan {
             pass.dispatch_workgroups(x, y, z);
         }
     }
+}
+
+/// The pipelines that a plan's steps need, each once.
+fn pipeline_keys(plan: &Plan) -> Vec<PipelineKey> {
+    let keys: HashSet<&PipelineKey> = plan.steps.iter().map(|s| &s.dispatch.key).collect();
+    keys.into_iter().cloned().collect()
 }
 
 fn input(gpu: &Gpu, shape: &Shape) -> Edge {

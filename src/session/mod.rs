@@ -29,6 +29,7 @@
 
 mod gpu_session;
 mod resident;
+mod staging;
 
 use std::sync::Arc;
 

@@ -1,22 +1,31 @@
 //! Weights on the device, in the layouts that steps want; each layout uploaded once a session.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
-use half::slice::HalfFloatSliceExt;
+use rayon::prelude::*;
 
+use super::staging::Ring;
 use crate::error::Result;
-use crate::gpu::{Gpu, Precision};
+use crate::gpu::Gpu;
 use crate::kernels::PackedWeight;
 use crate::weights::Weights;
 
-/// wgpu keeps what was written in staging memory until a submit: submitting now and then keeps
-/// that bounded.
-const STAGING_BYTES: u64 = 64 << 20;
+/// So much is packed at a time, on all threads, while the device copies what was packed before.
+const BATCH_BYTES: u64 = 4 << 20;
+/// A weight that can be taken apart is, into parts of this: small enough to go round the threads.
+const PART_BYTES: u64 = 1 << 20;
 
 pub(super) struct ResidentWeights {
     source: Arc<Weights>,
     buffers: HashMap<String, wgpu::Buffer>,
+}
+
+/// Blocks of a weight that are packed by one thread.
+struct Part<'a> {
+    weight: &'a PackedWeight,
+    blocks: Range<usize>,
 }
 
 impl ResidentWeights {
@@ -33,21 +42,56 @@ impl ResidentWeights {
         gpu: &Gpu,
         wanted: impl Iterator<Item = &'a Arc<PackedWeight>>,
     ) -> Result<()> {
-        let mut staged = 0;
-        for weight in wanted {
-            if self.buffers.contains_key(&weight.name) {
-                continue;
-            }
-            let values = weight.pack(&self.source)?;
-            let buffer = gpu.scoped("uploading weights", || write(gpu, weight, &values))??;
-            self.buffers.insert(weight.name.clone(), buffer);
-            staged += weight.bytes();
-            if staged >= STAGING_BYTES {
-                flush(gpu)?;
-                staged = 0;
+        let mut seen = HashSet::new();
+        let new: Vec<&PackedWeight> = wanted
+            .map(Arc::as_ref)
+            .filter(|weight| !self.buffers.contains_key(&weight.name))
+            .filter(|weight| seen.insert(weight.name.as_str()))
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let bytes: u64 = new.iter().map(|weight| weight.bytes()).sum();
+        let _span = tracing::debug_span!("upload", weights = new.len(), bytes).entered();
+        let buffers = self.fill(gpu, &new)?;
+        let names = new.iter().map(|weight| weight.name.clone());
+        self.buffers.extend(names.zip(buffers));
+        Ok(())
+    }
+
+    /// Buffers with the values of `weights`.
+    fn fill(&self, gpu: &Gpu, weights: &[&PackedWeight]) -> Result<Vec<wgpu::Buffer>> {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+        let mut buffers = Vec::with_capacity(weights.len());
+        let mut parts = Vec::new();
+        for &weight in weights {
+            let make = || gpu.buffer(&weight.name, weight.bytes(), usage, false);
+            buffers.push(gpu.scoped("making room for weights", make)?);
+            let blocks = weight.parts(PART_BYTES);
+            parts.extend(blocks.map(|blocks| Part { weight, blocks }));
+        }
+        let mut ring = Ring::new(gpu)?;
+        let mut rest = &parts[..];
+        // The buffer that is being filled, and how far it is.
+        let (mut at, mut filled) = (0, 0);
+        while !rest.is_empty() {
+            let batch;
+            (batch, rest) = rest.split_at(batch_len(rest));
+            let packed: Vec<Vec<f32>> = batch
+                .par_iter()
+                .map(|part| part.weight.pack(&self.source, part.blocks.clone()))
+                .collect::<Result<_>>()?;
+            // What was read of the file is in `packed` now.
+            self.source.let_go();
+            for (part, values) in batch.iter().zip(packed) {
+                if part.blocks.start == 0 && !std::ptr::eq(part.weight, weights[at]) {
+                    (at, filled) = (at + 1, 0);
+                }
+                filled += ring.write(&buffers[at], filled, part.weight.precision, &values)?;
             }
         }
-        flush(gpu)
+        ring.finish()?;
+        Ok(buffers)
     }
 
     /// The buffer of a weight that was uploaded.
@@ -56,32 +100,13 @@ impl ResidentWeights {
     }
 }
 
-fn write(gpu: &Gpu, weight: &PackedWeight, values: &[f32]) -> Result<wgpu::Buffer> {
-    let usage = wgpu::BufferUsages::STORAGE;
-    let buffer = gpu.buffer(&weight.name, weight.bytes(), usage, true);
-    let mut halves;
-    let bytes: &[u8] = match weight.precision {
-        Precision::F32 => bytemuck::cast_slice(values),
-        Precision::F16 => {
-            halves = vec![half::f16::ZERO; values.len()];
-            halves.convert_from_f32_slice(values);
-            bytemuck::cast_slice(&halves)
-        }
-    };
-    if !bytes.is_empty() {
-        let mut view = buffer
-            .get_mapped_range_mut(..bytes.len() as u64)
-            .map_err(|error| gpu.error("uploading weights", error))?;
-        view.copy_from_slice(bytes);
-    }
-    buffer.unmap();
-    Ok(buffer)
-}
-
-fn flush(gpu: &Gpu) -> Result<()> {
-    gpu.scoped("uploading weights", || gpu.queue().submit([]))?;
-    gpu.device()
-        .poll(wgpu::PollType::wait_indefinitely())
-        .map_err(|error| gpu.error("uploading weights", error))?;
-    Ok(())
+/// How many of `parts`, one at least, make a batch.
+fn batch_len(parts: &[Part]) -> usize {
+    let mut bytes = 0;
+    let fits = parts.iter().take_while(|part| {
+        // float32 until it is written.
+        bytes += part.weight.len_of(&part.blocks) as u64 * 4;
+        bytes <= BATCH_BYTES
+    });
+    fits.count().max(1)
 }

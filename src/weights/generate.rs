@@ -14,25 +14,27 @@
 //! assert!((weight.data()[0] - 0.012_878_55).abs() < 1e-8);
 //! ```
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
-use super::Weights;
+use super::{Data, Weights};
 use crate::graph::Graph;
 use crate::tensor::{Shape, Tensor};
 
+/// Fewer draws than these are not worth a thread's waking.
+const DRAWS_A_THREAD: usize = 1 << 14;
+
 impl Weights {
-    /// Generated weights for every parameter of `graph`. `gain` is 1 for networks with residual
-    /// connections and the square root of 2 (He et al. 2015) for those without.
+    /// Generated weights for every parameter of `graph`, made when they are read: none is kept.
+    /// `gain` is 1 for networks with residual connections and the square root of 2 (He et al. 2015)
+    /// for those without.
     pub fn generated(graph: &Graph, gain: f64) -> Self {
-        let tensors: Vec<(String, Tensor)> = graph
-            .parameters()
-            .into_par_iter()
-            .map(|p| {
-                let tensor = tensor(&p.name, p.shape, gain);
-                (p.name, tensor)
-            })
-            .collect();
-        Self::from_tensors(format!("generated weights of {}", graph.name()), tensors)
+        let tensors = graph.parameters().into_iter();
+        Self::from_float32(
+            format!("generated weights of {}", graph.name()),
+            tensors.map(|p| (p.name, (p.shape, Data::Generated(gain)))),
+        )
     }
 }
 
@@ -42,15 +44,22 @@ impl Weights {
 /// Where the number of elements does not fit in memory, as `Vec` does.
 pub fn tensor(name: &str, shape: impl Into<Shape>, gain: f64) -> Tensor {
     let shape = shape.into();
+    let data = values(name, &shape, gain, 0..shape.len());
+    // Drawn above, as many as the shape asks for.
+    Tensor::from_fn(shape, |i| data[i])
+}
+
+/// A range of the elements of [`tensor`].
+pub(super) fn values(name: &str, shape: &Shape, gain: f64, range: Range<usize>) -> Vec<f32> {
     let vector = shape.rank() <= 1;
     if name.ends_with("running_var") || (shape.rank() == 1 && name.ends_with("weight")) {
-        fill(name, shape, |u| 0.5 + u)
+        fill(name, range, |u| 0.5 + u)
     } else if vector {
-        fill(name, shape, |u| (u - 0.5) * 0.2)
+        fill(name, range, |u| (u - 0.5) * 0.2)
     } else {
         let fan_in: usize = shape.dims()[1..].iter().product();
         let bound = (gain * (3.0 / fan_in as f64).sqrt()) as f32;
-        fill(name, shape, |u| (u * 2.0 - 1.0) * bound)
+        fill(name, range, |u| (u * 2.0 - 1.0) * bound)
     }
 }
 
@@ -60,13 +69,15 @@ pub fn tensor(name: &str, shape: impl Into<Shape>, gain: f64) -> Tensor {
 /// Where the number of elements does not fit in memory, as `Vec` does.
 pub fn generated_input(shape: impl Into<Shape>) -> Tensor {
     let bound = 3_f64.sqrt() as f32;
-    fill("input", shape.into(), |u| (u * 2.0 - 1.0) * bound)
+    let seed = fnv1a64("input");
+    Tensor::from_fn(shape, |i| (uniform(seed, i as u64) * 2.0 - 1.0) * bound)
 }
 
-/// A tensor of numbers drawn in `[0, 1)` and passed through `f`.
-fn fill(name: &str, shape: Shape, f: impl Fn(f32) -> f32) -> Tensor {
+/// Numbers of the draws in `range`, in `[0, 1)` and passed through `f`.
+fn fill(name: &str, range: Range<usize>, f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     let seed = fnv1a64(name);
-    Tensor::from_fn(shape, |i| f(uniform(seed, i as u64)))
+    let draws = range.into_par_iter().with_min_len(DRAWS_A_THREAD);
+    draws.map(|i| f(uniform(seed, i as u64))).collect()
 }
 
 /// Draw number `i`, from 0, in `[0, 1)`.
@@ -124,5 +135,19 @@ mod tests {
         assert!(within(range("bn.weight", &[1000]), 0.5, 1.5));
         assert!(within(range("bn.running_mean", &[1000]), -0.1, 0.1));
         assert!(within(range("fc.weight", &[100, 300]), -0.1, 0.1));
+    }
+
+    #[test]
+    fn a_part_is_that_of_the_whole() {
+        let mut b = crate::graph::GraphBuilder::new("one layer");
+        let x = b.input("input", &[None, Some(300)]);
+        let y = b.linear("fc", x, crate::graph::Linear::new(300, 100));
+        b.output(y);
+        let weights = Weights::generated(&b.build().unwrap(), 1.0);
+        let whole = tensor("fc.weight", [100, 300], 1.0);
+        assert_eq!(weights.read("fc.weight").unwrap()[..], *whole.data());
+        let part = weights.read_range("fc.weight", 70..20_000).unwrap();
+        assert_eq!(part[..], whole.data()[70..20_000]);
+        assert!(weights.read_range("fc.weight", 0..30_001).is_err());
     }
 }

@@ -74,6 +74,8 @@ enum Data {
     /// A range of the file's bytes, of the length that shape and dtype ask for.
     InFile(Range<usize>),
     Float32(Vec<f32>),
+    /// Made when it is read; the gain of [`generate`].
+    Generated(f64),
 }
 
 impl Weights {
@@ -106,18 +108,28 @@ impl Weights {
         name: impl Into<String>,
         tensors: impl IntoIterator<Item = (String, Tensor)>,
     ) -> Self {
-        let stored = |tensor: Tensor| Stored {
-            shape: tensor.shape().clone(),
+        let data = |tensor: Tensor| {
+            let shape = tensor.shape().clone();
+            (shape, Data::Float32(tensor.into_data()))
+        };
+        let tensors = tensors.into_iter();
+        Self::from_float32(name, tensors.map(|(name, tensor)| (name, data(tensor))))
+    }
+
+    /// Weights that are not in a file.
+    fn from_float32(
+        name: impl Into<String>,
+        tensors: impl Iterator<Item = (String, (Shape, Data))>,
+    ) -> Self {
+        let stored = |(shape, data)| Stored {
+            shape,
             dtype: Dtype::F32.safetensors().to_owned(),
-            data: Data::Float32(tensor.into_data()),
+            data,
         };
         Self {
             source: name.into(),
             file: FileBytes::Owned(Vec::new()),
-            tensors: tensors
-                .into_iter()
-                .map(|(name, tensor)| (name, stored(tensor)))
-                .collect(),
+            tensors: tensors.map(|(name, data)| (name, stored(data))).collect(),
             renamed: HashMap::new(),
         }
     }
@@ -197,6 +209,9 @@ impl Weights {
         }
         let bytes = match &stored.data {
             Data::Float32(data) => return Ok(Cow::Borrowed(&data[range])),
+            Data::Generated(gain) => {
+                return Ok(generate::values(name, &stored.shape, *gain, range).into());
+            }
             Data::InFile(bytes) => &self.file.as_slice()[bytes.clone()],
         };
         let dtype = Dtype::from_safetensors(&stored.dtype)
@@ -208,6 +223,20 @@ impl Weights {
             Dtype::F16 => elements(bytes, f16::from_le_bytes).to_f32_vec().into(),
             Dtype::Bf16 => elements(bytes, bf16::from_le_bytes).to_f32_vec().into(),
         })
+    }
+
+    /// Says that what was read so far will not be read again soon: pages of a mapped file count as
+    /// this process's memory until then. Reading them again is only slower.
+    pub(crate) fn let_go(&self) {
+        #[cfg(unix)]
+        if let FileBytes::Mapped(map) = &self.file {
+            // SAFETY: the map is shared and read-only, so that its pages are the file's and are
+            // mapped again, the same, when they are touched.
+            let done = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+            if let Err(error) = done {
+                tracing::debug!("{}: pages are kept: {error}", self.source);
+            }
+        }
     }
 
     /// An [`Error::Weights`] of one problem.

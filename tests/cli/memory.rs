@@ -1,11 +1,17 @@
-//! Memory over many pictures.
+//! Memory over many pictures, and of a large network.
 
 #![cfg(target_os = "linux")]
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use shadernet::gpu::Backend;
+use shadernet::weights::generate::generated_input;
+use shadernet::weights::{Dtype, Weights, write_safetensors};
+use shadernet::zoo::{self, ZooOptions};
+
+use crate::devices::backends;
 use crate::support::{Answer, copies, shadernet, write_config};
 
 /// The model of the repository, for small pictures: what is kept of each shows, and little beside.
@@ -21,13 +27,10 @@ fn model() -> tempfile::TempDir {
     folder
 }
 
-/// Classifies so many copies of one picture, and answers the process's largest memory in KiB.
-fn peak(model: &Path, pictures: usize) -> u64 {
-    let folder = copies(pictures);
-    let mut command = shadernet();
-    command.args(["classify", "--backend", "cpu"]);
-    let mut child = (command.arg("--model").arg(model).arg(folder.path()))
-        // The same on any machine: each thread has a picture of its own at hand.
+/// Runs a command to a good end, and answers the process's largest memory in KiB.
+fn watch(command: &mut Command) -> (u64, Answer) {
+    let mut child = command
+        // The same on any machine: each thread has work of its own at hand.
         .env("RAYON_NUM_THREADS", "2")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -44,7 +47,15 @@ fn peak(model: &Path, pictures: usize) -> u64 {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    let end = Answer::new(child.wait_with_output().unwrap()).ok();
+    (peak, Answer::new(child.wait_with_output().unwrap()).ok())
+}
+
+/// Classifies so many copies of one picture, and answers the process's largest memory in KiB.
+fn peak(model: &Path, pictures: usize) -> u64 {
+    let folder = copies(pictures);
+    let mut command = shadernet();
+    command.args(["classify", "--backend", "cpu"]);
+    let (peak, end) = watch(command.arg("--model").arg(model).arg(folder.path()));
     let begin = format!("{pictures} pictures in ");
     assert!(end.err.starts_with(&begin), "{}", end.err);
     assert!(end.err.contains(" images/s, on the CPU"), "{}", end.err);
@@ -59,4 +70,48 @@ fn memory_is_flat_over_many_pictures() {
     assert!(few > 10_000, "{few} KiB is too little to be true");
     // 180 decoded pictures would be 140 MB, 180 prepared ones 20 MB.
     assert!(many < few + 5_000, "{few} KiB became {many} KiB");
+}
+
+/// Software Vulkan keeps in the process what a GPU keeps in its own memory, so that everything
+/// counts: the weights once, what they go through, values, the driver and its compiler.
+#[test]
+fn a_network_takes_little_more_than_its_weights() {
+    if !backends().contains(&Backend::Vulkan) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let graph = zoo::build("resnet50", &ZooOptions::default()).unwrap();
+    let weights = Weights::generated(&graph, 1.0);
+    weights.save(path("weights"), Dtype::F32).unwrap();
+    let input = generated_input([1, 3, 224, 224]);
+    write_safetensors(path("input"), [("input", &input)], Dtype::F32).unwrap();
+    let peak = |precision: &str| {
+        let mut command = shadernet();
+        command.args(["run", "--backend", "vulkan", "--arch", "resnet50"]);
+        command.args(["--precision", precision]);
+        // Compiled here and now, as on a first run: that takes the most.
+        command.env("MESA_SHADER_CACHE_DIR", path(precision));
+        for (option, name) in [
+            ("--weights", "weights"),
+            ("--input", "input"),
+            ("--output", "output"),
+        ] {
+            command.arg(option).arg(path(name));
+        }
+        let (peak, _) = watch(&mut command);
+        println!("{precision}: {peak} KiB");
+        peak
+    };
+    // The plan's three values of the largest size, 64 x 112 x 112, are the least there can be.
+    let planned = std::fs::metadata(path("weights")).unwrap().len() + 3 * 64 * 112 * 112 * 4;
+    let limit = (planned * 22 / 10 + 60_000_000) / 1024;
+    let whole = peak("f32");
+    assert!(
+        whole > planned / 1024,
+        "{whole} KiB is too little to be true"
+    );
+    assert!(whole < limit, "{whole} KiB are more than {limit} KiB");
+    let half = peak("f16");
+    assert!(half < whole, "{half} KiB are more than {whole} KiB");
 }

@@ -20,6 +20,8 @@ pub fn shadernet() -> Command {
         .env("RUST_BACKTRACE", "1")
         // The width that help is wrapped to.
         .env("COLUMNS", "80")
+        // The user's cache is not for tests to write.
+        .env("SHADERNET_CACHE", "")
         .stdin(Stdio::null());
     for name in [
         "SHADERNET_MODELS",

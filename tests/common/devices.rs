@@ -29,8 +29,8 @@ pub fn devices() -> &'static [(String, Device)] {
             for runtime_checks in [false, true] {
                 let options = DeviceOptions {
                     backend: Some(backend),
-                    adapter: None,
                     runtime_checks,
+                    ..Default::default()
                 };
                 let device = Device::open(&options).unwrap_or_else(|error| {
                     panic!("{error}\n`scripts/test` installs software adapters for the tests")

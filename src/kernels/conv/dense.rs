@@ -1,5 +1,7 @@
 //! Convolution by blocks of output channels.
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
@@ -11,6 +13,7 @@ use super::engine::{Engine, LANES, PixelsEach};
 use super::geometry::{Filter, Outputs, Part, Window};
 use crate::error::Result;
 use crate::gpu::{CONV2D, CONV2D_SUBGROUP, CONV2D_TILED};
+use crate::weights::Weights;
 
 /// Output channels of a block of the dense shaders.
 pub(super) const BLOCK: usize = 16;
@@ -32,6 +35,9 @@ pub(super) struct Params {
     pub prologue_slope: f32,
     pub plane_rows: u32,
     pub planes: u32,
+    pub plane_step: u32,
+    pub block_step: u32,
+    pub unused: [u32; 2],
 }
 
 /// The dispatches of `places`, whose windows and numbers of outputs are equal: one, where the weights
@@ -87,45 +93,48 @@ pub(super) fn dispatches(
             prologue_slope: prologue.slope,
             plane_rows: 0,
             planes: places.len() as u32,
+            plane_step: in_place.len() as u32,
+            block_step: 1,
+            unused: [0; 2],
         };
         let filter = filter.clone();
         let taps: Vec<_> = (places.iter())
             .map(|place| (place.rows.clone(), place.columns.clone()))
             .collect();
         let layout = format!("dense {part:?} {taps:?}");
-        let len = part.len() * block_len;
-        let weight = context.weight(&layout, len, move |weights, name| {
+        // `wanted` counts on from place to place.
+        let pack = move |weights: &Weights, name: &str, wanted: Range<usize>| {
+            let block = |i: usize| in_place.start + i % in_place.len();
             let outputs = |block: usize| {
                 let within = block % group_blocks * BLOCK;
                 let first = block / group_blocks * filter.group_outputs + within;
                 first..first + BLOCK.min(filter.group_outputs - within)
             };
-            let all = outputs(in_place.start).start..outputs(in_place.end - 1).end;
-            let kernels = filter.read(weights, name, all)?;
-            let mut packed = vec![0.0; len];
-            for (packed, (rows, columns)) in packed.chunks_mut((len / taps.len()).max(1)).zip(&taps)
-            {
-                // A remainder of a transposed convolution may have no taps, and so no weights.
-                let blocks = packed
-                    .par_chunks_mut(block_len.max(1))
-                    .zip(in_place.clone());
-                blocks.for_each(|(packed, block)| {
-                    for (i, output) in outputs(block).enumerate() {
-                        for input in 0..filter.group_inputs {
-                            let kernel = kernels.get(output, input);
-                            for (y, row) in rows.iter().enumerate() {
-                                for (x, column) in columns.iter().enumerate() {
-                                    let tap = y * columns.len() + x;
-                                    let at = (tap * inner * 4 + input) * BLOCK + i;
-                                    packed[at] = kernel[filter.tap(*row, *column)];
-                                }
+            let read = wanted.clone().map(|i| outputs(block(i)));
+            let first = read.clone().map(|outputs| outputs.start).min();
+            let end = read.map(|outputs| outputs.end).max();
+            let kernels = filter.read(weights, name, first.unwrap_or(0)..end.unwrap_or(0))?;
+            let mut packed = vec![0.0; wanted.len() * block_len];
+            // A remainder of a transposed convolution may have no taps, and so no weights.
+            let blocks = packed.par_chunks_mut(block_len.max(1)).zip(wanted);
+            blocks.for_each(|(packed, i)| {
+                let (rows, columns) = &taps[i / in_place.len()];
+                for (i, output) in outputs(block(i)).enumerate() {
+                    for input in 0..filter.group_inputs {
+                        let kernel = kernels.get(output, input);
+                        for (y, row) in rows.iter().enumerate() {
+                            for (x, column) in columns.iter().enumerate() {
+                                let tap = y * columns.len() + x;
+                                let at = (tap * inner * 4 + input) * BLOCK + i;
+                                packed[at] = kernel[filter.tap(*row, *column)];
                             }
                         }
                     }
-                });
-            }
+                }
+            });
             Ok(packed)
-        });
+        };
+        let weight = context.weight_in_blocks(&layout, part.len(), block_len, pack);
         let residual = epilogue.read(&bias);
         let scales = prologue.read(&bias);
         let reads = vec![Read::Input(0), weight, bias.clone(), residual, scales];

@@ -92,7 +92,7 @@ fn possible(
 fn fits(context: &NodeContext, filter: &Filter, tile: Tile) -> bool {
     let largest = context.device.largest_binding();
     let [transformed, products] = winograd::scratch(context, tile);
-    let weights = winograd::weight_bytes(context, filter, tile);
+    let weights = winograd::weight_bytes(filter, tile);
     let rows = u64::from(tile.positions()) * filter.group_outputs.div_ceil(BLOCK) as u64;
     let limit = u64::from(context.device.limits.max_compute_workgroups_per_dimension);
     let mut all = [transformed, products, weights].into_iter();

@@ -1,6 +1,8 @@
 //! Winograd's convolution for kernels of 3×3 and stride 1: two transforms and a product for each
 //! position of a tile. Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016).
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
@@ -10,7 +12,8 @@ use super::dense::{self, BLOCK, Params};
 use super::engine::Engine;
 use super::geometry::{Filter, Outputs, Window};
 use crate::error::Result;
-use crate::gpu::{WINOGRAD_INPUT, WINOGRAD_OUTPUT};
+use crate::gpu::{Precision, WINOGRAD_INPUT, WINOGRAD_OUTPUT};
+use crate::weights::Weights;
 
 /// F(TILE×TILE, 3×3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -120,17 +123,15 @@ impl Tile {
 
 /// The largest values between the steps, in bytes: the transformed input and the products.
 pub(super) fn scratch(context: &NodeContext, tile: Tile) -> [u64; 2] {
-    [context.inputs[0].channels, context.output.channels].map(|channels| {
-        tile.map(&context.output, channels, 0)
-            .bytes(context.device.precision)
-    })
+    [context.inputs[0].channels, context.output.channels]
+        .map(|channels| tile.map(&context.output, channels, 0).bytes(Precision::F32))
 }
 
 /// Bytes of the transformed kernels.
-pub(super) fn weight_bytes(context: &NodeContext, filter: &Filter, tile: Tile) -> u64 {
+pub(super) fn weight_bytes(filter: &Filter, tile: Tile) -> u64 {
     let outputs = filter.group_outputs.next_multiple_of(BLOCK) as u64;
     let inputs = filter.group_inputs.div_ceil(4) as u64;
-    u64::from(tile.positions()) * outputs * inputs * context.device.precision.element_bytes()
+    u64::from(tile.positions()) * outputs * inputs * Precision::F32.element_bytes()
 }
 
 /// The three steps of a convolution with one group, a kernel of 3×3 and stride 1, without dilation
@@ -206,6 +207,9 @@ pub(super) fn dispatches(
         prologue_slope: 0.0,
         plane_rows: 1,
         planes: tile.positions(),
+        plane_step: 1,
+        block_step: tile.positions(),
+        unused: [0; 2],
     };
     let products_each = u64::from(tile.positions()) * u64::from(products.width);
     let engine = Engine::rule(device, products_each, blocks as u64);
@@ -217,7 +221,8 @@ pub(super) fn dispatches(
         no_bias,
     ];
     // Without constants: no epilogue and no prologue.
-    let product = dense::step(context, engine, &params, reads)?;
+    let mut product = dense::step(context, engine, &params, reads)?;
+    product.key.precision = Precision::F32;
     steps.push(product.into_target(Target::Scratch(1)));
 
     let epilogue = Epilogue::of(context);
@@ -234,39 +239,32 @@ pub(super) fn dispatches(
     Ok(steps)
 }
 
-/// The transformed kernels, `[position][block][in / 4][4 in][16 out]`.
+/// The transformed kernels, `[block][position][in / 4][4 in][16 out]`.
 fn weight(context: &NodeContext, filter: &Filter, tile: Tile) -> Read {
     let filter = filter.clone();
     let inner = filter.group_inputs.div_ceil(4);
     let blocks = filter.group_outputs.div_ceil(BLOCK);
     let positions = tile.positions() as usize;
-    let block_len = inner * 4 * BLOCK;
+    let plane_len = inner * 4 * BLOCK;
     let layout = format!("winograd {}", tile as u32);
-    context.weight(
-        &layout,
-        positions * blocks * block_len,
-        move |weights, name| {
-            let kernels = filter.read(weights, name, 0..filter.group_outputs)?;
-            let mut packed = vec![0.0; positions * blocks * block_len];
-            // An output channel at a time: its kernels are transformed, then laid among the others.
-            let transformed: Vec<Vec<f64>> = (0..filter.group_outputs)
-                .into_par_iter()
-                .map(|output| {
-                    let inputs = 0..filter.group_inputs;
-                    (inputs.flat_map(|input| tile.kernel(kernels.get(output, input)))).collect()
-                })
-                .collect();
-            (packed.par_chunks_mut(block_len).enumerate()).for_each(|(i, packed)| {
-                let (position, first) = (i / blocks, i % blocks * BLOCK);
-                let outputs = transformed[first..].iter().take(BLOCK);
-                for (output, values) in outputs.enumerate() {
-                    for input in 0..filter.group_inputs {
-                        packed[input * BLOCK + output] =
-                            values[input * positions + position] as f32;
+    let pack = move |weights: &Weights, name: &str, wanted: Range<usize>| {
+        let end = (wanted.end * BLOCK).min(filter.group_outputs);
+        let kernels = filter.read(weights, name, wanted.start * BLOCK..end)?;
+        let mut packed = vec![0.0; wanted.len() * positions * plane_len];
+        let chunks = packed.par_chunks_mut(positions * plane_len).zip(wanted);
+        chunks.for_each(|(packed, block)| {
+            let first = block * BLOCK;
+            for output in first..(first + BLOCK).min(filter.group_outputs) {
+                for input in 0..filter.group_inputs {
+                    let values = tile.kernel(kernels.get(output, input));
+                    for (position, value) in values.iter().enumerate() {
+                        let at = position * plane_len + input * BLOCK + output - first;
+                        packed[at] = *value as f32;
                     }
                 }
-            });
-            Ok(packed)
-        },
-    )
+            }
+        });
+        Ok(packed)
+    };
+    context.exact_weight_in_blocks(&layout, blocks, positions * plane_len, pack)
 }

@@ -1,0 +1,167 @@
+//! The ring of staging buffers that weights go through to the device.
+//!
+//! A buffer that is mapped when it is made has a staging buffer of its own size behind it, and
+//! `Queue::write_buffer` makes one a call: with either, loading weights would take their size twice.
+
+use std::sync::mpsc::{self, Receiver};
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use wgpu::{BufferAsyncError, BufferUsages, MapMode, PollType, SubmissionIndex};
+
+use crate::error::Result;
+use crate::gpu::{Gpu, Precision};
+
+/// Bytes of a staging buffer, and how many there are: one is filled while the device reads another.
+const BYTES: usize = 4 << 20;
+const BUFFERS: usize = 2;
+/// So many numbers become float16 at a time, on the stack.
+const HALVES: usize = 4096;
+
+const CONTEXT: &str = "uploading weights";
+
+/// See the module.
+pub(super) struct Ring<'a> {
+    gpu: &'a Gpu,
+    staging: Vec<Staging>,
+    /// The one that is being filled, and how far.
+    current: usize,
+    filled: usize,
+    copies: wgpu::CommandEncoder,
+}
+
+struct Staging {
+    buffer: wgpu::Buffer,
+    /// The submission that reads it and the news that it is mapped again, until they were waited
+    /// for.
+    busy: Option<(SubmissionIndex, Receiver<Result<(), BufferAsyncError>>)>,
+}
+
+impl<'a> Ring<'a> {
+    pub fn new(gpu: &'a Gpu) -> Result<Self> {
+        gpu.scoped(CONTEXT, || Self {
+            gpu,
+            staging: (0..BUFFERS)
+                .map(|_| Staging {
+                    buffer: gpu.buffer(
+                        "staging",
+                        BYTES as u64,
+                        BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC,
+                        true,
+                    ),
+                    busy: None,
+                })
+                .collect(),
+            current: 0,
+            filled: 0,
+            copies: gpu.device().create_command_encoder(&Default::default()),
+        })
+    }
+
+    /// Writes `values`, stored with `precision`, to `buffer` from byte `offset` on, and answers how
+    /// many bytes they took. They come as elements of four, so that copies are as aligned as wgpu
+    /// asks.
+    pub fn write(
+        &mut self,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        precision: Precision,
+        values: &[f32],
+    ) -> Result<u64> {
+        let size = match precision {
+            Precision::F32 => 4,
+            Precision::F16 => 2,
+        };
+        let mut rest = values;
+        let mut written = 0;
+        while !rest.is_empty() {
+            if self.filled == BYTES {
+                self.send()?;
+            }
+            let (now, later) = rest.split_at(rest.len().min((BYTES - self.filled) / size));
+            let bytes = now.len() * size;
+            self.fill(precision, now, bytes)?;
+            self.copies.copy_buffer_to_buffer(
+                &self.staging[self.current].buffer,
+                self.filled as u64,
+                buffer,
+                offset + written,
+                bytes as u64,
+            );
+            self.filled += bytes;
+            written += bytes as u64;
+            rest = later;
+        }
+        Ok(written)
+    }
+
+    /// Puts `values` into the current buffer, mapped, where it is filled up to.
+    fn fill(&self, precision: Precision, values: &[f32], bytes: usize) -> Result<()> {
+        let range = self.filled as u64..(self.filled + bytes) as u64;
+        let mut view = (self.staging[self.current].buffer)
+            .get_mapped_range_mut(range)
+            .map_err(|error| self.gpu.error(CONTEXT, error))?;
+        match precision {
+            Precision::F32 => view.copy_from_slice(bytemuck::cast_slice(values)),
+            Precision::F16 => {
+                let mut halves = [f16::ZERO; HALVES];
+                let mut at = 0;
+                for values in values.chunks(HALVES) {
+                    let halves = &mut halves[..values.len()];
+                    halves.convert_from_f32_slice(values);
+                    let halves: &[u8] = bytemuck::cast_slice(halves);
+                    view.slice(at..at + halves.len()).copy_from_slice(halves);
+                    at += halves.len();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Submits the copies from the current buffer, and waits until the next may be written.
+    fn send(&mut self) -> Result<()> {
+        let device = self.gpu.device();
+        let staging = &mut self.staging[self.current];
+        let busy = self.gpu.scoped(CONTEXT, || {
+            staging.buffer.unmap();
+            let next = device.create_command_encoder(&Default::default());
+            let copies = std::mem::replace(&mut self.copies, next);
+            let submission = self.gpu.queue().submit([copies.finish()]);
+            let (sender, mapped) = mpsc::channel();
+            staging.buffer.map_async(MapMode::Write, .., move |result| {
+                // The receiver is gone only where uploading has failed already.
+                let _ = sender.send(result);
+            });
+            (submission, mapped)
+        })?;
+        staging.busy = Some(busy);
+        self.current = (self.current + 1) % BUFFERS;
+        self.filled = 0;
+        let Some((submission, mapped)) = self.staging[self.current].busy.take() else {
+            return Ok(());
+        };
+        let wait = PollType::Wait {
+            submission_index: Some(submission),
+            timeout: None,
+        };
+        self.gpu
+            .scoped(CONTEXT, || device.poll(wait))?
+            .map_err(|error| self.gpu.error(CONTEXT, error))?;
+        match mapped.try_recv() {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.gpu.error(CONTEXT, error)),
+            Err(_) => Err(self.gpu.error(CONTEXT, "a staging buffer was not mapped")),
+        }
+    }
+
+    /// Submits what is left. What runs on the device afterwards finds all of it there.
+    pub fn finish(self) -> Result<()> {
+        if self.filled > 0 {
+            self.staging[self.current].buffer.unmap();
+            let copies = [self.copies.finish()];
+            self.gpu
+                .scoped(CONTEXT, || self.gpu.queue().submit(copies))?;
+        }
+        Ok(())
+    }
+}

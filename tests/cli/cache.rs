@@ -1,0 +1,88 @@
+//! Pipelines kept between runs: what is written, and what becomes of files that are of no use.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use shadernet::gpu::Backend;
+
+use crate::devices::backends;
+use crate::support::{Answer, answer, chelsea, shadernet, small_model};
+
+/// Classifies with this cache folder, and answers with what was logged.
+fn classify(backend: &str, cache: &Path) -> Answer {
+    let mut command = shadernet();
+    command.args(["classify", "--json", "--backend", backend, "--model"]);
+    command.arg(small_model()).arg(chelsea());
+    command.env("SHADERNET_CACHE", cache);
+    answer(command.env("SHADERNET_LOG", "warn")).ok()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// The FNV-1a hash, with which files are signed.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
+}
+
+#[test]
+fn pipelines_are_kept_and_bad_files_made_anew() {
+    if !backends().contains(&Backend::Vulkan) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("made").join("on the way");
+    let first = classify("vulkan", &cache);
+    assert!(!first.err.contains("pipeline cache"), "{}", first.err);
+    let [file] = &files(&cache)[..] else {
+        panic!("one file is expected: {:?}", files(&cache));
+    };
+    let good = fs::read(file).unwrap();
+
+    let mut flipped = good.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    // The same data, signed, of another driver: a byte of its name, after the header, is changed.
+    let mut foreign = good.clone();
+    foreign[28] ^= 1;
+    let sum = checksum(&foreign[28..]);
+    foreign[20..28].copy_from_slice(&sum.to_le_bytes());
+    for (bad, reason) in [
+        (&flipped[..], "it is damaged"),
+        (&foreign, "it is of"),
+        (&good[..good.len() / 2], "which announces"),
+        (&good[..11], "cut short"),
+        (b"", "cut short"),
+        (b"something else altogether", "no pipeline cache"),
+    ] {
+        fs::write(file, bad).unwrap();
+        let found = classify("vulkan", &cache).says(&["not used, but made anew", reason]);
+        assert_eq!(found.out, first.out);
+        // What was written instead is taken without a word, and is the only file.
+        let again = classify("vulkan", &cache);
+        assert!(!again.err.contains("pipeline cache"), "{}", again.err);
+        assert_eq!(files(&cache), std::slice::from_ref(file));
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_none() {
+    if !backends().contains(&Backend::Vulkan) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "in the way").unwrap();
+    classify("vulkan", &file.join("cache")).says(&["the pipeline cache cannot be kept"]);
+    assert_eq!(fs::read(&file).unwrap(), b"in the way");
+}
+
+#[test]
+fn without_pipelines_there_is_no_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    classify("cpu", folder.path());
+    assert_eq!(files(folder.path()), <[PathBuf; 0]>::default());
+}
