@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0, all done; 1, something could not be done; 2, the command line was wrong.
 
+mod bench;
 mod classify;
 mod convert;
 mod detect;
@@ -18,6 +19,7 @@ mod written;
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use shadernet::Error;
@@ -52,6 +54,7 @@ enum Command {
     Devices(devices::Devices),
     Models(models::Models),
     Summary(summary::Summary),
+    Bench(bench::Bench),
 }
 
 /// Where to run.
@@ -124,7 +127,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-pub fn main() -> ExitCode {
+/// `start` is when the process began.
+pub fn main(start: Instant) -> ExitCode {
     silence_wayland();
     let cli = Cli::parse();
     // Silent unless asked: every error that matters comes back as a value and is printed below.
@@ -145,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::Devices(command) => command.execute(),
         Command::Models(command) => command.execute(),
         Command::Summary(command) => command.execute(),
+        Command::Bench(command) => command.execute(start),
     };
     match result {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,

@@ -63,10 +63,20 @@ pub fn generated_input(shape: impl Into<Shape>) -> Tensor {
     fill("input", shape.into(), |u| (u * 2.0 - 1.0) * bound)
 }
 
-/// A tensor of numbers drawn in `[0, 1)` and passed through `f`.
-fn fill(name: &str, shape: Shape, f: impl Fn(f32) -> f32) -> Tensor {
+/// Elements that one thread draws at a time.
+const CHUNK: usize = 1 << 16;
+
+/// A tensor of numbers drawn in `[0, 1)` and passed through `f`. Each is a function of its place
+/// alone, so threads may share them out as they like.
+fn fill(name: &str, shape: Shape, f: impl Fn(f32) -> f32 + Sync) -> Tensor {
     let seed = fnv1a64(name);
-    Tensor::from_fn(shape, |i| f(uniform(seed, i as u64)))
+    let mut tensor = Tensor::zeros(shape);
+    (tensor.data_mut().par_chunks_mut(CHUNK).enumerate()).for_each(|(chunk, elements)| {
+        for (i, element) in (chunk * CHUNK..).zip(elements) {
+            *element = f(uniform(seed, i as u64));
+        }
+    });
+    tensor
 }
 
 /// Draw number `i`, from 0, in `[0, 1)`.
