@@ -48,7 +48,7 @@ fn passes(c: &mut Criterion) {
     for (name, size) in [
         ("resnet18", [64, 64]),
         ("mobilenet_v2", [64, 64]),
-        ("unet", [32, 32]),
+        ("densenet121", [64, 64]),
     ] {
         let (mut session, shapes) = session(name, size);
         let input = [generated_input(shapes[0].clone())];

@@ -33,6 +33,7 @@ pub mod graph;
 mod kernels;
 pub mod model_folder;
 mod nearest;
+pub mod peak;
 mod plan;
 pub mod reference;
 pub mod session;

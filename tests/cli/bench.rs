@@ -143,3 +143,19 @@ fn mistakes_are_told() {
         usage.says(&["error: "]);
     }
 }
+
+#[test]
+fn the_peak_is_measured() {
+    for backend in backend_names() {
+        let peak = || answer(shadernet().args(["bench", "peak", "--json", "--backend", backend]));
+        if backend == "cpu" {
+            peak().fails(&["adapter"]);
+            continue;
+        }
+        let line = &peak().ok().json()[0];
+        assert_eq!(line["backend"], backend);
+        for key in ["gflop_per_second", "gbyte_per_second"] {
+            assert!(line[key].as_f64().unwrap() > 0.1, "{line}");
+        }
+    }
+}

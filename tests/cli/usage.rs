@@ -57,6 +57,7 @@ fn help_has_an_example_and_fits_eighty_columns() {
         "models",
         "bench",
         "bench model",
+        "bench peak",
     ] {
         let args = command.split_whitespace().chain(["--help"]);
         let help = answer(shadernet().args(args)).ok();

@@ -9,7 +9,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use shadernet::device::Device;
-use shadernet::gpu::{self, Precision};
+use shadernet::gpu::Precision;
 use shadernet::graph::{Graph, Op};
 use shadernet::model_folder::ModelFolder;
 use shadernet::session::{Session, SessionOptions};
@@ -19,6 +19,7 @@ use shadernet::weights::generate::generated_input;
 use shadernet::zoo::{self, ZooOptions};
 use shadernet::{Error, Result};
 
+use super::about;
 use super::cost::Cost;
 use super::timing::{Rounds, Timings};
 use crate::cli::{DeviceArgs, Failure, output, precision, summary::image_size};
@@ -281,28 +282,13 @@ impl Measured<'_> {
     }
 
     fn as_json(&self) -> serde_json::Value {
-        let (driver, software) = match self.device {
-            Device::Gpu(gpu) => {
-                let info = gpu.info();
-                let driver = format!("{} {}", info.driver, info.driver_info);
-                (driver.trim().to_owned(), gpu::is_software(info))
-            }
-            Device::Cpu { .. } => (format!("shadernet {}", env!("CARGO_PKG_VERSION")), true),
-        };
-        let name = match self.device {
-            Device::Gpu(gpu) => gpu.info().name.clone(),
-            Device::Cpu { .. } => "CPU reference implementation".to_owned(),
-        };
         let (first, timings) = (&self.first, &self.timings);
         let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
         let inputs: Vec<&[usize]> = self.network.inputs.iter().map(Shape::dims).collect();
-        json!({
+        let mut line = about(self.device);
+        let more = json!({
             "network": self.network.graph.name(),
             "model": self.network.folder.as_ref().map(|folder| folder.path.display().to_string()),
-            "device": name,
-            "backend": self.device.backend().name(),
-            "driver": driver,
-            "software": software,
             "precision": self.precision(),
             "batch": self.batch(),
             "input": &self.network.inputs[0].dims()[1..],
@@ -322,7 +308,11 @@ impl Measured<'_> {
             "gflop": self.gflop(),
             "gflop_per_second": self.gflop() / timings.median(),
             "bytes": self.cost.bytes,
-        })
+        });
+        if let (Some(line), Some(more)) = (line.as_object_mut(), more.as_object()) {
+            line.extend(more.clone());
+        }
+        line
     }
 
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
