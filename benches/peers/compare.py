@@ -31,14 +31,16 @@ PATIENCE = 10
 class Engine:
     """An engine with one network, as a process."""
 
-    def __init__(self, name, command, log):
+    def __init__(self, name, command, verbose):
         self.name = name
+        # What it says is kept for the case that it fails.
+        self.log = None if verbose else tempfile.TemporaryFile("w+", errors="replace")
         self.imports = 0.0
         self.device = None
         self.times = []
         begin = time.perf_counter()
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=HERE
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=HERE
         )
         while (line := self.line()) != "ready":
             key, _, value = line.partition(" ")
@@ -52,8 +54,15 @@ class Engine:
     def line(self):
         line = self.process.stdout.readline()
         if not line:
-            raise EngineFailed(f"{self.name} ended with exit code {self.process.wait()}")
+            raise EngineFailed(f"ended with exit code {self.process.wait()}{self.last_words()}")
         return line.strip()
+
+    def last_words(self):
+        if self.log is None:
+            return ""
+        self.log.seek(0)
+        lines = [line.strip() for line in self.log if line.strip()]
+        return f": {lines[-1]}" if lines else ""
 
     def ask(self):
         try:
@@ -124,14 +133,14 @@ def theirs(engine, network, onnx_file):
     return [sys.executable, "serve_onnxruntime.py", onnx_file(network)]
 
 
-def measure(network, given, folder, log):
+def measure(network, given, folder):
     """Starts every engine with `network`, lets them take turns, and answers those that did."""
 
     def onnx_file(name):
         path = pathlib.Path(folder) / f"{name}.onnx"
         if not path.exists():
             # In a process of its own: the file is as large as the weights, and so is what makes it.
-            subprocess.run([sys.executable, "make_onnx.py", name, path], check=True, cwd=HERE, stderr=log)
+            subprocess.run([sys.executable, "make_onnx.py", name, path], check=True, cwd=HERE)
         return path
 
     engines, failures = [], {}
@@ -142,7 +151,7 @@ def measure(network, given, folder, log):
         starts += [(name, lambda name=name: theirs(name, network, onnx_file)) for name in given.engines]
         for name, command in starts:
             try:
-                engines.append(Engine(name, [str(word) for word in command()], log))
+                engines.append(Engine(name, [str(word) for word in command()], given.verbose))
             except (EngineFailed, OSError, subprocess.CalledProcessError, ValueError) as error:
                 failures[name] = str(error)
         turns = collections.deque(engines)
@@ -210,11 +219,10 @@ def show(found):
 
 def main():
     given = arguments()
-    log = None if given.verbose else subprocess.DEVNULL
     failed = False
     with tempfile.TemporaryDirectory() as folder:
         for network in given.networks or networks.NAMES:
-            engines, failures = measure(network, given, folder, log)
+            engines, failures = measure(network, given, folder)
             found = result(network, engines, failures, given)
             failed |= bool(failures)
             if given.json:
