@@ -34,6 +34,7 @@ mod kernels;
 pub mod model_folder;
 mod nearest;
 pub mod passes;
+pub mod peak;
 mod plan;
 pub mod reference;
 pub mod session;

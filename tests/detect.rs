@@ -3,9 +3,10 @@
 
 #[path = "common/devices.rs"]
 mod devices;
+#[path = "common/place.rs"]
+mod place;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use devices::devices_and_cpu;
 use serde::Deserialize;
@@ -26,7 +27,7 @@ struct Expected {
 }
 
 fn in_repository(path: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    place::repository().join(path)
 }
 
 fn folder() -> ModelFolder {

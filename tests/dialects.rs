@@ -181,7 +181,7 @@ fn open_classifier(folder: &Path) -> shadernet::Result<Classifier> {
 #[test]
 fn a_folder_of_timms_runs_unchanged() {
     let weights = Weights::generated(&graph_of("mobilenet_v2"), 1.0);
-    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images/chelsea.png");
+    let picture = common::place::repository().join("tests/images/chelsea.png");
     let picture = decode(picture).unwrap();
     let classify = |architecture: &str, rename: Rename| -> Vec<Prediction> {
         let folder = tempfile::tempdir().unwrap();

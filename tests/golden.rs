@@ -274,7 +274,7 @@ fn check_through_the_command(case: &str) {
     write_safetensors(&input, [("input", &golden.input())], Dtype::F32).unwrap();
     for (name, device) in devices_and_cpu() {
         let output = folder.path().join(format!("{name}.safetensors"));
-        let status = Command::new(env!("CARGO_BIN_EXE_shadernet"))
+        let status = Command::new(common::place::command())
             .args(["run", "--arch", case, "--backend", device.backend().name()])
             .args([OsStr::new("--weights"), weights.as_os_str()])
             .args([OsStr::new("--input"), input.as_os_str()])

@@ -3,15 +3,18 @@
 //! `tests/images/make_fixtures.py` made the pictures in `tests/images/fixtures/` and recorded in
 //! `expected.json` what Pillow makes of them.
 
+#[path = "common/place.rs"]
+mod place;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 use shadernet::Error;
 use shadernet::vision::{Preprocessing, RgbImage, decode, decode_bytes, resize};
 
 fn images() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images")
+    place::repository().join("tests/images")
 }
 
 fn fixture(name: &str) -> PathBuf {

@@ -1,5 +1,8 @@
 //! Model folders as they lie on the hub, and every way in which a `config.json` can be wrong.
 
+#[path = "common/place.rs"]
+mod place;
+
 use std::fs;
 use std::path::Path;
 
@@ -379,7 +382,7 @@ fn the_default_model_is_the_one_carried() {
     assert!(message.contains("SHADERNET_MODELS"), "{message}");
 
     // Its mean and deviation stand for (byte - 127) / 128.
-    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images/chelsea.png");
+    let image = place::repository().join("tests/images/chelsea.png");
     let input = folder.preprocessing.apply(&decode(image).unwrap()).unwrap();
     for value in input.data() {
         let byte = value * 128.0 + 127.0;

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0, all done; 1, something could not be done; 2, the command line was wrong.
 
+mod bench;
 mod cache;
 mod classify;
 mod convert;
@@ -19,6 +20,7 @@ mod written;
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use shadernet::Error;
@@ -55,6 +57,7 @@ enum Command {
     Devices(devices::Devices),
     Models(models::Models),
     Summary(summary::Summary),
+    Bench(bench::Bench),
 }
 
 /// Which graph passes run.
@@ -158,7 +161,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-pub fn main() -> ExitCode {
+/// `start` is when the process began.
+pub fn main(start: Instant) -> ExitCode {
     silence_wayland();
     let cli = Cli::parse();
     // Silent unless asked: every error that matters comes back as a value and is printed below.
@@ -181,6 +185,7 @@ pub fn main() -> ExitCode {
         Command::Devices(command) => command.execute(),
         Command::Models(command) => command.execute(),
         Command::Summary(command) => command.execute(),
+        Command::Bench(command) => command.execute(start),
     };
     match result {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,

@@ -43,7 +43,7 @@ pub struct Summary {
 }
 
 /// `3x224x224`.
-fn image_size(text: &str) -> Result<[usize; 3], String> {
+pub fn image_size(text: &str) -> Result<[usize; 3], String> {
     let extents: Vec<usize> = (text.split('x').map(str::parse).collect::<Result<_, _>>())
         .map_err(|_| format!("expected CxHxW such as 3x224x224, found '{text}'"))?;
     <[usize; 3]>::try_from(extents)

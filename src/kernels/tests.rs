@@ -27,7 +27,8 @@ fn long_rows_of_workgroups_are_folded() {
 fn maps_have_the_layout_of_the_shaders() {
     // The uniform block that every shader declares must be as large as what a kernel uploads,
     // filled up to 16 bytes; the largest member order is checked by the kernels' answers.
-    for shader in SHADERS {
+    // Those that measure a device's peak compute no values of a graph.
+    for shader in SHADERS.iter().filter(|s| !s.name.starts_with("peak_")) {
         let module = naga::front::wgsl::parse_str(&shader.assemble(Precision::F32)).unwrap();
         let map = module
             .types

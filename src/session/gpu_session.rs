@@ -90,6 +90,22 @@ impl GpuSession {
         let gpu = self.gpu.clone();
         self.prepare(&shapes)?.run(&gpu, inputs)
     }
+
+    /// See `Session::encode_only`.
+    pub fn encode_only(&mut self, shapes: &[Shape]) -> Result<usize> {
+        let gpu = self.gpu.clone();
+        let plan = self.prepare(shapes)?;
+        // Dropped: a command buffer that is never submitted costs the device nothing.
+        gpu.scoped("encoding", || drop(plan.commands(&gpu)))?;
+        Ok(plan.steps.len())
+    }
+
+    /// See `Session::plan_only`.
+    pub fn plan_only(&self, shapes: &[Shape]) -> Result<usize> {
+        Ok(Plan::new(&self.graph, shapes, &self.passes, &self.context)?
+            .steps
+            .len())
+    }
 }
 
 /// A plan with its buffers, bind groups and pipelines.
@@ -218,18 +234,7 @@ impl BoundPlan {
             drop(view);
             edge.host.unmap();
         }
-        gpu.scoped("running", || {
-            let mut encoder = gpu.device().create_command_encoder(&Default::default());
-            for edge in &self.inputs {
-                encoder.copy_buffer_to_buffer(&edge.host, 0, &edge.device, 0, edge.bytes);
-            }
-            self.encode(&mut encoder);
-            for edge in &self.outputs {
-                let from = edge.offset;
-                encoder.copy_buffer_to_buffer(&edge.device, from, &edge.host, 0, edge.bytes);
-            }
-            gpu.queue().submit([encoder.finish()]);
-        })?;
+        gpu.scoped("running", || gpu.queue().submit([self.commands(gpu)]))?;
         // Inputs are mapped again for the next run while the answer is awaited.
         let (sender, mapped) = mpsc::channel();
         let modes = (self.inputs.iter().map(|edge| (edge, wgpu::MapMode::Write)))
@@ -258,6 +263,19 @@ impl BoundPlan {
                 Tensor::new(shape.clone(), data)
             })
             .collect()
+    }
+
+    /// Everything that the device does in a pass.
+    fn commands(&self, gpu: &Gpu) -> wgpu::CommandBuffer {
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        for edge in &self.inputs {
+            encoder.copy_buffer_to_buffer(&edge.host, 0, &edge.device, 0, edge.bytes);
+        }
+        self.encode(&mut encoder);
+        for edge in &self.outputs {
+            encoder.copy_buffer_to_buffer(&edge.device, edge.offset, &edge.host, 0, edge.bytes);
+        }
+        encoder.finish()
     }
 
     fn encode(&self, encoder: &mut wgpu::CommandEncoder) {

@@ -159,4 +159,25 @@ impl Session {
             Engine::Cpu(reference) => reference.run(inputs),
         }
     }
+
+    /// What the CPU does in a pass apart from copying tensors: encodes its commands, and throws
+    /// them away. Answers the number of dispatches, 0 on the CPU twin. For the benches, which hold
+    /// it to a bound; [`Self::run`] hides it behind the device's time.
+    #[doc(hidden)]
+    pub fn encode_only(&mut self, shapes: &[Shape]) -> Result<usize> {
+        match &mut self.engine {
+            Engine::Gpu(session) => session.encode_only(shapes),
+            Engine::Cpu(_) => Ok(0),
+        }
+    }
+
+    /// Plans for inputs of `shapes` as [`Self::prepare`] does where they are new, and throws the
+    /// plan away. Answers as [`Self::encode_only`], and is for the same.
+    #[doc(hidden)]
+    pub fn plan_only(&self, shapes: &[Shape]) -> Result<usize> {
+        match &self.engine {
+            Engine::Gpu(session) => session.plan_only(shapes),
+            Engine::Cpu(_) => Ok(0),
+        }
+    }
 }

@@ -52,7 +52,7 @@ fn names_need_not_be_text() {
 #[cfg(unix)]
 #[test]
 fn a_standard_input_that_cannot_be_read_is_an_error() {
-    let folder = std::fs::File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let folder = std::fs::File::open(crate::common::place::repository()).unwrap();
     let run = crate::support::answer(classify().arg("-").stdin(folder));
     run.fails(&["error: standard input: "]);
 }

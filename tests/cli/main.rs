@@ -6,6 +6,7 @@ mod common;
 mod devices;
 
 mod adapters;
+mod bench;
 mod cache;
 mod classify;
 mod convert;

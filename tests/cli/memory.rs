@@ -16,7 +16,7 @@ use crate::support::{Answer, copies, shadernet, write_config};
 
 /// The model of the repository, for small pictures: what is kept of each shows, and little beside.
 fn model() -> tempfile::TempDir {
-    let carried = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/efficientnet_lite0");
+    let carried = crate::common::place::repository().join("models/efficientnet_lite0");
     let folder = tempfile::tempdir().unwrap();
     let weights = "model.safetensors";
     std::fs::copy(carried.join(weights), folder.path().join(weights)).unwrap();

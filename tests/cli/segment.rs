@@ -17,7 +17,7 @@ fn unet(classes: usize) -> &'static Path {
     static FOLDERS: [OnceLock<PathBuf>; 2] = [const { OnceLock::new() }; 2];
     FOLDERS[classes - 1].get_or_init(|| {
         let name = format!("unet_{classes}");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let folder = crate::common::place::scratch().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let graph = zoo::build("unet", &ZooOptions::classes(classes)).unwrap();
         let weights = Weights::generated(&graph, 1.0);

@@ -9,13 +9,13 @@ use shadernet::graph::Graph;
 use shadernet::weights::{Dtype, Weights};
 use shadernet::zoo::{self, ZooOptions};
 
-use crate::common::write_weights;
+use crate::common::{place, write_weights};
 
 /// The binary, in the repository's folder and without what the environment may say.
 pub fn shadernet() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_shadernet"));
+    let mut command = Command::new(place::command());
     command
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(place::repository())
         // A panic is to show at its worst.
         .env("RUST_BACKTRACE", "1")
         // The width that help is wrapped to.
@@ -115,9 +115,7 @@ impl Answer {
 
 /// A picture of the repository.
 pub fn picture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/images")
-        .join(name)
+    place::repository().join("tests/images").join(name)
 }
 
 /// A picture as arguments and JSON have it.
@@ -177,7 +175,7 @@ pub fn small_config() -> Value {
 pub fn small_model() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("resnet18_ten");
+        let folder = place::scratch().join("resnet18_ten");
         std::fs::create_dir_all(&folder).unwrap();
         let weights = Weights::generated(&small_graph(), 1.0);
         write_weights(&folder.join("model.safetensors"), &weights, Dtype::F16);

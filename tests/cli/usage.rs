@@ -52,7 +52,16 @@ fn wrong_command_lines_are_code_2() {
 #[test]
 fn help_has_an_example_and_fits_eighty_columns() {
     for command in [
-        "", "classify", "detect", "convert", "run", "devices", "models",
+        "",
+        "classify",
+        "detect",
+        "convert",
+        "run",
+        "devices",
+        "models",
+        "bench",
+        "bench model",
+        "bench peak",
     ] {
         let args = command.split_whitespace().chain(["--help"]);
         let help = answer(shadernet().args(args)).ok();

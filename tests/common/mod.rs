@@ -2,6 +2,8 @@
 // Each test file is a crate of its own and uses some of this.
 #![allow(dead_code)]
 
+pub mod place;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -26,9 +28,7 @@ pub struct Golden {
 
 /// A file of `tests/golden`.
 pub fn golden_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name)
+    place::repository().join("tests/golden").join(name)
 }
 
 impl Golden {

@@ -2,9 +2,9 @@
 
 mod heads;
 mod hostile;
+#[path = "../common/place.rs"]
+mod place;
 mod weights;
-
-use std::path::Path;
 
 use shadernet::darknet::Network;
 use shadernet::reference::Reference;
@@ -102,7 +102,7 @@ fn every_section_is_read() {
 
 #[test]
 fn darknets_own_file_is_read() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/darknet/yolov3-tiny.cfg");
+    let path = place::repository().join("tests/darknet/yolov3-tiny.cfg");
     let network = Network::open(path).unwrap();
     assert_eq!(network.input_size(), [3, 416, 416]);
     assert_eq!(network.graph().parameter_count(), 8_852_366);

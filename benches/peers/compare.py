@@ -1,0 +1,241 @@
+"""Times this engine and others in alternating rounds on one device, and prints the ratios.
+
+    python compare.py [NETWORK…] [--rounds 7] [--engines ncnn,onnxruntime] [--json]
+
+Every engine is a process that holds its network ready and does one pass when it is asked to
+(`serve.py`). Each round asks them one after another, in an order that turns from round to round, so that
+whatever else the machine does meets all alike: single figures drift, the ratios of a round do not.
+
+See README.md for how to install the engines and how to choose the device.
+"""
+
+import argparse
+import collections
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import networks
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+OURS = "shadernet"
+# A process that is asked to end is given so many seconds.
+PATIENCE = 10
+
+
+class Engine:
+    """An engine with one network, as a process."""
+
+    def __init__(self, name, command, verbose):
+        self.name = name
+        # What it says is kept for the case that it fails.
+        self.log = None if verbose else tempfile.TemporaryFile("w+", errors="replace")
+        self.imports = 0.0
+        self.device = None
+        self.times = []
+        begin = time.perf_counter()
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=HERE
+        )
+        while (line := self.line()) != "ready":
+            key, _, value = line.partition(" ")
+            if key == "import":
+                self.imports = float(value)
+            elif key == "device":
+                self.device = value
+        # What Python takes to load a package is no part of an engine.
+        self.first = time.perf_counter() - begin - self.imports
+
+    def line(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise EngineFailed(f"ended with exit code {self.process.wait()}{self.last_words()}")
+        return line.strip()
+
+    def last_words(self):
+        if self.log is None:
+            return ""
+        self.log.seek(0)
+        lines = [line.strip() for line in self.log if line.strip()]
+        return f": {lines[-1]}" if lines else ""
+
+    def ask(self):
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        seconds = float(self.line())
+        self.times.append(seconds)
+
+    def close(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class EngineFailed(Exception):
+    pass
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], epilog="See README.md beside this script."
+    )
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(networks.NAMES)} [default: all]")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds that count [default: 7]")
+    parser.add_argument("--warm-up", type=int, default=1, help="rounds before them [default: 1]")
+    parser.add_argument("--engines", default="ncnn,onnxruntime", help="the others, of ncnn, ncnn-fp16, onnxruntime [default: %(default)s]")
+    parser.add_argument("--shadernet", default=ROOT / "target/release/shadernet", type=pathlib.Path, help="the command to time [default: target/release/shadernet]")
+    parser.add_argument("--precision", default="f32", help="ours: f32 or f16 [default: f32]")
+    parser.add_argument("--backend", default="vulkan", help="ours: the graphics API [default: vulkan]")
+    parser.add_argument("--adapter", help="ours: a part of the adapter's name")
+    parser.add_argument("--baseline", type=pathlib.Path, help="a second shadernet command, to compare two builds")
+    parser.add_argument("--verbose", action="store_true", help="show what the engines say on standard error")
+    parser.add_argument("--json", action="store_true", help="a JSON object a line, one a network")
+    given = parser.parse_args()
+    for name in given.networks:
+        if name not in networks.NAMES:
+            parser.error(f"unknown network '{name}'; known are {', '.join(networks.NAMES)}")
+    given.engines = [name for name in given.engines.split(",") if name]
+    for name in given.engines:
+        if name not in ("ncnn", "ncnn-fp16", "onnxruntime"):
+            parser.error(f"unknown engine '{name}'")
+    for command in filter(None, (given.shadernet, given.baseline)):
+        if not command.is_file():
+            parser.error(f"{command} is not there; build it with cargo build --release")
+    if given.rounds < 1 or given.warm_up < 0:
+        parser.error("--rounds is at least 1 and --warm-up at least 0")
+    return given
+
+
+def ours(command, network, given):
+    """The command that serves `network` with a build of ours."""
+    side = networks.side(network)
+    words = [command.resolve(), "bench", "model", network, "--serve", "--input", f"3x{side}x{side}"]
+    words += ["--backend", given.backend, "--precision", given.precision]
+    return words + (["--adapter", given.adapter] if given.adapter else [])
+
+
+def theirs(engine, network, onnx_file):
+    """The command that serves `network` with another engine."""
+    if engine in ("ncnn", "ncnn-fp16"):
+        flags = ["--fp16"] if engine == "ncnn-fp16" else []
+        return [sys.executable, "serve_ncnn.py", network, *flags]
+    return [sys.executable, "serve_onnxruntime.py", onnx_file(network)]
+
+
+def measure(network, given, folder):
+    """Starts every engine with `network`, lets them take turns, and answers those that did."""
+
+    def onnx_file(name):
+        path = pathlib.Path(folder) / f"{name}.onnx"
+        if not path.exists():
+            # In a process of its own: the file is as large as the weights, and so is what makes it.
+            subprocess.run([sys.executable, "make_onnx.py", name, path], check=True, cwd=HERE)
+        return path
+
+    engines, failures = [], {}
+    try:
+        starts = [(OURS, lambda: ours(given.shadernet, network, given))]
+        if given.baseline:
+            starts.append(("baseline", lambda: ours(given.baseline, network, given)))
+        starts += [(name, lambda name=name: theirs(name, network, onnx_file)) for name in given.engines]
+        for name, command in starts:
+            try:
+                engines.append(Engine(name, [str(word) for word in command()], given.verbose))
+            except (EngineFailed, OSError, subprocess.CalledProcessError, ValueError) as error:
+                failures[name] = str(error)
+        turns = collections.deque(engines)
+        for done in range(given.warm_up + given.rounds):
+            for engine in list(turns):
+                try:
+                    engine.ask()
+                except (EngineFailed, ValueError) as error:
+                    failures[engine.name] = str(error)
+                    turns.remove(engine)
+            turns.rotate(1)
+        engines_done = list(turns)
+    finally:
+        for engine in engines:
+            engine.close()
+    for engine in engines_done:
+        engine.times = engine.times[given.warm_up :]
+    engines_done.sort(key=lambda engine: [OURS, "baseline", *given.engines].index(engine.name))
+    return engines_done, failures
+
+
+def result(network, engines, failures, given):
+    """What was measured, for JSON."""
+    own = next((engine.times for engine in engines if engine.name == OURS), None)
+    measured = {}
+    for engine in engines:
+        row = {
+            "median_ms": statistics.median(engine.times) * 1e3,
+            "min_ms": min(engine.times) * 1e3,
+            "first_ms": engine.first * 1e3,
+            "times_ms": [seconds * 1e3 for seconds in engine.times],
+        }
+        if engine.device:
+            row["device"] = engine.device
+        if own and engine.name != OURS:
+            pairs = [mine / other for mine, other in zip(own, engine.times)]
+            # Below 1, ours is the faster.
+            row["ratio"] = statistics.median(pairs)
+            row["min_ratio"] = min(own) / min(engine.times)
+        measured[engine.name] = row
+    return {
+        "network": network,
+        "batch": 1,
+        "precision": given.precision,
+        "rounds": given.rounds,
+        "engines": measured,
+        "failed": failures,
+    }
+
+
+def show(found):
+    print(f"\n{found['network']}, batch 1, {found['rounds']} rounds")
+    print(f"  {'engine':14}{'median ms':>12}{'min ms':>12}{'first ms':>12}{'ours/theirs':>14}{'of minima':>12}")
+    for name, row in found["engines"].items():
+        ratios = ["", ""]
+        if "ratio" in row:
+            ratios = [f"{row['ratio']:.2f}", f"{row['min_ratio']:.2f}"]
+        print(
+            f"  {name:14}{row['median_ms']:12.1f}{row['min_ms']:12.1f}{row['first_ms']:12.0f}"
+            f"{ratios[0]:>14}{ratios[1]:>12}"
+        )
+    for name, reason in found["failed"].items():
+        print(f"  {name:14}failed: {reason}")
+
+
+def main():
+    given = arguments()
+    failed = False
+    with tempfile.TemporaryDirectory() as folder:
+        for network in given.networks or networks.NAMES:
+            engines, failures = measure(network, given, folder)
+            found = result(network, engines, failures, given)
+            failed |= bool(failures)
+            if given.json:
+                print(json.dumps(found), flush=True)
+            else:
+                show(found)
+                sys.stdout.flush()
+            for path in pathlib.Path(folder).iterdir():
+                path.unlink()
+    if failed and not given.verbose:
+        print("--verbose shows what the engines said", file=sys.stderr)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

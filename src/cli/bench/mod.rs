@@ -1,0 +1,65 @@
+//! `shadernet bench`: how fast networks are here.
+
+mod cost;
+mod model;
+mod peak;
+mod timing;
+
+use std::time::Instant;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use shadernet::device::Device;
+use shadernet::gpu::is_software;
+
+use super::Failure;
+
+/// Measure how fast networks are here
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  shadernet bench model resnet50     times a network on this device
+  shadernet bench peak               measures what the device can do at most")]
+pub struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Model(model::Model),
+    Peak(peak::PeakArgs),
+}
+
+impl Bench {
+    /// `start` is when the process began, which first answers are counted from.
+    pub fn execute(&self, start: Instant) -> Result<(), Failure> {
+        match &self.what {
+            What::Model(model) => model.execute(start),
+            What::Peak(peak) => peak.execute(),
+        }
+    }
+}
+
+/// Which device it was, for JSON.
+fn about(device: &Device) -> serde_json::Value {
+    let backend = device.backend().name();
+    match device {
+        Device::Gpu(gpu) => {
+            let info = gpu.info();
+            let driver = format!("{} {}", info.driver, info.driver_info);
+            json!({
+                "device": info.name,
+                "backend": backend,
+                "driver": driver.trim(),
+                "software": is_software(info),
+            })
+        }
+        Device::Cpu { .. } => json!({
+            "device": "CPU reference implementation",
+            "backend": backend,
+            "driver": format!("shadernet {}", env!("CARGO_PKG_VERSION")),
+            "software": true,
+        }),
+    }
+}

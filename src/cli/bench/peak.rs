@@ -1,0 +1,59 @@
+//! `shadernet bench peak`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use serde_json::json;
+use shadernet::Error;
+use shadernet::device::Device;
+use shadernet::peak::Peak;
+
+use super::about;
+use crate::cli::{DeviceArgs, Failure, output};
+
+/// Measure what the device can do at most: arithmetic and memory
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  shadernet bench peak --json
+
+A kernel that multiplies and adds in registers, and one that copies more than
+caches hold. What a network's operations and bytes (`bench model --json`) take
+at these rates is the bound that its time is held to.")]
+pub struct PeakArgs {
+    #[command(flatten)]
+    device: DeviceArgs,
+
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl PeakArgs {
+    pub fn execute(&self) -> Result<(), Failure> {
+        let device = self.device.open()?;
+        let Device::Gpu(gpu) = &device else {
+            return Err(Failure::Error(Error::NoAdapter(
+                "a device's peak is measured with shaders, and the CPU twin has none; \
+                 `shadernet devices` lists the adapters"
+                    .to_owned(),
+            )));
+        };
+        let peak = Peak::measure(gpu)?;
+        let gflop = peak.operations_per_second / 1e9;
+        let gbyte = peak.bytes_per_second / 1e9;
+        match self.json {
+            true => {
+                let mut line = about(&device);
+                line["gflop_per_second"] = json!(gflop);
+                line["gbyte_per_second"] = json!(gbyte);
+                output::json_line(&line)?;
+            }
+            false => writeln!(
+                io::stdout(),
+                "{gflop:.1} GFLOP/s float32, {gbyte:.1} GB/s read and written\non {device}"
+            )?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! What a device can do at most, measured with kernels that do nothing else: the bounds that a
+//! network's time is held to.
+//!
+//! ```
+//! use shadernet::device::{Device, DeviceOptions};
+//! use shadernet::peak::Peak;
+//!
+//! if let Device::Gpu(gpu) = Device::open(&DeviceOptions::default())? {
+//!     let peak = Peak::measure(&gpu)?;
+//!     // No network of so many operations and bytes can be faster than this.
+//!     println!("{} ms", 1e3 * peak.bound_seconds(3.6e9, 50e6));
+//! }
+//! # Ok::<(), shadernet::Error>(())
+//! ```
+
+use std::time::{Duration, Instant};
+
+use wgpu::BufferUsages;
+
+use crate::error::Result;
+use crate::gpu::{Gpu, PEAK_COPY, PEAK_FMA, PipelineKey, Precision, Shader};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Peak {
+    /// float32 operations a second, a multiplication and an addition counted as two.
+    pub operations_per_second: f64,
+    /// Bytes a second, each that is read and each that is written counted.
+    pub bytes_per_second: f64,
+}
+
+/// Invocations of a workgroup, as `shared/grid.wgsl` has them.
+const WORKGROUP: u32 = 64;
+/// Workgroups in a row of a dispatch; more are folded into rows.
+const ROW: u32 = 32_768;
+/// Copied at once where the device binds so much: more than caches hold.
+const MOST_COPIED: u64 = 512 << 20;
+/// Enough for the largest GPU to have something to do everywhere.
+const INVOCATIONS: u32 = 1 << 20;
+/// Of `peak_fma.wgsl`: a dispatch is long enough for its start not to show, and short enough for no
+/// driver to lose patience.
+const TURNS: u32 = 32;
+const OPERATIONS_A_TURN: u32 = 8 * 32 * 2;
+/// As many dispatches are timed at once as take so long, the best of so many times.
+const LONG_ENOUGH: Duration = Duration::from_millis(100);
+const TIMES: usize = 5;
+
+impl Peak {
+    /// Measures `gpu`, which should have nothing else to do, for a second or two.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] where the device fails.
+    pub fn measure(gpu: &Gpu) -> Result<Self> {
+        let limits = gpu.limits();
+        let element = Precision::F32.element_bytes();
+        let most = limits.max_storage_buffer_binding_size;
+        let copied = MOST_COPIED.min(most).min(limits.max_buffer_size) / element;
+        // Whole rows, so that no invocation is idle; 512 MiB are 16 of them.
+        let row = u64::from(ROW * WORKGROUP);
+        let copied = match copied / row {
+            0 => copied / u64::from(WORKGROUP) * u64::from(WORKGROUP),
+            rows => rows * row,
+        };
+        let seconds = Bound::new(gpu, &PEAK_COPY, copied as u32, &[copied as u32])?.seconds()?;
+        let bytes_per_second = (2 * copied * element) as f64 / seconds;
+
+        let params = [TURNS, INVOCATIONS, 0.5_f32.to_bits(), 0.5_f32.to_bits()];
+        let seconds = Bound::new(gpu, &PEAK_FMA, INVOCATIONS, &params)?.seconds()?;
+        let operations = f64::from(INVOCATIONS) * f64::from(TURNS * OPERATIONS_A_TURN);
+        Ok(Self {
+            operations_per_second: operations / seconds,
+            bytes_per_second,
+        })
+    }
+
+    /// The least time for so many operations and bytes, done at the same time.
+    pub fn bound_seconds(&self, operations: f64, bytes: f64) -> f64 {
+        (operations / self.operations_per_second).max(bytes / self.bytes_per_second)
+    }
+}
+
+/// A kernel with its buffers.
+struct Bound<'a> {
+    gpu: &'a Gpu,
+    pipeline: crate::gpu::Pipeline,
+    bind_group: wgpu::BindGroup,
+    workgroups: [u32; 2],
+}
+
+impl<'a> Bound<'a> {
+    /// `shader` over `elements`, an invocation each.
+    fn new(gpu: &'a Gpu, shader: &'static Shader, elements: u32, params: &[u32]) -> Result<Self> {
+        let key = PipelineKey {
+            shader,
+            precision: Precision::F32,
+            constants: Vec::new(),
+        };
+        let pipeline = gpu.pipelines(&[key])?.swap_remove(0);
+        let workgroups = elements.div_ceil(WORKGROUP);
+        let bytes = u64::from(elements) * Precision::F32.element_bytes();
+        let bind_group = gpu.scoped("making buffers", || {
+            let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+            let uniform = gpu.buffer("peak", 16, usage, false);
+            gpu.queue()
+                .write_buffer(&uniform, 0, bytemuck::cast_slice(params));
+            // wgpu fills both with zeros before they are used first.
+            let buffers = ["input", "output"]
+                .map(|label| gpu.buffer(label, bytes, BufferUsages::STORAGE, false));
+            let entries: Vec<wgpu::BindGroupEntry> = (0..)
+                .zip([&uniform].into_iter().chain(&buffers))
+                .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                    binding,
+                    resource: buffer.as_entire_binding(),
+                })
+                .collect();
+            gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(shader.name),
+                layout: &pipeline.layout,
+                entries: &entries,
+            })
+        })?;
+        Ok(Self {
+            gpu,
+            pipeline,
+            bind_group,
+            workgroups: [workgroups.min(ROW), workgroups.div_ceil(ROW)],
+        })
+    }
+
+    /// What one dispatch takes, at best.
+    fn seconds(&self) -> Result<f64> {
+        self.run(1)?;
+        let mut dispatches = 1;
+        let mut best = self.run(dispatches)?;
+        while best < LONG_ENOUGH {
+            dispatches *= 2;
+            best = self.run(dispatches)?;
+        }
+        for _ in 1..TIMES {
+            best = best.min(self.run(dispatches)?);
+        }
+        Ok(best.as_secs_f64() / f64::from(dispatches))
+    }
+
+    fn run(&self, dispatches: u32) -> Result<Duration> {
+        let gpu = self.gpu;
+        let start = Instant::now();
+        gpu.scoped("measuring its peak", || {
+            let mut encoder = gpu.device().create_command_encoder(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            pass.set_pipeline(&self.pipeline.pipeline);
+            pass.set_bind_group(0, &self.bind_group, &[]);
+            let [x, y] = self.workgroups;
+            for _ in 0..dispatches {
+                pass.dispatch_workgroups(x, y, 1);
+            }
+            drop(pass);
+            gpu.queue().submit([encoder.finish()]);
+            gpu.device().poll(wgpu::PollType::wait_indefinitely())
+        })?
+        .map_err(|error| gpu.error("measuring its peak", error))?;
+        Ok(start.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slower_of_the_two_bounds_counts() {
+        let peak = Peak {
+            operations_per_second: 100.0,
+            bytes_per_second: 10.0,
+        };
+        assert_eq!(peak.bound_seconds(300.0, 20.0), 3.0);
+        assert_eq!(peak.bound_seconds(300.0, 50.0), 5.0);
+    }
+}

@@ -1,0 +1,161 @@
+//! `shadernet bench`.
+
+use serde_json::json;
+
+use crate::devices::backends;
+use crate::support::{answer, answer_to, shadernet, small_model};
+
+/// Every backend, and the CPU twin.
+fn backend_names() -> Vec<&'static str> {
+    let backends = backends().into_iter().map(|backend| backend.name());
+    backends.chain(["cpu"]).collect()
+}
+
+#[test]
+fn networks_are_timed_on_every_backend() {
+    for backend in backend_names() {
+        for precision in ["f32", "f16"] {
+            let bench = answer(shadernet().args([
+                "bench",
+                "model",
+                "mobilenet_v1",
+                "--input=3x32x40",
+                "--batch=2",
+                "--rounds=3",
+                "--json",
+                "--backend",
+                backend,
+                "--precision",
+                precision,
+            ]))
+            .ok();
+            let lines = bench.json();
+            let [line] = &lines[..] else {
+                panic!("{}", bench.out);
+            };
+            assert_eq!(line["network"], "mobilenet_v1");
+            assert_eq!(line["model"], json!(null));
+            assert_eq!(line["backend"], backend);
+            assert_eq!(line["precision"], precision);
+            assert_eq!(line["input"], json!([3, 32, 40]));
+            assert_eq!(line["inputs"], json!([[2, 3, 32, 40]]));
+            assert_eq!((&line["batch"], &line["rounds"]), (&json!(2), &json!(3)));
+            let number = |key: &str| {
+                line[key]
+                    .as_f64()
+                    .unwrap_or_else(|| panic!("{key}: {line}"))
+            };
+            let (min, median, max) = (number("min_ms"), number("median_ms"), number("max_ms"));
+            assert!(0.0 < min && min <= median && median <= max, "{line}");
+            let parts = ["device_ms", "weights_ms", "prepare_ms", "first_run_ms"].map(number);
+            assert!(parts.iter().sum::<f64>() <= number("first_ms"), "{line}");
+            let images = 2.0 / (median / 1e3);
+            assert!((number("images_per_second") / images - 1.0).abs() < 1e-9);
+            assert!(number("gflop") > 0.0 && number("bytes") > 4.2e6, "{line}");
+        }
+    }
+}
+
+#[test]
+fn model_folders_are_timed_with_their_own_weights() {
+    let folder = small_model().to_str().unwrap();
+    let bench = || {
+        let mut bench = shadernet();
+        bench.args(["bench", "model", folder, "--rounds=2", "--backend=cpu"]);
+        bench
+    };
+    let line = &answer(bench().arg("--json")).ok().json()[0];
+    assert_eq!(line["model"], folder);
+    assert_eq!(line["network"], "resnet18");
+    assert_eq!(line["input"], json!([3, 64, 64]));
+
+    let table = answer(&mut bench()).ok();
+    for part in [
+        "resnet18",
+        folder,
+        "[1, 3, 64, 64]",
+        "median",
+        "first answer",
+        "2 passes",
+    ] {
+        assert!(
+            table.out.contains(part),
+            "'{part}' is not in: {}",
+            table.out
+        );
+    }
+}
+
+/// Words beside the image are made up too.
+#[test]
+fn networks_of_two_inputs_are_timed() {
+    let line = &answer(shadernet().args([
+        "bench",
+        "model",
+        "densenet_multimodal",
+        "--input=1x64x64",
+        "--rounds=1",
+        "--json",
+        "--backend=cpu",
+    ]))
+    .ok()
+    .json()[0];
+    assert_eq!(line["inputs"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_served_network_answers_every_line() {
+    let serve = || {
+        let mut serve = shadernet();
+        serve.args(["bench", "model", "small_cnn", "--serve", "--backend=cpu"]);
+        serve
+    };
+    let answered = answer_to(&mut serve(), b"\nnext\nno newline at the end").ok();
+    let lines: Vec<&str> = answered.out.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("ready", 4), "{}", answered.out);
+    for seconds in &lines[1..] {
+        assert!(seconds.parse::<f64>().unwrap() > 0.0, "{seconds}");
+    }
+    assert_eq!(answer(&mut serve()).ok().out, "ready\n");
+    assert_eq!(answer(serve().arg("--json")).code, 2);
+}
+
+#[test]
+fn mistakes_are_told() {
+    let bench = |args: &[&str]| answer(shadernet().args(["bench", "model"]).args(args));
+    bench(&["resnet81"]).fails(&["resnet81", "resnet18"]);
+    bench(&["models/nonsuch"]).fails(&["models/nonsuch", "no such folder"]);
+    bench(&["tests/images"]).fails(&["config.json"]);
+    bench(&["resnet18", "--input=3x0x224"]).fails(&["[1, 3, 0, 224]"]);
+    bench(&["small_cnn", "--input=3x64x64"]).fails(&["one image size only"]);
+    bench(&["resnet18", "--backend=cpu", "--input=3x2000000x2000000"]).fails(&["smaller batch"]);
+    for wrong in [
+        &["resnet18", "--input", "3x224"][..],
+        &["resnet18", "--input", "3xAx224"],
+        &["resnet18", "--input", "3x-1x224"],
+        &["resnet18", "--batch", "0"],
+        &["resnet18", "--rounds", "0"],
+        &["resnet18", "--precision", "int8"],
+        &[],
+    ] {
+        let usage = bench(wrong);
+        assert_eq!((usage.code, usage.out.as_str()), (2, ""), "{wrong:?}");
+        usage.says(&["error: "]);
+    }
+}
+
+#[test]
+fn the_peak_is_measured() {
+    for backend in backend_names() {
+        let peak = || answer(shadernet().args(["bench", "peak", "--json", "--backend", backend]));
+        if backend == "cpu" {
+            peak().fails(&["adapter"]);
+            continue;
+        }
+        let line = &peak().ok().json()[0];
+        assert_eq!(line["backend"], backend);
+        for key in ["gflop_per_second", "gbyte_per_second"] {
+            assert!(line[key].as_f64().unwrap() > 0.1, "{line}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Where the tests' files are: where they were when the tests were built, unless the environment
+//! says otherwise, under the names that cargo has for them. `scripts/gpu-report` runs the tests on
+//! machines that they were not built on.
+// Each test file is a crate of its own and uses some of this.
+#![allow(dead_code)]
+
+use std::path::PathBuf;
+
+fn place(name: &str, built: Option<&str>) -> PathBuf {
+    let said = std::env::var_os(name).map(PathBuf::from);
+    said.unwrap_or_else(|| built.unwrap_or_else(|| panic!("{name} is not set")).into())
+}
+
+/// The repository.
+pub fn repository() -> PathBuf {
+    place("CARGO_MANIFEST_DIR", option_env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The `shadernet` command.
+pub fn command() -> PathBuf {
+    let built = option_env!("CARGO_BIN_EXE_shadernet");
+    place("CARGO_BIN_EXE_shadernet", built)
+}
+
+/// A folder for what tests leave behind.
+pub fn scratch() -> PathBuf {
+    place("CARGO_TARGET_TMPDIR", option_env!("CARGO_TARGET_TMPDIR"))
+}
