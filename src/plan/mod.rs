@@ -155,6 +155,9 @@ impl Plan {
     }
 }
 
+/// Parts of which a copy is tried at the most, so that planning stays a matter of milliseconds.
+const COPIES_TRIED: usize = 16;
+
 /// `graph` with one part of a concatenation copied to its place, where that takes the least memory and
 /// less than `layout`; with the part's name. Parts in place bind many values to one buffer, and that
 /// may leave too little choice for the others.
@@ -166,16 +169,16 @@ fn with_a_copy(
 ) -> Result<Option<(String, Graph, Layout)>> {
     let mut bytes = layout.memory.bytes();
     let mut best = None;
-    for (i, node) in graph.nodes().iter().enumerate() {
-        if matches!(node.fused.home, Home::Part { .. }) {
-            let mut nodes = graph.nodes().to_vec();
-            nodes[i].fused.home = Home::Own;
-            let other = Graph::from_nodes(graph.name(), nodes, graph.outputs().to_vec());
-            let layout = Layout::new(&other, shapes, device)?;
-            if layout.memory.bytes() < bytes {
-                bytes = layout.memory.bytes();
-                best = Some((node.name.clone(), other, layout));
-            }
+    let nodes = graph.nodes().iter().enumerate();
+    let parts = nodes.filter(|(_, node)| matches!(node.fused.home, Home::Part { .. }));
+    for (i, node) in parts.take(COPIES_TRIED) {
+        let mut nodes = graph.nodes().to_vec();
+        nodes[i].fused.home = Home::Own;
+        let other = Graph::from_nodes(graph.name(), nodes, graph.outputs().to_vec());
+        let layout = Layout::new(&other, shapes, device)?;
+        if layout.memory.bytes() < bytes {
+            bytes = layout.memory.bytes();
+            best = Some((node.name.clone(), other, layout));
         }
     }
     Ok(best)
