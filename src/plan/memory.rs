@@ -239,3 +239,59 @@ impl Dice {
         (z ^ (z >> 31)) as usize % sides.max(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requests of any sizes and lifetimes, some of which must be apart.
+    fn some_requests(dice: &mut Dice) -> Vec<Request> {
+        let count = dice.throw(30) + 1;
+        let mut requests: Vec<Request> = (0..count)
+            .map(|_| {
+                let first = dice.throw(20);
+                Request {
+                    bytes: dice.throw(5000) as u64,
+                    lifetime: Lifetime {
+                        first,
+                        last: first + dice.throw(8),
+                    },
+                    apart: Vec::new(),
+                }
+            })
+            .collect();
+        for _ in 0..dice.throw(2 * count) {
+            let (a, b) = (dice.throw(count), dice.throw(count));
+            if a != b {
+                requests[a].apart.push(b);
+                requests[b].apart.push(a);
+            }
+        }
+        requests
+    }
+
+    #[test]
+    fn what_is_alive_at_once_lies_side_by_side() {
+        let mut dice = Dice(2026);
+        for _ in 0..50 {
+            let requests = some_requests(&mut dice);
+            let largest = 8000;
+            let memory = assign(&requests, largest);
+            assert!(memory.slots.iter().all(|bytes| *bytes <= largest));
+            for (i, a) in requests.iter().enumerate() {
+                let spot = memory.spots[i];
+                assert!(spot.offset % ALIGNMENT == 0);
+                assert!(spot.offset + a.bytes <= memory.slots[spot.slot]);
+                for (j, b) in requests.iter().enumerate().filter(|(j, _)| *j != i) {
+                    let other = memory.spots[j];
+                    assert!(other.slot != spot.slot || !a.apart.contains(&j));
+                    let beside = spot.offset + a.bytes <= other.offset
+                        || other.offset + b.bytes <= spot.offset;
+                    let alive_at_once = a.lifetime.overlaps(b.lifetime);
+                    assert!(other.slot != spot.slot || beside || !alive_at_once);
+                }
+            }
+        }
+        assert_eq!(assign(&[], 1).slots, [] as [u64; 0]);
+    }
+}
