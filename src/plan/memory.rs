@@ -280,7 +280,7 @@ mod tests {
             assert!(memory.slots.iter().all(|bytes| *bytes <= largest));
             for (i, a) in requests.iter().enumerate() {
                 let spot = memory.spots[i];
-                assert!(spot.offset % ALIGNMENT == 0);
+                assert!(spot.offset.is_multiple_of(ALIGNMENT));
                 assert!(spot.offset + a.bytes <= memory.slots[spot.slot]);
                 for (j, b) in requests.iter().enumerate().filter(|(j, _)| *j != i) {
                     let other = memory.spots[j];
