@@ -10,6 +10,7 @@ use devices::{devices, devices_and_cpu};
 use shadernet::device::Device;
 use shadernet::gpu::Precision;
 use shadernet::graph::{Activation, Conv2d, GraphBuilder};
+use shadernet::passes::PassOptions;
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
@@ -235,6 +236,38 @@ fn several_inputs_and_outputs() {
                 }
             }
         }
+    }
+}
+
+/// What passes did and the memory it comes to can be asked for.
+#[test]
+fn a_session_tells_what_was_optimized() {
+    let graph = zoo::build("resnet18", &ZooOptions::classes(7)).unwrap();
+    let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
+    let shapes = [Shape::from([1, 3, 64, 64])];
+    for (name, device) in devices_and_cpu() {
+        let session = |passes| {
+            let options = SessionOptions {
+                passes,
+                ..Default::default()
+            };
+            Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap()
+        };
+        let (optimized, plain) = (
+            session(PassOptions::default()),
+            session(PassOptions::none()),
+        );
+        assert!(plain.passes().is_empty());
+        let reports = optimized.passes();
+        assert_eq!(reports.is_empty(), name == "cpu");
+        for report in reports.iter().filter(|report| report.pass == "norms") {
+            assert_eq!((report.applied.len(), report.refused.len()), (20, 0));
+        }
+        let memory = optimized.memory().zip(plain.memory());
+        assert_eq!(memory.is_none(), name == "cpu");
+        assert!(memory.is_none_or(|(optimized, plain)| {
+            optimized.bytes < plain.bytes && optimized.bytes >= optimized.lower_bound
+        }));
     }
 }
 

@@ -19,9 +19,17 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
         "activation" => vec![ACTIVATIONS],
         "adaptive_avg_pool" | "batch_norm" => PROLOGUE.to_vec(),
         "binary" => vec![("OPERATION", 0..6), ACTIVATIONS],
-        "conv2d" => ([("PIXELS", 1..5)].into_iter())
+        "conv2d" | "conv2d_subgroup" => ([("PIXELS", 1..5)].into_iter())
             .chain(epilogue)
             .chain(PROLOGUE)
+            .collect(),
+        "conv2d_tiled" => ([("PIXELS", 1..5), ("BLOCKS", 1..5)].into_iter())
+            .chain(epilogue)
+            .chain(PROLOGUE)
+            .collect(),
+        "winograd_input" => vec![("TILE", 2..3), ("TILE", 4..5)],
+        "winograd_output" => ([("TILE", 2..3), ("TILE", 4..5)].into_iter())
+            .chain(epilogue)
             .collect(),
         "conv2d_depthwise" | "conv2d_grouped" | "linear" => epilogue.to_vec(),
         "pool" => vec![("OPERATION", 0..2)],

@@ -144,6 +144,19 @@ pub(crate) fn reads_planar_input(_node: &Node, _input: usize, _shape: &Shape) ->
 }
 
 impl DeviceContext {
+    /// A GPU of which nothing but its limits is known.
+    #[cfg(test)]
+    pub fn assumed(limits: wgpu::Limits) -> Self {
+        Self {
+            name: "assumed".to_owned(),
+            limits,
+            precision: Precision::F32,
+            subgroup_size: None,
+            is_software: false,
+            prefer: None,
+        }
+    }
+
     fn dispatch(
         &self,
         shader: &'static Shader,

@@ -2,14 +2,7 @@ use super::*;
 use crate::gpu::SHADERS;
 
 fn device() -> DeviceContext {
-    DeviceContext {
-        name: "assumed".to_owned(),
-        limits: wgpu::Limits::default(),
-        precision: Precision::F32,
-        subgroup_size: None,
-        is_software: false,
-        prefer: None,
-    }
+    DeviceContext::assumed(wgpu::Limits::default())
 }
 
 #[test]

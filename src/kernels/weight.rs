@@ -187,6 +187,7 @@ pub(super) fn split(
 mod tests {
     use super::*;
     use crate::graph::{Conv2d, GraphBuilder, Linear};
+    use crate::passes::PassOptions;
     use crate::plan::Plan;
     use crate::tensor::Shape;
 
@@ -201,12 +202,14 @@ mod tests {
         b.output(x);
         let graph = b.build().unwrap();
         let weights = Weights::generated(&graph, 1.0);
-        let device = DeviceContext {
-            name: "test".to_owned(),
-            limits: wgpu::Limits::default(),
-            precision: Precision::F32,
-        };
-        let plan = Plan::new(&graph, &[Shape::from([1, 6, 5, 5])], &device).unwrap();
+        let device = DeviceContext::assumed(wgpu::Limits::default());
+        let plan = Plan::new(
+            &graph,
+            &[Shape::from([1, 6, 5, 5])],
+            &PassOptions::default(),
+            &device,
+        )
+        .unwrap();
         let mut taken_apart = 0;
         for weight in plan.weights() {
             let whole = weight.pack(&weights, 0..weight.blocks).unwrap();

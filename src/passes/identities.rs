@@ -2,7 +2,7 @@
 
 use super::PassReport;
 use super::draft::Draft;
-use crate::graph::{Op, Padding};
+use crate::graph::{Op, Padding, ValueId};
 
 pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
     for i in draft.indices() {
@@ -10,7 +10,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
         let Some(&input) = node.inputs.first() else {
             continue;
         };
-        let same_shape = draft.shape(input) == &node_shape(draft, i);
+        let same_shape = draft.shape(input) == draft.shape(ValueId::new(i));
         let could_be = match &node.op {
             Op::Dropout | Op::Flatten(_) | Op::SliceChannels(_) | Op::CenterCropOrPad(_) => true,
             Op::AdaptiveAvgPool2d(_) => true,
@@ -28,8 +28,4 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
             draft.bypass(i, input);
         }
     }
-}
-
-fn node_shape(draft: &Draft, i: usize) -> crate::tensor::Shape {
-    draft.shape(crate::graph::ValueId::new(i)).clone()
 }

@@ -179,6 +179,17 @@ fn remark(node: &str, text: impl Into<String>) -> Remark {
     }
 }
 
+/// Changes the report on concatenations where the plan has one part of one copied after all.
+pub(crate) fn copied_for_memory(reports: &mut [PassReport], node: &str) {
+    for report in reports.iter_mut().filter(|r| r.pass == "concatenations") {
+        report.applied.retain(|remark| remark.node != node);
+        report.refused(
+            node,
+            "copied: in place, other values would need more memory",
+        );
+    }
+}
+
 /// `graph` after the passes that `options` has, for inputs of these shapes, and what each did.
 ///
 /// # Errors

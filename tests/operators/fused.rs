@@ -51,8 +51,8 @@ impl Chain {
             1 => {
                 let conv = Conv2d::new(c, c, 3).padding(1).bias(false);
                 let groups = match self.choose(2) {
-                    0 => c,
-                    _ => 2,
+                    1 if c.is_multiple_of(2) => 2,
+                    _ => c,
                 };
                 (self.b.conv2d(name("groups"), x, conv.groups(groups)), c)
             }
