@@ -98,8 +98,9 @@ pub(crate) enum Read {
     Weight(Arc<PackedWeight>),
 }
 
-/// Bytes of the memories that a node's dispatches need between them; where things lie makes no
-/// difference to them.
+/// Bytes of the memories that a node's dispatches need between them: the first is written by the
+/// first dispatch and read by the second, and so on; the first dispatch reads the inputs, but the
+/// last the residual. Where things lie makes no difference to them.
 pub(crate) fn scratch(context: &NodeContext) -> Vec<u64> {
     match &context.node.op {
         Op::Conv2d(op) => conv::scratch(context, op),

@@ -29,7 +29,7 @@ const MUCH: u64 = 115;
 impl Layout {
     /// Whether memory is much above what is alive at once.
     pub fn wastes_memory(&self) -> bool {
-        self.memory.bytes() * 100 > self.lower_bound * MUCH
+        self.memory.value_bytes * 100 > self.lower_bound * MUCH
     }
 
     pub fn new(graph: &Graph, shapes: &[Shape], device: &DeviceContext) -> Result<Self> {
@@ -79,12 +79,16 @@ impl Layout {
                 as_given[i].is_none().then_some(bytes)
             };
             let requested = Requested::new(graph, &roots, &lifetimes, separate, &scratch, bytes);
-            let memory = memory::assign(&requested.requests, device.largest_binding());
+            let Requested {
+                requests, values, ..
+            } = &requested;
+            let memory = memory::assign(requests, *values, device.largest_binding());
             let has_sums = requested.in_place.contains(&true);
-            let is_little = memory.bytes() <= memory::lower_bound(&requested.requests) / 100 * 105;
+            let is_little =
+                memory.value_bytes <= memory::lower_bound(&requests[..*values]) / 100 * 105;
             if best
                 .as_ref()
-                .is_none_or(|(_, best)| memory.bytes() < best.bytes())
+                .is_none_or(|(_, best)| memory.value_bytes < best.value_bytes)
             {
                 best = Some((requested, memory));
             }
@@ -93,7 +97,7 @@ impl Layout {
             }
         }
         let (requested, memory) = best.unwrap_or_default();
-        let lower_bound = memory::lower_bound(&requested.requests);
+        let lower_bound = memory::lower_bound(&requested.requests[..requested.values]);
         let Requested {
             request_of,
             in_place,
@@ -154,10 +158,16 @@ impl Layout {
     }
 }
 
+/// Moments of one node: more than any has dispatches.
+const TICKS: usize = 4;
+
 /// Memory asked for.
 #[derive(Default)]
 struct Requested {
+    /// Those of values, then those of scratch memory.
     requests: Vec<Request>,
+    /// How many are of values.
+    values: usize,
     /// For every value, the request of the one in whose memory it lies.
     request_of: Vec<Option<usize>>,
     in_place: Vec<bool>,
@@ -204,47 +214,74 @@ impl Requested {
         for i in 0..roots.len() {
             request_of[i] = request_of[roots[i]];
         }
-        for (value, node) in graph.values() {
-            for read in node.values_read() {
-                match (request_of[read.index()], request_of[value.index()]) {
-                    // Equal: only another name, a part that is where it belongs, or a sum in place.
-                    (Some(read), Some(written)) if read != written => {
-                        requests[read].apart.push(written);
-                        requests[written].apart.push(read);
-                    }
-                    _ => {}
-                }
-            }
+        let steps = |i: usize| scratch_bytes[i].len();
+        for (request, requested) in requests.iter_mut().enumerate() {
+            let Lifetime { first, last } = requested.lifetime;
+            // The first of several dispatches reads the inputs, but the last the residual.
+            let is_done_early = last < roots.len()
+                && steps(last) > 0
+                && request_of[last] != Some(request)
+                && residual(graph, last).and_then(|i| request_of[i]) != Some(request);
+            requested.lifetime = Lifetime {
+                first: first * TICKS + steps(first),
+                last: match is_done_early {
+                    true => last * TICKS,
+                    false => last.saturating_mul(TICKS).saturating_add(TICKS - 1),
+                },
+            };
         }
-        // Steps of one node read and write them in turn: each apart from all that the node has.
-        let mut scratch = Vec::with_capacity(roots.len());
+        let values = requests.len();
+        let mut scratch = vec![Vec::new(); roots.len()];
         for (value, node) in graph.values() {
             let i = value.index();
-            let values = node.inputs.iter().chain([&value]);
-            let mut apart: Vec<usize> = values.filter_map(|v| request_of[v.index()]).collect();
-            let mut own = Vec::new();
-            for &bytes in &scratch_bytes[i] {
-                let request = requests.len();
-                for &other in &apart {
-                    requests[other].apart.push(request);
-                }
+            let residual = residual(graph, i);
+            // The operator's own inputs: the residual comes last.
+            let values = node.values_read();
+            let own = &values[..values.len() - usize::from(residual.is_some())];
+            let mut read: Vec<usize> = own.iter().filter_map(|v| request_of[v.index()]).collect();
+            for (step, &bytes) in scratch_bytes[i].iter().enumerate() {
+                let written = requests.len();
                 requests.push(Request {
                     bytes,
-                    lifetime: Lifetime { first: i, last: i },
-                    apart: apart.clone(),
+                    lifetime: Lifetime {
+                        first: i * TICKS + step,
+                        last: i * TICKS + step + 1,
+                    },
+                    apart: Vec::new(),
                 });
-                apart.push(request);
-                own.push(request);
+                keep_apart(&mut requests, &read, written);
+                scratch[i].push(written);
+                read = vec![written];
             }
-            scratch.push(own);
+            if let Some(written) = request_of[i] {
+                read.extend(residual.and_then(|i| request_of[i]));
+                keep_apart(&mut requests, &read, written);
+            }
         }
         Self {
             requests,
+            values,
             request_of,
             in_place,
             scratch,
         }
     }
+}
+
+/// A dispatch may not write a buffer that it reads. Equal: only another name, a part that is where it
+/// belongs, or a sum in place.
+fn keep_apart(requests: &mut [Request], read: &[usize], written: usize) {
+    for &read in read.iter().filter(|read| **read != written) {
+        requests[read].apart.push(written);
+        requests[written].apart.push(read);
+    }
+}
+
+/// The value that node `i` adds.
+fn residual(graph: &Graph, i: usize) -> Option<usize> {
+    let node = &graph.nodes()[i];
+    node.fused.residual?;
+    node.inputs.last().map(|value| value.index())
 }
 
 /// The residual of node `i`, where its sum can take the residual's place: nothing else reads that then

@@ -41,6 +41,8 @@ pub(super) struct Memory {
     pub slots: Vec<u64>,
     /// One a request.
     pub spots: Vec<Spot>,
+    /// Bytes that values take; the rest is for what is needed within a node only.
+    pub value_bytes: u64,
 }
 
 impl Memory {
@@ -58,22 +60,55 @@ pub(super) fn lower_bound(requests: &[Request]) -> u64 {
     )
 }
 
-/// A small plan for `requests` in buffers of at most `largest` bytes each.
-pub(super) fn assign(requests: &[Request], largest: u64) -> Memory {
-    let sizes: Vec<u64> = (requests.iter())
-        .map(|request| request.bytes.next_multiple_of(ALIGNMENT))
-        .collect();
+/// A small plan for `requests` in buffers of at most `largest` bytes each. The first `values` of them
+/// are values; the others, needed within a node only, are put where values leave room, and else on
+/// top.
+pub(super) fn assign(requests: &[Request], values: usize, largest: u64) -> Memory {
+    let mut memory = assign_values(&requests[..values], largest);
+    memory.value_bytes = memory.bytes();
+    let sizes = aligned_sizes(requests);
+    let problem = Problem {
+        requests,
+        sizes: &sizes,
+        largest,
+    };
+    let mut members = vec![Vec::new(); memory.slots.len()];
+    for (i, spot) in memory.spots.iter().enumerate() {
+        members[spot.slot].push(i);
+    }
+    memory.spots.resize(requests.len(), Spot::default());
+    let mut rest: Vec<usize> = (values..requests.len()).collect();
+    rest.sort_by_key(|&i| (std::cmp::Reverse(sizes[i]), i));
+    for i in rest {
+        problem.place(&mut memory, &mut members, i, None);
+    }
+    memory
+}
+
+fn aligned_sizes(requests: &[Request]) -> Vec<u64> {
+    let bytes = requests.iter().map(|request| request.bytes);
+    bytes.map(|b| b.next_multiple_of(ALIGNMENT)).collect()
+}
+
+fn assign_values(requests: &[Request], largest: u64) -> Memory {
+    let sizes = aligned_sizes(requests);
     let problem = Problem {
         requests,
         sizes: &sizes,
         largest,
     };
     let count = requests.len();
-    let attempts = [problem.by_size(), problem.by_breadth()]
-        .map(|order| problem.attempt(order, vec![None; count]));
-    let [mut now, other] = attempts;
-    if other.memory.bytes() < now.memory.bytes() {
-        now = other;
+    let by_size = problem.by_size();
+    let mut now = problem.attempt(by_size.clone(), vec![None; count]);
+    for (order, told) in [
+        (problem.by_breadth(), vec![None; count]),
+        (by_size, problem.in_turn()),
+        (problem.by_breadth(), problem.in_turn()),
+    ] {
+        let other = problem.attempt(order, told);
+        if other.memory.bytes() < now.memory.bytes() {
+            now = other;
+        }
     }
     let mut best = now.memory.clone();
     // A hundredth more is not worth looking for.
@@ -146,54 +181,82 @@ impl Problem<'_> {
         order
     }
 
+    /// Two buffers that are read and written in turn, from the first value to the last, as far as that
+    /// goes: changes by chance do not find what a whole network has to agree on.
+    fn in_turn(&self) -> Vec<Option<usize>> {
+        let mut told: Vec<Option<usize>> = vec![None; self.requests.len()];
+        let mut order: Vec<usize> = (0..self.requests.len()).collect();
+        order.sort_by_key(|&i| self.requests[i].lifetime.first);
+        for i in order {
+            let taken = |slot| {
+                let mut apart = self.requests[i].apart.iter();
+                apart.any(|&other| told.get(other) == Some(&Some(slot)))
+            };
+            told[i] = (0..).find(|&slot| !taken(slot));
+        }
+        told
+    }
+
     /// Gives each request in `order` a spot in the buffer that it was told, if that may be; else the
     /// one that makes memory grow least, and of those that make it grow equally, the tightest.
     fn attempt(&self, order: Vec<usize>, told: Vec<Option<usize>>) -> Attempt {
         let mut memory = Memory {
             slots: Vec::new(),
             spots: vec![Spot::default(); self.requests.len()],
+            value_bytes: 0,
         };
         let mut members: Vec<Vec<usize>> = Vec::new();
         for &i in &order {
-            let size = self.sizes[i];
-            let mut chosen: Option<((bool, u64, u64), Spot)> = None;
-            for (slot, members) in members.iter().enumerate() {
-                let apart = &self.requests[i].apart;
-                if members.iter().any(|member| apart.contains(member)) {
-                    continue;
-                }
-                let bytes = memory.slots[slot];
-                let is_other = told[i].is_some_and(|told| told != slot);
-                for (offset, room) in gaps(&self.taken(&memory, members, i), size, bytes) {
-                    let growth = (offset + size).saturating_sub(bytes);
-                    let cost = (is_other, growth, room);
-                    let better = chosen.as_ref().is_none_or(|(least, _)| cost < *least);
-                    if offset + size <= self.largest && better {
-                        chosen = Some((cost, Spot { slot, offset }));
-                    }
-                }
-            }
-            let spot = match chosen {
-                Some(((_, growth, _), spot)) if growth <= size => spot,
-                // A buffer of its own costs no more.
-                _ => {
-                    memory.slots.push(0);
-                    members.push(Vec::new());
-                    Spot {
-                        slot: members.len() - 1,
-                        offset: 0,
-                    }
-                }
-            };
-            memory.spots[i] = spot;
-            memory.slots[spot.slot] = memory.slots[spot.slot].max(spot.offset + size);
-            members[spot.slot].push(i);
+            self.place(&mut memory, &mut members, i, told[i]);
         }
         Attempt {
             order,
             told,
             memory,
         }
+    }
+
+    /// Gives request `i` its spot.
+    fn place(
+        &self,
+        memory: &mut Memory,
+        members: &mut Vec<Vec<usize>>,
+        i: usize,
+        told: Option<usize>,
+    ) {
+        let size = self.sizes[i];
+        let mut chosen: Option<((bool, u64, u64), Spot)> = None;
+        for (slot, members) in members.iter().enumerate() {
+            let apart = &self.requests[i].apart;
+            if members.iter().any(|member| apart.contains(member)) {
+                continue;
+            }
+            let bytes = memory.slots[slot];
+            let is_other = told.is_some_and(|told| told != slot);
+            for (offset, room) in gaps(&self.taken(memory, members, i), size, bytes) {
+                let growth = (offset + size).saturating_sub(bytes);
+                let cost = (is_other, growth, room);
+                let better = chosen.as_ref().is_none_or(|(least, _)| cost < *least);
+                if offset + size <= self.largest && better {
+                    chosen = Some((cost, Spot { slot, offset }));
+                }
+            }
+        }
+        let spot = match chosen {
+            Some(((_, growth, _), spot)) if growth <= size => spot,
+            // A buffer of its own costs no more.
+            _ => {
+                memory.slots.push(0);
+                members.push(Vec::new());
+                Spot {
+                    slot: members.len() - 1,
+                    offset: 0,
+                }
+            }
+        };
+        memory.spots[i] = spot;
+        memory.slots[spot.slot] = memory.slots[spot.slot].max(spot.offset + size);
+        members[spot.slot].push(i);
     }
 
     /// The bytes of those `members` that live beside request `i`, sorted.
@@ -276,7 +339,7 @@ mod tests {
         for _ in 0..50 {
             let requests = some_requests(&mut dice);
             let largest = 8000;
-            let memory = assign(&requests, largest);
+            let memory = assign(&requests, requests.len() / 2, largest);
             assert!(memory.slots.iter().all(|bytes| *bytes <= largest));
             for (i, a) in requests.iter().enumerate() {
                 let spot = memory.spots[i];
@@ -292,6 +355,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(assign(&[], 1).slots, [] as [u64; 0]);
+        assert_eq!(assign(&[], 0, 1).slots, [] as [u64; 0]);
     }
 }

@@ -48,8 +48,11 @@ pub(crate) struct Plan {
     pub answers: Vec<Answer>,
     /// What passes did to the graph.
     pub passes: Vec<PassReport>,
-    /// Bytes of all slots together.
+    /// Bytes of the slots that values take turns in.
     pub activation_bytes: u64,
+    /// Bytes that slots are larger by, or more slots have, for what kernels need between their
+    /// dispatches.
+    pub workspace_bytes: u64,
     /// Bytes of the largest set of values that are alive at once: what no plan can go below.
     pub lower_bound_bytes: u64,
 }
@@ -143,7 +146,8 @@ impl Plan {
         }
         Ok(Self {
             steps,
-            activation_bytes: layout.memory.bytes(),
+            activation_bytes: layout.memory.value_bytes,
+            workspace_bytes: layout.memory.bytes() - layout.memory.value_bytes,
             lower_bound_bytes: layout.lower_bound,
             slots: layout.memory.slots,
             inputs: inputs.to_vec(),
@@ -178,7 +182,7 @@ fn with_a_copy(
     device: &DeviceContext,
     layout: &Layout,
 ) -> Result<Option<(String, Graph, Layout)>> {
-    let mut bytes = layout.memory.bytes();
+    let mut bytes = layout.memory.value_bytes;
     let mut best = None;
     let nodes = graph.nodes().iter().enumerate();
     let parts = nodes.filter(|(_, node)| matches!(node.fused.home, Home::Part { .. }));
@@ -187,8 +191,8 @@ fn with_a_copy(
         nodes[i].fused.home = Home::Own;
         let other = Graph::from_nodes(graph.name(), nodes, graph.outputs().to_vec());
         let layout = Layout::new(&other, shapes, device)?;
-        if layout.memory.bytes() < bytes {
-            bytes = layout.memory.bytes();
+        if layout.memory.value_bytes < bytes {
+            bytes = layout.memory.value_bytes;
             best = Some((node.name.clone(), other, layout));
         }
     }

@@ -217,6 +217,7 @@ impl BoundPlan {
             passes: plan.passes,
             memory: ActivationMemory {
                 bytes: plan.activation_bytes,
+                workspace: plan.workspace_bytes,
                 lower_bound: plan.lower_bound_bytes,
             },
         })

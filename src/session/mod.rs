@@ -61,6 +61,8 @@ pub struct SessionOptions {
 pub struct ActivationMemory {
     /// Bytes of the buffers that values take turns in.
     pub bytes: u64,
+    /// Bytes beyond those, for what kernels keep between their dispatches, such as Winograd's.
+    pub workspace: u64,
     /// Bytes of the largest set of values that must be alive at once: what no plan can go below.
     pub lower_bound: u64,
 }
