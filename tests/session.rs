@@ -317,7 +317,10 @@ fn plans_for_many_shapes_are_let_go() {
         let first = run(5);
         (6..16).for_each(|size| drop(run(size)));
         let after_ten = counters(&device);
+        // Other sizes may take another kernel, and so weights in another layout: they go with the
+        // last plan that reads them.
         (16..40).for_each(|size| drop(run(size)));
+        (6..16).for_each(|size| drop(run(size)));
         assert_eq!(counters(&device)[0], after_ten[0], "{name}");
         assert_eq!(run(5).data(), first.data(), "{name}");
     }

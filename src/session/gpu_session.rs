@@ -66,6 +66,11 @@ impl GpuSession {
                 // Before the new one's buffers are made, so that memory never holds one more.
                 if self.plans.len() == PLANS_KEPT {
                     self.plans.remove(0);
+                    // Kernels, and so the layouts of weights, may differ between shapes.
+                    let kept = self.plans.iter().flat_map(|(_, plan)| &plan.weights);
+                    let kept = kept.map(String::as_str);
+                    let needed = kept.chain(plan.weights().map(|w| w.name.as_str()));
+                    self.weights.keep(&needed.collect());
                 }
                 let bound = BoundPlan::new(&self.gpu, plan, &self.weights)?;
                 (shapes.to_vec(), bound)
@@ -116,6 +121,8 @@ pub(super) struct BoundPlan {
     steps: Vec<BoundStep>,
     passes: Vec<PassReport>,
     memory: ActivationMemory,
+    /// Names of the weights that its steps read.
+    weights: Vec<String>,
 }
 
 /// A tensor at the border: in device memory, where it may be part of a buffer, and in memory that
@@ -209,12 +216,14 @@ impl BoundPlan {
                 workgroups: step.dispatch.workgroups,
             });
         }
+        let names = plan.weights().map(|weight| weight.name.clone()).collect();
         Ok(Self {
             inputs,
             outputs,
             output_shapes: plan.outputs,
             steps,
             passes: plan.passes,
+            weights: names,
             memory: ActivationMemory {
                 bytes: plan.activation_bytes,
                 workspace: plan.workspace_bytes,

@@ -94,6 +94,11 @@ impl ResidentWeights {
         Ok(buffers)
     }
 
+    /// Lets go of all weights but those of these names.
+    pub fn keep(&mut self, names: &HashSet<&str>) {
+        self.buffers.retain(|name, _| names.contains(name.as_str()));
+    }
+
     /// The buffer of a weight that was uploaded.
     pub fn buffer(&self, weight: &PackedWeight) -> Option<&wgpu::Buffer> {
         self.buffers.get(&weight.name)
