@@ -19,7 +19,11 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
         "activation" => vec![ACTIVATIONS],
         "adaptive_avg_pool" | "batch_norm" => PROLOGUE.to_vec(),
         "binary" => vec![("OPERATION", 0..6), ACTIVATIONS],
-        "conv2d" | "conv2d_subgroup" => ([("PIXELS", 1..5)].into_iter())
+        "conv2d" => ([("PIXELS", 1..5)].into_iter())
+            .chain(epilogue)
+            .chain(PROLOGUE)
+            .collect(),
+        "conv2d_subgroup" => ([("PIXELS", 1..3)].into_iter())
             .chain(epilogue)
             .chain(PROLOGUE)
             .collect(),

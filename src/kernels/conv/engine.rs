@@ -75,11 +75,10 @@ pub(super) struct PixelsEach(pub u32);
 impl PixelsEach {
     /// More pixels make better use of a load of weights, but not where they lie beyond the last.
     pub fn of(pixels: u64) -> Self {
-        let least = |best: Self, next: Self| match next.cost(pixels) < best.cost(pixels) {
-            true => next,
-            false => best,
-        };
-        [Self(2), Self(4)].into_iter().fold(Self(1), least)
+        match Self(2).cost(pixels) < Self(1).cost(pixels) {
+            true => Self(2),
+            false => Self(1),
+        }
     }
 
     /// Subgroups for one block.
@@ -92,8 +91,7 @@ impl PixelsEach {
     pub fn cost(self, pixels: u64) -> u64 {
         let tile = match self.0 {
             1 => 10,
-            2 => 14,
-            _ => 22,
+            _ => 14,
         };
         self.tiles(pixels) * tile
     }
