@@ -16,7 +16,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::gpu::{self, Backend, Gpu};
+use crate::gpu::{self, Backend, CooperativeMatrices, Gpu};
 
 /// Which device to open. The default is the best adapter of the machine: discrete before
 /// integrated before software, or what wgpu's environment variables name (`WGPU_BACKEND`,
@@ -32,6 +32,9 @@ pub struct DeviceOptions {
     /// A folder in which pipelines are kept between processes, see [`Gpu::open_with_cache`]. None
     /// are kept without one.
     pub cache: Option<PathBuf>,
+    /// Whether float16 convolutions may use cooperative matrices (tensor cores). Not, unless asked
+    /// for: they are experimental in wgpu.
+    pub cooperative_matrices: CooperativeMatrices,
 }
 
 /// An open device. Clones share it.
@@ -65,7 +68,12 @@ impl Device {
         match gpu::choose(options.backend, options.adapter.as_deref())? {
             Ok(adapter) => {
                 let cache = options.cache.as_deref();
-                let gpu = Gpu::open_with_cache(&adapter, options.runtime_checks, cache)?;
+                let gpu = Gpu::open_with_matrices(
+                    &adapter,
+                    options.runtime_checks,
+                    cache,
+                    options.cooperative_matrices,
+                )?;
                 Ok(Self::Gpu(gpu))
             }
             Err(reason) => {

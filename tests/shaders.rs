@@ -27,6 +27,11 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
             .chain(epilogue)
             .chain(PROLOGUE)
             .collect(),
+        "conv2d_cooperative" | "conv2d_cooperative_emulated" => ([2, 4, 8].into_iter())
+            .map(|blocks| ("BLOCKS", blocks..blocks + 1))
+            .chain(epilogue)
+            .chain(PROLOGUE)
+            .collect(),
         "conv2d_tiled" => ([("PIXELS", 1..5), ("BLOCKS", 1..5)].into_iter())
             .chain(epilogue)
             .chain(PROLOGUE)
@@ -52,24 +57,49 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
     constants.into_iter().flat_map(values).collect()
 }
 
+/// Whether a shader is only for devices with cooperative matrices: Vulkan ones, for naga's HLSL and
+/// GLSL have none, and Metal's are of 8×8.
+fn has_matrices(shader: &Shader) -> bool {
+    shader.name == "conv2d_cooperative"
+}
+
+/// Invocations a workgroup.
+fn invocations(shader: &Shader) -> u32 {
+    match shader.name {
+        "conv2d_cooperative" | "conv2d_cooperative_emulated" => 128,
+        _ => 64,
+    }
+}
+
+/// What a device has to be able to do. No capability beyond what every WebGPU device has, but for
+/// shaders that need subgroups or matrices: WGSL has the float16 packing functions without any feature.
+fn capabilities(shader: &Shader) -> Capabilities {
+    let mut needed = match has_matrices(shader) {
+        true => Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16,
+        false => Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+    };
+    if has_matrices(shader) || shader.name == "conv2d_subgroup" {
+        needed |= Capabilities::SUBGROUP;
+    }
+    needed
+}
+
 fn parse(shader: &Shader, precision: Precision) -> (naga::Module, ModuleInfo) {
     let source = shader.assemble(precision);
     let module = naga::front::wgsl::parse_str(&source)
         .unwrap_or_else(|e| panic!("{}: {}", shader.name, e.emit_to_string(&source)));
-    // No capability beyond what every WebGPU device has: WGSL has the float16 packing functions
-    // without any feature.
-    let info = Validator::new(
-        ValidationFlags::all(),
-        Capabilities::SHADER_FLOAT16_IN_FLOAT32,
-    )
-    .validate(&module)
-    .unwrap_or_else(|e| panic!("{}: {}", shader.name, e.emit_to_string(&source)));
+    let info = Validator::new(ValidationFlags::all(), capabilities(shader))
+        .validate(&module)
+        .unwrap_or_else(|e| panic!("{}: {}", shader.name, e.emit_to_string(&source)));
     (module, info)
 }
 
 /// Runs `check` on every form of every shader, its overrides fixed.
-fn for_every_form(check: impl Fn(&naga::Module, &ModuleInfo, &str)) {
-    for shader in SHADERS {
+fn for_every_form(
+    wanted: impl Fn(&Shader) -> bool,
+    check: impl Fn(&Shader, &naga::Module, &ModuleInfo, &str),
+) {
+    for shader in SHADERS.iter().filter(|shader| wanted(shader)) {
         for precision in [Precision::F32, Precision::F16] {
             let (module, info) = parse(shader, precision);
             for constants in variants(shader) {
@@ -80,7 +110,7 @@ fn for_every_form(check: impl Fn(&naga::Module, &ModuleInfo, &str)) {
                 let (module, info) =
                     pipeline_constants::process_overrides(&module, &info, None, &values)
                         .unwrap_or_else(|e| panic!("{what}: {e}"));
-                check(&module, &info, &what);
+                check(shader, &module, &info, &what);
             }
         }
     }
@@ -88,66 +118,80 @@ fn for_every_form(check: impl Fn(&naga::Module, &ModuleInfo, &str)) {
 
 #[test]
 fn to_spirv() {
-    for_every_form(|module, info, what| {
-        let words = spv::write_vec(module, info, &spv::Options::default(), None)
-            .unwrap_or_else(|e| panic!("{what}: {e}"));
-        assert!(words.len() > 100, "{what}");
-    });
+    for_every_form(
+        |_| true,
+        |_, module, info, what| {
+            let words = spv::write_vec(module, info, &spv::Options::default(), None)
+                .unwrap_or_else(|e| panic!("{what}: {e}"));
+            assert!(words.len() > 100, "{what}");
+        },
+    );
 }
 
 #[test]
 fn to_hlsl() {
-    for_every_form(|module, info, what| {
-        let mut text = String::new();
-        let options = hlsl::Options {
-            // wgpu passes the number of workgroups in a constant of its own.
-            special_constants_binding: Some(hlsl::BindTarget {
-                space: 1,
+    for_every_form(
+        |shader| !has_matrices(shader),
+        |shader, module, info, what| {
+            let mut text = String::new();
+            let options = hlsl::Options {
+                // wgpu passes the number of workgroups in a constant of its own.
+                special_constants_binding: Some(hlsl::BindTarget {
+                    space: 1,
+                    ..Default::default()
+                }),
                 ..Default::default()
-            }),
-            ..Default::default()
-        };
-        let pipeline = hlsl::PipelineOptions::default();
-        hlsl::Writer::new(&mut text, &options, &pipeline)
-            .write(module, info, None)
-            .unwrap_or_else(|e| panic!("{what}: {e}"));
-        assert!(text.contains("[numthreads(64, 1, 1)]"), "{what}: {text}");
-    });
+            };
+            let pipeline = hlsl::PipelineOptions::default();
+            hlsl::Writer::new(&mut text, &options, &pipeline)
+                .write(module, info, None)
+                .unwrap_or_else(|e| panic!("{what}: {e}"));
+            let size = format!("[numthreads({}, 1, 1)]", invocations(shader));
+            assert!(text.contains(&size), "{what}: {text}");
+        },
+    );
 }
 
 #[test]
 fn to_msl() {
-    for_every_form(|module, info, what| {
-        let options = msl::Options {
-            fake_missing_bindings: true,
-            ..Default::default()
-        };
-        let pipeline = msl::PipelineOptions::default();
-        let (text, _) = msl::write_string(module, info, &options, &pipeline)
-            .unwrap_or_else(|e| panic!("{what}: {e}"));
-        assert!(text.contains("kernel void"), "{what}: {text}");
-    });
+    for_every_form(
+        |shader| !has_matrices(shader),
+        |_, module, info, what| {
+            let options = msl::Options {
+                fake_missing_bindings: true,
+                ..Default::default()
+            };
+            let pipeline = msl::PipelineOptions::default();
+            let (text, _) = msl::write_string(module, info, &options, &pipeline)
+                .unwrap_or_else(|e| panic!("{what}: {e}"));
+            assert!(text.contains("kernel void"), "{what}: {text}");
+        },
+    );
 }
 
 #[test]
 fn to_glsl_es() {
-    for_every_form(|module, info, what| {
-        let mut text = String::new();
-        let options = glsl::Options {
-            version: glsl::Version::new_gles(310),
-            ..Default::default()
-        };
-        let pipeline = glsl::PipelineOptions {
-            shader_stage: naga::ShaderStage::Compute,
-            entry_point: "main".to_owned(),
-            multiview: None,
-        };
-        let policies = BoundsCheckPolicies::default();
-        glsl::Writer::new(&mut text, module, info, &options, &pipeline, policies)
-            .and_then(|mut writer| writer.write())
-            .unwrap_or_else(|e| panic!("{what}: {e}"));
-        assert!(text.contains("local_size_x = 64"), "{what}: {text}");
-    });
+    for_every_form(
+        |shader| !has_matrices(shader),
+        |shader, module, info, what| {
+            let mut text = String::new();
+            let options = glsl::Options {
+                version: glsl::Version::new_gles(310),
+                ..Default::default()
+            };
+            let pipeline = glsl::PipelineOptions {
+                shader_stage: naga::ShaderStage::Compute,
+                entry_point: "main".to_owned(),
+                multiview: None,
+            };
+            let policies = BoundsCheckPolicies::default();
+            glsl::Writer::new(&mut text, module, info, &options, &pipeline, policies)
+                .and_then(|mut writer| writer.write())
+                .unwrap_or_else(|e| panic!("{what}: {e}"));
+            let size = format!("local_size_x = {}", invocations(shader));
+            assert!(text.contains(&size), "{what}: {text}");
+        },
+    );
 }
 
 #[test]
@@ -169,4 +213,39 @@ fn bindings_are_as_registered() {
         assert_eq!(access(true), shader.reads as usize, "{}", shader.name);
         assert_eq!(access(false), 1, "{}", shader.name);
     }
+}
+
+/// naga 30 leaves out the number of a stride or a matrix that was not computed before the call: every
+/// operand has to be something that an instruction before made.
+#[test]
+fn matrices_have_all_their_operands() {
+    const LOAD: u32 = 4457;
+    const STORE: u32 = 4458;
+    const MULTIPLY_ADD: u32 = 4459;
+    for_every_form(has_matrices, |_, module, info, what| {
+        let words = spv::write_vec(module, info, &spv::Options::default(), None).unwrap();
+        let mut seen = [0; 3];
+        let mut at = 5;
+        while at < words.len() {
+            let (code, len) = (words[at] & 0xffff, (words[at] >> 16) as usize);
+            let operands = &words[at + 1..at + len];
+            let (i, count) = match code {
+                // Type, result, pointer, layout, stride.
+                LOAD => (0, 5),
+                // Pointer, matrix, layout, stride.
+                STORE => (1, 4),
+                // Type, result, A, B, C.
+                MULTIPLY_ADD => (2, 5),
+                _ => {
+                    at += len;
+                    continue;
+                }
+            };
+            assert_eq!(operands.len(), count, "{what}");
+            assert!(operands.iter().all(|&id| id != 0), "{what}: {operands:?}");
+            seen[i] += 1;
+            at += len;
+        }
+        assert_eq!(seen, [2, 1, 1], "{what}");
+    });
 }

@@ -25,7 +25,7 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand};
 use shadernet::Error;
 use shadernet::device::{Device, DeviceOptions};
-use shadernet::gpu::{Backend, Precision};
+use shadernet::gpu::{Backend, CooperativeMatrices, Precision};
 use shadernet::passes::PassOptions;
 
 /// Convolutional networks on the GPU, through WGSL compute shaders.
@@ -104,6 +104,11 @@ struct DeviceArgs {
     /// Keep bounds and loop checks in the shaders: slower, for hunting errors in kernels
     #[arg(long)]
     runtime_checks: bool,
+
+    /// Use cooperative matrices (tensor cores) for float16 convolutions where the device has them:
+    /// experimental in wgpu
+    #[arg(long)]
+    cooperative_matrices: bool,
 }
 
 impl DeviceArgs {
@@ -114,6 +119,10 @@ impl DeviceArgs {
             adapter: self.adapter.clone(),
             runtime_checks: self.runtime_checks,
             cache: cache::folder(),
+            cooperative_matrices: match self.cooperative_matrices {
+                true => CooperativeMatrices::WhereOffered,
+                false => CooperativeMatrices::Off,
+            },
         })?;
         if let Some(notice) = device.notice() {
             output::say(notice);

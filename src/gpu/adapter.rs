@@ -70,7 +70,7 @@ pub fn adapters(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
     list(backend.map_or(wgpu::Backends::all(), Backend::to_wgpu))
 }
 
-fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
+pub(super) fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     let _span = tracing::debug_span!("list adapters", ?backends).entered();
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends,

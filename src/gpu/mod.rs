@@ -8,6 +8,7 @@
 //! ```
 
 mod adapter;
+mod cooperative;
 mod pipeline_file;
 mod pipelines;
 mod shaders;
@@ -18,6 +19,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 pub(crate) use adapter::choose;
 pub use adapter::{Backend, adapters, is_software};
+pub(crate) use cooperative::Cooperative;
+pub use cooperative::CooperativeMatrices;
 pub(crate) use pipelines::{Pipeline, PipelineKey};
 pub(crate) use shaders::*;
 pub use shaders::{Precision, SHADERS, Shader};
@@ -38,6 +41,7 @@ struct Inner {
     info: wgpu::AdapterInfo,
     limits: wgpu::Limits,
     runtime_checks: bool,
+    cooperative: Option<Cooperative>,
     pipelines: pipelines::Cache,
     /// Where pipelines are kept between processes.
     pipeline_file: Option<PipelineFile>,
@@ -74,6 +78,21 @@ impl Gpu {
         runtime_checks: bool,
         cache: Option<&Path>,
     ) -> Result<Self> {
+        let matrices = CooperativeMatrices::default();
+        Self::open_with_matrices(adapter, runtime_checks, cache, matrices)
+    }
+
+    /// As [`Self::open_with_cache`], and with cooperative matrices where they are to be used and the
+    /// adapter has what they need.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with_matrices(
+        adapter: &wgpu::Adapter,
+        runtime_checks: bool,
+        cache: Option<&Path>,
+        matrices: CooperativeMatrices,
+    ) -> Result<Self> {
         let info = adapter.get_info();
         let _span = tracing::debug_span!("open device", name = info.name).entered();
         // What kernels can make use of, as far as it is there.
@@ -81,8 +100,25 @@ impl Gpu {
         if cache.is_some() {
             wanted |= wgpu::Features::PIPELINE_CACHE;
         }
+        let is_offered = || {
+            let matrices = adapter.cooperative_matrix_properties();
+            cooperative::offered(adapter.features(), &info, &matrices)
+        };
+        let cooperative = match matrices {
+            CooperativeMatrices::WhereOffered if is_offered() => Some(Cooperative::Offered),
+            CooperativeMatrices::Emulated => Some(Cooperative::Emulated),
+            _ => None,
+        };
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if cooperative == Some(Cooperative::Offered) {
+            wanted |= cooperative::features();
+            // SAFETY: whoever asked for cooperative matrices was told what wgpu says of them. The
+            // one shader that uses them reads and writes within what the plan has sized.
+            experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("shadernet"),
+            experimental_features,
             required_features: adapter.features() & wanted,
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
@@ -97,7 +133,7 @@ impl Gpu {
                 }
             })?;
         let pipeline_file = cache.and_then(|folder| PipelineFile::open(&device, &info, folder));
-        let gpu = Self::new(device, queue, runtime_checks, pipeline_file);
+        let gpu = Self::new(device, queue, runtime_checks, pipeline_file, cooperative);
         // The device is ours, so its events are too: a host's device keeps the host's handlers.
         let uncaptured = gpu.inner.uncaptured.clone();
         gpu.inner
@@ -119,9 +155,24 @@ impl Gpu {
     }
 
     /// Takes a device that the caller opened. What it lacks in limits shows as [`Error::Limit`]
-    /// where a network needs more.
+    /// where a network needs more. Cooperative matrices are used where it was opened with what they
+    /// need: [`wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX`], `SHADER_F16` and `SUBGROUP`.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, runtime_checks: bool) -> Self {
-        Self::new(device, queue, runtime_checks, None)
+        let cooperative = Self::cooperative_of(&device);
+        Self::new(device, queue, runtime_checks, None, cooperative)
+    }
+
+    /// Those of a device that someone else opened. It does not tell which matrices it has, but its
+    /// adapter does.
+    fn cooperative_of(device: &wgpu::Device) -> Option<Cooperative> {
+        let (features, info) = (device.features(), device.adapter_info());
+        if !features.contains(cooperative::features()) {
+            return None;
+        }
+        let adapters = adapter::list(info.backend.into());
+        let adapter = adapters.iter().find(|adapter| adapter.get_info() == info)?;
+        let matrices = adapter.cooperative_matrix_properties();
+        cooperative::offered(features, &info, &matrices).then_some(Cooperative::Offered)
     }
 
     fn new(
@@ -129,12 +180,14 @@ impl Gpu {
         queue: wgpu::Queue,
         runtime_checks: bool,
         pipeline_file: Option<PipelineFile>,
+        cooperative: Option<Cooperative>,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 info: device.adapter_info(),
                 limits: device.limits(),
                 runtime_checks,
+                cooperative,
                 pipelines: pipelines::Cache::default(),
                 pipeline_file,
                 lost: Arc::default(),
@@ -172,6 +225,11 @@ impl Gpu {
         (features.contains(wgpu::Features::SUBGROUP)
             && info.subgroup_min_size == info.subgroup_max_size)
             .then_some(info.subgroup_min_size)
+    }
+
+    /// How products of cooperative matrices are computed, if they are.
+    pub(crate) fn cooperative(&self) -> Option<Cooperative> {
+        self.inner.cooperative
     }
 
     /// An [`Error::Device`] about this device.

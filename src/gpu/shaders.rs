@@ -1,8 +1,8 @@
 //! The WGSL sources and the import step.
 //!
 //! A line `#import NAME` stands for the file `shaders/NAME.wgsl`, taken in once however often it is
-//! asked for. `#import element` stands for the element type of the precision asked for. Nothing
-//! else is done to a source.
+//! asked for. `#import element` stands for the element type of the precision asked for, unless
+//! `#import element_half` came before it, which settles it. Nothing else is done to a source.
 
 use std::collections::HashSet;
 
@@ -58,6 +58,8 @@ shaders! {
     BATCH_NORM = "batch_norm", reads 2;
     BINARY = "binary", reads 2;
     CONV2D = "conv2d", reads 5;
+    CONV2D_COOPERATIVE = "conv2d_cooperative", reads 5;
+    CONV2D_COOPERATIVE_EMULATED = "conv2d_cooperative_emulated", reads 5;
     CONV2D_DEPTHWISE = "conv2d_depthwise", reads 4;
     CONV2D_GROUPED = "conv2d_grouped", reads 4;
     CONV2D_SUBGROUP = "conv2d_subgroup", reads 5;
@@ -84,6 +86,7 @@ shaders! {
 
 const ELEMENT_F32: &str = include_str!("../../shaders/shared/element_f32.wgsl");
 const ELEMENT_F16: &str = include_str!("../../shaders/shared/element_f16.wgsl");
+const ELEMENT_HALF: &str = include_str!("../../shaders/shared/element_half.wgsl");
 
 /// The pieces that shaders share, by the name they are imported under.
 const SHARED: &[(&str, &str)] = &[
@@ -94,6 +97,10 @@ const SHARED: &[(&str, &str)] = &[
     (
         "shared/conv2d",
         include_str!("../../shaders/shared/conv2d.wgsl"),
+    ),
+    (
+        "shared/conv2d_cooperative",
+        include_str!("../../shaders/shared/conv2d_cooperative.wgsl"),
     ),
     (
         "shared/epilogue",
@@ -150,6 +157,10 @@ fn take_in(
         let piece = match (name, precision) {
             ("element", Precision::F32) => Some(ELEMENT_F32),
             ("element", Precision::F16) => Some(ELEMENT_F16),
+            ("element_half", _) => {
+                seen.insert("element");
+                Some(ELEMENT_HALF)
+            }
             _ => SHARED.iter().find(|(n, _)| *n == name).map(|(_, s)| *s),
         };
         match piece {
@@ -184,7 +195,7 @@ mod tests {
         let registered: Vec<&str> = SHADERS.iter().map(|s| s.name).collect();
         assert_eq!(stems(&root), registered);
         let mut shared: Vec<&str> = SHARED.iter().map(|(n, _)| &n["shared/".len()..]).collect();
-        shared.extend(["element_f16", "element_f32"]);
+        shared.extend(["element_f16", "element_f32", "element_half"]);
         shared.sort_unstable();
         assert_eq!(stems(&root.join("shared")), shared);
     }

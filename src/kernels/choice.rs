@@ -31,6 +31,15 @@ pub enum ConvKernel {
         /// Output channels of a tile.
         channels: u32,
     },
+    /// The same with cooperative matrices, see
+    /// [`DeviceOptions::cooperative_matrices`](crate::device::DeviceOptions::cooperative_matrices):
+    /// `conv2d_cooperative.wgsl`.
+    Cooperative {
+        /// Pixels of a tile.
+        pixels: u32,
+        /// Output channels of a tile.
+        channels: u32,
+    },
     /// Winograd's F(tile×tile, 3×3): `winograd_input.wgsl`, a product, `winograd_output.wgsl`.
     Winograd {
         /// Outputs of a tile along a side: 2 or 4.
@@ -50,6 +59,10 @@ impl ConvKernel {
         [Self::Direct, Self::Subgroup]
             .into_iter()
             .chain(tiled)
+            .chain([2, 4, 8].map(|blocks| Self::Cooperative {
+                pixels: 256 / blocks,
+                channels: 16 * blocks,
+            }))
             .chain([2, 4].map(|tile| Self::Winograd { tile }))
             .collect()
     }
@@ -61,6 +74,7 @@ impl fmt::Display for ConvKernel {
             Self::Direct => f.write_str("direct"),
             Self::Subgroup => f.write_str("subgroup"),
             Self::Tiled { pixels, channels } => write!(f, "tiled-{pixels}x{channels}"),
+            Self::Cooperative { pixels, channels } => write!(f, "cooperative-{pixels}x{channels}"),
             Self::Winograd { tile } => write!(f, "winograd-{tile}"),
         }
     }

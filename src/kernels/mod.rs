@@ -32,7 +32,7 @@ pub(crate) use map::Map;
 pub(crate) use weight::PackedWeight;
 
 use crate::error::{Error, Result};
-use crate::gpu::{PipelineKey, Precision, Shader};
+use crate::gpu::{Cooperative, PipelineKey, Precision, Shader};
 use crate::graph::{Node, Op};
 use crate::tensor::Shape;
 
@@ -65,6 +65,8 @@ pub(crate) struct DeviceContext {
     pub subgroup_size: Option<u32>,
     /// Whether the device is the CPU in disguise, where workgroup memory is no faster than any.
     pub is_software: bool,
+    /// What computes products of cooperative matrices of float16, where values are stored so.
+    pub cooperative: Option<Cooperative>,
     /// The convolution kernel to use wherever it can be.
     pub prefer: Option<ConvKernel>,
 }
@@ -154,6 +156,7 @@ impl DeviceContext {
             precision: Precision::F32,
             subgroup_size: None,
             is_software: false,
+            cooperative: None,
             prefer: None,
         }
     }

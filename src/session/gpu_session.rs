@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use super::resident::ResidentWeights;
 use super::{ActivationMemory, SessionOptions};
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Pipeline, PipelineKey};
+use crate::gpu::{Gpu, Pipeline, PipelineKey, Precision};
 use crate::graph::Graph;
 use crate::kernels::{DeviceContext, Read};
 use crate::passes::{PassOptions, PassReport};
@@ -40,12 +40,20 @@ impl GpuSession {
                 precision: options.precision,
                 subgroup_size: gpu.subgroup_size(),
                 is_software: gpu.info().device_type == wgpu::DeviceType::Cpu,
+                cooperative: gpu
+                    .cooperative()
+                    .filter(|_| options.precision == Precision::F16),
                 prefer: options.prefer,
             },
             passes: options.passes,
             weights: ResidentWeights::new(weights),
             plans: Vec::new(),
         }
+    }
+
+    /// Whether cooperative matrices can be used.
+    pub fn has_cooperative(&self) -> bool {
+        self.context.cooperative.is_some()
     }
 
     pub fn prepare(&mut self, shapes: &[Shape]) -> Result<&BoundPlan> {

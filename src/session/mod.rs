@@ -101,7 +101,13 @@ impl Session {
         let (engine, notice) = match device {
             Device::Gpu(gpu) => {
                 let session = GpuSession::new(gpu, graph, weights, options);
-                (Engine::Gpu(Box::new(session)), None)
+                let wants_cooperative =
+                    matches!(options.prefer, Some(ConvKernel::Cooperative { .. }));
+                let notice = (wants_cooperative && !session.has_cooperative()).then_some(
+                    "cooperative matrices are not possible here: they need a device opened with \
+                     them, and float16; other kernels were used",
+                );
+                (Engine::Gpu(Box::new(session)), notice)
             }
             Device::Cpu { .. } => (
                 Engine::Cpu(Box::new(Reference::new(graph, &weights)?)),

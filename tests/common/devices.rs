@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use shadernet::device::{Device, DeviceOptions};
-use shadernet::gpu::{Backend, Gpu, adapters};
+use shadernet::gpu::{Backend, CooperativeMatrices, Gpu, adapters};
 
 /// `SHADERNET_TEST_BACKENDS` (a list such as `vulkan,gl`), or what the platform has.
 pub fn backends() -> Vec<Backend> {
@@ -45,6 +45,41 @@ pub fn devices() -> &'static [(String, Device)] {
         }
         devices
     })
+}
+
+/// Each backend, its cooperative matrices emulated, with runtime checks off and on.
+#[allow(dead_code, reason = "not every test file uses every list")]
+pub fn with_matrices_emulated() -> &'static [(String, Device)] {
+    static DEVICES: OnceLock<Vec<(String, Device)>> = OnceLock::new();
+    DEVICES.get_or_init(|| {
+        let open = |(backend, runtime_checks)| {
+            let options = DeviceOptions {
+                backend: Some(backend),
+                runtime_checks,
+                cooperative_matrices: CooperativeMatrices::Emulated,
+                ..Default::default()
+            };
+            let name = format!("{} emulated {runtime_checks}", Backend::name(backend));
+            (name, Device::open(&options).unwrap())
+        };
+        let each = |backend| [(backend, false), (backend, true)];
+        backends().into_iter().flat_map(each).map(open).collect()
+    })
+}
+
+/// Each backend with what cooperative matrices need, where its adapter has that.
+#[allow(dead_code, reason = "not every test file uses every list")]
+pub fn with_matrices() -> Vec<(String, Device)> {
+    let open = |backend: Backend| {
+        let options = DeviceOptions {
+            backend: Some(backend),
+            cooperative_matrices: CooperativeMatrices::WhereOffered,
+            ..Default::default()
+        };
+        let name = format!("{} with matrices", backend.name());
+        (name, Device::open(&options).unwrap())
+    };
+    backends().into_iter().map(open).collect()
 }
 
 /// Each backend without runtime checks, on a device of its own: what it counts is the caller's.

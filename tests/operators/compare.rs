@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shadernet::device::Device;
 use shadernet::gpu::Precision;
 use shadernet::graph::{Graph, GraphBuilder, Op};
 use shadernet::reference::Reference;
@@ -57,12 +58,24 @@ pub fn compare_with(
     prefer: Option<ConvKernel>,
     looser: f64,
 ) {
+    compare_on(devices(), graph, inputs, seed, prefer, looser);
+}
+
+/// The same on some devices.
+pub fn compare_on(
+    devices: &[(String, Device)],
+    graph: &Graph,
+    inputs: &[Tensor],
+    seed: u64,
+    prefer: Option<ConvKernel>,
+    looser: f64,
+) {
     let weights = Arc::new(weights_for(graph, seed));
     let twin = Reference::<f64>::new(graph, &weights).unwrap();
     let wide: Vec<Tensor<f64>> = inputs.iter().map(|t| t.map(|v| f64::from(*v))).collect();
     let expected = twin.run(&wide).unwrap();
     let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
-    for (name, device) in devices() {
+    for (name, device) in devices {
         for precision in [Precision::F32, Precision::F16] {
             let options = SessionOptions {
                 precision,

@@ -1,6 +1,7 @@
 //! Convolutions and fully connected layers.
 
 use proptest::prelude::*;
+use shadernet::gpu::Precision;
 use shadernet::graph::{
     Activation, BatchNorm2d, Conv2d, ConvTranspose2d, GraphBuilder, Linear, Op, ValueId,
 };
@@ -9,7 +10,9 @@ use shadernet::session::{ConvKernel, Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 
-use crate::compare::{assert_close, check, compare, compare_with, graph_of, weights_for};
+use crate::compare::{
+    assert_close, check, compare, compare_on, compare_with, graph_of, weights_for,
+};
 use crate::devices;
 use crate::generate::{cases, conv_settings, extents, tensor};
 
@@ -39,6 +42,53 @@ proptest! {
         // One a case: there are many.
         let kernel = all[seed as usize % all.len()];
         compare_with(&graph, &[tensor(&shape, seed)], seed, Some(kernel), 1.0);
+    }
+
+    /// All but the matrices: what is gathered, in what order weights lie, what is stored.
+    #[test]
+    fn convolution_by_emulated_matrices(
+        (mut conv, [n, h, w], seed) in conv_settings(),
+        inputs in 1..41_usize,
+        outputs in 1..140_usize,
+        size in 0..12_usize,
+        residual in any::<bool>(),
+    ) {
+        (conv.in_channels, conv.out_channels) = (inputs, outputs);
+        let mut b = GraphBuilder::new("matrices");
+        let x = b.input("input", &[None, None, None, None]);
+        let norm = b.batch_norm("norm", x, BatchNorm2d::new(inputs));
+        let before = b.activation("before", norm, Activation::Relu);
+        let mut y = b.conv2d("conv", before, conv.clone());
+        if residual {
+            let other = b.conv2d("other", before, conv);
+            let act = b.activation("act", other, Activation::Relu);
+            y = b.add("add", y, act);
+        }
+        b.output(y);
+        let graph = b.build().unwrap();
+        let input = tensor(&Shape::from([n, inputs, h + size, w + size]), seed);
+        let blocks = [2, 4, 8][seed as usize % 3];
+        let kernel = ConvKernel::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
+        // What is loaded is rounded again after the norm.
+        let emulated = devices::with_matrices_emulated();
+        compare_on(emulated, &graph, &[input], seed, Some(kernel), 2.0);
+    }
+
+    #[test]
+    fn transposed_convolution_by_emulated_matrices(
+        (inputs, outputs) in (1..20_usize, 1..40_usize),
+        (kernel, stride) in ([1..5_usize, 1..5_usize], [1..4_usize, 1..4_usize]),
+        [n, h, w] in extents(),
+        seed in 0..1000_u64,
+    ) {
+        let mut op = ConvTranspose2d::new(inputs, outputs, 1, 1);
+        (op.kernel, op.stride) = (kernel, stride);
+        let shape = Shape::from([n, inputs, h, w]);
+        let graph = graph_of(op, std::slice::from_ref(&shape));
+        let blocks = [2, 4, 8][seed as usize % 3];
+        let kernel = ConvKernel::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
+        let emulated = devices::with_matrices_emulated();
+        compare_on(emulated, &graph, &[tensor(&shape, seed)], seed, Some(kernel), 1.0);
     }
 
     #[test]
@@ -90,7 +140,11 @@ proptest! {
     ) {
         (conv.in_channels, conv.out_channels) = (groups * inputs * 4, groups * outputs * 4);
         conv.groups = groups;
-        check(conv.clone(), [n, conv.in_channels, h, w], seed);
+        let shape = Shape::from([n, conv.in_channels, h, w]);
+        let graph = graph_of(conv, std::slice::from_ref(&shape));
+        let all = ConvKernel::all();
+        let kernel = all[seed as usize % all.len()];
+        compare_with(&graph, &[tensor(&shape, seed)], seed, Some(kernel), 1.0);
     }
 
     #[test]
@@ -149,6 +203,44 @@ proptest! {
         let op = Linear::new(inputs, outputs).bias(bias);
         let graph = graph_of(op, std::slice::from_ref(&shape));
         compare(&graph, &[tensor(&shape, seed)], seed);
+    }
+}
+
+/// Where the device has cooperative matrices, a shape that suits them runs with them; elsewhere the
+/// ordinary way, and whoever prefers them is told.
+#[test]
+fn convolution_by_matrices_of_the_device() {
+    let conv = Conv2d::new(64, 96, 3).padding(1);
+    let shape = Shape::from([1, 64, 17, 19]);
+    let graph = graph_of(conv, std::slice::from_ref(&shape));
+    let input = tensor(&shape, 5);
+    let kernels = [
+        None,
+        Some(ConvKernel::Cooperative {
+            pixels: 64,
+            channels: 64,
+        }),
+    ];
+    let all = devices::with_matrices();
+    for kernel in kernels {
+        compare_on(&all, &graph, std::slice::from_ref(&input), 5, kernel, 1.0);
+    }
+    let weights = std::sync::Arc::new(weights_for(&graph, 5));
+    // These are opened without.
+    for (name, device) in devices::devices() {
+        for precision in [Precision::F32, Precision::F16] {
+            for prefer in kernels {
+                let options = SessionOptions {
+                    precision,
+                    prefer,
+                    ..Default::default()
+                };
+                let weights = weights.clone();
+                let shapes = std::slice::from_ref(&shape);
+                let session = Session::new(device, &graph, weights, &options, shapes).unwrap();
+                assert_eq!(session.notice().is_some(), prefer.is_some(), "{name}");
+            }
+        }
     }
 }
 

@@ -8,11 +8,13 @@ use rayon::prelude::*;
 use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::prologue::Prologue;
 use super::super::weight::split;
-use super::super::{Dispatch, Map, NodeContext, Read, WORKGROUP};
+use super::super::{Cooperative, Dispatch, Map, NodeContext, Read, WORKGROUP};
 use super::engine::{Engine, LANES, PixelsEach};
 use super::geometry::{Filter, Outputs, Part, Window};
 use crate::error::Result;
-use crate::gpu::{CONV2D, CONV2D_SUBGROUP, CONV2D_TILED};
+use crate::gpu::{
+    CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_EMULATED, CONV2D_SUBGROUP, CONV2D_TILED,
+};
 use crate::weights::Weights;
 
 /// Output channels of a block of the dense shaders.
@@ -49,7 +51,7 @@ pub(super) fn dispatches(
     engine: Engine,
 ) -> Result<Vec<Dispatch>> {
     let place = &places[0];
-    let inner = filter.group_inputs.div_ceil(4);
+    let inner = engine.inner(filter.group_inputs);
     let group_blocks = filter.group_outputs.div_ceil(BLOCK);
     let blocks = group_blocks * filter.groups;
     let taps = place.rows.len() * place.columns.len();
@@ -101,7 +103,7 @@ pub(super) fn dispatches(
         let taps: Vec<_> = (places.iter())
             .map(|place| (place.rows.clone(), place.columns.clone()))
             .collect();
-        let layout = format!("dense {part:?} {taps:?}");
+        let layout = format!("dense {inner} {part:?} {taps:?}");
         // `wanted` counts on from place to place.
         let pack = move |weights: &Weights, name: &str, wanted: Range<usize>| {
             let block = |i: usize| in_place.start + i % in_place.len();
@@ -176,11 +178,30 @@ pub(super) fn step(
             Ok(dispatch.constant("PIXELS", each))
         }
         Engine::Tiled { each, blocks } => {
+            // Blocks of one tile read the same input, that of one channel group.
+            let last_block = params.first_block + params.blocks.max(1) - 1;
+            let blocks = match params.first_block / params.group_blocks
+                == last_block / params.group_blocks
+            {
+                true => blocks,
+                false => 1,
+            };
             let tile = WORKGROUP / u64::from(blocks) * u64::from(each);
             let [x, z] = device.fold(name, pixels.div_ceil(tile))?;
             let rows = params.blocks.div_ceil(blocks) * params.planes;
             let dispatch = device.dispatch(&CONV2D_TILED, params, reads, [x, rows, z]);
             let dispatch = dispatch.constant("PIXELS", each);
+            Ok(dispatch.constant("BLOCKS", blocks))
+        }
+        Engine::Cooperative { blocks } => {
+            let tiles = pixels.div_ceil(Engine::cooperative_pixels(blocks));
+            let [x, z] = device.fold(name, tiles)?;
+            let rows = params.blocks.div_ceil(blocks) * params.planes;
+            let shader = match device.cooperative {
+                Some(Cooperative::Emulated) => &CONV2D_COOPERATIVE_EMULATED,
+                _ => &CONV2D_COOPERATIVE,
+            };
+            let dispatch = device.dispatch(shader, params, reads, [x, rows, z]);
             Ok(dispatch.constant("BLOCKS", blocks))
         }
     }

@@ -1,10 +1,16 @@
 //! The dense shaders: which of them a device takes, and what they cost.
 
-use super::super::{ConvKernel, DeviceContext, WORKGROUP};
+use super::super::{ConvKernel, Cooperative, DeviceContext, WORKGROUP};
 use super::dense::BLOCK;
+use super::geometry::Filter;
 
 /// Invocations a subgroup of `conv2d_subgroup.wgsl`.
 pub(super) const LANES: u64 = 8;
+
+/// The part of a product, in hundredths, that has to be of use for cooperative matrices to be taken.
+/// They are several times as fast as other arithmetic, but the rest is padding, which others need not
+/// compute. Not measured.
+const LEAST_USEFUL: u64 = 60;
 
 /// A shader that computes dense convolutions, and products of matrices as such.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,7 +22,17 @@ pub(super) enum Engine {
         each: u32,
         blocks: u32,
     },
+    /// So many blocks of output channels a workgroup.
+    Cooperative {
+        blocks: u32,
+    },
 }
+
+/// Rows and columns of a cooperative matrix; more inputs are filled up with zeros.
+pub(super) const SIDE: usize = 16;
+
+/// Pixels times blocks of a tile of `conv2d_cooperative.wgsl`.
+const COOPERATIVE_TILE: u32 = 256;
 
 impl Engine {
     /// The shader of `kernel`, if it is one of these and the device can run it.
@@ -31,8 +47,50 @@ impl Engine {
                 let each = pixels * blocks / WORKGROUP as u32;
                 Some(Self::Tiled { each, blocks })
             }
+            ConvKernel::Cooperative { channels, .. } => {
+                let blocks = channels / BLOCK as u32;
+                device.cooperative.map(|_| Self::Cooperative { blocks })
+            }
             ConvKernel::Winograd { .. } => None,
         }
+    }
+
+    /// The shader for a convolution in one group by cooperative matrices, where the device has them
+    /// and enough of the work is not padding: of its tiles, the one with the least of that.
+    pub fn cooperative(device: &DeviceContext, pixels: u64, filter: &Filter) -> Option<Self> {
+        if device.cooperative.is_none() || filter.groups > 1 {
+            return None;
+        }
+        if let Some(preferred) = device.prefer.and_then(|kernel| Self::of(kernel, device)) {
+            return matches!(preferred, Self::Cooperative { .. }).then_some(preferred);
+        }
+        if device.cooperative == Some(Cooperative::Emulated) {
+            return None;
+        }
+        let [inputs, outputs] = [filter.group_inputs, filter.group_outputs].map(|n| n as u64);
+        let padded = |blocks: u32| {
+            let across = u64::from(blocks) * BLOCK as u64;
+            let tile = u64::from(COOPERATIVE_TILE / blocks);
+            pixels.next_multiple_of(tile) * outputs.next_multiple_of(across)
+        };
+        // The squarest, which loads least, before others that are as good.
+        let blocks = [4, 2, 8].into_iter().min_by_key(|&blocks| padded(blocks))?;
+        let work = pixels * outputs * inputs;
+        let done = padded(blocks) * inputs.next_multiple_of(SIDE as u64);
+        (work * 100 >= done * LEAST_USEFUL).then_some(Self::Cooperative { blocks })
+    }
+
+    /// Elements of the input that a kernel reads at a tap, filled up as the shader wants it.
+    pub fn inner(self, inputs: usize) -> usize {
+        match self {
+            Self::Cooperative { .. } => inputs.div_ceil(SIDE) * (SIDE / 4),
+            _ => inputs.div_ceil(4),
+        }
+    }
+
+    /// Pixels of a tile of the cooperative shader.
+    pub fn cooperative_pixels(blocks: u32) -> u64 {
+        u64::from(COOPERATIVE_TILE / blocks)
     }
 
     /// The shader for so many pixels and blocks of output channels, unless another is asked for.
@@ -41,7 +99,9 @@ impl Engine {
     /// saves none. On a GPU, the largest tile that still leaves work for every core: the number of
     /// those is not told, so as many workgroups as a middling GPU has room for.
     pub fn rule(device: &DeviceContext, pixels: u64, blocks: u64) -> Self {
-        if let Some(engine) = device.prefer.and_then(|kernel| Self::of(kernel, device)) {
+        let preferred = device.prefer.and_then(|kernel| Self::of(kernel, device));
+        // Those have a rule of their own.
+        if let Some(engine) = preferred.filter(|e| !matches!(e, Self::Cooperative { .. })) {
             return engine;
         }
         if let Some(engine) = Self::of(ConvKernel::Subgroup, device) {

@@ -59,7 +59,9 @@ fn engine(context: &NodeContext, filter: &Filter, places: &[Part]) -> Engine {
     let pixels: u64 = (places.iter())
         .map(|place| u64::from(place.outputs.pixels))
         .sum();
-    Engine::rule(context.device, pixels, rule::blocks(filter))
+    // The tiles of one remainder hold nothing of another.
+    Engine::cooperative(context.device, pixels / places.len() as u64, filter)
+        .unwrap_or_else(|| Engine::rule(context.device, pixels, rule::blocks(filter)))
 }
 
 fn part(context: &NodeContext, filter: &Filter, place: &Part) -> Result<Vec<Dispatch>> {
@@ -69,3 +71,6 @@ fn part(context: &NodeContext, filter: &Filter, place: &Part) -> Result<Vec<Disp
         false => grouped::dispatches(context, filter, place),
     }
 }
+
+#[cfg(test)]
+mod tests;

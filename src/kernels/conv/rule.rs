@@ -35,6 +35,9 @@ pub(super) fn algorithm(context: &NodeContext, op: &Conv2d, filter: &Filter) -> 
         return algorithm;
     }
     let pixels = u64::from(context.output.pixels);
+    if let Some(engine) = Engine::cooperative(context.device, pixels, filter) {
+        return Algorithm::Dense(engine);
+    }
     let inner = filter.group_inputs.div_ceil(4) as u64;
     let blocks = blocks(filter);
     let taps = (op.kernel[0] * op.kernel[1]) as u64;
@@ -74,7 +77,9 @@ fn possible(
     kernel: ConvKernel,
 ) -> Option<Algorithm> {
     let ConvKernel::Winograd { tile } = kernel else {
-        return Engine::of(kernel, context.device).map(Algorithm::Dense);
+        let engine = Engine::of(kernel, context.device)?;
+        let is_possible = !matches!(engine, Engine::Cooperative { .. }) || filter.groups == 1;
+        return is_possible.then_some(Algorithm::Dense(engine));
     };
     let tile = match tile {
         2 => Tile::Two,

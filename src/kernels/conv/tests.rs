@@ -1,0 +1,149 @@
+//! Which kernel is taken, with what grid and weights: without a device.
+
+use super::super::{Cooperative, DeviceContext, Dispatch, Read};
+use crate::gpu::Precision;
+use crate::graph::{Conv2d, ConvTranspose2d, Graph, GraphBuilder, Op};
+use crate::passes::PassOptions;
+use crate::plan::Plan;
+use crate::session::ConvKernel;
+use crate::tensor::Shape;
+use crate::weights::Weights;
+
+fn device(cooperative: Option<Cooperative>) -> DeviceContext {
+    DeviceContext {
+        precision: Precision::F16,
+        subgroup_size: Some(32),
+        cooperative,
+        ..DeviceContext::assumed(wgpu::Limits::default())
+    }
+}
+
+fn graph(op: impl Into<Op>, inputs: usize) -> Graph {
+    let mut b = GraphBuilder::new("one");
+    let x = b.image_input("input", inputs);
+    let x = b.node("conv", op, &[x]);
+    b.output(x);
+    b.build().unwrap()
+}
+
+/// What computes a graph of one convolution over an image of this size.
+fn dispatches(device: &DeviceContext, graph: &Graph, shape: [usize; 4]) -> Vec<Dispatch> {
+    let passes = PassOptions::default();
+    let plan = Plan::new(graph, &[Shape::from(shape)], &passes, device).unwrap();
+    let steps = plan.steps.into_iter().map(|step| step.dispatch);
+    steps
+        .filter(|d| d.key.shader.name.starts_with("conv") || d.key.shader.name.starts_with("wino"))
+        .collect()
+}
+
+/// The blocks of the cooperative kernel's tile and the grid, if that kernel is taken.
+fn tile(device: &DeviceContext, conv: Conv2d, size: [usize; 2]) -> Option<(u32, [u32; 3])> {
+    let inputs = conv.in_channels;
+    let shape = [1, inputs, size[0], size[1]];
+    let dispatches = dispatches(device, &graph(conv, inputs), shape);
+    let dispatch = dispatches.first().unwrap();
+    let blocks = dispatch.key.constants.iter().find(|c| c.0 == "BLOCKS");
+    (dispatch.key.shader.name == "conv2d_cooperative")
+        .then(|| (blocks.unwrap().1, dispatch.workgroups))
+}
+
+#[test]
+fn cooperative_tiles_pad_as_little_as_they_can() {
+    let device = device(Some(Cooperative::Offered));
+    let conv = |inputs, outputs| Conv2d::new(inputs, outputs, 3).padding(1);
+    // 49 tiles of 64 pixels by 64 channels, without padding.
+    assert_eq!(tile(&device, conv(64, 64), [56, 56]), Some((4, [49, 1, 1])));
+    // Half of those would be padding.
+    assert_eq!(tile(&device, conv(64, 32), [56, 56]), Some((2, [25, 1, 1])));
+    assert_eq!(tile(&device, conv(64, 96), [56, 56]), Some((2, [25, 3, 1])));
+    // Few pixels, many channels.
+    assert_eq!(tile(&device, conv(64, 256), [5, 6]), Some((8, [1, 2, 1])));
+    // 16 of 32 channels; 3 of 16 inputs; 9 of 32 pixels.
+    assert_eq!(tile(&device, conv(64, 16), [56, 56]), None);
+    assert_eq!(tile(&device, conv(3, 64), [56, 56]), None);
+    assert_eq!(tile(&device, conv(64, 64), [3, 3]), None);
+}
+
+#[test]
+fn cooperative_matrices_stay_where_they_belong() {
+    let conv = || Conv2d::new(64, 64, 3).padding(1);
+    assert_eq!(tile(&device(None), conv(), [56, 56]), None);
+    assert_eq!(
+        tile(&device(Some(Cooperative::Emulated)), conv(), [56, 56]),
+        None
+    );
+    let offered = device(Some(Cooperative::Offered));
+    assert_eq!(tile(&offered, conv().groups(2), [56, 56]), None);
+    // What is preferred is done where it is possible, whatever the padding.
+    let prefer = |pixels: u32| DeviceContext {
+        prefer: Some(ConvKernel::Cooperative {
+            pixels,
+            channels: 4096 / pixels,
+        }),
+        ..offered.clone()
+    };
+    let small = || Conv2d::new(3, 5, 1);
+    assert_eq!(tile(&prefer(32), small(), [4, 9]), Some((8, [2, 1, 1])));
+    assert_eq!(tile(&prefer(64), conv().groups(2), [4, 9]), None);
+    let direct = DeviceContext {
+        prefer: Some(ConvKernel::Direct),
+        ..offered.clone()
+    };
+    assert_eq!(tile(&direct, conv(), [56, 56]), None);
+}
+
+#[test]
+fn products_of_winograd_stay_float32() {
+    let device = DeviceContext {
+        prefer: Some(ConvKernel::Winograd { tile: 2 }),
+        ..device(Some(Cooperative::Offered))
+    };
+    let conv = Conv2d::new(64, 64, 3).padding(1);
+    let dispatches = dispatches(&device, &graph(conv, 64), [1, 64, 28, 28]);
+    let names: Vec<_> = dispatches.iter().map(|d| d.key.shader.name).collect();
+    assert_eq!(names, ["winograd_input", "conv2d_tiled", "winograd_output"]);
+}
+
+#[test]
+fn transposed_convolutions_take_cooperative_matrices() {
+    let device = device(Some(Cooperative::Offered));
+    let graph = graph(ConvTranspose2d::new(64, 64, 2, 2), 64);
+    let dispatches = dispatches(&device, &graph, [1, 64, 16, 16]);
+    assert_eq!(dispatches.len(), 1);
+    assert_eq!(dispatches[0].key.shader.name, "conv2d_cooperative");
+    // 256 pixels; a plane for each remainder of the stride.
+    assert_eq!(dispatches[0].workgroups, [4, 4, 1]);
+}
+
+/// Weights are matrices of 16 inputs by 16 outputs, filled up with zeros.
+#[test]
+fn cooperative_weights_are_whole_matrices() {
+    let (inputs, outputs) = (20, 24);
+    let device = DeviceContext {
+        prefer: Some(ConvKernel::Cooperative {
+            pixels: 128,
+            channels: 32,
+        }),
+        ..device(Some(Cooperative::Offered))
+    };
+    let mut conv = Conv2d::new(inputs, outputs, 1);
+    conv.kernel = [1, 2];
+    let graph = graph(conv, inputs);
+    let weights = Weights::generated(&graph, 1.0);
+    let dispatches = dispatches(&device, &graph, [1, inputs, 4, 4]);
+    let Read::Weight(packed) = &dispatches[0].reads[1] else {
+        panic!("the second is the weight");
+    };
+    let packed = packed.pack(&weights, 0..2).unwrap();
+    assert_eq!(packed.len(), 2 * 2 * 32 * 16);
+    let kernels = weights.read("conv.weight").unwrap();
+    for (i, found) in packed.iter().enumerate() {
+        let (output, input) = (i / 1024 * 16 + i % 16, i / 16 % 32);
+        let tap = i / 512 % 2;
+        let wanted = match input < inputs && output < outputs {
+            true => kernels[(output * inputs + input) * 2 + tap],
+            false => 0.0,
+        };
+        assert_eq!(*found, wanted, "{output} {input} {tap}");
+    }
+}
