@@ -116,11 +116,11 @@ proptest! {
         check(conv.groups(channels).bias(bias), [n, channels, h, w], seed);
     }
 
-    /// Of images of few channels, which are read as they are given, by every kernel.
+    /// Of images of few channels, which are read as they are given.
     #[test]
     fn convolution_of_images(
         (mut conv, [n, h, w], seed) in conv_settings(),
-        inputs in 1..5_usize,
+        inputs in prop_oneof![Just(1_usize), Just(3), Just(4)],
         outputs in 1..40_usize,
         residual in any::<bool>(),
     ) {
@@ -134,8 +134,8 @@ proptest! {
         }
         b.output(y);
         let graph = b.build().unwrap();
-        let all = ConvKernel::all();
-        let kernel = all[seed as usize % all.len()];
+        // Direct, by subgroups and two tiles: each form is a pipeline, and compiling is what takes long.
+        let kernel = ConvKernel::all()[seed as usize % 4];
         let input = tensor(&Shape::from([n, inputs, h, w]), seed);
         compare_with(&graph, &[input], seed, Some(kernel), 1.0);
     }
