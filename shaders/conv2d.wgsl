@@ -43,10 +43,10 @@ fn main(
             for (var i = 0u; i < params.inner; i++) {
                 var value: array<vec4<f32>, MAX_PIXELS>;
                 for (var p = 0u; p < PIXELS; p++) {
-                    let element = unpack_element(input[taps[p].element + i]);
+                    let element = input_element(taps[p].element + i, at[p].x);
                     value[p] = select(vec4<f32>(), enter(element, work.first_input + i), taps[p].inside);
                 }
-                for (var lane = 0u; lane < 4u; lane++) {
+                for (var lane = 0u; lane < CHANNELS; lane++) {
                     for (var b = 0u; b < BLOCK; b++) {
                         let outputs = unpack_element(weight[w + b]);
                         for (var p = 0u; p < PIXELS; p++) {
@@ -56,6 +56,7 @@ fn main(
                     }
                     w += BLOCK;
                 }
+                w += (4u - CHANNELS) * BLOCK;
             }
         }
     }

@@ -63,7 +63,7 @@ fn main(
             for (var i = 0u; i < params.inner; i++) {
                 var value: Values;
                 for (var p = 0u; p < PIXELS; p++) {
-                    let element = unpack_element(input[taps[p].element + i]);
+                    let element = input_element(taps[p].element + i, at[p].x);
                     value[p] = select(vec4<f32>(), enter(element, work.first_input + i), taps[p].inside);
                 }
                 let low = unpack_element(weight[w]);
@@ -74,18 +74,24 @@ fn main(
                 multiply_add(&sum, &value, 0u, subgroupBroadcast(low, 1u), 1u);
                 multiply_add(&sum, &value, 0u, subgroupBroadcast(low, 2u), 2u);
                 multiply_add(&sum, &value, 0u, subgroupBroadcast(low, 3u), 3u);
-                multiply_add(&sum, &value, 1u, subgroupBroadcast(low, 4u), 0u);
-                multiply_add(&sum, &value, 1u, subgroupBroadcast(low, 5u), 1u);
-                multiply_add(&sum, &value, 1u, subgroupBroadcast(low, 6u), 2u);
-                multiply_add(&sum, &value, 1u, subgroupBroadcast(low, 7u), 3u);
-                multiply_add(&sum, &value, 2u, subgroupBroadcast(high, 0u), 0u);
-                multiply_add(&sum, &value, 2u, subgroupBroadcast(high, 1u), 1u);
-                multiply_add(&sum, &value, 2u, subgroupBroadcast(high, 2u), 2u);
-                multiply_add(&sum, &value, 2u, subgroupBroadcast(high, 3u), 3u);
-                multiply_add(&sum, &value, 3u, subgroupBroadcast(high, 4u), 0u);
-                multiply_add(&sum, &value, 3u, subgroupBroadcast(high, 5u), 1u);
-                multiply_add(&sum, &value, 3u, subgroupBroadcast(high, 6u), 2u);
-                multiply_add(&sum, &value, 3u, subgroupBroadcast(high, 7u), 3u);
+                if CHANNELS > 1u {
+                    multiply_add(&sum, &value, 1u, subgroupBroadcast(low, 4u), 0u);
+                    multiply_add(&sum, &value, 1u, subgroupBroadcast(low, 5u), 1u);
+                    multiply_add(&sum, &value, 1u, subgroupBroadcast(low, 6u), 2u);
+                    multiply_add(&sum, &value, 1u, subgroupBroadcast(low, 7u), 3u);
+                }
+                if CHANNELS > 2u {
+                    multiply_add(&sum, &value, 2u, subgroupBroadcast(high, 0u), 0u);
+                    multiply_add(&sum, &value, 2u, subgroupBroadcast(high, 1u), 1u);
+                    multiply_add(&sum, &value, 2u, subgroupBroadcast(high, 2u), 2u);
+                    multiply_add(&sum, &value, 2u, subgroupBroadcast(high, 3u), 3u);
+                }
+                if CHANNELS > 3u {
+                    multiply_add(&sum, &value, 3u, subgroupBroadcast(high, 4u), 0u);
+                    multiply_add(&sum, &value, 3u, subgroupBroadcast(high, 5u), 1u);
+                    multiply_add(&sum, &value, 3u, subgroupBroadcast(high, 6u), 2u);
+                    multiply_add(&sum, &value, 3u, subgroupBroadcast(high, 7u), 3u);
+                }
             }
         }
     }

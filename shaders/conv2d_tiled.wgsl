@@ -69,7 +69,7 @@ fn main(
                         let at = taps[k % max(tile / WORKGROUP, 1u)];
                         var value = vec4<f32>();
                         if at.inside && e < params.inner {
-                            value = enter(unpack_element(input[at.element + e]), work.first_input + e);
+                            value = enter(input_element(at.element + e, gathered[k % max(tile / WORKGROUP, 1u)].x), work.first_input + e);
                         }
                         patches[flat] = value;
                     }
@@ -90,7 +90,7 @@ fn main(
                         value[p] = patches[e * tile + p * columns + column];
                     }
                     let row = ((local / columns) * DEPTH + e) * ROW;
-                    for (var lane = 0u; lane < 4u; lane++) {
+                    for (var lane = 0u; lane < CHANNELS; lane++) {
                         for (var b = 0u; b < BLOCK; b++) {
                             let outputs = kernels[row + lane * BLOCK + b];
                             for (var p = 0u; p < PIXELS; p++) {

@@ -15,15 +15,18 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
     const PROLOGUE: [(&str, std::ops::Range<u32>); 2] =
         [("PROLOGUE_NORM", 0..2), ("PROLOGUE_ACTIVATION", 0..8)];
     let epilogue = [ACTIVATIONS, RESIDUAL, IN_PLACE];
+    let planar = (shader.name.ends_with("_planar")).then_some(("CHANNELS", 1..5));
     let constants = match shader.name {
         "activation" => vec![ACTIVATIONS],
         "adaptive_avg_pool" | "batch_norm" => PROLOGUE.to_vec(),
         "binary" => vec![("OPERATION", 0..6), ACTIVATIONS],
-        "conv2d" => ([("PIXELS", 1..5)].into_iter())
+        "conv2d" | "conv2d_planar" => ([("PIXELS", 1..5)].into_iter())
+            .chain(planar)
             .chain(epilogue)
             .chain(PROLOGUE)
             .collect(),
-        "conv2d_subgroup" => ([("PIXELS", 1..3)].into_iter())
+        "conv2d_subgroup" | "conv2d_subgroup_planar" => ([("PIXELS", 1..3)].into_iter())
+            .chain(planar)
             .chain(epilogue)
             .chain(PROLOGUE)
             .collect(),
@@ -32,14 +35,20 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
             .chain(epilogue)
             .chain(PROLOGUE)
             .collect(),
-        "conv2d_tiled" => ([("PIXELS", 1..5), ("BLOCKS", 1..5)].into_iter())
-            .chain(epilogue)
-            .chain(PROLOGUE)
-            .collect(),
+        "conv2d_tiled" | "conv2d_tiled_planar" => ([("PIXELS", 1..5), ("BLOCKS", 1..5)]
+            .into_iter())
+        .chain(planar)
+        .chain(epilogue)
+        .chain(PROLOGUE)
+        .collect(),
         "winograd_input" => vec![("TILE", 2..3), ("TILE", 4..5)],
         "winograd_output" => ([("TILE", 2..3), ("TILE", 4..5)].into_iter())
             .chain(epilogue)
             .collect(),
+        "conv2d_depthwise_row" => {
+            let kernels = [("KERNEL", 3..4), ("KERNEL", 5..6), ("STRIDE", 1..3)];
+            kernels.into_iter().chain(epilogue).collect()
+        }
         "conv2d_depthwise" | "conv2d_grouped" | "linear" => epilogue.to_vec(),
         "pool" => vec![("OPERATION", 0..2)],
         "reduce_channels" | "reduce_space" => vec![("OPERATION", 0..4)],

@@ -12,6 +12,7 @@
 #import shared/window
 #import shared/prologue
 #import shared/epilogue
+#import input
 
 struct Params {
     input: Map,
@@ -37,7 +38,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<Element>;
 @group(0) @binding(2) var<storage, read> weight: array<Element>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> residual: array<Element>;

@@ -2,7 +2,9 @@
 //!
 //! A line `#import NAME` stands for the file `shaders/NAME.wgsl`, taken in once however often it is
 //! asked for. `#import element` stands for the element type of the precision asked for, unless
-//! `#import element_half` came before it, which settles it. Nothing else is done to a source.
+//! `#import element_half` came before it, which settles it; `#import input` for how the shader reads
+//! its input: a file can be two shaders, one of which reads images as users give them. Nothing else is
+//! done to a source.
 
 use std::collections::HashSet;
 
@@ -35,21 +37,34 @@ pub struct Shader {
     /// The number of read-only storage buffers.
     pub reads: u32,
     source: &'static str,
+    /// What `#import input` stands for.
+    input: &'static str,
+}
+
+macro_rules! source {
+    ($name:literal) => {
+        include_str!(concat!("../../shaders/", $name, ".wgsl"))
+    };
 }
 
 macro_rules! shaders {
-    ($($constant:ident = $name:literal, reads $reads:literal;)*) => {
+    ($($constant:ident = $name:literal, reads $reads:literal $(, planar form of $file:ident)?;)*) => {
         $(
             pub(crate) static $constant: Shader = Shader {
                 name: $name,
                 reads: $reads,
-                source: include_str!(concat!("../../shaders/", $name, ".wgsl")),
+                source: shaders!(source $name $($file)?),
+                input: shaders!(input $($file)?),
             };
         )*
 
         /// Every shader, by name.
         pub static SHADERS: &[&Shader] = &[$(&$constant),*];
     };
+    (source $name:literal) => { source!($name) };
+    (source $name:literal $file:ident) => { $file.source };
+    (input) => { "shared/input_elements" };
+    (input $file:ident) => { "shared/input_planar" };
 }
 
 shaders! {
@@ -61,9 +76,13 @@ shaders! {
     CONV2D_COOPERATIVE = "conv2d_cooperative", reads 5;
     CONV2D_COOPERATIVE_EMULATED = "conv2d_cooperative_emulated", reads 5;
     CONV2D_DEPTHWISE = "conv2d_depthwise", reads 4;
+    CONV2D_DEPTHWISE_ROW = "conv2d_depthwise_row", reads 4;
     CONV2D_GROUPED = "conv2d_grouped", reads 4;
+    CONV2D_PLANAR = "conv2d_planar", reads 5, planar form of CONV2D;
     CONV2D_SUBGROUP = "conv2d_subgroup", reads 5;
+    CONV2D_SUBGROUP_PLANAR = "conv2d_subgroup_planar", reads 5, planar form of CONV2D_SUBGROUP;
     CONV2D_TILED = "conv2d_tiled", reads 5;
+    CONV2D_TILED_PLANAR = "conv2d_tiled_planar", reads 5, planar form of CONV2D_TILED;
     COPY_CHANNELS = "copy_channels", reads 1;
     EMBEDDING = "embedding", reads 2;
     FLATTEN = "flatten", reads 1;
@@ -103,12 +122,24 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../shaders/shared/conv2d_cooperative.wgsl"),
     ),
     (
+        "shared/depthwise",
+        include_str!("../../shaders/shared/depthwise.wgsl"),
+    ),
+    (
         "shared/epilogue",
         include_str!("../../shaders/shared/epilogue.wgsl"),
     ),
     (
         "shared/grid",
         include_str!("../../shaders/shared/grid.wgsl"),
+    ),
+    (
+        "shared/input_elements",
+        include_str!("../../shaders/shared/input_elements.wgsl"),
+    ),
+    (
+        "shared/input_planar",
+        include_str!("../../shaders/shared/input_planar.wgsl"),
     ),
     ("shared/map", include_str!("../../shaders/shared/map.wgsl")),
     ("shared/nan", include_str!("../../shaders/shared/nan.wgsl")),
@@ -134,42 +165,47 @@ impl Shader {
     /// The whole source, its imports taken in.
     pub fn assemble(&self, precision: Precision) -> String {
         let mut text = String::new();
-        take_in(self.source, precision, &mut HashSet::new(), &mut text);
+        self.take_in(self.source, precision, &mut HashSet::new(), &mut text);
         text
     }
-}
 
-fn take_in(
-    source: &'static str,
-    precision: Precision,
-    seen: &mut HashSet<&'static str>,
-    text: &mut String,
-) {
-    for line in source.lines() {
-        let Some(name) = line.strip_prefix("#import ") else {
-            text.push_str(line);
-            text.push('\n');
-            continue;
-        };
-        if !seen.insert(name) {
-            continue;
-        }
-        let piece = match (name, precision) {
-            ("element", Precision::F32) => Some(ELEMENT_F32),
-            ("element", Precision::F16) => Some(ELEMENT_F16),
-            ("element_half", _) => {
-                seen.insert("element");
-                Some(ELEMENT_HALF)
-            }
-            _ => SHARED.iter().find(|(n, _)| *n == name).map(|(_, s)| *s),
-        };
-        match piece {
-            Some(piece) => take_in(piece, precision, seen, text),
-            // Left as it is: not WGSL, so that naga's message names the line. The shader tests
-            // compile every shader, so no release can hold one.
-            None => {
+    fn take_in(
+        &self,
+        source: &'static str,
+        precision: Precision,
+        seen: &mut HashSet<&'static str>,
+        text: &mut String,
+    ) {
+        for line in source.lines() {
+            let Some(name) = line.strip_prefix("#import ") else {
                 text.push_str(line);
                 text.push('\n');
+                continue;
+            };
+            let name = match name {
+                "input" => self.input,
+                _ => name,
+            };
+            if !seen.insert(name) {
+                continue;
+            }
+            let piece = match (name, precision) {
+                ("element", Precision::F32) => Some(ELEMENT_F32),
+                ("element", Precision::F16) => Some(ELEMENT_F16),
+                ("element_half", _) => {
+                    seen.insert("element");
+                    Some(ELEMENT_HALF)
+                }
+                _ => SHARED.iter().find(|(n, _)| *n == name).map(|(_, s)| *s),
+            };
+            match piece {
+                Some(piece) => self.take_in(piece, precision, seen, text),
+                // Left as it is: not WGSL, so that naga's message names the line. The shader tests
+                // compile every shader, so no release can hold one.
+                None => {
+                    text.push_str(line);
+                    text.push('\n');
+                }
             }
         }
     }
@@ -192,7 +228,8 @@ mod tests {
             names.sort();
             names
         };
-        let registered: Vec<&str> = SHADERS.iter().map(|s| s.name).collect();
+        let files = SHADERS.iter().filter(|s| s.input != "shared/input_planar");
+        let registered: Vec<&str> = files.map(|s| s.name).collect();
         assert_eq!(stems(&root), registered);
         let mut shared: Vec<&str> = SHARED.iter().map(|(n, _)| &n["shared/".len()..]).collect();
         shared.extend(["element_f16", "element_f32", "element_half"]);

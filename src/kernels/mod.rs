@@ -48,7 +48,6 @@ pub(crate) struct NodeContext<'a> {
     /// Whether the residual lies where the output goes.
     pub residual_in_place: bool,
     /// Whether the inputs that [`reads_planar_input`] are given so: their maps then tell only sizes.
-    #[expect(dead_code, reason = "no kernel reads planar inputs yet")]
     pub planar: bool,
     /// The first element of each of the memories that [`scratch`] asked for.
     pub scratch: &'a [u32],
@@ -142,8 +141,11 @@ pub(crate) fn dispatches(
 
 /// Whether a node can read its input `input` as users give it, NCHW float32, so that nothing has to
 /// be packed for it.
-pub(crate) fn reads_planar_input(_node: &Node, _input: usize, _shape: &Shape) -> bool {
-    false
+pub(crate) fn reads_planar_input(node: &Node, input: usize, shape: &Shape) -> bool {
+    match &node.op {
+        Op::Conv2d(op) => input == 0 && conv::reads_planar_input(node, op, shape),
+        _ => false,
+    }
 }
 
 impl DeviceContext {

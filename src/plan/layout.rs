@@ -52,8 +52,8 @@ impl Layout {
 
         let lifetimes = graph.lifetimes(&roots, &kept);
         for i in 0..shapes.len() {
-            if lifetimes[i].is_some() && as_given[i].is_none() {
-                check_binding(graph, shapes, &own, device, i)?;
+            if lifetimes[i].is_some() {
+                check_binding(graph, shapes, &own, device, i, as_given[i].is_some())?;
             }
         }
         let scratch: Vec<Vec<u64>> = (graph.values())
@@ -64,7 +64,7 @@ impl Layout {
                     inputs: &inputs,
                     output: own[value.index()],
                     residual_in_place: false,
-                    planar: false,
+                    planar: (node.inputs.first()).is_some_and(|v| as_given[v.index()].is_some()),
                     scratch: &[],
                     device,
                 })
@@ -366,13 +366,18 @@ fn check_binding(
     maps: &[Map],
     device: &DeviceContext,
     i: usize,
+    is_as_given: bool,
 ) -> Result<()> {
     let value = ValueId::new(i);
     let is_edge = graph.inputs().contains(&value) || graph.outputs().contains(&value);
     let unpadded = maps[i].unpadded_len() * 4 * u64::from(is_edge);
+    let packed = match is_as_given {
+        true => 0,
+        false => maps[i].bytes(device.precision),
+    };
     device.check_binding(
         &format!("the output {} of '{}'", shapes[i], graph.nodes()[i].name),
-        maps[i].bytes(device.precision).max(unpadded),
+        packed.max(unpadded),
         "use a smaller image or batch, --precision f16, or --backend cpu",
     )
 }

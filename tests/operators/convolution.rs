@@ -157,6 +157,44 @@ proptest! {
     }
 
     #[test]
+    fn depthwise_convolution_by_rows(
+        (kernel, stride) in (prop_oneof![Just(3_usize), Just(5)], 1..3_usize),
+        pad in [0..4_usize, 0..4, 0..4, 0..4],
+        [n, h, w] in extents(),
+        channels in 2..21_usize,
+        bias in any::<bool>(),
+        seed in 0..1000_u64,
+    ) {
+        let (h, w) = (h + kernel - 1, w + kernel - 1);
+        let conv = Conv2d::new(channels, channels, kernel).stride(stride).padding(pad);
+        check(conv.groups(channels).bias(bias), [n, channels, h, w], seed);
+    }
+
+    /// Of images of few channels, which are read as they are given.
+    #[test]
+    fn convolution_of_images(
+        (mut conv, [n, h, w], seed) in conv_settings(),
+        inputs in prop_oneof![Just(1_usize), Just(3), Just(4)],
+        outputs in 1..40_usize,
+        residual in any::<bool>(),
+    ) {
+        (conv.in_channels, conv.out_channels) = (inputs, outputs);
+        let mut b = GraphBuilder::new("image");
+        let x = b.input("input", &[None, None, None, None]);
+        let mut y = b.conv2d("conv", x, conv.clone());
+        if residual {
+            let other = b.conv2d("other", x, conv);
+            y = b.add("add", y, other);
+        }
+        b.output(y);
+        let graph = b.build().unwrap();
+        // Direct, by subgroups and two tiles: each form is a pipeline, and compiling is what takes long.
+        let kernel = ConvKernel::all()[seed as usize % 4];
+        let input = tensor(&Shape::from([n, inputs, h, w]), seed);
+        compare_with(&graph, &[input], seed, Some(kernel), 1.0);
+    }
+
+    #[test]
     fn convolution_over_many_pixels(
         outputs in 1..10_usize,
         size in 17..40_usize,

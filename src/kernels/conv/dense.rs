@@ -13,7 +13,8 @@ use super::engine::{Engine, LANES, PixelsEach};
 use super::geometry::{Filter, Outputs, Part, Window};
 use crate::error::Result;
 use crate::gpu::{
-    CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_EMULATED, CONV2D_SUBGROUP, CONV2D_TILED,
+    CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_EMULATED, CONV2D_PLANAR, CONV2D_SUBGROUP,
+    CONV2D_SUBGROUP_PLANAR, CONV2D_TILED, CONV2D_TILED_PLANAR,
 };
 use crate::weights::Weights;
 
@@ -157,13 +158,26 @@ pub(super) fn step(
     let name = &context.node.name;
     let pixels = u64::from(params.outputs.pixels);
     let work = u64::from(params.blocks) * u64::from(params.planes);
-    match engine {
+    let shader = match (engine, context.planar) {
+        (Engine::Direct, false) => &CONV2D,
+        (Engine::Direct, true) => &CONV2D_PLANAR,
+        (Engine::Subgroup, false) => &CONV2D_SUBGROUP,
+        (Engine::Subgroup, true) => &CONV2D_SUBGROUP_PLANAR,
+        (Engine::Tiled { .. }, false) => &CONV2D_TILED,
+        (Engine::Tiled { .. }, true) => &CONV2D_TILED_PLANAR,
+        // Never with planar input: see `Engine::cooperative`.
+        (Engine::Cooperative { .. }, _) => match device.cooperative {
+            Some(Cooperative::Emulated) => &CONV2D_COOPERATIVE_EMULATED,
+            _ => &CONV2D_COOPERATIVE,
+        },
+    };
+    let dispatch = match engine {
         Engine::Subgroup => {
             let each = PixelsEach::of(pixels);
             let subgroups = each.tiles(pixels) * work;
             let [x, y] = device.fold(name, subgroups.div_ceil(WORKGROUP / LANES))?;
-            let dispatch = device.dispatch(&CONV2D_SUBGROUP, params, reads, [x, y, 1]);
-            Ok(dispatch.constant("PIXELS", each.0))
+            let dispatch = device.dispatch(shader, params, reads, [x, y, 1]);
+            dispatch.constant("PIXELS", each.0)
         }
         Engine::Direct => {
             // As many pixels an invocation as leave none of a workgroup's without one.
@@ -174,8 +188,8 @@ pub(super) fn step(
             };
             let [x, z] = device.fold(name, pixels.div_ceil(WORKGROUP * u64::from(each)))?;
             // `split` has seen to it that a dimension of a dispatch holds the blocks.
-            let dispatch = device.dispatch(&CONV2D, params, reads, [x, work as u32, z]);
-            Ok(dispatch.constant("PIXELS", each))
+            let dispatch = device.dispatch(shader, params, reads, [x, work as u32, z]);
+            dispatch.constant("PIXELS", each)
         }
         Engine::Tiled { each, blocks } => {
             // Blocks of one tile read the same input, that of one channel group.
@@ -189,22 +203,22 @@ pub(super) fn step(
             let tile = WORKGROUP / u64::from(blocks) * u64::from(each);
             let [x, z] = device.fold(name, pixels.div_ceil(tile))?;
             let rows = params.blocks.div_ceil(blocks) * params.planes;
-            let dispatch = device.dispatch(&CONV2D_TILED, params, reads, [x, rows, z]);
+            let dispatch = device.dispatch(shader, params, reads, [x, rows, z]);
             let dispatch = dispatch.constant("PIXELS", each);
-            Ok(dispatch.constant("BLOCKS", blocks))
+            dispatch.constant("BLOCKS", blocks)
         }
         Engine::Cooperative { blocks } => {
             let tiles = pixels.div_ceil(Engine::cooperative_pixels(blocks));
             let [x, z] = device.fold(name, tiles)?;
             let rows = params.blocks.div_ceil(blocks) * params.planes;
-            let shader = match device.cooperative {
-                Some(Cooperative::Emulated) => &CONV2D_COOPERATIVE_EMULATED,
-                _ => &CONV2D_COOPERATIVE,
-            };
             let dispatch = device.dispatch(shader, params, reads, [x, rows, z]);
-            Ok(dispatch.constant("BLOCKS", blocks))
+            dispatch.constant("BLOCKS", blocks)
         }
-    }
+    };
+    Ok(match context.planar {
+        true => dispatch.constant("CHANNELS", params.input.channels),
+        false => dispatch,
+    })
 }
 
 /// The bias, laid out block by block as the weights are.

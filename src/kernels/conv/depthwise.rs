@@ -6,8 +6,11 @@ use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::{Dispatch, Map, NodeContext, Read};
 use super::geometry::{Filter, Window};
 use crate::error::Result;
-use crate::gpu::CONV2D_DEPTHWISE;
+use crate::gpu::{CONV2D_DEPTHWISE, CONV2D_DEPTHWISE_ROW};
 use crate::graph::Conv2d;
+
+/// Pixels an invocation of `conv2d_depthwise_row.wgsl`.
+const COLUMNS: u32 = 4;
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -43,6 +46,26 @@ pub(super) fn dispatch(context: &NodeContext, op: &Conv2d) -> Result<Dispatch> {
     });
     let residual = epilogue.read(&bias);
     let reads = vec![Read::Input(0), weight, bias, residual];
-    let dispatch = context.per_element(&CONV2D_DEPTHWISE, &params, reads)?;
+    let dispatch = match in_rows(op) {
+        None => context.per_element(&CONV2D_DEPTHWISE, &params, reads)?,
+        Some([kernel, stride]) => {
+            let output = &context.output;
+            let strips = u64::from(output.batch * output.height * output.width.div_ceil(COLUMNS));
+            let count = strips * u64::from(output.groups);
+            let grid = context.device.flat_grid(&context.node.name, count)?;
+            (context.device)
+                .dispatch(&CONV2D_DEPTHWISE_ROW, &params, reads, grid)
+                .constant("KERNEL", kernel)
+                .constant("STRIDE", stride)
+        }
+    };
     Ok(epilogue.select(dispatch))
+}
+
+/// Kernel and stride, where the shader for several pixels an invocation has them: sizes beyond those
+/// that networks use would be more pipelines to compile.
+fn in_rows(op: &Conv2d) -> Option<[u32; 2]> {
+    let kernel = [3, 5].into_iter().find(|&k| op.kernel == [k, k])?;
+    let stride = [1, 2].into_iter().find(|&s| op.stride == [s, s])?;
+    (op.dilation == [1, 1]).then_some([kernel as u32, stride as u32])
 }

@@ -10,7 +10,8 @@ mod winograd;
 
 use super::{Dispatch, NodeContext};
 use crate::error::Result;
-use crate::graph::{Conv2d, ConvTranspose2d};
+use crate::graph::{Conv2d, ConvTranspose2d, Node};
+use crate::tensor::Shape;
 use engine::Engine;
 use geometry::{Filter, Part};
 use rule::Algorithm;
@@ -25,6 +26,13 @@ pub(super) fn dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispa
         Algorithm::Dense(engine) => dense::dispatches(context, &filter, &[whole], engine),
         Algorithm::Winograd(tile) => winograd::dispatches(context, &filter, &whole.window, tile),
     }
+}
+
+/// Whether the kernels read an image of this shape as users give it: where its channels make one
+/// element. Prologues are left to values that kernels leave.
+pub(super) fn reads_planar_input(node: &Node, op: &Conv2d, shape: &Shape) -> bool {
+    let is_image = shape.rank() == 4 && op.in_channels <= 4;
+    is_image && op.groups == 1 && node.fused.prologue.is_none()
 }
 
 /// Bytes of the memories that a convolution needs between its dispatches.

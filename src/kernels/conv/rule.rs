@@ -88,6 +88,7 @@ fn possible(
     let is_plain = op.kernel == [3, 3] && op.stride == [1, 1] && op.dilation == [1, 1];
     let is_possible = is_plain
         && filter.groups == 1
+        && !context.planar
         && context.node.fused.prologue.is_none()
         && fits(context, filter, tile);
     is_possible.then_some(Algorithm::Winograd(tile))
