@@ -35,6 +35,18 @@ impl Engine {
         }
     }
 
+    /// Its name.
+    pub fn kernel(self) -> ConvKernel {
+        match self {
+            Self::Direct => ConvKernel::Direct,
+            Self::Subgroup => ConvKernel::Subgroup,
+            Self::Tiled { each, blocks } => ConvKernel::Tiled {
+                pixels: WORKGROUP as u32 / blocks * each,
+                channels: BLOCK as u32 * blocks,
+            },
+        }
+    }
+
     /// The shader for so many pixels and blocks of output channels, unless another is asked for.
     ///
     /// In software, loads are what costs: subgroups make the best of each, and workgroup memory
@@ -44,12 +56,20 @@ impl Engine {
         if let Some(engine) = device.prefer.and_then(|kernel| Self::of(kernel, device)) {
             return engine;
         }
-        if let Some(engine) = Self::of(ConvKernel::Subgroup, device) {
+        let is_usable = |engine: &Self| !device.is_quarantined(engine.kernel());
+        if let Some(engine) = Self::of(ConvKernel::Subgroup, device).filter(is_usable) {
             return engine;
         }
-        if device.is_software {
-            return Self::Direct;
+        let tiled = Self::tiled(pixels, blocks, is_usable);
+        match device.is_software {
+            true if is_usable(&Self::Direct) => Self::Direct,
+            // Where all of them are wrong, one is as good as another.
+            _ => tiled.unwrap_or(Self::Direct),
         }
+    }
+
+    /// The largest tile that is usable and leaves work for every core, or the smallest.
+    fn tiled(pixels: u64, blocks: u64, is_usable: impl Fn(&Self) -> bool) -> Option<Self> {
         const WORKGROUPS: u64 = 128;
         let widest: u32 = match blocks {
             1 => 1,
@@ -61,10 +81,13 @@ impl Engine {
             let tile = WORKGROUP / u64::from(across) * u64::from(each);
             pixels.div_ceil(tile) * blocks.div_ceil(u64::from(across))
         };
-        let (each, blocks) = (shapes.into_iter())
-            .find(|&shape| workgroups(shape) >= WORKGROUPS)
-            .unwrap_or((1, 1));
-        Self::Tiled { each, blocks }
+        let engine = |(each, blocks)| Self::Tiled { each, blocks };
+        let mut usable = shapes
+            .into_iter()
+            .filter(|&shape| is_usable(&engine(shape)));
+        let last = usable.clone().next_back();
+        let found = usable.find(|&shape| workgroups(shape) >= WORKGROUPS);
+        found.or(last).map(engine)
     }
 }
 

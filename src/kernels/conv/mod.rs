@@ -8,7 +8,7 @@ mod grouped;
 mod rule;
 mod winograd;
 
-use super::{Dispatch, NodeContext};
+use super::{Choice, Dispatch, NodeContext};
 use crate::error::Result;
 use crate::graph::{Conv2d, ConvTranspose2d};
 use engine::Engine;
@@ -19,6 +19,7 @@ use rule::Algorithm;
 pub(super) fn dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispatch>> {
     let filter = Filter::of(context, op);
     let whole = Part::whole(context, op);
+    rule::warn_of_impossible(context, op, &filter);
     match rule::algorithm(context, op, &filter) {
         Algorithm::Depthwise => Ok(vec![depthwise::dispatch(context, op)?]),
         Algorithm::Grouped => grouped::dispatches(context, &filter, &whole),
@@ -33,6 +34,16 @@ pub(super) fn scratch(context: &NodeContext, op: &Conv2d) -> Vec<u64> {
         Algorithm::Winograd(tile) => winograd::scratch(context, tile).to_vec(),
         _ => Vec::new(),
     }
+}
+
+/// The kernels that can compute a convolution, where the rule has a choice.
+pub(super) fn choice(context: &NodeContext, op: &Conv2d) -> Option<Choice> {
+    let filter = Filter::of(context, op);
+    Some(Choice {
+        signature: rule::signature(context, op),
+        rule: rule::algorithm(context, op, &filter).kernel()?,
+        candidates: rule::candidates(context, op, &filter),
+    })
 }
 
 /// A transposed convolution: for each remainder of the output's rows and columns by the stride, the
