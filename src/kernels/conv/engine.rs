@@ -47,16 +47,24 @@ impl Engine {
         }
     }
 
+    /// Whether it computes convolutions of so many groups: the blocks of a tile share what they read,
+    /// and blocks of different groups read different channels.
+    pub fn takes(self, groups: usize) -> bool {
+        groups == 1 || !matches!(self, Self::Tiled { blocks: 2.., .. })
+    }
+
     /// The shader for so many pixels and blocks of output channels, unless another is asked for.
     ///
     /// In software, loads are what costs: subgroups make the best of each, and workgroup memory
     /// saves none. On a GPU, the largest tile that still leaves work for every core: the number of
     /// those is not told, so as many workgroups as a middling GPU has room for.
-    pub fn rule(device: &DeviceContext, pixels: u64, blocks: u64) -> Self {
-        if let Some(engine) = device.prefer.and_then(|kernel| Self::of(kernel, device)) {
+    pub fn rule(device: &DeviceContext, pixels: u64, blocks: u64, groups: usize) -> Self {
+        let preferred = device.prefer.and_then(|kernel| Self::of(kernel, device));
+        if let Some(engine) = preferred.filter(|engine| engine.takes(groups)) {
             return engine;
         }
-        let is_usable = |engine: &Self| !device.is_quarantined(engine.kernel());
+        let is_usable =
+            |engine: &Self| engine.takes(groups) && !device.is_quarantined(engine.kernel());
         if let Some(engine) = Self::of(ConvKernel::Subgroup, device).filter(is_usable) {
             return engine;
         }

@@ -70,7 +70,7 @@ fn engine(context: &NodeContext, filter: &Filter, places: &[Part]) -> Engine {
     let pixels: u64 = (places.iter())
         .map(|place| u64::from(place.outputs.pixels))
         .sum();
-    Engine::rule(context.device, pixels, rule::blocks(filter))
+    Engine::rule(context.device, pixels, rule::blocks(filter), filter.groups)
 }
 
 fn part(context: &NodeContext, filter: &Filter, place: &Part) -> Result<Vec<Dispatch>> {

@@ -55,7 +55,7 @@ pub(super) fn algorithm(context: &NodeContext, op: &Conv2d, filter: &Filter) -> 
     let inner = filter.group_inputs.div_ceil(4) as u64;
     let blocks = blocks(filter);
     let taps = (op.kernel[0] * op.kernel[1]) as u64;
-    let dense = Algorithm::Dense(Engine::rule(context.device, pixels, blocks));
+    let dense = Algorithm::Dense(Engine::rule(context.device, pixels, blocks, filter.groups));
     let cost = PixelsEach::of(pixels).cost(pixels) * taps * inner * blocks;
     let winograd = [2, 4].map(|tile| ConvKernel::Winograd { tile });
     let usable = (winograd.into_iter()).filter(|&kernel| !context.device.is_quarantined(kernel));
@@ -156,7 +156,9 @@ fn possible(
     kernel: ConvKernel,
 ) -> Option<Algorithm> {
     let ConvKernel::Winograd { tile } = kernel else {
-        return Engine::of(kernel, context.device).map(Algorithm::Dense);
+        let engine = Engine::of(kernel, context.device);
+        let engine = engine.filter(|engine| engine.takes(filter.groups));
+        return engine.map(Algorithm::Dense);
     };
     let tile = match tile {
         2 => Tile::Two,
