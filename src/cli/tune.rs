@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use shadernet::Error;
 use shadernet::device::Device;
 use shadernet::gpu::{Gpu, Precision};
+use shadernet::session::ConvKernel;
 use shadernet::tuning::{Outcome, TuneOptions, TuneReport, TunedLayer, Tuning, tune};
 
 use super::network::Network;
@@ -95,6 +96,11 @@ pub struct Tune {
     #[arg(long, default_value = "5", value_name = "N")]
     rounds: NonZeroUsize,
 
+    /// Try this kernel, such as winograd-4, beside the rule's choice; may be given several times
+    /// [default: all]
+    #[arg(long, value_name = "KERNEL")]
+    only: Vec<ConvKernel>,
+
     /// Where the winners go [default: this device's file, which other commands read]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -128,6 +134,7 @@ impl Tune {
             precision: self.precision,
             passes: self.passes.options(),
             rounds: self.rounds.get(),
+            only: self.only.clone(),
             ..Default::default()
         };
         let bar = progress();

@@ -4,13 +4,16 @@ use serde_json::json;
 
 use crate::support::{Answer, answer, chelsea, shadernet, small_model};
 
+/// Some of them: software drivers take a while to compile each.
+const FEW: [&str; 2] = ["--only=direct", "--only=winograd-2"];
+
 /// The software Vulkan adapter compiles quickly.
 const ON: [&str; 2] = ["--backend", "vulkan"];
 
 fn tune(folder: &std::path::Path) -> Answer {
     let mut command = shadernet();
     command.args(["tune", "small_cnn", "--rounds=1", "--json"]);
-    answer(command.args(ON).env("SHADERNET_CACHE", folder)).ok()
+    answer(command.args(ON).args(FEW).env("SHADERNET_CACHE", folder)).ok()
 }
 
 #[test]
@@ -24,7 +27,7 @@ fn the_winners_are_kept_and_used() {
     assert!(!layers.is_empty());
     for layer in layers {
         assert!(layer["ratio"].as_f64().unwrap() >= 1.0, "{layer}");
-        assert!(layer["candidates"].as_array().unwrap().len() > 3, "{layer}");
+        assert!(layer["candidates"].as_array().unwrap().len() > 1, "{layer}");
     }
     let path = line["file"].as_str().unwrap();
     assert!(path.starts_with(folder.path().to_str().unwrap()), "{path}");
@@ -65,7 +68,7 @@ fn a_tuned_classifier_says_the_same() {
         .arg("tune")
         .arg(small_model())
         .args(["--rounds=1", "-o"]);
-    let table = answer(command.arg(&file).args(ON)).ok().out;
+    let table = answer(command.arg(&file).args(ON).args(FEW)).ok().out;
     assert!(
         table.contains("times faster") && table.contains("kept in"),
         "{table}"
