@@ -40,6 +40,7 @@ pub mod reference;
 pub mod session;
 pub mod tasks;
 pub mod tensor;
+pub mod tuning;
 pub mod vision;
 pub mod weights;
 pub mod zoo;

@@ -18,7 +18,7 @@ use shadernet::vision::decode;
 use super::prepare::{Prepared, ahead_of};
 use super::report::{Answer, Report};
 use super::sources::sources;
-use super::{DeviceArgs, Failure, PassArgs, output, precision};
+use super::{DeviceArgs, Failure, PassArgs, TuningArgs, output, precision};
 
 /// Name what is in pictures
 #[derive(Args)]
@@ -54,6 +54,9 @@ pub struct Classify {
     passes: PassArgs,
 
     #[command(flatten)]
+    tuning: TuningArgs,
+
+    #[command(flatten)]
     device: DeviceArgs,
 
     /// One JSON object a line, as each picture is done
@@ -76,6 +79,7 @@ impl Classify {
         let options = SessionOptions {
             precision: self.precision,
             passes: self.passes.options(),
+            tuning: self.tuning.load(&device),
             ..Default::default()
         };
         let mut classifier = Classifier::new(&device, &folder, &options)?;

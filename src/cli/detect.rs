@@ -18,7 +18,7 @@ use super::prepare::{Prepared, ahead_of};
 use super::report::{Answer, Report};
 use super::sources::sources;
 use super::written::Written;
-use super::{DeviceArgs, Failure, PassArgs, output, precision};
+use super::{DeviceArgs, Failure, PassArgs, TuningArgs, output, precision};
 
 /// Find things in pictures, and where they are
 #[derive(Args)]
@@ -57,6 +57,9 @@ pub struct Detect {
 
     #[command(flatten)]
     passes: PassArgs,
+
+    #[command(flatten)]
+    tuning: TuningArgs,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -100,6 +103,7 @@ impl Detect {
         let options = SessionOptions {
             precision: self.precision,
             passes: self.passes.options(),
+            tuning: self.tuning.load(&device),
             ..Default::default()
         };
         let detector = Detector::new(&device, &folder, &options)?;

@@ -9,6 +9,7 @@ mod convert;
 mod detect;
 mod devices;
 mod models;
+mod network;
 mod output;
 mod prepare;
 mod report;
@@ -16,6 +17,7 @@ mod run;
 mod segment;
 mod sources;
 mod summary;
+mod tune;
 mod written;
 
 use std::io;
@@ -27,6 +29,7 @@ use shadernet::Error;
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{Backend, CooperativeMatrices, Precision};
 use shadernet::passes::PassOptions;
+use tune::TuningArgs;
 
 /// Convolutional networks on the GPU, through WGSL compute shaders.
 #[derive(Parser)]
@@ -57,6 +60,7 @@ enum Command {
     Devices(devices::Devices),
     Models(models::Models),
     Summary(summary::Summary),
+    Tune(tune::Tune),
     Bench(bench::Bench),
 }
 
@@ -194,6 +198,7 @@ pub fn main(start: Instant) -> ExitCode {
         Command::Devices(command) => command.execute(),
         Command::Models(command) => command.execute(),
         Command::Summary(command) => command.execute(),
+        Command::Tune(command) => command.execute(),
         Command::Bench(command) => command.execute(start),
     };
     match result {

@@ -14,7 +14,7 @@ use shadernet::weights::{Dtype, Weights, write_safetensors};
 use shadernet::zoo::{self, ZooOptions};
 use shadernet::{Error, Result};
 
-use super::{DeviceArgs, Failure, PassArgs, output, precision};
+use super::{DeviceArgs, Failure, PassArgs, TuningArgs, output, precision};
 
 /// Run a network on raw tensors: safetensors in, safetensors out
 #[derive(Args)]
@@ -58,6 +58,9 @@ pub struct Run {
     passes: PassArgs,
 
     #[command(flatten)]
+    tuning: TuningArgs,
+
+    #[command(flatten)]
     device: DeviceArgs,
 
     /// One JSON object with the outputs' shapes and the times
@@ -93,8 +96,10 @@ impl Run {
         let options = SessionOptions {
             precision: self.precision,
             passes: self.passes.options(),
+            tuning: self.tuning.load(&device),
             ..Default::default()
         };
+        let is_tuned = options.tuning.is_some();
         let mut session = Session::new(&device, &graph, weights, &options, &shapes)?;
         if let Some(notice) = session.notice() {
             output::say(notice);
@@ -111,6 +116,7 @@ impl Run {
                 "architecture": graph.name(),
                 "device": device.to_string(),
                 "backend": device.backend().name(),
+                "tuned": is_tuned,
                 "outputs": shapes,
                 "prepare_ms": ready.as_secs_f64() * 1e3,
                 "run_ms": answered.as_secs_f64() * 1e3,

@@ -17,7 +17,7 @@ use super::prepare::{Prepared, ahead_of};
 use super::report::{Answer, Report};
 use super::sources::sources;
 use super::written::{Written, indexed_png};
-use super::{DeviceArgs, Failure, PassArgs, output, precision};
+use super::{DeviceArgs, Failure, PassArgs, TuningArgs, output, precision};
 
 /// Tell which pixels of pictures belong to what
 #[derive(Args)]
@@ -56,6 +56,9 @@ pub struct Segment {
 
     #[command(flatten)]
     passes: PassArgs,
+
+    #[command(flatten)]
+    tuning: TuningArgs,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -101,6 +104,7 @@ impl Segment {
         let options = SessionOptions {
             precision: self.precision,
             passes: self.passes.options(),
+            tuning: self.tuning.load(&device),
             ..Default::default()
         };
         let segmenter = Segmenter::new(&device, &folder, &options)?;

@@ -1,5 +1,6 @@
 //! The ways to compute a convolution, by name.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -97,4 +98,24 @@ impl FromStr for ConvKernel {
             )
         ))
     }
+}
+
+/// What tuning has found out about a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tuned {
+    /// The kernel of a convolution, by its signature.
+    pub kernels: BTreeMap<String, ConvKernel>,
+    /// Kernels that have answered wrongly there, and are used only where they are asked for.
+    pub quarantined: BTreeSet<ConvKernel>,
+}
+
+/// A convolution that several kernels can compute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// What the time that a kernel takes depends on, the device aside.
+    pub signature: String,
+    /// The kernel that the rule selects.
+    pub rule: ConvKernel,
+    /// All that can compute it.
+    pub candidates: Vec<ConvKernel>,
 }

@@ -27,6 +27,7 @@ mod weight;
 use std::sync::Arc;
 
 pub use choice::ConvKernel;
+pub(crate) use choice::{Choice, Tuned};
 pub(crate) use layout::{pack, unpack};
 pub(crate) use map::Map;
 pub(crate) use weight::PackedWeight;
@@ -68,6 +69,8 @@ pub(crate) struct DeviceContext {
     pub cooperative: Option<Cooperative>,
     /// The convolution kernel to use wherever it can be.
     pub prefer: Option<ConvKernel>,
+    /// What tuning has found, which the rule gives way to.
+    pub tuned: Option<Arc<Tuned>>,
 }
 
 /// One dispatch, all but its buffers decided.
@@ -139,6 +142,15 @@ pub(crate) fn dispatches(
     }
 }
 
+/// What kernels a node can be computed with; `None` where there is no choice. Where things lie makes
+/// no difference to it.
+pub(crate) fn choice(context: &NodeContext) -> Option<Choice> {
+    match &context.node.op {
+        Op::Conv2d(op) => conv::choice(context, op),
+        _ => None,
+    }
+}
+
 /// Whether a node can read its input `input` as users give it, NCHW float32, so that nothing has to
 /// be packed for it.
 pub(crate) fn reads_planar_input(node: &Node, input: usize, shape: &Shape) -> bool {
@@ -160,7 +172,13 @@ impl DeviceContext {
             is_software: false,
             cooperative: None,
             prefer: None,
+            tuned: None,
         }
+    }
+
+    /// Whether tuning has found `kernel` to answer wrongly.
+    fn is_quarantined(&self, kernel: ConvKernel) -> bool {
+        (self.tuned.as_ref()).is_some_and(|tuned| tuned.quarantined.contains(&kernel))
     }
 
     fn dispatch(

@@ -1,6 +1,7 @@
 //! A graph bound to input shapes and a device's limits: a plain list of dispatches over numbered
 //! buffers. Nothing here touches a device, so a plan can be made and examined without one.
 
+mod choices;
 mod layout;
 mod memory;
 
@@ -9,6 +10,7 @@ use crate::graph::{Graph, Home, Op};
 use crate::kernels::{self, DeviceContext, Dispatch, Map, NodeContext, Read, Target};
 use crate::passes::{self, PassOptions, PassReport};
 use crate::tensor::Shape;
+pub(crate) use choices::{ConvLayer, conv_layers};
 use layout::Layout;
 
 /// A buffer that a step reads or writes.

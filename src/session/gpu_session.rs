@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use super::resident::ResidentWeights;
 use super::{ActivationMemory, SessionOptions};
@@ -11,12 +12,12 @@ use crate::gpu::{Gpu, Pipeline, PipelineKey, Precision};
 use crate::graph::Graph;
 use crate::kernels::{DeviceContext, Read};
 use crate::passes::{PassOptions, PassReport};
-use crate::plan::{Answer, Place, Plan, Step};
+use crate::plan::{self, Answer, ConvLayer, Place, Plan, Step};
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 use wgpu::BufferUsages;
 
-pub(super) struct GpuSession {
+pub(crate) struct GpuSession {
     gpu: Gpu,
     graph: Graph,
     context: DeviceContext,
@@ -44,6 +45,9 @@ impl GpuSession {
                     .cooperative()
                     .filter(|_| options.precision == Precision::F16),
                 prefer: options.prefer,
+                tuned: (options.tuning.as_ref())
+                    .filter(|tuning| tuning.fits(gpu).is_ok())
+                    .map(|tuning| Arc::new(tuning.tuned())),
             },
             passes: options.passes,
             weights: ResidentWeights::new(weights),
@@ -113,6 +117,33 @@ impl GpuSession {
         Ok(plan.steps.len())
     }
 
+    /// The convolutions that kernels can be chosen for, for inputs of these shapes.
+    pub fn conv_layers(&self, shapes: &[Shape]) -> Result<Vec<ConvLayer>> {
+        plan::conv_layers(&self.graph, shapes, &self.passes, &self.context)
+    }
+
+    /// Has the device compute the node `name` so many times, with whatever lies in memory, and
+    /// answers how long it takes.
+    pub fn time(&mut self, shapes: &[Shape], name: &str, times: usize) -> Result<Duration> {
+        let gpu = self.gpu.clone();
+        let plan = self.prepare(shapes)?;
+        let steps: Vec<&BoundStep> = plan.steps.iter().filter(|s| s.label == name).collect();
+        gpu.scoped("timing", || {
+            let mut encoder = gpu.device().create_command_encoder(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for _ in 0..times {
+                steps.iter().for_each(|step| step.encode(&mut pass));
+            }
+            drop(pass);
+            let commands = encoder.finish();
+            let start = Instant::now();
+            gpu.queue().submit([commands]);
+            let waited = gpu.device().poll(wgpu::PollType::wait_indefinitely());
+            waited.map(|_| start.elapsed())
+        })?
+        .map_err(|error| gpu.error("timing", error))
+    }
+
     /// See `Session::plan_only`.
     pub fn plan_only(&self, shapes: &[Shape]) -> Result<usize> {
         Ok(Plan::new(&self.graph, shapes, &self.passes, &self.context)?
@@ -122,7 +153,7 @@ impl GpuSession {
 }
 
 /// A plan with its buffers, bind groups and pipelines.
-pub(super) struct BoundPlan {
+pub(crate) struct BoundPlan {
     inputs: Vec<Edge>,
     outputs: Vec<Edge>,
     output_shapes: Vec<Shape>,
@@ -143,6 +174,8 @@ struct Edge {
 }
 
 struct BoundStep {
+    /// The node's name.
+    label: String,
     pipeline: Pipeline,
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 3],
@@ -219,6 +252,7 @@ impl BoundPlan {
                 entries: &entries,
             });
             steps.push(BoundStep {
+                label: step.label.clone(),
                 pipeline,
                 bind_group,
                 workgroups: step.dispatch.workgroups,
@@ -299,11 +333,17 @@ impl BoundPlan {
     fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
         let mut pass = encoder.begin_compute_pass(&Default::default());
         for step in &self.steps {
-            pass.set_pipeline(&step.pipeline.pipeline);
-            pass.set_bind_group(0, &step.bind_group, &[]);
-            let [x, y, z] = step.workgroups;
-            pass.dispatch_workgroups(x, y, z);
+            step.encode(&mut pass);
         }
+    }
+}
+
+impl BoundStep {
+    fn encode(&self, pass: &mut wgpu::ComputePass) {
+        pass.set_pipeline(&self.pipeline.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        let [x, y, z] = self.workgroups;
+        pass.dispatch_workgroups(x, y, z);
     }
 }
 

@@ -41,11 +41,12 @@ pub use crate::kernels::ConvKernel;
 use crate::passes::{PassOptions, PassReport};
 use crate::reference::Reference;
 use crate::tensor::{Shape, Tensor};
+use crate::tuning::Tuning;
 use crate::weights::Weights;
-use gpu_session::GpuSession;
+pub(crate) use gpu_session::GpuSession;
 
 /// How a session stores values and weights.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SessionOptions {
     /// float32 or float16. The CPU twin computes in float32 either way; [`Session::notice`] says so.
     pub precision: Precision,
@@ -54,6 +55,9 @@ pub struct SessionOptions {
     /// A convolution kernel to use wherever it can be, in place of the rule's choice: to compare
     /// kernels, and to test them.
     pub prefer: Option<ConvKernel>,
+    /// Kernels chosen by timing them on this device. A tuning of another device, driver or version is
+    /// ignored, and [`Session::notice`] says so.
+    pub tuning: Option<Arc<Tuning>>,
 }
 
 /// Memory that the values of a network take on a GPU, weights, inputs and outputs aside.
@@ -70,7 +74,7 @@ pub struct ActivationMemory {
 /// A network ready to run.
 pub struct Session {
     engine: Engine,
-    notice: Option<&'static str>,
+    notice: Option<String>,
 }
 
 enum Engine {
@@ -101,18 +105,26 @@ impl Session {
         let (engine, notice) = match device {
             Device::Gpu(gpu) => {
                 let session = GpuSession::new(gpu, graph, weights, options);
-                let wants_cooperative =
+                let misfit = options.tuning.as_ref().and_then(|t| t.fits(gpu).err());
+                let misfit = misfit.map(|reason| format!("tuned kernels are not used: {reason}"));
+                let prefers_matrices =
                     matches!(options.prefer, Some(ConvKernel::Cooperative { .. }));
-                let notice = (wants_cooperative && !session.has_cooperative()).then_some(
+                let without = (prefers_matrices && !session.has_cooperative()).then(|| {
                     "cooperative matrices are not possible here: they need a device opened with \
-                     them, and float16; other kernels were used",
-                );
+                     them, and float16; other kernels were used"
+                        .to_owned()
+                });
+                let notices: Vec<String> = [misfit, without].into_iter().flatten().collect();
+                let notice = (!notices.is_empty()).then(|| notices.join("; "));
+                if let Some(notice) = &notice {
+                    tracing::warn!("{notice}");
+                }
                 (Engine::Gpu(Box::new(session)), notice)
             }
             Device::Cpu { .. } => (
                 Engine::Cpu(Box::new(Reference::new(graph, &weights)?)),
                 (options.precision == Precision::F16)
-                    .then_some("the CPU computes in float32; float16 was not used"),
+                    .then(|| "the CPU computes in float32; float16 was not used".to_owned()),
             ),
         };
         let mut session = Self { engine, notice };
@@ -122,7 +134,7 @@ impl Session {
 
     /// What the user should be told about how the session runs.
     pub fn notice(&self) -> Option<&str> {
-        self.notice
+        self.notice.as_deref()
     }
 
     /// What each graph pass did, and did not do and why, for the input shapes used last. Nothing on

@@ -91,7 +91,7 @@ fn uniform(seed: u64, i: u64) -> f32 {
 }
 
 /// The FNV-1a hash (Fowler, Noll and Vo).
-fn fnv1a64(text: &str) -> u64 {
+pub(crate) fn fnv1a64(text: &str) -> u64 {
     text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
     })

@@ -18,4 +18,5 @@ mod run;
 mod segment;
 mod summary;
 mod support;
+mod tune;
 mod usage;

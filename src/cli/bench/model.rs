@@ -2,7 +2,6 @@
 
 use std::io::{self, BufRead, Write};
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -10,19 +9,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use shadernet::device::Device;
 use shadernet::gpu::Precision;
-use shadernet::graph::{Graph, Op};
-use shadernet::model_folder::ModelFolder;
 use shadernet::session::{Session, SessionOptions};
-use shadernet::tensor::{Shape, Tensor};
-use shadernet::weights::Weights;
-use shadernet::weights::generate::generated_input;
-use shadernet::zoo::{self, ZooOptions};
+use shadernet::tensor::Shape;
 use shadernet::{Error, Result};
 
 use super::about;
 use super::cost::Cost;
 use super::timing::{Rounds, Timings};
-use crate::cli::{DeviceArgs, Failure, output, precision, summary::image_size};
+use crate::cli::network::Network;
+use crate::cli::{DeviceArgs, Failure, TuningArgs, output, precision, summary::image_size};
 
 /// Time a network: the first answer, and passes after it
 #[derive(Args)]
@@ -61,6 +56,9 @@ pub struct Model {
     rounds: Option<NonZeroUsize>,
 
     #[command(flatten)]
+    tuning: TuningArgs,
+
+    #[command(flatten)]
     device: DeviceArgs,
 
     /// One JSON object
@@ -70,14 +68,6 @@ pub struct Model {
     /// A timed pass for every line on standard input
     #[arg(long, conflicts_with_all = ["json", "rounds"])]
     serve: bool,
-}
-
-/// What was asked to be timed.
-struct Network {
-    graph: Graph,
-    inputs: Vec<Shape>,
-    /// Its weights, where it is no bare architecture.
-    folder: Option<ModelFolder>,
 }
 
 /// The parts of the way to the first answer.
@@ -92,7 +82,7 @@ struct First {
 
 impl Model {
     pub fn execute(&self, start: Instant) -> Result<(), Failure> {
-        let network = self.network()?;
+        let network = Network::find(&self.network, self.input, self.batch.get())?;
         // Shapes before weights: cheaper to find out, and clearer.
         let cost = Cost::of(&network.graph, &network.inputs, self.precision)?;
         let bar = progress();
@@ -110,8 +100,10 @@ impl Model {
         let begin = part("uploading the weights, making pipelines");
         let options = SessionOptions {
             precision: self.precision,
+            tuning: self.tuning.load(&device),
             ..Default::default()
         };
+        let is_tuned = options.tuning.is_some();
         let graph = &network.graph;
         let mut session = Session::new(&device, graph, weights, &options, &network.inputs)?;
         let prepared = begin.elapsed();
@@ -147,6 +139,7 @@ impl Model {
             network: &network,
             precision: self.precision,
             device: &device,
+            is_tuned,
             first,
             timings: timings?,
             cost,
@@ -156,72 +149,6 @@ impl Model {
             false => result.print(&mut io::stdout().lock())?,
         }
         Ok(())
-    }
-
-    fn network(&self) -> Result<Network> {
-        let batch = self.batch.get();
-        let path = Path::new(&self.network);
-        // What cannot be an architecture's name is a folder that is not there, and is told of so.
-        let is_folder = path.is_dir() || path.components().count() > 1;
-        let (graph, size, tokens, folder) = match is_folder {
-            true => {
-                let mut folder = ModelFolder::open(path)?;
-                let size = self.input.unwrap_or(folder.preprocessing.input_size);
-                folder.preprocessing.input_size = size;
-                (folder.graph()?.0, size, None, Some(folder))
-            }
-            false => {
-                let architecture = zoo::find(&self.network)?;
-                let size = self.input.unwrap_or(architecture.input_size);
-                let options = ZooOptions {
-                    num_classes: None,
-                    in_channels: Some(size[0]),
-                };
-                let graph = architecture.build(&options)?;
-                (graph, size, architecture.tokens, None)
-            }
-        };
-        let [channels, height, width] = size;
-        let inputs = (graph.inputs().iter())
-            .map(|&input| match &graph.node(input).op {
-                Op::Input(op) if op.is_ids() => Shape::from([batch, tokens.unwrap_or(1)]),
-                _ => Shape::from([batch, channels, height, width]),
-            })
-            .collect();
-        Ok(Network {
-            graph,
-            inputs,
-            folder,
-        })
-    }
-}
-
-impl Network {
-    fn weights(&self) -> Result<Weights> {
-        match &self.folder {
-            Some(folder) => folder.weights(&self.graph),
-            // Of this gain no value grows with depth; what the values are does not matter.
-            None => Ok(Weights::generated(&self.graph, 1.0)),
-        }
-    }
-
-    /// Where the weights are from, for people.
-    fn source(&self) -> String {
-        match &self.folder {
-            Some(folder) => folder.path.display().to_string(),
-            None => "generated weights".to_owned(),
-        }
-    }
-
-    fn input_tensors(&self) -> Vec<Tensor> {
-        let graph = &self.graph;
-        (graph.inputs().iter().zip(&self.inputs))
-            .map(|(&input, shape)| match &graph.node(input).op {
-                // The first word of any vocabulary.
-                Op::Input(op) if op.is_ids() => Tensor::zeros(shape.clone()),
-                _ => generated_input(shape.clone()),
-            })
-            .collect()
     }
 }
 
@@ -257,6 +184,7 @@ struct Measured<'a> {
     network: &'a Network,
     precision: Precision,
     device: &'a Device,
+    is_tuned: bool,
     first: First,
     timings: Timings,
     cost: Cost,
@@ -291,6 +219,7 @@ impl Measured<'_> {
             "network": self.network.graph.name(),
             "model": self.network.folder.as_ref().map(|folder| folder.path.display().to_string()),
             "precision": self.precision(),
+            "tuned": self.is_tuned,
             "batch": self.batch(),
             "input": &self.network.inputs[0].dims()[1..],
             "inputs": inputs,
@@ -321,12 +250,13 @@ impl Measured<'_> {
         let shapes: Vec<String> = self.network.inputs.iter().map(Shape::to_string).collect();
         writeln!(
             out,
-            "{} ({}), {}, {}\non {}\n",
+            "{} ({}), {}, {}\non {}{}\n",
             self.network.graph.name(),
             self.network.source(),
             shapes.join(" "),
             self.precision(),
-            self.device
+            self.device,
+            if self.is_tuned { ", tuned" } else { "" }
         )?;
         let mut table = output::table(&["", "ms", ""]);
         let mut row = |name: &str, seconds: f64, note: String| {

@@ -77,7 +77,10 @@ impl Engine {
         let blocks = [4, 2, 8].into_iter().min_by_key(|&blocks| padded(blocks))?;
         let work = pixels * outputs * inputs;
         let done = padded(blocks) * inputs.next_multiple_of(SIDE as u64);
-        (work * 100 >= done * LEAST_USEFUL).then_some(Self::Cooperative { blocks })
+        let engine = Self::Cooperative { blocks };
+        let is_usable =
+            work * 100 >= done * LEAST_USEFUL && !device.is_quarantined(engine.kernel());
+        is_usable.then_some(engine)
     }
 
     /// Elements of the input that a kernel reads at a tap, filled up as the shader wants it.
@@ -93,23 +96,60 @@ impl Engine {
         u64::from(COOPERATIVE_TILE / blocks)
     }
 
+    /// Its name.
+    pub fn kernel(self) -> ConvKernel {
+        match self {
+            Self::Direct => ConvKernel::Direct,
+            Self::Subgroup => ConvKernel::Subgroup,
+            Self::Tiled { each, blocks } => ConvKernel::Tiled {
+                pixels: WORKGROUP as u32 / blocks * each,
+                channels: BLOCK as u32 * blocks,
+            },
+            Self::Cooperative { blocks } => ConvKernel::Cooperative {
+                pixels: COOPERATIVE_TILE / blocks,
+                channels: BLOCK as u32 * blocks,
+            },
+        }
+    }
+
+    /// Whether it computes convolutions of so many groups: the blocks of a tile share what they read,
+    /// and blocks of different groups read different channels.
+    pub fn takes(self, groups: usize) -> bool {
+        let shares = matches!(
+            self,
+            Self::Tiled { blocks: 2.., .. } | Self::Cooperative { .. }
+        );
+        groups == 1 || !shares
+    }
+
     /// The shader for so many pixels and blocks of output channels, unless another is asked for.
     ///
     /// In software, loads are what costs: subgroups make the best of each, and workgroup memory
     /// saves none. On a GPU, the largest tile that still leaves work for every core: the number of
     /// those is not told, so as many workgroups as a middling GPU has room for.
-    pub fn rule(device: &DeviceContext, pixels: u64, blocks: u64) -> Self {
+    pub fn rule(device: &DeviceContext, pixels: u64, blocks: u64, groups: usize) -> Self {
         let preferred = device.prefer.and_then(|kernel| Self::of(kernel, device));
-        // Those have a rule of their own.
-        if let Some(engine) = preferred.filter(|e| !matches!(e, Self::Cooperative { .. })) {
+        // Cooperative matrices have a rule of their own.
+        let is_for_all =
+            |engine: &Self| engine.takes(groups) && !matches!(engine, Self::Cooperative { .. });
+        if let Some(engine) = preferred.filter(is_for_all) {
             return engine;
         }
-        if let Some(engine) = Self::of(ConvKernel::Subgroup, device) {
+        let is_usable =
+            |engine: &Self| engine.takes(groups) && !device.is_quarantined(engine.kernel());
+        if let Some(engine) = Self::of(ConvKernel::Subgroup, device).filter(is_usable) {
             return engine;
         }
-        if device.is_software {
-            return Self::Direct;
+        let tiled = Self::tiled(pixels, blocks, is_usable);
+        match device.is_software {
+            true if is_usable(&Self::Direct) => Self::Direct,
+            // Where all of them are wrong, one is as good as another.
+            _ => tiled.unwrap_or(Self::Direct),
         }
+    }
+
+    /// The largest tile that is usable and leaves work for every core, or the smallest.
+    fn tiled(pixels: u64, blocks: u64, is_usable: impl Fn(&Self) -> bool) -> Option<Self> {
         const WORKGROUPS: u64 = 128;
         let widest: u32 = match blocks {
             1 => 1,
@@ -121,10 +161,13 @@ impl Engine {
             let tile = WORKGROUP / u64::from(across) * u64::from(each);
             pixels.div_ceil(tile) * blocks.div_ceil(u64::from(across))
         };
-        let (each, blocks) = (shapes.into_iter())
-            .find(|&shape| workgroups(shape) >= WORKGROUPS)
-            .unwrap_or((1, 1));
-        Self::Tiled { each, blocks }
+        let engine = |(each, blocks)| Self::Tiled { each, blocks };
+        let mut usable = shapes
+            .into_iter()
+            .filter(|&shape| is_usable(&engine(shape)));
+        let last = usable.clone().next_back();
+        let found = usable.find(|&shape| workgroups(shape) >= WORKGROUPS);
+        found.or(last).map(engine)
     }
 }
 

@@ -8,7 +8,7 @@ mod grouped;
 mod rule;
 mod winograd;
 
-use super::{Dispatch, NodeContext};
+use super::{Choice, Dispatch, NodeContext};
 use crate::error::Result;
 use crate::graph::{Conv2d, ConvTranspose2d, Node};
 use crate::tensor::Shape;
@@ -20,6 +20,7 @@ use rule::Algorithm;
 pub(super) fn dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispatch>> {
     let filter = Filter::of(context, op);
     let whole = Part::whole(context, op);
+    rule::warn_of_impossible(context, op, &filter);
     match rule::algorithm(context, op, &filter) {
         Algorithm::Depthwise => Ok(vec![depthwise::dispatch(context, op)?]),
         Algorithm::Grouped => grouped::dispatches(context, &filter, &whole),
@@ -41,6 +42,16 @@ pub(super) fn scratch(context: &NodeContext, op: &Conv2d) -> Vec<u64> {
         Algorithm::Winograd(tile) => winograd::scratch(context, tile).to_vec(),
         _ => Vec::new(),
     }
+}
+
+/// The kernels that can compute a convolution, where the rule has a choice.
+pub(super) fn choice(context: &NodeContext, op: &Conv2d) -> Option<Choice> {
+    let filter = Filter::of(context, op);
+    Some(Choice {
+        signature: rule::signature(context, op),
+        rule: rule::algorithm(context, op, &filter).kernel()?,
+        candidates: rule::candidates(context, op, &filter),
+    })
 }
 
 /// A transposed convolution: for each remainder of the output's rows and columns by the stride, the
@@ -68,8 +79,9 @@ fn engine(context: &NodeContext, filter: &Filter, places: &[Part]) -> Engine {
         .map(|place| u64::from(place.outputs.pixels))
         .sum();
     // The tiles of one remainder hold nothing of another.
-    Engine::cooperative(context.device, pixels / places.len() as u64, filter)
-        .unwrap_or_else(|| Engine::rule(context.device, pixels, rule::blocks(filter)))
+    Engine::cooperative(context.device, pixels / places.len() as u64, filter).unwrap_or_else(|| {
+        Engine::rule(context.device, pixels, rule::blocks(filter), filter.groups)
+    })
 }
 
 fn part(context: &NodeContext, filter: &Filter, place: &Part) -> Result<Vec<Dispatch>> {

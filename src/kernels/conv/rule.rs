@@ -3,8 +3,9 @@
 use super::super::{ConvKernel, NodeContext};
 use super::dense::BLOCK;
 use super::engine::{Engine, PixelsEach};
-use super::geometry::Filter;
+use super::geometry::{Filter, Window};
 use super::winograd::{self, Tile};
+use crate::gpu::Precision;
 use crate::graph::Conv2d;
 
 /// How a convolution is computed.
@@ -20,8 +21,20 @@ pub(super) enum Algorithm {
     Winograd(Tile),
 }
 
-/// The algorithm for a convolution: the kernel that is preferred, if it is possible, else the one
-/// that costs least, as far as can be told without running any.
+impl Algorithm {
+    /// Its name, if there is a choice between it and others.
+    pub fn kernel(self) -> Option<ConvKernel> {
+        match self {
+            Self::Depthwise | Self::Grouped => None,
+            Self::Dense(engine) => Some(engine.kernel()),
+            Self::Winograd(tile) => Some(ConvKernel::Winograd { tile: tile as u32 }),
+        }
+    }
+}
+
+/// The algorithm for a convolution: the kernel that is preferred, if it is possible, then the one
+/// that tuning has found fastest, else the one that costs least, as far as can be told without
+/// running any.
 pub(super) fn algorithm(context: &NodeContext, op: &Conv2d, filter: &Filter) -> Algorithm {
     if op.is_depthwise() {
         return Algorithm::Depthwise;
@@ -34,27 +47,97 @@ pub(super) fn algorithm(context: &NodeContext, op: &Conv2d, filter: &Filter) -> 
     if let Some(algorithm) = preferred {
         return algorithm;
     }
+    let tuned = tuned(context, op).and_then(|kernel| possible(context, op, filter, kernel));
+    if let Some(algorithm) = tuned {
+        return algorithm;
+    }
     let pixels = u64::from(context.output.pixels);
-    if let Some(engine) = Engine::cooperative(context.device, pixels, filter) {
+    let cooperative = Engine::cooperative(context.device, pixels, filter);
+    if let Some(engine) = cooperative.filter(|_| !context.planar) {
         return Algorithm::Dense(engine);
     }
     let inner = filter.group_inputs.div_ceil(4) as u64;
     let blocks = blocks(filter);
     let taps = (op.kernel[0] * op.kernel[1]) as u64;
-    let dense = Algorithm::Dense(Engine::rule(context.device, pixels, blocks));
+    let dense = Algorithm::Dense(Engine::rule(context.device, pixels, blocks, filter.groups));
     let cost = PixelsEach::of(pixels).cost(pixels) * taps * inner * blocks;
-    let winograd = [2, 4].into_iter().filter_map(|tile| {
-        match possible(context, op, filter, ConvKernel::Winograd { tile })? {
-            Algorithm::Winograd(tile) => Some((
-                winograd_cost(context, inner, blocks, tile),
-                Algorithm::Winograd(tile),
-            )),
-            _ => None,
-        }
+    let winograd = [2, 4].map(|tile| ConvKernel::Winograd { tile });
+    let usable = (winograd.into_iter()).filter(|&kernel| !context.device.is_quarantined(kernel));
+    let winograd = usable.filter_map(|kernel| match possible(context, op, filter, kernel)? {
+        Algorithm::Winograd(tile) => Some((
+            winograd_cost(context, inner, blocks, tile),
+            Algorithm::Winograd(tile),
+        )),
+        _ => None,
     });
     (std::iter::once((cost, dense)).chain(winograd))
         .min_by_key(|(cost, _)| *cost)
         .map_or(dense, |(_, algorithm)| algorithm)
+}
+
+/// The kernels that can compute a convolution here; none where there is no choice.
+pub(super) fn candidates(context: &NodeContext, op: &Conv2d, filter: &Filter) -> Vec<ConvKernel> {
+    if op.is_depthwise() || !is_dense(filter) {
+        return Vec::new();
+    }
+    (ConvKernel::all().into_iter())
+        .filter(|&kernel| possible(context, op, filter, kernel).is_some())
+        .collect()
+}
+
+/// What the time of a convolution depends on, the device aside, in a line. It names what tuning
+/// finds in files, so that a change of it makes those useless.
+pub(super) fn signature(context: &NodeContext, op: &Conv2d) -> String {
+    let (input, output) = (&context.inputs[0], &context.output);
+    let fused = &context.node.fused;
+    let precision = match context.device.precision {
+        Precision::F32 => "f32",
+        Precision::F16 => "f16",
+    };
+    // Negative where the input is cropped.
+    let [top, left] = Window::new(context, op).padding.map(|v| v as i32);
+    let pair = |[a, b]: [usize; 2]| format!("{a}x{b}");
+    format!(
+        "{precision} {}x{}x{}x{} to {}x{}x{} kernel {} stride {} dilation {} groups {} padding {top},{left}{}{}",
+        input.batch,
+        op.in_channels,
+        input.height,
+        input.width,
+        op.out_channels,
+        output.height,
+        output.width,
+        pair(op.kernel),
+        pair(op.stride),
+        pair(op.dilation),
+        op.groups,
+        if fused.prologue.is_some() {
+            " prologue"
+        } else {
+            ""
+        },
+        if fused.residual.is_some() {
+            " residual"
+        } else {
+            ""
+        },
+    )
+}
+
+/// The kernel that tuning has found fastest, if this convolution was among those that were tuned.
+fn tuned(context: &NodeContext, op: &Conv2d) -> Option<ConvKernel> {
+    let tuned = context.device.tuned.as_ref()?;
+    let kernel = *tuned.kernels.get(&signature(context, op))?;
+    (!tuned.quarantined.contains(&kernel)).then_some(kernel)
+}
+
+/// Tells in the log of a tuned choice that the device does not allow, where the rule decides.
+pub(super) fn warn_of_impossible(context: &NodeContext, op: &Conv2d, filter: &Filter) {
+    if let Some(kernel) = tuned(context, op)
+        && !candidates(context, op, filter).contains(&kernel)
+    {
+        let (name, device) = (&context.node.name, &context.device.name);
+        tracing::warn!("'{name}' was tuned to {kernel}, which {device} cannot use for it");
+    }
 }
 
 /// Blocks of output channels.
@@ -77,9 +160,12 @@ fn possible(
     kernel: ConvKernel,
 ) -> Option<Algorithm> {
     let ConvKernel::Winograd { tile } = kernel else {
-        let engine = Engine::of(kernel, context.device)?;
-        let is_possible = !matches!(engine, Engine::Cooperative { .. }) || filter.groups == 1;
-        return is_possible.then_some(Algorithm::Dense(engine));
+        let engine = Engine::of(kernel, context.device);
+        let engine = engine.filter(|engine| {
+            let reads_planar = !matches!(engine, Engine::Cooperative { .. });
+            engine.takes(filter.groups) && (reads_planar || !context.planar)
+        });
+        return engine.map(Algorithm::Dense);
     };
     let tile = match tile {
         2 => Tile::Two,

@@ -212,7 +212,7 @@ pub(super) fn dispatches(
         unused: [0; 2],
     };
     let products_each = u64::from(tile.positions()) * u64::from(products.width);
-    let engine = Engine::rule(device, products_each, blocks as u64);
+    let engine = Engine::rule(device, products_each, blocks as u64, 1);
     let reads = vec![
         Read::Scratch(0),
         weight(context, filter, tile),

@@ -1,0 +1,252 @@
+//! Tunings in files: lines of text, the last a checksum of those before.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use super::{Identity, Tuning};
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::session::ConvKernel;
+use crate::weights::generate::fnv1a64;
+
+/// What a file begins with; the number is the form's version.
+const FIRST: &str = "shadernet tuning 1";
+/// No larger file is read: a network has some hundred lines of some hundred bytes.
+const LARGEST: u64 = 16 << 20;
+
+impl Tuning {
+    /// What a file for `gpu` is called where several devices have theirs in one folder: another for
+    /// every adapter and backend, the same for all drivers and versions, whose files replace each
+    /// other.
+    pub fn file_name(gpu: &Gpu) -> String {
+        let Identity {
+            adapter, backend, ..
+        } = Identity::of(gpu);
+        let plain: String = (adapter.chars().take(40))
+            .map(|c| match c.is_ascii_alphanumeric() {
+                true => c.to_ascii_lowercase(),
+                false => '-',
+            })
+            .collect();
+        let hash = fnv1a64(&adapter) as u32;
+        format!("tuning-{backend}-{plain}-{hash:08x}.txt")
+    }
+
+    /// Reads a file that [`Self::save`] has written.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::File`] where it is no such file, or damaged. Whether it is of the
+    /// device at hand is for [`Self::fits`] to say; sessions ask it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let metadata = fs::metadata(path).map_err(Error::io(path))?;
+        if !metadata.is_file() {
+            return Err(Error::file(path, "it is no file"));
+        }
+        if metadata.len() > LARGEST {
+            let size = metadata.len();
+            let reason = format!("{size} bytes are more than any file of tuned kernels has");
+            return Err(Error::file(path, reason));
+        }
+        let bytes = fs::read(path).map_err(Error::io(path))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::file(path, "it is no file of tuned kernels"))?;
+        Self::parse(&text).map_err(|reason| Error::file(path, reason))
+    }
+
+    /// Reads the text of such a file. Kernels that this version does not know are left out, and told
+    /// of in the log.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.lines().next() != Some(FIRST) {
+            return Err("it is no file of tuned kernels of this version's form".to_owned());
+        }
+        let damaged = || "its checksum does not fit; it is damaged".to_owned();
+        let text = text.strip_suffix('\n').ok_or_else(damaged)?;
+        let (_, sum) = text.rsplit_once('\n').ok_or_else(damaged)?;
+        let body = text.strip_suffix(sum).ok_or_else(damaged)?;
+        if sum != checksum_line(body) {
+            return Err(damaged());
+        }
+        let mut lines = body.lines().skip(1);
+        let mut field = |name: &str| {
+            let line = lines.next().and_then(|line| line.strip_prefix(name));
+            let value = line.and_then(|rest| rest.strip_prefix(':'));
+            let value = value.ok_or_else(|| format!("it has no line '{name}:' where it should be"));
+            value.map(|value| value.trim().to_owned())
+        };
+        let mut tuning = Self::of(Identity {
+            adapter: field("adapter")?,
+            backend: field("backend")?,
+            driver: field("driver")?,
+            version: field("version")?,
+        });
+        for line in lines {
+            tuning.read_line(line)?;
+        }
+        Ok(tuning)
+    }
+
+    /// `use KERNEL: SIGNATURE` or `quarantine KERNEL: SIGNATURE: REASON`.
+    fn read_line(&mut self, line: &str) -> Result<(), String> {
+        let unknown = || format!("it has a line that is not understood: '{line}'");
+        let (head, rest) = line.split_once(": ").ok_or_else(unknown)?;
+        let (verb, name) = head.split_once(' ').ok_or_else(unknown)?;
+        let kernel: ConvKernel = match name.parse() {
+            Ok(kernel) => kernel,
+            Err(reason) => {
+                tracing::warn!("a tuned choice is not used: {reason}");
+                return Ok(());
+            }
+        };
+        match verb {
+            "use" => self.choose(rest, kernel),
+            "quarantine" => {
+                let (signature, reason) = rest.split_once(": ").ok_or_else(unknown)?;
+                self.quarantine(kernel, signature, reason);
+            }
+            _ => return Err(unknown()),
+        }
+        Ok(())
+    }
+
+    /// The text of a file: readable, and compared with ease.
+    pub fn to_text(&self) -> String {
+        let Identity {
+            adapter,
+            backend,
+            driver,
+            version,
+        } = &self.identity;
+        let mut text = format!(
+            "{FIRST}\nadapter: {adapter}\nbackend: {backend}\ndriver: {driver}\nversion: {version}\n"
+        );
+        // Writing to a string cannot fail.
+        for (signature, kernel) in &self.kernels {
+            let _ = writeln!(text, "use {kernel}: {signature}");
+        }
+        for (kernel, (signature, reason)) in &self.quarantined {
+            let _ = writeln!(text, "quarantine {kernel}: {signature}: {reason}");
+        }
+        let sum = checksum_line(&text);
+        text + &sum + "\n"
+    }
+
+    /// Writes a file, and its folder where there is none. Others find the old file or the new one,
+    /// never a part.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let write = || {
+            fs::create_dir_all(folder)?;
+            let mut file = tempfile::Builder::new()
+                .prefix(".shadernet-")
+                .tempfile_in(folder)?;
+            file.write_all(self.to_text().as_bytes())?;
+            file.persist(path)?;
+            Ok(())
+        };
+        write().map_err(Error::io(path))
+    }
+}
+
+fn checksum_line(body: &str) -> String {
+    format!("checksum: {:016x}", fnv1a64(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tuning() -> Tuning {
+        let mut tuning = Tuning::of(Identity {
+            adapter: "A GPU".to_owned(),
+            backend: "vulkan".to_owned(),
+            driver: "its 1.2".to_owned(),
+            version: "0.1.0".to_owned(),
+        });
+        tuning.choose("f32 1x2x3x4 kernel 3x3", ConvKernel::Winograd { tile: 4 });
+        tuning.choose("f16 1x2x3x4 kernel 1x1", ConvKernel::Direct);
+        tuning.quarantine(ConvKernel::Subgroup, "f32 1x1", "off by: 1\nor so");
+        tuning
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let text = tuning().to_text();
+        assert_eq!(Tuning::parse(&text), Ok(tuning()), "{text}");
+        let empty = Tuning::of(tuning().identity);
+        assert_eq!(Tuning::parse(&empty.to_text()), Ok(empty));
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep").join("tuning.txt");
+        tuning().save(&path).unwrap();
+        assert_eq!(Tuning::load(&path).unwrap(), tuning());
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn no_file_that_is_damaged_is_read() {
+        let text = tuning().to_text();
+        for len in 0..text.len() {
+            assert!(Tuning::parse(&text[..len]).is_err(), "{len}");
+        }
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            if let Ok(damaged) = String::from_utf8(bytes) {
+                assert!(Tuning::parse(&damaged).is_err(), "{at}: {damaged}");
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Tuning::load(folder.path()).is_err());
+        let path = folder.path().join("tuning.txt");
+        assert!(matches!(Tuning::load(&path), Err(Error::Io { .. })));
+        fs::write(&path, [0xff; 10]).unwrap();
+        assert!(Tuning::load(&path).is_err());
+        fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        let error = Tuning::load(&path).unwrap_err().to_string();
+        assert!(error.contains("more than any"), "{error}");
+    }
+
+    #[test]
+    fn kernels_of_other_versions_are_left_out() {
+        let text = tuning().to_text().replace("winograd-4", "winograd-9");
+        let (body, _) = text.split_at(text.rfind("checksum").unwrap());
+        let text = format!("{body}{}\n", checksum_line(body));
+        let read = Tuning::parse(&text).unwrap();
+        assert_eq!(read.choices().count(), 1);
+        let odd = text.replace("use direct", "sue direct");
+        let (body, _) = odd.split_at(odd.rfind("checksum").unwrap());
+        let odd = format!("{body}{}\n", checksum_line(body));
+        assert!(Tuning::parse(&odd).unwrap_err().contains("sue direct"));
+    }
+
+    #[test]
+    fn only_those_of_one_device_are_merged() {
+        let mut merged = tuning();
+        let mut other = Tuning::of(tuning().identity);
+        other.choose("f16 1x2x3x4 kernel 1x1", ConvKernel::Winograd { tile: 2 });
+        other.choose("another", ConvKernel::Direct);
+        merged.merge(&other).unwrap();
+        assert_eq!(merged.choices().count(), 3);
+        let first = merged.choices().find(|(name, _)| name.starts_with("f16"));
+        assert_eq!(first.unwrap().1, ConvKernel::Winograd { tile: 2 });
+        assert_eq!(merged.quarantined().len(), 1);
+
+        other.identity.driver += "1";
+        let before = merged.clone();
+        assert!(merged.merge(&other).unwrap_err().contains("1.21"));
+        assert_eq!(merged, before);
+    }
+}

@@ -1,0 +1,142 @@
+//! One convolution by itself, as it stands in an optimized graph.
+
+use crate::error::Result;
+use crate::graph::{Conv2d, Fused, Graph, GraphBuilder, Home, Input, Node, Op, Residual, ValueId};
+use crate::graph::{Pad2d, Prologue};
+use crate::plan::ConvLayer;
+use crate::reference::Reference;
+use crate::tensor::{Shape, Tensor};
+use crate::weights::Weights;
+use crate::weights::generate::generated_input;
+
+/// The convolution's name here.
+pub(super) const NAME: &str = "conv";
+
+/// A convolution with what is fused into it, its inputs and the answer that it should give.
+pub(super) struct Layer {
+    /// The convolution and its inputs.
+    pub graph: Graph,
+    pub inputs: Vec<Tensor>,
+    pub expected: Tensor,
+}
+
+impl Layer {
+    /// Asks the CPU twin for the answer, which takes a while.
+    pub fn new(layer: &ConvLayer) -> Result<Self> {
+        let fused = renamed(&layer.node.fused);
+        let twin = unfused(&layer.op, &fused)?;
+        let inputs: Vec<Tensor> = (layer.inputs.iter().enumerate())
+            .map(|(i, shape)| {
+                let input = generated_input(shape.clone());
+                // The residual: not the same numbers again.
+                match i {
+                    0 => input,
+                    _ => input.map(|v| 0.5 - v),
+                }
+            })
+            .collect();
+        let expected = Reference::<f32>::new(&twin, &Weights::generated(&twin, 1.0))?
+            .run(&inputs)?
+            .swap_remove(0);
+        Ok(Self {
+            graph: alone(&layer.op, fused, &layer.inputs),
+            inputs,
+            expected,
+        })
+    }
+
+    pub fn shapes(&self) -> Vec<Shape> {
+        self.inputs.iter().map(|t| t.shape().clone()).collect()
+    }
+
+    /// The largest difference between `answer` and what it should be, in the largest magnitude of
+    /// that; infinite where it is not a number.
+    pub fn error(&self, answer: &Tensor) -> f64 {
+        let pairs = answer.data().iter().zip(self.expected.data());
+        let mut largest = f64::MIN_POSITIVE;
+        let mut error = 0.0_f64;
+        for (found, expected) in pairs {
+            let difference = (f64::from(*found) - f64::from(*expected)).abs();
+            // `max` would lose it.
+            if !difference.is_finite() {
+                return f64::INFINITY;
+            }
+            error = error.max(difference);
+            largest = largest.max(f64::from(expected.abs()));
+        }
+        error / largest
+    }
+}
+
+/// The same under names that cannot be those of others.
+fn renamed(fused: &Fused) -> Fused {
+    let mut fused = fused.clone();
+    fused.home = Home::Own;
+    if let Some(norm) = &mut fused.norm {
+        norm.name = "norm".to_owned();
+    }
+    if let Some(norm) = fused.prologue.as_mut().and_then(|p| p.norm.as_mut()) {
+        norm.name = "prologue".to_owned();
+    }
+    fused
+}
+
+/// The convolution with what is fused into it.
+fn alone(op: &Conv2d, fused: Fused, inputs: &[Shape]) -> Graph {
+    let mut nodes: Vec<Node> = (inputs.iter().enumerate())
+        .map(|(i, shape)| Node {
+            name: format!("input.{i}"),
+            op: Op::Input(Input::image(shape.nchw()[1])),
+            inputs: Vec::new(),
+            fused: Fused::default(),
+        })
+        .collect();
+    let inputs = (0..nodes.len()).map(ValueId::new).collect();
+    let output = ValueId::new(nodes.len());
+    nodes.push(Node {
+        name: NAME.to_owned(),
+        op: Op::Conv2d(op.clone()),
+        inputs,
+        fused,
+    });
+    Graph::from_nodes("layer", nodes, vec![output])
+}
+
+/// The same node by node, as the CPU twin knows it.
+fn unfused(op: &Conv2d, fused: &Fused) -> Result<Graph> {
+    let mut b = GraphBuilder::new("layer");
+    let mut x = b.image_input("input.0", op.in_channels);
+    let residual = (fused.residual.is_some()).then(|| b.image_input("input.1", op.out_channels));
+    if let Some(Prologue { norm, activation }) = &fused.prologue {
+        if let Some(norm) = norm {
+            x = b.batch_norm(&norm.name, x, norm.op.clone());
+        }
+        if let Some(activation) = activation {
+            x = b.activation("prologue.activation", x, *activation);
+        }
+    }
+    if fused.pad != [0; 4] {
+        let [top, bottom, left, right] = fused.pad;
+        x = b.node("pad", Pad2d::zeros(top, bottom, left, right), &[x]);
+    }
+    x = b.conv2d(NAME, x, op.clone());
+    if let Some(norm) = &fused.norm {
+        x = b.batch_norm(&norm.name, x, norm.op.clone());
+    }
+    let is_before = fused.residual == Some(Residual::BeforeActivation);
+    let (before, after) = match is_before {
+        true => (residual, None),
+        false => (None, residual),
+    };
+    if let Some(residual) = before {
+        x = b.add("sum", x, residual);
+    }
+    if let Some(activation) = fused.activation {
+        x = b.activation("activation", x, activation);
+    }
+    if let Some(residual) = after {
+        x = b.add("sum", x, residual);
+    }
+    b.output(x);
+    b.build()
+}

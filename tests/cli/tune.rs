@@ -1,0 +1,115 @@
+//! `shadernet tune`, and tuned kernels in other commands.
+
+use serde_json::json;
+
+use crate::support::{Answer, answer, chelsea, shadernet, small_model};
+
+/// Some of them: software drivers take a while to compile each.
+const FEW: [&str; 2] = ["--only=direct", "--only=winograd-2"];
+
+/// The software Vulkan adapter compiles quickly.
+const ON: [&str; 2] = ["--backend", "vulkan"];
+
+fn tune(folder: &std::path::Path) -> Answer {
+    let mut command = shadernet();
+    command.args(["tune", "small_cnn", "--rounds=1", "--json"]);
+    answer(command.args(ON).args(FEW).env("SHADERNET_CACHE", folder)).ok()
+}
+
+#[test]
+fn the_winners_are_kept_and_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let tuned = tune(folder.path());
+    let line = &tuned.json()[0];
+    assert_eq!(line["network"], "small_cnn");
+    assert_eq!(line["quarantined"], json!([]));
+    let layers = line["layers"].as_array().unwrap();
+    assert!(!layers.is_empty());
+    for layer in layers {
+        assert!(layer["ratio"].as_f64().unwrap() >= 1.0, "{layer}");
+        assert!(layer["candidates"].as_array().unwrap().len() > 1, "{layer}");
+    }
+    let path = line["file"].as_str().unwrap();
+    assert!(path.starts_with(folder.path().to_str().unwrap()), "{path}");
+
+    let bench = |more: &[&str]| {
+        let mut command = shadernet();
+        command.args(["bench", "model", "small_cnn", "--rounds=1", "--json"]);
+        command.args(ON).args(more);
+        answer(command.env("SHADERNET_CACHE", folder.path())).ok()
+    };
+    let found = bench(&[]);
+    assert_eq!(
+        (&found.json()[0]["tuned"], &found.err[..]),
+        (&json!(true), "")
+    );
+    assert_eq!(bench(&["--no-tuning"]).json()[0]["tuned"], json!(false));
+    assert_eq!(bench(&["--tuning", path]).json()[0]["tuned"], json!(true));
+
+    // Damage is told of, and does no harm.
+    let text = std::fs::read_to_string(path).unwrap();
+    std::fs::write(path, text.replacen("use ", "use  ", 1)).unwrap();
+    let damaged = bench(&[]).says(&["tuned kernels are not used", path, "damaged"]);
+    assert_eq!(damaged.json()[0]["tuned"], json!(false));
+    tune(folder.path()).says(&["replaced: ", "damaged"]);
+    assert_eq!(
+        std::fs::read_to_string(path).unwrap().lines().next(),
+        text.lines().next()
+    );
+    assert_eq!(bench(&[]).json()[0]["tuned"], json!(true));
+}
+
+#[test]
+fn a_tuned_classifier_says_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tuned.txt");
+    let mut command = shadernet();
+    command
+        .arg("tune")
+        .arg(small_model())
+        .args(["--rounds=1", "-o"]);
+    let table = answer(command.arg(&file).args(ON).args(FEW)).ok().out;
+    assert!(
+        table.contains("times faster") && table.contains("kept in"),
+        "{table}"
+    );
+
+    let classes = |more: &[&str]| {
+        let mut command = shadernet();
+        command
+            .args(["classify", "--json", "--top=10"])
+            .arg(chelsea());
+        command
+            .arg("--model")
+            .arg(small_model())
+            .args(ON)
+            .args(more);
+        let answer = answer(&mut command).ok();
+        let predictions = answer.json()[0]["predictions"].as_array().unwrap().clone();
+        predictions
+            .iter()
+            .map(|p| p["label"].clone())
+            .collect::<Vec<_>>()
+    };
+    let file = file.to_str().unwrap();
+    assert_eq!(classes(&["--tuning", file]), classes(&["--no-tuning"]));
+}
+
+#[test]
+fn what_cannot_be_tuned_is_told_of() {
+    answer(shadernet().args(["tune", "small_cnn", "--backend=cpu"]))
+        .fails(&["nothing to tune on the CPU"]);
+    answer(shadernet().args(["tune", "resnet81"])).fails(&["resnet18"]);
+    let both = ["bench", "model", "mlp", "--tuning=x", "--no-tuning"];
+    assert_eq!(answer(shadernet().args(both)).code, 2);
+    let missing = [
+        "bench",
+        "model",
+        "mlp",
+        "--tuning=no/such/file",
+        "--rounds=1",
+    ];
+    answer(shadernet().args(missing).args(ON))
+        .ok()
+        .says(&["tuned kernels are not used", "no/such/file"]);
+}
