@@ -61,8 +61,13 @@ pub(super) fn algorithm(context: &NodeContext, op: &Conv2d, filter: &Filter) -> 
     let taps = (op.kernel[0] * op.kernel[1]) as u64;
     let dense = Algorithm::Dense(Engine::rule(context.device, pixels, blocks, filter.groups));
     let cost = PixelsEach::of(pixels).cost(pixels) * taps * inner * blocks;
-    let winograd = [2, 4].map(|tile| ConvKernel::Winograd { tile });
-    let usable = (winograd.into_iter()).filter(|&kernel| !context.device.is_quarantined(kernel));
+    // Transformed kernels are larger, 1.8 and 4 times: not worth their memory where few tiles share
+    // them, as in the last maps of a classifier.
+    let shared = [(Tile::Two, 32), (Tile::Four, 16)]
+        .into_iter()
+        .filter(|(tile, least)| tile.count(&context.output) >= *least);
+    let winograd = shared.map(|(tile, _)| ConvKernel::Winograd { tile: tile as u32 });
+    let usable = winograd.filter(|&kernel| !context.device.is_quarantined(kernel));
     let winograd = usable.filter_map(|kernel| match possible(context, op, filter, kernel)? {
         Algorithm::Winograd(tile) => Some((
             winograd_cost(context, inner, blocks, tile),
