@@ -34,8 +34,16 @@ fn main(
     if index >= tiles * params.blocks * params.planes {
         return;
     }
-    let work = work_at(index / tiles);
-    let first_pixel = (index % tiles) * LANES * PIXELS + lane;
+    let plane = index / (tiles * params.blocks);
+    let rest = index % (tiles * params.blocks);
+    var block = rest / tiles;
+    var tile = rest % tiles;
+    if params.blocks_first != 0u {
+        block = rest % params.blocks;
+        tile = rest / params.blocks;
+    }
+    let work = work_at(plane * params.blocks + block);
+    let first_pixel = tile * LANES * PIXELS + lane;
 
     var at: array<vec3<u32>, MAX_PIXELS>;
     for (var p = 0u; p < PIXELS; p++) {

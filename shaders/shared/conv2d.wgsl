@@ -35,6 +35,9 @@ struct Params {
     // Blocks of weights from one plane to the next, and from one block to the next.
     plane_step: u32,
     block_step: u32,
+    // Whether neighbours in the dispatch work at different blocks of the same pixels, rather than at
+    // other pixels with the same block: what is larger should be read once. Subgroups only.
+    blocks_first: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -40,7 +40,8 @@ pub(super) struct Params {
     pub planes: u32,
     pub plane_step: u32,
     pub block_step: u32,
-    pub unused: [u32; 2],
+    pub blocks_first: u32,
+    pub unused: u32,
 }
 
 /// The dispatches of `places`, whose windows and numbers of outputs are equal: one, where the weights
@@ -78,6 +79,9 @@ pub(super) fn dispatches(
     let bias = bias(context, filter, group_blocks);
     let epilogue = Epilogue::of(context);
     let prologue = Prologue::of(context, filter.groups * filter.group_inputs);
+    let input_bytes = u64::from(context.inputs[0].pixels)
+        * u64::from(context.inputs[0].groups)
+        * context.device.precision.element_bytes();
     let mut steps = Vec::new();
     for part in parts {
         // Blocks, counted on from place to place.
@@ -98,7 +102,8 @@ pub(super) fn dispatches(
             planes: places.len() as u32,
             plane_step: in_place.len() as u32,
             block_step: 1,
-            unused: [0; 2],
+            blocks_first: u32::from(input_bytes > in_place.len() as u64 * block_bytes),
+            unused: 0,
         };
         let filter = filter.clone();
         let taps: Vec<_> = (places.iter())

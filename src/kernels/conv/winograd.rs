@@ -209,7 +209,9 @@ pub(super) fn dispatches(
         planes: tile.positions(),
         plane_step: 1,
         block_step: tile.positions(),
-        unused: [0; 2],
+        // The other order was 5 % slower on VGG-16.
+        blocks_first: 0,
+        unused: 0,
     };
     let products_each = u64::from(tile.positions()) * u64::from(products.width);
     let engine = Engine::rule(device, products_each, blocks as u64, 1);
