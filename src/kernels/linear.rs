@@ -11,7 +11,7 @@ use super::weight::split;
 use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
 use crate::gpu::LINEAR;
-use crate::graph::Linear;
+use crate::graph::{Conv2d, Linear};
 use crate::weights::Weights;
 
 #[repr(C)]
@@ -24,7 +24,16 @@ struct Params {
     unused: [u32; 3],
 }
 
+/// Rows from which on a product that reads each weight once for several of them is faster than
+/// [`LINEAR`], which reads it for each, its inner dimension split over a workgroup.
+const MANY_ROWS: u32 = 4;
+
 pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispatch>> {
+    if context.output.pixels >= MANY_ROWS {
+        // Rows are pixels of a convolution of 1×1; the weights lie alike.
+        let product = Conv2d::new(op.in_features, op.out_features, 1).bias(op.bias);
+        return super::conv::dense_dispatches(context, &product);
+    }
     let (inputs, outputs) = (op.in_features, op.out_features);
     let padded = inputs.next_multiple_of(4);
     let groups = outputs.div_ceil(4);

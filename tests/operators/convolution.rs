@@ -231,7 +231,7 @@ proptest! {
 
     #[test]
     fn linear(
-        n in 1..4_usize,
+        n in 1..40_usize,
         inputs in 1..300_usize,
         outputs in 1..40_usize,
         bias in any::<bool>(),

@@ -74,6 +74,12 @@ pub(super) fn transposed_dispatches(
     Ok(steps)
 }
 
+/// Whatever computes `op` without a choice of algorithm: a node that is no convolution can be one here.
+pub(super) fn dense_dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispatch>> {
+    let filter = Filter::of(context, op);
+    part(context, &filter, &Part::whole(context, op))
+}
+
 fn engine(context: &NodeContext, filter: &Filter, places: &[Part]) -> Engine {
     let pixels: u64 = (places.iter())
         .map(|place| u64::from(place.outputs.pixels))
