@@ -82,7 +82,7 @@ fn cooperative_matrices_stay_where_they_belong() {
         }),
         ..offered.clone()
     };
-    let small = || Conv2d::new(3, 5, 1);
+    let small = || Conv2d::new(6, 5, 1);
     assert_eq!(tile(&prefer(32), small(), [4, 9]), Some((8, [2, 1, 1])));
     assert_eq!(tile(&prefer(64), conv().groups(2), [4, 9]), None);
     let direct = DeviceContext {
