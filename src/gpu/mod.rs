@@ -49,6 +49,8 @@ struct Inner {
     lost: Arc<OnceLock<String>>,
     /// The first error that no scope caught.
     uncaptured: Arc<Mutex<Option<String>>>,
+    /// See [`Gpu::turn`].
+    turns: Mutex<()>,
 }
 
 impl Gpu {
@@ -192,6 +194,7 @@ impl Gpu {
                 pipeline_file,
                 lost: Arc::default(),
                 uncaptured: Arc::default(),
+                turns: Mutex::default(),
                 device,
                 queue,
             }),
@@ -230,6 +233,20 @@ impl Gpu {
     /// How products of cooperative matrices are computed, if they are.
     pub(crate) fn cooperative(&self) -> Option<Cooperative> {
         self.inner.cooperative
+    }
+
+    /// Whether one thread at a time may use the device: OpenGL's context is one for all, and wgpu
+    /// panics in a thread that has waited for it for some seconds, as it must for a long pass.
+    pub(crate) fn takes_turns(&self) -> bool {
+        self.inner.info.backend == wgpu::Backend::Gl
+    }
+
+    /// Held by what uses the device for long, where that takes turns: others wait instead of
+    /// panicking. Not to be taken again by who holds it.
+    pub(crate) fn turn(&self) -> Option<std::sync::MutexGuard<'_, ()>> {
+        // A thread that panicked while it held the turn left nothing half done here.
+        let take = || self.inner.turns.lock().unwrap_or_else(|e| e.into_inner());
+        self.takes_turns().then(take)
     }
 
     /// An [`Error::Device`] about this device.

@@ -68,7 +68,10 @@ impl Cache {
                     pipeline
                 })
             };
-            let fresh: Vec<Pipeline> = missing.par_iter().map(make).collect::<Result<_>>()?;
+            let fresh: Vec<Pipeline> = match gpu.takes_turns() {
+                true => missing.iter().map(make).collect::<Result<_>>()?,
+                false => missing.par_iter().map(make).collect::<Result<_>>()?,
+            };
             let mut made = lock(&self.made);
             for (key, pipeline) in missing.into_iter().zip(fresh) {
                 made.entry(key.clone()).or_insert(pipeline);

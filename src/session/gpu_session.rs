@@ -69,10 +69,15 @@ impl GpuSession {
                     .in_scope(|| Plan::new(&self.graph, shapes, &self.passes, &self.context))?;
                 let keys = pipeline_keys(&plan);
                 // Drivers compile while weights are packed.
-                let (made, uploaded) = rayon::join(
-                    || self.gpu.pipelines(&keys),
-                    || self.weights.upload(&self.gpu, plan.weights()),
-                );
+                let gpu = self.gpu.clone();
+                let _turn = gpu.turn();
+                let make = || gpu.pipelines(&keys);
+                let weights = &mut self.weights;
+                let mut upload = || weights.upload(&gpu, plan.weights());
+                let (made, uploaded) = match gpu.takes_turns() {
+                    true => (make(), upload()),
+                    false => rayon::join(make, upload),
+                };
                 made?;
                 uploaded?;
                 // Before the new one's buffers are made, so that memory never holds one more.
@@ -105,7 +110,9 @@ impl GpuSession {
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
         let gpu = self.gpu.clone();
-        self.prepare(&shapes)?.run(&gpu, inputs)
+        let plan = self.prepare(&shapes)?;
+        let _turn = gpu.turn();
+        plan.run(&gpu, inputs)
     }
 
     /// See `Session::encode_only`.
@@ -127,6 +134,7 @@ impl GpuSession {
     pub fn time(&mut self, shapes: &[Shape], name: &str, times: usize) -> Result<Duration> {
         let gpu = self.gpu.clone();
         let plan = self.prepare(shapes)?;
+        let _turn = gpu.turn();
         let steps: Vec<&BoundStep> = plan.steps.iter().filter(|s| s.label == name).collect();
         gpu.scoped("timing", || {
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
@@ -149,6 +157,15 @@ impl GpuSession {
         Ok(Plan::new(&self.graph, shapes, &self.passes, &self.context)?
             .steps
             .len())
+    }
+}
+
+impl Drop for GpuSession {
+    fn drop(&mut self) {
+        let gpu = self.gpu.clone();
+        let _turn = gpu.turn();
+        self.plans.clear();
+        self.weights.keep(&HashSet::new());
     }
 }
 
