@@ -87,7 +87,7 @@ fn capabilities(shader: &Shader) -> Capabilities {
         true => Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16,
         false => Capabilities::SHADER_FLOAT16_IN_FLOAT32,
     };
-    if has_matrices(shader) || shader.name == "conv2d_subgroup" {
+    if has_matrices(shader) || shader.name.starts_with("conv2d_subgroup") {
         needed |= Capabilities::SUBGROUP;
     }
     needed
