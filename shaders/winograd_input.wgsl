@@ -38,10 +38,10 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let first = (workgroup.y * workgroups.x + workgroup.x) * SPREAD;
-    let line = min(local / SPREAD, SIDE - 1u);
-    let e = local % SPREAD;
-    let place = place_of(params.tiles, first + e);
+    let turn = turn_of(params.tiles, workgroup, workgroups, local);
+    let line = turn.line;
+    let e = turn.e;
+    let place = turn.place;
     let corner = place.at.yz * TILE - params.padding;
 
     var d: Line;

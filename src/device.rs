@@ -29,7 +29,7 @@ pub struct DeviceOptions {
     pub adapter: Option<String>,
     /// Keeps wgpu's bounds and loop checks in the shaders. Slower; for hunting errors in kernels.
     pub runtime_checks: bool,
-    /// A folder in which pipelines are kept between processes, see [`Gpu::open_with_cache`]. None
+    /// A folder in which pipelines are kept between processes, see [`Gpu::open`]. None
     /// are kept without one.
     pub cache: Option<PathBuf>,
     /// Whether float16 convolutions may use cooperative matrices (tensor cores). Not, unless asked
@@ -68,7 +68,7 @@ impl Device {
         match gpu::choose(options.backend, options.adapter.as_deref())? {
             Ok(adapter) => {
                 let cache = options.cache.as_deref();
-                let gpu = Gpu::open_with_matrices(
+                let gpu = Gpu::open(
                     &adapter,
                     options.runtime_checks,
                     cache,

@@ -106,18 +106,8 @@ impl<'a> Bound<'a> {
             // wgpu fills both with zeros before they are used first.
             let buffers = ["input", "output"]
                 .map(|label| gpu.buffer(label, bytes, BufferUsages::STORAGE, false));
-            let entries: Vec<wgpu::BindGroupEntry> = (0..)
-                .zip([&uniform].into_iter().chain(&buffers))
-                .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                    binding,
-                    resource: buffer.as_entire_binding(),
-                })
-                .collect();
-            gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some(shader.name),
-                layout: &pipeline.layout,
-                entries: &entries,
-            })
+            let all = [&uniform].into_iter().chain(&buffers);
+            pipeline.bind_group(gpu, shader.name, all.map(wgpu::Buffer::as_entire_binding))
         })?;
         Ok(Self {
             gpu,

@@ -44,6 +44,20 @@ struct Place {
     inside: bool,
 }
 
+// What an invocation does: a line of one element.
+struct Turn {
+    line: u32,
+    // The element's place among those of the workgroup.
+    e: u32,
+    place: Place,
+}
+
+fn turn_of(tiles: Tiles, workgroup: vec3<u32>, workgroups: vec3<u32>, local: u32) -> Turn {
+    let first = (workgroup.y * workgroups.x + workgroup.x) * SPREAD;
+    let e = local % SPREAD;
+    return Turn(min(local / SPREAD, SIDE - 1u), e, place_of(tiles, first + e));
+}
+
 fn place_of(tiles: Tiles, index: u32) -> Place {
     // Past the last, the last is done again and not stored.
     let last = tiles.count * tiles.groups - 1u;

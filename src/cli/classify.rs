@@ -8,9 +8,7 @@ use std::sync::mpsc::Receiver;
 use clap::Args;
 use serde::Serialize;
 use shadernet::Result;
-use shadernet::gpu::Precision;
 use shadernet::model_folder::{default_model, find_model};
-use shadernet::session::SessionOptions;
 use shadernet::tasks::{Classifier, Prediction};
 use shadernet::tensor::Tensor;
 use shadernet::vision::decode;
@@ -18,7 +16,7 @@ use shadernet::vision::decode;
 use super::prepare::{Prepared, ahead_of};
 use super::report::{Answer, Report};
 use super::sources::sources;
-use super::{DeviceArgs, Failure, PassArgs, TuningArgs, output, precision};
+use super::{DeviceArgs, Failure, SessionArgs, output};
 
 /// Name what is in pictures
 #[derive(Args)]
@@ -46,15 +44,8 @@ pub struct Classify {
     #[arg(long, default_value = "1", value_name = "N")]
     batch: NonZeroUsize,
 
-    /// How values and weights are stored on the device
-    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
-    precision: Precision,
-
     #[command(flatten)]
-    passes: PassArgs,
-
-    #[command(flatten)]
-    tuning: TuningArgs,
+    session: SessionArgs,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -76,12 +67,7 @@ impl Classify {
         }
         .open()?;
         let device = self.device.open()?;
-        let options = SessionOptions {
-            precision: self.precision,
-            passes: self.passes.options(),
-            tuning: self.tuning.load(&device),
-            ..Default::default()
-        };
+        let options = self.session.options(&device);
         let mut classifier = Classifier::new(&device, &folder, &options)?;
         if let Some(notice) = classifier.notice() {
             output::say(notice);

@@ -7,9 +7,7 @@ use std::sync::mpsc::Receiver;
 use clap::Args;
 use serde::Serialize;
 use shadernet::Result;
-use shadernet::gpu::Precision;
 use shadernet::model_folder::{default_detector, find_model};
-use shadernet::session::SessionOptions;
 use shadernet::tasks::{Detection, DetectionOptions, Detector};
 use shadernet::tensor::Tensor;
 use shadernet::vision::{RgbImage, class_color, decode, draw_box};
@@ -18,7 +16,7 @@ use super::prepare::{Prepared, ahead_of};
 use super::report::{Answer, Report};
 use super::sources::sources;
 use super::written::Written;
-use super::{DeviceArgs, Failure, PassArgs, TuningArgs, output, precision};
+use super::{DeviceArgs, Failure, SessionArgs, output};
 
 /// Find things in pictures, and where they are
 #[derive(Args)]
@@ -51,15 +49,8 @@ pub struct Detect {
     #[arg(short, long, value_name = "OUT.png|DIR")]
     output: Option<PathBuf>,
 
-    /// How values and weights are stored on the device
-    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
-    precision: Precision,
-
     #[command(flatten)]
-    passes: PassArgs,
-
-    #[command(flatten)]
-    tuning: TuningArgs,
+    session: SessionArgs,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -100,12 +91,7 @@ impl Detect {
         }
         .open()?;
         let device = self.device.open()?;
-        let options = SessionOptions {
-            precision: self.precision,
-            passes: self.passes.options(),
-            tuning: self.tuning.load(&device),
-            ..Default::default()
-        };
+        let options = self.session.options(&device);
         let detector = Detector::new(&device, &folder, &options)?;
         if let Some(notice) = detector.notice() {
             output::say(notice);

@@ -29,6 +29,7 @@ use shadernet::Error;
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{Backend, CooperativeMatrices, Precision};
 use shadernet::passes::PassOptions;
+use shadernet::session::SessionOptions;
 use tune::TuningArgs;
 
 /// Convolutional networks on the GPU, through WGSL compute shaders.
@@ -62,6 +63,31 @@ enum Command {
     Summary(summary::Summary),
     Tune(tune::Tune),
     Bench(bench::Bench),
+}
+
+/// How a network is run.
+#[derive(Args)]
+struct SessionArgs {
+    /// How values and weights are stored on the device
+    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
+    precision: Precision,
+
+    #[command(flatten)]
+    passes: PassArgs,
+
+    #[command(flatten)]
+    tuning: TuningArgs,
+}
+
+impl SessionArgs {
+    fn options(&self, device: &Device) -> SessionOptions {
+        SessionOptions {
+            precision: self.precision,
+            passes: self.passes.options(),
+            tuning: self.tuning.load(device),
+            ..Default::default()
+        }
+    }
 }
 
 /// Which graph passes run.

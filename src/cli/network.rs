@@ -1,7 +1,9 @@
 //! Networks by name or folder, with the inputs they are to get.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
+use clap::Args;
 use shadernet::Result;
 use shadernet::graph::{Graph, Op};
 use shadernet::model_folder::ModelFolder;
@@ -9,6 +11,30 @@ use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 use shadernet::weights::generate::generated_input;
 use shadernet::zoo::{self, ZooOptions};
+
+use super::summary::image_size;
+
+/// Which network, and for what inputs.
+#[derive(Args)]
+pub struct NetworkArgs {
+    /// Architecture, as `shadernet models` lists them, or a model folder
+    #[arg(value_name = "NAME|DIR")]
+    network: String,
+
+    /// The image: channels, height and width [default: what the network was made for]
+    #[arg(long, value_name = "CxHxW", value_parser = image_size)]
+    input: Option<[usize; 3]>,
+
+    /// How many images a pass
+    #[arg(long, default_value = "1", value_name = "N")]
+    batch: NonZeroUsize,
+}
+
+impl NetworkArgs {
+    pub fn find(&self) -> Result<Network> {
+        Network::find(&self.network, self.input, self.batch.get())
+    }
+}
 
 /// A network and the shapes of its inputs.
 pub struct Network {
@@ -20,7 +46,7 @@ pub struct Network {
 
 impl Network {
     /// `name` is an architecture's or a folder's; `size` is what it was made for unless given.
-    pub fn find(name: &str, size: Option<[usize; 3]>, batch: usize) -> Result<Self> {
+    fn find(name: &str, size: Option<[usize; 3]>, batch: usize) -> Result<Self> {
         let path = Path::new(name);
         // What cannot be an architecture's name is a folder that is not there, and is told of so.
         let is_folder = path.is_dir() || path.components().count() > 1;

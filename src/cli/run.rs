@@ -6,15 +6,14 @@ use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
-use shadernet::gpu::Precision;
 use shadernet::graph::Graph;
-use shadernet::session::{Session, SessionOptions};
+use shadernet::session::Session;
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::{Dtype, Weights, write_safetensors};
 use shadernet::zoo::{self, ZooOptions};
 use shadernet::{Error, Result};
 
-use super::{DeviceArgs, Failure, PassArgs, TuningArgs, output, precision};
+use super::{DeviceArgs, Failure, SessionArgs, output};
 
 /// Run a network on raw tensors: safetensors in, safetensors out
 #[derive(Args)]
@@ -42,10 +41,6 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
 
-    /// How values and weights are stored on the device
-    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
-    precision: Precision,
-
     /// Classes; what the architecture was made for unless given
     #[arg(long, value_name = "N")]
     num_classes: Option<usize>,
@@ -55,10 +50,7 @@ pub struct Run {
     in_channels: Option<usize>,
 
     #[command(flatten)]
-    passes: PassArgs,
-
-    #[command(flatten)]
-    tuning: TuningArgs,
+    session: SessionArgs,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -93,12 +85,7 @@ impl Run {
 
         let device = self.device.open()?;
         let start = Instant::now();
-        let options = SessionOptions {
-            precision: self.precision,
-            passes: self.passes.options(),
-            tuning: self.tuning.load(&device),
-            ..Default::default()
-        };
+        let options = self.session.options(&device);
         let is_tuned = options.tuning.is_some();
         let mut session = Session::new(&device, &graph, weights, &options, &shapes)?;
         if let Some(notice) = session.notice() {

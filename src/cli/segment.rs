@@ -7,9 +7,7 @@ use std::sync::mpsc::Receiver;
 use clap::Args;
 use serde::Serialize;
 use shadernet::Result;
-use shadernet::gpu::Precision;
 use shadernet::model_folder::find_model;
-use shadernet::session::SessionOptions;
 use shadernet::tasks::{SegmentSize, Segmenter};
 use shadernet::vision::{Mask, RgbImage, decode};
 
@@ -17,7 +15,7 @@ use super::prepare::{Prepared, ahead_of};
 use super::report::{Answer, Report};
 use super::sources::sources;
 use super::written::{Written, indexed_png};
-use super::{DeviceArgs, Failure, PassArgs, TuningArgs, output, precision};
+use super::{DeviceArgs, Failure, SessionArgs, output};
 
 /// Tell which pixels of pictures belong to what
 #[derive(Args)]
@@ -50,15 +48,8 @@ pub struct Segment {
     #[arg(long, value_name = "model|picture", default_value = "model", value_parser = size)]
     size: SegmentSize,
 
-    /// How values and weights are stored on the device
-    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
-    precision: Precision,
-
     #[command(flatten)]
-    passes: PassArgs,
-
-    #[command(flatten)]
-    tuning: TuningArgs,
+    session: SessionArgs,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -101,12 +92,7 @@ impl Segment {
         let overlays = written(&self.overlay, "--overlay")?;
         let folder = find_model(&self.model)?.open()?;
         let device = self.device.open()?;
-        let options = SessionOptions {
-            precision: self.precision,
-            passes: self.passes.options(),
-            tuning: self.tuning.load(&device),
-            ..Default::default()
-        };
+        let options = self.session.options(&device);
         let segmenter = Segmenter::new(&device, &folder, &options)?;
         if let Some(notice) = segmenter.notice() {
             output::say(notice);

@@ -15,8 +15,8 @@ use shadernet::gpu::{Gpu, Precision};
 use shadernet::session::ConvKernel;
 use shadernet::tuning::{Outcome, TuneOptions, TuneReport, TunedLayer, Tuning, tune};
 
-use super::network::Network;
-use super::{DeviceArgs, Failure, PassArgs, cache, output, precision, summary::image_size};
+use super::network::{Network, NetworkArgs};
+use super::{DeviceArgs, Failure, PassArgs, cache, output, precision};
 
 /// Which tuned kernels a network is run with.
 #[derive(Args)]
@@ -76,17 +76,8 @@ Each kernel is first compared with the CPU on the layer's own shape; one that an
 named, and used no more on this device. The winners are added to the device's file beside the
 compiled shaders, which the other commands read; --no-tuning leaves it out there.")]
 pub struct Tune {
-    /// Architecture, as `shadernet models` lists them, or a model folder
-    #[arg(value_name = "NAME|DIR")]
-    network: String,
-
-    /// The image: channels, height and width [default: what the network was made for]
-    #[arg(long, value_name = "CxHxW", value_parser = image_size)]
-    input: Option<[usize; 3]>,
-
-    /// How many images a pass
-    #[arg(long, default_value = "1", value_name = "N")]
-    batch: NonZeroUsize,
+    #[command(flatten)]
+    network: NetworkArgs,
 
     /// How values and weights are stored on the device
     #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
@@ -118,7 +109,7 @@ pub struct Tune {
 
 impl Tune {
     pub fn execute(&self) -> Result<(), Failure> {
-        let network = Network::find(&self.network, self.input, self.batch.get())?;
+        let network = self.network.find()?;
         // Shapes before the device: cheaper to find out.
         network.graph.infer(&network.inputs)?;
         let device = self.device.open()?;

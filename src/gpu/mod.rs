@@ -59,37 +59,18 @@ impl Gpu {
     /// `runtime_checks` keeps wgpu's bounds and loop checks in the shaders: slower, for hunting
     /// errors in kernels.
     ///
+    /// With a folder `cache`, what the driver makes of the shaders is kept in a file there, one an
+    /// adapter, so that the next process need not wait for it. The folder is made where there is none.
+    /// A file that cannot be used is passed over and written anew, and one that cannot be written is
+    /// none; either is told of in the log ([`tracing`]). Only wgpu's Vulkan backend has such a cache;
+    /// with others, nothing is kept. A file is at most 64 MiB, and may be deleted at any time.
+    ///
+    /// `matrices` says whether cooperative matrices are to be used where the adapter has what they
+    /// need.
+    ///
     /// # Errors
     /// [`Error::Device`] where the driver refuses.
-    pub fn open(adapter: &wgpu::Adapter, runtime_checks: bool) -> Result<Self> {
-        Self::open_with_cache(adapter, runtime_checks, None)
-    }
-
-    /// As [`Self::open`], and keeps what the driver makes of the shaders in a file in the folder
-    /// `cache`, one an adapter, so that the next process need not wait for it. The folder is made
-    /// where there is none. A file that cannot be used is passed over and written anew, and one that
-    /// cannot be written is none; either is told of in the log ([`tracing`]).
-    ///
-    /// Only wgpu's Vulkan backend has such a cache; with others, nothing is kept. A file is at most
-    /// 64 MiB, and may be deleted at any time.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn open_with_cache(
-        adapter: &wgpu::Adapter,
-        runtime_checks: bool,
-        cache: Option<&Path>,
-    ) -> Result<Self> {
-        let matrices = CooperativeMatrices::default();
-        Self::open_with_matrices(adapter, runtime_checks, cache, matrices)
-    }
-
-    /// As [`Self::open_with_cache`], and with cooperative matrices where they are to be used and the
-    /// adapter has what they need.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn open_with_matrices(
+    pub fn open(
         adapter: &wgpu::Adapter,
         runtime_checks: bool,
         cache: Option<&Path>,

@@ -5,9 +5,12 @@
 //! the log, and written anew.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+
+use crate::hash::fnv1a64;
+use crate::replace::replace;
 
 /// What a file begins with; the digit is the form's version.
 const MAGIC: [u8; 8] = *b"SHNPIPE1";
@@ -58,7 +61,7 @@ impl PipelineFile {
         // wgpu, or nothing: `decode` has compared the identity and the checksum of the whole.
         let cache = unsafe { device.create_pipeline_cache(&descriptor) };
         Some(Self {
-            saved: Mutex::new(data.as_deref().map(checksum)),
+            saved: Mutex::new(data.as_deref().map(fnv1a64)),
             path,
             identity,
             cache,
@@ -82,13 +85,13 @@ impl PipelineFile {
             tracing::warn!("{path}: the pipeline cache of {size} bytes is too large to be kept");
             return;
         }
-        let now = checksum(&data);
+        let now = fnv1a64(&data);
         // Held while writing: two threads may have made pipelines.
         let mut saved = self.saved.lock().unwrap_or_else(|e| e.into_inner());
         if *saved == Some(now) {
             return;
         }
-        match write(&self.path, &encode(&self.identity, &data)) {
+        match replace(&self.path, &encode(&self.identity, &data)) {
             Ok(()) => {
                 tracing::debug!("{path}: {} bytes of pipelines are kept", data.len());
                 *saved = Some(now);
@@ -115,25 +118,13 @@ fn read(path: &Path, identity: &str) -> Result<Option<Vec<u8>>, String> {
     decode(identity, &bytes).map(|data| Some(data.to_vec()))
 }
 
-/// Writes a file so that others find the old one or the new one, never a part.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".shadernet-")
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
-}
-
 fn encode(identity: &str, data: &[u8]) -> Vec<u8> {
     let mut body = identity.as_bytes().to_vec();
     body.extend(data);
     let mut bytes = MAGIC.to_vec();
     bytes.extend((identity.len() as u32).to_le_bytes());
     bytes.extend((data.len() as u64).to_le_bytes());
-    bytes.extend(checksum(&body).to_le_bytes());
+    bytes.extend(fnv1a64(&body).to_le_bytes());
     bytes.extend(body);
     bytes
 }
@@ -157,7 +148,7 @@ fn decode<'a>(identity: &str, bytes: &'a [u8]) -> Result<&'a [u8], String> {
             (named as u64).saturating_add(held)
         ));
     }
-    if checksum(body) != u64::from_le_bytes(*sum) {
+    if fnv1a64(body) != u64::from_le_bytes(*sum) {
         return Err("its checksum does not fit; it is damaged".to_owned());
     }
     // `named` is no more than the body's length, seen above.
@@ -171,13 +162,6 @@ fn decode<'a>(identity: &str, bytes: &'a [u8]) -> Result<&'a [u8], String> {
     Ok(data)
 }
 
-/// The FNV-1a hash (Fowler, Noll and Vo): against damage, not against malice.
-fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,7 +172,7 @@ mod tests {
         let path = folder.path().join("deep").join("cache.bin");
         assert_eq!(read(&path, "me"), Ok(None));
         for data in [&b"pipelines"[..], b"", b"others"] {
-            write(&path, &encode("me", data)).unwrap();
+            replace(&path, &encode("me", data)).unwrap();
             assert_eq!(read(&path, "me"), Ok(Some(data.to_vec())));
         }
         // Nothing is left beside it.

@@ -26,6 +26,24 @@ pub(crate) struct Pipeline {
     pub layout: Arc<wgpu::BindGroupLayout>,
 }
 
+impl Pipeline {
+    /// A bind group of `resources`, in the order of the bindings.
+    pub fn bind_group<'a>(
+        &self,
+        gpu: &Gpu,
+        label: &str,
+        resources: impl IntoIterator<Item = wgpu::BindingResource<'a>>,
+    ) -> wgpu::BindGroup {
+        let entry = |(binding, resource)| wgpu::BindGroupEntry { binding, resource };
+        let entries: Vec<wgpu::BindGroupEntry> = (0..).zip(resources).map(entry).collect();
+        gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(label),
+            layout: &self.layout,
+            entries: &entries,
+        })
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     made: Mutex<HashMap<PipelineKey, Pipeline>>,

@@ -34,20 +34,9 @@ impl WarmUp {
         let buffers = std::iter::once(&self.uniform)
             .chain((0..reads).map(|_| &self.read))
             .chain([&self.written]);
-        let entries: Vec<wgpu::BindGroupEntry> = (0..)
-            .zip(buffers)
-            .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                binding,
-                resource: buffer.as_entire_binding(),
-            })
-            .collect();
-        let device = gpu.device();
-        let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("warm-up"),
-            layout: &pipeline.layout,
-            entries: &entries,
-        });
-        let mut encoder = device.create_command_encoder(&Default::default());
+        let resources = buffers.map(wgpu::Buffer::as_entire_binding);
+        let bind_group = pipeline.bind_group(gpu, "warm-up", resources);
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         pass.set_pipeline(&pipeline.pipeline);
         pass.set_bind_group(0, &bind_group, &[]);

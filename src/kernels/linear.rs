@@ -37,7 +37,8 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
     let (inputs, outputs) = (op.in_features, op.out_features);
     let padded = inputs.next_multiple_of(4);
     let groups = outputs.div_ceil(4);
-    let group_bytes = padded as u64 * context.device.precision.element_bytes();
+    let precision = context.device.precision;
+    let group_bytes = padded as u64 * precision.element_bytes();
     let rows = u64::from(context.output.pixels);
     let [y, z] = context.device.fold(&context.node.name, rows)?;
     let folding = Folding::of(context, outputs, op.bias);
@@ -73,7 +74,7 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
                 });
             Ok(packed)
         };
-        let weight = context.weight_in_blocks(&layout, part.len(), padded * 4, pack);
+        let weight = context.weight_in_blocks(precision, &layout, part.len(), padded * 4, pack);
         let grid = [part.len() as u32, y, z];
         let residual = epilogue.read(&bias);
         let reads = vec![Read::Input(0), weight, bias.clone(), residual];

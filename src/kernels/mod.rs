@@ -282,8 +282,12 @@ impl Dispatch {
         self
     }
 
-    fn constant(mut self, name: &'static str, value: u32) -> Self {
-        self.key.constants.push((name, value));
+    fn constant(self, name: &'static str, value: u32) -> Self {
+        self.constants(&[(name, value)])
+    }
+
+    fn constants(mut self, constants: &[(&'static str, u32)]) -> Self {
+        self.key.constants.extend(constants);
         self
     }
 }

@@ -62,9 +62,6 @@ impl Prologue {
 
     /// The dispatch with the constants that select what is done.
     pub fn select(&self, dispatch: Dispatch) -> Dispatch {
-        let constants = self.constants.iter();
-        constants.fold(dispatch, |dispatch, (name, value)| {
-            dispatch.constant(name, *value)
-        })
+        dispatch.constants(&self.constants)
     }
 }

@@ -70,34 +70,13 @@ impl NodeContext<'_> {
         len: usize,
         pack: impl Fn(&Weights, &str) -> Result<Vec<f32>> + Send + Sync + 'static,
     ) -> Read {
-        self.weight_in_blocks(layout, 1, len, move |weights, name, _| pack(weights, name))
+        let pack = move |weights: &Weights, name: &str, _: Range<usize>| pack(weights, name);
+        self.weight_in_blocks(self.device.precision, layout, 1, len, pack)
     }
 
-    /// As [`Self::weight`], of `blocks` blocks of `block_len` numbers; `pack` is asked for a range of
-    /// them at a time.
+    /// As [`Self::weight`], stored with `precision`, of `blocks` blocks of `block_len` numbers; `pack`
+    /// is asked for a range of them at a time.
     pub(super) fn weight_in_blocks(
-        &self,
-        layout: &str,
-        blocks: usize,
-        block_len: usize,
-        pack: impl Fn(&Weights, &str, Range<usize>) -> Result<Vec<f32>> + Send + Sync + 'static,
-    ) -> Read {
-        let precision = self.device.precision;
-        self.weight_stored(precision, layout, blocks, block_len, pack)
-    }
-
-    /// As [`Self::weight_in_blocks`], stored as float32 whatever the session's precision.
-    pub(super) fn exact_weight_in_blocks(
-        &self,
-        layout: &str,
-        blocks: usize,
-        block_len: usize,
-        pack: impl Fn(&Weights, &str, Range<usize>) -> Result<Vec<f32>> + Send + Sync + 'static,
-    ) -> Read {
-        self.weight_stored(Precision::F32, layout, blocks, block_len, pack)
-    }
-
-    fn weight_stored(
         &self,
         precision: Precision,
         layout: &str,

@@ -27,6 +27,7 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
+mod bound_plan;
 mod gpu_session;
 mod resident;
 mod staging;

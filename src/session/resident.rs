@@ -17,7 +17,7 @@ const BATCH_BYTES: u64 = 4 << 20;
 /// A weight that can be taken apart is, into parts of this: small enough to go round the threads.
 const PART_BYTES: u64 = 1 << 20;
 
-pub(super) struct ResidentWeights {
+pub(crate) struct ResidentWeights {
     source: Arc<Weights>,
     buffers: HashMap<String, wgpu::Buffer>,
 }

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use super::{Identity, Tuning};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::hash::fnv1a64;
+use crate::replace::replace;
 use crate::session::ConvKernel;
-use crate::weights::generate::fnv1a64;
 
 /// What a file begins with; the number is the form's version.
 const FIRST: &str = "shadernet tuning 1";
@@ -143,20 +143,7 @@ impl Tuning {
     /// [`Error::Io`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let write = || {
-            fs::create_dir_all(folder)?;
-            let mut file = tempfile::Builder::new()
-                .prefix(".shadernet-")
-                .tempfile_in(folder)?;
-            file.write_all(self.to_text().as_bytes())?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(Error::io(path))
+        replace(path, self.to_text().as_bytes()).map_err(Error::io(path))
     }
 }
 

@@ -276,7 +276,7 @@ impl Bench<'_> {
             // Not a kernel's fault: the device is lost, or has no memory left.
             (None, Some(error)) => return Err(error),
             (Some((_, kernel)), _) if kernel != rule => {
-                tuned.winner = self.winner(rule, kernel, &mut tuned.candidates)?;
+                tuned.winner = self.winner(kernel, &mut tuned)?;
             }
             _ => {}
         }
@@ -307,20 +307,9 @@ impl Bench<'_> {
     }
 
     /// The rule's choice and its best challenger in turns, so that neither has the better moment.
-    fn winner(
-        &self,
-        rule: ConvKernel,
-        challenger: ConvKernel,
-        candidates: &mut [Candidate],
-    ) -> Result<ConvKernel> {
-        let time_of = |candidates: &[Candidate], kernel| {
-            let found = candidates.iter().find(|c| c.kernel == kernel);
-            found.and_then(|candidate| match candidate.outcome {
-                Outcome::Timed(time) => Some(time),
-                _ => None,
-            })
-        };
-        let pair = [rule, challenger].map(|kernel| time_of(candidates, kernel));
+    fn winner(&self, challenger: ConvKernel, tuned: &mut TunedLayer) -> Result<ConvKernel> {
+        let rule = tuned.rule;
+        let pair = [rule, challenger].map(|kernel| tuned.time(kernel));
         let [Some(first), Some(second)] = pair else {
             // The rule's choice is wrong here.
             return Ok(challenger);
@@ -336,7 +325,7 @@ impl Bench<'_> {
                 *time = (*time).min(self.time(session, passes)?);
             }
         }
-        for candidate in candidates {
+        for candidate in &mut tuned.candidates {
             for (kernel, time) in [rule, challenger].into_iter().zip(times) {
                 if candidate.kernel == kernel {
                     candidate.outcome = Outcome::Timed(time);

@@ -20,6 +20,7 @@ use rayon::prelude::*;
 
 use super::{Data, Weights};
 use crate::graph::Graph;
+use crate::hash::fnv1a64;
 use crate::tensor::{Shape, Tensor};
 
 /// Fewer draws than these are not worth a thread's waking.
@@ -88,13 +89,6 @@ fn uniform(seed: u64, i: u64) -> f32 {
     let z = z ^ (z >> 31);
     // 24 bits: exact in float32.
     (z >> 40) as f32 / (1 << 24) as f32
-}
-
-/// The FNV-1a hash (Fowler, Noll and Vo).
-pub(crate) fn fnv1a64(text: &str) -> u64 {
-    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use safetensors::tensor::{Dtype as FileDtype, Metadata, TensorInfo};
 
 use super::{Dtype, Weights};
 use crate::error::{Error, Result};
+use crate::replace::temporary_in;
 use crate::tensor::{Shape, Tensor};
 
 /// Writes tensors as a safetensors file at `path`, every element as `dtype`; float16 takes what is
@@ -195,22 +196,7 @@ fn write_entries<'a>(
 
 /// Lets `write` fill a temporary file in `folder`, where `path` is, then renames it to `path`.
 fn write_beside(path: &Path, folder: &Path, write: impl FnOnce(&File) -> Result<()>) -> Result<()> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".shadernet-").suffix(".tmp");
-    // Temporary files are the owner's alone unless told otherwise; results are like any new file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder).map_err(|error| {
-        use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        match error.kind() {
-            // Without the temporary file's name, which the caller never asked for.
-            kind @ (PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull) => {
-                kind.into()
-            }
-            _ => error,
-        }
-    });
-    let file = file.map_err(Error::io(path))?;
+    let file = temporary_in(folder).map_err(Error::io(path))?;
     write(file.as_file())?;
     file.persist(path)
         .map_err(|error| Error::io(path)(error.error))?;

@@ -16,8 +16,8 @@ use shadernet::{Error, Result};
 use super::about;
 use super::cost::Cost;
 use super::timing::{Rounds, Timings};
-use crate::cli::network::Network;
-use crate::cli::{DeviceArgs, Failure, TuningArgs, output, precision, summary::image_size};
+use crate::cli::network::{Network, NetworkArgs};
+use crate::cli::{DeviceArgs, Failure, TuningArgs, output, precision};
 
 /// Time a network: the first answer, and passes after it
 #[derive(Args)]
@@ -35,17 +35,8 @@ With --serve, `ready` is printed after the first answer, and then for every line
 on standard input one pass is done and its seconds printed: for scripts that let
 several engines take turns.")]
 pub struct Model {
-    /// Architecture, as `shadernet models` lists them, or a model folder
-    #[arg(value_name = "NAME|DIR")]
-    network: String,
-
-    /// The image: channels, height and width [default: what the network was made for]
-    #[arg(long, value_name = "CxHxW", value_parser = image_size)]
-    input: Option<[usize; 3]>,
-
-    /// How many images a pass
-    #[arg(long, default_value = "1", value_name = "N")]
-    batch: NonZeroUsize,
+    #[command(flatten)]
+    network: NetworkArgs,
 
     /// How values and weights are stored on the device
     #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
@@ -82,7 +73,7 @@ struct First {
 
 impl Model {
     pub fn execute(&self, start: Instant) -> Result<(), Failure> {
-        let network = Network::find(&self.network, self.input, self.batch.get())?;
+        let network = self.network.find()?;
         // Shapes before weights: cheaper to find out, and clearer.
         let cost = Cost::of(&network.graph, &network.inputs, self.precision)?;
         let bar = progress();

@@ -58,7 +58,8 @@ pub(super) fn dispatches(
     let blocks = group_blocks * filter.groups;
     let taps = place.rows.len() * place.columns.len();
     let block_len = taps * inner * 4 * BLOCK;
-    let block_bytes = block_len as u64 / 4 * context.device.precision.element_bytes();
+    let precision = context.device.precision;
+    let block_bytes = block_len as u64 / 4 * precision.element_bytes();
     let parts = split(
         context.device,
         &context.node.name,
@@ -81,7 +82,7 @@ pub(super) fn dispatches(
     let prologue = Prologue::of(context, filter.groups * filter.group_inputs);
     let input_bytes = u64::from(context.inputs[0].pixels)
         * u64::from(context.inputs[0].groups)
-        * context.device.precision.element_bytes();
+        * precision.element_bytes();
     let mut steps = Vec::new();
     for part in parts {
         // Blocks, counted on from place to place.
@@ -142,7 +143,7 @@ pub(super) fn dispatches(
             });
             Ok(packed)
         };
-        let weight = context.weight_in_blocks(&layout, part.len(), block_len, pack);
+        let weight = context.weight_in_blocks(precision, &layout, part.len(), block_len, pack);
         let residual = epilogue.read(&bias);
         let scales = prologue.read(&bias);
         let reads = vec![Read::Input(0), weight, bias.clone(), residual, scales];
@@ -197,14 +198,6 @@ pub(super) fn step(
             dispatch.constant("PIXELS", each)
         }
         Engine::Tiled { each, blocks } => {
-            // Blocks of one tile read the same input, that of one channel group.
-            let last_block = params.first_block + params.blocks.max(1) - 1;
-            let blocks = match params.first_block / params.group_blocks
-                == last_block / params.group_blocks
-            {
-                true => blocks,
-                false => 1,
-            };
             let tile = WORKGROUP / u64::from(blocks) * u64::from(each);
             let [x, z] = device.fold(name, pixels.div_ceil(tile))?;
             let rows = params.blocks.div_ceil(blocks) * params.planes;

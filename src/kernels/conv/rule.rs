@@ -27,7 +27,7 @@ impl Algorithm {
         match self {
             Self::Depthwise | Self::Grouped => None,
             Self::Dense(engine) => Some(engine.kernel()),
-            Self::Winograd(tile) => Some(ConvKernel::Winograd { tile: tile as u32 }),
+            Self::Winograd(tile) => Some(tile.kernel()),
         }
     }
 }
@@ -66,15 +66,14 @@ pub(super) fn algorithm(context: &NodeContext, op: &Conv2d, filter: &Filter) -> 
     let shared = [(Tile::Two, 32), (Tile::Four, 16)]
         .into_iter()
         .filter(|(tile, least)| tile.count(&context.output) >= *least);
-    let winograd = shared.map(|(tile, _)| ConvKernel::Winograd { tile: tile as u32 });
-    let usable = winograd.filter(|&kernel| !context.device.is_quarantined(kernel));
-    let winograd = usable.filter_map(|kernel| match possible(context, op, filter, kernel)? {
-        Algorithm::Winograd(tile) => Some((
-            winograd_cost(context, inner, blocks, tile),
-            Algorithm::Winograd(tile),
-        )),
-        _ => None,
-    });
+    let winograd = shared
+        .map(|(tile, _)| tile)
+        .filter(|tile| !context.device.is_quarantined(tile.kernel()))
+        .filter(|&tile| is_winograd(context, op, filter, tile))
+        .map(|tile| {
+            let cost = winograd_cost(context, inner, blocks, tile);
+            (cost, Algorithm::Winograd(tile))
+        });
     (std::iter::once((cost, dense)).chain(winograd))
         .min_by_key(|(cost, _)| *cost)
         .map_or(dense, |(_, algorithm)| algorithm)
@@ -176,13 +175,17 @@ fn possible(
         2 => Tile::Two,
         _ => Tile::Four,
     };
+    is_winograd(context, op, filter, tile).then_some(Algorithm::Winograd(tile))
+}
+
+/// Whether Winograd's convolution can compute it.
+fn is_winograd(context: &NodeContext, op: &Conv2d, filter: &Filter, tile: Tile) -> bool {
     let is_plain = op.kernel == [3, 3] && op.stride == [1, 1] && op.dilation == [1, 1];
-    let is_possible = is_plain
+    is_plain
         && filter.groups == 1
         && !context.planar
         && context.node.fused.prologue.is_none()
-        && fits(context, filter, tile);
-    is_possible.then_some(Algorithm::Winograd(tile))
+        && fits(context, filter, tile)
 }
 
 /// Whether what Winograd's convolution keeps between its steps, and its weights, can be bound.

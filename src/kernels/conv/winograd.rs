@@ -7,7 +7,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
-use super::super::{Dispatch, Map, NodeContext, Read, Target, WORKGROUP};
+use super::super::{ConvKernel, Dispatch, Map, NodeContext, Read, Target, WORKGROUP};
 use super::dense::{self, BLOCK, Params};
 use super::engine::Engine;
 use super::geometry::{Filter, Outputs, Window};
@@ -53,6 +53,11 @@ struct OutputParams {
 }
 
 impl Tile {
+    /// Its name.
+    pub fn kernel(self) -> ConvKernel {
+        ConvKernel::Winograd { tile: self as u32 }
+    }
+
     fn side(self) -> u32 {
         self as u32 + 2
     }
@@ -91,7 +96,7 @@ impl Tile {
     }
 
     /// G g G^T of a kernel, in float64: made once.
-    fn kernel(self, g: &[f32]) -> Vec<f64> {
+    fn transformed(self, g: &[f32]) -> Vec<f64> {
         let lines: &[[f64; 3]] = match self {
             Self::Two => &[
                 [1.0, 0.0, 0.0],
@@ -258,7 +263,7 @@ fn weight(context: &NodeContext, filter: &Filter, tile: Tile) -> Read {
             let first = block * BLOCK;
             for output in first..(first + BLOCK).min(filter.group_outputs) {
                 for input in 0..filter.group_inputs {
-                    let values = tile.kernel(kernels.get(output, input));
+                    let values = tile.transformed(kernels.get(output, input));
                     for (position, value) in values.iter().enumerate() {
                         let at = position * plane_len + input * BLOCK + output - first;
                         packed[at] = *value as f32;
@@ -268,5 +273,7 @@ fn weight(context: &NodeContext, filter: &Filter, tile: Tile) -> Read {
         });
         Ok(packed)
     };
-    context.exact_weight_in_blocks(&layout, blocks, positions * plane_len, pack)
+    let block_len = positions * plane_len;
+    // What the steps exchange is float32, and so are these.
+    context.weight_in_blocks(Precision::F32, &layout, blocks, block_len, pack)
 }
