@@ -8,6 +8,9 @@ use super::winograd::{self, Tile};
 use crate::gpu::Precision;
 use crate::graph::Conv2d;
 
+/// Tiles that Winograd's convolution is not worth its larger weights below.
+const LEAST_TILES: u64 = 32;
+
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Algorithm {
@@ -63,11 +66,9 @@ pub(super) fn algorithm(context: &NodeContext, op: &Conv2d, filter: &Filter) -> 
     let cost = PixelsEach::of(pixels).cost(pixels) * taps * inner * blocks;
     // Transformed kernels are larger, 1.8 and 4 times: not worth their memory where few tiles share
     // them, as in the last maps of a classifier.
-    let shared = [(Tile::Two, 32), (Tile::Four, 16)]
+    let winograd = [Tile::Two, Tile::Four]
         .into_iter()
-        .filter(|(tile, least)| tile.count(&context.output) >= *least);
-    let winograd = shared
-        .map(|(tile, _)| tile)
+        .filter(|tile| tile.count(&context.output) >= LEAST_TILES)
         .filter(|tile| !context.device.is_quarantined(tile.kernel()))
         .filter(|&tile| is_winograd(context, op, filter, tile))
         .map(|tile| {
