@@ -13,6 +13,7 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use wgpu::BufferUsages;
@@ -61,16 +62,28 @@ impl Peak {
             0 => copied / u64::from(WORKGROUP) * u64::from(WORKGROUP),
             rows => rows * row,
         };
-        let seconds = Bound::new(gpu, &PEAK_COPY, copied as u32, &[copied as u32])?.seconds()?;
+        let seconds = Kernel::new(gpu, &PEAK_COPY, copied as u32, &[copied as u32])?.seconds()?;
         let bytes_per_second = (2 * copied * element) as f64 / seconds;
 
         let params = [TURNS, INVOCATIONS, 0.5_f32.to_bits(), 0.5_f32.to_bits()];
-        let seconds = Bound::new(gpu, &PEAK_FMA, INVOCATIONS, &params)?.seconds()?;
+        let seconds = Kernel::new(gpu, &PEAK_FMA, INVOCATIONS, &params)?.seconds()?;
         let operations = f64::from(INVOCATIONS) * f64::from(TURNS * OPERATIONS_A_TURN);
         Ok(Self {
             operations_per_second: operations / seconds,
             bytes_per_second,
         })
+    }
+
+    /// The peak that a kernel of so many operations and bytes, which took so many seconds, comes
+    /// nearer to.
+    pub fn bound(&self, operations: u64, bytes: u64, seconds: f64) -> Bound {
+        let seconds = seconds.max(f64::MIN_POSITIVE);
+        let arithmetic = operations as f64 / self.operations_per_second / seconds;
+        let memory = bytes as f64 / self.bytes_per_second / seconds;
+        Bound {
+            is_arithmetic: arithmetic > memory,
+            reached: arithmetic.max(memory),
+        }
     }
 
     /// The least time for so many operations and bytes, done at the same time.
@@ -79,15 +92,49 @@ impl Peak {
     }
 }
 
+/// Which of a device's peaks a kernel comes nearer to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bound {
+    /// Whether it is arithmetic's, not memory's.
+    pub is_arithmetic: bool,
+    /// How much of that peak it reaches: 1 is all. Small caches and double counting aside, what it
+    /// misses it waits for: its start, latency, or arithmetic that is not counted. Above 1 memory was
+    /// not asked, but a cache.
+    pub reached: f64,
+}
+
+/// Below this share of both peaks something else takes the time.
+const FAR: f64 = 0.25;
+
+impl Bound {
+    /// `arithmetic`, `memory`, or `neither` where both are far away.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self { reached, .. } if *reached < FAR => "neither",
+            Self {
+                is_arithmetic: true,
+                ..
+            } => "arithmetic",
+            _ => "memory",
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:.0} %", self.name(), self.reached * 100.0)
+    }
+}
+
 /// A kernel with its buffers.
-struct Bound<'a> {
+struct Kernel<'a> {
     gpu: &'a Gpu,
     pipeline: crate::gpu::Pipeline,
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 2],
 }
 
-impl<'a> Bound<'a> {
+impl<'a> Kernel<'a> {
     /// `shader` over `elements`, an invocation each.
     fn new(gpu: &'a Gpu, shader: &'static Shader, elements: u32, params: &[u32]) -> Result<Self> {
         let key = PipelineKey {

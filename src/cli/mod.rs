@@ -12,6 +12,7 @@ mod models;
 mod network;
 mod output;
 mod prepare;
+mod progress;
 mod report;
 mod run;
 mod segment;

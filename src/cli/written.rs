@@ -163,7 +163,7 @@ pub fn indexed_png(mask: &Mask) -> Result<Vec<u8>, String> {
 }
 
 /// Under another name first, so that `path` never holds half a file.
-fn save(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |source| Error::Io {
         path: path.to_owned(),
         source,

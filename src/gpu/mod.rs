@@ -79,7 +79,7 @@ impl Gpu {
         let info = adapter.get_info();
         let _span = tracing::debug_span!("open device", name = info.name).entered();
         // What kernels can make use of, as far as it is there.
-        let mut wanted = wgpu::Features::SUBGROUP;
+        let mut wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
         if cache.is_some() {
             wanted |= wgpu::Features::PIPELINE_CACHE;
         }
@@ -209,6 +209,12 @@ impl Gpu {
         (features.contains(wgpu::Features::SUBGROUP)
             && info.subgroup_min_size == info.subgroup_max_size)
             .then_some(info.subgroup_min_size)
+    }
+
+    /// Whether the device can write down the time between dispatches.
+    pub fn has_timestamps(&self) -> bool {
+        let features = self.inner.device.features();
+        features.contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
     /// How products of cooperative matrices are computed, if they are.

@@ -81,6 +81,8 @@ pub(crate) struct Dispatch {
     pub params: Vec<u8>,
     pub reads: Vec<Read>,
     pub workgroups: [u32; 3],
+    /// Multiplications and additions, where they are other than the node's.
+    pub operations: Option<u64>,
 }
 
 /// What a dispatch writes.
@@ -198,6 +200,7 @@ impl DeviceContext {
             params: bytemuck::bytes_of(params).to_vec(),
             reads,
             workgroups,
+            operations: None,
         }
     }
 
@@ -279,6 +282,11 @@ impl NodeContext<'_> {
 impl Dispatch {
     fn into_target(mut self, target: Target) -> Self {
         self.target = target;
+        self
+    }
+
+    fn operations(mut self, operations: u64) -> Self {
+        self.operations = Some(operations);
         self
     }
 

@@ -2,6 +2,7 @@
 //! buffers. Nothing here touches a device, so a plan can be made and examined without one.
 
 mod choices;
+mod cost;
 mod layout;
 mod memory;
 
@@ -11,6 +12,8 @@ use crate::kernels::{self, DeviceContext, Dispatch, Map, NodeContext, Read, Targ
 use crate::passes::{self, PassOptions, PassReport};
 use crate::tensor::Shape;
 pub(crate) use choices::{ConvLayer, conv_layers};
+pub(crate) use cost::StepCost;
+use cost::{Traffic, costs, value_bytes};
 use layout::Layout;
 
 /// A buffer that a step reads or writes.
@@ -29,6 +32,11 @@ pub(crate) enum Place {
 pub(crate) struct Step {
     /// The node's name.
     pub label: String,
+    /// Its operator, in PyTorch's terms.
+    pub kind: &'static str,
+    /// The shape of the node's answer.
+    pub shape: Shape,
+    pub cost: StepCost,
     pub dispatch: Dispatch,
     pub inputs: Vec<Place>,
     /// What it writes.
@@ -95,9 +103,16 @@ impl Plan {
         for (value, node) in graph.values() {
             let i = value.index();
             let scratch: Vec<Place> = layout.scratch[i].iter().map(|(place, _)| *place).collect();
-            let mut push = |dispatch: Dispatch, inputs| {
+            let kind = node.op.as_operator().kind();
+            let shape = &shapes[i];
+            let bytes = value_bytes(&maps[i], device.precision);
+            let given_bytes = maps[i].unpadded_len() * 4;
+            let mut push = |dispatch: Dispatch, inputs, cost| {
                 steps.push(Step {
                     label: node.name.clone(),
+                    kind,
+                    shape: shape.clone(),
+                    cost,
                     inputs,
                     output: match dispatch.target {
                         Target::Output => places[i],
@@ -110,7 +125,11 @@ impl Plan {
             if let Op::Input(_) = node.op {
                 if let Place::Slot(_) = places[i] {
                     let dispatch = kernels::pack(device, &node.name, maps[i])?;
-                    push(dispatch, vec![Place::Input(next_input)]);
+                    let cost = StepCost {
+                        operations: 0,
+                        bytes: bytes + given_bytes,
+                    };
+                    push(dispatch, vec![Place::Input(next_input)], cost);
                 }
                 next_input += 1;
             } else if node.fused.home != Home::View && !layout::renames(&graph, &shapes, i) {
@@ -130,14 +149,36 @@ impl Plan {
                     let part = graph.node(node.inputs[input]).fused.home;
                     matches!(part, Home::Part { of, .. } if of == value)
                 };
-                for dispatch in kernels::dispatches(&context, &in_place)? {
-                    push(dispatch, read.clone());
+                let dispatches = kernels::dispatches(&context, &in_place)?;
+                let operands: Vec<&Shape> =
+                    node.inputs.iter().map(|v| &shapes[v.index()]).collect();
+                let multiplications = node.op.as_operator().multiplications(&operands, shape);
+                let inputs: Vec<u64> = (node.inputs.iter().zip(&read))
+                    .map(|(input, place)| match place {
+                        Place::Input(_) => maps[input.index()].unpadded_len() * 4,
+                        _ => value_bytes(&maps[input.index()], device.precision),
+                    })
+                    .collect();
+                let traffic = Traffic {
+                    inputs: &inputs,
+                    scratch: &kernels::scratch(&context),
+                    output: bytes,
+                };
+                let costs = costs(&dispatches, 2 * multiplications, &traffic);
+                for (dispatch, cost) in dispatches.into_iter().zip(costs) {
+                    push(dispatch, read.clone(), cost);
                 }
             }
             for (index, output) in graph.outputs().iter().enumerate() {
                 if *output == value && layout.answers[index] == Answer::Unpacked {
                     steps.push(Step {
                         label: format!("output.{index}"),
+                        kind: "Output",
+                        shape: shape.clone(),
+                        cost: StepCost {
+                            operations: 0,
+                            bytes: bytes + given_bytes,
+                        },
                         dispatch: kernels::unpack(device, &node.name, maps[i])?,
                         inputs: vec![places[i]],
                         output: Place::Output(index),

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::gpu::{Gpu, Pipeline, PipelineKey};
 use crate::kernels::Read;
 use crate::passes::PassReport;
-use crate::plan::{Answer, Place, Plan, Step};
+use crate::plan::{Answer, Place, Plan, Step, StepCost};
 use crate::tensor::{Shape, Tensor};
 
 /// A plan with its buffers, bind groups and pipelines.
@@ -20,7 +20,7 @@ pub(crate) struct BoundPlan {
     inputs: Vec<Edge>,
     outputs: Vec<Edge>,
     output_shapes: Vec<Shape>,
-    steps: Vec<BoundStep>,
+    pub(super) steps: Vec<BoundStep>,
     pub passes: Vec<PassReport>,
     pub memory: ActivationMemory,
     /// Names of the weights that its steps read.
@@ -36,12 +36,38 @@ struct Edge {
     bytes: u64,
 }
 
-struct BoundStep {
+pub(super) struct BoundStep {
     /// The node's name.
-    label: String,
+    pub label: String,
+    pub about: About,
     pipeline: Pipeline,
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 3],
+}
+
+/// What a step is, for people.
+pub(super) struct About {
+    pub kind: &'static str,
+    pub kernel: &'static str,
+    pub variant: String,
+    pub output: Shape,
+    pub cost: StepCost,
+}
+
+impl About {
+    fn of(step: &Step) -> Self {
+        let key = &step.dispatch.key;
+        // What is 0 is not done.
+        let constants = key.constants.iter().filter(|(_, value)| *value != 0);
+        let constants: Vec<String> = constants.map(|(name, v)| format!("{name}={v}")).collect();
+        Self {
+            kind: step.kind,
+            kernel: key.shader.name,
+            variant: constants.join(" "),
+            output: step.shape.clone(),
+            cost: step.cost,
+        }
+    }
 }
 
 impl BoundPlan {
@@ -95,6 +121,7 @@ impl BoundPlan {
             let bind_group = pipeline.bind_group(gpu, &step.label, resources);
             steps.push(BoundStep {
                 label: step.label.clone(),
+                about: About::of(step),
                 pipeline,
                 bind_group,
                 workgroups: step.dispatch.workgroups,
@@ -163,6 +190,15 @@ impl BoundPlan {
     /// answers how long it takes.
     pub fn time(&self, gpu: &Gpu, name: &str, times: usize) -> Result<Duration> {
         let steps: Vec<&BoundStep> = self.steps.iter().filter(|s| s.label == name).collect();
+        self.time_steps(gpu, &steps, times)
+    }
+
+    pub(super) fn time_steps(
+        &self,
+        gpu: &Gpu,
+        steps: &[&BoundStep],
+        times: usize,
+    ) -> Result<Duration> {
         gpu.scoped("timing", || {
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -206,7 +242,7 @@ impl BoundPlan {
 }
 
 impl BoundStep {
-    fn encode(&self, pass: &mut wgpu::ComputePass) {
+    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass) {
         pass.set_pipeline(&self.pipeline.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);
         let [x, y, z] = self.workgroups;

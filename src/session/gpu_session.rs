@@ -13,6 +13,7 @@ use crate::graph::Graph;
 use crate::kernels::DeviceContext;
 use crate::passes::{PassOptions, PassReport};
 use crate::plan::{self, ConvLayer, Plan};
+use crate::profile::Profile;
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 
@@ -114,6 +115,15 @@ impl GpuSession {
         let plan = self.prepare(&shapes)?;
         let _turn = gpu.turn();
         plan.run(&gpu, inputs)
+    }
+
+    /// See `Session::profile`.
+    pub fn profile(&mut self, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
+        let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
+        let gpu = self.gpu.clone();
+        let plan = self.prepare(&shapes)?;
+        let _turn = gpu.turn();
+        plan.profile(&gpu, inputs, rounds)
     }
 
     /// See `Session::encode_only`.

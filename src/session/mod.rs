@@ -29,17 +29,19 @@
 
 mod bound_plan;
 mod gpu_session;
+mod profiler;
 mod resident;
 mod staging;
 
 use std::sync::Arc;
 
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::Precision;
 use crate::graph::Graph;
 pub use crate::kernels::ConvKernel;
 use crate::passes::{PassOptions, PassReport};
+use crate::profile::Profile;
 use crate::reference::Reference;
 use crate::tensor::{Shape, Tensor};
 use crate::tuning::Tuning;
@@ -178,6 +180,24 @@ impl Session {
         match &mut self.engine {
             Engine::Gpu(session) => session.run(inputs),
             Engine::Cpu(reference) => reference.run(inputs),
+        }
+    }
+
+    /// Where the time of a pass goes: every dispatch, timed in `rounds` passes, medians. By the
+    /// device's timestamps where it has them ([`wgpu::Features::TIMESTAMP_QUERY`]), else by the host's
+    /// clock over many dispatches of each; [`Profile::method`] says which.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and [`Error::Device`] on the CPU twin, which has no dispatches.
+    pub fn profile(&mut self, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
+        match &mut self.engine {
+            Engine::Gpu(session) => session.profile(inputs, rounds),
+            Engine::Cpu(_) => Err(Error::Device {
+                device: "the CPU reference implementation".to_owned(),
+                context: "profiling".to_owned(),
+                message: "it has no dispatches to time; use a GPU, or a software Vulkan driver"
+                    .to_owned(),
+            }),
         }
     }
 

@@ -159,3 +159,58 @@ fn the_peak_is_measured() {
         }
     }
 }
+
+#[test]
+fn steps_are_profiled_on_every_backend() {
+    let folder = tempfile::tempdir().unwrap();
+    for backend in backends() {
+        let backend = backend.name();
+        let path = folder.path().join(format!("{backend}.json"));
+        let profile = answer(
+            shadernet()
+                .args(["bench", "profile", "mobilenet_v1", "--input=3x32x40"])
+                .args(["--rounds=3", "--json", "--backend", backend, "--trace"])
+                .arg(&path),
+        )
+        .ok();
+        let lines = profile.json();
+        let line = &lines[0];
+        let steps = line["steps"].as_array().unwrap();
+        // 27 convolutions, pooling and the classifier at least, each with its cost.
+        assert!(steps.len() >= 29, "{line}");
+        let sum = |key: &str| -> f64 { steps.iter().map(|s| s[key].as_f64().unwrap()).sum() };
+        assert!((sum("share") - 1.0).abs() < 1e-9);
+        assert!((sum("ms") - line["steps_ms"].as_f64().unwrap()).abs() < 1e-9);
+        // As `bench model` has it: nothing is Winograd's here.
+        let model = answer(shadernet().args([
+            "bench",
+            "model",
+            "mobilenet_v1",
+            "--input=3x32x40",
+            "--rounds=1",
+            "--json",
+            "--backend=cpu",
+        ]))
+        .ok();
+        let gflop = model.json()[0]["gflop"].as_f64().unwrap();
+        assert!((sum("operations") / 1e9 - gflop).abs() < 1e-9, "{line}");
+
+        let trace: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let events = trace["traceEvents"].as_array().unwrap();
+        let complete = events.iter().filter(|event| event["ph"] == "X");
+        let complete: Vec<_> = complete.collect();
+        assert_eq!(complete.len(), steps.len());
+        for pair in complete.windows(2) {
+            let number = |event: &serde_json::Value, key: &str| event[key].as_f64().unwrap();
+            assert!(number(pair[1], "ts") >= number(pair[0], "ts"), "{trace}");
+        }
+    }
+}
+
+#[test]
+fn the_twin_has_no_steps_to_profile() {
+    let answer = answer(shadernet().args(["bench", "profile", "small_cnn", "--backend=cpu"]));
+    assert_eq!(answer.code, 1);
+    assert!(answer.err.contains("the CPU twin has none"), "{}", answer.err);
+}

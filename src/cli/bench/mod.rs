@@ -3,14 +3,17 @@
 mod cost;
 mod model;
 mod peak;
+mod profile;
 mod timing;
+mod trace;
 
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use shadernet::Error;
 use shadernet::device::Device;
-use shadernet::gpu::is_software;
+use shadernet::gpu::{Gpu, is_software};
 
 use super::Failure;
 
@@ -19,6 +22,7 @@ use super::Failure;
 #[command(after_help = "\
 Example:
   shadernet bench model resnet50     times a network on this device
+  shadernet bench profile resnet50   shows where its time goes
   shadernet bench peak               measures what the device can do at most")]
 pub struct Bench {
     #[command(subcommand)]
@@ -28,6 +32,7 @@ pub struct Bench {
 #[derive(Subcommand)]
 enum What {
     Model(model::Model),
+    Profile(profile::ProfileArgs),
     Peak(peak::PeakArgs),
 }
 
@@ -36,8 +41,21 @@ impl Bench {
     pub fn execute(&self, start: Instant) -> Result<(), Failure> {
         match &self.what {
             What::Model(model) => model.execute(start),
+            What::Profile(profile) => profile.execute(),
             What::Peak(peak) => peak.execute(),
         }
+    }
+}
+
+/// The GPU, where what is to be measured are shaders.
+fn gpu_of(device: &Device) -> Result<&Gpu, Error> {
+    match device {
+        Device::Gpu(gpu) => Ok(gpu),
+        Device::Cpu { .. } => Err(Error::NoAdapter(
+            "what is measured here are shaders, and the CPU twin has none; `shadernet devices` \
+             lists the adapters"
+                .to_owned(),
+        )),
     }
 }
 

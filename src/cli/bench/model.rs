@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use shadernet::device::Device;
 use shadernet::gpu::Precision;
@@ -17,7 +16,7 @@ use super::about;
 use super::cost::Cost;
 use super::timing::{Rounds, Timings};
 use crate::cli::network::{Network, NetworkArgs};
-use crate::cli::{DeviceArgs, Failure, TuningArgs, output, precision};
+use crate::cli::{DeviceArgs, Failure, TuningArgs, output, precision, progress};
 
 /// Time a network: the first answer, and passes after it
 #[derive(Args)]
@@ -76,7 +75,7 @@ impl Model {
         let network = self.network.find()?;
         // Shapes before weights: cheaper to find out, and clearer.
         let cost = Cost::of(&network.graph, &network.inputs, self.precision)?;
-        let bar = progress();
+        let bar = progress::spinner();
         let part = |message: &'static str| {
             bar.set_message(message);
             bar.tick();
@@ -143,16 +142,6 @@ impl Model {
     }
 }
 
-/// A bar on terminals: nothing is counted before the passes.
-fn progress() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
-}
-
 /// A pass for every line on standard input, until it ends.
 fn serve(mut pass: impl FnMut() -> Result<()>) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
@@ -187,7 +176,7 @@ impl Measured<'_> {
     }
 
     fn images_per_second(&self) -> f64 {
-        self.batch() as f64 / self.timings.median()
+        self.batch() as f64 / self.timings.samples.median()
     }
 
     fn gflop(&self) -> f64 {
@@ -214,12 +203,12 @@ impl Measured<'_> {
             "batch": self.batch(),
             "input": &self.network.inputs[0].dims()[1..],
             "inputs": inputs,
-            "rounds": timings.rounds(),
+            "rounds": timings.samples.count(),
             "warm_up_rounds": timings.warm_up,
-            "median_ms": timings.median() * 1e3,
-            "min_ms": timings.min() * 1e3,
-            "max_ms": timings.max() * 1e3,
-            "spread_percent": timings.spread() * 100.0,
+            "median_ms": timings.samples.median() * 1e3,
+            "min_ms": timings.samples.min() * 1e3,
+            "max_ms": timings.samples.max() * 1e3,
+            "spread_percent": timings.samples.spread() * 100.0,
             "images_per_second": self.images_per_second(),
             "first_ms": ms(first.whole),
             "device_ms": ms(first.device),
@@ -227,7 +216,7 @@ impl Measured<'_> {
             "prepare_ms": ms(first.prepare),
             "first_run_ms": ms(first.run),
             "gflop": self.gflop(),
-            "gflop_per_second": self.gflop() / timings.median(),
+            "gflop_per_second": self.gflop() / timings.samples.median(),
             "bytes": self.cost.bytes,
         });
         if let (Some(line), Some(more)) = (line.as_object_mut(), more.as_object()) {
@@ -253,7 +242,7 @@ impl Measured<'_> {
         let mut row = |name: &str, seconds: f64, note: String| {
             table.add_row([name.to_owned(), format!("{:.2}", seconds * 1e3), note]);
         };
-        let median = timings.median();
+        let median = timings.samples.median();
         row(
             "median",
             median,
@@ -263,14 +252,14 @@ impl Measured<'_> {
                 self.gflop() / median
             ),
         );
-        row("minimum", timings.min(), String::new());
+        row("minimum", timings.samples.min(), String::new());
         row(
             "maximum",
-            timings.max(),
+            timings.samples.max(),
             format!(
                 "{} passes, half of them within {:.1} % of the median",
-                timings.rounds(),
-                timings.spread() * 100.0
+                timings.samples.count(),
+                timings.samples.spread() * 100.0
             ),
         );
         let seconds = |duration: Duration| duration.as_secs_f64();

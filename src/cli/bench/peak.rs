@@ -4,11 +4,9 @@ use std::io::{self, Write};
 
 use clap::Args;
 use serde_json::json;
-use shadernet::Error;
-use shadernet::device::Device;
 use shadernet::peak::Peak;
 
-use super::about;
+use super::{about, gpu_of};
 use crate::cli::{DeviceArgs, Failure, output};
 
 /// Measure what the device can do at most: arithmetic and memory
@@ -32,13 +30,7 @@ pub struct PeakArgs {
 impl PeakArgs {
     pub fn execute(&self) -> Result<(), Failure> {
         let device = self.device.open()?;
-        let Device::Gpu(gpu) = &device else {
-            return Err(Failure::Error(Error::NoAdapter(
-                "a device's peak is measured with shaders, and the CPU twin has none; \
-                 `shadernet devices` lists the adapters"
-                    .to_owned(),
-            )));
-        };
+        let gpu = gpu_of(&device)?;
         let peak = Peak::measure(gpu)?;
         let gflop = peak.operations_per_second / 1e9;
         let gbyte = peak.bytes_per_second / 1e9;

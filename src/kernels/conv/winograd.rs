@@ -181,6 +181,7 @@ pub(super) fn dispatches(
                 grid(transformed.groups)?,
             )
             .constant("TILE", tile as u32)
+            .operations(0)
             .into_target(Target::Scratch(0)),
     );
 
@@ -230,7 +231,12 @@ pub(super) fn dispatches(
     // Without constants: no epilogue and no prologue.
     let mut product = dense::step(context, engine, &params, reads)?;
     product.key.precision = Precision::F32;
-    steps.push(product.into_target(Target::Scratch(1)));
+    let pairs = products_each * filter.group_inputs as u64 * filter.group_outputs as u64;
+    steps.push(
+        product
+            .operations(2 * pairs)
+            .into_target(Target::Scratch(1)),
+    );
 
     let epilogue = Epilogue::of(context);
     let bias = dense::bias(context, filter, blocks);
@@ -242,7 +248,8 @@ pub(super) fn dispatches(
     };
     let reads = vec![Read::Scratch(1), bias, residual];
     let last = device.dispatch(&WINOGRAD_OUTPUT, &params, reads, grid(products.groups)?);
-    steps.push(epilogue.select(last.constant("TILE", tile as u32)));
+    let last = last.constant("TILE", tile as u32).operations(0);
+    steps.push(epilogue.select(last));
     Ok(steps)
 }
 

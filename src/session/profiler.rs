@@ -1,0 +1,158 @@
+//! Timing the steps of a bound plan.
+
+use std::sync::mpsc;
+use std::time::Instant;
+
+use wgpu::BufferUsages;
+
+use super::bound_plan::BoundPlan;
+use crate::error::Result;
+use crate::gpu::Gpu;
+use crate::profile::{Method, Profile, StepProfile};
+use crate::samples::Samples;
+use crate::tensor::Tensor;
+
+/// A beginning and an end.
+const STAMPS: usize = 2;
+/// Steps a query set: wgpu allows as many queries in one.
+const STEPS_A_SET: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / STAMPS;
+/// What a step is repeated for by the host's clock, in seconds.
+const LONG_ENOUGH: f64 = 5e-3;
+const MOST_PASSES: f64 = 1000.0;
+
+/// 0 of nothing, of which there is none here.
+fn median(values: Vec<f64>) -> f64 {
+    Samples::new(values).map_or(0.0, |samples| samples.median())
+}
+
+/// When a step began and how long it took, in seconds.
+#[derive(Clone, Copy, Default)]
+struct Span {
+    start: f64,
+    seconds: f64,
+}
+
+impl BoundPlan {
+    /// Times every step in `rounds` passes, and as many whole passes between them.
+    pub fn profile(&self, gpu: &Gpu, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
+        let rounds = rounds.max(1);
+        let method = match gpu.has_timestamps() {
+            true => Method::Timestamps,
+            false => Method::WallClock,
+        };
+        // The first of each kind is not counted: caches are cold, and clocks low.
+        self.run(gpu, inputs)?;
+        let mut passes = Vec::with_capacity(rounds);
+        let mut spans: Vec<Vec<Span>> = Vec::with_capacity(rounds);
+        for round in 0..=rounds {
+            let start = Instant::now();
+            self.run(gpu, inputs)?;
+            let pass = start.elapsed().as_secs_f64();
+            let timed = match method {
+                Method::Timestamps => self.timestamps(gpu)?,
+                Method::WallClock => self.wall_clock(gpu)?,
+            };
+            if round > 0 {
+                passes.push(pass);
+                spans.push(timed);
+            }
+        }
+        let steps = self.steps.iter().enumerate().map(|(i, step)| {
+            let over =
+                |of: fn(&Span) -> f64| median(spans.iter().map(|spans| of(&spans[i])).collect());
+            StepProfile {
+                node: step.label.clone(),
+                kind: step.about.kind,
+                kernel: step.about.kernel,
+                variant: step.about.variant.clone(),
+                output: step.about.output.clone(),
+                seconds: over(|span| span.seconds),
+                start_seconds: over(|span| span.start),
+                operations: step.about.cost.operations,
+                bytes: step.about.cost.bytes,
+            }
+        });
+        Ok(Profile {
+            method,
+            steps: steps.collect(),
+            pass_seconds: median(passes),
+        })
+    }
+
+    /// A pass in which the device writes down the time before and after every step.
+    fn timestamps(&self, gpu: &Gpu) -> Result<Vec<Span>> {
+        let bytes = (self.steps.len() * STAMPS * 8) as u64;
+        let resolved = BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC;
+        let read = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let (sender, mapped) = mpsc::channel();
+        let host = gpu.scoped("timing steps", || {
+            let device = gpu.device();
+            let buffer = gpu.buffer("timestamps", bytes, resolved, false);
+            let host = gpu.buffer("timestamps", bytes, read, false);
+            let mut encoder = device.create_command_encoder(&Default::default());
+            for (steps, first) in self
+                .steps
+                .chunks(STEPS_A_SET)
+                .zip((0..).step_by(STEPS_A_SET))
+            {
+                let count = (steps.len() * STAMPS) as u32;
+                let set = device.create_query_set(&wgpu::QuerySetDescriptor {
+                    label: Some("timestamps"),
+                    ty: wgpu::QueryType::Timestamp,
+                    count,
+                });
+                for (step, begin) in steps.iter().zip((0..).step_by(STAMPS)) {
+                    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                        label: None,
+                        timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                            query_set: &set,
+                            beginning_of_pass_write_index: Some(begin),
+                            end_of_pass_write_index: Some(begin + 1),
+                        }),
+                    });
+                    step.encode(&mut pass);
+                }
+                let at = (first * STAMPS * 8) as u64;
+                encoder.resolve_query_set(&set, 0..count, &buffer, at);
+            }
+            encoder.copy_buffer_to_buffer(&buffer, 0, &host, 0, bytes);
+            gpu.queue().submit([encoder.finish()]);
+            host.map_async(wgpu::MapMode::Read, ..bytes, move |result| {
+                // The receiver waits below.
+                let _ = sender.send(result);
+            });
+            let waited = gpu.device().poll(wgpu::PollType::wait_indefinitely());
+            waited.map(|_| host)
+        })?;
+        let host = host.map_err(|error| gpu.error("timing steps", error))?;
+        for result in mapped.try_iter() {
+            result.map_err(|error| gpu.error("reading timestamps", error))?;
+        }
+        let view = (host.get_mapped_range(..bytes))
+            .map_err(|error| gpu.error("reading timestamps", error))?;
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view[..]);
+        let second = f64::from(gpu.queue().get_timestamp_period()) * 1e-9;
+        let origin = ticks.first().copied().unwrap_or(0);
+        let spans = ticks.chunks(STAMPS).map(|stamps| Span {
+            start: stamps[0].saturating_sub(origin) as f64 * second,
+            seconds: stamps[1].saturating_sub(stamps[0]) as f64 * second,
+        });
+        Ok(spans.collect())
+    }
+
+    /// Every step by itself, many times over, by the host's clock.
+    fn wall_clock(&self, gpu: &Gpu) -> Result<Vec<Span>> {
+        let mut start = 0.0;
+        let mut spans = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let once = self.time_steps(gpu, &[step], 1)?.as_secs_f64();
+            let times = (LONG_ENOUGH / once.max(1e-9))
+                .ceil()
+                .clamp(1.0, MOST_PASSES) as usize;
+            let seconds = self.time_steps(gpu, &[step], times)?.as_secs_f64() / times as f64;
+            spans.push(Span { start, seconds });
+            start += seconds;
+        }
+        Ok(spans)
+    }
+}
