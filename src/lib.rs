@@ -25,6 +25,8 @@
 //! ```
 #![warn(missing_docs)]
 
+mod accuracy;
+pub mod bench;
 pub mod darknet;
 pub mod device;
 pub mod error;

@@ -26,8 +26,10 @@ use crate::gpu::{Gpu, PEAK_COPY, PEAK_FMA, PipelineKey, Precision, Shader};
 pub struct Peak {
     /// float32 operations a second, a multiplication and an addition counted as two.
     pub operations_per_second: f64,
-    /// Bytes a second, each that is read and each that is written counted.
+    /// Bytes a second, each that is read and each that is written counted, of more than caches hold.
     pub bytes_per_second: f64,
+    /// The same of as little as a cache near the cores holds, over and over; no less than the other.
+    pub cached_bytes_per_second: f64,
 }
 
 /// Invocations of a workgroup, as `shared/grid.wgsl` has them.
@@ -36,6 +38,9 @@ const WORKGROUP: u32 = 64;
 const ROW: u32 = 32_768;
 /// Copied at once where the device binds so much: more than caches hold.
 const MOST_COPIED: u64 = 512 << 20;
+/// Copied again and again: little enough for the cache that a core or two have, and enough for many
+/// of them to have a part.
+const CACHED: u64 = 256 << 10;
 /// Enough for the largest GPU to have something to do everywhere.
 const INVOCATIONS: u32 = 1 << 20;
 /// Of `peak_fma.wgsl`: a dispatch is long enough for its start not to show, and short enough for no
@@ -62,8 +67,13 @@ impl Peak {
             0 => copied / u64::from(WORKGROUP) * u64::from(WORKGROUP),
             rows => rows * row,
         };
-        let seconds = Kernel::new(gpu, &PEAK_COPY, copied as u32, &[copied as u32])?.seconds()?;
-        let bytes_per_second = (2 * copied * element) as f64 / seconds;
+        let copy = |elements: u64| -> Result<f64> {
+            let count = elements as u32;
+            let seconds = Kernel::new(gpu, &PEAK_COPY, count, &[count])?.seconds()?;
+            Ok((2 * elements * element) as f64 / seconds)
+        };
+        let bytes_per_second = copy(copied)?;
+        let cached_bytes_per_second = copy(CACHED / element)?.max(bytes_per_second);
 
         let params = [TURNS, INVOCATIONS, 0.5_f32.to_bits(), 0.5_f32.to_bits()];
         let seconds = Kernel::new(gpu, &PEAK_FMA, INVOCATIONS, &params)?.seconds()?;
@@ -71,19 +81,32 @@ impl Peak {
         Ok(Self {
             operations_per_second: operations / seconds,
             bytes_per_second,
+            cached_bytes_per_second,
         })
     }
 
-    /// The peak that a kernel of so many operations and bytes, which took so many seconds, comes
-    /// nearer to.
+    /// What bounds a kernel of so many operations and bytes that took so many seconds.
     pub fn bound(&self, operations: u64, bytes: u64, seconds: f64) -> Bound {
         let seconds = seconds.max(f64::MIN_POSITIVE);
-        let arithmetic = operations as f64 / self.operations_per_second / seconds;
-        let memory = bytes as f64 / self.bytes_per_second / seconds;
-        Bound {
-            is_arithmetic: arithmetic > memory,
-            reached: arithmetic.max(memory),
-        }
+        let share = |count: u64, peak: f64| count as f64 / peak / seconds;
+        let arithmetic = share(operations, self.operations_per_second);
+        let memory = match share(bytes, self.bytes_per_second) {
+            // More than memory gives: it came from a cache.
+            share if share > 1.0 => (
+                Limit::Cache,
+                bytes as f64 / self.cached_bytes_per_second / seconds,
+            ),
+            share => (Limit::Memory, share),
+        };
+        let (limit, reached) = match memory {
+            (_, share) if arithmetic > share => (Limit::Arithmetic, arithmetic),
+            nearer => nearer,
+        };
+        let limit = match reached < FAR {
+            true => Limit::Neither,
+            false => limit,
+        };
+        Bound { limit, reached }
     }
 
     /// The least time for so many operations and bytes, done at the same time.
@@ -92,37 +115,47 @@ impl Peak {
     }
 }
 
-/// Which of a device's peaks a kernel comes nearer to.
+/// Which of a device's peaks a kernel comes nearest to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {
-    /// Whether it is arithmetic's, not memory's.
-    pub is_arithmetic: bool,
-    /// How much of that peak it reaches: 1 is all. Small caches and double counting aside, what it
-    /// misses it waits for: its start, latency, or arithmetic that is not counted. Above 1 memory was
-    /// not asked, but a cache.
+    /// Which.
+    pub limit: Limit,
+    /// How much of it is reached: 1 is all.
     pub reached: f64,
 }
 
-/// Below this share of both peaks something else takes the time.
+/// What may take a kernel's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Multiplying and adding.
+    Arithmetic,
+    /// Reading and writing memory.
+    Memory,
+    /// The same in a cache: it is faster than memory is.
+    Cache,
+    /// Less than a quarter of any of them is reached. The kernel waits for something else: its start,
+    /// latency, or work that is not counted.
+    Neither,
+}
+
+/// Below this share of the peaks something else takes the time.
 const FAR: f64 = 0.25;
 
-impl Bound {
-    /// `arithmetic`, `memory`, or `neither` where both are far away.
-    pub fn name(&self) -> &'static str {
+impl Limit {
+    /// `arithmetic`, `memory`, `cache` or `neither`.
+    pub fn name(self) -> &'static str {
         match self {
-            Self { reached, .. } if *reached < FAR => "neither",
-            Self {
-                is_arithmetic: true,
-                ..
-            } => "arithmetic",
-            _ => "memory",
+            Self::Arithmetic => "arithmetic",
+            Self::Memory => "memory",
+            Self::Cache => "cache",
+            Self::Neither => "neither",
         }
     }
 }
 
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:.0} %", self.name(), self.reached * 100.0)
+        write!(f, "{} {:.0} %", self.limit.name(), self.reached * 100.0)
     }
 }
 
@@ -209,8 +242,26 @@ mod tests {
         let peak = Peak {
             operations_per_second: 100.0,
             bytes_per_second: 10.0,
+            cached_bytes_per_second: 40.0,
         };
         assert_eq!(peak.bound_seconds(300.0, 20.0), 3.0);
         assert_eq!(peak.bound_seconds(300.0, 50.0), 5.0);
+    }
+
+    #[test]
+    fn the_nearest_peak_is_the_bound() {
+        let peak = Peak {
+            operations_per_second: 100.0,
+            bytes_per_second: 10.0,
+            cached_bytes_per_second: 40.0,
+        };
+        let bound = |operations, bytes, seconds| {
+            let Bound { limit, reached } = peak.bound(operations, bytes, seconds);
+            (limit, reached)
+        };
+        assert_eq!(bound(50, 4, 1.0), (Limit::Arithmetic, 0.5));
+        assert_eq!(bound(30, 4, 1.0), (Limit::Memory, 0.4));
+        assert_eq!(bound(30, 20, 1.0), (Limit::Cache, 0.5));
+        assert_eq!(bound(10, 1, 1.0), (Limit::Neither, 0.1));
     }
 }

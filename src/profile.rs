@@ -82,6 +82,8 @@ pub struct StepProfile {
     pub output: Shape,
     /// The median time.
     pub seconds: f64,
+    /// The time in each of the passes, in order.
+    pub rounds: Vec<f64>,
     /// Seconds from the beginning of the pass to that of the step, where it was timed by
     /// [`Method::Timestamps`]; else the sum of the steps before it.
     pub start_seconds: f64,

@@ -67,6 +67,7 @@ impl BoundPlan {
                 variant: step.about.variant.clone(),
                 output: step.about.output.clone(),
                 seconds: over(|span| span.seconds),
+                rounds: spans.iter().map(|spans| spans[i].seconds).collect(),
                 start_seconds: over(|span| span.start),
                 operations: step.about.cost.operations,
                 bytes: step.about.cost.bytes,

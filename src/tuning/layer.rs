@@ -48,24 +48,6 @@ impl Layer {
     pub fn shapes(&self) -> Vec<Shape> {
         self.inputs.iter().map(|t| t.shape().clone()).collect()
     }
-
-    /// The largest difference between `answer` and what it should be, in the largest magnitude of
-    /// that; infinite where it is not a number.
-    pub fn error(&self, answer: &Tensor) -> f64 {
-        let pairs = answer.data().iter().zip(self.expected.data());
-        let mut largest = f64::MIN_POSITIVE;
-        let mut error = 0.0_f64;
-        for (found, expected) in pairs {
-            let difference = (f64::from(*found) - f64::from(*expected)).abs();
-            // `max` would lose it.
-            if !difference.is_finite() {
-                return f64::INFINITY;
-            }
-            error = error.max(difference);
-            largest = largest.max(f64::from(expected.abs()));
-        }
-        error / largest
-    }
 }
 
 /// The same under names that cannot be those of others.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::layer::{Layer, NAME};
 use super::{Quarantined, Tuning};
+use crate::accuracy::{difference, mistake, tolerance};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Precision};
 use crate::graph::Graph;
@@ -128,19 +129,6 @@ impl TunedLayer {
 const HOPELESS: f64 = 3.0;
 /// Passes that are submitted at once at the most, so that commands do not fill the memory.
 const MOST_PASSES: f64 = 500.0;
-
-/// The largest error of a right answer, in the largest magnitude of the twin's.
-///
-/// Generated weights and inputs have errors of some 1e-6 in float32, be the sums of nine products or
-/// of five thousand; Winograd's larger tile multiplies them by ten. In float16 input, weights and
-/// answer are each rounded to 11 bits. What is wrong is mostly wrong by 1.
-fn tolerance(kernel: ConvKernel, precision: Precision) -> f64 {
-    match (precision, kernel) {
-        (Precision::F16, _) => 2e-2,
-        (Precision::F32, ConvKernel::Winograd { .. }) => 2e-4,
-        (Precision::F32, _) => 4e-5,
-    }
-}
 
 /// Checks and times all kernels that can compute each convolution of `graph`, after the passes, for
 /// inputs of `shapes`. Convolutions are timed one by one, with generated weights, and with what
@@ -287,13 +275,10 @@ impl Bench<'_> {
     fn first_time(&self, kernel: ConvKernel, best: Option<Duration>) -> Result<Outcome> {
         let mut session = self.session(kernel);
         let answer = session.run(&self.layer.inputs)?.swap_remove(0);
-        let error = self.layer.error(&self.spoilt(kernel, answer));
-        let tolerance = tolerance(kernel, self.options.precision);
-        // Also where it is not a number.
-        if error.is_nan() || error > tolerance {
-            return Ok(Outcome::Quarantined(format!(
-                "its answer is off by {error:.1e} of the largest value, and {tolerance:.0e} is allowed"
-            )));
+        let error = difference(&self.spoilt(kernel, answer), &self.layer.expected);
+        let tolerance = tolerance(Some(kernel), self.options.precision);
+        if let Some(reason) = mistake(error, tolerance) {
+            return Ok(Outcome::Quarantined(reason));
         }
         let mut time = self.time(&mut session, 1)?;
         let hopeless = best.is_some_and(|best| time > best.mul_f64(HOPELESS));

@@ -212,5 +212,9 @@ fn steps_are_profiled_on_every_backend() {
 fn the_twin_has_no_steps_to_profile() {
     let answer = answer(shadernet().args(["bench", "profile", "small_cnn", "--backend=cpu"]));
     assert_eq!(answer.code, 1);
-    assert!(answer.err.contains("the CPU twin has none"), "{}", answer.err);
+    assert!(
+        answer.err.contains("the CPU twin has none"),
+        "{}",
+        answer.err
+    );
 }

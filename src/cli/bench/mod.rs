@@ -1,6 +1,7 @@
 //! `shadernet bench`: how fast networks are here.
 
 mod cost;
+mod kernels;
 mod model;
 mod peak;
 mod profile;
@@ -23,6 +24,7 @@ use super::Failure;
 Example:
   shadernet bench model resnet50     times a network on this device
   shadernet bench profile resnet50   shows where its time goes
+  shadernet bench kernels            compares kernels on shapes from the networks
   shadernet bench peak               measures what the device can do at most")]
 pub struct Bench {
     #[command(subcommand)]
@@ -33,6 +35,7 @@ pub struct Bench {
 enum What {
     Model(model::Model),
     Profile(profile::ProfileArgs),
+    Kernels(kernels::KernelsArgs),
     Peak(peak::PeakArgs),
 }
 
@@ -42,6 +45,7 @@ impl Bench {
         match &self.what {
             What::Model(model) => model.execute(start),
             What::Profile(profile) => profile.execute(),
+            What::Kernels(kernels) => kernels.execute(),
             What::Peak(peak) => peak.execute(),
         }
     }

@@ -34,16 +34,19 @@ impl PeakArgs {
         let peak = Peak::measure(gpu)?;
         let gflop = peak.operations_per_second / 1e9;
         let gbyte = peak.bytes_per_second / 1e9;
+        let cached = peak.cached_bytes_per_second / 1e9;
         match self.json {
             true => {
                 let mut line = about(&device);
                 line["gflop_per_second"] = json!(gflop);
                 line["gbyte_per_second"] = json!(gbyte);
+                line["cached_gbyte_per_second"] = json!(cached);
                 output::json_line(&line)?;
             }
             false => writeln!(
                 io::stdout(),
-                "{gflop:.1} GFLOP/s float32, {gbyte:.1} GB/s read and written\non {device}"
+                "{gflop:.1} GFLOP/s float32, {gbyte:.1} GB/s read and written ({cached:.1} GB/s in a \
+                 cache)\non {device}"
             )?,
         }
         Ok(())
