@@ -5,6 +5,8 @@
 #import shared/map
 #import shared/grid
 #import shared/epilogue
+#import shared/reduce
+#import reduction
 
 struct Params {
     input: Map,
@@ -20,14 +22,13 @@ struct Params {
 @group(0) @binding(4) var<storage, read> residual: array<Element>;
 @group(0) @binding(5) var<storage, read_write> output: array<Element>;
 
-var<workgroup> sums: array<vec4<f32>, 64>;
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
+    invocation: Invocation,
 ) {
+    let index = index_of(invocation);
     let group = params.first_group + workgroup.x;
     // The fold of many rows into z can leave some over; they redo the last, since a barrier may
     // not stand behind a return.
@@ -37,7 +38,7 @@ fn main(
     let row_of_weights = workgroup.x * inner * 4u;
 
     var sum = vec4<f32>();
-    for (var i = local; i < inner; i += WORKGROUP) {
+    for (var i = index; i < inner; i += WORKGROUP) {
         let value = unpack_element(input[source + i]);
         let at = row_of_weights + i * 4u;
         sum = fma(vec4<f32>(value.x), unpack_element(weight[at]), sum);
@@ -45,16 +46,9 @@ fn main(
         sum = fma(vec4<f32>(value.z), unpack_element(weight[at + 2u]), sum);
         sum = fma(vec4<f32>(value.w), unpack_element(weight[at + 3u]), sum);
     }
-    sums[local] = sum;
-    workgroupBarrier();
-    for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
-        if local < step {
-            sums[local] += sums[local + step];
-        }
-        workgroupBarrier();
-    }
-    if local == 0u {
-        let value = finish(sums[0] + bias[group], position_of(params.output, row), group);
+    sum = reduce_workgroup(sum, 1u, invocation);
+    if index == 0u {
+        let value = finish(sum + bias[group], position_of(params.output, row), group);
         output[element_of(params.output, row) + group] = pack_element(value);
     }
 }

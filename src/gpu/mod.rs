@@ -202,12 +202,16 @@ impl Gpu {
         &self.inner.limits
     }
 
-    /// Invocations a subgroup, where the device was opened with [`wgpu::Features::SUBGROUP`] and all
-    /// its subgroups are of one size.
+    /// Whether shaders may use subgroups: whether the device was opened with
+    /// [`wgpu::Features::SUBGROUP`].
+    pub(crate) fn has_subgroups(&self) -> bool {
+        (self.inner.device.features()).contains(wgpu::Features::SUBGROUP)
+    }
+
+    /// Invocations a subgroup, where shaders may use them and all are of one size.
     pub(crate) fn subgroup_size(&self) -> Option<u32> {
-        let (info, features) = (&self.inner.info, self.inner.device.features());
-        (features.contains(wgpu::Features::SUBGROUP)
-            && info.subgroup_min_size == info.subgroup_max_size)
+        let info = &self.inner.info;
+        (self.has_subgroups() && info.subgroup_min_size == info.subgroup_max_size)
             .then_some(info.subgroup_min_size)
     }
 

@@ -10,7 +10,7 @@ use super::norm::Folding;
 use super::weight::split;
 use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
-use crate::gpu::LINEAR;
+use crate::gpu::{LINEAR, LINEAR_SUBGROUP};
 use crate::graph::{Conv2d, Linear};
 use crate::weights::Weights;
 
@@ -44,6 +44,7 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
     let folding = Folding::of(context, outputs, op.bias);
     let bias = context.bias(&folding, groups * 4);
     let epilogue = Epilogue::of(context);
+    let shader = context.device.reducing(&LINEAR, &LINEAR_SUBGROUP);
     let mut steps = Vec::new();
     for part in split(context.device, &context.node.name, groups, group_bytes)? {
         let params = Params {
@@ -78,7 +79,7 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
         let grid = [part.len() as u32, y, z];
         let residual = epilogue.read(&bias);
         let reads = vec![Read::Input(0), weight, bias.clone(), residual];
-        let dispatch = context.device.dispatch(&LINEAR, &params, reads, grid);
+        let dispatch = context.device.dispatch(shader, &params, reads, grid);
         steps.push(epilogue.select(dispatch));
     }
     Ok(steps)

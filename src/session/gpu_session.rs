@@ -38,6 +38,7 @@ impl GpuSession {
                 name: gpu.info().name.clone(),
                 limits: gpu.limits().clone(),
                 precision: options.precision,
+                has_subgroups: gpu.has_subgroups(),
                 subgroup_size: gpu.subgroup_size(),
                 is_software: gpu.info().device_type == wgpu::DeviceType::Cpu,
                 cooperative: gpu

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{Backend, CooperativeMatrices, Gpu, adapters};
+use shadernet::wgpu::{DeviceDescriptor, Limits};
 
 /// `SHADERNET_TEST_BACKENDS` (a list such as `vulkan,gl`), or what the platform has.
 pub fn backends() -> Vec<Backend> {
@@ -107,23 +108,42 @@ pub fn devices_and_cpu() -> Vec<(String, Device)> {
         .collect()
 }
 
+/// Each backend with a device of our own that was opened without subgroups, runtime checks off and on.
+#[allow(dead_code, reason = "not every test file uses every list")]
+pub fn without_subgroups() -> &'static [(String, Device)] {
+    static DEVICES: OnceLock<Vec<(String, Device)>> = OnceLock::new();
+    DEVICES.get_or_init(|| {
+        let open = |(backend, runtime_checks)| {
+            let device = open_plainly(backend, |_| (), runtime_checks);
+            let checks = if runtime_checks { "" } else { "un" };
+            let name = Backend::name(backend);
+            (format!("{name} {checks}checked without subgroups"), device)
+        };
+        let each = |backend| [(backend, false), (backend, true)];
+        backends().into_iter().flat_map(each).map(open).collect()
+    })
+}
+
 /// Each backend with a device of our own that binds at most `bytes` at once.
 #[allow(dead_code, reason = "not every test file uses every list")]
 pub fn with_binding_limit(bytes: u64) -> Vec<(String, Device)> {
     let open = |backend: Backend| {
-        let adapter = adapters(Some(backend)).swap_remove(0);
-        let mut limits = adapter.limits();
-        limits.max_storage_buffer_binding_size = bytes;
-        let descriptor = shadernet::wgpu::DeviceDescriptor {
-            required_limits: limits,
-            ..Default::default()
-        };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
-        let gpu = Gpu::from_wgpu(device, queue, true);
-        (
-            format!("{} at most {bytes} bytes", backend.name()),
-            gpu.into(),
-        )
+        let lower = |limits: &mut Limits| limits.max_storage_buffer_binding_size = bytes;
+        let device = open_plainly(backend, lower, true);
+        (format!("{} at most {bytes} bytes", backend.name()), device)
     };
     backends().into_iter().map(open).collect()
+}
+
+/// A device without any optional feature.
+fn open_plainly(backend: Backend, change: impl Fn(&mut Limits), runtime_checks: bool) -> Device {
+    let adapter = adapters(Some(backend)).swap_remove(0);
+    let mut limits = adapter.limits();
+    change(&mut limits);
+    let descriptor = DeviceDescriptor {
+        required_limits: limits,
+        ..Default::default()
+    };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+    Gpu::from_wgpu(device, queue, runtime_checks).into()
 }
