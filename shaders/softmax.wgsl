@@ -1,4 +1,4 @@
-// Softmax over the channels. A workgroup answers one pixel.
+// Softmax over the channels. A team answers one pixel.
 #import element
 #import shared/map
 #import shared/grid
@@ -36,24 +36,24 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     invocation: Invocation,
 ) {
-    let index = index_of(invocation);
-    // The fold of a long row of workgroups can leave some over; they redo the last pixel, since a
-    // barrier may not stand behind a return.
-    let pixel = min(workgroup.y * workgroups.x + workgroup.x, params.output.pixels - 1u);
+    let team = team_of(invocation);
+    // Teams that are left over redo the last pixel, since a barrier may not stand behind a return.
+    let part = (workgroup.y * workgroups.x + workgroup.x) * team.teams + team.team;
+    let pixel = min(part, params.output.pixels - 1u);
     let source = element_of(params.input, pixel);
 
     var found = vec4<f32>(LOWEST, 0.0, 0.0, 0.0);
-    for (var group = index; group < params.input.groups; group += WORKGROUP) {
+    for (var group = team.member; group < params.input.groups; group += team.members) {
         let value = load(source, group);
         let largest = max(found.x, max(max(value.x, value.y), max(value.z, value.w)));
         let terms = exp(value - largest);
         let sum = found.y * exp(found.x - largest) + terms.x + terms.y + terms.z + terms.w;
         found = vec4<f32>(largest, sum, 0.0, 0.0);
     }
-    found = reduce_workgroup(found, 1u, invocation);
+    found = reduce_team(found, invocation);
 
     let destination = element_of(params.output, pixel);
-    for (var group = index; group < params.output.groups; group += WORKGROUP) {
+    for (var group = team.member; group < params.output.groups; group += team.members) {
         let value = exp(load(source, group) - found.x) / found.y;
         output[destination + group] =
             pack_element(zero_unused_lanes(value, group, params.output.channels));

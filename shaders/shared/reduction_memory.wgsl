@@ -1,6 +1,8 @@
-// A workgroup's values made one by way of workgroup memory, for devices without subgroups. See
-// `reduction_subgroup.wgsl` for the form with them. A shader that imports either (`#import reduction`)
-// has `fn reduce(a: vec4<f32>, b: vec4<f32>) -> vec4<f32>`, to which order makes no difference.
+// Values of several invocations made one by way of workgroup memory, for devices without subgroups. See
+// `reduction_subgroup.wgsl` for the form with them. A shader that imports either (as `reduction`)
+// has `fn reduce(a: vec4<f32>, b: vec4<f32>) -> vec4<f32>`, to which order makes no difference. All
+// invocations of a workgroup have to call a function that reduces, and only one of them, once.
+#import shared/team
 
 struct Invocation {
     @builtin(local_invocation_index) index: u32,
@@ -14,7 +16,7 @@ fn index_of(at: Invocation) -> u32 {
 }
 
 // What `reduce` makes of the values of the invocations whose numbers are equal modulo `stride`, a
-// power of two. All invocations have to call it, and only once.
+// power of two.
 fn reduce_workgroup(own: vec4<f32>, stride: u32, at: Invocation) -> vec4<f32> {
     partial[at.index] = own;
     workgroupBarrier();
@@ -25,4 +27,14 @@ fn reduce_workgroup(own: vec4<f32>, stride: u32, at: Invocation) -> vec4<f32> {
         workgroupBarrier();
     }
     return partial[at.index % stride];
+}
+
+// A workgroup is a team.
+fn team_of(at: Invocation) -> Team {
+    return Team(at.index, WORKGROUP, 0u, 1u);
+}
+
+// What `reduce` makes of the values of a team.
+fn reduce_team(own: vec4<f32>, at: Invocation) -> vec4<f32> {
+    return reduce_workgroup(own, 1u, at);
 }

@@ -1,6 +1,7 @@
-// A workgroup's values made one: within subgroups by exchange, and by way of workgroup memory from
-// there on. Subgroups may be of any size that is a power of two. What importing shaders have to have is
-// told in `reduction_memory.wgsl`, whose functions these are.
+// Values of several invocations made one by subgroups: within them by exchange, and by way of workgroup
+// memory from there on. Subgroups may be of any size that is a power of two. What importing shaders have
+// to have is told in `reduction_memory.wgsl`, whose functions these are.
+#import shared/team
 
 struct Invocation {
     @builtin(subgroup_size) subgroup_size: u32,
@@ -15,21 +16,38 @@ fn index_of(at: Invocation) -> u32 {
     return at.subgroup * at.subgroup_size + at.lane;
 }
 
-fn reduce_workgroup(own: vec4<f32>, stride: u32, at: Invocation) -> vec4<f32> {
-    // A subgroup larger than the workgroup has lanes that nobody is in.
-    let lanes = min(at.subgroup_size, WORKGROUP);
+// Invocations of a subgroup: one larger than the workgroup has lanes that nobody is in.
+fn lanes_of(at: Invocation) -> u32 {
+    return min(at.subgroup_size, WORKGROUP);
+}
+
+// The same within a subgroup.
+fn exchange(own: vec4<f32>, stride: u32, at: Invocation) -> vec4<f32> {
     var value = own;
-    for (var distance = stride; distance < lanes; distance *= 2u) {
+    for (var distance = stride; distance < lanes_of(at); distance *= 2u) {
         value = reduce(value, subgroupShuffleXor(value, distance));
     }
+    return value;
+}
+
+fn reduce_workgroup(own: vec4<f32>, stride: u32, at: Invocation) -> vec4<f32> {
     let index = index_of(at);
-    partial[index] = value;
+    partial[index] = exchange(own, stride, at);
     workgroupBarrier();
     let first = index % stride;
-    let step = max(lanes, stride);
-    value = partial[first];
+    let step = max(lanes_of(at), stride);
+    var value = partial[first];
     for (var i = first + step; i < WORKGROUP; i += step) {
         value = reduce(value, partial[i]);
     }
     return value;
+}
+
+// A subgroup is a team: nothing goes through memory, and nobody waits.
+fn team_of(at: Invocation) -> Team {
+    return Team(at.lane, lanes_of(at), at.subgroup, WORKGROUP / lanes_of(at));
+}
+
+fn reduce_team(own: vec4<f32>, at: Invocation) -> vec4<f32> {
+    return exchange(own, 1u, at);
 }

@@ -202,17 +202,17 @@ impl Gpu {
         &self.inner.limits
     }
 
-    /// Whether shaders may use subgroups: whether the device was opened with
-    /// [`wgpu::Features::SUBGROUP`].
-    pub(crate) fn has_subgroups(&self) -> bool {
-        (self.inner.device.features()).contains(wgpu::Features::SUBGROUP)
+    /// The most invocations that a subgroup may have, where shaders may use subgroups: where the device
+    /// was opened with [`wgpu::Features::SUBGROUP`].
+    pub(crate) fn largest_subgroup(&self) -> Option<u32> {
+        let features = self.inner.device.features();
+        (features.contains(wgpu::Features::SUBGROUP)).then_some(self.inner.info.subgroup_max_size)
     }
 
-    /// Invocations a subgroup, where shaders may use them and all are of one size.
+    /// Invocations a subgroup, where all are of one size.
     pub(crate) fn subgroup_size(&self) -> Option<u32> {
-        let info = &self.inner.info;
-        (self.has_subgroups() && info.subgroup_min_size == info.subgroup_max_size)
-            .then_some(info.subgroup_min_size)
+        let smallest = self.inner.info.subgroup_min_size;
+        self.largest_subgroup().filter(|&size| size == smallest)
     }
 
     /// How products of cooperative matrices are computed, if they are.

@@ -174,6 +174,10 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../shaders/shared/reduction_subgroup.wgsl"),
     ),
     (
+        "shared/team",
+        include_str!("../../shaders/shared/team.wgsl"),
+    ),
+    (
         "shared/window",
         include_str!("../../shaders/shared/window.wgsl"),
     ),

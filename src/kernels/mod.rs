@@ -61,8 +61,8 @@ pub(crate) struct DeviceContext {
     pub name: String,
     pub limits: wgpu::Limits,
     pub precision: Precision,
-    /// Whether shaders may use subgroups.
-    pub has_subgroups: bool,
+    /// The most invocations that a subgroup may have, where shaders may use subgroups.
+    pub largest_subgroup: Option<u32>,
     /// Invocations a subgroup, where shaders may use it and that is the same for all.
     pub subgroup_size: Option<u32>,
     /// Whether the device is the CPU in disguise, where workgroup memory is no faster than any.
@@ -170,7 +170,7 @@ impl DeviceContext {
             name: "assumed".to_owned(),
             limits,
             precision: Precision::F32,
-            has_subgroups: false,
+            largest_subgroup: None,
             subgroup_size: None,
             is_software: false,
             cooperative: None,
@@ -186,10 +186,17 @@ impl DeviceContext {
 
     /// The form of a shader with `#import reduction` to use.
     fn reducing(&self, plain: &'static Shader, by_subgroups: &'static Shader) -> &'static Shader {
-        match self.has_subgroups {
-            true => by_subgroups,
-            false => plain,
+        match self.largest_subgroup {
+            Some(_) => by_subgroups,
+            None => plain,
         }
+    }
+
+    /// Workgroups for `count` teams of such a shader, as `shaders/shared/team.wgsl` has them: enough
+    /// wherever subgroups are as large as they get.
+    fn teams(&self, count: u64) -> u64 {
+        let members = self.largest_subgroup.map_or(WORKGROUP, u64::from);
+        count.div_ceil((WORKGROUP / members).max(1))
     }
 
     fn dispatch(
