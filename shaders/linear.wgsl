@@ -1,16 +1,20 @@
-// A fully connected layer. A workgroup answers four features of one row: its invocations split the
-// inner dimension and add their sums up. The weights lie [out / 4][in], four output features to an
+// A fully connected layer of few rows. A team answers four features of one row: its invocations split
+// the inner dimension and add their sums up. The weights lie [out / 4][in], four output features to an
 // element, and each dispatch holds the output groups from `first_group` on.
 #import element
 #import shared/map
 #import shared/grid
 #import shared/epilogue
+#import shared/reduce
+#import reduction
 
 struct Params {
     input: Map,
     output: Map,
     epilogue: Epilogue,
     first_group: u32,
+    // Output groups of this dispatch.
+    groups: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -20,24 +24,25 @@ struct Params {
 @group(0) @binding(4) var<storage, read> residual: array<Element>;
 @group(0) @binding(5) var<storage, read_write> output: array<Element>;
 
-var<workgroup> sums: array<vec4<f32>, 64>;
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
+    invocation: Invocation,
 ) {
-    let group = params.first_group + workgroup.x;
-    // The fold of many rows into z can leave some over; they redo the last, since a barrier may
-    // not stand behind a return.
+    let team = team_of(invocation);
+    // Teams that are left over redo the last, since a barrier may not stand behind a return.
+    let part = workgroup.x * team.teams + team.team;
+    let block = min(part, params.groups - 1u);
+    let group = params.first_group + block;
+    // The fold of many rows into z can leave some over as well.
     let row = min(workgroup.z * workgroups.y + workgroup.y, params.output.pixels - 1u);
     let source = element_of(params.input, row);
     let inner = params.input.groups;
-    let row_of_weights = workgroup.x * inner * 4u;
+    let row_of_weights = block * inner * 4u;
 
     var sum = vec4<f32>();
-    for (var i = local; i < inner; i += WORKGROUP) {
+    for (var i = team.member; i < inner; i += team.members) {
         let value = unpack_element(input[source + i]);
         let at = row_of_weights + i * 4u;
         sum = fma(vec4<f32>(value.x), unpack_element(weight[at]), sum);
@@ -45,16 +50,9 @@ fn main(
         sum = fma(vec4<f32>(value.z), unpack_element(weight[at + 2u]), sum);
         sum = fma(vec4<f32>(value.w), unpack_element(weight[at + 3u]), sum);
     }
-    sums[local] = sum;
-    workgroupBarrier();
-    for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
-        if local < step {
-            sums[local] += sums[local + step];
-        }
-        workgroupBarrier();
-    }
-    if local == 0u {
-        let value = finish(sums[0] + bias[group], position_of(params.output, row), group);
+    sum = reduce_team(sum, invocation);
+    if team.member == 0u && part < params.groups {
+        let value = finish(sum + bias[group], position_of(params.output, row), group);
         output[element_of(params.output, row) + group] = pack_element(value);
     }
 }

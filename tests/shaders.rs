@@ -18,7 +18,7 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
     let planar = (shader.name.ends_with("_planar")).then_some(("CHANNELS", 1..5));
     let constants = match shader.name {
         "activation" => vec![ACTIVATIONS],
-        "adaptive_avg_pool" | "batch_norm" => PROLOGUE.to_vec(),
+        "batch_norm" => PROLOGUE.to_vec(),
         "binary" => vec![("OPERATION", 0..6), ACTIVATIONS],
         "conv2d" | "conv2d_planar" => ([("PIXELS", 1..5)].into_iter())
             .chain(planar)
@@ -49,9 +49,12 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
             let kernels = [("KERNEL", 3..4), ("KERNEL", 5..6), ("STRIDE", 1..3)];
             kernels.into_iter().chain(epilogue).collect()
         }
-        "conv2d_depthwise" | "conv2d_grouped" | "linear" => epilogue.to_vec(),
+        "conv2d_depthwise" | "conv2d_grouped" | "linear" | "linear_subgroup" => epilogue.to_vec(),
         "pool" => vec![("OPERATION", 0..2)],
-        "reduce_channels" | "reduce_space" => vec![("OPERATION", 0..4)],
+        "reduce_channels" => vec![("OPERATION", 0..4)],
+        "reduce_space" | "reduce_space_subgroup" => ([("OPERATION", 0..4)].into_iter())
+            .chain(PROLOGUE)
+            .collect(),
         "upsample" => vec![("MODE", 0..3)],
         _ => return vec![vec![]],
     };
@@ -87,7 +90,7 @@ fn capabilities(shader: &Shader) -> Capabilities {
         true => Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16,
         false => Capabilities::SHADER_FLOAT16_IN_FLOAT32,
     };
-    if has_matrices(shader) || shader.name.starts_with("conv2d_subgroup") {
+    if has_matrices(shader) || shader.name.contains("_subgroup") {
         needed |= Capabilities::SUBGROUP;
     }
     needed

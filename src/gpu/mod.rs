@@ -202,13 +202,17 @@ impl Gpu {
         &self.inner.limits
     }
 
-    /// Invocations a subgroup, where the device was opened with [`wgpu::Features::SUBGROUP`] and all
-    /// its subgroups are of one size.
+    /// The most invocations that a subgroup may have, where shaders may use subgroups: where the device
+    /// was opened with [`wgpu::Features::SUBGROUP`].
+    pub(crate) fn largest_subgroup(&self) -> Option<u32> {
+        let features = self.inner.device.features();
+        (features.contains(wgpu::Features::SUBGROUP)).then_some(self.inner.info.subgroup_max_size)
+    }
+
+    /// Invocations a subgroup, where all are of one size.
     pub(crate) fn subgroup_size(&self) -> Option<u32> {
-        let (info, features) = (&self.inner.info, self.inner.device.features());
-        (features.contains(wgpu::Features::SUBGROUP)
-            && info.subgroup_min_size == info.subgroup_max_size)
-            .then_some(info.subgroup_min_size)
+        let smallest = self.inner.info.subgroup_min_size;
+        self.largest_subgroup().filter(|&size| size == smallest)
     }
 
     /// Whether the device can write down the time between dispatches.

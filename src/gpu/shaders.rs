@@ -3,8 +3,9 @@
 //! A line `#import NAME` stands for the file `shaders/NAME.wgsl`, taken in once however often it is
 //! asked for. `#import element` stands for the element type of the precision asked for, unless
 //! `#import element_half` came before it, which settles it; `#import input` for how the shader reads
-//! its input: a file can be two shaders, one of which reads images as users give them. Nothing else is
-//! done to a source.
+//! its input; `#import reduction` for how a workgroup's invocations meet. So a file can be two shaders: one
+//! that any device and input will do for, and one for images as users give them, or for devices with
+//! subgroups. Nothing else is done to a source.
 
 use std::collections::HashSet;
 
@@ -37,8 +38,18 @@ pub struct Shader {
     /// The number of read-only storage buffers.
     pub reads: u32,
     source: &'static str,
-    /// What `#import input` stands for.
-    input: &'static str,
+    form: Form,
+}
+
+/// Which of the shaders that a file can be.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Form {
+    /// The one that every device and every input will do for.
+    Plain,
+    /// It reads images as users give them.
+    Planar,
+    /// Its workgroups reduce by subgroups.
+    Subgroup,
 }
 
 macro_rules! source {
@@ -48,13 +59,13 @@ macro_rules! source {
 }
 
 macro_rules! shaders {
-    ($($constant:ident = $name:literal, reads $reads:literal $(, planar form of $file:ident)?;)*) => {
+    ($($constant:ident = $name:literal, reads $reads:literal $(, $form:ident form of $file:ident)?;)*) => {
         $(
             pub(crate) static $constant: Shader = Shader {
                 name: $name,
                 reads: $reads,
                 source: shaders!(source $name $($file)?),
-                input: shaders!(input $($file)?),
+                form: shaders!(form $($form)?),
             };
         )*
 
@@ -63,13 +74,13 @@ macro_rules! shaders {
     };
     (source $name:literal) => { source!($name) };
     (source $name:literal $file:ident) => { $file.source };
-    (input) => { "shared/input_elements" };
-    (input $file:ident) => { "shared/input_planar" };
+    (form) => { Form::Plain };
+    (form planar) => { Form::Planar };
+    (form subgroup) => { Form::Subgroup };
 }
 
 shaders! {
     ACTIVATION = "activation", reads 1;
-    ADAPTIVE_AVG_POOL = "adaptive_avg_pool", reads 2;
     BATCH_NORM = "batch_norm", reads 2;
     BINARY = "binary", reads 2;
     CONV2D = "conv2d", reads 5;
@@ -87,6 +98,7 @@ shaders! {
     EMBEDDING = "embedding", reads 2;
     FLATTEN = "flatten", reads 1;
     LINEAR = "linear", reads 4;
+    LINEAR_SUBGROUP = "linear_subgroup", reads 4, subgroup form of LINEAR;
     LOCAL_RESPONSE_NORM = "local_response_norm", reads 1;
     PACK = "pack", reads 1;
     PAD = "pad", reads 1;
@@ -94,9 +106,11 @@ shaders! {
     PEAK_FMA = "peak_fma", reads 1;
     POOL = "pool", reads 1;
     REDUCE_CHANNELS = "reduce_channels", reads 1;
-    REDUCE_SPACE = "reduce_space", reads 1;
+    REDUCE_SPACE = "reduce_space", reads 2;
+    REDUCE_SPACE_SUBGROUP = "reduce_space_subgroup", reads 2, subgroup form of REDUCE_SPACE;
     REORG = "reorg", reads 1;
     SOFTMAX = "softmax", reads 1;
+    SOFTMAX_SUBGROUP = "softmax_subgroup", reads 1, subgroup form of SOFTMAX;
     UNPACK = "unpack", reads 1;
     UPSAMPLE = "upsample", reads 1;
     WINOGRAD_INPUT = "winograd_input", reads 1;
@@ -152,6 +166,18 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../shaders/shared/reduce.wgsl"),
     ),
     (
+        "shared/reduction_memory",
+        include_str!("../../shaders/shared/reduction_memory.wgsl"),
+    ),
+    (
+        "shared/reduction_subgroup",
+        include_str!("../../shaders/shared/reduction_subgroup.wgsl"),
+    ),
+    (
+        "shared/team",
+        include_str!("../../shaders/shared/team.wgsl"),
+    ),
+    (
         "shared/window",
         include_str!("../../shaders/shared/window.wgsl"),
     ),
@@ -183,7 +209,10 @@ impl Shader {
                 continue;
             };
             let name = match name {
-                "input" => self.input,
+                "input" if self.form == Form::Planar => "shared/input_planar",
+                "input" => "shared/input_elements",
+                "reduction" if self.form == Form::Subgroup => "shared/reduction_subgroup",
+                "reduction" => "shared/reduction_memory",
                 _ => name,
             };
             if !seen.insert(name) {
@@ -228,7 +257,7 @@ mod tests {
             names.sort();
             names
         };
-        let files = SHADERS.iter().filter(|s| s.input != "shared/input_planar");
+        let files = SHADERS.iter().filter(|s| s.form == Form::Plain);
         let registered: Vec<&str> = files.map(|s| s.name).collect();
         assert_eq!(stems(&root), registered);
         let mut shared: Vec<&str> = SHARED.iter().map(|(n, _)| &n["shared/".len()..]).collect();

@@ -10,7 +10,7 @@ use super::norm::Folding;
 use super::weight::split;
 use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
-use crate::gpu::LINEAR;
+use crate::gpu::{LINEAR, LINEAR_SUBGROUP};
 use crate::graph::{Conv2d, Linear};
 use crate::weights::Weights;
 
@@ -21,11 +21,12 @@ struct Params {
     output: Map,
     epilogue: EpilogueParams,
     first_group: u32,
-    unused: [u32; 3],
+    groups: u32,
+    unused: [u32; 2],
 }
 
 /// Rows from which on a product that reads each weight once for several of them is faster than
-/// [`LINEAR`], which reads it for each, its inner dimension split over a workgroup.
+/// [`LINEAR`], which reads it for each, its inner dimension split over a team of invocations.
 const MANY_ROWS: u32 = 4;
 
 pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispatch>> {
@@ -44,6 +45,7 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
     let folding = Folding::of(context, outputs, op.bias);
     let bias = context.bias(&folding, groups * 4);
     let epilogue = Epilogue::of(context);
+    let shader = context.device.reducing(&LINEAR, &LINEAR_SUBGROUP);
     let mut steps = Vec::new();
     for part in split(context.device, &context.node.name, groups, group_bytes)? {
         let params = Params {
@@ -51,7 +53,8 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
             output: context.output,
             epilogue: epilogue.params,
             first_group: part.start as u32,
-            unused: [0; 3],
+            groups: part.len() as u32,
+            unused: [0; 2],
         };
         let folding = folding.clone();
         let range = part.clone();
@@ -75,10 +78,10 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
             Ok(packed)
         };
         let weight = context.weight_in_blocks(precision, &layout, part.len(), padded * 4, pack);
-        let grid = [part.len() as u32, y, z];
+        let grid = [context.device.teams(part.len() as u64) as u32, y, z];
         let residual = epilogue.read(&bias);
         let reads = vec![Read::Input(0), weight, bias.clone(), residual];
-        let dispatch = context.device.dispatch(&LINEAR, &params, reads, grid);
+        let dispatch = context.device.dispatch(shader, &params, reads, grid);
         steps.push(epilogue.select(dispatch));
     }
     Ok(steps)

@@ -34,7 +34,7 @@ pub(crate) use weight::PackedWeight;
 
 use crate::error::{Error, Result};
 use crate::gpu::{Cooperative, PipelineKey, Precision, Shader};
-use crate::graph::{Node, Op};
+use crate::graph::{Node, Op, ReduceKind};
 use crate::tensor::Shape;
 
 /// Invocations a workgroup, in every shader: what WebGPU's defaults allow everywhere, and a whole
@@ -61,7 +61,9 @@ pub(crate) struct DeviceContext {
     pub name: String,
     pub limits: wgpu::Limits,
     pub precision: Precision,
-    /// Invocations a subgroup, where that is the same for all and shaders may use it.
+    /// The most invocations that a subgroup may have, where shaders may use subgroups.
+    pub largest_subgroup: Option<u32>,
+    /// Invocations a subgroup, where shaders may use it and that is the same for all.
     pub subgroup_size: Option<u32>,
     /// Whether the device is the CPU in disguise, where workgroup memory is no faster than any.
     pub is_software: bool,
@@ -126,7 +128,7 @@ pub(crate) fn dispatches(
         Op::BatchNorm2d(op) => batch_norm::dispatches(context, op),
         Op::Activation(op) => activation::dispatches(context, *op),
         Op::Pool2d(op) => pool::dispatches(context, op),
-        Op::AdaptiveAvgPool2d(_) => pool::adaptive_dispatches(context),
+        Op::AdaptiveAvgPool2d(_) => reduce::over_space(context, ReduceKind::Mean),
         Op::Softmax(_) => softmax::dispatches(context),
         Op::Binary(op) => elementwise::dispatches(context, *op),
         Op::Concat(_) => channels::concat(context, in_place),
@@ -170,6 +172,7 @@ impl DeviceContext {
             name: "assumed".to_owned(),
             limits,
             precision: Precision::F32,
+            largest_subgroup: None,
             subgroup_size: None,
             is_software: false,
             cooperative: None,
@@ -181,6 +184,21 @@ impl DeviceContext {
     /// Whether tuning has found `kernel` to answer wrongly.
     fn is_quarantined(&self, kernel: ConvKernel) -> bool {
         (self.tuned.as_ref()).is_some_and(|tuned| tuned.quarantined.contains(&kernel))
+    }
+
+    /// The form of a shader with `#import reduction` to use.
+    fn reducing(&self, plain: &'static Shader, by_subgroups: &'static Shader) -> &'static Shader {
+        match self.largest_subgroup {
+            Some(_) => by_subgroups,
+            None => plain,
+        }
+    }
+
+    /// Workgroups for `count` teams of such a shader, as `shaders/shared/team.wgsl` has them: enough
+    /// wherever subgroups are as large as they get.
+    fn teams(&self, count: u64) -> u64 {
+        let members = self.largest_subgroup.map_or(WORKGROUP, u64::from);
+        count.div_ceil((WORKGROUP / members).max(1))
     }
 
     fn dispatch(
@@ -266,16 +284,6 @@ impl NodeContext<'_> {
         let count = u64::from(self.output.pixels) * u64::from(self.output.groups);
         let grid = self.device.flat_grid(&self.node.name, count)?;
         Ok(self.device.dispatch(shader, params, reads, grid))
-    }
-}
-
-impl NodeContext<'_> {
-    /// Workgroups that answer 8 elements of one output pixel each, as the reductions do.
-    fn eight_elements_a_workgroup(&self) -> Result<[u32; 3]> {
-        let blocks = u64::from(self.output.groups.div_ceil(8));
-        let workgroups = u64::from(self.output.pixels) * blocks;
-        let [x, y] = self.device.fold(&self.node.name, workgroups)?;
-        Ok([x, y, 1])
     }
 }
 

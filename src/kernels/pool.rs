@@ -1,11 +1,10 @@
-//! Pooling: windows, and adaptive average.
+//! Pooling by windows.
 
 use bytemuck::{Pod, Zeroable};
 
-use super::prologue::Prologue;
 use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
-use crate::gpu::{ADAPTIVE_AVG_POOL, POOL};
+use crate::gpu::POOL;
 use crate::graph::{Pool2d, PoolKind};
 
 #[repr(C)]
@@ -45,27 +44,4 @@ pub(super) fn dispatches(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispa
     };
     let dispatch = context.per_element(&POOL, &params, vec![Read::Input(0)])?;
     Ok(vec![dispatch.constant("OPERATION", code)])
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct AdaptiveParams {
-    input: Map,
-    output: Map,
-    prologue_slope: f32,
-    unused: [u32; 3],
-}
-
-pub(super) fn adaptive_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
-    let prologue = Prologue::of(context, context.inputs[0].channels as usize);
-    let params = AdaptiveParams {
-        input: context.inputs[0],
-        output: context.output,
-        prologue_slope: prologue.slope,
-        unused: [0; 3],
-    };
-    let grid = context.eight_elements_a_workgroup()?;
-    let reads = vec![Read::Input(0), prologue.read(&Read::Input(0))];
-    let dispatch = (context.device).dispatch(&ADAPTIVE_AVG_POOL, &params, reads, grid);
-    Ok(vec![prologue.select(dispatch)])
 }

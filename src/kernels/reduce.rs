@@ -1,31 +1,66 @@
-//! Reductions over space or channels.
+//! Reductions over space or channels; adaptive (and so global) average pooling is one of the former.
 
+use bytemuck::{Pod, Zeroable};
+
+use super::prologue::Prologue;
 use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
-use crate::gpu::{REDUCE_CHANNELS, REDUCE_SPACE};
+use crate::gpu::{REDUCE_CHANNELS, REDUCE_SPACE, REDUCE_SPACE_SUBGROUP};
 use crate::graph::{Reduce, ReduceKind, ReduceOver};
 
 pub(super) fn dispatches(context: &NodeContext, op: Reduce) -> Result<Vec<Dispatch>> {
-    let params: [Map; 2] = [context.inputs[0], context.output];
-    let reads = vec![Read::Input(0)];
-    let device = context.device;
-    let dispatch = match op.over {
-        ReduceOver::Space => {
-            let grid = context.eight_elements_a_workgroup()?;
-            device.dispatch(&REDUCE_SPACE, &params, reads, grid)
-        }
-        ReduceOver::Channels => {
-            let pixels = u64::from(context.output.pixels);
-            let grid = device.flat_grid(&context.node.name, pixels)?;
-            device.dispatch(&REDUCE_CHANNELS, &params, reads, grid)
-        }
-    };
-    // The number that `shaders/shared/reduce.wgsl` has for it.
-    let code = match op.kind {
+    match op.over {
+        ReduceOver::Space => over_space(context, op.kind),
+        ReduceOver::Channels => over_channels(context, op.kind),
+    }
+}
+
+/// The number that `shaders/shared/reduce.wgsl` has for it.
+fn code(kind: ReduceKind) -> u32 {
+    match kind {
         ReduceKind::Sum => 0,
         ReduceKind::Mean => 1,
         ReduceKind::Max => 2,
         ReduceKind::Min => 3,
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct SpaceParams {
+    input: Map,
+    output: Map,
+    prologue_slope: f32,
+    unused: [u32; 3],
+}
+
+/// Elements that a workgroup of `reduce_space.wgsl` answers.
+const ELEMENTS: u32 = 8;
+
+/// Of windows that cover the input, one for each pixel of the output.
+pub(super) fn over_space(context: &NodeContext, kind: ReduceKind) -> Result<Vec<Dispatch>> {
+    let (device, output) = (context.device, context.output);
+    let prologue = Prologue::of(context, context.inputs[0].channels as usize);
+    let params = SpaceParams {
+        input: context.inputs[0],
+        output,
+        prologue_slope: prologue.slope,
+        unused: [0; 3],
     };
-    Ok(vec![dispatch.constant("OPERATION", code)])
+    let workgroups = u64::from(output.pixels) * u64::from(output.groups.div_ceil(ELEMENTS));
+    let [x, y] = device.fold(&context.node.name, workgroups)?;
+    let reads = vec![Read::Input(0), prologue.read(&Read::Input(0))];
+    let shader = device.reducing(&REDUCE_SPACE, &REDUCE_SPACE_SUBGROUP);
+    let dispatch = device.dispatch(shader, &params, reads, [x, y, 1]);
+    let dispatch = prologue.select(dispatch);
+    Ok(vec![dispatch.constant("OPERATION", code(kind))])
+}
+
+fn over_channels(context: &NodeContext, kind: ReduceKind) -> Result<Vec<Dispatch>> {
+    let params: [Map; 2] = [context.inputs[0], context.output];
+    let pixels = u64::from(context.output.pixels);
+    let grid = context.device.flat_grid(&context.node.name, pixels)?;
+    let reads = vec![Read::Input(0)];
+    let dispatch = (context.device).dispatch(&REDUCE_CHANNELS, &params, reads, grid);
+    Ok(vec![dispatch.constant("OPERATION", code(kind))])
 }

@@ -2,17 +2,14 @@
 
 use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
-use crate::gpu::SOFTMAX;
+use crate::gpu::{SOFTMAX, SOFTMAX_SUBGROUP};
 
 pub(super) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
     let params: [Map; 2] = [context.inputs[0], context.output];
     let pixels = u64::from(context.output.pixels);
-    let [x, y] = context.device.fold(&context.node.name, pixels)?;
+    let [x, y] = (context.device).fold(&context.node.name, context.device.teams(pixels))?;
     let reads = vec![Read::Input(0)];
-    Ok(vec![(context.device).dispatch(
-        &SOFTMAX,
-        &params,
-        reads,
-        [x, y, 1],
-    )])
+    let shader = (context.device).reducing(&SOFTMAX, &SOFTMAX_SUBGROUP);
+    let dispatch = (context.device).dispatch(shader, &params, reads, [x, y, 1]);
+    Ok(vec![dispatch])
 }

@@ -39,6 +39,7 @@ impl GpuSession {
                 name: gpu.info().name.clone(),
                 limits: gpu.limits().clone(),
                 precision: options.precision,
+                largest_subgroup: gpu.largest_subgroup(),
                 subgroup_size: gpu.subgroup_size(),
                 is_software: gpu.info().device_type == wgpu::DeviceType::Cpu,
                 cooperative: gpu

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{Backend, CooperativeMatrices, Gpu, adapters};
+use shadernet::wgpu::{DeviceDescriptor, Features, Limits};
 
 /// `SHADERNET_TEST_BACKENDS` (a list such as `vulkan,gl`), or what the platform has.
 pub fn backends() -> Vec<Backend> {
@@ -107,23 +108,54 @@ pub fn devices_and_cpu() -> Vec<(String, Device)> {
         .collect()
 }
 
-/// Each backend with a device of our own that binds at most `bytes` at once.
+/// Each backend with a device of our own that was opened without subgroups, runtime checks off and on.
+#[allow(dead_code, reason = "not every test file uses every list")]
+pub fn without_subgroups() -> &'static [(String, Device)] {
+    static DEVICES: OnceLock<Vec<(String, Device)>> = OnceLock::new();
+    DEVICES.get_or_init(|| {
+        let open = |(backend, runtime_checks)| {
+            let device = open_with(backend, Features::empty(), |_| (), runtime_checks);
+            let checks = if runtime_checks { "" } else { "un" };
+            let name = Backend::name(backend);
+            (format!("{name} {checks}checked without subgroups"), device)
+        };
+        let each = |backend| [(backend, false), (backend, true)];
+        backends().into_iter().flat_map(each).map(open).collect()
+    })
+}
+
+/// Each backend with devices of our own that bind at most `bytes` at once, without subgroups and with
+/// those that the adapter has.
 #[allow(dead_code, reason = "not every test file uses every list")]
 pub fn with_binding_limit(bytes: u64) -> Vec<(String, Device)> {
-    let open = |backend: Backend| {
-        let adapter = adapters(Some(backend)).swap_remove(0);
-        let mut limits = adapter.limits();
-        limits.max_storage_buffer_binding_size = bytes;
-        let descriptor = shadernet::wgpu::DeviceDescriptor {
-            required_limits: limits,
-            ..Default::default()
-        };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
-        let gpu = Gpu::from_wgpu(device, queue, true);
+    let open = |(backend, features)| {
+        let lower = |limits: &mut Limits| limits.max_storage_buffer_binding_size = bytes;
+        let device = open_with(backend, features, lower, true);
+        let name = Backend::name(backend);
         (
-            format!("{} at most {bytes} bytes", backend.name()),
-            gpu.into(),
+            format!("{name} at most {bytes} bytes, {features:?}"),
+            device,
         )
     };
-    backends().into_iter().map(open).collect()
+    let each = |backend| [(backend, Features::empty()), (backend, Features::SUBGROUP)];
+    backends().into_iter().flat_map(each).map(open).collect()
+}
+
+/// A device with no other optional features than `features`, as far as the adapter has them.
+fn open_with(
+    backend: Backend,
+    features: Features,
+    change: impl Fn(&mut Limits),
+    runtime_checks: bool,
+) -> Device {
+    let adapter = adapters(Some(backend)).swap_remove(0);
+    let mut limits = adapter.limits();
+    change(&mut limits);
+    let descriptor = DeviceDescriptor {
+        required_features: adapter.features() & features,
+        required_limits: limits,
+        ..Default::default()
+    };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+    Gpu::from_wgpu(device, queue, runtime_checks).into()
 }

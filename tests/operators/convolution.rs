@@ -1,4 +1,4 @@
-//! Convolutions and fully connected layers.
+//! Convolutions.
 
 use proptest::prelude::*;
 use shadernet::gpu::Precision;
@@ -10,9 +10,7 @@ use shadernet::session::{ConvKernel, Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 
-use crate::compare::{
-    assert_close, check, compare, compare_on, compare_with, graph_of, weights_for,
-};
+use crate::compare::{assert_close, check, compare_on, compare_with, graph_of, weights_for};
 use crate::devices;
 use crate::generate::{cases, conv_settings, extents, tensor};
 
@@ -227,20 +225,6 @@ proptest! {
             prop_assume!(size + op.output_padding[i] > 2 * padding[i]);
         }
         check(op.clone(), [n, op.in_channels, h, w], seed);
-    }
-
-    #[test]
-    fn linear(
-        n in 1..40_usize,
-        inputs in 1..300_usize,
-        outputs in 1..40_usize,
-        bias in any::<bool>(),
-        seed in 0..1000_u64,
-    ) {
-        let shape = Shape::from([n, inputs]);
-        let op = Linear::new(inputs, outputs).bias(bias);
-        let graph = graph_of(op, std::slice::from_ref(&shape));
-        compare(&graph, &[tensor(&shape, seed)], seed);
     }
 }
 

@@ -11,3 +11,4 @@ mod generate;
 mod layout;
 mod pointwise;
 mod pooling;
+mod reductions;

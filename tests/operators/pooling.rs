@@ -1,13 +1,11 @@
 //! Pooling.
 
 use proptest::prelude::*;
-use shadernet::graph::{
-    AdaptiveAvgPool2d, Op, Padding, Pool2d, PoolKind, Reduce, ReduceKind, ReduceOver,
-};
+use shadernet::graph::{Op, Padding, Pool2d, PoolKind, Reduce, ReduceKind, ReduceOver};
 use shadernet::tensor::{Shape, Tensor};
 
 use crate::compare::{check, compare, graph_of};
-use crate::generate::{cases, conv_settings, extents};
+use crate::generate::{cases, conv_settings};
 
 proptest! {
     #![proptest_config(cases())]
@@ -42,27 +40,6 @@ proptest! {
         prop_assume!(pool.dilation[0] * (pool.kernel[0] - 1) < h + top + bottom);
         prop_assume!(pool.dilation[1] * (pool.kernel[1] - 1) < w + left + right);
         check(pool, [n, channels, h, w], seed);
-    }
-
-    #[test]
-    fn adaptive_average_pooling(
-        [n, h, w] in extents(),
-        channels in 1..40_usize,
-        out_h in 1..8_usize,
-        out_w in 1..8_usize,
-        seed in 0..1000_u64,
-    ) {
-        check(AdaptiveAvgPool2d::new(out_h, out_w), [n, channels, h, w], seed);
-        check(AdaptiveAvgPool2d::new(1, 1), [n, channels, h, w], seed);
-    }
-
-    #[test]
-    fn reductions([n, h, w] in extents(), channels in 1..40_usize, seed in 0..1000_u64) {
-        for kind in [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max, ReduceKind::Min] {
-            for over in [ReduceOver::Space, ReduceOver::Channels] {
-                check(Reduce { kind, over }, [n, channels, h, w], seed);
-            }
-        }
     }
 }
 
