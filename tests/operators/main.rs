@@ -9,5 +9,6 @@ mod devices;
 mod fused;
 mod generate;
 mod layout;
+mod padding;
 mod pointwise;
 mod pooling;
