@@ -15,12 +15,14 @@ struct Params {
     kernel: vec2<u32>,
     stride: vec2<u32>,
     dilation: vec2<u32>,
-    // Top and left, then bottom and right.
+    // Top and left, then bottom and right; below zero (wrapped around) where cropped.
     padding: vec2<u32>,
     padding_after: vec2<u32>,
     count_include_pad: u32,
     // What a window that sees no pixel answers: minus infinity for a maximum.
     empty: f32,
+    // What a tap beside the input sees.
+    outside: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -40,23 +42,21 @@ fn main(
     }
     let at = position_of(params.output, pixel);
     let size = vec2<u32>(params.input.height, params.input.width);
-    // In padded coordinates, so that nothing is negative.
+    // In padded coordinates; less the padding it wraps around above and before the input, and so is
+    // not below its size.
     let start = at.yz * params.stride;
+    let first = start - params.padding;
     var result = vec4<f32>(params.empty);
     var count = 0u;
     for (var ky = 0u; ky < params.kernel.x; ky++) {
-        let y = start.x + ky * params.dilation.x;
-        if y < params.padding.x || y >= size.x + params.padding.x {
-            continue;
-        }
+        let y = first.x + ky * params.dilation.x;
         for (var kx = 0u; kx < params.kernel.y; kx++) {
-            let x = start.y + kx * params.dilation.y;
-            if x < params.padding.y || x >= size.y + params.padding.y {
-                continue;
+            let x = first.y + kx * params.dilation.y;
+            var value = vec4<f32>(params.outside);
+            if y < size.x && x < size.y {
+                value = unpack_element(input[element_at(params.input, at.x, y, x) + group]);
+                count++;
             }
-            let source = element_at(params.input, at.x, y - params.padding.x, x - params.padding.y);
-            let value = unpack_element(input[source + group]);
-            count++;
             if OPERATION == AVERAGE {
                 result += value;
             } else {

@@ -3,6 +3,8 @@
 mod common;
 #[path = "common/devices.rs"]
 mod devices;
+#[path = "golden/tuned.rs"]
+mod tuned;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -5,8 +5,8 @@ use super::{Activation, BatchNorm2d, ValueId};
 /// Work that passes have moved into a node from its neighbours. Nothing in a graph as it is built.
 ///
 /// In this order: what the node reads is padded or cropped, then goes through the prologue (the
-/// padding stays zero); the operator's answer goes through the norm, the residual is added before or
-/// after the activation.
+/// padding stays as it is); the operator's answer is cropped and goes through the norm, the residual is
+/// added before or after the activation.
 ///
 /// ```
 /// use shadernet::graph::{Conv2d, GraphBuilder};
@@ -20,9 +20,13 @@ use super::{Activation, BatchNorm2d, ValueId};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fused {
-    /// Rows above and below, columns before and after, added to the first input as zeros, or cut off
-    /// it where negative.
+    /// Rows above and below, columns before and after, added to the first input, or cut off it where
+    /// negative.
     pub pad: [isize; 4],
+    /// The value of what is added.
+    pub fill: f32,
+    /// Rows above and below, columns before and after, cut off the operator's answer.
+    pub crop: [usize; 4],
     /// Applied to the first input as it is loaded.
     pub prologue: Option<Prologue>,
     /// Applied to the operator's answer: folded into its weights and bias.
@@ -41,7 +45,20 @@ impl Fused {
         *self == Self::default()
     }
 
-    /// Whether anything is done to the operator's answer.
+    /// Whether the first input has pixels added, not only cut off.
+    pub(crate) fn pads(&self) -> bool {
+        self.pad.iter().any(|side| *side > 0)
+    }
+
+    /// The height and width of the first input when it is padded or cropped. The graph has seen that
+    /// no more is cut off than there is.
+    pub(crate) fn padded(&self, [height, width]: [usize; 2]) -> [usize; 2] {
+        let [top, bottom, left, right] = self.pad;
+        let sum = |size: usize, before, after| (size as isize + before + after) as usize;
+        [sum(height, top, bottom), sum(width, left, right)]
+    }
+
+    /// Whether anything is done to the operator's answer but cropping.
     pub fn has_epilogue(&self) -> bool {
         self.norm.is_some() || self.residual.is_some() || self.activation.is_some()
     }

@@ -108,6 +108,11 @@ impl Node {
     /// The shape of its output.
     fn output_shape(&self, operands: &[&Shape]) -> Result<Shape, String> {
         let operator = self.op.as_operator();
+        if self.fused.crop != [0; 4] {
+            let [top, bottom, left, right] = self.fused.crop.map(|side| -(side as isize));
+            let whole = operator.output_shape(operands)?;
+            return Pad2d::zeros(top, bottom, left, right).output_shape(&[&whole]);
+        }
         let [top, bottom, left, right] = self.fused.pad;
         if self.fused.pad == [0; 4] {
             return operator.output_shape(operands);

@@ -15,21 +15,27 @@ struct Params {
     kernel: [u32; 2],
     stride: [u32; 2],
     dilation: [u32; 2],
+    /// Wraps around below zero, as the shader's arithmetic does.
     padding: [u32; 2],
     padding_after: [u32; 2],
     count_include_pad: u32,
     empty: f32,
+    outside: f32,
+    unused: [u32; 3],
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
     let input = context.inputs[0];
-    let [top, bottom, left, right] = op
-        .padding_for([input.height as usize, input.width as usize])
-        .map(|v| v as u32);
+    let fused = &context.node.fused;
+    let own = op.padding_for(fused.padded([input.height as usize, input.width as usize]));
+    let side = |i: usize| (own[i] as isize + fused.pad[i]) as u32;
+    let [top, bottom, left, right] = [0, 1, 2, 3].map(side);
     // The number that `shaders/pool.wgsl` has for it.
     let (code, count_include_pad, empty) = match op.kind {
         PoolKind::Max => (0, false, f32::NEG_INFINITY),
-        PoolKind::Average { count_include_pad } => (1, count_include_pad, 0.0),
+        // What passes have it pad counts: they leave that to pools without padding of their own where
+        // their own would not.
+        PoolKind::Average { count_include_pad } => (1, count_include_pad || fused.pads(), 0.0),
     };
     let params = Params {
         input,
@@ -41,6 +47,8 @@ pub(super) fn dispatches(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispa
         padding_after: [bottom, right],
         count_include_pad: u32::from(count_include_pad),
         empty,
+        outside: if fused.pads() { fused.fill } else { empty },
+        unused: [0; 3],
     };
     let dispatch = context.per_element(&POOL, &params, vec![Read::Input(0)])?;
     Ok(vec![dispatch.constant("OPERATION", code)])

@@ -1,28 +1,42 @@
-//! Zeros put around a map, and pixels cut off it, by the convolutions that read it.
+//! Pixels put around a map or cut off it, by the convolutions and poolings that read it, or by the
+//! transposed convolution that makes it.
 
 use super::PassReport;
 use super::draft::Draft;
-use crate::graph::{CenterCropOrPad, Conv2d, Op, ValueId};
+use crate::graph::{CenterCropOrPad, Fused, Op, PoolKind, ValueId};
+
+/// Pixels added, or cut off where negative: top, bottom, left, right.
+type Sides = [isize; 4];
 
 pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
+    let is_pad = |op: &Op| matches!(op, Op::Pad2d(_) | Op::CenterCropOrPad(_));
+    let mut found = draft.indices();
+    found.retain(|i| is_pad(&draft.node(*i).op));
     // The last first: of two in a row, the convolution takes in the second, and then the first.
-    for i in draft.indices().into_iter().rev() {
+    for i in found.into_iter().rev() {
         let value = ValueId::new(i);
         let node = draft.node(i);
+        let (name, input) = (node.name.clone(), node.inputs[0]);
         let (pad, fill) = match &node.op {
             Op::Pad2d(op) => ([op.top, op.bottom, op.left, op.right], op.value),
-            Op::CenterCropOrPad(_) => (centered(draft, node.inputs[0], value), 0.0),
-            _ => continue,
+            _ => (centered(draft, input, value), 0.0),
         };
-        let (name, input) = (node.name.clone(), node.inputs[0]);
+        // What is not computed need not be read: the producer before the readers.
+        if is_cropped_by_producer(draft, input, pad) {
+            let before = draft.node(input.index()).name.clone();
+            report.applied(&name, format!("done by '{before}'"));
+            draft.take_place(input, i);
+            let crop = &mut draft.node_mut(i).fused.crop;
+            for (side, more) in crop.iter_mut().zip(pad) {
+                *side += more.unsigned_abs();
+            }
+            continue;
+        }
         let readers = draft.readers(value);
         let possible = match () {
             () if draft.is_output(value) => Err(format!("'{name}' is an output of the network")),
             () if readers.is_empty() => Err(format!("nothing reads '{name}'")),
-            () if fill != 0.0 && pad.iter().any(|side| *side > 0) => {
-                Err(format!("it pads with {fill}, a convolution with 0"))
-            }
-            () => (readers.iter()).try_for_each(|&reader| check(draft, reader, value, pad)),
+            () => (readers.iter()).try_for_each(|&reader| check(draft, reader, value, pad, fill)),
         };
         match possible {
             Ok(()) => {
@@ -33,6 +47,9 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
                     for (side, more) in fused.pad.iter_mut().zip(pad) {
                         *side += more;
                     }
+                    if pads(pad) {
+                        fused.fill = fill;
+                    }
                 }
                 draft.bypass(i, input);
             }
@@ -41,8 +58,12 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
     }
 }
 
-/// What a [`CenterCropOrPad`] comes to: top, bottom, left, right.
-fn centered(draft: &Draft, input: ValueId, output: ValueId) -> [isize; 4] {
+fn pads(sides: Sides) -> bool {
+    sides.iter().any(|side| *side > 0)
+}
+
+/// What a [`CenterCropOrPad`] comes to.
+fn centered(draft: &Draft, input: ValueId, output: ValueId) -> Sides {
     let ([_, _, h, w], [_, _, out_h, out_w]) =
         (draft.shape(input).nchw(), draft.shape(output).nchw());
     let sides = |input: usize, output: usize| {
@@ -53,34 +74,92 @@ fn centered(draft: &Draft, input: ValueId, output: ValueId) -> [isize; 4] {
     [top, bottom, left, right]
 }
 
+/// Whether `input` is of a transposed convolution that need not compute what is cut off: nothing else
+/// reads it.
+fn is_cropped_by_producer(draft: &Draft, input: ValueId, pad: Sides) -> bool {
+    let is_transposed = matches!(draft.node(input.index()).op, Op::ConvTranspose2d(_));
+    is_transposed && !pads(pad) && draft.sole_reader(input).is_ok()
+}
+
 /// Whether `reader` can pad or crop what it then reads in place of `value`.
-fn check(draft: &Draft, reader: usize, value: ValueId, pad: [isize; 4]) -> Result<(), String> {
+fn check(
+    draft: &Draft,
+    reader: usize,
+    value: ValueId,
+    pad: Sides,
+    fill: f32,
+) -> Result<(), String> {
     let node = draft.node(reader);
-    let name = &node.name;
-    let Op::Conv2d(op) = &node.op else {
-        let kind = node.op.as_operator().kind();
-        return Err(format!(
-            "'{name}' ({kind}) reads it, which is no convolution"
-        ));
+    let (name, fused) = (&node.name, &node.fused);
+    // What the operator sees as it is.
+    let [_, _, h, w] = draft.shape(value).nchw();
+    let size = fused.padded([h, w]);
+    let own = match &node.op {
+        Op::Conv2d(op) => op.padding_for(size),
+        Op::Pool2d(op) => op.padding_for(size),
+        op => {
+            let kind = op.as_operator().kind();
+            return Err(format!(
+                "'{name}' ({kind}) reads it, which is no convolution and no pooling"
+            ));
+        }
     };
-    let own = own_padding(op, draft, value, node.fused.pad);
     for (side, more) in pad.into_iter().enumerate() {
         // What is cut off must not be seen as padding: the window would find pixels there.
-        let padded = own[side] > 0 || node.fused.pad[side] > 0;
-        if more < 0 && padded {
-            return Err(format!("'{name}' puts zeros where it cuts pixels off"));
+        if more < 0 && (own[side] > 0 || fused.pad[side] > 0) {
+            return Err(format!("'{name}' pads where it cuts pixels off"));
         }
-        if more > 0 && node.fused.pad[side] < 0 {
+        if more > 0 && fused.pad[side] < 0 {
             return Err(format!("'{name}' cuts off what it pads"));
         }
     }
-    Ok(())
+    if let Op::Pool2d(op) = &node.op
+        && op.ceil_mode
+        && pad.iter().any(|side| *side < 0)
+    {
+        return Err(format!(
+            "the windows of '{name}' hang over the end, and would see what it cuts off"
+        ));
+    }
+    match pads(pad) {
+        true => check_fill(&node.op, name, fused, own != [0; 4], fill),
+        false => Ok(()),
+    }
 }
 
-/// The convolution's own padding, of what is left of `value` after its fused padding.
-fn own_padding(op: &Conv2d, draft: &Draft, value: ValueId, pad: [isize; 4]) -> [usize; 4] {
-    let [_, _, h, w] = draft.shape(value).nchw();
-    // The graph has seen that no more is cut off than there is.
-    let size = |size: usize, i: usize| (size as isize + pad[i] + pad[i + 1]) as usize;
-    op.padding_for([size(h, 0), size(w, 2)])
+/// Whether a reader can put `fill` around what it reads; it `is_padded` by its operator already.
+fn check_fill(
+    op: &Op,
+    name: &str,
+    fused: &Fused,
+    is_padded: bool,
+    fill: f32,
+) -> Result<(), String> {
+    if fused.pads() && fused.fill != fill {
+        return Err(format!("it pads with {fill}, '{name}' with {}", fused.fill));
+    }
+    let Op::Pool2d(pool) = op else {
+        return match fill == 0.0 {
+            true => Ok(()),
+            false => Err(format!("it pads with {fill}, a convolution with 0")),
+        };
+    };
+    match pool.kind {
+        // As its own padding counts.
+        PoolKind::Max if fill == f32::NEG_INFINITY => Ok(()),
+        PoolKind::Max if is_padded => Err(format!(
+            "it pads with {fill}, '{name}' with what is less than any number"
+        )),
+        PoolKind::Max if pool.ceil_mode => Err(format!(
+            "the windows of '{name}' hang over the end, and would see {fill} there"
+        )),
+        PoolKind::Max => Ok(()),
+        PoolKind::Average { .. } if fill != 0.0 => {
+            Err(format!("it pads with {fill}, an average with 0"))
+        }
+        PoolKind::Average { count_include_pad } if is_padded && !count_include_pad => Err(format!(
+            "'{name}' leaves its own padding out of its averages"
+        )),
+        PoolKind::Average { .. } => Ok(()),
+    }
 }

@@ -4,6 +4,8 @@ use crate::graph::{
     Residual, SliceChannels,
 };
 
+mod padding;
+
 /// What all passes make of a graph of one image input of 8 channels, 6 by 6.
 fn optimized(build: impl FnOnce(&mut GraphBuilder)) -> (Graph, Vec<PassReport>) {
     let mut b = GraphBuilder::new("g");
@@ -178,44 +180,6 @@ fn norms_before_convolutions_are_applied_as_they_load() {
         &found.refused,
         &[("relu2", "'grouped' after it has groups")],
     );
-}
-
-#[test]
-fn padding_goes_into_convolutions() {
-    let (graph, reports) = optimized(|b| {
-        let x = b.image_input("x", 8);
-        let y = b.node("pad", Pad2d::zeros(1, 2, 0, 1), &[x]);
-        let y = b.node("crop", Pad2d::zeros(0, 0, -1, 0), &[y]);
-        let y = b.conv2d("conv", y, Conv2d::new(8, 8, 3));
-        let y = b.node("crop2", Pad2d::zeros(-1, 0, 0, 0), &[y]);
-        let y = b.conv2d("conv2", y, Conv2d::new(8, 8, 3).padding(1));
-        let ones = Pad2d {
-            value: 1.0,
-            ..Pad2d::zeros(1, 1, 1, 1)
-        };
-        let y = b.node("ones", ones, &[y]);
-        let y = b.conv2d("conv3", y, Conv2d::new(8, 8, 3));
-        let y = b.node("pad2", Pad2d::zeros(1, 1, 1, 1), &[y]);
-        let y = b.pool2d("pool", y, Pool2d::max(2, 2));
-        b.output(y);
-    });
-    let conv = graph
-        .nodes()
-        .iter()
-        .find(|node| node.name == "conv")
-        .unwrap();
-    assert_eq!(conv.fused.pad, [1, 2, -1, 1]);
-    let found = report(&reports, "padding");
-    assert_remarks(
-        &found.applied,
-        &[("crop", "done by 'conv'"), ("pad", "done by 'conv'")],
-    );
-    let refused = [
-        ("pad2", "'pool' (MaxPool2d) reads it"),
-        ("ones", "it pads with 1"),
-        ("crop2", "'conv2' puts zeros where it cuts pixels off"),
-    ];
-    assert_remarks(&found.refused, &refused);
 }
 
 #[test]

@@ -155,6 +155,19 @@ impl GpuSession {
         plan.time(&gpu, name, times)
     }
 
+    /// See `Session::shaders`.
+    pub fn shaders(&self, shapes: &[Shape]) -> Result<Vec<(String, String)>> {
+        let plan = Plan::new(&self.graph, shapes, &self.passes, &self.context)?;
+        let steps = plan.steps.into_iter().map(|step| {
+            let key = step.dispatch.key;
+            let constants = key.constants.iter();
+            let constants = constants.map(|(name, value)| format!(" {name}={value}"));
+            let shader = key.shader.name.to_owned() + &constants.collect::<String>();
+            (step.label, shader)
+        });
+        Ok(steps.collect())
+    }
+
     /// See `Session::plan_only`.
     pub fn plan_only(&self, shapes: &[Shape]) -> Result<usize> {
         Ok(Plan::new(&self.graph, shapes, &self.passes, &self.context)?

@@ -212,6 +212,16 @@ impl Session {
         }
     }
 
+    /// The dispatches of a pass for inputs of `shapes`, in order: a node's name, and its shader's with
+    /// the shader's constants. Nothing on the CPU. For tests that ask for certain kernels.
+    #[doc(hidden)]
+    pub fn shaders(&self, shapes: &[Shape]) -> Result<Vec<(String, String)>> {
+        match &self.engine {
+            Engine::Gpu(session) => session.shaders(shapes),
+            Engine::Cpu(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Plans for inputs of `shapes` as [`Self::prepare`] does where they are new, and throws the
     /// plan away. Answers as [`Self::encode_only`], and is for the same.
     #[doc(hidden)]

@@ -9,6 +9,7 @@ use crate::accuracy::{difference, mistake, tolerance};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Precision};
 use crate::graph::Graph;
+use crate::kernels::Choice;
 use crate::passes::PassOptions;
 use crate::plan::ConvLayer;
 use crate::session::{ConvKernel, GpuSession, SessionOptions};
@@ -85,6 +86,17 @@ pub struct TunedLayer {
     pub winner: ConvKernel,
     /// All that were tried.
     pub candidates: Vec<Candidate>,
+}
+
+/// A convolution and the kernels that can compute it, none of them tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerCandidates {
+    /// As [`TunedLayer::signature`].
+    pub signature: String,
+    /// The nodes that have it.
+    pub nodes: Vec<String>,
+    /// What [`tune`] would try, the rule's choice first.
+    pub kernels: Vec<ConvKernel>,
 }
 
 /// A kernel that was tried.
@@ -177,6 +189,34 @@ pub fn tune(
     Ok(report)
 }
 
+/// The convolutions that [`tune`] would time, in order, and what it would try for each. Nothing runs.
+///
+/// # Errors
+/// Where shapes do not fit.
+pub fn candidates(
+    gpu: &Gpu,
+    graph: &Graph,
+    shapes: &[Shape],
+    options: &TuneOptions,
+) -> Result<Vec<LayerCandidates>> {
+    let layers = distinct(session(gpu, graph, options, None).conv_layers(shapes)?);
+    let layers = layers.into_iter().map(|(layer, nodes)| LayerCandidates {
+        kernels: tried(&layer.choice, &options.only),
+        signature: layer.choice.signature,
+        nodes,
+    });
+    Ok(layers.collect())
+}
+
+/// The rule's first: others that are much slower are then seen to be at once.
+fn tried(choice: &Choice, only: &[ConvKernel]) -> Vec<ConvKernel> {
+    let rule = choice.rule;
+    let mut kernels = choice.candidates.clone();
+    kernels.retain(|kernel| only.is_empty() || *kernel == rule || only.contains(kernel));
+    kernels.sort_by_key(|&kernel| kernel != rule);
+    kernels
+}
+
 /// Layers with the names of all nodes that have their signature.
 fn distinct(layers: Vec<ConvLayer>) -> Vec<(ConvLayer, Vec<String>)> {
     let mut distinct: Vec<(ConvLayer, Vec<String>)> = Vec::new();
@@ -228,11 +268,7 @@ impl Bench<'_> {
         mut tell: impl FnMut(ConvKernel),
     ) -> Result<TunedLayer> {
         let rule = layer.choice.rule;
-        // The rule's first: others that are much slower are then seen to be at once.
-        let only = &self.options.only;
-        let mut kernels = layer.choice.candidates.clone();
-        kernels.retain(|kernel| only.is_empty() || *kernel == rule || only.contains(kernel));
-        kernels.sort_by_key(|&kernel| kernel != rule);
+        let kernels = tried(&layer.choice, &self.options.only);
         let mut tuned = TunedLayer {
             signature: layer.choice.signature.clone(),
             nodes,

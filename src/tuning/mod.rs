@@ -53,7 +53,10 @@ mod measure;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use measure::{Candidate, Outcome, Progress, TuneOptions, TuneReport, TunedLayer, tune};
+pub use measure::{
+    Candidate, LayerCandidates, Outcome, Progress, TuneOptions, TuneReport, TunedLayer, candidates,
+    tune,
+};
 
 use crate::gpu::Gpu;
 use crate::kernels::Tuned;

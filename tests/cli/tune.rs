@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::common::place;
 use crate::support::{Answer, answer, chelsea, shadernet, small_model};
 
 /// Some of them: software drivers take a while to compile each.
@@ -61,38 +62,40 @@ fn the_winners_are_kept_and_used() {
 
 #[test]
 fn a_tuned_classifier_says_the_same() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tuned.txt");
-    let mut command = shadernet();
-    command
-        .arg("tune")
-        .arg(small_model())
-        .args(["--rounds=1", "-o"]);
-    let table = answer(command.arg(&file).args(ON).args(FEW)).ok().out;
-    assert!(
-        table.contains("times faster") && table.contains("kept in"),
-        "{table}"
-    );
-
-    let classes = |more: &[&str]| {
+    let bundled = place::repository().join("models/efficientnet_lite0");
+    for model in [small_model(), &bundled] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tuned.txt");
         let mut command = shadernet();
+        command.arg("tune").arg(model).args(["--rounds=1", "-o"]);
         command
-            .args(["classify", "--json", "--top=10"])
-            .arg(chelsea());
-        command
-            .arg("--model")
-            .arg(small_model())
+            .arg(&file)
             .args(ON)
-            .args(more);
-        let answer = answer(&mut command).ok();
-        let predictions = answer.json()[0]["predictions"].as_array().unwrap().clone();
-        predictions
-            .iter()
-            .map(|p| p["label"].clone())
-            .collect::<Vec<_>>()
-    };
-    let file = file.to_str().unwrap();
-    assert_eq!(classes(&["--tuning", file]), classes(&["--no-tuning"]));
+            .args(FEW)
+            .arg("--only=tiled-64x16");
+        let table = answer(&mut command).ok().out;
+        assert!(
+            table.contains("times faster") && table.contains("kept in"),
+            "{table}"
+        );
+
+        let classes = |more: &[&str]| {
+            let mut command = shadernet();
+            command.args(["classify", "--json", "--top=10", "--model"]);
+            command.arg(model).arg(chelsea()).args(ON).args(more);
+            let answer = answer(&mut command).ok();
+            assert!(!answer.err.contains("not used"), "{}", answer.err);
+            let predictions = answer.json()[0]["predictions"].as_array().unwrap().clone();
+            predictions
+                .iter()
+                .map(|p| p["label"].clone())
+                .collect::<Vec<_>>()
+        };
+        let file = file.to_str().unwrap();
+        let tuned = classes(&["--tuning", file]);
+        assert_eq!(tuned.len(), 10);
+        assert_eq!(tuned, classes(&["--no-tuning"]));
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod devices;
 mod fused;
 mod generate;
 mod layout;
+mod padding;
 mod pointwise;
 mod pooling;
 mod reductions;

@@ -26,11 +26,10 @@ impl Window {
     /// Of a convolution and the padding or cropping before it.
     pub fn new(context: &NodeContext, op: &Conv2d) -> Self {
         let input = &context.inputs[0];
-        let pad = context.node.fused.pad;
-        // The graph has seen that no more is cut off than there is.
-        let size = |size: u32, i: usize| (size as isize + pad[i] + pad[i + 1]) as usize;
-        let own = op.padding_for([size(input.height, 0), size(input.width, 2)]);
-        let before = |i: usize| (own[i] as isize + pad[i]) as u32;
+        let fused = &context.node.fused;
+        let size = [input.height as usize, input.width as usize];
+        let own = op.padding_for(fused.padded(size));
+        let before = |i: usize| (own[i] as isize + fused.pad[i]) as u32;
         Self {
             kernel: op.kernel.map(|v| v as u32),
             stride: op.stride.map(|v| v as u32),
@@ -80,14 +79,16 @@ impl Part {
     }
 
     /// A transposed convolution taken apart by the remainders of its stride; remainders that no
-    /// output has are left out.
+    /// output has are left out. What passes have it crop goes with its own padding, which is the same.
     pub fn remainders(context: &NodeContext, op: &ConvTranspose2d) -> Vec<Self> {
+        let [top, _, left, _] = context.node.fused.crop;
+        let cut = [op.padding[0] + top, op.padding[1] + left];
         let axis = |i: usize, size: u32| -> Vec<(Axis, u32)> {
             (0..op.stride[i])
                 .map(|remainder| {
                     let outputs = (size as usize).saturating_sub(remainder);
                     let outputs = outputs.div_ceil(op.stride[i]) as u32;
-                    (Axis::new(op, i, remainder), outputs)
+                    (Axis::new(op, i, remainder, cut[i]), outputs)
                 })
                 .filter(|(_, outputs)| *outputs > 0)
                 .collect()
@@ -149,12 +150,12 @@ struct Axis {
 
 impl Axis {
     /// Output `i * stride + remainder` gets input `y` through tap `k` where
-    /// `y * stride + k * dilation = i * stride + remainder + padding`. So the taps of one remainder
-    /// are those with `k * dilation` of one remainder, and each reads the input at
-    /// `i + (remainder + padding - k * dilation) / stride`.
-    fn new(op: &ConvTranspose2d, i: usize, remainder: usize) -> Self {
+    /// `y * stride + k * dilation = i * stride + remainder + cut`, `cut` being what is cut off before.
+    /// So the taps of one remainder are those with `k * dilation` of one remainder, and each reads the
+    /// input at `i + (remainder + cut - k * dilation) / stride`.
+    fn new(op: &ConvTranspose2d, i: usize, remainder: usize, cut: usize) -> Self {
         let (stride, dilation) = (op.stride[i], op.dilation[i]);
-        let at = (remainder + op.padding[i]) as isize;
+        let at = (remainder + cut) as isize;
         let offset = |tap: usize| {
             let difference = at - (tap * dilation) as isize;
             (difference % stride as isize == 0).then_some(difference / stride as isize)
