@@ -133,9 +133,9 @@ pub fn variants(
             Err(error) => Outcome::Failed(error.to_string()),
         };
         variants.push(Variant {
-            name: name.unwrap_or_else(|| match session.shaders(&case.inputs) {
-                Ok(shaders) => shaders.join(" + "),
-                Err(_) => case.operator.clone(),
+            name: name.unwrap_or_else(|| match &outcome {
+                Outcome::Timed(measured) => measured.shaders.join(" + "),
+                _ => case.operator.clone(),
             }),
             is_rule: choice.is_none_or(|choice| Some(choice.rule) == kernel),
             outcome,

@@ -215,16 +215,6 @@ impl BoundPlan {
         .map_err(|error| gpu.error("timing", error))
     }
 
-    /// The shaders, in order, without those that pack inputs and unpack outputs.
-    pub fn shaders(&self) -> Vec<&'static str> {
-        let own = |step: &&BoundStep| !matches!(step.about.kind, "Input" | "Output");
-        self.steps
-            .iter()
-            .filter(own)
-            .map(|step| step.about.kernel)
-            .collect()
-    }
-
     /// How many dispatches a pass has.
     pub fn dispatches(&self) -> usize {
         self.steps.len()

@@ -127,11 +127,6 @@ impl GpuSession {
         plan.profile(&gpu, inputs, rounds)
     }
 
-    /// The shaders of a pass, in order, without those that pack inputs and unpack outputs.
-    pub fn shaders(&mut self, shapes: &[Shape]) -> Result<Vec<&'static str>> {
-        Ok(self.prepare(shapes)?.shaders())
-    }
-
     /// See `Session::encode_only`.
     pub fn encode_only(&mut self, shapes: &[Shape]) -> Result<usize> {
         let gpu = self.gpu.clone();
