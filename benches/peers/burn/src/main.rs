@@ -40,9 +40,10 @@ fn serve() -> Result<()> {
         let answer = network.forward(Tensor::from_data(data, &device));
         let values = answer.try_into_data()?.try_into_vec::<f32>()?;
         // The weights are random: nothing computes zeros, but kernels that failed without a word leave them.
-        match values.iter().all(|value| value.is_finite()) && values.iter().any(|value| *value != 0.0) {
+        let sound = values.iter().all(|v| v.is_finite()) && values.iter().any(|v| *v != 0.0);
+        match sound {
             true => Ok(()),
-            false => Err("the answer is no answer".into()),
+            false => Err("the answer is zeros or not finite".into()),
         }
     };
 
