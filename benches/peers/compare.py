@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import networks
@@ -24,6 +25,9 @@ import networks
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 OURS = "shadernet"
+# Those that are programs of their own, each built by the package in the folder of its name.
+CRATES = ["burn", "wonnx"]
+THEIRS = ["ncnn", "ncnn-fp16", "onnxruntime", *CRATES]
 # A process that is asked to end is given so many seconds.
 PATIENCE = 10
 
@@ -31,10 +35,11 @@ PATIENCE = 10
 class Engine:
     """An engine with one network, as a process."""
 
-    def __init__(self, name, command, verbose):
+    def __init__(self, name, command, given):
         self.name = name
+        self.limit = given.limit
         # What it says is kept for the case that it fails.
-        self.log = None if verbose else tempfile.TemporaryFile("w+", errors="replace")
+        self.log = None if given.verbose else tempfile.TemporaryFile("w+", errors="replace")
         self.imports = 0.0
         self.device = None
         self.times = []
@@ -52,7 +57,14 @@ class Engine:
         self.first = time.perf_counter() - begin - self.imports
 
     def line(self):
+        # Killed, it closes its output, which ends the reading.
+        alarm = threading.Timer(self.limit, self.process.kill)
+        alarm.start()
         line = self.process.stdout.readline()
+        in_time = alarm.is_alive()
+        alarm.cancel()
+        if not line and not in_time:
+            raise EngineFailed(f"gave no answer within {self.limit:g} s")
         if not line:
             raise EngineFailed(f"ended with exit code {self.process.wait()}{self.last_words()}")
         return line.strip()
@@ -93,7 +105,8 @@ def arguments():
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(networks.NAMES)} [default: all]")
     parser.add_argument("--rounds", type=int, default=7, help="rounds that count [default: 7]")
     parser.add_argument("--warm-up", type=int, default=1, help="rounds before them [default: 1]")
-    parser.add_argument("--engines", default="ncnn,onnxruntime", help="the others, of ncnn, ncnn-fp16, onnxruntime [default: %(default)s]")
+    parser.add_argument("--engines", default="ncnn,onnxruntime", help=f"the others, of {', '.join(THEIRS)} [default: %(default)s]")
+    parser.add_argument("--limit", type=float, default=900, help="seconds that an engine may take for an answer [default: 900]")
     parser.add_argument("--shadernet", default=ROOT / "target/release/shadernet", type=pathlib.Path, help="the command to time [default: target/release/shadernet]")
     parser.add_argument("--precision", default="f32", help="ours: f32 or f16 [default: f32]")
     parser.add_argument("--backend", default="vulkan", help="ours: the graphics API [default: vulkan]")
@@ -107,7 +120,7 @@ def arguments():
             parser.error(f"unknown network '{name}'; known are {', '.join(networks.NAMES)}")
     given.engines = [name for name in given.engines.split(",") if name]
     for name in given.engines:
-        if name not in ("ncnn", "ncnn-fp16", "onnxruntime"):
+        if name not in THEIRS:
             parser.error(f"unknown engine '{name}'")
     for command in filter(None, (given.shadernet, given.baseline)):
         if not command.is_file():
@@ -130,17 +143,24 @@ def theirs(engine, network, onnx_file):
     if engine in ("ncnn", "ncnn-fp16"):
         flags = ["--fp16"] if engine == "ncnn-fp16" else []
         return [sys.executable, "serve_ncnn.py", network, *flags]
+    if engine in CRATES:
+        program = HERE / engine / "target/release" / f"serve_{engine}"
+        if not program.exists():
+            manifest = (HERE / engine / "Cargo.toml").relative_to(ROOT)
+            raise EngineFailed(f"not there; cargo build --release --manifest-path {manifest} builds it")
+        file = networks.param_file(network) if engine == "burn" else onnx_file(network, "--for-wonnx")
+        return [program, file, networks.side(network)]
     return [sys.executable, "serve_onnxruntime.py", onnx_file(network)]
 
 
 def measure(network, given, folder):
     """Starts every engine with `network`, lets them take turns, and answers those that did."""
 
-    def onnx_file(name):
-        path = pathlib.Path(folder) / f"{name}.onnx"
+    def onnx_file(name, *flags):
+        path = pathlib.Path(folder) / f"{name}{''.join(flags)}.onnx"
         if not path.exists():
             # In a process of its own: the file is as large as the weights, and so is what makes it.
-            subprocess.run([sys.executable, "make_onnx.py", name, path], check=True, cwd=HERE)
+            subprocess.run([sys.executable, "make_onnx.py", name, path, *flags], check=True, cwd=HERE)
         return path
 
     engines, failures = [], {}
@@ -151,7 +171,7 @@ def measure(network, given, folder):
         starts += [(name, lambda name=name: theirs(name, network, onnx_file)) for name in given.engines]
         for name, command in starts:
             try:
-                engines.append(Engine(name, [str(word) for word in command()], given.verbose))
+                engines.append(Engine(name, [str(word) for word in command()], given))
             except (EngineFailed, OSError, subprocess.CalledProcessError, ValueError) as error:
                 failures[name] = str(error)
         turns = collections.deque(engines)

@@ -1,8 +1,9 @@
-"""The networks of `networks.py` as ONNX files, for ONNX Runtime. Needs `onnx` and `numpy`.
+"""The networks of `networks.py` as ONNX files, for ONNX Runtime and wonnx. Needs `onnx` and `numpy`.
 
-    python make_onnx.py NAME FILE [BATCH]
+    python make_onnx.py NAME FILE [BATCH] [--for-wonnx]
 
-Weights are random with a fixed seed: good for timing only.
+Weights are random with a fixed seed: good for timing only. wonnx infers no shapes and has no multiplication by
+a transposed matrix: for it, the file holds the shape of every value and the matrices the other way round.
 """
 
 import sys
@@ -15,8 +16,9 @@ import networks
 
 
 class Writer:
-    def __init__(self, shapes):
+    def __init__(self, shapes, for_wonnx):
         self.shapes = shapes
+        self.for_wonnx = for_wonnx
         self.nodes = []
         self.tensors = []
         self.random = np.random.default_rng(0)
@@ -50,8 +52,10 @@ class Writer:
             if len(read) == 4:
                 self.node("Flatten", [inputs], f"{inputs}.flat")
                 inputs = f"{inputs}.flat"
-            weight = self.weight(f"{name}.weight", (layer.get("0"), int(np.prod(read[1:]))))
-            self.node("Gemm", [inputs, weight, self.weight(f"{name}.bias", (layer.get("0"),))], value, transB=1)
+            extents = (layer.get("0"), int(np.prod(read[1:])))
+            weight = self.weight(f"{name}.weight", extents[::-1] if self.for_wonnx else extents)
+            flags = {} if self.for_wonnx else {"transB": 1}
+            self.node("Gemm", [inputs, weight, self.weight(f"{name}.bias", (layer.get("0"),))], value, **flags)
         elif kind == "Pooling" and layer.is_global:
             self.node("GlobalAveragePool", layer.inputs, value)
         elif kind == "Pooling":
@@ -88,20 +92,24 @@ def window(layer):
     }
 
 
-def write(name, path, batch=1):
+def write(name, path, batch=1, for_wonnx=False):
     shapes = networks.shapes(name, batch)
-    writer = Writer(shapes)
+    writer = Writer(shapes, for_wonnx)
     for layer in networks.layers(name):
         writer.add(layer)
     edge = lambda value: helper.make_tensor_value_info(value, TensorProto.FLOAT, shapes[value])
     graph = helper.make_graph(writer.nodes, name, [edge("in0")], [edge("out0")], writer.tensors)
     opset = [helper.make_opsetid("", 13)]
     model = helper.make_model(graph, opset_imports=opset, ir_version=8, producer_name="shadernet")
+    if for_wonnx:
+        model = onnx.shape_inference.infer_shapes(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
 
 if __name__ == "__main__":
-    if not 3 <= len(sys.argv) <= 4:
+    flags = [word for word in sys.argv[1:] if word == "--for-wonnx"]
+    words = [word for word in sys.argv[1:] if word not in flags]
+    if not 2 <= len(words) <= 3:
         sys.exit(__doc__)
-    write(sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+    write(words[0], words[1], int(words[2]) if len(words) > 2 else 1, bool(flags))

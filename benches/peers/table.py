@@ -29,9 +29,11 @@ def main():
     compared = [json.loads(line) for line in given.compared.read_text().splitlines()]
     peak = ask("peak")
     print(f"{peak['device']}, {peak['driver']}: {peak['gflop_per_second']:.0f} GFLOP/s, {peak['gbyte_per_second']:.1f} GB/s\n")
-    others = [name for name in compared[0]["engines"] if name != "shadernet"]
-    head = ["network", "GFLOP", "MB", "arithmetic ms", "memory ms", "ours ms", "of the bound", "first s"]
-    head += [text for name in others for text in (f"{name} ms", "ours/theirs", "first s")]
+    # An engine may have failed on the first network, and not on others.
+    named = [name for row in compared for name in (*row["engines"], *row["failed"])]
+    others = [name for name in dict.fromkeys(named) if name != "shadernet"]
+    head = ["network", "GFLOP", "MB", "arithmetic ms", "memory ms", "ours ms", "of the bound"]
+    head += [f"{name} ms (ours/theirs)" for name in others]
     print("| " + " | ".join(head) + " |")
     print("|" + " --- |" * len(head))
     for row in compared:
@@ -39,20 +41,13 @@ def main():
         arithmetic = cost["gflop"] / peak["gflop_per_second"] * 1e3
         memory = cost["bytes"] / peak["gbyte_per_second"] / 1e6
         bound = max(arithmetic, memory)
-        times = lambda engine: f"{engine['median_ms']:.1f} ({engine['min_ms']:.1f})"
         cells = [row["network"], f"{cost['gflop']:.2f}", f"{cost['bytes'] / 1e6:.0f}", f"{arithmetic:.2f}", f"{memory:.2f}"]
         own = row["engines"].get("shadernet")
-        if own:
-            cells += [times(own), f"{own['median_ms'] / bound:.1f}", f"{own['first_ms'] / 1e3:.1f}"]
-        else:
-            cells += ["–"] * 3
+        cells += [f"{own['median_ms']:.1f}", f"{own['median_ms'] / bound:.1f}"] if own else ["–"] * 2
         for name in others:
             engine = row["engines"].get(name)
-            if engine:
-                ratio = f"{engine['ratio']:.2f}" if "ratio" in engine else "–"
-                cells += [times(engine), ratio, f"{engine['first_ms'] / 1e3:.1f}"]
-            else:
-                cells += ["–"] * 3
+            ratio = f" ({engine['ratio']:.2f})" if engine and "ratio" in engine else ""
+            cells.append(f"{engine['median_ms']:.1f}{ratio}" if engine else "–")
         print("| " + " | ".join(cells) + " |")
 
 
