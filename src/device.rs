@@ -104,13 +104,18 @@ impl Device {
     pub fn backend(&self) -> Backend {
         match self {
             Self::Cpu { .. } => Backend::Cpu,
-            Self::Gpu(gpu) => match gpu.info().backend {
-                wgpu::Backend::Gl => Backend::Gl,
-                wgpu::Backend::Metal => Backend::Metal,
-                wgpu::Backend::Dx12 => Backend::Dx12,
-                // wgpu has no other native backend that runs shaders.
-                _ => Backend::Vulkan,
-            },
+            Self::Gpu(gpu) => Self::backend_of(gpu.info()),
+        }
+    }
+
+    /// The backend of an adapter.
+    pub fn backend_of(info: &wgpu::AdapterInfo) -> Backend {
+        match info.backend {
+            wgpu::Backend::Gl => Backend::Gl,
+            wgpu::Backend::Metal => Backend::Metal,
+            wgpu::Backend::Dx12 => Backend::Dx12,
+            // wgpu has no other native backend that runs shaders.
+            _ => Backend::Vulkan,
         }
     }
 }

@@ -21,6 +21,7 @@ mod summary;
 mod tune;
 mod written;
 
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -143,6 +144,16 @@ struct DeviceArgs {
 }
 
 impl DeviceArgs {
+    /// The options that hold for any adapter.
+    fn flags(&self) -> Vec<OsString> {
+        let flags = [
+            ("--runtime-checks", self.runtime_checks),
+            ("--cooperative-matrices", self.cooperative_matrices),
+        ];
+        let given = flags.into_iter().filter(|(_, given)| *given);
+        given.map(|(name, _)| name.into()).collect()
+    }
+
     /// Opens the device, and says on standard error what its user should know.
     fn open(&self) -> Result<Device, Error> {
         let device = Device::open(&DeviceOptions {

@@ -20,6 +20,14 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// `f32` or `f16`, as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        }
+    }
+
     /// Bytes of an element, four channels of one pixel.
     pub fn element_bytes(self) -> u64 {
         match self {

@@ -1,5 +1,6 @@
 //! `shadernet bench kernels`.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -7,12 +8,13 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use shadernet::bench::{BenchOptions, Case, Measured, Outcome, Variant, cases, cases_of, variants};
+use shadernet::bench::{BenchOptions, Case, Outcome, Variant, cases, cases_of, variants};
 use shadernet::gpu::Precision;
 use shadernet::peak::Peak;
 use shadernet::session::ConvKernel;
 
-use super::{about, gpu_of};
+use super::children::AllArgs;
+use super::{about, gpu_of, table};
 use crate::cli::written::save;
 use crate::cli::{DeviceArgs, Failure, output, precision};
 
@@ -22,7 +24,7 @@ use crate::cli::{DeviceArgs, Failure, output, precision};
 Examples:
   shadernet bench kernels
   shadernet bench kernels --shapes mine.txt --kernel subgroup --kernel winograd-4
-  shadernet bench kernels --json kernels.json
+  shadernet bench kernels --all --json kernels.json
 
 A shapes file has a line a case: an operator, its input, settings.
   conv2d 1x64x56x56 out=64 kernel=3 padding=1 relu     # stride, dilation, groups,
@@ -59,20 +61,78 @@ pub struct KernelsArgs {
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// One JSON object, on standard output or in FILE
+    #[command(flatten)]
+    all: AllArgs,
+
+    /// A JSON object a device, on standard output or in FILE
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
 }
 
-/// A case and what came of it.
-struct Row {
-    case: Case,
-    variants: Vec<Variant>,
-}
-
 impl KernelsArgs {
     pub fn execute(&self) -> Result<(), Failure> {
+        self.all.begin();
+        // Also where children do the work: what is wrong in the file is said once.
         let cases = self.cases()?;
+        let results = match self.all.all {
+            true => self.all.each(&self.args())?,
+            false => vec![self.measure(cases)?],
+        };
+        let mut to_screen = true;
+        match &self.json {
+            Some(path) if path.as_os_str() != "-" => {
+                let lines: String = results.iter().map(|line| format!("{line}\n")).collect();
+                save(path, lines.as_bytes())?;
+            }
+            Some(_) => {
+                to_screen = false;
+                for line in &results {
+                    output::json_line(line)?;
+                }
+            }
+            None => {}
+        }
+        let mut all_right = true;
+        for (i, line) in results.iter().enumerate() {
+            if to_screen {
+                let mut out = io::stdout().lock();
+                if i > 0 {
+                    writeln!(out)?;
+                }
+                table::print(line, &mut out)?;
+            }
+            for fault in table::faults(line) {
+                output::say(fault);
+                all_right = false;
+            }
+        }
+        match all_right {
+            true => Ok(()),
+            false => Err(Failure::Reported),
+        }
+    }
+
+    /// The same command for one device, without that.
+    fn args(&self) -> Vec<OsString> {
+        let mut args: Vec<OsString> = ["bench", "kernels"].map(OsString::from).into();
+        let mut push = |name: &str, value: OsString| args.extend([name.into(), value]);
+        if let Some(path) = &self.shapes {
+            push("--shapes", path.into());
+        }
+        for text in &self.filter {
+            push("--filter", text.into());
+        }
+        for kernel in &self.kernel {
+            push("--kernel", kernel.to_string().into());
+        }
+        push("--precision", self.precision.name().into());
+        push("--rounds", self.rounds.to_string().into());
+        args.extend(self.device.flags());
+        args
+    }
+
+    /// A JSON object of the one device.
+    fn measure(&self, cases: Vec<Case>) -> Result<Value, Failure> {
         let device = self.device.open()?;
         let gpu = gpu_of(&device)?;
         let bar = ProgressBar::new(cases.len() as u64);
@@ -87,51 +147,23 @@ impl KernelsArgs {
             rounds: self.rounds.get(),
             only: self.kernel.clone(),
         };
-        let mut rows = Vec::with_capacity(cases.len());
+        let mut rows = Vec::new();
         for case in cases {
             let tell = |name: &str| bar.set_message(format!("{} ({name})", case.name));
             let variants = variants(gpu, &case, &options, tell)?;
-            rows.push(Row { case, variants });
+            rows.extend(variants.iter().map(|v| as_json(&case, v, &peak)));
             bar.inc(1);
         }
         bar.finish_and_clear();
         let mut results = about(&device);
         results["kind"] = json!("kernels");
-        results["precision"] = json!(match self.precision {
-            Precision::F32 => "f32",
-            Precision::F16 => "f16",
-        });
+        results["precision"] = json!(self.precision.name());
         results["rounds"] = json!(self.rounds);
         results["peak_gflop_per_second"] = json!(peak.operations_per_second / 1e9);
         results["peak_gbyte_per_second"] = json!(peak.bytes_per_second / 1e9);
         results["cached_gbyte_per_second"] = json!(peak.cached_bytes_per_second / 1e9);
-        let all = || (rows.iter()).flat_map(|row| row.variants.iter().map(|v| (&row.case, v)));
-        results["kernels"] = all().map(|(case, v)| as_json(case, v, &peak)).collect();
-        let to_file = match &self.json {
-            Some(path) if path.as_os_str() != "-" => {
-                save(path, format!("{results}\n").as_bytes())?;
-                true
-            }
-            Some(_) => {
-                output::json_line(&results)?;
-                false
-            }
-            None => true,
-        };
-        if to_file {
-            print(&rows, &peak, &device, &mut io::stdout().lock())?;
-        }
-        let mut wrong = false;
-        for (case, variant) in all() {
-            if let Outcome::Wrong(reason) | Outcome::Failed(reason) = &variant.outcome {
-                output::say(format_args!("{} of {}: {reason}", variant.name, case.name));
-                wrong = true;
-            }
-        }
-        match wrong {
-            true => Err(Failure::Reported),
-            false => Ok(()),
-        }
+        results["kernels"] = json!(rows);
+        Ok(results)
     }
 
     fn cases(&self) -> Result<Vec<Case>, Failure> {
@@ -152,11 +184,6 @@ impl KernelsArgs {
     }
 }
 
-/// Operations a byte.
-fn intensity(measured: &Measured) -> f64 {
-    measured.operations as f64 / measured.bytes.max(1) as f64
-}
-
 fn as_json(case: &Case, variant: &Variant, peak: &Peak) -> Value {
     let mut row = json!({
         "case": case.name,
@@ -175,7 +202,7 @@ fn as_json(case: &Case, variant: &Variant, peak: &Peak) -> Value {
                 "spread_percent": measured.seconds.spread() * 100.0,
                 "operations": measured.operations,
                 "bytes": measured.bytes,
-                "intensity": intensity(measured),
+                "intensity": measured.operations as f64 / measured.bytes.max(1) as f64,
                 "gflop_per_second": measured.operations as f64 / seconds / 1e9,
                 "gbyte_per_second": measured.bytes as f64 / seconds / 1e9,
                 "bound": bound.limit.name(),
@@ -193,66 +220,4 @@ fn as_json(case: &Case, variant: &Variant, peak: &Peak) -> Value {
     };
     row[key] = json!(reason);
     row
-}
-
-fn print(
-    rows: &[Row],
-    peak: &Peak,
-    device: &impl std::fmt::Display,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let header = [
-        "case", "kernel", "ms", "spread", "GFLOP/s", "GB/s", "FLOP/B", "bound",
-    ];
-    let mut table = output::table(&header);
-    let mut methods = Vec::new();
-    for row in rows {
-        let mut name = row.case.name.clone();
-        for variant in &row.variants {
-            let mark = if variant.is_rule { " *" } else { "" };
-            let mut cells = vec![std::mem::take(&mut name), format!("{}{mark}", variant.name)];
-            match &variant.outcome {
-                Outcome::Timed(measured) => {
-                    if !methods.contains(&measured.method.name()) {
-                        methods.push(measured.method.name());
-                    }
-                    let seconds = measured.seconds.median();
-                    let rate = |count: u64| count as f64 / seconds.max(f64::MIN_POSITIVE) / 1e9;
-                    cells.extend([
-                        format!("{:.3}", seconds * 1e3),
-                        format!("{:.1} %", measured.seconds.spread() * 100.0),
-                        format!("{:.1}", rate(measured.operations)),
-                        format!("{:.1}", rate(measured.bytes)),
-                        format!("{:.1}", intensity(measured)),
-                        peak.bound(measured.operations, measured.bytes, seconds)
-                            .to_string(),
-                    ]);
-                }
-                Outcome::Wrong(_) => cells.extend(untimed("wrong answer")),
-                Outcome::Failed(_) => cells.extend(untimed("refused")),
-                Outcome::Impossible(_) => cells.extend(untimed("beyond a limit")),
-            }
-            table.add_row(cells);
-        }
-    }
-    for i in 2..7 {
-        if let Some(column) = table.column_mut(i) {
-            column.set_cell_alignment(comfy_table::CellAlignment::Right);
-        }
-    }
-    writeln!(
-        out,
-        "{}\n\n* the rule's choice; medians, by {}\npeaks: {:.1} GFLOP/s, {:.1} GB/s ({:.1} GB/s in a cache)\non {device}",
-        table.trim_fmt(),
-        methods.join(" and "),
-        peak.operations_per_second / 1e9,
-        peak.bytes_per_second / 1e9,
-        peak.cached_bytes_per_second / 1e9,
-    )
-}
-
-fn untimed(why: &str) -> Vec<String> {
-    let mut cells = vec!["–".to_owned(); 5];
-    cells.push(why.to_owned());
-    cells
 }

@@ -1,10 +1,12 @@
 //! `shadernet bench`: how fast networks are here.
 
+mod children;
 mod cost;
 mod kernels;
 mod model;
 mod peak;
 mod profile;
+mod table;
 mod timing;
 mod trace;
 
@@ -66,7 +68,7 @@ fn gpu_of(device: &Device) -> Result<&Gpu, Error> {
 /// Which device it was, for JSON.
 fn about(device: &Device) -> serde_json::Value {
     let backend = device.backend().name();
-    match device {
+    let mut about = match device {
         Device::Gpu(gpu) => {
             let info = gpu.info();
             let driver = format!("{} {}", info.driver, info.driver_info);
@@ -75,6 +77,8 @@ fn about(device: &Device) -> serde_json::Value {
                 "backend": backend,
                 "driver": driver.trim(),
                 "software": is_software(info),
+                "timestamps": gpu.has_timestamps(),
+                "limits": limits(gpu),
             })
         }
         Device::Cpu { .. } => json!({
@@ -83,5 +87,23 @@ fn about(device: &Device) -> serde_json::Value {
             "driver": format!("shadernet {}", env!("CARGO_PKG_VERSION")),
             "software": true,
         }),
-    }
+    };
+    about["shadernet"] = json!(env!("CARGO_PKG_VERSION"));
+    about["commit"] = json!(env!("SHADERNET_COMMIT"));
+    about["wgpu"] = json!(env!("SHADERNET_WGPU"));
+    about
+}
+
+/// Those of the device's limits that bound networks and kernels, and its subgroups.
+fn limits(gpu: &Gpu) -> serde_json::Value {
+    let (limits, info) = (gpu.limits(), gpu.info());
+    json!({
+        "max_buffer_size": limits.max_buffer_size,
+        "max_storage_buffer_binding_size": limits.max_storage_buffer_binding_size,
+        "max_compute_workgroups_per_dimension": limits.max_compute_workgroups_per_dimension,
+        "max_compute_invocations_per_workgroup": limits.max_compute_invocations_per_workgroup,
+        "max_compute_workgroup_storage_size": limits.max_compute_workgroup_storage_size,
+        "min_subgroup_size": info.subgroup_min_size,
+        "max_subgroup_size": info.subgroup_max_size,
+    })
 }

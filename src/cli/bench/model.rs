@@ -183,13 +183,6 @@ impl Measured<'_> {
         self.cost.operations as f64 / 1e9
     }
 
-    fn precision(&self) -> &'static str {
-        match self.precision {
-            Precision::F32 => "f32",
-            Precision::F16 => "f16",
-        }
-    }
-
     fn as_json(&self) -> serde_json::Value {
         let (first, timings) = (&self.first, &self.timings);
         let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
@@ -198,7 +191,7 @@ impl Measured<'_> {
         let more = json!({
             "network": self.network.graph.name(),
             "model": self.network.folder.as_ref().map(|folder| folder.path.display().to_string()),
-            "precision": self.precision(),
+            "precision": self.precision.name(),
             "tuned": self.is_tuned,
             "batch": self.batch(),
             "input": &self.network.inputs[0].dims()[1..],
@@ -234,7 +227,7 @@ impl Measured<'_> {
             self.network.graph.name(),
             self.network.source(),
             shapes.join(" "),
-            self.precision(),
+            self.precision.name(),
             self.device,
             if self.is_tuned { ", tuned" } else { "" }
         )?;
