@@ -34,6 +34,8 @@ pub struct Peak {
 
 /// Invocations of a workgroup, as `shared/grid.wgsl` has them.
 const WORKGROUP: u32 = 64;
+/// Elements that an invocation of `peak_copy.wgsl` copies.
+const COPIED_EACH: u32 = 8;
 /// Workgroups in a row of a dispatch; more are folded into rows.
 const ROW: u32 = 32_768;
 /// Copied at once where the device binds so much: more than caches hold.
@@ -61,22 +63,18 @@ impl Peak {
         let element = Precision::F32.element_bytes();
         let most = limits.max_storage_buffer_binding_size;
         let copied = MOST_COPIED.min(most).min(limits.max_buffer_size) / element;
-        // Whole rows, so that no invocation is idle; 512 MiB are 16 of them.
-        let row = u64::from(ROW * WORKGROUP);
-        let copied = match copied / row {
-            0 => copied / u64::from(WORKGROUP) * u64::from(WORKGROUP),
-            rows => rows * row,
-        };
+        let whole = u64::from(WORKGROUP * COPIED_EACH);
+        let copied = copied / whole * whole;
         let copy = |elements: u64| -> Result<f64> {
             let count = elements as u32;
-            let seconds = Kernel::new(gpu, &PEAK_COPY, count, &[count])?.seconds()?;
+            let seconds = Kernel::new(gpu, &PEAK_COPY, count, COPIED_EACH, &[count])?.seconds()?;
             Ok((2 * elements * element) as f64 / seconds)
         };
         let bytes_per_second = copy(copied)?;
         let cached_bytes_per_second = copy(CACHED / element)?.max(bytes_per_second);
 
         let params = [TURNS, INVOCATIONS, 0.5_f32.to_bits(), 0.5_f32.to_bits()];
-        let seconds = Kernel::new(gpu, &PEAK_FMA, INVOCATIONS, &params)?.seconds()?;
+        let seconds = Kernel::new(gpu, &PEAK_FMA, INVOCATIONS, 1, &params)?.seconds()?;
         let operations = f64::from(INVOCATIONS) * f64::from(TURNS * OPERATIONS_A_TURN);
         Ok(Self {
             operations_per_second: operations / seconds,
@@ -168,15 +166,21 @@ struct Kernel<'a> {
 }
 
 impl<'a> Kernel<'a> {
-    /// `shader` over `elements`, an invocation each.
-    fn new(gpu: &'a Gpu, shader: &'static Shader, elements: u32, params: &[u32]) -> Result<Self> {
+    /// `shader` over `elements`, so many for each invocation.
+    fn new(
+        gpu: &'a Gpu,
+        shader: &'static Shader,
+        elements: u32,
+        each: u32,
+        params: &[u32],
+    ) -> Result<Self> {
         let key = PipelineKey {
             shader,
             precision: Precision::F32,
             constants: Vec::new(),
         };
         let pipeline = gpu.pipelines(&[key])?.swap_remove(0);
-        let workgroups = elements.div_ceil(WORKGROUP);
+        let workgroups = elements.div_ceil(WORKGROUP * each);
         let bytes = u64::from(elements) * Precision::F32.element_bytes();
         let bind_group = gpu.scoped("making buffers", || {
             let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;

@@ -18,11 +18,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod diverge;
 mod measure;
 mod shapes;
 
 use std::path::Path;
 
+pub use diverge::{Divergence, first_divergence};
 pub use measure::{BenchOptions, Measured, Outcome, Variant, variants};
 
 use crate::error::{Error, Result};
@@ -54,6 +56,14 @@ pub const SHAPES: &str = include_str!("shapes.txt");
 /// None: the file is part of the crate, and a test reads it.
 pub fn cases() -> Result<Vec<Case>> {
     shapes::parse(Path::new("shapes.txt"), SHAPES)
+}
+
+/// Small cases with odd shapes, each operator and edge: what `shadernet doctor` checks.
+///
+/// # Errors
+/// As [`cases`].
+pub fn small_cases() -> Result<Vec<Case>> {
+    shapes::parse(Path::new("small.txt"), include_str!("small.txt"))
 }
 
 /// The cases of a file of one's own.

@@ -6,11 +6,12 @@ fn reason(line: &str) -> String {
 
 #[test]
 fn the_documented_shapes_can_be_read() {
-    let cases = cases().unwrap();
-    let operators: std::collections::HashSet<&str> =
-        cases.iter().map(|case| case.operator.as_str()).collect();
-    // Each operator that a line can have is there.
-    assert_eq!(operators.len(), 13, "{operators:?}");
+    for cases in [cases().unwrap(), small_cases().unwrap()] {
+        let operators: std::collections::HashSet<&str> =
+            cases.iter().map(|case| case.operator.as_str()).collect();
+        // Each operator that a line can have is there.
+        assert_eq!(operators.len(), 13, "{operators:?}");
+    }
 }
 
 #[test]

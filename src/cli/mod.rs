@@ -8,6 +8,7 @@ mod classify;
 mod convert;
 mod detect;
 mod devices;
+mod doctor;
 mod models;
 mod network;
 mod output;
@@ -61,6 +62,7 @@ enum Command {
     Convert(convert::Convert),
     Run(run::Run),
     Devices(devices::Devices),
+    Doctor(doctor::Doctor),
     Models(models::Models),
     Summary(summary::Summary),
     Tune(tune::Tune),
@@ -141,6 +143,10 @@ struct DeviceArgs {
     /// experimental in wgpu
     #[arg(long)]
     cooperative_matrices: bool,
+
+    /// Breaks a shader, to see that it is found out. For tests
+    #[arg(long, hide = true, value_name = "SHADER")]
+    sabotage: Option<String>,
 }
 
 impl DeviceArgs {
@@ -151,7 +157,13 @@ impl DeviceArgs {
             ("--cooperative-matrices", self.cooperative_matrices),
         ];
         let given = flags.into_iter().filter(|(_, given)| *given);
-        given.map(|(name, _)| name.into()).collect()
+        let sabotage = self
+            .sabotage
+            .iter()
+            .map(|shader| format!("--sabotage={shader}"));
+        (given.map(|(name, _)| name.into()))
+            .chain(sabotage.map(OsString::from))
+            .collect()
     }
 
     /// Opens the device, and says on standard error what its user should know.
@@ -168,6 +180,9 @@ impl DeviceArgs {
         })?;
         if let Some(notice) = device.notice() {
             output::say(notice);
+        }
+        if let (Device::Gpu(gpu), Some(shader)) = (&device, &self.sabotage) {
+            gpu.sabotage(shader);
         }
         Ok(device)
     }
@@ -234,6 +249,7 @@ pub fn main(start: Instant) -> ExitCode {
         Command::Segment(command) => command.execute(),
         Command::Run(command) => command.execute(),
         Command::Devices(command) => command.execute(),
+        Command::Doctor(command) => command.execute(),
         Command::Models(command) => command.execute(),
         Command::Summary(command) => command.execute(),
         Command::Tune(command) => command.execute(),

@@ -46,7 +46,7 @@ pub struct Network {
 
 impl Network {
     /// `name` is an architecture's or a folder's; `size` is what it was made for unless given.
-    fn find(name: &str, size: Option<[usize; 3]>, batch: usize) -> Result<Self> {
+    pub fn find(name: &str, size: Option<[usize; 3]>, batch: usize) -> Result<Self> {
         let path = Path::new(name);
         // What cannot be an architecture's name is a folder that is not there, and is told of so.
         let is_folder = path.is_dir() || path.components().count() > 1;

@@ -51,6 +51,8 @@ struct Inner {
     uncaptured: Arc<Mutex<Option<String>>>,
     /// See [`Gpu::turn`].
     turns: Mutex<()>,
+    /// See [`Gpu::sabotage`].
+    sabotaged: OnceLock<String>,
 }
 
 impl Gpu {
@@ -176,6 +178,7 @@ impl Gpu {
                 lost: Arc::default(),
                 uncaptured: Arc::default(),
                 turns: Mutex::default(),
+                sabotaged: OnceLock::new(),
                 device,
                 queue,
             }),
@@ -298,6 +301,14 @@ impl Gpu {
     /// The pipelines for `keys`, those not made before made on several threads.
     pub(crate) fn pipelines(&self, keys: &[PipelineKey]) -> Result<Vec<Pipeline>> {
         self.inner.pipelines.get(self, keys)
+    }
+
+    /// Breaks the shader called `shader` from now on, where it was not used before: what it stores is
+    /// too large by a quarter. For tests that see whether it is found out.
+    #[doc(hidden)]
+    pub fn sabotage(&self, shader: &str) {
+        // The first counts.
+        let _ = self.inner.sabotaged.set(shader.to_owned());
     }
 
     /// Whether wgpu's own checks stay in the shaders.

@@ -22,8 +22,15 @@ pub struct AllArgs {
     #[arg(long, conflicts_with_all = ["backend", "adapter"])]
     pub all: bool,
 
-    /// What --all gives each adapter; then it is stopped, and said to have hung
-    #[arg(long, value_name = "SECONDS", default_value = "1800", requires = "all")]
+    #[command(flatten)]
+    pub child: ChildArgs,
+}
+
+/// How processes for each adapter are dealt with.
+#[derive(Args)]
+pub struct ChildArgs {
+    /// How long each adapter may take where all are run; then it is stopped, and said to hang
+    #[arg(long, value_name = "SECONDS", default_value = "1800")]
     time_limit: u64,
 
     /// Does as a bad driver would, to see that it is borne. For tests
@@ -37,15 +44,15 @@ enum Misbehaviour {
     Hang,
 }
 
-impl AllArgs {
-    /// What a process that is one of several does first.
+impl ChildArgs {
+    /// What the process for one adapter does first.
     pub fn begin(&self) {
         match self.misbehave {
-            Some(Misbehaviour::Crash) if !self.all => std::process::abort(),
-            Some(Misbehaviour::Hang) if !self.all => loop {
+            Some(Misbehaviour::Crash) => std::process::abort(),
+            Some(Misbehaviour::Hang) => loop {
                 thread::park();
             },
-            _ => {}
+            None => {}
         }
     }
 

@@ -71,12 +71,14 @@ pub struct KernelsArgs {
 
 impl KernelsArgs {
     pub fn execute(&self) -> Result<(), Failure> {
-        self.all.begin();
         // Also where children do the work: what is wrong in the file is said once.
         let cases = self.cases()?;
         let results = match self.all.all {
-            true => self.all.each(&self.args())?,
-            false => vec![self.measure(cases)?],
+            true => self.all.child.each(&self.args())?,
+            false => {
+                self.all.child.begin();
+                vec![self.measure(cases)?]
+            }
         };
         let mut to_screen = true;
         match &self.json {

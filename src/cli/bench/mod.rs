@@ -19,6 +19,8 @@ use shadernet::device::Device;
 use shadernet::gpu::{Gpu, is_software};
 
 use super::Failure;
+pub use children::ChildArgs;
+pub use table::faults as kernel_faults;
 
 /// Measure how fast networks are here
 #[derive(Args)]
@@ -54,7 +56,7 @@ impl Bench {
 }
 
 /// The GPU, where what is to be measured are shaders.
-fn gpu_of(device: &Device) -> Result<&Gpu, Error> {
+pub fn gpu_of(device: &Device) -> Result<&Gpu, Error> {
     match device {
         Device::Gpu(gpu) => Ok(gpu),
         Device::Cpu { .. } => Err(Error::NoAdapter(
@@ -66,7 +68,7 @@ fn gpu_of(device: &Device) -> Result<&Gpu, Error> {
 }
 
 /// Which device it was, for JSON.
-fn about(device: &Device) -> serde_json::Value {
+pub fn about(device: &Device) -> serde_json::Value {
     let backend = device.backend().name();
     let mut about = match device {
         Device::Gpu(gpu) => {
