@@ -125,7 +125,7 @@ fn pass(name: &str) -> Result<String, Error> {
 }
 
 /// Where to run.
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct DeviceArgs {
     /// Graphics API, or cpu for the reference implementation [default: the best adapter there is]
     #[arg(long, value_name = "vulkan|gl|metal|dx12|cpu", value_parser = str::parse::<Backend>)]

@@ -1,5 +1,6 @@
 //! `shadernet tune`, and the files that the other commands read.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,18 @@ pub struct TuningArgs {
 }
 
 impl TuningArgs {
+    /// As they were given.
+    pub fn args(&self) -> Vec<OsString> {
+        let mut args = Vec::new();
+        if let Some(path) = &self.tuning {
+            args.extend(["--tuning".into(), path.into()]);
+        }
+        if self.no_tuning {
+            args.push("--no-tuning".into());
+        }
+        args
+    }
+
     /// The tuned kernels for `device`, if there are any. What cannot be used is told of and left out.
     pub fn load(&self, device: &Device) -> Option<Arc<Tuning>> {
         let Device::Gpu(gpu) = device else {

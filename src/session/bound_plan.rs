@@ -23,6 +23,8 @@ pub(crate) struct BoundPlan {
     pub(super) steps: Vec<BoundStep>,
     pub passes: Vec<PassReport>,
     pub memory: ActivationMemory,
+    /// Of all its buffers, those that the host maps included.
+    pub bytes: u64,
     /// Names of the weights that its steps read.
     pub weights: Vec<String>,
 }
@@ -127,6 +129,18 @@ impl BoundPlan {
                 workgroups: step.dispatch.workgroups,
             });
         }
+        let edges = inputs.iter().chain(&outputs);
+        // An output that is read where it lies has no memory of its own on the device.
+        let own = |edge: &Edge| {
+            if slots.contains(&edge.device) {
+                0
+            } else {
+                edge.device.size()
+            }
+        };
+        let bytes = slots.iter().map(wgpu::Buffer::size).sum::<u64>()
+            + edges.map(|edge| own(edge) + edge.host.size()).sum::<u64>()
+            + uniforms.size();
         let names = plan.weights().map(|weight| weight.name.clone()).collect();
         Ok(Self {
             inputs,
@@ -135,6 +149,7 @@ impl BoundPlan {
             steps,
             passes: plan.passes,
             weights: names,
+            bytes,
             memory: ActivationMemory {
                 bytes: plan.activation_bytes,
                 workspace: plan.workspace_bytes,

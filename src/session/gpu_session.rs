@@ -106,6 +106,12 @@ impl GpuSession {
         self.plans.last().map_or(&[], |(_, plan)| &plan.passes)
     }
 
+    /// Bytes of all buffers of the session.
+    pub fn device_bytes(&self) -> u64 {
+        let plans = self.plans.iter().map(|(_, plan)| plan.bytes);
+        self.weights.bytes() + plans.sum::<u64>()
+    }
+
     pub fn memory(&self) -> Option<ActivationMemory> {
         self.plans.last().map(|(_, plan)| plan.memory)
     }

@@ -158,6 +158,32 @@ impl Session {
         }
     }
 
+    /// The kernels of the convolutions that there is a choice for, by node, for inputs of `shapes`; none
+    /// on the CPU.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub fn kernels(&self, shapes: &[Shape]) -> Result<Vec<(String, ConvKernel)>> {
+        match &self.engine {
+            Engine::Gpu(session) => {
+                let layers = session.conv_layers(shapes)?;
+                let kernels = layers.into_iter();
+                Ok(kernels.map(|l| (l.node.name, l.choice.rule)).collect())
+            }
+            Engine::Cpu(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Bytes of all buffers that the session holds on the GPU: weights, values, inputs and outputs for
+    /// all shapes that it is prepared for, and what the host reads and writes; `None` on the CPU. It is
+    /// the most that a pass takes too, as [`Self::run`] makes nothing.
+    pub fn device_bytes(&self) -> Option<u64> {
+        match &self.engine {
+            Engine::Gpu(session) => Some(session.device_bytes()),
+            Engine::Cpu(_) => None,
+        }
+    }
+
     /// Makes what running with inputs of `shapes` needs, unless it was made before. Weights are
     /// shared by all shapes; what was made is kept for the 8 sets of shapes used last.
     ///

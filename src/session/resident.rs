@@ -36,6 +36,11 @@ impl ResidentWeights {
         }
     }
 
+    /// Bytes of all that are there.
+    pub fn bytes(&self) -> u64 {
+        self.buffers.values().map(wgpu::Buffer::size).sum()
+    }
+
     /// Uploads those of `wanted` that are not there yet.
     pub fn upload<'a>(
         &mut self,

@@ -7,6 +7,7 @@ mod devices;
 
 mod adapters;
 mod bench;
+mod bench_kernels;
 mod cache;
 mod classify;
 mod convert;

@@ -8,16 +8,13 @@ use shadernet::samples::Samples;
 /// Passes are timed for as long as this, and [`LEAST_ROUNDS`] times at least.
 const LONG_ENOUGH: Duration = Duration::from_secs(3);
 const LEAST_ROUNDS: usize = 10;
-/// Passes before the timed ones go on for as long as this, and there is one at least: a GPU takes a
-/// while to raise its clock.
+/// Passes before the timed ones go on for as long as this, one at least, as a GPU takes a while to raise
+/// its clock; and then until they grow no faster, but no longer than [`MOST_WARM_UP`].
 const WARM_UP: Duration = Duration::from_millis(500);
-
-/// How long each pass took, in seconds.
-pub struct Timings {
-    /// Passes that were done first and not counted.
-    pub warm_up: usize,
-    pub samples: Samples,
-}
+const MOST_WARM_UP: Duration = Duration::from_secs(5);
+/// So many passes in a row without one that is faster by [`FASTER`] than all before are stable.
+const STABLE: usize = 3;
+const FASTER: f64 = 0.98;
 
 /// How many passes there will be.
 #[derive(Clone, Copy)]
@@ -44,31 +41,58 @@ impl Rounds {
     }
 }
 
-impl Timings {
-    /// Warms up, then times `pass`; `done` is told of every timed one.
-    pub fn take<E>(
-        rounds: Rounds,
-        mut pass: impl FnMut() -> Result<(), E>,
-        mut done: impl FnMut(),
-    ) -> Result<Self, E> {
-        let begin = Instant::now();
-        let mut warm_up = 0;
-        while warm_up == 0 || begin.elapsed() < WARM_UP {
-            pass()?;
-            warm_up += 1;
+/// Passes that are not counted, until they are stable: how many it took.
+pub fn warm_up<E>(mut pass: impl FnMut() -> Result<(), E>) -> Result<usize, E> {
+    let begin = Instant::now();
+    let (mut done, mut best, mut since) = (0, f64::INFINITY, 0);
+    loop {
+        let start = Instant::now();
+        pass()?;
+        done += 1;
+        let seconds = start.elapsed().as_secs_f64();
+        since = if seconds < best * FASTER {
+            0
+        } else {
+            since + 1
+        };
+        best = best.min(seconds);
+        let elapsed = begin.elapsed();
+        let is_stable = elapsed >= WARM_UP && since >= STABLE;
+        if is_stable || elapsed >= MOST_WARM_UP {
+            return Ok(done);
         }
-        let mut seconds = Vec::new();
-        let begin = Instant::now();
-        while rounds.goes_on(seconds.len(), begin.elapsed()) {
-            let start = Instant::now();
-            pass()?;
-            seconds.push(start.elapsed().as_secs_f64());
-            done();
-        }
-        // `goes_on` asks for one at least.
-        let samples = Samples::new(seconds).expect("a pass was timed");
-        Ok(Self { warm_up, samples })
     }
+}
+
+/// The seconds that each pass takes, one after the other or, of several, in turns: one list for each.
+/// `done` is told of every round.
+pub fn take<E, const N: usize>(
+    rounds: Rounds,
+    mut pass: impl FnMut(usize) -> Result<(), E>,
+    mut done: impl FnMut(),
+) -> Result<[Vec<f64>; N], E> {
+    let mut seconds = [const { Vec::new() }; N];
+    let begin = Instant::now();
+    let mut round = 0;
+    while rounds.goes_on(round, begin.elapsed()) {
+        for turn in 0..N {
+            // Each goes first as often: what comes after the other may find caches and clocks as
+            // that left them.
+            let which = if round % 2 == 0 { turn } else { N - 1 - turn };
+            let start = Instant::now();
+            pass(which)?;
+            seconds[which].push(start.elapsed().as_secs_f64());
+        }
+        round += 1;
+        done();
+    }
+    Ok(seconds)
+}
+
+/// Of one pass or more.
+pub fn samples(seconds: Vec<f64>) -> Samples {
+    // `Rounds::goes_on` asks for one at least.
+    Samples::new(seconds).expect("a pass was timed")
 }
 
 #[cfg(test)]
@@ -76,18 +100,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_passes_as_asked_for() {
-        let mut passes = 0;
+    fn so_many_passes_as_asked_for_in_turns() {
+        let mut order = Vec::new();
         let rounds = Rounds::Fixed(NonZeroUsize::new(3).unwrap());
-        let pass = || {
-            passes += 1;
-            std::thread::sleep(WARM_UP / 2);
+        let pass = |which| {
+            order.push(which);
             Ok::<(), ()>(())
         };
-        let timings = Timings::take(rounds, pass, || ()).unwrap();
-        assert_eq!(
-            (timings.warm_up, timings.samples.count(), passes),
-            (2, 3, 5)
-        );
+        let [first, second] = take(rounds, pass, || ()).unwrap();
+        assert_eq!((first.len(), second.len()), (3, 3));
+        assert_eq!(order, [0, 1, 1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn warming_up_ends_when_nothing_gets_faster() {
+        let mut passes = 0;
+        let pass = || {
+            passes += 1;
+            // Ever faster at first.
+            let more = 6_u32.saturating_sub(passes);
+            std::thread::sleep(WARM_UP / 10 * (more + 1));
+            Ok::<(), ()>(())
+        };
+        let done = warm_up(pass).unwrap();
+        assert!((6 + STABLE..30).contains(&done), "{done}");
     }
 }
