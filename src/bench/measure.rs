@@ -133,15 +133,27 @@ pub fn variants(
             Err(error) => Outcome::Failed(error.to_string()),
         };
         variants.push(Variant {
-            name: name.unwrap_or_else(|| match &outcome {
-                Outcome::Timed(measured) => measured.shaders.join(" + "),
-                _ => case.operator.clone(),
-            }),
+            name: name.unwrap_or_else(|| shaders(&session, case)),
             is_rule: choice.is_none_or(|choice| Some(choice.rule) == kernel),
             outcome,
         });
     }
     Ok(variants)
+}
+
+/// The names of the shaders that compute `case`; where it cannot be planned, its operator's.
+fn shaders(session: &GpuSession, case: &Case) -> String {
+    let steps = session.shaders(&case.inputs).unwrap_or_default();
+    let names = steps
+        .iter()
+        .filter_map(|(_, shader)| shader.split(' ').next());
+    let names: Vec<&str> = names
+        .filter(|name| !matches!(*name, "pack" | "unpack"))
+        .collect();
+    match names.is_empty() {
+        true => case.operator.clone(),
+        false => names.join(" + "),
+    }
 }
 
 fn measure(
