@@ -11,6 +11,7 @@ mod devices;
 mod models;
 mod network;
 mod output;
+mod plan;
 mod prepare;
 mod progress;
 mod report;
@@ -62,6 +63,7 @@ enum Command {
     Devices(devices::Devices),
     Models(models::Models),
     Summary(summary::Summary),
+    Plan(plan::Plan),
     Tune(tune::Tune),
     Bench(bench::Bench),
 }
@@ -143,9 +145,8 @@ struct DeviceArgs {
 }
 
 impl DeviceArgs {
-    /// Opens the device, and says on standard error what its user should know.
-    fn open(&self) -> Result<Device, Error> {
-        let device = Device::open(&DeviceOptions {
+    fn options(&self) -> DeviceOptions {
+        DeviceOptions {
             backend: self.backend,
             adapter: self.adapter.clone(),
             runtime_checks: self.runtime_checks,
@@ -154,7 +155,12 @@ impl DeviceArgs {
                 true => CooperativeMatrices::WhereOffered,
                 false => CooperativeMatrices::Off,
             },
-        })?;
+        }
+    }
+
+    /// Opens the device, and says on standard error what its user should know.
+    fn open(&self) -> Result<Device, Error> {
+        let device = Device::open(&self.options())?;
         if let Some(notice) = device.notice() {
             output::say(notice);
         }
@@ -225,6 +231,7 @@ pub fn main(start: Instant) -> ExitCode {
         Command::Devices(command) => command.execute(),
         Command::Models(command) => command.execute(),
         Command::Summary(command) => command.execute(),
+        Command::Plan(command) => command.execute(),
         Command::Tune(command) => command.execute(),
         Command::Bench(command) => command.execute(start),
     };
