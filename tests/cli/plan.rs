@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::devices::backends;
 use crate::support::{Answer, answer, shadernet, small_model};
 
 /// The plan for WebGPU's default limits: the same on every machine, with a GPU or without.
@@ -37,7 +38,8 @@ fn a_table_tells_of_steps_totals_and_limits() {
     }
     // Every reason for a pass that did nothing, nodes of one reason together.
     let text = plan(&["densenet121"]).ok().out;
-    let reason = "norms: '…' (Concat) before it has no weights to fold it into: ";
+    let reason = "norms: '…' (Concat) before it has no weights to fold it into; \
+                  it became a prologue instead: ";
     assert_eq!(text.matches(reason).count(), 1, "{text}");
     assert!(text.contains(" and 55 more\n"), "{text}");
     let text = plan(&["resnet18", "--no-optimize"]).ok().out;
@@ -106,11 +108,13 @@ fn graphviz_gets_a_box_a_node_and_an_edge_a_value() {
 /// An adapter's own plan says what it is of; the convolutions' reasons are its own.
 #[test]
 fn adapters_are_planned_for_where_there_are_any() {
-    let mut command = shadernet();
-    command.args(["plan", "resnet18", "--backend=vulkan", "--json"]);
-    let object = &answer(&mut command).ok().json()[0];
-    assert!(object["device"].as_str().unwrap().contains("vulkan"));
-    assert_eq!(object["broken"], verdict(object, "vulkan")["broken"]);
+    for backend in backends().iter().map(|backend| backend.name()) {
+        let mut command = shadernet();
+        command.args(["plan", "resnet18", "--json", "--backend", backend]);
+        let object = &answer(&mut command).ok().json()[0];
+        assert!(object["device"].as_str().unwrap().contains(backend));
+        assert_eq!(object["broken"], verdict(object, backend)["broken"]);
+    }
 
     // The CPU makes no plan.
     let mut command = shadernet();

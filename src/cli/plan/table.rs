@@ -79,11 +79,20 @@ const NAMED: usize = 3;
 /// A line a pass and reason, and the passes that did not run.
 fn refused(reports: &[PassReport]) -> Vec<String> {
     let mut lines = Vec::new();
+    // A norm that goes into nothing before it may have gone into what follows.
+    let prologues: Vec<&str> = (reports.iter())
+        .filter(|report| report.pass == "prologues")
+        .flat_map(|report| &report.applied)
+        .map(|remark| remark.node.as_str())
+        .collect();
     for report in reports {
         // Reasons that differ in the nodes they name are one.
         let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
         for remark in &report.refused {
-            let reason = without_names(&remark.text);
+            let mut reason = without_names(&remark.text);
+            if prologues.contains(&remark.node.as_str()) {
+                reason += "; it became a prologue instead";
+            }
             match groups.iter_mut().find(|(known, _)| *known == reason) {
                 Some((_, nodes)) => nodes.push(&remark.node),
                 None => groups.push((reason, vec![&remark.node])),
