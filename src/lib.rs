@@ -38,7 +38,7 @@ pub mod model_folder;
 mod nearest;
 pub mod passes;
 pub mod peak;
-mod plan;
+pub mod plan;
 pub mod profile;
 pub mod reference;
 mod replace;

@@ -11,6 +11,7 @@ use shadernet::device::Device;
 use shadernet::gpu::Precision;
 use shadernet::graph::{Activation, Conv2d, GraphBuilder};
 use shadernet::passes::PassOptions;
+use shadernet::plan::PlanReport;
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
@@ -268,6 +269,42 @@ fn a_session_tells_what_was_optimized() {
         assert!(memory.is_none_or(|(optimized, plain)| {
             optimized.bytes < plain.bytes && optimized.bytes >= optimized.lower_bound
         }));
+    }
+}
+
+/// What is planned without a session is what a session then does.
+#[test]
+fn reports_of_plans_are_of_what_runs() {
+    for (name, device) in devices() {
+        let Device::Gpu(gpu) = device else {
+            panic!("{name} is no GPU");
+        };
+        for precision in [Precision::F32, Precision::F16] {
+            let graph = zoo::build("resnet18", &ZooOptions::default()).unwrap();
+            let weights = Weights::generated(&graph, 1.0);
+            let shapes = [Shape::from([1, 3, 64, 64])];
+            let options = SessionOptions {
+                precision,
+                ..Default::default()
+            };
+            let report = PlanReport::of_gpu(gpu, &graph, &shapes, &options).unwrap();
+            let session = Session::new(device, &graph, weights, &options, &shapes).unwrap();
+            let memory = session.memory().unwrap();
+            let planned = report.memory;
+            assert_eq!(
+                (planned.activations, planned.workspace, planned.lower_bound),
+                (memory.bytes, memory.workspace, memory.lower_bound)
+            );
+            assert_eq!(report.passes, session.passes());
+            assert_eq!(report.broken, []);
+            let ran = session.shaders(&shapes).unwrap();
+            assert_eq!(report.steps.len(), ran.len());
+            for (step, (node, shader)) in report.steps.iter().zip(&ran) {
+                assert_eq!(&step.name, node, "{name}");
+                let found = shader.split(' ').next();
+                assert_eq!(found, Some(step.shader), "{name}: {node}");
+            }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod doctor;
 mod models;
 mod network;
 mod output;
+mod plan;
 mod prepare;
 mod progress;
 mod report;
@@ -65,6 +66,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Models(models::Models),
     Summary(summary::Summary),
+    Plan(plan::Plan),
     Tune(tune::Tune),
     Bench(bench::Bench),
 }
@@ -166,9 +168,8 @@ impl DeviceArgs {
             .collect()
     }
 
-    /// Opens the device, and says on standard error what its user should know.
-    fn open(&self) -> Result<Device, Error> {
-        let device = Device::open(&DeviceOptions {
+    fn options(&self) -> DeviceOptions {
+        DeviceOptions {
             backend: self.backend,
             adapter: self.adapter.clone(),
             runtime_checks: self.runtime_checks,
@@ -177,7 +178,12 @@ impl DeviceArgs {
                 true => CooperativeMatrices::WhereOffered,
                 false => CooperativeMatrices::Off,
             },
-        })?;
+        }
+    }
+
+    /// Opens the device, and says on standard error what its user should know.
+    fn open(&self) -> Result<Device, Error> {
+        let device = Device::open(&self.options())?;
         if let Some(notice) = device.notice() {
             output::say(notice);
         }
@@ -252,6 +258,7 @@ pub fn main(start: Instant) -> ExitCode {
         Command::Doctor(command) => command.execute(),
         Command::Models(command) => command.execute(),
         Command::Summary(command) => command.execute(),
+        Command::Plan(command) => command.execute(),
         Command::Tune(command) => command.execute(),
         Command::Bench(command) => command.execute(start),
     };

@@ -44,6 +44,11 @@ impl TuningArgs {
         args
     }
 
+    /// Whether a file is asked for.
+    pub fn names_a_file(&self) -> bool {
+        self.tuning.is_some()
+    }
+
     /// The tuned kernels for `device`, if there are any. What cannot be used is told of and left out.
     pub fn load(&self, device: &Device) -> Option<Arc<Tuning>> {
         let Device::Gpu(gpu) = device else {

@@ -33,7 +33,7 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
     if context.output.pixels >= MANY_ROWS {
         // Rows are pixels of a convolution of 1×1; the weights lie alike.
         let product = Conv2d::new(op.in_features, op.out_features, 1).bias(op.bias);
-        return super::conv::dense_dispatches(context, &product);
+        return super::conv::row_dispatches(context, &product);
     }
     let (inputs, outputs) = (op.in_features, op.out_features);
     let padded = inputs.next_multiple_of(4);
@@ -45,7 +45,7 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
     let folding = Folding::of(context, outputs, op.bias);
     let bias = context.bias(&folding, groups * 4);
     let epilogue = Epilogue::of(context);
-    let shader = context.device.reducing(&LINEAR, &LINEAR_SUBGROUP);
+    let (shader, why) = context.device.reducing(&LINEAR, &LINEAR_SUBGROUP);
     let mut steps = Vec::new();
     for part in split(context.device, &context.node.name, groups, group_bytes)? {
         let params = Params {
@@ -82,7 +82,7 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
         let residual = epilogue.read(&bias);
         let reads = vec![Read::Input(0), weight, bias.clone(), residual];
         let dispatch = context.device.dispatch(shader, &params, reads, grid);
-        steps.push(epilogue.select(dispatch));
+        steps.push(epilogue.select(dispatch).selected(None, why));
     }
     Ok(steps)
 }

@@ -6,6 +6,7 @@ mod batch_norm;
 mod channels;
 mod choice;
 mod conv;
+mod device;
 mod elementwise;
 mod embedding;
 mod epilogue;
@@ -23,23 +24,26 @@ mod reorg;
 mod softmax;
 mod upsample;
 mod weight;
+mod why;
 
 use std::sync::Arc;
 
 pub use choice::ConvKernel;
 pub(crate) use choice::{Choice, Tuned};
+pub(crate) use device::DeviceContext;
 pub(crate) use layout::{pack, unpack};
 pub(crate) use map::Map;
 pub(crate) use weight::PackedWeight;
+pub(crate) use why::Why;
 
-use crate::error::{Error, Result};
-use crate::gpu::{Cooperative, PipelineKey, Precision, Shader};
+use crate::error::Result;
+use crate::gpu::{PipelineKey, Shader};
 use crate::graph::{Node, Op, ReduceKind};
 use crate::tensor::Shape;
 
 /// Invocations a workgroup, in every shader: what WebGPU's defaults allow everywhere, and a whole
 /// number of subgroups on every GPU.
-const WORKGROUP: u64 = 64;
+pub(crate) const WORKGROUP: u64 = 64;
 
 /// A node to be computed, its values laid out.
 pub(crate) struct NodeContext<'a> {
@@ -55,26 +59,6 @@ pub(crate) struct NodeContext<'a> {
     pub device: &'a DeviceContext,
 }
 
-/// What kernels need to know of the device.
-#[derive(Clone, Debug)]
-pub(crate) struct DeviceContext {
-    pub name: String,
-    pub limits: wgpu::Limits,
-    pub precision: Precision,
-    /// The most invocations that a subgroup may have, where shaders may use subgroups.
-    pub largest_subgroup: Option<u32>,
-    /// Invocations a subgroup, where shaders may use it and that is the same for all.
-    pub subgroup_size: Option<u32>,
-    /// Whether the device is the CPU in disguise, where workgroup memory is no faster than any.
-    pub is_software: bool,
-    /// What computes products of cooperative matrices of float16, where values are stored so.
-    pub cooperative: Option<Cooperative>,
-    /// The convolution kernel to use wherever it can be.
-    pub prefer: Option<ConvKernel>,
-    /// What tuning has found, which the rule gives way to.
-    pub tuned: Option<Arc<Tuned>>,
-}
-
 /// One dispatch, all but its buffers decided.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
@@ -85,6 +69,9 @@ pub(crate) struct Dispatch {
     pub workgroups: [u32; 3],
     /// Multiplications and additions, where they are other than the node's.
     pub operations: Option<u64>,
+    /// The way to compute a convolution that this is, or is a part of.
+    pub kernel: Option<ConvKernel>,
+    pub why: Why,
 }
 
 /// What a dispatch writes.
@@ -164,115 +151,6 @@ pub(crate) fn reads_planar_input(node: &Node, input: usize, shape: &Shape) -> bo
     }
 }
 
-impl DeviceContext {
-    /// A GPU of which nothing but its limits is known.
-    #[cfg(test)]
-    pub fn assumed(limits: wgpu::Limits) -> Self {
-        Self {
-            name: "assumed".to_owned(),
-            limits,
-            precision: Precision::F32,
-            largest_subgroup: None,
-            subgroup_size: None,
-            is_software: false,
-            cooperative: None,
-            prefer: None,
-            tuned: None,
-        }
-    }
-
-    /// Whether tuning has found `kernel` to answer wrongly.
-    fn is_quarantined(&self, kernel: ConvKernel) -> bool {
-        (self.tuned.as_ref()).is_some_and(|tuned| tuned.quarantined.contains(&kernel))
-    }
-
-    /// The form of a shader with `#import reduction` to use.
-    fn reducing(&self, plain: &'static Shader, by_subgroups: &'static Shader) -> &'static Shader {
-        match self.largest_subgroup {
-            Some(_) => by_subgroups,
-            None => plain,
-        }
-    }
-
-    /// Workgroups for `count` teams of such a shader, as `shaders/shared/team.wgsl` has them: enough
-    /// wherever subgroups are as large as they get.
-    fn teams(&self, count: u64) -> u64 {
-        let members = self.largest_subgroup.map_or(WORKGROUP, u64::from);
-        count.div_ceil((WORKGROUP / members).max(1))
-    }
-
-    fn dispatch(
-        &self,
-        shader: &'static Shader,
-        params: &impl bytemuck::Pod,
-        reads: Vec<Read>,
-        workgroups: [u32; 3],
-    ) -> Dispatch {
-        Dispatch {
-            key: PipelineKey {
-                shader,
-                precision: self.precision,
-                constants: Vec::new(),
-            },
-            target: Target::Output,
-            params: bytemuck::bytes_of(params).to_vec(),
-            reads,
-            workgroups,
-            operations: None,
-        }
-    }
-
-    /// Workgroups for `count` invocations, folded over x and y as `flat_index` unfolds them.
-    fn flat_grid(&self, what: &str, count: u64) -> Result<[u32; 3]> {
-        let [x, y] = self.fold(what, count.div_ceil(WORKGROUP))?;
-        Ok([x, y, 1])
-    }
-
-    /// `workgroups` as a product of two dimensions that holds at least as many.
-    fn fold(&self, what: &str, workgroups: u64) -> Result<[u32; 2]> {
-        let limit = u64::from(self.limits.max_compute_workgroups_per_dimension);
-        let rows = workgroups.div_ceil(limit).max(1);
-        if rows > limit {
-            return Err(Error::Limit {
-                what: what.to_owned(),
-                needed: workgroups,
-                unit: "workgroups",
-                device: self.name.clone(),
-                limit: limit * limit,
-                name: "max_compute_workgroups_per_dimension",
-                advice: "use a smaller image or batch",
-            });
-        }
-        // Both are within the limit, a u32.
-        Ok([workgroups.div_ceil(rows).max(1) as u32, rows as u32])
-    }
-
-    /// The most bytes that one binding may show.
-    pub fn largest_binding(&self) -> u64 {
-        let limits = &self.limits;
-        limits
-            .max_storage_buffer_binding_size
-            .min(limits.max_buffer_size)
-    }
-
-    /// Whether `bytes` fit one binding.
-    pub fn check_binding(&self, what: &str, bytes: u64, advice: &'static str) -> Result<()> {
-        let limit = self.largest_binding();
-        if bytes <= limit {
-            return Ok(());
-        }
-        Err(Error::Limit {
-            what: what.to_owned(),
-            needed: bytes,
-            unit: "bytes",
-            device: self.name.clone(),
-            limit,
-            name: "max_storage_buffer_binding_size",
-            advice,
-        })
-    }
-}
-
 impl NodeContext<'_> {
     /// The common case: one dispatch with an invocation for every element of the output.
     fn per_element(
@@ -290,6 +168,12 @@ impl NodeContext<'_> {
 impl Dispatch {
     fn into_target(mut self, target: Target) -> Self {
         self.target = target;
+        self
+    }
+
+    /// What a rule has selected it as, and why.
+    fn selected(mut self, kernel: Option<ConvKernel>, why: Why) -> Self {
+        (self.kernel, self.why) = (kernel, why);
         self
     }
 

@@ -50,9 +50,9 @@ pub(super) fn over_space(context: &NodeContext, kind: ReduceKind) -> Result<Vec<
     let workgroups = u64::from(output.pixels) * u64::from(output.groups.div_ceil(ELEMENTS));
     let [x, y] = device.fold(&context.node.name, workgroups)?;
     let reads = vec![Read::Input(0), prologue.read(&Read::Input(0))];
-    let shader = device.reducing(&REDUCE_SPACE, &REDUCE_SPACE_SUBGROUP);
+    let (shader, why) = device.reducing(&REDUCE_SPACE, &REDUCE_SPACE_SUBGROUP);
     let dispatch = device.dispatch(shader, &params, reads, [x, y, 1]);
-    let dispatch = prologue.select(dispatch);
+    let dispatch = prologue.select(dispatch).selected(None, why);
     Ok(vec![dispatch.constant("OPERATION", code(kind))])
 }
 

@@ -9,7 +9,7 @@ pub(super) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
     let pixels = u64::from(context.output.pixels);
     let [x, y] = (context.device).fold(&context.node.name, context.device.teams(pixels))?;
     let reads = vec![Read::Input(0)];
-    let shader = (context.device).reducing(&SOFTMAX, &SOFTMAX_SUBGROUP);
+    let (shader, why) = (context.device).reducing(&SOFTMAX, &SOFTMAX_SUBGROUP);
     let dispatch = (context.device).dispatch(shader, &params, reads, [x, y, 1]);
-    Ok(vec![dispatch])
+    Ok(vec![dispatch.selected(None, why)])
 }

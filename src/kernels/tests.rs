@@ -1,5 +1,5 @@
 use super::*;
-use crate::gpu::SHADERS;
+use crate::gpu::{Precision, SHADERS};
 
 fn device() -> DeviceContext {
     DeviceContext::assumed(wgpu::Limits::default())

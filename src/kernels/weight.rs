@@ -141,7 +141,7 @@ pub(super) fn split(
     count: usize,
     block_bytes: u64,
 ) -> Result<Vec<Range<usize>>> {
-    let limit = device.largest_binding();
+    let (limit, limit_name) = device.binding_limit();
     let rows = u64::from(device.limits.max_compute_workgroups_per_dimension);
     if block_bytes > limit {
         return Err(Error::Limit {
@@ -150,7 +150,7 @@ pub(super) fn split(
             unit: "bytes",
             device: device.name.clone(),
             limit,
-            name: "max_storage_buffer_binding_size",
+            name: limit_name,
             advice: "use another device, or --backend cpu",
         });
     }

@@ -1,11 +1,12 @@
 //! Where every value of a graph lies.
 
 use super::memory::{self, Memory, Request, Spot};
+use super::values::{Values, renames};
 use super::{Answer, Place};
 use crate::error::Result;
 use crate::gpu::Precision;
-use crate::graph::{Graph, Home, Lifetime, Op, ValueId, root};
-use crate::kernels::{self, DeviceContext, Map, NodeContext, reads_planar_input};
+use crate::graph::{Graph, Home, Lifetime, Op};
+use crate::kernels::{self, DeviceContext, Map, NodeContext};
 use crate::tensor::Shape;
 
 /// Places and maps of all values, indexed as they are, and the memory that takes.
@@ -33,29 +34,17 @@ impl Layout {
     }
 
     pub fn new(graph: &Graph, shapes: &[Shape], device: &DeviceContext) -> Result<Self> {
-        let own: Vec<Map> = shapes.iter().map(Map::new).collect();
-        let is_rename = |i: usize| renames(graph, shapes, i);
-        let roots: Vec<usize> = (0..shapes.len())
-            .map(|i| root(i, |i| &graph.nodes()[i], is_rename))
-            .collect();
-        let as_given = inputs_as_given(graph, shapes);
-        // Outputs that are read where they lie, and so kept to the end.
-        let kept: Vec<ValueId> = (graph.outputs().iter().copied())
-            .filter(|output| {
-                let i = output.index();
-                let map = own[i].within(own[roots[i]].stride, 0);
-                device.precision == Precision::F32
-                    && map.is_planar()
-                    && as_given[roots[i]].is_none()
-            })
-            .collect();
-
-        let lifetimes = graph.lifetimes(&roots, &kept);
-        for i in 0..shapes.len() {
-            if lifetimes[i].is_some() {
-                check_binding(graph, shapes, &own, device, i, as_given[i].is_some())?;
-            }
+        let values = Values::new(graph, shapes, device);
+        if let Some((_, error)) = values.too_large(graph, shapes, device).next() {
+            return Err(error);
         }
+        let Values {
+            own,
+            roots,
+            as_given,
+            kept,
+            lifetimes,
+        } = values;
         let scratch: Vec<Vec<u64>> = (graph.values())
             .map(|(value, node)| {
                 let inputs: Vec<Map> = node.inputs.iter().map(|v| own[v.index()]).collect();
@@ -302,42 +291,6 @@ fn replaced_residual(
     (is_alone && !is_read_as_well && ends_here).then_some(residual)
 }
 
-/// Whether node `i` only gives its input another name.
-pub(super) fn renames(graph: &Graph, shapes: &[Shape], i: usize) -> bool {
-    let node = &graph.nodes()[i];
-    let input = node.inputs.first();
-    input.is_some_and(|input| node.op.is_rename(&shapes[input.index()]))
-}
-
-/// For every value, the index of the graph's input that it is, where that is read as it is given:
-/// token ids, and images whose readers all can.
-fn inputs_as_given(graph: &Graph, shapes: &[Shape]) -> Vec<Option<usize>> {
-    let mut as_given = vec![None; shapes.len()];
-    for (index, input) in graph.inputs().iter().enumerate() {
-        let Op::Input(op) = &graph.node(*input).op else {
-            continue;
-        };
-        let all_can = || {
-            let readers = graph
-                .nodes()
-                .iter()
-                .filter(|node| node.inputs.contains(input));
-            let mut count = 0;
-            let can = readers.inspect(|_| count += 1).all(|node| {
-                let reads = (0..node.inputs.len()).filter(|&i| node.inputs[i] == *input);
-                reads
-                    .into_iter()
-                    .all(|i| reads_planar_input(node, i, &shapes[input.index()]))
-            });
-            can && count > 0 && !graph.outputs().contains(input)
-        };
-        if op.is_ids() || all_can() {
-            as_given[input.index()] = Some(index);
-        }
-    }
-    as_given
-}
-
 /// How many elements of a pixel come before value `i` in the memory it lies in.
 fn first_element(graph: &Graph, shapes: &[Shape], mut i: usize) -> u32 {
     let mut channels = 0;
@@ -357,27 +310,4 @@ fn first_element(graph: &Graph, shapes: &[Shape], mut i: usize) -> u32 {
             _ => return (channels / 4) as u32,
         };
     }
-}
-
-/// Whether the device can bind a value, and what users see of it where it crosses to or from them.
-fn check_binding(
-    graph: &Graph,
-    shapes: &[Shape],
-    maps: &[Map],
-    device: &DeviceContext,
-    i: usize,
-    is_as_given: bool,
-) -> Result<()> {
-    let value = ValueId::new(i);
-    let is_edge = graph.inputs().contains(&value) || graph.outputs().contains(&value);
-    let unpadded = maps[i].unpadded_len() * 4 * u64::from(is_edge);
-    let packed = match is_as_given {
-        true => 0,
-        false => maps[i].bytes(device.precision),
-    };
-    device.check_binding(
-        &format!("the output {} of '{}'", shapes[i], graph.nodes()[i].name),
-        packed.max(unpadded),
-        "use a smaller image or batch, --precision f16, or --backend cpu",
-    )
 }

@@ -1,12 +1,19 @@
 //! A graph bound to input shapes and a device's limits: a plain list of dispatches over numbered
-//! buffers. Nothing here touches a device, so a plan can be made and examined without one.
+//! buffers. Nothing here touches a device, so a plan can be made and examined without one: see
+//! [`PlanReport`].
 
 mod choices;
 mod cost;
 mod layout;
+mod limits;
 mod memory;
+mod report;
+mod values;
+
+use std::collections::HashSet;
 
 use crate::error::Result;
+use crate::gpu::PipelineKey;
 use crate::graph::{Graph, Home, Op};
 use crate::kernels::{self, DeviceContext, Dispatch, Map, NodeContext, Read, Target};
 use crate::passes::{self, PassOptions, PassReport};
@@ -15,6 +22,8 @@ pub(crate) use choices::{ConvLayer, conv_layers};
 pub(crate) use cost::StepCost;
 use cost::{Traffic, costs, value_bytes};
 use layout::Layout;
+pub use limits::BrokenLimit;
+pub use report::{FusedPart, PlanReport, PlannedMemory, PlannedNode, PlannedStep};
 
 /// A buffer that a step reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +41,8 @@ pub(crate) enum Place {
 pub(crate) struct Step {
     /// The node's name.
     pub label: String,
+    /// The node's index in [`Plan::placed`].
+    pub node: usize,
     /// Its operator, in PyTorch's terms.
     pub kind: &'static str,
     /// The shape of the node's answer.
@@ -45,9 +56,21 @@ pub(crate) struct Step {
     pub scratch: Vec<Place>,
 }
 
+/// A graph after its passes, and of each of its values the shape and where it lies.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub graph: Graph,
+    pub shapes: Vec<Shape>,
+    pub places: Vec<Place>,
+    pub maps: Vec<Map>,
+    /// Whether a value takes the place of the residual that its node adds.
+    pub in_place: Vec<bool>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    pub placed: Placed,
     pub steps: Vec<Step>,
     /// Bytes of each slot.
     pub slots: Vec<u64>,
@@ -110,6 +133,7 @@ impl Plan {
             let mut push = |dispatch: Dispatch, inputs, cost| {
                 steps.push(Step {
                     label: node.name.clone(),
+                    node: i,
                     kind,
                     shape: shape.clone(),
                     cost,
@@ -132,7 +156,7 @@ impl Plan {
                     push(dispatch, vec![Place::Input(next_input)], cost);
                 }
                 next_input += 1;
-            } else if node.fused.home != Home::View && !layout::renames(&graph, &shapes, i) {
+            } else if node.fused.home != Home::View && !values::renames(&graph, &shapes, i) {
                 let operands: Vec<Map> = node.inputs.iter().map(|v| maps[v.index()]).collect();
                 let read: Vec<Place> = node.inputs.iter().map(|v| places[v.index()]).collect();
                 let firsts: Vec<u32> = layout.scratch[i].iter().map(|(_, first)| *first).collect();
@@ -173,6 +197,7 @@ impl Plan {
                 if *output == value && layout.answers[index] == Answer::Unpacked {
                     steps.push(Step {
                         label: format!("output.{index}"),
+                        node: i,
                         kind: "Output",
                         shape: shape.clone(),
                         cost: StepCost {
@@ -199,7 +224,20 @@ impl Plan {
                 .collect(),
             answers: layout.answers,
             passes,
+            placed: Placed {
+                graph,
+                shapes,
+                places: layout.places,
+                maps: layout.maps,
+                in_place: layout.in_place,
+            },
         })
+    }
+
+    /// The pipelines that the steps need, each once.
+    pub fn pipeline_keys(&self) -> Vec<PipelineKey> {
+        let keys: HashSet<&PipelineKey> = self.steps.iter().map(|s| &s.dispatch.key).collect();
+        keys.into_iter().cloned().collect()
     }
 
     /// The weights that the steps read, one for each read.

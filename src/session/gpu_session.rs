@@ -8,7 +8,7 @@ use super::bound_plan::BoundPlan;
 use super::resident::ResidentWeights;
 use super::{ActivationMemory, SessionOptions};
 use crate::error::Result;
-use crate::gpu::{Gpu, PipelineKey, Precision};
+use crate::gpu::Gpu;
 use crate::graph::Graph;
 use crate::kernels::DeviceContext;
 use crate::passes::{PassOptions, PassReport};
@@ -35,21 +35,7 @@ impl GpuSession {
         Self {
             gpu: gpu.clone(),
             graph: graph.clone(),
-            context: DeviceContext {
-                name: gpu.info().name.clone(),
-                limits: gpu.limits().clone(),
-                precision: options.precision,
-                largest_subgroup: gpu.largest_subgroup(),
-                subgroup_size: gpu.subgroup_size(),
-                is_software: gpu.info().device_type == wgpu::DeviceType::Cpu,
-                cooperative: gpu
-                    .cooperative()
-                    .filter(|_| options.precision == Precision::F16),
-                prefer: options.prefer,
-                tuned: (options.tuning.as_ref())
-                    .filter(|tuning| tuning.fits(gpu).is_ok())
-                    .map(|tuning| Arc::new(tuning.tuned())),
-            },
+            context: DeviceContext::of_gpu(gpu, options),
             passes: options.passes,
             weights: ResidentWeights::new(weights),
             plans: Vec::new(),
@@ -68,7 +54,7 @@ impl GpuSession {
             None => {
                 let plan = tracing::debug_span!("plan")
                     .in_scope(|| Plan::new(&self.graph, shapes, &self.passes, &self.context))?;
-                let keys = pipeline_keys(&plan);
+                let keys = plan.pipeline_keys();
                 // Drivers compile while weights are packed.
                 let gpu = self.gpu.clone();
                 let _turn = gpu.turn();
@@ -184,10 +170,4 @@ impl Drop for GpuSession {
         self.plans.clear();
         self.weights.keep(&HashSet::new());
     }
-}
-
-/// The pipelines that a plan's steps need, each once.
-fn pipeline_keys(plan: &Plan) -> Vec<PipelineKey> {
-    let keys: HashSet<&PipelineKey> = plan.steps.iter().map(|s| &s.dispatch.key).collect();
-    keys.into_iter().cloned().collect()
 }

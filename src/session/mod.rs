@@ -28,6 +28,7 @@
 //! ```
 
 mod bound_plan;
+mod context;
 mod gpu_session;
 mod profiler;
 mod resident;

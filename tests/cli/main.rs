@@ -15,6 +15,7 @@ mod detect;
 mod lists;
 mod memory;
 mod models;
+mod plan;
 mod run;
 mod segment;
 mod summary;

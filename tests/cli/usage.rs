@@ -59,6 +59,7 @@ fn help_has_an_example_and_fits_eighty_columns() {
         "run",
         "devices",
         "models",
+        "plan",
         "bench",
         "bench model",
         "bench peak",

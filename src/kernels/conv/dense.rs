@@ -8,13 +8,13 @@ use rayon::prelude::*;
 use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::prologue::Prologue;
 use super::super::weight::split;
-use super::super::{Cooperative, Dispatch, Map, NodeContext, Read, WORKGROUP};
+use super::super::{Dispatch, Map, NodeContext, Read, WORKGROUP};
 use super::engine::{Engine, LANES, PixelsEach};
 use super::geometry::{Filter, Outputs, Part, Window};
 use crate::error::Result;
 use crate::gpu::{
     CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_EMULATED, CONV2D_PLANAR, CONV2D_SUBGROUP,
-    CONV2D_SUBGROUP_PLANAR, CONV2D_TILED, CONV2D_TILED_PLANAR,
+    CONV2D_SUBGROUP_PLANAR, CONV2D_TILED, CONV2D_TILED_PLANAR, Cooperative,
 };
 use crate::weights::Weights;
 

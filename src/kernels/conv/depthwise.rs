@@ -64,7 +64,7 @@ pub(super) fn dispatch(context: &NodeContext, op: &Conv2d) -> Result<Dispatch> {
 
 /// Kernel and stride, where the shader for several pixels an invocation has them: sizes beyond those
 /// that networks use would be more pipelines to compile.
-fn in_rows(op: &Conv2d) -> Option<[u32; 2]> {
+pub(super) fn in_rows(op: &Conv2d) -> Option<[u32; 2]> {
     let kernel = [3, 5].into_iter().find(|&k| op.kernel == [k, k])?;
     let stride = [1, 2].into_iter().find(|&s| op.stride == [s, s])?;
     (op.dilation == [1, 1]).then_some([kernel as u32, stride as u32])

@@ -1,8 +1,10 @@
 //! The dense shaders: which of them a device takes, and what they cost.
 
-use super::super::{ConvKernel, Cooperative, DeviceContext, WORKGROUP};
+use super::super::why::WhyEngine;
+use super::super::{ConvKernel, DeviceContext, WORKGROUP};
 use super::dense::BLOCK;
 use super::geometry::Filter;
+use crate::gpu::Cooperative;
 
 /// Invocations a subgroup of `conv2d_subgroup.wgsl`.
 pub(super) const LANES: u64 = 8;
@@ -57,12 +59,17 @@ impl Engine {
 
     /// The shader for a convolution in one group by cooperative matrices, where the device has them
     /// and enough of the work is not padding: of its tiles, the one with the least of that.
-    pub fn cooperative(device: &DeviceContext, pixels: u64, filter: &Filter) -> Option<Self> {
+    pub fn cooperative(
+        device: &DeviceContext,
+        pixels: u64,
+        filter: &Filter,
+    ) -> Option<(Self, WhyEngine)> {
         if device.cooperative.is_none() || filter.groups > 1 {
             return None;
         }
         if let Some(preferred) = device.prefer.and_then(|kernel| Self::of(kernel, device)) {
-            return matches!(preferred, Self::Cooperative { .. }).then_some(preferred);
+            return matches!(preferred, Self::Cooperative { .. })
+                .then_some((preferred, WhyEngine::Preferred));
         }
         if device.cooperative == Some(Cooperative::Emulated) {
             return None;
@@ -80,7 +87,7 @@ impl Engine {
         let engine = Self::Cooperative { blocks };
         let is_usable =
             work * 100 >= done * LEAST_USEFUL && !device.is_quarantined(engine.kernel());
-        is_usable.then_some(engine)
+        is_usable.then_some((engine, WhyEngine::Cooperative))
     }
 
     /// Elements of the input that a kernel reads at a tap, filled up as the shader wants it.
@@ -127,29 +134,38 @@ impl Engine {
     /// In software, loads are what costs: subgroups make the best of each, and workgroup memory
     /// saves none. On a GPU, the largest tile that still leaves work for every core: the number of
     /// those is not told, so as many workgroups as a middling GPU has room for.
-    pub fn rule(device: &DeviceContext, pixels: u64, blocks: u64, groups: usize) -> Self {
+    pub fn rule(
+        device: &DeviceContext,
+        pixels: u64,
+        blocks: u64,
+        groups: usize,
+    ) -> (Self, WhyEngine) {
         let preferred = device.prefer.and_then(|kernel| Self::of(kernel, device));
         // Cooperative matrices have a rule of their own.
         let is_for_all =
             |engine: &Self| engine.takes(groups) && !matches!(engine, Self::Cooperative { .. });
         if let Some(engine) = preferred.filter(is_for_all) {
-            return engine;
+            return (engine, WhyEngine::Preferred);
         }
         let is_usable =
             |engine: &Self| engine.takes(groups) && !device.is_quarantined(engine.kernel());
         if let Some(engine) = Self::of(ConvKernel::Subgroup, device).filter(is_usable) {
-            return engine;
+            return (engine, WhyEngine::Subgroup);
         }
         let tiled = Self::tiled(pixels, blocks, is_usable);
         match device.is_software {
-            true if is_usable(&Self::Direct) => Self::Direct,
+            true if is_usable(&Self::Direct) => (Self::Direct, WhyEngine::Software),
             // Where all of them are wrong, one is as good as another.
-            _ => tiled.unwrap_or(Self::Direct),
+            _ => tiled.unwrap_or((Self::Direct, WhyEngine::Quarantine)),
         }
     }
 
     /// The largest tile that is usable and leaves work for every core, or the smallest.
-    fn tiled(pixels: u64, blocks: u64, is_usable: impl Fn(&Self) -> bool) -> Option<Self> {
+    fn tiled(
+        pixels: u64,
+        blocks: u64,
+        is_usable: impl Fn(&Self) -> bool,
+    ) -> Option<(Self, WhyEngine)> {
         const WORKGROUPS: u64 = 128;
         let widest: u32 = match blocks {
             1 => 1,
@@ -166,8 +182,16 @@ impl Engine {
             .into_iter()
             .filter(|&shape| is_usable(&engine(shape)));
         let last = usable.clone().next_back();
-        let found = usable.find(|&shape| workgroups(shape) >= WORKGROUPS);
-        found.or(last).map(engine)
+        match usable.find(|&shape| workgroups(shape) >= WORKGROUPS) {
+            Some(shape) => {
+                let why = WhyEngine::LargestTile(workgroups(shape));
+                Some((engine(shape), why))
+            }
+            None => last.map(|shape| {
+                let why = WhyEngine::SmallestTile(workgroups(shape));
+                (engine(shape), why)
+            }),
+        }
     }
 }
 

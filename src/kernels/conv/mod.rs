@@ -8,25 +8,39 @@ mod grouped;
 mod rule;
 mod winograd;
 
-use super::{Choice, Dispatch, NodeContext};
+use super::why::WhyEngine;
+use super::{Choice, ConvKernel, Dispatch, NodeContext, Why};
 use crate::error::Result;
 use crate::graph::{Conv2d, ConvTranspose2d, Node};
 use crate::tensor::Shape;
 use engine::Engine;
 use geometry::{Filter, Part};
-use rule::Algorithm;
+use rule::{Algorithm, Selection};
 
 /// A convolution.
 pub(super) fn dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispatch>> {
     let filter = Filter::of(context, op);
     let whole = Part::whole(context, op);
     rule::warn_of_impossible(context, op, &filter);
-    match rule::algorithm(context, op, &filter) {
-        Algorithm::Depthwise => Ok(vec![depthwise::dispatch(context, op)?]),
-        Algorithm::Grouped => grouped::dispatches(context, &filter, &whole),
-        Algorithm::Dense(engine) => dense::dispatches(context, &filter, &[whole], engine),
-        Algorithm::Winograd(tile) => winograd::dispatches(context, &filter, &whole.window, tile),
-    }
+    let Selection { algorithm, why } = rule::select(context, op, &filter);
+    let steps = match algorithm {
+        Algorithm::Depthwise => vec![depthwise::dispatch(context, op)?],
+        Algorithm::Grouped => grouped::dispatches(context, &filter, &whole)?,
+        Algorithm::Dense(engine) => dense::dispatches(context, &filter, &[whole], engine)?,
+        Algorithm::Winograd(tile) => {
+            winograd::dispatches(context, &filter, &whole.window, tile, why)?
+        }
+    };
+    Ok(match algorithm {
+        // Its product has a reason of its own.
+        Algorithm::Winograd(_) => steps,
+        _ => selected(steps, algorithm.kernel(), why),
+    })
+}
+
+fn selected(steps: Vec<Dispatch>, kernel: Option<ConvKernel>, why: Why) -> Vec<Dispatch> {
+    let select = |step: Dispatch| step.selected(kernel, why);
+    steps.into_iter().map(select).collect()
 }
 
 /// Whether the kernels read an image of this shape as users give it: where its channels make one
@@ -38,7 +52,7 @@ pub(super) fn reads_planar_input(node: &Node, op: &Conv2d, shape: &Shape) -> boo
 
 /// Bytes of the memories that a convolution needs between its dispatches.
 pub(super) fn scratch(context: &NodeContext, op: &Conv2d) -> Vec<u64> {
-    match rule::algorithm(context, op, &Filter::of(context, op)) {
+    match rule::select(context, op, &Filter::of(context, op)).algorithm {
         Algorithm::Winograd(tile) => winograd::scratch(context, tile).to_vec(),
         _ => Vec::new(),
     }
@@ -49,7 +63,7 @@ pub(super) fn choice(context: &NodeContext, op: &Conv2d) -> Option<Choice> {
     let filter = Filter::of(context, op);
     Some(Choice {
         signature: rule::signature(context, op),
-        rule: rule::algorithm(context, op, &filter).kernel()?,
+        rule: (rule::select(context, op, &filter).algorithm).kernel()?,
         candidates: rule::candidates(context, op, &filter),
     })
 }
@@ -65,22 +79,23 @@ pub(super) fn transposed_dispatches(
     if rule::is_dense(&filter)
         && let Some(merged) = Part::merged(&places)
     {
-        return dense::dispatches(context, &filter, &merged, engine(context, &filter, &merged));
+        return dense_parts(context, &filter, &merged, Why::Transposed);
     }
     let mut steps = Vec::new();
     for place in places {
-        steps.extend(part(context, &filter, &place)?);
+        steps.extend(part(context, &filter, &place, Why::Transposed)?);
     }
     Ok(steps)
 }
 
-/// Whatever computes `op` without a choice of algorithm: a node that is no convolution can be one here.
-pub(super) fn dense_dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispatch>> {
+/// The rows of a fully connected layer as pixels of the convolution `op`, without a choice of
+/// algorithm.
+pub(super) fn row_dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispatch>> {
     let filter = Filter::of(context, op);
-    part(context, &filter, &Part::whole(context, op))
+    part(context, &filter, &Part::whole(context, op), Why::Rows)
 }
 
-fn engine(context: &NodeContext, filter: &Filter, places: &[Part]) -> Engine {
+fn engine(context: &NodeContext, filter: &Filter, places: &[Part]) -> (Engine, WhyEngine) {
     let pixels: u64 = (places.iter())
         .map(|place| u64::from(place.outputs.pixels))
         .sum();
@@ -90,11 +105,29 @@ fn engine(context: &NodeContext, filter: &Filter, places: &[Part]) -> Engine {
     })
 }
 
-fn part(context: &NodeContext, filter: &Filter, place: &Part) -> Result<Vec<Dispatch>> {
-    let places = std::slice::from_ref(place);
+fn dense_parts(
+    context: &NodeContext,
+    filter: &Filter,
+    places: &[Part],
+    why: fn(WhyEngine) -> Why,
+) -> Result<Vec<Dispatch>> {
+    let (engine, why_engine) = engine(context, filter, places);
+    let steps = dense::dispatches(context, filter, places, engine)?;
+    Ok(selected(steps, Some(engine.kernel()), why(why_engine)))
+}
+
+fn part(
+    context: &NodeContext,
+    filter: &Filter,
+    place: &Part,
+    why: fn(WhyEngine) -> Why,
+) -> Result<Vec<Dispatch>> {
     match rule::is_dense(filter) {
-        true => dense::dispatches(context, filter, places, engine(context, filter, places)),
-        false => grouped::dispatches(context, filter, place),
+        true => dense_parts(context, filter, std::slice::from_ref(place), why),
+        false => {
+            let steps = grouped::dispatches(context, filter, place)?;
+            Ok(selected(steps, None, Why::Grouped))
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The rule that selects a kernel for a convolution.
 
-use super::super::{ConvKernel, NodeContext};
+use super::super::why::{NotWinograd, WhyEngine, WhyWinograd};
+use super::super::{ConvKernel, NodeContext, Why};
 use super::dense::BLOCK;
+use super::depthwise;
 use super::engine::{Engine, PixelsEach};
 use super::geometry::{Filter, Window};
 use super::winograd::{self, Tile};
@@ -35,49 +37,78 @@ impl Algorithm {
     }
 }
 
+/// What the rule answers.
+pub(super) struct Selection {
+    pub algorithm: Algorithm,
+    pub why: Why,
+}
+
 /// The algorithm for a convolution: the kernel that is preferred, if it is possible, then the one
 /// that tuning has found fastest, else the one that costs least, as far as can be told without
 /// running any.
-pub(super) fn algorithm(context: &NodeContext, op: &Conv2d, filter: &Filter) -> Algorithm {
+pub(super) fn select(context: &NodeContext, op: &Conv2d, filter: &Filter) -> Selection {
+    let because = |algorithm, why| Selection { algorithm, why };
     if op.is_depthwise() {
-        return Algorithm::Depthwise;
+        let in_rows = depthwise::in_rows(op).is_some();
+        return because(Algorithm::Depthwise, Why::Depthwise { in_rows });
     }
     if !is_dense(filter) {
-        return Algorithm::Grouped;
+        return because(Algorithm::Grouped, Why::Grouped);
     }
-    let preferred = context.device.prefer;
-    let preferred = preferred.and_then(|kernel| possible(context, op, filter, kernel));
-    if let Some(algorithm) = preferred {
-        return algorithm;
-    }
-    let tuned = tuned(context, op).and_then(|kernel| possible(context, op, filter, kernel));
-    if let Some(algorithm) = tuned {
-        return algorithm;
+    let asked_for = [
+        (
+            context.device.prefer,
+            WhyEngine::Preferred,
+            WhyWinograd::Preferred,
+        ),
+        (tuned(context, op), WhyEngine::Tuned, WhyWinograd::Tuned),
+    ];
+    for (kernel, dense, winograd) in asked_for {
+        let algorithm = kernel.and_then(|kernel| possible(context, op, filter, kernel));
+        match algorithm {
+            None => {}
+            Some(algorithm @ Algorithm::Winograd(_)) => {
+                return because(algorithm, Why::Winograd(winograd));
+            }
+            Some(algorithm) => return because(algorithm, Why::Dense(dense, None)),
+        }
     }
     let pixels = u64::from(context.output.pixels);
     let cooperative = Engine::cooperative(context.device, pixels, filter);
-    if let Some(engine) = cooperative.filter(|_| !context.planar) {
-        return Algorithm::Dense(engine);
+    if let Some((engine, why)) = cooperative.filter(|_| !context.planar) {
+        return because(Algorithm::Dense(engine), Why::Dense(why, None));
     }
     let inner = filter.group_inputs.div_ceil(4) as u64;
     let blocks = blocks(filter);
     let taps = (op.kernel[0] * op.kernel[1]) as u64;
-    let dense = Algorithm::Dense(Engine::rule(context.device, pixels, blocks, filter.groups));
-    let cost = PixelsEach::of(pixels).cost(pixels) * taps * inner * blocks;
-    // Transformed kernels are larger, 1.8 and 4 times: not worth their memory where few tiles share
-    // them, as in the last maps of a classifier.
-    let winograd = [Tile::Two, Tile::Four]
+    let (engine, why_engine) = Engine::rule(context.device, pixels, blocks, filter.groups);
+    let dense = PixelsEach::of(pixels).cost(pixels) * taps * inner * blocks;
+    let tiles = [Tile::Two, Tile::Four];
+    let winograd = tiles
         .into_iter()
-        .filter(|tile| tile.count(&context.output) >= LEAST_TILES)
-        .filter(|tile| !context.device.is_quarantined(tile.kernel()))
-        .filter(|&tile| is_winograd(context, op, filter, tile))
-        .map(|tile| {
-            let cost = winograd_cost(context, inner, blocks, tile);
-            (cost, Algorithm::Winograd(tile))
-        });
-    (std::iter::once((cost, dense)).chain(winograd))
-        .min_by_key(|(cost, _)| *cost)
-        .map_or(dense, |(_, algorithm)| algorithm)
+        .filter(|&tile| unfit(context, op, filter, tile).is_none())
+        .map(|tile| (winograd_cost(context, inner, blocks, tile), tile))
+        .min_by_key(|(cost, _)| *cost);
+    let not = match winograd {
+        Some((cost, tile)) if cost < dense => {
+            let why = Why::Winograd(WhyWinograd::CostsLess { cost, dense });
+            return because(Algorithm::Winograd(tile), why);
+        }
+        Some((cost, _)) => Some(NotWinograd::CostsMore { cost, dense }),
+        None => unfit(context, op, filter, Tile::Two),
+    };
+    because(Algorithm::Dense(engine), Why::Dense(why_engine, not))
+}
+
+/// Why the rule takes no Winograd of `tile`, whatever it costs.
+fn unfit(context: &NodeContext, op: &Conv2d, filter: &Filter, tile: Tile) -> Option<NotWinograd> {
+    let count = tile.count(&context.output);
+    not_winograd(context, op, filter, tile)
+        // Transformed kernels are larger, 1.8 and 4 times: not worth their memory where few tiles
+        // share them, as in the last maps of a classifier.
+        .or((count < LEAST_TILES).then_some(NotWinograd::FewTiles(count, LEAST_TILES)))
+        .or((context.device.is_quarantined(tile.kernel()))
+            .then_some(NotWinograd::Quarantined(tile.kernel())))
 }
 
 /// The kernels that can compute a convolution here; none where there is no choice.
@@ -176,22 +207,35 @@ fn possible(
         2 => Tile::Two,
         _ => Tile::Four,
     };
-    is_winograd(context, op, filter, tile).then_some(Algorithm::Winograd(tile))
+    let is_possible = not_winograd(context, op, filter, tile).is_none();
+    is_possible.then_some(Algorithm::Winograd(tile))
 }
 
-/// Whether Winograd's convolution can compute it.
-fn is_winograd(context: &NodeContext, op: &Conv2d, filter: &Filter, tile: Tile) -> bool {
-    let is_plain = op.kernel == [3, 3] && op.stride == [1, 1] && op.dilation == [1, 1];
-    is_plain
-        && filter.groups == 1
-        && !context.planar
-        && context.node.fused.prologue.is_none()
-        && fits(context, filter, tile)
+/// Why Winograd's convolution cannot compute it, if so.
+fn not_winograd(
+    context: &NodeContext,
+    op: &Conv2d,
+    filter: &Filter,
+    tile: Tile,
+) -> Option<NotWinograd> {
+    let reasons = [
+        (op.kernel != [3, 3], NotWinograd::Kernel(op.kernel)),
+        (op.stride != [1, 1], NotWinograd::Stride(op.stride)),
+        (op.dilation != [1, 1], NotWinograd::Dilation(op.dilation)),
+        (filter.groups != 1, NotWinograd::Groups(filter.groups)),
+        (context.planar, NotWinograd::Planar),
+        (context.node.fused.prologue.is_some(), NotWinograd::Prologue),
+        (!fits(context, filter, tile), NotWinograd::Memory),
+    ];
+    let found = reasons.into_iter().find(|(is, _)| *is);
+    found.map(|(_, reason)| reason)
 }
 
 /// Whether what Winograd's convolution keeps between its steps, and its weights, can be bound.
 fn fits(context: &NodeContext, filter: &Filter, tile: Tile) -> bool {
-    let largest = context.device.largest_binding();
+    // Elements are counted in 32 bits.
+    let addressable = u64::from(u32::MAX) * Precision::F32.element_bytes();
+    let largest = context.device.largest_binding().min(addressable);
     let [transformed, products] = winograd::scratch(context, tile);
     let weights = winograd::weight_bytes(filter, tile);
     let rows = u64::from(tile.positions()) * filter.group_outputs.div_ceil(BLOCK) as u64;

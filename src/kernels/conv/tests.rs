@@ -1,7 +1,7 @@
 //! Which kernel is taken, with what grid and weights: without a device.
 
-use super::super::{Cooperative, DeviceContext, Dispatch, Read};
-use crate::gpu::Precision;
+use super::super::{DeviceContext, Dispatch, Read};
+use crate::gpu::{Cooperative, Precision};
 use crate::graph::{Conv2d, ConvTranspose2d, Graph, GraphBuilder, Op};
 use crate::passes::PassOptions;
 use crate::plan::Plan;

@@ -7,7 +7,7 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
-use super::super::{ConvKernel, Dispatch, Map, NodeContext, Read, Target, WORKGROUP};
+use super::super::{ConvKernel, Dispatch, Map, NodeContext, Read, Target, WORKGROUP, Why};
 use super::dense::{self, BLOCK, Params};
 use super::engine::Engine;
 use super::geometry::{Filter, Outputs, Window};
@@ -81,7 +81,7 @@ impl Tile {
     /// The transformed values of `channels`: an image with a row a position and a column a tile.
     fn map(self, output: &Map, channels: u32, offset: u32) -> Map {
         let groups = channels.div_ceil(4);
-        // `is_possible` has seen that the elements are fewer than 2^32.
+        // The rule has seen that the elements are fewer than 2^32.
         let width = self.count(output) as u32;
         Map {
             batch: 1,
@@ -128,8 +128,10 @@ impl Tile {
 
 /// The largest values between the steps, in bytes: the transformed input and the products.
 pub(super) fn scratch(context: &NodeContext, tile: Tile) -> [u64; 2] {
+    // In 64 bits: whether a map can be made of them is yet to be seen.
+    let tiles = u64::from(tile.positions()) * tile.count(&context.output);
     [context.inputs[0].channels, context.output.channels]
-        .map(|channels| tile.map(&context.output, channels, 0).bytes(Precision::F32))
+        .map(|channels| tiles * u64::from(channels.div_ceil(4)) * Precision::F32.element_bytes())
 }
 
 /// Bytes of the transformed kernels.
@@ -146,6 +148,7 @@ pub(super) fn dispatches(
     filter: &Filter,
     window: &Window,
     tile: Tile,
+    why: Why,
 ) -> Result<Vec<Dispatch>> {
     let device = context.device;
     let (input, output) = (context.inputs[0], context.output);
@@ -182,6 +185,7 @@ pub(super) fn dispatches(
             )
             .constant("TILE", tile as u32)
             .operations(0)
+            .selected(Some(tile.kernel()), why)
             .into_target(Target::Scratch(0)),
     );
 
@@ -220,7 +224,7 @@ pub(super) fn dispatches(
         unused: 0,
     };
     let products_each = u64::from(tile.positions()) * u64::from(products.width);
-    let engine = Engine::rule(device, products_each, blocks as u64, 1);
+    let (engine, why_engine) = Engine::rule(device, products_each, blocks as u64, 1);
     let reads = vec![
         Read::Scratch(0),
         weight(context, filter, tile),
@@ -235,6 +239,7 @@ pub(super) fn dispatches(
     steps.push(
         product
             .operations(2 * pairs)
+            .selected(Some(tile.kernel()), Why::Product(why_engine))
             .into_target(Target::Scratch(1)),
     );
 
@@ -249,6 +254,7 @@ pub(super) fn dispatches(
     let reads = vec![Read::Scratch(1), bias, residual];
     let last = device.dispatch(&WINOGRAD_OUTPUT, &params, reads, grid(products.groups)?);
     let last = last.constant("TILE", tile as u32).operations(0);
+    let last = last.selected(Some(tile.kernel()), why);
     steps.push(epilogue.select(last));
     Ok(steps)
 }

@@ -1,0 +1,310 @@
+//! A plan for people: what runs, by which kernel and why, and what memory it takes.
+
+use std::collections::HashSet;
+
+use super::limits::{self, BrokenLimit};
+use super::{Answer, Place, Placed, Plan, Step, values};
+use crate::error::{Error, Result};
+use crate::gpu::Precision;
+use crate::graph::{Graph, Home, Node, Operator, Residual};
+use crate::kernels::{ConvKernel, DeviceContext};
+use crate::passes::{self, PassOptions, PassReport};
+use crate::tensor::Shape;
+
+/// How a network would run on a device, without running it.
+///
+/// ```
+/// use shadernet::plan::PlanReport;
+/// use shadernet::session::SessionOptions;
+/// use shadernet::zoo::{self, ZooOptions};
+///
+/// let architecture = zoo::find("resnet18")?;
+/// let graph = architecture.build(&ZooOptions::default())?;
+/// let shapes = architecture.input_shapes(1, &ZooOptions::default());
+/// // Or `of_gpu`, `of_adapter`.
+/// let limits = shadernet::wgpu::Limits::default();
+/// let plan = PlanReport::assumed(limits, &graph, &shapes, &SessionOptions::default())?;
+///
+/// let stem = &plan.nodes[1];
+/// assert_eq!((stem.name.as_str(), stem.operator), ("conv1", "Conv2d"));
+/// assert_eq!(stem.fused[0].text, "bn1");
+/// let step = plan.steps.iter().find(|step| step.node == 1).unwrap();
+/// assert!(step.why.contains("no Winograd: kernel 7x7"), "{}", step.why);
+/// assert!(plan.memory.lower_bound <= plan.memory.activations);
+/// assert!(plan.broken.is_empty());
+/// # Ok::<(), shadernet::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PlanReport {
+    /// The network's name.
+    pub network: String,
+    /// What it was planned for: an adapter's name, or `assumed`.
+    pub device: String,
+    /// How values and weights are stored.
+    pub precision: Precision,
+    /// Shapes of the inputs.
+    pub inputs: Vec<Shape>,
+    /// Shapes of the outputs.
+    pub outputs: Vec<Shape>,
+    /// The graph after the passes; every node follows those it reads.
+    pub nodes: Vec<PlannedNode>,
+    /// The dispatches, in order.
+    pub steps: Vec<PlannedStep>,
+    /// What each pass did, and did not do and why.
+    pub passes: Vec<PassReport>,
+    /// How many pipelines the dispatches need.
+    pub pipelines: usize,
+    /// What memory it takes.
+    pub memory: PlannedMemory,
+    /// The limits that it would break. Where there are any, the rest of the report is of a device
+    /// that has none.
+    pub broken: Vec<BrokenLimit>,
+}
+
+/// A node, and what passes have moved into it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PlannedNode {
+    /// Its name.
+    pub name: String,
+    /// Its operator, in PyTorch's terms.
+    pub operator: &'static str,
+    /// What else it does, in the order in which it does it.
+    pub fused: Vec<FusedPart>,
+    /// Indices of the nodes that it reads.
+    pub inputs: Vec<usize>,
+    /// The shape of its value.
+    pub output: Shape,
+    /// Where its value lies.
+    pub home: String,
+    /// Whether its value is an output of the network.
+    pub is_output: bool,
+}
+
+/// Work that a pass has moved into a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FusedPart {
+    /// `pad`, `crop`, `prologue`, `norm`, `residual` or `activation`.
+    pub kind: &'static str,
+    /// Which: the sides, the name of the node that it was or that is added, the function.
+    pub text: String,
+}
+
+/// A dispatch.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PlannedStep {
+    /// The index of its node in [`PlanReport::nodes`].
+    pub node: usize,
+    /// The node's name, or `output.0` and so on for what makes an output as users see it.
+    pub name: String,
+    /// The shader.
+    pub shader: &'static str,
+    /// The constants that select what it does.
+    pub constants: Vec<(&'static str, u32)>,
+    /// The way to compute a convolution that it is, or is a part of.
+    pub kernel: Option<ConvKernel>,
+    /// Why this kernel, in a sentence.
+    pub why: String,
+    /// Workgroups along x, y and z.
+    pub workgroups: [u32; 3],
+    /// Multiplications and additions.
+    pub operations: u64,
+    /// Bytes of what it reads and writes.
+    pub bytes: u64,
+}
+
+/// Bytes on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlannedMemory {
+    /// Weights, as kernels want them.
+    pub weights: u64,
+    /// Buffers that values take turns in.
+    pub activations: u64,
+    /// What kernels need beyond those between their dispatches, such as Winograd's.
+    pub workspace: u64,
+    /// Inputs and outputs, on the device and where the host maps them.
+    pub inputs_and_outputs: u64,
+    /// The largest set of values alive at once: what no plan's activations can go below.
+    pub lower_bound: u64,
+}
+
+impl PlannedMemory {
+    /// All that there is at once while it runs.
+    pub fn peak(&self) -> u64 {
+        self.weights + self.activations + self.workspace + self.inputs_and_outputs
+    }
+}
+
+impl PlanReport {
+    pub(crate) fn of(
+        device: &DeviceContext,
+        graph: &Graph,
+        inputs: &[Shape],
+        passes: &PassOptions,
+    ) -> Result<Self> {
+        let (optimized, _) = passes::optimize(graph, inputs, passes)?;
+        let broken = limits::broken(&optimized, &optimized.infer(inputs)?, device)?;
+        let plan = match Plan::new(graph, inputs, passes, device) {
+            Err(Error::Limit { .. }) => Plan::new(graph, inputs, passes, &unlimited(device))?,
+            plan => plan?,
+        };
+        let nodes = (0..plan.placed.shapes.len()).map(|i| planned_node(&plan.placed, i));
+        Ok(Self {
+            network: graph.name().to_owned(),
+            device: device.name.clone(),
+            precision: device.precision,
+            nodes: nodes.collect(),
+            steps: plan.steps.iter().map(planned_step).collect(),
+            pipelines: plan.pipeline_keys().len(),
+            memory: memory(&plan),
+            broken,
+            inputs: plan.inputs,
+            outputs: plan.outputs,
+            passes: plan.passes,
+        })
+    }
+}
+
+/// `device` without the limits that depend on sizes, as far as 32 bits can count elements.
+fn unlimited(device: &DeviceContext) -> DeviceContext {
+    let largest = (1 << 32) * Precision::F32.element_bytes();
+    DeviceContext {
+        limits: wgpu::Limits {
+            max_buffer_size: largest,
+            max_storage_buffer_binding_size: largest,
+            max_compute_workgroups_per_dimension: u32::MAX,
+            ..device.limits.clone()
+        },
+        ..device.clone()
+    }
+}
+
+fn memory(plan: &Plan) -> PlannedMemory {
+    let mut seen = HashSet::new();
+    // Those of one name are one buffer.
+    let weights = plan.weights().filter(|w| seen.insert(w.name.as_str()));
+    let bytes = |shape: &Shape| shape.len() as u64 * 4;
+    let inputs = plan.inputs.iter().map(|shape| 2 * bytes(shape));
+    let outputs = plan.outputs.iter().zip(&plan.answers);
+    let outputs = outputs.map(|(shape, answer)| match answer {
+        Answer::Unpacked => 2 * bytes(shape),
+        Answer::Slot { .. } => bytes(shape),
+    });
+    PlannedMemory {
+        weights: weights.map(|weight| weight.bytes()).sum(),
+        activations: plan.activation_bytes,
+        workspace: plan.workspace_bytes,
+        inputs_and_outputs: inputs.chain(outputs).sum(),
+        lower_bound: plan.lower_bound_bytes,
+    }
+}
+
+fn planned_step(step: &Step) -> PlannedStep {
+    let key = &step.dispatch.key;
+    PlannedStep {
+        node: step.node,
+        name: step.label.clone(),
+        shader: key.shader.name,
+        constants: key.constants.clone(),
+        kernel: step.dispatch.kernel,
+        why: step.dispatch.why.to_string(),
+        workgroups: step.dispatch.workgroups,
+        operations: step.cost.operations,
+        bytes: step.cost.bytes,
+    }
+}
+
+fn planned_node(placed: &Placed, i: usize) -> PlannedNode {
+    let graph = &placed.graph;
+    let node = &graph.nodes()[i];
+    PlannedNode {
+        name: node.name.clone(),
+        operator: node.op.as_operator().kind(),
+        fused: fused(graph, node),
+        inputs: node.inputs.iter().map(|input| input.index()).collect(),
+        output: placed.shapes[i].clone(),
+        home: home(placed, i),
+        is_output: graph.outputs().iter().any(|output| output.index() == i),
+    }
+}
+
+fn fused(graph: &Graph, node: &Node) -> Vec<FusedPart> {
+    let fused = &node.fused;
+    let mut parts = Vec::new();
+    let mut push = |kind, text: String| parts.push(FusedPart { kind, text });
+    if fused.pad != [0; 4] {
+        let [top, bottom, left, right] = fused.pad;
+        push("pad", format!("{top},{bottom},{left},{right}"));
+    }
+    if let Some(prologue) = &fused.prologue {
+        let norm = prologue.norm.iter().map(|norm| norm.name.clone());
+        let activation = prologue.activation.iter().map(|a| a.kind().to_owned());
+        let names: Vec<String> = norm.chain(activation).collect();
+        push("prologue", names.join(" and "));
+    }
+    if fused.crop != [0; 4] {
+        let [top, bottom, left, right] = fused.crop;
+        push("crop", format!("{top},{bottom},{left},{right}"));
+    }
+    if let Some(norm) = &fused.norm {
+        push("norm", norm.name.clone());
+    }
+    let activation = fused
+        .activation
+        .map(|activation| activation.kind().to_owned());
+    let residual = (fused.residual).and_then(|place| Some((place, node.inputs.last()?)));
+    let residual = residual.map(|(place, input)| (place, graph.node(*input).name.clone()));
+    match (residual, activation) {
+        (Some((Residual::AfterActivation, name)), activation) => {
+            activation
+                .into_iter()
+                .for_each(|text| push("activation", text));
+            push("residual", name);
+        }
+        (residual, activation) => {
+            residual
+                .into_iter()
+                .for_each(|(_, name)| push("residual", name));
+            activation
+                .into_iter()
+                .for_each(|text| push("activation", text));
+        }
+    }
+    parts
+}
+
+/// Where a value lies, for people.
+fn home(placed: &Placed, i: usize) -> String {
+    let name = |i: usize| &placed.graph.nodes()[i].name;
+    let node = &placed.graph.nodes()[i];
+    let slot = match placed.places[i] {
+        Place::Slot(slot) => slot,
+        Place::Input(_) | Place::Output(_) => return "as the user gives it".to_owned(),
+    };
+    match node.fused.home {
+        Home::Part { of, channel } => {
+            format!("in '{}' from channel {channel} on", name(of.index()))
+        }
+        Home::View => format!(
+            "in '{}', which it is a part of",
+            name(node.inputs[0].index())
+        ),
+        Home::Own if values::renames(&placed.graph, &placed.shapes, i) => {
+            format!("'{}' by another name", name(node.inputs[0].index()))
+        }
+        Home::Own => {
+            let first = u64::from(placed.maps[i].offset);
+            let residual = match placed.in_place[i] {
+                true => ", in its residual's place",
+                false => "",
+            };
+            format!("buffer {slot}, element {first}{residual}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! `shadernet plan`.
+
+use serde_json::Value;
+
+use crate::devices::backends;
+use crate::support::{Answer, answer, shadernet, small_model};
+
+/// The plan for WebGPU's default limits: the same on every machine, with a GPU or without.
+fn plan(arguments: &[&str]) -> Answer {
+    let mut command = shadernet();
+    command
+        .args(["plan", "--limits", "default"])
+        .args(arguments);
+    answer(&mut command)
+}
+
+fn verdict<'a>(object: &'a Value, backend: &str) -> &'a Value {
+    let limits = object["limits"].as_array().unwrap();
+    (limits.iter().find(|limits| limits["backend"] == backend)).unwrap()
+}
+
+#[test]
+fn a_table_tells_of_steps_totals_and_limits() {
+    let text = plan(&["resnet18"]).ok().out;
+    for part in [
+        "resnet18 for WebGPU's default limits, assumed",
+        "Conv2d + norm + residual + ReLU",
+        "winograd_input (winograd-4)",
+        "Winograd costs ",
+        "no Winograd: stride 2x2",
+        "16 tiles, fewer than 32",
+        "fusions that did not happen\n  none\n",
+        "peak memory",
+        "of which at least",
+        "WebGPU's default limits (assumed)",
+    ] {
+        assert!(text.contains(part), "'{part}' is not in: {text}");
+    }
+    // Every reason for a pass that did nothing, nodes of one reason together.
+    let text = plan(&["densenet121"]).ok().out;
+    let reason = "norms: '…' (Concat) before it has no weights to fold it into; \
+                  it became a prologue instead: ";
+    assert_eq!(text.matches(reason).count(), 1, "{text}");
+    assert!(text.contains(" and 55 more\n"), "{text}");
+    let text = plan(&["resnet18", "--no-optimize"]).ok().out;
+    assert!(text.contains("  left out: identities, "), "{text}");
+    let text = plan(&["resnet18", "--without-pass", "residuals"]).ok().out;
+    assert!(text.contains("  left out: residuals\n"), "{text}");
+}
+
+#[test]
+fn one_object_for_machines() {
+    let lines = plan(&["resnet18", "--batch=2", "--json"]).ok().json();
+    let [object] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(object["network"], "resnet18");
+    assert_eq!(object["inputs"][0], serde_json::json!([2, 3, 224, 224]));
+    assert_eq!(object["outputs"][0], serde_json::json!([2, 1000]));
+    assert_eq!(verdict(object, "assumed")["broken"], serde_json::json!([]));
+    let number = |key: &str| object[key].as_u64().unwrap();
+    assert!(number("lower_bound_bytes") <= number("activation_bytes"));
+    let parts = ["weight_bytes", "activation_bytes", "workspace_bytes"].map(number);
+    let parts = parts.iter().sum::<u64>() + number("input_output_bytes");
+    assert_eq!(number("peak_bytes"), parts);
+    let nodes = object["nodes"].as_array().unwrap();
+    for step in object["steps"].as_array().unwrap() {
+        let node = &nodes[step["node"].as_u64().unwrap() as usize];
+        assert_eq!(node["name"], step["name"]);
+        assert!(!step["why"].as_str().unwrap().is_empty(), "{step}");
+    }
+    let half = plan(&["resnet18", "--batch=2", "--precision=f16", "--json"]).ok();
+    let half = half.json()[0]["activation_bytes"].as_u64().unwrap();
+    assert!(half < number("activation_bytes"));
+    // A folder, at its own size; and another.
+    let folder = small_model().to_str().unwrap();
+    let own = plan(&[folder, "--json"]).ok().json();
+    assert_eq!(own[0]["inputs"][0], serde_json::json!([1, 3, 64, 64]));
+    let other = plan(&[folder, "--input=3x96x64", "--json"]).ok().json();
+    assert_eq!(other[0]["inputs"][0], serde_json::json!([1, 3, 96, 64]));
+}
+
+#[test]
+fn graphviz_gets_a_box_a_node_and_an_edge_a_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.dot");
+    let path_text = path.to_str().unwrap();
+    plan(&["resnet18", "--dot", path_text]).ok();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("digraph \"resnet18\" {\n") && text.ends_with("}\n"));
+    assert!(text.contains("layer1.0.conv2\\lConv2d\\l+ norm layer1.0.bn2\\l"));
+    assert!(text.contains("\\l+ residual maxpool\\l+ activation ReLU\\l"));
+    // The input, 20 convolutions, two poolings, the flattening, the classifier.
+    assert_eq!(
+        text.matches("  n").count() - 1 - text.matches(" -> ").count(),
+        25
+    );
+    // One less but for what is added in 8 places, and the output.
+    assert_eq!(text.matches(" -> ").count(), 24 + 8 + 1);
+    assert!(text.contains("label=\"[1, 64, 56, 56]\", style=bold"));
+    // Nothing else is left there.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+
+    let missing = folder.path().join("no/such/plan.dot");
+    plan(&["resnet18", "--dot", missing.to_str().unwrap()]).fails(&["no/such/plan.dot"]);
+}
+
+/// An adapter's own plan says what it is of; the convolutions' reasons are its own.
+#[test]
+fn adapters_are_planned_for_where_there_are_any() {
+    for backend in backends().iter().map(|backend| backend.name()) {
+        let mut command = shadernet();
+        command.args(["plan", "resnet18", "--json", "--backend", backend]);
+        let object = &answer(&mut command).ok().json()[0];
+        assert!(object["device"].as_str().unwrap().contains(backend));
+        assert_eq!(object["broken"], verdict(object, backend)["broken"]);
+    }
+
+    // The CPU makes no plan.
+    let mut command = shadernet();
+    command.args(["plan", "mlp", "--backend=cpu"]);
+    let without = answer(&mut command)
+        .ok()
+        .says(&["default limits are assumed"]);
+    assert!(
+        without
+            .out
+            .starts_with("mlp for WebGPU's default limits, assumed")
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_driver_is_needed() {
+    let without = |arguments: &[&str]| {
+        let mut command = shadernet();
+        command.args(["plan", "resnet18", "--json"]).args(arguments);
+        for name in [
+            "VK_DRIVER_FILES",
+            "VK_ICD_FILENAMES",
+            "__EGL_VENDOR_LIBRARY_FILENAMES",
+        ] {
+            command.env(name, "/nonexistent");
+        }
+        answer(&mut command)
+    };
+    let assumed = without(&["--limits=default"]).ok();
+    assert_eq!(assumed.err, "");
+    assert_eq!(assumed.json()[0]["limits"].as_array().unwrap().len(), 1);
+    let fallen_back = without(&[])
+        .ok()
+        .says(&["there is no GPU adapter to plan for"]);
+    assert_eq!(fallen_back.json(), assumed.json());
+    without(&["--backend=vulkan"]).fails(&["answers to backend vulkan"]);
+}
+
+/// Not the first only: each with what it needs, and the limit; and a plan as if there were none.
+#[test]
+fn images_too_large_name_every_node() {
+    let large = ["unet", "--input=3x4096x4096"];
+    let text = plan(&large).ok().out;
+    let line = "the output [1, 64, 4096, 4096] of 'inc.double_conv.0' needs 4,294,967,296 bytes; \
+                max_storage_buffer_binding_size allows 134,217,728";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains("It cannot run there"), "{text}");
+    assert!(text.contains("of 'outc.conv' needs"), "{text}");
+    let object = &plan(&[&large[..], &["--json"]].concat()).ok().json()[0];
+    let broken = object["broken"].as_array().unwrap();
+    assert!(broken.len() > 20, "{}", broken.len());
+    assert_eq!(&verdict(object, "assumed")["broken"], &object["broken"]);
+    for broken in broken {
+        assert!(broken["needed"].as_u64() > broken["allowed"].as_u64());
+    }
+    assert!(object["steps"].as_array().unwrap().len() > 20);
+}
+
+#[test]
+fn mistakes_are_told() {
+    plan(&["resnet81"]).fails(&["resnet81", "resnet18"]);
+    plan(&["no/such/folder"]).fails(&["no/such/folder"]);
+    plan(&["darknet19", "--input=3x8x8"]).fails(&["layers."]);
+    plan(&["unet", "--batch=100000"]).fails(&["give a smaller batch"]);
+    plan(&["mlp", "--tuning=tuned.txt"])
+        .ok()
+        .says(&["tuned kernels are not used"]);
+    for wrong in [
+        ["mlp", "--limits=mine"],
+        ["mlp", "--without-pass=norm"],
+        ["mlp", "--precision=f8"],
+        ["mlp", "--batch=0"],
+    ] {
+        assert_eq!(plan(&wrong).code, 2, "{wrong:?}");
+    }
+}
