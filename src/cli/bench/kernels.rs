@@ -12,8 +12,8 @@ use shadernet::gpu::Precision;
 use shadernet::peak::Peak;
 use shadernet::session::ConvKernel;
 
-use super::{about, gpu_of};
-use crate::cli::written::save;
+use super::{about, gpu_of, report};
+use crate::cli::written::{check, save};
 use crate::cli::{DeviceArgs, Failure, output, precision};
 
 /// Time every kernel on shapes from the networks, and hold each to the device's peaks
@@ -22,7 +22,7 @@ use crate::cli::{DeviceArgs, Failure, output, precision};
 Examples:
   shadernet bench kernels
   shadernet bench kernels --shapes mine.txt --kernel subgroup --kernel winograd-4
-  shadernet bench kernels --json kernels.json
+  shadernet bench kernels --json kernels.json --report kernels.html
 
 A shapes file has a line a case: an operator, its input, settings.
   conv2d 1x64x56x56 out=64 kernel=3 padding=1 relu     # stride, dilation, groups,
@@ -62,6 +62,10 @@ pub struct KernelsArgs {
     /// One JSON object, on standard output or in FILE
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
+
+    /// A page with a roofline plot and the table: HTML
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 /// A case and what came of it.
@@ -73,6 +77,10 @@ struct Row {
 impl KernelsArgs {
     pub fn execute(&self) -> Result<(), Failure> {
         let cases = self.cases()?;
+        let files = [&self.json, &self.report].into_iter().flatten();
+        for path in files.filter(|path| path.as_os_str() != "-") {
+            check(path)?;
+        }
         let device = self.device.open()?;
         let gpu = gpu_of(&device)?;
         let bar = ProgressBar::new(cases.len() as u64);
@@ -120,6 +128,9 @@ impl KernelsArgs {
         };
         if to_file {
             print(&rows, &peak, &device, &mut io::stdout().lock())?;
+        }
+        if let Some(path) = &self.report {
+            report::write(path, std::slice::from_ref(&results))?;
         }
         let mut wrong = false;
         for (case, variant) in all() {

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, Write};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -12,10 +13,11 @@ use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::Shape;
 use shadernet::{Error, Result};
 
-use super::about;
 use super::cost::Cost;
 use super::timing::{Rounds, Timings};
+use super::{about, report};
 use crate::cli::network::{Network, NetworkArgs};
+use crate::cli::written::check;
 use crate::cli::{DeviceArgs, Failure, TuningArgs, output, precision, progress};
 
 /// Time a network: the first answer, and passes after it
@@ -55,8 +57,12 @@ pub struct Model {
     #[arg(long)]
     json: bool,
 
+    /// A page with bars and the table: HTML
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+
     /// A timed pass for every line on standard input
-    #[arg(long, conflicts_with_all = ["json", "rounds"])]
+    #[arg(long, conflicts_with_all = ["json", "report", "rounds"])]
     serve: bool,
 }
 
@@ -75,6 +81,9 @@ impl Model {
         let network = self.network.find()?;
         // Shapes before weights: cheaper to find out, and clearer.
         let cost = Cost::of(&network.graph, &network.inputs, self.precision)?;
+        if let Some(path) = &self.report {
+            check(path)?;
+        }
         let bar = progress::spinner();
         let part = |message: &'static str| {
             bar.set_message(message);
@@ -138,6 +147,9 @@ impl Model {
             true => output::json_line(&result.as_json())?,
             false => result.print(&mut io::stdout().lock())?,
         }
+        if let Some(path) = &self.report {
+            report::write(path, &[result.as_json()])?;
+        }
         Ok(())
     }
 }
@@ -196,6 +208,7 @@ impl Measured<'_> {
         let inputs: Vec<&[usize]> = self.network.inputs.iter().map(Shape::dims).collect();
         let mut line = about(self.device);
         let more = json!({
+            "kind": "model",
             "network": self.network.graph.name(),
             "model": self.network.folder.as_ref().map(|folder| folder.path.display().to_string()),
             "precision": self.precision(),
