@@ -77,8 +77,8 @@ struct Row {
 impl KernelsArgs {
     pub fn execute(&self) -> Result<(), Failure> {
         let cases = self.cases()?;
-        let files = [&self.json, &self.report].into_iter().flatten();
-        for path in files.filter(|path| path.as_os_str() != "-") {
+        let json = self.json.iter().filter(|path| path.as_os_str() != "-");
+        for path in json.chain(&self.report) {
             check(path)?;
         }
         let device = self.device.open()?;

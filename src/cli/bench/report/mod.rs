@@ -44,6 +44,8 @@ fn page(results: &[Results]) -> Drawn<Markup> {
             Results::Model(model) => models.push(model),
         }
     }
+    let families = roofline::families(devices.iter().copied());
+    let device = |kernels| device(kernels, &families);
     let devices: Drawn<Vec<Markup>> = devices.into_iter().map(device).collect();
     let devices = devices?;
     Ok(html! {
@@ -125,7 +127,7 @@ fn versions(more: &Map<String, Value>) -> String {
 }
 
 /// The kernels of a device: plots and the whole table.
-fn device(kernels: &Kernels) -> Drawn<Markup> {
+fn device(kernels: &Kernels, families: &[&str]) -> Drawn<Markup> {
     let place = &kernels.place;
     Ok(html! {
         section {
@@ -134,7 +136,7 @@ fn device(kernels: &Kernels) -> Drawn<Markup> {
             @match &kernels.failed {
                 Some(reason) => p.fault { "Nothing was measured: " (reason) },
                 None => {
-                    (roofline::figure(kernels)?)
+                    (roofline::figure(kernels, families)?)
                     (bars::movers(kernels))
                     (tables::kernels(kernels))
                 }

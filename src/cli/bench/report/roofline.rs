@@ -103,22 +103,31 @@ fn positive(value: Option<f64>) -> Option<f64> {
     value.filter(|value| *value > 0.0 && value.is_finite())
 }
 
+/// The families of the kernels that are dots, each of which has one colour on all of a page.
+pub fn families<'a>(kernels: impl Iterator<Item = &'a Kernels>) -> Vec<&'a str> {
+    let dots = kernels.flat_map(|kernels| kernels.kernels.iter().filter_map(Dot::new));
+    let mut families = Vec::new();
+    for name in dots.map(|dot| family(dot.kernel)) {
+        if !families.contains(&name) {
+            families.push(name);
+        }
+    }
+    families
+}
+
 /// The plot with its legend; nothing where no kernel computes.
-pub fn figure(kernels: &Kernels) -> Drawn<Markup> {
-    let dots: Vec<Dot> = kernels.kernels.iter().filter_map(Dot::new).collect();
+pub fn figure(kernels: &Kernels, families: &[&str]) -> Drawn<Markup> {
+    let mut dots: Vec<Dot> = kernels.kernels.iter().filter_map(Dot::new).collect();
+    // The rule's choices over the others.
+    dots.sort_by_key(|dot| dot.kernel.rule);
     if dots.is_empty() {
         return Ok(html! {});
     }
-    let mut families: Vec<&str> = Vec::new();
-    for dot in &dots {
-        if !families.contains(&family(dot.kernel)) {
-            families.push(family(dot.kernel));
-        }
-    }
-    let colour = |kernel: &Kernel| {
-        let place = families.iter().position(|name| *name == family(kernel));
+    let colour = |name: &str| {
+        let place = families.iter().position(|family| *family == name);
         COLOURS[place.unwrap_or_default() % COLOURS.len()]
     };
+    let here = |name: &&&str| dots.iter().any(|dot| family(dot.kernel) == **name);
     let peaks = Peaks::new(kernels);
     let above = dots.iter().filter(|dot| peaks.are_below(dot)).count();
     Ok(html! {
@@ -126,10 +135,9 @@ pub fn figure(kernels: &Kernels) -> Drawn<Markup> {
         figure {
             (plot(kernels, &dots, &colour)?)
             ul.legend {
-                @for (i, name) in families.iter().enumerate() {
-                    @let colour = COLOURS[i % COLOURS.len()];
+                @for name in families.iter().filter(here) {
                     li {
-                        span.dot style={ "border-color:" (colour) ";background:" (colour) } {}
+                        span.dot style={ "color:" (colour(name)) } {}
                         (name)
                     }
                 }
@@ -187,11 +195,7 @@ impl<'a> Dot<'a> {
     }
 }
 
-fn plot(
-    kernels: &Kernels,
-    dots: &[Dot],
-    colour: &dyn Fn(&Kernel) -> &'static str,
-) -> Drawn<Markup> {
+fn plot(kernels: &Kernels, dots: &[Dot], colour: &dyn Fn(&str) -> &'static str) -> Drawn<Markup> {
     let peaks = Peaks::new(kernels);
     let xs = around(dots.iter().map(|dot| dot.x).chain(peaks.ridges()));
     let ys = around(dots.iter().map(|dot| dot.y).chain(peaks.arithmetic));
@@ -265,7 +269,7 @@ fn plot(
     let over = html! {
         @for text in &texts { (text) }
         @for (dot, place) in dots.iter().zip(&places) {
-            @let colour = colour(dot.kernel);
+            @let colour = colour(family(dot.kernel));
             @let fill = if dot.kernel.rule { colour } else { "#fff" };
             circle cx=(pixels(place.0)) cy=(pixels(place.1)) r="4.5" stroke=(colour) stroke-width="1.5" fill=(fill) {
                 title { (dot.title()) }
