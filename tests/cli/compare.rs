@@ -163,7 +163,22 @@ fn what_has_no_time_any_more_is_worse() {
     );
     assert!(!table.out.contains("only in"), "{}", table.out);
     table.says(&["every kernel on Someone's GPU, vulkan: failed: signal 11"]);
+    // Networks are another matter, and so is another precision.
+    files.write("a", &[kernels(), model(1, 20.0)]);
+    files.write("b", &[crashed.clone(), model(1, 20.0)]);
+    assert_eq!(files.compare(&[]).code, 3);
+    let mut half = crashed.clone();
+    half["precision"] = json!("f16");
+    files.write("b", &[half, model(1, 20.0)]);
+    files.compare(&[]).ok();
+    let lost =
+        json!({"kind": "model", "device": "Someone's GPU", "backend": "vulkan", "failed": "hung"});
+    files.write("b", &[kernels(), lost]);
+    let table = files.compare(&[]);
+    assert_eq!(table.code, 3);
+    table.says(&["every network on Someone's GPU, vulkan: failed: hung"]);
     // It had before.
+    files.write("b", std::slice::from_ref(&crashed));
     files.write("a", &[crashed]);
     files.compare(&[]).ok();
 }

@@ -69,6 +69,8 @@ pub struct Kernel {
 pub struct Model {
     #[serde(flatten)]
     pub place: Place,
+    /// Empty where a device failed before there was one.
+    #[serde(default)]
     pub network: String,
     pub batch: Option<u64>,
     #[serde(default)]

@@ -242,7 +242,8 @@ fn place(key: &Key) -> String {
 
 fn name(key: &Key) -> String {
     let what = match (key.kind, key.what.as_str()) {
-        (_, "") => "every kernel".to_owned(),
+        ("kernels", "") => "every kernel".to_owned(),
+        (_, "") => "every network".to_owned(),
         ("kernels", case) => format!("{} of {case}", key.setting),
         (_, network) => format!("{network}, {}", key.setting),
     };

@@ -46,14 +46,16 @@ impl Row {
 }
 
 impl Key {
-    /// All kernels of a device that crashed, hung or refused: one row without a case.
+    /// All of a device that crashed, hung or refused: one row without a case or network.
     pub fn is_whole_device(&self) -> bool {
         self.what.is_empty()
     }
 
-    fn is_on(&self, other: &Self) -> bool {
+    /// Whether it is of the device that `lost` is all of.
+    fn is_of(&self, lost: &Self) -> bool {
+        let precision = lost.precision.is_empty() || self.precision == lost.precision;
         let device = |key: &Self| (key.kind, key.device.clone(), key.backend.clone());
-        device(self) == device(other)
+        precision && device(self) == device(lost)
     }
 }
 
@@ -152,14 +154,14 @@ impl Comparison {
                 only_a.push(row);
             }
         }
-        // All kernels that a lost device had are one thing that got worse.
+        // All that a lost device had is one thing that got worse.
         for key in lost {
-            let had = |row: &Row| row.key.is_on(&key) && row.outcome.is_ok();
+            let had = |row: &Row| row.key.is_of(&key) && row.outcome.is_ok();
             let place = places.get(&key).filter(|_| only_a.iter().any(had));
             let Some(Row { key, outcome }) = place.and_then(|i| b[*i].take()) else {
                 continue;
             };
-            only_a.retain(|row| !row.key.is_on(&key));
+            only_a.retain(|row| !row.key.is_of(&key));
             pairs.push(Pair {
                 key,
                 // It had times, none of which is the device's.

@@ -49,7 +49,7 @@ pub fn networks(models: &[&Model]) -> Markup {
         @for name in names {
             @let group = models.iter().filter(|model| model.network == name);
             @let most = group.clone().filter_map(|model| rate(model)).fold(0.0, f64::max);
-            h3 { (name) }
+            h3 { (if name.is_empty() { "All of a device" } else { name }) }
             div.bars {
                 @for model in group {
                     @let value = match model.fault.told() {

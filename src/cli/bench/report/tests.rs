@@ -49,6 +49,7 @@ fn everything_is_on_the_page() {
             json!({"case": "relu 1x8x6x6", "kernel": "other", "wrong": "by much"}),
         ]),
         json!({"kind": "kernels", "device": "Lost", "backend": "gl", "failed": "signal 11"}),
+        json!({"kind": "model", "device": "Lost", "backend": "gl", "failed": "hung"}),
         json!({
             "kind": "model", "device": "Someone's GPU", "backend": "vulkan", "network": "resnet50",
             "batch": 2, "input": [3, 8, 8], "median_ms": 20.0, "images_per_second": 100.0,
@@ -65,14 +66,15 @@ fn everything_is_on_the_page() {
         "winograd-4 1x8x6x6→8",
         "wrong: by much",
         "Nothing was measured: signal 11",
+        "failed: hung",
         "resnet50",
         "batch 2, 3x8x8",
     ] {
         assert!(page.contains(part), "'{part}' is not in {page}");
     }
-    // Two dots; what computes nothing is a bar, and so is the network.
+    // Two dots; what computes nothing is a bar, and so are the networks.
     assert_eq!(page.matches("<circle").count(), 2);
-    assert_eq!(page.matches("class=\"bar\"").count(), 2);
+    assert_eq!(page.matches("class=\"bar\"").count(), 3);
     // It loads nothing.
     for outside in [
         "http:", "https:", "<script", "src=", "<link", "@import", "url(",
