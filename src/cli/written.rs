@@ -165,10 +165,16 @@ pub fn indexed_png(mask: &Mask) -> Result<Vec<u8>, String> {
 
 /// Whether [`save`] could write `path`: to be told before minutes are spent on what goes into it.
 pub fn check(path: &Path) -> Result<()> {
-    match path.is_dir() {
-        true => Err(failed(path)(io::ErrorKind::IsADirectory.into())),
-        false => temporary(path).map(drop),
-    }
+    let folder = folder_of(path);
+    let reason = if path.is_dir() {
+        "this is a folder; name a file in it".to_owned()
+    } else if !folder.is_dir() {
+        format!("there is no folder {}", folder.display())
+    } else {
+        return temporary(path).map(drop);
+    };
+    let path = path.to_owned();
+    Err(Error::File { path, reason })
 }
 
 /// Under another name first, so that `path` never holds half a file.

@@ -64,10 +64,10 @@ fn networks_are_reported() {
 #[test]
 fn an_unwritable_report_is_told_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let in_nothing = folder.path().join("nonsuch").join("page.html");
+    let in_nothing = folder.path().join("there is no folder").join("page.html");
     for (path, part) in [
-        (in_nothing.as_path(), "nonsuch"),
-        (folder.path(), "directory"),
+        (in_nothing.as_path(), "there is no folder"),
+        (folder.path(), "this is a folder"),
     ] {
         for what in [&["kernels"][..], &["model", "small_cnn"]] {
             let mut bench = shadernet();
