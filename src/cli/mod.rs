@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, nothing that a library user would want.
 //!
-//! Exit codes: 0, all done; 1, something could not be done; 2, the command line was wrong.
+//! Exit codes: 0, all done; 1, something could not be done; 2, the command line was wrong;
+//! 3, `bench compare` found something worse.
 
 mod bench;
 mod cache;
@@ -48,7 +49,10 @@ Example:
   shadernet devices                 lists what networks can run on here
 
 SHADERNET_LOG=debug prints what the library and wgpu do, on standard error.
-SHADERNET_CACHE names the folder in which compiled shaders are kept; set to nothing, none are."
+SHADERNET_CACHE names the folder in which compiled shaders are kept; set to nothing, none are.
+
+Exit codes: 0, all done; 1, something could not be done; 2, the command line was wrong;
+3, `bench compare` found something worse."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -212,6 +216,8 @@ enum Failure {
     Closed,
     /// Everything that went wrong has been printed already.
     Reported,
+    /// What was compared got worse, and that has been printed.
+    Worse,
 }
 
 impl From<Error> for Failure {
@@ -265,6 +271,7 @@ pub fn main(start: Instant) -> ExitCode {
     match result {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
         Err(Failure::Reported) => ExitCode::FAILURE,
+        Err(Failure::Worse) => ExitCode::from(3),
         Err(Failure::Usage(reason)) => {
             output::say(format_args!("error: {reason}"));
             ExitCode::from(2)

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{Cursor, Write};
+use std::io::{self, Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, RgbImage};
 use shadernet::vision::{Mask, mask_color};
 use shadernet::{Error, Result};
+use tempfile::NamedTempFile;
 
 use super::Failure;
 
@@ -162,20 +163,42 @@ pub fn indexed_png(mask: &Mask) -> Result<Vec<u8>, String> {
     }
 }
 
+/// Whether [`save`] could write `path`: to be told before minutes are spent on what goes into it.
+pub fn check(path: &Path) -> Result<()> {
+    let folder = folder_of(path);
+    let reason = if path.is_dir() {
+        "this is a folder; name a file in it".to_owned()
+    } else if !folder.is_dir() {
+        format!("there is no folder {}", folder.display())
+    } else {
+        return temporary(path).map(drop);
+    };
+    let path = path.to_owned();
+    Err(Error::File { path, reason })
+}
+
 /// Under another name first, so that `path` never holds half a file.
 pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let mut file = temporary(path)?;
+    file.write_all(bytes).map_err(failed(path))?;
+    (file.persist(path)).map_err(|error| failed(path)(error.error))?;
+    Ok(())
+}
+
+/// A file beside `path`, gone when it is dropped.
+fn temporary(path: &Path) -> Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".shadernet-").suffix(".tmp");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let file = builder.tempfile_in(folder_of(path));
     // Without the temporary file's name, which nobody asked for.
-    let mut file = file.map_err(|error| failed(error.kind().into()))?;
-    file.write_all(bytes).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    file.map_err(|error| failed(path)(error.kind().into()))
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
+    |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    }
 }

@@ -62,6 +62,8 @@ fn help_has_an_example_and_fits_eighty_columns() {
         "plan",
         "bench",
         "bench model",
+        "bench kernels",
+        "bench compare",
         "bench peak",
     ] {
         let args = command.split_whitespace().chain(["--help"]);

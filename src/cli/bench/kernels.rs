@@ -14,8 +14,8 @@ use shadernet::peak::Peak;
 use shadernet::session::ConvKernel;
 
 use super::children::AllArgs;
-use super::{about, gpu_of, table};
-use crate::cli::written::save;
+use super::{about, gpu_of, report, table};
+use crate::cli::written::{check, save};
 use crate::cli::{DeviceArgs, Failure, output, precision};
 
 /// Time every kernel on shapes from the networks, and hold each to the device's peaks
@@ -24,7 +24,7 @@ use crate::cli::{DeviceArgs, Failure, output, precision};
 Examples:
   shadernet bench kernels
   shadernet bench kernels --shapes mine.txt --kernel subgroup --kernel winograd-4
-  shadernet bench kernels --all --json kernels.json
+  shadernet bench kernels --all --json kernels.json --report kernels.html
 
 A shapes file has a line a case: an operator, its input, settings.
   conv2d 1x64x56x56 out=64 kernel=3 padding=1 relu     # stride, dilation, groups,
@@ -67,12 +67,20 @@ pub struct KernelsArgs {
     /// A JSON object a device, on standard output or in FILE
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
+
+    /// A page with a roofline plot and the table: HTML
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 impl KernelsArgs {
     pub fn execute(&self) -> Result<(), Failure> {
         // Also where children do the work: what is wrong in the file is said once.
         let cases = self.cases()?;
+        let json = self.json.iter().filter(|path| path.as_os_str() != "-");
+        for path in json.chain(&self.report) {
+            check(path)?;
+        }
         let results = match self.all.all {
             true => self.all.child.each(&self.args())?,
             false => {
@@ -93,6 +101,9 @@ impl KernelsArgs {
                 }
             }
             None => {}
+        }
+        if let Some(path) = &self.report {
+            report::write(path, &results)?;
         }
         let mut all_right = true;
         for (i, line) in results.iter().enumerate() {

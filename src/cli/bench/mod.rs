@@ -1,12 +1,15 @@
 //! `shadernet bench`: how fast networks are here.
 
 mod children;
+mod compare;
 mod cost;
 mod kernels;
 mod model;
 mod model_results;
 mod peak;
 mod profile;
+mod report;
+mod results;
 mod setting;
 mod table;
 mod timing;
@@ -31,6 +34,7 @@ Example:
   shadernet bench model resnet50     times a network on this device
   shadernet bench profile resnet50   shows where its time goes
   shadernet bench kernels            compares kernels on shapes from the networks
+  shadernet bench compare A B        tells what got slower between two results files
   shadernet bench peak               measures what the device can do at most")]
 pub struct Bench {
     #[command(subcommand)]
@@ -42,6 +46,7 @@ enum What {
     Model(model::Model),
     Profile(profile::ProfileArgs),
     Kernels(kernels::KernelsArgs),
+    Compare(compare::CompareArgs),
     Peak(peak::PeakArgs),
 }
 
@@ -52,6 +57,7 @@ impl Bench {
             What::Model(model) => model.execute(start),
             What::Profile(profile) => profile.execute(),
             What::Kernels(kernels) => kernels.execute(),
+            What::Compare(compare) => compare.execute(),
             What::Peak(peak) => peak.execute(),
         }
     }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
@@ -13,10 +14,12 @@ use shadernet::{Error, Result};
 
 use super::children::AllArgs;
 use super::model_results::{Measured, Versus, print};
+use super::report;
 use super::setting::{Change, Prepared, open};
 use super::timing::{Rounds, samples, take, warm_up};
 use crate::cli::network::Network;
 use crate::cli::summary::image_size;
+use crate::cli::written::check;
 use crate::cli::{DeviceArgs, Failure, TuningArgs, output, precision, progress};
 
 /// Time networks: the first answer, and passes after it
@@ -81,8 +84,12 @@ pub struct Model {
     #[arg(long)]
     json: bool,
 
+    /// A page with bars and the table: HTML
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+
     /// A timed pass for every line on standard input
-    #[arg(long, conflicts_with_all = ["json", "rounds", "vs", "all"])]
+    #[arg(long, conflicts_with_all = ["json", "report", "rounds", "vs", "all"])]
     serve: bool,
 }
 
@@ -97,6 +104,9 @@ impl Model {
                 networks.push(network);
             }
         }
+        if let Some(path) = &self.report {
+            check(path)?;
+        }
         if self.serve {
             return self.serve(&networks, start);
         }
@@ -107,6 +117,9 @@ impl Model {
                 self.measure(&networks, start)?
             }
         };
+        if let Some(path) = &self.report {
+            report::write(path, &results)?;
+        }
         match self.json {
             true => results.iter().try_for_each(output::json_line)?,
             false => print(&results, &mut io::stdout().lock())?,

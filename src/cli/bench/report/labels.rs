@@ -1,0 +1,146 @@
+//! Room for texts in a plot: none is put where another, a dot or a line is.
+
+/// Pixels of a text's box.
+#[derive(Clone, Copy)]
+pub struct Area {
+    pub left: f64,
+    pub top: f64,
+    pub right: f64,
+    pub bottom: f64,
+}
+
+impl Area {
+    pub fn around((x, y): (f64, f64), reach: f64) -> Self {
+        Self {
+            left: x - reach,
+            top: y - reach,
+            right: x + reach,
+            bottom: y + reach,
+        }
+    }
+
+    /// The left end of its text's base line.
+    pub fn base(&self) -> (f64, f64) {
+        (self.left, self.bottom - 4.0)
+    }
+
+    /// The place in it that is nearest to `x`, `y`.
+    pub fn nearest(&self, (x, y): (f64, f64)) -> (f64, f64) {
+        (
+            x.clamp(self.left, self.right),
+            y.clamp(self.top, self.bottom),
+        )
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        self.left < other.right
+            && other.left < self.right
+            && self.top < other.bottom
+            && other.top < self.bottom
+    }
+
+    fn holds(&self, other: &Self) -> bool {
+        self.left <= other.left
+            && other.right <= self.right
+            && self.top <= other.top
+            && other.bottom <= self.bottom
+    }
+}
+
+/// Of a letter of 12 pixels; a wide font's, as which one there will be is not known.
+pub const LETTER: f64 = 7.2;
+pub const HEIGHT: f64 = 15.0;
+
+/// The room that is left.
+pub struct Room {
+    within: Area,
+    taken: Vec<Area>,
+}
+
+impl Room {
+    pub fn new(within: Area) -> Self {
+        Self {
+            within,
+            taken: Vec::new(),
+        }
+    }
+
+    pub fn take(&mut self, area: Area) {
+        self.taken.push(area);
+    }
+
+    /// Takes a line from `a` to `b`.
+    pub fn take_line(&mut self, a: (f64, f64), b: (f64, f64)) {
+        self.taken.extend(along(a, b, 2.0));
+    }
+
+    pub fn is_free(&self, area: &Area) -> bool {
+        self.within.holds(area) && !self.taken.iter().any(|taken| taken.meets(area))
+    }
+
+    /// How many of the areas something is in.
+    pub fn in_the_way(&self, areas: &[Area]) -> usize {
+        areas.iter().filter(|area| !self.is_free(area)).count()
+    }
+
+    /// Takes room for `text` beside a dot.
+    pub fn beside(&mut self, (x, y): (f64, f64), text: &str) -> Option<Area> {
+        let width = text.chars().count() as f64 * LETTER;
+        let half = HEIGHT / 2.0;
+        // Beside it first, then above and below, then farther off.
+        let corners = [0.0, 12.0, 20.0, 34.0, 48.0].into_iter().flat_map(|off| {
+            let (above, below) = (y - 8.0 - HEIGHT - off, y + 8.0 + off);
+            let beside = [x + 9.0, x - 9.0 - width];
+            let over = [x - width / 2.0, x - 6.0, x + 6.0 - width];
+            let beside = beside.map(|left| [(left, y - half - off), (left, y - half + off)]);
+            let over = over.map(|left| [(left, above), (left, below)]);
+            beside.into_iter().chain(over).flatten()
+        });
+        let areas = corners.map(|(left, top)| Area {
+            left,
+            top,
+            right: left + width,
+            bottom: top + HEIGHT,
+        });
+        let area = areas.into_iter().find(|area| self.is_free(area))?;
+        self.take(area);
+        Some(area)
+    }
+}
+
+/// Squares of `reach` along a line, near enough for nothing to slip through.
+pub fn along(a: (f64, f64), b: (f64, f64), reach: f64) -> Vec<Area> {
+    let (width, height) = (b.0 - a.0, b.1 - a.1);
+    let steps = (width.hypot(height) / reach).ceil().clamp(1.0, 2000.0);
+    let at = |i: f64| (a.0 + width * i / steps, a.1 + height * i / steps);
+    (0..=steps as usize)
+        .map(|i| Area::around(at(i as f64), reach))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_keep_apart() {
+        let mut room = Room::new(Area::around((200.0, 100.0), 200.0));
+        let dot = (200.0, 100.0);
+        room.take(Area::around(dot, 5.0));
+        room.take_line((0.0, 80.0), (400.0, 80.0));
+        let mut places = Vec::new();
+        while let Some(place) = room.beside(dot, "winograd-4") {
+            places.push(place.base());
+        }
+        assert!(places.len() > 2, "{places:?}");
+        for (i, a) in places.iter().enumerate() {
+            // None on the line, none on another.
+            assert!(!(a.1 - HEIGHT..a.1 + 4.0).contains(&80.0), "{places:?}");
+            for b in &places[..i] {
+                let apart = (a.0 - b.0).abs() >= 10.0 * LETTER || (a.1 - b.1).abs() >= HEIGHT;
+                assert!(apart, "{places:?}");
+            }
+        }
+        assert!(room.beside((-50.0, 0.0), "outside").is_none());
+    }
+}
