@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use shadernet::bench::{
     BenchOptions, Divergence, Outcome, first_divergence, small_cases, variants,
@@ -20,7 +19,7 @@ use shadernet::{Error, Result};
 use super::bench::{ChildArgs, about, gpu_of, kernel_faults};
 use super::network::Network;
 use super::written::save;
-use super::{DeviceArgs, Failure, output};
+use super::{DeviceArgs, Failure, output, progress};
 
 /// Check every kernel and a network on this machine, and say what is wrong
 #[derive(Args)]
@@ -102,10 +101,7 @@ impl Doctor {
 /// Every variant of every small case, in both precisions.
 fn kernels(gpu: &Gpu) -> Result<Value> {
     let cases = small_cases()?;
-    let bar = ProgressBar::new(2 * cases.len() as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} {msg}") {
-        bar.set_style(style);
-    }
+    let bar = progress::bar(2 * cases.len());
     let mut rows = Vec::new();
     for precision in [Precision::F32, Precision::F16] {
         let options = BenchOptions {

@@ -1,4 +1,4 @@
-//! What is shown on terminals while nothing can be counted.
+//! What is shown on terminals while work goes on.
 
 use std::time::Duration;
 
@@ -11,5 +11,14 @@ pub fn spinner() -> ProgressBar {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// A bar for `steps`, with a message; nothing where standard error is no terminal.
+pub fn bar(steps: usize) -> ProgressBar {
+    let bar = ProgressBar::new(steps as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} {msg}") {
+        bar.set_style(style);
+    }
     bar
 }

@@ -6,7 +6,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use shadernet::bench::{BenchOptions, Case, Outcome, Variant, cases, cases_of, variants};
 use shadernet::gpu::Precision;
@@ -16,7 +15,7 @@ use shadernet::session::ConvKernel;
 use super::children::AllArgs;
 use super::{about, gpu_of, report, table};
 use crate::cli::written::{check, save};
-use crate::cli::{DeviceArgs, Failure, output, precision};
+use crate::cli::{DeviceArgs, Failure, output, precision, progress};
 
 /// Time every kernel on shapes from the networks, and hold each to the device's peaks
 #[derive(Args)]
@@ -148,10 +147,7 @@ impl KernelsArgs {
     fn measure(&self, cases: Vec<Case>) -> Result<Value, Failure> {
         let device = self.device.open()?;
         let gpu = gpu_of(&device)?;
-        let bar = ProgressBar::new(cases.len() as u64);
-        if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} {msg}") {
-            bar.set_style(style);
-        }
+        let bar = progress::bar(cases.len());
         bar.set_message("measuring the device's peak");
         bar.tick();
         let peak = Peak::measure(gpu)?;
