@@ -3,10 +3,12 @@
 #import element
 #import shared/grid
 
-const EACH: u32 = 8u;
+const EACH: u32 = 32u;
 
 struct Params {
     elements: u32,
+    // Of indices: all ones, or fewer to go round and round in a part that a cache holds.
+    mask: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -24,7 +26,7 @@ fn main(
     for (var i = 0u; i < EACH; i++) {
         let index = first + i * WORKGROUP;
         if index < params.elements {
-            output[index] = input[index];
+            output[index & params.mask] = input[index & params.mask];
         }
     }
 }

@@ -19,14 +19,15 @@ use std::time::{Duration, Instant};
 use wgpu::BufferUsages;
 
 use crate::error::Result;
-use crate::gpu::{Gpu, PEAK_COPY, PEAK_FMA, PipelineKey, Precision, Shader};
+use crate::gpu::{Gpu, PEAK_COPY, PEAK_FMA, PEAK_READ, PipelineKey, Precision, Shader};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 pub struct Peak {
     /// float32 operations a second, a multiplication and an addition counted as two.
     pub operations_per_second: f64,
-    /// Bytes a second, each that is read and each that is written counted, of more than caches hold.
+    /// Bytes a second, each that is read and each that is written counted, of more than caches hold: of
+    /// a copy, or of a kernel that only reads where that is more.
     pub bytes_per_second: f64,
     /// The same of as little as a cache near the cores holds, over and over; no less than the other.
     pub cached_bytes_per_second: f64,
@@ -34,15 +35,14 @@ pub struct Peak {
 
 /// Invocations of a workgroup, as `shared/grid.wgsl` has them.
 const WORKGROUP: u32 = 64;
-/// Elements that an invocation of `peak_copy.wgsl` copies.
-const COPIED_EACH: u32 = 8;
+/// Elements that an invocation of `peak_copy.wgsl` copies, and one of `peak_read.wgsl` reads.
+const EACH: u64 = 32;
 /// Workgroups in a row of a dispatch; more are folded into rows.
 const ROW: u32 = 32_768;
 /// Copied at once where the device binds so much: more than caches hold.
 const MOST_COPIED: u64 = 512 << 20;
-/// Copied again and again: little enough for the cache that a core or two have, and enough for many
-/// of them to have a part.
-const CACHED: u64 = 256 << 10;
+/// Touched again and again: what a cache of any device holds, a power of two.
+const CACHED: u64 = 1 << 20;
 /// Enough for the largest GPU to have something to do everywhere.
 const INVOCATIONS: u32 = 1 << 20;
 /// Of `peak_fma.wgsl`: a dispatch is long enough for its start not to show, and short enough for no
@@ -62,19 +62,26 @@ impl Peak {
         let limits = gpu.limits();
         let element = Precision::F32.element_bytes();
         let most = limits.max_storage_buffer_binding_size;
-        let copied = MOST_COPIED.min(most).min(limits.max_buffer_size) / element;
-        let whole = u64::from(WORKGROUP * COPIED_EACH);
-        let copied = copied / whole * whole;
-        let copy = |elements: u64| -> Result<f64> {
-            let count = elements as u32;
-            let seconds = Kernel::new(gpu, &PEAK_COPY, count, COPIED_EACH, &[count])?.seconds()?;
-            Ok((2 * elements * element) as f64 / seconds)
+        let most_elements = MOST_COPIED.min(most).min(limits.max_buffer_size) / element;
+        let whole = u64::from(WORKGROUP) * EACH;
+        let most_elements = most_elements / whole * whole;
+        // What a copy moves, or a kernel that only reads, whichever is more.
+        let moved = |held: u64, mask: u32| -> Result<f64> {
+            let params = [most_elements as u32, mask];
+            let rate = |shader, touched: u64| -> Result<f64> {
+                let kernel = Kernel::new(gpu, shader, held, most_elements.div_ceil(EACH), &params)?;
+                Ok((touched * element) as f64 / kernel.seconds()?)
+            };
+            let copy = rate(&PEAK_COPY, 2 * most_elements)?;
+            Ok(copy.max(rate(&PEAK_READ, most_elements)?))
         };
-        let bytes_per_second = copy(copied)?;
-        let cached_bytes_per_second = copy(CACHED / element)?.max(bytes_per_second);
+        let bytes_per_second = moved(most_elements, u32::MAX)?;
+        let cached = CACHED / element;
+        let cached_bytes_per_second = moved(cached, cached as u32 - 1)?.max(bytes_per_second);
 
+        let all = u64::from(INVOCATIONS);
         let params = [TURNS, INVOCATIONS, 0.5_f32.to_bits(), 0.5_f32.to_bits()];
-        let seconds = Kernel::new(gpu, &PEAK_FMA, INVOCATIONS, 1, &params)?.seconds()?;
+        let seconds = Kernel::new(gpu, &PEAK_FMA, all, all, &params)?.seconds()?;
         let operations = f64::from(INVOCATIONS) * f64::from(TURNS * OPERATIONS_A_TURN);
         Ok(Self {
             operations_per_second: operations / seconds,
@@ -166,12 +173,12 @@ struct Kernel<'a> {
 }
 
 impl<'a> Kernel<'a> {
-    /// `shader` over `elements`, so many for each invocation.
+    /// `shader` with buffers of so many elements, and so many invocations.
     fn new(
         gpu: &'a Gpu,
         shader: &'static Shader,
-        elements: u32,
-        each: u32,
+        elements: u64,
+        invocations: u64,
         params: &[u32],
     ) -> Result<Self> {
         let key = PipelineKey {
@@ -180,8 +187,9 @@ impl<'a> Kernel<'a> {
             constants: Vec::new(),
         };
         let pipeline = gpu.pipelines(&[key])?.swap_remove(0);
-        let workgroups = elements.div_ceil(WORKGROUP * each);
-        let bytes = u64::from(elements) * Precision::F32.element_bytes();
+        // Both have been bounded to 32 bits by the limits of the device, or are constants.
+        let workgroups = invocations.div_ceil(u64::from(WORKGROUP)) as u32;
+        let bytes = elements * Precision::F32.element_bytes();
         let bind_group = gpu.scoped("making buffers", || {
             let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
             let uniform = gpu.buffer("peak", 16, usage, false);
