@@ -1,4 +1,4 @@
-//! Serves a network on burn's Vulkan backend; the protocol is that of `serve.py`.
+//! Serves a network on burn's wgpu backend; the protocol is that of `serve.py`.
 //!
 //!     serve_burn FILE.param SIDE
 //!
@@ -29,7 +29,7 @@ fn serve() -> Result<()> {
         return Err("serve_burn FILE.param SIDE".into());
     };
     let side: usize = side.parse()?;
-    let device = Device::vulkan(Default::default());
+    let device = Device::wgpu(Default::default());
     let network = Network::new(&std::fs::read_to_string(file)?, &device)?;
     let image: Vec<f32> = (0..3 * side * side)
         .map(|i| (i as f32 * 0.37).sin())
