@@ -9,7 +9,6 @@ use super::bound_plan::BoundPlan;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::profile::{Method, Profile, StepProfile};
-use crate::samples::Samples;
 use crate::tensor::Tensor;
 
 /// A beginning and an end.
@@ -20,9 +19,13 @@ const STEPS_A_SET: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / STAMPS;
 const LONG_ENOUGH: f64 = 5e-3;
 const MOST_PASSES: f64 = 1000.0;
 
-/// 0 of nothing, of which there is none here.
-fn median(values: Vec<f64>) -> f64 {
-    Samples::new(values).map_or(0.0, |samples| samples.median())
+/// The rounds of the middle half when they are ordered by `seconds`. Means over them add up, as medians
+/// do not, and what disturbed a round counts as little.
+fn middle_half(seconds: &[f64]) -> Vec<usize> {
+    let mut rounds: Vec<usize> = (0..seconds.len()).collect();
+    rounds.sort_by(|&a, &b| seconds[a].total_cmp(&seconds[b]));
+    let outer = rounds.len() / 4;
+    rounds[outer..rounds.len() - outer].to_vec()
 }
 
 /// When a step began and how long it took, in seconds.
@@ -57,26 +60,30 @@ impl BoundPlan {
                 spans.push(timed);
             }
         }
-        let steps = self.steps.iter().enumerate().map(|(i, step)| {
-            let over =
-                |of: fn(&Span) -> f64| median(spans.iter().map(|spans| of(&spans[i])).collect());
-            StepProfile {
-                node: step.label.clone(),
-                kind: step.about.kind,
-                kernel: step.about.kernel,
-                variant: step.about.variant.clone(),
-                output: step.about.output.clone(),
-                seconds: over(|span| span.seconds),
-                rounds: spans.iter().map(|spans| spans[i].seconds).collect(),
-                start_seconds: over(|span| span.start),
-                operations: step.about.cost.operations,
-                bytes: step.about.cost.bytes,
-            }
+        let whole = |(spans, pass): (&Vec<Span>, &f64)| {
+            pass + spans.iter().map(|span| span.seconds).sum::<f64>()
+        };
+        let rounds_seconds: Vec<f64> = spans.iter().zip(&passes).map(whole).collect();
+        let counted = middle_half(&rounds_seconds);
+        let mean = |of: &dyn Fn(usize) -> f64| {
+            counted.iter().map(|&r| of(r)).sum::<f64>() / counted.len() as f64
+        };
+        let steps = self.steps.iter().enumerate().map(|(i, step)| StepProfile {
+            node: step.label.clone(),
+            kind: step.about.kind,
+            kernel: step.about.kernel,
+            variant: step.about.variant.clone(),
+            output: step.about.output.clone(),
+            seconds: mean(&|round| spans[round][i].seconds),
+            rounds: spans.iter().map(|spans| spans[i].seconds).collect(),
+            start_seconds: mean(&|round| spans[round][i].start),
+            operations: step.about.cost.operations,
+            bytes: step.about.cost.bytes,
         });
         Ok(Profile {
             method,
             steps: steps.collect(),
-            pass_seconds: median(passes),
+            pass_seconds: mean(&|round| passes[round]),
         })
     }
 
@@ -155,5 +162,20 @@ impl BoundPlan {
             start += seconds;
         }
         Ok(spans)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::middle_half;
+
+    #[test]
+    fn outer_quarters_are_left_out() {
+        assert_eq!(middle_half(&[3.0]), [0]);
+        assert_eq!(middle_half(&[9.0, 1.0, 5.0]), [1, 2, 0]);
+        assert_eq!(
+            middle_half(&[9.0, 1.0, 5.0, 4.0, 2.0, 8.0, 7.0, 3.0]),
+            [7, 3, 2, 6]
+        );
     }
 }

@@ -25,9 +25,9 @@ Examples:
   shadernet bench profile models/efficientnet_lite0 --top 10
   shadernet bench profile unet --trace unet.json    for ui.perfetto.dev or chrome://tracing
 
-A row is a dispatch. Times are medians of the device's timestamps where it has
-them, else of the host's clock over many dispatches of each step; the line below
-the table says which. GFLOP/s counts what the kernel multiplies and adds, and GB/s
+A row is a dispatch. Times are by the device's timestamps where it has them,
+else by the host's clock over many dispatches of each step, as the line below the
+table says: means over the middle half of the passes, so that they add up. GFLOP/s counts what the kernel multiplies and adds, and GB/s
 each value once. Both are held to what `bench peak` measures first: the nearer of
 the two bounds is named, with how much of it was reached, and a step far from
 both waits for something else: its start, or memory's latency.")]
@@ -144,7 +144,7 @@ impl ProfileArgs {
         let (steps, pass) = (profile.step_seconds() * 1e3, profile.pass_seconds * 1e3);
         writeln!(
             out,
-            "{} steps, {steps:.2} ms by {} (medians of {} passes)\n\
+            "{} steps, {steps:.2} ms by {} (the middle half of {} passes)\n\
              a whole pass, input and answer copied: {pass:.2} ms by the host's clock; the steps are {:.0} % of it\n\
              peaks: {:.1} GFLOP/s, {:.1} GB/s\non {device}",
             profile.steps.len(),
