@@ -50,6 +50,7 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
             kernels.into_iter().chain(epilogue).collect()
         }
         "conv2d_depthwise" | "conv2d_grouped" | "linear" | "linear_subgroup" => epilogue.to_vec(),
+        "peak_memory" => vec![("COPY", 0..2)],
         "pool" => vec![("OPERATION", 0..2)],
         "reduce_channels" => vec![("OPERATION", 0..4)],
         "reduce_space" | "reduce_space_subgroup" => ([("OPERATION", 0..4)].into_iter())
@@ -112,7 +113,12 @@ fn for_every_form(
     check: impl Fn(&Shader, &naga::Module, &ModuleInfo, &str),
 ) {
     for shader in SHADERS.iter().filter(|shader| wanted(shader)) {
-        for precision in [Precision::F32, Precision::F16] {
+        // Matrices, and what stands in for them in tests, are of float16 only.
+        let precisions: &[Precision] = match shader.name.starts_with("conv2d_cooperative") {
+            true => &[Precision::F16],
+            false => &[Precision::F32, Precision::F16],
+        };
+        for &precision in precisions {
             let (module, info) = parse(shader, precision);
             for constants in variants(shader) {
                 let what = format!("{} {precision:?} {constants:?}", shader.name);
@@ -260,4 +266,27 @@ fn matrices_have_all_their_operands() {
         }
         assert_eq!(seen, [2, 1, 1], "{what}");
     });
+}
+
+/// OpenGL ES gives a workgroup this much memory at least, and WebGPU 32 bytes more: with it there is no
+/// device on which a plan would have to look for this limit.
+#[test]
+fn workgroup_memory_is_what_every_device_has() {
+    const EVERY_DEVICE: u32 = 16_352;
+    assert_eq!(
+        wgpu::Limits::downlevel_defaults().max_compute_workgroup_storage_size,
+        EVERY_DEVICE
+    );
+    for_every_form(
+        |_| true,
+        |_, module, _, what| {
+            let mut layouter = naga::proc::Layouter::default();
+            layouter.update(module.to_ctx()).unwrap();
+            let bytes: u32 = (module.global_variables.iter())
+                .filter(|(_, variable)| variable.space == naga::AddressSpace::WorkGroup)
+                .map(|(_, variable)| layouter[variable.ty].size)
+                .sum();
+            assert!(bytes <= EVERY_DEVICE, "{what}: {bytes} bytes");
+        },
+    );
 }

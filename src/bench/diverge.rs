@@ -6,31 +6,32 @@ use crate::accuracy::difference;
 use crate::device::Device;
 use crate::error::Result;
 use crate::graph::{Graph, Op, ValueId};
-use crate::reference::Reference;
 use crate::session::{Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 
-/// The first step of a network at which a device's answers leave the CPU twin's.
+/// The first step of a network at which a device's answers leave another's.
 #[derive(Clone, Debug)]
 pub struct Divergence {
     /// The node's name.
     pub node: String,
     /// Its operator, in PyTorch's terms.
     pub kind: &'static str,
-    /// The shaders that end in its value, passes included.
+    /// The shaders of the device that end in its value, passes included.
     pub shaders: Vec<String>,
-    /// The largest difference, as a share of the twin's largest magnitude.
+    /// The largest difference, as a share of the largest magnitude.
     pub error: f64,
 }
 
-/// Looks for the first node of `graph` at which `device` and the CPU twin differ by more than
-/// `tolerance`, as a share of the value's largest magnitude: `None` where the network's answers agree.
-/// What differs is taken to differ from there on, so that a search by halves finds it.
+/// Looks for the first node of `graph` at which `device` differs from `trusted` ([`Device::cpu`] or
+/// another backend) by more than `tolerance`, as a share of the value's largest magnitude: `None` where
+/// the network's answers agree. What differs is taken to differ from there on, so that a search by
+/// halves finds it.
 ///
 /// # Errors
 /// As [`Session::run`].
 pub fn first_divergence(
+    trusted: &Device,
     device: &Device,
     graph: &Graph,
     weights: &Arc<Weights>,
@@ -38,7 +39,16 @@ pub fn first_divergence(
     options: &SessionOptions,
     tolerance: f64,
 ) -> Result<Option<Divergence>> {
-    let error = |graph: &Graph| error_of(device, graph, weights, inputs, options);
+    let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
+    let session =
+        |device, graph: &Graph| Session::new(device, graph, weights.clone(), options, &shapes);
+    // The largest difference of any output, infinite where there is a NaN.
+    let error = |graph: &Graph| -> Result<f64> {
+        let answers = session(device, graph)?.run(inputs)?;
+        let expected = session(trusted, graph)?.run(inputs)?;
+        let pairs = answers.iter().zip(&expected);
+        Ok(pairs.map(|(a, b)| difference(a, b)).fold(0.0, f64::max))
+    };
     let whole = error(graph)?;
     if whole <= tolerance {
         return Ok(None);
@@ -62,9 +72,7 @@ pub fn first_divergence(
         return Ok(None);
     };
     let node = graph.node(value);
-    let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
-    let session = session(device, &up_to(graph, value), weights, options, &shapes)?;
-    let mut shaders = session.shaders(&shapes)?;
+    let mut shaders = session(device, &up_to(graph, value))?.shaders(&shapes)?;
     shaders.retain(|(label, _)| *label == node.name);
     Ok(Some(Divergence {
         node: node.name.clone(),
@@ -78,29 +86,4 @@ pub fn first_divergence(
 fn up_to(graph: &Graph, value: ValueId) -> Graph {
     let nodes = graph.nodes()[..=value.index()].to_vec();
     Graph::from_nodes(graph.name(), nodes, vec![value])
-}
-
-fn session(
-    device: &Device,
-    graph: &Graph,
-    weights: &Arc<Weights>,
-    options: &SessionOptions,
-    shapes: &[Shape],
-) -> Result<Session> {
-    Session::new(device, graph, weights.clone(), options, shapes)
-}
-
-/// The largest difference of any output, infinite where there is a NaN.
-fn error_of(
-    device: &Device,
-    graph: &Graph,
-    weights: &Arc<Weights>,
-    inputs: &[Tensor],
-    options: &SessionOptions,
-) -> Result<f64> {
-    let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
-    let answers = session(device, graph, weights, options, &shapes)?.run(inputs)?;
-    let expected = Reference::<f32>::new(graph, weights)?.run(inputs)?;
-    let pairs = answers.iter().zip(&expected);
-    Ok(pairs.map(|(a, b)| difference(a, b)).fold(0.0, f64::max))
 }

@@ -14,7 +14,7 @@ use crate::samples::Samples;
 use crate::session::{GpuSession, SessionOptions};
 use crate::tensor::Tensor;
 use crate::weights::Weights;
-use crate::weights::generate::generated_input;
+use crate::weights::generate::generated_inputs;
 
 /// How [`variants`] times.
 #[derive(Clone, Debug)]
@@ -91,16 +91,7 @@ pub fn variants(
     mut tell: impl FnMut(&str),
 ) -> Result<Vec<Variant>> {
     let weights = Arc::new(Weights::generated(&case.graph, 1.0));
-    let inputs: Vec<Tensor> = (case.inputs.iter().enumerate())
-        .map(|(i, shape)| {
-            let input = generated_input(shape.clone());
-            // A second one: not the same numbers again.
-            match i {
-                0 => input,
-                _ => input.map(|v| 0.5 - v),
-            }
-        })
-        .collect();
+    let inputs = generated_inputs(&case.inputs);
     let twin = Reference::<f32>::new(&case.graph, &weights)?;
     let expected = twin.run(&inputs)?.swap_remove(0);
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
@@ -10,8 +11,8 @@ use serde_json::{Value, json};
 use shadernet::bench::{
     BenchOptions, Divergence, Outcome, first_divergence, small_cases, variants,
 };
-use shadernet::device::Device;
-use shadernet::gpu::{Gpu, Precision};
+use shadernet::device::{Device, DeviceOptions};
+use shadernet::gpu::{Backend, Gpu, Precision};
 use shadernet::model_folder::default_model;
 use shadernet::session::SessionOptions;
 use shadernet::{Error, Result};
@@ -27,18 +28,24 @@ use super::{DeviceArgs, Failure, output, progress};
 Examples:
   shadernet doctor
   shadernet doctor --backend vulkan --report doctor.md
+  shadernet doctor --backend gl --against vulkan
 
 Every way to compute every operator is compared with the CPU twin, in float32 and
-float16, on small shapes with odd edges; then the bundled network, and where that
-differs, the first step that does is named. Each adapter and backend is looked at in
-a process of its own, so that a driver that crashes or hangs shows as that. The exit
-code is 1 where anything is wrong. The report can be attached to an issue.")]
+float16, on small shapes with odd edges; then the bundled network, with the twin and
+with the first adapter that answered, and where two differ, the first step that does
+is named. Each adapter and backend is looked at in a process of its own, so that a
+driver that crashes or hangs shows as that. The exit code is 1 where anything is
+wrong. The report can be attached to an issue.")]
 pub struct Doctor {
     #[command(flatten)]
     device: DeviceArgs,
 
     #[command(flatten)]
     child: ChildArgs,
+
+    /// Only compare the network, and not with the CPU twin but with this backend or adapter
+    #[arg(long, value_name = "BACKEND[:ADAPTER]")]
+    against: Option<Against>,
 
     /// Write a report with everything that was checked: Markdown
     #[arg(long, value_name = "FILE")]
@@ -49,23 +56,46 @@ pub struct Doctor {
     json: bool,
 }
 
-/// How far the network's answer may be from the CPU twin's, as a share of its largest magnitude:
-/// rounding of a hundred layers, and no more.
+/// A device to compare with.
+#[derive(Clone)]
+struct Against {
+    backend: Backend,
+    adapter: Option<String>,
+}
+
+impl FromStr for Against {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (backend, adapter) = match text.split_once(':') {
+            Some((backend, adapter)) => (backend, Some(adapter.to_owned())),
+            None => (text, None),
+        };
+        let backend = backend.parse()?;
+        Ok(Self { backend, adapter })
+    }
+}
+
+/// How far the network's answer on a device may be from another's, as a share of its largest
+/// magnitude: rounding of a hundred layers, and no more.
 const TOLERANCE: f64 = 1e-3;
 
 impl Doctor {
     pub fn execute(&self) -> Result<(), Failure> {
         let is_one = self.device.backend.is_some() || self.device.adapter.is_some();
-        let results = match is_one {
-            true => {
+        let results = match (is_one, &self.against) {
+            (true, _) => {
                 self.child.begin();
                 vec![self.examine()?]
             }
-            false => {
-                let mut args: Vec<OsString> = vec!["doctor".into()];
-                args.extend(self.device.flags());
-                self.child.each(&args)?
+            (false, Some(_)) => {
+                return Err(Failure::Usage(
+                    "--against compares one device with another: say which with --backend or \
+                     --adapter"
+                        .to_owned(),
+                ));
             }
+            (false, None) => self.examine_all()?,
         };
         if let Some(path) = &self.report {
             save(path, report(&results).as_bytes())?;
@@ -90,10 +120,49 @@ impl Doctor {
     fn examine(&self) -> Result<Value, Failure> {
         let device = self.device.open()?;
         let gpu = gpu_of(&device)?;
+        let trusted = match &self.against {
+            None => Device::cpu(),
+            Some(against) => Device::open(&DeviceOptions {
+                backend: Some(against.backend),
+                adapter: against.adapter.clone(),
+                ..self.device.options()
+            })?,
+        };
         let mut results = about(&device);
         results["kind"] = json!("doctor");
-        results["kernels"] = kernels(gpu)?;
-        results["network"] = network(&device)?;
+        if self.against.is_none() {
+            results["kernels"] = kernels(gpu)?;
+        }
+        results["networks"] = json!([network(&trusted, &device)?]);
+        Ok(results)
+    }
+
+    /// Every adapter and backend; those after the first that answered also beside that.
+    fn examine_all(&self) -> Result<Vec<Value>, Failure> {
+        let mut args: Vec<OsString> = vec!["doctor".into()];
+        args.extend(self.device.flags());
+        let mut results = self.child.each("doctor", &args)?;
+        let mut answered = results.iter_mut().filter(|line| line["failed"].is_null());
+        let Some(first) = answered.next() else {
+            return Ok(results);
+        };
+        let name = |line: &Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
+        let against = format!("{}:{}", name(first, "backend"), name(first, "device"));
+        args.extend(["--against".into(), against.clone().into()]);
+        for line in answered {
+            let pair = self
+                .child
+                .one(&args, &name(line, "backend"), &name(line, "device"));
+            let row = match pair {
+                Ok(mut lines) => {
+                    (lines[0].pointer_mut("/networks/0")).map_or(Value::Null, Value::take)
+                }
+                Err(reason) => json!({"against": against, "failed": reason}),
+            };
+            if let Some(networks) = line["networks"].as_array_mut() {
+                networks.push(row);
+            }
+        }
         Ok(results)
     }
 }
@@ -132,14 +201,15 @@ fn kernels(gpu: &Gpu) -> Result<Value> {
     Ok(json!(rows))
 }
 
-/// The bundled network, or one with generated weights where it is not at hand.
-fn network(device: &Device) -> Result<Value> {
+/// The bundled network, or one with generated weights where it is not at hand, on two devices.
+fn network(trusted: &Device, device: &Device) -> Result<Value> {
     let network = match default_model() {
         Ok(model) => Network::find(&model.path.to_string_lossy(), None, 1)?,
         Err(_) => Network::find("mobilenet_v2", None, 1)?,
     };
     let weights = Arc::new(network.weights()?);
     let divergence = first_divergence(
+        trusted,
         device,
         &network.graph,
         &weights,
@@ -147,7 +217,14 @@ fn network(device: &Device) -> Result<Value> {
         &SessionOptions::default(),
         TOLERANCE,
     );
-    let mut row = json!({"name": network.graph.name(), "weights": network.source()});
+    let mut row = json!({
+        "against": match trusted {
+            Device::Cpu { .. } => "the CPU twin".to_owned(),
+            Device::Gpu(_) => trusted.to_string(),
+        },
+        "name": network.graph.name(),
+        "weights": network.source(),
+    });
     match divergence {
         Ok(None) => row["tolerance"] = json!(TOLERANCE),
         Ok(Some(divergence)) => row["diverges"] = diverges(&divergence),
@@ -166,38 +243,46 @@ fn diverges(divergence: &Divergence) -> Value {
     })
 }
 
+/// The comparisons of the network on a device.
+fn networks(results: &Value) -> impl Iterator<Item = &Value> {
+    results["networks"].as_array().into_iter().flatten()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
 /// Everything that is wrong on a device, a line each.
 fn faults(results: &Value) -> Vec<String> {
     let mut faults = kernel_faults(results);
-    let network = &results["network"];
-    let name = network["name"].as_str().unwrap_or_default();
-    if let Some(reason) = network["failed"].as_str() {
-        faults.push(format!("{name}: {reason}"));
-    }
-    if let Some(step) = network.get("diverges") {
-        let text = |key: &str| step[key].as_str().unwrap_or_default();
-        let shaders = step["shaders"].as_array().into_iter().flatten();
-        let shaders: Vec<&str> = shaders.filter_map(Value::as_str).collect();
-        faults.push(format!(
-            "{name}: the first step that diverges between cpu and {} is '{}' ({}, {}), by {:.1e} of its largest value",
-            results["backend"].as_str().unwrap_or_default(),
-            text("node"),
-            text("operator"),
-            shaders.join(" + "),
-            step["error"].as_f64().unwrap_or(f64::INFINITY),
-        ));
+    for network in networks(results) {
+        let (name, against) = (text(network, "name"), text(network, "against"));
+        if let Some(reason) = network["failed"].as_str() {
+            faults.push(format!("{name}, compared with {against}: {reason}"));
+        }
+        if let Some(step) = network.get("diverges") {
+            let shaders = step["shaders"].as_array().into_iter().flatten();
+            let shaders: Vec<&str> = shaders.filter_map(Value::as_str).collect();
+            faults.push(format!(
+                "{name}: the first step that diverges between {against} and {} is '{}' ({}, {}), by {:.1e} of its largest value",
+                text(results, "backend"),
+                text(step, "node"),
+                text(step, "operator"),
+                shaders.join(" + "),
+                step["error"].as_f64().unwrap_or(f64::INFINITY),
+            ));
+        }
     }
     faults
 }
 
 /// What is known of a device, for people.
 fn summary(results: &Value, faults: &[String]) -> String {
-    let text = |key: &str| results[key].as_str().unwrap_or_default();
     let mut lines = format!(
         "{} ({}), {}\n",
-        text("device"),
-        text("backend"),
-        text("driver")
+        text(results, "device"),
+        text(results, "backend"),
+        text(results, "driver")
     );
     if let Some(checks) = results["kernels"].as_array() {
         let beyond = checks.iter().filter(|row| row["impossible"].is_string());
@@ -210,13 +295,14 @@ fn summary(results: &Value, faults: &[String]) -> String {
             checks.len()
         );
     }
-    let network = &results["network"];
-    if let (Some(name), Some(tolerance)) = (network["name"].as_str(), network["tolerance"].as_f64())
-    {
-        lines += &format!("  {name} agrees with the CPU twin to {tolerance:.0e}\n");
-    }
-    if let Some(reason) = network["impossible"].as_str() {
-        lines += &format!("  the network was not run: {reason}\n");
+    for network in networks(results) {
+        let (name, against) = (text(network, "name"), text(network, "against"));
+        if let Some(tolerance) = network["tolerance"].as_f64() {
+            lines += &format!("  {name} agrees with {against} to {tolerance:.0e}\n");
+        }
+        if let Some(reason) = network["impossible"].as_str() {
+            lines += &format!("  {name} was not compared with {against}: {reason}\n");
+        }
     }
     match faults {
         [] => lines += "  nothing wrong was found\n",

@@ -110,9 +110,8 @@ shaders! {
     LOCAL_RESPONSE_NORM = "local_response_norm", reads 1;
     PACK = "pack", reads 1;
     PAD = "pad", reads 1;
-    PEAK_COPY = "peak_copy", reads 1;
     PEAK_FMA = "peak_fma", reads 1;
-    PEAK_READ = "peak_read", reads 1;
+    PEAK_MEMORY = "peak_memory", reads 1;
     POOL = "pool", reads 1;
     REDUCE_CHANNELS = "reduce_channels", reads 1;
     REDUCE_SPACE = "reduce_space", reads 2;

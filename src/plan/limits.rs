@@ -98,7 +98,8 @@ pub(super) fn broken(
 type Broken = (&'static str, u64, &'static str, &'static str, u64);
 
 /// What kernels take for granted, as WebGPU's defaults have it and a device may not, and how many
-/// workgroups there are.
+/// workgroups there are. Workgroup memory is not looked at: `tests/shaders.rs` sees to it that no kernel
+/// takes more than the least of any device.
 fn of_dispatch(dispatch: &Dispatch, device: &DeviceContext) -> Vec<Broken> {
     let limits = &device.limits;
     let workgroups = dispatch.workgroups.into_iter().max().unwrap_or(0);

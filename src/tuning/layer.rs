@@ -7,7 +7,7 @@ use crate::plan::ConvLayer;
 use crate::reference::Reference;
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
-use crate::weights::generate::generated_input;
+use crate::weights::generate::generated_inputs;
 
 /// The convolution's name here.
 pub(super) const NAME: &str = "conv";
@@ -25,16 +25,7 @@ impl Layer {
     pub fn new(layer: &ConvLayer) -> Result<Self> {
         let fused = renamed(&layer.node.fused);
         let twin = unfused(&layer.op, &fused)?;
-        let inputs: Vec<Tensor> = (layer.inputs.iter().enumerate())
-            .map(|(i, shape)| {
-                let input = generated_input(shape.clone());
-                // The residual: not the same numbers again.
-                match i {
-                    0 => input,
-                    _ => input.map(|v| 0.5 - v),
-                }
-            })
-            .collect();
+        let inputs = generated_inputs(&layer.inputs);
         let expected = Reference::<f32>::new(&twin, &Weights::generated(&twin, 1.0))?
             .run(&inputs)?
             .swap_remove(0);

@@ -74,6 +74,16 @@ pub fn generated_input(shape: impl Into<Shape>) -> Tensor {
     Tensor::from_fn(shape, |i| (uniform(seed, i as u64) * 2.0 - 1.0) * bound)
 }
 
+/// Generated inputs of these shapes: the first as [`generated_input`] has it, and others, such as what
+/// is added to it, not the same numbers again.
+pub(crate) fn generated_inputs(shapes: &[Shape]) -> Vec<Tensor> {
+    let input = |(i, shape): (usize, &Shape)| match i {
+        0 => generated_input(shape.clone()),
+        _ => generated_input(shape.clone()).map(|v| 0.5 - v),
+    };
+    shapes.iter().enumerate().map(input).collect()
+}
+
 /// Numbers of the draws in `range`, in `[0, 1)` and passed through `f`.
 fn fill(name: &str, range: Range<usize>, f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     let seed = fnv1a64(name);

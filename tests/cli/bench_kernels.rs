@@ -115,6 +115,25 @@ fn drivers_that_crash_or_hang_cost_their_own_row() {
         assert_eq!(bench.code, 1);
         assert!(bench.err.contains(said), "{}", bench.err);
     }
+    // What there is of the others is not lost: the page and the file are written, and can be read.
+    let folder = tempfile::tempdir().unwrap();
+    for (what, rest) in [("kernels", "--filter=relu"), ("model", "small_cnn")] {
+        let [page, results] = ["page.html", "results.json"].map(|name| folder.path().join(name));
+        let mut bench = shadernet();
+        bench.args(["bench", what, rest, "--all", "--misbehave=crash", "--json"]);
+        let bench = answer(bench.arg("--report").arg(&page));
+        assert_eq!(bench.code, 1);
+        assert!(bench.err.contains("its process died"), "{}", bench.err);
+        let page = fs::read_to_string(&page).unwrap();
+        assert!(page.contains("its process died"), "{what}: {page}");
+        fs::write(&results, &bench.out).unwrap();
+        let compare = shadernet()
+            .args(["bench", "compare"])
+            .args([&results, &results])
+            .output();
+        let said = String::from_utf8(compare.unwrap().stderr).unwrap();
+        assert!(!said.contains("missing field"), "{said}");
+    }
 }
 
 #[test]
@@ -209,8 +228,8 @@ fn the_doctor_finds_what_is_broken() {
     );
     assert!(rows(line).len() > 200, "{}", rows(line).len());
     // EfficientNet-Lite0 begins with a convolution, and a depthwise one after it.
-    let step = &line["network"]["diverges"];
-    assert_eq!(step["operator"], "Conv2d", "{}", line["network"]);
+    let step = &line["networks"][0]["diverges"];
+    assert_eq!(step["operator"], "Conv2d", "{}", line["networks"]);
     assert!(
         step["shaders"][0]
             .as_str()
@@ -220,7 +239,45 @@ fn the_doctor_finds_what_is_broken() {
     );
     let report = fs::read_to_string(&path).unwrap();
     assert!(
-        report.contains("the first step that diverges between cpu and"),
+        report.contains("the first step that diverges between the CPU twin and"),
         "{report}"
+    );
+}
+
+#[test]
+fn two_backends_are_compared_with_each_other() {
+    // Where there is one backend only, it is compared with itself.
+    let backends = backends();
+    let (first, last) = (backends[0], backends[backends.len() - 1]);
+    let pair = |more: &[&str]| {
+        answer(
+            shadernet()
+                .args([
+                    "doctor",
+                    "--backend",
+                    last.name(),
+                    "--against",
+                    first.name(),
+                ])
+                .args(more),
+        )
+    };
+    let agreeing = pair(&[]).ok();
+    assert!(
+        agreeing
+            .out
+            .contains(&format!("({}, software) to 1e-3", first.name())),
+        "{}",
+        agreeing.out
+    );
+    // The other backend's shaders are as they were.
+    let broken = pair(&["--sabotage=conv2d_depthwise_row"]);
+    assert_eq!(broken.code, 1, "{}", broken.err);
+    let told = format!("({}, software) and {} is '", first.name(), last.name());
+    assert!(broken.out.contains(&told), "{}", broken.out);
+    assert!(
+        broken.out.contains("conv2d_depthwise_row"),
+        "{}",
+        broken.out
     );
 }

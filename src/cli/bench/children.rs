@@ -57,8 +57,8 @@ impl ChildArgs {
     }
 
     /// Runs `shadernet` with `args` and `--json` on every adapter, and answers the JSON objects that
-    /// they print, or one with the reason under `failed` for each adapter that prints none.
-    pub fn each(&self, args: &[OsString]) -> Result<Vec<Value>, Failure> {
+    /// they print, or one of `kind` with the reason under `failed` for each adapter that prints none.
+    pub fn each(&self, kind: &str, args: &[OsString]) -> Result<Vec<Value>, Failure> {
         let adapters = adapters(None);
         if adapters.is_empty() {
             return Err(Failure::Error(shadernet::Error::NoAdapter(
@@ -77,16 +77,10 @@ impl ChildArgs {
             }
             seen.push((backend, info.name.clone()));
             bar.set_message(format!("{} ({backend})", info.name));
-            let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-            command
-                .args(args)
-                .args(["--json", "--backend", backend, "--adapter", &info.name]);
-            if let Some(misbehaviour) = self.misbehave.and_then(|m| m.to_possible_value()) {
-                command.args(["--misbehave", misbehaviour.get_name()]);
-            }
-            match lines_of(&mut command, Duration::from_secs(self.time_limit)) {
+            match self.one(args, backend, &info.name) {
                 Ok(own) => lines.extend(own),
                 Err(reason) => lines.push(json!({
+                    "kind": kind,
                     "device": info.name,
                     "backend": backend,
                     "driver": format!("{} {}", info.driver, info.driver_info).trim(),
@@ -98,13 +92,24 @@ impl ChildArgs {
         bar.finish_and_clear();
         Ok(lines)
     }
-}
 
-fn failed(source: std::io::Error) -> Failure {
-    Failure::Error(shadernet::Error::Io {
-        path: "shadernet".into(),
-        source,
-    })
+    /// The same on one adapter: what it prints, or why that is nothing.
+    pub fn one(
+        &self,
+        args: &[OsString],
+        backend: &str,
+        adapter: &str,
+    ) -> Result<Vec<Value>, String> {
+        let own = std::env::current_exe();
+        let mut command = Command::new(own.map_err(|error| format!("it did not start: {error}"))?);
+        command
+            .args(args)
+            .args(["--json", "--backend", backend, "--adapter", adapter]);
+        if let Some(misbehaviour) = self.misbehave.and_then(|m| m.to_possible_value()) {
+            command.args(["--misbehave", misbehaviour.get_name()]);
+        }
+        lines_of(&mut command, Duration::from_secs(self.time_limit))
+    }
 }
 
 /// The JSON objects that `command` prints within `limit`, or why there are none.

@@ -81,7 +81,7 @@ impl KernelsArgs {
             check(path)?;
         }
         let results = match self.all.all {
-            true => self.all.child.each(&self.args())?,
+            true => self.all.child.each("kernels", &self.args())?,
             false => {
                 self.all.child.begin();
                 vec![self.measure(cases)?]
@@ -156,13 +156,18 @@ impl KernelsArgs {
             rounds: self.rounds.get(),
             only: self.kernel.clone(),
         };
-        let mut rows = Vec::new();
+        let mut timed = Vec::with_capacity(cases.len());
         for case in cases {
             let tell = |name: &str| bar.set_message(format!("{} ({name})", case.name));
             let variants = variants(gpu, &case, &options, tell)?;
-            rows.extend(variants.iter().map(|v| as_json(&case, v, &peak)));
+            timed.push((case, variants));
             bar.inc(1);
         }
+        bar.set_message("measuring the device's peak once more");
+        let peak = peak.max(Peak::measure(gpu)?);
+        let rows: Vec<Value> = (timed.iter())
+            .flat_map(|(case, variants)| variants.iter().map(|v| as_json(case, v, &peak)))
+            .collect();
         bar.finish_and_clear();
         let mut results = about(&device);
         results["kind"] = json!("kernels");

@@ -111,7 +111,7 @@ impl Model {
             return self.serve(&networks, start);
         }
         let results = match self.all.all {
-            true => self.all.child.each(&self.args())?,
+            true => self.all.child.each("model", &self.args())?,
             false => {
                 self.all.child.begin();
                 self.measure(&networks, start)?

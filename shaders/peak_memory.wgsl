@@ -1,9 +1,13 @@
-// As many bytes as the device can read: kernels that read much more than they write are faster than
-// a copy. An invocation adds up EACH elements, so that its start is no part of it.
+// As many bytes as the device can read and write, or only read: kernels that read much more than they
+// write are faster than a copy. An invocation takes EACH elements: many, so that its start is no part of
+// it, or few, for devices whose workgroups are loops over one processor's lines of memory. Neighbours
+// take neighbours.
 #import element
 #import shared/grid
 
-const EACH: u32 = 32u;
+// 1 to copy, 0 to only read.
+override COPY: u32 = 1u;
+override EACH: u32 = 32u;
 
 struct Params {
     elements: u32,
@@ -25,11 +29,18 @@ fn main(
     let first = block * WORKGROUP * EACH + local;
     var sum = vec4<f32>();
     for (var i = 0u; i < EACH; i++) {
-        let index = min(first + i * WORKGROUP, params.elements - 1u);
-        sum += unpack_element(input[index & params.mask]);
+        let index = first + i * WORKGROUP;
+        if index < params.elements {
+            let value = input[index & params.mask];
+            if COPY == 1u {
+                output[index & params.mask] = value;
+            } else {
+                sum += unpack_element(value);
+            }
+        }
     }
     // The input is zeros, which no compiler knows: nothing is written, and nothing left out.
-    if sum.x + sum.y + sum.z + sum.w != 0.0 {
+    if COPY == 0u && sum.x + sum.y + sum.z + sum.w != 0.0 {
         output[0] = pack_element(sum);
     }
 }
