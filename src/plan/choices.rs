@@ -1,5 +1,6 @@
 //! The convolutions of a graph that kernels can be chosen for.
 
+use super::values::Values;
 use crate::error::Result;
 use crate::graph::{Conv2d, Graph, Node, Op};
 use crate::kernels::{self, Choice, DeviceContext, Map, NodeContext};
@@ -27,6 +28,7 @@ pub(crate) fn conv_layers(
 ) -> Result<Vec<ConvLayer>> {
     let (graph, _) = passes::optimize(graph, inputs, passes)?;
     let shapes = graph.infer(inputs)?;
+    let as_given = Values::new(&graph, &shapes, device).as_given;
     let mut layers = Vec::new();
     for (value, node) in graph.values() {
         let Op::Conv2d(op) = &node.op else {
@@ -41,7 +43,7 @@ pub(crate) fn conv_layers(
             inputs: &maps,
             output: Map::new(&shapes[value.index()]),
             residual_in_place: false,
-            planar: false,
+            planar: (node.inputs.first()).is_some_and(|v| as_given[v.index()].is_some()),
             scratch: &[],
             device,
         });

@@ -160,3 +160,24 @@ fn memory_is_little_more_than_what_is_alive() {
     }
     assert!(problems.is_empty(), "{problems:#?}");
 }
+
+#[test]
+fn only_what_can_read_an_image_as_given_is_a_candidate_for_it() {
+    let mut b = GraphBuilder::new("g");
+    let x = b.image_input("input", 3);
+    let x = b.conv2d("first", x, Conv2d::new(3, 16, 3).padding(1));
+    let x = b.conv2d("second", x, Conv2d::new(16, 16, 3).padding(1));
+    b.output(x);
+    let graph = b.build().unwrap();
+    let device = DeviceContext::assumed(Default::default());
+    let inputs = [Shape::from([1, 3, 16, 16])];
+    let layers = conv_layers(&graph, &inputs, &PassOptions::default(), &device).unwrap();
+    let has_winograd = |layer: &ConvLayer| {
+        let mut candidates = layer.choice.candidates.iter();
+        candidates.any(|kernel| matches!(kernel, ConvKernel::Winograd { .. }))
+    };
+    assert_eq!(
+        layers.iter().map(has_winograd).collect::<Vec<_>>(),
+        [false, true]
+    );
+}
