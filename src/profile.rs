@@ -63,7 +63,7 @@ pub struct Profile {
     /// In the order in which they run.
     pub steps: Vec<StepProfile>,
     /// Seconds of a whole pass by the host's clock, input uploaded and answer read back: the mean of
-    /// those made just before the passes that a step's time is the mean of.
+    /// those made just before and after the passes that a step's time is the mean of.
     pub pass_seconds: f64,
 }
 
@@ -80,8 +80,8 @@ pub struct StepProfile {
     pub variant: String,
     /// The shape of the node's answer.
     pub output: Shape,
-    /// The mean over the middle half of the passes, ordered by how long they took: means add up to
-    /// that of a pass, as medians do not.
+    /// The mean over the middle half of the passes, ordered by what part the steps are of passes
+    /// beside them: means add up to that of a pass, as medians do not.
     pub seconds: f64,
     /// The time in each of the passes, in order.
     pub rounds: Vec<f64>,

@@ -19,11 +19,11 @@ const STEPS_A_SET: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / STAMPS;
 const LONG_ENOUGH: f64 = 5e-3;
 const MOST_PASSES: f64 = 1000.0;
 
-/// The rounds of the middle half when they are ordered by `seconds`. Means over them add up, as medians
-/// do not, and what disturbed a round counts as little.
-fn middle_half(seconds: &[f64]) -> Vec<usize> {
-    let mut rounds: Vec<usize> = (0..seconds.len()).collect();
-    rounds.sort_by(|&a, &b| seconds[a].total_cmp(&seconds[b]));
+/// The rounds of the middle half when they are ordered by `share`, what steps take of a pass. Means over
+/// them add up, as medians do not, and what held up either of the two counts as little.
+fn middle_half(share: &[f64]) -> Vec<usize> {
+    let mut rounds: Vec<usize> = (0..share.len()).collect();
+    rounds.sort_by(|&a, &b| share[a].total_cmp(&share[b]));
     let outer = rounds.len() / 4;
     rounds[outer..rounds.len() - outer].to_vec()
 }
@@ -43,28 +43,33 @@ impl BoundPlan {
             true => Method::Timestamps,
             false => Method::WallClock,
         };
-        // The first of each kind is not counted: caches are cold, and clocks low.
-        self.run(gpu, inputs)?;
-        let mut passes = Vec::with_capacity(rounds);
-        let mut spans: Vec<Vec<Span>> = Vec::with_capacity(rounds);
-        for round in 0..=rounds {
+        let pass = || -> Result<f64> {
             let start = Instant::now();
             self.run(gpu, inputs)?;
-            let pass = start.elapsed().as_secs_f64();
-            let timed = match method {
-                Method::Timestamps => self.timestamps(gpu)?,
-                Method::WallClock => self.wall_clock(gpu)?,
-            };
-            if round > 0 {
-                passes.push(pass);
-                spans.push(timed);
-            }
-        }
-        let whole = |(spans, pass): (&Vec<Span>, &f64)| {
-            pass + spans.iter().map(|span| span.seconds).sum::<f64>()
+            Ok(start.elapsed().as_secs_f64())
         };
-        let rounds_seconds: Vec<f64> = spans.iter().zip(&passes).map(whole).collect();
-        let counted = middle_half(&rounds_seconds);
+        let timed = || match method {
+            Method::Timestamps => self.timestamps(gpu),
+            Method::WallClock => self.wall_clock(gpu),
+        };
+        // The first of each kind are not counted: caches are cold, and clocks low.
+        pass()?;
+        timed()?;
+        // Passes before and after, so that a device that becomes faster or slower does both.
+        let mut before = pass()?;
+        let mut passes = Vec::with_capacity(rounds);
+        let mut spans: Vec<Vec<Span>> = Vec::with_capacity(rounds);
+        for _ in 0..rounds {
+            spans.push(timed()?);
+            let after = pass()?;
+            passes.push(before.midpoint(after));
+            before = after;
+        }
+        let share = |(spans, pass): (&Vec<Span>, &f64)| {
+            spans.iter().map(|span| span.seconds).sum::<f64>() / pass
+        };
+        let shares: Vec<f64> = spans.iter().zip(&passes).map(share).collect();
+        let counted = middle_half(&shares);
         let mean = |of: &dyn Fn(usize) -> f64| {
             counted.iter().map(|&r| of(r)).sum::<f64>() / counted.len() as f64
         };
