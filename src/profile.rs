@@ -27,6 +27,7 @@
 
 use std::fmt;
 
+use crate::gpu::Gpu;
 use crate::tensor::Shape;
 
 /// How steps were timed.
@@ -40,6 +41,14 @@ pub enum Method {
 }
 
 impl Method {
+    /// How steps are timed on `gpu`.
+    pub(crate) fn of(gpu: &Gpu) -> Self {
+        match gpu.has_timestamps() {
+            true => Self::Timestamps,
+            false => Self::WallClock,
+        }
+    }
+
     /// `timestamps` or `wall clock`.
     pub fn name(self) -> &'static str {
         match self {
@@ -83,8 +92,6 @@ pub struct StepProfile {
     /// The mean over the middle half of the passes, ordered by what part the steps are of passes
     /// beside them: means add up to that of a pass, as medians do not.
     pub seconds: f64,
-    /// The time in each of the passes, in order.
-    pub rounds: Vec<f64>,
     /// Seconds from the beginning of the pass to that of the step, where it was timed by
     /// [`Method::Timestamps`]; else the sum of the steps before it.
     pub start_seconds: f64,

@@ -5,8 +5,8 @@
 //!
 //! let times = Samples::new(vec![4.0, 1.0, 9.0, 2.0, 8.0]).unwrap();
 //! assert_eq!((times.median(), times.min(), times.max()), (4.0, 1.0, 9.0));
-//! // Half of them lie between 2 and 8.
-//! assert_eq!(times.spread(), (8.0 - 2.0) / 4.0);
+//! // Three agree on the least to within 3.
+//! assert_eq!(times.spread_of_min(), (4.0 - 1.0) / 1.0);
 //! assert!(Samples::new(Vec::new()).is_none());
 //! ```
 
@@ -44,10 +44,17 @@ impl Samples {
         self.quantile(0.5)
     }
 
-    /// Between the first and the third quartile, as a share of the median: half of the samples lie
-    /// so close together.
+    /// From the 5th to the 95th of a hundred, as a share of the median: nine of ten samples lie so
+    /// close together.
     pub fn spread(&self) -> f64 {
-        (self.quantile(0.75) - self.quantile(0.25)) / self.median()
+        (self.quantile(0.95) - self.quantile(0.05)) / self.median()
+    }
+
+    /// From the least to the third least, as a share of the least: what three samples agree on. Of two
+    /// or one it is from the least to the largest, which says little.
+    pub fn spread_of_min(&self) -> f64 {
+        let third = self.sorted[2.min(self.sorted.len() - 1)];
+        (third - self.min()) / self.min()
     }
 
     /// What the share of samples from 0 to 1 is not above, interpolated between the two nearest.
@@ -68,6 +75,10 @@ mod tests {
         let samples = |values: &[f64]| Samples::new(values.to_vec()).unwrap();
         assert_eq!(samples(&[2.0, 1.0]).median(), 1.5);
         assert_eq!(samples(&[3.0]).spread(), 0.0);
+        let hundred: Vec<f64> = (0..=100).map(f64::from).collect();
+        assert_eq!(samples(&hundred).spread(), 90.0 / 50.0);
+        assert_eq!(samples(&[4.0, 8.0, 2.0, 1.0, 9.0]).spread_of_min(), 3.0);
+        assert_eq!(samples(&[3.0, 2.0]).spread_of_min(), 0.5);
         assert_eq!(samples(&[1.0, 2.0, 3.0, 4.0]).quantile(0.25), 1.75);
         assert_eq!(samples(&[1.0, 2.0, 3.0, 4.0]).quantile(2.0), 4.0);
     }

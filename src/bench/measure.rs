@@ -1,179 +1,265 @@
-//! Checking and timing the variants of a case.
+//! Checking and timing the variants of cases.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::Case;
+use super::variant::{BenchOptions, Measured, Outcome, Progress, Variant};
 use crate::accuracy::{difference, mistake, tolerance};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Precision};
 use crate::kernels::ConvKernel;
 use crate::passes::PassOptions;
-use crate::profile::{Method, StepProfile};
+use crate::profile::StepProfile;
 use crate::reference::Reference;
 use crate::samples::Samples;
 use crate::session::{GpuSession, SessionOptions};
-use crate::tensor::Tensor;
+use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 use crate::weights::generate::generated_inputs;
 
-/// How [`variants`] times.
-#[derive(Clone, Debug)]
-pub struct BenchOptions {
-    /// How values and weights are stored.
-    pub precision: Precision,
-    /// How often each variant is timed.
-    pub rounds: usize,
-    /// Which convolution kernels are tried; all where it is empty. Software drivers take seconds to
-    /// compile some.
-    pub only: Vec<ConvKernel>,
-}
+/// A variant is timed for so long at least in each round, over as many passes as that takes.
+const ROUND: Duration = Duration::from_millis(20);
+/// No more variants take turns than have so many bytes on the device together, and one.
+const HELD: u64 = 1 << 30;
 
-impl Default for BenchOptions {
-    fn default() -> Self {
-        Self {
-            precision: Precision::F32,
-            rounds: 10,
-            only: Vec::new(),
-        }
-    }
-}
-
-/// A way to compute a case.
-#[derive(Clone, Debug)]
-pub struct Variant {
-    /// The convolution kernel's name where there is a choice of them, else the shader's.
-    pub name: String,
-    /// Whether it is what the rule chooses.
-    pub is_rule: bool,
-    /// How it did.
-    pub outcome: Outcome,
-}
-
-/// How a variant did.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// It answered as the CPU twin does.
-    Timed(Measured),
-    /// It answered otherwise, and was not timed: how far off it was.
-    Wrong(String),
-    /// The device refused it: why.
-    Failed(String),
-    /// A limit of the device is in the way: which.
-    Impossible(String),
-}
-
-/// What was measured of a variant.
-#[derive(Clone, Debug)]
-pub struct Measured {
-    /// How it was timed.
-    pub method: Method,
-    /// Seconds, all dispatches together.
-    pub seconds: Samples,
-    /// Multiplications and additions that it does.
-    pub operations: u64,
-    /// Bytes of what it reads and writes, each counted once by each dispatch that touches it.
-    pub bytes: u64,
-    /// The largest difference from the twin's answer, as a share of its largest magnitude.
-    pub error: f64,
-    /// The shaders, in the order of the dispatches.
-    pub shaders: Vec<&'static str>,
-}
-
-/// Checks and times every way to compute `case` on `gpu`, which should have nothing else to do.
-/// `tell` is told the name of each before.
+/// Checks and times every way to compute each of `cases` on `gpu`, which should have nothing else to do:
+/// for each case its variants. In each round all variants of all cases have a turn, as far as memory
+/// goes, so that whatever else the device does, and its clock, meet all alike.
 ///
 /// # Errors
-/// Where the CPU twin cannot compute it. What a variant fails at is its [`Outcome`].
+/// Where the CPU twin cannot compute a case. What a variant fails at is its [`Outcome`].
 pub fn variants(
     gpu: &Gpu,
-    case: &Case,
+    cases: &[Case],
     options: &BenchOptions,
-    mut tell: impl FnMut(&str),
-) -> Result<Vec<Variant>> {
-    let weights = Arc::new(Weights::generated(&case.graph, 1.0));
-    let inputs = generated_inputs(&case.inputs);
-    let twin = Reference::<f32>::new(&case.graph, &weights)?;
-    let expected = twin.run(&inputs)?.swap_remove(0);
+    tell: impl FnMut(Progress),
+) -> Result<Vec<Vec<Variant>>> {
+    let benches: Vec<Bench> = (cases.iter())
+        .map(|case| Bench::new(gpu, case, options))
+        .collect::<Result<_>>()?;
+    let kernels: usize = benches.iter().map(|bench| bench.kernels.len()).sum();
+    let mut turns = Turns {
+        ready: Vec::new(),
+        variants: Vec::with_capacity(cases.len()),
+        rounds: options.rounds.max(1),
+        done: 0,
+        of: kernels * (1 + options.rounds.max(1)),
+        tell,
+    };
+    for bench in &benches {
+        turns.variants.push(Vec::with_capacity(bench.kernels.len()));
+        let (inputs, expected) = bench.answer()?;
+        for &kernel in &bench.kernels {
+            let name = bench.name(kernel);
+            turns.tell(bench.case, &name);
+            let mut session = bench.session(kernel);
+            let tolerance = tolerance(kernel, options.precision);
+            let outcome = match checked(&mut session, &inputs, &expected, tolerance) {
+                Ok(outcome) => outcome,
+                Err(error @ Error::Limit { .. }) => Outcome::Impossible(error.to_string()),
+                Err(error) => Outcome::Failed(error.to_string()),
+            };
+            let is_right = matches!(outcome, Outcome::Timed(_));
+            turns.add(
+                bench.case,
+                Variant {
+                    name,
+                    is_rule: bench.rule.is_none_or(|rule| Some(rule) == kernel),
+                    outcome,
+                },
+                is_right.then_some(session),
+            );
+        }
+    }
+    turns.time();
+    Ok(turns.variants)
+}
 
-    // Inputs that are joined would be packed where they belong, and nothing left to time.
-    let passes = PassOptions::default().without("concatenations")?;
-    let session = |prefer| {
-        let options = SessionOptions {
+/// A case with what all its variants share.
+struct Bench<'a> {
+    gpu: &'a Gpu,
+    case: &'a Case,
+    precision: Precision,
+    passes: PassOptions,
+    weights: Arc<Weights>,
+    /// What the rule chooses, where there is a choice.
+    rule: Option<ConvKernel>,
+    kernels: Vec<Option<ConvKernel>>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(gpu: &'a Gpu, case: &'a Case, options: &BenchOptions) -> Result<Self> {
+        let mut bench = Self {
+            gpu,
+            case,
             precision: options.precision,
-            passes,
-            prefer,
+            // Inputs that are joined would be packed where they belong, and nothing left to time.
+            passes: PassOptions::default().without("concatenations")?,
+            weights: Arc::new(Weights::generated(&case.graph, 1.0)),
+            rule: None,
+            kernels: vec![None],
+        };
+        let layers = bench.session(None).conv_layers(&case.inputs)?;
+        if let Some(layer) = layers.first() {
+            let only = &options.only;
+            let is_wanted = |kernel: &&ConvKernel| only.is_empty() || only.contains(kernel);
+            let kernels = layer.choice.candidates.iter().filter(is_wanted);
+            bench.kernels = kernels.copied().map(Some).collect();
+            bench.rule = Some(layer.choice.rule);
+        }
+        Ok(bench)
+    }
+
+    fn session(&self, kernel: Option<ConvKernel>) -> GpuSession {
+        let options = SessionOptions {
+            precision: self.precision,
+            passes: self.passes,
+            prefer: kernel,
             ..Default::default()
         };
-        GpuSession::new(gpu, &case.graph, weights.clone(), &options)
-    };
-    let layers = session(None).conv_layers(&case.inputs)?;
-    let choice = layers.first().map(|layer| &layer.choice);
-    let kernels: Vec<Option<ConvKernel>> = match choice {
-        Some(choice) => {
-            let mut kernels = choice.candidates.clone();
-            let only = &options.only;
-            kernels.retain(|kernel| only.is_empty() || only.contains(kernel));
-            kernels.into_iter().map(Some).collect()
+        GpuSession::new(self.gpu, &self.case.graph, self.weights.clone(), &options)
+    }
+
+    /// Inputs, and what the CPU twin makes of them.
+    fn answer(&self) -> Result<(Vec<Tensor>, Tensor)> {
+        let inputs = generated_inputs(&self.case.inputs);
+        let twin = Reference::<f32>::new(&self.case.graph, &self.weights)?;
+        let expected = twin.run(&inputs)?.swap_remove(0);
+        Ok((inputs, expected))
+    }
+
+    /// The kernel's, where there is a choice, or the names of the shaders; where the case cannot be
+    /// planned, its operator's.
+    fn name(&self, kernel: Option<ConvKernel>) -> String {
+        if let Some(kernel) = kernel {
+            return kernel.to_string();
         }
-        None => vec![None],
-    };
-    let mut variants = Vec::with_capacity(kernels.len());
-    for kernel in kernels {
-        let name = kernel.map(|kernel| kernel.to_string());
-        tell(name.as_deref().unwrap_or(&case.operator));
-        let mut session = session(kernel);
-        let outcome = match measure(&mut session, &inputs, &expected, kernel, options) {
-            Ok(outcome) => outcome,
-            Err(error @ Error::Limit { .. }) => Outcome::Impossible(error.to_string()),
-            Err(error) => Outcome::Failed(error.to_string()),
-        };
-        variants.push(Variant {
-            name: name.unwrap_or_else(|| shaders(&session, case)),
-            is_rule: choice.is_none_or(|choice| Some(choice.rule) == kernel),
-            outcome,
+        let steps = self.session(None).shaders(&self.case.inputs);
+        let steps = steps.unwrap_or_default();
+        let names = steps
+            .iter()
+            .filter_map(|(_, shader)| shader.split(' ').next());
+        let names: Vec<&str> = names
+            .filter(|name| !matches!(*name, "pack" | "unpack"))
+            .collect();
+        match names.is_empty() {
+            true => self.case.operator.clone(),
+            false => names.join(" + "),
+        }
+    }
+}
+
+/// Variants that take turns.
+struct Turns<'a, Tell> {
+    ready: Vec<Ready<'a>>,
+    /// Of each case so far.
+    variants: Vec<Vec<Variant>>,
+    rounds: usize,
+    done: usize,
+    of: usize,
+    tell: Tell,
+}
+
+/// A variant that has answered rightly.
+struct Ready<'a> {
+    case: &'a Case,
+    /// Among the cases, and among the variants of that.
+    index: (usize, usize),
+    session: GpuSession,
+    /// Of each round so far.
+    seconds: Result<Vec<f64>>,
+}
+
+impl<'a, Tell: FnMut(Progress)> Turns<'a, Tell> {
+    fn tell(&mut self, case: &Case, kernel: &str) {
+        (self.tell)(Progress {
+            done: self.done,
+            of: self.of,
+            case: &case.name,
+            kernel,
         });
     }
-    Ok(variants)
-}
 
-/// The names of the shaders that compute `case`; where it cannot be planned, its operator's.
-fn shaders(session: &GpuSession, case: &Case) -> String {
-    let steps = session.shaders(&case.inputs).unwrap_or_default();
-    let names = steps
-        .iter()
-        .filter_map(|(_, shader)| shader.split(' ').next());
-    let names: Vec<&str> = names
-        .filter(|name| !matches!(*name, "pack" | "unpack"))
-        .collect();
-    match names.is_empty() {
-        true => case.operator.clone(),
-        false => names.join(" + "),
+    /// Adds a variant to the last case, with the session to time it with if it is to be timed.
+    fn add(&mut self, case: &'a Case, variant: Variant, session: Option<GpuSession>) {
+        let last = self.variants.len() - 1;
+        self.variants[last].push(variant);
+        self.done += 1;
+        match session {
+            // It has no rounds.
+            None => self.done += self.rounds,
+            Some(session) => self.ready.push(Ready {
+                case,
+                index: (last, self.variants[last].len() - 1),
+                session,
+                seconds: Ok(Vec::with_capacity(self.rounds)),
+            }),
+        }
+        if self
+            .ready
+            .iter()
+            .map(|one| one.session.device_bytes())
+            .sum::<u64>()
+            > HELD
+        {
+            self.time();
+        }
+    }
+
+    /// Times what is ready, and frees it.
+    fn time(&mut self) {
+        let mut ready = std::mem::take(&mut self.ready);
+        for _ in 0..self.rounds {
+            for one in &mut ready {
+                let (case, variant) = one.index;
+                let name = self.variants[case][variant].name.clone();
+                self.tell(one.case, &name);
+                self.done += 1;
+                if let Ok(seconds) = &mut one.seconds {
+                    match round(&mut one.session, &one.case.inputs) {
+                        Ok(median) => seconds.push(median),
+                        Err(error) => one.seconds = Err(error),
+                    }
+                }
+            }
+        }
+        for one in ready {
+            let (case, variant) = one.index;
+            let outcome = &mut self.variants[case][variant].outcome;
+            match (one.seconds, &mut *outcome) {
+                (Ok(seconds), Outcome::Timed(measured)) => {
+                    // There was a round at least.
+                    if let Some(seconds) = Samples::new(seconds) {
+                        measured.seconds = seconds;
+                    }
+                }
+                (Ok(_), _) => {}
+                (Err(error), _) => *outcome = Outcome::Failed(error.to_string()),
+            }
+        }
     }
 }
 
-fn measure(
+/// Compares an answer with the twin's, and makes one pass with a clock, which is not to count: caches are
+/// cold, and clocks low.
+fn checked(
     session: &mut GpuSession,
     inputs: &[Tensor],
     expected: &Tensor,
-    kernel: Option<ConvKernel>,
-    options: &BenchOptions,
+    tolerance: f64,
 ) -> Result<Outcome> {
     let answer = session.run(inputs)?.swap_remove(0);
     let error = difference(&answer, expected);
-    if let Some(reason) = mistake(error, tolerance(kernel, options.precision)) {
+    if let Some(reason) = mistake(error, tolerance) {
         return Ok(Outcome::Wrong(reason));
     }
-    let profile = session.profile(inputs, options.rounds.max(1))?;
-    let is_own = |step: &&StepProfile| !matches!(step.kind, "Input" | "Output");
-    let steps: Vec<&StepProfile> = profile.steps.iter().filter(is_own).collect();
-    if steps.is_empty() {
-        return Ok(Outcome::Failed("it has no dispatches".to_owned()));
-    }
-    let whole = |round: usize| steps.iter().map(|step| step.rounds[round]).sum();
-    let seconds = (0..options.rounds.max(1)).map(whole).collect();
-    Ok(match Samples::new(seconds) {
+    let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape().clone()).collect();
+    let steps = own_steps(session, &shapes)?;
+    let seconds = Samples::new(vec![steps.iter().map(|step| step.seconds).sum()]);
+    Ok(match seconds.filter(|_| !steps.is_empty()) {
         Some(seconds) => Outcome::Timed(Measured {
-            method: profile.method,
+            method: session.method(),
             seconds,
             operations: steps.iter().map(|step| step.operations).sum(),
             bytes: steps.iter().map(|step| step.bytes).sum(),
@@ -182,4 +268,26 @@ fn measure(
         }),
         None => Outcome::Failed("it has no dispatches".to_owned()),
     })
+}
+
+/// A timed pass, without the steps at its borders.
+fn own_steps(session: &mut GpuSession, shapes: &[Shape]) -> Result<Vec<StepProfile>> {
+    let mut steps = session.timed_pass(shapes)?;
+    steps.retain(|step| !matches!(step.kind, "Input" | "Output"));
+    Ok(steps)
+}
+
+/// The median pass of a round.
+fn round(session: &mut GpuSession, shapes: &[Shape]) -> Result<f64> {
+    let start = Instant::now();
+    let mut pass = || -> Result<f64> {
+        let steps = own_steps(session, shapes)?;
+        Ok(steps.iter().map(|step| step.seconds).sum())
+    };
+    let mut passes = vec![pass()?];
+    while start.elapsed() < ROUND {
+        passes.push(pass()?);
+    }
+    passes.sort_by(f64::total_cmp);
+    Ok(passes[passes.len() / 2])
 }

@@ -11,7 +11,7 @@
 //!
 //! if let Device::Gpu(gpu) = Device::open(&DeviceOptions::default())? {
 //!     let options = BenchOptions { rounds: 1, ..Default::default() };
-//!     for variant in variants(&gpu, &case, &options, |_| {})? {
+//!     for variant in variants(&gpu, &[case], &options, |_| {})?.concat() {
 //!         assert!(matches!(variant.outcome, Outcome::Timed(_)), "{}", variant.name);
 //!     }
 //! }
@@ -21,11 +21,13 @@
 mod diverge;
 mod measure;
 mod shapes;
+mod variant;
 
 use std::path::Path;
 
 pub use diverge::{Divergence, first_divergence};
-pub use measure::{BenchOptions, Measured, Outcome, Variant, variants};
+pub use measure::variants;
+pub use variant::{BenchOptions, Measured, Outcome, Progress, Variant};
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;

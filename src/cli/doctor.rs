@@ -17,7 +17,7 @@ use shadernet::model_folder::default_model;
 use shadernet::session::SessionOptions;
 use shadernet::{Error, Result};
 
-use super::bench::{ChildArgs, about, gpu_of, kernel_faults};
+use super::bench::{ChildArgs, Kernels, about, gpu_of, kernel_faults};
 use super::network::Network;
 use super::written::save;
 use super::{DeviceArgs, Failure, output, progress};
@@ -98,12 +98,12 @@ impl Doctor {
             (false, None) => self.examine_all()?,
         };
         if let Some(path) = &self.report {
-            save(path, report(&results).as_bytes())?;
+            save(path, report(&results)?.as_bytes())?;
         }
         let mut out = io::stdout().lock();
         let mut all_right = true;
         for line in &results {
-            let faults = faults(line);
+            let faults = faults(line)?;
             all_right &= faults.is_empty();
             match self.json {
                 true => output::json_line(line)?,
@@ -170,34 +170,33 @@ impl Doctor {
 /// Every variant of every small case, in both precisions.
 fn kernels(gpu: &Gpu) -> Result<Value> {
     let cases = small_cases()?;
-    let bar = progress::bar(2 * cases.len());
     let mut rows = Vec::new();
     for precision in [Precision::F32, Precision::F16] {
+        let bar = progress::bar(0);
         let options = BenchOptions {
             precision,
             rounds: 1,
             ..Default::default()
         };
-        for case in &cases {
-            let tell = |name: &str| bar.set_message(format!("{} ({name})", case.name));
-            for variant in variants(gpu, case, &options, tell)? {
+        let variants = variants(gpu, &cases, &options, |at| progress::tell(&bar, at))?;
+        for (case, variants) in cases.iter().zip(variants) {
+            rows.extend(variants.into_iter().map(|variant| {
                 let (key, value) = match variant.outcome {
                     Outcome::Timed(measured) => ("error", json!(measured.error)),
                     Outcome::Wrong(reason) => ("wrong", json!(reason)),
                     Outcome::Failed(reason) => ("failed", json!(reason)),
                     Outcome::Impossible(reason) => ("impossible", json!(reason)),
                 };
-                rows.push(json!({
+                json!({
                     "case": case.name,
                     "kernel": variant.name,
                     "precision": precision.name(),
                     key: value,
-                }));
-            }
-            bar.inc(1);
+                })
+            }));
         }
+        bar.finish_and_clear();
     }
-    bar.finish_and_clear();
     Ok(json!(rows))
 }
 
@@ -253,8 +252,8 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 /// Everything that is wrong on a device, a line each.
-fn faults(results: &Value) -> Vec<String> {
-    let mut faults = kernel_faults(results);
+fn faults(results: &Value) -> Result<Vec<String>> {
+    let mut faults = kernel_faults(&Kernels::of(results)?);
     for network in networks(results) {
         let (name, against) = (text(network, "name"), text(network, "against"));
         if let Some(reason) = network["failed"].as_str() {
@@ -273,7 +272,7 @@ fn faults(results: &Value) -> Vec<String> {
             ));
         }
     }
-    faults
+    Ok(faults)
 }
 
 /// What is known of a device, for people.
@@ -316,7 +315,7 @@ fn summary(results: &Value, faults: &[String]) -> String {
 }
 
 /// Markdown for an issue: what is wrong first, then all that was measured.
-fn report(results: &[Value]) -> String {
+fn report(results: &[Value]) -> Result<String> {
     let mut text = format!(
         "# shadernet doctor\n\nshadernet {} ({}), wgpu {}, {} {}\n",
         env!("CARGO_PKG_VERSION"),
@@ -329,12 +328,12 @@ fn report(results: &[Value]) -> String {
         std::env::consts::ARCH,
     );
     for line in results {
-        let summary = summary(line, &faults(line));
+        let summary = summary(line, &faults(line)?);
         text += &format!("\n```text\n{summary}```\n");
     }
     text += "\n<details><summary>Everything that was checked</summary>\n\n```json\n";
     for line in results {
         text += &format!("{line}\n");
     }
-    text + "```\n\n</details>\n"
+    Ok(text + "```\n\n</details>\n")
 }

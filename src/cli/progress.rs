@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use shadernet::bench::Progress;
 
 /// A spinner with the time and a message; nothing where standard error is no terminal.
 pub fn spinner() -> ProgressBar {
@@ -21,4 +22,11 @@ pub fn bar(steps: usize) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// Shows how far kernels have been checked and timed.
+pub fn tell(bar: &ProgressBar, at: Progress) {
+    bar.set_length(at.of as u64);
+    bar.set_position(at.done as u64);
+    bar.set_message(format!("{} ({})", at.case, at.kernel));
 }

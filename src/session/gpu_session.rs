@@ -13,7 +13,7 @@ use crate::graph::Graph;
 use crate::kernels::DeviceContext;
 use crate::passes::{PassOptions, PassReport};
 use crate::plan::{self, ConvLayer, Plan};
-use crate::profile::Profile;
+use crate::profile::{Method, Profile, StepProfile};
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 
@@ -117,6 +117,19 @@ impl GpuSession {
         let plan = self.prepare(&shapes)?;
         let _turn = gpu.turn();
         plan.profile(&gpu, inputs, rounds)
+    }
+
+    /// How steps are timed.
+    pub fn method(&self) -> Method {
+        Method::of(&self.gpu)
+    }
+
+    /// The steps of a pass over what lies in memory, each timed.
+    pub fn timed_pass(&mut self, shapes: &[Shape]) -> Result<Vec<StepProfile>> {
+        let gpu = self.gpu.clone();
+        let plan = self.prepare(shapes)?;
+        let _turn = gpu.turn();
+        plan.timed_pass(&gpu)
     }
 
     /// See `Session::encode_only`.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use wgpu::BufferUsages;
 
-use super::bound_plan::BoundPlan;
+use super::bound_plan::{BoundPlan, BoundStep};
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::profile::{Method, Profile, StepProfile};
@@ -36,31 +36,23 @@ struct Span {
 }
 
 impl BoundPlan {
-    /// Times every step in `rounds` passes, and as many whole passes between them.
+    /// Times every step in `rounds` passes, and whole passes before and after each.
     pub fn profile(&self, gpu: &Gpu, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
         let rounds = rounds.max(1);
-        let method = match gpu.has_timestamps() {
-            true => Method::Timestamps,
-            false => Method::WallClock,
-        };
         let pass = || -> Result<f64> {
             let start = Instant::now();
             self.run(gpu, inputs)?;
             Ok(start.elapsed().as_secs_f64())
         };
-        let timed = || match method {
-            Method::Timestamps => self.timestamps(gpu),
-            Method::WallClock => self.wall_clock(gpu),
-        };
         // The first of each kind are not counted: caches are cold, and clocks low.
         pass()?;
-        timed()?;
+        self.timed(gpu)?;
         // Passes before and after, so that a device that becomes faster or slower does both.
         let mut before = pass()?;
         let mut passes = Vec::with_capacity(rounds);
         let mut spans: Vec<Vec<Span>> = Vec::with_capacity(rounds);
         for _ in 0..rounds {
-            spans.push(timed()?);
+            spans.push(self.timed(gpu)?);
             let after = pass()?;
             passes.push(before.midpoint(after));
             before = after;
@@ -74,22 +66,37 @@ impl BoundPlan {
             counted.iter().map(|&r| of(r)).sum::<f64>() / counted.len() as f64
         };
         let steps = self.steps.iter().enumerate().map(|(i, step)| StepProfile {
-            node: step.label.clone(),
-            kind: step.about.kind,
-            kernel: step.about.kernel,
-            variant: step.about.variant.clone(),
-            output: step.about.output.clone(),
             seconds: mean(&|round| spans[round][i].seconds),
-            rounds: spans.iter().map(|spans| spans[i].seconds).collect(),
             start_seconds: mean(&|round| spans[round][i].start),
-            operations: step.about.cost.operations,
-            bytes: step.about.cost.bytes,
+            ..step.profile()
         });
         Ok(Profile {
-            method,
+            method: Method::of(gpu),
             steps: steps.collect(),
             pass_seconds: mean(&|round| passes[round]),
         })
+    }
+
+    /// Times every step once, of whatever lies in memory.
+    pub fn timed_pass(&self, gpu: &Gpu) -> Result<Vec<StepProfile>> {
+        let spans = self.timed(gpu)?;
+        let steps = self
+            .steps
+            .iter()
+            .zip(spans)
+            .map(|(step, span)| StepProfile {
+                seconds: span.seconds,
+                start_seconds: span.start,
+                ..step.profile()
+            });
+        Ok(steps.collect())
+    }
+
+    fn timed(&self, gpu: &Gpu) -> Result<Vec<Span>> {
+        match Method::of(gpu) {
+            Method::Timestamps => self.timestamps(gpu),
+            Method::WallClock => self.wall_clock(gpu),
+        }
     }
 
     /// A pass in which the device writes down the time before and after every step.
@@ -167,6 +174,23 @@ impl BoundPlan {
             start += seconds;
         }
         Ok(spans)
+    }
+}
+
+impl BoundStep {
+    /// All but the time.
+    fn profile(&self) -> StepProfile {
+        StepProfile {
+            node: self.label.clone(),
+            kind: self.about.kind,
+            kernel: self.about.kernel,
+            variant: self.about.variant.clone(),
+            output: self.about.output.clone(),
+            seconds: 0.0,
+            start_seconds: 0.0,
+            operations: self.about.cost.operations,
+            bytes: self.about.cost.bytes,
+        }
     }
 }
 

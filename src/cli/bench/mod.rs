@@ -25,6 +25,7 @@ use shadernet::gpu::{Gpu, is_software};
 
 use super::Failure;
 pub use children::ChildArgs;
+pub use results::Kernels;
 pub use table::faults as kernel_faults;
 
 /// Measure how fast networks are here

@@ -36,7 +36,7 @@ An architecture gets generated weights, a model folder has its own. Every timed
 pass uploads the input, computes, and reads the answer back; passes before them are
 made until they get no faster. The first answer of the first row is counted from the
 start of the process, of the others from the start of theirs: device, weights, shaders
-and a pass. `spread` is what half of the passes lie within, as a share of the median.
+and a pass. `spread` is what nine of ten passes lie within, as a share of the median.
 
 --vs changes backend, adapter, precision, kernel or without-pass; passes of both are
 made in turns, and the ratio is the median of the pairs' ratios: below 1, the changed

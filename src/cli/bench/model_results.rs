@@ -139,7 +139,7 @@ fn details(row: &Value, out: &mut impl Write) -> io::Result<()> {
     add("minimum", "min_ms", String::new());
     add("95 %", "p95_ms", "of the passes are no slower".to_owned());
     let passes = format!(
-        "{} passes, half of them within {:.1} % of the median",
+        "{} passes, nine of ten within {:.1} % of the median of one another",
         row["rounds"],
         number(row, "spread_percent")
     );

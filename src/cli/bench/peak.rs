@@ -15,8 +15,8 @@ use crate::cli::{DeviceArgs, Failure, output};
 Example:
   shadernet bench peak --json
 
-A kernel that multiplies and adds in registers, and one that copies more than
-caches hold. What a network's operations and bytes (`bench model --json`) take
+A kernel that multiplies and adds in registers, and ones that copy or only read
+more than caches hold, the fastest of them. What a network's operations and bytes (`bench model --json`) take
 at these rates is the bound that its time is held to.")]
 pub struct PeakArgs {
     #[command(flatten)]

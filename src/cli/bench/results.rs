@@ -22,6 +22,8 @@ pub struct Place {
     pub device: String,
     pub backend: String,
     #[serde(default)]
+    pub driver: String,
+    #[serde(default)]
     pub precision: String,
 }
 
@@ -88,10 +90,12 @@ pub struct Model {
 /// How long it took.
 #[derive(Clone, Default, Deserialize)]
 pub struct Time {
+    /// Of networks.
     pub median_ms: Option<f64>,
     pub min_ms: Option<f64>,
     pub p95_ms: Option<f64>,
-    /// Half of the samples lie so close together.
+    /// Of the median: nine of ten samples lie so close together. Where there is none, of the minimum:
+    /// two more samples lie so close to it.
     pub spread_percent: Option<f64>,
 }
 
@@ -103,7 +107,22 @@ pub struct Fault {
     impossible: Option<String>,
 }
 
+impl Kernels {
+    /// Of what `bench kernels` and `doctor` make of a device.
+    pub fn of(line: &Value) -> Result<Self> {
+        Self::deserialize(line).map_err(|error| Error::File {
+            path: "the results".into(),
+            reason: format!("{error}; expected what this version of shadernet makes"),
+        })
+    }
+}
+
 impl Fault {
+    /// Whether something is wrong, where the device could do it.
+    pub fn is_fault(&self) -> bool {
+        self.wrong.is_some() || self.failed.is_some()
+    }
+
     /// What kind of fault, and why.
     pub fn told(&self) -> Option<(&'static str, &str)> {
         let kinds = [
@@ -114,6 +133,13 @@ impl Fault {
         kinds
             .into_iter()
             .find_map(|(what, why)| Some((what, why.as_deref()?)))
+    }
+}
+
+impl Time {
+    /// What is compared: a network's median, a kernel's minimum.
+    pub fn told(&self) -> Option<f64> {
+        self.median_ms.or(self.min_ms)
     }
 }
 

@@ -21,8 +21,8 @@ Example:
   shadernet bench compare before.json after.json --tolerance 5
 
 Kernels are paired by device, backend, precision, case and kernel, and networks by
-device, backend, precision, network, batch and input. The ratio is B's median by
-A's. What differs by less than the spread of either (the larger) has not moved.
+device, backend, precision, network, batch and input. The ratio is B's time by
+A's, of networks the median, of kernels the fastest round. What differs by less than the spread of either (the larger) has not moved.
 
 Exit code 3: something is worse: slower by more than the tolerance and by more than
 its spread, or wrong or failed in B and not in A.")]
@@ -161,7 +161,7 @@ impl CompareArgs {
             for (outcome, ms, fault) in [(&pair.a, "a_ms", "a_fault"), (&pair.b, "b_ms", "b_fault")]
             {
                 match outcome {
-                    Ok(time) => line[ms] = json!(time.median_ms),
+                    Ok(time) => line[ms] = json!(time.told()),
                     Err((what, why)) => line[fault] = json!(format!("{what}: {why}")),
                 }
             }
@@ -187,7 +187,7 @@ impl CompareArgs {
 
 fn cells(what: String, pair: &Pair) -> Vec<String> {
     let ms = |outcome: &Outcome| match outcome {
-        Ok(time) => format!("{:.3}", time.median_ms.unwrap_or_default()),
+        Ok(time) => format!("{:.3}", time.told().unwrap_or_default()),
         Err((fault, _)) => (*fault).to_owned(),
     };
     let [ratio, spread] = match (&pair.a, &pair.b) {

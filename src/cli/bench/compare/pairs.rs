@@ -106,11 +106,11 @@ impl Verdict {
 
 /// B by A.
 pub fn ratio(a: &Time, b: &Time) -> f64 {
-    // Rows without a median are refused as they are read.
-    let median = |time: &Time| time.median_ms.unwrap_or_default();
-    match median(a) == median(b) {
+    // Rows without a time are refused as they are read.
+    let ms = |time: &Time| time.told().unwrap_or_default();
+    match ms(a) == ms(b) {
         true => 1.0,
-        false => median(b) / median(a),
+        false => ms(b) / ms(a),
     }
 }
 
@@ -231,11 +231,11 @@ fn outcome(path: &Path, name: &str, time: &Time, fault: &Fault) -> Result<Outcom
     if let Some((what, why)) = fault.told() {
         return Ok(Err((what, why.to_owned())));
     }
-    match time.median_ms {
-        Some(median) if median >= 0.0 => Ok(Ok(time.clone())),
+    match time.told() {
+        Some(ms) if ms >= 0.0 => Ok(Ok(time.clone())),
         _ => Err(Error::File {
             path: path.to_owned(),
-            reason: format!("{name} has neither a median_ms nor a reason for that"),
+            reason: format!("{name} has neither a time (median_ms, min_ms) nor a reason for that"),
         }),
     }
 }

@@ -1,4 +1,5 @@
-//! Room for texts in a plot: none is put where another, a dot or a line is.
+//! Room for texts in a plot: none is put where another, a dot or a line is. A text that is far from its
+//! dot has a leader, a thin line between the two, which may cross lines but no text.
 
 /// Pixels of a text's box.
 #[derive(Clone, Copy)]
@@ -19,13 +20,8 @@ impl Area {
         }
     }
 
-    /// The left end of its text's base line.
-    pub fn base(&self) -> (f64, f64) {
-        (self.left, self.bottom - 4.0)
-    }
-
     /// The place in it that is nearest to `x`, `y`.
-    pub fn nearest(&self, (x, y): (f64, f64)) -> (f64, f64) {
+    fn nearest(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (
             x.clamp(self.left, self.right),
             y.clamp(self.top, self.bottom),
@@ -51,10 +47,22 @@ impl Area {
 pub const LETTER: f64 = 7.2;
 pub const HEIGHT: f64 = 15.0;
 
+/// From here on a text needs a leader.
+const FAR: f64 = 16.0;
+
 /// The room that is left.
 pub struct Room {
     within: Area,
     taken: Vec<Area>,
+    texts: Vec<Area>,
+}
+
+/// Where a text is to be.
+pub struct Label {
+    /// The left end of its base line.
+    pub base: (f64, f64),
+    /// The end of its leader, where it has one.
+    pub leader: Option<(f64, f64)>,
 }
 
 impl Room {
@@ -62,7 +70,14 @@ impl Room {
         Self {
             within,
             taken: Vec::new(),
+            texts: Vec::new(),
         }
+    }
+
+    /// Takes what a text is in.
+    pub fn take_text(&mut self, area: Area) {
+        self.texts.push(area);
+        self.take(area);
     }
 
     pub fn take(&mut self, area: Area) {
@@ -84,7 +99,8 @@ impl Room {
     }
 
     /// Takes room for `text` beside a dot.
-    pub fn beside(&mut self, (x, y): (f64, f64), text: &str) -> Option<Area> {
+    pub fn beside(&mut self, dot: (f64, f64), text: &str) -> Option<Label> {
+        let (x, y) = dot;
         let width = text.chars().count() as f64 * LETTER;
         let half = HEIGHT / 2.0;
         // Beside it first, then above and below, then farther off.
@@ -102,9 +118,26 @@ impl Room {
             right: left + width,
             bottom: top + HEIGHT,
         });
-        let area = areas.into_iter().find(|area| self.is_free(area))?;
-        self.take(area);
-        Some(area)
+        let leader = |area: &Area| {
+            let end = area.nearest(dot);
+            ((end.0 - x).hypot(end.1 - y) > FAR).then_some(end)
+        };
+        let is_clear = |area: &Area| {
+            let leader = leader(area).map(|end| along(dot, end, 1.0));
+            let mut on_leader = leader.iter().flatten();
+            !on_leader.any(|part| self.texts.iter().any(|text| text.meets(part)))
+        };
+        let mut areas = areas.into_iter();
+        let area = areas.find(|area| self.is_free(area) && is_clear(area))?;
+        let leader = leader(&area);
+        self.take_text(area);
+        if let Some(end) = leader {
+            self.take_line(dot, end);
+        }
+        Some(Label {
+            base: (area.left, area.bottom - 4.0),
+            leader,
+        })
     }
 }
 
@@ -130,7 +163,7 @@ mod tests {
         room.take_line((0.0, 80.0), (400.0, 80.0));
         let mut places = Vec::new();
         while let Some(place) = room.beside(dot, "winograd-4") {
-            places.push(place.base());
+            places.push(place.base);
         }
         assert!(places.len() > 2, "{places:?}");
         for (i, a) in places.iter().enumerate() {
@@ -142,5 +175,35 @@ mod tests {
             }
         }
         assert!(room.beside((-50.0, 0.0), "outside").is_none());
+    }
+
+    #[test]
+    fn leaders_cross_no_text() {
+        let mut room = Room::new(Area::around((200.0, 100.0), 200.0));
+        let dot = (200.0, 100.0);
+        // A text close above the dot, and something else at all other sides.
+        let above = Area {
+            left: 100.0,
+            top: 70.0,
+            right: 300.0,
+            bottom: 90.0,
+        };
+        room.take(Area {
+            top: 92.0,
+            bottom: 400.0,
+            ..above
+        });
+        let mut with_line = Room {
+            taken: room.taken.clone(),
+            ..Room::new(room.within)
+        };
+        with_line.take(above);
+        room.take_text(above);
+        assert!(
+            with_line
+                .beside(dot, "name")
+                .is_some_and(|label| label.leader.is_some())
+        );
+        assert!(room.beside(dot, "name").is_none());
     }
 }

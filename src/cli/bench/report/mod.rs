@@ -81,7 +81,10 @@ fn header(results: &[Results]) -> Markup {
     for one in results {
         let (
             Place {
-                device, backend, ..
+                device,
+                backend,
+                driver,
+                ..
             },
             more,
         ) = match one {
@@ -93,7 +96,6 @@ fn header(results: &[Results]) -> Markup {
             Some(Value::Bool(false)) => "hardware",
             _ => "",
         };
-        let driver = more.get("driver").and_then(Value::as_str).unwrap_or("");
         let row = [device, backend, driver, software, &versions(more)].map(str::to_owned);
         if !rows.contains(&row) {
             rows.push(row);

@@ -6,15 +6,15 @@ use maud::{Markup, PreEscaped, html};
 use plotters::coord::combinators::WithKeyPoints;
 use plotters::prelude::*;
 
-use super::labels::{Area, HEIGHT, LETTER, Room, along};
+use super::labels::{Area, HEIGHT, LETTER, Label, Room, along};
 use super::{Drawn, family, number};
 use crate::cli::bench::results::{Kernel, Kernels};
 
 const SIZE: (u32, u32) = (1200, 640);
 /// Colours that are told apart on white, by people who see few of them too (Paul Tol's, darkened).
 const COLOURS: [&str; 10] = [
-    "#0072b2", "#d55e00", "#009e73", "#aa3377", "#8c6d00", "#56a0d3", "#666666", "#117733",
-    "#882255", "#332288",
+    "#0072b2", "#d55e00", "#009e73", "#aa3377", "#8c6d00", "#56a0d3", "#666666", "#332288",
+    "#000000", "#882255",
 ];
 const LINE: RGBColor = RGBColor(87, 96, 106);
 /// Names beside dots: no more, for they are to be read.
@@ -178,7 +178,7 @@ impl<'a> Dot<'a> {
             number(kernel.gflop_per_second),
             number(kernel.gbyte_per_second),
             number(kernel.intensity),
-            number(kernel.time.median_ms),
+            number(kernel.time.min_ms),
         )
     }
 
@@ -255,10 +255,9 @@ fn plot(kernels: &Kernels, dots: &[Dot], colour: &dyn Fn(&str) -> &'static str) 
     drop(chart);
     drop(root);
     for (place, name) in named(dots, &places) {
-        if let Some(area) = room.beside(place, &name) {
-            let (base, end) = (area.base(), area.nearest(place));
+        if let Some(Label { base, leader }) = room.beside(place, &name) {
             texts.push(html! {
-                @if (end.0 - place.0).hypot(end.1 - place.1) > 16.0 {
+                @if let Some(end) = leader {
                     line.leader x1=(pixels(place.0)) y1=(pixels(place.1)) x2=(pixels(end.0)) y2=(pixels(end.1)) {}
                 }
                 text.label x=(pixels(base.0)) y=(pixels(base.1)) { (name) }
@@ -345,7 +344,7 @@ fn along_line(room: &mut Room, from: (f64, f64), to: (f64, f64), name: &str) -> 
         |(a, b): &((f64, f64), (f64, f64))| room.in_the_way(&along(*a, *b, HEIGHT / 2.0));
     let (a, b) = places.min_by_key(in_the_way)?;
     for area in along(a, b, HEIGHT / 2.0) {
-        room.take(area);
+        room.take_text(area);
     }
     let turn = format!(
         "translate({:.1} {:.1}) rotate({:.2})",

@@ -8,13 +8,13 @@ use crate::cli::bench::results::{Kernel, Kernels, Model};
 pub fn kernels(kernels: &Kernels) -> Markup {
     html! {
         h3 { "All kernels" }
-        p { "Medians. What the rule chooses is bold and has an asterisk. The error is the largest difference \
+        p { "The fastest of the rounds, and the spread that two more are within. What the rule chooses is bold and has an asterisk. The error is the largest difference \
             from the CPU twin's answer, as a share of its largest value." }
         div.scroll {
             table {
                 thead { tr {
                     th { "kernel" }
-                    @for name in ["ms", "min", "spread", "GFLOP/s", "GB/s", "FLOP/byte"] {
+                    @for name in ["ms", "spread", "GFLOP/s", "GB/s", "FLOP/byte"] {
                         th.number { (name) }
                     }
                     th { "bound" } th.number { "error" } th { "by" }
@@ -36,9 +36,8 @@ fn row(kernel: &Kernel) -> Markup {
         tr {
             td.rule[kernel.rule] { (kernel.kernel) @if kernel.rule { " *" } }
             @if let Some((what, reason)) = kernel.fault.told() {
-                td.fault colspan="9" { (what) ": " (reason) }
+                td.fault colspan="8" { (what) ": " (reason) }
             } @else {
-                td.number { (number(time.median_ms)) }
                 td.number { (number(time.min_ms)) }
                 td.number { (percent(time.spread_percent)) }
                 td.number { (number(kernel.gflop_per_second)) }

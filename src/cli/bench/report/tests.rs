@@ -16,7 +16,7 @@ fn kernel(case: &str, kernel: &str, operations: u64, intensity: f64, rate: f64) 
         "case": case,
         "kernel": kernel,
         "rule": true,
-        "median_ms": 1.0,
+        "min_ms": 1.0,
         "operations": operations,
         "intensity": intensity,
         "gflop_per_second": rate,
@@ -86,7 +86,7 @@ fn everything_is_on_the_page() {
 #[test]
 fn what_is_not_there_breaks_nothing() {
     let mut without = device(&[
-        json!({"case": "a", "kernel": "b", "median_ms": null, "operations": 5}),
+        json!({"case": "a", "kernel": "b", "min_ms": null, "operations": 5}),
         kernel("c", "d", 7, 0.0, f64::NAN),
         kernel("e", "f", 7, 1e-300, 1e300),
     ]);
