@@ -13,7 +13,7 @@ use crate::kernels::Choice;
 use crate::passes::PassOptions;
 use crate::plan::ConvLayer;
 use crate::session::{ConvKernel, GpuSession, SessionOptions};
-use crate::tensor::{Shape, Tensor};
+use crate::tensor::Shape;
 use crate::weights::Weights;
 
 /// How [`tune`] times.
@@ -133,6 +133,18 @@ impl TunedLayer {
     }
 }
 
+impl TunedLayer {
+    /// The fastest that was timed, others left out.
+    fn fastest_but(&self, others: &[ConvKernel]) -> Option<ConvKernel> {
+        let candidates = self.candidates.iter().map(|candidate| candidate.kernel);
+        candidates
+            .filter(|kernel| !others.contains(kernel))
+            .filter_map(|kernel| Some((self.time(kernel)?, kernel)))
+            .min()
+            .map(|(_, kernel)| kernel)
+    }
+}
+
 /// A candidate so many times slower than the best is timed once only.
 const HOPELESS: f64 = 3.0;
 /// Passes that are submitted at once at the most, so that commands do not fill the memory.
@@ -179,8 +191,15 @@ pub fn tune(
                 report.tuning.quarantine(kernel, signature, reason);
             }
         }
-        report.tuning.choose(signature, tuned.winner);
         report.layers.push(tuned);
+    }
+    // What was found out about a kernel on one layer holds for all others.
+    let quarantined: Vec<ConvKernel> = report.quarantined().iter().map(|q| q.kernel).collect();
+    for layer in &mut report.layers {
+        if quarantined.contains(&layer.winner) {
+            layer.winner = layer.fastest_but(&quarantined).unwrap_or(layer.rule);
+        }
+        report.tuning.choose(&layer.signature, layer.winner);
     }
     Ok(report)
 }
