@@ -144,7 +144,11 @@ impl<'a> Settings<'a> {
                 .parse()
                 .map_err(|_| format!("{key}: expected a number, found '{text}'")),
             (None, Some(default)) => Ok(default),
-            _ => Err(format!("'{key}=NUMBER' is missing")),
+            _ => Err(format!(
+                "'{key}=NUMBER' is missing{}",
+                nearest(key, self.words.keys().copied())
+                    .map_or_else(String::new, |near| format!("; '{near}' is no setting"))
+            )),
         }
     }
 

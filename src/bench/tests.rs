@@ -44,6 +44,11 @@ fn errors_name_what_is_wrong() {
     assert!(reason("conv2d").contains("shape is missing"));
     assert!(reason("conv2d 1x4x4 out=4 kernel=1").contains("found '1x4x4'"));
     assert!(reason("conv2d 1x4x4x4 kernel=1").contains("'out=NUMBER' is missing"));
+    let typo = reason("conv2d 1x4x4x4 out=4 kernl=1");
+    assert!(
+        typo.contains("'kernel=NUMBER' is missing; 'kernl' is no"),
+        "{typo}"
+    );
     assert!(reason("conv2d 1x4x4x4 out=four kernel=1").contains("found 'four'"));
     assert!(reason("conv2d 1x4x4x4 out=4 out=4 kernel=1").contains("twice"));
     assert!(reason("conv2d 1x4x4x4 out=4 kernel=1 strides=2").contains("no setting 'strides'"));
