@@ -37,7 +37,7 @@ pub struct Peak {
 const WORKGROUP: u32 = 64;
 /// Elements that an invocation of `peak_memory.wgsl` copies or reads: which is faster depends on the
 /// device. The last is a multiple of the others.
-const EACH: [u32; 3] = [2, 8, 32];
+const EACH: [u32; 3] = [4, 8, 32];
 /// Workgroups in a row of a dispatch; more are folded into rows.
 const ROW: u32 = 32_768;
 /// Copied at once where the device binds so much: more than caches hold.

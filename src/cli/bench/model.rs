@@ -67,7 +67,8 @@ pub struct Model {
     #[arg(long, value_name = "SETTING", value_parser = str::parse::<Change>)]
     vs: Option<Change>,
 
-    /// Timed passes [default: as many as 3 seconds hold, and 10 at least]
+    /// Timed passes [default: as many as 3 seconds hold, or up to 15 where their spread is more than
+    /// 20 %, and 10 at least]
     #[arg(long, value_name = "N")]
     rounds: Option<NonZeroUsize>,
 
