@@ -44,8 +44,8 @@ impl Area {
 }
 
 /// Of a letter of 12 pixels; a wide font's, as which one there will be is not known.
-pub const LETTER: f64 = 7.2;
-pub const HEIGHT: f64 = 15.0;
+const LETTER: f64 = 7.2;
+const HEIGHT: f64 = 15.0;
 
 /// From here on a text needs a leader.
 const FAR: f64 = 16.0;
@@ -65,6 +65,14 @@ pub struct Label {
     pub leader: Option<(f64, f64)>,
 }
 
+/// Where a line's name is to be.
+pub struct Along {
+    /// The left end of the middle of its letters.
+    pub base: (f64, f64),
+    /// How far it is turned, clockwise.
+    pub degrees: f64,
+}
+
 impl Room {
     pub fn new(within: Area) -> Self {
         Self {
@@ -75,7 +83,7 @@ impl Room {
     }
 
     /// Takes what a text is in.
-    pub fn take_text(&mut self, area: Area) {
+    fn take_text(&mut self, area: Area) {
         self.texts.push(area);
         self.take(area);
     }
@@ -89,13 +97,50 @@ impl Room {
         self.taken.extend(along(a, b, 2.0));
     }
 
-    pub fn is_free(&self, area: &Area) -> bool {
+    fn is_free(&self, area: &Area) -> bool {
         self.within.holds(area) && !self.taken.iter().any(|taken| taken.meets(area))
     }
 
     /// How many of the areas something is in.
-    pub fn in_the_way(&self, areas: &[Area]) -> usize {
+    fn in_the_way(&self, areas: &[Area]) -> usize {
         areas.iter().filter(|area| !self.is_free(area)).count()
+    }
+
+    /// Takes room for the name of a line along it and above or below, where fewest things are in the way.
+    pub fn along(&mut self, from: (f64, f64), to: (f64, f64), name: &str) -> Option<Along> {
+        let (width, height) = (to.0 - from.0, to.1 - from.1);
+        let length = width.hypot(height);
+        let unit = (width / length, height / length);
+        let text = name.chars().count() as f64 * LETTER;
+        let spare = length - text - 10.0;
+        if spare < 0.0 {
+            return None;
+        }
+        // `off` is to the line's right as seen along it: below.
+        let place = |share: f64, off: f64| {
+            let at = 5.0 + spare * share;
+            let point = |at: f64| {
+                (
+                    from.0 + unit.0 * at - unit.1 * off,
+                    from.1 + unit.1 * at + unit.0 * off,
+                )
+            };
+            (point(at), point(at + text))
+        };
+        let shares = (0..=20).map(|i| f64::from(i) / 20.0);
+        let places =
+            shares.flat_map(|share| [place(share, -HEIGHT * 0.8), place(share, HEIGHT * 0.8)]);
+        // Upright squares along a slope: no larger than keeps them off the line itself.
+        let reach = HEIGHT * 0.4;
+        let in_the_way = |(a, b): &((f64, f64), (f64, f64))| self.in_the_way(&along(*a, *b, reach));
+        let (a, b) = places.min_by_key(in_the_way)?;
+        for area in along(a, b, reach) {
+            self.take_text(area);
+        }
+        Some(Along {
+            base: a,
+            degrees: height.atan2(width).to_degrees(),
+        })
     }
 
     /// Takes room for `text` beside a dot.
@@ -142,7 +187,7 @@ impl Room {
 }
 
 /// Squares of `reach` along a line, near enough for nothing to slip through.
-pub fn along(a: (f64, f64), b: (f64, f64), reach: f64) -> Vec<Area> {
+fn along(a: (f64, f64), b: (f64, f64), reach: f64) -> Vec<Area> {
     let (width, height) = (b.0 - a.0, b.1 - a.1);
     let steps = (width.hypot(height) / reach).ceil().clamp(1.0, 2000.0);
     let at = |i: f64| (a.0 + width * i / steps, a.1 + height * i / steps);
@@ -205,5 +250,23 @@ mod tests {
                 .is_some_and(|label| label.leader.is_some())
         );
         assert!(room.beside(dot, "name").is_none());
+    }
+
+    #[test]
+    fn names_along_a_slope_keep_off_dots() {
+        let mut room = Room::new(Area {
+            left: 0.0,
+            top: 0.0,
+            right: 400.0,
+            bottom: 300.0,
+        });
+        let (from, to) = ((0.0, 250.0), (400.0, 70.0));
+        room.take_line(from, to);
+        // Where the first places are, on both sides.
+        let dots = [(60.0, 200.0), (60.0, 245.0)].map(|dot| Area::around(dot, 6.0));
+        dots.iter().for_each(|dot| room.take(*dot));
+        assert!(room.along(from, to, "memory, 1 GB/s").is_some());
+        let meets = |text: &Area| dots.iter().any(|dot| dot.meets(text));
+        assert!(!room.texts.iter().any(meets));
     }
 }

@@ -6,7 +6,7 @@ use maud::{Markup, PreEscaped, html};
 use plotters::coord::combinators::WithKeyPoints;
 use plotters::prelude::*;
 
-use super::labels::{Area, HEIGHT, LETTER, Label, Room, along};
+use super::labels::{Along, Area, Label, Room};
 use super::{Drawn, family, number};
 use crate::cli::bench::results::{Kernel, Kernels};
 
@@ -244,12 +244,14 @@ fn plot(kernels: &Kernels, dots: &[Dot], colour: &dyn Fn(&str) -> &'static str) 
     }
     let mut texts = Vec::new();
     for line in &lines {
-        texts.extend(along_line(
-            &mut room,
-            pixel(&line.from),
-            pixel(&line.to),
-            &line.name,
-        ));
+        let label = room.along(pixel(&line.from), pixel(&line.to), &line.name);
+        texts.extend(label.map(|Along { base, degrees }| {
+            let turn = format!(
+                "translate({:.1} {:.1}) rotate({degrees:.2})",
+                base.0, base.1
+            );
+            html! { text.ceiling transform=(turn) dominant-baseline="central" { (line.name) } }
+        }));
     }
     root.present()?;
     drop(chart);
@@ -315,44 +317,6 @@ fn named(dots: &[Dot], places: &[(f64, f64)]) -> Vec<((f64, f64), String)> {
     });
     let name = |i: &usize| (places[*i], dots[*i].name());
     picked.iter().take(NAMES).map(name).collect()
-}
-
-/// A ceiling's name, along it and above or below, where fewest things are in the way.
-fn along_line(room: &mut Room, from: (f64, f64), to: (f64, f64), name: &str) -> Option<Markup> {
-    let (width, height) = (to.0 - from.0, to.1 - from.1);
-    let length = width.hypot(height);
-    let unit = (width / length, height / length);
-    let text = name.chars().count() as f64 * LETTER;
-    let spare = length - text - 10.0;
-    if spare < 0.0 {
-        return None;
-    }
-    // `off` is to the line's right as seen along it: below.
-    let place = |share: f64, off: f64| {
-        let at = 5.0 + spare * share;
-        let point = |at: f64| {
-            (
-                from.0 + unit.0 * at - unit.1 * off,
-                from.1 + unit.1 * at + unit.0 * off,
-            )
-        };
-        (point(at), point(at + text))
-    };
-    let shares = (0..=20).map(|i| f64::from(i) / 20.0);
-    let places = shares.flat_map(|share| [place(share, -HEIGHT * 0.8), place(share, HEIGHT * 0.8)]);
-    let in_the_way =
-        |(a, b): &((f64, f64), (f64, f64))| room.in_the_way(&along(*a, *b, HEIGHT / 2.0));
-    let (a, b) = places.min_by_key(in_the_way)?;
-    for area in along(a, b, HEIGHT / 2.0) {
-        room.take_text(area);
-    }
-    let turn = format!(
-        "translate({:.1} {:.1}) rotate({:.2})",
-        a.0,
-        a.1,
-        height.atan2(width).to_degrees()
-    );
-    Some(html! { text.ceiling transform=(turn) dominant-baseline="central" { (name) } })
 }
 
 /// From below the least to above the largest, with room for names.
