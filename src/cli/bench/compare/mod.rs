@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use pairs::{Comparison, Key, Outcome, Pair, Row, Verdict, ratio, rows, spread};
+use pairs::{Comparison, Key, Outcome, Pair, Row, Verdict, ms, ratio, rows, spread};
 use serde_json::{Value, json};
 use shadernet::Error;
 
@@ -158,10 +158,11 @@ impl CompareArgs {
         };
         let pairs = comparison.pairs.iter().map(|pair| {
             let mut line = identity(&pair.key);
-            for (outcome, ms, fault) in [(&pair.a, "a_ms", "a_fault"), (&pair.b, "b_ms", "b_fault")]
+            for (outcome, key, fault) in
+                [(&pair.a, "a_ms", "a_fault"), (&pair.b, "b_ms", "b_fault")]
             {
                 match outcome {
-                    Ok(time) => line[ms] = json!(time.told()),
+                    Ok(time) => line[key] = json!(ms(time)),
                     Err((what, why)) => line[fault] = json!(format!("{what}: {why}")),
                 }
             }
@@ -186,8 +187,8 @@ impl CompareArgs {
 }
 
 fn cells(what: String, pair: &Pair) -> Vec<String> {
-    let ms = |outcome: &Outcome| match outcome {
-        Ok(time) => format!("{:.3}", time.told().unwrap_or_default()),
+    let time = |outcome: &Outcome| match outcome {
+        Ok(time) => format!("{:.3}", ms(time)),
         Err((fault, _)) => (*fault).to_owned(),
     };
     let [ratio, spread] = match (&pair.a, &pair.b) {
@@ -206,8 +207,8 @@ fn cells(what: String, pair: &Pair) -> Vec<String> {
     vec![
         what,
         setting,
-        ms(&pair.a),
-        ms(&pair.b),
+        time(&pair.a),
+        time(&pair.b),
         ratio,
         spread,
         moved,
@@ -220,9 +221,9 @@ fn told(pair: &Pair) -> String {
     match (&pair.a, &pair.b) {
         (Ok(a), Ok(b)) => format!(
             "{name}: {:.3} ms, {:.2} times the {:.3} ms before",
-            b.median_ms.unwrap_or_default(),
+            ms(b),
             ratio(a, b),
-            a.median_ms.unwrap_or_default(),
+            ms(a),
         ),
         (_, Err((what, why))) => format!("{name}: {what}: {why}"),
         // It is worse by its time or by its fault.
