@@ -37,8 +37,9 @@ batch_norm2d, local_response_norm, add, concat, softmax and relu.
 Every answer is first compared with the CPU twin's. One that is wrong is named, has
 no time, and makes the exit code 1. Kernels have their turns in rounds over all
 cases; the time is the fastest round's, since what disturbs a kernel only makes it
-slower, and two others are within the spread of it. GFLOP/s counts what a kernel multiplies and adds,
-which is less than the layer's in Winograd's; GB/s counts each value once a dispatch.")]
+slower, and two others are within the spread of it. GFLOP/s counts what a kernel
+multiplies and adds, which is less than the layer's in Winograd's; GB/s counts each
+value once a dispatch.")]
 pub struct KernelsArgs {
     /// Shapes of one's own in place of the documented set
     #[arg(long, value_name = "FILE")]

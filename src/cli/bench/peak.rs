@@ -16,8 +16,8 @@ Example:
   shadernet bench peak --json
 
 A kernel that multiplies and adds in registers, and ones that copy or only read
-more than caches hold, the fastest of them. What a network's operations and bytes (`bench model --json`) take
-at these rates is the bound that its time is held to.")]
+more than caches hold, the fastest of them. What a network's operations and bytes
+(`bench model --json`) take at these rates is the bound that its time is held to.")]
 pub struct PeakArgs {
     #[command(flatten)]
     device: DeviceArgs,

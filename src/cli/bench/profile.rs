@@ -27,10 +27,11 @@ Examples:
 
 A row is a dispatch. Times are by the device's timestamps where it has them,
 else by the host's clock over many dispatches of each step, as the line below the
-table says: means over the middle half of the passes, so that they add up. GFLOP/s counts what the kernel multiplies and adds, and GB/s
-each value once. Both are held to what `bench peak` measures first: the nearer of
-the two bounds is named, with how much of it was reached, and a step far from
-both waits for something else: its start, or memory's latency.")]
+table says: means over the middle half of the passes, so that they add up. GFLOP/s
+counts what the kernel multiplies and adds, and GB/s each value once. Both are held
+to what `bench peak` measures first: the nearer of the two bounds is named, with how
+much of it was reached, and a step far from both waits for something else: its
+start, or memory's latency.")]
 pub struct ProfileArgs {
     #[command(flatten)]
     network: NetworkArgs,

@@ -22,7 +22,8 @@ Example:
 
 Kernels are paired by device, backend, precision, case and kernel, and networks by
 device, backend, precision, network, batch and input. The ratio is B's time by
-A's, of networks the median, of kernels the fastest round. What differs by less than the spread of either (the larger) has not moved.
+A's: of networks the median, of kernels the fastest round. What differs by less than
+the spread of either (the larger) has not moved.
 
 Exit code 3: something is worse: slower by more than the tolerance and by more than
 its spread, or wrong or failed in B and not in A.")]
