@@ -234,7 +234,7 @@ impl Live {
             failure = failure.or(received.err());
         }
         if let Some(error) = failure
-            && self.faults.lost().is_none()
+            && !self.gpu.is_lost()
         {
             self.messages.push(error.to_string());
             // It would fail in each frame.
@@ -242,6 +242,20 @@ impl Live {
                 runner.forget_textures(&self.textures);
             }
         }
+    }
+
+    /// Whether the device is lost. The window is then told to close, and nothing may be drawn any more,
+    /// for egui panics where it cannot; `main` opens another window.
+    fn is_lost(&self, ctx: &egui::Context) -> bool {
+        let lost = self.gpu.is_lost();
+        if lost {
+            // Where the device has not called back, it does when asked; or never.
+            let _ = self.gpu.device().poll(wgpu::PollType::Poll);
+            self.faults
+                .note_loss("its driver gave no reason".to_owned());
+            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+        }
+        lost
     }
 
     /// Counts frames for a script. Answers whether it wants to quit.
@@ -274,9 +288,7 @@ impl eframe::App for Live {
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
-        if self.faults.lost().is_some() {
-            // Nothing can be drawn any more; `main` opens another window.
-            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+        if self.is_lost(&ctx) {
             return;
         }
         let now = Instant::now();
@@ -287,14 +299,17 @@ impl eframe::App for Live {
             self.open(file.path().to_owned(), &ctx);
         }
         self.receive(&ctx);
-        self.encode();
-        self.panels(ui);
         if let Some(left) = &mut self.lose_device {
             *left = left.saturating_sub(1);
             if *left == 0 {
                 self.gpu.device().destroy();
             }
         }
+        self.encode();
+        if self.is_lost(&ctx) {
+            return;
+        }
+        self.panels(ui);
         if self.script(&ctx) {
             self.print();
             ctx.send_viewport_cmd(egui::ViewportCommand::Close);

@@ -13,6 +13,7 @@ mod scene;
 mod script;
 mod views;
 
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -32,9 +33,16 @@ fn main() -> ExitCode {
     loop {
         let faults = Faults::new(messages.clone());
         let started = Instant::now();
-        if let Err(error) = open_window(&options, &faults, &messages) {
-            eprintln!("the window could not be opened: {error}");
-            return ExitCode::FAILURE;
+        // Where the device is lost while egui draws, egui panics.
+        let window = || open_window(&options, &faults, &messages);
+        match panic::catch_unwind(AssertUnwindSafe(window)) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                eprintln!("the window could not be opened: {error}");
+                return ExitCode::FAILURE;
+            }
+            Err(_) if faults.lost().is_some() => {}
+            Err(panic) => panic::resume_unwind(panic),
         }
         // A lost device takes the window with it, which was drawn by it: another is opened on a new one.
         let Some(reason) = faults.lost() else { break };

@@ -16,6 +16,7 @@ pub struct Script {
     /// Whether the screenshot is written, or cannot be.
     written: Arc<AtomicBool>,
     asked: bool,
+    over: bool,
 }
 
 impl Script {
@@ -25,11 +26,20 @@ impl Script {
             screenshot,
             written: Arc::default(),
             asked: false,
+            over: false,
         }
     }
 
-    /// Counts a frame that is `settled`: with nothing more to wait for. Answers whether it was the last.
+    /// Counts a frame that is `settled`: with nothing more to wait for. Answers whether it was the last,
+    /// once.
     pub fn is_over(&mut self, settled: bool, ctx: &egui::Context, messages: &Messages) -> bool {
+        // The window closes a frame later.
+        let over = !self.over && self.is_done(settled, ctx, messages);
+        self.over |= over;
+        over
+    }
+
+    fn is_done(&mut self, settled: bool, ctx: &egui::Context, messages: &Messages) -> bool {
         let Some(frames) = &mut self.frames else {
             return false;
         };
