@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
 
-use eframe::egui::{self, TextureId, mutex::RwLock};
-use eframe::egui_wgpu::{RenderState, Renderer};
+use eframe::egui::{self, TextureId};
+use eframe::egui_wgpu::RenderState;
 use shadernet::gpu::Gpu;
 use shadernet::model_folder::{self, FoundModel};
 use shadernet::wgpu;
@@ -20,6 +20,7 @@ use crate::picture::{self, Picture};
 use crate::plots::History;
 use crate::scene::{self, Scene};
 use crate::script::{Dropped, Script};
+use crate::textures::Textures;
 
 /// The window.
 pub struct Live {
@@ -48,25 +49,6 @@ pub struct Live {
     lose_device: Option<u32>,
 }
 
-/// egui's textures.
-pub struct Textures {
-    device: wgpu::Device,
-    renderer: Arc<RwLock<Renderer>>,
-}
-
-impl Textures {
-    /// Makes `view` something that egui draws.
-    pub fn register(&self, view: &wgpu::TextureView, filter: wgpu::FilterMode) -> TextureId {
-        let mut renderer = self.renderer.write();
-        renderer.register_native_texture(&self.device, view, filter)
-    }
-
-    /// Forgets a texture that is not drawn in this frame.
-    pub fn forget(&self, id: TextureId) {
-        self.renderer.write().free_texture(&id);
-    }
-}
-
 impl Live {
     /// The window's contents on the device that eframe has opened.
     ///
@@ -88,12 +70,9 @@ impl Live {
         } = state.ok_or("eframe was built without wgpu")?;
         faults.watch(device);
         let gpu = device::share(adapter, device, queue);
-        let textures = Textures {
-            device: device.clone(),
-            renderer: renderer.clone(),
-        };
+        let textures = Textures::new(device, renderer);
         let scene = Scene::new(device, queue)?;
-        let scene_texture = textures.register(&scene.view, wgpu::FilterMode::Linear);
+        let scene_texture = textures.register(&scene.view);
         let mut this = Self {
             messages,
             faults,
@@ -178,8 +157,7 @@ impl Live {
             match opening.try_recv() {
                 Ok(picture) => {
                     self.show_scene();
-                    let filter = wgpu::FilterMode::Linear;
-                    let texture = self.textures.register(&picture.view, filter);
+                    let texture = self.textures.register(&picture.view);
                     self.picture = Some((picture, texture));
                 }
                 Err(TryRecvError::Disconnected) => self.opening = None,
@@ -271,7 +249,8 @@ impl Live {
             println!("error: {text}");
         }
         if let Some(runner) = &self.runner {
-            println!("{}: {}", runner.name(), runner.task());
+            let model = runner.model();
+            println!("{}: {}", model.folder.name, model.task);
             for line in runner.lines() {
                 println!("  {line}");
             }

@@ -1,16 +1,26 @@
-//! The network's part of a frame.
+//! The network's part of a frame: recording passes, whole or in pieces, and taking their answers.
 
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
-use eframe::egui::TextureId;
 use shadernet::gpu::Gpu;
+use shadernet::session::Slices;
 use shadernet::tasks::{Detection, DetectionOptions, Prediction};
 use shadernet::wgpu;
 use shadernet::zoo::Task;
 
-use crate::app::Textures;
+use crate::mask::Mask;
 use crate::model::Model;
+use crate::network::{Parsed, Recorded};
 use crate::plots::History;
+use crate::textures::Textures;
+
+/// Passes that the GPU may be behind: with more, what is seen is older, and no faster.
+const IN_FLIGHT: usize = 2;
 
 /// What the user can change.
 pub struct Settings {
@@ -25,6 +35,7 @@ pub struct Settings {
 impl Settings {
     /// With a frame's budget in milliseconds; 0 for whole passes.
     pub fn new(budget_ms: f32) -> Self {
+        // NaN is no budget either.
         let sliced = budget_ms > 0.0;
         Self {
             sliced,
@@ -35,7 +46,7 @@ impl Settings {
     }
 
     fn budget(&self) -> Option<Duration> {
-        let seconds = self.budget_ms.max(0.1) / 1e3;
+        let seconds = self.budget_ms.clamp(0.1, 10_000.0) / 1e3;
         self.sliced.then(|| Duration::from_secs_f32(seconds))
     }
 }
@@ -43,6 +54,7 @@ impl Settings {
 /// What the network is to look at.
 pub struct Source<'a> {
     pub view: &'a wgpu::TextureView,
+    /// Width and height.
     pub size: [u32; 2],
 }
 
@@ -51,70 +63,214 @@ pub enum Answer {
     None,
     Classes(Vec<Prediction>),
     Boxes(Vec<Detection>),
-    Mask {
-        texture: TextureId,
-        labels: Vec<String>,
-    },
+    /// In the mask's texture; it never leaves the GPU.
+    Mask,
 }
 
+/// A pass whose last piece is recorded.
+struct Flight {
+    begun: Instant,
+    /// What the pass found, on its way from the GPU; nothing for a mask.
+    answer: Option<Pending>,
+    /// When the GPU was done.
+    done: Arc<OnceLock<Instant>>,
+}
+
+type Pending = Pin<Box<dyn Future<Output = shadernet::Result<Parsed>> + Send>>;
+
+/// A pass of which pieces are left to record.
+struct Cut {
+    slices: Slices,
+    begun: Instant,
+    /// The size of the picture that it sees.
+    size: [u32; 2],
+}
+
+/// A model with what it has said.
 pub struct Runner {
+    gpu: Gpu,
     model: Model,
+    mask: Option<Mask>,
+    cut: Option<Cut>,
+    /// Recorded in this frame, and not submitted yet.
+    recorded: Option<(Instant, Option<Pending>)>,
+    flights: VecDeque<Flight>,
     answer: Answer,
     passes: History,
+    /// Pieces of a pass, where it is cut.
+    pieces: Option<usize>,
 }
 
 impl Runner {
-    pub fn new(_gpu: &Gpu, model: Model) -> Self {
+    pub fn new(gpu: &Gpu, model: Model) -> Self {
         Self {
+            gpu: gpu.clone(),
             model,
+            mask: None,
+            cut: None,
+            recorded: None,
+            flights: VecDeque::new(),
             answer: Answer::None,
             passes: History::default(),
+            pieces: None,
         }
     }
+
+    /// Adds a pass over `source` to `encoder`, or the next piece of one. Nothing waits.
     pub fn encode(
         &mut self,
-        _encoder: &mut wgpu::CommandEncoder,
-        _source: &Source<'_>,
+        encoder: &mut wgpu::CommandEncoder,
+        source: &Source<'_>,
         settings: &Settings,
-        _textures: &Textures,
+        textures: &Textures,
     ) -> shadernet::Result<()> {
-        let _ = settings.budget();
+        if self.cut.is_none() && self.flights.len() >= IN_FLIGHT {
+            return Ok(());
+        }
+        let network = &mut self.model.network;
+        let now = Instant::now();
+        let (begun, size, outputs) = match (self.cut.take(), settings.budget()) {
+            (Some(mut cut), _) => match cut.slices.encode(encoder)? {
+                Some(outputs) => (cut.begun, cut.size, outputs),
+                None => {
+                    self.cut = Some(cut);
+                    return Ok(());
+                }
+            },
+            (None, Some(budget)) => {
+                let mut slices = network.encode_slices(encoder, source, budget)?;
+                self.pieces = Some(slices.progress().1);
+                // The input and the first piece in one frame, so that a small network needs no more.
+                match slices.encode(encoder)? {
+                    Some(outputs) => (now, source.size, outputs),
+                    None => {
+                        let (begun, size) = (now, source.size);
+                        self.cut = Some(Cut {
+                            slices,
+                            begun,
+                            size,
+                        });
+                        return Ok(());
+                    }
+                }
+            }
+            (None, None) => {
+                self.pieces = None;
+                (now, source.size, network.encode(encoder, source)?)
+            }
+        };
+        if self.model.task == Task::Segmentation {
+            Mask::prepare(&mut self.mask, &self.gpu, size, textures);
+        }
+        let mask = self.mask.as_ref().map(|mask| &mask.view);
+        let recorded = network.finish(encoder, &outputs, size, &settings.detection, mask)?;
+        let answer = match recorded {
+            Recorded::Download(answer) => Some(answer),
+            Recorded::Mask => None,
+        };
+        self.recorded = Some((begun, answer));
         Ok(())
     }
-    pub fn submitted(&mut self) {}
+}
+
+impl Runner {
+    /// To be called after the encoder was submitted.
+    pub fn submitted(&mut self) {
+        let Some((begun, answer)) = self.recorded.take() else {
+            return;
+        };
+        let done = Arc::new(OnceLock::new());
+        let told = done.clone();
+        self.gpu.queue().on_submitted_work_done(move || {
+            // Called once.
+            let _ = told.set(Instant::now());
+        });
+        self.flights.push_back(Flight {
+            begun,
+            answer,
+            done,
+        });
+    }
+
+    /// Takes what has arrived. Waits for nothing.
     pub fn receive(&mut self) -> shadernet::Result<()> {
+        while let Some(flight) = self.flights.front_mut() {
+            let Some(&done) = flight.done.get() else {
+                break;
+            };
+            let answer = match &mut flight.answer {
+                None => Answer::Mask,
+                Some(pending) => {
+                    // The window asks again in the next frame, so that nobody needs to be woken.
+                    let mut context = Context::from_waker(Waker::noop());
+                    match pending.as_mut().poll(&mut context) {
+                        Poll::Pending => break,
+                        Poll::Ready(parsed) => self.model.network.answer(parsed?),
+                    }
+                }
+            };
+            self.passes.push(done, done.duration_since(flight.begun));
+            self.answer = answer;
+            self.flights.pop_front();
+        }
         Ok(())
     }
+
+    /// Whether there is an answer.
     pub fn has_answered(&self) -> bool {
-        true
+        !matches!(self.answer, Answer::None)
     }
-    pub fn forget_textures(self, _textures: &Textures) {}
+
+    /// What the network said last.
     pub fn answer(&self) -> &Answer {
         &self.answer
     }
+
+    /// The mask's texture, where there is one.
+    pub fn mask(&self) -> Option<&Mask> {
+        self.mask.as_ref()
+    }
+
+    /// How long passes took, from being recorded to being done.
     pub fn passes(&self) -> &History {
         &self.passes
     }
-    pub fn task(&self) -> Task {
-        self.model.task
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
     }
-    pub fn name(&self) -> &str {
-        &self.model.folder.name
+
+    /// Into how many pieces a pass is cut, where it is.
+    pub fn pieces(&self) -> Option<usize> {
+        self.pieces
     }
-    pub fn notice(&self) -> Option<&str> {
-        None
+
+    /// To be called when another takes its place.
+    pub fn forget_textures(self, textures: &Textures) {
+        if let Some(mask) = self.mask {
+            textures.forget(mask.id);
+        }
     }
-    pub fn description(&self) -> String {
-        let folder = &self.model.folder;
-        let [_, height, width] = folder.preprocessing.input_size;
-        format!(
-            "{}, {}, {width}x{height}, ready in {:.1} s",
-            folder.architecture,
-            self.model.task,
-            self.model.took.as_secs_f32()
-        )
-    }
+
+    /// The answer in lines of text.
     pub fn lines(&self) -> Vec<String> {
-        Vec::new()
+        match &self.answer {
+            Answer::None => vec!["no answer".to_owned()],
+            Answer::Mask => vec!["a mask".to_owned()],
+            Answer::Classes(classes) => (classes.iter())
+                .map(|class| format!("{:6.2} % {}", 100.0 * class.probability, class.label))
+                .collect(),
+            Answer::Boxes(boxes) => (boxes.iter())
+                .map(|found| {
+                    let [left, top, right, bottom] = found.corners;
+                    format!(
+                        "{:6.2} % {} from {left:.0},{top:.0} to {right:.0},{bottom:.0}",
+                        100.0 * found.score,
+                        found.label
+                    )
+                })
+                .collect(),
+        }
     }
 }

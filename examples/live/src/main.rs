@@ -3,14 +3,17 @@
 mod app;
 mod device;
 mod inference;
+mod mask;
 mod messages;
 mod model;
+mod network;
 mod options;
 mod panels;
 mod picture;
 mod plots;
 mod scene;
 mod script;
+mod textures;
 mod views;
 
 use std::panic::{self, AssertUnwindSafe};

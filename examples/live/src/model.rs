@@ -1,4 +1,4 @@
-//! Model folders: which there are, and loading one on a thread.
+//! Model folders: loading one on a thread.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
@@ -8,24 +8,32 @@ use eframe::egui;
 use shadernet::device::Device;
 use shadernet::gpu::Gpu;
 use shadernet::model_folder::{self, FoundModel, ModelFolder};
-use shadernet::tasks::{Classifier, Detector, Segmenter};
+use shadernet::session::{self, Progress, SessionOptions};
 use shadernet::zoo::Task;
 
 use crate::messages::Messages;
-
-/// A network ready to run, by what it answers.
-pub enum Network {
-    Classifier(Classifier),
-    Detector(Detector),
-    Segmenter(Segmenter),
-}
+use crate::network::Network;
 
 /// A model folder's network on the window's device.
 pub struct Model {
     pub folder: ModelFolder,
     pub network: Network,
     pub task: Task,
-    pub took: Duration,
+    /// How long loading took.
+    took: Duration,
+}
+
+impl Model {
+    /// What it is, in a line.
+    pub fn description(&self) -> String {
+        let [_, height, width] = self.folder.preprocessing.input_size;
+        format!(
+            "{}, {}, sees {width}x{height}, ready in {:.1} s",
+            self.folder.architecture,
+            self.task,
+            self.took.as_secs_f32()
+        )
+    }
 }
 
 /// The model to begin with: what `wanted` says, a folder or the name of one, or the default.
@@ -36,38 +44,27 @@ pub fn first(wanted: Option<&Path>) -> shadernet::Result<FoundModel> {
     }
 }
 
-/// Loads the network of `folder`.
-fn load(path: &Path, gpu: &Gpu, tell: impl Fn(Stage)) -> shadernet::Result<Model> {
+/// Loads the network of the folder `path`.
+fn load(path: &Path, gpu: &Gpu, progress: Progress) -> shadernet::Result<Model> {
     let started = Instant::now();
-    tell(Stage::Reading);
     let folder = ModelFolder::open(path)?;
     let (_, task) = folder.graph()?;
-    tell(Stage::Preparing(task));
     let device = Device::from(gpu.clone());
-    let options = Default::default();
-    let network = match task {
-        Task::Classification => Network::Classifier(Classifier::new(&device, &folder, &options)?),
-        Task::Detection => Network::Detector(Detector::new(&device, &folder, &options)?),
-        Task::Segmentation => Network::Segmenter(Segmenter::new(&device, &folder, &options)?),
+    let options = SessionOptions {
+        progress: Some(progress),
+        ..Default::default()
     };
     Ok(Model {
+        network: Network::new(&device, &folder, task, &options)?,
         folder,
-        network,
         task,
         took: started.elapsed(),
     })
 }
 
-/// How far loading is.
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    Reading,
-    Preparing(Task),
-}
-
 enum News {
-    Stage(Stage),
-    /// Boxed, as it is much larger than a stage.
+    Progress(session::Loading),
+    /// Boxed, as it is much larger.
     Ready(Box<Model>),
 }
 
@@ -75,7 +72,9 @@ enum News {
 pub struct Loading {
     path: PathBuf,
     started: Instant,
-    stage: Stage,
+    /// Pipelines compiled and bytes of weights uploaded, as shares of all.
+    pipelines: f32,
+    weights: f32,
     news: Receiver<News>,
 }
 
@@ -87,8 +86,10 @@ impl Loading {
         let folder = path.clone();
         std::thread::spawn(move || {
             // Whoever asked may have asked for another meanwhile, and listens no more.
-            let tell = |stage| drop(sender.send(News::Stage(stage)));
-            match load(&folder, &gpu, tell) {
+            let told = sender.clone();
+            let progress =
+                Progress::new(move |loading| drop(told.send(News::Progress(loading))));
+            match load(&folder, &gpu, progress) {
                 Ok(model) => drop(sender.send(News::Ready(Box::new(model)))),
                 Err(error) => messages.push(error.to_string()),
             }
@@ -98,7 +99,8 @@ impl Loading {
         Self {
             path,
             started: Instant::now(),
-            stage: Stage::Reading,
+            pipelines: 0.0,
+            weights: 0.0,
             news,
         }
     }
@@ -107,7 +109,15 @@ impl Loading {
     pub fn poll(&mut self) -> Result<Option<Model>, ()> {
         loop {
             match self.news.try_recv() {
-                Ok(News::Stage(stage)) => self.stage = stage,
+                Ok(News::Progress(loading)) => match loading {
+                    session::Loading::Pipelines { done, all } => {
+                        self.pipelines = share(done as f64, all as f64);
+                    }
+                    session::Loading::Weights { done, all } => {
+                        self.weights = share(done as f64, all as f64);
+                    }
+                    _ => {}
+                },
                 Ok(News::Ready(model)) => return Ok(Some(*model)),
                 Err(TryRecvError::Empty) => return Ok(None),
                 Err(TryRecvError::Disconnected) => return Err(()),
@@ -121,17 +131,31 @@ impl Loading {
         name.to_string_lossy().into_owned()
     }
 
-    /// What is being done, for people.
+    /// Draws how far it is.
     pub fn show(&self, ui: &mut egui::Ui) {
-        let doing = match self.stage {
-            Stage::Reading => "reading config.json".to_owned(),
-            Stage::Preparing(task) => {
-                format!("uploading weights and compiling shaders ({task})")
-            }
-        };
-        let seconds = self.started.elapsed().as_secs_f32();
-        ui.spinner();
-        let name = self.name();
-        ui.label(format!("{name}: {doing}, {seconds:.1} s"));
+        ui.horizontal(|ui| {
+            ui.spinner();
+            let seconds = self.started.elapsed().as_secs_f32();
+            ui.label(format!("loading {}, {seconds:.1} s", self.name()));
+        });
+        for (what, share) in [("shaders", self.pipelines), ("weights", self.weights)] {
+            ui.add(egui::ProgressBar::new(share).text(what));
+        }
+    }
+}
+
+fn share(done: f64, all: f64) -> f32 {
+    // Nothing to do is done.
+    if all > 0.0 { (done / all) as f32 } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_nothing_is_all_of_it() {
+        assert_eq!(share(0.0, 0.0), 1.0);
+        assert_eq!(share(1.0, 4.0), 0.25);
     }
 }

@@ -8,7 +8,7 @@ use eframe::egui::{self, Align2, Color32, FontId, RichText};
 use shadernet::zoo::Task;
 
 use crate::app::Live;
-use crate::inference::Answer;
+use crate::inference::{Answer, Runner};
 use crate::plots::{self, History};
 use crate::views;
 
@@ -52,7 +52,7 @@ impl Live {
         let ctx = ui.ctx().clone();
         let name = match (&self.loading, &self.runner) {
             (Some(loading), _) => loading.name(),
-            (None, Some(runner)) => runner.name().to_owned(),
+            (None, Some(runner)) => runner.model().folder.name.clone(),
             (None, None) => "choose a model".to_owned(),
         };
         let mut load = None;
@@ -119,12 +119,13 @@ impl Live {
     fn picture_area(&mut self, ui: &mut egui::Ui) {
         let (texture, size) = self.shown();
         let rect = views::picture(ui, texture, size);
-        match self.runner.as_ref().map(|runner| runner.answer()) {
-            Some(Answer::Boxes(found)) => views::boxes(ui, rect, size, found),
-            Some(Answer::Mask { texture, .. }) => {
-                views::mask(ui, rect, *texture, self.settings.opacity);
+        if let Some(runner) = &self.runner {
+            if let Some(mask) = runner.mask() {
+                views::mask(ui, rect, mask.id, self.settings.opacity);
             }
-            Some(Answer::Classes(_) | Answer::None) | None => {}
+            if let Answer::Boxes(found) = runner.answer() {
+                views::boxes(ui, rect, size, found);
+            }
         }
         if ui.input(|input| !input.raw.hovered_files.is_empty()) {
             let painter = ui.painter();
@@ -145,12 +146,13 @@ impl Live {
     fn answer(&mut self, ui: &mut egui::Ui) {
         ui.add_space(4.0);
         if let Some(loading) = &self.loading {
-            ui.horizontal_wrapped(|ui| loading.show(ui));
+            loading.show(ui);
             ui.separator();
         }
         if let Some(runner) = &self.runner {
-            ui.heading(runner.name());
-            ui.label(RichText::new(runner.description()).weak());
+            let model = runner.model();
+            ui.heading(&model.folder.name);
+            ui.label(RichText::new(model.description()).weak());
             ui.separator();
             match runner.answer() {
                 Answer::None => {
@@ -158,11 +160,11 @@ impl Live {
                 }
                 Answer::Classes(predictions) => views::predictions(ui, predictions),
                 Answer::Boxes(found) => views::detections(ui, found),
-                Answer::Mask { labels, .. } => views::legend(ui, labels),
+                Answer::Mask => views::legend(ui, &model.network.mask_labels()),
             }
             ui.separator();
         }
-        let task = self.runner.as_ref().map(|runner| runner.task());
+        let task = self.runner.as_ref().map(|runner| runner.model().task);
         let settings = &mut self.settings;
         match task {
             Some(Task::Detection) => {
@@ -181,11 +183,14 @@ impl Live {
         let budget = egui::Slider::new(&mut settings.budget_ms, 0.5..=100.0);
         let budget = budget.logarithmic(true).suffix(" ms a frame");
         ui.add_enabled(settings.sliced, budget);
+        if let Some(pieces) = self.runner.as_ref().and_then(Runner::pieces) {
+            ui.weak(format!("a pass takes {pieces} frames"));
+        }
         let device = self.gpu.info();
         let text = format!("{} ({})", device.name, device.backend);
         ui.label(RichText::new(text).weak());
         if let Some(runner) = &self.runner
-            && let Some(notice) = runner.notice()
+            && let Some(notice) = runner.model().network.notice()
         {
             ui.colored_label(ui.visuals().warn_fg_color, notice);
         }
