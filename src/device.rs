@@ -16,7 +16,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::gpu::{self, Backend, CooperativeMatrices, Gpu};
+use crate::gpu::{self, Backend, CooperativeMatrices, Gpu, GpuOptions};
 
 /// Which device to open. The default is the best adapter of the machine: discrete before
 /// integrated before software, or what wgpu's environment variables name (`WGPU_BACKEND`,
@@ -29,8 +29,8 @@ pub struct DeviceOptions {
     pub adapter: Option<String>,
     /// Keeps wgpu's bounds and loop checks in the shaders. Slower; for hunting errors in kernels.
     pub runtime_checks: bool,
-    /// A folder in which pipelines are kept between processes, see [`Gpu::open`]. None
-    /// are kept without one.
+    /// A folder in which pipelines are kept between processes, see
+    /// [`GpuOptions::cache`]. None are kept without one.
     pub cache: Option<PathBuf>,
     /// Whether float16 convolutions may use cooperative matrices (tensor cores). Not, unless asked
     /// for: they are experimental in wgpu.
@@ -67,13 +67,12 @@ impl Device {
         }
         match gpu::choose(options.backend, options.adapter.as_deref())? {
             Ok(adapter) => {
-                let cache = options.cache.as_deref();
-                let gpu = Gpu::open(
-                    &adapter,
-                    options.runtime_checks,
-                    cache,
-                    options.cooperative_matrices,
-                )?;
+                let gpu = GpuOptions {
+                    runtime_checks: options.runtime_checks,
+                    cache: options.cache.clone(),
+                    cooperative_matrices: options.cooperative_matrices,
+                };
+                let gpu = Gpu::open(&adapter, &gpu)?;
                 Ok(Self::Gpu(gpu))
             }
             Err(reason) => {

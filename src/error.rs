@@ -124,6 +124,31 @@ pub enum Error {
         /// What the device or driver said.
         message: String,
     },
+
+    /// The device is gone: destroyed, reset by its driver, or unplugged.
+    #[error(
+        "{device}: {context}: the device was lost ({reason}); open another, and give it to Session::restore"
+    )]
+    DeviceLost {
+        /// The adapter's name.
+        device: String,
+        /// What was being done.
+        context: String,
+        /// What is known of the cause.
+        reason: String,
+    },
+
+    /// The device has no memory left.
+    #[error("{device}: {context}: out of memory{}; close what else uses the device, or use float16, a smaller image or batch",
+        needed.map_or_else(String::new, |bytes| format!(": {bytes} bytes are needed in all")))]
+    OutOfMemory {
+        /// The adapter's name.
+        device: String,
+        /// What was being done.
+        context: String,
+        /// Bytes that it takes in all, where that is known.
+        needed: Option<u64>,
+    },
 }
 
 impl Error {

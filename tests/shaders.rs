@@ -4,7 +4,7 @@
 use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants, spv};
 use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use shadernet::gpu::{Precision, SHADERS, Shader};
+use shadernet::gpu::{Precision, SHADERS, Shader, Written};
 
 /// Settings of a shader's override constants: every value of each, the others as they are by default,
 /// since no two of them meet in one expression.
@@ -230,8 +230,30 @@ fn bindings_are_as_registered() {
                 })
                 .count()
         };
-        assert_eq!(access(true), shader.reads as usize, "{}", shader.name);
-        assert_eq!(access(false), 1, "{}", shader.name);
+        let bindings = shader.bindings;
+        assert_eq!(access(true), bindings.reads as usize, "{}", shader.name);
+        let into_buffer = bindings.writes == Written::Buffer;
+        assert_eq!(access(false), usize::from(into_buffer), "{}", shader.name);
+        let textures = |stored: bool| {
+            let is = |ty: naga::Handle<naga::Type>| match module.types[ty].inner {
+                naga::TypeInner::Image { class, .. } => {
+                    matches!(class, naga::ImageClass::Storage { .. }) == stored
+                }
+                _ => false,
+            };
+            module
+                .global_variables
+                .iter()
+                .filter(|(_, v)| is(v.ty))
+                .count()
+        };
+        assert_eq!(
+            textures(false),
+            bindings.textures as usize,
+            "{}",
+            shader.name
+        );
+        assert_eq!(textures(true), usize::from(!into_buffer), "{}", shader.name);
     }
 }
 

@@ -19,6 +19,21 @@ pub enum CooperativeMatrices {
     Emulated,
 }
 
+impl CooperativeMatrices {
+    /// How they are computed on a device of `adapter` with these features, if they are.
+    pub(super) fn chosen(self, adapter: &wgpu::Adapter, features: Features) -> Option<Cooperative> {
+        let is_offered = || {
+            let matrices = adapter.cooperative_matrix_properties();
+            offered(features, &adapter.get_info(), &matrices)
+        };
+        match self {
+            Self::WhereOffered if is_offered() => Some(Cooperative::Offered),
+            Self::Emulated => Some(Cooperative::Emulated),
+            _ => None,
+        }
+    }
+}
+
 /// How products of cooperative matrices are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cooperative {
@@ -37,7 +52,7 @@ pub(super) fn features() -> Features {
 }
 
 /// Whether a device with these can run the shader.
-pub(super) fn offered(
+fn offered(
     features: Features,
     info: &AdapterInfo,
     matrices: &[CooperativeMatrixProperties],

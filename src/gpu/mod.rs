@@ -9,21 +9,25 @@
 
 mod adapter;
 mod cooperative;
+mod faults;
+mod options;
 mod pipeline_file;
 mod pipelines;
 mod shaders;
+mod tensor;
 mod warm_up;
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 pub(crate) use adapter::choose;
 pub use adapter::{Backend, adapters, is_software};
 pub(crate) use cooperative::Cooperative;
 pub use cooperative::CooperativeMatrices;
+pub use options::GpuOptions;
 pub(crate) use pipelines::{Pipeline, PipelineKey};
 pub(crate) use shaders::*;
-pub use shaders::{Precision, SHADERS, Shader};
+pub use shaders::{Bindings, Precision, SHADERS, Shader, Written};
+pub use tensor::GpuTensor;
 
 use crate::error::{Error, Result};
 use pipeline_file::PipelineFile;
@@ -45,10 +49,7 @@ struct Inner {
     pipelines: pipelines::Cache,
     /// Where pipelines are kept between processes.
     pipeline_file: Option<PipelineFile>,
-    /// Why the device was lost, once it was.
-    lost: Arc<OnceLock<String>>,
-    /// The first error that no scope caught.
-    uncaptured: Arc<Mutex<Option<String>>>,
+    faults: faults::Faults,
     /// See [`Gpu::turn`].
     turns: Mutex<()>,
     /// See [`Gpu::sabotage`].
@@ -58,42 +59,17 @@ struct Inner {
 impl Gpu {
     /// Opens `adapter` with all of its limits.
     ///
-    /// `runtime_checks` keeps wgpu's bounds and loop checks in the shaders: slower, for hunting
-    /// errors in kernels.
-    ///
-    /// With a folder `cache`, what the driver makes of the shaders is kept in a file there, one an
-    /// adapter, so that the next process need not wait for it. The folder is made where there is none.
-    /// A file that cannot be used is passed over and written anew, and one that cannot be written is
-    /// none; either is told of in the log ([`tracing`]). Only wgpu's Vulkan backend has such a cache;
-    /// with others, nothing is kept. A file is at most 64 MiB, and may be deleted at any time.
-    ///
-    /// `matrices` says whether cooperative matrices are to be used where the adapter has what they
-    /// need.
-    ///
     /// # Errors
     /// [`Error::Device`] where the driver refuses.
-    pub fn open(
-        adapter: &wgpu::Adapter,
-        runtime_checks: bool,
-        cache: Option<&Path>,
-        matrices: CooperativeMatrices,
-    ) -> Result<Self> {
+    pub fn open(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {
         let info = adapter.get_info();
         let _span = tracing::debug_span!("open device", name = info.name).entered();
-        // What kernels can make use of, as far as it is there.
-        let mut wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
-        if cache.is_some() {
-            wanted |= wgpu::Features::PIPELINE_CACHE;
+        let mut wanted = Self::wanted_features(adapter);
+        if options.cache.is_none() {
+            wanted.remove(wgpu::Features::PIPELINE_CACHE);
         }
-        let is_offered = || {
-            let matrices = adapter.cooperative_matrix_properties();
-            cooperative::offered(adapter.features(), &info, &matrices)
-        };
-        let cooperative = match matrices {
-            CooperativeMatrices::WhereOffered if is_offered() => Some(Cooperative::Offered),
-            CooperativeMatrices::Emulated => Some(Cooperative::Emulated),
-            _ => None,
-        };
+        let matrices = options.cooperative_matrices;
+        let cooperative = matrices.chosen(adapter, adapter.features());
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         if cooperative == Some(Cooperative::Offered) {
             wanted |= cooperative::features();
@@ -104,7 +80,7 @@ impl Gpu {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("shadernet"),
             experimental_features,
-            required_features: adapter.features() & wanted,
+            required_features: wanted,
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
@@ -117,68 +93,77 @@ impl Gpu {
                     message: error.to_string(),
                 }
             })?;
-        let pipeline_file = cache.and_then(|folder| PipelineFile::open(&device, &info, folder));
-        let gpu = Self::new(device, queue, runtime_checks, pipeline_file, cooperative);
-        // The device is ours, so its events are too: a host's device keeps the host's handlers.
-        let uncaptured = gpu.inner.uncaptured.clone();
-        gpu.inner
-            .device
-            .on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-                tracing::error!("{error}");
-                if let Ok(mut first) = uncaptured.lock() {
-                    first.get_or_insert_with(|| error.to_string());
-                }
-            }));
-        let lost = gpu.inner.lost.clone();
-        gpu.inner
-            .device
-            .set_device_lost_callback(move |reason, message| {
-                // Set once; a second loss adds nothing.
-                let _ = lost.set(format!("{reason:?} {message}"));
-            });
+        let gpu = Self::new(device, queue, info, options, cooperative);
+        gpu.inner.faults.listen(&gpu.inner.device);
         Ok(gpu)
     }
 
-    /// Takes a device that the caller opened. What it lacks in limits shows as [`Error::Limit`]
-    /// where a network needs more. Cooperative matrices are used where it was opened with what they
-    /// need: [`wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX`], `SHADER_F16` and `SUBGROUP`.
-    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, runtime_checks: bool) -> Self {
-        let cooperative = Self::cooperative_of(&device);
-        Self::new(device, queue, runtime_checks, None, cooperative)
+    /// Takes a device that the host opened on `adapter`, with [`GpuOptions::default`].
+    ///
+    /// What the device lacks narrows the choice of kernels: without
+    /// [`SUBGROUP`](wgpu::Features::SUBGROUP) reductions go through workgroup memory, without
+    /// [`TIMESTAMP_QUERY`](wgpu::Features::TIMESTAMP_QUERY) steps are timed by the host's clock, and
+    /// weights beyond its binding limit are split over dispatches. WebGPU's default limits and no
+    /// features are enough for every network of the zoo; [`Self::wanted_features`] and
+    /// [`Self::wanted_limits`] tell what makes use of the rest. What remains impossible is
+    /// [`Error::Limit`] when a session is made.
+    ///
+    /// The device's events stay the host's: neither its uncaptured-error handler nor its device-lost
+    /// callback is replaced. Errors of this crate's own calls are caught in error scopes and
+    /// returned, and a lost device is noticed without the callback.
+    ///
+    /// ```
+    /// use shadernet::gpu::{Gpu, adapters};
+    ///
+    /// let Some(adapter) = adapters(None).into_iter().next() else { return };
+    /// let descriptor = shadernet::wgpu::DeviceDescriptor {
+    ///     required_features: Gpu::wanted_features(&adapter),
+    ///     required_limits: Gpu::wanted_limits(&adapter),
+    ///     ..Default::default()
+    /// };
+    /// let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+    /// let gpu = Gpu::from_wgpu(&adapter, device, queue);
+    /// assert_eq!(gpu.info().name, adapter.get_info().name);
+    /// ```
+    pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        Self::from_wgpu_with(adapter, device, queue, &GpuOptions::default())
     }
 
-    /// Those of a device that someone else opened. It does not tell which matrices it has, but its
-    /// adapter does.
-    fn cooperative_of(device: &wgpu::Device) -> Option<Cooperative> {
-        let (features, info) = (device.features(), device.adapter_info());
-        if !features.contains(cooperative::features()) {
-            return None;
-        }
-        let adapters = adapter::list(info.backend.into());
-        let adapter = adapters.iter().find(|adapter| adapter.get_info() == info)?;
-        let matrices = adapter.cooperative_matrix_properties();
-        cooperative::offered(features, &info, &matrices).then_some(Cooperative::Offered)
+    /// As [`Self::from_wgpu`], with options. Pipelines are kept in [`GpuOptions::cache`] where the
+    /// device was opened with [`wgpu::Features::PIPELINE_CACHE`], and cooperative matrices used where
+    /// it was opened with [`wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX`], `SHADER_F16` and
+    /// `SUBGROUP`.
+    pub fn from_wgpu_with(
+        adapter: &wgpu::Adapter,
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        options: &GpuOptions,
+    ) -> Self {
+        let matrices = options.cooperative_matrices;
+        let cooperative = matrices.chosen(adapter, device.features());
+        let info = adapter.get_info();
+        Self::new(device, queue, info, options, cooperative)
     }
 
     fn new(
         device: wgpu::Device,
         queue: wgpu::Queue,
-        runtime_checks: bool,
-        pipeline_file: Option<PipelineFile>,
+        info: wgpu::AdapterInfo,
+        options: &GpuOptions,
         cooperative: Option<Cooperative>,
     ) -> Self {
+        let folder = options.cache.as_deref();
         Self {
             inner: Arc::new(Inner {
-                info: device.adapter_info(),
                 limits: device.limits(),
-                runtime_checks,
+                runtime_checks: options.runtime_checks,
                 cooperative,
                 pipelines: pipelines::Cache::default(),
-                pipeline_file,
-                lost: Arc::default(),
-                uncaptured: Arc::default(),
+                pipeline_file: folder.and_then(|f| PipelineFile::open(&device, &info, f)),
+                faults: faults::Faults::new(&device),
                 turns: Mutex::default(),
                 sabotaged: OnceLock::new(),
+                info,
                 device,
                 queue,
             }),
@@ -227,58 +212,6 @@ impl Gpu {
     /// How products of cooperative matrices are computed, if they are.
     pub(crate) fn cooperative(&self) -> Option<Cooperative> {
         self.inner.cooperative
-    }
-
-    /// Whether one thread at a time may use the device: OpenGL's context is one for all, and wgpu
-    /// panics in a thread that has waited for it for some seconds, as it must for a long pass.
-    pub(crate) fn takes_turns(&self) -> bool {
-        self.inner.info.backend == wgpu::Backend::Gl
-    }
-
-    /// Held by what uses the device for long, where that takes turns: others wait instead of
-    /// panicking. Not to be taken again by who holds it.
-    pub(crate) fn turn(&self) -> Option<std::sync::MutexGuard<'_, ()>> {
-        // A thread that panicked while it held the turn left nothing half done here.
-        let take = || self.inner.turns.lock().unwrap_or_else(|e| e.into_inner());
-        self.takes_turns().then(take)
-    }
-
-    /// An [`Error::Device`] about this device.
-    pub(crate) fn error(&self, context: &str, message: impl ToString) -> Error {
-        Error::Device {
-            device: self.inner.info.name.clone(),
-            context: context.to_owned(),
-            message: match self.inner.lost.get() {
-                Some(reason) => format!("the device was lost: {reason}"),
-                None => message.to_string(),
-            },
-        }
-    }
-
-    /// Runs `work`, and makes an error of anything that the device refused meanwhile.
-    pub(crate) fn scoped<T>(&self, context: &str, work: impl FnOnce() -> T) -> Result<T> {
-        let device = &self.inner.device;
-        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let answer = work();
-        // Scopes are popped in reverse order; the futures are ready at once on native backends.
-        let refused = [validation.pop(), internal.pop(), memory.pop()]
-            .map(pollster::block_on)
-            .into_iter()
-            .flatten()
-            .next();
-        if let Some(error) = refused {
-            return Err(self.error(context, error));
-        }
-        if let Some(reason) = self.inner.lost.get() {
-            return Err(self.error(context, reason));
-        }
-        let uncaptured = self.inner.uncaptured.lock();
-        match uncaptured.ok().and_then(|mut first| first.take()) {
-            Some(message) => Err(self.error(context, message)),
-            None => Ok(answer),
-        }
     }
 
     /// A buffer of at least `bytes`.

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::pipeline_file::PipelineFile;
 use super::warm_up::WarmUp;
-use super::{Gpu, Precision, Shader};
+use super::{Bindings, Gpu, Precision, Shader, Written};
 use crate::error::Result;
 
 /// What makes one pipeline differ from another. Shapes are none of it: they go into uniforms.
@@ -49,8 +49,8 @@ pub(super) struct Cache {
     made: Mutex<HashMap<PipelineKey, Pipeline>>,
     /// One a shader and precision: pipelines that differ in constants share it.
     modules: Mutex<HashMap<(&'static str, Precision), Lazy<wgpu::ShaderModule>>>,
-    /// By the number of read buffers, which is all that they depend on.
-    layouts: Mutex<HashMap<u32, Lazy<Layouts>>>,
+    /// By what is bound, which is all that they depend on.
+    layouts: Mutex<HashMap<Bindings, Lazy<Layouts>>>,
 }
 
 /// Made by who needs it first, while others that need it wait.
@@ -82,7 +82,7 @@ impl Cache {
             let make = |key: &&PipelineKey| {
                 gpu.scoped(key.shader.name, || {
                     let pipeline = self.make(gpu, key);
-                    warm_up.dispatch(gpu, &pipeline, key.shader.reads);
+                    warm_up.dispatch(gpu, &pipeline, key.shader.bindings);
                     pipeline
                 })
             };
@@ -110,10 +110,10 @@ impl Cache {
             .or_default()
             .clone();
         let layouts = lock(&self.layouts)
-            .entry(key.shader.reads)
+            .entry(key.shader.bindings)
             .or_default()
             .clone();
-        let layouts = layouts.get_or_init(|| make_layouts(gpu, key.shader.reads));
+        let layouts = layouts.get_or_init(|| make_layouts(gpu, key.shader.bindings));
         let constants: Vec<(&str, f64)> = key
             .constants
             .iter()
@@ -174,26 +174,45 @@ fn sabotaged(source: &str) -> String {
     )
 }
 
-fn make_layouts(gpu: &Gpu, reads: u32) -> Layouts {
+fn make_layouts(gpu: &Gpu, bindings: Bindings) -> Layouts {
+    use wgpu::BindingType;
     let device = gpu.device();
-    let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
-    let types = std::iter::once(wgpu::BufferBindingType::Uniform)
-        .chain((0..reads).map(|_| storage(true)))
-        .chain([storage(false)]);
+    let buffer = |ty| BindingType::Buffer {
+        ty,
+        has_dynamic_offset: false,
+        min_binding_size: None,
+    };
+    let storage = |read_only| buffer(wgpu::BufferBindingType::Storage { read_only });
+    let texture = BindingType::Texture {
+        sample_type: wgpu::TextureSampleType::Float { filterable: false },
+        view_dimension: wgpu::TextureViewDimension::D2,
+        multisampled: false,
+    };
+    let written = match bindings.writes {
+        Written::Buffer => storage(false),
+        Written::Texture => BindingType::StorageTexture {
+            access: wgpu::StorageTextureAccess::WriteOnly,
+            format: wgpu::TextureFormat::Rgba8Unorm,
+            view_dimension: wgpu::TextureViewDimension::D2,
+        },
+    };
+    let types = std::iter::once(buffer(wgpu::BufferBindingType::Uniform))
+        .chain((0..bindings.reads).map(|_| storage(true)))
+        .chain((0..bindings.textures).map(|_| texture))
+        .chain([written]);
     let entries: Vec<wgpu::BindGroupLayoutEntry> = (0..)
         .zip(types)
         .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty,
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
+            ty,
             count: None,
         })
         .collect();
-    let label = format!("{reads} read");
+    let Bindings {
+        reads, textures, ..
+    } = bindings;
+    let label = format!("{reads} buffers and {textures} textures read");
     let bind_group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
         label: Some(&label),
         entries: &entries,

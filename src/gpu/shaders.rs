@@ -37,16 +37,36 @@ impl Precision {
     }
 }
 
-/// A compute shader. Its bindings are, in order: a uniform block, `reads` read-only storage
-/// buffers, one storage buffer that it writes.
+/// A compute shader.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Shader {
     /// The file's name in `shaders/`, without its ending.
     pub name: &'static str,
-    /// The number of read-only storage buffers.
-    pub reads: u32,
+    /// What is bound to it.
+    pub bindings: Bindings,
     source: &'static str,
     form: Form,
+}
+
+/// What is bound to a shader, in this order: a uniform block, read-only storage buffers, sampled
+/// textures (two-dimensional, of floats, not filtered), and the one thing that it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Bindings {
+    /// Read-only storage buffers.
+    pub reads: u32,
+    /// Sampled textures.
+    pub textures: u32,
+    /// What is written.
+    pub writes: Written,
+}
+
+/// What a shader writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Written {
+    /// A storage buffer.
+    Buffer,
+    /// A storage texture of `rgba8unorm`.
+    Texture,
 }
 
 /// Which of the shaders that a file can be.
@@ -67,11 +87,18 @@ macro_rules! source {
 }
 
 macro_rules! shaders {
-    ($($constant:ident = $name:literal, reads $reads:literal $(, $form:ident form of $file:ident)?;)*) => {
+    ($(
+        $constant:ident = $name:literal, reads $reads:literal
+        $(and textures $textures:literal)? $(into $written:ident)? $(, $form:ident form of $file:ident)?;
+    )*) => {
         $(
             pub(crate) static $constant: Shader = Shader {
                 name: $name,
-                reads: $reads,
+                bindings: Bindings {
+                    reads: $reads,
+                    textures: 0 $(+ $textures)?,
+                    writes: shaders!(writes $($written)?),
+                },
                 source: shaders!(source $name $($file)?),
                 form: shaders!(form $($form)?),
             };
@@ -80,6 +107,8 @@ macro_rules! shaders {
         /// Every shader, by name.
         pub static SHADERS: &[&Shader] = &[$(&$constant),*];
     };
+    (writes) => { Written::Buffer };
+    (writes texture) => { Written::Texture };
     (source $name:literal) => { source!($name) };
     (source $name:literal $file:ident) => { $file.source };
     (form) => { Form::Plain };
@@ -280,7 +309,12 @@ mod tests {
             for precision in [Precision::F32, Precision::F16] {
                 let text = shader.assemble(precision);
                 assert!(!text.contains("#import"), "{}", shader.name);
-                assert_eq!(text.matches("alias Element").count(), 1, "{}", shader.name);
+                // Those that read and write no values of networks have none.
+                assert!(
+                    text.matches("alias Element").count() <= 1,
+                    "{}",
+                    shader.name
+                );
             }
         }
     }

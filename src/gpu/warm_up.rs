@@ -4,18 +4,23 @@
 //! drivers do, within the submission, and take up to two seconds for one. A dispatch of no workgroups
 //! makes them do it while another thread packs weights; and the first run is like any other.
 
+use std::sync::OnceLock;
+
 use wgpu::BufferUsages;
 
-use super::{Gpu, Pipeline};
+use super::{Bindings, Gpu, Pipeline, Written};
 
 /// No less than any shader's uniform block, or an element of any of its arrays.
 const BYTES: u64 = 1024;
 
-/// Buffers for dispatches that read and write nothing.
+/// What dispatches that read and write nothing are bound to.
 pub(super) struct WarmUp {
     uniform: wgpu::Buffer,
     read: wgpu::Buffer,
     written: wgpu::Buffer,
+    /// Made for the first shader that has one.
+    texture: OnceLock<wgpu::TextureView>,
+    written_texture: OnceLock<wgpu::TextureView>,
 }
 
 impl WarmUp {
@@ -25,16 +30,29 @@ impl WarmUp {
             uniform: buffer(BufferUsages::UNIFORM),
             read: buffer(BufferUsages::STORAGE),
             written: buffer(BufferUsages::STORAGE),
+            texture: OnceLock::new(),
+            written_texture: OnceLock::new(),
         }
     }
 
-    /// Dispatches no workgroups of a pipeline whose shader reads so many buffers. The queue's order
+    /// Dispatches no workgroups of a pipeline whose shader has these bindings. The queue's order
     /// keeps it before whatever is submitted next.
-    pub fn dispatch(&self, gpu: &Gpu, pipeline: &Pipeline, reads: u32) {
-        let buffers = std::iter::once(&self.uniform)
-            .chain((0..reads).map(|_| &self.read))
-            .chain([&self.written]);
-        let resources = buffers.map(wgpu::Buffer::as_entire_binding);
+    pub fn dispatch(&self, gpu: &Gpu, pipeline: &Pipeline, bindings: Bindings) {
+        let sampled = || {
+            let make = || texture(gpu, wgpu::TextureUsages::TEXTURE_BINDING);
+            wgpu::BindingResource::TextureView(self.texture.get_or_init(make))
+        };
+        let written = match bindings.writes {
+            Written::Buffer => self.written.as_entire_binding(),
+            Written::Texture => {
+                let make = || texture(gpu, wgpu::TextureUsages::STORAGE_BINDING);
+                wgpu::BindingResource::TextureView(self.written_texture.get_or_init(make))
+            }
+        };
+        let resources = std::iter::once(self.uniform.as_entire_binding())
+            .chain((0..bindings.reads).map(|_| self.read.as_entire_binding()))
+            .chain((0..bindings.textures).map(|_| sampled()))
+            .chain([written]);
         let bind_group = pipeline.bind_group(gpu, "warm-up", resources);
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -44,4 +62,19 @@ impl WarmUp {
         drop(pass);
         gpu.queue().submit([encoder.finish()]);
     }
+}
+
+/// A texture of one texel.
+fn texture(gpu: &Gpu, usage: wgpu::TextureUsages) -> wgpu::TextureView {
+    let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
+        label: Some("warm-up"),
+        size: wgpu::Extent3d::default(),
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba8Unorm,
+        usage,
+        view_formats: &[],
+    });
+    texture.create_view(&Default::default())
 }

@@ -132,7 +132,7 @@ fn of_dispatch(dispatch: &Dispatch, device: &DeviceContext) -> Vec<Broken> {
         ),
         (
             "the kernel",
-            u64::from(dispatch.key.shader.reads) + 1,
+            u64::from(dispatch.key.shader.bindings.reads) + 1,
             "buffers",
             "max_storage_buffers_per_shader_stage",
             u64::from(limits.max_storage_buffers_per_shader_stage),

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use shadernet::device::{Device, DeviceOptions};
-use shadernet::gpu::{Backend, CooperativeMatrices, Gpu, adapters};
+use shadernet::gpu::{Backend, CooperativeMatrices, Gpu, GpuOptions, adapters};
 use shadernet::wgpu::{DeviceDescriptor, Features, Limits};
 
 /// `SHADERNET_TEST_BACKENDS` (a list such as `vulkan,gl`), or what the platform has.
@@ -157,5 +157,9 @@ fn open_with(
         ..Default::default()
     };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
-    Gpu::from_wgpu(device, queue, runtime_checks).into()
+    let options = GpuOptions {
+        runtime_checks,
+        ..Default::default()
+    };
+    Gpu::from_wgpu_with(&adapter, device, queue, &options).into()
 }

@@ -1,0 +1,155 @@
+//! What goes wrong with a device: errors that it reports, and that it is lost.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use super::Gpu;
+use crate::error::{Error, Result};
+
+/// What is known of a device's faults.
+#[derive(Debug)]
+pub(super) struct Faults {
+    /// Why the device was lost, once it was.
+    lost: Arc<OnceLock<String>>,
+    /// The first error that no scope caught; of a device of our own.
+    uncaptured: Arc<Mutex<Option<String>>>,
+    /// See [`Faults::is_lost`].
+    probe: Mutex<wgpu::Buffer>,
+}
+
+impl Faults {
+    pub fn new(device: &wgpu::Device) -> Self {
+        let probe = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("probe"),
+            size: 16,
+            usage: wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        });
+        Self {
+            lost: Arc::default(),
+            uncaptured: Arc::default(),
+            probe: Mutex::new(probe),
+        }
+    }
+
+    /// Takes the events of a device of our own: those of a host's device are the host's.
+    pub fn listen(&self, device: &wgpu::Device) {
+        let uncaptured = self.uncaptured.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            tracing::error!("{error}");
+            if let Ok(mut first) = uncaptured.lock() {
+                first.get_or_insert_with(|| error.to_string());
+            }
+        }));
+        let lost = self.lost.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            // Set once; a second loss adds nothing.
+            let _ = lost.set(format!("{reason:?} {message}").trim_end().to_owned());
+        });
+    }
+
+    /// Whether the device is lost. Calls on a lost device do nothing, and wgpu tells only a callback,
+    /// which may be the host's, and of a device that was destroyed only when it is polled: but asking
+    /// for a buffer to be mapped fails at once, which costs a microsecond.
+    fn is_lost(&self) -> bool {
+        if self.lost.get().is_some() {
+            return true;
+        }
+        // Held, so that no other thread asks for the same. One that panicked left it unmapped.
+        let probe = self.probe.lock().unwrap_or_else(|e| e.into_inner());
+        let refused = Arc::new(AtomicBool::new(false));
+        let answer = refused.clone();
+        probe.map_async(wgpu::MapMode::Read, .., move |result| {
+            answer.store(result.is_err(), Ordering::Relaxed);
+        });
+        // Before it is unmapped, which is an error to the callback, too.
+        let lost = refused.load(Ordering::Relaxed);
+        if lost {
+            // Set by the callback in the meantime, or else here.
+            let _ = self.lost.set("destroyed or reset".to_owned());
+        } else {
+            probe.unmap();
+        }
+        lost
+    }
+}
+
+impl Gpu {
+    /// Whether one thread at a time may use the device: OpenGL's context is one for all, and wgpu
+    /// panics in a thread that has waited for it for some seconds, as it must for a long pass.
+    pub(crate) fn takes_turns(&self) -> bool {
+        self.inner.info.backend == wgpu::Backend::Gl
+    }
+
+    /// Held by what uses the device for long, where that takes turns: others wait instead of
+    /// panicking. Not to be taken again by who holds it.
+    pub(crate) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        // A thread that panicked while it held the turn left nothing half done here.
+        let take = || self.inner.turns.lock().unwrap_or_else(|e| e.into_inner());
+        self.takes_turns().then(take)
+    }
+
+    /// What failed on this device as an error: [`Error::DeviceLost`] where it is lost.
+    pub(crate) fn error(&self, context: &str, message: impl ToString) -> Error {
+        let device = self.inner.info.name.clone();
+        let context = context.to_owned();
+        match self.lost() {
+            Some(reason) => Error::DeviceLost {
+                device,
+                context,
+                reason,
+            },
+            None => Error::Device {
+                device,
+                context,
+                message: message.to_string(),
+            },
+        }
+    }
+
+    /// Why the device was lost, where it was.
+    fn lost(&self) -> Option<String> {
+        let faults = &self.inner.faults;
+        (faults.is_lost()).then(|| faults.lost.get().cloned().unwrap_or_default())
+    }
+
+    /// Whether the device is lost: destroyed, reset by its driver, or unplugged. What is on it is gone;
+    /// [`Session::restore`](crate::session::Session::restore) moves a session to another.
+    pub fn is_lost(&self) -> bool {
+        self.inner.faults.is_lost()
+    }
+
+    /// Runs `work`, and makes an error of anything that the device refused meanwhile.
+    pub(crate) fn scoped<T>(&self, context: &str, work: impl FnOnce() -> T) -> Result<T> {
+        let device = &self.inner.device;
+        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let answer = work();
+        // Scopes are popped in reverse order; the futures are ready at once on native backends.
+        let [validation, internal, memory] =
+            [validation.pop(), internal.pop(), memory.pop()].map(pollster::block_on);
+        // A buffer that there was no memory for makes what uses it invalid, too: that is not the cause.
+        if let Some(error) = memory {
+            return Err(match self.is_lost() {
+                true => self.error(context, error),
+                false => Error::OutOfMemory {
+                    device: self.inner.info.name.clone(),
+                    context: context.to_owned(),
+                    needed: None,
+                },
+            });
+        }
+        if let Some(error) = validation.or(internal) {
+            return Err(self.error(context, error));
+        }
+        if self.is_lost() {
+            return Err(self.error(context, "lost"));
+        }
+        let uncaptured = self.inner.faults.uncaptured.lock();
+        match uncaptured.ok().and_then(|mut first| first.take()) {
+            Some(message) => Err(self.error(context, message)),
+            None => Ok(answer),
+        }
+    }
+}
