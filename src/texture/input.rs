@@ -89,8 +89,15 @@ impl<'a> TextureInput<'a> {
         let [width, height] = [texture.width(), texture.height()];
         let layers = texture.depth_or_array_layers();
         if texture.dimension() != TextureDimension::D2 {
-            let found = format!("one of {:?}, {width}x{height}x{layers}", texture.dimension());
-            return fault("a 2D texture", found, "copy one layer of it to a 2D texture");
+            let found = format!(
+                "one of {:?}, {width}x{height}x{layers}",
+                texture.dimension()
+            );
+            return fault(
+                "a 2D texture",
+                found,
+                "copy one layer of it to a 2D texture",
+            );
         }
         if width == 0 || height == 0 {
             let found = format!("{width}x{height}");

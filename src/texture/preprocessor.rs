@@ -37,7 +37,7 @@ struct Sized {
     workgroups: [u32; 3],
 }
 
-/// What is bound; the tables go with the uniform block.
+/// What is bound; the tables, and how much of the target, go with the uniform block.
 #[derive(Debug, PartialEq)]
 struct Bound {
     view: wgpu::TextureView,
@@ -54,7 +54,14 @@ impl Preprocessor {
     pub fn new(gpu: &Gpu) -> Result<Self> {
         let usual = [false, true].map(|linear| {
             let (float, grey) = (false, false);
-            key(Reading { linear, float, grey }, 3)
+            key(
+                Reading {
+                    linear,
+                    float,
+                    grey,
+                },
+                3,
+            )
         });
         gpu.pipelines(&usual)?;
         Ok(Self {
@@ -133,12 +140,17 @@ impl Preprocessor {
             }
             Ok(key(reading, expected[0] as u32))
         };
-        let keys = inputs.iter().enumerate().map(check).collect::<Result<_>>()?;
+        let keys = inputs
+            .iter()
+            .enumerate()
+            .map(check)
+            .collect::<Result<_>>()?;
 
         let [channels, height, width] = expected;
         let shape = format!("[{}, {channels}, {height}, {width}]", inputs.len());
-        // Sides and channels have been checked: far below 2⁶⁴ for any batch that fits memory.
-        let bytes = (inputs.len() * channels * height * width) as u64 * 4;
+        // Sides and channels have been checked: far below 2⁶⁴ for as many textures as there can be.
+        let elements = expected.iter().map(|&extent| extent as u64);
+        let bytes = inputs.len() as u64 * elements.product::<u64>() * 4;
         if target.size() < bytes {
             return Err(Error::Inputs(format!(
                 "a target of at least {bytes} bytes was expected for an input of {shape}; found one of {}",
@@ -153,7 +165,8 @@ impl Preprocessor {
             )));
         }
         let advice = "use a smaller batch";
-        self.context().check_binding(&format!("an input of {shape}"), target.size(), advice)?;
+        self.context()
+            .check_binding(&format!("an input of {shape}"), bytes, advice)?;
         Ok(keys)
     }
 
@@ -183,12 +196,13 @@ impl Preprocessor {
         let sized = self.sizes.get(is_wanted).expect("a size that was made");
         while sized.params.len() <= n {
             let [channels, height, width] = preprocessing.input_size;
-            let params = Params {
-                // The target is no larger than a binding.
-                offset: (sized.params.len() * channels * height * width) as u32,
-                ..sized.first
-            };
-            let buffer = filled(&self.gpu, BufferUsages::UNIFORM, bytemuck::bytes_of(&params))?;
+            let offset = sized.params.len() * channels * height * width;
+            let params = sized.first.at(offset);
+            let buffer = filled(
+                &self.gpu,
+                BufferUsages::UNIFORM,
+                bytemuck::bytes_of(&params),
+            )?;
             sized.params.push(buffer);
         }
         let wanted = Bound {
@@ -199,11 +213,16 @@ impl Preprocessor {
         if let Some(bind_group) = self.bound.get(|bound| *bound == wanted) {
             return Ok((bind_group.clone(), sized.workgroups));
         }
+        let [channels, height, width] = preprocessing.input_size;
         let resources = [
             wanted.params.as_entire_binding(),
             sized.tables.as_entire_binding(),
             wgpu::BindingResource::TextureView(&wanted.view),
-            target.as_entire_binding(),
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: target,
+                offset: 0,
+                size: wgpu::BufferSize::new(((n + 1) * channels * height * width) as u64 * 4),
+            }),
         ];
         let bind_group = self.gpu.scoped(
             "binding a texture (a plain 2D view of one of this device's textures was expected)",

@@ -59,6 +59,9 @@ mod tests {
         }
         // Never none: the one that was just made is about to be used.
         recent.insert(4, 40, 0);
-        assert_eq!((recent.len(), recent.get(|&key| key == 4)), (1, Some(&mut 40)));
+        assert_eq!(
+            (recent.len(), recent.get(|&key| key == 4)),
+            (1, Some(&mut 40))
+        );
     }
 }

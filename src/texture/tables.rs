@@ -27,7 +27,7 @@ pub(super) struct Params {
     strip: u32,
     normalised: u32,
     /// Elements before the image in the input.
-    pub offset: u32,
+    offset: u32,
     unused: u32,
     background: [u32; 4],
 }
@@ -50,7 +50,9 @@ impl Tables {
         let normalised = values.len() as u32;
         let mut background = [0; 4];
         for (channel, byte) in background.iter_mut().enumerate().take(channels) {
-            let bits = preprocessing.normalised(channel).map(|value| value.to_bits() as i32);
+            let bits = preprocessing
+                .normalised(channel)
+                .map(|value| value.to_bits() as i32);
             values.extend(bits);
             *byte = preprocessing.background(channel).into();
         }
@@ -72,6 +74,15 @@ impl Tables {
 }
 
 impl Params {
+    /// The block of an image that begins `offset` elements into the input.
+    pub fn at(self, offset: usize) -> Self {
+        Self {
+            // Bindings are far smaller than this could be.
+            offset: offset as u32,
+            ..self
+        }
+    }
+
     /// Invocations that an image takes.
     pub fn invocations(&self) -> u64 {
         u64::from(self.x.whole) * u64::from(self.y.whole.div_ceil(self.strip))
@@ -126,7 +137,10 @@ mod tests {
         assert_eq!(values[..4], [0, 2, 3, 3]);
         assert_eq!((params.x.table, params.x.len, params.y.table), (0, 2, 10));
         let sums = [0, 1].map(|x| (0..3).map(|tap| values[4 + 2 * tap + x]).sum::<i32>());
-        assert!(sums.iter().all(|sum| (sum - (1 << 22)).abs() <= 2), "{sums:?}");
+        assert!(
+            sums.iter().all(|sum| (sum - (1 << 22)).abs() <= 2),
+            "{sums:?}"
+        );
         assert_eq!(values[10..13], [0, 1, 1 << 22]);
         assert_eq!(params.normalised, 13);
         let at = |byte: usize| f32::from_bits(values[13 + byte] as u32);

@@ -297,10 +297,7 @@ fn nearest_positions(axis: Axis) -> Vec<usize> {
 
 fn nearest<const C: usize>(pixels: &[u8], x: Axis, y: Axis, result: &mut [u8]) {
     let columns = nearest_positions(x);
-    for (to, row) in result
-        .chunks_exact_mut(x.len * C)
-        .zip(nearest_positions(y))
-    {
+    for (to, row) in result.chunks_exact_mut(x.len * C).zip(nearest_positions(y)) {
         let from = pixels[row * x.from * C..][..x.from * C].as_chunks::<C>().0;
         for (to, &column) in to.as_chunks_mut::<C>().0.iter_mut().zip(&columns) {
             *to = from[column];
