@@ -118,23 +118,34 @@ fn main(
         first_column = u32(tables[params.x.table + x]);
         taps = u32(tables[params.x.table + params.x.len + x]);
     }
+    // As if the strip began in the picture: wraps around where it does not, and is right again for pixels
+    // that do.
+    let row_weights = params.y.table + 2u * params.y.len + top - params.y.padding;
     let column_weights = params.x.table + 2u * params.x.len + x;
     // The view may show less than the tables are for, if the host said something else of it.
     let last = textureDimensions(source) - vec2<u32>(1u);
-    for (var row = first_row; row < end_row; row++) {
-        let source_row = min(row, last.y);
-        var sum = vec3<i32>(HALF);
+    // Two rows at a time, which share the weights of columns.
+    for (var row = first_row; row < end_row; row += 2u) {
+        let rows = min(vec2<u32>(row, row + 1u), last.yy);
+        var upper = vec3<i32>(HALF);
+        var lower = vec3<i32>(HALF);
         for (var tap = 0u; tap < taps; tap++) {
             let weight = tables[column_weights + tap * params.x.len];
-            sum += weight * texel_bytes(vec2<u32>(min(first_column + tap, last.x), source_row));
+            let source_column = min(first_column + tap, last.x);
+            upper += weight * texel_bytes(vec2<u32>(source_column, rows.x));
+            lower += weight * texel_bytes(vec2<u32>(source_column, rows.y));
         }
-        let bytes = to_bytes(sum);
+        upper = to_bytes(upper);
+        lower = to_bytes(lower);
         for (var i = 0u; i < STRIP; i++) {
             // Rows before a pixel's first wrap around, too.
             let tap = row - starts[i];
+            let weight = row_weights + tap * params.y.len + i;
             if tap < counts[i] {
-                let y = top + i - params.y.padding;
-                sums[i] += tables[params.y.table + (2u + tap) * params.y.len + y] * bytes;
+                sums[i] += tables[weight] * upper;
+            }
+            if tap + 1u < counts[i] {
+                sums[i] += tables[weight + params.y.len] * lower;
             }
         }
     }

@@ -50,7 +50,7 @@ impl Preprocessor {
     /// texture first needs them, which takes a moment then.
     ///
     /// # Errors
-    /// [`Error::Device`] where the driver refuses.
+    /// [`Error::Device`] where the driver refuses, [`Error::DeviceLost`].
     pub fn new(gpu: &Gpu) -> Result<Self> {
         let usual = [false, true].map(|linear| {
             let (float, grey) = (false, false);
@@ -64,6 +64,9 @@ impl Preprocessor {
             )
         });
         gpu.pipelines(&usual)?;
+        if gpu.is_lost() {
+            return Err(gpu.error("making a preprocessor", "lost"));
+        }
         Ok(Self {
             gpu: gpu.clone(),
             sizes: Recent::default(),

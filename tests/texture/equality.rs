@@ -103,7 +103,7 @@ fn light_is_what_the_host_says() {
     let expected = preprocessing.apply(&picture).unwrap();
     let linear: Vec<u8> = (picture.pixels())
         .flat_map(|pixel| pixel.0.map(to_linear))
-        .map(|value| (255.0 * value).round() as u8)
+        .map(|value| (255.0 * half::f16::from_f32(value).to_f32()).round() as u8)
         .collect();
     let linear = image::RgbImage::from_raw(16, 16, linear).unwrap();
     let linear = preprocessing.apply(&linear).unwrap();
