@@ -91,7 +91,7 @@ impl DeviceContext {
     }
 
     /// Workgroups for `count` invocations, folded over x and y as `flat_index` unfolds them.
-    pub(super) fn flat_grid(&self, what: &str, count: u64) -> Result<[u32; 3]> {
+    pub fn flat_grid(&self, what: &str, count: u64) -> Result<[u32; 3]> {
         let [x, y] = self.fold(what, count.div_ceil(WORKGROUP))?;
         Ok([x, y, 1])
     }
