@@ -91,13 +91,13 @@ impl DeviceContext {
     }
 
     /// Workgroups for `count` invocations, folded over x and y as `flat_index` unfolds them.
-    pub(super) fn flat_grid(&self, what: &str, count: u64) -> Result<[u32; 3]> {
+    pub fn flat_grid(&self, what: &str, count: u64) -> Result<[u32; 3]> {
         let [x, y] = self.fold(what, count.div_ceil(WORKGROUP))?;
         Ok([x, y, 1])
     }
 
     /// `workgroups` as a product of two dimensions that holds at least as many.
-    pub(super) fn fold(&self, what: &str, workgroups: u64) -> Result<[u32; 2]> {
+    pub fn fold(&self, what: &str, workgroups: u64) -> Result<[u32; 2]> {
         let limit = u64::from(self.limits.max_compute_workgroups_per_dimension);
         let rows = workgroups.div_ceil(limit).max(1);
         if rows > limit {
