@@ -1,7 +1,10 @@
 //! What cannot be, and what is said of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use shadernet::answers::{ArgMax, BoxList, ColorTable, MapPart, MaskTexture, SeenPicture, TopK};
-use shadernet::gpu::{Gpu, GpuOptions, GpuTensor, adapters};
+use shadernet::gpu::{Gpu, GpuTensor, adapters};
 use shadernet::tensor::Tensor;
 use shadernet::vision::{DetectionOptions, Head, Preprocessing};
 use shadernet::wgpu::{self, BufferUsages, TextureFormat, TextureUsages};
@@ -153,12 +156,26 @@ fn outputs_that_no_head_reads() {
     }
 }
 
+/// A device of a host, whose handler must hear of nothing.
+fn hosts_device(adapter: &wgpu::Adapter) -> (Gpu, Arc<AtomicUsize>) {
+    let descriptor = wgpu::DeviceDescriptor {
+        required_limits: Gpu::wanted_limits(adapter),
+        ..Default::default()
+    };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+    let heard = Arc::new(AtomicUsize::new(0));
+    let counter = heard.clone();
+    device.on_uncaptured_error(Arc::new(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }));
+    (Gpu::from_wgpu(adapter, device, queue), heard)
+}
+
 #[test]
-fn buffers_of_another_device() {
+fn what_wgpu_refuses_is_an_error() {
     for backend in backends() {
         let adapter = adapters(Some(backend)).swap_remove(0);
-        let open = |()| Gpu::open(&adapter, &GpuOptions::default()).unwrap();
-        let [gpu, other] = [(), ()].map(open);
+        let [(gpu, heard), (other, _)] = [(), ()].map(|()| hosts_device(&adapter));
         let foreign = upload(&other, &Tensor::zeros([1, 2]), 0);
         let mut kernel = ArgMax::new(&gpu).unwrap();
         // Nor is anything of it remembered.
@@ -166,5 +183,42 @@ fn buffers_of_another_device() {
             let message = refused(&gpu, |encoder| kernel.encode(encoder, &foreign));
             assert!(message.contains("arg_max"), "{}: {message}", backend.name());
         }
+        // A view of an array is none that the shader can write.
+        let logits = upload(&gpu, &Tensor::zeros([1, 2, 4, 4]), 0);
+        let usage = TextureUsages::STORAGE_BINDING;
+        let mask = texture(&gpu, [8, 8], TextureFormat::Rgba8Unorm, usage);
+        let array = mask.create_view(&wgpu::TextureViewDescriptor {
+            dimension: Some(wgpu::TextureViewDimension::D2Array),
+            ..Default::default()
+        });
+        let mut masks = MaskTexture::new(&gpu).unwrap();
+        let colors = ColorTable::default();
+        let encode = |encoder: &mut _| masks.encode(encoder, &logits, &array, &colors, None);
+        assert!(refused(&gpu, encode).contains("mask_texture"));
+        assert_eq!(heard.load(Ordering::Relaxed), 0, "{}", backend.name());
+    }
+}
+
+#[test]
+fn a_lost_device_is_told_of() {
+    for backend in backends() {
+        let adapter = adapters(Some(backend)).swap_remove(0);
+        let (gpu, heard) = hosts_device(&adapter);
+        let logits = upload(&gpu, &Tensor::zeros([1, 2]), 0);
+        let mut arg_max = ArgMax::new(&gpu).unwrap();
+        let mut top_k = TopK::new(&gpu, true).unwrap();
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        arg_max.encode(&mut encoder, &logits).unwrap();
+        gpu.device().destroy();
+        let lost = |result: shadernet::Result<()>| {
+            let error = result.unwrap_err();
+            let is_it = matches!(error, shadernet::Error::DeviceLost { .. });
+            assert!(is_it, "{}: {error}", backend.name());
+        };
+        // What was used before, and what was not.
+        lost(arg_max.encode(&mut encoder, &logits).map(drop));
+        lost(top_k.encode(&mut encoder, &logits, 2).map(drop));
+        lost(BoxList::new(&gpu, &[]).map(drop));
+        assert_eq!(heard.load(Ordering::Relaxed), 0, "{}", backend.name());
     }
 }
