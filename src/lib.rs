@@ -47,6 +47,7 @@ pub mod samples;
 pub mod session;
 pub mod tasks;
 pub mod tensor;
+pub mod texture;
 pub mod tuning;
 pub mod vision;
 pub mod weights;

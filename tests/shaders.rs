@@ -52,6 +52,13 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
         "conv2d_depthwise" | "conv2d_grouped" | "linear" | "linear_subgroup" => epilogue.to_vec(),
         "peak_memory" => vec![("COPY", 0..2)],
         "pool" => vec![("OPERATION", 0..2)],
+        "preprocess" => vec![
+            ("LINEAR", 0..2),
+            ("FLOAT", 0..2),
+            ("GREY", 0..2),
+            ("CHANNELS", 1..2),
+            ("CHANNELS", 3..4),
+        ],
         "reduce_channels" => vec![("OPERATION", 0..4)],
         "reduce_space" | "reduce_space_subgroup" => ([("OPERATION", 0..4)].into_iter())
             .chain(PROLOGUE)

@@ -146,6 +146,7 @@ shaders! {
     PEAK_FMA = "peak_fma", reads 1;
     PEAK_MEMORY = "peak_memory", reads 1;
     POOL = "pool", reads 1;
+    PREPROCESS = "preprocess", reads 1 and textures 1;
     REDUCE_CHANNELS = "reduce_channels", reads 1;
     REDUCE_SPACE = "reduce_space", reads 2;
     REDUCE_SPACE_SUBGROUP = "reduce_space_subgroup", reads 2, subgroup form of REDUCE_SPACE;

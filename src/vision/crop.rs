@@ -74,12 +74,12 @@ impl fmt::Display for CropMode {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Placement {
-    pub(super) x: Axis,
+    pub(crate) x: Axis,
     /// Columns of padding before the picture.
-    pub(super) left: usize,
-    pub(super) y: Axis,
+    pub(crate) left: usize,
+    pub(crate) y: Axis,
     /// Rows of padding above the picture.
-    pub(super) top: usize,
+    pub(crate) top: usize,
 }
 
 impl Placement {

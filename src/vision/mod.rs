@@ -34,6 +34,7 @@ pub use heads::Head;
 pub use labels::{Label, Labels};
 pub use mask::{Mask, mask_color};
 pub use preprocess::Preprocessing;
+pub(crate) use resize::{Axis, Weights};
 pub use resize::{Interpolation, resize};
 pub use top_k::{softmax, top_k};
 

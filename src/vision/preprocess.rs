@@ -89,7 +89,7 @@ impl Preprocessing {
     /// # Errors
     /// As [`Preprocessing::apply`], and where `image` is not of that length.
     pub fn apply_into(&self, picture: &RgbImage, image: &mut [f32]) -> Result<()> {
-        self.check()?;
+        self.check_for_pictures()?;
         let [channels, height, width] = self.input_size;
         if image.len() != channels * height * width {
             return Err(Error::Inputs(format!(
@@ -107,14 +107,8 @@ impl Preprocessing {
             )));
         }
         match channels {
-            3 => self.fill::<3>(picture.as_raw(), picture.dimensions(), image),
             1 => self.fill::<1>(&greyscale(picture), picture.dimensions(), image),
-            _ => {
-                return Err(Error::Inputs(format!(
-                    "a network of 1 or 3 input channels was expected for pictures; this one has \
-                     {channels}: give it a tensor instead"
-                )));
-            }
+            _ => self.fill::<3>(picture.as_raw(), picture.dimensions(), image),
         }
         Ok(())
     }
@@ -164,6 +158,33 @@ impl Preprocessing {
         Placement::new(from, [to_width, to_height], self.crop_mode, self.crop_pct)
     }
 
+    /// What each byte of a channel becomes.
+    pub(crate) fn normalised(&self, channel: usize) -> [f32; 256] {
+        let (mean, std) = (self.mean[channel], self.std[channel]);
+        std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std)
+    }
+
+    /// The byte that stands where there is no picture.
+    pub(crate) fn background(&self, channel: usize) -> u8 {
+        match self.crop_mode {
+            CropMode::Border => (255.0 * f64::from(self.mean[channel])).round_ties_even() as u8,
+            CropMode::Center | CropMode::Squash => 0,
+            CropMode::Letterbox => LETTERBOX_GREY,
+        }
+    }
+
+    /// [`Self::check`], and that the channels are those of pictures.
+    pub(crate) fn check_for_pictures(&self) -> Result<()> {
+        self.check()?;
+        match self.input_size[0] {
+            1 | 3 => Ok(()),
+            channels => Err(Error::Inputs(format!(
+                "a network of 1 or 3 input channels was expected for pictures; this one has \
+                 {channels}: give it a tensor instead"
+            ))),
+        }
+    }
+
     /// Resizes, crops and normalises `C` interleaved channels into `C` planes.
     fn fill<const C: usize>(&self, pixels: &[u8], (width, height): (u32, u32), image: &mut [f32]) {
         let [_, to_height, to_width] = self.input_size;
@@ -171,16 +192,9 @@ impl Preprocessing {
         let window = resize_window::<C>(pixels, x, y, self.interpolation);
 
         for (channel, plane) in image.chunks_exact_mut(to_height * to_width).enumerate() {
-            let (mean, std) = (self.mean[channel], self.std[channel]);
-            let normalised: [f32; 256] =
-                std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std);
-            let background = match self.crop_mode {
-                CropMode::Border => (255.0 * f64::from(mean)).round_ties_even() as u8,
-                CropMode::Center | CropMode::Squash => 0,
-                CropMode::Letterbox => LETTERBOX_GREY,
-            };
+            let normalised = self.normalised(channel);
             if x.len < to_width || y.len < to_height {
-                plane.fill(normalised[usize::from(background)]);
+                plane.fill(normalised[usize::from(self.background(channel))]);
             }
             let rows = plane.chunks_exact_mut(to_width).skip(top);
             for (to, from) in rows.zip(window.chunks_exact(x.len * C)) {

@@ -135,7 +135,7 @@ pub fn resize(
 
 /// One direction of a resize: `from` pixels become `to`, of which `len` from `start` are wanted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     pub from: usize,
     pub to: usize,
     pub start: usize,
@@ -213,7 +213,7 @@ fn to_byte(sum: i32) -> u8 {
 }
 
 /// For each wanted pixel along one axis, the first source pixel and the weights from there on.
-struct Weights {
+pub(crate) struct Weights {
     starts: Vec<usize>,
     counts: Vec<usize>,
     /// `stride` for each wanted pixel, of which the first `counts` are used.
@@ -222,6 +222,19 @@ struct Weights {
 }
 
 impl Weights {
+    /// Those of any interpolation: the pixel that is nearest has all of the weight.
+    pub fn of(axis: Axis, interpolation: Interpolation) -> Self {
+        if let Some(filter) = interpolation.filter() {
+            return Self::new(axis, filter);
+        }
+        Self {
+            starts: nearest_positions(axis),
+            counts: vec![1; axis.len],
+            weights: vec![1 << PRECISION_BITS; axis.len],
+            stride: 1,
+        }
+    }
+
     fn new(axis: Axis, filter: Filter) -> Self {
         let scale = axis.from as f64 / axis.to as f64;
         let filter_scale = scale.max(1.0);
@@ -259,7 +272,7 @@ impl Weights {
         this
     }
 
-    fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
         let used = self.weights.chunks_exact(self.stride).zip(&self.counts);
         let used = used.map(|(weights, &count)| &weights[..count]);
         self.starts.iter().copied().zip(used)
@@ -273,17 +286,18 @@ impl Weights {
     }
 }
 
-/// The pixel under each wanted pixel's centre.
-fn nearest<const C: usize>(pixels: &[u8], x: Axis, y: Axis, result: &mut [u8]) {
+/// The source pixel under each wanted pixel's centre.
+fn nearest_positions(axis: Axis) -> Vec<usize> {
     // Pillow steps by repeated addition; so do we, to round where it rounds.
-    let positions = |axis: Axis| -> Vec<usize> {
-        let scale = axis.from as f64 / axis.to as f64;
-        let steps = std::iter::successors(Some(scale * 0.5), |at| Some(at + scale));
-        let steps = steps.map(|at| (at as usize).min(axis.from - 1));
-        steps.skip(axis.start).take(axis.len).collect()
-    };
-    let columns = positions(x);
-    for (to, row) in result.chunks_exact_mut(x.len * C).zip(positions(y)) {
+    let scale = axis.from as f64 / axis.to as f64;
+    let steps = std::iter::successors(Some(scale * 0.5), |at| Some(at + scale));
+    let steps = steps.map(|at| (at as usize).min(axis.from - 1));
+    steps.skip(axis.start).take(axis.len).collect()
+}
+
+fn nearest<const C: usize>(pixels: &[u8], x: Axis, y: Axis, result: &mut [u8]) {
+    let columns = nearest_positions(x);
+    for (to, row) in result.chunks_exact_mut(x.len * C).zip(nearest_positions(y)) {
         let from = pixels[row * x.from * C..][..x.from * C].as_chunks::<C>().0;
         for (to, &column) in to.as_chunks_mut::<C>().0.iter_mut().zip(&columns) {
             *to = from[column];

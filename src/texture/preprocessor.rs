@@ -1,0 +1,274 @@
+//! The kernel's dispatches, and what they need: made once, kept while it is used.
+
+use wgpu::BufferUsages;
+
+use super::input::{Reading, TextureInput};
+use super::recent::Recent;
+use super::tables::{Params, Tables};
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, PREPROCESS, Pipeline, PipelineKey, Precision};
+use crate::kernels::DeviceContext;
+use crate::vision::Preprocessing;
+
+/// How many sizes and bind groups are kept, or as many as a batch has images where that is more.
+const KEPT: usize = 8;
+
+/// Makes textures a network's input; see [the module](self).
+///
+/// What it needs for a texture's size and preprocessing, and for a view and a target, is made when they are
+/// first seen and kept for the last 8 of each (or as many as a batch has images): a host that shows the same
+/// views again makes nothing, and one that has a new view each frame has no more in use than these. A texture
+/// is kept alive while it is among them, see [`Self::clear`].
+#[derive(Debug)]
+pub struct Preprocessor {
+    gpu: Gpu,
+    sizes: Recent<([u32; 2], Preprocessing), Sized>,
+    bound: Recent<Bound, wgpu::BindGroup>,
+}
+
+/// What there is for a texture's size and a preprocessing. No buffer is ever written again: one that was
+/// recorded may not have been submitted.
+#[derive(Debug)]
+struct Sized {
+    tables: wgpu::Buffer,
+    /// Uniform blocks, one an image of the batch.
+    params: Vec<wgpu::Buffer>,
+    first: Params,
+    workgroups: [u32; 3],
+}
+
+/// What is bound; the tables, and how much of the target, go with the uniform block.
+#[derive(Debug, PartialEq)]
+struct Bound {
+    view: wgpu::TextureView,
+    target: wgpu::Buffer,
+    params: wgpu::Buffer,
+}
+
+impl Preprocessor {
+    /// Makes the pipelines for networks of three channels and textures of 8 bits; others are made when a
+    /// texture first needs them, which takes a moment then.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the driver refuses, [`Error::DeviceLost`].
+    pub fn new(gpu: &Gpu) -> Result<Self> {
+        let usual = [false, true].map(|linear| {
+            let (float, grey) = (false, false);
+            key(
+                Reading {
+                    linear,
+                    float,
+                    grey,
+                },
+                3,
+            )
+        });
+        gpu.pipelines(&usual)?;
+        if gpu.is_lost() {
+            return Err(gpu.error("making a preprocessor", "lost"));
+        }
+        Ok(Self {
+            gpu: gpu.clone(),
+            sizes: Recent::default(),
+            bound: Recent::default(),
+        })
+    }
+
+    /// Adds to `encoder` the dispatches that write `inputs` to `target` as `[N, C, H, W]` float32, row-major
+    /// from the buffer's beginning; nothing is submitted. The encoder is to be one of the same device's, and
+    /// `target` to have [`BufferUsages::STORAGE`]. Textures may differ in size, format and preprocessing, but
+    /// not in the size of the network's input.
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] where a texture, its preprocessing or the target cannot be used, [`Error::Limit`]
+    /// where the device cannot bind so large a target, [`Error::Device`] where the device refuses something:
+    /// a view that is not 2D, a texture of another device. Nothing has been recorded then.
+    pub fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        inputs: &[TextureInput],
+        target: &wgpu::Buffer,
+    ) -> Result<()> {
+        let keys = self.check(inputs, target)?;
+        let pipelines = self.gpu.pipelines(&keys)?;
+        let dispatches = (inputs.iter().zip(&pipelines).enumerate())
+            .map(|(n, (input, pipeline))| {
+                let (bind_group, workgroups) =
+                    self.bind(n, input, target, pipeline, inputs.len().max(KEPT))?;
+                Ok((pipeline, bind_group, workgroups))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        self.gpu.scoped("recording the preprocessing", || {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: Some("preprocess"),
+                timestamp_writes: None,
+            });
+            for (pipeline, bind_group, [x, y, z]) in &dispatches {
+                pass.set_pipeline(&pipeline.pipeline);
+                pass.set_bind_group(0, bind_group, &[]);
+                pass.dispatch_workgroups(*x, *y, *z);
+            }
+        })
+    }
+
+    /// Lets go of all textures and buffers that are kept: for a host that has resized its textures and wants
+    /// the old ones' memory back at once. What was recorded stays valid.
+    pub fn clear(&mut self) {
+        self.bound.clear();
+        self.sizes.clear();
+    }
+
+    /// The pipelines that `inputs` need.
+    fn check(&self, inputs: &[TextureInput], target: &wgpu::Buffer) -> Result<Vec<PipelineKey>> {
+        let Some(first) = inputs.first() else {
+            return Err(Error::Inputs(
+                "a batch of at least one texture was expected; found none".to_owned(),
+            ));
+        };
+        let expected = first.preprocessing.input_size;
+        let check = |(n, input): (usize, &TextureInput)| {
+            let named = |error| match error {
+                Error::Inputs(reason) if inputs.len() > 1 => {
+                    Error::Inputs(format!("texture {n} of the batch: {reason}"))
+                }
+                error => error,
+            };
+            let reading = input.reading().map_err(named)?;
+            let found = input.preprocessing.input_size;
+            if found != expected {
+                return Err(named(Error::Inputs(format!(
+                    "the input size of texture 0, {expected:?}, was expected; found {found:?}: give \
+                     textures for inputs of different sizes in batches of their own"
+                ))));
+            }
+            Ok(key(reading, expected[0] as u32))
+        };
+        let keys = inputs
+            .iter()
+            .enumerate()
+            .map(check)
+            .collect::<Result<_>>()?;
+
+        let [channels, height, width] = expected;
+        let shape = format!("[{}, {channels}, {height}, {width}]", inputs.len());
+        // Sides and channels have been checked: far below 2⁶⁴ for as many textures as there can be.
+        let elements = expected.iter().map(|&extent| extent as u64);
+        let bytes = inputs.len() as u64 * elements.product::<u64>() * 4;
+        if target.size() < bytes {
+            return Err(Error::Inputs(format!(
+                "a target of at least {bytes} bytes was expected for an input of {shape}; found one of {}",
+                target.size()
+            )));
+        }
+        if !target.usage().contains(BufferUsages::STORAGE) {
+            return Err(Error::Inputs(format!(
+                "a target that shaders may write was expected, found {:?}; create it with \
+                 BufferUsages::STORAGE",
+                target.usage()
+            )));
+        }
+        let advice = "use a smaller batch";
+        self.context()
+            .check_binding(&format!("an input of {shape}"), bytes, advice)?;
+        Ok(keys)
+    }
+
+    fn context(&self) -> DeviceContext {
+        DeviceContext {
+            name: self.gpu.info().name.clone(),
+            ..DeviceContext::assumed(self.gpu.limits().clone())
+        }
+    }
+
+    /// The bind group for a batch's image `n`, and how many workgroups it takes.
+    fn bind(
+        &mut self,
+        n: usize,
+        input: &TextureInput,
+        target: &wgpu::Buffer,
+        pipeline: &Pipeline,
+        room: usize,
+    ) -> Result<(wgpu::BindGroup, [u32; 3])> {
+        let (size, preprocessing) = (input.size(), input.preprocessing);
+        let is_wanted = |key: &([u32; 2], Preprocessing)| key.0 == size && key.1 == *preprocessing;
+        if self.sizes.get(is_wanted).is_none() {
+            let made = self.make(size, preprocessing)?;
+            self.sizes.insert((size, preprocessing.clone()), made, room);
+        }
+        // It was there, or was put there just now.
+        let sized = self.sizes.get(is_wanted).expect("a size that was made");
+        while sized.params.len() <= n {
+            let [channels, height, width] = preprocessing.input_size;
+            let offset = sized.params.len() * channels * height * width;
+            let params = sized.first.at(offset);
+            let buffer = filled(
+                &self.gpu,
+                BufferUsages::UNIFORM,
+                bytemuck::bytes_of(&params),
+            )?;
+            sized.params.push(buffer);
+        }
+        let wanted = Bound {
+            view: input.view.clone(),
+            target: target.clone(),
+            params: sized.params[n].clone(),
+        };
+        if let Some(bind_group) = self.bound.get(|bound| *bound == wanted) {
+            return Ok((bind_group.clone(), sized.workgroups));
+        }
+        let [channels, height, width] = preprocessing.input_size;
+        let resources = [
+            wanted.params.as_entire_binding(),
+            sized.tables.as_entire_binding(),
+            wgpu::BindingResource::TextureView(&wanted.view),
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: target,
+                offset: 0,
+                size: wgpu::BufferSize::new(((n + 1) * channels * height * width) as u64 * 4),
+            }),
+        ];
+        let bind_group = self.gpu.scoped(
+            "binding a texture (a plain 2D view of one of this device's textures was expected)",
+            || pipeline.bind_group(&self.gpu, "preprocess", resources),
+        )?;
+        self.bound.insert(wanted, bind_group.clone(), room);
+        Ok((bind_group, sized.workgroups))
+    }
+
+    fn make(&self, size: [u32; 2], preprocessing: &Preprocessing) -> Result<Sized> {
+        let Tables { values, params } = Tables::new(size, preprocessing);
+        let context = self.context();
+        let bytes: &[u8] = bytemuck::cast_slice(&values);
+        let what = format!("preprocessing a texture of {}x{}", size[0], size[1]);
+        context.check_binding(&what, bytes.len() as u64, "use a smaller texture")?;
+        Ok(Sized {
+            workgroups: context.flat_grid(&what, params.invocations())?,
+            tables: filled(&self.gpu, BufferUsages::STORAGE, bytes)?,
+            params: Vec::new(),
+            first: params,
+        })
+    }
+}
+
+fn key(reading: Reading, channels: u32) -> PipelineKey {
+    PipelineKey {
+        shader: &PREPROCESS,
+        precision: Precision::F32,
+        constants: vec![
+            ("LINEAR", reading.linear.into()),
+            ("FLOAT", reading.float.into()),
+            ("GREY", reading.grey.into()),
+            ("CHANNELS", channels),
+        ],
+    }
+}
+
+/// A new buffer of `bytes`. They are written when the queue is next submitted to, before what is submitted.
+fn filled(gpu: &Gpu, usage: BufferUsages, bytes: &[u8]) -> Result<wgpu::Buffer> {
+    gpu.scoped("making a buffer for preprocessing", || {
+        let usage = usage | BufferUsages::COPY_DST;
+        let buffer = gpu.buffer("preprocess", bytes.len() as u64, usage, false);
+        gpu.queue().write_buffer(&buffer, 0, bytes);
+        buffer
+    })
+}

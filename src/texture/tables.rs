@@ -1,0 +1,159 @@
+//! What the kernel is told of a texture's size and of its preprocessing: the weights of both axes, what
+//! bytes become, and the uniform block.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::vision::{Axis as Window, Interpolation, Placement, Preprocessing, Weights};
+
+/// The most pixels that an invocation answers, those of a column. As in `shaders/preprocess.wgsl`.
+const STRIP: u32 = 4;
+
+/// One axis of the input, as in the shader.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+struct Axis {
+    whole: u32,
+    padding: u32,
+    len: u32,
+    table: u32,
+}
+
+/// The uniform block.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub(super) struct Params {
+    x: Axis,
+    y: Axis,
+    strip: u32,
+    normalised: u32,
+    /// Elements before the image in the input.
+    offset: u32,
+    unused: u32,
+    background: [u32; 4],
+}
+
+/// The read buffer, and the uniform block of a batch's first image.
+pub(super) struct Tables {
+    pub values: Vec<i32>,
+    pub params: Params,
+}
+
+impl Tables {
+    /// For a texture of `size`, width and height. The preprocessing has been checked.
+    pub fn new([width, height]: [u32; 2], preprocessing: &Preprocessing) -> Self {
+        let [channels, to_height, to_width] = preprocessing.input_size;
+        let Placement { x, left, y, top } = preprocessing.placement(width, height);
+        let interpolation = preprocessing.interpolation;
+        let mut values = Vec::new();
+        let x = add_axis(&mut values, x, interpolation, left, to_width);
+        let y = add_axis(&mut values, y, interpolation, top, to_height);
+        let normalised = values.len() as u32;
+        let mut background = [0; 4];
+        for (channel, byte) in background.iter_mut().enumerate().take(channels) {
+            let bits = preprocessing
+                .normalised(channel)
+                .map(|value| value.to_bits() as i32);
+            values.extend(bits);
+            *byte = preprocessing.background(channel).into();
+        }
+        let params = Params {
+            x,
+            y,
+            // Where supports do not overlap, nothing is shared, and rows between them would be read.
+            strip: match interpolation {
+                Interpolation::Nearest => 1,
+                _ => STRIP,
+            },
+            normalised,
+            offset: 0,
+            unused: 0,
+            background,
+        };
+        Self { values, params }
+    }
+}
+
+impl Params {
+    /// The block of an image that begins `offset` elements into the input.
+    pub fn at(self, offset: usize) -> Self {
+        Self {
+            // Bindings are far smaller than this could be.
+            offset: offset as u32,
+            ..self
+        }
+    }
+
+    /// Invocations that an image takes.
+    pub fn invocations(&self) -> u64 {
+        u64::from(self.x.whole) * u64::from(self.y.whole.div_ceil(self.strip))
+    }
+}
+
+/// Adds an axis: all starts, all counts, then all first weights, all second ones and so on, so that what
+/// neighbouring invocations read lies side by side. What does not count is zero.
+///
+/// An input's side is at most [`crate::vision::MAX_SIDE`] and has a weight or two more than its source has
+/// pixels per tap of the filter, so that all numbers are far below 2³¹.
+fn add_axis(
+    values: &mut Vec<i32>,
+    window: Window,
+    interpolation: Interpolation,
+    padding: usize,
+    whole: usize,
+) -> Axis {
+    let weights = Weights::of(window, interpolation);
+    let axis = Axis {
+        whole: whole as u32,
+        padding: padding as u32,
+        len: window.len as u32,
+        table: values.len() as u32,
+    };
+    let most = weights.iter().map(|(_, weights)| weights.len()).max();
+    values.extend(weights.iter().map(|(start, _)| start as i32));
+    values.extend(weights.iter().map(|(_, weights)| weights.len() as i32));
+    for tap in 0..most.unwrap_or(0) {
+        let of_tap = |(_, weights): (usize, &[i32])| weights.get(tap).copied().unwrap_or(0);
+        values.extend(weights.iter().map(of_tap));
+    }
+    axis
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_lie_tap_by_tap() {
+        let preprocessing = Preprocessing {
+            input_size: [1, 1, 2],
+            mean: vec![0.5],
+            std: vec![0.5],
+            interpolation: Interpolation::Box,
+            crop_pct: 1.0,
+            crop_mode: crate::vision::CropMode::Squash,
+        };
+        let Tables { values, params } = Tables::new([5, 1], &preprocessing);
+        // Two pixels of 2.5: three taps each, one of them shared.
+        assert_eq!(values[..4], [0, 2, 3, 3]);
+        assert_eq!((params.x.table, params.x.len, params.y.table), (0, 2, 10));
+        let sums = [0, 1].map(|x| (0..3).map(|tap| values[4 + 2 * tap + x]).sum::<i32>());
+        assert!(
+            sums.iter().all(|sum| (sum - (1 << 22)).abs() <= 2),
+            "{sums:?}"
+        );
+        assert_eq!(values[10..13], [0, 1, 1 << 22]);
+        assert_eq!(params.normalised, 13);
+        let at = |byte: usize| f32::from_bits(values[13 + byte] as u32);
+        assert_eq!((values.len(), at(0), at(255)), (13 + 256, -1.0, 1.0));
+        assert_eq!(params.invocations(), 2);
+    }
+
+    #[test]
+    fn slivers_need_little() {
+        let preprocessing = Preprocessing::default();
+        for size in [[16_384, 1], [1, 16_384], [16_384, 16_384]] {
+            let tables = Tables::new(size, &preprocessing);
+            assert!(tables.values.len() < 1_000_000, "{size:?}");
+        }
+    }
+}

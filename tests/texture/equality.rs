@@ -1,0 +1,312 @@
+//! The same input from a texture as from a picture.
+
+use proptest::prelude::*;
+use shadernet::texture::{Light, Preprocessor, TextureInput};
+use shadernet::vision::Preprocessing;
+use shadernet::wgpu::{self, TextureFormat};
+
+use crate::host::*;
+
+/// Width and height of a picture, and of an input: of one pixel, larger and smaller, odd, of other shapes.
+const SIZES: [([u32; 2], [usize; 2]); 7] = [
+    ([1, 1], [5, 3]),
+    ([7, 5], [1, 1]),
+    ([64, 48], [8, 8]),
+    ([33, 17], [13, 20]),
+    ([5, 9], [40, 24]),
+    ([130, 71], [31, 17]),
+    ([3, 200], [9, 66]),
+];
+
+/// All formats, crop modes, interpolations and sizes, with one channel and with three. All bytes are exact
+/// on every backend: sRGB textures are decoded by the driver and encoded again by the kernel, whose errors
+/// are less than half a byte.
+#[test]
+fn textures_are_as_pictures() {
+    let (_turn, gpus) = gpus();
+    for (name, gpu) in gpus {
+        let mut preprocessor = Preprocessor::new(gpu).unwrap();
+        for ([width, height], [to_width, to_height]) in SIZES {
+            let picture = noise(width, height);
+            for format in FORMATS {
+                let view = view(gpu, &picture, format);
+                let shown = as_shown(&picture, format);
+                let mut at = 0;
+                for crop_mode in CROP_MODES {
+                    for interpolation in INTERPOLATIONS {
+                        at += 1;
+                        let preprocessing = Preprocessing {
+                            crop_mode,
+                            interpolation,
+                            // Padded, cropped, neither.
+                            crop_pct: [1.25, 0.8, 1.0][at % 3],
+                            ..preprocessing([[1, 3][at % 2], to_height, to_width])
+                        };
+                        let expected = preprocessing.apply(&shown).unwrap();
+                        let expected = expected.data();
+                        let input = TextureInput::new(&view, &preprocessing);
+                        let found = preprocessed(gpu, &mut preprocessor, &[input], expected.len());
+                        let what = format!(
+                            "{name} {format:?} {width}x{height} to {:?} {crop_mode} {interpolation}",
+                            preprocessing.input_size
+                        );
+                        assert_same(&found, expected, &what);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn batches_of_unlike_textures_lie_one_behind_the_other() {
+    let (_turn, gpus) = gpus();
+    let (wide, tall) = (noise(50, 20), noise(20, 50));
+    let plain = preprocessing([3, 19, 21]);
+    let padded = Preprocessing {
+        crop_mode: shadernet::vision::CropMode::Letterbox,
+        ..plain.clone()
+    };
+    let image = 3 * 19 * 21;
+    for (name, gpu) in gpus {
+        let bgra = view(gpu, &wide, TextureFormat::Bgra8Unorm);
+        let half = view(gpu, &tall, TextureFormat::Rgba16Float);
+        let inputs = [
+            TextureInput::new(&bgra, &plain),
+            TextureInput::new(&half, &padded),
+            TextureInput::new(&bgra, &padded),
+            TextureInput::new(&bgra, &plain),
+        ];
+        let mut preprocessor = Preprocessor::new(gpu).unwrap();
+        let found = preprocessed(gpu, &mut preprocessor, &inputs, 4 * image + 5);
+        let expected = [
+            (&plain, &wide),
+            (&padded, &tall),
+            (&padded, &wide),
+            (&plain, &wide),
+        ];
+        for (n, (preprocessing, picture)) in expected.into_iter().enumerate() {
+            let expected = preprocessing.apply(picture).unwrap();
+            let found = &found[n * image..][..image];
+            assert_same(found, expected.data(), &format!("{name}, image {n}"));
+        }
+        // What lies behind the batch is left alone.
+        assert_same(&found[4 * image..], &[7.0; 5], name);
+    }
+}
+
+#[test]
+fn light_is_what_the_host_says() {
+    let (_turn, gpus) = gpus();
+    let picture = noise(16, 16);
+    let preprocessing = preprocessing([3, 7, 7]);
+    let expected = preprocessing.apply(&picture).unwrap();
+    let linear: Vec<u8> = (picture.pixels())
+        .flat_map(|pixel| pixel.0.map(to_linear))
+        .map(|value| (255.0 * half::f16::from_f32(value).to_f32()).round() as u8)
+        .collect();
+    let linear = image::RgbImage::from_raw(16, 16, linear).unwrap();
+    let linear = preprocessing.apply(&linear).unwrap();
+    for (name, gpu) in gpus {
+        let mut preprocessor = Preprocessor::new(gpu).unwrap();
+        let mut shown = |input: TextureInput| {
+            preprocessed(gpu, &mut preprocessor, &[input], expected.data().len())
+        };
+        // Linear light taken as if it were encoded.
+        let view = view(gpu, &picture, TextureFormat::Rgba16Float);
+        let input = TextureInput::new(&view, &preprocessing);
+        assert_same(&shown(input.light(Light::Linear)), expected.data(), name);
+        assert_same(&shown(input.light(Light::Encoded)), linear.data(), name);
+
+        // Linear light in 8 bits, encoded by the kernel.
+        let ramp = image::RgbImage::from_fn(256, 1, |x, _| image::Rgb([x as u8; 3]));
+        let row = Preprocessing {
+            input_size: [3, 1, 256],
+            crop_mode: shadernet::vision::CropMode::Squash,
+            crop_pct: 1.0,
+            ..preprocessing.clone()
+        };
+        let view = crate::host::view(gpu, &ramp, TextureFormat::Rgba8Unorm);
+        let input = TextureInput::new(&view, &row).light(Light::Linear);
+        let found = preprocessed(gpu, &mut preprocessor, &[input], 3 * 256);
+        let encoded = image::RgbImage::from_fn(256, 1, |x, _| {
+            let value = x as f64 / 255.0;
+            let encoded = match value <= 0.0031308 {
+                true => 12.92 * value,
+                false => 1.055 * value.powf(1.0 / 2.4) - 0.055,
+            };
+            image::Rgb([(255.0 * encoded).round() as u8; 3])
+        });
+        assert_same(&found, row.apply(&encoded).unwrap().data(), name);
+    }
+}
+
+/// Every byte of sRGB is what it was, decoded by the driver and encoded by the kernel.
+#[test]
+fn every_byte_survives_srgb() {
+    let (_turn, gpus) = gpus();
+    let ramp = image::RgbImage::from_fn(256, 1, |x, _| image::Rgb([x as u8; 3]));
+    let preprocessing = Preprocessing {
+        crop_mode: shadernet::vision::CropMode::Squash,
+        crop_pct: 1.0,
+        mean: vec![0.0; 3],
+        std: vec![1.0 / 255.0; 3],
+        ..preprocessing([3, 1, 256])
+    };
+    let expected = preprocessing.apply(&ramp).unwrap();
+    for (name, gpu) in gpus {
+        let mut preprocessor = Preprocessor::new(gpu).unwrap();
+        for format in [TextureFormat::Rgba8UnormSrgb, TextureFormat::Rgba16Float] {
+            let view = view(gpu, &ramp, format);
+            let input = TextureInput::new(&view, &preprocessing);
+            let found = preprocessed(gpu, &mut preprocessor, &[input], 3 * 256);
+            assert_same(&found, expected.data(), &format!("{name} {format:?}"));
+        }
+    }
+}
+
+#[test]
+fn what_is_no_colour_is_clamped() {
+    use half::f16;
+    let (_turn, gpus) = gpus();
+    let texels = [
+        -1.0,
+        f32::NAN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        60000.0,
+        -0.0,
+    ];
+    let bytes: Vec<u8> = (texels.iter())
+        .flat_map(|&value| [f16::from_f32(value); 4])
+        .flat_map(f16::to_le_bytes)
+        .collect();
+    let preprocessing = Preprocessing {
+        crop_mode: shadernet::vision::CropMode::Squash,
+        crop_pct: 1.0,
+        mean: vec![0.0],
+        std: vec![1.0],
+        ..preprocessing([1, 1, 6])
+    };
+    for (name, gpu) in gpus {
+        let size = [texels.len() as u32, 1];
+        let texture = gpu
+            .device()
+            .create_texture(&descriptor(size, TextureFormat::Rgba16Float));
+        write(gpu, &texture, 0, size, &bytes);
+        let view = texture.create_view(&Default::default());
+        let mut preprocessor = Preprocessor::new(gpu).unwrap();
+        for light in [Light::Linear, Light::Encoded] {
+            let input = TextureInput::new(&view, &preprocessing).light(light);
+            let found = preprocessed(gpu, &mut preprocessor, &[input], 6);
+            assert_same(
+                &found,
+                &[0.0, 0.0, 1.0, 0.0, 1.0, 0.0],
+                &format!("{name} {light:?}"),
+            );
+        }
+    }
+}
+
+/// Views that show something else than their texture says: another format, another level.
+#[test]
+fn views_are_what_the_host_says() {
+    let (_turn, gpus) = gpus();
+    let (picture, smaller) = (noise(21, 13), noise(10, 6));
+    let preprocessing = preprocessing([3, 9, 9]);
+    let elements = 3 * 9 * 9;
+    for (name, gpu) in gpus {
+        let mut preprocessor = Preprocessor::new(gpu).unwrap();
+        let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
+            mip_level_count: 2,
+            ..descriptor([21, 13], TextureFormat::Rgba8Unorm)
+        });
+        write(
+            gpu,
+            &texture,
+            0,
+            [21, 13],
+            &texels(&picture, TextureFormat::Rgba8Unorm),
+        );
+        write(
+            gpu,
+            &texture,
+            1,
+            [10, 6],
+            &texels(&smaller, TextureFormat::Rgba8Unorm),
+        );
+        for (level, shown) in [(0, &picture), (1, &smaller)] {
+            let view = texture.create_view(&wgpu::TextureViewDescriptor {
+                base_mip_level: level,
+                ..Default::default()
+            });
+            let input = TextureInput::new(&view, &preprocessing).mip_level(level);
+            let found = preprocessed(gpu, &mut preprocessor, &[input], elements);
+            let expected = preprocessing.apply(shown).unwrap();
+            assert_same(&found, expected.data(), &format!("{name} level {level}"));
+            // Not said: something wrong is seen, but nothing outside the texture is read.
+            preprocessed(
+                gpu,
+                &mut preprocessor,
+                &[TextureInput::new(&view, &preprocessing)],
+                elements,
+            );
+        }
+
+        // OpenGL has no views of other formats.
+        if gpu.info().backend == wgpu::Backend::Gl {
+            continue;
+        }
+        let srgb = TextureFormat::Rgba8UnormSrgb;
+        let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
+            view_formats: &[srgb],
+            ..descriptor([21, 13], TextureFormat::Rgba8Unorm)
+        });
+        write(
+            gpu,
+            &texture,
+            0,
+            [21, 13],
+            &texels(&picture, TextureFormat::Rgba8Unorm),
+        );
+        let view = texture.create_view(&wgpu::TextureViewDescriptor {
+            format: Some(srgb),
+            ..Default::default()
+        });
+        let input = TextureInput::new(&view, &preprocessing).format(srgb);
+        let found = preprocessed(gpu, &mut preprocessor, &[input], elements);
+        let expected = preprocessing.apply(&picture).unwrap();
+        assert_same(&found, expected.data(), name);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sizes_of_all_kinds_are_as_pictures(
+        from in [1_u32..300, 1_u32..300],
+        to in [1_usize..60, 1_usize..60],
+        format in 0..FORMATS.len(),
+        crop_mode in 0..CROP_MODES.len(),
+        interpolation in 0..INTERPOLATIONS.len(),
+        crop_pct in 0.5..1.5,
+    ) {
+        let (_turn, gpus) = gpus();
+        let picture = noise(from[0], from[1]);
+        let preprocessing = Preprocessing {
+            crop_mode: CROP_MODES[crop_mode],
+            interpolation: INTERPOLATIONS[interpolation],
+            crop_pct,
+            ..preprocessing([3, to[0], to[1]])
+        };
+        let expected = preprocessing.apply(&as_shown(&picture, FORMATS[format])).unwrap();
+        for (name, gpu) in gpus {
+            let view = view(gpu, &picture, FORMATS[format]);
+            let mut preprocessor = Preprocessor::new(gpu).unwrap();
+            let input = TextureInput::new(&view, &preprocessing);
+            let found = preprocessed(gpu, &mut preprocessor, &[input], expected.data().len());
+            assert_same(&found, expected.data(), name);
+        }
+    }
+}

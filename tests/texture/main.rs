@@ -1,0 +1,11 @@
+//! Textures as a network's input, on every backend, with runtime checks on and off, held against what the
+//! CPU makes of pictures with the same pixels: to the bit.
+
+#[path = "../common/devices.rs"]
+mod devices;
+
+mod caches;
+mod equality;
+mod host;
+mod refusals;
+mod speed;
