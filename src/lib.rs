@@ -26,6 +26,7 @@
 #![warn(missing_docs)]
 
 mod accuracy;
+pub mod answers;
 pub mod bench;
 pub mod darknet;
 pub mod device;

@@ -8,7 +8,9 @@ use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
 use crate::session::{Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
-use crate::vision::{Head, Labels, Placement, Preprocessing, ScoredBox, non_maximum_suppression};
+use crate::vision::{
+    DetectionOptions, Head, Labels, Placement, Preprocessing, ScoredBox, non_maximum_suppression,
+};
 use crate::zoo::Task;
 
 /// Something found in a picture.
@@ -23,43 +25,6 @@ pub struct Detection {
     /// Left, top, right and bottom in pixels of the picture, within it; 0, 0 is the top left corner
     /// of the first pixel.
     pub corners: [f32; 4],
-}
-
-/// Which boxes are answered.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DetectionOptions {
-    /// The score, between 0 and 1, that a box must be above: 0.25.
-    pub threshold: f32,
-    /// How much boxes of one class may overlap, as a share between 0 and 1 of the area that they
-    /// cover together: 0.45. Of those that overlap more, the surest is answered.
-    pub iou: f32,
-}
-
-impl Default for DetectionOptions {
-    /// Darknet's.
-    fn default() -> Self {
-        Self {
-            threshold: 0.25,
-            iou: 0.45,
-        }
-    }
-}
-
-impl DetectionOptions {
-    /// Whether both numbers are between 0 and 1.
-    ///
-    /// # Errors
-    /// [`Error::Inputs`] naming the one that is not.
-    pub fn check(&self) -> Result<()> {
-        for (name, value) in [("threshold", self.threshold), ("iou", self.iou)] {
-            if !(0.0..=1.0).contains(&value) {
-                return Err(Error::Inputs(format!(
-                    "{name}: a number between 0 and 1 was expected, found {value}"
-                )));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A model folder's detector on a device, with its preparation of pictures and its class names.
@@ -247,21 +212,5 @@ mod tests {
         ];
         assert_eq!(corners(endless), Some([0.0, 0.0, 200.0, 100.0]));
         assert_eq!(corners([f32::NAN; 4]), None);
-    }
-
-    #[test]
-    fn options_are_between_0_and_1() {
-        let text = |threshold, iou| {
-            let options = DetectionOptions { threshold, iou };
-            options.check().map_err(|error| error.to_string())
-        };
-        assert_eq!(text(0.0, 1.0), Ok(()));
-        assert!(
-            text(1.5, 0.5)
-                .unwrap_err()
-                .contains("threshold: a number between 0 and 1")
-        );
-        assert!(text(0.5, -0.1).unwrap_err().contains("iou"));
-        assert!(text(f32::NAN, 0.5).is_err());
     }
 }

@@ -26,5 +26,7 @@ mod detector;
 mod segmenter;
 
 pub use classifier::{Classifier, Prediction};
-pub use detector::{Detection, DetectionOptions, Detector};
+pub use detector::{Detection, Detector};
 pub use segmenter::{SegmentSize, Segmenter};
+
+pub use crate::vision::DetectionOptions;
