@@ -93,7 +93,7 @@ pub struct Runner {
     mask: Option<Mask>,
     cut: Option<Cut>,
     /// Recorded in this frame, and not submitted yet.
-    recorded: Option<(Instant, Option<Pending>)>,
+    recorded: Option<(Instant, Recorded)>,
     flights: VecDeque<Flight>,
     answer: Answer,
     passes: History,
@@ -163,12 +163,9 @@ impl Runner {
             Mask::prepare(&mut self.mask, &self.gpu, size, textures);
         }
         let mask = self.mask.as_ref().map(|mask| &mask.view);
-        let recorded = network.finish(encoder, &outputs, size, &settings.detection, mask)?;
-        let answer = match recorded {
-            Recorded::Download(answer) => Some(answer),
-            Recorded::Mask => None,
-        };
-        self.recorded = Some((begun, answer));
+        let options = &settings.detection;
+        let recorded = network.encode_answer(encoder, &outputs, size, options, mask)?;
+        self.recorded = Some((begun, recorded));
         Ok(())
     }
 }
@@ -176,8 +173,15 @@ impl Runner {
 impl Runner {
     /// To be called after the encoder was submitted.
     pub fn submitted(&mut self) {
-        let Some((begun, answer)) = self.recorded.take() else {
+        let Some((begun, recorded)) = self.recorded.take() else {
             return;
+        };
+        let answer = match recorded {
+            Recorded::Mask => None,
+            Recorded::Download(download, parse) => {
+                let bytes = download.receive();
+                Some(Box::pin(async move { parse.parse(&bytes.await?) }) as Pending)
+            }
         };
         let done = Arc::new(OnceLock::new());
         let told = done.clone();

@@ -2,6 +2,7 @@
 
 mod app;
 mod device;
+mod download;
 mod inference;
 mod mask;
 mod messages;

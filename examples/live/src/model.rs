@@ -5,7 +5,6 @@ use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use eframe::egui;
-use shadernet::device::Device;
 use shadernet::gpu::Gpu;
 use shadernet::model_folder::{self, FoundModel, ModelFolder};
 use shadernet::session::{self, Progress, SessionOptions};
@@ -49,13 +48,12 @@ fn load(path: &Path, gpu: &Gpu, progress: Progress) -> shadernet::Result<Model> 
     let started = Instant::now();
     let folder = ModelFolder::open(path)?;
     let (_, task) = folder.graph()?;
-    let device = Device::from(gpu.clone());
     let options = SessionOptions {
         progress: Some(progress),
         ..Default::default()
     };
     Ok(Model {
-        network: Network::new(&device, &folder, task, &options)?,
+        network: Network::new(gpu, &folder, task, &options)?,
         folder,
         task,
         took: started.elapsed(),

@@ -82,6 +82,9 @@ impl Live {
         if ui.selectable_label(moving, "Moving scene").clicked() {
             self.show_scene();
         }
+        if let Some((picture, _)) = &self.picture {
+            ui.label(&picture.name);
+        }
         ui.separator();
         // Not every desktop has dialogs for choosing files.
         let hint = "path of a picture or model folder";
