@@ -41,6 +41,7 @@ pub mod passes;
 pub mod peak;
 pub mod plan;
 pub mod profile;
+mod recent;
 pub mod reference;
 mod replace;
 pub mod samples;

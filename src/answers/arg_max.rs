@@ -1,9 +1,9 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::kernel::{Context, Kernel, Target};
-use super::recent::Recent;
 use crate::error::{Error, Result};
 use crate::gpu::{ARG_MAX, Gpu, GpuTensor};
+use crate::recent::Recent;
 use crate::tensor::Shape;
 
 /// The likeliest class of every pixel or image.
@@ -93,5 +93,11 @@ impl ArgMax {
             self.kernel.dispatch(pass, &bound, grid)
         })?;
         Ok(ClassMap { buffer, shape })
+    }
+
+    /// Lets go of the buffers that are kept.
+    pub fn clear(&mut self) {
+        self.kernel.clear();
+        self.outputs.clear();
     }
 }

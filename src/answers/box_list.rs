@@ -204,6 +204,12 @@ impl BoxList {
         Ok(self.boxes.clone())
     }
 
+    /// Lets go of the outputs that are kept.
+    pub fn clear(&mut self) {
+        self.decode.clear();
+        self.suppress.clear();
+    }
+
     /// What a list says, of its bytes.
     ///
     /// # Errors

@@ -3,10 +3,14 @@
 use bytemuck::Pod;
 use wgpu::BufferUsages;
 
-use super::recent::Recent;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor, Pipeline, PipelineKey, Precision, Shader};
 use crate::kernels::DeviceContext;
+use crate::recent::Recent;
+
+/// How many of each thing are kept: as many as a host plausibly takes in turns, the textures of a
+/// swapchain, say.
+pub(super) const KEPT: usize = 4;
 
 /// The device, and the arithmetic with its limits.
 pub(super) struct Context {
@@ -34,6 +38,8 @@ pub(super) struct Kernel {
     name: &'static str,
     pipeline: Pipeline,
     bound: Recent<Bound, wgpu::BindGroup>,
+    /// How often it runs in a pass.
+    times: usize,
 }
 
 #[derive(PartialEq)]
@@ -106,10 +112,13 @@ impl Context {
     ) -> Result<wgpu::Buffer> {
         self.device
             .check_binding(what, bytes, "use a smaller image or batch")?;
-        outputs.get(bytes, |&bytes| {
-            let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
-            self.buffer(what, bytes, usage)
-        })
+        if let Some(output) = outputs.get(|&known| known == bytes) {
+            return Ok(output.clone());
+        }
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
+        let output = self.buffer(what, bytes, usage)?;
+        outputs.insert(bytes, output.clone(), KEPT);
+        Ok(output)
     }
 
     /// A buffer of zeros.
@@ -190,15 +199,21 @@ impl Kernel {
             // One was asked for each.
             pipeline: pipelines.next().expect("a pipeline for every key"),
             bound: Recent::default(),
+            times: 1,
         }))
     }
 
-    /// For a kernel that runs `each` times a run.
-    pub fn times(self, each: usize) -> Self {
+    /// For a kernel that runs so often in a pass.
+    pub fn times(self, times: usize) -> Self {
         Self {
-            bound: Recent::of(each),
+            times: times.max(1),
             ..self
         }
+    }
+
+    /// Lets go of what is kept.
+    pub fn clear(&mut self) {
+        self.bound.clear();
     }
 
     /// What binds `params` and buffers: made, unless they were bound lately. Parameters have a uniform
@@ -215,21 +230,25 @@ impl Kernel {
             reads,
             written,
         };
-        let (name, pipeline) = (self.name, &self.pipeline);
-        self.bound.get(key, |bound| {
-            let gpu = &context.gpu;
-            let _turn = gpu.turn();
-            gpu.scoped(name, || {
-                let params = context.fill(name, &bound.params, BufferUsages::UNIFORM);
-                let reads = bound.reads.iter().map(Span::resource);
-                let written = match &bound.written {
-                    Target::Buffer(buffer) => buffer.as_entire_binding(),
-                    Target::Texture(view) => wgpu::BindingResource::TextureView(view),
-                };
-                let resources = [params.as_entire_binding()].into_iter();
-                pipeline.bind_group(gpu, name, resources.chain(reads).chain([written]))
-            })
-        })
+        if let Some(bound) = self.bound.get(|known| *known == key) {
+            return Ok(bound.clone());
+        }
+        let gpu = &context.gpu;
+        let _turn = gpu.turn();
+        let bound = gpu.scoped(self.name, || {
+            let params = context.fill(self.name, &key.params, BufferUsages::UNIFORM);
+            let reads = key.reads.iter().map(Span::resource);
+            let written = match &key.written {
+                Target::Buffer(buffer) => buffer.as_entire_binding(),
+                Target::Texture(view) => wgpu::BindingResource::TextureView(view),
+            };
+            let resources = [params.as_entire_binding()].into_iter();
+            let resources = resources.chain(reads).chain([written]);
+            self.pipeline.bind_group(gpu, self.name, resources)
+        })?;
+        let room = KEPT * self.times;
+        self.bound.insert(key, bound.clone(), room);
+        Ok(bound)
     }
 
     /// Adds a dispatch to a pass.

@@ -2,10 +2,10 @@ use bytemuck::{Pod, Zeroable};
 use wgpu::{BufferUsages, TextureFormat, TextureUsages};
 
 use super::ColorTable;
-use super::kernel::{Context, Kernel, Span, Target};
-use super::recent::Recent;
+use super::kernel::{Context, KEPT, Kernel, Span, Target};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor, MASK_TEXTURE};
+use crate::recent::Recent;
 
 /// A segmentation network's logits as a picture of its classes, in a texture of the host.
 ///
@@ -95,9 +95,15 @@ impl MaskTexture {
         part.check([height, width])?;
         check_texture(mask.texture())?;
         let (read, offset) = self.context.input(what, logits)?;
-        let table = self.tables.get(colors.clone(), |colors| {
-            (self.context).filled("colours of classes", colors.bytes(), BufferUsages::STORAGE)
-        })?;
+        let table = match self.tables.get(|known| known == colors) {
+            Some(table) => table.clone(),
+            None => {
+                let (name, bytes) = ("colours of classes", colors.bytes());
+                let table = self.context.filled(name, bytes, BufferUsages::STORAGE)?;
+                self.tables.insert(colors.clone(), table.clone(), KEPT);
+                table
+            }
+        };
         // `input` has bounded the elements to 32 bits.
         let params = Params {
             offset,
@@ -116,6 +122,13 @@ impl MaskTexture {
         self.context.pass(what, encoder, |pass| {
             self.kernel.dispatch(pass, &bound, grid)
         })
+    }
+
+    /// Lets go of the textures and buffers that are kept: for a host that has resized its textures and
+    /// wants the old ones' memory back at once. What was recorded stays valid.
+    pub fn clear(&mut self) {
+        self.kernel.clear();
+        self.tables.clear();
     }
 }
 

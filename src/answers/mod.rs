@@ -15,8 +15,8 @@
 //! to the host's encoder: it submits nothing, waits for nothing and maps nothing. What an encoder holds
 //! is not changed by later calls. The buffer of an answer is written anew by every call that answers as
 //! many bytes, in the order in which encoders are submitted. Where the same buffers and textures come
-//! again, nothing is made: each kernel remembers the last few, which so stay alive until others came or
-//! it is dropped.
+//! again, nothing is made: each kernel keeps the last few, which so stay alive until others came, `clear`
+//! is called, or it is dropped.
 //!
 //! ```
 //! use shadernet::answers::TopK;
@@ -52,7 +52,6 @@ mod box_list;
 mod color_table;
 mod kernel;
 mod mask_texture;
-mod recent;
 mod top_k;
 
 pub use arg_max::{ArgMax, ClassMap};

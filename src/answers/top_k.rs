@@ -1,9 +1,9 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::kernel::{Context, Kernel, Target};
-use super::recent::Recent;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor, TOP_K};
+use crate::recent::Recent;
 
 /// The likeliest classes of every image, as [`softmax`](crate::vision::softmax) and
 /// [`top_k`](crate::vision::top_k) find them.
@@ -118,6 +118,12 @@ impl TopK {
             self.kernel.dispatch(pass, &bound, [x, y, 1]);
         })?;
         Ok(TopClasses { buffer, images, k })
+    }
+
+    /// Lets go of the buffers that are kept.
+    pub fn clear(&mut self) {
+        self.kernel.clear();
+        self.outputs.clear();
     }
 }
 
