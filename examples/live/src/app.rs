@@ -205,11 +205,11 @@ impl Live {
         }
         queue.submit([encoder.finish()]);
         if let Some(runner) = &mut self.runner {
-            runner.submitted();
+            let submitted = runner.submitted();
             // Lets what has arrived be told; waits for nothing. A device that is lost tells otherwise.
             let _ = device.poll(wgpu::PollType::Poll);
             let received = runner.receive();
-            failure = failure.or(received.err());
+            failure = failure.or(submitted.err()).or(received.err());
         }
         if let Some(error) = failure
             && !self.gpu.is_lost()
@@ -251,7 +251,7 @@ impl Live {
         if let Some(runner) = &self.runner {
             let model = runner.model();
             println!("{}: {}", model.folder.name, model.task);
-            for line in runner.lines() {
+            for line in runner.lines().into_iter().chain(runner.pieces()) {
                 println!("  {line}");
             }
         }

@@ -1,13 +1,10 @@
 //! The network's part of a frame: recording passes, whole or in pieces, and taking their answers.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use shadernet::gpu::Gpu;
+use shadernet::gpu::{Gpu, Received};
 use shadernet::session::Slices;
 use shadernet::tasks::{Detection, DetectionOptions, Prediction};
 use shadernet::wgpu;
@@ -15,7 +12,7 @@ use shadernet::zoo::Task;
 
 use crate::mask::Mask;
 use crate::model::Model;
-use crate::network::{Parsed, Recorded};
+use crate::network::{Parse, Recorded};
 use crate::plots::History;
 use crate::textures::Textures;
 
@@ -76,7 +73,11 @@ struct Flight {
     done: Arc<OnceLock<Instant>>,
 }
 
-type Pending = Pin<Box<dyn Future<Output = shadernet::Result<Parsed>> + Send>>;
+/// Bytes on their way from the GPU, and what reads them.
+struct Pending {
+    bytes: Received,
+    parse: Parse,
+}
 
 /// A pass of which pieces are left to record.
 struct Cut {
@@ -97,8 +98,8 @@ pub struct Runner {
     flights: VecDeque<Flight>,
     answer: Answer,
     passes: History,
-    /// Pieces of a pass, where it is cut.
-    pieces: Option<usize>,
+    /// Pieces of a pass, where it is cut, and what the longest was measured to take.
+    pieces: Option<(usize, Duration)>,
 }
 
 impl Runner {
@@ -139,7 +140,7 @@ impl Runner {
             },
             (None, Some(budget)) => {
                 let mut slices = network.encode_slices(encoder, source, budget)?;
-                self.pieces = Some(slices.progress().1);
+                self.pieces = Some((slices.progress().1, slices.longest()));
                 // The input and the first piece in one frame, so that a small network needs no more.
                 match slices.encode(encoder)? {
                     Some(outputs) => (now, source.size, outputs),
@@ -172,16 +173,16 @@ impl Runner {
 
 impl Runner {
     /// To be called after the encoder was submitted.
-    pub fn submitted(&mut self) {
+    pub fn submitted(&mut self) -> shadernet::Result<()> {
         let Some((begun, recorded)) = self.recorded.take() else {
-            return;
+            return Ok(());
         };
         let answer = match recorded {
             Recorded::Mask => None,
-            Recorded::Download(download, parse) => {
-                let bytes = download.receive();
-                Some(Box::pin(async move { parse.parse(&bytes.await?) }) as Pending)
-            }
+            Recorded::Download(download, parse) => Some(Pending {
+                bytes: download.receive()?,
+                parse,
+            }),
         };
         let done = Arc::new(OnceLock::new());
         let told = done.clone();
@@ -194,6 +195,7 @@ impl Runner {
             answer,
             done,
         });
+        Ok(())
     }
 
     /// Takes what has arrived. Waits for nothing.
@@ -204,14 +206,10 @@ impl Runner {
             };
             let answer = match &mut flight.answer {
                 None => Answer::Mask,
-                Some(pending) => {
-                    // The window asks again in the next frame, so that nobody needs to be woken.
-                    let mut context = Context::from_waker(Waker::noop());
-                    match pending.as_mut().poll(&mut context) {
-                        Poll::Pending => break,
-                        Poll::Ready(parsed) => self.model.network.answer(parsed?),
-                    }
-                }
+                Some(Pending { bytes, parse }) => match bytes.take_if_ready() {
+                    None => break,
+                    Some(bytes) => self.model.network.answer(parse.parse(&bytes?)?),
+                },
             };
             self.passes.push(done, done.duration_since(flight.begun));
             self.answer = answer;
@@ -245,9 +243,11 @@ impl Runner {
         &self.model
     }
 
-    /// Into how many pieces a pass is cut, where it is.
-    pub fn pieces(&self) -> Option<usize> {
-        self.pieces
+    /// Into what a pass is cut, where it is.
+    pub fn pieces(&self) -> Option<String> {
+        let (pieces, longest) = self.pieces?;
+        let longest = longest.as_secs_f32() * 1e3;
+        Some(format!("{pieces} pieces a pass, the longest of {longest:.1} ms"))
     }
 
     /// To be called when another takes its place.

@@ -2,7 +2,6 @@
 
 mod app;
 mod device;
-mod download;
 mod inference;
 mod mask;
 mod messages;

@@ -6,18 +6,17 @@ use shadernet::answers::{
     BoxList, ColorTable, FoundBoxes, LikelyClass, MaskTexture, SeenPicture, TopClasses, TopK,
 };
 use shadernet::device::Device;
-use shadernet::gpu::{Gpu, GpuTensor};
+use shadernet::gpu::{Download, Downloads, Gpu, GpuTensor};
 use shadernet::graph::Op;
 use shadernet::model_folder::ModelFolder;
 use shadernet::session::{Input, Session, SessionOptions, Slices};
 use shadernet::tasks::{Detection, DetectionOptions, Prediction};
 use shadernet::tensor::Shape;
-use shadernet::texture::{Preprocessor, TextureInput};
+use shadernet::texture::TextureInput;
 use shadernet::vision::{CropMode, Labels, Preprocessing};
 use shadernet::wgpu;
 use shadernet::zoo::Task;
 
-use crate::download::Download;
 use crate::inference::{Answer, Source};
 
 /// How many classes are listed.
@@ -25,10 +24,7 @@ const CLASSES: usize = 5;
 
 /// A model folder's network with what makes an answer of its outputs.
 pub struct Network {
-    gpu: Gpu,
     session: Session,
-    preprocessor: Preprocessor,
-    input: GpuTensor,
     preprocessing: Preprocessing,
     labels: Labels,
     answering: Answering,
@@ -36,8 +32,8 @@ pub struct Network {
 
 /// What makes an answer of outputs.
 enum Answering {
-    Classes(TopK),
-    Boxes(BoxList),
+    Classes(TopK, Downloads),
+    Boxes(BoxList, Downloads),
     Mask(MaskTexture, ColorTable),
 }
 
@@ -87,9 +83,15 @@ impl Network {
             Task::Classification => {
                 let is_softmax = |&output| matches!(graph.node(output).op, Op::Softmax(_));
                 let softmax = !graph.outputs().iter().any(is_softmax);
-                Answering::Classes(TopK::new(gpu, softmax)?)
+                // A class and its probability are 8 bytes.
+                let classes = CLASSES.min(folder.num_classes);
+                let downloads = Downloads::new(gpu, 8 * classes as u64);
+                Answering::Classes(TopK::new(gpu, softmax)?, downloads)
             }
-            Task::Detection => Answering::Boxes(BoxList::new(gpu, &folder.heads)?),
+            Task::Detection => {
+                let downloads = Downloads::new(gpu, BoxList::BYTES);
+                Answering::Boxes(BoxList::new(gpu, &folder.heads)?, downloads)
+            }
             Task::Segmentation => {
                 // The whole picture, whatever its proportions, as `Segmenter` sees it.
                 preprocessing.crop_pct = 1.0;
@@ -101,25 +103,11 @@ impl Network {
         let shape = Shape::from([1, channels, height, width]);
         let weights = folder.weights(&graph)?;
         let device = Device::from(gpu.clone());
-        let shapes = [shape];
-        let mut session = Session::new(&device, &graph, weights, options, &shapes)?;
-        session.prepare_slices(&shapes)?;
-        let [shape] = shapes;
-        let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-            label: Some("input"),
-            size: 4 * shape.len() as u64,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        });
+        let mut session = Session::new(&device, &graph, weights, options, &[shape.clone()])?;
+        // Times the steps now, not when the first pass is cut.
+        session.prepare_slices(&[shape])?;
         Ok(Self {
-            gpu: gpu.clone(),
             session,
-            preprocessor: Preprocessor::new(gpu)?,
-            input: GpuTensor {
-                buffer,
-                offset: 0,
-                shape,
-            },
             preprocessing,
             labels: folder.labels.clone(),
             answering,
@@ -147,8 +135,8 @@ impl Network {
         encoder: &mut wgpu::CommandEncoder,
         source: &Source<'_>,
     ) -> shadernet::Result<Vec<GpuTensor>> {
-        self.preprocess(encoder, source)?;
-        self.session.encode(encoder, &[Input::Buffer(&self.input)])
+        let texture = [TextureInput::new(source.view, &self.preprocessing)];
+        self.session.encode(encoder, &[Input::Textures(&texture)])
     }
 
     /// Adds the input of the network to `encoder`; the rest in pieces of at most `max` of GPU time.
@@ -158,19 +146,9 @@ impl Network {
         source: &Source<'_>,
         max: Duration,
     ) -> shadernet::Result<Slices> {
-        self.preprocess(encoder, source)?;
+        let texture = [TextureInput::new(source.view, &self.preprocessing)];
         self.session
-            .encode_slices(encoder, &[Input::Buffer(&self.input)], max)
-    }
-
-    fn preprocess(
-        &mut self,
-        encoder: &mut wgpu::CommandEncoder,
-        source: &Source<'_>,
-    ) -> shadernet::Result<()> {
-        let texture = TextureInput::new(source.view, &self.preprocessing);
-        self.preprocessor
-            .encode(encoder, &[texture], &self.input.buffer)
+            .encode_slices(encoder, &[Input::Textures(&texture)], max)
     }
 
     /// Adds what makes an answer of `outputs` for a picture of `size`, to a texture or to be downloaded.
@@ -183,16 +161,15 @@ impl Network {
         mask: Option<&wgpu::TextureView>,
     ) -> shadernet::Result<Recorded> {
         match &mut self.answering {
-            Answering::Classes(top) => {
+            Answering::Classes(top, downloads) => {
                 let classes = top.encode(encoder, &outputs[0], CLASSES)?;
-                let (buffer, bytes) = (&classes.buffer, classes.bytes());
-                let download = Download::new(&self.gpu, encoder, buffer, bytes);
+                let download = downloads.record(encoder, &classes.buffer, 0)?;
                 Ok(Recorded::Download(download, Parse::Classes(classes)))
             }
-            Answering::Boxes(list) => {
+            Answering::Boxes(list, downloads) => {
                 let picture = SeenPicture::new(&self.preprocessing, size[0], size[1]);
                 let buffer = list.encode(encoder, outputs, &picture, options)?;
-                let download = Download::new(&self.gpu, encoder, &buffer, BoxList::BYTES);
+                let download = downloads.record(encoder, &buffer, 0)?;
                 Ok(Recorded::Download(download, Parse::Boxes))
             }
             Answering::Mask(texture, colors) => {

@@ -187,7 +187,7 @@ impl Live {
         let budget = budget.logarithmic(true).suffix(" ms a frame");
         ui.add_enabled(settings.sliced, budget);
         if let Some(pieces) = self.runner.as_ref().and_then(Runner::pieces) {
-            ui.weak(format!("a pass takes {pieces} frames"));
+            ui.weak(pieces);
         }
         let device = self.gpu.info();
         let text = format!("{} ({})", device.name, device.backend);
