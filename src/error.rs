@@ -152,6 +152,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// With how much is needed in all, where it is about memory.
+    pub(crate) fn needing(mut self, bytes: u64) -> Self {
+        if let Self::OutOfMemory { needed, .. } = &mut self {
+            *needed = Some(bytes);
+        }
+        self
+    }
+
     /// An [`Error::Io`] about `path`.
     pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();

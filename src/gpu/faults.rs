@@ -1,37 +1,20 @@
 //! What goes wrong with a device: errors that it reports, and that it is lost.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use super::Gpu;
 use crate::error::{Error, Result};
 
 /// What is known of a device's faults.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Faults {
     /// Why the device was lost, once it was.
     lost: Arc<OnceLock<String>>,
     /// The first error that no scope caught; of a device of our own.
     uncaptured: Arc<Mutex<Option<String>>>,
-    /// See [`Faults::is_lost`].
-    probe: Mutex<wgpu::Buffer>,
 }
 
 impl Faults {
-    pub fn new(device: &wgpu::Device) -> Self {
-        let probe = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("probe"),
-            size: 16,
-            usage: wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
-        Self {
-            lost: Arc::default(),
-            uncaptured: Arc::default(),
-            probe: Mutex::new(probe),
-        }
-    }
-
     /// Takes the events of a device of our own: those of a host's device are the host's.
     pub fn listen(&self, device: &wgpu::Device) {
         let uncaptured = self.uncaptured.clone();
@@ -48,29 +31,26 @@ impl Faults {
         });
     }
 
-    /// Whether the device is lost. Calls on a lost device do nothing, and wgpu tells only a callback,
-    /// which may be the host's, and of a device that was destroyed only when it is polled: but asking
-    /// for a buffer to be mapped fails at once, which costs a microsecond.
-    fn is_lost(&self) -> bool {
+    /// Whether `device` is lost. Calls on a lost device do nothing, and wgpu tells only a callback,
+    /// which may be the host's, and of a device that was destroyed only when it is polled. But a call
+    /// that cannot succeed is refused by a device that is there, and by no other.
+    fn is_lost(&self, device: &wgpu::Device) -> bool {
         if self.lost.get().is_some() {
             return true;
         }
-        // Held, so that no other thread asks for the same. One that panicked left it unmapped.
-        let probe = self.probe.lock().unwrap_or_else(|e| e.into_inner());
-        let refused = Arc::new(AtomicBool::new(false));
-        let answer = refused.clone();
-        probe.map_async(wgpu::MapMode::Read, .., move |result| {
-            answer.store(result.is_err(), Ordering::Relaxed);
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let _ = device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 4,
+            usage: wgpu::BufferUsages::empty(),
+            mapped_at_creation: false,
         });
-        // Before it is unmapped, which is an error to the callback, too.
-        let lost = refused.load(Ordering::Relaxed);
-        if lost {
-            // Set by the callback in the meantime, or else here.
+        let is_there = pollster::block_on(scope.pop()).is_some();
+        if !is_there {
+            // Unless the callback has told more in the meantime.
             let _ = self.lost.set("destroyed or reset".to_owned());
-        } else {
-            probe.unmap();
         }
-        lost
+        !is_there
     }
 }
 
@@ -109,14 +89,14 @@ impl Gpu {
 
     /// Why the device was lost, where it was.
     fn lost(&self) -> Option<String> {
-        let faults = &self.inner.faults;
-        (faults.is_lost()).then(|| faults.lost.get().cloned().unwrap_or_default())
+        let reason = || self.inner.faults.lost.get().cloned().unwrap_or_default();
+        self.is_lost().then(reason)
     }
 
     /// Whether the device is lost: destroyed, reset by its driver, or unplugged. What is on it is gone;
     /// [`Session::restore`](crate::session::Session::restore) moves a session to another.
     pub fn is_lost(&self) -> bool {
-        self.inner.faults.is_lost()
+        self.inner.faults.is_lost(&self.inner.device)
     }
 
     /// Runs `work`, and makes an error of anything that the device refused meanwhile.

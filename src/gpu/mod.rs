@@ -16,6 +16,7 @@ mod pipelines;
 mod shaders;
 mod tensor;
 mod warm_up;
+mod watcher;
 
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -51,7 +52,8 @@ struct Inner {
     pipeline_file: Option<PipelineFile>,
     faults: faults::Faults,
     /// See [`Gpu::turn`].
-    turns: Mutex<()>,
+    turns: Arc<Mutex<()>>,
+    watcher: watcher::Watcher,
     /// See [`Gpu::sabotage`].
     sabotaged: OnceLock<String>,
 }
@@ -160,8 +162,9 @@ impl Gpu {
                 cooperative,
                 pipelines: pipelines::Cache::default(),
                 pipeline_file: folder.and_then(|f| PipelineFile::open(&device, &info, f)),
-                faults: faults::Faults::new(&device),
-                turns: Mutex::default(),
+                faults: faults::Faults::default(),
+                turns: Arc::default(),
+                watcher: watcher::Watcher::default(),
                 sabotaged: OnceLock::new(),
                 info,
                 device,
@@ -233,7 +236,16 @@ impl Gpu {
 
     /// The pipelines for `keys`, those not made before made on several threads.
     pub(crate) fn pipelines(&self, keys: &[PipelineKey]) -> Result<Vec<Pipeline>> {
-        self.inner.pipelines.get(self, keys)
+        self.pipelines_telling(keys, &|_, _| ())
+    }
+
+    /// As [`Self::pipelines`]; `tell` is told how many of how many new ones have been made.
+    pub(crate) fn pipelines_telling(
+        &self,
+        keys: &[PipelineKey],
+        tell: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Vec<Pipeline>> {
+        self.inner.pipelines.get(self, keys, tell)
     }
 
     /// Breaks the shader called `shader` from now on, where it was not used before: what it stores is

@@ -1,6 +1,7 @@
 //! Pipelines: made once a device, several at a time, and shared by all of its sessions.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use rayon::prelude::*;
@@ -68,7 +69,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Cache {
-    pub fn get(&self, gpu: &Gpu, keys: &[PipelineKey]) -> Result<Vec<Pipeline>> {
+    /// `tell` is told how many of how many have been made.
+    pub fn get(
+        &self,
+        gpu: &Gpu,
+        keys: &[PipelineKey],
+        tell: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Vec<Pipeline>> {
         let mut missing: Vec<&PipelineKey> = {
             let made = lock(&self.made);
             keys.iter().filter(|k| !made.contains_key(k)).collect()
@@ -79,12 +86,15 @@ impl Cache {
             let _span = tracing::debug_span!("pipelines", count = missing.len()).entered();
             // Made without the lock: another thread may make the same one, which costs time only.
             let warm_up = gpu.scoped("warming up", || WarmUp::new(gpu))?;
+            let done = AtomicUsize::new(0);
             let make = |key: &&PipelineKey| {
-                gpu.scoped(key.shader.name, || {
+                let pipeline = gpu.scoped(key.shader.name, || {
                     let pipeline = self.make(gpu, key);
                     warm_up.dispatch(gpu, &pipeline, key.shader.bindings);
                     pipeline
-                })
+                })?;
+                tell(done.fetch_add(1, Ordering::Relaxed) + 1, missing.len());
+                Ok(pipeline)
             };
             let fresh: Vec<Pipeline> = match gpu.takes_turns() {
                 true => missing.iter().map(make).collect::<Result<_>>()?,

@@ -240,6 +240,15 @@ impl Plan {
         keys.into_iter().cloned().collect()
     }
 
+    /// Bytes of all weights, each counted once.
+    pub fn weight_bytes(&self) -> u64 {
+        let mut seen = HashSet::new();
+        let new = self
+            .weights()
+            .filter(|weight| seen.insert(weight.name.as_str()));
+        new.map(|weight| weight.bytes()).sum()
+    }
+
     /// The weights that the steps read, one for each read.
     pub fn weights(&self) -> impl Iterator<Item = &std::sync::Arc<kernels::PackedWeight>> {
         self.steps.iter().flat_map(|step| {

@@ -1,41 +1,41 @@
-//! A plan bound to a device: buffers, bind groups, pipelines; encoding and reading back.
+//! A plan bound to a device: buffers, bind groups, pipelines; encoding.
 
 use std::collections::HashMap;
-use std::sync::mpsc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use wgpu::BufferUsages;
 
 use super::ActivationMemory;
+use super::lanes::Lanes;
 use super::resident::ResidentWeights;
 use crate::error::Result;
-use crate::gpu::{Gpu, Pipeline, PipelineKey};
+use crate::gpu::{Gpu, GpuTensor, Pipeline, PipelineKey};
 use crate::kernels::Read;
 use crate::passes::PassReport;
 use crate::plan::{Answer, Place, Plan, Step, StepCost};
-use crate::tensor::{Shape, Tensor};
+use crate::tensor::Shape;
 
 /// A plan with its buffers, bind groups and pipelines.
 pub(crate) struct BoundPlan {
-    inputs: Vec<Edge>,
-    outputs: Vec<Edge>,
-    output_shapes: Vec<Shape>,
+    /// Where the inputs are to lie before the first step, and the outputs do after the last.
+    pub inputs: Vec<GpuTensor>,
+    pub outputs: Vec<GpuTensor>,
     pub(super) steps: Vec<BoundStep>,
     pub passes: Vec<PassReport>,
     pub memory: ActivationMemory,
-    /// Of all its buffers, those that the host maps included.
-    pub bytes: u64,
+    /// Of its buffers on the device.
+    bytes: u64,
     /// Names of the weights that its steps read.
     pub weights: Vec<String>,
-}
-
-/// A tensor at the border: in device memory, where it may be part of a buffer, and in memory that
-/// the host maps.
-struct Edge {
-    device: wgpu::Buffer,
-    offset: u64,
-    host: wgpu::Buffer,
-    bytes: u64,
+    /// What the host maps.
+    pub(super) lanes: Lanes,
+    /// Counts the passes that were begun: one that is spread over several submissions must not go on
+    /// after another was begun, which writes the same memory.
+    passes_begun: AtomicU64,
+    /// What every step takes, in seconds, once that was measured.
+    pub(super) step_seconds: OnceLock<Vec<f64>>,
 }
 
 pub(super) struct BoundStep {
@@ -87,16 +87,16 @@ impl BoundPlan {
                 gpu.buffer("values", bytes, usage, false)
             })
             .collect();
-        let inputs: Vec<Edge> = plan.inputs.iter().map(|shape| input(gpu, shape)).collect();
-        let outputs: Vec<Edge> = (plan.outputs.iter().zip(&plan.answers))
+        let inputs: Vec<GpuTensor> = plan.inputs.iter().map(|shape| input(gpu, shape)).collect();
+        let outputs: Vec<GpuTensor> = (plan.outputs.iter().zip(&plan.answers))
             .map(|(shape, answer)| output(gpu, shape, *answer, &slots))
             .collect();
         let (uniforms, offsets) = uniforms(gpu, &plan.steps)?;
 
         let place = |place: Place| match place {
             Place::Slot(i) => &slots[i],
-            Place::Input(i) => &inputs[i].device,
-            Place::Output(i) => &outputs[i].device,
+            Place::Input(i) => &inputs[i].buffer,
+            Place::Output(i) => &outputs[i].buffer,
         };
         let mut steps = Vec::with_capacity(plan.steps.len());
         for (step, offset) in plan.steps.iter().zip(offsets) {
@@ -131,22 +131,18 @@ impl BoundPlan {
         }
         let edges = inputs.iter().chain(&outputs);
         // An output that is read where it lies has no memory of its own on the device.
-        let own = |edge: &Edge| {
-            if slots.contains(&edge.device) {
-                0
-            } else {
-                edge.device.size()
-            }
-        };
+        let own = edges.filter(|edge| !slots.contains(&edge.buffer));
         let bytes = slots.iter().map(wgpu::Buffer::size).sum::<u64>()
-            + edges.map(|edge| own(edge) + edge.host.size()).sum::<u64>()
+            + own.map(|edge| edge.buffer.size()).sum::<u64>()
             + uniforms.size();
         let names = plan.weights().map(|weight| weight.name.clone()).collect();
         Ok(Self {
+            lanes: Lanes::new(gpu, &inputs, &outputs),
             inputs,
             outputs,
-            output_shapes: plan.outputs,
             steps,
+            passes_begun: AtomicU64::new(0),
+            step_seconds: OnceLock::new(),
             passes: plan.passes,
             weights: names,
             bytes,
@@ -158,47 +154,9 @@ impl BoundPlan {
         })
     }
 
-    pub fn run(&self, gpu: &Gpu, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let _span = tracing::debug_span!("run").entered();
-        let failed = |error: wgpu::MapRangeError| gpu.error("mapping a buffer", error);
-        for (edge, tensor) in self.inputs.iter().zip(inputs) {
-            let mut view = edge
-                .host
-                .get_mapped_range_mut(..edge.bytes)
-                .map_err(failed)?;
-            view.copy_from_slice(bytemuck::cast_slice(tensor.data()));
-            drop(view);
-            edge.host.unmap();
-        }
-        gpu.scoped("running", || gpu.queue().submit([self.commands(gpu)]))?;
-        // Inputs are mapped again for the next run while the answer is awaited.
-        let (sender, mapped) = mpsc::channel();
-        let modes = (self.inputs.iter().map(|edge| (edge, wgpu::MapMode::Write)))
-            .chain(self.outputs.iter().map(|edge| (edge, wgpu::MapMode::Read)));
-        for (edge, mode) in modes {
-            let sender = sender.clone();
-            edge.host.map_async(mode, ..edge.bytes, move |result| {
-                // The receiver is gone only where the run has failed already.
-                let _ = sender.send(result);
-            });
-        }
-        drop(sender);
-        gpu.scoped("waiting for the answer", || {
-            gpu.device().poll(wgpu::PollType::wait_indefinitely())
-        })?
-        .map_err(|error| gpu.error("waiting for the answer", error))?;
-        for result in mapped.try_iter() {
-            result.map_err(|error| gpu.error("mapping a buffer", error))?;
-        }
-        (self.outputs.iter().zip(&self.output_shapes))
-            .map(|(edge, shape)| {
-                let view = edge.host.get_mapped_range(..edge.bytes).map_err(failed)?;
-                let data = bytemuck::pod_collect_to_vec(&view[..]);
-                drop(view);
-                edge.host.unmap();
-                Tensor::new(shape.clone(), data)
-            })
-            .collect()
+    /// Bytes of all its buffers, those that the host maps included.
+    pub fn bytes(&self) -> u64 {
+        self.bytes + self.lanes.bytes()
     }
 
     /// Has the device compute the node `name` so many times, with whatever lies in memory, and
@@ -230,27 +188,26 @@ impl BoundPlan {
         .map_err(|error| gpu.error("timing", error))
     }
 
-    /// How many dispatches a pass has.
-    pub fn dispatches(&self) -> usize {
-        self.steps.len()
+    /// Begins a pass: the first thing to be done for it, before inputs are recorded. Answers its
+    /// number, for [`Self::is_latest`].
+    pub fn begin(&self) -> u64 {
+        self.passes_begun.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Everything that the device does in a pass.
-    pub fn commands(&self, gpu: &Gpu) -> wgpu::CommandBuffer {
-        let mut encoder = gpu.device().create_command_encoder(&Default::default());
-        for edge in &self.inputs {
-            encoder.copy_buffer_to_buffer(&edge.host, 0, &edge.device, 0, edge.bytes);
-        }
-        self.encode(&mut encoder);
-        for edge in &self.outputs {
-            encoder.copy_buffer_to_buffer(&edge.device, edge.offset, &edge.host, 0, edge.bytes);
-        }
-        encoder.finish()
+    /// Whether no other pass was begun after the one of this number.
+    pub fn is_latest(&self, number: u64) -> bool {
+        self.passes_begun.load(Ordering::Relaxed) == number
     }
 
-    fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
+    /// Records all steps.
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
+        self.encode_steps(encoder, 0..self.steps.len());
+    }
+
+    /// Records some steps.
+    pub fn encode_steps(&self, encoder: &mut wgpu::CommandEncoder, steps: std::ops::Range<usize>) {
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        for step in &self.steps {
+        for step in &self.steps[steps] {
             step.encode(&mut pass);
         }
     }
@@ -265,34 +222,28 @@ impl BoundStep {
     }
 }
 
-fn input(gpu: &Gpu, shape: &Shape) -> Edge {
-    let bytes = shape.len() as u64 * 4;
-    let device_usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
-    let host_usage = BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC;
-    Edge {
-        device: gpu.buffer("input", bytes, device_usage, false),
+fn input(gpu: &Gpu, shape: &Shape) -> GpuTensor {
+    let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
+    GpuTensor {
+        buffer: gpu.buffer("input", shape.len() as u64 * 4, usage, false),
         offset: 0,
-        // Inputs stay mapped between runs.
-        host: gpu.buffer("input", bytes, host_usage, true),
-        bytes,
+        shape: shape.clone(),
     }
 }
 
-fn output(gpu: &Gpu, shape: &Shape, answer: Answer, slots: &[wgpu::Buffer]) -> Edge {
-    let bytes = shape.len() as u64 * 4;
-    let (device, offset) = match answer {
+fn output(gpu: &Gpu, shape: &Shape, answer: Answer, slots: &[wgpu::Buffer]) -> GpuTensor {
+    let (buffer, offset) = match answer {
         Answer::Slot { slot, offset } => (slots[slot].clone(), offset),
         Answer::Unpacked => {
             let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
+            let bytes = shape.len() as u64 * 4;
             (gpu.buffer("output", bytes, usage, false), 0)
         }
     };
-    let host_usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-    Edge {
-        device,
+    GpuTensor {
+        buffer,
         offset,
-        host: gpu.buffer("output", bytes, host_usage, false),
-        bytes,
+        shape: shape.clone(),
     }
 }
 

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use super::bound_plan::BoundPlan;
 use super::resident::ResidentWeights;
-use super::{ActivationMemory, SessionOptions};
+use super::run::Run;
+use super::slices::Slices;
+use super::{ActivationMemory, Input, Loading, SessionOptions};
 use crate::error::Result;
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Graph;
 use crate::kernels::DeviceContext;
-use crate::passes::{PassOptions, PassReport};
+use crate::passes::PassReport;
 use crate::plan::{self, ConvLayer, Plan};
 use crate::profile::{Method, Profile, StepProfile};
 use crate::tensor::{Shape, Tensor};
@@ -21,10 +23,10 @@ pub(crate) struct GpuSession {
     gpu: Gpu,
     graph: Graph,
     context: DeviceContext,
-    passes: PassOptions,
+    options: SessionOptions,
     weights: ResidentWeights,
     /// Bound plans by input shapes, the one used last at the end.
-    plans: Vec<(Vec<Shape>, BoundPlan)>,
+    plans: Vec<(Vec<Shape>, Arc<BoundPlan>)>,
 }
 
 /// Plans kept: a plan holds buffers, and pictures may come in any number of sizes.
@@ -36,7 +38,7 @@ impl GpuSession {
             gpu: gpu.clone(),
             graph: graph.clone(),
             context: DeviceContext::of_gpu(gpu, options),
-            passes: options.passes,
+            options: options.clone(),
             weights: ResidentWeights::new(weights),
             plans: Vec::new(),
         }
@@ -47,44 +49,77 @@ impl GpuSession {
         self.context.cooperative.is_some()
     }
 
-    pub fn prepare(&mut self, shapes: &[Shape]) -> Result<&BoundPlan> {
+    pub fn prepare(&mut self, shapes: &[Shape]) -> Result<&Arc<BoundPlan>> {
+        if self.gpu.is_lost() {
+            return Err(self.gpu.error("preparing a run", "lost"));
+        }
         let known = self.plans.iter().position(|(known, _)| known == shapes);
         let entry = match known {
             Some(i) => self.plans.remove(i),
             None => {
-                let plan = tracing::debug_span!("plan")
-                    .in_scope(|| Plan::new(&self.graph, shapes, &self.passes, &self.context))?;
-                let keys = plan.pipeline_keys();
-                // Drivers compile while weights are packed.
-                let gpu = self.gpu.clone();
-                let _turn = gpu.turn();
-                let make = || gpu.pipelines(&keys);
-                let weights = &mut self.weights;
-                let mut upload = || weights.upload(&gpu, plan.weights());
-                let (made, uploaded) = match gpu.takes_turns() {
-                    true => (make(), upload()),
-                    false => rayon::join(make, upload),
-                };
-                let pipelines = keys.iter().cloned().zip(made?).collect();
-                uploaded?;
+                let plan = tracing::debug_span!("plan").in_scope(|| self.plan(shapes))?;
                 // Before the new one's buffers are made, so that memory never holds one more.
                 if self.plans.len() == PLANS_KEPT {
                     self.plans.remove(0);
-                    // Kernels, and so the layouts of weights, may differ between shapes.
-                    let kept = self.plans.iter().flat_map(|(_, plan)| &plan.weights);
-                    let kept = kept.map(String::as_str);
-                    let needed = kept.chain(plan.weights().map(|w| w.name.as_str()));
-                    self.weights.keep(&needed.collect());
                 }
-                let bound = gpu.scoped("making a session's buffers", || {
-                    BoundPlan::new(&gpu, plan, &self.weights, &pipelines)
-                })??;
-                (shapes.to_vec(), bound)
+                let bound = self.bind(plan);
+                // Kernels, and so the layouts of weights, may differ between shapes; and a plan that
+                // could not be bound leaves nothing behind.
+                let kept = self.plans.iter().flat_map(|(_, plan)| &plan.weights);
+                let new = bound.iter().flat_map(|plan| &plan.weights);
+                self.weights
+                    .keep(&kept.chain(new).map(String::as_str).collect());
+                (shapes.to_vec(), Arc::new(bound?))
             }
         };
         self.plans.push(entry);
         // Just pushed.
         Ok(&self.plans[self.plans.len() - 1].1)
+    }
+
+    fn plan(&self, shapes: &[Shape]) -> Result<Plan> {
+        Plan::new(&self.graph, shapes, &self.options.passes, &self.context)
+    }
+
+    /// Makes pipelines, weights and buffers for `plan`.
+    fn bind(&mut self, plan: Plan) -> Result<BoundPlan> {
+        let keys = plan.pipeline_keys();
+        // Drivers compile while weights are packed.
+        let gpu = self.gpu.clone();
+        let _turn = gpu.turn();
+        let progress = self.options.progress.as_ref();
+        let make = || {
+            gpu.pipelines_telling(&keys, &|done, all| {
+                if let Some(progress) = progress {
+                    progress.tell(Loading::Pipelines { done, all });
+                }
+            })
+        };
+        let weights = &mut self.weights;
+        let mut upload = || weights.upload(&gpu, plan.weights(), progress);
+        let (made, uploaded) = match gpu.takes_turns() {
+            true => (make(), upload()),
+            false => rayon::join(make, upload),
+        };
+        let needed = plan.slots.iter().sum::<u64>() + plan.weight_bytes();
+        let pipelines = keys.iter().cloned().zip(made?).collect();
+        uploaded.map_err(|error| error.needing(needed))?;
+        gpu.scoped("making a session's buffers", || {
+            BoundPlan::new(&gpu, plan, &self.weights, &pipelines)
+        })
+        .flatten()
+        .map_err(|error| error.needing(needed))
+    }
+
+    /// Makes everything anew on another device, for the shapes that this is prepared for.
+    pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
+        let weights = self.weights.source().clone();
+        let mut new = Self::new(gpu, &self.graph, weights, &self.options);
+        for (shapes, _) in &self.plans {
+            new.prepare(shapes)?;
+        }
+        *self = new;
+        Ok(())
     }
 
     /// What passes did for the shapes used last.
@@ -94,7 +129,7 @@ impl GpuSession {
 
     /// Bytes of all buffers of the session.
     pub fn device_bytes(&self) -> u64 {
-        let plans = self.plans.iter().map(|(_, plan)| plan.bytes);
+        let plans = self.plans.iter().map(|(_, plan)| plan.bytes());
         self.weights.bytes() + plans.sum::<u64>()
     }
 
@@ -103,11 +138,54 @@ impl GpuSession {
     }
 
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.start(inputs)?.wait()
+    }
+
+    /// Submits a run.
+    pub fn start(&mut self, inputs: &[Tensor]) -> Result<Run> {
         let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
         let gpu = self.gpu.clone();
         let plan = self.prepare(&shapes)?;
         let _turn = gpu.turn();
-        plan.run(&gpu, inputs)
+        plan.start(&gpu, inputs)
+    }
+
+    /// See `Session::encode`.
+    pub fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        inputs: &[Input],
+    ) -> Result<Vec<GpuTensor>> {
+        let shapes: Vec<Shape> = inputs.iter().map(Input::shape).collect();
+        let gpu = self.gpu.clone();
+        let plan = self.prepare(&shapes)?;
+        plan.encode_inputs(&gpu, encoder, inputs)?;
+        plan.encode(encoder);
+        Ok(plan.outputs.clone())
+    }
+
+    /// See `Session::encode_slices`.
+    pub fn encode_slices(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        inputs: &[Input],
+        max: Duration,
+    ) -> Result<Slices> {
+        let shapes: Vec<Shape> = inputs.iter().map(Input::shape).collect();
+        let gpu = self.gpu.clone();
+        self.prepare_slices(&shapes)?;
+        let plan = self.prepare(&shapes)?;
+        let number = plan.encode_inputs(&gpu, encoder, inputs)?;
+        let seconds = plan.step_seconds.get().map_or(&[][..], Vec::as_slice);
+        Ok(Slices::new(&gpu, plan, number, seconds, max))
+    }
+
+    /// See `Session::prepare_slices`.
+    pub fn prepare_slices(&mut self, shapes: &[Shape]) -> Result<()> {
+        let gpu = self.gpu.clone();
+        let plan = self.prepare(shapes)?;
+        let _turn = gpu.turn();
+        plan.measure_steps(&gpu)
     }
 
     /// See `Session::profile`.
@@ -135,15 +213,12 @@ impl GpuSession {
     /// See `Session::encode_only`.
     pub fn encode_only(&mut self, shapes: &[Shape]) -> Result<usize> {
         let gpu = self.gpu.clone();
-        let plan = self.prepare(shapes)?;
-        // Dropped: a command buffer that is never submitted costs the device nothing.
-        gpu.scoped("encoding", || drop(plan.commands(&gpu)))?;
-        Ok(plan.dispatches())
+        self.prepare(shapes)?.encode_only(&gpu)
     }
 
     /// The convolutions that kernels can be chosen for, for inputs of these shapes.
     pub fn conv_layers(&self, shapes: &[Shape]) -> Result<Vec<ConvLayer>> {
-        plan::conv_layers(&self.graph, shapes, &self.passes, &self.context)
+        plan::conv_layers(&self.graph, shapes, &self.options.passes, &self.context)
     }
 
     /// Has the device compute the node `name` so many times, with whatever lies in memory, and
@@ -157,7 +232,7 @@ impl GpuSession {
 
     /// See `Session::shaders`.
     pub fn shaders(&self, shapes: &[Shape]) -> Result<Vec<(String, String)>> {
-        let plan = Plan::new(&self.graph, shapes, &self.passes, &self.context)?;
+        let plan = self.plan(shapes)?;
         let steps = plan.steps.into_iter().map(|step| {
             let key = step.dispatch.key;
             let constants = key.constants.iter();
@@ -170,9 +245,7 @@ impl GpuSession {
 
     /// See `Session::plan_only`.
     pub fn plan_only(&self, shapes: &[Shape]) -> Result<usize> {
-        Ok(Plan::new(&self.graph, shapes, &self.passes, &self.context)?
-            .steps
-            .len())
+        Ok(self.plan(shapes)?.steps.len())
     }
 }
 

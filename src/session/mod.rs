@@ -30,50 +30,33 @@
 mod bound_plan;
 mod context;
 mod gpu_session;
+mod input;
+mod lanes;
+mod options;
 mod profiler;
 mod resident;
+mod run;
+mod slices;
 mod staging;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::gpu::Precision;
+use crate::gpu::{Gpu, GpuTensor, Precision};
 use crate::graph::Graph;
 pub use crate::kernels::ConvKernel;
-use crate::passes::{PassOptions, PassReport};
+use crate::passes::PassReport;
 use crate::profile::Profile;
 use crate::reference::Reference;
 use crate::tensor::{Shape, Tensor};
-use crate::tuning::Tuning;
 use crate::weights::Weights;
 pub(crate) use gpu_session::GpuSession;
-
-/// How a session stores values and weights.
-#[derive(Clone, Debug, Default)]
-pub struct SessionOptions {
-    /// float32 or float16. The CPU twin computes in float32 either way; [`Session::notice`] says so.
-    pub precision: Precision,
-    /// The graph passes that run. The CPU twin computes the graph as it was built either way.
-    pub passes: PassOptions,
-    /// A convolution kernel to use wherever it can be, in place of the rule's choice: to compare
-    /// kernels, and to test them.
-    pub prefer: Option<ConvKernel>,
-    /// Kernels chosen by timing them on this device. A tuning of another device, driver or version is
-    /// ignored, and [`Session::notice`] says so.
-    pub tuning: Option<Arc<Tuning>>,
-}
-
-/// Memory that the values of a network take on a GPU, weights, inputs and outputs aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ActivationMemory {
-    /// Bytes of the buffers that values take turns in.
-    pub bytes: u64,
-    /// Bytes beyond those, for what kernels keep between their dispatches, such as Winograd's.
-    pub workspace: u64,
-    /// Bytes of the largest set of values that must be alive at once: what no plan can go below.
-    pub lower_bound: u64,
-}
+pub use input::Input;
+pub use options::{ActivationMemory, Loading, Progress, SessionOptions};
+pub use run::Run;
+pub use slices::Slices;
 
 /// A network ready to run.
 pub struct Session {
@@ -83,7 +66,7 @@ pub struct Session {
 
 enum Engine {
     Gpu(Box<GpuSession>),
-    Cpu(Box<Reference>),
+    Cpu(Arc<Reference>),
 }
 
 impl Session {
@@ -126,7 +109,7 @@ impl Session {
                 (Engine::Gpu(Box::new(session)), notice)
             }
             Device::Cpu { .. } => (
-                Engine::Cpu(Box::new(Reference::new(graph, &weights)?)),
+                Engine::Cpu(Arc::new(Reference::new(graph, &weights)?)),
                 (options.precision == Precision::F16)
                     .then(|| "the CPU computes in float32; float16 was not used".to_owned()),
             ),
@@ -210,6 +193,109 @@ impl Session {
         }
     }
 
+    /// As [`Self::run`], without waiting: submits the run and answers a future that any executor can
+    /// drive. Up to three runs of the same shapes are in flight at once; a fourth waits for the oldest
+    /// here. They are computed in the order in which they were submitted.
+    ///
+    /// ```
+    /// # use shadernet::{device::Device, session::Session, tensor::Tensor, weights::Weights};
+    /// # let graph = shadernet::zoo::build("mlp", &shadernet::zoo::ZooOptions::default())?;
+    /// # let weights = Weights::generated(&graph, 1.0);
+    /// # let input = shadernet::weights::generate::generated_input([1, 1, 28, 28]);
+    /// # let shapes = [input.shape().clone()];
+    /// # let mut session = Session::new(&Device::cpu(), &graph, weights, &Default::default(), &shapes)?;
+    /// let run = session.run_async(&[input])?;
+    /// // … the caller goes on, and then, in an async function, `run.await`; or:
+    /// let outputs = run.wait()?;
+    /// # assert_eq!(outputs[0].shape().dims()[0], 1);
+    /// # Ok::<(), shadernet::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_async(&mut self, inputs: &[Tensor]) -> Result<Run> {
+        match &mut self.engine {
+            Engine::Gpu(session) => Ok(session.start(inputs)?.watched()),
+            Engine::Cpu(reference) => {
+                let (reference, inputs) = (reference.clone(), inputs.to_vec());
+                Ok(Run::on_a_thread(move || reference.run(&inputs)))
+            }
+        }
+    }
+
+    /// Records a pass into the host's encoder. Nothing is submitted, and nothing waits: the outputs are
+    /// in the answered buffers when the host's submission is done, until this session runs again on
+    /// inputs of the same shapes. Whoever reads them in the same or a later submission sees them, for
+    /// a queue's submissions are done in order.
+    ///
+    /// Shapes not prepared before are prepared first, which takes long.
+    ///
+    /// # Errors
+    /// As [`Self::run`], [`Error::Inputs`] for a buffer that cannot be read, and [`Error::Device`] on
+    /// the CPU twin, which has no encoder.
+    pub fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        inputs: &[Input],
+    ) -> Result<Vec<GpuTensor>> {
+        self.gpu("recording a pass")?.encode(encoder, inputs)
+    }
+
+    /// Begins a pass that is recorded in pieces which take the device about `max` each, by its own
+    /// measurements, so that a large network runs over several frames while the interface goes on
+    /// being drawn. Records how the inputs get in; [`Slices::encode`] records the pieces, one a frame
+    /// as a rule. Pieces are made of whole dispatches: [`Slices::longest`] tells what the longest takes.
+    ///
+    /// The first for inputs of new shapes times the steps, see [`Self::prepare_slices`].
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_slices(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        inputs: &[Input],
+        max: Duration,
+    ) -> Result<Slices> {
+        let session = self.gpu("recording a pass in pieces")?;
+        session.encode_slices(encoder, inputs, max)
+    }
+
+    /// Prepares for inputs of `shapes`, and times the steps of a pass over whatever lies in memory, in
+    /// four passes: what [`Self::encode_slices`] would do when it is called first. By timestamps where
+    /// the device has them, else by the host's clock, which takes longer.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn prepare_slices(&mut self, shapes: &[Shape]) -> Result<()> {
+        self.gpu("timing steps")?.prepare_slices(shapes)
+    }
+
+    /// Moves to another device, after the first was lost or for any other reason: reads the weights again
+    /// from where they came from, and prepares for the same shapes. The answers are those of a session
+    /// that was made there. Where it fails, the session is left as it was. On the CPU twin, nothing is
+    /// ever lost, and nothing is done.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
+        match &mut self.engine {
+            Engine::Gpu(session) => session.restore(gpu),
+            Engine::Cpu(_) => Ok(()),
+        }
+    }
+
+    /// The session, where it is on a GPU.
+    fn gpu(&mut self, context: &str) -> Result<&mut GpuSession> {
+        match &mut self.engine {
+            Engine::Gpu(session) => Ok(session),
+            Engine::Cpu(_) => Err(Error::Device {
+                device: "the CPU reference implementation".to_owned(),
+                context: context.to_owned(),
+                message: "it has no dispatches; use a GPU, or a software Vulkan driver".to_owned(),
+            }),
+        }
+    }
+
     /// Where the time of a pass goes: every dispatch, timed in `rounds` passes, medians. By the
     /// device's timestamps where it has them ([`wgpu::Features::TIMESTAMP_QUERY`]), else by the host's
     /// clock over many dispatches of each; [`Profile::method`] says which.
@@ -217,15 +303,7 @@ impl Session {
     /// # Errors
     /// As [`Self::run`], and [`Error::Device`] on the CPU twin, which has no dispatches.
     pub fn profile(&mut self, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
-        match &mut self.engine {
-            Engine::Gpu(session) => session.profile(inputs, rounds),
-            Engine::Cpu(_) => Err(Error::Device {
-                device: "the CPU reference implementation".to_owned(),
-                context: "profiling".to_owned(),
-                message: "it has no dispatches to time; use a GPU, or a software Vulkan driver"
-                    .to_owned(),
-            }),
-        }
+        self.gpu("timing steps")?.profile(inputs, rounds)
     }
 
     /// What the CPU does in a pass apart from copying tensors: encodes its commands, and throws

@@ -1,6 +1,6 @@
 //! Timing the steps of a bound plan.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use wgpu::BufferUsages;
@@ -18,6 +18,8 @@ const STEPS_A_SET: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / STAMPS;
 /// What a step is repeated for by the host's clock, in seconds.
 const LONG_ENOUGH: f64 = 5e-3;
 const MOST_PASSES: f64 = 1000.0;
+/// Passes in which steps are timed for pieces of a pass.
+const MEASURED_PASSES: usize = 3;
 
 /// The rounds of the middle half when they are ordered by `share`, what steps take of a pass. Means over
 /// them add up, as medians do not, and what held up either of the two counts as little.
@@ -37,11 +39,16 @@ struct Span {
 
 impl BoundPlan {
     /// Times every step in `rounds` passes, and whole passes before and after each.
-    pub fn profile(&self, gpu: &Gpu, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
+    pub fn profile(
+        self: &Arc<Self>,
+        gpu: &Gpu,
+        inputs: &[Tensor],
+        rounds: usize,
+    ) -> Result<Profile> {
         let rounds = rounds.max(1);
         let pass = || -> Result<f64> {
             let start = Instant::now();
-            self.run(gpu, inputs)?;
+            self.start(gpu, inputs)?.wait_in_turn()?;
             Ok(start.elapsed().as_secs_f64())
         };
         // The first of each kind are not counted: caches are cold, and clocks low.
@@ -90,6 +97,26 @@ impl BoundPlan {
                 ..step.profile()
             });
         Ok(steps.collect())
+    }
+
+    /// Times every step, where that was not done before: the longest of some passes counts, so that a
+    /// piece of a pass is as long as it may be.
+    pub fn measure_steps(&self, gpu: &Gpu) -> Result<()> {
+        if self.step_seconds.get().is_some() {
+            return Ok(());
+        }
+        self.begin();
+        // The first is not counted: caches are cold, and clocks low.
+        self.timed(gpu)?;
+        let mut longest = vec![0.0_f64; self.steps.len()];
+        for _ in 0..MEASURED_PASSES {
+            for (longest, span) in longest.iter_mut().zip(self.timed(gpu)?) {
+                *longest = longest.max(span.seconds);
+            }
+        }
+        // Another thread's are as good.
+        let _ = self.step_seconds.set(longest);
+        Ok(())
     }
 
     fn timed(&self, gpu: &Gpu) -> Result<Vec<Span>> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::options::{Loading, Progress};
 use super::staging::Ring;
 use crate::error::Result;
 use crate::gpu::Gpu;
@@ -46,6 +47,7 @@ impl ResidentWeights {
         &mut self,
         gpu: &Gpu,
         wanted: impl Iterator<Item = &'a Arc<PackedWeight>>,
+        progress: Option<&Progress>,
     ) -> Result<()> {
         let mut seen = HashSet::new();
         let new: Vec<&PackedWeight> = wanted
@@ -58,14 +60,29 @@ impl ResidentWeights {
         }
         let bytes: u64 = new.iter().map(|weight| weight.bytes()).sum();
         let _span = tracing::debug_span!("upload", weights = new.len(), bytes).entered();
-        let buffers = self.fill(gpu, &new)?;
+        let tell = |done| {
+            if let Some(progress) = progress {
+                progress.tell(Loading::Weights { done, all: bytes });
+            }
+        };
+        let buffers = self.fill(gpu, &new, &tell)?;
         let names = new.iter().map(|weight| weight.name.clone());
         self.buffers.extend(names.zip(buffers));
         Ok(())
     }
 
-    /// Buffers with the values of `weights`.
-    fn fill(&self, gpu: &Gpu, weights: &[&PackedWeight]) -> Result<Vec<wgpu::Buffer>> {
+    /// The weights as they are in the file.
+    pub fn source(&self) -> &Arc<Weights> {
+        &self.source
+    }
+
+    /// Buffers with the values of `weights`. `tell` is told of the bytes that are done.
+    fn fill(
+        &self,
+        gpu: &Gpu,
+        weights: &[&PackedWeight],
+        tell: &dyn Fn(u64),
+    ) -> Result<Vec<wgpu::Buffer>> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
         let mut buffers = Vec::with_capacity(weights.len());
         let mut parts = Vec::new();
@@ -79,6 +96,7 @@ impl ResidentWeights {
         let mut rest = &parts[..];
         // The buffer that is being filled, and how far it is.
         let (mut at, mut filled) = (0, 0);
+        let mut done = 0;
         while !rest.is_empty() {
             let batch;
             (batch, rest) = rest.split_at(batch_len(rest));
@@ -92,8 +110,11 @@ impl ResidentWeights {
                 if part.blocks.start == 0 && !std::ptr::eq(part.weight, weights[at]) {
                     (at, filled) = (at + 1, 0);
                 }
-                filled += ring.write(&buffers[at], filled, part.weight.precision, &values)?;
+                let written = ring.write(&buffers[at], filled, part.weight.precision, &values)?;
+                filled += written;
+                done += written;
             }
+            tell(done);
         }
         ring.finish()?;
         Ok(buffers)

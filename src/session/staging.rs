@@ -157,10 +157,10 @@ impl<'a> Ring<'a> {
     /// Submits what is left. What runs on the device afterwards finds all of it there.
     pub fn finish(self) -> Result<()> {
         if self.filled > 0 {
-            self.staging[self.current].buffer.unmap();
-            let copies = [self.copies.finish()];
-            self.gpu
-                .scoped(CONTEXT, || self.gpu.queue().submit(copies))?;
+            self.gpu.scoped(CONTEXT, || {
+                self.staging[self.current].buffer.unmap();
+                self.gpu.queue().submit([self.copies.finish()])
+            })?;
         }
         Ok(())
     }

@@ -262,7 +262,7 @@ fn session(
         precision: options.precision,
         passes,
         prefer,
-        tuning: None,
+        ..SessionOptions::default()
     };
     let weights = Arc::new(Weights::generated(graph, 1.0));
     GpuSession::new(gpu, graph, weights, &options)

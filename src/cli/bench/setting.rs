@@ -115,6 +115,7 @@ impl Prepared {
             prefer: change.kernel,
             passes: change.without.unwrap_or_default(),
             tuning: tuning.load(device),
+            ..SessionOptions::default()
         };
         let is_tuned = options.tuning.is_some();
         let mut session = Session::new(device, &network.graph, weights, &options, &network.inputs)?;

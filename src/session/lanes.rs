@@ -1,0 +1,225 @@
+//! The ring of buffers that the host maps: what goes to the device and comes back, for several runs in
+//! flight.
+//!
+//! A lane has a buffer for every input and every output of a plan. Runs share the plan's memory on the
+//! device, where they follow each other in the queue's order; only the host's side is there more than
+//! once.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use wgpu::{BufferUsages, MapMode};
+
+use super::bound_plan::BoundPlan;
+use super::run::{Flight, Run};
+use crate::error::Result;
+use crate::gpu::{Gpu, GpuTensor};
+use crate::tensor::Tensor;
+
+/// Runs of one plan that may be in flight at once. More would only wait in the queue.
+pub(super) const IN_FLIGHT: usize = 3;
+
+/// See the module.
+pub(super) struct Lanes {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Lane>,
+    /// In the order in which they were submitted.
+    busy: VecDeque<(Arc<Flight>, Lane)>,
+    /// How many there are, and the bytes of all.
+    made: usize,
+    bytes: u64,
+}
+
+/// Buffers for one run. Between runs, those of inputs are mapped and those of outputs are not.
+struct Lane {
+    inputs: Vec<wgpu::Buffer>,
+    outputs: Vec<wgpu::Buffer>,
+}
+
+impl Lane {
+    fn new(gpu: &Gpu, inputs: &[GpuTensor], outputs: &[GpuTensor]) -> Self {
+        let up = BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC;
+        let down = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let buffer = |label, tensor: &GpuTensor, usage, mapped| {
+            gpu.buffer(label, tensor.bytes(), usage, mapped)
+        };
+        Self {
+            inputs: (inputs.iter())
+                .map(|tensor| buffer("input", tensor, up, true))
+                .collect(),
+            outputs: (outputs.iter())
+                .map(|tensor| buffer("output", tensor, down, false))
+                .collect(),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let all = self.inputs.iter().chain(&self.outputs);
+        all.map(wgpu::Buffer::size).sum()
+    }
+
+    /// The answers, once all is mapped.
+    fn read(&self, gpu: &Gpu, outputs: &[GpuTensor]) -> Result<Vec<Tensor>> {
+        let failed = |error: wgpu::MapRangeError| gpu.error("mapping a buffer", error);
+        (self.outputs.iter().zip(outputs))
+            .map(|(buffer, output)| {
+                let view = buffer.get_mapped_range(..output.bytes()).map_err(failed)?;
+                let data = bytemuck::pod_collect_to_vec(&view[..]);
+                drop(view);
+                buffer.unmap();
+                Tensor::new(output.shape.clone(), data)
+            })
+            .collect()
+    }
+}
+
+impl Lanes {
+    /// With one lane, so that a first run makes nothing.
+    pub fn new(gpu: &Gpu, inputs: &[GpuTensor], outputs: &[GpuTensor]) -> Self {
+        let lane = Lane::new(gpu, inputs, outputs);
+        Self {
+            state: Mutex::new(State {
+                made: 1,
+                bytes: lane.bytes(),
+                idle: vec![lane],
+                busy: VecDeque::new(),
+            }),
+        }
+    }
+
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> u64 {
+        self.state().bytes
+    }
+
+    /// Nothing is half done where the lock is given back.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl BoundPlan {
+    /// Submits a run with these inputs, whose shapes are the plan's. Waits for the oldest run in flight
+    /// where there are [`IN_FLIGHT`].
+    pub fn start(self: &Arc<Self>, gpu: &Gpu, inputs: &[Tensor]) -> Result<Run> {
+        let _span = tracing::debug_span!("run").entered();
+        let lane = self.take_lane(gpu)?;
+        let submitted = self.submit(gpu, &lane, inputs);
+        let mut state = self.lanes.state();
+        match submitted {
+            Ok(flight) => {
+                state.busy.push_back((flight.clone(), lane));
+                Ok(Run::new(gpu, self, flight))
+            }
+            Err(error) => {
+                // Its buffers may be in any state.
+                state.made -= 1;
+                state.bytes -= lane.bytes();
+                Err(error)
+            }
+        }
+    }
+
+    fn take_lane(&self, gpu: &Gpu) -> Result<Lane> {
+        loop {
+            let mut state = self.lanes.state();
+            if let Some(lane) = state.idle.pop() {
+                return Ok(lane);
+            }
+            // Rather than to look whether a run has come back just now: so what is held depends on how
+            // many runs a caller has in flight, and not on how fast they are.
+            if state.made < IN_FLIGHT {
+                let make = || Lane::new(gpu, &self.inputs, &self.outputs);
+                let lane = gpu.scoped("making buffers for another run", make)?;
+                state.made += 1;
+                state.bytes += lane.bytes();
+                return Ok(lane);
+            }
+            let oldest = state.busy.front().map(|(flight, _)| flight.clone());
+            drop(state);
+            if let Some(flight) = oldest {
+                flight.wait(gpu)?;
+            }
+            self.land_all(gpu);
+        }
+    }
+
+    fn submit(&self, gpu: &Gpu, lane: &Lane, inputs: &[Tensor]) -> Result<Arc<Flight>> {
+        gpu.scoped("running", || {
+            for (buffer, tensor) in lane.inputs.iter().zip(inputs) {
+                let bytes = bytemuck::cast_slice(tensor.data());
+                let mut view = buffer
+                    .get_mapped_range_mut(..bytes.len() as u64)
+                    .map_err(|error| gpu.error("mapping a buffer", error))?;
+                view.copy_from_slice(bytes);
+                drop(view);
+                buffer.unmap();
+            }
+            self.begin();
+            let submission = gpu.queue().submit([self.commands(gpu, lane)]);
+            let buffers = lane.inputs.len() + lane.outputs.len();
+            let flight = Arc::new(Flight::new(submission, buffers));
+            // Inputs are mapped again for another run.
+            let modes = (lane.inputs.iter().map(|buffer| (buffer, MapMode::Write)))
+                .chain(lane.outputs.iter().map(|buffer| (buffer, MapMode::Read)));
+            for (buffer, mode) in modes {
+                let flight = flight.clone();
+                buffer.map_async(mode, .., move |result| flight.mapped(result.is_ok()));
+            }
+            Ok(flight)
+        })
+        .flatten()
+    }
+
+    /// Everything that the device does in a run.
+    fn commands(&self, gpu: &Gpu, lane: &Lane) -> wgpu::CommandBuffer {
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        for (tensor, host) in self.inputs.iter().zip(&lane.inputs) {
+            encoder.copy_buffer_to_buffer(host, 0, &tensor.buffer, tensor.offset, tensor.bytes());
+        }
+        self.encode(&mut encoder);
+        for (tensor, host) in self.outputs.iter().zip(&lane.outputs) {
+            encoder.copy_buffer_to_buffer(&tensor.buffer, tensor.offset, host, 0, tensor.bytes());
+        }
+        encoder.finish()
+    }
+
+    /// Encodes a run, and throws it away. Answers the number of dispatches.
+    pub fn encode_only(&self, gpu: &Gpu) -> Result<usize> {
+        let lane = self.take_lane(gpu)?;
+        // A command buffer that is never submitted costs the device nothing.
+        let encoded = gpu.scoped("encoding", || drop(self.commands(gpu, &lane)));
+        self.lanes.state().idle.push(lane);
+        encoded.map(|()| self.steps.len())
+    }
+
+    /// Takes the answers of all runs that have come back to where their callers find them, and their
+    /// lanes back.
+    pub fn land_all(&self, gpu: &Gpu) {
+        let mut state = self.lanes.state();
+        while let Some(i) = (state.busy.iter()).position(|(flight, _)| flight.is_back()) {
+            let Some((flight, lane)) = state.busy.remove(i) else {
+                return;
+            };
+            let answers = match flight.has_failed() {
+                true => Err(gpu.error("waiting for the answer", "a buffer was not mapped")),
+                // A device that is lost by now refuses to unmap.
+                false => gpu
+                    .scoped("reading the answer", || lane.read(gpu, &self.outputs))
+                    .flatten(),
+            };
+            match answers.is_ok() {
+                true => state.idle.push(lane),
+                false => {
+                    state.made -= 1;
+                    state.bytes -= lane.bytes();
+                }
+            }
+            flight.land(answers);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! How a session runs, and what it tells of itself while it is made.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::gpu::Precision;
+use crate::kernels::ConvKernel;
+use crate::passes::PassOptions;
+use crate::tuning::Tuning;
+
+/// How a session stores values and weights.
+#[derive(Clone, Debug, Default)]
+pub struct SessionOptions {
+    /// float32 or float16. The CPU twin computes in float32 either way;
+    /// [`Session::notice`](super::Session::notice) says so.
+    pub precision: Precision,
+    /// The graph passes that run. The CPU twin computes the graph as it was built either way.
+    pub passes: PassOptions,
+    /// A convolution kernel to use wherever it can be, in place of the rule's choice: to compare
+    /// kernels, and to test them.
+    pub prefer: Option<ConvKernel>,
+    /// Kernels chosen by timing them on this device. A tuning of another device, driver or version is
+    /// ignored, and [`Session::notice`](super::Session::notice) says so.
+    pub tuning: Option<Arc<Tuning>>,
+    /// Is told how far making a session is.
+    pub progress: Option<Progress>,
+}
+
+/// A function that is told how far making a session is, from any thread, and should be quick. A host
+/// makes its sessions on a thread of its own, and has this tell its window.
+#[derive(Clone)]
+pub struct Progress(Arc<dyn Fn(Loading) + Send + Sync>);
+
+impl Progress {
+    /// Calls `tell` at every step.
+    pub fn new(tell: impl Fn(Loading) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    pub(crate) fn tell(&self, loading: Loading) {
+        (self.0)(loading);
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress")
+    }
+}
+
+/// How far making a session is. Pipelines are compiled on some threads while weights are packed on
+/// others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Loading {
+    /// Pipelines compiled, those that the device did not have yet.
+    Pipelines {
+        /// How many are done.
+        done: usize,
+        /// Of how many.
+        all: usize,
+    },
+    /// Bytes of weights on their way to the device.
+    Weights {
+        /// How many are done.
+        done: u64,
+        /// Of how many.
+        all: u64,
+    },
+}
+
+/// Memory that the values of a network take on a GPU, weights, inputs and outputs aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActivationMemory {
+    /// Bytes of the buffers that values take turns in.
+    pub bytes: u64,
+    /// Bytes beyond those, for what kernels keep between their dispatches, such as Winograd's.
+    pub workspace: u64,
+    /// Bytes of the largest set of values that must be alive at once: what no plan can go below.
+    pub lower_bound: u64,
+}

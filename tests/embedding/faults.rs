@@ -1,0 +1,107 @@
+//! Lost devices, memory that is not there, and errors that must not end the process.
+
+use super::devices::backends;
+use super::support::{Host, block_on};
+use shadernet::Error;
+use shadernet::session::Input;
+use shadernet::weights::Weights;
+use shadernet::weights::generate::generated_input;
+
+fn is_lost<T>(what: &str, result: Result<T, Error>) {
+    match result {
+        Err(Error::DeviceLost { .. }) => {}
+        Err(error) => panic!("{what}: {error}"),
+        Ok(_) => panic!("{what}: succeeded"),
+    }
+}
+
+/// Every call on a lost device says so; on another, the session carries on to the bit, and nothing is
+/// left behind.
+#[test]
+fn a_lost_device_is_told_of_and_replaced() {
+    let graph = shadernet::zoo::build("small_cnn", &Default::default()).unwrap();
+    let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
+    let input = generated_input([1, 3, 128, 128]);
+    let inputs = std::slice::from_ref(&input);
+    for backend in backends() {
+        let mut host = Host::open(backend);
+        let mut session = host.session(&graph, &weights, input.shape());
+        let expected = session.run(inputs).unwrap();
+        let held = |host: &Host| {
+            host.wait();
+            let hal = host.device.get_internal_counters().hal;
+            [
+                &hal.buffers,
+                &hal.bind_groups,
+                &hal.buffer_memory,
+                &hal.compute_pipelines,
+            ]
+            .map(|counter| counter.read())
+        };
+        let (at_first, mut resident) = (held(&host), None);
+        for round in 0..50 {
+            let runs: Vec<_> = (0..3).map(|_| session.run_async(inputs).unwrap()).collect();
+            let mut encoder = host.device.create_command_encoder(&Default::default());
+            let in_pieces = std::time::Duration::from_millis(1);
+            let mut slices = (round == 0).then(|| {
+                session
+                    .encode_slices(&mut encoder, &[Input::Tensor(&input)], in_pieces)
+                    .unwrap()
+            });
+            host.device.destroy();
+            // Those in flight were submitted before: they come back, or say why they do not.
+            for run in runs {
+                match block_on(run) {
+                    Ok(answers) => assert_eq!(answers[0].data(), expected[0].data()),
+                    Err(error) => is_lost::<()>("in flight", Err(error)),
+                }
+            }
+            assert!(host.gpu.is_lost());
+            is_lost("run", session.run(inputs));
+            is_lost("run_async", session.run_async(inputs).map(drop));
+            is_lost(
+                "encode",
+                session.encode(&mut encoder, &[Input::Tensor(&input)]),
+            );
+            is_lost("prepare", session.prepare(&[[2, 3, 128, 128].into()]));
+            is_lost("profile", session.profile(inputs, 1));
+            if let Some(slices) = &mut slices {
+                is_lost("slices", slices.encode(&mut encoder));
+            }
+            drop((encoder, slices));
+            is_lost("restore on the lost device", session.restore(&host.gpu));
+
+            let next = Host::on(host.adapter.clone());
+            session.restore(&next.gpu).unwrap();
+            host = next;
+            let answers = session.run(inputs).unwrap();
+            assert_eq!(
+                answers[0].data(),
+                expected[0].data(),
+                "{backend:?}: round {round}"
+            );
+            assert_eq!(held(&host), at_first, "{backend:?}: round {round}");
+            // Of the process: what the lost devices held is given back.
+            if round == 10 {
+                resident = memory();
+            }
+        }
+        if let (Some(then), Some(now)) = (resident, memory()) {
+            println!(
+                "{backend:?}: resident {} kB after 10 rounds, {} kB after 50",
+                then, now
+            );
+            assert!(
+                now < then + 40_000,
+                "{backend:?}: {then} kB became {now} kB"
+            );
+        }
+    }
+}
+
+/// Resident kilobytes of this process; on Linux.
+fn memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}

@@ -1,0 +1,163 @@
+//! Several runs in flight.
+
+use super::devices::{backends, devices_and_cpu};
+use super::support::{Host, another, block_on, small};
+use shadernet::gpu::Backend;
+use shadernet::session::{Run, Session, SessionOptions};
+use shadernet::tensor::Tensor;
+
+/// Everything that a session or its parts may be asked to do on another thread.
+#[test]
+fn sessions_and_runs_can_be_sent() {
+    fn is_send<T: Send>() {}
+    fn is_sync<T: Sync>() {}
+    is_send::<Session>();
+    is_sync::<Session>();
+    is_send::<Run>();
+    is_send::<shadernet::session::Slices>();
+    is_sync::<shadernet::gpu::Gpu>();
+}
+
+#[test]
+fn futures_are_driven_by_any_executor() {
+    let (graph, weights, input) = small();
+    for (name, device) in devices_and_cpu() {
+        let options = SessionOptions::default();
+        let shapes = [input.shape().clone()];
+        let mut session =
+            Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
+        let inputs: Vec<Tensor> = (0..4).map(|i| another(&input, i)).collect();
+        let expected: Vec<Tensor> = (inputs.iter())
+            .map(|input| {
+                session
+                    .run(std::slice::from_ref(input))
+                    .unwrap()
+                    .swap_remove(0)
+            })
+            .collect();
+        let start = |input| session.run_async(std::slice::from_ref(input)).unwrap();
+        let runs: Vec<Run> = inputs.iter().map(start).collect();
+        // One is sent to another thread, the last is asked for first, one is given up.
+        let mut runs = runs.into_iter();
+        let (first, second, third, last) = (
+            runs.next().unwrap(),
+            runs.next().unwrap(),
+            runs.next().unwrap(),
+            runs.next().unwrap(),
+        );
+        assert_eq!(
+            block_on(last).unwrap()[0].data(),
+            expected[3].data(),
+            "{name}"
+        );
+        drop(second);
+        let sent = std::thread::spawn(move || block_on(first));
+        assert_eq!(
+            third.wait().unwrap()[0].data(),
+            expected[2].data(),
+            "{name}"
+        );
+        assert_eq!(
+            sent.join().unwrap().unwrap()[0].data(),
+            expected[0].data(),
+            "{name}"
+        );
+    }
+}
+
+/// A session is shared by a lock; sessions of one device need none.
+#[test]
+fn threads_share_a_device() {
+    let (graph, weights, input) = small();
+    for backend in backends() {
+        let host = Host::open(backend);
+        let expected = host
+            .session(&graph, &weights, input.shape())
+            .run(std::slice::from_ref(&input))
+            .unwrap();
+        let shared = std::sync::Mutex::new(host.session(&graph, &weights, input.shape()));
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..3 {
+                        let run = {
+                            let mut session = shared.lock().unwrap();
+                            session.run_async(std::slice::from_ref(&input)).unwrap()
+                        };
+                        assert_eq!(run.wait().unwrap()[0].data(), expected[0].data());
+                    }
+                });
+            }
+            scope.spawn(|| {
+                let mut own = host.session(&graph, &weights, input.shape());
+                for _ in 0..3 {
+                    let answers = own.run(std::slice::from_ref(&input)).unwrap();
+                    assert_eq!(answers[0].data(), expected[0].data());
+                }
+            });
+        });
+    }
+}
+
+/// Answers come right and in order, and a device holds as much after a thousand runs as after ten.
+#[test]
+fn a_thousand_runs_with_three_in_flight() {
+    let graph = shadernet::zoo::build("mlp", &Default::default()).unwrap();
+    let weights = std::sync::Arc::new(shadernet::weights::Weights::generated(&graph, 1.0));
+    let input = shadernet::weights::generate::generated_input([1, 1, 28, 28]);
+    for backend in backends() {
+        // OpenGL in software takes a while for each.
+        let runs = if backend == Backend::Gl { 200 } else { 1000 };
+        let host = Host::open(backend);
+        let mut session = host.session(&graph, &weights, input.shape());
+        let inputs: Vec<Tensor> = (0..7).map(|i| another(&input, i)).collect();
+        let expected: Vec<Tensor> = (inputs.iter())
+            .map(|input| {
+                session
+                    .run(std::slice::from_ref(input))
+                    .unwrap()
+                    .swap_remove(0)
+            })
+            .collect();
+        let counts = || {
+            let hal = host.device.get_internal_counters().hal;
+            let counters = [
+                &hal.buffers,
+                &hal.bind_groups,
+                &hal.buffer_memory,
+                &hal.memory_allocations,
+                &hal.compute_pipelines,
+                &hal.fences,
+            ];
+            counters.map(|counter| counter.read())
+        };
+        let mut in_flight = std::collections::VecDeque::new();
+        let mut after_ten = None;
+        let check = |(i, run): (usize, Run)| {
+            let answers = block_on(run).unwrap();
+            assert_eq!(
+                answers[0].data(),
+                expected[i % 7].data(),
+                "{backend:?}: run {i}"
+            );
+        };
+        for i in 0..runs {
+            if in_flight.len() == 3 {
+                in_flight.pop_front().into_iter().for_each(check);
+            }
+            let run = session
+                .run_async(std::slice::from_ref(&inputs[i % 7]))
+                .unwrap();
+            in_flight.push_back((i, run));
+            if i == 10 {
+                after_ten = Some(counts());
+            }
+        }
+        let at_the_end = counts();
+        in_flight.into_iter().for_each(check);
+        println!(
+            "{backend:?}: {runs} runs, {at_the_end:?} buffers, bind groups, bytes, allocations, pipelines, fences"
+        );
+        assert_eq!(Some(at_the_end), after_ten, "{backend:?}");
+    }
+}

@@ -1,0 +1,11 @@
+//! What a host relies on that shares its device with sessions: see `docs/embedding.md`.
+
+#[path = "../common/devices.rs"]
+mod devices;
+
+mod encode;
+mod faults;
+mod in_flight;
+mod narrow;
+mod slices;
+mod support;

@@ -1,0 +1,70 @@
+//! Passes in pieces.
+
+use std::time::Duration;
+
+use super::devices::backends;
+use super::support::{Host, another, floats, small};
+use shadernet::session::Input;
+
+#[test]
+fn pieces_make_a_pass() {
+    let (graph, weights, input) = small();
+    for backend in backends() {
+        let host = Host::open(backend);
+        let mut session = host.session(&graph, &weights, input.shape());
+        let expected = session.run(std::slice::from_ref(&input)).unwrap();
+        let shapes = [input.shape().clone()];
+        session.prepare_slices(&shapes).unwrap();
+        let mut piece_counts = Vec::new();
+        for max in [Duration::ZERO, Duration::from_millis(1), Duration::MAX] {
+            let mut encoder = host.device.create_command_encoder(&Default::default());
+            let mut slices = session
+                .encode_slices(&mut encoder, &[Input::Tensor(&input)], max)
+                .unwrap();
+            let outputs = loop {
+                let outputs = slices.encode(&mut encoder).unwrap();
+                host.queue.submit([encoder.finish()]);
+                encoder = host.device.create_command_encoder(&Default::default());
+                if let Some(outputs) = outputs {
+                    break outputs;
+                }
+            };
+            let (done, all) = slices.progress();
+            assert_eq!(done, all);
+            assert!(slices.encode(&mut encoder).unwrap().is_none());
+            piece_counts.push(all);
+            let bytes = host.read(&outputs[0].buffer, outputs[0].offset, outputs[0].bytes());
+            assert_eq!(floats(&bytes), expected[0].data(), "{backend:?}");
+        }
+        let [most, some, one] = piece_counts[..] else {
+            panic!()
+        };
+        assert!(most > 20 && some <= most && one == 1, "{piece_counts:?}");
+    }
+}
+
+#[test]
+fn a_pass_that_was_overtaken_does_not_go_on() {
+    let (graph, weights, input) = small();
+    let host = Host::open(backends()[0]);
+    let mut session = host.session(&graph, &weights, input.shape());
+    let mut encoder = host.device.create_command_encoder(&Default::default());
+    let inputs = [Input::Tensor(&input)];
+    let mut slices = session
+        .encode_slices(&mut encoder, &inputs, Duration::ZERO)
+        .unwrap();
+    assert!(slices.encode(&mut encoder).unwrap().is_none());
+    let other = another(&input, 3);
+    let expected = session.run(std::slice::from_ref(&other)).unwrap();
+    let error = slices.encode(&mut encoder).unwrap_err();
+    assert!(error.to_string().contains("begin it anew"), "{error}");
+    // One that is dropped in the middle leaves nothing behind.
+    let mut slices = session
+        .encode_slices(&mut encoder, &inputs, Duration::ZERO)
+        .unwrap();
+    slices.encode(&mut encoder).unwrap();
+    drop(slices);
+    host.queue.submit([encoder.finish()]);
+    let again = session.run(std::slice::from_ref(&other)).unwrap();
+    assert_eq!(again[0].data(), expected[0].data());
+}

@@ -1,0 +1,118 @@
+//! Devices as hosts open them, and small networks.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use shadernet::device::Device;
+use shadernet::gpu::{Backend, Gpu, adapters};
+use shadernet::graph::Graph;
+use shadernet::session::{Session, SessionOptions};
+use shadernet::tensor::{Shape, Tensor};
+use shadernet::weights::Weights;
+use shadernet::weights::generate::generated_input;
+use shadernet::wgpu;
+use shadernet::zoo::{self, ZooOptions};
+
+/// A host with a device of its own.
+pub struct Host {
+    pub adapter: wgpu::Adapter,
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub gpu: Gpu,
+}
+
+impl Host {
+    /// With what Shadernet asks for.
+    pub fn open(backend: Backend) -> Self {
+        let adapter = adapters(Some(backend)).swap_remove(0);
+        Self::on(adapter)
+    }
+
+    /// Another device of `adapter`.
+    pub fn on(adapter: wgpu::Adapter) -> Self {
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("host"),
+            required_features: Gpu::wanted_features(&adapter),
+            required_limits: Gpu::wanted_limits(&adapter),
+            ..Default::default()
+        };
+        Self::with(adapter, &descriptor)
+    }
+
+    pub fn with(adapter: wgpu::Adapter, descriptor: &wgpu::DeviceDescriptor) -> Self {
+        let (device, queue) = pollster::block_on(adapter.request_device(descriptor)).unwrap();
+        let gpu = Gpu::from_wgpu(&adapter, device.clone(), queue.clone());
+        Self {
+            adapter,
+            device,
+            queue,
+            gpu,
+        }
+    }
+
+    pub fn session(&self, graph: &Graph, weights: &Arc<Weights>, shape: &Shape) -> Session {
+        let device = Device::from(self.gpu.clone());
+        let options = SessionOptions::default();
+        let shapes = std::slice::from_ref(shape);
+        Session::new(&device, graph, weights.clone(), &options, shapes).unwrap()
+    }
+
+    pub fn wait(&self) {
+        let wait = wgpu::PollType::wait_indefinitely();
+        self.device.poll(wait).unwrap();
+    }
+
+    /// The floats in a part of a buffer.
+    pub fn read(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Vec<u8> {
+        let host = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read"),
+            size: bytes,
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, offset, &host, 0, bytes);
+        self.queue.submit([encoder.finish()]);
+        host.map_async(wgpu::MapMode::Read, .., |mapped| mapped.unwrap());
+        self.wait();
+        host.get_mapped_range(..).unwrap().to_vec()
+    }
+}
+
+pub fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytemuck::pod_collect_to_vec(bytes)
+}
+
+/// A classifier that takes little, its weights and an input.
+pub fn small() -> (Graph, Arc<Weights>, Tensor) {
+    let graph = zoo::build("resnet18", &ZooOptions::classes(7)).unwrap();
+    let weights = Arc::new(Weights::generated(&graph, 1.0));
+    (graph, weights, generated_input([1, 3, 64, 64]))
+}
+
+/// As `input`, and unlike it for every other `number`.
+pub fn another(input: &Tensor, number: usize) -> Tensor {
+    let data = input.data().iter().map(|x| x * (1.0 + number as f32 / 8.0));
+    Tensor::new(input.shape().clone(), data.collect()).unwrap()
+}
+
+/// Drives a future as the simplest of executors does: nothing polls the device here.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
