@@ -13,6 +13,8 @@
 //! gets linear light, so it is encoded again; `Rgba16Float` is taken as linear light, as renderers have it;
 //! `Rgba8Unorm`, `Bgra8Unorm` and `R8Unorm` are taken as they are, as encoded. Where a host has it otherwise,
 //! [`TextureInput::light`] says so. What is below 0 or above 1 is clamped, not tone-mapped; NaN is black.
+//! Encoding every texel that is read is most of the cost on a software driver: a host whose texture is
+//! `Srgb` may give a view without (`view_formats`), and say so with [`TextureInput::format`].
 //!
 //! **Alpha is ignored**: a render target is opaque, and only the host knows what is behind one that is not.
 //!

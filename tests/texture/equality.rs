@@ -7,8 +7,9 @@ use shadernet::wgpu::{self, TextureFormat};
 
 use crate::host::*;
 
-/// Width and height of a picture, and of an input: of one pixel, larger and smaller, odd, of other shapes.
-const SIZES: [([u32; 2], [usize; 2]); 7] = [
+/// Width and height of a picture, and of an input: of one pixel, larger and smaller, odd, of other shapes,
+/// with a thousand taps.
+const SIZES: [([u32; 2], [usize; 2]); 9] = [
     ([1, 1], [5, 3]),
     ([7, 5], [1, 1]),
     ([64, 48], [8, 8]),
@@ -16,6 +17,8 @@ const SIZES: [([u32; 2], [usize; 2]); 7] = [
     ([5, 9], [40, 24]),
     ([130, 71], [31, 17]),
     ([3, 200], [9, 66]),
+    ([2500, 3], [3, 2]),
+    ([2, 1801], [4, 1]),
 ];
 
 /// All formats, crop modes, interpolations and sizes, with one channel and with three. All bytes are exact
@@ -264,26 +267,22 @@ fn views_are_what_the_host_says() {
         if gpu.info().backend == wgpu::Backend::Gl {
             continue;
         }
-        let srgb = TextureFormat::Rgba8UnormSrgb;
-        let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
-            view_formats: &[srgb],
-            ..descriptor([21, 13], TextureFormat::Rgba8Unorm)
-        });
-        write(
-            gpu,
-            &texture,
-            0,
-            [21, 13],
-            &texels(&picture, TextureFormat::Rgba8Unorm),
-        );
-        let view = texture.create_view(&wgpu::TextureViewDescriptor {
-            format: Some(srgb),
-            ..Default::default()
-        });
-        let input = TextureInput::new(&view, &preprocessing).format(srgb);
-        let found = preprocessed(gpu, &mut preprocessor, &[input], elements);
-        let expected = preprocessing.apply(&picture).unwrap();
-        assert_same(&found, expected.data(), name);
+        let formats = [TextureFormat::Rgba8Unorm, TextureFormat::Rgba8UnormSrgb];
+        for (of_texture, of_view) in [(0, 1), (1, 0)].map(|(t, v)| (formats[t], formats[v])) {
+            let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
+                view_formats: &[of_view],
+                ..descriptor([21, 13], of_texture)
+            });
+            write(gpu, &texture, 0, [21, 13], &texels(&picture, of_texture));
+            let view = texture.create_view(&wgpu::TextureViewDescriptor {
+                format: Some(of_view),
+                ..Default::default()
+            });
+            let input = TextureInput::new(&view, &preprocessing).format(of_view);
+            let found = preprocessed(gpu, &mut preprocessor, &[input], elements);
+            let expected = preprocessing.apply(&picture).unwrap();
+            assert_same(&found, expected.data(), name);
+        }
     }
 }
 
