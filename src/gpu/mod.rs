@@ -9,7 +9,9 @@
 
 mod adapter;
 mod cooperative;
+mod download;
 mod faults;
+mod flight;
 mod options;
 mod pipeline_file;
 mod pipelines;
@@ -24,6 +26,9 @@ pub(crate) use adapter::choose;
 pub use adapter::{Backend, adapters, is_software};
 pub(crate) use cooperative::Cooperative;
 pub use cooperative::CooperativeMatrices;
+pub(crate) use download::check_copy;
+pub use download::{Download, Downloads, Received};
+pub(crate) use flight::Flight;
 pub use options::GpuOptions;
 pub(crate) use pipelines::{Pipeline, PipelineKey};
 pub(crate) use shaders::*;

@@ -13,7 +13,11 @@ use super::Gpu;
 const TURN: Duration = Duration::from_millis(1);
 
 /// What is waited for, and whose turn it has to be for that.
-type Watched = (wgpu::Device, wgpu::SubmissionIndex, Option<Arc<Mutex<()>>>);
+type Watched = (
+    wgpu::Device,
+    Option<wgpu::SubmissionIndex>,
+    Option<Arc<Mutex<()>>>,
+);
 
 /// Started by who needs it first; ends with the last clone of its [`Gpu`].
 #[derive(Debug, Default)]
@@ -22,8 +26,8 @@ pub(super) struct Watcher {
 }
 
 impl Gpu {
-    /// Has a thread poll until `submission` is done.
-    pub(crate) fn watch(&self, submission: wgpu::SubmissionIndex) {
+    /// Has a thread poll until `submission` is done, or all that was submitted by now.
+    pub(super) fn watch(&self, submission: Option<wgpu::SubmissionIndex>) {
         let turns = self.takes_turns().then(|| self.inner.turns.clone());
         // It holds the device only while it waits, so as not to keep it alive.
         let mut watched = (self.inner.device.clone(), submission, turns);
@@ -55,12 +59,12 @@ fn start() -> Sender<Watched> {
 
 fn is_done(
     device: &wgpu::Device,
-    submission: &wgpu::SubmissionIndex,
+    submission: &Option<wgpu::SubmissionIndex>,
     turns: Option<&Mutex<()>>,
 ) -> bool {
     let _turn = turns.map(|turns| turns.lock().unwrap_or_else(|e| e.into_inner()));
     let wait = wgpu::PollType::Wait {
-        submission_index: Some(submission.clone()),
+        submission_index: submission.clone(),
         timeout: turns.map(|_| TURN),
     };
     // Other failures are told to the callbacks of what is awaited.

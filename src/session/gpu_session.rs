@@ -17,6 +17,7 @@ use crate::passes::PassReport;
 use crate::plan::{self, ConvLayer, Plan};
 use crate::profile::{Method, Profile, StepProfile};
 use crate::tensor::{Shape, Tensor};
+use crate::texture::Preprocessor;
 use crate::weights::Weights;
 
 pub(crate) struct GpuSession {
@@ -27,6 +28,8 @@ pub(crate) struct GpuSession {
     weights: ResidentWeights,
     /// Bound plans by input shapes, the one used last at the end.
     plans: Vec<(Vec<Shape>, Arc<BoundPlan>)>,
+    /// Made for the first textures.
+    preprocessor: Option<Preprocessor>,
 }
 
 /// Plans kept: a plan holds buffers, and pictures may come in any number of sizes.
@@ -41,6 +44,7 @@ impl GpuSession {
             options: options.clone(),
             weights: ResidentWeights::new(weights),
             plans: Vec::new(),
+            preprocessor: None,
         }
     }
 
@@ -156,10 +160,12 @@ impl GpuSession {
         encoder: &mut wgpu::CommandEncoder,
         inputs: &[Input],
     ) -> Result<Vec<GpuTensor>> {
-        let shapes: Vec<Shape> = inputs.iter().map(Input::shape).collect();
-        let gpu = self.gpu.clone();
-        let plan = self.prepare(&shapes)?;
-        plan.encode_inputs(&gpu, encoder, inputs)?;
+        let shapes = inputs
+            .iter()
+            .map(Input::shape)
+            .collect::<Result<Vec<_>>>()?;
+        let plan = self.prepare(&shapes)?.clone();
+        plan.encode_inputs(&self.gpu, encoder, inputs, &mut self.preprocessor)?;
         plan.encode(encoder);
         Ok(plan.outputs.clone())
     }
@@ -171,13 +177,15 @@ impl GpuSession {
         inputs: &[Input],
         max: Duration,
     ) -> Result<Slices> {
-        let shapes: Vec<Shape> = inputs.iter().map(Input::shape).collect();
-        let gpu = self.gpu.clone();
+        let shapes = inputs
+            .iter()
+            .map(Input::shape)
+            .collect::<Result<Vec<_>>>()?;
         self.prepare_slices(&shapes)?;
-        let plan = self.prepare(&shapes)?;
-        let number = plan.encode_inputs(&gpu, encoder, inputs)?;
+        let plan = self.prepare(&shapes)?.clone();
+        let number = plan.encode_inputs(&self.gpu, encoder, inputs, &mut self.preprocessor)?;
         let seconds = plan.step_seconds.get().map_or(&[][..], Vec::as_slice);
-        Ok(Slices::new(&gpu, plan, number, seconds, max))
+        Ok(Slices::new(&self.gpu, &plan, number, seconds, max))
     }
 
     /// See `Session::prepare_slices`.
@@ -254,6 +262,7 @@ impl Drop for GpuSession {
         let gpu = self.gpu.clone();
         let _turn = gpu.turn();
         self.plans.clear();
+        self.preprocessor = None;
         self.weights.keep(&HashSet::new());
     }
 }

@@ -2,12 +2,15 @@
 
 use super::bound_plan::BoundPlan;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, GpuTensor};
+use crate::gpu::{Gpu, GpuTensor, check_copy};
 use crate::tensor::{Shape, Tensor};
+use crate::texture::{Preprocessor, TextureInput};
 
 /// An input of a network, for [`Session::encode`](super::Session::encode).
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
+    /// The host's textures, an image each, made what the network takes by a kernel.
+    Textures(&'a [TextureInput<'a>]),
     /// In a buffer with the usage `COPY_SRC`, of the session's device.
     Buffer(&'a GpuTensor),
     /// In the host's memory. A buffer is made for it each time, unlike for the others.
@@ -16,10 +19,17 @@ pub enum Input<'a> {
 
 impl Input<'_> {
     /// Its shape, `[N, C, H, W]` for images.
-    pub(super) fn shape(&self) -> Shape {
+    pub(super) fn shape(&self) -> Result<Shape> {
         match self {
-            Self::Buffer(tensor) => tensor.shape.clone(),
-            Self::Tensor(tensor) => tensor.shape().clone(),
+            Self::Textures(textures) => {
+                let first = textures.first().ok_or_else(|| {
+                    Error::Inputs("a texture was expected for an input, found none".to_owned())
+                })?;
+                let [channels, height, width] = first.input_size();
+                Ok(Shape::from([textures.len(), channels, height, width]))
+            }
+            Self::Buffer(tensor) => Ok(tensor.shape.clone()),
+            Self::Tensor(tensor) => Ok(tensor.shape().clone()),
         }
     }
 
@@ -29,11 +39,20 @@ impl Input<'_> {
         gpu: &Gpu,
         encoder: &mut wgpu::CommandEncoder,
         target: &GpuTensor,
+        preprocessor: &mut Option<Preprocessor>,
     ) -> Result<()> {
         let bytes = target.bytes();
         match self {
+            Self::Textures(textures) => {
+                let preprocessor = match preprocessor {
+                    Some(preprocessor) => preprocessor,
+                    None => preprocessor.insert(Preprocessor::new(gpu)?),
+                };
+                preprocessor.encode(encoder, textures, &target.buffer)?;
+            }
             Self::Buffer(source) => {
-                check(source)?;
+                let end = source.offset.saturating_add(bytes);
+                check_copy(&source.buffer, &(source.offset..end))?;
                 let at = (source.offset, target.offset);
                 encoder.copy_buffer_to_buffer(&source.buffer, at.0, &target.buffer, at.1, bytes);
             }
@@ -55,34 +74,6 @@ impl Input<'_> {
     }
 }
 
-/// Whether a tensor can be copied from where it is said to be: wgpu would only tell when the host
-/// finishes its encoder.
-fn check(tensor: &GpuTensor) -> Result<()> {
-    let (size, usage) = (tensor.buffer.size(), tensor.buffer.usage());
-    let reason = if !usage.contains(wgpu::BufferUsages::COPY_SRC) {
-        format!("a buffer with the usage COPY_SRC was expected, found {usage:?}")
-    } else if !tensor.offset.is_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT) {
-        let offset = tensor.offset;
-        format!("an offset that is a multiple of 4 was expected, found {offset}")
-    } else if tensor
-        .offset
-        .checked_add(tensor.bytes())
-        .is_none_or(|end| end > size)
-    {
-        format!(
-            "{} needs {} bytes from byte {} on, but the buffer has {size}",
-            tensor.shape,
-            tensor.bytes(),
-            tensor.offset
-        )
-    } else {
-        return Ok(());
-    };
-    Err(Error::Inputs(format!(
-        "an input's buffer cannot be read: {reason}"
-    )))
-}
-
 impl BoundPlan {
     /// Begins a pass, and records how its inputs get to their places. Answers its number.
     pub fn encode_inputs(
@@ -90,10 +81,11 @@ impl BoundPlan {
         gpu: &Gpu,
         encoder: &mut wgpu::CommandEncoder,
         inputs: &[Input],
+        preprocessor: &mut Option<Preprocessor>,
     ) -> Result<u64> {
         let number = self.begin();
         for (input, target) in inputs.iter().zip(&self.inputs) {
-            input.record(gpu, encoder, target)?;
+            input.record(gpu, encoder, target, preprocessor)?;
         }
         Ok(number)
     }

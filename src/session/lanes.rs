@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use wgpu::{BufferUsages, MapMode};
 
 use super::bound_plan::BoundPlan;
-use super::run::{Flight, Run};
+use super::run::Run;
 use crate::error::Result;
-use crate::gpu::{Gpu, GpuTensor};
+use crate::gpu::{Flight, Gpu, GpuTensor};
 use crate::tensor::Tensor;
 
 /// Runs of one plan that may be in flight at once. More would only wait in the queue.
@@ -28,7 +28,7 @@ pub(super) struct Lanes {
 struct State {
     idle: Vec<Lane>,
     /// In the order in which they were submitted.
-    busy: VecDeque<(Arc<Flight>, Lane)>,
+    busy: VecDeque<(Arc<Flight<Vec<Tensor>>>, Lane)>,
     /// How many there are, and the bytes of all.
     made: usize,
     bytes: u64,
@@ -148,7 +148,12 @@ impl BoundPlan {
         }
     }
 
-    fn submit(&self, gpu: &Gpu, lane: &Lane, inputs: &[Tensor]) -> Result<Arc<Flight>> {
+    fn submit(
+        &self,
+        gpu: &Gpu,
+        lane: &Lane,
+        inputs: &[Tensor],
+    ) -> Result<Arc<Flight<Vec<Tensor>>>> {
         gpu.scoped("running", || {
             for (buffer, tensor) in lane.inputs.iter().zip(inputs) {
                 let bytes = bytemuck::cast_slice(tensor.data());
@@ -162,7 +167,7 @@ impl BoundPlan {
             self.begin();
             let submission = gpu.queue().submit([self.commands(gpu, lane)]);
             let buffers = lane.inputs.len() + lane.outputs.len();
-            let flight = Arc::new(Flight::new(submission, buffers));
+            let flight = Arc::new(Flight::new(Some(submission), buffers));
             // Inputs are mapped again for another run.
             let modes = (lane.inputs.iter().map(|buffer| (buffer, MapMode::Write)))
                 .chain(lane.outputs.iter().map(|buffer| (buffer, MapMode::Read)));

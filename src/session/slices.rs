@@ -104,6 +104,10 @@ mod tests {
     use super::pieces;
 
     #[test]
+    #[allow(
+        clippy::single_range_in_vec_init,
+        reason = "lists of pieces, of which there is one"
+    )]
     fn pieces_are_within_the_budget() {
         assert_eq!(pieces(&[1.0, 1.0, 1.0, 1.0], 2.0), [0..2, 2..4]);
         assert_eq!(pieces(&[1.0, 5.0, 1.0, 1.0], 2.0), [0..1, 1..2, 2..4]);

@@ -95,14 +95,14 @@ fn buffers_that_cannot_be_read_are_named() {
             offset: 12,
             ..good.clone()
         },
-        "but the buffer has",
+        "but it has",
     );
     fails(
         GpuTensor {
             offset: u64::MAX - 3,
             ..good.clone()
         },
-        "but the buffer has",
+        "but it has",
     );
     fails(
         GpuTensor {
@@ -130,7 +130,7 @@ fn buffers_that_cannot_be_read_are_named() {
             buffer,
             ..good.clone()
         },
-        "usage COPY_SRC",
+        "usage COPY_SRC was expected",
     );
 }
 

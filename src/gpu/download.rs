@@ -1,0 +1,194 @@
+//! Small things from the device back to the host: lists of classes and boxes.
+
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use wgpu::BufferUsages;
+
+use super::{Flight, Gpu};
+use crate::error::{Error, Result};
+
+/// Buffers that the host reads, for downloads of one size, reused once they were read.
+///
+/// ```
+/// use shadernet::gpu::{Downloads, Gpu, GpuOptions, adapters};
+/// use shadernet::wgpu::{BufferDescriptor, BufferUsages};
+///
+/// let Some(adapter) = adapters(None).into_iter().next() else { return Ok(()) };
+/// let gpu = Gpu::open(&adapter, &GpuOptions::default())?;
+/// let list = gpu.device().create_buffer(&BufferDescriptor {
+///     label: Some("list"),
+///     size: 64,
+///     usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC,
+///     mapped_at_creation: false,
+/// });
+///
+/// let downloads = Downloads::new(&gpu, 40);
+/// let mut encoder = gpu.device().create_command_encoder(&Default::default());
+/// // … what writes the list …
+/// let download = downloads.record(&mut encoder, &list, 0)?;
+/// gpu.queue().submit([encoder.finish()]);
+/// // After it was submitted: a future, which `wait` waits for.
+/// assert_eq!(download.receive()?.wait()?, [0; 40]);
+/// # Ok::<(), shadernet::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Downloads {
+    gpu: Gpu,
+    bytes: u64,
+    idle: Arc<Mutex<Vec<wgpu::Buffer>>>,
+}
+
+impl Downloads {
+    /// Downloads of so many bytes each, a multiple of 4.
+    pub fn new(gpu: &Gpu, bytes: u64) -> Self {
+        Self {
+            gpu: gpu.clone(),
+            bytes,
+            idle: Arc::default(),
+        }
+    }
+
+    /// Records a copy of `buffer` from byte `offset` on, which is to have the usage `COPY_SRC`.
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] where the buffer cannot be copied from there; [`Error::Device`],
+    /// [`Error::DeviceLost`] and [`Error::OutOfMemory`] where the device has no room.
+    pub fn record(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+    ) -> Result<Download> {
+        let range = offset..offset.saturating_add(self.bytes);
+        check_copy(buffer, &range)?;
+        let idle = lock(&self.idle).pop();
+        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let make = || self.gpu.buffer("download", self.bytes, usage, false);
+        let host = match idle {
+            Some(host) => host,
+            None => self.gpu.scoped("making room for a download", make)?,
+        };
+        encoder.copy_buffer_to_buffer(buffer, offset, &host, 0, self.bytes);
+        Ok(Download {
+            downloads: self.clone(),
+            host,
+        })
+    }
+}
+
+/// Whether a range of a buffer can be copied: wgpu would only tell when the host finishes its encoder.
+pub(crate) fn check_copy(buffer: &wgpu::Buffer, range: &Range<u64>) -> Result<()> {
+    let (size, usage) = (buffer.size(), buffer.usage());
+    let reason = if !usage.contains(BufferUsages::COPY_SRC) {
+        format!("the usage COPY_SRC was expected, found {usage:?}")
+    } else if !range.start.is_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT) {
+        let offset = range.start;
+        format!("an offset that is a multiple of 4 was expected, found {offset}")
+    } else if range.end > size {
+        let Range { start, end } = range;
+        format!("bytes {start} to {end} were asked for, but it has {size}")
+    } else if !(range.end - range.start).is_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT) {
+        let bytes = range.end - range.start;
+        format!("a number of bytes that is a multiple of 4 was expected, found {bytes}")
+    } else {
+        return Ok(());
+    };
+    Err(Error::Inputs(format!("a buffer cannot be read: {reason}")))
+}
+
+/// A copy that was recorded, see [`Downloads`].
+#[derive(Debug)]
+#[must_use = "what was copied is received once it was submitted"]
+pub struct Download {
+    downloads: Downloads,
+    host: wgpu::Buffer,
+}
+
+impl Download {
+    /// Asks for the bytes, after what it was recorded in was submitted.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] where the device is lost.
+    pub fn receive(self) -> Result<Received> {
+        let gpu = &self.downloads.gpu;
+        let flight = Arc::new(Flight::new(None, 1));
+        let mapped = flight.clone();
+        gpu.scoped("receiving a download", || {
+            let tell = move |result: Result<(), _>| mapped.mapped(result.is_ok());
+            self.host.map_async(wgpu::MapMode::Read, .., tell);
+        })?;
+        flight.watch(gpu);
+        Ok(Received {
+            download: self,
+            flight,
+        })
+    }
+}
+
+/// Bytes on their way: a future that any executor can drive, for a thread of this crate's sees to the
+/// device.
+#[must_use = "bytes are awaited, or waited for"]
+pub struct Received {
+    download: Download,
+    flight: Arc<Flight<()>>,
+}
+
+impl Received {
+    /// Waits for the bytes.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the device fails, [`Error::DeviceLost`] where it is lost.
+    pub fn wait(self) -> Result<Vec<u8>> {
+        let gpu = &self.download.downloads.gpu;
+        let _turn = gpu.turn();
+        self.flight.wait(gpu)?;
+        self.read()
+    }
+
+    /// The bytes, where they are there by now; for hosts that look once a frame.
+    ///
+    /// # Errors
+    /// As [`Self::wait`].
+    pub fn take_if_ready(&mut self) -> Option<Result<Vec<u8>>> {
+        match Pin::new(self).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(bytes) => Some(bytes),
+            Poll::Pending => None,
+        }
+    }
+
+    fn read(&self) -> Result<Vec<u8>> {
+        let Download { downloads, host } = &self.download;
+        let gpu = &downloads.gpu;
+        if self.flight.has_failed() {
+            return Err(gpu.error("receiving a download", "its buffer was not mapped"));
+        }
+        let read = || {
+            let view = host.get_mapped_range(..downloads.bytes);
+            let bytes = view.map(|view| view.to_vec());
+            host.unmap();
+            bytes.map_err(|error| gpu.error("receiving a download", error))
+        };
+        let bytes = gpu.scoped("receiving a download", read).flatten()?;
+        lock(&downloads.idle).push(host.clone());
+        Ok(bytes)
+    }
+}
+
+impl Future for Received {
+    type Output = Result<Vec<u8>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.flight.is_back_or_wakes(context) {
+            true => Poll::Ready(self.read()),
+            false => Poll::Pending,
+        }
+    }
+}
+
+/// A thread that panicked while it held the lock left the list whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
