@@ -26,6 +26,7 @@
 #![warn(missing_docs)]
 
 mod accuracy;
+pub mod answers;
 pub mod bench;
 pub mod darknet;
 pub mod device;
@@ -40,6 +41,7 @@ pub mod passes;
 pub mod peak;
 pub mod plan;
 pub mod profile;
+mod recent;
 pub mod reference;
 mod replace;
 pub mod samples;

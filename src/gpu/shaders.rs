@@ -118,8 +118,11 @@ macro_rules! shaders {
 
 shaders! {
     ACTIVATION = "activation", reads 1;
+    ARG_MAX = "arg_max", reads 1;
     BATCH_NORM = "batch_norm", reads 2;
     BINARY = "binary", reads 2;
+    BOX_CANDIDATES = "box_candidates", reads 2;
+    BOX_LIST = "box_list", reads 1;
     CONV2D = "conv2d", reads 5;
     CONV2D_COOPERATIVE = "conv2d_cooperative", reads 5;
     CONV2D_COOPERATIVE_EMULATED = "conv2d_cooperative_emulated", reads 5;
@@ -137,6 +140,7 @@ shaders! {
     LINEAR = "linear", reads 4;
     LINEAR_SUBGROUP = "linear_subgroup", reads 4, subgroup form of LINEAR;
     LOCAL_RESPONSE_NORM = "local_response_norm", reads 1;
+    MASK_TEXTURE = "mask_texture", reads 2 into texture;
     PACK = "pack", reads 1;
     PAD = "pad", reads 1;
     PEAK_FMA = "peak_fma", reads 1;
@@ -149,6 +153,7 @@ shaders! {
     REORG = "reorg", reads 1;
     SOFTMAX = "softmax", reads 1;
     SOFTMAX_SUBGROUP = "softmax_subgroup", reads 1, subgroup form of SOFTMAX;
+    TOP_K = "top_k", reads 1;
     UNPACK = "unpack", reads 1;
     UPSAMPLE = "upsample", reads 1;
     WINOGRAD_INPUT = "winograd_input", reads 1;
@@ -164,6 +169,10 @@ const SHARED: &[(&str, &str)] = &[
     (
         "shared/activation",
         include_str!("../../shaders/shared/activation.wgsl"),
+    ),
+    (
+        "shared/candidates",
+        include_str!("../../shaders/shared/candidates.wgsl"),
     ),
     (
         "shared/conv2d",
@@ -193,8 +202,16 @@ const SHARED: &[(&str, &str)] = &[
         "shared/input_planar",
         include_str!("../../shaders/shared/input_planar.wgsl"),
     ),
+    (
+        "shared/likeliest",
+        include_str!("../../shaders/shared/likeliest.wgsl"),
+    ),
     ("shared/map", include_str!("../../shaders/shared/map.wgsl")),
     ("shared/nan", include_str!("../../shaders/shared/nan.wgsl")),
+    (
+        "shared/order",
+        include_str!("../../shaders/shared/order.wgsl"),
+    ),
     (
         "shared/prologue",
         include_str!("../../shaders/shared/prologue.wgsl"),

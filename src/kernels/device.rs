@@ -97,7 +97,7 @@ impl DeviceContext {
     }
 
     /// `workgroups` as a product of two dimensions that holds at least as many.
-    pub(super) fn fold(&self, what: &str, workgroups: u64) -> Result<[u32; 2]> {
+    pub fn fold(&self, what: &str, workgroups: u64) -> Result<[u32; 2]> {
         let limit = u64::from(self.limits.max_compute_workgroups_per_dimension);
         let rows = workgroups.div_ceil(limit).max(1);
         if rows > limit {

@@ -2,13 +2,19 @@ use std::sync::Arc;
 
 use image::RgbImage;
 
+use super::on_gpu::OnGpu;
+use crate::answers::{BoxList, FoundBoxes, SeenPicture};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
-use crate::session::{Session, SessionOptions};
+use crate::session::{Input, Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
-use crate::vision::{Head, Labels, Placement, Preprocessing, ScoredBox, non_maximum_suppression};
+use crate::texture::TextureInput;
+use crate::vision::{
+    DetectionOptions, Head, Labels, Placement, Preprocessing, ScoredBox, non_maximum_suppression,
+};
 use crate::zoo::Task;
 
 /// Something found in a picture.
@@ -25,49 +31,13 @@ pub struct Detection {
     pub corners: [f32; 4],
 }
 
-/// Which boxes are answered.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DetectionOptions {
-    /// The score, between 0 and 1, that a box must be above: 0.25.
-    pub threshold: f32,
-    /// How much boxes of one class may overlap, as a share between 0 and 1 of the area that they
-    /// cover together: 0.45. Of those that overlap more, the surest is answered.
-    pub iou: f32,
-}
-
-impl Default for DetectionOptions {
-    /// Darknet's.
-    fn default() -> Self {
-        Self {
-            threshold: 0.25,
-            iou: 0.45,
-        }
-    }
-}
-
-impl DetectionOptions {
-    /// Whether both numbers are between 0 and 1.
-    ///
-    /// # Errors
-    /// [`Error::Inputs`] naming the one that is not.
-    pub fn check(&self) -> Result<()> {
-        for (name, value) in [("threshold", self.threshold), ("iou", self.iou)] {
-            if !(0.0..=1.0).contains(&value) {
-                return Err(Error::Inputs(format!(
-                    "{name}: a number between 0 and 1 was expected, found {value}"
-                )));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// A model folder's detector on a device, with its preparation of pictures and its class names.
 pub struct Detector {
     session: Session,
     preprocessing: Preprocessing,
     labels: Labels,
     heads: Vec<Head>,
+    on_gpu: OnGpu<BoxList>,
 }
 
 impl Detector {
@@ -91,6 +61,7 @@ impl Detector {
             preprocessing: folder.preprocessing.clone(),
             labels: folder.labels.clone(),
             heads: folder.heads.clone(),
+            on_gpu: OnGpu::new(device),
         })
     }
 
@@ -164,6 +135,59 @@ impl Detector {
                 })
             })
             .collect())
+    }
+
+    /// Records what lists the boxes of the picture that `view` shows, in the host's encoder: nothing is
+    /// submitted, and nothing waits. The answer is a list on the GPU, laid out as [`BoxList`] says, in texels
+    /// of the texture's first level; [`BoxList::parse`] and [`Self::named`] say what it means once it was
+    /// read back.
+    ///
+    /// # Errors
+    /// Those of [`Session::encode`] and [`BoxList::encode`]; [`Error::Device`] on the CPU twin.
+    pub fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        view: &wgpu::TextureView,
+        options: &DetectionOptions,
+    ) -> Result<wgpu::Buffer> {
+        let list = (self.on_gpu).get(|gpu| BoxList::new(gpu, &self.heads))?;
+        let textures = [TextureInput::new(view, &self.preprocessing)];
+        let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
+        let [width, height] = [view.texture().width(), view.texture().height()];
+        let picture = SeenPicture::new(&self.preprocessing, width, height);
+        list.encode(encoder, &outputs, &picture, options)
+    }
+
+    /// Makes what [`Self::encode`] would make when it is called first.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on the CPU twin, and where the device refuses.
+    pub fn prepare_encode(&mut self) -> Result<()> {
+        (self.on_gpu)
+            .get(|gpu| BoxList::new(gpu, &self.heads))
+            .map(drop)
+    }
+
+    /// Boxes that were found on the GPU, with the names of their classes.
+    pub fn named(&self, found: &FoundBoxes) -> Vec<Detection> {
+        let named = |found: &ScoredBox| Detection {
+            class: found.class,
+            label: self.labels.text(found.class).into_owned(),
+            score: found.score,
+            corners: found.corners,
+        };
+        found.boxes.iter().map(named).collect()
+    }
+
+    /// Moves to another device, after the first was lost; see [`Session::restore`]. What is encoded from
+    /// then on is for that one's encoders.
+    ///
+    /// # Errors
+    /// As [`Session::restore`].
+    pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
+        self.session.restore(gpu)?;
+        self.on_gpu.restore(gpu);
+        Ok(())
     }
 }
 
@@ -247,21 +271,5 @@ mod tests {
         ];
         assert_eq!(corners(endless), Some([0.0, 0.0, 200.0, 100.0]));
         assert_eq!(corners([f32::NAN; 4]), None);
-    }
-
-    #[test]
-    fn options_are_between_0_and_1() {
-        let text = |threshold, iou| {
-            let options = DetectionOptions { threshold, iou };
-            options.check().map_err(|error| error.to_string())
-        };
-        assert_eq!(text(0.0, 1.0), Ok(()));
-        assert!(
-            text(1.5, 0.5)
-                .unwrap_err()
-                .contains("threshold: a number between 0 and 1")
-        );
-        assert!(text(0.5, -0.1).unwrap_err().contains("iou"));
-        assert!(text(f32::NAN, 0.5).is_err());
     }
 }

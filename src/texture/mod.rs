@@ -67,7 +67,6 @@
 
 mod input;
 mod preprocessor;
-mod recent;
 mod tables;
 
 pub use input::{Light, TextureInput};

@@ -3,11 +3,11 @@
 use wgpu::BufferUsages;
 
 use super::input::{Reading, TextureInput};
-use super::recent::Recent;
 use super::tables::{Params, Tables};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, PREPROCESS, Pipeline, PipelineKey, Precision};
 use crate::kernels::DeviceContext;
+use crate::recent::Recent;
 use crate::vision::Preprocessing;
 
 /// How many sizes and bind groups are kept, or as many as a batch has images where that is more.

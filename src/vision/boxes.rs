@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use crate::error::{Error, Result};
+
 /// A box with a class, and how sure the network is of both.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScoredBox {
@@ -13,6 +15,43 @@ pub struct ScoredBox {
     pub score: f32,
     /// Left, top, right and bottom, in whatever unit the maker chose.
     pub corners: [f32; 4],
+}
+
+/// Which boxes are answered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DetectionOptions {
+    /// The score, between 0 and 1, that a box must be above: 0.25.
+    pub threshold: f32,
+    /// How much boxes of one class may overlap, as a share between 0 and 1 of the area that they
+    /// cover together: 0.45. Of those that overlap more, the surest is answered.
+    pub iou: f32,
+}
+
+impl Default for DetectionOptions {
+    /// Darknet's.
+    fn default() -> Self {
+        Self {
+            threshold: 0.25,
+            iou: 0.45,
+        }
+    }
+}
+
+impl DetectionOptions {
+    /// Whether both numbers are between 0 and 1.
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] naming the one that is not.
+    pub fn check(&self) -> Result<()> {
+        for (name, value) in [("threshold", self.threshold), ("iou", self.iou)] {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(Error::Inputs(format!(
+                    "{name}: a number between 0 and 1 was expected, found {value}"
+                )));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The area that two boxes (left, top, right, bottom) share over the area that they cover together:
@@ -130,5 +169,21 @@ mod tests {
             corners: [f32::NAN, 0.0, f32::INFINITY, 1.0],
         });
         assert_eq!(non_maximum_suppression(boxes.collect(), 0.5).len(), 50);
+    }
+
+    #[test]
+    fn options_are_between_0_and_1() {
+        let text = |threshold, iou| {
+            let options = DetectionOptions { threshold, iou };
+            options.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(text(0.0, 1.0), Ok(()));
+        assert!(
+            text(1.5, 0.5)
+                .unwrap_err()
+                .contains("threshold: a number between 0 and 1")
+        );
+        assert!(text(0.5, -0.1).unwrap_err().contains("iou"));
+        assert!(text(f32::NAN, 0.5).is_err());
     }
 }

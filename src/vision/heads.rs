@@ -105,7 +105,7 @@ impl Head {
     }
 
     /// The anchors of this head alone, in its order.
-    fn anchors(&self) -> Vec<[f32; 2]> {
+    pub(crate) fn anchors(&self) -> Vec<[f32; 2]> {
         match self {
             Self::Detection { .. } => Vec::new(),
             Self::Region { anchors, .. } => anchors.clone(),

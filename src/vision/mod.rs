@@ -25,7 +25,7 @@ mod preprocess;
 mod resize;
 mod top_k;
 
-pub use boxes::{ScoredBox, intersection_over_union, non_maximum_suppression};
+pub use boxes::{DetectionOptions, ScoredBox, intersection_over_union, non_maximum_suppression};
 pub use crop::{CropMode, Placement};
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
 #[cfg(feature = "draw")]

@@ -2,7 +2,7 @@
 
 /// Values by key, at most as many as there is room for: the one that was not used for longest gives way.
 #[derive(Debug)]
-pub(super) struct Recent<K, V> {
+pub(crate) struct Recent<K, V> {
     /// The one used last comes last. Few, so that looking through them is cheaper than a map.
     entries: Vec<(K, V)>,
 }
