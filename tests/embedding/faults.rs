@@ -150,7 +150,7 @@ fn memory_that_is_not_there_is_told_of() {
         [&hal.buffers, &hal.bind_groups, &hal.buffer_memory].map(|counter| counter.read())
     };
     let before = held();
-    match session.prepare(&[Shape::from([1, 4, 1024, 1024])]) {
+    match session.prepare(&[Shape::from([1, 4, 2048, 2048])]) {
         Err(
             error @ Error::OutOfMemory {
                 needed: Some(bytes),
@@ -158,13 +158,14 @@ fn memory_that_is_not_there_is_told_of() {
             },
         ) => {
             println!("{error}");
-            assert!(bytes > 1 << 30, "{bytes}");
+            assert!(bytes > 4 << 30, "{bytes}");
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(held(), before);
     let again = session.run(&[input]).unwrap();
     assert_eq!(again[0].data(), expected[0].data());
+    // wgpu lets go of what a dropped buffer was to be filled with at the next submission.
+    assert_eq!(held(), before);
 }
 
 /// Resident kilobytes of this process; on Linux.
