@@ -240,13 +240,26 @@ impl Plan {
         keys.into_iter().cloned().collect()
     }
 
-    /// Bytes of all weights, each counted once.
-    pub fn weight_bytes(&self) -> u64 {
+    /// Bytes of all that a session makes for it: weights, each counted once, values, and inputs and outputs
+    /// on the device and where the host maps them.
+    pub fn session_bytes(&self) -> u64 {
         let mut seen = HashSet::new();
-        let new = self
-            .weights()
-            .filter(|weight| seen.insert(weight.name.as_str()));
-        new.map(|weight| weight.bytes()).sum()
+        let new = (self.weights()).filter(|weight| seen.insert(weight.name.as_str()));
+        let tensor = |shape: &Shape| shape.len() as u64 * 4;
+        let answers = self.outputs.iter().zip(&self.answers);
+        new.map(|weight| weight.bytes()).sum::<u64>()
+            + self.slots.iter().sum::<u64>()
+            + self
+                .inputs
+                .iter()
+                .map(|shape| 2 * tensor(shape))
+                .sum::<u64>()
+            + answers
+                .map(|(shape, answer)| match answer {
+                    Answer::Slot { .. } => tensor(shape),
+                    Answer::Unpacked => 2 * tensor(shape),
+                })
+                .sum::<u64>()
     }
 
     /// The weights that the steps read, one for each read.

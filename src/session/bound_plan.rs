@@ -137,7 +137,7 @@ impl BoundPlan {
             + uniforms.size();
         let names = plan.weights().map(|weight| weight.name.clone()).collect();
         Ok(Self {
-            lanes: Lanes::new(gpu, &inputs, &outputs),
+            lanes: Lanes::default(),
             inputs,
             outputs,
             steps,
@@ -156,7 +156,10 @@ impl BoundPlan {
 
     /// Bytes of all its buffers, those that the host maps included.
     pub fn bytes(&self) -> u64 {
-        self.bytes + self.lanes.bytes()
+        let edges = self.inputs.iter().chain(&self.outputs);
+        // As buffers are made: no smaller, and a multiple of so many.
+        let lane = edges.map(|edge| edge.bytes().max(16).next_multiple_of(16));
+        self.bytes + lane.sum::<u64>() * self.lanes.count() as u64
     }
 
     /// Has the device compute the node `name` so many times, with whatever lies in memory, and

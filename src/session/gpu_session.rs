@@ -105,7 +105,7 @@ impl GpuSession {
             true => (make(), upload()),
             false => rayon::join(make, upload),
         };
-        let needed = plan.slots.iter().sum::<u64>() + plan.weight_bytes();
+        let needed = plan.session_bytes();
         let pipelines = keys.iter().cloned().zip(made?).collect();
         uploaded.map_err(|error| error.needing(needed))?;
         gpu.scoped("making a session's buffers", || {

@@ -20,6 +20,7 @@ use crate::tensor::Tensor;
 pub(super) const IN_FLIGHT: usize = 3;
 
 /// See the module.
+#[derive(Default)]
 pub(super) struct Lanes {
     state: Mutex<State>,
 }
@@ -29,9 +30,8 @@ struct State {
     idle: Vec<Lane>,
     /// In the order in which they were submitted.
     busy: VecDeque<(Arc<Flight<Vec<Tensor>>>, Lane)>,
-    /// How many there are, and the bytes of all.
+    /// How many there are.
     made: usize,
-    bytes: u64,
 }
 
 /// Buffers for one run. Between runs, those of inputs are mapped and those of outputs are not.
@@ -57,11 +57,6 @@ impl Lane {
         }
     }
 
-    fn bytes(&self) -> u64 {
-        let all = self.inputs.iter().chain(&self.outputs);
-        all.map(wgpu::Buffer::size).sum()
-    }
-
     /// The answers, once all is mapped.
     fn read(&self, gpu: &Gpu, outputs: &[GpuTensor]) -> Result<Vec<Tensor>> {
         let failed = |error: wgpu::MapRangeError| gpu.error("mapping a buffer", error);
@@ -78,22 +73,10 @@ impl Lane {
 }
 
 impl Lanes {
-    /// With one lane, so that a first run makes nothing.
-    pub fn new(gpu: &Gpu, inputs: &[GpuTensor], outputs: &[GpuTensor]) -> Self {
-        let lane = Lane::new(gpu, inputs, outputs);
-        Self {
-            state: Mutex::new(State {
-                made: 1,
-                bytes: lane.bytes(),
-                idle: vec![lane],
-                busy: VecDeque::new(),
-            }),
-        }
-    }
-
-    /// Bytes of all buffers.
-    pub fn bytes(&self) -> u64 {
-        self.state().bytes
+    /// How many there are; one before the first run, which makes it: a host that records passes itself
+    /// needs none.
+    pub fn count(&self) -> usize {
+        self.state().made.max(1)
     }
 
     /// Nothing is half done where the lock is given back.
@@ -118,7 +101,6 @@ impl BoundPlan {
             Err(error) => {
                 // Its buffers may be in any state.
                 state.made -= 1;
-                state.bytes -= lane.bytes();
                 Err(error)
             }
         }
@@ -136,7 +118,6 @@ impl BoundPlan {
                 let make = || Lane::new(gpu, &self.inputs, &self.outputs);
                 let lane = gpu.scoped("making buffers for another run", make)?;
                 state.made += 1;
-                state.bytes += lane.bytes();
                 return Ok(lane);
             }
             let oldest = state.busy.front().map(|(flight, _)| flight.clone());
@@ -219,10 +200,7 @@ impl BoundPlan {
             };
             match answers.is_ok() {
                 true => state.idle.push(lane),
-                false => {
-                    state.made -= 1;
-                    state.bytes -= lane.bytes();
-                }
+                false => state.made -= 1,
             }
             flight.land(answers);
         }

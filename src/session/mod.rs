@@ -1,7 +1,8 @@
 //! Runs a graph with weights on a device.
 //!
 //! Everything that running needs (buffers, bind groups, pipelines) is made when a session is built
-//! or [prepared](Session::prepare) for new input shapes; [`Session::run`] makes nothing.
+//! or [prepared](Session::prepare) for new input shapes; [`Session::run`] makes nothing but, once, the
+//! buffers that the host maps, which a host that [records](Session::encode) passes itself never needs.
 //!
 //! ```
 //! use shadernet::device::Device;

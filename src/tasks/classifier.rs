@@ -1,11 +1,15 @@
 use image::RgbImage;
 
+use super::on_gpu::OnGpu;
+use crate::answers::{LikelyClass, TopClasses, TopK};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::graph::Op;
 use crate::model_folder::ModelFolder;
-use crate::session::{Session, SessionOptions};
+use crate::session::{Input, Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
+use crate::texture::TextureInput;
 use crate::vision::{Labels, Preprocessing, softmax, top_k};
 use crate::zoo::Task;
 
@@ -27,6 +31,7 @@ pub struct Classifier {
     labels: Labels,
     /// Whether the network ends in a softmax of its own.
     answers_probabilities: bool,
+    on_gpu: OnGpu<TopK>,
 }
 
 impl Classifier {
@@ -56,6 +61,7 @@ impl Classifier {
             labels: folder.labels.clone(),
             answers_probabilities: (graph.outputs().iter())
                 .any(|&output| matches!(graph.node(output).op, Op::Softmax(_))),
+            on_gpu: OnGpu::new(device),
         })
     }
 
@@ -110,5 +116,55 @@ impl Classifier {
                     .collect()
             })
             .collect())
+    }
+
+    /// Records what finds the `k` likeliest classes of the picture that `view` shows, in the host's encoder:
+    /// nothing is submitted, and nothing waits. The answer stays on the GPU; [`TopClasses::parse`] and
+    /// [`Self::named`] say what it means once it was read back.
+    ///
+    /// # Errors
+    /// Those of [`Session::encode`] and [`TopK::encode`]; [`Error::Device`] on the CPU twin.
+    pub fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        view: &wgpu::TextureView,
+        k: usize,
+    ) -> Result<TopClasses> {
+        let top_k = (self.on_gpu).get(|gpu| TopK::new(gpu, !self.answers_probabilities))?;
+        let textures = [TextureInput::new(view, &self.preprocessing)];
+        let answers = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
+        // A classifier has one output.
+        top_k.encode(encoder, &answers[0], k)
+    }
+
+    /// Makes what [`Self::encode`] would make when it is called first.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on the CPU twin, and where the device refuses.
+    pub fn prepare_encode(&mut self) -> Result<()> {
+        (self.on_gpu)
+            .get(|gpu| TopK::new(gpu, !self.answers_probabilities))
+            .map(drop)
+    }
+
+    /// Classes that were found on the GPU, with their names.
+    pub fn named(&self, classes: &[LikelyClass]) -> Vec<Prediction> {
+        let named = |found: &LikelyClass| Prediction {
+            class: found.class,
+            label: self.labels.text(found.class).into_owned(),
+            probability: found.probability,
+        };
+        classes.iter().map(named).collect()
+    }
+
+    /// Moves to another device, after the first was lost; see [`Session::restore`]. What is encoded from
+    /// then on is for that one's encoders.
+    ///
+    /// # Errors
+    /// As [`Session::restore`].
+    pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
+        self.session.restore(gpu)?;
+        self.on_gpu.restore(gpu);
+        Ok(())
     }
 }

@@ -2,12 +2,16 @@ use std::sync::Arc;
 
 use image::RgbImage;
 
+use super::on_gpu::OnGpu;
+use crate::answers::{BoxList, FoundBoxes, SeenPicture};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
-use crate::session::{Session, SessionOptions};
+use crate::session::{Input, Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
+use crate::texture::TextureInput;
 use crate::vision::{
     DetectionOptions, Head, Labels, Placement, Preprocessing, ScoredBox, non_maximum_suppression,
 };
@@ -33,6 +37,7 @@ pub struct Detector {
     preprocessing: Preprocessing,
     labels: Labels,
     heads: Vec<Head>,
+    on_gpu: OnGpu<BoxList>,
 }
 
 impl Detector {
@@ -56,6 +61,7 @@ impl Detector {
             preprocessing: folder.preprocessing.clone(),
             labels: folder.labels.clone(),
             heads: folder.heads.clone(),
+            on_gpu: OnGpu::new(device),
         })
     }
 
@@ -129,6 +135,59 @@ impl Detector {
                 })
             })
             .collect())
+    }
+
+    /// Records what lists the boxes of the picture that `view` shows, in the host's encoder: nothing is
+    /// submitted, and nothing waits. The answer is a list on the GPU, laid out as [`BoxList`] says, in texels
+    /// of the texture's first level; [`BoxList::parse`] and [`Self::named`] say what it means once it was
+    /// read back.
+    ///
+    /// # Errors
+    /// Those of [`Session::encode`] and [`BoxList::encode`]; [`Error::Device`] on the CPU twin.
+    pub fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        view: &wgpu::TextureView,
+        options: &DetectionOptions,
+    ) -> Result<wgpu::Buffer> {
+        let list = (self.on_gpu).get(|gpu| BoxList::new(gpu, &self.heads))?;
+        let textures = [TextureInput::new(view, &self.preprocessing)];
+        let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
+        let [width, height] = [view.texture().width(), view.texture().height()];
+        let picture = SeenPicture::new(&self.preprocessing, width, height);
+        list.encode(encoder, &outputs, &picture, options)
+    }
+
+    /// Makes what [`Self::encode`] would make when it is called first.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on the CPU twin, and where the device refuses.
+    pub fn prepare_encode(&mut self) -> Result<()> {
+        (self.on_gpu)
+            .get(|gpu| BoxList::new(gpu, &self.heads))
+            .map(drop)
+    }
+
+    /// Boxes that were found on the GPU, with the names of their classes.
+    pub fn named(&self, found: &FoundBoxes) -> Vec<Detection> {
+        let named = |found: &ScoredBox| Detection {
+            class: found.class,
+            label: self.labels.text(found.class).into_owned(),
+            score: found.score,
+            corners: found.corners,
+        };
+        found.boxes.iter().map(named).collect()
+    }
+
+    /// Moves to another device, after the first was lost; see [`Session::restore`]. What is encoded from
+    /// then on is for that one's encoders.
+    ///
+    /// # Errors
+    /// As [`Session::restore`].
+    pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
+        self.session.restore(gpu)?;
+        self.on_gpu.restore(gpu);
+        Ok(())
     }
 }
 

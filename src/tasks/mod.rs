@@ -20,9 +20,49 @@
 //! }
 //! # Ok::<(), shadernet::Error>(())
 //! ```
+//!
+//! Each has an `encode` besides, for hosts with a device of their own: from a texture to an answer that
+//! stays on the GPU ([`crate::answers`]), recorded into the host's encoder. The first call makes pipelines,
+//! which `prepare_encode` does before. They see the texture as it is, `Srgb` formats encoded again;
+//! [`crate::texture`] has the formats.
+//!
+//! ```
+//! use shadernet::device::Device;
+//! use shadernet::gpu::{Gpu, GpuOptions, adapters};
+//! use shadernet::model_folder::default_model;
+//! use shadernet::tasks::Classifier;
+//! use shadernet::wgpu;
+//!
+//! let Some(adapter) = adapters(None).into_iter().next() else {
+//!     return Ok(());
+//! };
+//! // `Gpu::from_wgpu` for a host's device.
+//! let gpu = Gpu::open(&adapter, &GpuOptions::default())?;
+//! let folder = default_model()?.open()?;
+//! let mut classifier = Classifier::new(&Device::from(gpu.clone()), &folder, &Default::default())?;
+//! # let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
+//! #     label: None,
+//! #     size: wgpu::Extent3d { width: 320, height: 240, depth_or_array_layers: 1 },
+//! #     mip_level_count: 1,
+//! #     sample_count: 1,
+//! #     dimension: wgpu::TextureDimension::D2,
+//! #     format: wgpu::TextureFormat::Rgba8Unorm,
+//! #     usage: wgpu::TextureUsages::TEXTURE_BINDING,
+//! #     view_formats: &[],
+//! # });
+//! // A texture that the host has drawn.
+//! let view = texture.create_view(&Default::default());
+//! let mut encoder = gpu.device().create_command_encoder(&Default::default());
+//! let likeliest = classifier.encode(&mut encoder, &view, 5)?;
+//! gpu.queue().submit([encoder.finish()]);
+//! // 40 bytes in `likeliest.buffer`: for a shader of the host's, or to be read back and parsed.
+//! assert_eq!(likeliest.bytes(), 40);
+//! # Ok::<(), shadernet::Error>(())
+//! ```
 
 mod classifier;
 mod detector;
+mod on_gpu;
 mod segmenter;
 
 pub use classifier::{Classifier, Prediction};

@@ -1,11 +1,15 @@
 use image::RgbImage;
 
+use super::on_gpu::OnGpu;
+use crate::answers::{ColorTable, MapPart, MaskTexture};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
-use crate::session::{Session, SessionOptions};
+use crate::session::{Input, Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
+use crate::texture::TextureInput;
 use crate::vision::{CropMode, Labels, Mask, Preprocessing, resize};
 use crate::zoo::Task;
 
@@ -28,6 +32,9 @@ pub struct Segmenter {
     session: Session,
     preprocessing: Preprocessing,
     labels: Labels,
+    /// What the network is to see for a map of the model's size: height and width.
+    seen: [usize; 2],
+    on_gpu: OnGpu<MaskTexture>,
 }
 
 /// More rows and columns than any network here loses at its borders.
@@ -50,14 +57,16 @@ impl Segmenter {
             ..folder.preprocessing.clone()
         };
         let [channels, height, width] = preprocessing.input_size;
-        let [height, width] = seen_size(&graph, channels, [height, width])?;
-        let shape = Shape::from([1, channels, height, width]);
+        let seen = seen_size(&graph, channels, [height, width])?;
+        let shape = Shape::from([1, channels, seen[0], seen[1]]);
         let weights = folder.weights(&graph)?;
         Ok(Self {
             session: Session::new(device, &graph, weights, options, &[shape])?,
             graph,
             preprocessing,
             labels: folder.labels.clone(),
+            seen,
+            on_gpu: OnGpu::new(device),
         })
     }
 
@@ -106,6 +115,64 @@ impl Segmenter {
         let logits = self.session.run(&[input])?.swap_remove(0);
         let logits = centre(&logits, target)?;
         Mask::from_logits(&logits, picture_width, picture_height)
+    }
+
+    /// Records what writes every texel of `mask` with the colour of its class in the picture that `view`
+    /// shows, in the host's encoder: nothing is submitted, and nothing waits. The network sees the picture
+    /// at the model's size ([`SegmentSize::Model`]); the mask may be of any, see [`MaskTexture::encode`].
+    ///
+    /// # Errors
+    /// Those of [`Session::encode`] and [`MaskTexture::encode`]; [`Error::Device`] on the CPU twin;
+    /// [`Error::Inputs`] for networks of unpadded convolutions, which would see a mirror image around the
+    /// picture: [`Self::segment`] has that.
+    pub fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        view: &wgpu::TextureView,
+        mask: &wgpu::TextureView,
+        colors: &ColorTable,
+    ) -> Result<()> {
+        let kernel = self.on_gpu.get(MaskTexture::new)?;
+        let [_, height, width] = self.preprocessing.input_size;
+        if self.seen != [height, width] {
+            return Err(Error::Inputs(format!(
+                "a network whose map is as large as its input was expected for a texture; {} sees {}x{} \
+                 (height and width) for a map of {height}x{width}: use Segmenter::segment",
+                self.graph.name(),
+                self.seen[0],
+                self.seen[1]
+            )));
+        }
+        let textures = [TextureInput::new(view, &self.preprocessing)];
+        let logits = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
+        // A segmentation network has one output, and `seen_size` saw that its map is large enough.
+        let [_, _, map_height, map_width] = logits[0].shape.nchw();
+        let part = MapPart {
+            top: (map_height - height) / 2,
+            left: (map_width - width) / 2,
+            height,
+            width,
+        };
+        kernel.encode(encoder, &logits[0], mask, colors, Some(part))
+    }
+
+    /// Makes what [`Self::encode`] would make when it is called first.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on the CPU twin, and where the device refuses.
+    pub fn prepare_encode(&mut self) -> Result<()> {
+        self.on_gpu.get(MaskTexture::new).map(drop)
+    }
+
+    /// Moves to another device, after the first was lost; see [`Session::restore`]. What is encoded from
+    /// then on is for that one's encoders.
+    ///
+    /// # Errors
+    /// As [`Session::restore`].
+    pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
+        self.session.restore(gpu)?;
+        self.on_gpu.restore(gpu);
+        Ok(())
     }
 }
 

@@ -3,9 +3,12 @@
 
 mod boxes;
 mod classes;
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../common/devices.rs"]
 mod devices;
 mod harness;
 mod masks;
 mod refused;
 mod reuse;
+mod tasks;

@@ -1,0 +1,184 @@
+//! From a host's texture to an answer on the GPU, in one call: what the tasks answer from a picture.
+
+use std::path::Path;
+
+use shadernet::answers::{BoxList, ColorTable};
+use shadernet::device::Device;
+use shadernet::gpu::Gpu;
+use shadernet::model_folder::ModelFolder;
+use shadernet::tasks::{Classifier, Detector, SegmentSize, Segmenter};
+use shadernet::vision::{RgbImage, decode, mask_color};
+use shadernet::weights::{Dtype, Weights};
+use shadernet::wgpu::{self, TextureFormat, TextureUsages};
+use shadernet::zoo::{self, ZooOptions};
+
+use crate::common::{place, write_weights};
+use crate::devices::open_all;
+use crate::harness::{read, submitted, texels, texture};
+
+fn in_repository(path: &str) -> std::path::PathBuf {
+    place::repository().join(path)
+}
+
+fn model(name: &str) -> ModelFolder {
+    ModelFolder::open(in_repository("models").join(name)).unwrap()
+}
+
+fn picture(name: &str) -> RgbImage {
+    decode(in_repository("tests/images").join(name)).unwrap()
+}
+
+/// The texture that a host has drawn the picture to.
+fn drawn(gpu: &Gpu, picture: &RgbImage) -> wgpu::TextureView {
+    let (width, height) = picture.dimensions();
+    let usage = TextureUsages::TEXTURE_BINDING | TextureUsages::COPY_DST;
+    let texture = texture(gpu, [width, height], TextureFormat::Rgba8Unorm, usage);
+    let texels = picture
+        .pixels()
+        .flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]);
+    let layout = wgpu::TexelCopyBufferLayout {
+        offset: 0,
+        bytes_per_row: Some(4 * width),
+        rows_per_image: None,
+    };
+    let texels: Vec<u8> = texels.collect();
+    (gpu.queue()).write_texture(texture.as_image_copy(), &texels, layout, texture.size());
+    texture.create_view(&Default::default())
+}
+
+fn gpus() -> Vec<(String, Gpu)> {
+    let gpu = |(name, device)| match device {
+        Device::Gpu(gpu) => (name, gpu),
+        Device::Cpu { .. } => panic!("a GPU was expected"),
+    };
+    open_all().into_iter().map(gpu).collect()
+}
+
+#[test]
+fn the_cat_is_named() {
+    let (folder, picture) = (model("efficientnet_lite0"), picture("chelsea.png"));
+    for (name, gpu) in gpus() {
+        let mut classifier =
+            Classifier::new(&Device::from(gpu.clone()), &folder, &Default::default()).unwrap();
+        classifier.prepare_encode().unwrap();
+        let expected = classifier.classify(&picture, 5).unwrap();
+        let check = |classifier: &mut Classifier, gpu: &Gpu| {
+            let view = drawn(gpu, &picture);
+            let top = submitted(gpu, |encoder| classifier.encode(encoder, &view, 5)).unwrap();
+            let found = top.parse(&read(gpu, &top.buffer)).unwrap();
+            let found = classifier.named(&found[0]);
+            assert_eq!(found.len(), 5);
+            for (found, expected) in found.iter().zip(&expected) {
+                assert_eq!(found.label, expected.label, "{name}");
+                let error = (found.probability - expected.probability).abs();
+                assert!(error < 1e-6, "{name}: {found:?} {expected:?}");
+            }
+        };
+        check(&mut classifier, &gpu);
+
+        let [(_, other), ..] = &gpus()[..] else {
+            panic!()
+        };
+        gpu.device().destroy();
+        classifier.restore(other).unwrap();
+        check(&mut classifier, other);
+    }
+}
+
+#[test]
+fn the_cup_is_found() {
+    let (folder, picture) = (model("yolov3_tiny"), picture("coffee.png"));
+    for (name, gpu) in gpus() {
+        let mut detector =
+            Detector::new(&Device::from(gpu.clone()), &folder, &Default::default()).unwrap();
+        for threshold in [0.25, 0.05] {
+            let options = shadernet::tasks::DetectionOptions {
+                threshold,
+                ..Default::default()
+            };
+            let expected = detector.detect(&picture, &options).unwrap();
+            assert!(!expected.is_empty());
+            let view = drawn(&gpu, &picture);
+            let list = submitted(&gpu, |encoder| detector.encode(encoder, &view, &options));
+            let found = BoxList::parse(&read(&gpu, &list.unwrap())).unwrap();
+            let found = detector.named(&found);
+            assert_eq!(found.len(), expected.len(), "{name}");
+            for (found, expected) in found.iter().zip(&expected) {
+                assert_eq!(found.label, expected.label, "{name}");
+                assert!((found.score - expected.score).abs() < 1e-5, "{name}");
+                let pairs = found.corners.iter().zip(expected.corners);
+                for (found, expected) in pairs {
+                    assert!(
+                        (found - expected).abs() < 0.01,
+                        "{name}: {found} {expected}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A folder of a U-Net with generated weights.
+fn unet(folder: &Path) -> ModelFolder {
+    let graph = zoo::build("unet", &ZooOptions::classes(3)).unwrap();
+    let weights = Weights::generated(&graph, 1.0);
+    write_weights(&folder.join("model.safetensors"), &weights, Dtype::F16);
+    let config = serde_json::json!({
+        "architecture": "unet",
+        "num_classes": 3,
+        "pretrained_cfg": {"input_size": [3, 48, 64]},
+    });
+    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    ModelFolder::open(folder).unwrap()
+}
+
+#[test]
+fn a_mask_lies_over_the_picture() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (folder, picture) = (unet(scratch.path()), picture("coffee.png"));
+    let (width, height) = picture.dimensions();
+    for (name, gpu) in gpus() {
+        let mut segmenter =
+            Segmenter::new(&Device::from(gpu.clone()), &folder, &Default::default()).unwrap();
+        let expected = segmenter.segment(&picture, SegmentSize::Model).unwrap();
+        let view = drawn(&gpu, &picture);
+        let usage = TextureUsages::STORAGE_BINDING | TextureUsages::COPY_SRC;
+        let mask = texture(&gpu, [width, height], TextureFormat::Rgba8Unorm, usage);
+        let to = mask.create_view(&Default::default());
+        let colors = ColorTable::pascal_voc(99);
+        submitted(&gpu, |encoder| {
+            segmenter.encode(encoder, &view, &to, &colors)
+        })
+        .unwrap();
+        let mut classes = std::collections::BTreeSet::new();
+        for (i, texel) in texels(&gpu, &mask).into_iter().enumerate() {
+            let (class, probability) = (expected.classes[i], expected.probabilities[i]);
+            classes.insert(class);
+            let [red, green, blue] = mask_color(class).0;
+            let color = match class {
+                0 => [0; 4],
+                _ => [red, green, blue, 99],
+            };
+            // Of two classes that are as likely as each other, no more than a half.
+            let may_be_tie = probability < 0.5 + 1e-5;
+            assert!(
+                texel == color || may_be_tie,
+                "{name}: {i}: {texel:?} {color:?}"
+            );
+        }
+        assert!(classes.len() > 1, "{classes:?}");
+    }
+}
+
+#[test]
+fn the_cpu_has_no_encoder() {
+    let folder = model("yolov3_tiny");
+    let mut detector = Detector::new(&Device::cpu(), &folder, &Default::default()).unwrap();
+    let message = detector.prepare_encode().unwrap_err().to_string();
+    assert!(message.contains("use a GPU"), "{message}");
+    let (_, gpu) = gpus().swap_remove(0);
+    let view = drawn(&gpu, &RgbImage::new(10, 10));
+    let mut encoder = gpu.device().create_command_encoder(&Default::default());
+    let result = detector.encode(&mut encoder, &view, &Default::default());
+    assert!(result.unwrap_err().to_string().contains("use a GPU"));
+}
