@@ -1,13 +1,15 @@
+use std::time::Duration;
+
 use image::RgbImage;
 
-use super::on_gpu::OnGpu;
+use super::on_gpu::{OnGpu, the_output};
 use crate::answers::{LikelyClass, TopClasses, TopK};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Op;
 use crate::model_folder::ModelFolder;
-use crate::session::{Input, Session, SessionOptions};
+use crate::session::{Input, Session, SessionOptions, Slices};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::TextureInput;
 use crate::vision::{Labels, Preprocessing, softmax, top_k};
@@ -130,11 +132,50 @@ impl Classifier {
         view: &wgpu::TextureView,
         k: usize,
     ) -> Result<TopClasses> {
-        let top_k = (self.on_gpu).get(|gpu| TopK::new(gpu, !self.answers_probabilities))?;
         let textures = [TextureInput::new(view, &self.preprocessing)];
-        let answers = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
-        // A classifier has one output.
-        top_k.encode(encoder, &answers[0], k)
+        let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
+        self.encode_answer(encoder, &outputs, k)
+    }
+
+    /// As [`Self::encode`], with the network in pieces that take the device about `max` each: see
+    /// [`Session::encode_slices`]. The outputs that come with the last piece are for
+    /// [`Self::encode_answer`].
+    ///
+    /// # Errors
+    /// Those of [`Session::encode_slices`].
+    pub fn encode_slices(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        view: &wgpu::TextureView,
+        max: Duration,
+    ) -> Result<Slices> {
+        let textures = [TextureInput::new(view, &self.preprocessing)];
+        (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
+    }
+
+    /// Records what finds the `k` likeliest classes in the outputs of [`Self::encode_slices`].
+    ///
+    /// # Errors
+    /// Those of [`TopK::encode`]; [`Error::Inputs`] where there is not one output.
+    pub fn encode_answer(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        outputs: &[GpuTensor],
+        k: usize,
+    ) -> Result<TopClasses> {
+        let answers = the_output(outputs)?;
+        let top_k = (self.on_gpu).get(|gpu| TopK::new(gpu, !self.answers_probabilities))?;
+        top_k.encode(encoder, answers, k)
+    }
+
+    /// Makes what [`Self::encode_slices`] would make when it is called first: see
+    /// [`Session::prepare_slices`].
+    ///
+    /// # Errors
+    /// Those of [`Session::prepare_slices`].
+    pub fn prepare_slices(&mut self) -> Result<()> {
+        let [channels, height, width] = self.preprocessing.input_size;
+        (self.session).prepare_slices(&[Shape::from([1, channels, height, width])])
     }
 
     /// Makes what [`Self::encode`] would make when it is called first.

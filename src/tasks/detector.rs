@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use image::RgbImage;
 
@@ -6,10 +7,10 @@ use super::on_gpu::OnGpu;
 use crate::answers::{BoxList, FoundBoxes, SeenPicture};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
-use crate::session::{Input, Session, SessionOptions};
+use crate::session::{Input, Session, SessionOptions, Slices};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::TextureInput;
 use crate::vision::{
@@ -150,12 +151,53 @@ impl Detector {
         view: &wgpu::TextureView,
         options: &DetectionOptions,
     ) -> Result<wgpu::Buffer> {
-        let list = (self.on_gpu).get(|gpu| BoxList::new(gpu, &self.heads))?;
         let textures = [TextureInput::new(view, &self.preprocessing)];
         let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
-        let [width, height] = [view.texture().width(), view.texture().height()];
-        let picture = SeenPicture::new(&self.preprocessing, width, height);
-        list.encode(encoder, &outputs, &picture, options)
+        let size = (view.texture().width(), view.texture().height());
+        self.encode_answer(encoder, &outputs, size, options)
+    }
+
+    /// As [`Self::encode`], with the network in pieces that take the device about `max` each: see
+    /// [`Session::encode_slices`]. The outputs that come with the last piece are for
+    /// [`Self::encode_answer`].
+    ///
+    /// # Errors
+    /// Those of [`Session::encode_slices`].
+    pub fn encode_slices(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        view: &wgpu::TextureView,
+        max: Duration,
+    ) -> Result<Slices> {
+        let textures = [TextureInput::new(view, &self.preprocessing)];
+        (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
+    }
+
+    /// Records what lists the boxes in the outputs of [`Self::encode_slices`], for a texture of `size`
+    /// (width and height).
+    ///
+    /// # Errors
+    /// Those of [`BoxList::encode`].
+    pub fn encode_answer(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        outputs: &[GpuTensor],
+        size: (u32, u32),
+        options: &DetectionOptions,
+    ) -> Result<wgpu::Buffer> {
+        let list = (self.on_gpu).get(|gpu| BoxList::new(gpu, &self.heads))?;
+        let picture = SeenPicture::new(&self.preprocessing, size.0, size.1);
+        list.encode(encoder, outputs, &picture, options)
+    }
+
+    /// Makes what [`Self::encode_slices`] would make when it is called first: see
+    /// [`Session::prepare_slices`].
+    ///
+    /// # Errors
+    /// Those of [`Session::prepare_slices`].
+    pub fn prepare_slices(&mut self) -> Result<()> {
+        let [channels, height, width] = self.preprocessing.input_size;
+        (self.session).prepare_slices(&[Shape::from([1, channels, height, width])])
     }
 
     /// Makes what [`Self::encode`] would make when it is called first.

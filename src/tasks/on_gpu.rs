@@ -2,7 +2,7 @@
 
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuTensor};
 
 /// A task's GPU, if it has one, and the kernel of its answers there. It is made when it is first used: who
 /// has answers read back needs none.
@@ -47,5 +47,16 @@ impl<K> OnGpu<K> {
                 kernel: None,
             };
         }
+    }
+}
+
+/// The output of a network that has one.
+pub(super) fn the_output(outputs: &[GpuTensor]) -> Result<&GpuTensor> {
+    match outputs {
+        [output] => Ok(output),
+        others => Err(Error::Inputs(format!(
+            "the network's one output was expected, found {}",
+            others.len()
+        ))),
     }
 }

@@ -1,13 +1,15 @@
+use std::time::Duration;
+
 use image::RgbImage;
 
-use super::on_gpu::OnGpu;
+use super::on_gpu::{OnGpu, the_output};
 use crate::answers::{ColorTable, MapPart, MaskTexture};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
-use crate::session::{Input, Session, SessionOptions};
+use crate::session::{Input, Session, SessionOptions, Slices};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::TextureInput;
 use crate::vision::{CropMode, Labels, Mask, Preprocessing, resize};
@@ -132,28 +134,81 @@ impl Segmenter {
         mask: &wgpu::TextureView,
         colors: &ColorTable,
     ) -> Result<()> {
+        self.check_seen()?;
+        let textures = [TextureInput::new(view, &self.preprocessing)];
+        let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
+        self.encode_answer(encoder, &outputs, mask, colors)
+    }
+
+    /// As [`Self::encode`], with the network in pieces that take the device about `max` each: see
+    /// [`Session::encode_slices`]. The outputs that come with the last piece are for
+    /// [`Self::encode_answer`].
+    ///
+    /// # Errors
+    /// Those of [`Session::encode_slices`], and [`Error::Inputs`] as in [`Self::encode`].
+    pub fn encode_slices(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        view: &wgpu::TextureView,
+        max: Duration,
+    ) -> Result<Slices> {
+        self.check_seen()?;
+        let textures = [TextureInput::new(view, &self.preprocessing)];
+        (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
+    }
+
+    /// Records what writes `mask` from the outputs of [`Self::encode_slices`].
+    ///
+    /// # Errors
+    /// Those of [`MaskTexture::encode`]; [`Error::Inputs`] where there is not one output.
+    pub fn encode_answer(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        outputs: &[GpuTensor],
+        mask: &wgpu::TextureView,
+        colors: &ColorTable,
+    ) -> Result<()> {
+        let logits = the_output(outputs)?;
         let kernel = self.on_gpu.get(MaskTexture::new)?;
         let [_, height, width] = self.preprocessing.input_size;
-        if self.seen != [height, width] {
-            return Err(Error::Inputs(format!(
-                "a network whose map is as large as its input was expected for a texture; {} sees {}x{} \
-                 (height and width) for a map of {height}x{width}: use Segmenter::segment",
-                self.graph.name(),
-                self.seen[0],
-                self.seen[1]
-            )));
-        }
-        let textures = [TextureInput::new(view, &self.preprocessing)];
-        let logits = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
-        // A segmentation network has one output, and `seen_size` saw that its map is large enough.
-        let [_, _, map_height, map_width] = logits[0].shape.nchw();
+        // `seen_size` saw that the map is large enough; where these are not its outputs, `MaskTexture` tells.
+        let middle = |map: usize, part: usize| map.saturating_sub(part) / 2;
+        let &[_, _, map_height, map_width] = logits.shape.dims() else {
+            return kernel.encode(encoder, logits, mask, colors, None);
+        };
         let part = MapPart {
-            top: (map_height - height) / 2,
-            left: (map_width - width) / 2,
+            top: middle(map_height, height),
+            left: middle(map_width, width),
             height,
             width,
         };
-        kernel.encode(encoder, &logits[0], mask, colors, Some(part))
+        kernel.encode(encoder, logits, mask, colors, Some(part))
+    }
+
+    /// Whether the network can see a texture as it is.
+    fn check_seen(&self) -> Result<()> {
+        let [_, height, width] = self.preprocessing.input_size;
+        if self.seen == [height, width] {
+            return Ok(());
+        }
+        Err(Error::Inputs(format!(
+            "a network whose map is as large as its input was expected for a texture; {} sees {}x{} \
+             (height and width) for a map of {height}x{width}: use Segmenter::segment",
+            self.graph.name(),
+            self.seen[0],
+            self.seen[1]
+        )))
+    }
+
+    /// Makes what [`Self::encode_slices`] would make when it is called first: see
+    /// [`Session::prepare_slices`].
+    ///
+    /// # Errors
+    /// Those of [`Session::prepare_slices`].
+    pub fn prepare_slices(&mut self) -> Result<()> {
+        let [channels, _, _] = self.preprocessing.input_size;
+        let [height, width] = self.seen;
+        (self.session).prepare_slices(&[Shape::from([1, channels, height, width])])
     }
 
     /// Makes what [`Self::encode`] would make when it is called first.

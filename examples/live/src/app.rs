@@ -131,6 +131,9 @@ impl Live {
         if let Some((_, texture)) = self.picture.take() {
             self.textures.forget(texture);
         }
+        if let Some(runner) = &mut self.runner {
+            runner.restart();
+        }
     }
 
     /// The picture or the scene, as egui draws it.

@@ -8,11 +8,10 @@ use shadernet::gpu::{Gpu, Received};
 use shadernet::session::Slices;
 use shadernet::tasks::{Detection, DetectionOptions, Prediction};
 use shadernet::wgpu;
-use shadernet::zoo::Task;
 
 use crate::mask::Mask;
 use crate::model::Model;
-use crate::network::{Parse, Recorded};
+use crate::network::{Parse, Recorded, Wanted};
 use crate::plots::History;
 use crate::textures::Textures;
 
@@ -128,46 +127,70 @@ impl Runner {
         if self.cut.is_none() && self.flights.len() >= IN_FLIGHT {
             return Ok(());
         }
-        let network = &mut self.model.network;
         let now = Instant::now();
-        let (begun, size, outputs) = match (self.cut.take(), settings.budget()) {
-            (Some(mut cut), _) => match cut.slices.encode(encoder)? {
-                Some(outputs) => (cut.begun, cut.size, outputs),
-                None => {
-                    self.cut = Some(cut);
-                    return Ok(());
-                }
-            },
-            (None, Some(budget)) => {
-                let mut slices = network.encode_slices(encoder, source, budget)?;
-                self.pieces = Some((slices.progress().1, slices.longest()));
-                // The input and the first piece in one frame, so that a small network needs no more.
-                match slices.encode(encoder)? {
-                    Some(outputs) => (now, source.size, outputs),
-                    None => {
-                        let (begun, size) = (now, source.size);
-                        self.cut = Some(Cut {
-                            slices,
-                            begun,
-                            size,
-                        });
-                        return Ok(());
-                    }
-                }
-            }
+        let recorded = match (self.cut.take(), settings.budget()) {
+            // Whole: from the texture to the answer in one go.
             (None, None) => {
                 self.pieces = None;
-                (now, source.size, network.encode(encoder, source)?)
+                let network = &mut self.model.network;
+                let mask = Mask::prepared(
+                    &mut self.mask,
+                    self.model.task,
+                    &self.gpu,
+                    source.size,
+                    textures,
+                );
+                let wanted = Wanted {
+                    size: source.size,
+                    detection: &settings.detection,
+                    mask,
+                };
+                Some((now, network.encode(encoder, source, &wanted)?))
             }
+            // The input and the first piece in one frame, so that a small network needs no more.
+            (None, Some(budget)) => {
+                let slices = self.model.network.encode_slices(encoder, source, budget)?;
+                self.pieces = Some((slices.progress().1, slices.longest()));
+                let cut = Cut {
+                    slices,
+                    begun: now,
+                    size: source.size,
+                };
+                self.piece(encoder, cut, settings, textures)?
+            }
+            (Some(cut), _) => self.piece(encoder, cut, settings, textures)?,
         };
-        if self.model.task == Task::Segmentation {
-            Mask::prepare(&mut self.mask, &self.gpu, size, textures);
-        }
-        let mask = self.mask.as_ref().map(|mask| &mask.view);
-        let options = &settings.detection;
-        let recorded = network.encode_answer(encoder, &outputs, size, options, mask)?;
-        self.recorded = Some((begun, recorded));
+        self.recorded = recorded;
         Ok(())
+    }
+
+    /// Adds the next piece of a pass to `encoder`, and the answer after the last.
+    fn piece(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        mut cut: Cut,
+        settings: &Settings,
+        textures: &Textures,
+    ) -> shadernet::Result<Option<(Instant, Recorded)>> {
+        let Some(outputs) = cut.slices.encode(encoder)? else {
+            self.cut = Some(cut);
+            return Ok(None);
+        };
+        let mask = Mask::prepared(
+            &mut self.mask,
+            self.model.task,
+            &self.gpu,
+            cut.size,
+            textures,
+        );
+        let wanted = Wanted {
+            size: cut.size,
+            detection: &settings.detection,
+            mask,
+        };
+        let network = &mut self.model.network;
+        let recorded = network.encode_answer(encoder, &outputs, &wanted)?;
+        Ok(Some((cut.begun, recorded)))
     }
 }
 
@@ -218,6 +241,14 @@ impl Runner {
         Ok(())
     }
 
+    /// Cancels what is under way and forgets the answer: they are about another picture.
+    pub fn restart(&mut self) {
+        self.cut = None;
+        self.recorded = None;
+        self.flights.clear();
+        self.answer = Answer::None;
+    }
+
     /// Whether there is an answer.
     pub fn has_answered(&self) -> bool {
         !matches!(self.answer, Answer::None)
@@ -228,9 +259,9 @@ impl Runner {
         &self.answer
     }
 
-    /// The mask's texture, where there is one.
+    /// The mask's texture, where there is one and it was written.
     pub fn mask(&self) -> Option<&Mask> {
-        self.mask.as_ref()
+        self.mask.as_ref().filter(|_| self.has_answered())
     }
 
     /// How long passes took, from being recorded to being done.
@@ -247,7 +278,9 @@ impl Runner {
     pub fn pieces(&self) -> Option<String> {
         let (pieces, longest) = self.pieces?;
         let longest = longest.as_secs_f32() * 1e3;
-        Some(format!("{pieces} pieces a pass, the longest of {longest:.1} ms"))
+        Some(format!(
+            "{pieces} pieces a pass, the longest of {longest:.1} ms"
+        ))
     }
 
     /// To be called when another takes its place.

@@ -3,6 +3,7 @@
 use eframe::egui::TextureId;
 use shadernet::gpu::Gpu;
 use shadernet::wgpu;
+use shadernet::zoo::Task;
 
 use crate::textures::Textures;
 
@@ -17,12 +18,24 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Makes sure that `this` is a texture for masks of pictures of `picture` (width and height).
-    pub fn prepare(this: &mut Option<Self>, gpu: &Gpu, picture: [u32; 2], textures: &Textures) {
+    /// The texture for masks of pictures of `picture` (width and height), which `this` keeps; none for
+    /// other tasks.
+    pub fn prepared<'a>(
+        this: &'a mut Option<Self>,
+        task: Task,
+        gpu: &Gpu,
+        picture: [u32; 2],
+        textures: &Textures,
+    ) -> Option<&'a wgpu::TextureView> {
         let size = size(picture);
-        if this.as_ref().is_some_and(|mask| mask.size == size) {
-            return;
+        let fits = this.as_ref().is_some_and(|mask| mask.size == size);
+        if task == Task::Segmentation && !fits {
+            Self::renew(this, gpu, size, textures);
         }
+        this.as_ref().map(|mask| &mask.view)
+    }
+
+    fn renew(this: &mut Option<Self>, gpu: &Gpu, size: [u32; 2], textures: &Textures) {
         if let Some(old) = this.take() {
             textures.forget(old.id);
         }
@@ -51,9 +64,8 @@ fn size(picture: [u32; 2]) -> [u32; 2] {
     let longest = picture[0].max(picture[1]).max(1);
     match longest > LONGEST {
         // Not more than `LONGEST`, as no side is longer than the longest.
-        true => picture.map(|side| {
-            (u64::from(side) * u64::from(LONGEST) / u64::from(longest)).max(1) as u32
-        }),
+        true => picture
+            .map(|side| (u64::from(side) * u64::from(LONGEST) / u64::from(longest)).max(1) as u32),
         false => picture.map(|side| side.max(1)),
     }
 }

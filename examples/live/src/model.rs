@@ -23,6 +23,17 @@ pub struct Model {
 }
 
 impl Model {
+    /// The names of a mask's classes.
+    pub fn mask_labels(&self) -> Vec<String> {
+        let labels = &self.folder.labels;
+        let label = |class| labels.text(class).into_owned();
+        match labels.len() {
+            // One logit a pixel: whether it is the class.
+            1 => vec!["background".to_owned(), label(0)],
+            classes => (0..classes).map(label).collect(),
+        }
+    }
+
     /// What it is, in a line.
     pub fn description(&self) -> String {
         let [_, height, width] = self.folder.preprocessing.input_size;
@@ -85,8 +96,7 @@ impl Loading {
         std::thread::spawn(move || {
             // Whoever asked may have asked for another meanwhile, and listens no more.
             let told = sender.clone();
-            let progress =
-                Progress::new(move |loading| drop(told.send(News::Progress(loading))));
+            let progress = Progress::new(move |loading| drop(told.send(News::Progress(loading))));
             match load(&folder, &gpu, progress) {
                 Ok(model) => drop(sender.send(News::Ready(Box::new(model)))),
                 Err(error) => messages.push(error.to_string()),

@@ -2,18 +2,12 @@
 
 use std::time::Duration;
 
-use shadernet::answers::{
-    BoxList, ColorTable, FoundBoxes, LikelyClass, MaskTexture, SeenPicture, TopClasses, TopK,
-};
+use shadernet::answers::{BoxList, ColorTable, FoundBoxes, LikelyClass, TopClasses};
 use shadernet::device::Device;
 use shadernet::gpu::{Download, Downloads, Gpu, GpuTensor};
-use shadernet::graph::Op;
 use shadernet::model_folder::ModelFolder;
-use shadernet::session::{Input, Session, SessionOptions, Slices};
-use shadernet::tasks::{Detection, DetectionOptions, Prediction};
-use shadernet::tensor::Shape;
-use shadernet::texture::TextureInput;
-use shadernet::vision::{CropMode, Labels, Preprocessing};
+use shadernet::session::{SessionOptions, Slices};
+use shadernet::tasks::{Classifier, DetectionOptions, Detector, Segmenter};
 use shadernet::wgpu;
 use shadernet::zoo::Task;
 
@@ -22,19 +16,21 @@ use crate::inference::{Answer, Source};
 /// How many classes are listed.
 const CLASSES: usize = 5;
 
-/// A model folder's network with what makes an answer of its outputs.
-pub struct Network {
-    session: Session,
-    preprocessing: Preprocessing,
-    labels: Labels,
-    answering: Answering,
+/// A model folder's network, by what it answers, with the way of small answers to the CPU.
+pub enum Network {
+    Classifier(Classifier, Downloads),
+    Detector(Detector, Downloads),
+    /// The mask stays on the GPU.
+    Segmenter(Segmenter, ColorTable),
 }
 
-/// What makes an answer of outputs.
-enum Answering {
-    Classes(TopK, Downloads),
-    Boxes(BoxList, Downloads),
-    Mask(MaskTexture, ColorTable),
+/// What an answer is recorded with.
+pub struct Wanted<'a> {
+    /// Width and height of the picture.
+    pub size: [u32; 2],
+    pub detection: &'a DetectionOptions,
+    /// The texture that a segmenter writes to.
+    pub mask: Option<&'a wgpu::TextureView>,
 }
 
 /// An answer that was recorded.
@@ -70,111 +66,109 @@ impl Parse {
 }
 
 impl Network {
-    /// Loads the network of `folder`, which is one for `task`, and makes all that passes need.
+    /// Loads the network of `folder`, which is one for `task`, and makes all that passes need, whole ones
+    /// and those in pieces.
     pub fn new(
         gpu: &Gpu,
         folder: &ModelFolder,
         task: Task,
         options: &SessionOptions,
     ) -> shadernet::Result<Self> {
-        let (graph, _) = folder.graph()?;
-        let mut preprocessing = folder.preprocessing.clone();
-        let answering = match task {
+        let device = Device::from(gpu.clone());
+        match task {
             Task::Classification => {
-                let is_softmax = |&output| matches!(graph.node(output).op, Op::Softmax(_));
-                let softmax = !graph.outputs().iter().any(is_softmax);
+                let mut classifier = Classifier::new(&device, folder, options)?;
+                classifier.prepare_encode()?;
+                classifier.prepare_slices()?;
                 // A class and its probability are 8 bytes.
                 let classes = CLASSES.min(folder.num_classes);
                 let downloads = Downloads::new(gpu, 8 * classes as u64);
-                Answering::Classes(TopK::new(gpu, softmax)?, downloads)
+                Ok(Self::Classifier(classifier, downloads))
             }
             Task::Detection => {
+                let mut detector = Detector::new(&device, folder, options)?;
+                detector.prepare_encode()?;
+                detector.prepare_slices()?;
                 let downloads = Downloads::new(gpu, BoxList::BYTES);
-                Answering::Boxes(BoxList::new(gpu, &folder.heads)?, downloads)
+                Ok(Self::Detector(detector, downloads))
             }
             Task::Segmentation => {
-                // The whole picture, whatever its proportions, as `Segmenter` sees it.
-                preprocessing.crop_pct = 1.0;
-                preprocessing.crop_mode = CropMode::Squash;
-                Answering::Mask(MaskTexture::new(gpu)?, ColorTable::default())
+                let mut segmenter = Segmenter::new(&device, folder, options)?;
+                segmenter.prepare_encode()?;
+                segmenter.prepare_slices()?;
+                Ok(Self::Segmenter(segmenter, ColorTable::default()))
             }
-        };
-        let [channels, height, width] = preprocessing.input_size;
-        let shape = Shape::from([1, channels, height, width]);
-        let weights = folder.weights(&graph)?;
-        let device = Device::from(gpu.clone());
-        let mut session = Session::new(&device, &graph, weights, options, &[shape.clone()])?;
-        // Times the steps now, not when the first pass is cut.
-        session.prepare_slices(&[shape])?;
-        Ok(Self {
-            session,
-            preprocessing,
-            labels: folder.labels.clone(),
-            answering,
-        })
+        }
     }
 
     /// What the user should be told about how it runs.
     pub fn notice(&self) -> Option<&str> {
-        self.session.notice()
-    }
-
-    /// The names of a mask's classes.
-    pub fn mask_labels(&self) -> Vec<String> {
-        let label = |class| self.labels.text(class).into_owned();
-        match self.labels.len() {
-            // One logit a pixel: whether it is the class.
-            1 => vec!["background".to_owned(), label(0)],
-            classes => (0..classes).map(label).collect(),
+        match self {
+            Self::Classifier(classifier, _) => classifier.notice(),
+            Self::Detector(detector, _) => detector.notice(),
+            Self::Segmenter(segmenter, _) => segmenter.notice(),
         }
     }
 
-    /// Adds the whole network over `source` to `encoder`; its outputs.
+    /// Adds the whole way from `source` to an answer to `encoder`.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         source: &Source<'_>,
-    ) -> shadernet::Result<Vec<GpuTensor>> {
-        let texture = [TextureInput::new(source.view, &self.preprocessing)];
-        self.session.encode(encoder, &[Input::Textures(&texture)])
+        wanted: &Wanted<'_>,
+    ) -> shadernet::Result<Recorded> {
+        match self {
+            Self::Classifier(classifier, downloads) => {
+                let classes = classifier.encode(encoder, source.view, CLASSES)?;
+                download_classes(encoder, downloads, classes)
+            }
+            Self::Detector(detector, downloads) => {
+                let list = detector.encode(encoder, source.view, wanted.detection)?;
+                download_boxes(encoder, downloads, &list)
+            }
+            Self::Segmenter(segmenter, colors) => {
+                if let Some(mask) = wanted.mask {
+                    segmenter.encode(encoder, source.view, mask, colors)?;
+                }
+                Ok(Recorded::Mask)
+            }
+        }
     }
 
-    /// Adds the input of the network to `encoder`; the rest in pieces of at most `max` of GPU time.
+    /// Adds the input of the network to `encoder`; the rest comes in pieces of at most `max` of GPU time.
     pub fn encode_slices(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         source: &Source<'_>,
         max: Duration,
     ) -> shadernet::Result<Slices> {
-        let texture = [TextureInput::new(source.view, &self.preprocessing)];
-        self.session
-            .encode_slices(encoder, &[Input::Textures(&texture)], max)
+        match self {
+            Self::Classifier(network, _) => network.encode_slices(encoder, source.view, max),
+            Self::Detector(network, _) => network.encode_slices(encoder, source.view, max),
+            Self::Segmenter(network, _) => network.encode_slices(encoder, source.view, max),
+        }
     }
 
-    /// Adds what makes an answer of `outputs` for a picture of `size`, to a texture or to be downloaded.
+    /// Adds what makes an answer of the `outputs` of the last piece to `encoder`.
     pub fn encode_answer(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         outputs: &[GpuTensor],
-        size: [u32; 2],
-        options: &DetectionOptions,
-        mask: Option<&wgpu::TextureView>,
+        wanted: &Wanted<'_>,
     ) -> shadernet::Result<Recorded> {
-        match &mut self.answering {
-            Answering::Classes(top, downloads) => {
-                let classes = top.encode(encoder, &outputs[0], CLASSES)?;
-                let download = downloads.record(encoder, &classes.buffer, 0)?;
-                Ok(Recorded::Download(download, Parse::Classes(classes)))
+        match self {
+            Self::Classifier(classifier, downloads) => {
+                let classes = classifier.encode_answer(encoder, outputs, CLASSES)?;
+                download_classes(encoder, downloads, classes)
             }
-            Answering::Boxes(list, downloads) => {
-                let picture = SeenPicture::new(&self.preprocessing, size[0], size[1]);
-                let buffer = list.encode(encoder, outputs, &picture, options)?;
-                let download = downloads.record(encoder, &buffer, 0)?;
-                Ok(Recorded::Download(download, Parse::Boxes))
+            Self::Detector(detector, downloads) => {
+                let (size, options) = (wanted.size.into(), wanted.detection);
+                let list = detector.encode_answer(encoder, outputs, size, options)?;
+                download_boxes(encoder, downloads, &list)
             }
-            Answering::Mask(texture, colors) => {
-                if let Some(mask) = mask {
-                    texture.encode(encoder, &outputs[0], mask, colors, None)?;
+            Self::Segmenter(segmenter, colors) => {
+                if let Some(mask) = wanted.mask {
+                    segmenter.encode_answer(encoder, outputs, mask, colors)?;
                 }
                 Ok(Recorded::Mask)
             }
@@ -183,25 +177,33 @@ impl Network {
 
     /// An answer in words.
     pub fn answer(&self, parsed: Parsed) -> Answer {
-        let label = |class| self.labels.text(class).into_owned();
-        match parsed {
-            Parsed::Classes(classes) => {
-                let classes = classes.into_iter().map(|likely| Prediction {
-                    class: likely.class,
-                    label: label(likely.class),
-                    probability: likely.probability,
-                });
-                Answer::Classes(classes.collect())
+        match (self, parsed) {
+            (Self::Classifier(classifier, _), Parsed::Classes(classes)) => {
+                Answer::Classes(classifier.named(&classes))
             }
-            Parsed::Boxes(found) => {
-                let boxes = found.boxes.into_iter().map(|found| Detection {
-                    class: found.class,
-                    label: label(found.class),
-                    score: found.score,
-                    corners: found.corners,
-                });
-                Answer::Boxes(boxes.collect())
+            (Self::Detector(detector, _), Parsed::Boxes(found)) => {
+                Answer::Boxes(detector.named(&found))
             }
+            // A network's answers are of its kind.
+            _ => Answer::None,
         }
     }
+}
+
+fn download_classes(
+    encoder: &mut wgpu::CommandEncoder,
+    downloads: &Downloads,
+    classes: TopClasses,
+) -> shadernet::Result<Recorded> {
+    let download = downloads.record(encoder, &classes.buffer, 0)?;
+    Ok(Recorded::Download(download, Parse::Classes(classes)))
+}
+
+fn download_boxes(
+    encoder: &mut wgpu::CommandEncoder,
+    downloads: &Downloads,
+    list: &wgpu::Buffer,
+) -> shadernet::Result<Recorded> {
+    let download = downloads.record(encoder, list, 0)?;
+    Ok(Recorded::Download(download, Parse::Boxes))
 }

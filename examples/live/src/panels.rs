@@ -163,7 +163,7 @@ impl Live {
                 }
                 Answer::Classes(predictions) => views::predictions(ui, predictions),
                 Answer::Boxes(found) => views::detections(ui, found),
-                Answer::Mask => views::legend(ui, &model.network.mask_labels()),
+                Answer::Mask => views::legend(ui, &model.mask_labels()),
             }
             ui.separator();
         }
