@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use common::{Golden, golden_file, parameter_shapes, relative_error};
-use devices::devices_and_cpu;
+use devices::{devices_and_cpu, with_defaults};
 use shadernet::device::Device;
 use shadernet::gpu::{Backend, Precision};
 use shadernet::graph::Graph;
@@ -45,6 +45,12 @@ impl Gpus {
     fn devices(self) -> Vec<(String, Device)> {
         let mut devices = devices_and_cpu();
         devices.retain(|(name, _)| self == Self::All || !name.starts_with("gl "));
+        // What a host has that asked for nothing in particular.
+        let first = devices::backends()[0];
+        devices.push((
+            "a host's with WebGPU's defaults".to_owned(),
+            with_defaults(first),
+        ));
         devices
     }
 }
@@ -71,7 +77,7 @@ fn check(case: &str, gpus: Gpus) {
     let input = golden.input();
     let expected = golden.outputs();
     for (name, device) in gpus.devices() {
-        for (precision, tolerance) in precisions(&device) {
+        for (precision, tolerance) in precisions(&name, &device) {
             let start = Instant::now();
             let outputs = run_in(precision, &device, &graph, &weights, &input);
             assert_eq!(outputs.len(), expected.len());
@@ -87,11 +93,13 @@ fn check(case: &str, gpus: Gpus) {
 }
 
 /// The precisions in which a device runs the goldens, and the errors allowed: both, but for the CPU,
-/// which computes in float32 whatever is asked for, and OpenGL, which takes long.
-fn precisions(device: &Device) -> Vec<(Precision, f64)> {
+/// which computes in float32 whatever is asked for, OpenGL, which takes long, and a host's device, where
+/// it is limits that matter.
+fn precisions(name: &str, device: &Device) -> Vec<(Precision, f64)> {
     let single = (Precision::F32, TOLERANCE);
     match device.backend() {
         Backend::Cpu | Backend::Gl => vec![single],
+        _ if name.starts_with("a host's") => vec![single],
         _ => vec![single, (Precision::F16, TOLERANCE_F16)],
     }
 }

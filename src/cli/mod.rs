@@ -95,6 +95,7 @@ impl SessionArgs {
             precision: self.precision,
             passes: self.passes.options(),
             tuning: self.tuning.load(device),
+            progress: Some(progress::loading()),
             ..Default::default()
         }
     }

@@ -1,9 +1,11 @@
 //! What is shown on terminals while work goes on.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use shadernet::bench::Progress;
+use shadernet::bench;
+use shadernet::session::{self, Loading};
 
 /// A spinner with the time and a message; nothing where standard error is no terminal.
 pub fn spinner() -> ProgressBar {
@@ -25,8 +27,34 @@ pub fn bar(steps: usize) -> ProgressBar {
 }
 
 /// Shows how far kernels have been checked and timed.
-pub fn tell(bar: &ProgressBar, at: Progress) {
+pub fn tell(bar: &ProgressBar, at: bench::Progress) {
     bar.set_length(at.of as u64);
     bar.set_position(at.done as u64);
     bar.set_message(format!("{} ({})", at.case, at.kernel));
+}
+
+/// Shows how far the making of sessions is, one after another.
+pub fn loading() -> session::Progress {
+    let bar = ProgressBar::new_spinner();
+    // Both are told of at once, from several threads.
+    let known: Mutex<[Option<(u64, u64)>; 2]> = Mutex::default();
+    session::Progress::new(move |loading| {
+        let Ok(mut known) = known.lock() else { return };
+        match loading {
+            Loading::Pipelines { done, all } => known[0] = Some((done as u64, all as u64)),
+            Loading::Weights { done, all } => known[1] = Some((done, all)),
+            _ => return,
+        }
+        let pipelines = known[0].map(|(done, all)| format!("kernels compiled: {done} of {all}"));
+        let percent = |(done, all): (u64, u64)| 100 * done / all.max(1);
+        let weights = known[1].map(|weights| format!("weights: {} %", percent(weights)));
+        let parts: Vec<String> = [pipelines, weights].into_iter().flatten().collect();
+        bar.set_message(parts.join(", "));
+        bar.tick();
+        if known.iter().flatten().all(|(done, all)| done == all) {
+            bar.finish_and_clear();
+            *known = Default::default();
+            bar.reset();
+        }
+    })
 }

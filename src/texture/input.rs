@@ -14,7 +14,7 @@ pub enum Light {
     Linear,
 }
 
-/// A texture as one image of a network's input; see [the module](self) for formats and light.
+/// A texture as one image of a network's input; see [`crate::texture`] for formats and light.
 #[derive(Clone, Copy, Debug)]
 pub struct TextureInput<'a> {
     pub(super) view: &'a wgpu::TextureView,
@@ -60,7 +60,7 @@ impl<'a> TextureInput<'a> {
         self
     }
 
-    /// Says which of the texture's levels the view begins with, where that is not the first (`base_mip_level`):
+    /// Says which of the texture's levels the view begins with (`base_mip_level`), where not with the first:
     /// wgpu does not tell. A part of the texture is seen, stretched, where it is not said.
     pub fn mip_level(mut self, level: u32) -> Self {
         self.mip_level = level;

@@ -13,14 +13,17 @@
 //! gets linear light, so it is encoded again; `Rgba16Float` is taken as linear light, as renderers have it;
 //! `Rgba8Unorm`, `Bgra8Unorm` and `R8Unorm` are taken as they are, as encoded. Where a host has it otherwise,
 //! [`TextureInput::light`] says so. What is below 0 or above 1 is clamped, not tone-mapped; NaN is black.
+//! Encoding every texel that is read is most of the cost on a software driver: a host whose texture is
+//! `Srgb` may give a view without (`view_formats`), and say so with [`TextureInput::format`].
 //!
 //! **Alpha is ignored**: a render target is opaque, and only the host knows what is behind one that is not.
 //!
-//! **Cost.** One dispatch an image, and nothing in between: an invocation reads all the texels that its four
-//! pixels of the input depend on. From 1920 x 1080 to 224 x 224 that is some 500 texels an invocation, and it
-//! grows with the area of the texture: of one of 16384 x 16384, each texel is read seven times (bicubic). One kernel on purpose: two would need memory in between that is the
-//! size of the texture. A host that renders at such sizes has a smaller level of it, which
-//! [`TextureInput::mip_level`] takes.
+//! **Cost.** One dispatch an image and nothing in between: an invocation reads all the texels that its four
+//! pixels of the input depend on. Bicubic and made much smaller, each texel that is seen is read seven times,
+//! so that the cost grows with the area of the texture: at 1920 x 1080, some 500 texels an invocation; at
+//! 16384 x 16384, two thousand million in all, which takes a software driver seconds. It is one kernel on
+//! purpose: two would read less, but need memory in between, of the texture's height by the input's width. A
+//! host with larger textures has smaller levels of them, which [`TextureInput::mip_level`] takes.
 //!
 //! ```
 //! use shadernet::gpu::{Gpu, GpuOptions, adapters};

@@ -13,7 +13,7 @@ use crate::vision::Preprocessing;
 /// How many sizes and bind groups are kept, or as many as a batch has images where that is more.
 const KEPT: usize = 8;
 
-/// Makes textures a network's input; see [the module](self).
+/// Makes textures a network's input; see [`crate::texture`].
 ///
 /// What it needs for a texture's size and preprocessing, and for a view and a target, is made when they are
 /// first seen and kept for the last 8 of each (or as many as a batch has images): a host that shows the same

@@ -133,14 +133,15 @@ mod tests {
             crop_mode: crate::vision::CropMode::Squash,
         };
         let Tables { values, params } = Tables::new([5, 1], &preprocessing);
-        // Two pixels of 2.5: three taps each, one of them shared.
-        assert_eq!(values[..4], [0, 2, 3, 3]);
+        // Two pixels of 2.5: of the five, the first has three taps.
+        assert_eq!(values[..4], [0, 3, 3, 2]);
         assert_eq!((params.x.table, params.x.len, params.y.table), (0, 2, 10));
         let sums = [0, 1].map(|x| (0..3).map(|tap| values[4 + 2 * tap + x]).sum::<i32>());
         assert!(
             sums.iter().all(|sum| (sum - (1 << 22)).abs() <= 2),
             "{sums:?}"
         );
+        assert_eq!(values[9], 0);
         assert_eq!(values[10..13], [0, 1, 1 << 22]);
         assert_eq!(params.normalised, 13);
         let at = |byte: usize| f32::from_bits(values[13 + byte] as u32);

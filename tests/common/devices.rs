@@ -141,6 +141,17 @@ pub fn with_binding_limit(bytes: u64) -> Vec<(String, Device)> {
     backends().into_iter().flat_map(each).map(open).collect()
 }
 
+/// A host's device, opened with WebGPU's default limits and no features.
+#[allow(dead_code, reason = "not every test file uses every list")]
+pub fn with_defaults(backend: Backend) -> Device {
+    let adapter = adapters(Some(backend)).swap_remove(0);
+    let descriptor = DeviceDescriptor::default();
+    assert_eq!(descriptor.required_limits, Limits::default());
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+    assert_eq!(device.features(), Features::empty());
+    Gpu::from_wgpu(&adapter, device, queue).into()
+}
+
 /// A device with no other optional features than `features`, as far as the adapter has them.
 fn open_with(
     backend: Backend,

@@ -3,7 +3,10 @@
 use super::devices::backends;
 use super::support::{Host, block_on};
 use shadernet::Error;
+use shadernet::gpu::{Backend, adapters, is_software};
+use shadernet::graph::{Conv2d, GraphBuilder};
 use shadernet::session::Input;
+use shadernet::tensor::Shape;
 use shadernet::weights::Weights;
 use shadernet::weights::generate::generated_input;
 
@@ -97,6 +100,71 @@ fn a_lost_device_is_told_of_and_replaced() {
             );
         }
     }
+}
+
+/// Where there is no memory for a session, the error says how much it takes, and what was made for it is
+/// given back. A software driver's memory is the process's, which a child of this one has little of.
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_that_is_not_there_is_told_of() {
+    const CHILD: &str = "SHADERNET_TEST_LITTLE_MEMORY";
+    let adapter = adapters(Some(Backend::Vulkan)).into_iter().next();
+    let Some(adapter) = adapter.filter(|adapter| is_software(&adapter.get_info())) else {
+        println!("only a software Vulkan driver can be given little memory");
+        return;
+    };
+    if std::env::var_os(CHILD).is_none() {
+        let name = "faults::memory_that_is_not_there_is_told_of";
+        let output = std::process::Command::new("sh")
+            .args([
+                "-c",
+                "ulimit -v 4000000; exec \"$0\" --exact \"$1\" --nocapture",
+            ])
+            .arg(std::env::current_exe().unwrap())
+            .arg(name)
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        println!("{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && text.contains("1 passed"));
+        return;
+    }
+    let host = Host::on(adapter);
+    // Many large values at once.
+    let mut b = GraphBuilder::new("wide");
+    let x = b.image_input("input", 4);
+    for i in 0..64 {
+        let y = b.conv2d(&format!("conv{i}"), x, Conv2d::new(4, 4, 1));
+        b.output(y);
+    }
+    let graph = b.build().unwrap();
+    let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
+    let little = [Shape::from([1, 4, 16, 16])];
+    let mut session = host.session(&graph, &weights, &little[0]);
+    let input = generated_input([1, 4, 16, 16]);
+    let expected = session.run(std::slice::from_ref(&input)).unwrap();
+    let held = || {
+        host.wait();
+        let hal = host.device.get_internal_counters().hal;
+        [&hal.buffers, &hal.bind_groups, &hal.buffer_memory].map(|counter| counter.read())
+    };
+    let before = held();
+    match session.prepare(&[Shape::from([1, 4, 1024, 1024])]) {
+        Err(
+            error @ Error::OutOfMemory {
+                needed: Some(bytes),
+                ..
+            },
+        ) => {
+            println!("{error}");
+            assert!(bytes > 1 << 30, "{bytes}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(held(), before);
+    let again = session.run(&[input]).unwrap();
+    assert_eq!(again[0].data(), expected[0].data());
 }
 
 /// Resident kilobytes of this process; on Linux.

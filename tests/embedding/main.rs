@@ -1,5 +1,7 @@
 //! What a host relies on that shares its device with sessions: see `docs/embedding.md`.
 
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../common/devices.rs"]
 mod devices;
 

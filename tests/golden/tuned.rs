@@ -107,7 +107,7 @@ fn gpu((_, device): &(String, Device)) -> &Gpu {
 
 /// As the other goldens; checks of indices do not see precisions.
 fn tolerated((name, device): &(String, Device)) -> Vec<(Precision, f64)> {
-    let mut precisions = precisions(device);
+    let mut precisions = precisions(name, device);
     if name.ends_with(" checked") {
         precisions.truncate(1);
     }

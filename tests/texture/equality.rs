@@ -7,8 +7,9 @@ use shadernet::wgpu::{self, TextureFormat};
 
 use crate::host::*;
 
-/// Width and height of a picture, and of an input: of one pixel, larger and smaller, odd, of other shapes.
-const SIZES: [([u32; 2], [usize; 2]); 7] = [
+/// Width and height of a picture, and of an input: of one pixel, larger and smaller, odd, of other shapes,
+/// with a thousand taps.
+const SIZES: [([u32; 2], [usize; 2]); 9] = [
     ([1, 1], [5, 3]),
     ([7, 5], [1, 1]),
     ([64, 48], [8, 8]),
@@ -16,6 +17,8 @@ const SIZES: [([u32; 2], [usize; 2]); 7] = [
     ([5, 9], [40, 24]),
     ([130, 71], [31, 17]),
     ([3, 200], [9, 66]),
+    ([2500, 3], [3, 2]),
+    ([2, 1801], [4, 1]),
 ];
 
 /// All formats, crop modes, interpolations and sizes, with one channel and with three. All bytes are exact
@@ -26,36 +29,43 @@ fn textures_are_as_pictures() {
     let (_turn, gpus) = gpus();
     for (name, gpu) in gpus {
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
-        for ([width, height], [to_width, to_height]) in SIZES {
+        for ([width, height], to) in SIZES {
+            let preprocessings = all_preprocessings(to);
             let picture = noise(width, height);
             for format in FORMATS {
                 let view = view(gpu, &picture, format);
                 let shown = as_shown(&picture, format);
-                let mut at = 0;
-                for crop_mode in CROP_MODES {
-                    for interpolation in INTERPOLATIONS {
-                        at += 1;
-                        let preprocessing = Preprocessing {
-                            crop_mode,
-                            interpolation,
-                            // Padded, cropped, neither.
-                            crop_pct: [1.25, 0.8, 1.0][at % 3],
-                            ..preprocessing([[1, 3][at % 2], to_height, to_width])
-                        };
-                        let expected = preprocessing.apply(&shown).unwrap();
-                        let expected = expected.data();
-                        let input = TextureInput::new(&view, &preprocessing);
-                        let found = preprocessed(gpu, &mut preprocessor, &[input], expected.len());
-                        let what = format!(
-                            "{name} {format:?} {width}x{height} to {:?} {crop_mode} {interpolation}",
-                            preprocessing.input_size
-                        );
-                        assert_same(&found, expected, &what);
-                    }
+                let inputs: Vec<_> = (preprocessings.iter())
+                    .map(|preprocessing| TextureInput::new(&view, preprocessing))
+                    .collect();
+                let expected: Vec<_> = (preprocessings.iter())
+                    .map(|preprocessing| preprocessing.apply(&shown).unwrap())
+                    .collect();
+                let elements: Vec<_> = expected.iter().map(|e| e.data().len()).collect();
+                let found = each_preprocessed(gpu, &mut preprocessor, &inputs, &elements);
+                for ((preprocessing, expected), found) in
+                    preprocessings.iter().zip(&expected).zip(&found)
+                {
+                    let what = format!("{name} {format:?} {width}x{height}: {preprocessing:?}");
+                    assert_same(found, expected.data(), &what);
                 }
             }
         }
     }
+}
+
+/// All crop modes and interpolations, with one channel and with three; padded, cropped and neither.
+fn all_preprocessings([width, height]: [usize; 2]) -> Vec<Preprocessing> {
+    let modes = (CROP_MODES.iter())
+        .flat_map(|&mode| INTERPOLATIONS.map(|interpolation| (mode, interpolation)));
+    let preprocessing = |(i, (crop_mode, interpolation)): (usize, _)| Preprocessing {
+        crop_mode,
+        interpolation,
+        // `i / 6`, so that no interpolation always meets the same.
+        crop_pct: [1.25, 0.8, 1.0][(i + i / 6) % 3],
+        ..preprocessing([[1, 3][(i + i / 6) % 2], height, width])
+    };
+    modes.enumerate().map(preprocessing).collect()
 }
 
 #[test]
@@ -257,26 +267,22 @@ fn views_are_what_the_host_says() {
         if gpu.info().backend == wgpu::Backend::Gl {
             continue;
         }
-        let srgb = TextureFormat::Rgba8UnormSrgb;
-        let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
-            view_formats: &[srgb],
-            ..descriptor([21, 13], TextureFormat::Rgba8Unorm)
-        });
-        write(
-            gpu,
-            &texture,
-            0,
-            [21, 13],
-            &texels(&picture, TextureFormat::Rgba8Unorm),
-        );
-        let view = texture.create_view(&wgpu::TextureViewDescriptor {
-            format: Some(srgb),
-            ..Default::default()
-        });
-        let input = TextureInput::new(&view, &preprocessing).format(srgb);
-        let found = preprocessed(gpu, &mut preprocessor, &[input], elements);
-        let expected = preprocessing.apply(&picture).unwrap();
-        assert_same(&found, expected.data(), name);
+        let formats = [TextureFormat::Rgba8Unorm, TextureFormat::Rgba8UnormSrgb];
+        for (of_texture, of_view) in [(0, 1), (1, 0)].map(|(t, v)| (formats[t], formats[v])) {
+            let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
+                view_formats: &[of_view],
+                ..descriptor([21, 13], of_texture)
+            });
+            write(gpu, &texture, 0, [21, 13], &texels(&picture, of_texture));
+            let view = texture.create_view(&wgpu::TextureViewDescriptor {
+                format: Some(of_view),
+                ..Default::default()
+            });
+            let input = TextureInput::new(&view, &preprocessing).format(of_view);
+            let found = preprocessed(gpu, &mut preprocessor, &[input], elements);
+            let expected = preprocessing.apply(&picture).unwrap();
+            assert_same(&found, expected.data(), name);
+        }
     }
 }
 

@@ -181,24 +181,39 @@ pub fn target(gpu: &Gpu, elements: usize) -> wgpu::Buffer {
 }
 
 pub fn read(gpu: &Gpu, buffer: &wgpu::Buffer) -> Vec<f32> {
+    read_all(gpu, std::slice::from_ref(buffer)).swap_remove(0)
+}
+
+/// What several buffers hold, read at once.
+fn read_all(gpu: &Gpu, buffers: &[wgpu::Buffer]) -> Vec<Vec<f32>> {
     let staging = gpu.device().create_buffer(&wgpu::BufferDescriptor {
         label: Some("staging"),
-        size: buffer.size(),
+        size: buffers.iter().map(wgpu::Buffer::size).sum(),
         usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     });
     let mut encoder = gpu.device().create_command_encoder(&Default::default());
-    encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, None);
+    let mut at = 0;
+    for buffer in buffers {
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, at, None);
+        at += buffer.size();
+    }
     gpu.queue().submit([encoder.finish()]);
     staging.map_async(wgpu::MapMode::Read, .., |result| result.unwrap());
     gpu.device()
         .poll(wgpu::PollType::wait_indefinitely())
         .unwrap();
-    let bytes = staging.get_mapped_range(..).unwrap();
-    let floats = bytes
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-    floats.collect()
+    let mut bytes = &staging.get_mapped_range(..).unwrap()[..];
+    let floats = |buffer: &wgpu::Buffer| {
+        let (first, rest) = bytes.split_at(buffer.size() as usize);
+        bytes = rest;
+        let (floats, _) = first.as_chunks();
+        floats
+            .iter()
+            .map(|&float| f32::from_le_bytes(float))
+            .collect()
+    };
+    buffers.iter().map(floats).collect()
 }
 
 /// Preprocesses and reads what came of it.
@@ -213,6 +228,26 @@ pub fn preprocessed(
     preprocessor.encode(&mut encoder, inputs, &target).unwrap();
     gpu.queue().submit([encoder.finish()]);
     read(gpu, &target)
+}
+
+/// What becomes of each input by itself; recorded, submitted and read at once.
+pub fn each_preprocessed(
+    gpu: &Gpu,
+    preprocessor: &mut Preprocessor,
+    inputs: &[TextureInput],
+    elements: &[usize],
+) -> Vec<Vec<f32>> {
+    let mut encoder = gpu.device().create_command_encoder(&Default::default());
+    let encode = |(&input, &elements)| {
+        let target = target(gpu, elements);
+        preprocessor
+            .encode(&mut encoder, &[input], &target)
+            .unwrap();
+        target
+    };
+    let targets: Vec<_> = inputs.iter().zip(elements).map(encode).collect();
+    gpu.queue().submit([encoder.finish()]);
+    read_all(gpu, &targets)
 }
 
 /// The same bits in both; what is unlike is told by the first.
