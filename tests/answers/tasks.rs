@@ -120,7 +120,11 @@ fn the_cup_is_found() {
 
 /// A folder of a U-Net with generated weights.
 fn unet(architecture: &str, folder: &Path) -> ModelFolder {
-    let graph = zoo::build(architecture, &ZooOptions::classes(3)).unwrap();
+    let options = ZooOptions {
+        num_classes: Some(3),
+        in_channels: Some(3),
+    };
+    let graph = zoo::build(architecture, &options).unwrap();
     let weights = Weights::generated(&graph, 1.0);
     write_weights(&folder.join("model.safetensors"), &weights, Dtype::F16);
     let config = serde_json::json!({
