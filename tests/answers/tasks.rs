@@ -119,12 +119,16 @@ fn the_cup_is_found() {
 }
 
 /// A folder of a U-Net with generated weights.
-fn unet(folder: &Path) -> ModelFolder {
-    let graph = zoo::build("unet", &ZooOptions::classes(3)).unwrap();
+fn unet(architecture: &str, folder: &Path) -> ModelFolder {
+    let options = ZooOptions {
+        num_classes: Some(3),
+        in_channels: Some(3),
+    };
+    let graph = zoo::build(architecture, &options).unwrap();
     let weights = Weights::generated(&graph, 1.0);
     write_weights(&folder.join("model.safetensors"), &weights, Dtype::F16);
     let config = serde_json::json!({
-        "architecture": "unet",
+        "architecture": architecture,
         "num_classes": 3,
         "pretrained_cfg": {"input_size": [3, 48, 64]},
     });
@@ -135,7 +139,7 @@ fn unet(folder: &Path) -> ModelFolder {
 #[test]
 fn a_mask_lies_over_the_picture() {
     let scratch = tempfile::tempdir().unwrap();
-    let (folder, picture) = (unet(scratch.path()), picture("coffee.png"));
+    let (folder, picture) = (unet("unet", scratch.path()), picture("coffee.png"));
     let (width, height) = picture.dimensions();
     for (name, gpu) in gpus() {
         let mut segmenter =
@@ -168,6 +172,26 @@ fn a_mask_lies_over_the_picture() {
         }
         assert!(classes.len() > 1, "{classes:?}");
     }
+}
+
+#[test]
+fn a_network_that_sees_more_than_the_picture_is_refused() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = unet("unet_paper", scratch.path());
+    let (_, gpu) = gpus().swap_remove(0);
+    let mut segmenter =
+        Segmenter::new(&Device::from(gpu.clone()), &folder, &Default::default()).unwrap();
+    let view = drawn(&gpu, &RgbImage::new(10, 10));
+    let usage = TextureUsages::STORAGE_BINDING;
+    let mask = texture(&gpu, [10, 10], TextureFormat::Rgba8Unorm, usage);
+    let to = mask.create_view(&Default::default());
+    let mut encoder = gpu.device().create_command_encoder(&Default::default());
+    let refused = segmenter.encode(&mut encoder, &view, &to, &ColorTable::default());
+    let message = refused.unwrap_err().to_string();
+    assert!(
+        message.contains("for a map of 48x64: use Segmenter::segment"),
+        "{message}"
+    );
 }
 
 #[test]
