@@ -1,13 +1,15 @@
+use std::time::Duration;
+
 use image::RgbImage;
 
-use super::on_gpu::OnGpu;
+use super::on_gpu::{OnGpu, only};
 use crate::answers::{LikelyClass, TopClasses, TopK};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Op;
 use crate::model_folder::ModelFolder;
-use crate::session::{Input, Session, SessionOptions};
+use crate::session::{Input, Session, SessionOptions, Slices};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::TextureInput;
 use crate::vision::{Labels, Preprocessing, softmax, top_k};
@@ -130,11 +132,39 @@ impl Classifier {
         view: &wgpu::TextureView,
         k: usize,
     ) -> Result<TopClasses> {
-        let top_k = (self.on_gpu).get(|gpu| TopK::new(gpu, !self.answers_probabilities))?;
         let textures = [TextureInput::new(view, &self.preprocessing)];
-        let answers = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
-        // A classifier has one output.
-        top_k.encode(encoder, &answers[0], k)
+        let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
+        self.encode_answer(encoder, &outputs, k)
+    }
+
+    /// As [`Self::encode`], in pieces which take the device about `max` each, so that a large network runs
+    /// over several frames: records how the texture gets in. [`Slices::encode`] records a piece of the
+    /// network, and with the last one gives the outputs for [`Self::encode_answer`].
+    ///
+    /// # Errors
+    /// Those of [`Session::encode_slices`]; [`Error::Device`] on the CPU twin.
+    pub fn encode_slices(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        view: &wgpu::TextureView,
+        max: Duration,
+    ) -> Result<Slices> {
+        let textures = [TextureInput::new(view, &self.preprocessing)];
+        (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
+    }
+
+    /// Records what finds the `k` likeliest classes in a pass's outputs; see [`Self::encode_slices`].
+    ///
+    /// # Errors
+    /// Those of [`TopK::encode`]; [`Error::Device`] on the CPU twin.
+    pub fn encode_answer(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        outputs: &[GpuTensor],
+        k: usize,
+    ) -> Result<TopClasses> {
+        let top_k = (self.on_gpu).get(|gpu| TopK::new(gpu, !self.answers_probabilities))?;
+        top_k.encode(encoder, only(outputs)?, k)
     }
 
     /// Makes what [`Self::encode`] would make when it is called first.
@@ -142,6 +172,7 @@ impl Classifier {
     /// # Errors
     /// [`Error::Device`] on the CPU twin, and where the device refuses.
     pub fn prepare_encode(&mut self) -> Result<()> {
+        self.session.prepare_textures()?;
         (self.on_gpu)
             .get(|gpu| TopK::new(gpu, !self.answers_probabilities))
             .map(drop)

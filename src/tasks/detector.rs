@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use image::RgbImage;
 
@@ -6,10 +7,10 @@ use super::on_gpu::OnGpu;
 use crate::answers::{BoxList, FoundBoxes, SeenPicture};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
-use crate::session::{Input, Session, SessionOptions};
+use crate::session::{Input, Session, SessionOptions, Slices};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::TextureInput;
 use crate::vision::{
@@ -150,12 +151,43 @@ impl Detector {
         view: &wgpu::TextureView,
         options: &DetectionOptions,
     ) -> Result<wgpu::Buffer> {
-        let list = (self.on_gpu).get(|gpu| BoxList::new(gpu, &self.heads))?;
         let textures = [TextureInput::new(view, &self.preprocessing)];
         let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
+        self.encode_answer(encoder, &outputs, view, options)
+    }
+
+    /// As [`Self::encode`], in pieces which take the device about `max` each, so that a large network runs
+    /// over several frames: records how the texture gets in. [`Slices::encode`] records a piece of the
+    /// network, and with the last one gives the outputs for [`Self::encode_answer`].
+    ///
+    /// # Errors
+    /// Those of [`Session::encode_slices`]; [`Error::Device`] on the CPU twin.
+    pub fn encode_slices(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        view: &wgpu::TextureView,
+        max: Duration,
+    ) -> Result<Slices> {
+        let textures = [TextureInput::new(view, &self.preprocessing)];
+        (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
+    }
+
+    /// Records what lists the boxes in a pass's outputs, of the picture that `view` shows; see
+    /// [`Self::encode_slices`].
+    ///
+    /// # Errors
+    /// Those of [`BoxList::encode`]; [`Error::Device`] on the CPU twin.
+    pub fn encode_answer(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        outputs: &[GpuTensor],
+        view: &wgpu::TextureView,
+        options: &DetectionOptions,
+    ) -> Result<wgpu::Buffer> {
+        let list = (self.on_gpu).get(|gpu| BoxList::new(gpu, &self.heads))?;
         let [width, height] = [view.texture().width(), view.texture().height()];
         let picture = SeenPicture::new(&self.preprocessing, width, height);
-        list.encode(encoder, &outputs, &picture, options)
+        list.encode(encoder, outputs, &picture, options)
     }
 
     /// Makes what [`Self::encode`] would make when it is called first.
@@ -163,6 +195,7 @@ impl Detector {
     /// # Errors
     /// [`Error::Device`] on the CPU twin, and where the device refuses.
     pub fn prepare_encode(&mut self) -> Result<()> {
+        self.session.prepare_textures()?;
         (self.on_gpu)
             .get(|gpu| BoxList::new(gpu, &self.heads))
             .map(drop)

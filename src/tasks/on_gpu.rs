@@ -2,7 +2,7 @@
 
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuTensor};
 
 /// A task's GPU, if it has one, and the kernel of its answers there. It is made when it is first used: who
 /// has answers read back needs none.
@@ -47,5 +47,16 @@ impl<K> OnGpu<K> {
                 kernel: None,
             };
         }
+    }
+}
+
+/// The one output of a pass.
+pub(super) fn only(outputs: &[GpuTensor]) -> Result<&GpuTensor> {
+    match outputs {
+        [output] => Ok(output),
+        _ => Err(Error::Inputs(format!(
+            "the one output of a pass was expected, found {}",
+            outputs.len()
+        ))),
     }
 }

@@ -1,13 +1,15 @@
+use std::time::Duration;
+
 use image::RgbImage;
 
-use super::on_gpu::OnGpu;
+use super::on_gpu::{OnGpu, only};
 use crate::answers::{ColorTable, MapPart, MaskTexture};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
-use crate::session::{Input, Session, SessionOptions};
+use crate::session::{Input, Session, SessionOptions, Slices};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::TextureInput;
 use crate::vision::{CropMode, Labels, Mask, Preprocessing, resize};
@@ -132,7 +134,14 @@ impl Segmenter {
         mask: &wgpu::TextureView,
         colors: &ColorTable,
     ) -> Result<()> {
-        let kernel = self.on_gpu.get(MaskTexture::new)?;
+        self.check_map()?;
+        let textures = [TextureInput::new(view, &self.preprocessing)];
+        let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
+        self.encode_answer(encoder, &outputs, mask, colors)
+    }
+
+    /// Whether the network's map lies over the whole of its input.
+    fn check_map(&self) -> Result<()> {
         let [_, height, width] = self.preprocessing.input_size;
         if self.seen != [height, width] {
             return Err(Error::Inputs(format!(
@@ -143,17 +152,49 @@ impl Segmenter {
                 self.seen[1]
             )));
         }
+        Ok(())
+    }
+
+    /// As [`Self::encode`], in pieces which take the device about `max` each, so that a large network runs
+    /// over several frames: records how the texture gets in. [`Slices::encode`] records a piece of the
+    /// network, and with the last one gives the outputs for [`Self::encode_answer`].
+    ///
+    /// # Errors
+    /// Those of [`Session::encode_slices`]; [`Error::Device`] on the CPU twin.
+    pub fn encode_slices(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        view: &wgpu::TextureView,
+        max: Duration,
+    ) -> Result<Slices> {
+        self.check_map()?;
         let textures = [TextureInput::new(view, &self.preprocessing)];
-        let logits = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
-        // A segmentation network has one output, and `seen_size` saw that its map is large enough.
-        let [_, _, map_height, map_width] = logits[0].shape.nchw();
+        (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
+    }
+
+    /// Records what writes every texel of `mask` by a pass's outputs; see [`Self::encode_slices`].
+    ///
+    /// # Errors
+    /// Those of [`MaskTexture::encode`]; [`Error::Device`] on the CPU twin.
+    pub fn encode_answer(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        outputs: &[GpuTensor],
+        mask: &wgpu::TextureView,
+        colors: &ColorTable,
+    ) -> Result<()> {
+        let kernel = self.on_gpu.get(MaskTexture::new)?;
+        let [_, height, width] = self.preprocessing.input_size;
+        let logits = only(outputs)?;
+        // Of this network's, `seen_size` saw that it is large enough; of others, the kernel will.
+        let [_, _, map_height, map_width] = logits.shape.nchw();
         let part = MapPart {
-            top: (map_height - height) / 2,
-            left: (map_width - width) / 2,
+            top: map_height.saturating_sub(height) / 2,
+            left: map_width.saturating_sub(width) / 2,
             height,
             width,
         };
-        kernel.encode(encoder, &logits[0], mask, colors, Some(part))
+        kernel.encode(encoder, logits, mask, colors, Some(part))
     }
 
     /// Makes what [`Self::encode`] would make when it is called first.
@@ -161,6 +202,7 @@ impl Segmenter {
     /// # Errors
     /// [`Error::Device`] on the CPU twin, and where the device refuses.
     pub fn prepare_encode(&mut self) -> Result<()> {
+        self.session.prepare_textures()?;
         self.on_gpu.get(MaskTexture::new).map(drop)
     }
 
