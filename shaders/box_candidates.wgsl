@@ -129,8 +129,10 @@ fn main(
     if !is_vector {
         objectness = sigmoid(objectness);
     }
-    // No class of a map can be above the threshold where this is not.
-    if !is_number(values[source.objectness]) || (!is_vector && objectness <= params.threshold) {
+    // No class of a map can be above the threshold where this is not; and there may be no classes.
+    if !is_number(values[source.objectness])
+        || (!is_vector && objectness <= params.threshold)
+        || params.classes == 0u {
         return;
     }
 

@@ -188,6 +188,11 @@ impl GpuSession {
         Ok(Slices::new(&self.gpu, &plan, number, seconds, max))
     }
 
+    /// See `Session::prepare_textures`.
+    pub fn prepare_textures(&mut self) -> Result<()> {
+        Input::preprocessor(&self.gpu, &mut self.preprocessor).map(drop)
+    }
+
     /// See `Session::prepare_slices`.
     pub fn prepare_slices(&mut self, shapes: &[Shape]) -> Result<()> {
         let gpu = self.gpu.clone();

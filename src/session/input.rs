@@ -33,6 +33,17 @@ impl Input<'_> {
         }
     }
 
+    /// What makes textures inputs, made where it is not there yet.
+    pub(super) fn preprocessor<'p>(
+        gpu: &Gpu,
+        preprocessor: &'p mut Option<Preprocessor>,
+    ) -> Result<&'p mut Preprocessor> {
+        match preprocessor {
+            Some(preprocessor) => Ok(preprocessor),
+            None => Ok(preprocessor.insert(Preprocessor::new(gpu)?)),
+        }
+    }
+
     /// Records how it gets to where the plan wants it.
     fn record(
         &self,
@@ -44,10 +55,7 @@ impl Input<'_> {
         let bytes = target.bytes();
         match self {
             Self::Textures(textures) => {
-                let preprocessor = match preprocessor {
-                    Some(preprocessor) => preprocessor,
-                    None => preprocessor.insert(Preprocessor::new(gpu)?),
-                };
+                let preprocessor = Self::preprocessor(gpu, preprocessor)?;
                 preprocessor.encode(encoder, textures, &target.buffer)?;
             }
             Self::Buffer(source) => {

@@ -261,6 +261,14 @@ impl Session {
         session.encode_slices(encoder, inputs, max)
     }
 
+    /// Makes what textures need to become inputs, where [`Self::encode`] would make it for the first.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn prepare_textures(&mut self) -> Result<()> {
+        self.gpu("preparing for textures")?.prepare_textures()
+    }
+
     /// Prepares for inputs of `shapes`, and times the steps of a pass over whatever lies in memory, in
     /// four passes: what [`Self::encode_slices`] would do when it is called first. By timestamps where
     /// the device has them, else by the host's clock, which takes longer.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use image::RgbImage;
 
-use super::on_gpu::{OnGpu, the_output};
+use super::on_gpu::{OnGpu, only};
 use crate::answers::{LikelyClass, TopClasses, TopK};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -137,12 +137,12 @@ impl Classifier {
         self.encode_answer(encoder, &outputs, k)
     }
 
-    /// As [`Self::encode`], with the network in pieces that take the device about `max` each: see
-    /// [`Session::encode_slices`]. The outputs that come with the last piece are for
-    /// [`Self::encode_answer`].
+    /// As [`Self::encode`], in pieces which take the device about `max` each, so that a large network runs
+    /// over several frames: records how the texture gets in. [`Slices::encode`] records a piece of the
+    /// network, and with the last one gives the outputs for [`Self::encode_answer`].
     ///
     /// # Errors
-    /// Those of [`Session::encode_slices`].
+    /// Those of [`Session::encode_slices`]; [`Error::Device`] on the CPU twin.
     pub fn encode_slices(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -153,29 +153,18 @@ impl Classifier {
         (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
     }
 
-    /// Records what finds the `k` likeliest classes in the outputs of [`Self::encode_slices`].
+    /// Records what finds the `k` likeliest classes in a pass's outputs; see [`Self::encode_slices`].
     ///
     /// # Errors
-    /// Those of [`TopK::encode`]; [`Error::Inputs`] where there is not one output.
+    /// Those of [`TopK::encode`]; [`Error::Device`] on the CPU twin.
     pub fn encode_answer(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         outputs: &[GpuTensor],
         k: usize,
     ) -> Result<TopClasses> {
-        let answers = the_output(outputs)?;
         let top_k = (self.on_gpu).get(|gpu| TopK::new(gpu, !self.answers_probabilities))?;
-        top_k.encode(encoder, answers, k)
-    }
-
-    /// Makes what [`Self::encode_slices`] would make when it is called first: see
-    /// [`Session::prepare_slices`].
-    ///
-    /// # Errors
-    /// Those of [`Session::prepare_slices`].
-    pub fn prepare_slices(&mut self) -> Result<()> {
-        let [channels, height, width] = self.preprocessing.input_size;
-        (self.session).prepare_slices(&[Shape::from([1, channels, height, width])])
+        top_k.encode(encoder, only(outputs)?, k)
     }
 
     /// Makes what [`Self::encode`] would make when it is called first.
@@ -183,6 +172,7 @@ impl Classifier {
     /// # Errors
     /// [`Error::Device`] on the CPU twin, and where the device refuses.
     pub fn prepare_encode(&mut self) -> Result<()> {
+        self.session.prepare_textures()?;
         (self.on_gpu)
             .get(|gpu| TopK::new(gpu, !self.answers_probabilities))
             .map(drop)

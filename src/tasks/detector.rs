@@ -153,16 +153,15 @@ impl Detector {
     ) -> Result<wgpu::Buffer> {
         let textures = [TextureInput::new(view, &self.preprocessing)];
         let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
-        let size = (view.texture().width(), view.texture().height());
-        self.encode_answer(encoder, &outputs, size, options)
+        self.encode_answer(encoder, &outputs, view, options)
     }
 
-    /// As [`Self::encode`], with the network in pieces that take the device about `max` each: see
-    /// [`Session::encode_slices`]. The outputs that come with the last piece are for
-    /// [`Self::encode_answer`].
+    /// As [`Self::encode`], in pieces which take the device about `max` each, so that a large network runs
+    /// over several frames: records how the texture gets in. [`Slices::encode`] records a piece of the
+    /// network, and with the last one gives the outputs for [`Self::encode_answer`].
     ///
     /// # Errors
-    /// Those of [`Session::encode_slices`].
+    /// Those of [`Session::encode_slices`]; [`Error::Device`] on the CPU twin.
     pub fn encode_slices(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -173,31 +172,22 @@ impl Detector {
         (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
     }
 
-    /// Records what lists the boxes in the outputs of [`Self::encode_slices`], for a texture of `size`
-    /// (width and height).
+    /// Records what lists the boxes in a pass's outputs, of the picture that `view` shows; see
+    /// [`Self::encode_slices`].
     ///
     /// # Errors
-    /// Those of [`BoxList::encode`].
+    /// Those of [`BoxList::encode`]; [`Error::Device`] on the CPU twin.
     pub fn encode_answer(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         outputs: &[GpuTensor],
-        size: (u32, u32),
+        view: &wgpu::TextureView,
         options: &DetectionOptions,
     ) -> Result<wgpu::Buffer> {
         let list = (self.on_gpu).get(|gpu| BoxList::new(gpu, &self.heads))?;
-        let picture = SeenPicture::new(&self.preprocessing, size.0, size.1);
+        let [width, height] = [view.texture().width(), view.texture().height()];
+        let picture = SeenPicture::new(&self.preprocessing, width, height);
         list.encode(encoder, outputs, &picture, options)
-    }
-
-    /// Makes what [`Self::encode_slices`] would make when it is called first: see
-    /// [`Session::prepare_slices`].
-    ///
-    /// # Errors
-    /// Those of [`Session::prepare_slices`].
-    pub fn prepare_slices(&mut self) -> Result<()> {
-        let [channels, height, width] = self.preprocessing.input_size;
-        (self.session).prepare_slices(&[Shape::from([1, channels, height, width])])
     }
 
     /// Makes what [`Self::encode`] would make when it is called first.
@@ -205,6 +195,7 @@ impl Detector {
     /// # Errors
     /// [`Error::Device`] on the CPU twin, and where the device refuses.
     pub fn prepare_encode(&mut self) -> Result<()> {
+        self.session.prepare_textures()?;
         (self.on_gpu)
             .get(|gpu| BoxList::new(gpu, &self.heads))
             .map(drop)

@@ -50,13 +50,13 @@ impl<K> OnGpu<K> {
     }
 }
 
-/// The output of a network that has one.
-pub(super) fn the_output(outputs: &[GpuTensor]) -> Result<&GpuTensor> {
+/// The one output of a pass.
+pub(super) fn only(outputs: &[GpuTensor]) -> Result<&GpuTensor> {
     match outputs {
         [output] => Ok(output),
-        others => Err(Error::Inputs(format!(
-            "the network's one output was expected, found {}",
-            others.len()
+        _ => Err(Error::Inputs(format!(
+            "the one output of a pass was expected, found {}",
+            outputs.len()
         ))),
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use image::RgbImage;
 
-use super::on_gpu::{OnGpu, the_output};
+use super::on_gpu::{OnGpu, only};
 use crate::answers::{ColorTable, MapPart, MaskTexture};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -134,33 +134,48 @@ impl Segmenter {
         mask: &wgpu::TextureView,
         colors: &ColorTable,
     ) -> Result<()> {
-        self.check_seen()?;
+        self.check_map()?;
         let textures = [TextureInput::new(view, &self.preprocessing)];
         let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
         self.encode_answer(encoder, &outputs, mask, colors)
     }
 
-    /// As [`Self::encode`], with the network in pieces that take the device about `max` each: see
-    /// [`Session::encode_slices`]. The outputs that come with the last piece are for
-    /// [`Self::encode_answer`].
+    /// Whether the network's map lies over the whole of its input.
+    fn check_map(&self) -> Result<()> {
+        let [_, height, width] = self.preprocessing.input_size;
+        if self.seen != [height, width] {
+            return Err(Error::Inputs(format!(
+                "a network whose map is as large as its input was expected for a texture; {} sees {}x{} \
+                 (height and width) for a map of {height}x{width}: use Segmenter::segment",
+                self.graph.name(),
+                self.seen[0],
+                self.seen[1]
+            )));
+        }
+        Ok(())
+    }
+
+    /// As [`Self::encode`], in pieces which take the device about `max` each, so that a large network runs
+    /// over several frames: records how the texture gets in. [`Slices::encode`] records a piece of the
+    /// network, and with the last one gives the outputs for [`Self::encode_answer`].
     ///
     /// # Errors
-    /// Those of [`Session::encode_slices`], and [`Error::Inputs`] as in [`Self::encode`].
+    /// Those of [`Session::encode_slices`]; [`Error::Device`] on the CPU twin.
     pub fn encode_slices(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         view: &wgpu::TextureView,
         max: Duration,
     ) -> Result<Slices> {
-        self.check_seen()?;
+        self.check_map()?;
         let textures = [TextureInput::new(view, &self.preprocessing)];
         (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
     }
 
-    /// Records what writes `mask` from the outputs of [`Self::encode_slices`].
+    /// Records what writes every texel of `mask` by a pass's outputs; see [`Self::encode_slices`].
     ///
     /// # Errors
-    /// Those of [`MaskTexture::encode`]; [`Error::Inputs`] where there is not one output.
+    /// Those of [`MaskTexture::encode`]; [`Error::Device`] on the CPU twin.
     pub fn encode_answer(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -168,47 +183,18 @@ impl Segmenter {
         mask: &wgpu::TextureView,
         colors: &ColorTable,
     ) -> Result<()> {
-        let logits = the_output(outputs)?;
         let kernel = self.on_gpu.get(MaskTexture::new)?;
         let [_, height, width] = self.preprocessing.input_size;
-        // `seen_size` saw that the map is large enough; where these are not its outputs, `MaskTexture` tells.
-        let middle = |map: usize, part: usize| map.saturating_sub(part) / 2;
-        let &[_, _, map_height, map_width] = logits.shape.dims() else {
-            return kernel.encode(encoder, logits, mask, colors, None);
-        };
+        let logits = only(outputs)?;
+        // Of this network's, `seen_size` saw that it is large enough; of others, the kernel will.
+        let [_, _, map_height, map_width] = logits.shape.nchw();
         let part = MapPart {
-            top: middle(map_height, height),
-            left: middle(map_width, width),
+            top: map_height.saturating_sub(height) / 2,
+            left: map_width.saturating_sub(width) / 2,
             height,
             width,
         };
         kernel.encode(encoder, logits, mask, colors, Some(part))
-    }
-
-    /// Whether the network can see a texture as it is.
-    fn check_seen(&self) -> Result<()> {
-        let [_, height, width] = self.preprocessing.input_size;
-        if self.seen == [height, width] {
-            return Ok(());
-        }
-        Err(Error::Inputs(format!(
-            "a network whose map is as large as its input was expected for a texture; {} sees {}x{} \
-             (height and width) for a map of {height}x{width}: use Segmenter::segment",
-            self.graph.name(),
-            self.seen[0],
-            self.seen[1]
-        )))
-    }
-
-    /// Makes what [`Self::encode_slices`] would make when it is called first: see
-    /// [`Session::prepare_slices`].
-    ///
-    /// # Errors
-    /// Those of [`Session::prepare_slices`].
-    pub fn prepare_slices(&mut self) -> Result<()> {
-        let [channels, _, _] = self.preprocessing.input_size;
-        let [height, width] = self.seen;
-        (self.session).prepare_slices(&[Shape::from([1, channels, height, width])])
     }
 
     /// Makes what [`Self::encode`] would make when it is called first.
@@ -216,6 +202,7 @@ impl Segmenter {
     /// # Errors
     /// [`Error::Device`] on the CPU twin, and where the device refuses.
     pub fn prepare_encode(&mut self) -> Result<()> {
+        self.session.prepare_textures()?;
         self.on_gpu.get(MaskTexture::new).map(drop)
     }
 

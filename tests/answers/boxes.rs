@@ -290,6 +290,20 @@ fn nothing_found_is_an_empty_list() {
 }
 
 #[test]
+fn without_classes_there_are_no_boxes() {
+    for (name, gpu) in gpus() {
+        let mut case = all_alike([4, 6], 2, 0, 32.0);
+        check(name, gpu, &case, &LOW);
+        case.heads = vec![Head::Region {
+            anchors: vec![[1.0, 1.0]; 2],
+            classes: 0,
+            softmax: true,
+        }];
+        check(name, gpu, &case, &LOW);
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_told() {
     for (name, gpu) in gpus() {
         // 4,800 candidates that do not overlap, but for those of one cell.

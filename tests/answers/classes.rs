@@ -48,7 +48,7 @@ fn the_likeliest_class_of_every_pixel() {
         for (n, h, w) in [(1, 1, 1), (3, 5, 7), (2, 1, 130), (1, 33, 2)] {
             for channels in [1, 2, 5, 21, 257] {
                 let logits = random.tensor([n, channels, h, w]);
-                for offset in [0, 48] {
+                for offset in [0, 48, 1040] {
                     let found = arg_max(gpu, &mut kernel, &logits, offset);
                     assert_eq!(found, likeliest(&logits), "{name}: {}", logits.shape());
                 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shadernet::answers::{ArgMax, BoxList, ColorTable, MapPart, MaskTexture, SeenPicture, TopK};
+use shadernet::device::Device;
 use shadernet::gpu::{Gpu, GpuTensor, adapters};
 use shadernet::tensor::Tensor;
 use shadernet::vision::{DetectionOptions, Head, Preprocessing};
 use shadernet::wgpu::{self, BufferUsages, TextureFormat, TextureUsages};
 
-use crate::devices::backends;
-use crate::harness::{buffer, gpus, texture, upload};
+use crate::devices::{backends, with_binding_limit};
+use crate::harness::{buffer, gpus, read, submitted, texture, upload, words};
 
 /// The message of an error, which names what was expected and what was found.
 fn refused<T>(
@@ -65,6 +66,36 @@ fn tensors_that_are_none() {
             assert!(message.contains("between 1 and 128"), "{message}");
         }
     }
+}
+
+#[test]
+fn a_tensor_has_to_fit_a_binding_but_its_buffer_has_not() {
+    for (name, device) in with_binding_limit(1024) {
+        let Device::Gpu(gpu) = device else {
+            continue;
+        };
+        let mut kernel = ArgMax::new(&gpu).unwrap();
+        // Around it, there are more bytes than can be bound.
+        let last = Tensor::from_fn([1, 2, 2, 2], |i| i as f32);
+        let on_device = upload(&gpu, &last, 4096 + 16);
+        let classes = submitted(&gpu, |encoder| kernel.encode(encoder, &on_device)).unwrap();
+        assert_eq!(words(&read(&gpu, &classes.buffer))[..4], [1; 4], "{name}");
+        let large = upload(&gpu, &Tensor::zeros([1, 1, 20, 20]), 0);
+        let message = refused(&gpu, |encoder| kernel.encode(encoder, &large));
+        assert!(
+            message.contains("max_storage_buffer_binding_size"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn kernels_can_be_sent() {
+    fn is_send<T: Send + Sync>() {}
+    is_send::<ArgMax>();
+    is_send::<TopK>();
+    is_send::<MaskTexture>();
+    is_send::<BoxList>();
 }
 
 #[test]

@@ -1,13 +1,11 @@
 //! From a host's texture to an answer on the GPU, in one call: what the tasks answer from a picture.
 
 use std::path::Path;
-use std::time::Duration;
 
 use shadernet::answers::{BoxList, ColorTable};
 use shadernet::device::Device;
-use shadernet::gpu::{Gpu, GpuTensor};
+use shadernet::gpu::Gpu;
 use shadernet::model_folder::ModelFolder;
-use shadernet::session::Slices;
 use shadernet::tasks::{Classifier, Detector, SegmentSize, Segmenter};
 use shadernet::vision::{RgbImage, decode, mask_color};
 use shadernet::weights::{Dtype, Weights};
@@ -121,12 +119,16 @@ fn the_cup_is_found() {
 }
 
 /// A folder of a U-Net with generated weights.
-fn unet(folder: &Path) -> ModelFolder {
-    let graph = zoo::build("unet", &ZooOptions::classes(3)).unwrap();
+fn unet(architecture: &str, folder: &Path) -> ModelFolder {
+    let options = ZooOptions {
+        num_classes: Some(3),
+        in_channels: Some(3),
+    };
+    let graph = zoo::build(architecture, &options).unwrap();
     let weights = Weights::generated(&graph, 1.0);
     write_weights(&folder.join("model.safetensors"), &weights, Dtype::F16);
     let config = serde_json::json!({
-        "architecture": "unet",
+        "architecture": architecture,
         "num_classes": 3,
         "pretrained_cfg": {"input_size": [3, 48, 64]},
     });
@@ -137,7 +139,7 @@ fn unet(folder: &Path) -> ModelFolder {
 #[test]
 fn a_mask_lies_over_the_picture() {
     let scratch = tempfile::tempdir().unwrap();
-    let (folder, picture) = (unet(scratch.path()), picture("coffee.png"));
+    let (folder, picture) = (unet("unet", scratch.path()), picture("coffee.png"));
     let (width, height) = picture.dimensions();
     for (name, gpu) in gpus() {
         let mut segmenter =
@@ -172,70 +174,24 @@ fn a_mask_lies_over_the_picture() {
     }
 }
 
-/// Records the pieces one by one, each in a submission of its own; the outputs.
-fn in_pieces(gpu: &Gpu, mut slices: Slices) -> Vec<GpuTensor> {
-    assert!(slices.progress().1 > 1);
-    loop {
-        let outputs = submitted(gpu, |encoder| slices.encode(encoder)).unwrap();
-        if let Some(outputs) = outputs {
-            return outputs;
-        }
-    }
-}
-
 #[test]
-fn passes_in_pieces_answer_as_whole_ones_do() {
-    let max = Duration::from_micros(100);
-    let picture = picture("coffee.png");
-    let size = picture.dimensions();
+fn a_network_that_sees_more_than_the_picture_is_refused() {
     let scratch = tempfile::tempdir().unwrap();
-    let (cat, cup) = (model("efficientnet_lite0"), model("yolov3_tiny"));
-    let map = unet(scratch.path());
-    // Pieces are of the same dispatches on every device: one will do.
-    for (name, gpu) in gpus().into_iter().take(1) {
-        let (device, options) = (Device::from(gpu.clone()), Default::default());
-        let view = drawn(&gpu, &picture);
-
-        let mut classifier = Classifier::new(&device, &cat, &options).unwrap();
-        classifier.prepare_slices().unwrap();
-        let top = submitted(&gpu, |e| classifier.encode(e, &view, 5)).unwrap();
-        let whole = read(&gpu, &top.buffer);
-        let slices = submitted(&gpu, |e| classifier.encode_slices(e, &view, max)).unwrap();
-        let outputs = in_pieces(&gpu, slices);
-        let top = submitted(&gpu, |e| classifier.encode_answer(e, &outputs, 5)).unwrap();
-        assert_eq!(read(&gpu, &top.buffer), whole, "{name}");
-
-        let mut detector = Detector::new(&device, &cup, &options).unwrap();
-        detector.prepare_slices().unwrap();
-        let options = Default::default();
-        let list = submitted(&gpu, |e| detector.encode(e, &view, &options)).unwrap();
-        let whole = BoxList::parse(&read(&gpu, &list)).unwrap();
-        let slices = submitted(&gpu, |e| detector.encode_slices(e, &view, max)).unwrap();
-        let outputs = in_pieces(&gpu, slices);
-        let list = submitted(&gpu, |e| {
-            detector.encode_answer(e, &outputs, size, &options)
-        });
-        let pieces = BoxList::parse(&read(&gpu, &list.unwrap())).unwrap();
-        assert_eq!(pieces, whole, "{name}");
-
-        let mut segmenter = Segmenter::new(&device, &map, &Default::default()).unwrap();
-        segmenter.prepare_slices().unwrap();
-        let usage = TextureUsages::STORAGE_BINDING | TextureUsages::COPY_SRC;
-        let [whole, pieces] =
-            [(); 2].map(|()| texture(&gpu, [90, 60], TextureFormat::Rgba8Unorm, usage));
-        let colors = ColorTable::default();
-        let to = whole.create_view(&Default::default());
-        submitted(&gpu, |e| segmenter.encode(e, &view, &to, &colors)).unwrap();
-        let slices = submitted(&gpu, |e| segmenter.encode_slices(e, &view, max)).unwrap();
-        let outputs = in_pieces(&gpu, slices);
-        let to = pieces.create_view(&Default::default());
-        submitted(&gpu, |e| segmenter.encode_answer(e, &outputs, &to, &colors)).unwrap();
-        assert_eq!(texels(&gpu, &pieces), texels(&gpu, &whole), "{name}");
-
-        let none = submitted(&gpu, |e| classifier.encode_answer(e, &[], 5));
-        let message = none.unwrap_err().to_string();
-        assert!(message.contains("one output was expected"), "{message}");
-    }
+    let folder = unet("unet_paper", scratch.path());
+    let (_, gpu) = gpus().swap_remove(0);
+    let mut segmenter =
+        Segmenter::new(&Device::from(gpu.clone()), &folder, &Default::default()).unwrap();
+    let view = drawn(&gpu, &RgbImage::new(10, 10));
+    let usage = TextureUsages::STORAGE_BINDING;
+    let mask = texture(&gpu, [10, 10], TextureFormat::Rgba8Unorm, usage);
+    let to = mask.create_view(&Default::default());
+    let mut encoder = gpu.device().create_command_encoder(&Default::default());
+    let refused = segmenter.encode(&mut encoder, &view, &to, &ColorTable::default());
+    let message = refused.unwrap_err().to_string();
+    assert!(
+        message.contains("for a map of 48x64: use Segmenter::segment"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn memory_that_is_not_there_is_told_of() {
     let mut b = GraphBuilder::new("wide");
     let x = b.image_input("input", 4);
     for i in 0..64 {
-        let y = b.conv2d(&format!("conv{i}"), x, Conv2d::new(4, 4, 1));
+        let y = b.conv2d(format!("conv{i}"), x, Conv2d::new(4, 4, 1));
         b.output(y);
     }
     let graph = b.build().unwrap();
