@@ -12,7 +12,7 @@ use shadernet::model_folder::{self, FoundModel};
 use shadernet::wgpu;
 
 use crate::device::{self, Faults};
-use crate::inference::{Runner, Settings, Source};
+use crate::inference::{Runner, Settings};
 use crate::messages::Messages;
 use crate::model::{self, Loading};
 use crate::options::Options;
@@ -187,23 +187,17 @@ impl Live {
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor {
             label: Some("scene and network"),
         });
-        let source = match &self.picture {
-            Some((picture, _)) => Source {
-                view: &picture.view,
-                size: picture.size,
-            },
+        let view = match &self.picture {
+            Some((picture, _)) => &picture.view,
             None => {
                 let seconds = self.started.elapsed().as_secs_f64();
                 self.scene.encode(queue, &mut encoder, seconds);
-                Source {
-                    view: &self.scene.view,
-                    size: scene::SIZE,
-                }
+                &self.scene.view
             }
         };
         let mut failure = None;
         if let Some(runner) = &mut self.runner {
-            let encoded = runner.encode(&mut encoder, &source, &self.settings, &self.textures);
+            let encoded = runner.encode(&mut encoder, view, &self.settings, &self.textures);
             failure = encoded.err();
         }
         queue.submit([encoder.finish()]);

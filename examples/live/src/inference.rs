@@ -47,13 +47,6 @@ impl Settings {
     }
 }
 
-/// What the network is to look at.
-pub struct Source<'a> {
-    pub view: &'a wgpu::TextureView,
-    /// Width and height.
-    pub size: [u32; 2],
-}
-
 /// What the network said last.
 pub enum Answer {
     None,
@@ -82,8 +75,8 @@ struct Pending {
 struct Cut {
     slices: Slices,
     begun: Instant,
-    /// The size of the picture that it sees.
-    size: [u32; 2],
+    /// What it sees.
+    view: wgpu::TextureView,
 }
 
 /// A model with what it has said.
@@ -116,11 +109,11 @@ impl Runner {
         }
     }
 
-    /// Adds a pass over `source` to `encoder`, or the next piece of one. Nothing waits.
+    /// Adds a pass over the picture in `view` to `encoder`, or the next piece of one. Nothing waits.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        source: &Source<'_>,
+        view: &wgpu::TextureView,
         settings: &Settings,
         textures: &Textures,
     ) -> shadernet::Result<()> {
@@ -133,28 +126,23 @@ impl Runner {
             (None, None) => {
                 self.pieces = None;
                 let network = &mut self.model.network;
-                let mask = Mask::prepared(
-                    &mut self.mask,
-                    self.model.task,
-                    &self.gpu,
-                    source.size,
-                    textures,
-                );
+                let mask =
+                    Mask::prepared(&mut self.mask, self.model.task, &self.gpu, view, textures);
                 let wanted = Wanted {
-                    size: source.size,
+                    view,
                     detection: &settings.detection,
                     mask,
                 };
-                Some((now, network.encode(encoder, source, &wanted)?))
+                Some((now, network.encode(encoder, &wanted)?))
             }
             // The input and the first piece in one frame, so that a small network needs no more.
             (None, Some(budget)) => {
-                let slices = self.model.network.encode_slices(encoder, source, budget)?;
+                let slices = self.model.network.encode_slices(encoder, view, budget)?;
                 self.pieces = Some((slices.progress().1, slices.longest()));
                 let cut = Cut {
                     slices,
                     begun: now,
-                    size: source.size,
+                    view: view.clone(),
                 };
                 self.piece(encoder, cut, settings, textures)?
             }
@@ -180,11 +168,11 @@ impl Runner {
             &mut self.mask,
             self.model.task,
             &self.gpu,
-            cut.size,
+            &cut.view,
             textures,
         );
         let wanted = Wanted {
-            size: cut.size,
+            view: &cut.view,
             detection: &settings.detection,
             mask,
         };

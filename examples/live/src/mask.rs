@@ -18,16 +18,16 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// The texture for masks of pictures of `picture` (width and height), which `this` keeps; none for
-    /// other tasks.
+    /// The texture for masks of the picture in `view`, which `this` keeps; none for other tasks.
     pub fn prepared<'a>(
         this: &'a mut Option<Self>,
         task: Task,
         gpu: &Gpu,
-        picture: [u32; 2],
+        view: &wgpu::TextureView,
         textures: &Textures,
     ) -> Option<&'a wgpu::TextureView> {
-        let size = size(picture);
+        let picture = view.texture();
+        let size = size([picture.width(), picture.height()]);
         let fits = this.as_ref().is_some_and(|mask| mask.size == size);
         if task == Task::Segmentation && !fits {
             Self::renew(this, gpu, size, textures);

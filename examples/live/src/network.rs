@@ -11,7 +11,7 @@ use shadernet::tasks::{Classifier, DetectionOptions, Detector, Segmenter};
 use shadernet::wgpu;
 use shadernet::zoo::Task;
 
-use crate::inference::{Answer, Source};
+use crate::inference::Answer;
 
 /// How many classes are listed.
 const CLASSES: usize = 5;
@@ -26,8 +26,8 @@ pub enum Network {
 
 /// What an answer is recorded with.
 pub struct Wanted<'a> {
-    /// Width and height of the picture.
-    pub size: [u32; 2],
+    /// The picture.
+    pub view: &'a wgpu::TextureView,
     pub detection: &'a DetectionOptions,
     /// The texture that a segmenter writes to.
     pub mask: Option<&'a wgpu::TextureView>,
@@ -110,25 +110,24 @@ impl Network {
         }
     }
 
-    /// Adds the whole way from `source` to an answer to `encoder`.
+    /// Adds the whole way from the picture to an answer to `encoder`.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        source: &Source<'_>,
         wanted: &Wanted<'_>,
     ) -> shadernet::Result<Recorded> {
         match self {
             Self::Classifier(classifier, downloads) => {
-                let classes = classifier.encode(encoder, source.view, CLASSES)?;
+                let classes = classifier.encode(encoder, wanted.view, CLASSES)?;
                 download_classes(encoder, downloads, classes)
             }
             Self::Detector(detector, downloads) => {
-                let list = detector.encode(encoder, source.view, wanted.detection)?;
+                let list = detector.encode(encoder, wanted.view, wanted.detection)?;
                 download_boxes(encoder, downloads, &list)
             }
             Self::Segmenter(segmenter, colors) => {
                 if let Some(mask) = wanted.mask {
-                    segmenter.encode(encoder, source.view, mask, colors)?;
+                    segmenter.encode(encoder, wanted.view, mask, colors)?;
                 }
                 Ok(Recorded::Mask)
             }
@@ -139,13 +138,13 @@ impl Network {
     pub fn encode_slices(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        source: &Source<'_>,
+        view: &wgpu::TextureView,
         max: Duration,
     ) -> shadernet::Result<Slices> {
         match self {
-            Self::Classifier(network, _) => network.encode_slices(encoder, source.view, max),
-            Self::Detector(network, _) => network.encode_slices(encoder, source.view, max),
-            Self::Segmenter(network, _) => network.encode_slices(encoder, source.view, max),
+            Self::Classifier(network, _) => network.encode_slices(encoder, view, max),
+            Self::Detector(network, _) => network.encode_slices(encoder, view, max),
+            Self::Segmenter(network, _) => network.encode_slices(encoder, view, max),
         }
     }
 
@@ -162,8 +161,8 @@ impl Network {
                 download_classes(encoder, downloads, classes)
             }
             Self::Detector(detector, downloads) => {
-                let (size, options) = (wanted.size.into(), wanted.detection);
-                let list = detector.encode_answer(encoder, outputs, size, options)?;
+                let (view, options) = (wanted.view, wanted.detection);
+                let list = detector.encode_answer(encoder, outputs, view, options)?;
                 download_boxes(encoder, downloads, &list)
             }
             Self::Segmenter(segmenter, colors) => {

@@ -42,7 +42,9 @@ impl Live {
             .default_size(300.0)
             .min_size(200.0)
             .show(ui, |ui| {
-                egui::ScrollArea::vertical().show(ui, |ui| self.answer(ui));
+                // As wide as the panel, whatever is in it.
+                let area = egui::ScrollArea::vertical().auto_shrink(false);
+                area.show(ui, |ui| self.answer(ui));
             });
         egui::CentralPanel::default().show(ui, |ui| self.picture_area(ui));
     }

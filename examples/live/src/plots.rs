@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Color32};
-use egui_plot::{Corner, Legend, Line, Plot, PlotPoints};
+use eframe::egui::{self, Color32, Rangef};
+use egui_plot::{AxisHints, Corner, Legend, Line, Plot, PlotPoints};
 
 /// How far back the plot goes.
 const SPAN: Duration = Duration::from_secs(15);
@@ -57,13 +57,17 @@ pub fn show(ui: &mut egui::Ui, now: Instant, frames: &History, passes: &History)
     };
     let frames = line("frame time", frames, Color32::from_rgb(110, 170, 250));
     let passes = line("inference time", passes, Color32::from_rgb(250, 180, 80));
+    // Closer than by default, for the plot is low.
+    let milliseconds = AxisHints::new_y()
+        .formatter(|mark, _| format!("{} ms", mark.value))
+        .label_spacing(Rangef::new(10.0, 16.0));
     Plot::new("times")
         .legend(Legend::default().position(Corner::LeftTop))
         .include_x(-SPAN.as_secs_f64())
         .include_x(0.0)
         .include_y(0.0)
         .x_axis_formatter(|mark, _| format!("{} s", mark.value))
-        .y_axis_formatter(|mark, _| format!("{} ms", mark.value))
+        .custom_y_axes(vec![milliseconds])
         .allow_drag(false)
         .allow_scroll(false)
         .allow_zoom(false)

@@ -88,7 +88,11 @@ pub fn detections(ui: &mut egui::Ui, found: &[Detection]) {
 pub fn legend(ui: &mut egui::Ui, labels: &[String]) {
     for (class, label) in labels.iter().enumerate() {
         ui.horizontal(|ui| {
-            swatch(ui, class_color_of_mask(class));
+            // As in `ColorTable::default`: the first class is background.
+            match class {
+                0 => swatch(ui, Color32::TRANSPARENT),
+                _ => swatch(ui, class_color_of_mask(class)),
+            }
             ui.add(egui::Label::new(label).truncate());
         });
     }
@@ -96,7 +100,9 @@ pub fn legend(ui: &mut egui::Ui, labels: &[String]) {
 
 fn swatch(ui: &mut egui::Ui, color: Color32) {
     let (rect, _) = ui.allocate_exact_size(Vec2::splat(14.0), Sense::hover());
-    ui.painter().rect_filled(rect, 3.0, color);
+    let outline = ui.visuals().widgets.noninteractive.bg_stroke;
+    let painter = ui.painter();
+    painter.rect(rect, 3.0, color, outline, StrokeKind::Inside);
 }
 
 /// The colour of a box: the mask's colours, without its black for class 0.
