@@ -11,3 +11,4 @@ mod in_flight;
 mod narrow;
 mod slices;
 mod support;
+mod texture_to_mask;
