@@ -60,7 +60,7 @@ pub fn show(ui: &mut egui::Ui, now: Instant, frames: &History, passes: &History)
     // Closer than by default, for the plot is low.
     let milliseconds = AxisHints::new_y()
         .formatter(|mark, _| format!("{} ms", mark.value))
-        .label_spacing(Rangef::new(10.0, 16.0));
+        .label_spacing(Rangef::new(6.0, 13.0));
     Plot::new("times")
         .legend(Legend::default().position(Corner::LeftTop))
         .include_x(-SPAN.as_secs_f64())
