@@ -182,7 +182,10 @@ impl Future for Received {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.flight.is_back_or_wakes(context) {
-            true => Poll::Ready(self.read()),
+            true => {
+                let _turn = self.download.downloads.gpu.turn();
+                Poll::Ready(self.read())
+            }
             false => Poll::Pending,
         }
     }

@@ -165,6 +165,7 @@ impl GpuSession {
             .map(Input::shape)
             .collect::<Result<Vec<_>>>()?;
         let plan = self.prepare(&shapes)?.clone();
+        let _turn = self.gpu.turn();
         plan.encode_inputs(&self.gpu, encoder, inputs, &mut self.preprocessor)?;
         plan.encode(encoder);
         Ok(plan.outputs.clone())
@@ -183,6 +184,7 @@ impl GpuSession {
             .collect::<Result<Vec<_>>>()?;
         self.prepare_slices(&shapes)?;
         let plan = self.prepare(&shapes)?.clone();
+        let _turn = self.gpu.turn();
         let number = plan.encode_inputs(&self.gpu, encoder, inputs, &mut self.preprocessor)?;
         let seconds = plan.step_seconds.get().map_or(&[][..], Vec::as_slice);
         Ok(Slices::new(&self.gpu, &plan, number, seconds, max))
@@ -190,6 +192,7 @@ impl GpuSession {
 
     /// See `Session::prepare_textures`.
     pub fn prepare_textures(&mut self) -> Result<()> {
+        let _turn = self.gpu.turn();
         Input::preprocessor(&self.gpu, &mut self.preprocessor).map(drop)
     }
 

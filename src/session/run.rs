@@ -114,6 +114,7 @@ impl Future for Run {
             return Poll::Pending;
         }
         if let Source::Gpu { gpu, plan } = &self.source {
+            let _turn = gpu.turn();
             plan.land_all(gpu);
         }
         Poll::Ready(self.flight.take())

@@ -178,6 +178,16 @@ impl Classifier {
             .map(drop)
     }
 
+    /// Makes what [`Self::encode_slices`] would make when it is called first: see
+    /// [`Session::prepare_slices`].
+    ///
+    /// # Errors
+    /// Those of [`Session::prepare_slices`].
+    pub fn prepare_slices(&mut self) -> Result<()> {
+        let [channels, height, width] = self.preprocessing.input_size;
+        (self.session).prepare_slices(&[Shape::from([1, channels, height, width])])
+    }
+
     /// Classes that were found on the GPU, with their names.
     pub fn named(&self, classes: &[LikelyClass]) -> Vec<Prediction> {
         let named = |found: &LikelyClass| Prediction {

@@ -201,6 +201,16 @@ impl Detector {
             .map(drop)
     }
 
+    /// Makes what [`Self::encode_slices`] would make when it is called first: see
+    /// [`Session::prepare_slices`].
+    ///
+    /// # Errors
+    /// Those of [`Session::prepare_slices`].
+    pub fn prepare_slices(&mut self) -> Result<()> {
+        let [channels, height, width] = self.preprocessing.input_size;
+        (self.session).prepare_slices(&[Shape::from([1, channels, height, width])])
+    }
+
     /// Boxes that were found on the GPU, with the names of their classes.
     pub fn named(&self, found: &FoundBoxes) -> Vec<Detection> {
         let named = |found: &ScoredBox| Detection {

@@ -206,6 +206,17 @@ impl Segmenter {
         self.on_gpu.get(MaskTexture::new).map(drop)
     }
 
+    /// Makes what [`Self::encode_slices`] would make when it is called first: see
+    /// [`Session::prepare_slices`].
+    ///
+    /// # Errors
+    /// Those of [`Session::prepare_slices`].
+    pub fn prepare_slices(&mut self) -> Result<()> {
+        let [channels, _, _] = self.preprocessing.input_size;
+        let [height, width] = self.seen;
+        (self.session).prepare_slices(&[Shape::from([1, channels, height, width])])
+    }
+
     /// Moves to another device, after the first was lost; see [`Session::restore`]. What is encoded from
     /// then on is for that one's encoders.
     ///

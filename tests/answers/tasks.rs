@@ -1,11 +1,13 @@
 //! From a host's texture to an answer on the GPU, in one call: what the tasks answer from a picture.
 
 use std::path::Path;
+use std::time::Duration;
 
 use shadernet::answers::{BoxList, ColorTable};
 use shadernet::device::Device;
-use shadernet::gpu::Gpu;
+use shadernet::gpu::{Gpu, GpuTensor};
 use shadernet::model_folder::ModelFolder;
+use shadernet::session::Slices;
 use shadernet::tasks::{Classifier, Detector, SegmentSize, Segmenter};
 use shadernet::vision::{RgbImage, decode, mask_color};
 use shadernet::weights::{Dtype, Weights};
@@ -192,6 +194,67 @@ fn a_network_that_sees_more_than_the_picture_is_refused() {
         message.contains("for a map of 48x64: use Segmenter::segment"),
         "{message}"
     );
+}
+
+/// Records the pieces one by one, each in a submission of its own; the outputs.
+fn in_pieces(gpu: &Gpu, mut slices: Slices) -> Vec<GpuTensor> {
+    assert!(slices.progress().1 > 1);
+    loop {
+        let outputs = submitted(gpu, |encoder| slices.encode(encoder)).unwrap();
+        if let Some(outputs) = outputs {
+            return outputs;
+        }
+    }
+}
+
+#[test]
+fn passes_in_pieces_answer_as_whole_ones_do() {
+    let max = Duration::from_micros(100);
+    let picture = picture("coffee.png");
+    let scratch = tempfile::tempdir().unwrap();
+    let (cat, cup) = (model("efficientnet_lite0"), model("yolov3_tiny"));
+    let map = unet("unet", scratch.path());
+    // Pieces are of the same dispatches on every device: one will do.
+    for (name, gpu) in gpus().into_iter().take(1) {
+        let (device, options) = (Device::from(gpu.clone()), Default::default());
+        let view = drawn(&gpu, &picture);
+
+        let mut classifier = Classifier::new(&device, &cat, &options).unwrap();
+        classifier.prepare_slices().unwrap();
+        let top = submitted(&gpu, |e| classifier.encode(e, &view, 5)).unwrap();
+        let whole = read(&gpu, &top.buffer);
+        let slices = submitted(&gpu, |e| classifier.encode_slices(e, &view, max)).unwrap();
+        let outputs = in_pieces(&gpu, slices);
+        let top = submitted(&gpu, |e| classifier.encode_answer(e, &outputs, 5)).unwrap();
+        assert_eq!(read(&gpu, &top.buffer), whole, "{name}");
+
+        let mut detector = Detector::new(&device, &cup, &options).unwrap();
+        detector.prepare_slices().unwrap();
+        let options = Default::default();
+        let list = submitted(&gpu, |e| detector.encode(e, &view, &options)).unwrap();
+        let whole = BoxList::parse(&read(&gpu, &list)).unwrap();
+        let slices = submitted(&gpu, |e| detector.encode_slices(e, &view, max)).unwrap();
+        let outputs = in_pieces(&gpu, slices);
+        let list = submitted(&gpu, |e| {
+            detector.encode_answer(e, &outputs, &view, &options)
+        });
+        let pieces = BoxList::parse(&read(&gpu, &list.unwrap())).unwrap();
+        assert_eq!(pieces, whole, "{name}");
+
+        let mut segmenter = Segmenter::new(&device, &map, &Default::default()).unwrap();
+        segmenter.prepare_slices().unwrap();
+        let usage = TextureUsages::STORAGE_BINDING | TextureUsages::COPY_SRC;
+        let [whole, pieces] =
+            [(); 2].map(|()| texture(&gpu, [90, 60], TextureFormat::Rgba8Unorm, usage));
+        let colors = ColorTable::default();
+        let to = whole.create_view(&Default::default());
+        submitted(&gpu, |e| segmenter.encode(e, &view, &to, &colors)).unwrap();
+        let slices = submitted(&gpu, |e| segmenter.encode_slices(e, &view, max)).unwrap();
+        let outputs = in_pieces(&gpu, slices);
+        let to = pieces.create_view(&Default::default());
+        submitted(&gpu, |e| segmenter.encode_answer(e, &outputs, &to, &colors)).unwrap();
+        assert_eq!(texels(&gpu, &pieces), texels(&gpu, &whole), "{name}");
+    }
 }
 
 #[test]

@@ -86,6 +86,45 @@ fn model_folders_are_timed_with_their_own_weights() {
     }
 }
 
+/// A pass in pieces is what a program submits that draws in between.
+#[test]
+fn frames_are_of_pieces() {
+    let bench = || {
+        let mut bench = shadernet();
+        bench.args([
+            "bench",
+            "frames",
+            "resnet18",
+            "--input=3x64x64",
+            "--frames=30",
+        ]);
+        bench
+    };
+    let line = &answer(bench().args(["--budget=0.5", "--json"])).ok().json()[0];
+    let number = |key: &str| line[key].as_f64().unwrap();
+    assert_eq!(number("frames"), 30.0);
+    assert!(number("pieces") > 1.0 && number("pieces") <= 60.0, "{line}");
+    assert!(number("median_ms") < number("whole_pass_ms"), "{line}");
+    assert!(number("longest_ms") >= number("median_ms"), "{line}");
+
+    let table = answer(bench().arg("--budget=1e6")).ok();
+    for part in [
+        "1 pieces a pass, 30 passes",
+        "times the budget",
+        "without a budget",
+    ] {
+        assert!(
+            table.out.contains(part),
+            "'{part}' is not in: {}",
+            table.out
+        );
+    }
+    let wrong = answer(bench().arg("--budget=0"));
+    assert!(wrong.err.contains("a number above 0"), "{}", wrong.err);
+    let cpu = answer(bench().arg("--backend=cpu"));
+    assert!(cpu.err.contains("the CPU twin has none"), "{}", cpu.err);
+}
+
 /// Words beside the image are made up too.
 #[test]
 fn networks_of_two_inputs_are_timed() {

@@ -1,7 +1,7 @@
 //! Lost devices, memory that is not there, and errors that must not end the process.
 
 use super::devices::backends;
-use super::support::{Host, block_on};
+use super::support::{Host, block_on, tiny};
 use shadernet::Error;
 use shadernet::gpu::{Backend, adapters, is_software};
 use shadernet::graph::{Conv2d, GraphBuilder};
@@ -22,9 +22,7 @@ fn is_lost<T>(what: &str, result: Result<T, Error>) {
 /// left behind.
 #[test]
 fn a_lost_device_is_told_of_and_replaced() {
-    let graph = shadernet::zoo::build("small_cnn", &Default::default()).unwrap();
-    let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
-    let input = generated_input([1, 3, 128, 128]);
+    let (graph, weights, input) = tiny();
     let inputs = std::slice::from_ref(&input);
     for backend in backends() {
         let mut host = Host::open(backend);
@@ -66,7 +64,7 @@ fn a_lost_device_is_told_of_and_replaced() {
                 "encode",
                 session.encode(&mut encoder, &[Input::Tensor(&input)]),
             );
-            is_lost("prepare", session.prepare(&[[2, 3, 128, 128].into()]));
+            is_lost("prepare", session.prepare(&[[2, 3, 32, 32].into()]));
             is_lost("profile", session.profile(inputs, 1));
             if let Some(slices) = &mut slices {
                 is_lost("slices", slices.encode(&mut encoder));

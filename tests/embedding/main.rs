@@ -8,6 +8,8 @@ mod devices;
 mod encode;
 mod faults;
 mod in_flight;
+mod loading;
 mod narrow;
 mod slices;
 mod support;
+mod texture_to_mask;

@@ -1,12 +1,16 @@
 //! A host's device with nothing but WebGPU's defaults. (All of the zoo runs on one in `tests/golden.rs`.)
 
-use super::common::place;
+use super::common::{place, relative_error};
 use super::devices::{backends, with_defaults};
-use shadernet::gpu::{Gpu, adapters};
+use super::support::{Host, small};
+use shadernet::device::Device;
+use shadernet::gpu::{Gpu, Precision, adapters};
 use shadernet::model_folder::ModelFolder;
-use shadernet::session::SessionOptions;
+use shadernet::profile::Method;
+use shadernet::session::{Session, SessionOptions};
 use shadernet::tasks::{Classifier, Detector};
 use shadernet::vision::decode;
+use shadernet::wgpu;
 
 #[test]
 fn wanted_limits_can_be_had() {
@@ -39,4 +43,57 @@ fn bundled_models_run_on_webgpus_defaults() {
             "{backend:?}: {found:?}"
         );
     }
+}
+
+/// float16 is a way to store values, which takes no feature.
+#[test]
+fn float16_needs_no_feature() {
+    let (graph, weights, input) = small();
+    for backend in backends() {
+        let device = with_defaults(backend);
+        let run = |precision| {
+            let options = SessionOptions {
+                precision,
+                ..Default::default()
+            };
+            let shapes = [input.shape().clone()];
+            let mut session =
+                Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
+            // Nor does timing steps take timestamps.
+            let profile = session.profile(std::slice::from_ref(&input), 1).unwrap();
+            assert_eq!(profile.method, Method::WallClock);
+            session
+                .run(std::slice::from_ref(&input))
+                .unwrap()
+                .swap_remove(0)
+        };
+        let error = relative_error(&run(Precision::F16), &run(Precision::F32));
+        assert!(error < 2e-2, "{backend:?}: {error}");
+    }
+}
+
+/// Less than WebGPU's defaults is too little, and said to be.
+#[test]
+fn what_is_too_narrow_is_named() {
+    let (graph, weights, input) = small();
+    let adapter = adapters(Some(backends()[0])).swap_remove(0);
+    let descriptor = wgpu::DeviceDescriptor {
+        required_limits: wgpu::Limits {
+            max_storage_buffers_per_shader_stage: 4,
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    let host = Host::with(adapter, &descriptor);
+    let shapes = [input.shape().clone()];
+    let device = Device::from(host.gpu.clone());
+    let error = Session::new(&device, &graph, weights, &Default::default(), &shapes)
+        .err()
+        .unwrap();
+    assert!(
+        error
+            .to_string()
+            .contains("max_storage_buffers_per_shader_stage"),
+        "{error}"
+    );
 }

@@ -8,7 +8,7 @@ use std::thread::Thread;
 
 use shadernet::device::Device;
 use shadernet::gpu::{Backend, Gpu, adapters};
-use shadernet::graph::Graph;
+use shadernet::graph::{AdaptiveAvgPool2d, Conv2d, Graph, GraphBuilder, Linear};
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
@@ -91,6 +91,22 @@ pub fn small() -> (Graph, Arc<Weights>, Tensor) {
     let graph = zoo::build("resnet18", &ZooOptions::classes(7)).unwrap();
     let weights = Arc::new(Weights::generated(&graph, 1.0));
     (graph, weights, generated_input([1, 3, 64, 64]))
+}
+
+/// Hardly a network: convolutions of two kinds and a fully connected layer, and an input.
+pub fn tiny() -> (Graph, Arc<Weights>, Tensor) {
+    let mut b = GraphBuilder::new("tiny");
+    let x = b.image_input("input", 3);
+    let x = b.conv2d("conv", x, Conv2d::new(3, 24, 3).padding(1));
+    let y = b.conv2d("depthwise", x, Conv2d::new(24, 24, 3).padding(1).groups(24));
+    let x = b.add("add", x, y);
+    let x = b.adaptive_avg_pool2d("pool", x, AdaptiveAvgPool2d::new(1, 1));
+    let x = b.flatten("flatten", x);
+    let x = b.linear("fc", x, Linear::new(24, 7));
+    b.output(x);
+    let graph = b.build().unwrap();
+    let weights = Arc::new(Weights::generated(&graph, 1.0));
+    (graph, weights, generated_input([1, 3, 32, 32]))
 }
 
 /// As `input`, and unlike it for every other `number`.

@@ -3,6 +3,7 @@
 mod children;
 mod compare;
 mod cost;
+mod frames;
 mod kernels;
 mod model;
 mod model_results;
@@ -34,6 +35,7 @@ pub use table::faults as kernel_faults;
 Example:
   shadernet bench model resnet50     times a network on this device
   shadernet bench profile resnet50   shows where its time goes
+  shadernet bench frames resnet50    shows how long an interface waits for it
   shadernet bench kernels            compares kernels on shapes from the networks
   shadernet bench compare A B        tells what got slower between two results files
   shadernet bench peak               measures what the device can do at most")]
@@ -46,6 +48,7 @@ pub struct Bench {
 enum What {
     Model(model::Model),
     Profile(profile::ProfileArgs),
+    Frames(frames::FramesArgs),
     Kernels(kernels::KernelsArgs),
     Compare(compare::CompareArgs),
     Peak(peak::PeakArgs),
@@ -57,6 +60,7 @@ impl Bench {
         match &self.what {
             What::Model(model) => model.execute(start),
             What::Profile(profile) => profile.execute(),
+            What::Frames(frames) => frames.execute(),
             What::Kernels(kernels) => kernels.execute(),
             What::Compare(compare) => compare.execute(),
             What::Peak(peak) => peak.execute(),

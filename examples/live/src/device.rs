@@ -1,0 +1,86 @@
+//! The window's device: opened by eframe, with what Shadernet can make use of, and shared with it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use directories::ProjectDirs;
+use eframe::egui_wgpu::{SurfaceConfig, WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
+use shadernet::gpu::{Gpu, GpuOptions};
+use shadernet::wgpu;
+
+use crate::messages::Messages;
+
+/// How eframe opens its device.
+pub fn configuration() -> WgpuConfiguration {
+    let mut setup = WgpuSetupCreateNew::without_display_handle();
+    setup.device_descriptor = Arc::new(|adapter| wgpu::DeviceDescriptor {
+        label: Some("live"),
+        required_features: Gpu::wanted_features(adapter),
+        required_limits: Gpu::wanted_limits(adapter),
+        ..Default::default()
+    });
+    WgpuConfiguration {
+        // The network is a lot of extra work.
+        surface: SurfaceConfig::HIGH_THROUGHPUT,
+        wgpu_setup: WgpuSetup::CreateNew(setup),
+        ..Default::default()
+    }
+}
+
+/// What happens to a device outside of any call. Clones share it.
+#[derive(Clone)]
+pub struct Faults {
+    messages: Messages,
+    lost: Arc<OnceLock<String>>,
+}
+
+impl Faults {
+    pub fn new(messages: Messages) -> Self {
+        Self {
+            messages,
+            lost: Arc::default(),
+        }
+    }
+
+    /// Why the device was lost, once it was.
+    pub fn lost(&self) -> Option<&str> {
+        self.lost.get().map(String::as_str)
+    }
+
+    /// Sets why the device was lost.
+    pub fn note_loss(&self, reason: String) {
+        // The first reason is the one that counts.
+        let _ = self.lost.set(reason);
+    }
+
+    /// Listens to `device`. Without this, wgpu ends the process at the first error that no scope catches.
+    pub fn watch(&self, device: &wgpu::Device) {
+        let this = self.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            this.messages.push(format!("the device refused: {error}"));
+        }));
+        let this = self.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            let said = match message.is_empty() {
+                true => format!("{reason:?}"),
+                false => message,
+            };
+            this.note_loss(said);
+        });
+    }
+}
+
+/// The window's device as Shadernet's, which keeps its pipelines for the next start in the folder that
+/// the command has for that: `SHADERNET_CACHE`, or the platform's for caches.
+pub fn share(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Gpu {
+    let cache = match std::env::var_os("SHADERNET_CACHE") {
+        // Set to nothing, it switches the cache off.
+        Some(folder) => Some(PathBuf::from(folder)).filter(|f| !f.as_os_str().is_empty()),
+        None => ProjectDirs::from("", "", "shadernet").map(|dirs| dirs.cache_dir().to_owned()),
+    };
+    let options = GpuOptions {
+        cache,
+        ..Default::default()
+    };
+    Gpu::from_wgpu_with(adapter, device.clone(), queue.clone(), &options)
+}

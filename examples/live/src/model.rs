@@ -1,0 +1,169 @@
+//! Model folders: loading one on a thread.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use eframe::egui;
+use shadernet::gpu::Gpu;
+use shadernet::model_folder::{self, FoundModel, ModelFolder};
+use shadernet::session::{self, Progress, SessionOptions};
+use shadernet::zoo::Task;
+
+use crate::messages::Messages;
+use crate::network::Network;
+
+/// A model folder's network on the window's device.
+pub struct Model {
+    pub folder: ModelFolder,
+    pub network: Network,
+    pub task: Task,
+    /// How long loading took.
+    took: Duration,
+}
+
+impl Model {
+    /// The names of a mask's classes.
+    pub fn mask_labels(&self) -> Vec<String> {
+        let labels = &self.folder.labels;
+        let label = |class| labels.text(class).into_owned();
+        match labels.len() {
+            // One logit a pixel: whether it is the class.
+            1 => vec!["background".to_owned(), label(0)],
+            classes => (0..classes).map(label).collect(),
+        }
+    }
+
+    /// What it is, in a line.
+    pub fn description(&self) -> String {
+        let [_, height, width] = self.folder.preprocessing.input_size;
+        format!(
+            "{}, {}, sees {width}x{height}, ready in {:.1} s",
+            self.folder.architecture,
+            self.task,
+            self.took.as_secs_f32()
+        )
+    }
+}
+
+/// The model to begin with: what `wanted` says, a folder or the name of one, or the default.
+pub fn first(wanted: Option<&Path>) -> shadernet::Result<FoundModel> {
+    match wanted {
+        Some(name) => model_folder::find_model(name),
+        None => model_folder::default_model(),
+    }
+}
+
+/// Loads the network of the folder `path`.
+fn load(path: &Path, gpu: &Gpu, progress: Progress) -> shadernet::Result<Model> {
+    let started = Instant::now();
+    let folder = ModelFolder::open(path)?;
+    let (_, task) = folder.graph()?;
+    let options = SessionOptions {
+        progress: Some(progress),
+        ..Default::default()
+    };
+    Ok(Model {
+        network: Network::new(gpu, &folder, task, &options)?,
+        folder,
+        task,
+        took: started.elapsed(),
+    })
+}
+
+enum News {
+    Progress(session::Loading),
+    /// Boxed, as it is much larger.
+    Ready(Box<Model>),
+}
+
+/// A model that is being loaded.
+pub struct Loading {
+    path: PathBuf,
+    started: Instant,
+    /// Pipelines compiled and bytes of weights uploaded, as shares of all.
+    pipelines: f32,
+    weights: f32,
+    news: Receiver<News>,
+}
+
+impl Loading {
+    /// Begins on a thread. On failure the message is shown.
+    pub fn start(path: PathBuf, gpu: &Gpu, messages: &Messages, ctx: &egui::Context) -> Self {
+        let (sender, news) = mpsc::channel();
+        let (gpu, messages, ctx) = (gpu.clone(), messages.clone(), ctx.clone());
+        let folder = path.clone();
+        std::thread::spawn(move || {
+            // Whoever asked may have asked for another meanwhile, and listens no more.
+            let told = sender.clone();
+            let progress = Progress::new(move |loading| drop(told.send(News::Progress(loading))));
+            match load(&folder, &gpu, progress) {
+                Ok(model) => drop(sender.send(News::Ready(Box::new(model)))),
+                Err(error) => messages.push(error.to_string()),
+            }
+            drop(sender);
+            ctx.request_repaint();
+        });
+        Self {
+            path,
+            started: Instant::now(),
+            pipelines: 0.0,
+            weights: 0.0,
+            news,
+        }
+    }
+
+    /// The model once it is there, nothing while it is being loaded; `Err` where it failed.
+    pub fn poll(&mut self) -> Result<Option<Model>, ()> {
+        loop {
+            match self.news.try_recv() {
+                Ok(News::Progress(loading)) => match loading {
+                    session::Loading::Pipelines { done, all } => {
+                        self.pipelines = share(done as f64, all as f64);
+                    }
+                    session::Loading::Weights { done, all } => {
+                        self.weights = share(done as f64, all as f64);
+                    }
+                    _ => {}
+                },
+                Ok(News::Ready(model)) => return Ok(Some(*model)),
+                Err(TryRecvError::Empty) => return Ok(None),
+                Err(TryRecvError::Disconnected) => return Err(()),
+            }
+        }
+    }
+
+    /// The folder's own name.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Draws how far it is.
+    pub fn show(&self, ui: &mut egui::Ui) {
+        ui.horizontal(|ui| {
+            ui.spinner();
+            let seconds = self.started.elapsed().as_secs_f32();
+            ui.label(format!("loading {}, {seconds:.1} s", self.name()));
+        });
+        for (what, share) in [("shaders", self.pipelines), ("weights", self.weights)] {
+            ui.add(egui::ProgressBar::new(share).text(what));
+        }
+    }
+}
+
+fn share(done: f64, all: f64) -> f32 {
+    // Nothing to do is done.
+    if all > 0.0 { (done / all) as f32 } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_nothing_is_all_of_it() {
+        assert_eq!(share(0.0, 0.0), 1.0);
+        assert_eq!(share(1.0, 4.0), 0.25);
+    }
+}

@@ -1,0 +1,57 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// A window in which a network looks at a picture, or at a moving scene.
+///
+/// The network runs on the window's own device: textures in, answers drawn in the same frame.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "live", version, max_term_width = 100)]
+pub struct Options {
+    /// The model folder to begin with, or the name of one of those found: efficientnet_lite0 unless
+    /// told.
+    #[arg(long, value_name = "FOLDER")]
+    pub model: Option<PathBuf>,
+
+    /// The picture to begin with; the moving scene unless told.
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PathBuf>,
+
+    /// GPU time for the network in one frame, in milliseconds; 0 for a whole pass in each frame.
+    #[arg(long, value_name = "MS", default_value_t = 8.0)]
+    pub budget: f32,
+
+    /// Quit after so many frames, counted from when the network has answered or something has gone
+    /// wrong. What the window shows is printed; exit code 1 if it shows an error.
+    #[arg(long, value_name = "N", help_heading = "For scripts")]
+    pub frames: Option<u32>,
+
+    /// Before quitting, write the window's contents to this PNG.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "frames",
+        help_heading = "For scripts"
+    )]
+    pub screenshot: Option<PathBuf>,
+
+    /// Drop this file or folder onto the window in its first frame, as the window system would.
+    #[arg(long, value_name = "PATH", help_heading = "For scripts")]
+    pub drop: Vec<PathBuf>,
+
+    /// Destroy the device after so many frames, to see the window come back on a new one.
+    #[arg(long, value_name = "N", help_heading = "For scripts")]
+    pub lose_device: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Options::command().debug_assert();
+    }
+}

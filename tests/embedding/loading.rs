@@ -1,0 +1,98 @@
+//! How sessions are made: with progress, and from a cache on disk.
+
+use std::sync::{Arc, Mutex};
+
+use shadernet::device::Device;
+use shadernet::gpu::{Backend, Gpu, GpuOptions};
+use shadernet::session::{Loading, Progress, Session, SessionOptions};
+
+use super::devices::backends;
+use super::support::{Host, small, tiny};
+
+#[test]
+fn progress_is_told_to_its_end() {
+    let (graph, weights, input) = small();
+    for backend in backends() {
+        let host = Host::open(backend);
+        let told: Arc<Mutex<Vec<Loading>>> = Arc::default();
+        let teller = told.clone();
+        let options = SessionOptions {
+            progress: Some(Progress::new(move |at| teller.lock().unwrap().push(at))),
+            ..Default::default()
+        };
+        let device = Device::from(host.gpu.clone());
+        let shapes = [input.shape().clone()];
+        let make = || Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
+        make();
+        let first = std::mem::take(&mut *told.lock().unwrap());
+        let (mut compiled, mut bytes) = ((0, 0), (0, 0));
+        for loading in first {
+            match loading {
+                Loading::Pipelines { done, all } => compiled = compiled.max((done, all)),
+                Loading::Weights { done, all } => bytes = bytes.max((done, all)),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(
+            compiled.0 > 3 && compiled.0 == compiled.1,
+            "{backend:?}: {compiled:?}"
+        );
+        assert!(
+            bytes.0 > 1 << 20 && bytes.0 == bytes.1,
+            "{backend:?}: {bytes:?}"
+        );
+        // A second session needs no new pipelines.
+        make();
+        let second = told.lock().unwrap();
+        assert!(
+            second
+                .iter()
+                .all(|at| matches!(at, Loading::Weights { .. }))
+        );
+    }
+}
+
+/// A host's device with the feature keeps pipelines where it is told to, and anything else that lies there
+/// is passed over.
+#[test]
+fn pipelines_are_kept_for_a_host() {
+    if !backends().contains(&Backend::Vulkan) {
+        // The one backend for which wgpu has such a cache.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (graph, weights, input) = tiny();
+    let adapter = Host::open(Backend::Vulkan).adapter;
+    let run = || {
+        let host = Host::on(adapter.clone());
+        let options = GpuOptions {
+            cache: Some(folder.path().to_owned()),
+            ..Default::default()
+        };
+        let gpu = Gpu::from_wgpu_with(&adapter, host.device.clone(), host.queue.clone(), &options);
+        let shapes = [input.shape().clone()];
+        let device = Device::from(gpu);
+        let options = SessionOptions::default();
+        let mut session =
+            Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
+        session
+            .run(std::slice::from_ref(&input))
+            .unwrap()
+            .swap_remove(0)
+    };
+    let first = run();
+    let files = || -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    let [file] = &files()[..] else {
+        panic!("{:?}", files());
+    };
+    let kept = std::fs::read(file).unwrap();
+    for damaged in [&b"not a cache"[..], &kept[..kept.len() / 2], b""] {
+        std::fs::write(file, damaged).unwrap();
+        assert_eq!(run().data(), first.data());
+        assert_eq!(std::fs::read(file).unwrap().len(), kept.len());
+    }
+    assert_eq!(run().data(), first.data());
+}

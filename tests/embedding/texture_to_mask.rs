@@ -1,0 +1,174 @@
+//! The whole way in the host's frame: its texture in, a mask in its texture out.
+
+use shadernet::answers::ColorTable;
+use shadernet::device::Device;
+use shadernet::model_folder::ModelFolder;
+use shadernet::tasks::{SegmentSize, Segmenter};
+use shadernet::texture::{Preprocessor, TextureInput};
+use shadernet::vision::{CropMode, Preprocessing, decode};
+use shadernet::weights::{Dtype, Weights};
+use shadernet::wgpu::{self, TextureFormat, TextureUsages};
+use shadernet::zoo::{self, ZooOptions};
+
+use super::common::{place, write_weights};
+use super::devices::backends;
+use super::support::{Host, floats};
+
+fn texture(host: &Host, [width, height]: [u32; 2], usage: TextureUsages) -> wgpu::Texture {
+    host.device.create_texture(&wgpu::TextureDescriptor {
+        label: Some("host's"),
+        size: wgpu::Extent3d {
+            width,
+            height,
+            depth_or_array_layers: 1,
+        },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: TextureFormat::Rgba8Unorm,
+        usage,
+        view_formats: &[],
+    })
+}
+
+/// A device, textures and an encoder of the host's own; nothing of ours is mapped, and nothing made once
+/// the first frame was recorded. What the host reads back here, it reads by itself, to compare.
+#[test]
+fn a_texture_becomes_a_mask() {
+    let folder = tempfile::tempdir().unwrap();
+    let graph = zoo::build("unet", &ZooOptions::classes(2)).unwrap();
+    let weights = Weights::generated(&graph, 1.0);
+    write_weights(
+        &folder.path().join("model.safetensors"),
+        &weights,
+        Dtype::F16,
+    );
+    let config = serde_json::json!({
+        "architecture": "unet",
+        "num_classes": 2,
+        "pretrained_cfg": {"input_size": [3, 48, 64]},
+    });
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    let folder = ModelFolder::open(folder.path()).unwrap();
+
+    let picture = decode(place::repository().join("tests/images/coffee.png")).unwrap();
+    let size @ [width, height] = [picture.width(), picture.height()];
+    let texels: Vec<u8> = (picture.pixels())
+        .flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255])
+        .collect();
+    let mut on_the_cpu = Segmenter::new(&Device::cpu(), &folder, &Default::default()).unwrap();
+    let expected = on_the_cpu.segment(&picture, SegmentSize::Model).unwrap();
+    let preprocessing = Preprocessing {
+        crop_pct: 1.0,
+        crop_mode: CropMode::Squash,
+        ..folder.preprocessing.clone()
+    };
+    let input = preprocessing.apply(&picture).unwrap();
+
+    for backend in backends() {
+        let host = Host::open(backend);
+        let frame = texture(
+            &host,
+            size,
+            TextureUsages::COPY_DST | TextureUsages::TEXTURE_BINDING,
+        );
+        let layout = wgpu::TexelCopyBufferLayout {
+            offset: 0,
+            bytes_per_row: Some(4 * width),
+            rows_per_image: None,
+        };
+        (host.queue).write_texture(frame.as_image_copy(), &texels, layout, frame.size());
+        let frame = frame.create_view(&Default::default());
+        let mask = texture(
+            &host,
+            size,
+            TextureUsages::STORAGE_BINDING | TextureUsages::COPY_SRC,
+        );
+        let target = mask.create_view(&Default::default());
+
+        let device = Device::from(host.gpu.clone());
+        let mut segmenter = Segmenter::new(&device, &folder, &Default::default()).unwrap();
+        let colors = ColorTable::new(&[[10, 20, 30, 40], [50, 60, 70, 80]]).unwrap();
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            let mut encoder = host.device.create_command_encoder(&Default::default());
+            segmenter
+                .encode(&mut encoder, &frame, &target, &colors)
+                .unwrap();
+            host.queue.submit([encoder.finish()]);
+            // What wgpu itself keeps until a submission is done.
+            host.wait();
+            let hal = host.device.get_internal_counters().hal;
+            held.push(
+                [&hal.buffers, &hal.bind_groups, &hal.textures].map(|counter| counter.read()),
+            );
+        }
+        assert_eq!(held[0], held[2], "{backend:?}");
+
+        let row = (4 * width).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
+        let buffer = host.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read"),
+            size: u64::from(row * height),
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        let mut encoder = host.device.create_command_encoder(&Default::default());
+        let layout = wgpu::TexelCopyBufferLayout {
+            offset: 0,
+            bytes_per_row: Some(row),
+            rows_per_image: None,
+        };
+        let to = wgpu::TexelCopyBufferInfo {
+            buffer: &buffer,
+            layout,
+        };
+        encoder.copy_texture_to_buffer(mask.as_image_copy(), to, mask.size());
+        host.queue.submit([encoder.finish()]);
+        let bytes = host.read(&buffer, 0, u64::from(row * height));
+        let found = bytes
+            .chunks(row as usize)
+            .flat_map(|row| row[..4 * width as usize].chunks(4));
+        let expected_texels = expected.classes.iter().zip(&expected.probabilities);
+        let (mut seen, mut ties) = ([0; 2], 0);
+        for (found, (class, probability)) in found.zip(expected_texels) {
+            // Two classes are as likely as each other where both are a half.
+            if probability - 0.5 < 1e-3 {
+                ties += 1;
+                continue;
+            }
+            assert_eq!(
+                found,
+                colors.get(*class),
+                "{backend:?}: {class} {probability}"
+            );
+            seen[usize::from(*class)] += 1;
+        }
+        println!("{backend:?}: {seen:?} texels of each class, {ties} ties");
+        assert!(seen.iter().all(|&count| count > 1000) && ties < seen[0].min(seen[1]));
+
+        // What the network saw.
+        let buffer = host.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("input"),
+            size: 4 * input.data().len() as u64,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        let mut preprocessor = Preprocessor::new(&host.gpu).unwrap();
+        let mut encoder = host.device.create_command_encoder(&Default::default());
+        let textures = [TextureInput::new(&frame, &preprocessing)];
+        preprocessor
+            .encode(&mut encoder, &textures, &buffer)
+            .unwrap();
+        host.queue.submit([encoder.finish()]);
+        let found = floats(&host.read(&buffer, 0, buffer.size()));
+        let plane = input.data().len() / 3;
+        let largest = (found.iter().zip(input.data()).enumerate())
+            .map(|(i, (found, expected))| (found - expected).abs() * preprocessing.std[i / plane])
+            .fold(0.0_f32, f32::max);
+        println!(
+            "{backend:?}: preprocessing differs by {largest} at most, of 1/255 = {}",
+            1.0 / 255.0
+        );
+        assert!(largest <= 1.0 / 255.0, "{backend:?}: {largest}");
+    }
+}
