@@ -23,7 +23,13 @@ pub fn session(gpu: &Gpu) -> shadernet::Result<Session> {
     let graph = b.build()?;
     let weights = Weights::generated(&graph, 1.0);
     let device = Device::from(gpu.clone());
-    Session::new(&device, &graph, weights, &Default::default(), &[[1, 3, 32, 32].into()])
+    Session::new(
+        &device,
+        &graph,
+        weights,
+        &Default::default(),
+        &[[1, 3, 32, 32].into()],
+    )
 }
 
 /// A folder of a segmentation network that nobody has trained.
@@ -43,7 +49,11 @@ pub fn segmenter(folder: &std::path::Path) -> shadernet::Result<()> {
 pub fn texture(gpu: &Gpu, usage: wgpu::TextureUsages) -> wgpu::TextureView {
     let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
         label: None,
-        size: wgpu::Extent3d { width: 320, height: 240, depth_or_array_layers: 1 },
+        size: wgpu::Extent3d {
+            width: 320,
+            height: 240,
+            depth_or_array_layers: 1,
+        },
         mip_level_count: 1,
         sample_count: 1,
         dimension: wgpu::TextureDimension::D2,
