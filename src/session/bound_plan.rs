@@ -184,8 +184,12 @@ impl BoundPlan {
             drop(pass);
             let commands = encoder.finish();
             let start = Instant::now();
-            gpu.queue().submit([commands]);
-            let waited = gpu.device().poll(wgpu::PollType::wait_indefinitely());
+            let submission_index = Some(gpu.queue().submit([commands]));
+            // Not for what a host that draws submits meanwhile.
+            let waited = gpu.device().poll(wgpu::PollType::Wait {
+                submission_index,
+                timeout: None,
+            });
             waited.map(|_| start.elapsed())
         })?
         .map_err(|error| gpu.error("timing", error))

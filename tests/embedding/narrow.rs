@@ -84,7 +84,7 @@ fn what_is_too_narrow_is_named() {
         },
         ..Default::default()
     };
-    let host = Host::with(adapter, &descriptor);
+    let host = Host::with(adapter, &descriptor).unwrap();
     let shapes = [input.shape().clone()];
     let device = Device::from(host.gpu.clone());
     let error = Session::new(&device, &graph, weights, &Default::default(), &shapes)

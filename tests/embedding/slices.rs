@@ -1,10 +1,12 @@
 //! Passes in pieces.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::devices::backends;
 use super::support::{Host, another, floats, small};
 use shadernet::session::Input;
+use shadernet::wgpu;
 
 #[test]
 fn pieces_make_a_pass() {
@@ -67,4 +69,64 @@ fn a_pass_that_was_overtaken_does_not_go_on() {
     host.queue.submit([encoder.finish()]);
     let again = session.run(std::slice::from_ref(&other)).unwrap();
     assert_eq!(again[0].data(), expected[0].data());
+}
+
+/// Mesa's software driver writes timestamps at other times while something is drawn.
+#[test]
+fn steps_are_timed_while_the_host_draws() {
+    let (graph, weights, input) = small();
+    let host = Host::open(backends()[0]);
+    let mut session = host.session(&graph, &weights, input.shape());
+    let target = host.device.create_texture(&wgpu::TextureDescriptor {
+        label: Some("window"),
+        size: wgpu::Extent3d {
+            width: 640,
+            height: 480,
+            depth_or_array_layers: 1,
+        },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba8Unorm,
+        usage: wgpu::TextureUsages::RENDER_ATTACHMENT,
+        view_formats: &[],
+    });
+    let view = target.create_view(&Default::default());
+    let draw = || {
+        let mut encoder = host.device.create_command_encoder(&Default::default());
+        drop(encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+            color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+                view: &view,
+                depth_slice: None,
+                resolve_target: None,
+                ops: wgpu::Operations::default(),
+            })],
+            ..Default::default()
+        }));
+        host.queue.submit([encoder.finish()]);
+    };
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                draw();
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let prepared = session.prepare_slices(&[input.shape().clone()]);
+        is_over.store(true, Ordering::Relaxed);
+        prepared.unwrap();
+    });
+    let mut encoder = host.device.create_command_encoder(&Default::default());
+    let whole = session
+        .encode_slices(&mut encoder, &[Input::Tensor(&input)], Duration::MAX)
+        .unwrap()
+        .longest();
+    let run = (0..5).map(|_| {
+        let start = Instant::now();
+        session.run(std::slice::from_ref(&input)).unwrap();
+        start.elapsed()
+    });
+    let shortest = run.min().unwrap();
+    assert!(whole > shortest / 2, "{whole:?} by its steps, {shortest:?}");
 }

@@ -33,6 +33,10 @@ impl Host {
 
     /// Another device of `adapter`.
     pub fn on(adapter: wgpu::Adapter) -> Self {
+        Self::try_on(adapter).unwrap()
+    }
+
+    pub fn try_on(adapter: wgpu::Adapter) -> Option<Self> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("host"),
             required_features: Gpu::wanted_features(&adapter),
@@ -42,15 +46,16 @@ impl Host {
         Self::with(adapter, &descriptor)
     }
 
-    pub fn with(adapter: wgpu::Adapter, descriptor: &wgpu::DeviceDescriptor) -> Self {
-        let (device, queue) = pollster::block_on(adapter.request_device(descriptor)).unwrap();
+    pub fn with(adapter: wgpu::Adapter, descriptor: &wgpu::DeviceDescriptor) -> Option<Self> {
+        let opened = pollster::block_on(adapter.request_device(descriptor));
+        let (device, queue) = opened.ok()?;
         let gpu = Gpu::from_wgpu(&adapter, device.clone(), queue.clone());
-        Self {
+        Some(Self {
             adapter,
             device,
             queue,
             gpu,
-        }
+        })
     }
 
     pub fn session(&self, graph: &Graph, weights: &Arc<Weights>, shape: &Shape) -> Session {
@@ -91,6 +96,29 @@ pub fn small() -> (Graph, Arc<Weights>, Tensor) {
     let graph = zoo::build("resnet18", &ZooOptions::classes(7)).unwrap();
     let weights = Arc::new(Weights::generated(&graph, 1.0));
     (graph, weights, generated_input([1, 3, 64, 64]))
+}
+
+/// Whether this is a process for the test `name` alone, which a first call starts and waits for: what is
+/// asserted of memory is of the whole process. `limit` is a shell's command.
+pub fn is_alone(name: &str, limit: &str) -> bool {
+    const CHILD: &str = "SHADERNET_TEST_ALONE";
+    if std::env::var_os(CHILD).is_some() {
+        return true;
+    }
+    let output = std::process::Command::new("sh")
+        .args([
+            "-c",
+            &format!("{limit}; exec \"$0\" --exact \"$1\" --nocapture"),
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .arg(name)
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && text.contains("1 passed"));
+    false
 }
 
 /// Hardly a network: convolutions of two kinds and a fully connected layer, and an input.

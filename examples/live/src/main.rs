@@ -27,12 +27,15 @@ use crate::device::Faults;
 use crate::messages::Messages;
 use crate::options::Options;
 
-/// A device that is lost sooner than this is not worth another.
+/// A device that is lost sooner than this,
 const SHORT_LIFE: Duration = Duration::from_secs(2);
+/// and so many in a row, is not worth another.
+const MOST_SHORT_LIVES: u32 = 3;
 
 fn main() -> ExitCode {
     let mut options = Options::parse();
     let messages = Messages::default();
+    let mut short_lives = 0;
     loop {
         let faults = Faults::new(messages.clone());
         let started = Instant::now();
@@ -52,8 +55,12 @@ fn main() -> ExitCode {
         messages.push(format!(
             "the device was lost: {reason}. This window is on a new one."
         ));
-        if started.elapsed() < SHORT_LIFE {
-            eprintln!("it was lost at once; giving up");
+        short_lives = match started.elapsed() < SHORT_LIFE {
+            true => short_lives + 1,
+            false => 0,
+        };
+        if short_lives == MOST_SHORT_LIVES {
+            eprintln!("{MOST_SHORT_LIVES} devices in a row were lost at once; giving up");
             return ExitCode::FAILURE;
         }
         // Once is enough.
