@@ -5,6 +5,9 @@
 //! [`tasks::Classifier`]; any other is a [`graph::Graph`] (from [`zoo`], or built by hand) with
 //! [`weights::Weights`].
 //!
+//! An app with a wgpu device of its own begins at [`gpu::Gpu::from_wgpu`]; `docs/embedding.md` in the
+//! repository is the way from there.
+//!
 //! ```
 //! use shadernet::device::{Device, DeviceOptions};
 //! use shadernet::session::{Session, SessionOptions};
@@ -63,3 +66,8 @@ pub use wgpu;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The walk through embedding, compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/embedding.md")]
+struct Embedding;

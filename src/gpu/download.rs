@@ -122,7 +122,8 @@ impl Download {
         })?;
         flight.watch(gpu);
         Ok(Received {
-            download: self,
+            downloads: self.downloads,
+            host: Some(self.host),
             flight,
         })
     }
@@ -132,7 +133,9 @@ impl Download {
 /// device.
 #[must_use = "bytes are awaited, or waited for"]
 pub struct Received {
-    download: Download,
+    downloads: Downloads,
+    /// Until it was read: it may be another download's then.
+    host: Option<wgpu::Buffer>,
     flight: Arc<Flight<()>>,
 }
 
@@ -141,17 +144,17 @@ impl Received {
     ///
     /// # Errors
     /// [`Error::Device`] where the device fails, [`Error::DeviceLost`] where it is lost.
-    pub fn wait(self) -> Result<Vec<u8>> {
-        let gpu = &self.download.downloads.gpu;
+    pub fn wait(mut self) -> Result<Vec<u8>> {
+        let gpu = self.downloads.gpu.clone();
         let _turn = gpu.turn();
-        self.flight.wait(gpu)?;
+        self.flight.wait(&gpu)?;
         self.read()
     }
 
-    /// The bytes, where they are there by now; for hosts that look once a frame.
+    /// The bytes, where they are there by now; for hosts that look once a frame. They are given once.
     ///
     /// # Errors
-    /// As [`Self::wait`].
+    /// As [`Self::wait`], and [`Error::Inputs`] where they were given before.
     pub fn take_if_ready(&mut self) -> Option<Result<Vec<u8>>> {
         match Pin::new(self).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(bytes) => Some(bytes),
@@ -159,9 +162,14 @@ impl Received {
         }
     }
 
-    fn read(&self) -> Result<Vec<u8>> {
-        let Download { downloads, host } = &self.download;
+    fn read(&mut self) -> Result<Vec<u8>> {
+        let downloads = &self.downloads;
         let gpu = &downloads.gpu;
+        let Some(host) = self.host.take() else {
+            return Err(Error::Inputs(
+                "bytes were asked for again after they were given".to_owned(),
+            ));
+        };
         if self.flight.has_failed() {
             return Err(gpu.error("receiving a download", "its buffer was not mapped"));
         }
@@ -172,7 +180,7 @@ impl Received {
             bytes.map_err(|error| gpu.error("receiving a download", error))
         };
         let bytes = gpu.scoped("receiving a download", read).flatten()?;
-        lock(&downloads.idle).push(host.clone());
+        lock(&downloads.idle).push(host);
         Ok(bytes)
     }
 }
@@ -180,10 +188,11 @@ impl Received {
 impl Future for Received {
     type Output = Result<Vec<u8>>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.flight.is_back_or_wakes(context) {
             true => {
-                let _turn = self.download.downloads.gpu.turn();
+                let gpu = self.downloads.gpu.clone();
+                let _turn = gpu.turn();
                 Poll::Ready(self.read())
             }
             false => Poll::Pending,

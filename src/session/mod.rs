@@ -270,8 +270,9 @@ impl Session {
     }
 
     /// Prepares for inputs of `shapes`, and times the steps of a pass over whatever lies in memory, in
-    /// four passes: what [`Self::encode_slices`] would do when it is called first. By timestamps where
-    /// the device has them, else by the host's clock, which takes longer.
+    /// a few passes: what [`Self::encode_slices`] would do when it is called first. By timestamps where
+    /// the device has them, else by the host's clock, which takes longer. Of a software device's
+    /// timestamps that do not add up, nothing is believed, and times are estimated.
     ///
     /// # Errors
     /// As [`Self::encode`].

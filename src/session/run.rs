@@ -94,10 +94,10 @@ impl Run {
 }
 
 impl Run {
-    /// The outputs, where they are there by now; for hosts that look once a frame.
+    /// The outputs, where they are there by now; for hosts that look once a frame. They are given once.
     ///
     /// # Errors
-    /// As [`Self::wait`].
+    /// As [`Self::wait`], and [`crate::Error::Inputs`] where they were given before.
     pub fn take_if_ready(&mut self) -> Option<Result<Vec<Tensor>>> {
         match Pin::new(self).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outputs) => Some(outputs),

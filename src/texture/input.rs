@@ -67,12 +67,12 @@ impl<'a> TextureInput<'a> {
         self
     }
 
-    /// Width and height of what the view shows.
     /// Channels, height and width of the network's input that it is for.
     pub(crate) fn input_size(&self) -> [usize; 3] {
         self.preprocessing.input_size
     }
 
+    /// Width and height of what the view shows.
     pub(super) fn size(&self) -> [u32; 2] {
         let texture = self.view.texture();
         let at_level = |side: u32| side.checked_shr(self.mip_level).unwrap_or(0).max(1);

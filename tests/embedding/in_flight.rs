@@ -2,9 +2,10 @@
 
 use super::devices::{backends, devices_and_cpu};
 use super::support::{Host, another, block_on, small};
-use shadernet::gpu::Backend;
+use shadernet::gpu::{Backend, Downloads};
 use shadernet::session::{Run, Session, SessionOptions};
 use shadernet::tensor::Tensor;
+use shadernet::wgpu;
 
 /// Everything that a session or its parts may be asked to do on another thread.
 #[test]
@@ -159,5 +160,41 @@ fn a_thousand_runs_with_three_in_flight() {
             "{backend:?}: {runs} runs, {at_the_end:?} buffers, bind groups, bytes, allocations, pipelines, fences"
         );
         assert_eq!(Some(at_the_end), after_ten, "{backend:?}");
+    }
+}
+
+/// Bytes are given once: the buffer that they were in may be another download's by then.
+#[test]
+fn a_download_is_given_once() {
+    for backend in backends() {
+        let host = Host::open(backend);
+        let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let list = host.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("list"),
+            size: 16,
+            usage,
+            mapped_at_creation: false,
+        });
+        let downloads = Downloads::new(&host.gpu, 8);
+        let receive = |bytes: [u8; 16]| {
+            host.queue.write_buffer(&list, 0, &bytes);
+            let mut encoder = host.device.create_command_encoder(&Default::default());
+            let download = downloads.record(&mut encoder, &list, 8).unwrap();
+            host.queue.submit([encoder.finish()]);
+            download.receive().unwrap()
+        };
+        let mut first = receive([1; 16]);
+        let bytes = loop {
+            if let Some(bytes) = first.take_if_ready() {
+                break bytes.unwrap();
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(bytes, [1; 8], "{backend:?}");
+        let second = receive([2; 16]);
+        host.wait();
+        let error = first.take_if_ready().unwrap().unwrap_err();
+        assert!(error.to_string().contains("again"), "{error}");
+        assert_eq!(block_on(second).unwrap(), [2; 8], "{backend:?}");
     }
 }
