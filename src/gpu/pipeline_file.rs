@@ -35,6 +35,8 @@ impl PipelineFile {
     /// backend or the device knows no such cache.
     pub fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo, folder: &Path) -> Option<Self> {
         if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
+            // Which a host may have forgotten, and backends but Vulkan do not have.
+            tracing::debug!("no pipelines are kept: the device has no PIPELINE_CACHE");
             return None;
         }
         let key = wgpu::util::pipeline_cache_key(info)?;

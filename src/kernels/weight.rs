@@ -151,7 +151,7 @@ pub(super) fn split(
             device: device.name.clone(),
             limit,
             name: limit_name,
-            advice: "use another device, or --backend cpu",
+            advice: "use another device, or the CPU (--backend cpu)",
         });
     }
     // At least 1, since a block fits; and no more than a dimension of a dispatch holds.

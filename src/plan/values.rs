@@ -67,7 +67,7 @@ impl Values {
             let checked = device.check_binding(
                 &format!("the output {} of '{}'", shapes[i], graph.nodes()[i].name),
                 packed.max(unpadded),
-                "use a smaller image or batch, --precision f16, or --backend cpu",
+                "use a smaller image or batch, float16 (--precision f16), or the CPU (--backend cpu)",
             );
             checked.err().map(|error| (i, error))
         })

@@ -196,6 +196,13 @@ impl GpuSession {
         Input::preprocessor(&self.gpu, &mut self.preprocessor).map(drop)
     }
 
+    /// See `Session::clear_textures`.
+    pub fn clear_textures(&mut self) {
+        if let Some(preprocessor) = &mut self.preprocessor {
+            preprocessor.clear();
+        }
+    }
+
     /// See `Session::prepare_slices`.
     pub fn prepare_slices(&mut self, shapes: &[Shape]) -> Result<()> {
         let gpu = self.gpu.clone();

@@ -269,6 +269,15 @@ impl Session {
         self.gpu("preparing for textures")?.prepare_textures()
     }
 
+    /// Lets go of the textures that inputs were read from lately, of which 8 views are kept for when they
+    /// come again: for a host that has resized its textures and wants the old ones' memory back at once.
+    /// What was recorded stays valid.
+    pub fn clear_textures(&mut self) {
+        if let Engine::Gpu(session) = &mut self.engine {
+            session.clear_textures();
+        }
+    }
+
     /// Prepares for inputs of `shapes`, and times the steps of a pass over whatever lies in memory, in
     /// a few passes: what [`Self::encode_slices`] would do when it is called first. By timestamps where
     /// the device has them, else by the host's clock, which takes longer. Of a software device's

@@ -22,7 +22,8 @@ pub struct SessionOptions {
     /// Kernels chosen by timing them on this device. A tuning of another device, driver or version is
     /// ignored, and [`Session::notice`](super::Session::notice) says so.
     pub tuning: Option<Arc<Tuning>>,
-    /// Is told how far making a session is.
+    /// Is told how far making a session is, and later preparing for other shapes: the session keeps it for
+    /// as long as it lives, and with it, say, the sender of a channel.
     pub progress: Option<Progress>,
 }
 

@@ -39,6 +39,11 @@ impl<K> OnGpu<K> {
         }
     }
 
+    /// The kernel, if it was made.
+    pub fn made(&mut self) -> Option<&mut K> {
+        self.kernel.as_mut()
+    }
+
     /// Another GPU takes the place of the one before, if there was one.
     pub fn restore(&mut self, gpu: &Gpu) {
         if self.gpu.is_some() {

@@ -217,6 +217,15 @@ impl Segmenter {
         (self.session).prepare_slices(&[Shape::from([1, channels, height, width])])
     }
 
+    /// Lets go of the host's textures that are kept for when they come again; see
+    /// [`Session::clear_textures`].
+    pub fn clear_textures(&mut self) {
+        self.session.clear_textures();
+        if let Some(kernel) = self.on_gpu.made() {
+            kernel.clear();
+        }
+    }
+
     /// Moves to another device, after the first was lost; see [`Session::restore`]. What is encoded from
     /// then on is for that one's encoders.
     ///
