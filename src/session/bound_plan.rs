@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use wgpu::BufferUsages;
 
 use super::ActivationMemory;
-use super::lanes::Lanes;
 use super::resident::ResidentWeights;
 use crate::error::Result;
 use crate::gpu::{Gpu, GpuTensor, Pipeline, PipelineKey};
@@ -25,12 +24,10 @@ pub(crate) struct BoundPlan {
     pub(super) steps: Vec<BoundStep>,
     pub passes: Vec<PassReport>,
     pub memory: ActivationMemory,
-    /// Of its buffers on the device.
-    bytes: u64,
+    /// Of all its buffers.
+    pub bytes: u64,
     /// Names of the weights that its steps read.
     pub weights: Vec<String>,
-    /// What the host maps.
-    pub(super) lanes: Lanes,
     /// Counts the passes that were begun: one that is spread over several submissions must not go on
     /// after another was begun, which writes the same memory.
     passes_begun: AtomicU64,
@@ -137,7 +134,6 @@ impl BoundPlan {
             + uniforms.size();
         let names = plan.weights().map(|weight| weight.name.clone()).collect();
         Ok(Self {
-            lanes: Lanes::default(),
             inputs,
             outputs,
             steps,
@@ -152,14 +148,6 @@ impl BoundPlan {
                 lower_bound: plan.lower_bound_bytes,
             },
         })
-    }
-
-    /// Bytes of all its buffers, those that the host maps included.
-    pub fn bytes(&self) -> u64 {
-        let edges = self.inputs.iter().chain(&self.outputs);
-        // As buffers are made: no smaller, and a multiple of so many.
-        let lane = edges.map(|edge| edge.bytes().max(16).next_multiple_of(16));
-        self.bytes + lane.sum::<u64>() * self.lanes.count() as u64
     }
 
     /// Has the device compute the node `name` so many times, with whatever lies in memory, and

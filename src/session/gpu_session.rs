@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bound_plan::BoundPlan;
+use super::prepared::Prepared;
 use super::resident::ResidentWeights;
 use super::run::Run;
 use super::slices::Slices;
@@ -27,7 +28,7 @@ pub(crate) struct GpuSession {
     options: SessionOptions,
     weights: ResidentWeights,
     /// Bound plans by input shapes, the one used last at the end.
-    plans: Vec<(Vec<Shape>, Arc<BoundPlan>)>,
+    plans: Vec<(Vec<Shape>, Arc<Prepared>)>,
     /// Made for the first textures.
     preprocessor: Option<Preprocessor>,
 }
@@ -53,7 +54,7 @@ impl GpuSession {
         self.context.cooperative.is_some()
     }
 
-    pub fn prepare(&mut self, shapes: &[Shape]) -> Result<&Arc<BoundPlan>> {
+    pub fn prepare(&mut self, shapes: &[Shape]) -> Result<&Arc<Prepared>> {
         if self.gpu.is_lost() {
             return Err(self.gpu.error("preparing a run", "lost"));
         }
@@ -69,11 +70,11 @@ impl GpuSession {
                 let bound = self.bind(plan);
                 // Kernels, and so the layouts of weights, may differ between shapes; and a plan that
                 // could not be bound leaves nothing behind.
-                let kept = self.plans.iter().flat_map(|(_, plan)| &plan.weights);
+                let kept = self.plans.iter().flat_map(|(_, ready)| &ready.plan.weights);
                 let new = bound.iter().flat_map(|plan| &plan.weights);
                 self.weights
                     .keep(&kept.chain(new).map(String::as_str).collect());
-                (shapes.to_vec(), Arc::new(bound?))
+                (shapes.to_vec(), Arc::new(Prepared::new(bound?)))
             }
         };
         self.plans.push(entry);
@@ -128,30 +129,35 @@ impl GpuSession {
 
     /// What passes did for the shapes used last.
     pub fn passes(&self) -> &[PassReport] {
-        self.plans.last().map_or(&[], |(_, plan)| &plan.passes)
+        self.plans
+            .last()
+            .map_or(&[], |(_, ready)| &ready.plan.passes)
     }
 
     /// Bytes of all buffers of the session.
     pub fn device_bytes(&self) -> u64 {
-        let plans = self.plans.iter().map(|(_, plan)| plan.bytes());
+        let plans = self.plans.iter().map(|(_, ready)| ready.bytes());
         self.weights.bytes() + plans.sum::<u64>()
     }
 
     pub fn memory(&self) -> Option<ActivationMemory> {
-        self.plans.last().map(|(_, plan)| plan.memory)
+        self.plans.last().map(|(_, ready)| ready.plan.memory)
     }
 
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        self.start(inputs)?.wait()
+        let gpu = self.gpu.clone();
+        let ready = self.prepare(&shapes_of(inputs))?;
+        let _turn = gpu.turn();
+        ready.run(&gpu, inputs)
     }
 
-    /// Submits a run.
+    /// See `Session::run_async`.
     pub fn start(&mut self, inputs: &[Tensor]) -> Result<Run> {
-        let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
         let gpu = self.gpu.clone();
-        let plan = self.prepare(&shapes)?;
+        let ready = self.prepare(&shapes_of(inputs))?;
         let _turn = gpu.turn();
-        plan.start(&gpu, inputs)
+        let flight = ready.start(&gpu, inputs)?;
+        Ok(Run::new(&gpu, ready, flight))
     }
 
     /// See `Session::encode`.
@@ -164,11 +170,11 @@ impl GpuSession {
             .iter()
             .map(Input::shape)
             .collect::<Result<Vec<_>>>()?;
-        let plan = self.prepare(&shapes)?.clone();
+        let ready = self.prepare(&shapes)?.clone();
         let _turn = self.gpu.turn();
-        plan.encode_inputs(&self.gpu, encoder, inputs, &mut self.preprocessor)?;
-        plan.encode(encoder);
-        Ok(plan.outputs.clone())
+        (ready.plan).encode_inputs(&self.gpu, encoder, inputs, &mut self.preprocessor)?;
+        ready.plan.encode(encoder);
+        Ok(ready.plan.outputs.clone())
     }
 
     /// See `Session::encode_slices`.
@@ -183,11 +189,12 @@ impl GpuSession {
             .map(Input::shape)
             .collect::<Result<Vec<_>>>()?;
         self.prepare_slices(&shapes)?;
-        let plan = self.prepare(&shapes)?.clone();
+        let ready = self.prepare(&shapes)?.clone();
         let _turn = self.gpu.turn();
+        let plan = &ready.plan;
         let number = plan.encode_inputs(&self.gpu, encoder, inputs, &mut self.preprocessor)?;
         let seconds = plan.step_seconds.get().map_or(&[][..], Vec::as_slice);
-        Ok(Slices::new(&self.gpu, &plan, number, seconds, max))
+        Ok(Slices::new(&self.gpu, &ready, number, seconds, max))
     }
 
     /// See `Session::prepare_textures`.
@@ -206,18 +213,17 @@ impl GpuSession {
     /// See `Session::prepare_slices`.
     pub fn prepare_slices(&mut self, shapes: &[Shape]) -> Result<()> {
         let gpu = self.gpu.clone();
-        let plan = self.prepare(shapes)?;
+        let ready = self.prepare(shapes)?;
         let _turn = gpu.turn();
-        plan.measure_steps(&gpu)
+        ready.plan.measure_steps(&gpu)
     }
 
     /// See `Session::profile`.
     pub fn profile(&mut self, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
-        let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
         let gpu = self.gpu.clone();
-        let plan = self.prepare(&shapes)?;
+        let ready = self.prepare(&shapes_of(inputs))?;
         let _turn = gpu.turn();
-        plan.profile(&gpu, inputs, rounds)
+        ready.profile(&gpu, inputs, rounds)
     }
 
     /// How steps are timed.
@@ -228,9 +234,9 @@ impl GpuSession {
     /// The steps of a pass over what lies in memory, each timed.
     pub fn timed_pass(&mut self, shapes: &[Shape]) -> Result<Vec<StepProfile>> {
         let gpu = self.gpu.clone();
-        let plan = self.prepare(shapes)?;
+        let ready = self.prepare(shapes)?;
         let _turn = gpu.turn();
-        plan.timed_pass(&gpu)
+        ready.plan.timed_pass(&gpu)
     }
 
     /// See `Session::encode_only`.
@@ -248,9 +254,9 @@ impl GpuSession {
     /// answers how long it takes.
     pub fn time(&mut self, shapes: &[Shape], name: &str, times: usize) -> Result<Duration> {
         let gpu = self.gpu.clone();
-        let plan = self.prepare(shapes)?;
+        let ready = self.prepare(shapes)?;
         let _turn = gpu.turn();
-        plan.time(&gpu, name, times)
+        ready.plan.time(&gpu, name, times)
     }
 
     /// See `Session::shaders`.
@@ -270,6 +276,10 @@ impl GpuSession {
     pub fn plan_only(&self, shapes: &[Shape]) -> Result<usize> {
         Ok(self.plan(shapes)?.steps.len())
     }
+}
+
+fn shapes_of(inputs: &[Tensor]) -> Vec<Shape> {
+    inputs.iter().map(|tensor| tensor.shape().clone()).collect()
 }
 
 impl Drop for GpuSession {

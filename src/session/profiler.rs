@@ -1,11 +1,12 @@
 //! Timing the steps of a bound plan.
 
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::Instant;
 
 use wgpu::BufferUsages;
 
 use super::bound_plan::{BoundPlan, BoundStep};
+use super::prepared::Prepared;
 use crate::error::Result;
 use crate::gpu::{Gpu, is_software};
 use crate::plan::StepCost;
@@ -45,29 +46,24 @@ struct Span {
     seconds: f64,
 }
 
-impl BoundPlan {
+impl Prepared {
     /// Times every step in `rounds` passes, and whole passes before and after each.
-    pub fn profile(
-        self: &Arc<Self>,
-        gpu: &Gpu,
-        inputs: &[Tensor],
-        rounds: usize,
-    ) -> Result<Profile> {
+    pub fn profile(&self, gpu: &Gpu, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
         let rounds = rounds.max(1);
         let pass = || -> Result<f64> {
             let start = Instant::now();
-            self.start(gpu, inputs)?.wait_in_turn()?;
+            self.run(gpu, inputs)?;
             Ok(start.elapsed().as_secs_f64())
         };
         // The first of each kind are not counted: caches are cold, and clocks low.
         pass()?;
-        self.timed(gpu)?;
+        self.plan.timed(gpu)?;
         // Passes before and after, so that a device that becomes faster or slower does both.
         let mut before = pass()?;
         let mut passes = Vec::with_capacity(rounds);
         let mut spans: Vec<Vec<Span>> = Vec::with_capacity(rounds);
         for _ in 0..rounds {
-            spans.push(self.timed(gpu)?);
+            spans.push(self.plan.timed(gpu)?);
             let after = pass()?;
             passes.push(before.midpoint(after));
             before = after;
@@ -80,18 +76,25 @@ impl BoundPlan {
         let mean = |of: &dyn Fn(usize) -> f64| {
             counted.iter().map(|&r| of(r)).sum::<f64>() / counted.len() as f64
         };
-        let steps = self.steps.iter().enumerate().map(|(i, step)| StepProfile {
-            seconds: mean(&|round| spans[round][i].seconds),
-            start_seconds: mean(&|round| spans[round][i].start),
-            ..step.profile()
-        });
+        let steps = self
+            .plan
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(i, step)| StepProfile {
+                seconds: mean(&|round| spans[round][i].seconds),
+                start_seconds: mean(&|round| spans[round][i].start),
+                ..step.profile()
+            });
         Ok(Profile {
             method: Method::of(gpu),
             steps: steps.collect(),
             pass_seconds: mean(&|round| passes[round]),
         })
     }
+}
 
+impl BoundPlan {
     /// Times every step once, of whatever lies in memory.
     pub fn timed_pass(&self, gpu: &Gpu) -> Result<Vec<StepProfile>> {
         let spans = self.timed(gpu)?;

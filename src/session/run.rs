@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::bound_plan::BoundPlan;
+use super::prepared::Prepared;
 use crate::error::Result;
 use crate::gpu::{Flight, Gpu};
 use crate::tensor::Tensor;
@@ -23,14 +23,14 @@ pub struct Run {
 enum Source {
     Gpu {
         gpu: Gpu,
-        plan: Arc<BoundPlan>,
+        plan: Arc<Prepared>,
     },
     /// A thread computes it.
     Cpu,
 }
 
 impl Run {
-    pub(super) fn new(gpu: &Gpu, plan: &Arc<BoundPlan>, flight: Arc<Flight<Vec<Tensor>>>) -> Self {
+    pub(super) fn new(gpu: &Gpu, plan: &Arc<Prepared>, flight: Arc<Flight<Vec<Tensor>>>) -> Self {
         let (gpu, plan) = (gpu.clone(), plan.clone());
         Self {
             source: Source::Gpu { gpu, plan },
@@ -59,18 +59,9 @@ impl Run {
     /// # Errors
     /// [`crate::Error::Device`] where the device fails, [`crate::Error::DeviceLost`] where it is lost.
     pub fn wait(self) -> Result<Vec<Tensor>> {
-        let gpu = match &self.source {
-            Source::Gpu { gpu, .. } => Some(gpu.clone()),
-            Source::Cpu => None,
-        };
-        let _turn = gpu.as_ref().and_then(Gpu::turn);
-        self.wait_in_turn()
-    }
-
-    /// As [`Self::wait`]; the device's turn is the caller's to take.
-    pub(super) fn wait_in_turn(self) -> Result<Vec<Tensor>> {
         match &self.source {
             Source::Gpu { gpu, plan } => {
+                let _turn = gpu.turn();
                 self.flight.wait(gpu)?;
                 plan.land_all(gpu);
             }

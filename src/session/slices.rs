@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bound_plan::BoundPlan;
+use super::prepared::Prepared;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor};
 
@@ -15,7 +15,7 @@ use crate::gpu::{Gpu, GpuTensor};
 /// never done. It borrows nothing, so that an app can keep it from frame to frame.
 pub struct Slices {
     gpu: Gpu,
-    plan: Arc<BoundPlan>,
+    prepared: Arc<Prepared>,
     /// The pass's, see `BoundPlan::begin`.
     number: u64,
     pieces: Vec<Range<usize>>,
@@ -27,7 +27,7 @@ pub struct Slices {
 impl Slices {
     pub(super) fn new(
         gpu: &Gpu,
-        plan: &Arc<BoundPlan>,
+        prepared: &Arc<Prepared>,
         number: u64,
         seconds: &[f64],
         max: Duration,
@@ -36,7 +36,7 @@ impl Slices {
         let taken = |piece: &Range<usize>| seconds[piece.clone()].iter().sum::<f64>();
         Self {
             gpu: gpu.clone(),
-            plan: plan.clone(),
+            prepared: prepared.clone(),
             number,
             longest: pieces.iter().map(taken).fold(0.0, f64::max),
             pieces,
@@ -54,7 +54,7 @@ impl Slices {
         if self.gpu.is_lost() {
             return Err(self.gpu.error("recording a piece of a pass", "lost"));
         }
-        if !self.plan.is_latest(self.number) {
+        if !self.prepared.plan.is_latest(self.number) {
             return Err(Error::Inputs(
                 "a pass in pieces cannot go on: another was begun on the same session, and has \
                  overwritten its values; begin it anew"
@@ -64,10 +64,10 @@ impl Slices {
         let Some(piece) = self.pieces.get(self.next) else {
             return Ok(None);
         };
-        self.plan.encode_steps(encoder, piece.clone());
+        self.prepared.plan.encode_steps(encoder, piece.clone());
         self.next += 1;
         let is_last = self.next == self.pieces.len();
-        Ok(is_last.then(|| self.plan.outputs.clone()))
+        Ok(is_last.then(|| self.prepared.plan.outputs.clone()))
     }
 
     /// How many pieces have been recorded, and how many there are.

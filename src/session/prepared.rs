@@ -1,5 +1,5 @@
-//! The ring of buffers that the host maps: what goes to the device and comes back, for several runs in
-//! flight.
+//! A bound plan with the ring of buffers that the host maps: what goes to the device and comes back, for
+//! several runs in flight.
 //!
 //! A lane has a buffer for every input and every output of a plan. Runs share the plan's memory on the
 //! device, where they follow each other in the queue's order; only the host's side is there more than
@@ -11,22 +11,21 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use wgpu::{BufferUsages, MapMode};
 
 use super::bound_plan::BoundPlan;
-use super::run::Run;
 use crate::error::Result;
 use crate::gpu::{Flight, Gpu, GpuTensor};
 use crate::tensor::Tensor;
 
 /// Runs of one plan that may be in flight at once. More would only wait in the queue.
-pub(super) const IN_FLIGHT: usize = 3;
+const IN_FLIGHT: usize = 3;
 
 /// See the module.
-#[derive(Default)]
-pub(super) struct Lanes {
-    state: Mutex<State>,
+pub(crate) struct Prepared {
+    pub plan: BoundPlan,
+    lanes: Mutex<Lanes>,
 }
 
 #[derive(Default)]
-struct State {
+struct Lanes {
     idle: Vec<Lane>,
     /// In the order in which they were submitted.
     busy: VecDeque<(Arc<Flight<Vec<Tensor>>>, Lane)>,
@@ -72,56 +71,67 @@ impl Lane {
     }
 }
 
-impl Lanes {
-    /// How many there are; one before the first run, which makes it: a host that records passes itself
-    /// needs none.
-    pub fn count(&self) -> usize {
-        self.state().made.max(1)
+impl Prepared {
+    /// Without lanes: the first run makes one, and a host that records passes itself needs none.
+    pub fn new(plan: BoundPlan) -> Self {
+        Self {
+            plan,
+            lanes: Mutex::default(),
+        }
     }
 
     /// Nothing is half done where the lock is given back.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(|e| e.into_inner())
     }
-}
 
-impl BoundPlan {
-    /// Submits a run with these inputs, whose shapes are the plan's. Waits for the oldest run in flight
-    /// where there are [`IN_FLIGHT`].
-    pub fn start(self: &Arc<Self>, gpu: &Gpu, inputs: &[Tensor]) -> Result<Run> {
+    /// Bytes of all buffers, with one lane before the first run.
+    pub fn bytes(&self) -> u64 {
+        let edges = self.plan.inputs.iter().chain(&self.plan.outputs);
+        // As buffers are made: no smaller, and a multiple of so many.
+        let lane = edges.map(|edge| edge.bytes().max(16).next_multiple_of(16));
+        self.plan.bytes + lane.sum::<u64>() * self.lanes().made.max(1) as u64
+    }
+
+    /// Runs with these inputs, whose shapes are the plan's, and waits for the outputs. The device's turn is
+    /// the caller's to take.
+    pub fn run(&self, gpu: &Gpu, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let flight = self.start(gpu, inputs)?;
+        flight.wait(gpu)?;
+        self.land_all(gpu);
+        flight.take()
+    }
+
+    /// Submits a run with these inputs. Waits for the oldest in flight where there are [`IN_FLIGHT`].
+    pub fn start(&self, gpu: &Gpu, inputs: &[Tensor]) -> Result<Arc<Flight<Vec<Tensor>>>> {
         let _span = tracing::debug_span!("run").entered();
         let lane = self.take_lane(gpu)?;
         let submitted = self.submit(gpu, &lane, inputs);
-        let mut state = self.lanes.state();
-        match submitted {
-            Ok(flight) => {
-                state.busy.push_back((flight.clone(), lane));
-                Ok(Run::new(gpu, self, flight))
-            }
-            Err(error) => {
-                // Its buffers may be in any state.
-                state.made -= 1;
-                Err(error)
-            }
+        let mut lanes = self.lanes();
+        match &submitted {
+            Ok(flight) => lanes.busy.push_back((flight.clone(), lane)),
+            // Its buffers may be in any lanes.
+            Err(_) => lanes.made -= 1,
         }
+        submitted
     }
 
     fn take_lane(&self, gpu: &Gpu) -> Result<Lane> {
         loop {
-            let mut state = self.lanes.state();
-            if let Some(lane) = state.idle.pop() {
+            let mut lanes = self.lanes();
+            if let Some(lane) = lanes.idle.pop() {
                 return Ok(lane);
             }
             // Rather than to look whether a run has come back just now: so what is held depends on how
             // many runs a caller has in flight, and not on how fast they are.
-            if state.made < IN_FLIGHT {
-                let make = || Lane::new(gpu, &self.inputs, &self.outputs);
+            if lanes.made < IN_FLIGHT {
+                let make = || Lane::new(gpu, &self.plan.inputs, &self.plan.outputs);
                 let lane = gpu.scoped("making buffers for another run", make)?;
-                state.made += 1;
+                lanes.made += 1;
                 return Ok(lane);
             }
-            let oldest = state.busy.front().map(|(flight, _)| flight.clone());
-            drop(state);
+            let oldest = lanes.busy.front().map(|(flight, _)| flight.clone());
+            drop(lanes);
             if let Some(flight) = oldest {
                 flight.wait(gpu)?;
             }
@@ -145,7 +155,7 @@ impl BoundPlan {
                 drop(view);
                 buffer.unmap();
             }
-            self.begin();
+            self.plan.begin();
             let submission = gpu.queue().submit([self.commands(gpu, lane)]);
             let buffers = lane.inputs.len() + lane.outputs.len();
             let flight = Arc::new(Flight::new(Some(submission), buffers));
@@ -164,11 +174,11 @@ impl BoundPlan {
     /// Everything that the device does in a run.
     fn commands(&self, gpu: &Gpu, lane: &Lane) -> wgpu::CommandBuffer {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
-        for (tensor, host) in self.inputs.iter().zip(&lane.inputs) {
+        for (tensor, host) in self.plan.inputs.iter().zip(&lane.inputs) {
             encoder.copy_buffer_to_buffer(host, 0, &tensor.buffer, tensor.offset, tensor.bytes());
         }
-        self.encode(&mut encoder);
-        for (tensor, host) in self.outputs.iter().zip(&lane.outputs) {
+        self.plan.encode(&mut encoder);
+        for (tensor, host) in self.plan.outputs.iter().zip(&lane.outputs) {
             encoder.copy_buffer_to_buffer(&tensor.buffer, tensor.offset, host, 0, tensor.bytes());
         }
         encoder.finish()
@@ -179,28 +189,28 @@ impl BoundPlan {
         let lane = self.take_lane(gpu)?;
         // A command buffer that is never submitted costs the device nothing.
         let encoded = gpu.scoped("encoding", || drop(self.commands(gpu, &lane)));
-        self.lanes.state().idle.push(lane);
-        encoded.map(|()| self.steps.len())
+        self.lanes().idle.push(lane);
+        encoded.map(|()| self.plan.steps.len())
     }
 
     /// Takes the answers of all runs that have come back to where their callers find them, and their
     /// lanes back.
     pub fn land_all(&self, gpu: &Gpu) {
-        let mut state = self.lanes.state();
-        while let Some(i) = (state.busy.iter()).position(|(flight, _)| flight.is_back()) {
-            let Some((flight, lane)) = state.busy.remove(i) else {
+        let mut lanes = self.lanes();
+        while let Some(i) = (lanes.busy.iter()).position(|(flight, _)| flight.is_back()) {
+            let Some((flight, lane)) = lanes.busy.remove(i) else {
                 return;
             };
             let answers = match flight.has_failed() {
                 true => Err(gpu.error("waiting for the answer", "a buffer was not mapped")),
                 // A device that is lost by now refuses to unmap.
                 false => gpu
-                    .scoped("reading the answer", || lane.read(gpu, &self.outputs))
+                    .scoped("reading the answer", || lane.read(gpu, &self.plan.outputs))
                     .flatten(),
             };
             match answers.is_ok() {
-                true => state.idle.push(lane),
-                false => state.made -= 1,
+                true => lanes.idle.push(lane),
+                false => lanes.made -= 1,
             }
             flight.land(answers);
         }
