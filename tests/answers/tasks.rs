@@ -190,7 +190,7 @@ fn tasks_hear_what_the_host_says_of_a_view() {
         let (device, options) = (Device::from(gpu.clone()), Default::default());
         let frame = gpu.device().create_texture(&wgpu::TextureDescriptor {
             mip_level_count: 2,
-            // Black, and of other proportions as far as these go.
+            // Of the same proportions; the first level is black.
             ..descriptor(
                 [2 * width + 1, 2 * height],
                 TextureFormat::Rgba16Float,
