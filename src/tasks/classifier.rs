@@ -11,7 +11,7 @@ use crate::graph::Op;
 use crate::model_folder::ModelFolder;
 use crate::session::{Input, Session, SessionOptions, Slices};
 use crate::tensor::{Shape, Tensor};
-use crate::texture::TextureInput;
+use crate::texture::{Source, TextureInput};
 use crate::vision::{Labels, Preprocessing, softmax, top_k};
 use crate::zoo::Task;
 
@@ -120,19 +120,19 @@ impl Classifier {
             .collect())
     }
 
-    /// Records what finds the `k` likeliest classes of the picture that `view` shows, in the host's encoder:
+    /// Records what finds the `k` likeliest classes of the picture that `source` shows, in the host's encoder:
     /// nothing is submitted, and nothing waits. The answer stays on the GPU; [`TopClasses::parse`] and
     /// [`Self::named`] say what it means once it was read back.
     ///
     /// # Errors
     /// Those of [`Session::encode`] and [`TopK::encode`]; [`Error::Device`] on the CPU twin.
-    pub fn encode(
+    pub fn encode<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        view: &wgpu::TextureView,
+        source: impl Into<Source<'v>>,
         k: usize,
     ) -> Result<TopClasses> {
-        let textures = [TextureInput::new(view, &self.preprocessing)];
+        let textures = [TextureInput::new(source, &self.preprocessing)];
         let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
         self.encode_answer(encoder, &outputs, k)
     }
@@ -143,13 +143,13 @@ impl Classifier {
     ///
     /// # Errors
     /// Those of [`Session::encode_slices`]; [`Error::Device`] on the CPU twin.
-    pub fn encode_slices(
+    pub fn encode_slices<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        view: &wgpu::TextureView,
+        source: impl Into<Source<'v>>,
         max: Duration,
     ) -> Result<Slices> {
-        let textures = [TextureInput::new(view, &self.preprocessing)];
+        let textures = [TextureInput::new(source, &self.preprocessing)];
         (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
     }
 

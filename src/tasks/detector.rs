@@ -12,7 +12,7 @@ use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
 use crate::session::{Input, Session, SessionOptions, Slices};
 use crate::tensor::{Shape, Tensor};
-use crate::texture::TextureInput;
+use crate::texture::{Source, TextureInput};
 use crate::vision::{
     DetectionOptions, Head, Labels, Placement, Preprocessing, ScoredBox, non_maximum_suppression,
 };
@@ -138,22 +138,23 @@ impl Detector {
             .collect())
     }
 
-    /// Records what lists the boxes of the picture that `view` shows, in the host's encoder: nothing is
+    /// Records what lists the boxes of the picture that `source` shows, in the host's encoder: nothing is
     /// submitted, and nothing waits. The answer is a list on the GPU, laid out as [`BoxList`] says, in texels
-    /// of the texture's first level; [`BoxList::parse`] and [`Self::named`] say what it means once it was
-    /// read back.
+    /// of the level that `source` shows ([`Source::mip_level`]); [`BoxList::parse`] and [`Self::named`] say
+    /// what it means once it was read back.
     ///
     /// # Errors
     /// Those of [`Session::encode`] and [`BoxList::encode`]; [`Error::Device`] on the CPU twin.
-    pub fn encode(
+    pub fn encode<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        view: &wgpu::TextureView,
+        source: impl Into<Source<'v>>,
         options: &DetectionOptions,
     ) -> Result<wgpu::Buffer> {
-        let textures = [TextureInput::new(view, &self.preprocessing)];
+        let source = source.into();
+        let textures = [TextureInput::new(source, &self.preprocessing)];
         let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
-        self.encode_answer(encoder, &outputs, view, options)
+        self.encode_answer(encoder, &outputs, source, options)
     }
 
     /// As [`Self::encode`], in pieces which take the device about `max` each, so that a large network runs
@@ -162,30 +163,31 @@ impl Detector {
     ///
     /// # Errors
     /// Those of [`Session::encode_slices`]; [`Error::Device`] on the CPU twin.
-    pub fn encode_slices(
+    pub fn encode_slices<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        view: &wgpu::TextureView,
+        source: impl Into<Source<'v>>,
         max: Duration,
     ) -> Result<Slices> {
-        let textures = [TextureInput::new(view, &self.preprocessing)];
+        let textures = [TextureInput::new(source, &self.preprocessing)];
         (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
     }
 
-    /// Records what lists the boxes in a pass's outputs, of the picture that `view` shows; see
-    /// [`Self::encode_slices`].
+    /// Records what lists the boxes in a pass's outputs, in texels of the level that `source` shows, which is
+    /// to be as it was for [`Self::encode_slices`].
     ///
     /// # Errors
-    /// Those of [`BoxList::encode`]; [`Error::Device`] on the CPU twin.
-    pub fn encode_answer(
+    /// Those of [`BoxList::encode`]; [`Error::Inputs`] where `source` is of a level that its texture does not
+    /// have; [`Error::Device`] on the CPU twin.
+    pub fn encode_answer<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         outputs: &[GpuTensor],
-        view: &wgpu::TextureView,
+        source: impl Into<Source<'v>>,
         options: &DetectionOptions,
     ) -> Result<wgpu::Buffer> {
         let list = (self.on_gpu).get(|gpu| BoxList::new(gpu, &self.heads))?;
-        let [width, height] = [view.texture().width(), view.texture().height()];
+        let [width, height] = source.into().size()?;
         let picture = SeenPicture::new(&self.preprocessing, width, height);
         list.encode(encoder, outputs, &picture, options)
     }

@@ -11,7 +11,7 @@ use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
 use crate::session::{Input, Session, SessionOptions, Slices};
 use crate::tensor::{Shape, Tensor};
-use crate::texture::TextureInput;
+use crate::texture::{Source, TextureInput};
 use crate::vision::{CropMode, Labels, Mask, Preprocessing, resize};
 use crate::zoo::Task;
 
@@ -119,7 +119,7 @@ impl Segmenter {
         Mask::from_logits(&logits, picture_width, picture_height)
     }
 
-    /// Records what writes every texel of `mask` with the colour of its class in the picture that `view`
+    /// Records what writes every texel of `mask` with the colour of its class in the picture that `source`
     /// shows, in the host's encoder: nothing is submitted, and nothing waits. The network sees the picture
     /// at the model's size ([`SegmentSize::Model`]); the mask may be of any, see [`MaskTexture::encode`].
     ///
@@ -127,15 +127,15 @@ impl Segmenter {
     /// Those of [`Session::encode`] and [`MaskTexture::encode`]; [`Error::Device`] on the CPU twin;
     /// [`Error::Inputs`] for networks of unpadded convolutions, which would see a mirror image around the
     /// picture: [`Self::segment`] has that.
-    pub fn encode(
+    pub fn encode<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        view: &wgpu::TextureView,
+        source: impl Into<Source<'v>>,
         mask: &wgpu::TextureView,
         colors: &ColorTable,
     ) -> Result<()> {
         self.check_map()?;
-        let textures = [TextureInput::new(view, &self.preprocessing)];
+        let textures = [TextureInput::new(source, &self.preprocessing)];
         let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
         self.encode_answer(encoder, &outputs, mask, colors)
     }
@@ -161,14 +161,14 @@ impl Segmenter {
     ///
     /// # Errors
     /// Those of [`Session::encode_slices`]; [`Error::Device`] on the CPU twin.
-    pub fn encode_slices(
+    pub fn encode_slices<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        view: &wgpu::TextureView,
+        source: impl Into<Source<'v>>,
         max: Duration,
     ) -> Result<Slices> {
         self.check_map()?;
-        let textures = [TextureInput::new(view, &self.preprocessing)];
+        let textures = [TextureInput::new(source, &self.preprocessing)];
         (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
     }
 

@@ -12,9 +12,9 @@
 //! **Light.** Networks see pictures as files hold them, encoded as sRGB. A shader that reads an `Srgb` view
 //! gets linear light, so it is encoded again; `Rgba16Float` is taken as linear light, as renderers have it;
 //! `Rgba8Unorm`, `Bgra8Unorm` and `R8Unorm` are taken as they are, as encoded. Where a host has it otherwise,
-//! [`TextureInput::light`] says so. What is below 0 or above 1 is clamped, not tone-mapped; NaN is black.
+//! [`Source::light`] says so. What is below 0 or above 1 is clamped, not tone-mapped; NaN is black.
 //! Encoding every texel that is read is most of the cost on a software driver: a host whose texture is
-//! `Srgb` may give a view without (`view_formats`), and say so with [`TextureInput::format`].
+//! `Srgb` may give a view without (`view_formats`), and say so with [`Source::format`].
 //!
 //! **Alpha is ignored**: a render target is opaque, and only the host knows what is behind one that is not.
 //!
@@ -23,7 +23,7 @@
 //! so that the cost grows with the area of the texture: at 1920 x 1080, some 500 texels an invocation; at
 //! 16384 x 16384, two thousand million in all, which takes a software driver seconds. It is one kernel on
 //! purpose: two would read less, but need memory in between, of the texture's height by the input's width. A
-//! host with larger textures has smaller levels of them, which [`TextureInput::mip_level`] takes.
+//! host with larger textures has smaller levels of them, which [`Source::mip_level`] takes.
 //!
 //! ```
 //! use shadernet::gpu::{Gpu, GpuOptions, adapters};
@@ -67,7 +67,9 @@
 
 mod input;
 mod preprocessor;
+mod source;
 mod tables;
 
-pub use input::{Light, TextureInput};
+pub use input::TextureInput;
 pub use preprocessor::Preprocessor;
+pub use source::{Light, Source};

@@ -2,7 +2,8 @@
 
 use wgpu::BufferUsages;
 
-use super::input::{Reading, TextureInput};
+use super::input::TextureInput;
+use super::source::Reading;
 use super::tables::{Params, Tables};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, PREPROCESS, Pipeline, PipelineKey, Precision};
@@ -189,7 +190,7 @@ impl Preprocessor {
         pipeline: &Pipeline,
         room: usize,
     ) -> Result<(wgpu::BindGroup, [u32; 3])> {
-        let (size, preprocessing) = (input.size(), input.preprocessing);
+        let (size, preprocessing) = (input.source.size()?, input.preprocessing);
         let is_wanted = |key: &([u32; 2], Preprocessing)| key.0 == size && key.1 == *preprocessing;
         if self.sizes.get(is_wanted).is_none() {
             let made = self.make(size, preprocessing)?;
@@ -209,7 +210,7 @@ impl Preprocessor {
             sized.params.push(buffer);
         }
         let wanted = Bound {
-            view: input.view.clone(),
+            view: input.source.view.clone(),
             target: target.clone(),
             params: sized.params[n].clone(),
         };

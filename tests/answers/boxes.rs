@@ -7,7 +7,8 @@ use shadernet::vision::{
     CropMode, DetectionOptions, Head, Preprocessing, ScoredBox, non_maximum_suppression,
 };
 
-use crate::harness::{Random, gpus, read, submitted, upload, words};
+use crate::harness::{Random, gpus, upload};
+use crate::host::{read, submitted, words};
 
 /// The lists of `outputs` as they are on the device.
 fn bytes(

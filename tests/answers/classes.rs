@@ -5,7 +5,8 @@ use shadernet::gpu::Gpu;
 use shadernet::tensor::Tensor;
 use shadernet::vision::{Mask, softmax, top_k};
 
-use crate::harness::{Random, gpus, read, submitted, upload, words};
+use crate::harness::{Random, gpus, upload};
+use crate::host::{read, submitted, words};
 
 fn arg_max(gpu: &Gpu, kernel: &mut ArgMax, logits: &Tensor, offset: u64) -> Vec<u32> {
     let logits = upload(gpu, logits, offset);

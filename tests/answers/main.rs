@@ -8,6 +8,8 @@ mod common;
 #[path = "../common/devices.rs"]
 mod devices;
 mod harness;
+#[path = "../common/host.rs"]
+mod host;
 mod masks;
 mod refused;
 mod reuse;

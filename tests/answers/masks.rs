@@ -6,7 +6,8 @@ use shadernet::tensor::Tensor;
 use shadernet::vision::Mask;
 use shadernet::wgpu::{self, TextureFormat, TextureUsages};
 
-use crate::harness::{Random, gpus, submitted, texels, texture, upload};
+use crate::harness::{Random, gpus, upload};
+use crate::host::{descriptor, submitted, texels, texture};
 
 const USAGE: TextureUsages = TextureUsages::STORAGE_BINDING.union(TextureUsages::COPY_SRC);
 
@@ -140,18 +141,10 @@ fn a_mip_level_is_a_texture() {
         let mut kernel = MaskTexture::new(gpu).unwrap();
         let logits = Random(7).tensor([1, 4, 6, 6]);
         let on_device = upload(gpu, &logits, 0);
-        let mut descriptor = wgpu::TextureDescriptor {
-            label: None,
-            size: Default::default(),
+        let mask = gpu.device().create_texture(&wgpu::TextureDescriptor {
             mip_level_count: 2,
-            sample_count: 1,
-            dimension: wgpu::TextureDimension::D2,
-            format: TextureFormat::Rgba8Unorm,
-            usage: USAGE,
-            view_formats: &[],
-        };
-        (descriptor.size.width, descriptor.size.height) = (40, 26);
-        let mask = gpu.device().create_texture(&descriptor);
+            ..descriptor([40, 26], TextureFormat::Rgba8Unorm, USAGE)
+        });
         let view = mask.create_view(&wgpu::TextureViewDescriptor {
             base_mip_level: 1,
             mip_level_count: Some(1),

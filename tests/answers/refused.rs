@@ -11,7 +11,8 @@ use shadernet::vision::{DetectionOptions, Head, Preprocessing};
 use shadernet::wgpu::{self, BufferUsages, TextureFormat, TextureUsages};
 
 use crate::devices::{backends, with_binding_limit};
-use crate::harness::{buffer, gpus, read, submitted, texture, upload, words};
+use crate::harness::{gpus, upload};
+use crate::host::{buffer, read, submitted, texture, words};
 
 /// The message of an error, which names what was expected and what was found.
 fn refused<T>(

@@ -7,7 +7,8 @@ use shadernet::vision::{DetectionOptions, Head, Preprocessing};
 use shadernet::wgpu::{TextureFormat, TextureUsages};
 
 use crate::devices::open_all;
-use crate::harness::{Random, bytes_of, download, gpus, submitted, texture, upload};
+use crate::harness::{Random, gpus, upload};
+use crate::host::{bytes_of, download, submitted, texture};
 
 fn head() -> Head {
     Head::Yolo {

@@ -3,20 +3,22 @@
 use std::path::Path;
 use std::time::Duration;
 
+use half::f16;
 use shadernet::answers::{BoxList, ColorTable};
 use shadernet::device::Device;
 use shadernet::gpu::{Gpu, GpuTensor};
 use shadernet::model_folder::ModelFolder;
 use shadernet::session::Slices;
-use shadernet::tasks::{Classifier, Detector, SegmentSize, Segmenter};
-use shadernet::vision::{RgbImage, decode, mask_color};
+use shadernet::tasks::{Classifier, Detection, Detector, SegmentSize, Segmenter};
+use shadernet::texture::{Light, Source};
+use shadernet::vision::{Mask, RgbImage, decode, mask_color};
 use shadernet::weights::{Dtype, Weights};
 use shadernet::wgpu::{self, TextureFormat, TextureUsages};
 use shadernet::zoo::{self, ZooOptions};
 
 use crate::common::{place, write_weights};
 use crate::devices::open_all;
-use crate::harness::{read, submitted, texels, texture};
+use crate::host::{SHOWN, descriptor, drawn, read, submitted, texels, texture, write};
 
 fn in_repository(path: &str) -> std::path::PathBuf {
     place::repository().join(path)
@@ -28,24 +30,6 @@ fn model(name: &str) -> ModelFolder {
 
 fn picture(name: &str) -> RgbImage {
     decode(in_repository("tests/images").join(name)).unwrap()
-}
-
-/// The texture that a host has drawn the picture to.
-fn drawn(gpu: &Gpu, picture: &RgbImage) -> wgpu::TextureView {
-    let (width, height) = picture.dimensions();
-    let usage = TextureUsages::TEXTURE_BINDING | TextureUsages::COPY_DST;
-    let texture = texture(gpu, [width, height], TextureFormat::Rgba8Unorm, usage);
-    let texels = picture
-        .pixels()
-        .flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]);
-    let layout = wgpu::TexelCopyBufferLayout {
-        offset: 0,
-        bytes_per_row: Some(4 * width),
-        rows_per_image: None,
-    };
-    let texels: Vec<u8> = texels.collect();
-    (gpu.queue()).write_texture(texture.as_image_copy(), &texels, layout, texture.size());
-    texture.create_view(&Default::default())
 }
 
 fn gpus() -> Vec<(String, Gpu)> {
@@ -104,18 +88,22 @@ fn the_cup_is_found() {
             let list = submitted(&gpu, |encoder| detector.encode(encoder, &view, &options));
             let found = BoxList::parse(&read(&gpu, &list.unwrap())).unwrap();
             let found = detector.named(&found);
-            assert_eq!(found.len(), expected.len(), "{name}");
-            for (found, expected) in found.iter().zip(&expected) {
-                assert_eq!(found.label, expected.label, "{name}");
-                assert!((found.score - expected.score).abs() < 1e-5, "{name}");
-                let pairs = found.corners.iter().zip(expected.corners);
-                for (found, expected) in pairs {
-                    assert!(
-                        (found - expected).abs() < 0.01,
-                        "{name}: {found} {expected}"
-                    );
-                }
-            }
+            assert_found(&name, &found, &expected);
+        }
+    }
+}
+
+fn assert_found(name: &str, found: &[Detection], expected: &[Detection]) {
+    assert_eq!(found.len(), expected.len(), "{name}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert_eq!(found.label, expected.label, "{name}");
+        assert!((found.score - expected.score).abs() < 1e-5, "{name}");
+        let pairs = found.corners.iter().zip(expected.corners);
+        for (found, expected) in pairs {
+            assert!(
+                (found - expected).abs() < 0.01,
+                "{name}: {found} {expected}"
+            );
         }
     }
 }
@@ -156,23 +144,114 @@ fn a_mask_lies_over_the_picture() {
             segmenter.encode(encoder, &view, &to, &colors)
         })
         .unwrap();
-        let mut classes = std::collections::BTreeSet::new();
-        for (i, texel) in texels(&gpu, &mask).into_iter().enumerate() {
-            let (class, probability) = (expected.classes[i], expected.probabilities[i]);
-            classes.insert(class);
-            let [red, green, blue] = mask_color(class).0;
-            let color = match class {
-                0 => [0; 4],
-                _ => [red, green, blue, 99],
-            };
-            // Of two classes that are as likely as each other, no more than a half.
-            let may_be_tie = probability < 0.5 + 1e-5;
-            assert!(
-                texel == color || may_be_tie,
-                "{name}: {i}: {texel:?} {color:?}"
-            );
+        assert_mask(&name, &texels(&gpu, &mask), &expected);
+    }
+}
+
+/// Of [`ColorTable::pascal_voc`] with an alpha of 99.
+fn assert_mask(name: &str, found: &[[u8; 4]], expected: &Mask) {
+    let mut classes = std::collections::BTreeSet::new();
+    assert_eq!(found.len(), expected.classes.len(), "{name}");
+    for (i, &texel) in found.iter().enumerate() {
+        let (class, probability) = (expected.classes[i], expected.probabilities[i]);
+        classes.insert(class);
+        let [red, green, blue] = mask_color(class).0;
+        let color = match class {
+            0 => [0; 4],
+            _ => [red, green, blue, 99],
+        };
+        // Of two classes that are as likely as each other, no more than a half.
+        let may_be_tie = probability < 0.5 + 1e-5;
+        assert!(
+            texel == color || may_be_tie,
+            "{name}: {i}: {texel:?} {color:?}"
+        );
+    }
+    assert!(classes.len() > 1, "{classes:?}");
+}
+
+/// A level of a texture, and numbers that are not what their format says: seen right only where the host is
+/// heard, whole and in pieces, and the boxes are in the level's texels.
+#[test]
+fn tasks_hear_what_the_host_says_of_a_view() {
+    let max = Duration::from_micros(100);
+    let picture = picture("coffee.png");
+    let (width, height) = picture.dimensions();
+    let numbers = picture
+        .pixels()
+        .flat_map(|&image::Rgb([r, g, b])| [r, g, b, 255].map(|byte| f32::from(byte) / 255.0));
+    let encoded: Vec<u8> = numbers
+        .flat_map(|number| f16::from_f32(number).to_le_bytes())
+        .collect();
+    let scratch = tempfile::tempdir().unwrap();
+    let (cat, cup) = (model("efficientnet_lite0"), model("yolov3_tiny"));
+    let map = unet("unet", scratch.path());
+    for (name, gpu) in gpus() {
+        let (device, options) = (Device::from(gpu.clone()), Default::default());
+        let frame = gpu.device().create_texture(&wgpu::TextureDescriptor {
+            mip_level_count: 2,
+            // Of the same proportions; the first level is black.
+            ..descriptor(
+                [2 * width + 1, 2 * height],
+                TextureFormat::Rgba16Float,
+                SHOWN,
+            )
+        });
+        write(&gpu, &frame, 1, &encoded);
+        let view = frame.create_view(&wgpu::TextureViewDescriptor {
+            base_mip_level: 1,
+            ..Default::default()
+        });
+        let source = Source::new(&view).mip_level(1).light(Light::Encoded);
+
+        let mut classifier = Classifier::new(&device, &cat, &options).unwrap();
+        let expected = classifier.classify(&picture, 5).unwrap();
+        let top = submitted(&gpu, |e| classifier.encode(e, source, 5)).unwrap();
+        let whole = read(&gpu, &top.buffer);
+        let found = classifier.named(&top.parse(&whole).unwrap()[0]);
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found.label, expected.label, "{name}");
+            let error = (found.probability - expected.probability).abs();
+            assert!(error < 1e-6, "{name}: {found:?} {expected:?}");
         }
-        assert!(classes.len() > 1, "{classes:?}");
+        let slices = submitted(&gpu, |e| classifier.encode_slices(e, source, max)).unwrap();
+        let outputs = in_pieces(&gpu, slices);
+        let top = submitted(&gpu, |e| classifier.encode_answer(e, &outputs, 5)).unwrap();
+        assert_eq!(read(&gpu, &top.buffer), whole, "{name}");
+
+        let mut detector = Detector::new(&device, &cup, &options).unwrap();
+        let options = Default::default();
+        let expected = detector.detect(&picture, &options).unwrap();
+        assert!(!expected.is_empty());
+        let list = submitted(&gpu, |e| detector.encode(e, source, &options)).unwrap();
+        let whole = BoxList::parse(&read(&gpu, &list)).unwrap();
+        assert_found(&name, &detector.named(&whole), &expected);
+        let slices = submitted(&gpu, |e| detector.encode_slices(e, source, max)).unwrap();
+        let outputs = in_pieces(&gpu, slices);
+        let answer = |e: &mut _| detector.encode_answer(e, &outputs, source, &options);
+        let pieces = BoxList::parse(&read(&gpu, &submitted(&gpu, answer).unwrap())).unwrap();
+        assert_eq!(pieces, whole, "{name}");
+        // A level that there is not has no texels for boxes to be in.
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        let beyond = source.mip_level(40);
+        let refused = detector.encode_answer(&mut encoder, &outputs, beyond, &options);
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains("a mip level below 2"), "{message}");
+
+        let mut segmenter = Segmenter::new(&device, &map, &Default::default()).unwrap();
+        let expected = segmenter.segment(&picture, SegmentSize::Model).unwrap();
+        let colors = ColorTable::pascal_voc(99);
+        let usage = TextureUsages::STORAGE_BINDING | TextureUsages::COPY_SRC;
+        let format = TextureFormat::Rgba8Unorm;
+        let [whole, pieces] = [(); 2].map(|()| texture(&gpu, [width, height], format, usage));
+        let to = whole.create_view(&Default::default());
+        submitted(&gpu, |e| segmenter.encode(e, source, &to, &colors)).unwrap();
+        assert_mask(&name, &texels(&gpu, &whole), &expected);
+        let slices = submitted(&gpu, |e| segmenter.encode_slices(e, source, max)).unwrap();
+        let outputs = in_pieces(&gpu, slices);
+        let to = pieces.create_view(&Default::default());
+        submitted(&gpu, |e| segmenter.encode_answer(e, &outputs, &to, &colors)).unwrap();
+        assert_eq!(texels(&gpu, &pieces), texels(&gpu, &whole), "{name}");
     }
 }
 

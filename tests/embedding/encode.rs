@@ -1,7 +1,8 @@
 //! Passes in the host's encoder.
 
 use super::devices::backends;
-use super::support::{Host, another, floats, small};
+use super::host::{floats, read, values};
+use super::support::{Host, another, small};
 use shadernet::device::Device;
 use shadernet::gpu::GpuTensor;
 use shadernet::session::{Input, Session, SessionOptions};
@@ -68,12 +69,12 @@ fn a_pass_is_recorded_and_not_submitted() {
         drop(dropped);
         host.queue.submit([encoder.finish()]);
         assert_eq!(
-            floats(&host.read(&kept, 0, 28)),
+            floats(&read(&host.gpu, &kept)),
             expected[0].data(),
             "{backend:?}"
         );
-        let second = host.read(&output.buffer, output.offset, 28);
-        assert_eq!(floats(&second), expected[1].data(), "{backend:?}");
+        let second = values(&host.gpu, output);
+        assert_eq!(second, expected[1].data(), "{backend:?}");
     }
 }
 

@@ -4,6 +4,8 @@
 mod common;
 #[path = "../common/devices.rs"]
 mod devices;
+#[path = "../common/host.rs"]
+mod host;
 
 mod encode;
 mod faults;

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::devices::backends;
-use super::support::{Host, another, floats, small};
+use super::host::{texture, values};
+use super::support::{Host, another, small};
 use shadernet::session::Input;
-use shadernet::wgpu;
+use shadernet::wgpu::{self, TextureFormat, TextureUsages};
 
 #[test]
 fn pieces_make_a_pass() {
@@ -35,8 +36,8 @@ fn pieces_make_a_pass() {
             assert_eq!(done, all);
             assert!(slices.encode(&mut encoder).unwrap().is_none());
             piece_counts.push(all);
-            let bytes = host.read(&outputs[0].buffer, outputs[0].offset, outputs[0].bytes());
-            assert_eq!(floats(&bytes), expected[0].data(), "{backend:?}");
+            let found = values(&host.gpu, &outputs[0]);
+            assert_eq!(found, expected[0].data(), "{backend:?}");
         }
         let [most, some, one] = piece_counts[..] else {
             panic!()
@@ -77,20 +78,8 @@ fn steps_are_timed_while_the_host_draws() {
     let (graph, weights, input) = small();
     let host = Host::open(backends()[0]);
     let mut session = host.session(&graph, &weights, input.shape());
-    let target = host.device.create_texture(&wgpu::TextureDescriptor {
-        label: Some("window"),
-        size: wgpu::Extent3d {
-            width: 640,
-            height: 480,
-            depth_or_array_layers: 1,
-        },
-        mip_level_count: 1,
-        sample_count: 1,
-        dimension: wgpu::TextureDimension::D2,
-        format: wgpu::TextureFormat::Rgba8Unorm,
-        usage: wgpu::TextureUsages::RENDER_ATTACHMENT,
-        view_formats: &[],
-    });
+    let (format, usage) = (TextureFormat::Rgba8Unorm, TextureUsages::RENDER_ATTACHMENT);
+    let target = texture(&host.gpu, [640, 480], format, usage);
     let view = target.create_view(&Default::default());
     let draw = || {
         let mut encoder = host.device.create_command_encoder(&Default::default());

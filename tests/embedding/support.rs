@@ -69,26 +69,6 @@ impl Host {
         let wait = wgpu::PollType::wait_indefinitely();
         self.device.poll(wait).unwrap();
     }
-
-    /// The floats in a part of a buffer.
-    pub fn read(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Vec<u8> {
-        let host = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read"),
-            size: bytes,
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(buffer, offset, &host, 0, bytes);
-        self.queue.submit([encoder.finish()]);
-        host.map_async(wgpu::MapMode::Read, .., |mapped| mapped.unwrap());
-        self.wait();
-        host.get_mapped_range(..).unwrap().to_vec()
-    }
-}
-
-pub fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytemuck::pod_collect_to_vec(bytes)
 }
 
 /// A classifier that takes little, its weights and an input.

@@ -7,29 +7,13 @@ use shadernet::tasks::{SegmentSize, Segmenter};
 use shadernet::texture::{Preprocessor, TextureInput};
 use shadernet::vision::{CropMode, Preprocessing, decode};
 use shadernet::weights::{Dtype, Weights};
-use shadernet::wgpu::{self, TextureFormat, TextureUsages};
+use shadernet::wgpu::{BufferUsages, TextureFormat, TextureUsages};
 use shadernet::zoo::{self, ZooOptions};
 
 use super::common::{place, write_weights};
 use super::devices::backends;
-use super::support::{Host, floats};
-
-fn texture(host: &Host, [width, height]: [u32; 2], usage: TextureUsages) -> wgpu::Texture {
-    host.device.create_texture(&wgpu::TextureDescriptor {
-        label: Some("host's"),
-        size: wgpu::Extent3d {
-            width,
-            height,
-            depth_or_array_layers: 1,
-        },
-        mip_level_count: 1,
-        sample_count: 1,
-        dimension: wgpu::TextureDimension::D2,
-        format: TextureFormat::Rgba8Unorm,
-        usage,
-        view_formats: &[],
-    })
-}
+use super::host::{buffer, drawn, floats, read, submitted, texels, texture};
+use super::support::Host;
 
 /// A device, textures and an encoder of the host's own; nothing of ours is mapped, and nothing made once
 /// the first frame was recorded. What the host reads back here, it reads by itself, to compare.
@@ -52,10 +36,7 @@ fn a_texture_becomes_a_mask() {
     let folder = ModelFolder::open(folder.path()).unwrap();
 
     let picture = decode(place::repository().join("tests/images/coffee.png")).unwrap();
-    let size @ [width, height] = [picture.width(), picture.height()];
-    let texels: Vec<u8> = (picture.pixels())
-        .flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255])
-        .collect();
+    let size = picture.dimensions().into();
     let mut on_the_cpu = Segmenter::new(&Device::cpu(), &folder, &Default::default()).unwrap();
     let expected = on_the_cpu.segment(&picture, SegmentSize::Model).unwrap();
     let preprocessing = Preprocessing {
@@ -67,23 +48,9 @@ fn a_texture_becomes_a_mask() {
 
     for backend in backends() {
         let host = Host::open(backend);
-        let frame = texture(
-            &host,
-            size,
-            TextureUsages::COPY_DST | TextureUsages::TEXTURE_BINDING,
-        );
-        let layout = wgpu::TexelCopyBufferLayout {
-            offset: 0,
-            bytes_per_row: Some(4 * width),
-            rows_per_image: None,
-        };
-        (host.queue).write_texture(frame.as_image_copy(), &texels, layout, frame.size());
-        let frame = frame.create_view(&Default::default());
-        let mask = texture(
-            &host,
-            size,
-            TextureUsages::STORAGE_BINDING | TextureUsages::COPY_SRC,
-        );
+        let frame = drawn(&host.gpu, &picture);
+        let usage = TextureUsages::STORAGE_BINDING | TextureUsages::COPY_SRC;
+        let mask = texture(&host.gpu, size, TextureFormat::Rgba8Unorm, usage);
         let target = mask.create_view(&Default::default());
 
         let device = Device::from(host.gpu.clone());
@@ -105,32 +72,10 @@ fn a_texture_becomes_a_mask() {
         }
         assert_eq!(held[0], held[2], "{backend:?}");
 
-        let row = (4 * width).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
-        let buffer = host.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read"),
-            size: u64::from(row * height),
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        });
-        let mut encoder = host.device.create_command_encoder(&Default::default());
-        let layout = wgpu::TexelCopyBufferLayout {
-            offset: 0,
-            bytes_per_row: Some(row),
-            rows_per_image: None,
-        };
-        let to = wgpu::TexelCopyBufferInfo {
-            buffer: &buffer,
-            layout,
-        };
-        encoder.copy_texture_to_buffer(mask.as_image_copy(), to, mask.size());
-        host.queue.submit([encoder.finish()]);
-        let bytes = host.read(&buffer, 0, u64::from(row * height));
-        let found = bytes
-            .chunks(row as usize)
-            .flat_map(|row| row[..4 * width as usize].chunks(4));
+        let found = texels(&host.gpu, &mask);
         let expected_texels = expected.classes.iter().zip(&expected.probabilities);
         let (mut seen, mut ties) = ([0; 2], 0);
-        for (found, (class, probability)) in found.zip(expected_texels) {
+        for (found, (class, probability)) in found.into_iter().zip(expected_texels) {
             // Two classes are as likely as each other where both are a half.
             if probability - 0.5 < 1e-3 {
                 ties += 1;
@@ -147,20 +92,15 @@ fn a_texture_becomes_a_mask() {
         assert!(seen.iter().all(|&count| count > 1000) && ties < seen[0].min(seen[1]));
 
         // What the network saw.
-        let buffer = host.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("input"),
-            size: 4 * input.data().len() as u64,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        });
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
+        let buffer = buffer(&host.gpu, &vec![0; 4 * input.data().len()], usage);
         let mut preprocessor = Preprocessor::new(&host.gpu).unwrap();
-        let mut encoder = host.device.create_command_encoder(&Default::default());
         let textures = [TextureInput::new(&frame, &preprocessing)];
-        preprocessor
-            .encode(&mut encoder, &textures, &buffer)
-            .unwrap();
-        host.queue.submit([encoder.finish()]);
-        let found = floats(&host.read(&buffer, 0, buffer.size()));
+        submitted(&host.gpu, |encoder| {
+            preprocessor.encode(encoder, &textures, &buffer)
+        })
+        .unwrap();
+        let found = floats(&read(&host.gpu, &buffer));
         let plane = input.data().len() / 3;
         let largest = (found.iter().zip(input.data()).enumerate())
             .map(|(i, (found, expected))| (found - expected).abs() * preprocessing.std[i / plane])

@@ -5,7 +5,7 @@ use shadernet::texture::{Preprocessor, TextureInput};
 use shadernet::vision::Preprocessing;
 use shadernet::wgpu::{self, TextureFormat};
 
-use crate::host::*;
+use crate::support::*;
 
 /// Buffers, bind groups and views that there are. (On Vulkan, wgpu 30 counts textures only as they go.)
 fn counts(gpu: &Gpu) -> [isize; 3] {

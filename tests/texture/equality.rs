@@ -1,11 +1,12 @@
 //! The same input from a texture as from a picture.
 
 use proptest::prelude::*;
-use shadernet::texture::{Light, Preprocessor, TextureInput};
+use shadernet::texture::{Light, Preprocessor, Source, TextureInput};
 use shadernet::vision::Preprocessing;
 use shadernet::wgpu::{self, TextureFormat};
 
-use crate::host::*;
+use crate::host::{SHOWN, descriptor, texture, write};
+use crate::support::*;
 
 /// Width and height of a picture, and of an input: of one pixel, larger and smaller, odd, of other shapes,
 /// with a thousand taps.
@@ -124,9 +125,9 @@ fn light_is_what_the_host_says() {
         };
         // Linear light taken as if it were encoded.
         let view = view(gpu, &picture, TextureFormat::Rgba16Float);
-        let input = TextureInput::new(&view, &preprocessing);
-        assert_same(&shown(input.light(Light::Linear)), expected.data(), name);
-        assert_same(&shown(input.light(Light::Encoded)), linear.data(), name);
+        let as_light = |light| TextureInput::new(Source::new(&view).light(light), &preprocessing);
+        assert_same(&shown(as_light(Light::Linear)), expected.data(), name);
+        assert_same(&shown(as_light(Light::Encoded)), linear.data(), name);
 
         // Linear light in 8 bits, encoded by the kernel.
         let ramp = image::RgbImage::from_fn(256, 1, |x, _| image::Rgb([x as u8; 3]));
@@ -136,8 +137,8 @@ fn light_is_what_the_host_says() {
             crop_pct: 1.0,
             ..preprocessing.clone()
         };
-        let view = crate::host::view(gpu, &ramp, TextureFormat::Rgba8Unorm);
-        let input = TextureInput::new(&view, &row).light(Light::Linear);
+        let view = crate::support::view(gpu, &ramp, TextureFormat::Rgba8Unorm);
+        let input = TextureInput::new(Source::new(&view).light(Light::Linear), &row);
         let found = preprocessed(gpu, &mut preprocessor, &[input], 3 * 256);
         let encoded = image::RgbImage::from_fn(256, 1, |x, _| {
             let value = x as f64 / 255.0;
@@ -200,14 +201,12 @@ fn what_is_no_colour_is_clamped() {
     };
     for (name, gpu) in gpus {
         let size = [texels.len() as u32, 1];
-        let texture = gpu
-            .device()
-            .create_texture(&descriptor(size, TextureFormat::Rgba16Float));
-        write(gpu, &texture, 0, size, &bytes);
+        let texture = texture(gpu, size, TextureFormat::Rgba16Float, SHOWN);
+        write(gpu, &texture, 0, &bytes);
         let view = texture.create_view(&Default::default());
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
         for light in [Light::Linear, Light::Encoded] {
-            let input = TextureInput::new(&view, &preprocessing).light(light);
+            let input = TextureInput::new(Source::new(&view).light(light), &preprocessing);
             let found = preprocessed(gpu, &mut preprocessor, &[input], 6);
             assert_same(
                 &found,
@@ -229,28 +228,22 @@ fn views_are_what_the_host_says() {
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
         let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
             mip_level_count: 2,
-            ..descriptor([21, 13], TextureFormat::Rgba8Unorm)
+            ..descriptor([21, 13], TextureFormat::Rgba8Unorm, SHOWN)
         });
-        write(
-            gpu,
-            &texture,
-            0,
-            [21, 13],
-            &texels(&picture, TextureFormat::Rgba8Unorm),
-        );
-        write(
-            gpu,
-            &texture,
-            1,
-            [10, 6],
-            &texels(&smaller, TextureFormat::Rgba8Unorm),
-        );
+        for (level, shown) in [(0, &picture), (1, &smaller)] {
+            write(
+                gpu,
+                &texture,
+                level,
+                &texels(shown, TextureFormat::Rgba8Unorm),
+            );
+        }
         for (level, shown) in [(0, &picture), (1, &smaller)] {
             let view = texture.create_view(&wgpu::TextureViewDescriptor {
                 base_mip_level: level,
                 ..Default::default()
             });
-            let input = TextureInput::new(&view, &preprocessing).mip_level(level);
+            let input = TextureInput::new(Source::new(&view).mip_level(level), &preprocessing);
             let found = preprocessed(gpu, &mut preprocessor, &[input], elements);
             let expected = preprocessing.apply(shown).unwrap();
             assert_same(&found, expected.data(), &format!("{name} level {level}"));
@@ -271,14 +264,14 @@ fn views_are_what_the_host_says() {
         for (of_texture, of_view) in [(0, 1), (1, 0)].map(|(t, v)| (formats[t], formats[v])) {
             let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
                 view_formats: &[of_view],
-                ..descriptor([21, 13], of_texture)
+                ..descriptor([21, 13], of_texture, SHOWN)
             });
-            write(gpu, &texture, 0, [21, 13], &texels(&picture, of_texture));
+            write(gpu, &texture, 0, &texels(&picture, of_texture));
             let view = texture.create_view(&wgpu::TextureViewDescriptor {
                 format: Some(of_view),
                 ..Default::default()
             });
-            let input = TextureInput::new(&view, &preprocessing).format(of_view);
+            let input = TextureInput::new(Source::new(&view).format(of_view), &preprocessing);
             let found = preprocessed(gpu, &mut preprocessor, &[input], elements);
             let expected = preprocessing.apply(&picture).unwrap();
             assert_same(&found, expected.data(), name);

@@ -3,9 +3,11 @@
 
 #[path = "../common/devices.rs"]
 mod devices;
+#[path = "../common/host.rs"]
+mod host;
 
 mod caches;
 mod equality;
-mod host;
 mod refusals;
 mod speed;
+mod support;

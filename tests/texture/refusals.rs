@@ -2,12 +2,13 @@
 
 use shadernet::Error;
 use shadernet::gpu::Gpu;
-use shadernet::texture::{Preprocessor, TextureInput};
+use shadernet::texture::{Preprocessor, Source, TextureInput};
 use shadernet::vision::Preprocessing;
 use shadernet::wgpu::{self, TextureDescriptor, TextureFormat, TextureUsages};
 
 use crate::devices::open_all;
-use crate::host::*;
+use crate::host::{SHOWN, descriptor};
+use crate::support::*;
 
 /// The refusal of `input`; what is recorded afterwards has to be all right.
 fn refusal(gpu: &Gpu, inputs: &[TextureInput], target: &wgpu::Buffer) -> Error {
@@ -22,7 +23,7 @@ fn refusal(gpu: &Gpu, inputs: &[TextureInput], target: &wgpu::Buffer) -> Error {
     let picture = noise(9, 9);
     let preprocessing = preprocessing([3, 4, 4]);
     let view = view(gpu, &picture, TextureFormat::Rgba8Unorm);
-    let right = crate::host::target(gpu, 48);
+    let right = crate::support::target(gpu, 48);
     let input = TextureInput::new(&view, &preprocessing);
     preprocessor.encode(&mut encoder, &[input], &right).unwrap();
     gpu.queue().submit([encoder.finish()]);
@@ -35,7 +36,7 @@ fn refusal(gpu: &Gpu, inputs: &[TextureInput], target: &wgpu::Buffer) -> Error {
 fn textures_that_cannot_be_read_are_named() {
     let (_turn, gpus) = gpus();
     let preprocessing = preprocessing([3, 4, 4]);
-    let plain = descriptor([8, 8], TextureFormat::Rgba8Unorm);
+    let plain = descriptor([8, 8], TextureFormat::Rgba8Unorm, SHOWN);
     type Change = fn(&mut TextureDescriptor<'static>);
     let cases: [(Change, &[&str]); 7] = [
         (
@@ -134,17 +135,17 @@ fn what_does_not_fit_is_named() {
             &target,
             &["1 or 3 input channels"],
         );
-        says(
-            &[input.mip_level(1)],
-            &target,
-            &["mip level below 1", "found 1"],
-        );
-        says(&[input.mip_level(77)], &target, &["mip level below 1"]);
-        says(
-            &[input.format(TextureFormat::Bgra8Unorm)],
-            &target,
-            &["Rgba8Unorm", "found Bgra8Unorm"],
-        );
+        let source = Source::new(&view);
+        for (source, words) in [
+            (source.mip_level(1), ["mip level below 1", "found 1"]),
+            (source.mip_level(77), ["mip level below 1", "found 77"]),
+            (
+                source.format(TextureFormat::Bgra8Unorm),
+                ["Rgba8Unorm", "found Bgra8Unorm"],
+            ),
+        ] {
+            says(&[TextureInput::new(source, &right)], &target, &words);
+        }
         let unwritable = gpu.device().create_buffer(&wgpu::BufferDescriptor {
             label: None,
             size: 192,

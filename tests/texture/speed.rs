@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use shadernet::texture::{Preprocessor, TextureInput};
 
-use crate::host::*;
+use crate::support::*;
 
 /// `cargo test --test texture --release -- --ignored --nocapture speed`
 #[test]

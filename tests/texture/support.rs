@@ -1,4 +1,4 @@
-//! What a host does: textures made of pictures, buffers, reading them.
+//! Textures made of pictures, and what becomes of them.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -8,9 +8,10 @@ use shadernet::device::Device;
 use shadernet::gpu::Gpu;
 use shadernet::texture::{Preprocessor, TextureInput};
 use shadernet::vision::{CropMode, Interpolation, Preprocessing};
-use shadernet::wgpu::{self, TextureFormat};
+use shadernet::wgpu::{self, BufferUsages, TextureFormat};
 
 use crate::devices::devices;
+use crate::host::{self, SHOWN, buffer, bytes_of, download, floats, submitted, texture, write};
 
 /// All formats that are taken.
 pub const FORMATS: [TextureFormat; 6] = [
@@ -108,112 +109,21 @@ pub fn texels(picture: &RgbImage, format: TextureFormat) -> Vec<u8> {
     picture.pixels().flat_map(texel).collect()
 }
 
-pub fn descriptor(
-    [width, height]: [u32; 2],
-    format: TextureFormat,
-) -> wgpu::TextureDescriptor<'static> {
-    wgpu::TextureDescriptor {
-        label: Some("frame"),
-        size: wgpu::Extent3d {
-            width,
-            height,
-            depth_or_array_layers: 1,
-        },
-        mip_level_count: 1,
-        sample_count: 1,
-        dimension: wgpu::TextureDimension::D2,
-        format,
-        usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
-        view_formats: &[],
-    }
-}
-
-/// Writes the texels of one level.
-pub fn write(
-    gpu: &Gpu,
-    texture: &wgpu::Texture,
-    level: u32,
-    [width, height]: [u32; 2],
-    texels: &[u8],
-) {
-    let at = wgpu::TexelCopyTextureInfo {
-        mip_level: level,
-        ..texture.as_image_copy()
-    };
-    let layout = wgpu::TexelCopyBufferLayout {
-        offset: 0,
-        bytes_per_row: Some(texels.len() as u32 / height),
-        rows_per_image: None,
-    };
-    let size = wgpu::Extent3d {
-        width,
-        height,
-        depth_or_array_layers: 1,
-    };
-    gpu.queue().write_texture(at, texels, layout, size);
-}
-
-/// A texture with a picture's pixels.
-pub fn texture(gpu: &Gpu, picture: &RgbImage, format: TextureFormat) -> wgpu::Texture {
-    let size = picture.dimensions().into();
-    let texture = gpu.device().create_texture(&descriptor(size, format));
-    write(gpu, &texture, 0, size, &texels(picture, format));
-    texture
-}
-
+/// A view of a texture with a picture's pixels.
 pub fn view(gpu: &Gpu, picture: &RgbImage, format: TextureFormat) -> wgpu::TextureView {
-    texture(gpu, picture, format).create_view(&Default::default())
+    let texture = texture(gpu, picture.dimensions().into(), format, SHOWN);
+    write(gpu, &texture, 0, &texels(picture, format));
+    texture.create_view(&Default::default())
 }
 
 /// A buffer for so many elements, all of them 7.
 pub fn target(gpu: &Gpu, elements: usize) -> wgpu::Buffer {
-    let usages =
-        wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-    let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-        label: Some("input"),
-        size: 4 * elements as u64,
-        usage: usages,
-        mapped_at_creation: false,
-    });
     let sevens = 7.0_f32.to_le_bytes().repeat(elements);
-    gpu.queue().write_buffer(&buffer, 0, &sevens);
-    buffer
+    buffer(gpu, &sevens, BufferUsages::STORAGE | BufferUsages::COPY_SRC)
 }
 
 pub fn read(gpu: &Gpu, buffer: &wgpu::Buffer) -> Vec<f32> {
-    read_all(gpu, std::slice::from_ref(buffer)).swap_remove(0)
-}
-
-/// What several buffers hold, read at once.
-fn read_all(gpu: &Gpu, buffers: &[wgpu::Buffer]) -> Vec<Vec<f32>> {
-    let staging = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-        label: Some("staging"),
-        size: buffers.iter().map(wgpu::Buffer::size).sum(),
-        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    let mut encoder = gpu.device().create_command_encoder(&Default::default());
-    let mut at = 0;
-    for buffer in buffers {
-        encoder.copy_buffer_to_buffer(buffer, 0, &staging, at, None);
-        at += buffer.size();
-    }
-    gpu.queue().submit([encoder.finish()]);
-    staging.map_async(wgpu::MapMode::Read, .., |result| result.unwrap());
-    gpu.device()
-        .poll(wgpu::PollType::wait_indefinitely())
-        .unwrap();
-    let mut bytes = &staging.get_mapped_range(..).unwrap()[..];
-    let floats = |buffer: &wgpu::Buffer| {
-        let (first, rest) = bytes.split_at(buffer.size() as usize);
-        bytes = rest;
-        let (floats, _) = first.as_chunks();
-        floats
-            .iter()
-            .map(|&float| f32::from_le_bytes(float))
-            .collect()
-    };
-    buffers.iter().map(floats).collect()
+    floats(&host::read(gpu, buffer))
 }
 
 /// Preprocesses and reads what came of it.
@@ -224,30 +134,27 @@ pub fn preprocessed(
     elements: usize,
 ) -> Vec<f32> {
     let target = target(gpu, elements);
-    let mut encoder = gpu.device().create_command_encoder(&Default::default());
-    preprocessor.encode(&mut encoder, inputs, &target).unwrap();
-    gpu.queue().submit([encoder.finish()]);
+    submitted(gpu, |encoder| preprocessor.encode(encoder, inputs, &target)).unwrap();
     read(gpu, &target)
 }
 
-/// What becomes of each input by itself; recorded, submitted and read at once.
+/// What becomes of each input by itself; recorded and submitted at once.
 pub fn each_preprocessed(
     gpu: &Gpu,
     preprocessor: &mut Preprocessor,
     inputs: &[TextureInput],
     elements: &[usize],
 ) -> Vec<Vec<f32>> {
-    let mut encoder = gpu.device().create_command_encoder(&Default::default());
-    let encode = |(&input, &elements)| {
-        let target = target(gpu, elements);
-        preprocessor
-            .encode(&mut encoder, &[input], &target)
-            .unwrap();
-        target
-    };
-    let targets: Vec<_> = inputs.iter().zip(elements).map(encode).collect();
-    gpu.queue().submit([encoder.finish()]);
-    read_all(gpu, &targets)
+    let copies: Vec<_> = submitted(gpu, |encoder| {
+        let encode = |(&input, &elements)| {
+            let target = target(gpu, elements);
+            preprocessor.encode(encoder, &[input], &target).unwrap();
+            download(gpu, encoder, &target)
+        };
+        inputs.iter().zip(elements).map(encode).collect()
+    });
+    let read = |copy| floats(&bytes_of(gpu, copy));
+    copies.iter().map(read).collect()
 }
 
 /// The same bits in both; what is unlike is told by the first.
