@@ -174,7 +174,7 @@ fn assert_mask(name: &str, found: &[[u8; 4]], expected: &Mask) {
 /// heard, whole and in pieces, and the boxes are in the level's texels.
 #[test]
 fn tasks_hear_what_the_host_says_of_a_view() {
-    let max = Duration::from_micros(100);
+    let max = Duration::ZERO;
     let picture = picture("coffee.png");
     let (width, height) = picture.dimensions();
     let numbers = picture
@@ -288,7 +288,7 @@ fn in_pieces(gpu: &Gpu, mut slices: Slices) -> Vec<GpuTensor> {
 
 #[test]
 fn passes_in_pieces_answer_as_whole_ones_do() {
-    let max = Duration::from_micros(100);
+    let max = Duration::ZERO;
     let picture = picture("coffee.png");
     let scratch = tempfile::tempdir().unwrap();
     let (cat, cup) = (model("efficientnet_lite0"), model("yolov3_tiny"));
