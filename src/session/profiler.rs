@@ -1,6 +1,6 @@
 //! Timing the steps of a bound plan.
 
-use std::sync::mpsc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use wgpu::BufferUsages;
@@ -8,7 +8,7 @@ use wgpu::BufferUsages;
 use super::bound_plan::{BoundPlan, BoundStep};
 use super::prepared::Prepared;
 use crate::error::Result;
-use crate::gpu::{Gpu, is_software};
+use crate::gpu::{Flight, Gpu, is_software};
 use crate::plan::StepCost;
 use crate::profile::{Method, Profile, StepProfile};
 use crate::tensor::Tensor;
@@ -171,8 +171,7 @@ impl BoundPlan {
         let bytes = (self.steps.len() * STAMPS * 8) as u64;
         let resolved = BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC;
         let read = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-        let (sender, mapped) = mpsc::channel();
-        let host = gpu.scoped("timing steps", || {
+        let (host, flight) = gpu.scoped("timing steps", || {
             let device = gpu.device();
             let buffer = gpu.buffer("timestamps", bytes, resolved, false);
             let host = gpu.buffer("timestamps", bytes, read, false);
@@ -203,17 +202,17 @@ impl BoundPlan {
                 encoder.resolve_query_set(&set, 0..count, &buffer, at);
             }
             encoder.copy_buffer_to_buffer(&buffer, 0, &host, 0, bytes);
-            gpu.queue().submit([encoder.finish()]);
+            let submission = gpu.queue().submit([encoder.finish()]);
+            let flight = Arc::new(Flight::<()>::new(Some(submission), 1));
+            let mapped = flight.clone();
             host.map_async(wgpu::MapMode::Read, ..bytes, move |result| {
-                // The receiver waits below.
-                let _ = sender.send(result);
+                mapped.mapped(result.is_ok());
             });
-            let waited = gpu.device().poll(wgpu::PollType::wait_indefinitely());
-            waited.map(|_| host)
+            (host, flight)
         })?;
-        let host = host.map_err(|error| gpu.error("timing steps", error))?;
-        for result in mapped.try_iter() {
-            result.map_err(|error| gpu.error("reading timestamps", error))?;
+        flight.wait(gpu)?;
+        if flight.has_failed() {
+            return Err(gpu.error("reading timestamps", "their buffer was not mapped"));
         }
         let view = (host.get_mapped_range(..bytes))
             .map_err(|error| gpu.error("reading timestamps", error))?;

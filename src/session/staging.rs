@@ -3,14 +3,14 @@
 //! A buffer that is mapped when it is made has a staging buffer of its own size behind it, and
 //! `Queue::write_buffer` makes one a call: with either, loading weights would take their size twice.
 
-use std::sync::mpsc::{self, Receiver};
+use std::sync::Arc;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
-use wgpu::{BufferAsyncError, BufferUsages, MapMode, PollType, SubmissionIndex};
+use wgpu::{BufferUsages, MapMode};
 
 use crate::error::Result;
-use crate::gpu::{Gpu, Precision};
+use crate::gpu::{Flight, Gpu, Precision};
 
 /// Bytes of a staging buffer, and how many there are: one is filled while the device reads another.
 const BYTES: usize = 4 << 20;
@@ -32,9 +32,8 @@ pub(super) struct Ring<'a> {
 
 struct Staging {
     buffer: wgpu::Buffer,
-    /// The submission that reads it and the news that it is mapped again, until they were waited
-    /// for.
-    busy: Option<(SubmissionIndex, Receiver<Result<(), BufferAsyncError>>)>,
+    /// On its way through the submission that reads it, until it is mapped again.
+    busy: Option<Arc<Flight<()>>>,
 }
 
 impl<'a> Ring<'a> {
@@ -127,30 +126,23 @@ impl<'a> Ring<'a> {
             let next = device.create_command_encoder(&Default::default());
             let copies = std::mem::replace(&mut self.copies, next);
             let submission = self.gpu.queue().submit([copies.finish()]);
-            let (sender, mapped) = mpsc::channel();
+            let flight = Arc::new(Flight::new(Some(submission), 1));
+            let mapped = flight.clone();
             staging.buffer.map_async(MapMode::Write, .., move |result| {
-                // The receiver is gone only where uploading has failed already.
-                let _ = sender.send(result);
+                mapped.mapped(result.is_ok());
             });
-            (submission, mapped)
+            flight
         })?;
         staging.busy = Some(busy);
         self.current = (self.current + 1) % BUFFERS;
         self.filled = 0;
-        let Some((submission, mapped)) = self.staging[self.current].busy.take() else {
+        let Some(flight) = self.staging[self.current].busy.take() else {
             return Ok(());
         };
-        let wait = PollType::Wait {
-            submission_index: Some(submission),
-            timeout: None,
-        };
-        self.gpu
-            .scoped(CONTEXT, || device.poll(wait))?
-            .map_err(|error| self.gpu.error(CONTEXT, error))?;
-        match mapped.try_recv() {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.gpu.error(CONTEXT, error)),
-            Err(_) => Err(self.gpu.error(CONTEXT, "a staging buffer was not mapped")),
+        flight.wait(self.gpu)?;
+        match flight.has_failed() {
+            true => Err(self.gpu.error(CONTEXT, "a staging buffer was not mapped")),
+            false => Ok(()),
         }
     }
 
