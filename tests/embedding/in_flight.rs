@@ -2,7 +2,7 @@
 
 use super::devices::{backends, devices_and_cpu};
 use super::support::{Host, another, block_on, small};
-use shadernet::gpu::{Backend, Downloads};
+use shadernet::gpu::Downloads;
 use shadernet::session::{Run, Session, SessionOptions};
 use shadernet::tensor::Tensor;
 use shadernet::wgpu;
