@@ -38,6 +38,7 @@ pub mod gpu;
 pub mod graph;
 mod hash;
 mod kernels;
+mod lock;
 pub mod model_folder;
 mod nearest;
 pub mod passes;

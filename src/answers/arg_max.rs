@@ -86,12 +86,8 @@ impl ArgMax {
             pixels: pixels as u32,
         };
         let written = Target::Buffer(buffer.clone());
-        let bound = self
-            .kernel
-            .bind(&self.context, &params, vec![read], written)?;
-        self.context.pass(what, encoder, |pass| {
-            self.kernel.dispatch(pass, &bound, grid)
-        })?;
+        let bound = (vec![read], written);
+        (self.kernel).encode(&self.context, what, encoder, &params, bound, grid)?;
         Ok(ClassMap { buffer, shape })
     }
 

@@ -53,10 +53,7 @@ impl Context {
     pub fn new(gpu: &Gpu) -> Self {
         Self {
             gpu: gpu.clone(),
-            device: DeviceContext {
-                name: gpu.info().name.clone(),
-                ..DeviceContext::assumed(gpu.limits().clone())
-            },
+            device: DeviceContext::limits_of(gpu),
         }
     }
 
@@ -131,17 +128,8 @@ impl Context {
     /// A buffer that holds `content` from the start: no copy has to be submitted.
     pub fn filled(&self, what: &str, content: &[u8], usage: BufferUsages) -> Result<wgpu::Buffer> {
         let _turn = self.gpu.turn();
-        self.gpu.scoped(what, || self.fill(what, content, usage))
-    }
-
-    fn fill(&self, what: &str, content: &[u8], usage: BufferUsages) -> wgpu::Buffer {
-        let buffer = self.gpu.buffer(what, content.len() as u64, usage, true);
-        // A device that is lost or has no memory gives none to write to, which the scope reports.
-        if let Ok(mut view) = buffer.get_mapped_range_mut(..content.len() as u64) {
-            view.copy_from_slice(content);
-        }
-        buffer.unmap();
-        buffer
+        let make = || self.gpu.filled(what, content, usage);
+        self.gpu.scoped(what, make).flatten()
     }
 
     /// Adds a pass with `dispatches` to the host's encoder.
@@ -235,8 +223,8 @@ impl Kernel {
         }
         let gpu = &context.gpu;
         let _turn = gpu.turn();
-        let bound = gpu.scoped(self.name, || {
-            let params = context.fill(self.name, &key.params, BufferUsages::UNIFORM);
+        let make = || -> Result<wgpu::BindGroup> {
+            let params = gpu.filled(self.name, &key.params, BufferUsages::UNIFORM)?;
             let reads = key.reads.iter().map(Span::resource);
             let written = match &key.written {
                 Target::Buffer(buffer) => buffer.as_entire_binding(),
@@ -244,11 +232,26 @@ impl Kernel {
             };
             let resources = [params.as_entire_binding()].into_iter();
             let resources = resources.chain(reads).chain([written]);
-            self.pipeline.bind_group(gpu, self.name, resources)
-        })?;
+            Ok(self.pipeline.bind_group(gpu, self.name, resources))
+        };
+        let bound = gpu.scoped(self.name, make).flatten()?;
         let room = KEPT * self.times;
         self.bound.insert(key, bound.clone(), room);
         Ok(bound)
+    }
+
+    /// Adds a pass of one dispatch to the host's encoder.
+    pub fn encode(
+        &mut self,
+        context: &Context,
+        what: &str,
+        encoder: &mut wgpu::CommandEncoder,
+        params: &impl Pod,
+        (reads, written): (Vec<Span>, Target),
+        grid: [u32; 3],
+    ) -> Result<()> {
+        let bound = self.bind(context, params, reads, written)?;
+        context.pass(what, encoder, |pass| self.dispatch(pass, &bound, grid))
     }
 
     /// Adds a dispatch to a pass.

@@ -114,14 +114,11 @@ impl MaskTexture {
             size: [part.width as u32, part.height as u32],
         };
         let reads = vec![read, Span::all(&table)];
-        let written = Target::Texture(mask.clone());
-        let bound = self.kernel.bind(&self.context, &params, reads, written)?;
+        let bound = (reads, Target::Texture(mask.clone()));
         // Of the first mip level: for others, there are workgroups that have nothing to do.
         let size = mask.texture().size();
         let grid = [size.width.div_ceil(TILE), size.height.div_ceil(TILE), 1];
-        self.context.pass(what, encoder, |pass| {
-            self.kernel.dispatch(pass, &bound, grid)
-        })
+        (self.kernel).encode(&self.context, what, encoder, &params, bound, grid)
     }
 
     /// Lets go of the textures and buffers that are kept: for a host that has resized its textures and

@@ -111,12 +111,8 @@ impl TopK {
             unused: [0; 3],
         };
         let written = Target::Buffer(buffer.clone());
-        let bound = self
-            .kernel
-            .bind(&self.context, &params, vec![read], written)?;
-        self.context.pass(what, encoder, |pass| {
-            self.kernel.dispatch(pass, &bound, [x, y, 1]);
-        })?;
+        let (bound, grid) = ((vec![read], written), [x, y, 1]);
+        (self.kernel).encode(&self.context, what, encoder, &params, bound, grid)?;
         Ok(TopClasses { buffer, images, k })
     }
 

@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use wgpu::BufferUsages;
 
-use super::{Flight, Gpu};
+use super::{Flight, Gpu, now};
 use crate::error::{Error, Result};
+use crate::lock::lock;
 
 /// Buffers that the host reads, for downloads of one size, reused once they were read.
 ///
@@ -156,10 +157,7 @@ impl Received {
     /// # Errors
     /// As [`Self::wait`], and [`Error::Inputs`] where they were given before.
     pub fn take_if_ready(&mut self) -> Option<Result<Vec<u8>>> {
-        match Pin::new(self).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(bytes) => Some(bytes),
-            Poll::Pending => None,
-        }
+        now(self)
     }
 
     fn read(&mut self) -> Result<Vec<u8>> {
@@ -198,9 +196,4 @@ impl Future for Received {
             false => Poll::Pending,
         }
     }
-}
-
-/// A thread that panicked while it held the lock left the list whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use super::Gpu;
 use crate::error::{Error, Result};
+use crate::lock::lock;
 
 /// What is known of a device's faults.
 #[derive(Debug, Default)]
@@ -64,9 +65,7 @@ impl Gpu {
     /// Held by what uses the device for long, where that takes turns: others wait instead of
     /// panicking. Not to be taken again by who holds it.
     pub(crate) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
-        // A thread that panicked while it held the turn left nothing half done here.
-        let take = || self.inner.turns.lock().unwrap_or_else(|e| e.into_inner());
-        self.takes_turns().then(take)
+        self.takes_turns().then(|| lock(&self.inner.turns))
     }
 
     /// What failed on this device as an error: [`Error::DeviceLost`] where it is lost.

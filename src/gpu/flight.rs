@@ -1,13 +1,15 @@
 //! Something that the device is doing, and its answer to come.
 
+use std::pin::Pin;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use wgpu::SubmissionIndex;
 
 use super::Gpu;
 use crate::error::{Error, Result};
+use crate::lock::lock;
 
 /// What the device's side and the caller's know of something that is awaited.
 pub(crate) struct Flight<T> {
@@ -103,7 +105,10 @@ impl<T> Flight<T> {
     }
 }
 
-/// A thread that panicked while it held a lock left what is behind it whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
+/// What a future has come to, if it has by now: no one is woken later.
+pub(crate) fn now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) use cooperative::Cooperative;
 pub use cooperative::CooperativeMatrices;
 pub(crate) use download::check_copy;
 pub use download::{Download, Downloads, Received};
-pub(crate) use flight::Flight;
+pub(crate) use flight::{Flight, now};
 pub use options::GpuOptions;
 pub(crate) use pipelines::{Pipeline, PipelineKey};
 pub(crate) use shaders::*;
@@ -222,6 +222,28 @@ impl Gpu {
         self.inner.cooperative
     }
 
+    /// The size of a buffer for so many bytes: bindings may not be empty, and sizes are multiples of 4.
+    pub(crate) fn buffer_size(bytes: u64) -> u64 {
+        bytes.max(16).next_multiple_of(16)
+    }
+
+    /// A buffer that holds `content`: no copy has to be submitted. To be called where errors are caught.
+    pub(crate) fn filled(
+        &self,
+        label: &str,
+        content: &[u8],
+        usage: wgpu::BufferUsages,
+    ) -> Result<wgpu::Buffer> {
+        let bytes = content.len() as u64;
+        let buffer = self.buffer(label, bytes, usage, true);
+        let mut view =
+            (buffer.get_mapped_range_mut(..bytes)).map_err(|error| self.error(label, error))?;
+        view.copy_from_slice(content);
+        drop(view);
+        buffer.unmap();
+        Ok(buffer)
+    }
+
     /// A buffer of at least `bytes`.
     pub(crate) fn buffer(
         &self,
@@ -232,8 +254,7 @@ impl Gpu {
     ) -> wgpu::Buffer {
         self.inner.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
-            // Bindings may not be empty, and sizes are multiples of 4.
-            size: bytes.max(16).next_multiple_of(16),
+            size: Self::buffer_size(bytes),
             usage,
             mapped_at_creation,
         })

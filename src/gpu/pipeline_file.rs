@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::hash::fnv1a64;
+use crate::lock::lock;
 use crate::replace::replace;
 
 /// What a file begins with; the digit is the form's version.
@@ -89,7 +90,7 @@ impl PipelineFile {
         }
         let now = fnv1a64(&data);
         // Held while writing: two threads may have made pipelines.
-        let mut saved = self.saved.lock().unwrap_or_else(|e| e.into_inner());
+        let mut saved = lock(&self.saved);
         if *saved == Some(now) {
             return;
         }

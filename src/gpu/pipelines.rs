@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use rayon::prelude::*;
 
@@ -10,6 +10,7 @@ use super::pipeline_file::PipelineFile;
 use super::warm_up::WarmUp;
 use super::{Bindings, Gpu, Precision, Shader, Written};
 use crate::error::Result;
+use crate::lock::lock;
 
 /// What makes one pipeline differ from another. Shapes are none of it: they go into uniforms.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,11 +62,6 @@ type Lazy<T> = Arc<OnceLock<T>>;
 struct Layouts {
     bind_group: Arc<wgpu::BindGroupLayout>,
     pipeline: wgpu::PipelineLayout,
-}
-
-/// A thread that panicked while holding one of the locks left finished things behind.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 impl Cache {

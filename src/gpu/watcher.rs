@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::Gpu;
+use crate::lock::lock;
 
 /// How long a device that takes turns is held at a time.
 const TURN: Duration = Duration::from_millis(1);
@@ -31,7 +32,7 @@ impl Gpu {
         let turns = self.takes_turns().then(|| self.inner.turns.clone());
         // It holds the device only while it waits, so as not to keep it alive.
         let mut watched = (self.inner.device.clone(), submission, turns);
-        let mut sender = (self.inner.watcher.sender.lock()).unwrap_or_else(|e| e.into_inner());
+        let mut sender = lock(&self.inner.watcher.sender);
         loop {
             // One that panicked within wgpu is replaced.
             let running = sender.get_or_insert_with(start);
@@ -62,7 +63,7 @@ fn is_done(
     submission: &Option<wgpu::SubmissionIndex>,
     turns: Option<&Mutex<()>>,
 ) -> bool {
-    let _turn = turns.map(|turns| turns.lock().unwrap_or_else(|e| e.into_inner()));
+    let _turn = turns.map(lock);
     let wait = wgpu::PollType::Wait {
         submission_index: submission.clone(),
         timeout: turns.map(|_| TURN),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{ConvKernel, Dispatch, Read, Target, Tuned, WORKGROUP, Why};
 use crate::error::{Error, Result};
-use crate::gpu::{Cooperative, PipelineKey, Precision, Shader};
+use crate::gpu::{Cooperative, Gpu, PipelineKey, Precision, Shader};
 
 /// What kernels need to know of the device.
 #[derive(Clone, Debug)]
@@ -39,6 +39,14 @@ impl DeviceContext {
             cooperative: None,
             prefer: None,
             tuned: None,
+        }
+    }
+
+    /// An open device of which nothing but its limits matters.
+    pub fn limits_of(gpu: &Gpu) -> Self {
+        Self {
+            name: gpu.info().name.clone(),
+            ..Self::assumed(gpu.limits().clone())
         }
     }
 

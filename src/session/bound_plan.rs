@@ -258,13 +258,6 @@ fn uniforms(gpu: &Gpu, steps: &[Step]) -> Result<(wgpu::Buffer, Vec<u64>)> {
         let end = padded(bytes.len()).next_multiple_of(alignment);
         bytes.resize(end as usize, 0);
     }
-    let usage = BufferUsages::UNIFORM;
-    let buffer = gpu.buffer("parameters", bytes.len() as u64, usage, true);
-    let mut view = buffer
-        .get_mapped_range_mut(..bytes.len() as u64)
-        .map_err(|error| gpu.error("uploading parameters", error))?;
-    view.copy_from_slice(&bytes);
-    drop(view);
-    buffer.unmap();
+    let buffer = gpu.filled("parameters", &bytes, BufferUsages::UNIFORM)?;
     Ok((buffer, offsets))
 }

@@ -49,6 +49,11 @@ impl GpuSession {
         }
     }
 
+    /// What it is on.
+    pub fn device(&self) -> &Gpu {
+        &self.gpu
+    }
+
     /// Whether cooperative matrices can be used.
     pub fn has_cooperative(&self) -> bool {
         self.context.cooperative.is_some()
@@ -67,7 +72,8 @@ impl GpuSession {
                 if self.plans.len() == PLANS_KEPT {
                     self.plans.remove(0);
                 }
-                let bound = self.bind(plan);
+                let needed = plan.session_bytes();
+                let bound = self.bind(plan).map_err(|error| error.needing(needed));
                 // Kernels, and so the layouts of weights, may differ between shapes; and a plan that
                 // could not be bound leaves nothing behind.
                 let kept = self.plans.iter().flat_map(|(_, ready)| &ready.plan.weights);
@@ -106,14 +112,12 @@ impl GpuSession {
             true => (make(), upload()),
             false => rayon::join(make, upload),
         };
-        let needed = plan.session_bytes();
         let pipelines = keys.iter().cloned().zip(made?).collect();
-        uploaded.map_err(|error| error.needing(needed))?;
+        uploaded?;
         gpu.scoped("making a session's buffers", || {
             BoundPlan::new(&gpu, plan, &self.weights, &pipelines)
         })
         .flatten()
-        .map_err(|error| error.needing(needed))
     }
 
     /// Makes everything anew on another device, for the shapes that this is prepared for.

@@ -65,15 +65,8 @@ impl Input<'_> {
                 encoder.copy_buffer_to_buffer(&source.buffer, at.0, &target.buffer, at.1, bytes);
             }
             Self::Tensor(source) => {
-                let make = || -> Result<wgpu::Buffer> {
-                    let buffer = gpu.buffer("input", bytes, wgpu::BufferUsages::COPY_SRC, true);
-                    let mut view = (buffer.get_mapped_range_mut(..bytes))
-                        .map_err(|error| gpu.error("mapping a buffer", error))?;
-                    view.copy_from_slice(bytemuck::cast_slice(source.data()));
-                    drop(view);
-                    buffer.unmap();
-                    Ok(buffer)
-                };
+                let content = bytemuck::cast_slice(source.data());
+                let make = || gpu.filled("input", content, wgpu::BufferUsages::COPY_SRC);
                 let buffer = gpu.scoped("making a buffer for an input", make).flatten()?;
                 encoder.copy_buffer_to_buffer(&buffer, 0, &target.buffer, target.offset, bytes);
             }

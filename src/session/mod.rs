@@ -303,6 +303,14 @@ impl Session {
         }
     }
 
+    /// The GPU that it is on.
+    ///
+    /// # Errors
+    /// [`Error::Device`] on the CPU twin.
+    pub(crate) fn device_for(&mut self, context: &str) -> Result<&Gpu> {
+        Ok(self.gpu(context)?.device())
+    }
+
     /// The session, where it is on a GPU.
     fn gpu(&mut self, context: &str) -> Result<&mut GpuSession> {
         match &mut self.engine {

@@ -6,13 +6,14 @@
 //! once.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use wgpu::{BufferUsages, MapMode};
 
 use super::bound_plan::BoundPlan;
 use crate::error::Result;
 use crate::gpu::{Flight, Gpu, GpuTensor};
+use crate::lock::lock;
 use crate::tensor::Tensor;
 
 /// Runs of one plan that may be in flight at once. More would only wait in the queue.
@@ -80,23 +81,22 @@ impl Prepared {
         }
     }
 
-    /// Nothing is half done where the lock is given back.
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(|e| e.into_inner())
-    }
-
     /// Bytes of all buffers, with one lane before the first run.
     pub fn bytes(&self) -> u64 {
         let edges = self.plan.inputs.iter().chain(&self.plan.outputs);
-        // As buffers are made: no smaller, and a multiple of so many.
-        let lane = edges.map(|edge| edge.bytes().max(16).next_multiple_of(16));
-        self.plan.bytes + lane.sum::<u64>() * self.lanes().made.max(1) as u64
+        let lane = edges.map(|edge| Gpu::buffer_size(edge.bytes()));
+        self.plan.bytes + lane.sum::<u64>() * lock(&self.lanes).made.max(1) as u64
     }
 
     /// Runs with these inputs, whose shapes are the plan's, and waits for the outputs. The device's turn is
     /// the caller's to take.
     pub fn run(&self, gpu: &Gpu, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let flight = self.start(gpu, inputs)?;
+        self.wait(gpu, &flight)
+    }
+
+    /// Waits for the outputs of a run. The device's turn is the caller's to take.
+    pub fn wait(&self, gpu: &Gpu, flight: &Flight<Vec<Tensor>>) -> Result<Vec<Tensor>> {
         flight.wait(gpu)?;
         self.land_all(gpu);
         flight.take()
@@ -107,7 +107,7 @@ impl Prepared {
         let _span = tracing::debug_span!("run").entered();
         let lane = self.take_lane(gpu)?;
         let submitted = self.submit(gpu, &lane, inputs);
-        let mut lanes = self.lanes();
+        let mut lanes = lock(&self.lanes);
         match &submitted {
             Ok(flight) => lanes.busy.push_back((flight.clone(), lane)),
             // Its buffers may be in any lanes.
@@ -118,7 +118,7 @@ impl Prepared {
 
     fn take_lane(&self, gpu: &Gpu) -> Result<Lane> {
         loop {
-            let mut lanes = self.lanes();
+            let mut lanes = lock(&self.lanes);
             if let Some(lane) = lanes.idle.pop() {
                 return Ok(lane);
             }
@@ -189,14 +189,14 @@ impl Prepared {
         let lane = self.take_lane(gpu)?;
         // A command buffer that is never submitted costs the device nothing.
         let encoded = gpu.scoped("encoding", || drop(self.commands(gpu, &lane)));
-        self.lanes().idle.push(lane);
+        lock(&self.lanes).idle.push(lane);
         encoded.map(|()| self.plan.steps.len())
     }
 
     /// Takes the answers of all runs that have come back to where their callers find them, and their
     /// lanes back.
     pub fn land_all(&self, gpu: &Gpu) {
-        let mut lanes = self.lanes();
+        let mut lanes = lock(&self.lanes);
         while let Some(i) = (lanes.busy.iter()).position(|(flight, _)| flight.is_back()) {
             let Some((flight, lane)) = lanes.busy.remove(i) else {
                 return;

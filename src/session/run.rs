@@ -2,11 +2,11 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::prepared::Prepared;
 use crate::error::Result;
-use crate::gpu::{Flight, Gpu};
+use crate::gpu::{Flight, Gpu, now};
 use crate::tensor::Tensor;
 
 /// A run in flight: a future of the outputs, NCHW, in the graph's order, that any executor can drive,
@@ -62,17 +62,10 @@ impl Run {
         match &self.source {
             Source::Gpu { gpu, plan } => {
                 let _turn = gpu.turn();
-                self.flight.wait(gpu)?;
-                plan.land_all(gpu);
+                plan.wait(gpu, &self.flight)
             }
-            Source::Cpu => pollster::block_on(std::future::poll_fn(|context| {
-                match self.flight.is_back_or_wakes(context) {
-                    true => Poll::Ready(()),
-                    false => Poll::Pending,
-                }
-            })),
+            Source::Cpu => pollster::block_on(self),
         }
-        self.flight.take()
     }
 
     /// Has a thread see to the device until the answer is there.
@@ -90,10 +83,7 @@ impl Run {
     /// # Errors
     /// As [`Self::wait`], and [`crate::Error::Inputs`] where they were given before.
     pub fn take_if_ready(&mut self) -> Option<Result<Vec<Tensor>>> {
-        match Pin::new(self).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(outputs) => Some(outputs),
-            Poll::Pending => None,
-        }
+        now(self)
     }
 }
 

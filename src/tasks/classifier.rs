@@ -63,7 +63,7 @@ impl Classifier {
             labels: folder.labels.clone(),
             answers_probabilities: (graph.outputs().iter())
                 .any(|&output| matches!(graph.node(output).op, Op::Softmax(_))),
-            on_gpu: OnGpu::new(device),
+            on_gpu: OnGpu::new(),
         })
     }
 
@@ -110,11 +110,7 @@ impl Classifier {
                     false => softmax(answer),
                 };
                 (top_k(&probabilities, k).into_iter())
-                    .map(|class| Prediction {
-                        class,
-                        label: self.labels.text(class).into_owned(),
-                        probability: probabilities[class],
-                    })
+                    .map(|class| self.prediction(class, probabilities[class]))
                     .collect()
             })
             .collect())
@@ -163,8 +159,7 @@ impl Classifier {
         outputs: &[GpuTensor],
         k: usize,
     ) -> Result<TopClasses> {
-        let top_k = (self.on_gpu).get(|gpu| TopK::new(gpu, !self.answers_probabilities))?;
-        top_k.encode(encoder, only(outputs)?, k)
+        self.kernel()?.encode(encoder, only(outputs)?, k)
     }
 
     /// Makes what [`Self::encode`] would make when it is called first.
@@ -173,9 +168,12 @@ impl Classifier {
     /// [`Error::Device`] on the CPU twin, and where the device refuses.
     pub fn prepare_encode(&mut self) -> Result<()> {
         self.session.prepare_textures()?;
-        (self.on_gpu)
-            .get(|gpu| TopK::new(gpu, !self.answers_probabilities))
-            .map(drop)
+        self.kernel().map(drop)
+    }
+
+    fn kernel(&mut self) -> Result<&mut TopK> {
+        let make = |gpu: &Gpu| TopK::new(gpu, !self.answers_probabilities);
+        self.on_gpu.get(&mut self.session, make)
     }
 
     /// Makes what [`Self::encode_slices`] would make when it is called first: see
@@ -190,12 +188,16 @@ impl Classifier {
 
     /// Classes that were found on the GPU, with their names.
     pub fn named(&self, classes: &[LikelyClass]) -> Vec<Prediction> {
-        let named = |found: &LikelyClass| Prediction {
-            class: found.class,
-            label: self.labels.text(found.class).into_owned(),
-            probability: found.probability,
-        };
+        let named = |found: &LikelyClass| self.prediction(found.class, found.probability);
         classes.iter().map(named).collect()
+    }
+
+    fn prediction(&self, class: usize, probability: f32) -> Prediction {
+        Prediction {
+            class,
+            label: self.labels.text(class).into_owned(),
+            probability,
+        }
     }
 
     /// Lets go of the host's textures that are kept for when they come again; see
@@ -213,8 +215,6 @@ impl Classifier {
     /// # Errors
     /// As [`Session::restore`].
     pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
-        self.session.restore(gpu)?;
-        self.on_gpu.restore(gpu);
-        Ok(())
+        self.on_gpu.restore(&mut self.session, gpu)
     }
 }

@@ -62,7 +62,7 @@ impl Detector {
             preprocessing: folder.preprocessing.clone(),
             labels: folder.labels.clone(),
             heads: folder.heads.clone(),
-            on_gpu: OnGpu::new(device),
+            on_gpu: OnGpu::new(),
         })
     }
 
@@ -128,12 +128,7 @@ impl Detector {
         Ok((boxes.into_iter())
             .filter_map(|found| {
                 let corners = in_picture(&found, [width, height], &placement, size)?;
-                Some(Detection {
-                    class: found.class,
-                    label: self.labels.text(found.class).into_owned(),
-                    score: found.score,
-                    corners,
-                })
+                Some(self.detection(&found, corners))
             })
             .collect())
     }
@@ -186,7 +181,8 @@ impl Detector {
         source: impl Into<Source<'v>>,
         options: &DetectionOptions,
     ) -> Result<wgpu::Buffer> {
-        let list = (self.on_gpu).get(|gpu| BoxList::new(gpu, &self.heads))?;
+        let make = |gpu: &Gpu| BoxList::new(gpu, &self.heads);
+        let list = self.on_gpu.get(&mut self.session, make)?;
         let [width, height] = source.into().size()?;
         let picture = SeenPicture::new(&self.preprocessing, width, height);
         list.encode(encoder, outputs, &picture, options)
@@ -198,9 +194,8 @@ impl Detector {
     /// [`Error::Device`] on the CPU twin, and where the device refuses.
     pub fn prepare_encode(&mut self) -> Result<()> {
         self.session.prepare_textures()?;
-        (self.on_gpu)
-            .get(|gpu| BoxList::new(gpu, &self.heads))
-            .map(drop)
+        let make = |gpu: &Gpu| BoxList::new(gpu, &self.heads);
+        self.on_gpu.get(&mut self.session, make).map(drop)
     }
 
     /// Makes what [`Self::encode_slices`] would make when it is called first: see
@@ -215,13 +210,18 @@ impl Detector {
 
     /// Boxes that were found on the GPU, with the names of their classes.
     pub fn named(&self, found: &FoundBoxes) -> Vec<Detection> {
-        let named = |found: &ScoredBox| Detection {
+        let named = |found: &ScoredBox| self.detection(found, found.corners);
+        found.boxes.iter().map(named).collect()
+    }
+
+    /// `found` with its class's name, at `corners` of the picture.
+    fn detection(&self, found: &ScoredBox, corners: [f32; 4]) -> Detection {
+        Detection {
             class: found.class,
             label: self.labels.text(found.class).into_owned(),
             score: found.score,
-            corners: found.corners,
-        };
-        found.boxes.iter().map(named).collect()
+            corners,
+        }
     }
 
     /// Lets go of the host's textures that are kept for when they come again; see
@@ -239,9 +239,7 @@ impl Detector {
     /// # Errors
     /// As [`Session::restore`].
     pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
-        self.session.restore(gpu)?;
-        self.on_gpu.restore(gpu);
-        Ok(())
+        self.on_gpu.restore(&mut self.session, gpu)
     }
 }
 

@@ -1,41 +1,32 @@
 //! What answers that stay on the GPU need.
 
-use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor};
+use crate::session::Session;
 
-/// A task's GPU, if it has one, and the kernel of its answers there. It is made when it is first used: who
-/// has answers read back needs none.
+/// The kernel of a task's answers on the GPU. It is made when it is first used: who has answers read back
+/// needs none.
 pub(super) struct OnGpu<K> {
-    gpu: Option<Gpu>,
     kernel: Option<K>,
 }
 
 impl<K> OnGpu<K> {
-    pub fn new(device: &Device) -> Self {
-        let gpu = match device {
-            Device::Gpu(gpu) => Some(gpu.clone()),
-            Device::Cpu { .. } => None,
-        };
-        Self { gpu, kernel: None }
+    pub fn new() -> Self {
+        Self { kernel: None }
     }
 
-    /// The kernel.
+    /// The kernel, on the session's GPU.
     ///
     /// # Errors
     /// [`Error::Device`] on the CPU twin; and those of `make`.
-    pub fn get(&mut self, make: impl FnOnce(&Gpu) -> Result<K>) -> Result<&mut K> {
-        let Some(gpu) = &self.gpu else {
-            return Err(Error::Device {
-                device: "the CPU reference implementation".to_owned(),
-                context: "answering on the GPU".to_owned(),
-                message: "it reads no textures and has no encoder; use a GPU, or a software Vulkan driver"
-                    .to_owned(),
-            });
-        };
+    pub fn get(
+        &mut self,
+        session: &mut Session,
+        make: impl FnOnce(&Gpu) -> Result<K>,
+    ) -> Result<&mut K> {
         match self.kernel {
             Some(ref mut kernel) => Ok(kernel),
-            ref mut none => Ok(none.insert(make(gpu)?)),
+            ref mut none => Ok(none.insert(make(session.device_for("answering on the GPU")?)?)),
         }
     }
 
@@ -44,14 +35,11 @@ impl<K> OnGpu<K> {
         self.kernel.as_mut()
     }
 
-    /// Another GPU takes the place of the one before, if there was one.
-    pub fn restore(&mut self, gpu: &Gpu) {
-        if self.gpu.is_some() {
-            *self = Self {
-                gpu: Some(gpu.clone()),
-                kernel: None,
-            };
-        }
+    /// Moves the session to another GPU; the kernel is made anew there.
+    pub fn restore(&mut self, session: &mut Session, gpu: &Gpu) -> Result<()> {
+        session.restore(gpu)?;
+        self.kernel = None;
+        Ok(())
     }
 }
 

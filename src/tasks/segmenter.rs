@@ -68,7 +68,7 @@ impl Segmenter {
             preprocessing,
             labels: folder.labels.clone(),
             seen,
-            on_gpu: OnGpu::new(device),
+            on_gpu: OnGpu::new(),
         })
     }
 
@@ -183,7 +183,7 @@ impl Segmenter {
         mask: &wgpu::TextureView,
         colors: &ColorTable,
     ) -> Result<()> {
-        let kernel = self.on_gpu.get(MaskTexture::new)?;
+        let kernel = self.on_gpu.get(&mut self.session, MaskTexture::new)?;
         let [_, height, width] = self.preprocessing.input_size;
         let logits = only(outputs)?;
         // Of this network's, `seen_size` saw that it is large enough; of others, the kernel will.
@@ -203,7 +203,9 @@ impl Segmenter {
     /// [`Error::Device`] on the CPU twin, and where the device refuses.
     pub fn prepare_encode(&mut self) -> Result<()> {
         self.session.prepare_textures()?;
-        self.on_gpu.get(MaskTexture::new).map(drop)
+        self.on_gpu
+            .get(&mut self.session, MaskTexture::new)
+            .map(drop)
     }
 
     /// Makes what [`Self::encode_slices`] would make when it is called first: see
@@ -232,9 +234,7 @@ impl Segmenter {
     /// # Errors
     /// As [`Session::restore`].
     pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
-        self.session.restore(gpu)?;
-        self.on_gpu.restore(gpu);
-        Ok(())
+        self.on_gpu.restore(&mut self.session, gpu)
     }
 }
 

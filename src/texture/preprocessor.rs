@@ -169,16 +169,12 @@ impl Preprocessor {
             )));
         }
         let advice = "use a smaller batch";
-        self.context()
-            .check_binding(&format!("an input of {shape}"), bytes, advice)?;
+        DeviceContext::limits_of(&self.gpu).check_binding(
+            &format!("an input of {shape}"),
+            bytes,
+            advice,
+        )?;
         Ok(keys)
-    }
-
-    fn context(&self) -> DeviceContext {
-        DeviceContext {
-            name: self.gpu.info().name.clone(),
-            ..DeviceContext::assumed(self.gpu.limits().clone())
-        }
     }
 
     /// The bind group for a batch's image `n`, and how many workgroups it takes.
@@ -238,7 +234,7 @@ impl Preprocessor {
 
     fn make(&self, size: [u32; 2], preprocessing: &Preprocessing) -> Result<Sized> {
         let Tables { values, params } = Tables::new(size, preprocessing);
-        let context = self.context();
+        let context = DeviceContext::limits_of(&self.gpu);
         let bytes: &[u8] = bytemuck::cast_slice(&values);
         let what = format!("preprocessing a texture of {}x{}", size[0], size[1]);
         context.check_binding(&what, bytes.len() as u64, "use a smaller texture")?;
@@ -264,12 +260,8 @@ fn key(reading: Reading, channels: u32) -> PipelineKey {
     }
 }
 
-/// A new buffer of `bytes`. They are written when the queue is next submitted to, before what is submitted.
 fn filled(gpu: &Gpu, usage: BufferUsages, bytes: &[u8]) -> Result<wgpu::Buffer> {
-    gpu.scoped("making a buffer for preprocessing", || {
-        let usage = usage | BufferUsages::COPY_DST;
-        let buffer = gpu.buffer("preprocess", bytes.len() as u64, usage, false);
-        gpu.queue().write_buffer(&buffer, 0, bytes);
-        buffer
-    })
+    let make = || gpu.filled("preprocess", bytes, usage);
+    gpu.scoped("making a buffer for preprocessing", make)
+        .flatten()
 }

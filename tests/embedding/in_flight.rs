@@ -7,6 +7,15 @@ use shadernet::session::{Run, Session, SessionOptions};
 use shadernet::tensor::Tensor;
 use shadernet::wgpu;
 
+/// What each of `inputs` is answered by itself.
+fn answers(session: &mut Session, inputs: &[Tensor]) -> Vec<Tensor> {
+    let mut run = |input| {
+        let mut outputs = session.run(std::slice::from_ref(input)).unwrap();
+        outputs.swap_remove(0)
+    };
+    inputs.iter().map(&mut run).collect()
+}
+
 /// Everything that a session or its parts may be asked to do on another thread.
 #[test]
 fn sessions_and_runs_can_be_sent() {
@@ -28,14 +37,7 @@ fn futures_are_driven_by_any_executor() {
         let mut session =
             Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
         let inputs: Vec<Tensor> = (0..4).map(|i| another(&input, i)).collect();
-        let expected: Vec<Tensor> = (inputs.iter())
-            .map(|input| {
-                session
-                    .run(std::slice::from_ref(input))
-                    .unwrap()
-                    .swap_remove(0)
-            })
-            .collect();
+        let expected = answers(&mut session, &inputs);
         let start = |input| session.run_async(std::slice::from_ref(input)).unwrap();
         let runs: Vec<Run> = inputs.iter().map(start).collect();
         // One is sent to another thread, the last is asked for first, one is given up.
@@ -111,14 +113,7 @@ fn a_thousand_runs_with_three_in_flight() {
         let host = Host::open(backend);
         let mut session = host.session(&graph, &weights, input.shape());
         let inputs: Vec<Tensor> = (0..7).map(|i| another(&input, i)).collect();
-        let expected: Vec<Tensor> = (inputs.iter())
-            .map(|input| {
-                session
-                    .run(std::slice::from_ref(input))
-                    .unwrap()
-                    .swap_remove(0)
-            })
-            .collect();
+        let expected = answers(&mut session, &inputs);
         let counts = || {
             let hal = host.device.get_internal_counters().hal;
             let counters = [
