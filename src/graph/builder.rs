@@ -46,6 +46,7 @@ impl GraphBuilder {
             op: op.into(),
             inputs: inputs.to_vec(),
             fused: Fused::default(),
+            parameters_of: None,
         };
         let id = ValueId(self.nodes.len());
         let problem = if !self.names.insert(node.name.clone()) {

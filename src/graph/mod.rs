@@ -23,21 +23,27 @@
 
 mod builder;
 mod fused;
+mod gradient;
 mod lifetimes;
 mod ops;
 mod summary;
 
 pub use builder::GraphBuilder;
 pub use fused::{Fused, Home, Norm, Prologue, Residual};
+pub use gradient::{Backward, BackwardRule, Seed};
 pub use ops::{
-    Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, CenterCropOrPad, Concat, Conv2d,
-    ConvTranspose2d, Embedding, Flatten, Input, Linear, LocalResponseNorm, Op, Operator, Pad2d,
-    Padding, Parameter, Pool2d, PoolKind, Reduce, ReduceKind, ReduceOver, Reorg, SliceChannels,
-    Softmax, Upsample, UpsampleMode, UpsampleSize,
+    Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
+    AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, Concat, Conv2d,
+    ConvTranspose2d, Embedding, Flatten, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
+    LocalResponseNormBackward, MaxPool2dBackward, Op, Operator, Pad2d, Padding, Parameter, Pool2d,
+    PoolKind, Reduce, ReduceKind, ReduceOver, Reorg, SliceChannels, Softmax, Unflatten, Upsample,
+    UpsampleBackward, UpsampleMode, UpsampleSize,
 };
 
 pub(crate) use lifetimes::{Lifetime, peak, root};
 pub use summary::{LayerSummary, Reach, ReceptiveField, Summary};
+
+use std::collections::HashSet;
 
 use crate::error::{Error, Result};
 use crate::tensor::Shape;
@@ -69,6 +75,8 @@ pub struct Node {
     pub inputs: Vec<ValueId>,
     /// What passes have moved into it.
     pub fused: Fused,
+    /// The node whose parameters it reads, where that is another: a gradient's, the forward node's.
+    pub parameters_of: Option<String>,
 }
 
 impl Node {
@@ -94,7 +102,12 @@ impl Node {
 
     /// The full name of the parameter with PyTorch's suffix `suffix`.
     pub fn parameter_name(&self, suffix: &str) -> String {
-        format!("{}.{suffix}", self.name)
+        format!("{}.{suffix}", self.parameter_prefix())
+    }
+
+    /// What its parameters' names begin with.
+    pub(crate) fn parameter_prefix(&self) -> &str {
+        self.parameters_of.as_ref().unwrap_or(&self.name)
     }
 
     /// The values whose elements it reads; of others it takes the shape alone.
@@ -175,9 +188,12 @@ impl Graph {
         &self.outputs
     }
 
-    /// Every parameter of every node, in execution order, under its full name.
+    /// Every parameter of every node, in execution order, under its full name; one that several nodes
+    /// read, once.
     pub fn parameters(&self) -> Vec<Parameter> {
-        self.nodes.iter().flat_map(Node::parameters).collect()
+        let mut seen = HashSet::new();
+        let all = self.nodes.iter().flat_map(Node::parameters);
+        all.filter(|p| seen.insert(p.name.clone())).collect()
     }
 
     /// The number of learnable numbers, as `sum(p.numel() for p in model.parameters())` counts:

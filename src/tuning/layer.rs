@@ -62,6 +62,7 @@ fn alone(op: &Conv2d, fused: Fused, inputs: &[Shape]) -> Graph {
             op: Op::Input(Input::image(shape.nchw()[1])),
             inputs: Vec::new(),
             fused: Fused::default(),
+            parameters_of: None,
         })
         .collect();
     let inputs = (0..nodes.len()).map(ValueId::new).collect();
@@ -71,6 +72,7 @@ fn alone(op: &Conv2d, fused: Fused, inputs: &[Shape]) -> Graph {
         op: Op::Conv2d(op.clone()),
         inputs,
         fused,
+        parameters_of: None,
     });
     Graph::from_nodes("layer", nodes, vec![output])
 }

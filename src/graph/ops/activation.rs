@@ -1,4 +1,5 @@
-use super::Operator;
+use super::{Operator, expect_gradient, expect_inputs};
+use crate::graph::{Backward, BackwardRule, ValueId};
 use crate::tensor::Shape;
 
 /// An element-wise function, any shape. NaN stays NaN in all of them.
@@ -23,6 +24,14 @@ pub enum Activation {
     Silu,
 }
 
+impl Activation {
+    /// Whether its derivative is a function of what it answers, which is at hand wherever it is fused;
+    /// of the others' it is one of what they read.
+    fn derives_from_output(self) -> bool {
+        !matches!(self, Self::HardSwish | Self::Silu)
+    }
+}
+
 impl Operator for Activation {
     fn kind(&self) -> &'static str {
         match self {
@@ -37,6 +46,48 @@ impl Operator for Activation {
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        Ok(inputs[0].clone())
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let gradient = match backward.rule() {
+            BackwardRule::Gradient => gradient,
+            BackwardRule::Guided | BackwardRule::Deconvnet if !self.is_rectifier() => gradient,
+            BackwardRule::Guided => backward.node(Self::Relu, &[gradient]),
+            BackwardRule::Deconvnet => {
+                return Ok(vec![Some(backward.node(Self::Relu, &[gradient]))]);
+            }
+        };
+        let value = match self.derives_from_output() {
+            true => backward.output(),
+            false => backward.input(0),
+        };
+        let node = backward.node(ActivationBackward(*self), &[gradient, value]);
+        Ok(vec![Some(node)])
+    }
+}
+
+/// The gradient through an [`Activation`]: takes the gradient with respect to its output and, of the same
+/// shape, what it answered or, for Hardswish and SiLU, what it read. At the corners of ReLU and ReLU6 it is
+/// 0, as PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ActivationBackward(pub Activation);
+
+impl Operator for ActivationBackward {
+    fn kind(&self) -> &'static str {
+        "ActivationBackward"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        expect_inputs(2, inputs)
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        expect_gradient(inputs[1], inputs[0])?;
         Ok(inputs[0].clone())
     }
 }

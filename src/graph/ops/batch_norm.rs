@@ -1,4 +1,5 @@
 use super::{Operator, Parameter, expect_channels};
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// Batch normalisation with running statistics (Ioffe and Szegedy 2015):
@@ -56,5 +57,33 @@ impl Operator for BatchNorm2d {
             }
         }
         Ok(inputs[0].clone())
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let node = backward.node(BatchNorm2dBackward(self.clone()), &[gradient]);
+        Ok(vec![Some(node)])
+    }
+}
+
+/// The gradient through a [`BatchNorm2d`]: `weight / sqrt(running_var + eps)` times the gradient with
+/// respect to its output, a channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchNorm2dBackward(pub BatchNorm2d);
+
+impl Operator for BatchNorm2dBackward {
+    fn kind(&self) -> &'static str {
+        "BatchNorm2dBackward"
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.0.parameters()
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        self.0.output_shape(inputs)
     }
 }

@@ -1,5 +1,6 @@
-use super::Operator;
+use super::{Operator, SliceChannels};
 use crate::graph::list;
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// Concatenation of one or more values along the channels, dimension 1.
@@ -36,5 +37,23 @@ impl Operator for Concat {
         let mut dims = first.to_vec();
         dims[1] = inputs.iter().map(|shape| shape.dims()[1]).sum();
         Ok(Shape::from(dims))
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        // What has channels has a dimension 1.
+        let inputs = backward.inputs();
+        let mut end = 0;
+        (0..inputs)
+            .map(|i| {
+                let start = end;
+                end += backward.input_shape(i).dims()[1];
+                let part = SliceChannels { start, end };
+                Ok((backward.is_wanted(i)).then(|| backward.node(part, &[gradient])))
+            })
+            .collect()
     }
 }

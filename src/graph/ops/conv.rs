@@ -1,7 +1,9 @@
 use super::{
-    Operator, Padding, Parameter, expect_channels, expect_one_input, expect_positive, map_dims,
+    ConvTranspose2d, Operator, Pad2d, Padding, Parameter, expect_channels, expect_one_input,
+    expect_positive, map_dims,
 };
 use crate::graph::Reach;
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// 2-D convolution (cross-correlation, as PyTorch's `Conv2d`) of an `[N, C, H, W]` map.
@@ -162,6 +164,42 @@ impl Operator for Conv2d {
     fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {
         let window = self.in_channels / self.groups * self.kernel[0] * self.kernel[1];
         output.len() as u64 * window as u64
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let [_, _, h, w] = backward.input_shape(0).nchw();
+        let padding = self.padding_for([h, w]);
+        let [top, bottom, left, right] = padding;
+        // Rows and columns behind the last window.
+        let unseen = |i: usize, padded: usize| {
+            let reach = self.dilation[i] * (self.kernel[i] - 1) + 1;
+            padded.saturating_sub(reach) % self.stride[i]
+        };
+        let transposed = ConvTranspose2d {
+            in_channels: self.out_channels,
+            out_channels: self.in_channels,
+            kernel: self.kernel,
+            stride: self.stride,
+            dilation: self.dilation,
+            padding: [0; 2],
+            output_padding: [unseen(0, h + top + bottom), unseen(1, w + left + right)],
+            groups: self.groups,
+            bias: false,
+        };
+        let padded = backward.node(transposed, &[gradient]);
+        // Passes have the transposed convolution leave out what is cut off.
+        let node = match padding {
+            [0, 0, 0, 0] => padded,
+            _ => {
+                let [top, bottom, left, right] = padding.map(|side| -(side as isize));
+                backward.node(Pad2d::zeros(top, bottom, left, right), &[padded])
+            }
+        };
+        Ok(vec![Some(node)])
     }
 }
 

@@ -1,6 +1,9 @@
 use super::conv::check_settings;
-use super::{Operator, Parameter, expect_channels, expect_one_input, map_dims};
+use super::{
+    Conv2d, Operator, Pad2d, Padding, Parameter, expect_channels, expect_one_input, map_dims,
+};
 use crate::graph::Reach;
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// 2-D transposed convolution of an `[N, C, H, W]` map, as PyTorch's `ConvTranspose2d`: every input
@@ -147,5 +150,32 @@ impl Operator for ConvTranspose2d {
     fn multiplications(&self, inputs: &[&Shape], _output: &Shape) -> u64 {
         let kernel = self.out_channels / self.groups * self.kernel[0] * self.kernel[1];
         inputs[0].len() as u64 * kernel as u64
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        // What was added after is of no input.
+        let added = |i: usize| self.output_padding[i] as isize - self.padding[i] as isize;
+        let cut = [0, 1].map(|i| added(i).max(0));
+        let gradient = match cut {
+            [0, 0] => gradient,
+            [bottom, right] => backward.node(Pad2d::zeros(0, -bottom, 0, -right), &[gradient]),
+        };
+        let [after_h, after_w] = [0, 1].map(|i| (-added(i)).max(0) as usize);
+        let [top, left] = self.padding;
+        let conv = Conv2d {
+            in_channels: self.out_channels,
+            out_channels: self.in_channels,
+            kernel: self.kernel,
+            stride: self.stride,
+            dilation: self.dilation,
+            padding: Padding::from([top, after_h, left, after_w]),
+            groups: self.groups,
+            bias: false,
+        };
+        Ok(vec![Some(backward.node(conv, &[gradient]))])
     }
 }

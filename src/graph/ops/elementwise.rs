@@ -1,4 +1,5 @@
-use super::Operator;
+use super::{Operator, Reduce, ReduceKind, ReduceOver, expect_inputs};
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// An element-wise function of two values of the same shape. The second may have height and width
@@ -32,10 +33,7 @@ impl Operator for Binary {
     }
 
     fn check(&self, inputs: usize) -> Result<(), String> {
-        match inputs {
-            2 => Ok(()),
-            found => Err(format!("it takes 2 inputs, but {found} were given")),
-        }
+        expect_inputs(2, inputs)
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
@@ -50,5 +48,56 @@ impl Operator for Binary {
             ));
         }
         Ok(a.clone())
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let (a, b) = (backward.input(0), backward.input(1));
+        match self {
+            Self::Add => {
+                let second = of_second(backward, gradient)?;
+                Ok(vec![Some(gradient), second])
+            }
+            Self::Mul => {
+                let first =
+                    (backward.is_wanted(0)).then(|| backward.node(Self::Mul, &[gradient, b]));
+                let second = match backward.is_wanted(1) {
+                    true => {
+                        let product = backward.node(Self::Mul, &[gradient, a]);
+                        of_second(backward, product)?
+                    }
+                    false => None,
+                };
+                Ok(vec![first, second])
+            }
+            _ => Err("its gradient is not known here; those of Add and Mul are".to_owned()),
+        }
+    }
+}
+
+/// The gradient with respect to the second input, which may serve every pixel: then what came back to
+/// all of them.
+fn of_second(backward: &mut Backward, gradient: ValueId) -> Result<Option<ValueId>, String> {
+    if !backward.is_wanted(1) {
+        return Ok(None);
+    }
+    let (a, b) = (backward.input_shape(0), backward.input_shape(1));
+    if a == b {
+        return Ok(Some(gradient));
+    }
+    match (a.dims(), b.dims()) {
+        ([n, _, _, _], [m, _, 1, 1]) if n == m => {
+            let sum = Reduce {
+                kind: ReduceKind::Sum,
+                over: ReduceOver::Space,
+            };
+            Ok(Some(backward.node(sum, &[gradient])))
+        }
+        _ => Err(format!(
+            "its inputs have shapes {a} and {b}; a gradient is known where they are equal, or the second is one pixel an image"
+        )),
     }
 }

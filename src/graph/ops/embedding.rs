@@ -1,4 +1,5 @@
 use super::{Operator, Parameter, expect_one_input, expect_positive};
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// A row of a table for each token id: ids `[N, L]` to a map of one row, `[N, dim, 1, L]`, ready for
@@ -53,5 +54,15 @@ impl Operator for Embedding {
                 inputs[0]
             )),
         }
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        // Ids are numbers of rows: there is nothing between them.
+        let _ = (backward, gradient);
+        Ok(vec![None])
     }
 }

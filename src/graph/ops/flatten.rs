@@ -1,5 +1,6 @@
-use super::Operator;
+use super::{Operator, Unflatten};
 use crate::graph::Reach;
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// `[N, …]` to `[N, F]`, in NCHW order, as `torch.flatten(x, 1)`.
@@ -24,5 +25,19 @@ impl Operator for Flatten {
             [_, _, 1, 1] => Reach::Pixel,
             _ => Reach::Whole,
         }
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let shape = backward.input_shape(0);
+        if shape.rank() == 2 {
+            return Ok(vec![Some(gradient)]);
+        }
+        let [_, channels, height, width] = shape.nchw();
+        let dims = [channels, height, width];
+        Ok(vec![Some(backward.node(Unflatten { dims }, &[gradient]))])
     }
 }

@@ -36,6 +36,13 @@ impl Input {
         Self::new(&[None, Some(channels), None, None])
     }
 
+    /// Fixes every extent but the batch to those of `shape`.
+    pub(in crate::graph) fn fix(&mut self, shape: &Shape) {
+        for (declared, found) in self.dims.iter_mut().zip(shape.dims()).skip(1) {
+            *declared = Some(*found);
+        }
+    }
+
     /// The declared extents.
     pub fn dims(&self) -> &[Option<usize>] {
         &self.dims

@@ -1,5 +1,6 @@
 use super::{Operator, Parameter, expect_one_input, expect_positive};
 use crate::graph::Reach;
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// A fully connected layer of `[N, in]` features, as PyTorch's `Linear`.
@@ -72,5 +73,53 @@ impl Operator for Linear {
 
     fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {
         output.len() as u64 * self.in_features as u64
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let node = backward.node(LinearBackward(self.clone()), &[gradient]);
+        Ok(vec![Some(node)])
+    }
+}
+
+/// The gradient through a [`Linear`]: `[N, out]`, the gradient with respect to its output, times its
+/// weight, `[N, in]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LinearBackward(pub Linear);
+
+impl Operator for LinearBackward {
+    fn kind(&self) -> &'static str {
+        "LinearBackward"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        self.0.check(inputs)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.0.parameters().into_iter().take(1).collect()
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        match inputs[0].dims() {
+            [n, features] if *features == self.0.out_features => {
+                Ok(Shape::from([*n, self.0.in_features]))
+            }
+            _ => Err(format!(
+                "it takes [N, {}], but its input is {}",
+                self.0.out_features, inputs[0]
+            )),
+        }
+    }
+
+    fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {
+        Reach::Whole
+    }
+
+    fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {
+        output.len() as u64 * self.0.out_features as u64
     }
 }

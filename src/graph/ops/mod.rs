@@ -9,38 +9,46 @@ mod conv_transpose;
 mod elementwise;
 mod embedding;
 mod flatten;
+mod hardmax;
 mod input;
 mod linear;
 mod local_response_norm;
 mod pad;
 mod padding;
 mod pool;
+mod pool_backward;
 mod reduce;
 mod reorg;
 mod slice;
 mod softmax;
+mod unflatten;
 mod upsample;
 
-pub use activation::Activation;
-pub use batch_norm::BatchNorm2d;
+pub use activation::{Activation, ActivationBackward};
+pub use batch_norm::{BatchNorm2d, BatchNorm2dBackward};
 pub use concat::Concat;
 pub use conv::Conv2d;
 pub use conv_transpose::ConvTranspose2d;
 pub use elementwise::Binary;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
+pub use hardmax::Hardmax;
 pub use input::Input;
-pub use linear::Linear;
-pub use local_response_norm::LocalResponseNorm;
+pub use linear::{Linear, LinearBackward};
+pub use local_response_norm::{LocalResponseNorm, LocalResponseNormBackward};
 pub use pad::{CenterCropOrPad, Pad2d};
 pub use padding::Padding;
 pub use pool::{AdaptiveAvgPool2d, Pool2d, PoolKind};
+pub use pool_backward::{AdaptiveAvgPool2dBackward, AvgPool2dBackward, MaxPool2dBackward};
 pub use reduce::{Reduce, ReduceKind, ReduceOver};
 pub use reorg::Reorg;
 pub use slice::SliceChannels;
 pub use softmax::Softmax;
-pub use upsample::{Upsample, UpsampleMode, UpsampleSize};
+pub use unflatten::Unflatten;
+pub use upsample::{Upsample, UpsampleBackward, UpsampleMode, UpsampleSize};
 
+use super::ValueId;
+use super::gradient::Backward;
 use crate::graph::Reach;
 use crate::tensor::Shape;
 
@@ -72,6 +80,16 @@ pub trait Operator {
     /// count: the rest is nothing beside them, and mostly folded into them.
     fn multiplications(&self, _inputs: &[&Shape], _output: &Shape) -> u64 {
         0
+    }
+
+    /// Adds the nodes that make, of the gradient with respect to its output, those with respect to its
+    /// inputs; for inputs that are not [wanted](Backward::is_wanted), `None` will do.
+    fn backward(
+        &self,
+        _backward: &mut Backward,
+        _gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        Err("its gradient is not known here; ask for one that it is not on the way of".to_owned())
     }
 }
 
@@ -149,6 +167,26 @@ pub enum Op {
     Embedding(Embedding),
     /// Identity when a network answers.
     Dropout,
+    /// See [`ActivationBackward`].
+    ActivationBackward(ActivationBackward),
+    /// See [`AdaptiveAvgPool2dBackward`].
+    AdaptiveAvgPool2dBackward(AdaptiveAvgPool2dBackward),
+    /// See [`AvgPool2dBackward`].
+    AvgPool2dBackward(AvgPool2dBackward),
+    /// See [`BatchNorm2dBackward`].
+    BatchNorm2dBackward(BatchNorm2dBackward),
+    /// See [`Hardmax`].
+    Hardmax(Hardmax),
+    /// See [`LinearBackward`].
+    LinearBackward(LinearBackward),
+    /// See [`LocalResponseNormBackward`].
+    LocalResponseNormBackward(LocalResponseNormBackward),
+    /// See [`MaxPool2dBackward`].
+    MaxPool2dBackward(MaxPool2dBackward),
+    /// See [`Unflatten`].
+    Unflatten(Unflatten),
+    /// See [`UpsampleBackward`].
+    UpsampleBackward(UpsampleBackward),
 }
 
 impl Op {
@@ -176,6 +214,16 @@ impl Op {
             Self::Reduce(op) => op,
             Self::Embedding(op) => op,
             Self::Dropout => &Dropout,
+            Self::ActivationBackward(op) => op,
+            Self::AdaptiveAvgPool2dBackward(op) => op,
+            Self::AvgPool2dBackward(op) => op,
+            Self::BatchNorm2dBackward(op) => op,
+            Self::Hardmax(op) => op,
+            Self::LinearBackward(op) => op,
+            Self::LocalResponseNormBackward(op) => op,
+            Self::MaxPool2dBackward(op) => op,
+            Self::Unflatten(op) => op,
+            Self::UpsampleBackward(op) => op,
         }
     }
 
@@ -187,6 +235,7 @@ impl Op {
                 let [_, _, height, width] = input.nchw();
                 height == 1 && width == 1
             }
+            Self::Unflatten(op) => op.dims[1..] == [1, 1],
             _ => false,
         }
     }
@@ -221,7 +270,17 @@ into_op!(
     CenterCropOrPad,
     Reorg,
     Reduce,
-    Embedding
+    Embedding,
+    ActivationBackward,
+    AdaptiveAvgPool2dBackward,
+    AvgPool2dBackward,
+    BatchNorm2dBackward,
+    Hardmax,
+    LinearBackward,
+    LocalResponseNormBackward,
+    MaxPool2dBackward,
+    Unflatten,
+    UpsampleBackward
 );
 
 struct Dropout;
@@ -234,13 +293,37 @@ impl Operator for Dropout {
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
         Ok(inputs[0].clone())
     }
+
+    fn backward(
+        &self,
+        _backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        Ok(vec![Some(gradient)])
+    }
 }
 
 /// Whether an operator of one input was given one.
 fn expect_one_input(inputs: usize) -> Result<(), String> {
-    match inputs {
-        1 => Ok(()),
-        found => Err(format!("it takes 1 input, but {found} were given")),
+    expect_inputs(1, inputs)
+}
+
+fn expect_inputs(expected: usize, found: usize) -> Result<(), String> {
+    match expected == found {
+        true => Ok(()),
+        false => Err(format!(
+            "it takes {expected} input(s), but {found} were given"
+        )),
+    }
+}
+
+/// Whether a gradient has the shape of what it is the gradient of.
+fn expect_gradient(expected: &Shape, found: &Shape) -> Result<(), String> {
+    match expected == found {
+        true => Ok(()),
+        false => Err(format!(
+            "the gradient that comes back to it is {found}; {expected} was expected"
+        )),
     }
 }
 

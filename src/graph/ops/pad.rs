@@ -1,4 +1,5 @@
 use super::{Operator, map_dims};
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// Pixels added around an `[N, C, H, W]` map, or cut off where negative, as PyTorch's `pad`.
@@ -54,6 +55,16 @@ impl Operator for Pad2d {
             )),
         }
     }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        // What it added is cut off, and nothing came of what it cut off.
+        let cut = Self::zeros(-self.top, -self.bottom, -self.left, -self.right);
+        Ok(vec![Some(backward.node(cut, &[gradient]))])
+    }
 }
 
 /// The first input brought to the height and width of the second about its centre: cut off where it
@@ -91,5 +102,23 @@ impl Operator for CenterCropOrPad {
         let [n, c, _, _] = map_dims(inputs[0])?;
         let [_, _, h, w] = map_dims(inputs[1])?;
         Ok(Shape::from([n, c, h, w]))
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let ([_, _, h, w], [_, _, out_h, out_w]) = (
+            backward.input_shape(0).nchw(),
+            backward.output_shape().nchw(),
+        );
+        let sides = |input: usize, output: usize| {
+            let before = Self::before(input, output);
+            [before, output as isize - input as isize - before].map(|side| -side)
+        };
+        let ([top, bottom], [left, right]) = (sides(h, out_h), sides(w, out_w));
+        let node = backward.node(Pad2d::zeros(top, bottom, left, right), &[gradient]);
+        Ok(vec![Some(node), None])
     }
 }

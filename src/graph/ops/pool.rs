@@ -1,5 +1,9 @@
-use super::{Operator, Padding, expect_one_input, expect_positive, map_dims};
+use super::{
+    AdaptiveAvgPool2dBackward, AvgPool2dBackward, MaxPool2dBackward, Operator, Padding,
+    expect_one_input, expect_positive, map_dims,
+};
 use crate::graph::Reach;
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// What a pooling window answers.
@@ -167,6 +171,31 @@ impl Operator for Pool2d {
             stride: self.stride,
         }
     }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let node = match self.kind {
+            PoolKind::Max => {
+                let (input, output) = (backward.input(0), backward.output());
+                backward.node(MaxPool2dBackward(self.clone()), &[gradient, input, output])
+            }
+            PoolKind::Average { .. } => {
+                let [_, _, h, w] = backward.input_shape(0).nchw();
+                let pool = self.clone();
+                backward.node(
+                    AvgPool2dBackward {
+                        pool,
+                        input: [h, w],
+                    },
+                    &[gradient],
+                )
+            }
+        };
+        Ok(vec![Some(node)])
+    }
 }
 
 /// Average pooling of an `[N, C, H, W]` map to a given size, as PyTorch's `AdaptiveAvgPool2d`: the
@@ -214,5 +243,18 @@ impl Operator for AdaptiveAvgPool2d {
                 stride: [(h / out_h).max(1), (w / out_w).max(1)],
             },
         }
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let [_, _, h, w] = backward.input_shape(0).nchw();
+        let op = AdaptiveAvgPool2dBackward {
+            pool: *self,
+            input: [h, w],
+        };
+        Ok(vec![Some(backward.node(op, &[gradient]))])
     }
 }

@@ -1,5 +1,9 @@
-use super::{Operator, map_dims};
+use super::{
+    AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward, MaxPool2dBackward, Operator, Pool2d, Upsample,
+    map_dims,
+};
 use crate::graph::Reach;
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// What becomes of the values reduced.
@@ -56,5 +60,38 @@ impl Operator for Reduce {
             ReduceOver::Space => Reach::Whole,
             ReduceOver::Channels => Reach::Pixel,
         }
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let [_, _, h, w] = backward.input_shape(0).nchw();
+        let node = match (self.over, self.kind) {
+            // One pixel's for every pixel.
+            (ReduceOver::Space, ReduceKind::Sum) => {
+                backward.node(Upsample::nearest(1.0).to_size(h, w), &[gradient])
+            }
+            (ReduceOver::Space, ReduceKind::Mean) => {
+                let op = AdaptiveAvgPool2dBackward {
+                    pool: AdaptiveAvgPool2d::new(1, 1),
+                    input: [h, w],
+                };
+                backward.node(op, &[gradient])
+            }
+            (ReduceOver::Space, ReduceKind::Max) => {
+                let (input, output) = (backward.input(0), backward.output());
+                let window = Pool2d::max(1, 1).kernel_hw(h, w);
+                backward.node(MaxPool2dBackward(window), &[gradient, input, output])
+            }
+            _ => {
+                return Err(
+                    "its gradient is not known here; those of sum, mean and maximum over space are"
+                        .to_owned(),
+                );
+            }
+        };
+        Ok(vec![Some(node)])
     }
 }

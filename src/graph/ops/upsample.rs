@@ -1,5 +1,6 @@
-use super::{Operator, expect_one_input, map_dims};
+use super::{Operator, expect_gradient, expect_one_input, map_dims};
 use crate::graph::Reach;
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// How the pixels between pixels are found.
@@ -112,5 +113,42 @@ impl Operator for Upsample {
         let ([_, _, h, w], [_, _, out_h, out_w]) = (inputs[0].nchw(), output.nchw());
         let factor = [out_h as f64 / h as f64, out_w as f64 / w as f64];
         Reach::Upsampled { size, factor }
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let [_, _, h, w] = backward.input_shape(0).nchw();
+        let op = UpsampleBackward {
+            upsample: *self,
+            input: [h, w],
+        };
+        Ok(vec![Some(backward.node(op, &[gradient]))])
+    }
+}
+
+/// The gradient through an [`Upsample`]: to each pixel of what it read, the gradients of the pixels that
+/// were made of it, by how far it counted for them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UpsampleBackward {
+    /// What went forth.
+    pub upsample: Upsample,
+    /// Height and width of what it read.
+    pub input: [usize; 2],
+}
+
+impl Operator for UpsampleBackward {
+    fn kind(&self) -> &'static str {
+        "UpsampleBackward"
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        let [n, c, _, _] = map_dims(inputs[0])?;
+        let [h, w] = self.input;
+        let input = Shape::from([n, c, h, w]);
+        expect_gradient(&self.upsample.output_shape(&[&input])?, inputs[0])?;
+        Ok(input)
     }
 }

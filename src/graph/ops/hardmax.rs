@@ -1,0 +1,23 @@
+use super::Operator;
+use crate::tensor::Shape;
+
+/// 1 at the largest of the channels, dimension 1 of `[N, C]` or `[N, C, H, W]`, and 0 at the others, as
+/// ONNX's `Hardmax`: the first where several are the largest, and NaN counts for larger than any number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hardmax;
+
+impl Operator for Hardmax {
+    fn kind(&self) -> &'static str {
+        "Hardmax"
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        match inputs[0].rank() {
+            2.. => Ok(inputs[0].clone()),
+            _ => Err(format!(
+                "it takes [N, C, …], but its input is {}",
+                inputs[0]
+            )),
+        }
+    }
+}
