@@ -19,6 +19,7 @@ mod decode;
 #[cfg(feature = "draw")]
 mod draw;
 mod heads;
+mod heat_map;
 mod labels;
 mod mask;
 mod preprocess;
@@ -31,6 +32,7 @@ pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
 #[cfg(feature = "draw")]
 pub use draw::{class_color, draw_box};
 pub use heads::Head;
+pub use heat_map::{HeatMap, HeatMapStatistics};
 pub use labels::{Label, Labels};
 pub use mask::{Mask, mask_color};
 pub use preprocess::Preprocessing;
