@@ -29,6 +29,8 @@ mod mask;
 mod preprocess;
 mod resize;
 #[cfg(feature = "draw")]
+mod sheet;
+#[cfg(feature = "draw")]
 mod text;
 mod top_k;
 
@@ -48,6 +50,8 @@ pub use mask::{Mask, mask_color};
 pub use preprocess::Preprocessing;
 pub(crate) use resize::{Axis, Weights};
 pub use resize::{Interpolation, resize};
+#[cfg(feature = "draw")]
+pub use sheet::{SheetOptions, Tile, TilePixels, TileRange, sheet};
 pub use top_k::{softmax, top_k};
 
 /// Decoded pictures: 8-bit RGB, row-major, of the `image` crate.
