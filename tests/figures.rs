@@ -97,3 +97,38 @@ fn channels_stand_on_a_sheet() {
         save(&sheet, name);
     }
 }
+
+#[test]
+fn sheets_mix_pictures_and_values_of_any_size() {
+    let picture = |w, h| {
+        TilePixels::Picture(RgbImage::from_fn(w, h, |x, y| {
+            image::Rgb([(x * 255 / w) as u8, (y * 255 / h) as u8, 128])
+        }))
+    };
+    let values = |w: usize, h: usize| {
+        let values = (0..w * h).map(|i| (i % w) as f32 - 20.0).collect();
+        TilePixels::Values(HeatMap::new(w, h, values).unwrap())
+    };
+    let pixels = [
+        picture(7, 7),
+        picture(300, 200),
+        values(224, 224),
+        values(30, 56),
+        values(1, 1),
+    ];
+    let tiles: Vec<Tile> = (pixels.into_iter().enumerate())
+        .map(|(i, pixels)| Tile {
+            label: format!("features.{i}.conv.weight, of any size"),
+            pixels,
+        })
+        .collect();
+    let options = SheetOptions {
+        range: TileRange::Common,
+        ..SheetOptions::default()
+    };
+    save(&sheet("mixed", &tiles, &options).unwrap(), "mixed.png");
+    save(
+        &sheet("A single map", &tiles[..1], &options).unwrap(),
+        "single.png",
+    );
+}

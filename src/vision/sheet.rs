@@ -64,8 +64,8 @@ impl Default for SheetOptions {
     }
 }
 
-/// Labelled tiles in rows, as near to a square as they come, under a title; below them a colour bar
-/// where there are values.
+/// Labelled tiles in rows, as near to a square as they come and rather wide than high, under a title;
+/// below them a colour bar where there are values.
 ///
 /// # Errors
 /// [`Error::Inputs`] where there are no tiles, a picture has no pixels, a side is not between 1 and
@@ -110,7 +110,7 @@ pub fn sheet(title: &str, tiles: &[Tile], options: &SheetOptions) -> Result<RgbI
     let (across, map_height) = (longest(0).max(label), longest(1));
     let cell = [across + gap, line + map_height + gap];
     let square = (tiles.len() as f64 * cell[1] as f64 / cell[0] as f64).sqrt();
-    let columns = (square.round() as usize).clamp(1, tiles.len());
+    let columns = (square.ceil() as usize).clamp(1, tiles.len());
     let rows = tiles.len().div_ceil(columns);
 
     let inner = (columns as i64 * cell[0] - gap).max(MIN_LETTERS * font.width());
