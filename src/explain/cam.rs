@@ -25,7 +25,11 @@ pub(super) fn grad_cam_plus_plus(
             let g = f64::from(g);
             let denominator = 2.0 * g * g + active * g * g * g;
             // Nothing comes of a gradient of 0, whatever the quotient.
-            let alpha = if denominator == 0.0 { 0.0 } else { g * g / denominator };
+            let alpha = if denominator == 0.0 {
+                0.0
+            } else {
+                g * g / denominator
+            };
             alpha * g.max(0.0)
         });
         parts.sum()

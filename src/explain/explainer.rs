@@ -111,7 +111,14 @@ impl Explainer {
         }
         let weights = folder.weights(&graph)?;
         let labels = folder.labels.clone();
-        Self::of_graph(device, &graph, weights, &folder.preprocessing, labels, options)
+        Self::of_graph(
+            device,
+            &graph,
+            weights,
+            &folder.preprocessing,
+            labels,
+            options,
+        )
     }
 
     /// Opens a classifier: a graph whose first output is one score a class, or their softmax.
@@ -184,7 +191,11 @@ impl Explainer {
     ) -> Result<Vec<Explanation>> {
         let [_, height, width] = self.opened.preprocessing.input_size;
         options.method.check([height, width])?;
-        if let Some(layer) = options.layer.as_ref().filter(|_| !options.method.takes_layer()) {
+        if let Some(layer) = options
+            .layer
+            .as_ref()
+            .filter(|_| !options.method.takes_layer())
+        {
             return Err(Error::Inputs(format!(
                 "{} is about pixels and takes no layer; '{layer}' was asked for",
                 options.method
@@ -367,7 +378,9 @@ impl Explainer {
             return Ok(classes.to_vec());
         }
         // As a given class, whichever, so that the session made is the one used on.
-        let scores = self.run_rows(wanted, input.clone(), Some(&[0]))?.swap_remove(0);
+        let scores = self
+            .run_rows(wanted, input.clone(), Some(&[0]))?
+            .swap_remove(0);
         Ok(top_k(scores.data(), 1))
     }
 

@@ -20,9 +20,15 @@ pub(super) fn occlusion(
     let grey = RgbImage::from_pixel(width as u32, height as u32, Rgb([128; 3]));
     let grey = explainer.opened.preprocessing.apply(&grey)?;
     let places: Vec<[usize; 2]> = (starts(height, window, stride).into_iter())
-        .flat_map(|y| starts(width, window, stride).into_iter().map(move |x| [y, x]))
+        .flat_map(|y| {
+            starts(width, window, stride)
+                .into_iter()
+                .map(move |x| [y, x])
+        })
         .collect();
-    let whole = explainer.run_rows(Wanted::Scores, input.clone(), None)?.swap_remove(0);
+    let whole = explainer
+        .run_rows(Wanted::Scores, input.clone(), None)?
+        .swap_remove(0);
     let count = whole.data().len();
 
     let mut falls = vec![vec![0.0_f64; height * width]; classes.len()];
@@ -43,7 +49,9 @@ pub(super) fn occlusion(
             }
         }
         let rows = Tensor::new(explainer.opened.shape(rows), data)?;
-        let scores = explainer.run_rows(Wanted::Scores, rows, None)?.swap_remove(0);
+        let scores = explainer
+            .run_rows(Wanted::Scores, rows, None)?
+            .swap_remove(0);
         for (scores, &place) in scores.data().chunks(count).zip(some) {
             for pixel in pixels(place) {
                 hidden[pixel] += 1.0;

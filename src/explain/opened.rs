@@ -87,7 +87,9 @@ impl<K: PartialEq> Opened<K> {
 
     /// What the user should be told about how the network runs; see [`Session::notice`].
     pub fn notice(&self) -> Option<&str> {
-        self.session.as_ref().and_then(|(_, session)| session.notice())
+        self.session
+            .as_ref()
+            .and_then(|(_, session)| session.notice())
     }
 
     /// Moves to another device.

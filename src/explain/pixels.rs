@@ -27,7 +27,10 @@ pub(super) fn image(batch: &Tensor, row: usize) -> Tensor {
 }
 
 /// Of each pixel, `f` of its channels.
-fn of_channels(image: &Tensor, f: impl Fn(&mut dyn Iterator<Item = f32>) -> f32) -> Result<HeatMap> {
+fn of_channels(
+    image: &Tensor,
+    f: impl Fn(&mut dyn Iterator<Item = f32>) -> f32,
+) -> Result<HeatMap> {
     let [_, _, height, width] = image.shape().nchw();
     let plane = height * width;
     let pixel = |i: usize| f(&mut image.data().iter().skip(i).step_by(plane).copied());

@@ -200,25 +200,46 @@ impl HeatMap {
         let columns: Vec<_> = (0..width)
             .map(|x| Between::new(column(x), input_width, self.width))
             .collect();
-        let mut values = vec![0.0; width as usize * height as usize];
-        (values.par_chunks_exact_mut(width as usize).zip(0..height)).for_each(|(to, y)| {
-            let Some(row) = Between::new(row(y), input_height, self.height) else {
+        let rows: Vec<_> = (0..height)
+            .map(|y| Between::new(row(y), input_height, self.height))
+            .collect();
+        Ok(Self {
+            seen,
+            ..self.sampled(&rows, &columns)
+        })
+    }
+
+    /// The map at another size: bilinear, between the centres of its pixels.
+    pub(crate) fn resized(&self, width: usize, height: usize) -> Self {
+        let along = |to: usize, from: usize| -> Vec<_> {
+            let center = |i: usize| i as f32 + 0.5;
+            (0..to).map(|i| Between::new(center(i), to, from)).collect()
+        };
+        self.sampled(&along(height, self.height), &along(width, self.width))
+    }
+
+    /// The values between rows and columns; 0 where there is none.
+    fn sampled(&self, rows: &[Option<Between>], columns: &[Option<Between>]) -> Self {
+        let (width, height) = (columns.len(), rows.len());
+        let mut values = vec![0.0; width * height];
+        (values.par_chunks_exact_mut(width).zip(rows)).for_each(|(to, row)| {
+            let Some(row) = row else {
                 return;
             };
             let line = |y: usize| &self.values[y * self.width..][..self.width];
             let (above, below) = (line(row.first), line(row.second));
-            for (to, column) in to.iter_mut().zip(&columns) {
+            for (to, column) in to.iter_mut().zip(columns) {
                 if let Some(column) = column {
                     *to = row.mix(column.of(above), column.of(below));
                 }
             }
         });
-        Ok(Self {
-            width: width as usize,
-            height: height as usize,
+        Self {
+            width,
+            height,
             values,
-            seen,
-        })
+            seen: [0.0, 0.0, width as f32, height as f32],
+        }
     }
 
     /// Whether the network saw the pixel's centre.
