@@ -18,6 +18,7 @@ mod map;
 mod norm;
 mod pad;
 mod pool;
+mod pool_backward;
 mod prologue;
 mod reduce;
 mod reorg;
@@ -129,6 +130,18 @@ pub(crate) fn dispatches(
         Op::Reduce(op) => reduce::dispatches(context, *op),
         Op::Embedding(op) => embedding::dispatches(context, op),
         Op::Flatten(_) => flatten::dispatches(context),
+        Op::ActivationBackward(op) => activation::backward_dispatches(context, op.0),
+        Op::AdaptiveAvgPool2dBackward(_) => pool_backward::adaptive_average(context),
+        Op::AvgPool2dBackward(op) => pool_backward::average(context, &op.pool),
+        Op::BatchNorm2dBackward(op) => batch_norm::backward_dispatches(context, &op.0),
+        Op::Hardmax(_) => softmax::hard_dispatches(context),
+        Op::LinearBackward(op) => linear::backward_dispatches(context, &op.0),
+        Op::LocalResponseNormBackward(op) => {
+            local_response_norm::backward_dispatches(context, &op.0)
+        }
+        Op::MaxPool2dBackward(op) => pool_backward::max(context, &op.0),
+        Op::Unflatten(_) => flatten::back_dispatches(context),
+        Op::UpsampleBackward(op) => upsample::backward_dispatches(context, &op.upsample),
         Op::Input(_) | Op::Dropout => Ok(Vec::new()),
     }
 }
