@@ -215,15 +215,9 @@ impl Graph {
                 .map_err(|reason| node.error(reason))?;
             let wanted = backward.wanted;
             for ((value, gradient), wanted) in node.inputs.iter().zip(gradients).zip(wanted) {
-                match gradient {
-                    Some(gradient) if wanted => parts[value.index()].push(gradient),
-                    None if wanted => {
-                        return Err(node.error(format!(
-                            "it has no gradient with respect to '{}'",
-                            self.node(*value).name
-                        )));
-                    }
-                    _ => {}
+                // None where it takes no more than the shape.
+                if let Some(gradient) = gradient.filter(|_| wanted) {
+                    parts[value.index()].push(gradient);
                 }
             }
         }
@@ -242,7 +236,7 @@ impl Graph {
         let mut depends = vec![false; self.nodes.len()];
         for (value, node) in self.values() {
             depends[value.index()] =
-                targets.contains(&value) || node.inputs.iter().any(|v| depends[v.index()]);
+                targets.contains(&value) || node.values_read().iter().any(|v| depends[v.index()]);
         }
         depends
     }

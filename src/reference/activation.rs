@@ -25,6 +25,35 @@ pub(super) fn activation<T: Real>(op: Activation, x: &Tensor<T>) -> Vec<T> {
     }
 }
 
+/// `value` is what the activation answered, or read where its derivative is not a function of that.
+pub(super) fn backward<T: Real>(op: Activation, gradient: &Tensor<T>, value: &Tensor<T>) -> Vec<T> {
+    let (zero, one, six) = (T::zero(), T::one(), T::from_f32(6.0));
+    let with = |derivative: &(dyn Fn(T) -> T + Sync)| {
+        let pairs = gradient.data().par_iter().zip(value.data());
+        let pairs = pairs.with_min_len(MIN_LEN);
+        pairs.map(|(&g, &v)| g * derivative(v)).collect()
+    };
+    match op {
+        Activation::Relu => with(&|y| if y > zero { one } else { zero }),
+        Activation::Relu6 => with(&|y| if y > zero && y < six { one } else { zero }),
+        Activation::LeakyRelu { slope } => {
+            let slope = T::from_f32(slope);
+            with(&|y| if y > zero { one } else { slope })
+        }
+        Activation::Sigmoid => with(&|y| y * (one - y)),
+        Activation::Tanh => with(&|y| one - y * y),
+        Activation::HardSwish => {
+            let three = T::from_f32(3.0);
+            with(&|x| match x {
+                x if x <= -three => zero,
+                x if x < three => (x + x + three) / six,
+                _ => one,
+            })
+        }
+        Activation::Silu => with(&|x| sigmoid(x) * (one + x * (one - sigmoid(x)))),
+    }
+}
+
 fn map<T: Real>(x: &Tensor<T>, f: impl Fn(T) -> T + Sync) -> Vec<T> {
     x.data()
         .par_iter()

@@ -22,3 +22,19 @@ pub(super) fn batch_norm<T: Real>(
     });
     y
 }
+
+pub(super) fn backward<T: Real>(
+    op: &BatchNorm2d,
+    parameters: &[Vec<T>],
+    gradient: &Tensor<T>,
+) -> Vec<T> {
+    let (weight, var) = (&parameters[0], &parameters[3]);
+    let eps = T::from_f64(op.eps);
+    let [_, channels, h, w] = gradient.shape().nchw();
+    let mut y = gradient.data().to_vec();
+    y.par_chunks_mut(h * w).enumerate().for_each(|(i, plane)| {
+        let scale = weight[i % channels] / (var[i % channels] + eps).sqrt();
+        plane.iter_mut().for_each(|y| *y *= scale);
+    });
+    y
+}

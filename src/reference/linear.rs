@@ -21,6 +21,26 @@ pub(super) fn linear<T: Real>(op: &Linear, parameters: &[Vec<T>], x: &Tensor<T>)
         .collect()
 }
 
+pub(super) fn backward<T: Real>(
+    op: &Linear,
+    parameters: &[Vec<T>],
+    gradient: &Tensor<T>,
+) -> Vec<T> {
+    let [images, ..] = gradient.shape().nchw();
+    let mut y = vec![T::zero(); images * op.in_features];
+    (y.par_chunks_mut(op.in_features))
+        .zip(gradient.data().par_chunks(op.out_features))
+        .for_each(|(y, gradient)| {
+            let rows = parameters[0].chunks(op.in_features);
+            for (&gradient, row) in gradient.iter().zip(rows) {
+                for (y, &weight) in y.iter_mut().zip(row) {
+                    *y += gradient * weight;
+                }
+            }
+        });
+    y
+}
+
 /// Eight sums side by side, which the compiler turns into vector instructions: it may not reorder
 /// a single one.
 fn dot<T: Real>(a: &[T], b: &[T]) -> T {

@@ -30,10 +30,12 @@ mod conv_transpose;
 mod elementwise;
 mod embedding;
 mod flatten;
+mod hardmax;
 mod linear;
 mod local_response_norm;
 mod pad;
 mod pool;
+mod pool_backward;
 mod real;
 mod reduce;
 mod reorg;
@@ -193,6 +195,17 @@ fn apply<T: Real>(
         Op::Reorg(op) => reorg::reorg(*op, x, output),
         Op::Reduce(op) => reduce::reduce(*op, x),
         Op::Embedding(op) => embedding::embedding(*op, parameters, x),
+        Op::ActivationBackward(op) => activation::backward(op.0, x, operands[1]),
+        Op::AdaptiveAvgPool2dBackward(op) => pool_backward::adaptive_avg_pool2d(*op, x, output),
+        Op::AvgPool2dBackward(op) => pool_backward::avg_pool2d(op, x, output),
+        Op::BatchNorm2dBackward(op) => batch_norm::backward(&op.0, parameters, x),
+        Op::Hardmax(_) => hardmax::hardmax(x),
+        Op::LinearBackward(op) => linear::backward(&op.0, parameters, x),
+        Op::LocalResponseNormBackward(op) => local_response_norm::backward(&op.0, x, operands[1]),
+        Op::MaxPool2dBackward(op) => pool_backward::max_pool2d(&op.0, x, operands[1], operands[2]),
+        // In NCHW order, features lie as the map does.
+        Op::Unflatten(_) => x.data().to_vec(),
+        Op::UpsampleBackward(op) => upsample::backward(op, x, output),
         // Dropout does nothing when a network answers; an input is no one's to compute.
         Op::Dropout | Op::Input(_) => x.data().to_vec(),
     }

@@ -5,23 +5,17 @@ use crate::graph::{AdaptiveAvgPool2d, Pool2d, PoolKind};
 use crate::tensor::{Shape, Tensor};
 
 /// A window's reach along one axis.
-struct Reach {
+pub(super) struct Reach {
     /// Taps that lie in the map, as indices into it.
-    taps: std::iter::StepBy<std::ops::Range<usize>>,
+    pub taps: std::iter::StepBy<std::ops::Range<usize>>,
     /// Pixels that lie in the map or its padding: what hangs over the end in ceil mode does not.
-    padded: usize,
+    pub padded: usize,
 }
 
 pub(super) fn pool2d<T: Real>(op: &Pool2d, x: &Tensor<T>, output: &Shape) -> Vec<T> {
     let [_, _, h, w] = x.shape().nchw();
     let [_, _, out_h, out_w] = output.nchw();
-    let [top, bottom, left, right] = op.padding_for([h, w]);
-    let rows: Vec<Reach> = (0..out_h)
-        .map(|y| reach(op, 0, y, h, top, bottom))
-        .collect();
-    let columns: Vec<Reach> = (0..out_w)
-        .map(|x| reach(op, 1, x, w, left, right))
-        .collect();
+    let [rows, columns] = reaches(op, [h, w], [out_h, out_w]);
     let window = |map: &[T], row: &Reach, column: &Reach| {
         let taps = row
             .taps
@@ -38,6 +32,16 @@ pub(super) fn pool2d<T: Real>(op: &Pool2d, x: &Tensor<T>, output: &Shape) -> Vec
     };
     planes(x, out_h, out_w, |map, y, x| {
         window(map, &rows[y], &columns[x])
+    })
+}
+
+/// Where the windows of an output of `out` pixels reach in a map of `size`, along both axes.
+pub(super) fn reaches(op: &Pool2d, size: [usize; 2], out: [usize; 2]) -> [Vec<Reach>; 2] {
+    let [top, bottom, left, right] = op.padding_for(size);
+    [(0, top, bottom), (1, left, right)].map(|(axis, before, after)| {
+        (0..out[axis])
+            .map(|i| reach(op, axis, i, size[axis], before, after))
+            .collect()
     })
 }
 
@@ -62,13 +66,17 @@ fn reach(op: &Pool2d, axis: usize, i: usize, size: usize, before: usize, after: 
 pub(super) fn adaptive_avg_pool2d<T: Real>(op: AdaptiveAvgPool2d, x: &Tensor<T>) -> Vec<T> {
     let [_, _, h, w] = x.shape().nchw();
     let [out_h, out_w] = op.output;
-    let bin = |i: usize, size: usize, out: usize| i * size / out..((i + 1) * size).div_ceil(out);
     planes(x, out_h, out_w, |map, y, x| {
         let (rows, columns) = (bin(y, h, out_h), bin(x, w, out_w));
         let count = rows.len() * columns.len();
         let taps = rows.flat_map(|y| columns.clone().map(move |x| map[y * w + x]));
         mean(taps, count)
     })
+}
+
+/// The pixels, of `size`, that output `i` of `out` is the mean of.
+pub(super) fn bin(i: usize, size: usize, out: usize) -> std::ops::Range<usize> {
+    i * size / out..((i + 1) * size).div_ceil(out)
 }
 
 /// The sum over `count`; 0 for a window that reaches nothing.

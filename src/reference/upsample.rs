@@ -1,6 +1,8 @@
 use super::Real;
 use super::pool::planes;
-use crate::graph::{Upsample, UpsampleMode};
+use rayon::prelude::*;
+
+use crate::graph::{Upsample, UpsampleBackward, UpsampleMode};
 use crate::tensor::{Shape, Tensor};
 
 pub(super) fn upsample<T: Real>(op: &Upsample, x: &Tensor<T>, output: &Shape) -> Vec<T> {
@@ -24,6 +26,38 @@ pub(super) fn upsample<T: Real>(op: &Upsample, x: &Tensor<T>, output: &Shape) ->
             })
         }
     }
+}
+
+/// Every output pixel scatters its gradient.
+pub(super) fn backward<T: Real>(
+    op: &UpsampleBackward,
+    gradient: &Tensor<T>,
+    input: &Shape,
+) -> Vec<T> {
+    let [_, _, out_h, out_w] = gradient.shape().nchw();
+    let [_, _, h, w] = input.nchw();
+    let [scale_h, scale_w] = op.upsample.scale([h, w], [out_h, out_w]);
+    let taps = |i, scale, size: usize| match op.upsample.mode {
+        UpsampleMode::Nearest => {
+            let at = nearest(i, scale).min(size - 1);
+            (at, at, T::zero())
+        }
+        UpsampleMode::Bilinear { align_corners } => between::<T>(i, scale, size, align_corners),
+    };
+    let mut y = vec![T::zero(); input.len()];
+    y.par_chunks_mut(h * w)
+        .zip(gradient.data().par_chunks(out_h * out_w))
+        .for_each(|(map, gradient)| {
+            for (i, &gradient) in gradient.iter().enumerate() {
+                let (top, bottom, v) = taps(i / out_w, scale_h, h);
+                let (left, right, u) = taps(i % out_w, scale_w, w);
+                for (y, v) in [(top, T::one() - v), (bottom, v)] {
+                    map[y * w + left] += gradient * v * (T::one() - u);
+                    map[y * w + right] += gradient * v * u;
+                }
+            }
+        });
+    y
 }
 
 /// The pixel at or before output pixel `i`. In float32, as PyTorch and the GPU compute it, so that

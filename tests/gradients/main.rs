@@ -1,0 +1,11 @@
+//! Gradients: of every operator and of whole networks, against finite differences of the CPU twin in
+//! float64; what is made of them; and taps.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/devices.rs"]
+mod devices;
+mod differences;
+#[path = "../operators/generate.rs"]
+mod generate;
+mod operators;

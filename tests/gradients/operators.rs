@@ -1,0 +1,259 @@
+//! Every operator that has a rule.
+
+use proptest::prelude::*;
+use shadernet::graph::{
+    Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, CenterCropOrPad, Concat, ConvTranspose2d,
+    Flatten, Graph, GraphBuilder, Linear, LocalResponseNorm, Op, Pad2d, Padding, Pool2d, PoolKind,
+    Reduce, ReduceKind, ReduceOver, Upsample, UpsampleMode, UpsampleSize,
+};
+use shadernet::tensor::{Shape, Tensor};
+
+use crate::differences::{check, graph_of};
+use crate::generate::{cases, conv_settings, extents, tensor};
+
+fn one(op: impl Into<Op>, shape: impl Into<Shape>, seed: u64) {
+    let shape = shape.into();
+    check(
+        &graph_of(op, std::slice::from_ref(&shape)),
+        &[apart(&shape, seed)],
+        seed,
+    );
+}
+
+/// Distinct values in -2..2, each in a random place, none within a hundredth of the next but where there
+/// are more than 400, and none near the corners of activations: float16 tells them apart.
+fn apart(shape: &Shape, seed: u64) -> Tensor {
+    let random = tensor(shape, seed);
+    let mut order: Vec<usize> = (0..shape.len()).collect();
+    order.sort_by(|a, b| random.data()[*a].total_cmp(&random.data()[*b]));
+    let mut values = vec![0.0; shape.len()];
+    for (rank, at) in order.into_iter().enumerate() {
+        values[at] = ((rank as f32 + 0.5) / shape.len() as f32 - 0.5) * 4.0;
+    }
+    Tensor::new(shape.clone(), values).unwrap()
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn convolution(
+        (mut conv, [n, h, w], seed) in conv_settings(),
+        groups in 1..4_usize,
+        inputs in 1..6_usize,
+        outputs in 1..6_usize,
+        depthwise in any::<bool>(),
+    ) {
+        (conv.groups, conv.in_channels, conv.out_channels) = match depthwise {
+            true => (inputs, inputs, inputs),
+            false => (groups, inputs * groups, outputs * groups),
+        };
+        let [h, w] = [h.min(7), w.min(7)];
+        let [top, bottom, left, right] = conv.padding_for([h, w]);
+        prop_assume!(conv.dilation[0] * (conv.kernel[0] - 1) < h + top + bottom);
+        prop_assume!(conv.dilation[1] * (conv.kernel[1] - 1) < w + left + right);
+        one(conv.clone(), [n, conv.in_channels, h, w], seed);
+    }
+
+    #[test]
+    fn transposed_convolution(
+        (conv, [n, h, w], seed) in conv_settings(),
+        groups in 1..3_usize,
+        inputs in 1..5_usize,
+        outputs in 1..5_usize,
+        cut in [0..3_usize, 0..3_usize],
+        added in [0..3_usize, 0..3_usize],
+    ) {
+        let op = ConvTranspose2d {
+            in_channels: inputs * groups,
+            out_channels: outputs * groups,
+            kernel: conv.kernel,
+            stride: conv.stride,
+            dilation: conv.dilation,
+            padding: cut,
+            output_padding: [0, 1].map(|i| added[i].min(conv.stride[i].max(conv.dilation[i]) - 1)),
+            groups,
+            bias: conv.bias,
+        };
+        let shape = Shape::from([n, op.in_channels, h.min(4), w.min(4)]);
+        prop_assume!(graph_of(op.clone(), std::slice::from_ref(&shape)).infer(std::slice::from_ref(&shape)).is_ok());
+        one(op, shape, seed);
+    }
+
+    #[test]
+    fn fully_connected(rows in 1..7_usize, inputs in 1..40_usize, outputs in 1..40_usize, seed in 0..1000_u64) {
+        one(Linear::new(inputs, outputs), [rows, inputs], seed);
+    }
+
+    #[test]
+    fn pooling(
+        (conv, [n, h, w], seed) in conv_settings(),
+        channels in 1..7_usize,
+        ceil_mode in any::<bool>(),
+        average in any::<bool>(),
+        count_include_pad in any::<bool>(),
+    ) {
+        let [h, w] = [h.min(8), w.min(8)];
+        let kind = match average {
+            true => PoolKind::Average { count_include_pad },
+            false => PoolKind::Max,
+        };
+        let mut pool = Pool2d::new(kind, 1).ceil_mode(ceil_mode);
+        (pool.kernel, pool.stride) = (conv.kernel, conv.stride);
+        if !average {
+            pool.dilation = conv.dilation;
+        }
+        pool.padding = match conv.padding {
+            Padding::Same => Padding::Same,
+            Padding::Explicit { top, bottom, left, right } => {
+                // A window of taps that all lie in the padding answers minus infinity, which has no
+                // differences.
+                let [h, w] = [0, 1].map(|i| match pool.dilation[i] {
+                    1 => pool.kernel[i] - 1,
+                    _ => 0,
+                });
+                Padding::from([top.min(h), bottom.min(h), left.min(w), right.min(w)])
+            }
+        };
+        let shape = Shape::from([n, channels, h, w]);
+        let graph = graph_of(pool.clone(), std::slice::from_ref(&shape));
+        prop_assume!(graph.infer(std::slice::from_ref(&shape)).is_ok());
+        one(pool, shape, seed);
+    }
+
+    #[test]
+    fn adaptive_pooling([n, h, w] in extents(), channels in 1..7_usize, out in [1..9_usize, 1..9_usize], seed in 0..1000_u64) {
+        one(AdaptiveAvgPool2d::new(out[0], out[1]), [n, channels, h, w], seed);
+    }
+
+    #[test]
+    fn normalisation([n, h, w] in extents(), channels in 1..11_usize, size in 1..8_usize, seed in 0..1000_u64) {
+        let shape = [n, channels, h.min(5), w.min(5)];
+        one(BatchNorm2d::new(channels), shape, seed);
+        one(BatchNorm2d::new(channels), [n, channels], seed);
+        let mut op = LocalResponseNorm::new(size);
+        // Large enough to show.
+        (op.alpha, op.k) = (0.5, 2.0);
+        one(op, shape, seed);
+    }
+
+    #[test]
+    fn activations([n, h, w] in extents(), channels in 1..7_usize, seed in 0..1000_u64) {
+        for op in [
+            Activation::Relu,
+            Activation::Relu6,
+            Activation::LeakyRelu { slope: 0.1 },
+            Activation::Sigmoid,
+            Activation::Tanh,
+            Activation::HardSwish,
+            Activation::Silu,
+        ] {
+            // In -8..8: both corners of ReLU6 and of Hardswish.
+            let shape = Shape::from([n, channels, h.min(4), w.min(4)]);
+            let input = apart(&shape, seed).map(|x| x * 4.0);
+            let far = |x: &f32| [0.0, 6.0, 3.0, -3.0].iter().all(|corner| (x - corner).abs() > 1e-2);
+            prop_assume!(input.data().iter().all(far));
+            check(&graph_of(op, std::slice::from_ref(&shape)), &[input], seed);
+        }
+    }
+
+    #[test]
+    fn sums_and_products([n, h, w] in extents(), channels in 1..7_usize, one_pixel in any::<bool>(), seed in 0..1000_u64) {
+        let (h, w) = (h.min(5), w.min(5));
+        let a = Shape::from([n, channels, h, w]);
+        let b = if one_pixel { Shape::from([n, channels, 1, 1]) } else { a.clone() };
+        for op in [Binary::Add, Binary::Mul] {
+            check(&graph_of(op, &[a.clone(), b.clone()]), &[tensor(&a, seed), tensor(&b, seed + 1)], seed);
+        }
+    }
+
+    #[test]
+    fn concatenation([n, h, w] in extents(), channels in [1..9_usize, 1..9_usize, 1..9_usize], seed in 0..1000_u64) {
+        let shapes = channels.map(|c| Shape::from([n, c, h.min(5), w.min(5)]));
+        let inputs: Vec<Tensor> = shapes.iter().map(|shape| tensor(shape, seed)).collect();
+        check(&graph_of(Concat, &shapes), &inputs, seed);
+    }
+
+    #[test]
+    fn upsampling(
+        [n, h, w] in extents(),
+        channels in 1..7_usize,
+        factor in [0.4..3.5_f64, 0.4..3.5_f64],
+        size in prop::option::of([1..12_usize, 1..12_usize]),
+        seed in 0..1000_u64,
+    ) {
+        for mode in [
+            UpsampleMode::Nearest,
+            UpsampleMode::Bilinear { align_corners: false },
+            UpsampleMode::Bilinear { align_corners: true },
+        ] {
+            let size = size.map_or(UpsampleSize::Factor(factor), UpsampleSize::Size);
+            let shape = Shape::from([n, channels, h.min(7), w.min(7)]);
+            let graph = graph_of(Upsample { mode, size }, std::slice::from_ref(&shape));
+            prop_assume!(graph.infer(std::slice::from_ref(&shape)).is_ok());
+            one(Upsample { mode, size }, shape, seed);
+        }
+    }
+
+    #[test]
+    fn shapes_and_reductions([n, h, w] in extents(), channels in 1..7_usize, sides in [-2..3_isize, -2..3, -2..3, -2..3], seed in 0..1000_u64) {
+        let shape = Shape::from([n, channels, h, w]);
+        one(Flatten, shape.clone(), seed);
+        one(Op::Dropout, shape.clone(), seed);
+        for kind in [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max] {
+            one(Reduce { kind, over: ReduceOver::Space }, shape.clone(), seed);
+        }
+        let [top, bottom, left, right] = sides;
+        let pad = Pad2d::zeros(top, bottom, left, right);
+        let fits = |before: isize, size: usize, after: isize| size as isize + before.min(0) + after.min(0) > 0;
+        if fits(top, h, bottom) && fits(left, w, right) {
+            one(pad, shape, seed);
+        }
+    }
+
+    /// Values that several read, a residual, a scale for every pixel: what comes back is added up.
+    #[test]
+    fn several_readers([n, h, w] in extents(), seed in 0..1000_u64) {
+        let (h, w) = (h.min(5) + 1, w.min(5) + 1);
+        let mut b = GraphBuilder::new("several readers");
+        let x = b.image_input("input", 5);
+        let a = b.node("conv1", shadernet::graph::Conv2d::new(5, 8, 3).padding(1).bias(false), &[x]);
+        let a = b.batch_norm("norm1", a, BatchNorm2d::new(8));
+        let a = b.activation("silu", a, Activation::Silu);
+        let s = b.adaptive_avg_pool2d("squeeze", a, AdaptiveAvgPool2d::new(1, 1));
+        let s = b.conv2d("excite", s, shadernet::graph::Conv2d::new(8, 8, 1));
+        let s = b.activation("sigmoid", s, Activation::Sigmoid);
+        let scaled = b.mul("scale", a, s);
+        let c = b.conv2d("conv2", scaled, shadernet::graph::Conv2d::new(8, 8, 3).padding(1));
+        let c = b.add("residual", c, a);
+        let c = b.activation("tanh", c, Activation::Tanh);
+        let c = b.concat("both", &[c, a]);
+        let cropped = b.node("crop", CenterCropOrPad, &[c, x]);
+        let y = b.flatten("flatten", cropped);
+        let y = b.linear("fc", y, Linear::new(16 * h * w, 3));
+        b.output(y);
+        let graph = b.build().unwrap();
+        check(&graph, &[tensor(&Shape::from([n, 5, h, w]), seed)], seed);
+    }
+}
+
+/// An operator without a rule is named; where it is not on the way, nothing is amiss.
+#[test]
+fn what_has_no_rule_is_named() {
+    let shape = [Shape::from([1, 4, 4, 4])];
+    let graph: Graph = graph_of(shadernet::graph::Reorg { stride: 2 }, &shape);
+    let error = graph
+        .with_gradients(
+            &shape,
+            graph.outputs()[0],
+            shadernet::graph::Seed::Given,
+            graph.inputs(),
+            Default::default(),
+        )
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("'op'") && error.contains("gradient"),
+        "{error}"
+    );
+}
