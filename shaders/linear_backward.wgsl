@@ -34,11 +34,12 @@ fn main(
     let index = index_of(invocation);
     // Sums meet by their number modulo ELEMENTS, so that is which element it is; then comes which of
     // its lanes.
-    let element = workgroup.x * ELEMENTS + index % ELEMENTS;
+    let block = workgroup.y * workgroups.x + workgroup.x;
+    let element = block * ELEMENTS + index % ELEMENTS;
     let lane = index / ELEMENTS % 4u;
     // What is left over redoes the last, since a barrier may not stand behind a return.
     let feature = min(element, params.output.groups - 1u) * 4u + lane;
-    let row = min(workgroup.z * workgroups.y + workgroup.y, params.output.pixels - 1u);
+    let row = workgroup.z;
     let source = element_of(params.gradient, row) + params.first_group;
     let features = params.output.groups * 4u;
 

@@ -99,7 +99,7 @@ pub(crate) enum Read {
 /// last the residual. Where things lie makes no difference to them.
 pub(crate) fn scratch(context: &NodeContext) -> Vec<u64> {
     match &context.node.op {
-        Op::Conv2d(op) => conv::scratch(context, op),
+        Op::Conv2d(_) | Op::ConvTranspose2d(_) => conv::scratch(context),
         _ => Vec::new(),
     }
 }
