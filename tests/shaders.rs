@@ -17,7 +17,7 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
     let epilogue = [ACTIVATIONS, RESIDUAL, IN_PLACE];
     let planar = (shader.name.ends_with("_planar")).then_some(("CHANNELS", 1..5));
     let constants = match shader.name {
-        "activation" => vec![ACTIVATIONS],
+        "activation" | "activation_backward" => vec![ACTIVATIONS],
         "batch_norm" => PROLOGUE.to_vec(),
         "binary" => vec![("OPERATION", 0..6), ACTIVATIONS],
         "conv2d" | "conv2d_planar" => ([("PIXELS", 1..5)].into_iter())
@@ -63,7 +63,7 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
         "reduce_space" | "reduce_space_subgroup" => ([("OPERATION", 0..4)].into_iter())
             .chain(PROLOGUE)
             .collect(),
-        "upsample" => vec![("MODE", 0..3)],
+        "upsample" | "upsample_backward" => vec![("MODE", 0..3)],
         _ => return vec![vec![]],
     };
     // What an override selects is behind another: a residual in place is looked at where there is one.

@@ -118,7 +118,10 @@ macro_rules! shaders {
 
 shaders! {
     ACTIVATION = "activation", reads 1;
+    ACTIVATION_BACKWARD = "activation_backward", reads 2;
+    ADAPTIVE_AVG_POOL_BACKWARD = "adaptive_avg_pool_backward", reads 1;
     ARG_MAX = "arg_max", reads 1;
+    AVG_POOL_BACKWARD = "avg_pool_backward", reads 1;
     BATCH_NORM = "batch_norm", reads 2;
     BINARY = "binary", reads 2;
     BOX_CANDIDATES = "box_candidates", reads 2;
@@ -137,10 +140,16 @@ shaders! {
     COPY_CHANNELS = "copy_channels", reads 1;
     EMBEDDING = "embedding", reads 2;
     FLATTEN = "flatten", reads 1;
+    HARDMAX = "hardmax", reads 1;
+    HARDMAX_SUBGROUP = "hardmax_subgroup", reads 1, subgroup form of HARDMAX;
     LINEAR = "linear", reads 4;
+    LINEAR_BACKWARD = "linear_backward", reads 2;
+    LINEAR_BACKWARD_SUBGROUP = "linear_backward_subgroup", reads 2, subgroup form of LINEAR_BACKWARD;
     LINEAR_SUBGROUP = "linear_subgroup", reads 4, subgroup form of LINEAR;
     LOCAL_RESPONSE_NORM = "local_response_norm", reads 1;
+    LOCAL_RESPONSE_NORM_BACKWARD = "local_response_norm_backward", reads 2;
     MASK_TEXTURE = "mask_texture", reads 2 into texture;
+    MAX_POOL_BACKWARD = "max_pool_backward", reads 3;
     PACK = "pack", reads 1;
     PAD = "pad", reads 1;
     PEAK_FMA = "peak_fma", reads 1;
@@ -154,8 +163,10 @@ shaders! {
     SOFTMAX = "softmax", reads 1;
     SOFTMAX_SUBGROUP = "softmax_subgroup", reads 1, subgroup form of SOFTMAX;
     TOP_K = "top_k", reads 1;
+    UNFLATTEN = "unflatten", reads 1;
     UNPACK = "unpack", reads 1;
     UPSAMPLE = "upsample", reads 1;
+    UPSAMPLE_BACKWARD = "upsample_backward", reads 1;
     WINOGRAD_INPUT = "winograd_input", reads 1;
     WINOGRAD_OUTPUT = "winograd_output", reads 3;
 }
@@ -181,6 +192,10 @@ const SHARED: &[(&str, &str)] = &[
     (
         "shared/conv2d_cooperative",
         include_str!("../../shaders/shared/conv2d_cooperative.wgsl"),
+    ),
+    (
+        "shared/covering",
+        include_str!("../../shaders/shared/covering.wgsl"),
     ),
     (
         "shared/depthwise",

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
-use crate::gpu::ACTIVATION;
+use crate::gpu::{ACTIVATION, ACTIVATION_BACKWARD};
 use crate::graph::Activation;
 
 #[repr(C)]
@@ -23,6 +23,30 @@ pub(super) fn dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Di
         slope,
     };
     let dispatch = context.per_element(&ACTIVATION, &params, vec![Read::Input(0)])?;
+    Ok(vec![dispatch.constant("ACTIVATION", code)])
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct BackwardParams {
+    gradient: Map,
+    value: Map,
+    output: Map,
+    slope: f32,
+    unused: [u32; 3],
+}
+
+pub(super) fn backward_dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Dispatch>> {
+    let (code, slope) = code(Some(op));
+    let params = BackwardParams {
+        gradient: context.inputs[0],
+        value: context.inputs[1],
+        output: context.output,
+        slope,
+        unused: [0; 3],
+    };
+    let reads = vec![Read::Input(0), Read::Input(1)];
+    let dispatch = context.per_element(&ACTIVATION_BACKWARD, &params, reads)?;
     Ok(vec![dispatch.constant("ACTIVATION", code)])
 }
 

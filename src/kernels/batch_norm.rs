@@ -18,12 +18,27 @@ struct Params {
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: &BatchNorm2d) -> Result<Vec<Dispatch>> {
-    let norm = Norm {
-        name: context.node.name.clone(),
-        op: op.clone(),
-    };
     let activation = context.node.fused.activation;
-    let whole = Prologue::made_of(context, Some(norm), activation, op.channels);
+    let whole = Prologue::made_of(context, Some(norm(context, op)), activation, op.channels);
+    dispatch(context, &whole)
+}
+
+/// The scale alone: shifts make no difference to how fast the answer grows.
+pub(super) fn backward_dispatches(
+    context: &NodeContext,
+    op: &BatchNorm2d,
+) -> Result<Vec<Dispatch>> {
+    dispatch(context, &Prologue::scale_of(context, norm(context, op)))
+}
+
+fn norm(context: &NodeContext, op: &BatchNorm2d) -> Norm {
+    Norm {
+        name: context.node.parameter_prefix().to_owned(),
+        op: op.clone(),
+    }
+}
+
+fn dispatch(context: &NodeContext, whole: &Prologue) -> Result<Vec<Dispatch>> {
     let params = Params {
         input: context.inputs[0],
         output: context.output,

@@ -1,15 +1,19 @@
-//! Maps into features.
+//! Maps into features, and back.
 
 use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
-use crate::gpu::FLATTEN;
+use crate::gpu::{FLATTEN, Shader, UNFLATTEN};
 
 pub(super) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
-    let input = context.inputs[0];
-    let params: [Map; 2] = [input, context.output];
-    Ok(vec![context.per_element(
-        &FLATTEN,
-        &params,
-        vec![Read::Input(0)],
-    )?])
+    moved(context, &FLATTEN)
+}
+
+pub(super) fn back_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+    moved(context, &UNFLATTEN)
+}
+
+fn moved(context: &NodeContext, shader: &'static Shader) -> Result<Vec<Dispatch>> {
+    let params: [Map; 2] = [context.inputs[0], context.output];
+    let dispatch = context.per_element(shader, &params, vec![Read::Input(0)])?;
+    Ok(vec![dispatch])
 }

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
-use crate::gpu::LOCAL_RESPONSE_NORM;
+use crate::gpu::{LOCAL_RESPONSE_NORM, LOCAL_RESPONSE_NORM_BACKWARD};
 use crate::graph::LocalResponseNorm;
 
 #[repr(C)]
@@ -12,6 +12,22 @@ use crate::graph::LocalResponseNorm;
 struct Params {
     input: Map,
     output: Map,
+    settings: Settings,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct BackwardParams {
+    gradient: Map,
+    input: Map,
+    output: Map,
+    settings: Settings,
+}
+
+/// What both shaders have in their uniform blocks, behind where things lie.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Settings {
     before: u32,
     after: u32,
     share: f32,
@@ -20,22 +36,43 @@ struct Params {
     unused: [u32; 3],
 }
 
+impl Settings {
+    fn new(op: &LocalResponseNorm, channels: u32) -> Self {
+        // More than there are channels is as many as there are, and does not overflow.
+        let reach = |size: usize| size.min(channels as usize) as u32;
+        Self {
+            before: reach(op.size / 2),
+            after: reach((op.size - 1) / 2),
+            share: (op.alpha / op.size as f64) as f32,
+            beta: op.beta as f32,
+            k: op.k as f32,
+            unused: [0; 3],
+        }
+    }
+}
+
 pub(super) fn dispatches(context: &NodeContext, op: &LocalResponseNorm) -> Result<Vec<Dispatch>> {
-    // More than there are channels is as many as there are, and does not overflow.
-    let reach = |channels: usize| channels.min(context.output.channels as usize) as u32;
     let params = Params {
         input: context.inputs[0],
         output: context.output,
-        before: reach(op.size / 2),
-        after: reach((op.size - 1) / 2),
-        share: (op.alpha / op.size as f64) as f32,
-        beta: op.beta as f32,
-        k: op.k as f32,
-        unused: [0; 3],
+        settings: Settings::new(op, context.output.channels),
     };
-    Ok(vec![context.per_element(
-        &LOCAL_RESPONSE_NORM,
-        &params,
-        vec![Read::Input(0)],
-    )?])
+    let reads = vec![Read::Input(0)];
+    let dispatch = context.per_element(&LOCAL_RESPONSE_NORM, &params, reads)?;
+    Ok(vec![dispatch])
+}
+
+pub(super) fn backward_dispatches(
+    context: &NodeContext,
+    op: &LocalResponseNorm,
+) -> Result<Vec<Dispatch>> {
+    let params = BackwardParams {
+        gradient: context.inputs[0],
+        input: context.inputs[1],
+        output: context.output,
+        settings: Settings::new(op, context.output.channels),
+    };
+    let reads = vec![Read::Input(0), Read::Input(1)];
+    let dispatch = context.per_element(&LOCAL_RESPONSE_NORM_BACKWARD, &params, reads)?;
+    Ok(vec![dispatch])
 }

@@ -18,6 +18,7 @@ mod map;
 mod norm;
 mod pad;
 mod pool;
+mod pool_backward;
 mod prologue;
 mod reduce;
 mod reorg;
@@ -98,7 +99,7 @@ pub(crate) enum Read {
 /// last the residual. Where things lie makes no difference to them.
 pub(crate) fn scratch(context: &NodeContext) -> Vec<u64> {
     match &context.node.op {
-        Op::Conv2d(op) => conv::scratch(context, op),
+        Op::Conv2d(_) | Op::ConvTranspose2d(_) => conv::scratch(context),
         _ => Vec::new(),
     }
 }
@@ -129,6 +130,18 @@ pub(crate) fn dispatches(
         Op::Reduce(op) => reduce::dispatches(context, *op),
         Op::Embedding(op) => embedding::dispatches(context, op),
         Op::Flatten(_) => flatten::dispatches(context),
+        Op::ActivationBackward(op) => activation::backward_dispatches(context, op.0),
+        Op::AdaptiveAvgPool2dBackward(_) => pool_backward::adaptive_average(context),
+        Op::AvgPool2dBackward(op) => pool_backward::average(context, &op.pool),
+        Op::BatchNorm2dBackward(op) => batch_norm::backward_dispatches(context, &op.0),
+        Op::Hardmax(_) => softmax::hard_dispatches(context),
+        Op::LinearBackward(op) => linear::backward_dispatches(context, &op.0),
+        Op::LocalResponseNormBackward(op) => {
+            local_response_norm::backward_dispatches(context, &op.0)
+        }
+        Op::MaxPool2dBackward(op) => pool_backward::max(context, &op.0),
+        Op::Unflatten(_) => flatten::back_dispatches(context),
+        Op::UpsampleBackward(op) => upsample::backward_dispatches(context, &op.upsample),
         Op::Input(_) | Op::Dropout => Ok(Vec::new()),
     }
 }

@@ -50,6 +50,11 @@ impl Folding {
         }
     }
 
+    /// Whether the bias is zero for all channels.
+    pub fn has_no_bias(&self) -> bool {
+        self.bias.is_none() && self.norm.is_none()
+    }
+
     /// `values`, the weights of the output channels `outputs`, equally many of each one after
     /// another, multiplied by the norm's scale.
     pub fn scaled<'a>(

@@ -30,28 +30,23 @@ impl Prologue {
     ) -> Self {
         let (activation, slope) = code(activation);
         let has_norm = u32::from(norm.is_some());
-        let scales = norm.map(|norm| {
-            let groups = channels.div_ceil(4);
-            let layout = format!("prologue {}", norm.name);
-            context.per_channel(&layout, groups * 8, move |weights| {
-                let affine = Affine::read(&norm, weights)?;
-                // Scale and shift of an element side by side.
-                let mut packed = vec![0.0; groups * 8];
-                for (channel, (scale, shift)) in affine.scale.iter().zip(&affine.shift).enumerate()
-                {
-                    let at = channel / 4 * 8 + channel % 4;
-                    (packed[at], packed[at + 4]) = (*scale as f32, *shift as f32);
-                }
-                Ok(packed)
-            })
-        });
         Self {
             slope,
-            scales,
+            scales: norm.map(|norm| scales(context, norm, channels, true)),
             constants: [
                 ("PROLOGUE_NORM", has_norm),
                 ("PROLOGUE_ACTIVATION", activation),
             ],
+        }
+    }
+
+    /// Of a norm without its shift, and no activation.
+    pub fn scale_of(context: &NodeContext, norm: Norm) -> Self {
+        let channels = norm.op.channels;
+        Self {
+            slope: 0.0,
+            scales: Some(scales(context, norm, channels, false)),
+            constants: [("PROLOGUE_NORM", 1), ("PROLOGUE_ACTIVATION", code(None).0)],
         }
     }
 
@@ -64,4 +59,25 @@ impl Prologue {
     pub fn select(&self, dispatch: Dispatch) -> Dispatch {
         dispatch.constants(&self.constants)
     }
+}
+
+/// Scale and shift of an element side by side; shifts of zero where not `shifted`.
+fn scales(context: &NodeContext, norm: Norm, channels: usize, shifted: bool) -> Read {
+    let groups = channels.div_ceil(4);
+    let layout = match shifted {
+        true => format!("prologue {}", norm.name),
+        false => format!("scale {}", norm.name),
+    };
+    context.per_channel(&layout, groups * 8, move |weights| {
+        let affine = Affine::read(&norm, weights)?;
+        let mut packed = vec![0.0; groups * 8];
+        for (channel, (scale, shift)) in affine.scale.iter().zip(&affine.shift).enumerate() {
+            let at = channel / 4 * 8 + channel % 4;
+            packed[at] = *scale as f32;
+            if shifted {
+                packed[at + 4] = *shift as f32;
+            }
+        }
+        Ok(packed)
+    })
 }

@@ -1,15 +1,28 @@
-//! Softmax over the channels.
+//! Softmax and hardmax over the channels.
 
 use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
-use crate::gpu::{SOFTMAX, SOFTMAX_SUBGROUP};
+use crate::gpu::{HARDMAX, HARDMAX_SUBGROUP, SOFTMAX, SOFTMAX_SUBGROUP, Shader};
 
 pub(super) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+    by_teams(context, &SOFTMAX, &SOFTMAX_SUBGROUP)
+}
+
+pub(super) fn hard_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+    by_teams(context, &HARDMAX, &HARDMAX_SUBGROUP)
+}
+
+/// A team a pixel.
+fn by_teams(
+    context: &NodeContext,
+    plain: &'static Shader,
+    by_subgroups: &'static Shader,
+) -> Result<Vec<Dispatch>> {
     let params: [Map; 2] = [context.inputs[0], context.output];
     let pixels = u64::from(context.output.pixels);
     let [x, y] = (context.device).fold(&context.node.name, context.device.teams(pixels))?;
     let reads = vec![Read::Input(0)];
-    let (shader, why) = (context.device).reducing(&SOFTMAX, &SOFTMAX_SUBGROUP);
+    let (shader, why) = (context.device).reducing(plain, by_subgroups);
     let dispatch = (context.device).dispatch(shader, &params, reads, [x, y, 1]);
     Ok(vec![dispatch.selected(None, why)])
 }

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{Dispatch, Map, NodeContext, Read};
 use crate::error::Result;
-use crate::gpu::UPSAMPLE;
+use crate::gpu::{UPSAMPLE, UPSAMPLE_BACKWARD};
 use crate::graph::{Upsample, UpsampleMode};
 
 #[repr(C)]
@@ -17,15 +17,31 @@ struct Params {
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: &Upsample) -> Result<Vec<Dispatch>> {
+    let params = params(op, context, context.inputs[0], context.output);
+    let dispatch = context.per_element(&UPSAMPLE, &params, vec![Read::Input(0)])?;
+    Ok(vec![dispatch.constant("MODE", code(op.mode))])
+}
+
+pub(super) fn backward_dispatches(context: &NodeContext, op: &Upsample) -> Result<Vec<Dispatch>> {
+    let params = params(op, context, context.output, context.inputs[0]);
+    let dispatch = context.per_element(&UPSAMPLE_BACKWARD, &params, vec![Read::Input(0)])?;
+    Ok(vec![dispatch.constant("MODE", code(op.mode))])
+}
+
+/// For a map that went from `before` to `after`.
+fn params(op: &Upsample, context: &NodeContext, before: Map, after: Map) -> Params {
     let size = |map: &Map| [map.height as usize, map.width as usize];
-    let params = Params {
+    Params {
         input: context.inputs[0],
         output: context.output,
-        scale: (op.scale(size(&context.inputs[0]), size(&context.output))).map(|s| s as f32),
+        scale: op.scale(size(&before), size(&after)).map(|s| s as f32),
         unused: [0; 2],
-    };
-    // The number that `shaders/upsample.wgsl` has for it.
-    let mode = match op.mode {
+    }
+}
+
+/// The number that `shaders/upsample.wgsl` has for it.
+fn code(mode: UpsampleMode) -> u32 {
+    match mode {
         UpsampleMode::Nearest => 0,
         UpsampleMode::Bilinear {
             align_corners: false,
@@ -33,7 +49,5 @@ pub(super) fn dispatches(context: &NodeContext, op: &Upsample) -> Result<Vec<Dis
         UpsampleMode::Bilinear {
             align_corners: true,
         } => 2,
-    };
-    let dispatch = context.per_element(&UPSAMPLE, &params, vec![Read::Input(0)])?;
-    Ok(vec![dispatch.constant("MODE", mode)])
+    }
 }

@@ -95,8 +95,7 @@ impl NodeContext<'_> {
         }))
     }
 
-    /// One float32 a channel, filled up to `len` with zeros; all zeros where the node has no such
-    /// parameter.
+    /// One float32 a channel, filled up to `len` with zeros.
     pub(super) fn per_channel(
         &self,
         suffix: &str,
@@ -122,8 +121,23 @@ impl NodeContext<'_> {
 
     /// The bias, the norm folded in, or zeros.
     pub(super) fn bias(&self, folding: &Folding, len: usize) -> Read {
+        if folding.has_no_bias() {
+            return self.zeros(len);
+        }
         let folding = folding.clone();
         self.per_channel("bias", len, move |weights| folding.bias(weights))
+    }
+
+    /// What is bound for a bias where there is none. It is of no node, whose parameters another node
+    /// may read that has a bias.
+    pub(super) fn zeros(&self, len: usize) -> Read {
+        Read::Weight(Arc::new(PackedWeight {
+            name: format!("zeros {len}"),
+            precision: Precision::F32,
+            len,
+            blocks: 1,
+            pack: Box::new(move |_, _| Ok(vec![0.0; len])),
+        }))
     }
 
     /// Tells weights with a norm folded in from the same without: plans for other shapes may have

@@ -8,6 +8,7 @@ mod convolution;
 mod devices;
 mod fused;
 mod generate;
+mod gradients;
 mod layout;
 mod padding;
 mod pointwise;

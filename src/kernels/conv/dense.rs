@@ -110,7 +110,7 @@ pub(super) fn dispatches(
         let taps: Vec<_> = (places.iter())
             .map(|place| (place.rows.clone(), place.columns.clone()))
             .collect();
-        let layout = format!("dense {inner} {part:?} {taps:?}");
+        let layout = format!("dense {inner} {part:?} {taps:?}{}", filter.form());
         // `wanted` counts on from place to place.
         let pack = move |weights: &Weights, name: &str, wanted: Range<usize>| {
             let block = |i: usize| in_place.start + i % in_place.len();
@@ -221,8 +221,11 @@ pub(super) fn step(
 
 /// The bias, laid out block by block as the weights are.
 pub(super) fn bias(context: &NodeContext, filter: &Filter, group_blocks: usize) -> Read {
-    let filter = filter.clone();
     let len = filter.groups * group_blocks * BLOCK;
+    if filter.folding.has_no_bias() {
+        return context.zeros(len);
+    }
+    let filter = filter.clone();
     context.per_channel("bias dense", len, move |weights| {
         let mut packed = vec![0.0; len];
         let values = filter.folding.bias(weights)?;

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::{Dispatch, Map, NodeContext, Read};
-use super::geometry::{Filter, Window};
+use super::geometry::{Plain, Window};
 use crate::error::Result;
 use crate::gpu::{CONV2D_DEPTHWISE, CONV2D_DEPTHWISE_ROW};
 use crate::graph::Conv2d;
@@ -21,24 +21,26 @@ struct Params {
     epilogue: EpilogueParams,
 }
 
-pub(super) fn dispatch(context: &NodeContext, op: &Conv2d) -> Result<Dispatch> {
-    let filter = Filter::of(context, op);
+pub(super) fn dispatch(context: &NodeContext, conv: &Plain) -> Result<Dispatch> {
+    let op = &conv.op;
+    let filter = conv.filter.clone();
     let epilogue = Epilogue::of(context);
     let params = Params {
         input: context.inputs[0],
         output: context.output,
-        window: Window::new(context, op),
+        window: conv.part.window,
         epilogue: epilogue.params,
     };
     let channels = op.out_channels;
     let padded = channels.next_multiple_of(4);
     let taps = op.kernel[0] * op.kernel[1];
     let bias = context.bias(&filter.folding, padded);
-    let weight = context.weight("depthwise", taps * padded, move |weights, name| {
+    let layout = format!("depthwise{}", filter.form());
+    let weight = context.weight(&layout, taps * padded, move |weights, name| {
         let kernels = filter.read(weights, name, 0..channels)?;
         let mut packed = vec![0.0; taps * padded];
         for channel in 0..channels {
-            for (tap, value) in kernels.get(channel, 0).iter().enumerate() {
+            for (tap, value) in kernels.in_order(channel, 0).iter().enumerate() {
                 packed[tap * padded + channel] = *value;
             }
         }

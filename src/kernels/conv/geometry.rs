@@ -139,6 +139,43 @@ impl Part {
     }
 }
 
+/// A convolution that any of the kernels for them can compute: an ordinary one, or what a transposed one
+/// of stride 1 is.
+pub(super) struct Plain {
+    /// Its settings; where its windows begin is in `part`.
+    pub op: Conv2d,
+    pub filter: Filter,
+    pub part: Part,
+}
+
+impl Plain {
+    pub fn of(context: &NodeContext, op: &Conv2d) -> Self {
+        Self {
+            op: op.clone(),
+            filter: Filter::of(context, op),
+            part: Part::whole(context, op),
+        }
+    }
+
+    /// With a stride of 1 there is one remainder, and its taps are all of the kernel's, last first.
+    pub fn turned(context: &NodeContext, op: &ConvTranspose2d) -> Option<Self> {
+        if op.stride != [1, 1] {
+            return None;
+        }
+        let part = Part::remainders(context, op).pop()?;
+        let op_of_window = Conv2d::new(op.in_channels, op.out_channels, 1)
+            .kernel_hw(op.kernel[0], op.kernel[1])
+            .dilation_hw(op.dilation[0], op.dilation[1])
+            .groups(op.groups)
+            .bias(op.bias);
+        Some(Self {
+            op: op_of_window,
+            filter: Filter::transposed(context, op),
+            part,
+        })
+    }
+}
+
 /// One axis of a transposed convolution, for the outputs of one remainder.
 #[derive(Clone, Debug)]
 struct Axis {
@@ -246,6 +283,15 @@ impl Filter {
         })
     }
 
+    /// Tells packed weights from those of a convolution that reads the same the other way round, as its
+    /// gradient does.
+    pub fn form(&self) -> &'static str {
+        match self.input_first {
+            true => " transposed",
+            false => "",
+        }
+    }
+
     /// Where in a kernel the window's tap (row, column) lies.
     pub fn tap(&self, row: usize, column: usize) -> usize {
         row * self.kernel[1] + column
@@ -273,5 +319,14 @@ impl Kernels<'_> {
         };
         let taps = filter.kernel[0] * filter.kernel[1];
         &self.values[row * taps..][..taps]
+    }
+
+    /// The same, its taps in the order in which a [`Plain`] convolution's window has them.
+    pub fn in_order(&self, output: usize, input: usize) -> Cow<'_, [f32]> {
+        let kernel = self.get(output, input);
+        match self.filter.input_first {
+            true => kernel.iter().rev().copied().collect(),
+            false => Cow::Borrowed(kernel),
+        }
     }
 }

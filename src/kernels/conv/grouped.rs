@@ -52,7 +52,7 @@ pub(super) fn dispatches(
         };
         let (filter, range) = (filter.clone(), part.clone());
         let (rows, columns) = (place.rows.clone(), place.columns.clone());
-        let layout = format!("grouped {part:?} {rows:?} {columns:?}");
+        let layout = format!("grouped {part:?} {rows:?} {columns:?}{}", filter.form());
         let weight = context.weight(&layout, part.len() * row_len * 4, move |weights, name| {
             let outputs = range.start * 4..(range.end * 4).min(out_channels);
             let kernels = filter.read(weights, name, outputs.clone())?;

@@ -11,24 +11,29 @@ mod winograd;
 use super::why::WhyEngine;
 use super::{Choice, ConvKernel, Dispatch, NodeContext, Why};
 use crate::error::Result;
-use crate::graph::{Conv2d, ConvTranspose2d, Node};
+use crate::graph::{Conv2d, ConvTranspose2d, Node, Op};
 use crate::tensor::Shape;
 use engine::Engine;
-use geometry::{Filter, Part};
+use geometry::{Filter, Part, Plain};
 use rule::{Algorithm, Selection};
 
 /// A convolution.
 pub(super) fn dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispatch>> {
-    let filter = Filter::of(context, op);
-    let whole = Part::whole(context, op);
-    rule::warn_of_impossible(context, op, &filter);
-    let Selection { algorithm, why } = rule::select(context, op, &filter);
+    plain_dispatches(context, &Plain::of(context, op))
+}
+
+fn plain_dispatches(context: &NodeContext, conv: &Plain) -> Result<Vec<Dispatch>> {
+    let Plain { filter, part, .. } = conv;
+    rule::warn_of_impossible(context, conv);
+    let Selection { algorithm, why } = rule::select(context, conv);
     let steps = match algorithm {
-        Algorithm::Depthwise => vec![depthwise::dispatch(context, op)?],
-        Algorithm::Grouped => grouped::dispatches(context, &filter, &whole)?,
-        Algorithm::Dense(engine) => dense::dispatches(context, &filter, &[whole], engine)?,
+        Algorithm::Depthwise => vec![depthwise::dispatch(context, conv)?],
+        Algorithm::Grouped => grouped::dispatches(context, filter, part)?,
+        Algorithm::Dense(engine) => {
+            dense::dispatches(context, filter, std::slice::from_ref(part), engine)?
+        }
         Algorithm::Winograd(tile) => {
-            winograd::dispatches(context, &filter, &whole.window, tile, why)?
+            winograd::dispatches(context, filter, &part.window, tile, why)?
         }
     };
     Ok(match algorithm {
@@ -50,30 +55,39 @@ pub(super) fn reads_planar_input(node: &Node, op: &Conv2d, shape: &Shape) -> boo
     is_image && op.groups == 1 && node.fused.prologue.is_none()
 }
 
-/// Bytes of the memories that a convolution needs between its dispatches.
-pub(super) fn scratch(context: &NodeContext, op: &Conv2d) -> Vec<u64> {
-    match rule::select(context, op, &Filter::of(context, op)).algorithm {
-        Algorithm::Winograd(tile) => winograd::scratch(context, tile).to_vec(),
+/// Bytes of the memories that a convolution, transposed or not, needs between its dispatches.
+pub(super) fn scratch(context: &NodeContext) -> Vec<u64> {
+    let conv = match &context.node.op {
+        Op::Conv2d(op) => Some(Plain::of(context, op)),
+        Op::ConvTranspose2d(op) => Plain::turned(context, op),
+        _ => None,
+    };
+    match conv.map(|conv| rule::select(context, &conv).algorithm) {
+        Some(Algorithm::Winograd(tile)) => winograd::scratch(context, tile).to_vec(),
         _ => Vec::new(),
     }
 }
 
 /// The kernels that can compute a convolution, where the rule has a choice.
 pub(super) fn choice(context: &NodeContext, op: &Conv2d) -> Option<Choice> {
-    let filter = Filter::of(context, op);
+    let conv = Plain::of(context, op);
     Some(Choice {
-        signature: rule::signature(context, op),
-        rule: (rule::select(context, op, &filter).algorithm).kernel()?,
-        candidates: rule::candidates(context, op, &filter),
+        signature: rule::signature(context, &conv),
+        rule: (rule::select(context, &conv).algorithm).kernel()?,
+        candidates: rule::candidates(context, &conv),
     })
 }
 
 /// A transposed convolution: for each remainder of the output's rows and columns by the stride, the
-/// taps that reach them are an ordinary convolution; one dispatch where all of these have equal windows.
+/// taps that reach them are an ordinary convolution; one dispatch where all of these have equal windows,
+/// and a choice of all kernels where there is one remainder.
 pub(super) fn transposed_dispatches(
     context: &NodeContext,
     op: &ConvTranspose2d,
 ) -> Result<Vec<Dispatch>> {
+    if let Some(conv) = Plain::turned(context, op) {
+        return plain_dispatches(context, &conv);
+    }
     let filter = Filter::transposed(context, op);
     let places = Part::remainders(context, op);
     if rule::is_dense(&filter)
@@ -93,6 +107,19 @@ pub(super) fn transposed_dispatches(
 pub(super) fn row_dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispatch>> {
     let filter = Filter::of(context, op);
     part(context, &filter, &Part::whole(context, op), Why::Rows)
+}
+
+/// As [`row_dispatches`], by weights that lie the other way round.
+pub(super) fn transposed_row_dispatches(
+    context: &NodeContext,
+    op: &ConvTranspose2d,
+) -> Result<Vec<Dispatch>> {
+    let filter = Filter::transposed(context, op);
+    let mut steps = Vec::new();
+    for place in Part::remainders(context, op) {
+        steps.extend(part(context, &filter, &place, Why::Rows)?);
+    }
+    Ok(steps)
 }
 
 fn engine(context: &NodeContext, filter: &Filter, places: &[Part]) -> (Engine, WhyEngine) {

@@ -5,10 +5,9 @@ use super::super::{ConvKernel, NodeContext, Why};
 use super::dense::BLOCK;
 use super::depthwise;
 use super::engine::{Engine, PixelsEach};
-use super::geometry::{Filter, Window};
+use super::geometry::{Filter, Plain};
 use super::winograd::{self, Tile};
 use crate::gpu::Precision;
-use crate::graph::Conv2d;
 
 /// Tiles that Winograd's convolution is not worth its larger weights below.
 const LEAST_TILES: u64 = 32;
@@ -46,7 +45,8 @@ pub(super) struct Selection {
 /// The algorithm for a convolution: the kernel that is preferred, if it is possible, then the one
 /// that tuning has found fastest, else the one that costs least, as far as can be told without
 /// running any.
-pub(super) fn select(context: &NodeContext, op: &Conv2d, filter: &Filter) -> Selection {
+pub(super) fn select(context: &NodeContext, conv: &Plain) -> Selection {
+    let Plain { op, filter, .. } = conv;
     let because = |algorithm, why| Selection { algorithm, why };
     if op.is_depthwise() {
         let in_rows = depthwise::in_rows(op).is_some();
@@ -61,10 +61,10 @@ pub(super) fn select(context: &NodeContext, op: &Conv2d, filter: &Filter) -> Sel
             WhyEngine::Preferred,
             WhyWinograd::Preferred,
         ),
-        (tuned(context, op), WhyEngine::Tuned, WhyWinograd::Tuned),
+        (tuned(context, conv), WhyEngine::Tuned, WhyWinograd::Tuned),
     ];
     for (kernel, dense, winograd) in asked_for {
-        let algorithm = kernel.and_then(|kernel| possible(context, op, filter, kernel));
+        let algorithm = kernel.and_then(|kernel| possible(context, conv, kernel));
         match algorithm {
             None => {}
             Some(algorithm @ Algorithm::Winograd(_)) => {
@@ -86,7 +86,7 @@ pub(super) fn select(context: &NodeContext, op: &Conv2d, filter: &Filter) -> Sel
     let tiles = [Tile::Two, Tile::Four];
     let winograd = tiles
         .into_iter()
-        .filter(|&tile| unfit(context, op, filter, tile).is_none())
+        .filter(|&tile| unfit(context, conv, tile).is_none())
         .map(|tile| (winograd_cost(context, inner, blocks, tile), tile))
         .min_by_key(|(cost, _)| *cost);
     let not = match winograd {
@@ -95,15 +95,15 @@ pub(super) fn select(context: &NodeContext, op: &Conv2d, filter: &Filter) -> Sel
             return because(Algorithm::Winograd(tile), why);
         }
         Some((cost, _)) => Some(NotWinograd::CostsMore { cost, dense }),
-        None => unfit(context, op, filter, Tile::Two),
+        None => unfit(context, conv, Tile::Two),
     };
     because(Algorithm::Dense(engine), Why::Dense(why_engine, not))
 }
 
 /// Why the rule takes no Winograd of `tile`, whatever it costs.
-fn unfit(context: &NodeContext, op: &Conv2d, filter: &Filter, tile: Tile) -> Option<NotWinograd> {
+fn unfit(context: &NodeContext, conv: &Plain, tile: Tile) -> Option<NotWinograd> {
     let count = tile.count(&context.output);
-    not_winograd(context, op, filter, tile)
+    not_winograd(context, conv, tile)
         // Transformed kernels are larger, 1.8 and 4 times: not worth their memory where few tiles
         // share them, as in the last maps of a classifier.
         .or((count < LEAST_TILES).then_some(NotWinograd::FewTiles(count, LEAST_TILES)))
@@ -112,18 +112,20 @@ fn unfit(context: &NodeContext, op: &Conv2d, filter: &Filter, tile: Tile) -> Opt
 }
 
 /// The kernels that can compute a convolution here; none where there is no choice.
-pub(super) fn candidates(context: &NodeContext, op: &Conv2d, filter: &Filter) -> Vec<ConvKernel> {
+pub(super) fn candidates(context: &NodeContext, conv: &Plain) -> Vec<ConvKernel> {
+    let Plain { op, filter, .. } = conv;
     if op.is_depthwise() || !is_dense(filter) {
         return Vec::new();
     }
     (ConvKernel::all().into_iter())
-        .filter(|&kernel| possible(context, op, filter, kernel).is_some())
+        .filter(|&kernel| possible(context, conv, kernel).is_some())
         .collect()
 }
 
 /// What the time of a convolution depends on, the device aside, in a line. It names what tuning
 /// finds in files, so that a change of it makes those useless.
-pub(super) fn signature(context: &NodeContext, op: &Conv2d) -> String {
+pub(super) fn signature(context: &NodeContext, conv: &Plain) -> String {
+    let op = &conv.op;
     let (input, output) = (&context.inputs[0], &context.output);
     let fused = &context.node.fused;
     let precision = match context.device.precision {
@@ -131,7 +133,7 @@ pub(super) fn signature(context: &NodeContext, op: &Conv2d) -> String {
         Precision::F16 => "f16",
     };
     // Negative where the input is cropped.
-    let [top, left] = Window::new(context, op).padding.map(|v| v as i32);
+    let [top, left] = conv.part.window.padding.map(|v| v as i32);
     let pair = |[a, b]: [usize; 2]| format!("{a}x{b}");
     format!(
         "{precision} {}x{}x{}x{} to {}x{}x{} kernel {} stride {} dilation {} groups {} padding {top},{left}{}{}",
@@ -160,16 +162,16 @@ pub(super) fn signature(context: &NodeContext, op: &Conv2d) -> String {
 }
 
 /// The kernel that tuning has found fastest, if this convolution was among those that were tuned.
-fn tuned(context: &NodeContext, op: &Conv2d) -> Option<ConvKernel> {
+fn tuned(context: &NodeContext, conv: &Plain) -> Option<ConvKernel> {
     let tuned = context.device.tuned.as_ref()?;
-    let kernel = *tuned.kernels.get(&signature(context, op))?;
+    let kernel = *tuned.kernels.get(&signature(context, conv))?;
     (!tuned.quarantined.contains(&kernel)).then_some(kernel)
 }
 
 /// Tells in the log of a tuned choice that the device does not allow, where the rule decides.
-pub(super) fn warn_of_impossible(context: &NodeContext, op: &Conv2d, filter: &Filter) {
-    if let Some(kernel) = tuned(context, op)
-        && !candidates(context, op, filter).contains(&kernel)
+pub(super) fn warn_of_impossible(context: &NodeContext, conv: &Plain) {
+    if let Some(kernel) = tuned(context, conv)
+        && !candidates(context, conv).contains(&kernel)
     {
         let (name, device) = (&context.node.name, &context.device.name);
         tracing::warn!("'{name}' was tuned to {kernel}, which {device} cannot use for it");
@@ -189,12 +191,8 @@ pub(super) fn is_dense(filter: &Filter) -> bool {
 }
 
 /// A dense convolution by `kernel`, where that is possible.
-fn possible(
-    context: &NodeContext,
-    op: &Conv2d,
-    filter: &Filter,
-    kernel: ConvKernel,
-) -> Option<Algorithm> {
+fn possible(context: &NodeContext, conv: &Plain, kernel: ConvKernel) -> Option<Algorithm> {
+    let filter = &conv.filter;
     let ConvKernel::Winograd { tile } = kernel else {
         let engine = Engine::of(kernel, context.device);
         let engine = engine.filter(|engine| {
@@ -207,17 +205,13 @@ fn possible(
         2 => Tile::Two,
         _ => Tile::Four,
     };
-    let is_possible = not_winograd(context, op, filter, tile).is_none();
+    let is_possible = not_winograd(context, conv, tile).is_none();
     is_possible.then_some(Algorithm::Winograd(tile))
 }
 
 /// Why Winograd's convolution cannot compute it, if so.
-fn not_winograd(
-    context: &NodeContext,
-    op: &Conv2d,
-    filter: &Filter,
-    tile: Tile,
-) -> Option<NotWinograd> {
+fn not_winograd(context: &NodeContext, conv: &Plain, tile: Tile) -> Option<NotWinograd> {
+    let Plain { op, filter, .. } = conv;
     let reasons = [
         (op.kernel != [3, 3], NotWinograd::Kernel(op.kernel)),
         (op.stride != [1, 1], NotWinograd::Stride(op.stride)),

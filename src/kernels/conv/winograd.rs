@@ -191,7 +191,7 @@ pub(super) fn dispatches(
 
     let blocks = filter.group_outputs.div_ceil(BLOCK);
     let inner = filter.group_inputs.div_ceil(4);
-    let no_bias = context.per_channel("no bias", blocks * BLOCK, |_| Ok(Vec::new()));
+    let no_bias = context.zeros(blocks * BLOCK);
     let params = Params {
         input: transformed,
         output: products,
@@ -266,7 +266,7 @@ fn weight(context: &NodeContext, filter: &Filter, tile: Tile) -> Read {
     let blocks = filter.group_outputs.div_ceil(BLOCK);
     let positions = tile.positions() as usize;
     let plane_len = inner * 4 * BLOCK;
-    let layout = format!("winograd {}", tile as u32);
+    let layout = format!("winograd {}{}", tile as u32, filter.form());
     let pack = move |weights: &Weights, name: &str, wanted: Range<usize>| {
         let end = (wanted.end * BLOCK).min(filter.group_outputs);
         let kernels = filter.read(weights, name, wanted.start * BLOCK..end)?;
@@ -276,7 +276,7 @@ fn weight(context: &NodeContext, filter: &Filter, tile: Tile) -> Read {
             let first = block * BLOCK;
             for output in first..(first + BLOCK).min(filter.group_outputs) {
                 for input in 0..filter.group_inputs {
-                    let values = tile.transformed(kernels.get(output, input));
+                    let values = tile.transformed(&kernels.in_order(output, input));
                     for (position, value) in values.iter().enumerate() {
                         let at = position * plane_len + input * BLOCK + output - first;
                         packed[at] = *value as f32;

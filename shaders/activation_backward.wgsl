@@ -1,0 +1,67 @@
+// The gradient through an element-wise function. `value` is what the function answered or, for
+// Hardswish and SiLU, what it read.
+#import element
+#import shared/map
+#import shared/grid
+#import shared/activation
+
+struct Params {
+    gradient: Map,
+    value: Map,
+    output: Map,
+    slope: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> gradient: array<Element>;
+@group(0) @binding(2) var<storage, read> value: array<Element>;
+@group(0) @binding(3) var<storage, read_write> output: array<Element>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+) {
+    let index = flat_index(id, workgroups);
+    let pixel = index / params.output.groups;
+    let group = index % params.output.groups;
+    if pixel >= params.output.pixels {
+        return;
+    }
+    let g = unpack_element(gradient[element_of(params.gradient, pixel) + group]);
+    let v = unpack_element(value[element_of(params.value, pixel) + group]);
+    output[element_of(params.output, pixel) + group] =
+        pack_element(zero_unused_lanes(passed_back(g, v), group, params.output.channels));
+}
+
+fn passed_back(g: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
+    let zero = vec4<f32>();
+    switch ACTIVATION {
+        case RELU: {
+            return select(zero, g, v > zero);
+        }
+        case RELU6: {
+            return select(zero, g, (v > zero) & (v < vec4<f32>(6.0)));
+        }
+        case LEAKY_RELU: {
+            return select(g * params.slope, g, v > zero);
+        }
+        case SIGMOID: {
+            return g * v * (1.0 - v);
+        }
+        case TANH: {
+            return g * (1.0 - v * v);
+        }
+        case HARD_SWISH: {
+            let inside = select(g * (v / 3.0 + 0.5), g, v >= vec4<f32>(3.0));
+            return select(inside, zero, v <= vec4<f32>(-3.0));
+        }
+        case SILU: {
+            let s = sigmoid(v);
+            return g * s * (1.0 + v * (1.0 - s));
+        }
+        default: {
+            return g;
+        }
+    }
+}

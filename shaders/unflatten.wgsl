@@ -1,0 +1,37 @@
+// Features [N, C * H * W], in NCHW order, into a map: `flatten.wgsl` the other way.
+#import element
+#import shared/map
+#import shared/grid
+
+struct Params {
+    input: Map,
+    output: Map,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Element>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+) {
+    let index = flat_index(id, workgroups);
+    let pixel = index / params.output.groups;
+    let group = index % params.output.groups;
+    if pixel >= params.output.pixels {
+        return;
+    }
+    let plane = params.output.height * params.output.width;
+    let source = element_of(params.input, pixel / plane);
+    var value = vec4<f32>();
+    for (var lane = 0u; lane < 4u; lane++) {
+        let channel = group * 4u + lane;
+        if channel < params.output.channels {
+            let feature = channel * plane + pixel % plane;
+            value[lane] = unpack_element(input[source + feature / 4u])[feature % 4u];
+        }
+    }
+    output[element_of(params.output, pixel) + group] = pack_element(value);
+}

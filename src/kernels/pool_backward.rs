@@ -1,0 +1,96 @@
+//! Gradients through pooling.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Dispatch, Map, NodeContext, Read};
+use crate::error::Result;
+use crate::gpu::{ADAPTIVE_AVG_POOL_BACKWARD, AVG_POOL_BACKWARD, MAX_POOL_BACKWARD};
+use crate::graph::{Pool2d, PoolKind};
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct MaxParams {
+    gradient: Map,
+    input: Map,
+    pooled: Map,
+    output: Map,
+    kernel: [u32; 2],
+    stride: [u32; 2],
+    dilation: [u32; 2],
+    padding: [u32; 2],
+}
+
+pub(super) fn max(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
+    let [top, _, left, _] = padding(context, op);
+    let params = MaxParams {
+        gradient: context.inputs[0],
+        input: context.inputs[1],
+        pooled: context.inputs[2],
+        output: context.output,
+        kernel: op.kernel.map(|v| v as u32),
+        stride: op.stride.map(|v| v as u32),
+        dilation: op.dilation.map(|v| v as u32),
+        padding: [top, left],
+    };
+    let reads = [0, 1, 2].map(Read::Input).to_vec();
+    Ok(vec![context.per_element(
+        &MAX_POOL_BACKWARD,
+        &params,
+        reads,
+    )?])
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct AverageParams {
+    gradient: Map,
+    output: Map,
+    kernel: [u32; 2],
+    stride: [u32; 2],
+    padding: [u32; 2],
+    padding_after: [u32; 2],
+    count_include_pad: u32,
+    unused: [u32; 3],
+}
+
+pub(super) fn average(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
+    let [top, bottom, left, right] = padding(context, op);
+    let counts = matches!(
+        op.kind,
+        PoolKind::Average {
+            count_include_pad: true
+        }
+    );
+    let params = AverageParams {
+        gradient: context.inputs[0],
+        output: context.output,
+        kernel: op.kernel.map(|v| v as u32),
+        stride: op.stride.map(|v| v as u32),
+        padding: [top, left],
+        padding_after: [bottom, right],
+        count_include_pad: u32::from(counts),
+        unused: [0; 3],
+    };
+    let reads = vec![Read::Input(0)];
+    Ok(vec![context.per_element(
+        &AVG_POOL_BACKWARD,
+        &params,
+        reads,
+    )?])
+}
+
+pub(super) fn adaptive_average(context: &NodeContext) -> Result<Vec<Dispatch>> {
+    let params: [Map; 2] = [context.inputs[0], context.output];
+    let reads = vec![Read::Input(0)];
+    Ok(vec![context.per_element(
+        &ADAPTIVE_AVG_POOL_BACKWARD,
+        &params,
+        reads,
+    )?])
+}
+
+/// `[top, bottom, left, right]` of the map that was pooled, which is of the answer's size.
+fn padding(context: &NodeContext, op: &Pool2d) -> [u32; 4] {
+    let size = [context.output.height, context.output.width];
+    op.padding_for(size.map(|v| v as usize)).map(|v| v as u32)
+}

@@ -1,0 +1,222 @@
+//! Operators that gradients are made of.
+
+use proptest::prelude::*;
+use shadernet::graph::{
+    Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
+    AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Conv2d, Graph, GraphBuilder, Hardmax,
+    Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MaxPool2dBackward, Op,
+    Padding, Pool2d, PoolKind, Unflatten, Upsample, UpsampleBackward, UpsampleMode, UpsampleSize,
+};
+use shadernet::tensor::{Shape, Tensor};
+
+use crate::compare::{check, compare, compare_with, graph_of};
+use crate::generate::{cases, conv_settings, extents, tensor};
+
+/// An operator with several inputs, or with one that is no map.
+fn check_all(op: impl Into<Op>, shapes: &[Shape], seed: u64) {
+    let inputs: Vec<Tensor> = (shapes.iter().enumerate())
+        .map(|(i, shape)| tensor(shape, seed + i as u64))
+        .collect();
+    compare(&graph_of(op, shapes), &inputs, seed);
+}
+
+/// What `op` makes of a map of this shape.
+fn answered(op: impl Into<Op>, shape: &Shape) -> Option<Shape> {
+    let shape = std::slice::from_ref(shape);
+    graph_of(op, shape).infer(shape).ok()?.pop()
+}
+
+/// A max pooling and its gradient, of what the caller gives and of the map.
+fn max_pool_and_back(pool: Pool2d) -> Graph {
+    let mut b = GraphBuilder::new("there and back");
+    let g = b.input("gradient", &[None; 4]);
+    let x = b.input("input", &[None; 4]);
+    let y = b.node("pool", pool.clone(), &[x]);
+    let back = b.node("back", MaxPool2dBackward(pool), &[g, x, y]);
+    b.output(back);
+    b.build().unwrap()
+}
+
+/// The settings of a pooling.
+fn pool_of(conv: &Conv2d, kind: PoolKind, ceil_mode: bool) -> Pool2d {
+    let mut pool = Pool2d::new(kind, 1).ceil_mode(ceil_mode);
+    (pool.kernel, pool.stride, pool.dilation) = (conv.kernel, conv.stride, conv.dilation);
+    if kind != PoolKind::Max {
+        pool.dilation = [1, 1];
+    }
+    // Padding must be smaller than the window.
+    let reach = |i: usize| pool.dilation[i] * (pool.kernel[i] - 1);
+    let [h, w] = [reach(0), reach(1)];
+    pool.padding = match conv.padding {
+        Padding::Same => Padding::Same,
+        Padding::Explicit {
+            top,
+            bottom,
+            left,
+            right,
+        } => Padding::from([top.min(h), bottom.min(h), left.min(w), right.min(w)]),
+    };
+    pool
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn activations([n, h, w] in extents(), channels in 1..11_usize, seed in 0..1000_u64) {
+        let shape = Shape::from([n, channels, h, w]);
+        for activation in [
+            Activation::Relu,
+            Activation::Relu6,
+            Activation::LeakyRelu { slope: 0.1 },
+            Activation::LeakyRelu { slope: 0.0 },
+            Activation::Sigmoid,
+            Activation::Tanh,
+            Activation::HardSwish,
+            Activation::Silu,
+        ] {
+            let inputs = [tensor(&shape, seed), tensor(&shape, seed + 1).map(|v| v * 4.0)];
+            let graph = graph_of(ActivationBackward(activation), &[shape.clone(), shape.clone()]);
+            compare(&graph, &inputs, seed);
+        }
+    }
+
+    #[test]
+    fn average_pooling(
+        (conv, [n, h, w], seed) in conv_settings(),
+        channels in 1..11_usize,
+        ceil_mode in any::<bool>(),
+        count_include_pad in any::<bool>(),
+    ) {
+        let pool = pool_of(&conv, PoolKind::Average { count_include_pad }, ceil_mode);
+        let pooled = answered(pool.clone(), &Shape::from([n, channels, h, w]));
+        prop_assume!(pooled.is_some());
+        check(AvgPool2dBackward { pool, input: [h, w] }, pooled.unwrap().nchw(), seed);
+    }
+
+    /// Of few different values, so that many a window has several maximums.
+    #[test]
+    fn max_pooling(
+        (conv, [n, h, w], seed) in conv_settings(),
+        channels in 1..11_usize,
+        ceil_mode in any::<bool>(),
+        values in 1..9_u8,
+    ) {
+        let pool = pool_of(&conv, PoolKind::Max, ceil_mode);
+        let shape = Shape::from([n, channels, h, w]);
+        let pooled = answered(pool.clone(), &shape);
+        prop_assume!(pooled.is_some());
+        let x = tensor(&shape, seed).map(|v| (v * f32::from(values)).round() / 8.0);
+        compare(&max_pool_and_back(pool), &[tensor(&pooled.unwrap(), seed + 1), x], seed);
+    }
+
+    #[test]
+    fn adaptive_average_pooling(
+        ([n, h, w], [out_h, out_w]) in (extents(), [1..9_usize, 1..9_usize]),
+        channels in 1..11_usize,
+        seed in 0..1000_u64,
+    ) {
+        let pool = AdaptiveAvgPool2d::new(out_h, out_w);
+        let op = AdaptiveAvgPool2dBackward { pool, input: [h, w] };
+        check(op, [n, channels, out_h, out_w], seed);
+        let pool = AdaptiveAvgPool2d::new(1, 1);
+        let op = AdaptiveAvgPool2dBackward { pool, input: [h, w] };
+        check(op, [n, channels, 1, 1], seed);
+    }
+
+    #[test]
+    fn resizing(
+        [n, h, w] in extents(),
+        channels in 1..11_usize,
+        factor in prop_oneof![[0.2..3.5_f64, 0.2..3.5], Just([2.0, 2.0]), Just([4.0, 0.5])],
+        size in proptest::option::of([1..25_usize, 1..25_usize]),
+        seed in 0..1000_u64,
+    ) {
+        for mode in [
+            UpsampleMode::Nearest,
+            UpsampleMode::Bilinear { align_corners: false },
+            UpsampleMode::Bilinear { align_corners: true },
+        ] {
+            let size = size.map_or(UpsampleSize::Factor(factor), UpsampleSize::Size);
+            let upsample = Upsample { mode, size };
+            let resized = answered(upsample, &Shape::from([n, channels, h, w]));
+            prop_assume!(resized.is_some());
+            let op = UpsampleBackward { upsample, input: [h, w] };
+            check(op, resized.unwrap().nchw(), seed);
+        }
+    }
+
+    #[test]
+    fn norms(
+        [n, h, w] in extents(),
+        (channels, size) in (1..30_usize, 1..9_usize),
+        seed in 0..1000_u64,
+    ) {
+        let shape = Shape::from([n, channels, h, w]);
+        check(BatchNorm2dBackward(BatchNorm2d::new(channels)), [n, channels, h, w], seed);
+        let norm = LocalResponseNorm { alpha: 0.5, ..LocalResponseNorm::new(size) };
+        check_all(LocalResponseNormBackward(norm), &[shape.clone(), shape], seed);
+    }
+
+    /// Rows few and many.
+    #[test]
+    fn linear(
+        rows in 1..7_usize,
+        (inputs, outputs) in (1..80_usize, 1..80_usize),
+        seed in 0..1000_u64,
+    ) {
+        let op = LinearBackward(Linear::new(inputs, outputs));
+        check_all(op, &[Shape::from([rows, outputs])], seed);
+    }
+
+    #[test]
+    fn shapes([n, h, w] in extents(), channels in 1..400_usize, seed in 0..1000_u64) {
+        let channels = if h * w > 1 { channels.div_ceil(20) } else { channels };
+        let dims = [channels, h, w];
+        check_all(Unflatten { dims }, &[Shape::from([n, channels * h * w])], seed);
+        // Of few different values, so that many are the largest.
+        let few = |shape: Shape| tensor(&shape, seed).map(|v| (v * 8.0).round() / 8.0);
+        let shape = Shape::from([n, channels, h, w]);
+        compare(&graph_of(Hardmax, std::slice::from_ref(&shape)), &[few(shape)], seed);
+        let shape = Shape::from([n, 3 * channels]);
+        compare(&graph_of(Hardmax, std::slice::from_ref(&shape)), &[few(shape)], seed);
+    }
+}
+
+/// More output features than a workgroup's invocations take at once, and what is left over.
+#[test]
+fn linear_of_many_features() {
+    for rows in [1, 3, 5] {
+        let op = LinearBackward(Linear::new(310, 1001));
+        let graph = graph_of(op, &[Shape::from([rows, 1001])]);
+        // Weights of up to 2, a thousand of them a sum.
+        let g = tensor(&Shape::from([rows, 1001]), 7).map(|v| v / 8.0);
+        compare_with(&graph, &[g], 7, None, 2.0);
+    }
+}
+
+/// NaN counts for the largest, wherever it is; it is the maximum of the windows that see it.
+#[test]
+fn nan_is_the_largest() {
+    for at in [0, 4, 8] {
+        let mut values: Vec<f32> = (0..9).map(|i| i as f32 - 4.0).collect();
+        values[at] = f32::NAN;
+        let x = Tensor::new([1, 9], values.clone()).unwrap();
+        compare(&graph_of(Hardmax, &[Shape::from([1, 9])]), &[x], 0);
+        let x = Tensor::new([1, 1, 3, 3], values).unwrap();
+        let g = tensor(&Shape::from([1, 1, 2, 2]), 1);
+        compare(&max_pool_and_back(Pool2d::max(2, 1)), &[g, x], 0);
+    }
+}
+
+/// A dilated window can lie in the padding with all of its taps: its gradient goes nowhere.
+#[test]
+fn max_pooling_of_padding_alone() {
+    let pool = Pool2d::max(1, 1)
+        .kernel_hw(1, 3)
+        .dilation_hw(1, 2)
+        .padding([0, 0, 1, 3]);
+    let x = tensor(&Shape::from([1, 3, 1, 1]), 1);
+    let g = tensor(&answered(pool.clone(), x.shape()).unwrap(), 2);
+    compare(&max_pool_and_back(pool), &[g, x], 0);
+}
