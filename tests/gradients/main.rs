@@ -8,4 +8,6 @@ mod devices;
 mod differences;
 #[path = "../operators/generate.rs"]
 mod generate;
+mod networks;
 mod operators;
+mod taps;

@@ -1,0 +1,134 @@
+//! Gradients of whole networks with respect to their input.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shadernet::graph::{BackwardRule, Graph, Seed};
+use shadernet::reference::Reference;
+use shadernet::session::Session;
+use shadernet::tensor::{Shape, Tensor};
+use shadernet::weights::Weights;
+use shadernet::weights::generate::generated_input;
+use shadernet::zoo::{self, ZooOptions};
+
+use crate::devices::devices;
+use crate::generate::tensor;
+
+/// How far apart the points are whose difference is taken, in the inputs' deviation.
+const STEP: f64 = 1e-7;
+
+/// The twin's gradient in float64 against central finite differences along random directions, and every
+/// device's against the twin's. A class is given; `gain` as in the goldens.
+fn check(name: &str, size: usize, gain: f64) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let graph = zoo::build(name, &ZooOptions::default()).unwrap();
+    let shape = Shape::from([1, 3, size, size]);
+    let input = generated_input([1, 3, size, size]);
+    let weights = Arc::new(Weights::generated(&graph, gain));
+    let scores = graph.scores();
+    let with = gradient_of(&graph, &shape);
+    let mut seed = Tensor::zeros([1, 1000]);
+    seed.data_mut()[281] = 1.0;
+
+    let wide = |x: &Tensor| x.map(|v| f64::from(*v));
+    let twin = Reference::<f64>::new(&with, &weights).unwrap();
+    let answers = twin.run(&[wide(&input), wide(&seed)]).unwrap();
+    let (score, gradient) = (&answers[0], &answers[1]);
+    let forward = Reference::<f64>::new(&graph, &weights).unwrap();
+    assert_eq!(graph.outputs(), [scores]);
+    assert_eq!(
+        forward.run(&[wide(&input)]).unwrap()[0].data(),
+        score.data()
+    );
+    let norm = norm(gradient.data());
+    assert!(norm > 1e-6, "{name}: a gradient of nothing");
+    for direction in 0..2 {
+        // Half along the gradient, so that the difference is no sum of nothing.
+        let random = wide(&tensor(&shape, direction));
+        let length = self::norm(random.data());
+        let pairs = gradient.data().iter().zip(random.data());
+        let direction: Vec<f64> = pairs.map(|(g, r)| g / norm + r / length).collect();
+        let at = |step: f64| {
+            let moved = input.data().iter().zip(&direction);
+            let moved = moved.map(|(x, d)| f64::from(*x) + step * d).collect();
+            let moved = Tensor::new(shape.clone(), moved).unwrap();
+            forward.run(&[moved]).unwrap()[0].data()[281]
+        };
+        let difference = (at(STEP) - at(-STEP)) / (2.0 * STEP);
+        let expected: f64 = gradient
+            .data()
+            .iter()
+            .zip(&direction)
+            .map(|(g, d)| g * d)
+            .sum();
+        let error = (difference - expected).abs() / difference.abs();
+        println!(
+            "{name}: {expected:.9e} along a direction, differences {difference:.9e}: {error:.1e}"
+        );
+        assert!(error < 1e-5, "{name}: {expected}, expected {difference}");
+    }
+
+    for (device_name, device) in devices()
+        .iter()
+        .filter(|(name, _)| name.ends_with(" unchecked"))
+    {
+        let shapes = [shape.clone(), seed.shape().clone()];
+        let options = Default::default();
+        let mut session = Session::new(device, &with, weights.clone(), &options, &shapes).unwrap();
+        let answers = session.run(&[input.clone(), seed.clone()]).unwrap();
+        let found = answers[1].data().iter().zip(gradient.data());
+        let off: Vec<f64> = found
+            .map(|(found, expected)| f64::from(*found) - expected)
+            .collect();
+        let error = self::norm(&off) / norm;
+        println!("{name} on {device_name}: {error:.1e}");
+        assert!(error < 1e-3, "{name} on {device_name}: {error:.1e}");
+    }
+}
+
+fn gradient_of(graph: &Graph, shape: &Shape) -> Graph {
+    let (scores, input) = (graph.scores(), graph.inputs()[0]);
+    let shapes = std::slice::from_ref(shape);
+    (graph.with_gradients(
+        shapes,
+        scores,
+        Seed::Given,
+        &[input],
+        BackwardRule::Gradient,
+    ))
+    .unwrap()
+}
+
+fn norm(values: &[f64]) -> f64 {
+    values.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+#[test]
+fn alexnet() {
+    check("alexnet", 96, 2.0_f64.sqrt());
+}
+
+#[test]
+fn vgg11_bn() {
+    check("vgg11_bn", 64, 1.0);
+}
+
+#[test]
+fn resnet50() {
+    check("resnet50", 65, 1.0);
+}
+
+#[test]
+fn densenet121() {
+    check("densenet121", 64, 1.0);
+}
+
+#[test]
+fn mobilenet_v2() {
+    check("mobilenet_v2", 97, 1.0);
+}
+
+#[test]
+fn efficientnet_lite0() {
+    check("efficientnet_lite0", 96, 1.0);
+}
