@@ -75,7 +75,9 @@ proptest! {
             Activation::HardSwish,
             Activation::Silu,
         ] {
-            let inputs = [tensor(&shape, seed), tensor(&shape, seed + 1).map(|v| v * 4.0)];
+            // In float16, too, off the corners, where derivatives leap.
+            let off_corners = |v: f32| ((v * 64.0).round() + 0.5) / 16.0;
+            let inputs = [tensor(&shape, seed), tensor(&shape, seed + 1).map(|v| off_corners(*v))];
             let graph = graph_of(ActivationBackward(activation), &[shape.clone(), shape.clone()]);
             compare(&graph, &inputs, seed);
         }
