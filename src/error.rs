@@ -91,6 +91,20 @@ pub enum Error {
         suggestion: Option<&'static str>,
     },
 
+    /// A network has no value of that name.
+    #[error("{network} has no layer '{name}'{}", match nearest.is_empty() {
+        true => String::new(),
+        false => format!("; the nearest are {}", nearest.join(", ")),
+    })]
+    UnknownLayer {
+        /// The network's name.
+        network: String,
+        /// The name asked for.
+        name: String,
+        /// The names most like it, the nearest first.
+        nearest: Vec<String>,
+    },
+
     /// No adapter answers the request.
     #[error("{0}")]
     NoAdapter(String),

@@ -34,6 +34,7 @@ pub mod bench;
 pub mod darknet;
 pub mod device;
 pub mod error;
+pub mod explain;
 pub mod gpu;
 pub mod graph;
 mod hash;

@@ -7,20 +7,39 @@ pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    let alike = alike(name, candidates).max_by(|a, b| a.1.total_cmp(&b.1));
+    alike.map(|(candidate, _)| candidate)
+}
+
+/// Those most like `name`, at most so many, the nearest first.
+pub(crate) fn nearest_few<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    most: usize,
+) -> Vec<String> {
+    let mut alike: Vec<(&str, f64)> = alike(name, candidates).collect();
+    alike.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let names = alike.into_iter().map(|(candidate, _)| candidate.to_owned());
+    names.take(most).collect()
+}
+
+/// The candidates that may be meant, and how alike they are.
+fn alike<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> impl Iterator<Item = (&'a str, f64)> {
     // Two of three characters right: `resnet81` finds `resnet18`, `lenet` does not.
     const ALIKE: f64 = 0.65;
-    let wanted = plain(name);
+    let (wanted, length) = (plain(name), name.len());
     candidates
         .into_iter()
         // Names of very different length are never alike enough, and need not be compared.
-        .filter(|c| c.len().abs_diff(name.len()) <= name.len().max(c.len()) / 2)
-        .map(|c| {
+        .filter(move |c| c.len().abs_diff(length) <= length.max(c.len()) / 2)
+        .map(move |c| {
             let score = strsim::normalized_damerau_levenshtein(&wanted, &plain(c));
             (c, score)
         })
         .filter(|(_, score)| *score >= ALIKE)
-        .max_by(|a, b| a.1.total_cmp(&b.1))
-        .map(|(candidate, _)| candidate)
 }
 
 fn plain(name: &str) -> String {

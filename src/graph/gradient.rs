@@ -33,6 +33,17 @@ pub enum BackwardRule {
     Deconvnet,
 }
 
+impl BackwardRule {
+    /// What the names of its nodes end in.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gradient => "backward",
+            Self::Guided => "guided",
+            Self::Deconvnet => "deconvnet",
+        }
+    }
+}
+
 /// A node as its gradient is made: what an operator's rule may ask for, and adds to.
 #[derive(Debug)]
 pub struct Backward<'a> {
@@ -84,11 +95,7 @@ impl Backward<'_> {
     pub fn node(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> ValueId {
         let forward = &self.nodes[self.forward.index()];
         let parameters_of = forward.parameter_prefix().to_owned();
-        let rule = match self.rule {
-            BackwardRule::Gradient => "backward",
-            BackwardRule::Guided => "guided",
-            BackwardRule::Deconvnet => "deconvnet",
-        };
+        let rule = self.rule.name();
         let name = match self.added {
             0 => format!("{}.{rule}", forward.name),
             more => format!("{}.{rule}.{more}", forward.name),
@@ -118,7 +125,7 @@ fn push(
 impl Graph {
     /// This graph with the gradients of `score` with respect to each of `targets` as more outputs, in
     /// that order behind its own; for inputs of the extents of `inputs`, in batches of any size. With
-    /// [`Seed::Given`] the graph has one more input, `seed`, of the shape of `score`.
+    /// [`Seed::Given`] the graph has one more input behind its own, of the shape of `score`.
     ///
     /// ```
     /// use shadernet::graph::{Activation, BackwardRule, GraphBuilder, Linear, Seed};
@@ -184,7 +191,7 @@ impl Graph {
             Seed::Given => {
                 let mut op = Input::new(&vec![None; shapes[score.index()].rank()]);
                 op.fix(&shapes[score.index()]);
-                push(&mut nodes, "seed".to_owned(), op, &[], None)
+                push(&mut nodes, format!("seed.{}", rule.name()), op, &[], None)
             }
         };
         // What has come back to each value, to be added up.

@@ -27,6 +27,7 @@ mod gradient;
 mod lifetimes;
 mod ops;
 mod summary;
+mod taps;
 
 pub use builder::GraphBuilder;
 pub use fused::{Fused, Home, Norm, Prologue, Residual};

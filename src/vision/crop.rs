@@ -101,6 +101,16 @@ impl Placement {
         };
         [along(x, self.x, self.left), along(y, self.y, self.top)]
     }
+
+    /// The point of the input, in its pixels, at which a point of the picture lies: the inverse of
+    /// [`Self::to_picture`]. What the crop cut off is outside the input.
+    pub fn to_input(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        let along = |at: f32, axis: Axis, padding: usize| {
+            let resized = f64::from(at) * axis.to as f64 / axis.from as f64;
+            (resized - axis.start as f64 + padding as f64) as f32
+        };
+        [along(x, self.x, self.left), along(y, self.y, self.top)]
+    }
 }
 
 /// The width and height that a picture is resized to before the crop.
@@ -200,6 +210,22 @@ mod tests {
         assert_eq!(tall.to_picture([69.0 + 277.0, 0.0]), [400.0, 0.0]);
         assert!(tall.to_picture([0.0, 0.0])[0] < -99.0);
         assert_eq!(place(1, 1).to_picture([208.0, 104.0]), [0.5, 0.25]);
+    }
+
+    #[test]
+    fn into_the_input_is_back_from_the_picture() {
+        for (_, mode) in CropMode::ALL {
+            for crop_pct in [0.875, 1.0, 1.5] {
+                for from in [[640, 427], [300, 451], [1, 1], [7, 900]] {
+                    let place = Placement::new(from, [224, 192], mode, crop_pct);
+                    for at in [[0.0, 0.0], [0.5, 0.75], [100.0, 33.5], [-20.0, 250.0]] {
+                        let back = place.to_input(place.to_picture(at));
+                        let near = (back.iter().zip(at)).all(|(a, b)| (a - b).abs() < 1e-3);
+                        assert!(near, "{mode} {crop_pct} {from:?}: {at:?} to {back:?}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,16 +1,9 @@
 //! Boxes with labels, drawn on pictures.
 
 use image::{Rgb, RgbImage};
-use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
-/// The heights, in pixels, that the font comes in.
-const HEIGHTS: [RasterHeight; 4] = [
-    RasterHeight::Size16,
-    RasterHeight::Size20,
-    RasterHeight::Size24,
-    RasterHeight::Size32,
-];
-const WEIGHT: FontWeight = FontWeight::Bold;
+use super::text::{Font, ink_on};
+
 /// Longer labels are cut off: they would only cover the picture.
 const MAX_LETTERS: usize = 80;
 
@@ -62,7 +55,7 @@ pub fn draw_box(picture: &mut RgbImage, corners: [f32; 4], label: &str, color: [
     let font = Font::for_side(shorter);
     let label: Vec<char> = label.chars().take(MAX_LETTERS).collect();
     let (text_width, text_height) = (font.width() * label.len() as i64, font.height());
-    let (margin, strip) = (font.scale * 3, text_width + font.scale * 6);
+    let (margin, strip) = (font.margin(), text_width + font.margin() * 2);
     let left = x0.min(width - strip).max(0);
     let top = match y0 - text_height {
         above if above >= 0 => above,
@@ -72,70 +65,6 @@ pub fn draw_box(picture: &mut RgbImage, corners: [f32; 4], label: &str, color: [
         fill([left, left + strip], [top, top + text_height]);
         font.write(picture, &label, [left + margin, top], ink_on(color));
     }
-}
-
-/// Black or white, whichever can be read on `color`.
-fn ink_on([r, g, b]: [u8; 3]) -> [u8; 3] {
-    let luma = 299 * u32::from(r) + 587 * u32::from(g) + 114 * u32::from(b);
-    match luma > 140_000 {
-        true => [0; 3],
-        false => [255; 3],
-    }
-}
-
-/// The font at one size.
-struct Font {
-    raster: RasterHeight,
-    /// Pixels of the picture, in either direction, for one of the font's.
-    scale: i64,
-}
-
-impl Font {
-    /// A thirtieth of the picture's shorter side, as near as the font's sizes come.
-    fn for_side(shorter: i64) -> Self {
-        let wanted = shorter / 30;
-        let largest = HEIGHTS.iter().rev().find(|h| h.val() as i64 <= wanted);
-        Self {
-            raster: largest.copied().unwrap_or(HEIGHTS[0]),
-            scale: (wanted / HEIGHTS[3].val() as i64).max(1),
-        }
-    }
-
-    fn height(&self) -> i64 {
-        self.raster.val() as i64 * self.scale
-    }
-
-    fn width(&self) -> i64 {
-        get_raster_width(WEIGHT, self.raster) as i64 * self.scale
-    }
-
-    fn write(&self, picture: &mut RgbImage, text: &[char], [left, top]: [i64; 2], ink: [u8; 3]) {
-        for (i, &letter) in text.iter().enumerate() {
-            let glyph = get_raster(letter, WEIGHT, self.raster);
-            let Some(glyph) = glyph.or_else(|| get_raster('?', WEIGHT, self.raster)) else {
-                continue;
-            };
-            for y in 0..self.height() {
-                for x in 0..self.width() {
-                    let from = ((x / self.scale) as usize, (y / self.scale) as usize);
-                    let opacity = glyph.pixel(from.0, from.1).unwrap_or(0);
-                    let (x, y) = (left + i as i64 * self.width() + x, top + y);
-                    if let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y))
-                        && let Some(Rgb(pixel)) = picture.get_pixel_mut_checked(x, y)
-                    {
-                        for (under, over) in pixel.iter_mut().zip(ink) {
-                            *under = blend(*under, over, opacity);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn blend(under: u8, over: u8, opacity: u8) -> u8 {
-    let (under, over, opacity) = (u32::from(under), u32::from(over), u32::from(opacity));
-    ((over * opacity + under * (255 - opacity) + 127) / 255) as u8
 }
 
 #[cfg(test)]

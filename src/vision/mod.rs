@@ -14,28 +14,44 @@
 //! ```
 
 mod boxes;
+#[cfg(feature = "draw")]
+mod color_map;
 mod crop;
 mod decode;
 #[cfg(feature = "draw")]
 mod draw;
+#[cfg(feature = "draw")]
+mod figure;
 mod heads;
+mod heat_map;
 mod labels;
 mod mask;
 mod preprocess;
 mod resize;
+#[cfg(feature = "draw")]
+mod sheet;
+#[cfg(feature = "draw")]
+mod text;
 mod top_k;
 
 pub use boxes::{DetectionOptions, ScoredBox, intersection_over_union, non_maximum_suppression};
+#[cfg(feature = "draw")]
+pub use color_map::heat_color;
 pub use crop::{CropMode, Placement};
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
 #[cfg(feature = "draw")]
 pub use draw::{class_color, draw_box};
+#[cfg(feature = "draw")]
+pub use figure::{Panel, figure};
 pub use heads::Head;
+pub use heat_map::{HeatMap, HeatMapStatistics};
 pub use labels::{Label, Labels};
 pub use mask::{Mask, mask_color};
 pub use preprocess::Preprocessing;
 pub(crate) use resize::{Axis, Weights};
 pub use resize::{Interpolation, resize};
+#[cfg(feature = "draw")]
+pub use sheet::{SheetOptions, Tile, TilePixels, TileRange, sheet};
 pub use top_k::{softmax, top_k};
 
 /// Decoded pictures: 8-bit RGB, row-major, of the `image` crate.

@@ -1,0 +1,100 @@
+//! A network that can be asked for more than it answers.
+
+use std::sync::Arc;
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Op, ValueId};
+use crate::session::{Session, SessionOptions};
+use crate::tensor::{Shape, Tensor};
+use crate::vision::Preprocessing;
+use crate::weights::Weights;
+
+/// A graph with its weights on a device, and the session of the variant that was asked for last.
+pub(super) struct Opened<K> {
+    pub graph: Graph,
+    pub preprocessing: Preprocessing,
+    device: Device,
+    weights: Arc<Weights>,
+    options: SessionOptions,
+    session: Option<(K, Session)>,
+}
+
+impl<K: PartialEq> Opened<K> {
+    pub fn new(
+        device: &Device,
+        graph: &Graph,
+        weights: impl Into<Arc<Weights>>,
+        preprocessing: &Preprocessing,
+        options: &SessionOptions,
+    ) -> Result<Self> {
+        let opened = Self {
+            graph: graph.clone(),
+            preprocessing: preprocessing.clone(),
+            device: device.clone(),
+            weights: weights.into(),
+            options: options.clone(),
+            session: None,
+        };
+        match opened.graph.inputs() {
+            [input] if !matches!(&graph.node(*input).op, Op::Input(op) if op.is_ids()) => {}
+            inputs => {
+                return Err(Error::Inputs(format!(
+                    "a network of one input, a picture, was expected; {} has {} input(s)",
+                    graph.name(),
+                    inputs.len()
+                )));
+            }
+        }
+        opened.graph.infer(&[opened.shape(1)])?;
+        opened.weights.check(graph)?;
+        Ok(opened)
+    }
+
+    /// The shape of a batch.
+    pub fn shape(&self, batch: usize) -> Shape {
+        let [channels, height, width] = self.preprocessing.input_size;
+        Shape::from([batch, channels, height, width])
+    }
+
+    /// The picture's value.
+    pub fn input(&self) -> ValueId {
+        // `new` has seen that there is one.
+        self.graph.inputs()[0]
+    }
+
+    /// Runs the variant `key` of the graph, which `make` makes where it is not the last one's.
+    pub fn run(
+        &mut self,
+        key: K,
+        make: impl FnOnce(&Graph) -> Result<Graph>,
+        inputs: &[Tensor],
+    ) -> Result<Vec<Tensor>> {
+        let session = match self.session.take() {
+            Some((last, session)) if last == key => session,
+            last => {
+                // The last one's memory goes before the new one takes its own.
+                drop(last);
+                let shapes: Vec<Shape> = inputs.iter().map(|x| x.shape().clone()).collect();
+                let graph = make(&self.graph)?;
+                let weights = self.weights.clone();
+                Session::new(&self.device, &graph, weights, &self.options, &shapes)?
+            }
+        };
+        let (_, session) = self.session.insert((key, session));
+        session.run(inputs)
+    }
+
+    /// What the user should be told about how the network runs; see [`Session::notice`].
+    pub fn notice(&self) -> Option<&str> {
+        self.session
+            .as_ref()
+            .and_then(|(_, session)| session.notice())
+    }
+
+    /// Moves to another device.
+    pub fn restore(&mut self, device: &Device) {
+        self.session = None;
+        self.device = device.clone();
+    }
+}
