@@ -8,9 +8,10 @@ use shadernet::graph::{
     MaxPool2dBackward, Op, Padding, Pool2d, PoolKind, Seed, Unflatten, Upsample, UpsampleBackward,
     UpsampleMode, UpsampleSize,
 };
+use shadernet::reference::Reference;
 use shadernet::tensor::{Shape, Tensor};
 
-use crate::compare::{check, compare, compare_with, graph_of};
+use crate::compare::{check, compare, compare_with, graph_of, weights_for};
 use crate::generate::{cases, conv_settings, extents, tensor};
 
 /// An operator with several inputs, or with one that is no map.
@@ -241,6 +242,13 @@ fn networks_with_their_gradients() {
         y,
         Conv2d::new(16, 16, 5).stride(2).padding(2).groups(16),
     );
+    // Back to where float16 and sigmoids can tell values apart.
+    let small = LocalResponseNorm {
+        alpha: 5.0,
+        beta: 0.5,
+        ..LocalResponseNorm::new(5)
+    };
+    let y = b.node("small", small, &[y]);
     let y = b.activation("sigmoid", y, Activation::Sigmoid);
     let y = b.conv2d("groups", y, Conv2d::new(16, 16, 3).padding(1).groups(8));
     let x = b.pool2d("pool", x, Pool2d::average(2, 2));
@@ -248,9 +256,10 @@ fn networks_with_their_gradients() {
     let norm = b.batch_norm("before", x, BatchNorm2d::new(16));
     let x = b.conv2d("both", norm, Conv2d::new(16, 20, 1));
     let x = b.concat("concat", &[x, norm]);
+    let x = b.adaptive_avg_pool2d("bins", x, AdaptiveAvgPool2d::new(2, 2));
     let x = b.flatten("flatten", x);
-    let x = b.linear("fc1", x, Linear::new(36 * 36, 16));
-    let x = b.activation("act", x, Activation::Tanh);
+    let x = b.linear("fc1", x, Linear::new(36 * 4, 16));
+    let x = b.activation("act", x, Activation::Silu);
     let scores = b.linear("fc2", x, Linear::new(16, 16));
     b.output(scores);
     let graph = b.build().unwrap();
@@ -271,6 +280,11 @@ fn networks_with_their_gradients() {
             tensor(&shapes[0], 1).map(|v| v / 64.0),
             tensor(&shapes[1], 2),
         ];
+        let twin = Reference::<f32>::new(&graph, &weights_for(&graph, 3)).unwrap();
+        for gradient in &twin.run(&inputs).unwrap()[1..] {
+            let largest = gradient.data().iter().fold(0.0_f32, |a, v| a.max(v.abs()));
+            assert!(largest > 1.0, "{largest}: nothing to compare");
+        }
         compare_with(&graph, &inputs, 3, None, 8.0);
     }
 }
