@@ -8,9 +8,8 @@
 #import shared/reduce
 #import reduction
 
-// Elements of four input features a workgroup, and the invocations for one group of output features.
-const ELEMENTS: u32 = 2u;
-const ACROSS: u32 = ELEMENTS * 4u;
+// Elements of four input features a workgroup.
+const ELEMENTS: u32 = 4u;
 
 struct Params {
     gradient: Map,
@@ -32,29 +31,31 @@ fn main(
     invocation: Invocation,
 ) {
     let index = index_of(invocation);
-    // Sums meet by their number modulo ELEMENTS, so that is which element it is; then comes which of
-    // its lanes.
     let block = workgroup.y * workgroups.x + workgroup.x;
     let element = block * ELEMENTS + index % ELEMENTS;
-    let lane = index / ELEMENTS % 4u;
     // What is left over redoes the last, since a barrier may not stand behind a return.
-    let feature = min(element, params.output.groups - 1u) * 4u + lane;
+    let first = min(element, params.output.groups - 1u) * 4u;
     let row = workgroup.z;
     let source = element_of(params.gradient, row) + params.first_group;
     let features = params.output.groups * 4u;
 
-    var sum = 0.0;
-    for (var group = index / ACROSS; group < params.groups; group += WORKGROUP / ACROSS) {
+    var sum = vec4<f32>();
+    for (var group = index / ELEMENTS; group < params.groups; group += WORKGROUP / ELEMENTS) {
         let value = unpack_element(gradient[source + group]);
-        sum += dot(unpack_element(weight[group * features + feature]), value);
+        let at = group * features + first;
+        sum += vec4<f32>(
+            dot(unpack_element(weight[at]), value),
+            dot(unpack_element(weight[at + 1u]), value),
+            dot(unpack_element(weight[at + 2u]), value),
+            dot(unpack_element(weight[at + 3u]), value),
+        );
     }
-    let own = select(vec4<f32>(), vec4<f32>(sum), vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(lane));
-    var total = reduce_workgroup(own, ELEMENTS, invocation);
+    sum = reduce_workgroup(sum, ELEMENTS, invocation);
     if index < ELEMENTS && element < params.output.groups {
         let at = element_of(params.output, row) + element;
         if params.first_group > 0u {
-            total += unpack_element(output[at]);
+            sum += unpack_element(output[at]);
         }
-        output[at] = pack_element(total);
+        output[at] = pack_element(sum);
     }
 }

@@ -49,7 +49,11 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
             let kernels = [("KERNEL", 3..4), ("KERNEL", 5..6), ("STRIDE", 1..3)];
             kernels.into_iter().chain(epilogue).collect()
         }
-        "conv2d_depthwise" | "conv2d_grouped" | "linear" | "linear_subgroup" => epilogue.to_vec(),
+        "conv2d_depthwise"
+        | "conv2d_depthwise_transposed"
+        | "conv2d_grouped"
+        | "linear"
+        | "linear_subgroup" => epilogue.to_vec(),
         "peak_memory" => vec![("COPY", 0..2)],
         "pool" => vec![("OPERATION", 0..2)],
         "preprocess" => vec![

@@ -131,6 +131,7 @@ shaders! {
     CONV2D_COOPERATIVE_EMULATED = "conv2d_cooperative_emulated", reads 5;
     CONV2D_DEPTHWISE = "conv2d_depthwise", reads 4;
     CONV2D_DEPTHWISE_ROW = "conv2d_depthwise_row", reads 4;
+    CONV2D_DEPTHWISE_TRANSPOSED = "conv2d_depthwise_transposed", reads 4;
     CONV2D_GROUPED = "conv2d_grouped", reads 4;
     CONV2D_PLANAR = "conv2d_planar", reads 5, planar form of CONV2D;
     CONV2D_SUBGROUP = "conv2d_subgroup", reads 5;

@@ -172,7 +172,10 @@ impl Graph {
     /// below. A value lives from the node that makes it to the last that reads it, outputs to the
     /// end; what only renames a value takes nothing.
     fn live_elements(&self, shapes: &[Shape]) -> u64 {
-        let is_rename = |i: usize| matches!(self.nodes[i].op, Op::Dropout | Op::Flatten(_));
+        let is_rename = |i: usize| {
+            let op = &self.nodes[i].op;
+            matches!(op, Op::Dropout | Op::Flatten(_) | Op::Unflatten(_))
+        };
         let roots: Vec<usize> = (0..shapes.len())
             .map(|i| root(i, |i| &self.nodes[i], is_rename))
             .collect();

@@ -72,7 +72,7 @@ struct BackwardParams {
 }
 
 /// Elements that a workgroup of `linear_backward.wgsl` answers.
-const ELEMENTS: u32 = 2;
+const ELEMENTS: u32 = 4;
 
 pub(super) fn backward_dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispatch>> {
     if context.output.pixels >= MANY_ROWS {

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use shadernet::gpu::Precision;
 use shadernet::graph::{
-    Activation, BatchNorm2d, Conv2d, ConvTranspose2d, GraphBuilder, Linear, Op, ValueId,
+    Activation, BatchNorm2d, Conv2d, ConvTranspose2d, GraphBuilder, Linear, LinearBackward, Op,
+    ValueId,
 };
 use shadernet::reference::Reference;
 use shadernet::session::{ConvKernel, Session, SessionOptions};
@@ -271,8 +272,17 @@ fn convolution_by_matrices_of_the_device() {
 #[test]
 fn weights_larger_than_a_binding() {
     for (name, device) in devices::with_binding_limit(1 << 16) {
-        let cases: [(Op, Shape); 5] = [
+        let cases: [(Op, Shape); 7] = [
             (Linear::new(300, 221).into(), Shape::from([3, 300])),
+            // Parts add to what those before them have stored.
+            (
+                LinearBackward(Linear::new(300, 221)).into(),
+                Shape::from([3, 221]),
+            ),
+            (
+                LinearBackward(Linear::new(300, 221)).into(),
+                Shape::from([5, 221]),
+            ),
             (
                 Conv2d::new(40, 70, 5).padding(2).into(),
                 Shape::from([1, 40, 6, 5]),

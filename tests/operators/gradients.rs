@@ -3,13 +3,15 @@
 use proptest::prelude::*;
 use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
-    AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Conv2d, Graph, GraphBuilder, Hardmax,
-    Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MaxPool2dBackward, Op,
-    Padding, Pool2d, PoolKind, Unflatten, Upsample, UpsampleBackward, UpsampleMode, UpsampleSize,
+    AvgPool2dBackward, BackwardRule, BatchNorm2d, BatchNorm2dBackward, Conv2d, Graph, GraphBuilder,
+    Hardmax, Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward,
+    MaxPool2dBackward, Op, Padding, Pool2d, PoolKind, Seed, Unflatten, Upsample, UpsampleBackward,
+    UpsampleMode, UpsampleSize,
 };
+use shadernet::reference::Reference;
 use shadernet::tensor::{Shape, Tensor};
 
-use crate::compare::{check, compare, compare_with, graph_of};
+use crate::compare::{check, compare, compare_with, graph_of, weights_for};
 use crate::generate::{cases, conv_settings, extents, tensor};
 
 /// An operator with several inputs, or with one that is no map.
@@ -75,7 +77,9 @@ proptest! {
             Activation::HardSwish,
             Activation::Silu,
         ] {
-            let inputs = [tensor(&shape, seed), tensor(&shape, seed + 1).map(|v| v * 4.0)];
+            // In float16, too, off the corners, where derivatives leap.
+            let off_corners = |v: f32| ((v * 64.0).round() + 0.5) / 16.0;
+            let inputs = [tensor(&shape, seed), tensor(&shape, seed + 1).map(|v| off_corners(*v))];
             let graph = graph_of(ActivationBackward(activation), &[shape.clone(), shape.clone()]);
             compare(&graph, &inputs, seed);
         }
@@ -219,4 +223,68 @@ fn max_pooling_of_padding_alone() {
     let x = tensor(&Shape::from([1, 3, 1, 1]), 1);
     let g = tensor(&answered(pool.clone(), x.shape()).unwrap(), 2);
     compare(&max_pool_and_back(pool), &[g, x], 0);
+}
+
+/// A network with its gradients: nodes that read the same parameters in other forms, and biases that
+/// only one of them has. Of smooth functions, whose gradients rounding does not turn.
+#[test]
+fn networks_with_their_gradients() {
+    let mut b = GraphBuilder::new("network");
+    let input = b.image_input("input", 5);
+    let x = b.conv2d("stem", input, Conv2d::new(5, 16, 3).padding(1));
+    let x = b.activation("tanh", x, Activation::Tanh);
+    let y = b.conv2d("same", x, Conv2d::new(16, 16, 3).padding(1));
+    let y = b.batch_norm("norm", y, BatchNorm2d::new(16));
+    let y = b.activation("silu", y, Activation::Silu);
+    let y = b.conv2d("rows", y, Conv2d::new(16, 16, 3).padding(1).groups(16));
+    let y = b.conv2d(
+        "half",
+        y,
+        Conv2d::new(16, 16, 5).stride(2).padding(2).groups(16),
+    );
+    // Back to where float16 and sigmoids can tell values apart.
+    let small = LocalResponseNorm {
+        alpha: 5.0,
+        beta: 0.5,
+        ..LocalResponseNorm::new(5)
+    };
+    let y = b.node("small", small, &[y]);
+    let y = b.activation("sigmoid", y, Activation::Sigmoid);
+    let y = b.conv2d("groups", y, Conv2d::new(16, 16, 3).padding(1).groups(8));
+    let x = b.pool2d("pool", x, Pool2d::average(2, 2));
+    let x = b.add("sum", x, y);
+    let norm = b.batch_norm("before", x, BatchNorm2d::new(16));
+    let x = b.conv2d("both", norm, Conv2d::new(16, 20, 1));
+    let x = b.concat("concat", &[x, norm]);
+    let x = b.adaptive_avg_pool2d("bins", x, AdaptiveAvgPool2d::new(2, 2));
+    let x = b.flatten("flatten", x);
+    let x = b.linear("fc1", x, Linear::new(36 * 4, 16));
+    let x = b.activation("act", x, Activation::Silu);
+    let scores = b.linear("fc2", x, Linear::new(16, 16));
+    b.output(scores);
+    let graph = b.build().unwrap();
+    for rows in [1, 5] {
+        let shapes = [Shape::from([rows, 5, 12, 12]), Shape::from([rows, 16])];
+        let targets = [input, norm];
+        let graph = graph
+            .with_gradients(
+                &shapes[..1],
+                scores,
+                Seed::Given,
+                &targets,
+                BackwardRule::Gradient,
+            )
+            .unwrap();
+        // Sums large enough to be far out on tanh would leave nothing of the gradient.
+        let inputs = [
+            tensor(&shapes[0], 1).map(|v| v / 64.0),
+            tensor(&shapes[1], 2),
+        ];
+        let twin = Reference::<f32>::new(&graph, &weights_for(&graph, 3)).unwrap();
+        for gradient in &twin.run(&inputs).unwrap()[1..] {
+            let largest = gradient.data().iter().fold(0.0_f32, |a, v| a.max(v.abs()));
+            assert!(largest > 1.0, "{largest}: nothing to compare");
+        }
+        compare_with(&graph, &inputs, 3, None, 8.0);
+    }
 }

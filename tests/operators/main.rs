@@ -14,3 +14,4 @@ mod padding;
 mod pointwise;
 mod pooling;
 mod reductions;
+mod transposed;

@@ -27,7 +27,7 @@ impl Cost {
             let operands = node.inputs.iter().map(|v| len(v.index()));
             elements += match &node.op {
                 Op::BatchNorm2d(_) | Op::Activation(_) | Op::Dropout | Op::Flatten(_) => 0,
-                Op::Concat(_) | Op::SliceChannels(_) => 0,
+                Op::Concat(_) | Op::SliceChannels(_) | Op::Unflatten(_) => 0,
                 Op::Binary(_) => operands.skip(1).sum(),
                 _ => operands.sum::<u64>() + len(value.index()),
             };

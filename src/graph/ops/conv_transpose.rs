@@ -78,6 +78,11 @@ impl ConvTranspose2d {
         self.bias = bias;
         self
     }
+
+    /// Whether each channel has its own kernel and nothing else.
+    pub fn is_depthwise(&self) -> bool {
+        self.groups == self.in_channels && self.groups == self.out_channels && self.groups > 1
+    }
 }
 
 impl Operator for ConvTranspose2d {

@@ -262,7 +262,7 @@ impl Filter {
         name: &str,
         outputs: Range<usize>,
     ) -> Result<Kernels<'a>> {
-        let taps = self.kernel[0] * self.kernel[1];
+        let taps = self.taps();
         let len = self.group_inputs * taps;
         let first_output = outputs.start;
         let values = match self.input_first {
@@ -292,6 +292,11 @@ impl Filter {
         }
     }
 
+    /// Numbers of a kernel.
+    pub fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
     /// Where in a kernel the window's tap (row, column) lies.
     pub fn tap(&self, row: usize, column: usize) -> usize {
         row * self.kernel[1] + column
@@ -317,7 +322,7 @@ impl Kernels<'_> {
             }
             false => (output - self.first_output) * filter.group_inputs + input,
         };
-        let taps = filter.kernel[0] * filter.kernel[1];
+        let taps = filter.taps();
         &self.values[row * taps..][..taps]
     }
 

@@ -88,6 +88,10 @@ pub(super) fn transposed_dispatches(
     if let Some(conv) = Plain::turned(context, op) {
         return plain_dispatches(context, &conv);
     }
+    if op.is_depthwise() {
+        let step = depthwise::transposed_dispatch(context, op)?;
+        return Ok(vec![step.selected(None, Why::Depthwise { in_rows: false })]);
+    }
     let filter = Filter::transposed(context, op);
     let places = Part::remainders(context, op);
     if rule::is_dense(&filter)
