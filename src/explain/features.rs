@@ -204,10 +204,10 @@ impl FeatureMaps {
             )?;
             let mut seed = Tensor::zeros([some.len(), count, height, width]);
             for (row, &channel) in seed.data_mut().chunks_mut(count * height * width).zip(some) {
-                let map = &features.activation.data()[channel * height * width..][..height * width];
-                let strongest = map.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-                if let Some((at, &value)) = strongest {
-                    row[channel * height * width + at] = value;
+                let found = features.channels.iter().find(|c| c.index == channel);
+                if let Some(found) = found {
+                    let [x, y] = found.peak;
+                    row[(channel * height + y) * width + x] = found.largest;
                 }
             }
             let make = |graph: &Graph| {

@@ -28,8 +28,8 @@ pub enum Method {
     /// The gradient along the way from a black picture, times that way (Sundararajan et al. 2017): all
     /// pixels' shares add up to the difference of the two scores. What is positive of it is shown.
     IntegratedGradients {
-        /// Points on the way; `None` for as many as it takes to come within a hundredth of that sum,
-        /// [`MAX_STEPS`](Self::MAX_STEPS) at most.
+        /// Points on the way, equally far apart; `None` for as many as it takes, where it takes them,
+        /// to come within a hundredth of that sum, [`MAX_STEPS`](Self::MAX_STEPS) at most.
         steps: Option<usize>,
     },
     /// How much the score falls when a grey square hides a place (Zeiler and Fergus 2014): asks no

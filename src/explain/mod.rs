@@ -28,6 +28,7 @@
 mod cam;
 mod explainer;
 mod features;
+mod integrated;
 mod method;
 mod occlusion;
 mod opened;

@@ -5,15 +5,11 @@ use std::f64::consts::TAU;
 use image::RgbImage;
 
 use super::explainer::{BATCH, Completeness, Explainer, Explanation, Wanted};
-use super::method::Method;
+use super::integrated::Way;
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::vision::HeatMap;
 
-/// How far integrated gradients may be off, in the difference of the scores.
-const OFF_AT_MOST: f64 = 0.01;
-/// The points that they begin with.
-const FIRST_STEPS: usize = 32;
 /// So that the same picture gets the same map each time.
 const NOISE_SEED: u64 = 2017;
 
@@ -59,39 +55,43 @@ pub(super) fn guided(cam: &HeatMap, image: &Tensor) -> Result<HeatMap> {
     )
 }
 
-/// The gradients of `count` inputs, made by `make(i)`, for `class`, added up; `each` is shown their scores.
-fn summed(
+/// Runs `count` inputs, made by `make(i, row)`, for `class`; `each(i, score, gradient)` is shown what each
+/// answers. Always as many rows at once, so that one plan serves all.
+pub(super) fn run_many(
     explainer: &mut Explainer,
     class: usize,
     count: usize,
     mut make: impl FnMut(usize, &mut Vec<f32>),
-) -> Result<Vec<f64>> {
+    mut each: impl FnMut(usize, f64, &[f32]),
+) -> Result<()> {
     let len = explainer.opened.shape(1).len();
-    let mut sum = vec![0.0; len];
     for start in (0..count).step_by(BATCH) {
-        // Always so many rows, so that one plan serves all; what is too much is not counted.
         let some = BATCH.min(count - start);
-        let rows = BATCH.min(count);
-        let mut data = Vec::with_capacity(rows * len);
+        let mut data = Vec::with_capacity(BATCH * len);
         for i in start..start + some {
             make(i, &mut data);
         }
-        data.resize(rows * len, 0.0);
-        let rows = Tensor::new(explainer.opened.shape(rows), data)?;
-        let classes = vec![class; rows.shape().dims()[0]];
-        let answers = explainer.run_rows(Wanted::Input, rows, Some(&classes))?;
-        for gradient in answers[1].data().chunks(len).take(some) {
-            for (sum, &g) in sum.iter_mut().zip(gradient) {
-                *sum += f64::from(g);
-            }
+        data.resize(BATCH * len, 0.0);
+        let rows = Tensor::new(explainer.opened.shape(BATCH), data)?;
+        let answers = explainer.run_rows(Wanted::Input, rows, Some(&[class; BATCH]))?;
+        let classes = answers[0].data().len() / BATCH;
+        let scores = answers[0].data().chunks(classes);
+        let answers = scores.zip(answers[1].data().chunks(len)).take(some);
+        for (i, (scores, gradient)) in answers.enumerate() {
+            each(start + i, f64::from(scores[class]), gradient);
         }
-        explainer.tell(start + some, count);
     }
-    Ok(sum)
+    Ok(())
+}
+
+pub(super) fn add(sum: &mut [f64], gradient: &[f32], share: f64) {
+    for (sum, &g) in sum.iter_mut().zip(gradient) {
+        *sum += share * f64::from(g);
+    }
 }
 
 /// The scores of one input, for all classes asked for.
-fn scores(explainer: &mut Explainer, input: &Tensor, class: usize) -> Result<Tensor> {
+pub(super) fn scores(explainer: &mut Explainer, input: &Tensor, class: usize) -> Result<Tensor> {
     let answers = explainer.run_rows(Wanted::Input, input.clone(), Some(&[class]));
     Ok(answers?.swap_remove(0))
 }
@@ -114,16 +114,24 @@ pub(super) fn smooth_grad(
     let mut found = Vec::new();
     for &class in classes {
         let mut random = fastrand::Rng::with_seed(NOISE_SEED);
-        let sum = summed(explainer, class, samples, |_, rows| {
-            rows.extend(input.data().iter().map(|&x| {
+        let mut noisy = |_, row: &mut Vec<f32>| {
+            row.extend(input.data().iter().map(|&x| {
                 // Box and Muller 1958; 1 - u is never 0.
                 let radius = (-2.0 * (1.0 - random.f64()).ln()).sqrt();
                 let normal = radius * (TAU * random.f64()).cos();
                 (f64::from(x) + deviation * normal) as f32
             }));
-        })?;
+        };
+        let mut mean = vec![0.0; input.data().len()];
+        for start in (0..samples).step_by(BATCH) {
+            let some = BATCH.min(samples - start);
+            let share = 1.0 / samples as f64;
+            run_many(explainer, class, some, &mut noisy, |_, _, gradient| {
+                add(&mut mean, gradient, share);
+            })?;
+            explainer.tell(start + some, samples);
+        }
         let scores = scores(explainer, input, class)?;
-        let mean: Vec<f64> = sum.iter().map(|sum| sum / samples as f64).collect();
         found.extend(explainer.explanations(&scores, &[class], |_, _| {
             Ok((largest(&shaped(input, &mean))?, None))
         })?);
@@ -142,34 +150,19 @@ pub(super) fn integrated_gradients(
     let baseline = explainer.opened.preprocessing.apply(&black)?;
     let mut found = Vec::new();
     for &class in classes {
-        let at = scores(explainer, input, class)?;
-        let from = scores(explainer, &baseline, class)?;
-        let difference = f64::from(at.data()[class]) - f64::from(from.data()[class]);
-        let mut count = steps.unwrap_or(FIRST_STEPS);
-        let (attributions, completeness) = loop {
-            let sum = summed(explainer, class, count, |i, rows| {
-                // The middles of equal parts of the way.
-                let part = ((i as f64 + 0.5) / count as f64) as f32;
-                let pairs = baseline.data().iter().zip(input.data());
-                rows.extend(pairs.map(|(from, to)| from + part * (to - from)));
-            })?;
-            let pairs = baseline.data().iter().zip(input.data());
-            let attributions: Vec<f64> = (pairs.zip(&sum))
-                .map(|((from, to), sum)| f64::from(to - from) * sum / count as f64)
-                .collect();
-            let completeness = Completeness {
-                attributed: attributions.iter().sum(),
-                difference,
-                steps: count,
-            };
-            let enough = completeness.error() <= OFF_AT_MOST || count * 2 > Method::MAX_STEPS;
-            if steps.is_some() || enough || completeness.error().is_nan() {
-                break (attributions, completeness);
-            }
-            count *= 2;
+        let mut way = Way::new(explainer, &baseline, input, class)?;
+        match steps {
+            Some(steps) => way.walk(explainer, steps)?,
+            None => way.walk_until_complete(explainer)?,
+        }
+        let completeness = Completeness {
+            attributed: way.attributions.iter().sum(),
+            difference: way.difference(),
+            steps: way.steps,
         };
-        found.extend(explainer.explanations(&at, &[class], |_, _| {
-            let heat = of_channels(&shaped(input, &attributions), |channels| {
+        let attributions = shaped(input, &way.attributions);
+        found.extend(explainer.explanations(&way.scores, &[class], |_, _| {
+            let heat = of_channels(&attributions, |channels| {
                 let sum: f32 = channels.sum();
                 // NaN stays.
                 if sum < 0.0 { 0.0 } else { sum }
