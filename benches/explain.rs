@@ -1,0 +1,82 @@
+//! What an explanation costs, in forward passes of the same network on the same device:
+//! `cargo bench --bench explain [-- NETWORK…]`. Each round runs the forward pass and every method in turn,
+//! so that what slows the machine down slows all of them; printed is the median of the rounds' ratios.
+//! Both include preparing the picture and reading the answers back.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use shadernet::device::{Device, DeviceOptions};
+use shadernet::explain::{ExplainOptions, Explainer, Method};
+use shadernet::session::Session;
+use shadernet::vision::{Labels, Preprocessing, decode};
+use shadernet::weights::Weights;
+use shadernet::zoo::{self, ZooOptions};
+
+const METHODS: [Method; 4] = [
+    Method::GradCam,
+    Method::GradCamPlusPlus,
+    Method::Saliency,
+    Method::GuidedGradCam,
+];
+
+fn main() -> Result<(), shadernet::Error> {
+    let mut names: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with("--"))
+        .collect();
+    // `cargo test --benches` and CI look whether it runs; they need no figures.
+    let is_test = std::env::args().any(|a| a == "--test" || a == "--quick");
+    if names.is_empty() {
+        let all = ["efficientnet_lite0", "mobilenet_v2", "resnet18", "resnet50"];
+        names = all.iter().map(|&name| name.to_owned()).collect();
+        names.truncate(if is_test { 1 } else { usize::MAX });
+    }
+    let rounds = if is_test { 1 } else { 7 };
+    let device = Device::open(&DeviceOptions::default())?;
+    let picture = decode("tests/images/chelsea.png")?;
+    println!("{device}, {rounds} rounds");
+    for name in names {
+        let graph = zoo::find(&name)?.build(&ZooOptions::default())?;
+        let weights = Arc::new(Weights::generated(&graph, 1.0));
+        let preprocessing = Preprocessing::default();
+        let options = Default::default();
+        let shapes = [preprocessing.apply(&picture)?.shape().clone()];
+        let mut session = Session::new(&device, &graph, weights.clone(), &options, &shapes)?;
+        let mut forward = || -> Result<f64, shadernet::Error> {
+            let start = Instant::now();
+            session.run(&[preprocessing.apply(&picture)?])?;
+            Ok(start.elapsed().as_secs_f64())
+        };
+        forward()?;
+        let mut text = format!("{name}: ");
+        for method in METHODS {
+            let labels = Labels::unnamed(1000);
+            let weights = weights.clone();
+            let mut explainer =
+                Explainer::of_graph(&device, &graph, weights, &preprocessing, labels, &options)?;
+            let asked = ExplainOptions {
+                method,
+                ..Default::default()
+            };
+            explainer.explain(&picture, &asked)?;
+            let mut ratios = Vec::new();
+            let mut passes = Vec::new();
+            for _ in 0..rounds {
+                let pass = forward()?;
+                let start = Instant::now();
+                explainer.explain(&picture, &asked)?;
+                ratios.push(start.elapsed().as_secs_f64() / pass);
+                passes.push(1e3 * pass);
+            }
+            ratios.sort_by(f64::total_cmp);
+            passes.sort_by(f64::total_cmp);
+            if method == METHODS[0] {
+                text += &format!("forward {:.1} ms", passes[rounds / 2]);
+            }
+            text += &format!(", {method} {:.2} times", ratios[rounds / 2]);
+        }
+        println!("{text}");
+    }
+    Ok(())
+}
