@@ -9,7 +9,7 @@ use super::opened::Opened;
 use super::pixels;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::{BackwardRule, Graph, Op, Seed, ValueId};
+use crate::graph::{BackwardRule, Graph, Seed, ValueId};
 use crate::model_folder::ModelFolder;
 use crate::session::SessionOptions;
 use crate::tensor::{Shape, Tensor};
@@ -111,15 +111,7 @@ impl FeatureMaps {
     /// # Errors
     /// As [`Graph::infer`].
     pub fn layers(&self) -> Result<Vec<(String, &'static str, Shape)>> {
-        let graph = &self.opened.graph;
-        let shapes = graph.infer(&[self.opened.shape(1)])?;
-        let maps = graph
-            .values()
-            .zip(shapes)
-            .filter(|((_, node), shape)| shape.rank() == 4 && !matches!(node.op, Op::Input(_)));
-        Ok(maps
-            .map(|((_, node), shape)| (node.name.clone(), node.op.as_operator().kind(), shape))
-            .collect())
+        self.opened.layers()
     }
 
     /// The last layer of each stage, as layers of one height and width in a row are called.
@@ -135,6 +127,14 @@ impl FeatureMaps {
         };
         let last = (0..layers.len()).filter(is_last);
         Ok(last.map(|i| layers[i].0.clone()).collect())
+    }
+
+    /// Whether `layer` is one of [`Self::layers`].
+    ///
+    /// # Errors
+    /// As [`Self::channels`] has them of its layer.
+    pub fn check(&self, layer: &str) -> Result<()> {
+        self.layer(layer).map(drop)
     }
 
     /// The channels of the layer `layer` for `picture`, strongest first.

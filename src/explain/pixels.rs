@@ -10,8 +10,6 @@ use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::vision::HeatMap;
 
-/// How far integrated gradients may be off, in the difference of the scores.
-const OFF_AT_MOST: f64 = 0.01;
 /// The points that they begin with.
 const FIRST_STEPS: usize = 32;
 /// So that the same picture gets the same map each time.
@@ -162,7 +160,8 @@ pub(super) fn integrated_gradients(
                 difference,
                 steps: count,
             };
-            let enough = completeness.error() <= OFF_AT_MOST || count * 2 > Method::MAX_STEPS;
+            let enough =
+                completeness.error() <= Completeness::TOLERANCE || count * 2 > Method::MAX_STEPS;
             if steps.is_some() || enough || completeness.error().is_nan() {
                 break (attributions, completeness);
             }
