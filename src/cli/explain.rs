@@ -32,7 +32,8 @@ Examples:
 
 grad-cam, grad-cam++ and guided-grad-cam ask a layer's gradient, saliency, smooth-grad and
 integrated-gradients that of the pixels, occlusion none: it hides places and looks what becomes of
-the score. Peaks are column and row in pixels of the picture. A picture that cannot be read is
+the score. Peaks are column and row in pixels of the picture; of methods by pixels, the hottest
+hundredth is drawn in one colour. A picture that cannot be read is
 reported, the rest go on, and the exit code is 1 at the end.")]
 pub struct Explain {
     /// Pictures, folders of pictures, or - for a list of files on standard input
@@ -109,6 +110,10 @@ fn noise(text: &str) -> Result<f32, String> {
 
 /// How much of the picture the hottest place hides.
 const OPACITY: f32 = 0.75;
+
+/// Of methods by pixels, the share of pixels below those that all get the hottest colour: a few are so hot
+/// that nothing would be seen of the others (Smilkov et al. 2017 draw them so).
+const SHOWN: f64 = 0.99;
 
 impl Explain {
     pub fn execute(&self) -> Result<(), Failure> {
@@ -283,7 +288,14 @@ fn panel(
     found: &Explanation,
 ) -> Result<Panel> {
     let (width, height) = picture.dimensions();
-    let heat = (found.heat).on_picture(explainer.preprocessing(), width, height)?;
+    let heat = match method {
+        Method::Saliency
+        | Method::SmoothGrad { .. }
+        | Method::IntegratedGradients { .. }
+        | Method::GuidedGradCam => found.heat.capped(SHOWN),
+        _ => found.heat.clone(),
+    };
+    let heat = heat.on_picture(explainer.preprocessing(), width, height)?;
     let (label, percent) = (&found.label, 100.0 * found.probability);
     let mut title = format!("{label} {percent:.1} %, {method}");
     if let Some(layer) = &found.layer {

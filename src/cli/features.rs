@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
-use shadernet::Result;
 use shadernet::device::Device;
 use shadernet::explain::{Channel, FeatureMaps, Features as Found};
 use shadernet::model_folder::{ModelFolder, default_model, find_model};
 use shadernet::vision::{Panel, RgbImage, SheetOptions, Tile, TilePixels, decode, figure, sheet};
+use shadernet::{Error, Result};
 
 use super::explain::Place;
 use super::written::{self, Written};
@@ -108,6 +108,12 @@ impl Features {
             }
             None => maps.stages()?,
         };
+        if names.is_empty() {
+            return Err(Failure::Error(Error::Inputs(format!(
+                "{} has no spatial maps: no layer answers more than one pixel",
+                folder.architecture
+            ))));
+        }
         // Last, as it makes a folder.
         let written = match &self.output {
             Some(path) => Some(Written::new("--output", path, !self.all)?),
@@ -197,7 +203,8 @@ impl Running<'_> {
         let mut drawn = sheet(&title, &tiles, &options)?;
         if self.command.project {
             let tiles = self.projections(found)?;
-            let title = "what of the picture they answered to (deconvnet)";
+            let title =
+                "what of the picture they answered to (deconvnet), enlarged where it is small";
             let projected = sheet(title, &tiles, &options)?;
             drawn = figure(&[Panel::plain("", drawn), Panel::plain("", projected)])?;
         }
@@ -214,7 +221,7 @@ impl Running<'_> {
             let pictures = self.maps.projections(&self.picture, found, some)?;
             tiles.extend(some.iter().zip(pictures).map(|(channel, picture)| Tile {
                 label: format!("#{channel}"),
-                pixels: TilePixels::Picture(picture),
+                pixels: TilePixels::Picture(patch(&picture)),
             }));
             let done = format!(
                 "{}: {} of {} projected",
@@ -251,6 +258,25 @@ impl Running<'_> {
             channels: found.channels.iter().map(strongest).collect(),
             drawn: drawn.map(|path| path.display().to_string()),
         }
+    }
+}
+
+/// Where a projection is not grey: all that the channel sees from its peak, which is little in the first
+/// layers.
+fn patch(projection: &RgbImage) -> RgbImage {
+    const GREY: [u8; 3] = [128; 3];
+    let places = || (projection.enumerate_pixels()).filter(|(_, _, pixel)| pixel.0 != GREY);
+    let range = |of: fn((u32, u32)) -> u32| {
+        let along = || places().map(|(x, y, _)| of((x, y)));
+        Some((along().min()?, along().max()?))
+    };
+    match (range(|at| at.0), range(|at| at.1)) {
+        (Some((left, right)), Some((top, bottom))) => {
+            let (width, height) = (right - left + 1, bottom - top + 1);
+            image::imageops::crop_imm(projection, left, top, width, height).to_image()
+        }
+        // Nothing came back.
+        _ => projection.clone(),
     }
 }
 

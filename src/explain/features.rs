@@ -114,7 +114,8 @@ impl FeatureMaps {
         self.opened.layers()
     }
 
-    /// The last layer of each stage, as layers of one height and width in a row are called.
+    /// The last layer of each stage, as layers of one height and width in a row are called; but for those
+    /// of one pixel.
     ///
     /// # Errors
     /// As [`Graph::infer`].
@@ -123,7 +124,8 @@ impl FeatureMaps {
         let size = |shape: &Shape| [shape.dims()[2], shape.dims()[3]];
         let is_last = |i: &usize| {
             let next = layers.get(i + 1);
-            next.is_none_or(|(_, _, shape)| size(shape) != size(&layers[*i].2))
+            let this = size(&layers[*i].2);
+            this != [1, 1] && next.is_none_or(|(_, _, shape)| size(shape) != this)
         };
         let last = (0..layers.len()).filter(is_last);
         Ok(last.map(|i| layers[i].0.clone()).collect())

@@ -167,6 +167,31 @@ impl HeatMap {
         normalized
     }
 
+    /// The map with no value above that which a `share` of the values is at most: single pixels that are
+    /// far hotter than all others then leave something to be seen of these when the map is drawn.
+    /// As it is where that value is not above zero.
+    ///
+    /// ```
+    /// use shadernet::vision::HeatMap;
+    ///
+    /// let heat = HeatMap::new(4, 1, vec![0.0, 1.0, 2.0, 900.0])?;
+    /// assert_eq!(heat.capped(0.75).values(), [0.0, 1.0, 2.0, 2.0]);
+    /// # Ok::<(), shadernet::Error>(())
+    /// ```
+    pub fn capped(&self, share: f64) -> Self {
+        let mut sorted = self.values.clone();
+        // A float to an integer saturates; there is at least one value.
+        let at = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len()) - 1;
+        let (_, &mut most, _) = sorted.select_nth_unstable_by(at, f32::total_cmp);
+        let mut capped = self.clone();
+        if most > 0.0 {
+            for value in &mut capped.values {
+                *value = value.min(most);
+            }
+        }
+        capped
+    }
+
     /// The map over a photograph of `width` by `height`, a value for each of its pixels: this map lies
     /// evenly over the whole input that `preprocessing` makes of the photograph, and is interpolated
     /// (bilinear, between the centres of its pixels; beyond the outermost ones the map goes on as it
