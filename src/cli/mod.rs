@@ -10,6 +10,9 @@ mod convert;
 mod detect;
 mod devices;
 mod doctor;
+mod explain;
+mod features;
+mod layers;
 mod models;
 mod network;
 mod output;
@@ -64,6 +67,8 @@ enum Command {
     Classify(classify::Classify),
     Detect(detect::Detect),
     Segment(segment::Segment),
+    Explain(explain::Explain),
+    Features(features::Features),
     Convert(convert::Convert),
     Run(run::Run),
     Devices(devices::Devices),
@@ -260,6 +265,8 @@ pub fn main(start: Instant) -> ExitCode {
         Command::Convert(command) => command.execute(),
         Command::Detect(command) => command.execute(),
         Command::Segment(command) => command.execute(),
+        Command::Explain(command) => command.execute(),
+        Command::Features(command) => command.execute(),
         Command::Run(command) => command.execute(),
         Command::Devices(command) => command.execute(),
         Command::Doctor(command) => command.execute(),

@@ -26,6 +26,22 @@ pub fn bar(steps: usize) -> ProgressBar {
     bar
 }
 
+/// Shows how far a method of many passes is, from 0 on again for each class.
+pub fn passes() -> impl FnMut(usize, usize) + Send {
+    let bar = bar(0);
+    bar.set_message("passes");
+    move |done, all| {
+        bar.set_length(all as u64);
+        match done < all {
+            true => bar.set_position(done as u64),
+            false => {
+                bar.finish_and_clear();
+                bar.reset();
+            }
+        }
+    }
+}
+
 /// Shows how far kernels have been checked and timed.
 pub fn tell(bar: &ProgressBar, at: bench::Progress) {
     bar.set_length(at.of as u64);

@@ -1,5 +1,6 @@
 //! What is said of each picture.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -80,6 +81,11 @@ impl Report {
         })?;
         self.bar.inc(1);
         Ok(())
+    }
+
+    /// A line on standard error, beside the answers.
+    pub fn say(&self, line: impl fmt::Display) {
+        self.bar.suspend(|| output::say(line));
     }
 
     /// A picture that could not be read: on standard error, and for machines in its place.

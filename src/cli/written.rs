@@ -85,19 +85,43 @@ impl Written {
                 (folder.join(name), ImageFormat::Png)
             }
         };
-        if same(&path, source) {
-            return Err(Error::File {
-                path,
-                reason: "this is the picture itself, which is not written over; name another file"
-                    .to_owned(),
-            });
-        }
-        match encode(format) {
-            Ok(bytes) => save(&path, &bytes)?,
-            Err(reason) => return Err(Error::File { path, reason }),
-        }
-        Ok(path)
+        put(path, format, source, encode)
     }
+
+    /// Writes `picture`, made of the one at `source`, and answers where: into the file, or into one of
+    /// the folder that is called `name`.
+    pub fn write_as(&self, source: &Path, name: &str, picture: &RgbImage) -> Result<PathBuf> {
+        let (path, format) = match self {
+            Self::File(path, format) => (path.clone(), *format),
+            Self::Folder { folder, .. } => {
+                // What some system or other does not have in names.
+                let name = name.replace(['/', '\\', ':', '*', '?', '"', '<', '>', '|'], "_");
+                (folder.join(format!("{name}.png")), ImageFormat::Png)
+            }
+        };
+        put(path, format, source, |format| encoded(picture, format))
+    }
+}
+
+/// Writes `path`, but not over the picture at `source`.
+fn put(
+    path: PathBuf,
+    format: ImageFormat,
+    source: &Path,
+    encode: impl FnOnce(ImageFormat) -> Result<Vec<u8>, String>,
+) -> Result<PathBuf> {
+    if same(&path, source) {
+        return Err(Error::File {
+            path,
+            reason: "this is the picture itself, which is not written over; name another file"
+                .to_owned(),
+        });
+    }
+    match encode(format) {
+        Ok(bytes) => save(&path, &bytes)?,
+        Err(reason) => return Err(Error::File { path, reason }),
+    }
+    Ok(path)
 }
 
 /// The picture's name with the ending `.png`, and a number where that has been given.

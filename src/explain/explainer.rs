@@ -50,7 +50,7 @@ pub(super) enum Wanted {
 }
 
 /// What to explain, and how.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ExplainOptions {
     /// The method.
     pub method: Method,
@@ -59,6 +59,19 @@ pub struct ExplainOptions {
     pub layer: Option<String>,
     /// The classes whose evidence is looked for. None for the likeliest.
     pub classes: Vec<usize>,
+    /// How many of the likeliest, where no classes are given; 1 unless set, and never less.
+    pub top: usize,
+}
+
+impl Default for ExplainOptions {
+    fn default() -> Self {
+        Self {
+            method: Method::default(),
+            layer: None,
+            classes: Vec::new(),
+            top: 1,
+        }
+    }
 }
 
 /// The evidence for one class.
@@ -93,6 +106,9 @@ pub struct Completeness {
 }
 
 impl Completeness {
+    /// An [`Self::error`] up to this is none: points are added until it is reached.
+    pub const TOLERANCE: f64 = 0.01;
+
     /// How far the sum is off, in the difference.
     pub fn error(&self) -> f64 {
         (self.attributed - self.difference).abs() / self.difference.abs()
@@ -189,46 +205,84 @@ impl Explainer {
         picture: &RgbImage,
         options: &ExplainOptions,
     ) -> Result<Vec<Explanation>> {
-        let [_, height, width] = self.opened.preprocessing.input_size;
-        options.method.check([height, width])?;
-        if let Some(layer) = options
-            .layer
-            .as_ref()
-            .filter(|_| !options.method.takes_layer())
-        {
-            return Err(Error::Inputs(format!(
-                "{} is about pixels and takes no layer; '{layer}' was asked for",
-                options.method
-            )));
-        }
-        for &class in &options.classes {
-            self.check_class(class)?;
-        }
+        self.check(options)?;
         let input = self.opened.preprocessing.apply(picture)?;
+        let wanted = match options.method {
+            Method::GradCam | Method::GradCamPlusPlus => {
+                Wanted::Layer(self.layer(options.layer.as_deref())?)
+            }
+            Method::GuidedGradCam => Wanted::Guided(self.layer(options.layer.as_deref())?),
+            Method::Occlusion { .. } => Wanted::Scores,
+            Method::Saliency | Method::SmoothGrad { .. } | Method::IntegratedGradients { .. } => {
+                Wanted::Input
+            }
+        };
+        let mut classes = options.classes.clone();
+        // Methods of one pass find the likeliest in it.
+        let one_pass = options.method.takes_layer() || options.method == Method::Saliency;
+        if classes.is_empty() && !(one_pass && options.top <= 1) {
+            classes = self.likeliest(wanted, &input, options.top.max(1))?;
+        }
         match options.method {
             Method::GradCam | Method::GradCamPlusPlus | Method::GuidedGradCam => {
-                let layer = self.layer(options.layer.as_deref())?;
-                self.class_activation(&input, layer, options)
+                self.class_activation(&input, wanted, options.method, &classes)
             }
             Method::Saliency => {
-                let answers = self.run(Wanted::Input, &input, &options.classes)?;
-                self.explanations(&answers[0], &options.classes, |row, _| {
+                let answers = self.run(wanted, &input, &classes)?;
+                self.explanations(&answers[0], &classes, |row, _| {
                     Ok((pixels::largest(&pixels::image(&answers[1], row))?, None))
                 })
             }
             Method::SmoothGrad { samples, noise } => {
-                let classes = self.classes(Wanted::Input, &input, &options.classes)?;
                 pixels::smooth_grad(self, &input, &classes, samples, noise)
             }
             Method::IntegratedGradients { steps } => {
-                let classes = self.classes(Wanted::Input, &input, &options.classes)?;
                 pixels::integrated_gradients(self, &input, &classes, steps)
             }
             Method::Occlusion { window, stride } => {
-                let classes = self.classes(Wanted::Scores, &input, &options.classes)?;
                 super::occlusion::occlusion(self, &input, &classes, window, stride)
             }
         }
+    }
+
+    /// Whether `options` can be done, whatever the picture.
+    ///
+    /// # Errors
+    /// Those of [`Self::explain`] that are about its options.
+    pub fn check(&self, options: &ExplainOptions) -> Result<()> {
+        let [_, height, width] = self.opened.preprocessing.input_size;
+        options.method.check([height, width])?;
+        match (&options.layer, options.method.takes_layer()) {
+            (Some(layer), false) => {
+                return Err(Error::Inputs(format!(
+                    "{} is about pixels and takes no layer; '{layer}' was asked for",
+                    options.method
+                )));
+            }
+            (layer, true) => drop(self.layer(layer.as_deref())?),
+            (None, false) => {}
+        }
+        (options.classes.iter()).try_for_each(|&class| self.check_class(class))
+    }
+
+    /// The layers that options may name: those that answer maps of more than one pixel. Name, operator
+    /// in PyTorch's terms, and shape.
+    ///
+    /// # Errors
+    /// As [`Graph::infer`].
+    pub fn layers(&self) -> Result<Vec<(String, &'static str, Shape)>> {
+        let mut layers = self.opened.layers()?;
+        layers.retain(|(_, _, shape)| shape.dims()[2..].iter().product::<usize>() > 1);
+        Ok(layers)
+    }
+
+    /// The layer whose map is made where none is named.
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] for a network without maps.
+    pub fn default_layer(&self) -> Result<&str> {
+        let layer = self.layer(None)?;
+        Ok(&self.opened.graph.node(layer).name)
     }
 
     fn check_class(&self, class: usize) -> Result<()> {
@@ -270,17 +324,14 @@ impl Explainer {
     fn class_activation(
         &mut self,
         input: &Tensor,
-        layer: ValueId,
-        options: &ExplainOptions,
+        wanted: Wanted,
+        method: Method,
+        classes: &[usize],
     ) -> Result<Vec<Explanation>> {
-        let wanted = match options.method {
-            Method::GuidedGradCam => Wanted::Guided(layer),
-            _ => Wanted::Layer(layer),
-        };
-        let answers = self.run(wanted, input, &options.classes)?;
+        let answers = self.run(wanted, input, classes)?;
         let (activation, gradient) = (&answers[1], &answers[2]);
-        let mut found = self.explanations(&answers[0], &options.classes, |row, _| {
-            let heat = match options.method {
+        let mut found = self.explanations(&answers[0], classes, |row, _| {
+            let heat = match method {
                 Method::GradCamPlusPlus => grad_cam_plus_plus(activation, gradient, row)?,
                 _ => grad_cam(activation, gradient, row)?,
             };
@@ -290,9 +341,11 @@ impl Explainer {
             };
             Ok((heat, None))
         })?;
-        let name = &self.opened.graph.node(layer).name;
-        for explanation in &mut found {
-            explanation.layer = Some(name.clone());
+        if let Wanted::Layer(layer) | Wanted::Guided(layer) = wanted {
+            let name = &self.opened.graph.node(layer).name;
+            for explanation in &mut found {
+                explanation.layer = Some(name.clone());
+            }
         }
         Ok(found)
     }
@@ -372,16 +425,11 @@ impl Explainer {
         self.opened.run(Variant { wanted, given }, make, &inputs)
     }
 
-    /// The classes asked for, or the likeliest.
-    fn classes(&mut self, wanted: Wanted, input: &Tensor, classes: &[usize]) -> Result<Vec<usize>> {
-        if !classes.is_empty() {
-            return Ok(classes.to_vec());
-        }
+    /// The classes that the network answers for, the likeliest first.
+    fn likeliest(&mut self, wanted: Wanted, input: &Tensor, count: usize) -> Result<Vec<usize>> {
         // As a given class, whichever, so that the session made is the one used on.
-        let scores = self
-            .run_rows(wanted, input.clone(), Some(&[0]))?
-            .swap_remove(0);
-        Ok(top_k(scores.data(), 1))
+        let answers = self.run_rows(wanted, input.clone(), Some(&[0]))?;
+        Ok(top_k(answers[0].data(), count))
     }
 
     /// Explanations of the rows of `scores`, each for its class, or for its likeliest.

@@ -9,7 +9,7 @@ use super::opened::Opened;
 use super::pixels;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::{BackwardRule, Graph, Op, Seed, ValueId};
+use crate::graph::{BackwardRule, Graph, Seed, ValueId};
 use crate::model_folder::ModelFolder;
 use crate::session::SessionOptions;
 use crate::tensor::{Shape, Tensor};
@@ -111,18 +111,11 @@ impl FeatureMaps {
     /// # Errors
     /// As [`Graph::infer`].
     pub fn layers(&self) -> Result<Vec<(String, &'static str, Shape)>> {
-        let graph = &self.opened.graph;
-        let shapes = graph.infer(&[self.opened.shape(1)])?;
-        let maps = graph
-            .values()
-            .zip(shapes)
-            .filter(|((_, node), shape)| shape.rank() == 4 && !matches!(node.op, Op::Input(_)));
-        Ok(maps
-            .map(|((_, node), shape)| (node.name.clone(), node.op.as_operator().kind(), shape))
-            .collect())
+        self.opened.layers()
     }
 
-    /// The last layer of each stage, as layers of one height and width in a row are called.
+    /// The last layer of each stage, as layers of one height and width in a row are called; but for those
+    /// of one pixel.
     ///
     /// # Errors
     /// As [`Graph::infer`].
@@ -131,10 +124,19 @@ impl FeatureMaps {
         let size = |shape: &Shape| [shape.dims()[2], shape.dims()[3]];
         let is_last = |i: &usize| {
             let next = layers.get(i + 1);
-            next.is_none_or(|(_, _, shape)| size(shape) != size(&layers[*i].2))
+            let this = size(&layers[*i].2);
+            this != [1, 1] && next.is_none_or(|(_, _, shape)| size(shape) != this)
         };
         let last = (0..layers.len()).filter(is_last);
         Ok(last.map(|i| layers[i].0.clone()).collect())
+    }
+
+    /// Whether `layer` is one of [`Self::layers`].
+    ///
+    /// # Errors
+    /// As [`Self::channels`] has them of its layer.
+    pub fn check(&self, layer: &str) -> Result<()> {
+        self.layer(layer).map(drop)
     }
 
     /// The channels of the layer `layer` for `picture`, strongest first.

@@ -1,13 +1,14 @@
 //! The way of integrated gradients, from a baseline to the input.
 
-use super::explainer::{BATCH, Explainer};
+use super::explainer::{BATCH, Completeness, Explainer};
 use super::method::Method;
 use super::pixels::{add, run_many, scores};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
-/// How far the attributions may be off in the end, in the difference of the scores.
-const OFF_AT_MOST: f64 = 0.005;
+/// How far the attributions may be off in the end, in the difference of the scores: what is shown is off
+/// by no more than [`Completeness::TOLERANCE`], rounding included.
+const OFF_AT_MOST: f64 = Completeness::TOLERANCE / 2.0;
 /// Parts of the way to begin with.
 const FIRST_PARTS: usize = 16;
 

@@ -57,6 +57,16 @@ impl<K: PartialEq> Opened<K> {
         Shape::from([batch, channels, height, width])
     }
 
+    /// Every layer that answers a map: its name, its operator in PyTorch's terms, and its shape.
+    pub fn layers(&self) -> Result<Vec<(String, &'static str, Shape)>> {
+        let shapes = self.graph.infer(&[self.shape(1)])?;
+        let maps = (self.graph.values().zip(shapes))
+            .filter(|((_, node), shape)| shape.rank() == 4 && !matches!(node.op, Op::Input(_)));
+        Ok(maps
+            .map(|((_, node), shape)| (node.name.clone(), node.op.as_operator().kind(), shape))
+            .collect())
+    }
+
     /// The picture's value.
     pub fn input(&self) -> ValueId {
         // `new` has seen that there is one.

@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 /// assert_eq!((over.width(), over.height()), (400, 200));
 /// assert_eq!(over.seen(), [100.0, 0.0, 300.0, 200.0]);
 /// assert_eq!(over.statistics().peak, [250, 0]);
+/// assert_eq!(heat.peak_on_picture(&preprocessing, 400, 200), [250, 50]);
 /// # Ok::<(), shadernet::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -166,6 +167,31 @@ impl HeatMap {
         normalized
     }
 
+    /// The map with no value above that which a `share` of the values is at most: single pixels that are
+    /// far hotter than all others then leave something to be seen of these when the map is drawn.
+    /// As it is where that value is not above zero.
+    ///
+    /// ```
+    /// use shadernet::vision::HeatMap;
+    ///
+    /// let heat = HeatMap::new(4, 1, vec![0.0, 1.0, 2.0, 900.0])?;
+    /// assert_eq!(heat.capped(0.75).values(), [0.0, 1.0, 2.0, 2.0]);
+    /// # Ok::<(), shadernet::Error>(())
+    /// ```
+    pub fn capped(&self, share: f64) -> Self {
+        let mut sorted = self.values.clone();
+        // A float to an integer saturates; there is at least one value.
+        let at = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len()) - 1;
+        let (_, &mut most, _) = sorted.select_nth_unstable_by(at, f32::total_cmp);
+        let mut capped = self.clone();
+        if most > 0.0 {
+            for value in &mut capped.values {
+                *value = value.min(most);
+            }
+        }
+        capped
+    }
+
     /// The map over a photograph of `width` by `height`, a value for each of its pixels: this map lies
     /// evenly over the whole input that `preprocessing` makes of the photograph, and is interpolated
     /// (bilinear, between the centres of its pixels; beyond the outermost ones the map goes on as it
@@ -189,10 +215,7 @@ impl HeatMap {
         }
         let [_, input_height, input_width] = preprocessing.input_size;
         let placement = preprocessing.placement(width, height);
-        let [x0, y0] = placement.to_picture([0.0, 0.0]);
-        let [x1, y1] = placement.to_picture([input_width as f32, input_height as f32]);
-        let (right, bottom) = (width as f32, height as f32);
-        let seen = [x0.max(0.0), y0.max(0.0), x1.min(right), y1.min(bottom)];
+        let seen = preprocessing.seen(width, height);
 
         // Rows and columns are mapped apart: nothing turns a picture.
         let column = |x: u32| placement.to_input([x as f32 + 0.5, 0.0])[0];
@@ -207,6 +230,31 @@ impl HeatMap {
             seen,
             ..self.sampled(&rows, &columns)
         })
+    }
+
+    /// Column and row of the pixel, on a photograph of `width` by `height`, at which the middle of this
+    /// map's largest value lies; see [`Self::on_picture`]. The nearest pixel where that is in padding.
+    pub fn peak_on_picture(
+        &self,
+        preprocessing: &Preprocessing,
+        width: u32,
+        height: u32,
+    ) -> [u32; 2] {
+        let [_, input_height, input_width] = preprocessing.input_size;
+        let [x, y] = self.statistics().peak;
+        let middle = |at: usize, len: usize, input: usize| {
+            ((at as f64 + 0.5) * input as f64 / len as f64) as f32
+        };
+        let place = [
+            middle(x, self.width, input_width),
+            middle(y, self.height, input_height),
+        ];
+        let [x, y] = preprocessing.placement(width, height).to_picture(place);
+        // A float to an integer saturates.
+        [
+            (x as u32).min(width.saturating_sub(1)),
+            (y as u32).min(height.saturating_sub(1)),
+        ]
     }
 
     /// The map at another size: bilinear, between the centres of its pixels.

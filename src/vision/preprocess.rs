@@ -150,6 +150,17 @@ impl Preprocessing {
         Ok(())
     }
 
+    /// What the network sees of a picture of `width` by `height`: left, top, right and bottom in the
+    /// picture's pixels.
+    pub fn seen(&self, width: u32, height: u32) -> [f32; 4] {
+        let [_, input_height, input_width] = self.input_size;
+        let placement = self.placement(width, height);
+        let [x0, y0] = placement.to_picture([0.0, 0.0]);
+        let [x1, y1] = placement.to_picture([input_width as f32, input_height as f32]);
+        let (right, bottom) = (width as f32, height as f32);
+        [x0.max(0.0), y0.max(0.0), x1.min(right), y1.min(bottom)]
+    }
+
     /// Where a picture of `width` by `height` comes to lie in the input, for what is found in the
     /// input to be found in the picture.
     pub fn placement(&self, width: u32, height: u32) -> Placement {

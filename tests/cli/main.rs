@@ -13,6 +13,8 @@ mod classify;
 mod compare;
 mod convert;
 mod detect;
+mod explain;
+mod features;
 mod lists;
 mod memory;
 mod models;

@@ -7,6 +7,7 @@ fn wrong_command_lines_are_code_2() {
     let image = chelsea();
     let classify = |args: &[&str]| [&["classify", &image], args].concat().join("\n");
     let detect = |args: &[&str]| [&["detect", &image], args].concat().join("\n");
+    let explain = |args: &[&str]| [&["explain", &image], args].concat().join("\n");
     let cases = [
         (classify(&["--top", "0"]), "'--top <K>'"),
         (classify(&["--top", "-1"]), "'-1'"),
@@ -35,6 +36,12 @@ fn wrong_command_lines_are_code_2() {
         (detect(&["--iou", "2"]), "'--iou <SHARE>'"),
         (detect(&["--iou", "half"]), "expected a number from 0 to 1"),
         ("detect".to_owned(), "<IMAGE>"),
+        ("explain".to_owned(), "<IMAGE>"),
+        (explain(&["--method", "cam"]), "grad-cam++"),
+        (explain(&["--noise", "-1"]), "expected a number from 0 on"),
+        (explain(&["--top", "2", "--class", "1"]), "'--top <K>'"),
+        ("features\na.png".to_owned(), "--layer <NAME|?>"),
+        ("features\na.png\n--all\n--project".to_owned(), "--output"),
         ("convert\na.cfg\nb.weights".to_owned(), "--output <PATH>"),
         ("convert\n-o\nx".to_owned(), "<FILE>"),
         ("convert\na\nb\nc\n-o\nx".to_owned(), "'c'"),
@@ -55,6 +62,9 @@ fn help_has_an_example_and_fits_eighty_columns() {
         "",
         "classify",
         "detect",
+        "segment",
+        "explain",
+        "features",
         "convert",
         "run",
         "devices",

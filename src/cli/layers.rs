@@ -1,0 +1,38 @@
+//! `--layer '?'`: the layers that there are.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+use shadernet::tensor::Shape;
+
+use super::output;
+
+/// What stands for a list rather than for a layer.
+pub const ASK: &str = "?";
+
+/// Prints layers, those in `marked` marked as `mark`.
+pub fn print(
+    layers: &[(String, &'static str, Shape)],
+    marked: &[String],
+    mark: &str,
+    json: bool,
+) -> io::Result<()> {
+    let mut table = output::table(&["layer", "operator", "output", ""]);
+    for (layer, operator, shape) in layers {
+        let is_marked = marked.contains(layer);
+        if json {
+            output::json_line(&json!({
+                "layer": layer,
+                "operator": operator,
+                "shape": shape.dims(),
+                mark: is_marked,
+            }))?;
+        }
+        let mark = if is_marked { mark } else { "" };
+        table.add_row([layer, *operator, &shape.to_string(), mark]);
+    }
+    match json {
+        true => Ok(()),
+        false => writeln!(io::stdout(), "{}", table.trim_fmt()),
+    }
+}
