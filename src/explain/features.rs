@@ -62,6 +62,8 @@ pub struct Channel {
     pub index: usize,
     /// The largest value of its map, which is what it is ranked by (Zeiler and Fergus 2014).
     pub largest: f32,
+    /// The mean of its map, which decides between those of one largest value: ReLU6 has many end at 6.
+    pub mean: f64,
     /// Column and row of that value.
     pub peak: [usize; 2],
     /// Its map.
@@ -162,12 +164,14 @@ impl FeatureMaps {
                 Ok(Channel {
                     index,
                     largest: statistics.max,
+                    mean: statistics.mean,
                     peak: statistics.peak,
                     map,
                 })
             })
             .collect::<Result<_>>()?;
-        channels.sort_by(|a, b| b.largest.total_cmp(&a.largest));
+        let by_mean = |a: &Channel, b: &Channel| b.mean.total_cmp(&a.mean);
+        channels.sort_by(|a, b| b.largest.total_cmp(&a.largest).then(by_mean(a, b)));
         Ok(Features {
             layer: layer.to_owned(),
             channels,
