@@ -288,18 +288,22 @@ fn panel(
     found: &Explanation,
 ) -> Result<Panel> {
     let (width, height) = picture.dimensions();
-    let heat = match method {
-        Method::Saliency
-        | Method::SmoothGrad { .. }
-        | Method::IntegratedGradients { .. }
-        | Method::GuidedGradCam => found.heat.capped(SHOWN),
-        _ => found.heat.clone(),
+    let by_pixels = !matches!(
+        method,
+        Method::GradCam | Method::GradCamPlusPlus | Method::Occlusion { .. }
+    );
+    let heat = match by_pixels {
+        true => &found.heat.capped(SHOWN),
+        false => &found.heat,
     };
     let heat = heat.on_picture(explainer.preprocessing(), width, height)?;
     let (label, percent) = (&found.label, 100.0 * found.probability);
     let mut title = format!("{label} {percent:.1} %, {method}");
     if let Some(layer) = &found.layer {
         title += &format!(" at {layer}");
+    }
+    if by_pixels {
+        title += ", up to its 99th percentile";
     }
     Panel::heat(title, picture, &heat, OPACITY)
 }

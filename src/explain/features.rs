@@ -215,7 +215,13 @@ impl FeatureMaps {
             let make = |graph: &Graph| {
                 let graph = graph.with_outputs(vec![value]);
                 let rule = BackwardRule::Deconvnet;
-                graph.with_gradients(&[shape.clone()], value, Seed::Given, &[target], rule)
+                graph.with_gradients(
+                    std::slice::from_ref(&shape),
+                    value,
+                    Seed::Given,
+                    &[target],
+                    rule,
+                )
             };
             let answers = (self.opened).run(Variant::Projection(value), make, &[rows, seed])?;
             for row in 0..some.len() {

@@ -82,7 +82,7 @@ fn taps(row: &Reach, column: &Reach, width: usize) -> impl Iterator<Item = usize
 
 /// For every channel of every image, zeros of `plane` pixels, to which `add` adds what comes back from
 /// each pixel of `gradient`.
-fn scatter<'a, T: Real, M: Send>(
+fn scatter<T: Real, M: Send>(
     gradient: &Tensor<T>,
     plane: usize,
     maps: impl IndexedParallelIterator<Item = M>,
