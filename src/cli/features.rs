@@ -12,7 +12,7 @@ use shadernet::model_folder::{ModelFolder, default_model, find_model};
 use shadernet::vision::{Panel, RgbImage, SheetOptions, Tile, TilePixels, decode, figure, sheet};
 use shadernet::{Error, Result};
 
-use super::explain::Place;
+use super::evidence::Place;
 use super::written::{self, Written};
 use super::{DeviceArgs, Failure, SessionArgs, layers, output, progress};
 
