@@ -12,7 +12,7 @@ use shadernet::model_folder::{ModelFolder, default_model, find_model};
 use shadernet::vision::{Panel, RgbImage, SheetOptions, Tile, TilePixels, decode, figure, sheet};
 use shadernet::{Error, Result};
 
-use super::explain::Place;
+use super::evidence::Place;
 use super::written::{self, Written};
 use super::{DeviceArgs, Failure, SessionArgs, layers, output, progress};
 
@@ -203,8 +203,7 @@ impl Running<'_> {
         let mut drawn = sheet(&title, &tiles, &options)?;
         if self.command.project {
             let tiles = self.projections(found)?;
-            let title =
-                "what of the picture they answered to (deconvnet), enlarged where it is small";
+            let title = "what of the picture they answered to (deconvnet), cut out";
             let projected = sheet(title, &tiles, &options)?;
             drawn = figure(&[Panel::plain("", drawn), Panel::plain("", projected)])?;
         }
@@ -214,24 +213,23 @@ impl Running<'_> {
         }
     }
 
+    /// What of the picture the channels answered to, from their peaks.
     fn projections(&mut self, found: &Found) -> Result<Vec<Tile>> {
         let channels: Vec<usize> = found.channels.iter().map(|channel| channel.index).collect();
-        let mut tiles = Vec::with_capacity(channels.len());
+        let mut pictures = Vec::with_capacity(channels.len());
         for some in channels.chunks(AT_ONCE) {
-            let pictures = self.maps.projections(&self.picture, found, some)?;
-            tiles.extend(some.iter().zip(pictures).map(|(channel, picture)| Tile {
-                label: format!("#{channel}"),
-                pixels: TilePixels::Picture(patch(&picture)),
-            }));
-            let done = format!(
-                "{}: {} of {} projected",
-                found.layer,
-                tiles.len(),
-                channels.len()
-            );
-            self.bar.set_message(done);
+            pictures.extend(self.maps.projections(&self.picture, found, some)?);
+            let (done, all) = (pictures.len(), channels.len());
+            let message = format!("{}: {done} of {all} projected", found.layer);
+            self.bar.set_message(message);
         }
-        Ok(tiles)
+        let tiles = channels.iter().zip(patches(&pictures));
+        Ok(tiles
+            .map(|(channel, patch)| Tile {
+                label: format!("#{channel}"),
+                pixels: TilePixels::Picture(patch),
+            })
+            .collect())
     }
 
     fn answer(&self, found: &Found, drawn: Option<PathBuf>) -> Answer {
@@ -261,23 +259,48 @@ impl Running<'_> {
     }
 }
 
-/// Where a projection is not grey: all that the channel sees from its peak, which is little in the first
-/// layers.
-fn patch(projection: &RgbImage) -> RgbImage {
-    const GREY: [u8; 3] = [128; 3];
-    let places = || (projection.enumerate_pixels()).filter(|(_, _, pixel)| pixel.0 != GREY);
-    let range = |of: fn((u32, u32)) -> u32| {
-        let along = || places().map(|(x, y, _)| of((x, y)));
-        Some((along().min()?, along().max()?))
+/// Of each projection what is not grey, which is little in the first layers: patches of one size, that of the
+/// largest.
+fn patches(projections: &[RgbImage]) -> Vec<RgbImage> {
+    let seen: Vec<Option<[u32; 4]>> = projections.iter().map(not_grey).collect();
+    let side = |first: usize| {
+        let sides = seen
+            .iter()
+            .flatten()
+            .map(|of| of[first + 2] - of[first] + 1);
+        sides.max()
     };
-    match (range(|at| at.0), range(|at| at.1)) {
-        (Some((left, right)), Some((top, bottom))) => {
-            let (width, height) = (right - left + 1, bottom - top + 1);
+    let (Some(width), Some(height)) = (side(0), side(1)) else {
+        // Nothing came back anywhere.
+        return projections.to_vec();
+    };
+    (projections.iter().zip(&seen))
+        .map(|(projection, seen)| {
+            let [left, top, right, bottom] = seen.unwrap_or_default();
+            // About its middle, as far as the picture goes.
+            let start = |first: u32, last: u32, len: u32, all: u32| {
+                ((first + last + 1).saturating_sub(len) / 2).min(all - len)
+            };
+            let left = start(left, right, width, projection.width());
+            let top = start(top, bottom, height, projection.height());
             image::imageops::crop_imm(projection, left, top, width, height).to_image()
-        }
-        // Nothing came back.
-        _ => projection.clone(),
-    }
+        })
+        .collect()
+}
+
+/// The first and the last column and row in which something is not grey: left, top, right and bottom.
+fn not_grey(projection: &RgbImage) -> Option<[u32; 4]> {
+    const GREY: [u8; 3] = [128; 3];
+    let places = projection.enumerate_pixels();
+    let boxes = (places.filter(|(_, _, pixel)| pixel.0 != GREY)).map(|(x, y, _)| [x, y, x, y]);
+    boxes.reduce(|a, b| {
+        [
+            a[0].min(b[0]),
+            a[1].min(b[1]),
+            a[2].max(b[2]),
+            a[3].max(b[3]),
+        ]
+    })
 }
 
 /// What a layer answers to the picture.

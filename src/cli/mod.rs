@@ -10,6 +10,7 @@ mod convert;
 mod detect;
 mod devices;
 mod doctor;
+mod evidence;
 mod explain;
 mod features;
 mod layers;

@@ -133,14 +133,8 @@ fn several_classes_lie_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("heat.png");
     let run = |args: &[&str]| {
-        let mut command = explain(
-            &[
-                &[&*chelsea(), "--json", "-o"],
-                &[out.to_str().unwrap()],
-                args,
-            ]
-            .concat(),
-        );
+        let mut command = explain(&[&chelsea(), "--json", "-o", out.to_str().unwrap()]);
+        command.args(args);
         let line = answer(&mut command).ok().json().swap_remove(0);
         let classes: Vec<u64> = (line["predictions"].as_array().unwrap().iter())
             .map(|found| found["class"].as_u64().unwrap())
@@ -154,7 +148,7 @@ fn several_classes_lie_side_by_side() {
         run(&["--class", "Tiger Cat", "--class", "tabby", "--class", "285"]);
     assert_eq!(classes, [282, 281, 285]);
     assert_eq!(same, height);
-    assert!(three > 2 * one + 451 && three <= 3 * one, "{one} {three}");
+    assert!(three >= 2 * one + 451 && three <= 3 * one, "{one} {three}");
     let (classes, (top, _)) = run(&["--top", "3"]);
     assert_eq!(
         (classes.as_slice(), top),
