@@ -375,7 +375,7 @@ fn features_are_ranked_and_go_back_to_pixels() {
     let folder = default_model().unwrap().open().unwrap();
     let mut maps = FeatureMaps::new(&gpu(), &folder, &Default::default()).unwrap();
     let stages = maps.stages().unwrap();
-    assert_eq!(stages.len(), 6, "{stages:?}");
+    assert_eq!(stages.len(), 5, "{stages:?}");
     let features = maps.channels(&picture, &stages[2]).unwrap();
     let [_, count, height, width] = features.activation.shape().nchw();
     assert_eq!(features.channels.len(), count);

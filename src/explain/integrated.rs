@@ -1,6 +1,7 @@
 //! The way of integrated gradients, from a baseline to the input.
 
-use super::explainer::{BATCH, Completeness, Explainer};
+use super::explainer::{BATCH, Explainer};
+use super::explanation::Completeness;
 use super::method::Method;
 use super::pixels::{add, run_many, scores};
 use crate::error::Result;

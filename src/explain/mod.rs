@@ -27,6 +27,7 @@
 
 mod cam;
 mod explainer;
+mod explanation;
 mod features;
 mod integrated;
 mod method;
@@ -34,6 +35,7 @@ mod occlusion;
 mod opened;
 mod pixels;
 
-pub use explainer::{Completeness, ExplainOptions, Explainer, Explanation};
+pub use explainer::Explainer;
+pub use explanation::{Completeness, ExplainOptions, Explanation};
 pub use features::{Channel, FeatureMaps, Features};
 pub use method::Method;

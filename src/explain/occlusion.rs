@@ -2,7 +2,8 @@
 
 use image::{Rgb, RgbImage};
 
-use super::explainer::{BATCH, Explainer, Explanation, Wanted};
+use super::explainer::{BATCH, Explainer, Wanted};
+use super::explanation::Explanation;
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::vision::HeatMap;

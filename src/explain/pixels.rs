@@ -4,7 +4,8 @@ use std::f64::consts::TAU;
 
 use image::RgbImage;
 
-use super::explainer::{BATCH, Completeness, Explainer, Explanation, Wanted};
+use super::explainer::{BATCH, Explainer, Wanted};
+use super::explanation::{Completeness, Explanation};
 use super::integrated::Way;
 use crate::error::Result;
 use crate::tensor::Tensor;

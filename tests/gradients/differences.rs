@@ -81,7 +81,14 @@ pub fn check_within(graph: &Graph, inputs: &[Tensor], seed: u64, half: f64) {
     let seed = tensor(&graph.infer(&shapes).unwrap()[output.index()], seed + 50);
     let twin = Reference::<f64>::new(graph, &weights).unwrap();
     let expected: Vec<Tensor<f64>> = (0..inputs.len())
-        .map(|i| by_differences(&twin, &wide(inputs), &wide(&[seed.clone()])[0], i))
+        .map(|i| {
+            by_differences(
+                &twin,
+                &wide(inputs),
+                &wide(std::slice::from_ref(&seed))[0],
+                i,
+            )
+        })
         .collect();
 
     let targets: Vec<ValueId> = graph.inputs().to_vec();
@@ -119,7 +126,12 @@ pub fn check_within(graph: &Graph, inputs: &[Tensor], seed: u64, half: f64) {
             let answers = session.run(&given).unwrap();
             for (answer, expected) in answers[1..].iter().zip(&expected) {
                 let what = format!("{name} {precision:?} {shapes:?} {:?}", graph.nodes());
-                close(&wide(&[answer.clone()])[0], expected, tolerance, &what);
+                close(
+                    &wide(std::slice::from_ref(answer))[0],
+                    expected,
+                    tolerance,
+                    &what,
+                );
             }
         }
     }
