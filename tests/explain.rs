@@ -39,13 +39,14 @@ fn with(method: Method, classes: &[usize]) -> ExplainOptions {
 #[test]
 fn grad_cam_is_class_activation_mapping() {
     let picture = decode("tests/images/chelsea.png").unwrap();
-    for (name, last, classifier) in [
-        ("resnet18", "layer4.1.relu", "fc"),
-        ("mobilenet_v2", "features.18.2", "classifier.1"),
+    let root2 = 2.0_f64.sqrt();
+    for (name, last, classifier, gain) in [
+        ("resnet18", "layer4.1.relu", "fc", 1.0),
+        ("mobilenet_v2", "features.18.2", "classifier.1", root2),
     ] {
         let graph = zoo::build(name, &ZooOptions::default()).unwrap();
         // As the goldens'.
-        let weights = Arc::new(Weights::generated(&graph, 1.0));
+        let weights = Arc::new(Weights::generated(&graph, gain));
         let preprocessing = Preprocessing::default();
         let weight = weights.read(&format!("{classifier}.weight")).unwrap();
         for (device_name, device) in devices_and_cpu() {
@@ -326,6 +327,24 @@ fn what_cannot_be_explained_is_said() {
             .class,
         3
     );
+
+    // And as one comes.
+    let graph = zoo::build("mlp", &ZooOptions::default()).unwrap();
+    let preprocessing = Preprocessing {
+        input_size: [1, 28, 28],
+        mean: vec![0.5],
+        std: vec![0.5],
+        ..Default::default()
+    };
+    let (weights, labels) = (Weights::generated(&graph, 1.0), Labels::unnamed(10));
+    let (device, options) = (Device::cpu(), Default::default());
+    let mut explainer =
+        Explainer::of_graph(&device, &graph, weights, &preprocessing, labels, &options).unwrap();
+    let error = explainer
+        .explain(&picture, &Default::default())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("mlp has no spatial maps"), "{error}");
 
     // What is no number is no evidence.
     let mut b = GraphBuilder::new("broken");

@@ -36,15 +36,12 @@ impl<K: PartialEq> Opened<K> {
             options: options.clone(),
             session: None,
         };
-        match opened.graph.inputs() {
-            [input] if !matches!(&graph.node(*input).op, Op::Input(op) if op.is_ids()) => {}
-            inputs => {
-                return Err(Error::Inputs(format!(
-                    "a network of one input, a picture, was expected; {} has {} input(s)",
-                    graph.name(),
-                    inputs.len()
-                )));
-            }
+        if graph.inputs().len() != 1 {
+            return Err(Error::Inputs(format!(
+                "a network of one input, a picture, was expected; {} has {}",
+                graph.name(),
+                graph.inputs().len()
+            )));
         }
         opened.graph.infer(&[opened.shape(1)])?;
         opened.weights.check(graph)?;

@@ -132,3 +132,39 @@ fn mobilenet_v2() {
 fn efficientnet_lite0() {
     check("efficientnet_lite0", 96, 1.0);
 }
+
+/// Every classifier that there is has a gradient with respect to its picture, as large as that.
+#[test]
+fn every_classifier_has_gradients() {
+    let mut count = 0;
+    for architecture in zoo::architectures() {
+        if architecture.task != zoo::Task::Classification {
+            continue;
+        }
+        let options = ZooOptions::default();
+        let graph = architecture.build(&options).unwrap();
+        let mut shapes = architecture.input_shapes(2, &options);
+        let (scores, input) = (graph.scores(), graph.inputs()[0]);
+        let rule = BackwardRule::Gradient;
+        let with = graph
+            .with_gradients(&shapes, scores, Seed::Given, &[input], rule)
+            .unwrap();
+        shapes.push(graph.infer(&shapes).unwrap()[scores.index()].clone());
+        let inferred = with.infer(&shapes).unwrap();
+        let gradient = *with.outputs().last().unwrap();
+        assert_eq!(
+            inferred[gradient.index()],
+            shapes[0],
+            "{}",
+            architecture.name
+        );
+        assert_eq!(
+            with.parameter_count(),
+            graph.parameter_count(),
+            "{}",
+            architecture.name
+        );
+        count += 1;
+    }
+    assert!(count >= 30, "{count}");
+}
