@@ -6,6 +6,7 @@ use eframe::egui::{self, TextureId};
 use shadernet::explain::Method;
 use shadernet::gpu::Gpu;
 use shadernet::model_folder::ModelFolder;
+use shadernet::vision::RgbImage;
 
 use crate::explaining::{Evidence, Explaining, Question};
 use crate::messages::Messages;
@@ -27,8 +28,9 @@ pub struct Why {
     /// The class that the user has chosen; none for the likeliest.
     pub class: Option<usize>,
     explaining: Explaining,
-    /// What the window shows now, where that can be explained.
+    /// What the window shows now, where that can be explained, or what is wanting.
     question: Option<Question>,
+    wanting: &'static str,
     /// What was asked last. It is not asked again, whatever came of it.
     asked: Option<Question>,
     /// What came of it, with egui's texture; none where it failed.
@@ -44,6 +46,7 @@ impl Why {
             class: None,
             explaining: Explaining::new(gpu),
             question: None,
+            wanting: "",
             asked: None,
             found: None,
         }
@@ -54,7 +57,7 @@ impl Why {
     pub fn update(
         &mut self,
         model: Option<&Arc<ModelFolder>>,
-        picture: Option<&Arc<shadernet::vision::RgbImage>>,
+        picture: Option<&Arc<RgbImage>>,
         textures: &Textures,
         messages: &Messages,
         ctx: &egui::Context,
@@ -65,6 +68,10 @@ impl Why {
             class: self.class,
             method: self.method,
         });
+        self.wanting = match model {
+            Some(_) => "the scene moves on: choose a picture",
+            None => "there is no model yet",
+        };
         self.receive(textures, messages);
         self.explaining.keep_only(model);
         if !self.open || self.explaining.is_working() || self.asked == self.question {
@@ -136,7 +143,7 @@ impl Why {
                 ui.weak("the evidence could not be found");
             }
             (None, None) => {
-                ui.weak("a model, and a picture that stands still, are to be chosen");
+                ui.weak(self.wanting);
             }
         }
     }
