@@ -21,6 +21,7 @@ use crate::plots::History;
 use crate::scene::{self, Scene};
 use crate::script::{Dropped, Script};
 use crate::textures::Textures;
+use crate::why::Why;
 
 /// The window.
 pub struct Live {
@@ -38,6 +39,7 @@ pub struct Live {
     pub(crate) loading: Option<Loading>,
     pub(crate) runner: Option<Runner>,
     pub(crate) settings: Settings,
+    pub(crate) why: Why,
     /// What the user has chosen in a dialog, which runs on a thread of its own.
     pub(crate) chosen: Option<Receiver<PathBuf>>,
     /// What the user has typed in place of choosing.
@@ -70,6 +72,7 @@ impl Live {
         } = state.ok_or("eframe was built without wgpu")?;
         faults.watch(device);
         let gpu = device::share(adapter, device, queue);
+        let why = Why::new(&gpu, options.why);
         let textures = Textures::new(device, renderer);
         let scene = Scene::new(device, queue)?;
         let scene_texture = textures.register(&scene.view);
@@ -87,6 +90,7 @@ impl Live {
             loading: None,
             runner: None,
             settings: Settings::new(options.budget),
+            why,
             chosen: None,
             typed: String::new(),
             frames: History::default(),
@@ -131,6 +135,8 @@ impl Live {
         if let Some((_, texture)) = self.picture.take() {
             self.textures.forget(texture);
         }
+        // It was chosen for that picture.
+        self.why.class = None;
         if let Some(runner) = &mut self.runner {
             runner.restart();
         }
@@ -174,10 +180,19 @@ impl Live {
                     old.forget_textures(&self.textures);
                 }
                 self.runner = Some(Runner::new(&self.gpu, model));
+                // Classes are the model's.
+                self.why.class = None;
             }
             Some(Err(())) => self.loading = None,
             Some(Ok(None)) | None => {}
         }
+    }
+
+    /// Lets the tab "Why" explain what is shown.
+    fn explain(&mut self, ctx: &egui::Context) {
+        let model = self.runner.as_ref().map(|runner| &runner.model().folder);
+        let picture = self.picture.as_ref().map(|(picture, _)| &picture.pixels);
+        (self.why).update(model, picture, &self.textures, &self.messages, ctx);
     }
 
     /// The GPU's part of a frame: the scene, then the network or a piece of it, in one encoder that is
@@ -237,7 +252,7 @@ impl Live {
     fn script(&mut self, ctx: &egui::Context) -> bool {
         let answered = self.runner.as_ref().is_none_or(Runner::has_answered);
         let waiting = self.loading.is_some() || self.opening.is_some();
-        let settled = answered && !waiting;
+        let settled = answered && !waiting && self.why.is_settled();
         self.script.is_over(settled, ctx, &self.messages)
     }
 
@@ -250,6 +265,9 @@ impl Live {
             println!("{}: {}", model.folder.name, model.task);
             for line in runner.lines().into_iter().chain(runner.pieces()) {
                 println!("  {line}");
+            }
+            if let Some(line) = self.why.line() {
+                println!("  why {line}");
             }
         }
     }
@@ -285,6 +303,7 @@ impl eframe::App for Live {
         if self.is_lost(&ctx) {
             return;
         }
+        self.explain(&ctx);
         self.panels(ui);
         if self.script(&ctx) {
             self.print();

@@ -2,6 +2,7 @@
 
 mod app;
 mod device;
+mod explaining;
 mod inference;
 mod mask;
 mod messages;
@@ -15,6 +16,7 @@ mod scene;
 mod script;
 mod textures;
 mod views;
+mod why;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! Model folders: loading one on a thread.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use crate::network::Network;
 
 /// A model folder's network on the window's device.
 pub struct Model {
-    pub folder: ModelFolder,
+    pub folder: Arc<ModelFolder>,
     pub network: Network,
     pub task: Task,
     /// How long loading took.
@@ -65,7 +66,7 @@ fn load(path: &Path, gpu: &Gpu, progress: Progress) -> shadernet::Result<Model> 
     };
     Ok(Model {
         network: Network::new(gpu, &folder, task, &options)?,
-        folder,
+        folder: Arc::new(folder),
         task,
         took: started.elapsed(),
     })

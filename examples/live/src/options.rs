@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use shadernet::explain::Method;
+
+use crate::why;
 
 /// A window in which a network looks at a picture, or at a moving scene.
 ///
@@ -18,6 +22,17 @@ pub struct Options {
     /// The picture to begin with; the moving scene unless told.
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
+
+    /// Begin with the tab "Why", and this method: grad-cam unless told.
+    #[arg(
+        long,
+        value_name = "METHOD",
+        num_args = 0..=1,
+        default_missing_value = "grad-cam",
+        value_parser = PossibleValuesParser::new(why::METHODS.map(Method::name))
+            .try_map(|name| name.parse::<Method>()),
+    )]
+    pub why: Option<Method>,
 
     /// GPU time for the network in one frame, in milliseconds; 0 for a whole pass in each frame.
     #[arg(long, value_name = "MS", default_value_t = 8.0)]

@@ -122,9 +122,23 @@ impl Live {
 
     /// The picture, with what was found on it.
     fn picture_area(&mut self, ui: &mut egui::Ui) {
+        ui.horizontal_wrapped(|ui| {
+            ui.selectable_value(&mut self.why.open, false, "What");
+            let why = ui.selectable_value(&mut self.why.open, true, "Why");
+            why.on_hover_text("Where in the picture the evidence for a class lies");
+            if self.why.open {
+                ui.separator();
+                self.why.bar(ui);
+            }
+        });
         let (texture, size) = self.shown();
-        let rect = views::picture(ui, texture, size);
-        if let Some(runner) = &self.runner {
+        let evidence = self.why.found().filter(|_| self.why.open);
+        let rect = views::picture(ui, evidence.map_or(texture, |(_, heat)| *heat), size);
+        if self.why.open {
+            if let Some([x, y]) = evidence.and_then(|(evidence, _)| evidence.hottest) {
+                views::mark(ui, rect, size, [x, y]);
+            }
+        } else if let Some(runner) = &self.runner {
             if let Some(mask) = runner.mask() {
                 views::mask(ui, rect, mask.id, self.settings.opacity);
             }
@@ -163,7 +177,14 @@ impl Live {
                 Answer::None => {
                     ui.weak("no answer yet");
                 }
-                Answer::Classes(predictions) => views::predictions(ui, predictions),
+                Answer::Classes(predictions) => {
+                    let shown = self.why.found().filter(|_| self.why.open);
+                    let shown = shown.map(|(evidence, _)| evidence.class);
+                    if let Some(class) = views::predictions(ui, predictions, shown) {
+                        self.why.class = Some(class);
+                        self.why.open = true;
+                    }
+                }
                 Answer::Boxes(found) => views::detections(ui, found),
                 Answer::Mask => views::legend(ui, &model.mask_labels()),
             }

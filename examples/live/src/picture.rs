@@ -1,6 +1,7 @@
 //! Pictures as textures.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 
 use eframe::egui;
@@ -15,6 +16,8 @@ pub struct Picture {
     pub name: String,
     pub view: wgpu::TextureView,
     pub size: [u32; 2],
+    /// The same on the CPU, for what begins there.
+    pub pixels: Arc<RgbImage>,
 }
 
 /// Opens the picture at `path` on a thread; what it receives is the picture. On failure the message
@@ -51,21 +54,35 @@ fn upload(
     if picture.dimensions() != (width, height) {
         picture = resize(&picture, width, height, Interpolation::Bilinear)?;
     }
-    // Scopes are of this thread, so that what others do is not taken for it.
-    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let view = texture(device, queue, &picture);
-    let refused = [memory.pop(), validation.pop()].map(pollster::block_on);
-    if let Some(error) = refused.into_iter().flatten().next() {
-        let size = format!("{width}x{height}");
-        return Err(format!("{}: no texture of {size}: {error}", path.display()).into());
-    }
+    let view = checked_texture(device, queue, &picture)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
     let name = path.file_name().unwrap_or(path.as_os_str());
     Ok(Picture {
         name: name.to_string_lossy().into_owned(),
         view,
         size: [width, height],
+        pixels: Arc::new(picture),
     })
+}
+
+/// As [`texture`]; what the device refuses is the answer's.
+pub fn checked_texture(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    picture: &RgbImage,
+) -> Result<wgpu::TextureView, String> {
+    // Scopes are of this thread, so that what others do is not taken for it.
+    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let view = texture(device, queue, picture);
+    let refused = [memory.pop(), validation.pop()].map(pollster::block_on);
+    match refused.into_iter().flatten().next() {
+        Some(error) => {
+            let (width, height) = picture.dimensions();
+            Err(format!("no texture of {width}x{height}: {error}"))
+        }
+        None => Ok(view),
+    }
 }
 
 /// A texture of `picture`, its values as they are.

@@ -51,13 +51,33 @@ pub fn boxes(ui: &egui::Ui, rect: Rect, size: [u32; 2], found: &[Detection]) {
     }
 }
 
-/// Lists classes with a bar each.
-pub fn predictions(ui: &mut egui::Ui, predictions: &[Prediction]) {
+/// Marks a pixel of the picture of `size` at `rect`.
+pub fn mark(ui: &egui::Ui, rect: Rect, size: [u32; 2], [x, y]: [usize; 2]) {
+    let scale = rect.size() / vec2(size[0] as f32, size[1] as f32);
+    let center = rect.min + vec2(x as f32 + 0.5, y as f32 + 0.5) * scale;
+    // Black around white is seen on anything.
+    for (width, color) in [(4.0, Color32::BLACK), (2.0, Color32::WHITE)] {
+        ui.painter().circle_stroke(center, 8.0, (width, color));
+    }
+}
+
+/// Lists classes with a bar each, `shown` as chosen. Answers which was clicked.
+pub fn predictions(
+    ui: &mut egui::Ui,
+    predictions: &[Prediction],
+    shown: Option<usize>,
+) -> Option<usize> {
+    let mut clicked = None;
     for prediction in predictions {
         let Prediction {
-            label, probability, ..
+            class,
+            label,
+            probability,
         } = prediction;
-        ui.add(egui::Label::new(label).truncate());
+        let entry = egui::Button::selectable(shown == Some(*class), label).truncate();
+        if ui.add(entry).on_hover_text("Why?").clicked() {
+            clicked = Some(*class);
+        }
         // A bar of NaN is none.
         let share = if probability.is_nan() {
             0.0
@@ -68,6 +88,7 @@ pub fn predictions(ui: &mut egui::Ui, predictions: &[Prediction]) {
         ui.add(egui::ProgressBar::new(share).text(text));
         ui.add_space(4.0);
     }
+    clicked
 }
 
 /// Lists what was found.
