@@ -19,7 +19,7 @@ const OPACITY: f32 = 0.6;
 /// How bright the photograph under the heat of pixels stays, of 256.
 const DIMMED: u32 = 90;
 /// The share of pixels whose heat is told apart. The few that are hotter would leave the others dark.
-const TOLD_APART: f32 = 0.99;
+const TOLD_APART: f64 = 0.99;
 
 /// What is to be explained, and how.
 #[derive(Clone)]
@@ -175,7 +175,7 @@ fn evidence(
     let over = match question.method {
         Method::GradCam | Method::GradCamPlusPlus => heat.overlay(picture, OPACITY)?,
         // Single pixels are lost on a photograph.
-        _ => on_picture(&clipped(&found.heat)?)?.overlay(&dimmed(picture), 1.0)?,
+        _ => on_picture(&found.heat.capped(TOLD_APART))?.overlay(&dimmed(picture), 1.0)?,
     };
     Ok(Evidence {
         class: found.class,
@@ -185,17 +185,6 @@ fn evidence(
         hottest: (statistics.max > 0.0).then_some(statistics.peak),
         view: picture::checked_texture(gpu.device(), gpu.queue(), &over)?,
     })
-}
-
-/// The map without what lies above the heat of [`TOLD_APART`] of its pixels.
-fn clipped(heat: &HeatMap) -> shadernet::Result<HeatMap> {
-    let mut sorted = heat.values().to_vec();
-    let at = ((sorted.len() - 1) as f32 * TOLD_APART) as usize;
-    let most = *sorted.select_nth_unstable_by(at, f32::total_cmp).1;
-    // Where fewer have any heat, all of it is told apart.
-    let most = if most > 0.0 { most } else { f32::MAX };
-    let values = heat.values().iter().map(|value| value.min(most)).collect();
-    HeatMap::new(heat.width(), heat.height(), values)
 }
 
 /// `picture` in dark greys, on which colours are seen.
@@ -212,20 +201,6 @@ fn dimmed(picture: &RgbImage) -> RgbImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_few_hot_pixels_leave_the_others_to_be_seen() {
-        let mut values: Vec<f32> = (0..1000).map(|i| i as f32 / 1000.0).collect();
-        values[500] = 1e6;
-        let found = clipped(&HeatMap::new(100, 10, values).unwrap()).unwrap();
-        assert!((0.98..1.0).contains(&found.statistics().max));
-        assert_eq!(found.values()[10], 0.01);
-        // One hot pixel of 1000 is all there is.
-        let mut values = vec![0.0; 1000];
-        values[7] = 3.0;
-        let found = clipped(&HeatMap::new(100, 10, values).unwrap()).unwrap();
-        assert_eq!(found.statistics().max, 3.0);
-    }
 
     #[test]
     fn dimmed_pictures_are_grey() {
