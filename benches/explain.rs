@@ -21,23 +21,27 @@ const METHODS: [Method; 4] = [
 ];
 
 fn main() -> Result<(), shadernet::Error> {
-    let mut names: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|a| !a.starts_with("--"))
-        .collect();
-    // `cargo test --benches` and CI look whether it runs; they need no figures.
-    let is_test = std::env::args().any(|a| a == "--test" || a == "--quick");
-    if names.is_empty() {
-        let all = ["efficientnet_lite0", "mobilenet_v2", "resnet18", "resnet50"];
-        names = all.iter().map(|&name| name.to_owned()).collect();
-        names.truncate(if is_test { 1 } else { usize::MAX });
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo bench -- --quick` looks whether it runs.
+    let is_quick = args.iter().any(|arg| arg == "--quick" || arg == "--test");
+    let filters: Vec<&String> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
+    let mut names = vec!["efficientnet_lite0", "mobilenet_v2", "resnet18", "resnet50"];
+    if is_quick {
+        names.truncate(1);
     }
-    let rounds = if is_test { 1 } else { 7 };
+    // As criterion's: what filters leave nothing of is another bench's.
+    if !filters.is_empty() {
+        let all = zoo::architectures().map(|architecture| architecture.name);
+        names = all
+            .filter(|name| filters.iter().any(|filter| filter == name))
+            .collect();
+    }
+    let rounds = if is_quick { 1 } else { 7 };
     let device = Device::open(&DeviceOptions::default())?;
     let picture = decode("tests/images/chelsea.png")?;
     println!("{device}, {rounds} rounds");
     for name in names {
-        let graph = zoo::find(&name)?.build(&ZooOptions::default())?;
+        let graph = zoo::find(name)?.build(&ZooOptions::default())?;
         let weights = Arc::new(Weights::generated(&graph, 1.0));
         let preprocessing = Preprocessing::default();
         let options = Default::default();
