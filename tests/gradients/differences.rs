@@ -3,40 +3,16 @@
 use std::sync::Arc;
 
 use shadernet::gpu::Precision;
-use shadernet::graph::{BackwardRule, Graph, GraphBuilder, Op, Seed, ValueId};
+use shadernet::graph::{BackwardRule, Graph, Seed, ValueId};
 use shadernet::reference::Reference;
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
-use shadernet::weights::Weights;
 
 use crate::devices::devices;
-use crate::generate::tensor;
+use crate::generate::{tensor, weights_for};
 
 /// Half the distance of the two points whose difference is taken.
 const STEP: f64 = 1e-5;
-
-/// A graph of one operator over inputs of these shapes.
-pub fn graph_of(op: impl Into<Op>, shapes: &[Shape]) -> Graph {
-    let mut b = GraphBuilder::new("one operator");
-    let inputs: Vec<_> = (shapes.iter().enumerate())
-        .map(|(i, shape)| b.input(format!("input.{i}"), &vec![None; shape.rank()]))
-        .collect();
-    let output = b.node("op", op, &inputs);
-    b.output(output);
-    b.build().unwrap()
-}
-
-/// Random weights; variances positive.
-pub fn weights_for(graph: &Graph, seed: u64) -> Weights {
-    let tensors = graph.parameters().into_iter().enumerate().map(|(i, p)| {
-        let mut values = tensor(&p.shape, seed + 100 + i as u64);
-        if p.name.ends_with("running_var") {
-            values = values.map(|v| v.abs() + 0.1);
-        }
-        (p.name, values)
-    });
-    Weights::from_tensors("random", tensors)
-}
 
 fn wide(tensors: &[Tensor]) -> Vec<Tensor<f64>> {
     (tensors.iter()).map(|t| t.map(|v| f64::from(*v))).collect()

@@ -8,8 +8,8 @@ use shadernet::graph::{
 };
 use shadernet::tensor::{Shape, Tensor};
 
-use crate::differences::{check, check_within, graph_of};
-use crate::generate::{cases, conv_settings, extents, tensor};
+use crate::differences::{check, check_within};
+use crate::generate::{cases, conv_settings, extents, graph_of, tensor};
 
 fn one(op: impl Into<Op>, shape: impl Into<Shape>, seed: u64) {
     let shape = shape.into();

@@ -4,37 +4,13 @@ use std::sync::Arc;
 
 use shadernet::device::Device;
 use shadernet::gpu::Precision;
-use shadernet::graph::{Graph, GraphBuilder, Op};
+use shadernet::graph::{Graph, Op};
 use shadernet::reference::Reference;
 use shadernet::session::{ConvKernel, Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
-use shadernet::weights::Weights;
 
 use crate::devices::devices;
-use crate::generate::tensor;
-
-/// A graph of one operator over inputs of these shapes.
-pub fn graph_of(op: impl Into<Op>, shapes: &[Shape]) -> Graph {
-    let mut b = GraphBuilder::new("one operator");
-    let inputs: Vec<_> = (shapes.iter().enumerate())
-        .map(|(i, shape)| b.input(format!("input.{i}"), &vec![None; shape.rank()]))
-        .collect();
-    let output = b.node("op", op, &inputs);
-    b.output(output);
-    b.build().unwrap()
-}
-
-/// Random weights for a graph; variances positive.
-pub fn weights_for(graph: &Graph, seed: u64) -> Weights {
-    let tensors = graph.parameters().into_iter().enumerate().map(|(i, p)| {
-        let mut values = tensor(&p.shape, seed + 100 + i as u64);
-        if p.name.ends_with("running_var") {
-            values = values.map(|v| v.abs() + 0.1);
-        }
-        (p.name, values)
-    });
-    Weights::from_tensors("random", tensors)
-}
+use crate::generate::{graph_of, tensor, weights_for};
 
 /// The largest difference allowed, relative to the largest magnitude of the answer (at least 1).
 pub fn tolerance(precision: Precision) -> f64 {

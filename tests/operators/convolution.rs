@@ -11,9 +11,9 @@ use shadernet::session::{ConvKernel, Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 
-use crate::compare::{assert_close, check, compare_on, compare_with, graph_of, weights_for};
+use crate::compare::{assert_close, check, compare_on, compare_with};
 use crate::devices;
-use crate::generate::{cases, conv_settings, extents, tensor};
+use crate::generate::{cases, conv_settings, extents, graph_of, tensor, weights_for};
 
 proptest! {
     #![proptest_config(cases())]

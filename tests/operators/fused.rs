@@ -14,9 +14,9 @@ use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 
-use crate::compare::{assert_close, weights_for};
+use crate::compare::assert_close;
 use crate::devices::devices;
-use crate::generate::{cases, tensor};
+use crate::generate::{cases, tensor, weights_for};
 
 /// A graph that grows at random, every value a map of the input's size.
 struct Chain {

@@ -1,9 +1,10 @@
-//! Random tensors and how many cases to run.
+//! Random tensors and weights, graphs of one operator, and how many cases to run.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
-use shadernet::graph::{Conv2d, Padding};
+use shadernet::graph::{Conv2d, Graph, GraphBuilder, Op, Padding};
 use shadernet::tensor::{Shape, Tensor};
+use shadernet::weights::Weights;
 
 /// The same cases each time, so that a red run is the change's doing; `PROPTEST_CASES` and
 /// `PROPTEST_RNG_SEED` in the environment ask for more and for others.
@@ -62,4 +63,27 @@ pub fn conv_settings() -> impl Strategy<Value = (Conv2d, [usize; 3], u64)> {
             fits.then_some((conv, [n, h, w], seed % 1_000_000))
         },
     )
+}
+
+/// A graph of one operator over inputs of these shapes.
+pub fn graph_of(op: impl Into<Op>, shapes: &[Shape]) -> Graph {
+    let mut b = GraphBuilder::new("one operator");
+    let inputs: Vec<_> = (shapes.iter().enumerate())
+        .map(|(i, shape)| b.input(format!("input.{i}"), &vec![None; shape.rank()]))
+        .collect();
+    let output = b.node("op", op, &inputs);
+    b.output(output);
+    b.build().unwrap()
+}
+
+/// Random weights for a graph; variances positive.
+pub fn weights_for(graph: &Graph, seed: u64) -> Weights {
+    let tensors = graph.parameters().into_iter().enumerate().map(|(i, p)| {
+        let mut values = tensor(&p.shape, seed + 100 + i as u64);
+        if p.name.ends_with("running_var") {
+            values = values.map(|v| v.abs() + 0.1);
+        }
+        (p.name, values)
+    });
+    Weights::from_tensors("random", tensors)
 }

@@ -11,8 +11,8 @@ use shadernet::graph::{
 use shadernet::reference::Reference;
 use shadernet::tensor::{Shape, Tensor};
 
-use crate::compare::{check, compare, compare_with, graph_of, weights_for};
-use crate::generate::{cases, conv_settings, extents, tensor};
+use crate::compare::{check, compare, compare_with};
+use crate::generate::{cases, conv_settings, extents, graph_of, tensor, weights_for};
 
 /// An operator with several inputs, or with one that is no map.
 fn check_all(op: impl Into<Op>, shapes: &[Shape], seed: u64) {

@@ -7,8 +7,8 @@ use shadernet::graph::{
 };
 use shadernet::tensor::{Shape, Tensor};
 
-use crate::compare::{check, compare, graph_of};
-use crate::generate::{cases, extents, tensor};
+use crate::compare::{check, compare};
+use crate::generate::{cases, extents, graph_of, tensor};
 
 proptest! {
     #![proptest_config(cases())]

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use shadernet::graph::{Activation, BatchNorm2d, Binary, LocalResponseNorm, Softmax};
 use shadernet::tensor::{Shape, Tensor};
 
-use crate::compare::{check, compare, graph_of};
-use crate::generate::{cases, extents, tensor};
+use crate::compare::{check, compare};
+use crate::generate::{cases, extents, graph_of, tensor};
 
 proptest! {
     #![proptest_config(cases())]

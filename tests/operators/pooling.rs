@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use shadernet::graph::{Op, Padding, Pool2d, PoolKind, Reduce, ReduceKind, ReduceOver};
 use shadernet::tensor::{Shape, Tensor};
 
-use crate::compare::{check, compare, graph_of};
-use crate::generate::{cases, conv_settings};
+use crate::compare::{check, compare};
+use crate::generate::{cases, conv_settings, graph_of};
 
 proptest! {
     #![proptest_config(cases())]

@@ -9,9 +9,9 @@ use shadernet::graph::{
 };
 use shadernet::tensor::{Shape, Tensor};
 
-use crate::compare::{compare, compare_on, graph_of};
+use crate::compare::{compare, compare_on};
 use crate::devices;
-use crate::generate::{cases, extents, tensor};
+use crate::generate::{cases, extents, graph_of, tensor};
 
 /// Both forms.
 fn compare_forms(graph: &Graph, input: Tensor, seed: u64) {
