@@ -8,7 +8,6 @@ use std::sync::mpsc::Receiver;
 use clap::Args;
 use serde::Serialize;
 use shadernet::Result;
-use shadernet::model_folder::{default_model, find_model};
 use shadernet::tasks::{Classifier, Prediction};
 use shadernet::tensor::Tensor;
 use shadernet::vision::decode;
@@ -16,7 +15,7 @@ use shadernet::vision::decode;
 use super::prepare::{Prepared, ahead_of};
 use super::report::{Answer, Report};
 use super::sources::sources;
-use super::{DeviceArgs, Failure, SessionArgs, output};
+use super::{DeviceArgs, Failure, SessionArgs, open_model, output};
 
 /// Name what is in pictures
 #[derive(Args)]
@@ -61,11 +60,7 @@ const MOST_AHEAD: usize = 256;
 impl Classify {
     pub fn execute(&self) -> Result<(), Failure> {
         let sources = sources(&self.images)?;
-        let folder = match &self.model {
-            Some(model) => find_model(model)?,
-            None => default_model()?,
-        }
-        .open()?;
+        let folder = open_model(self.model.as_deref())?;
         let device = self.device.open()?;
         let options = self.session.options(&device);
         let mut classifier = Classifier::new(&device, &folder, &options)?;

@@ -9,15 +9,15 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use shadernet::Result;
 use shadernet::device::Device;
 use shadernet::explain::{ExplainOptions, Explainer, Explanation, Method};
-use shadernet::model_folder::{ModelFolder, default_model, find_model};
+use shadernet::model_folder::ModelFolder;
 use shadernet::vision::{Panel, RgbImage, decode, figure};
 
 use super::evidence::{Evidence, Explained};
 use super::prepare::{Prepared, ahead_of};
 use super::report::Report;
 use super::sources::sources;
-use super::written::{self, Written};
-use super::{DeviceArgs, Failure, SessionArgs, layers, progress};
+use super::written::Written;
+use super::{DeviceArgs, Failure, SessionArgs, layers, open_model, progress};
 
 /// Show where in pictures the evidence for a class lies
 #[derive(Args)]
@@ -117,13 +117,7 @@ const SHOWN: f64 = 0.99;
 impl Explain {
     pub fn execute(&self) -> Result<(), Failure> {
         let method = self.method()?;
-        let open = || -> Result<ModelFolder> {
-            let found = match &self.model {
-                Some(model) => find_model(model),
-                None => default_model(),
-            };
-            found?.open()
-        };
+        let open = || open_model(self.model.as_deref());
         if self.layer.as_deref() == Some(layers::ASK) {
             return self.list(&open()?);
         }
@@ -148,12 +142,9 @@ impl Explain {
         explainer.check(&options)?;
         // Last, as it makes a folder.
         let written = match &self.output {
-            Some(path) => Some(Written::new("--output", path, single)?),
+            Some(path) => Some(Written::ready("--output", path, single)?),
             None => None,
         };
-        if let Some(Written::File(path, _)) = &written {
-            written::check(path)?;
-        }
         // With more pictures there is a bar for these.
         if sources.known == Some(1) {
             explainer.on_progress(progress::passes());

@@ -8,13 +8,13 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use shadernet::device::Device;
 use shadernet::explain::{Channel, FeatureMaps, Features as Found};
-use shadernet::model_folder::{ModelFolder, default_model, find_model};
+use shadernet::model_folder::ModelFolder;
 use shadernet::vision::{Panel, RgbImage, SheetOptions, Tile, TilePixels, decode, figure, sheet};
 use shadernet::{Error, Result};
 
 use super::evidence::Place;
-use super::written::{self, Written};
-use super::{DeviceArgs, Failure, SessionArgs, layers, output, progress};
+use super::written::Written;
+use super::{DeviceArgs, Failure, SessionArgs, layers, open_model, output, progress};
 
 /// Show what the channels of a network's layers answer to a picture
 #[derive(Args)]
@@ -81,13 +81,7 @@ const AT_ONCE: usize = 8;
 
 impl Features {
     pub fn execute(&self) -> Result<(), Failure> {
-        let open = || -> Result<ModelFolder> {
-            let found = match &self.model {
-                Some(model) => find_model(model),
-                None => default_model(),
-            };
-            found?.open()
-        };
+        let open = || open_model(self.model.as_deref());
         if self.layer.as_deref() == Some(layers::ASK) {
             return self.list(&open()?);
         }
@@ -116,12 +110,9 @@ impl Features {
         }
         // Last, as it makes a folder.
         let written = match &self.output {
-            Some(path) => Some(Written::new("--output", path, !self.all)?),
+            Some(path) => Some(Written::ready("--output", path, !self.all)?),
             None => None,
         };
-        if let Some(Written::File(path, _)) = &written {
-            written::check(path)?;
-        }
         let bar = match names.len() > 1 || self.project {
             true => progress::bar(names.len()),
             false => ProgressBar::hidden(),

@@ -30,15 +30,17 @@ mod written;
 
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
-use shadernet::Error;
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{Backend, CooperativeMatrices, Precision};
+use shadernet::model_folder::{ModelFolder, default_model, find_model};
 use shadernet::passes::PassOptions;
 use shadernet::session::SessionOptions;
+use shadernet::{Error, Result};
 use tune::TuningArgs;
 
 /// Convolutional networks on the GPU, through WGSL compute shaders.
@@ -244,6 +246,15 @@ impl From<io::Error> for Failure {
             }),
         }
     }
+}
+
+/// The model folder that was asked for, or the classifier that there is.
+fn open_model(model: Option<&Path>) -> Result<ModelFolder> {
+    let found = match model {
+        Some(model) => find_model(model),
+        None => default_model(),
+    };
+    found?.open()
 }
 
 /// `start` is when the process began.

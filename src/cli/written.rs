@@ -58,6 +58,15 @@ impl Written {
         })
     }
 
+    /// The same, where the file can be written: to be told before minutes are spent on what goes into it.
+    pub fn ready(option: &str, path: &Path, single: bool) -> Result<Self, Failure> {
+        let written = Self::new(option, path, single)?;
+        if let Self::File(path, _) = &written {
+            check(path)?;
+        }
+        Ok(written)
+    }
+
     /// Writes `picture`, made of the one at `source`, and answers where.
     pub fn write_picture(&mut self, source: &Path, picture: &RgbImage) -> Result<PathBuf> {
         self.write(source, |format| encoded(picture, format))

@@ -5,21 +5,17 @@ use crate::tensor::Tensor;
 use crate::vision::HeatMap;
 
 /// Grad-CAM (Selvaraju et al. 2017): the channels of `activation`, each by the mean of its gradient, added
-/// up, and what is positive of it. Both are `[N, C, H, W]`; answers the map, H by W, of image `image`.
-pub(super) fn grad_cam(activation: &Tensor, gradient: &Tensor, image: usize) -> Result<HeatMap> {
-    weighted(activation, gradient, image, |_, gradient| {
+/// up, and what is positive of it. Both are `[1, C, H, W]`; answers a map, H by W.
+pub(super) fn grad_cam(activation: &Tensor, gradient: &Tensor) -> Result<HeatMap> {
+    weighted(activation, gradient, |_, gradient| {
         mean(gradient.iter().map(|&g| f64::from(g)))
     })
 }
 
 /// Grad-CAM++ (Chattopadhyay et al. 2018, equation 19, of the exponential of the score): what a gradient
 /// counts for is greater where fewer of its channel's pixels are active.
-pub(super) fn grad_cam_plus_plus(
-    activation: &Tensor,
-    gradient: &Tensor,
-    image: usize,
-) -> Result<HeatMap> {
-    weighted(activation, gradient, image, |activation, gradient| {
+pub(super) fn grad_cam_plus_plus(activation: &Tensor, gradient: &Tensor) -> Result<HeatMap> {
+    weighted(activation, gradient, |activation, gradient| {
         let active: f64 = activation.iter().map(|&a| f64::from(a)).sum();
         let parts = gradient.iter().map(|&g| {
             let g = f64::from(g);
@@ -44,16 +40,13 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 fn weighted(
     activation: &Tensor,
     gradient: &Tensor,
-    image: usize,
     weight: impl Fn(&[f32], &[f32]) -> f64,
 ) -> Result<HeatMap> {
-    let [_, channels, height, width] = activation.shape().nchw();
+    let [_, _, height, width] = activation.shape().nchw();
     let plane = height * width;
     let mut sum = vec![0.0_f64; plane];
-    let first = image * channels * plane;
-    let of_image = |tensor: &'_ Tensor| tensor.data()[first..first + channels * plane].to_vec();
-    let (activation, gradient) = (of_image(activation), of_image(gradient));
-    for (activation, gradient) in activation.chunks(plane).zip(gradient.chunks(plane)) {
+    let maps = activation.data().chunks(plane);
+    for (activation, gradient) in maps.zip(gradient.data().chunks(plane)) {
         let weight = weight(activation, gradient);
         for (sum, &a) in sum.iter_mut().zip(activation) {
             *sum += weight * f64::from(a);

@@ -7,6 +7,7 @@ use image::RgbImage;
 use super::cam::{grad_cam, grad_cam_plus_plus};
 use super::explanation::{Completeness, ExplainOptions, Explanation};
 use super::method::Method;
+use super::occlusion::occlusion;
 use super::opened::Opened;
 use super::pixels;
 use crate::device::Device;
@@ -27,6 +28,8 @@ pub struct Explainer {
     pub(super) opened: Opened<Variant>,
     labels: Labels,
     scores: ValueId,
+    /// The shape of one picture's scores.
+    scores_shape: Shape,
     progress: Option<Box<dyn FnMut(usize, usize) + Send>>,
 }
 
@@ -87,10 +90,10 @@ impl Explainer {
     ) -> Result<Self> {
         let opened = Opened::new(device, graph, weights, preprocessing, options)?;
         let scores = graph.scores();
-        let shape = &graph.infer(&[opened.shape(1)])?[scores.index()];
-        if shape.len() != shape.nchw()[1] {
+        let scores_shape = graph.infer(&[opened.shape(1)])?.swap_remove(scores.index());
+        if scores_shape.len() != scores_shape.nchw()[1] {
             return Err(Error::Inputs(format!(
-                "one score a class was expected of {}; found an output {shape}",
+                "one score a class was expected of {}; found an output {scores_shape}",
                 graph.name()
             )));
         }
@@ -98,6 +101,7 @@ impl Explainer {
             opened,
             labels,
             scores,
+            scores_shape,
             progress: None,
         })
     }
@@ -152,30 +156,31 @@ impl Explainer {
                 Wanted::Input
             }
         };
-        let mut classes = options.classes.clone();
-        // Methods of one pass find the likeliest in it.
-        let one_pass = options.method.takes_layer() || options.method == Method::Saliency;
-        if classes.is_empty() && !(one_pass && options.top <= 1) {
-            classes = self.likeliest(wanted, &input, options.top.max(1))?;
-        }
         match options.method {
-            Method::GradCam | Method::GradCamPlusPlus | Method::GuidedGradCam => {
-                self.class_activation(&input, wanted, options.method, &classes)
-            }
-            Method::Saliency => {
-                let answers = self.run(wanted, &input, &classes)?;
-                self.explanations(&answers[0], &classes, |row, _| {
-                    Ok((pixels::largest(&pixels::image(&answers[1], row))?, None))
+            Method::GradCam
+            | Method::GradCamPlusPlus
+            | Method::GuidedGradCam
+            | Method::Saliency => self.in_one_pass(&input, wanted, options),
+            Method::SmoothGrad { samples, noise } => {
+                self.in_many(&input, wanted, options, |this, _, class| {
+                    let heat = pixels::smooth_grad(this, &input, class, samples, noise)?;
+                    Ok((heat, None))
                 })
             }
-            Method::SmoothGrad { samples, noise } => {
-                pixels::smooth_grad(self, &input, &classes, samples, noise)
-            }
             Method::IntegratedGradients { steps } => {
-                pixels::integrated_gradients(self, &input, &classes, steps)
+                self.in_many(&input, wanted, options, |this, scores, class| {
+                    let (heat, completeness) =
+                        pixels::integrated_gradients(this, &input, scores, class, steps)?;
+                    Ok((heat, Some(completeness)))
+                })
             }
             Method::Occlusion { window, stride } => {
-                super::occlusion::occlusion(self, &input, &classes, window, stride)
+                let (scores, classes) = self.look(&input, wanted, options)?;
+                let heats = occlusion(self, &input, &scores, &classes, window, stride)?;
+                let found = classes.into_iter().zip(heats);
+                Ok(found
+                    .map(|(class, heat)| self.explanation(scores.data(), class, heat))
+                    .collect())
             }
         }
     }
@@ -221,8 +226,7 @@ impl Explainer {
     }
 
     fn check_class(&self, class: usize) -> Result<()> {
-        let shape = self.opened.graph.infer(&[self.opened.shape(1)])?;
-        let count = shape[self.scores.index()].len();
+        let count = self.scores_shape.len();
         match class < count {
             true => Ok(()),
             false => Err(Error::Inputs(format!(
@@ -256,33 +260,88 @@ impl Explainer {
         }
     }
 
-    fn class_activation(
+    /// Methods of one pass, in which they find the likeliest class, too.
+    fn in_one_pass(
         &mut self,
         input: &Tensor,
         wanted: Wanted,
-        method: Method,
-        classes: &[usize],
+        options: &ExplainOptions,
     ) -> Result<Vec<Explanation>> {
-        let answers = self.run(wanted, input, classes)?;
-        let (activation, gradient) = (&answers[1], &answers[2]);
-        let mut found = self.explanations(&answers[0], classes, |row, _| {
-            let heat = match method {
-                Method::GradCamPlusPlus => grad_cam_plus_plus(activation, gradient, row)?,
-                _ => grad_cam(activation, gradient, row)?,
-            };
-            let heat = match answers.get(3) {
-                Some(guided) => pixels::guided(&heat, &pixels::image(guided, row))?,
-                None => heat,
-            };
-            Ok((heat, None))
-        })?;
-        if let Wanted::Layer(layer) | Wanted::Guided(layer) = wanted {
-            let name = &self.opened.graph.node(layer).name;
-            for explanation in &mut found {
-                explanation.layer = Some(name.clone());
+        let classes = match options.classes.is_empty() && options.top > 1 {
+            true => self.look(input, wanted, options)?.1,
+            false => options.classes.clone(),
+        };
+        let answers = self.run(wanted, input, &classes)?;
+        let layer = match wanted {
+            Wanted::Layer(layer) | Wanted::Guided(layer) => {
+                Some(self.opened.graph.node(layer).name.clone())
             }
-        }
-        Ok(found)
+            Wanted::Scores | Wanted::Input => None,
+        };
+        (answers[0]
+            .data()
+            .chunks(self.scores_shape.len())
+            .enumerate())
+        .map(|(row, scores)| {
+            let image = |answer: usize| pixels::image(&answers[answer], row);
+            let heat = match options.method {
+                Method::GradCamPlusPlus => grad_cam_plus_plus(&image(1), &image(2))?,
+                Method::GuidedGradCam => {
+                    pixels::guided(&grad_cam(&image(1), &image(2))?, &image(3))?
+                }
+                Method::Saliency => pixels::largest(&image(1))?,
+                _ => grad_cam(&image(1), &image(2))?,
+            };
+            // A row has scores, and so a likeliest.
+            let class = (classes.get(row).copied()).unwrap_or_else(|| top_k(scores, 1)[0]);
+            Ok(Explanation {
+                layer: layer.clone(),
+                ..self.explanation(scores, class, heat)
+            })
+        })
+        .collect()
+    }
+
+    /// Methods of many passes, `one` class after the other; it is given the picture's scores.
+    fn in_many(
+        &mut self,
+        input: &Tensor,
+        wanted: Wanted,
+        options: &ExplainOptions,
+        mut one: impl FnMut(&mut Self, &Tensor, usize) -> Result<(HeatMap, Option<Completeness>)>,
+    ) -> Result<Vec<Explanation>> {
+        let (scores, classes) = self.look(input, wanted, options)?;
+        (classes.into_iter())
+            .map(|class| {
+                let (heat, completeness) = one(self, &scores, class)?;
+                Ok(Explanation {
+                    completeness,
+                    ..self.explanation(scores.data(), class, heat)
+                })
+            })
+            .collect()
+    }
+
+    /// The picture's scores, and the classes asked for or the likeliest.
+    fn look(
+        &mut self,
+        input: &Tensor,
+        wanted: Wanted,
+        options: &ExplainOptions,
+    ) -> Result<(Tensor, Vec<usize>)> {
+        let scores = self.scores_of(wanted, input)?;
+        let classes = match options.classes.is_empty() {
+            true => top_k(scores.data(), options.top.max(1)),
+            false => options.classes.clone(),
+        };
+        Ok((scores, classes))
+    }
+
+    /// The scores of one input, from the session that answers `wanted`.
+    pub(super) fn scores_of(&mut self, wanted: Wanted, input: &Tensor) -> Result<Tensor> {
+        // Of a given class, whichever, so that it is the session used on.
+        let answers = self.run_rows(wanted, input.clone(), Some(&[0]));
+        Ok(answers?.swap_remove(0))
     }
 
     /// Runs a picture, once for each class; once where none is given.
@@ -315,17 +374,16 @@ impl Explainer {
     ) -> Result<Vec<Tensor>> {
         let (scores, input) = (self.scores, self.opened.input());
         let given = classes.is_some() && wanted != Wanted::Scores;
-        let shape = self.opened.shape(1);
+        let (shape, scores_shape) = (self.opened.shape(1), self.scores_shape.clone());
         let make = |graph: &Graph| {
             let seed = match given {
                 true => Seed::Given,
                 false => Seed::Likeliest,
             };
             let mut shapes = vec![shape.clone()];
-            let score = graph.infer(&shapes)?[scores.index()].clone();
             let mut add = |graph: Graph, target, rule| {
                 let graph = graph.with_gradients(&shapes, scores, seed, &[target], rule)?;
-                shapes.extend(given.then(|| score.clone()));
+                shapes.extend(given.then(|| scores_shape.clone()));
                 Ok(graph)
             };
             let plain = BackwardRule::Gradient;
@@ -346,12 +404,10 @@ impl Explainer {
         };
         let mut inputs = vec![rows];
         if let Some(classes) = classes.filter(|_| seeds > 0) {
-            let mut dims = self.opened.graph.infer(&[self.opened.shape(1)])?[scores.index()]
-                .dims()
-                .to_vec();
+            let mut dims = self.scores_shape.dims().to_vec();
             dims[0] = classes.len();
-            let count = Shape::from(&dims[1..]).len();
             let mut seed = Tensor::zeros(dims);
+            let count = self.scores_shape.len();
             for (row, class) in seed.data_mut().chunks_mut(count).zip(classes) {
                 row[*class] = 1.0;
             }
@@ -360,37 +416,16 @@ impl Explainer {
         self.opened.run(Variant { wanted, given }, make, &inputs)
     }
 
-    /// The classes that the network answers for, the likeliest first.
-    fn likeliest(&mut self, wanted: Wanted, input: &Tensor, count: usize) -> Result<Vec<usize>> {
-        // As a given class, whichever, so that the session made is the one used on.
-        let answers = self.run_rows(wanted, input.clone(), Some(&[0]))?;
-        Ok(top_k(answers[0].data(), count))
-    }
-
-    /// Explanations of the rows of `scores`, each for its class, or for its likeliest.
-    pub(super) fn explanations(
-        &self,
-        scores: &Tensor,
-        classes: &[usize],
-        mut heat: impl FnMut(usize, usize) -> Result<(HeatMap, Option<Completeness>)>,
-    ) -> Result<Vec<Explanation>> {
-        let count = scores.shape().nchw()[1];
-        (scores.data().chunks(count).enumerate())
-            .map(|(row, scores)| {
-                // A row has scores, and so a likeliest.
-                let class = (classes.get(row).copied()).unwrap_or_else(|| top_k(scores, 1)[0]);
-                let (heat, completeness) = heat(row, class)?;
-                Ok(Explanation {
-                    class,
-                    label: self.labels.text(class).into_owned(),
-                    score: scores[class],
-                    probability: softmax(scores)[class],
-                    heat,
-                    layer: None,
-                    completeness,
-                })
-            })
-            .collect()
+    fn explanation(&self, scores: &[f32], class: usize, heat: HeatMap) -> Explanation {
+        Explanation {
+            class,
+            label: self.labels.text(class).into_owned(),
+            score: scores[class],
+            probability: softmax(scores)[class],
+            heat,
+            layer: None,
+            completeness: None,
+        }
     }
 
     pub(super) fn tell(&mut self, done: usize, all: usize) {

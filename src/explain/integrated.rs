@@ -3,7 +3,7 @@
 use super::explainer::{BATCH, Explainer};
 use super::explanation::Completeness;
 use super::method::Method;
-use super::pixels::{add, run_many, scores};
+use super::pixels::{add, run_some};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -18,8 +18,6 @@ pub(super) struct Way<'a> {
     from: &'a Tensor,
     to: &'a Tensor,
     class: usize,
-    /// The scores at the end.
-    pub scores: Tensor,
     /// The class's score at both ends.
     ends: [f64; 2],
     /// A share for each element of the input.
@@ -41,23 +39,16 @@ struct Part {
 }
 
 impl<'a> Way<'a> {
-    pub fn new(
-        explainer: &mut Explainer,
-        from: &'a Tensor,
-        to: &'a Tensor,
-        class: usize,
-    ) -> Result<Self> {
-        let first = scores(explainer, from, class)?;
-        let scores = scores(explainer, to, class)?;
-        Ok(Self {
+    /// From one input to another, the class's scores there being `ends`.
+    pub fn new(from: &'a Tensor, to: &'a Tensor, class: usize, ends: [f64; 2]) -> Self {
+        Self {
             from,
             to,
             class,
-            ends: [&first, &scores].map(|scores| f64::from(scores.data()[class])),
-            scores,
+            ends,
             attributions: vec![0.0; to.data().len()],
             steps: 0,
-        })
+        }
     }
 
     /// The difference of the scores, which the attributions should add up to.
@@ -72,7 +63,7 @@ impl<'a> Way<'a> {
             let some = BATCH.min(steps - start);
             let middle = |i: usize| ((start + i) as f64 + 0.5) / steps as f64;
             let make = |i: usize, row: &mut Vec<f32>| row.extend(self.point(middle(i)));
-            run_many(explainer, self.class, some, make, |_, _, gradient| {
+            run_some(explainer, self.class, some, make, |_, gradient| {
                 add(&mut sum, gradient, 1.0 / steps as f64);
             })?;
             explainer.tell(start + some, steps);
@@ -151,17 +142,18 @@ impl<'a> Way<'a> {
     /// The class's score and gradient at points of the way.
     fn run(&self, explainer: &mut Explainer, points: &[f64]) -> Result<Vec<(f64, Vec<f32>)>> {
         let mut found = Vec::with_capacity(points.len());
-        let make = |i: usize, row: &mut Vec<f32>| row.extend(self.point(points[i]));
-        let class = self.class;
-        run_many(
-            explainer,
-            class,
-            points.len(),
-            make,
-            |_, score, gradient| {
-                found.push((score, gradient.to_vec()));
-            },
-        )?;
+        for some in points.chunks(BATCH) {
+            let make = |i: usize, row: &mut Vec<f32>| row.extend(self.point(some[i]));
+            run_some(
+                explainer,
+                self.class,
+                some.len(),
+                make,
+                |score, gradient| {
+                    found.push((score, gradient.to_vec()));
+                },
+            )?;
+        }
         Ok(found)
     }
 

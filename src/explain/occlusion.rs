@@ -3,20 +3,20 @@
 use image::{Rgb, RgbImage};
 
 use super::explainer::{BATCH, Explainer, Wanted};
-use super::explanation::Explanation;
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::vision::HeatMap;
 
-/// Each pixel's heat is the mean of how far the score falls under the squares that hide it; 0 where hiding
+/// A map for each of `classes`, the whole picture's `scores` being known. Each pixel's heat is the mean of how far the score falls under the squares that hide it; 0 where hiding
 /// it does not lower the score.
 pub(super) fn occlusion(
     explainer: &mut Explainer,
     input: &Tensor,
+    scores: &Tensor,
     classes: &[usize],
     window: usize,
     stride: usize,
-) -> Result<Vec<Explanation>> {
+) -> Result<Vec<HeatMap>> {
     let [channels, height, width] = explainer.opened.preprocessing.input_size;
     let grey = RgbImage::from_pixel(width as u32, height as u32, Rgb([128; 3]));
     let grey = explainer.opened.preprocessing.apply(&grey)?;
@@ -27,10 +27,7 @@ pub(super) fn occlusion(
                 .map(move |x| [y, x])
         })
         .collect();
-    let whole = explainer
-        .run_rows(Wanted::Scores, input.clone(), None)?
-        .swap_remove(0);
-    let count = whole.data().len();
+    let (whole, count) = (scores.data(), scores.data().len());
 
     let mut falls = vec![vec![0.0_f64; height * width]; classes.len()];
     let mut hidden = vec![0.0_f64; height * width];
@@ -57,22 +54,20 @@ pub(super) fn occlusion(
             for pixel in pixels(place) {
                 hidden[pixel] += 1.0;
                 for (fall, &class) in falls.iter_mut().zip(classes) {
-                    fall[pixel] += f64::from(whole.data()[class]) - f64::from(scores[class]);
+                    fall[pixel] += f64::from(whole[class]) - f64::from(scores[class]);
                 }
             }
         }
         explainer.tell((batch * BATCH + some.len()).min(places.len()), places.len());
     }
-    let mut found = Vec::new();
-    for (fall, &class) in falls.iter().zip(classes) {
-        found.extend(explainer.explanations(&whole, &[class], |_, _| {
+    (falls.iter())
+        .map(|fall| {
             // Every pixel lies under a square. NaN stays.
             let mean = fall.iter().zip(&hidden).map(|(fall, count)| fall / count);
-            let heat = mean.map(|x| if x < 0.0 { 0.0 } else { x as f32 }).collect();
-            Ok((HeatMap::new(width, height, heat)?, None))
-        })?);
-    }
-    Ok(found)
+            let heat = mean.map(|x| if x < 0.0 { 0.0 } else { x as f32 });
+            HeatMap::new(width, height, heat.collect())
+        })
+        .collect()
 }
 
 /// Where squares begin along a side, so that every pixel lies under one.

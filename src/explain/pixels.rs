@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use image::RgbImage;
 
 use super::explainer::{BATCH, Explainer, Wanted};
-use super::explanation::{Completeness, Explanation};
+use super::explanation::Completeness;
 use super::integrated::Way;
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -56,31 +56,26 @@ pub(super) fn guided(cam: &HeatMap, image: &Tensor) -> Result<HeatMap> {
     )
 }
 
-/// Runs `count` inputs, made by `make(i, row)`, for `class`; `each(i, score, gradient)` is shown what each
-/// answers. Always as many rows at once, so that one plan serves all.
-pub(super) fn run_many(
+/// Runs `count` inputs, [`BATCH`] at most, made by `make(i, row)`, for `class`; `each(score, gradient)` is
+/// shown what each answers. Always as many rows at once, so that one plan serves all.
+pub(super) fn run_some(
     explainer: &mut Explainer,
     class: usize,
     count: usize,
     mut make: impl FnMut(usize, &mut Vec<f32>),
-    mut each: impl FnMut(usize, f64, &[f32]),
+    mut each: impl FnMut(f64, &[f32]),
 ) -> Result<()> {
     let len = explainer.opened.shape(1).len();
-    for start in (0..count).step_by(BATCH) {
-        let some = BATCH.min(count - start);
-        let mut data = Vec::with_capacity(BATCH * len);
-        for i in start..start + some {
-            make(i, &mut data);
-        }
-        data.resize(BATCH * len, 0.0);
-        let rows = Tensor::new(explainer.opened.shape(BATCH), data)?;
-        let answers = explainer.run_rows(Wanted::Input, rows, Some(&[class; BATCH]))?;
-        let classes = answers[0].data().len() / BATCH;
-        let scores = answers[0].data().chunks(classes);
-        let answers = scores.zip(answers[1].data().chunks(len)).take(some);
-        for (i, (scores, gradient)) in answers.enumerate() {
-            each(start + i, f64::from(scores[class]), gradient);
-        }
+    let mut data = Vec::with_capacity(BATCH * len);
+    for i in 0..count {
+        make(i, &mut data);
+    }
+    data.resize(BATCH * len, 0.0);
+    let rows = Tensor::new(explainer.opened.shape(BATCH), data)?;
+    let answers = explainer.run_rows(Wanted::Input, rows, Some(&[class; BATCH]))?;
+    let scores = answers[0].data().chunks(answers[0].data().len() / BATCH);
+    for (scores, gradient) in scores.zip(answers[1].data().chunks(len)).take(count) {
+        each(f64::from(scores[class]), gradient);
     }
     Ok(())
 }
@@ -91,12 +86,6 @@ pub(super) fn add(sum: &mut [f64], gradient: &[f32], share: f64) {
     }
 }
 
-/// The scores of one input, for all classes asked for.
-pub(super) fn scores(explainer: &mut Explainer, input: &Tensor, class: usize) -> Result<Tensor> {
-    let answers = explainer.run_rows(Wanted::Input, input.clone(), Some(&[class]));
-    Ok(answers?.swap_remove(0))
-}
-
 fn shaped(like: &Tensor, values: &[f64]) -> Tensor {
     Tensor::from_fn(like.shape().clone(), |i| values[i] as f32)
 }
@@ -104,72 +93,61 @@ fn shaped(like: &Tensor, values: &[f64]) -> Tensor {
 pub(super) fn smooth_grad(
     explainer: &mut Explainer,
     input: &Tensor,
-    classes: &[usize],
+    class: usize,
     samples: usize,
     noise: f32,
-) -> Result<Vec<Explanation>> {
+) -> Result<HeatMap> {
     let range = (input.data().iter()).fold([f32::MAX, f32::MIN], |[low, high], &x| {
         [low.min(x), high.max(x)]
     });
     let deviation = f64::from(noise) * f64::from(range[1] - range[0]);
-    let mut found = Vec::new();
-    for &class in classes {
-        let mut random = fastrand::Rng::with_seed(NOISE_SEED);
-        let mut noisy = |_, row: &mut Vec<f32>| {
-            row.extend(input.data().iter().map(|&x| {
-                // Box and Muller 1958; 1 - u is never 0.
-                let radius = (-2.0 * (1.0 - random.f64()).ln()).sqrt();
-                let normal = radius * (TAU * random.f64()).cos();
-                (f64::from(x) + deviation * normal) as f32
-            }));
-        };
-        let mut mean = vec![0.0; input.data().len()];
-        for start in (0..samples).step_by(BATCH) {
-            let some = BATCH.min(samples - start);
-            let share = 1.0 / samples as f64;
-            run_many(explainer, class, some, &mut noisy, |_, _, gradient| {
-                add(&mut mean, gradient, share);
-            })?;
-            explainer.tell(start + some, samples);
-        }
-        let scores = scores(explainer, input, class)?;
-        found.extend(explainer.explanations(&scores, &[class], |_, _| {
-            Ok((largest(&shaped(input, &mean))?, None))
-        })?);
+    let mut random = fastrand::Rng::with_seed(NOISE_SEED);
+    let mut noisy = |_, row: &mut Vec<f32>| {
+        row.extend(input.data().iter().map(|&x| {
+            // Box and Muller 1958; 1 - u is never 0.
+            let radius = (-2.0 * (1.0 - random.f64()).ln()).sqrt();
+            let normal = radius * (TAU * random.f64()).cos();
+            (f64::from(x) + deviation * normal) as f32
+        }));
+    };
+    let mut mean = vec![0.0; input.data().len()];
+    for start in (0..samples).step_by(BATCH) {
+        let some = BATCH.min(samples - start);
+        run_some(explainer, class, some, &mut noisy, |_, gradient| {
+            add(&mut mean, gradient, 1.0 / samples as f64);
+        })?;
+        explainer.tell(start + some, samples);
     }
-    Ok(found)
+    largest(&shaped(input, &mean))
 }
 
+/// `scores` are the input's.
 pub(super) fn integrated_gradients(
     explainer: &mut Explainer,
     input: &Tensor,
-    classes: &[usize],
+    scores: &Tensor,
+    class: usize,
     steps: Option<usize>,
-) -> Result<Vec<Explanation>> {
+) -> Result<(HeatMap, Completeness)> {
     let [_, height, width] = explainer.opened.preprocessing.input_size;
     let black = RgbImage::new(width as u32, height as u32);
     let baseline = explainer.opened.preprocessing.apply(&black)?;
-    let mut found = Vec::new();
-    for &class in classes {
-        let mut way = Way::new(explainer, &baseline, input, class)?;
-        match steps {
-            Some(steps) => way.walk(explainer, steps)?,
-            None => way.walk_until_complete(explainer)?,
-        }
-        let completeness = Completeness {
-            attributed: way.attributions.iter().sum(),
-            difference: way.difference(),
-            steps: way.steps,
-        };
-        let attributions = shaped(input, &way.attributions);
-        found.extend(explainer.explanations(&way.scores, &[class], |_, _| {
-            let heat = of_channels(&attributions, |channels| {
-                let sum: f32 = channels.sum();
-                // NaN stays.
-                if sum < 0.0 { 0.0 } else { sum }
-            })?;
-            Ok((heat, Some(completeness)))
-        })?);
+    let first = explainer.scores_of(Wanted::Input, &baseline)?;
+    let ends = [&first, scores].map(|scores| f64::from(scores.data()[class]));
+    let mut way = Way::new(&baseline, input, class, ends);
+    match steps {
+        Some(steps) => way.walk(explainer, steps)?,
+        None => way.walk_until_complete(explainer)?,
     }
-    Ok(found)
+    let completeness = Completeness {
+        attributed: way.attributions.iter().sum(),
+        difference: way.difference(),
+        steps: way.steps,
+    };
+    let heat = of_channels(&shaped(input, &way.attributions), |channels| {
+        let sum: f32 = channels.sum();
+        // NaN stays.
+        if sum < 0.0 { 0.0 } else { sum }
+    })?;
+    Ok((heat, completeness))
 }

@@ -164,11 +164,9 @@ impl Graph {
     ) -> Result<Graph> {
         let shapes = self.infer(inputs)?;
         let mut nodes = self.nodes.clone();
-        for node in &mut nodes {
+        for (input, shape) in self.inputs.iter().zip(inputs) {
             // The rules below are for these extents.
-            if let Op::Input(op) = &mut node.op
-                && let Some(shape) = self.input_shape(&node.name, inputs)
-            {
+            if let Op::Input(op) = &mut nodes[input.index()].op {
                 op.fix(shape);
             }
         }
@@ -246,11 +244,6 @@ impl Graph {
                 targets.contains(&value) || node.values_read().iter().any(|v| depends[v.index()]);
         }
         depends
-    }
-
-    fn input_shape<'s>(&self, name: &str, inputs: &'s [Shape]) -> Option<&'s Shape> {
-        let position = self.inputs.iter().position(|&v| self.node(v).name == name);
-        position.and_then(|i| inputs.get(i))
     }
 
     /// The scores that this classifier answers: its output or, where that is a softmax, what it is of.

@@ -19,7 +19,10 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
         let (name, input) = (node.name.clone(), node.inputs[0]);
         let (pad, fill) = match &node.op {
             Op::Pad2d(op) => ([op.top, op.bottom, op.left, op.right], op.value),
-            _ => (centered(draft, input, value), 0.0),
+            _ => {
+                let (from, to) = (draft.shape(input), draft.shape(value));
+                (CenterCropOrPad::sides(from, to), 0.0)
+            }
         };
         // What is not computed need not be read: the producer before the readers.
         if is_cropped_by_producer(draft, input, pad) {
@@ -60,18 +63,6 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
 
 fn pads(sides: Sides) -> bool {
     sides.iter().any(|side| *side > 0)
-}
-
-/// What a [`CenterCropOrPad`] comes to.
-fn centered(draft: &Draft, input: ValueId, output: ValueId) -> Sides {
-    let ([_, _, h, w], [_, _, out_h, out_w]) =
-        (draft.shape(input).nchw(), draft.shape(output).nchw());
-    let sides = |input: usize, output: usize| {
-        let before = CenterCropOrPad::before(input, output);
-        [before, output as isize - input as isize - before]
-    };
-    let ([top, bottom], [left, right]) = (sides(h, out_h), sides(w, out_w));
-    [top, bottom, left, right]
 }
 
 /// Whether `input` is of a transposed convolution that need not compute what is cut off: nothing else

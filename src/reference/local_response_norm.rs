@@ -3,20 +3,10 @@ use crate::graph::LocalResponseNorm;
 use crate::tensor::Tensor;
 
 pub(super) fn local_response_norm<T: Real>(op: &LocalResponseNorm, x: &Tensor<T>) -> Vec<T> {
-    let [_, c, h, w] = x.shape().nchw();
-    let plane = h * w;
-    let (k, beta) = (T::from_f64(op.k), T::from_f64(op.beta));
-    let share = T::from_f64(op.alpha / op.size as f64);
+    let pixels = Pixels::new(op, x);
+    let beta = T::from_f64(op.beta);
     (x.data().iter().enumerate())
-        .map(|(i, &value)| {
-            let channel = i / plane % c;
-            let first = channel.saturating_sub(op.size / 2);
-            let end = (channel + (op.size - 1) / 2 + 1).min(c);
-            let squares = (first..end)
-                .map(|other| x.data()[i - channel * plane + other * plane])
-                .fold(T::zero(), |sum, x| sum + x * x);
-            value / (k + share * squares).powf(beta)
-        })
+        .map(|(i, &value)| value / pixels.base(i, pixels.channel(i)).powf(beta))
         .collect()
 }
 
@@ -25,31 +15,68 @@ pub(super) fn backward<T: Real>(
     gradient: &Tensor<T>,
     x: &Tensor<T>,
 ) -> Vec<T> {
-    let [_, c, h, w] = x.shape().nchw();
-    let plane = h * w;
-    let (k, beta) = (T::from_f64(op.k), T::from_f64(op.beta));
-    let share = T::from_f64(op.alpha / op.size as f64);
-    let (before, after) = (op.size / 2, (op.size - 1) / 2);
-    // Of the pixel that element `i` is of, what lies in a channel.
-    let at = |i: usize, channel: usize| i - i / plane % c * plane + channel * plane;
-    let base = |i: usize, channel: usize| {
-        let window = channel.saturating_sub(before)..(channel + after + 1).min(c);
-        let squares = window.fold(T::zero(), |sum, other| {
-            sum + x.data()[at(i, other)] * x.data()[at(i, other)]
-        });
-        k + share * squares
-    };
-    (0..x.data().len())
-        .map(|i| {
-            let channel = i / plane % c;
-            let own = gradient.data()[i] / base(i, channel).powf(beta);
+    let pixels = Pixels::new(op, x);
+    let beta = T::from_f64(op.beta);
+    (x.data().iter().zip(gradient.data()).enumerate())
+        .map(|(i, (&value, &own))| {
+            let channel = pixels.channel(i);
+            let own = own / pixels.base(i, channel).powf(beta);
             // The channels whose windows it is in.
-            let seen_by = channel.saturating_sub(after)..(channel + before + 1).min(c);
-            let others = seen_by.fold(T::zero(), |sum, other| {
-                let j = at(i, other);
-                sum + gradient.data()[j] * x.data()[j] / base(i, other).powf(beta + T::one())
+            let first = channel.saturating_sub(pixels.after);
+            let end = (channel + pixels.before + 1).min(pixels.channels);
+            let others = (first..end).fold(T::zero(), |sum, other| {
+                let j = pixels.at(i, other);
+                let base = pixels.base(i, other).powf(beta + T::one());
+                sum + gradient.data()[j] * x.data()[j] / base
             });
-            own - (beta + beta) * share * x.data()[i] * others
+            own - (beta + beta) * pixels.share * value * others
         })
         .collect()
+}
+
+/// A map, its channels seen pixel by pixel.
+struct Pixels<'a, T> {
+    x: &'a [T],
+    channels: usize,
+    plane: usize,
+    /// Channels that a channel's sum has before and after it.
+    before: usize,
+    after: usize,
+    k: T,
+    share: T,
+}
+
+impl<'a, T: Real> Pixels<'a, T> {
+    fn new(op: &LocalResponseNorm, x: &'a Tensor<T>) -> Self {
+        let [_, channels, h, w] = x.shape().nchw();
+        Self {
+            x: x.data(),
+            channels,
+            plane: h * w,
+            before: op.size / 2,
+            after: (op.size - 1) / 2,
+            k: T::from_f64(op.k),
+            share: T::from_f64(op.alpha / op.size as f64),
+        }
+    }
+
+    /// The channel of element `i`.
+    fn channel(&self, i: usize) -> usize {
+        i / self.plane % self.channels
+    }
+
+    /// Of the pixel that element `i` is of, the element in `channel`.
+    fn at(&self, i: usize, channel: usize) -> usize {
+        i - self.channel(i) * self.plane + channel * self.plane
+    }
+
+    /// `k + share * sum(x²)` around `channel` of that pixel.
+    fn base(&self, i: usize, channel: usize) -> T {
+        let first = channel.saturating_sub(self.before);
+        let end = (channel + self.after + 1).min(self.channels);
+        let squares = (first..end)
+            .map(|other| self.x[self.at(i, other)])
+            .fold(T::zero(), |sum, x| sum + x * x);
+        self.k + self.share * squares
+    }
 }

@@ -1,4 +1,4 @@
-use super::{Operator, map_dims};
+use super::{Operator, expect_inputs, map_dims};
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
@@ -84,6 +84,18 @@ impl CenterCropOrPad {
         // Half, rounded toward zero: a crop of 3 starts at 1, as a padding of 3 does.
         difference / 2
     }
+
+    /// Pixels added to a map of one shape to make it one of another, or cut off where negative: top,
+    /// bottom, left, right.
+    pub(crate) fn sides(input: &Shape, output: &Shape) -> [isize; 4] {
+        let ([_, _, h, w], [_, _, out_h, out_w]) = (input.nchw(), output.nchw());
+        let along = |input: usize, output: usize| {
+            let before = Self::before(input, output);
+            [before, output as isize - input as isize - before]
+        };
+        let ([top, bottom], [left, right]) = (along(h, out_h), along(w, out_w));
+        [top, bottom, left, right]
+    }
 }
 
 impl Operator for CenterCropOrPad {
@@ -92,10 +104,7 @@ impl Operator for CenterCropOrPad {
     }
 
     fn check(&self, inputs: usize) -> Result<(), String> {
-        match inputs {
-            2 => Ok(()),
-            found => Err(format!("it takes 2 inputs, but {found} were given")),
-        }
+        expect_inputs(2, inputs)
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
@@ -109,15 +118,8 @@ impl Operator for CenterCropOrPad {
         backward: &mut Backward,
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
-        let ([_, _, h, w], [_, _, out_h, out_w]) = (
-            backward.input_shape(0).nchw(),
-            backward.output_shape().nchw(),
-        );
-        let sides = |input: usize, output: usize| {
-            let before = Self::before(input, output);
-            [before, output as isize - input as isize - before].map(|side| -side)
-        };
-        let ([top, bottom], [left, right]) = (sides(h, out_h), sides(w, out_w));
+        let sides = Self::sides(backward.input_shape(0), backward.output_shape());
+        let [top, bottom, left, right] = sides.map(|side| -side);
         let node = backward.node(Pad2d::zeros(top, bottom, left, right), &[gradient]);
         Ok(vec![Some(node), None])
     }
