@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use shadernet::device::{Device, DeviceOptions};
-use shadernet::explain::{ExplainOptions, Explainer, Method};
+use shadernet::explain::{ExplainMethod, ExplainOptions, Explainer};
 use shadernet::session::Session;
 use shadernet::vision::{Labels, Preprocessing, decode};
 use shadernet::weights::Weights;
 use shadernet::zoo::{self, ZooOptions};
 
-const METHODS: [Method; 4] = [
-    Method::GradCam,
-    Method::GradCamPlusPlus,
-    Method::Saliency,
-    Method::GuidedGradCam,
+const METHODS: [ExplainMethod; 4] = [
+    ExplainMethod::GradCam,
+    ExplainMethod::GradCamPlusPlus,
+    ExplainMethod::Saliency,
+    ExplainMethod::GuidedGradCam,
 ];
 
 fn main() -> Result<(), shadernet::Error> {
@@ -58,7 +58,7 @@ fn main() -> Result<(), shadernet::Error> {
             let labels = Labels::unnamed(1000);
             let weights = weights.clone();
             let mut explainer =
-                Explainer::of_graph(&device, &graph, weights, &preprocessing, labels, &options)?;
+                Explainer::from_graph(&device, &graph, weights, &preprocessing, labels, &options)?;
             let asked = ExplainOptions {
                 method,
                 ..Default::default()

@@ -1,12 +1,12 @@
 // An element-wise function of one value.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import shared/activation
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     slope: f32,
 }
 

@@ -1,14 +1,14 @@
 // The gradient through an element-wise function. `value` is what the function answered or, for
 // Hardswish and SiLU, what it read.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import shared/activation
 
 struct Params {
-    gradient: Map,
-    value: Map,
-    output: Map,
+    gradient: TensorView,
+    value: TensorView,
+    output: TensorView,
     slope: f32,
 }
 

@@ -2,12 +2,12 @@
 // `out` is floor(i * in / out) .. ceil((i + 1) * in / out); neighbours overlap where `in` is no
 // multiple of `out`.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 
 struct Params {
-    gradient: Map,
-    output: Map,
+    gradient: TensorView,
+    output: TensorView,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,6 +1,6 @@
 // The likeliest class of every pixel of NCHW logits.
 #import shared/grid
-#import shared/likeliest
+#import shared/argmax
 
 struct Params {
     // Where the tensor begins, in numbers.

@@ -1,12 +1,12 @@
 // The gradient through average pooling: a pixel's share of every window that sees it.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
-#import shared/covering
+#import shared/pool_backward_range
 
 struct Params {
-    gradient: Map,
-    output: Map,
+    gradient: TensorView,
+    output: TensorView,
     kernel: vec2<u32>,
     stride: vec2<u32>,
     // Top and left, then bottom and right.

@@ -1,13 +1,13 @@
 // Batch normalisation, its statistics made into one scale and one shift a channel on the host, and an
 // activation.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import shared/prologue
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     prologue_slope: f32,
 }
 

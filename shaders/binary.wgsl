@@ -1,6 +1,6 @@
 // An element-wise function of two values, and an activation; the second may be 1 in batch, height or width.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import shared/activation
 
@@ -14,9 +14,9 @@ const MIN: u32 = 5u;
 override OPERATION: u32 = ADD;
 
 struct Params {
-    a: Map,
-    b: Map,
-    output: Map,
+    a: TensorView,
+    b: TensorView,
+    output: TensorView,
     slope: f32,
 }
 

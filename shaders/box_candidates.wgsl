@@ -1,7 +1,7 @@
 // The boxes of one head of a YOLO network whose score is above a threshold, as `vision::Head` decodes
 // them. An invocation answers a box, with all of its classes.
 #import shared/grid
-#import shared/order
+#import shared/float_order
 #import shared/candidates
 
 struct Params {

@@ -2,7 +2,7 @@
 // suppression as `vision::non_maximum_suppression` has it, in one workgroup. Each turn finds the best
 // candidate that is left, lists it, and strikes out what it overlaps.
 #import shared/grid
-#import shared/order
+#import shared/float_order
 #import shared/candidates
 
 struct Params {

@@ -2,14 +2,14 @@
 // lie in different groups, so each lane reads inputs of its own. Weights lie
 // [out / 4][ky][kx][in of a group], four output channels to an element.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import shared/window
 #import shared/epilogue
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     window: Window,
     outputs: Outputs,
     epilogue: Epilogue,

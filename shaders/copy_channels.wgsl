@@ -2,12 +2,12 @@
 // slice. Channels need not start at a multiple of 4: an element shared with what was copied before
 // is read, and its other lanes kept.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     // The first channel on both sides, and how many.
     first_input: u32,
     first_output: u32,

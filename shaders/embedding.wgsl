@@ -1,11 +1,11 @@
 // Rows of a table for token ids. The ids are read as the caller gave them, float32; the table may be
 // split by rows over dispatches.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 
 struct Params {
-    output: Map,
+    output: TensorView,
     // Rows of the whole table, and those that this dispatch's part holds.
     rows: u32,
     first_row: u32,

@@ -1,11 +1,11 @@
 // A map into features [N, C * H * W], in NCHW order.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,14 +1,14 @@
 // 1 at the largest of a pixel's channels, the first of several, and 0 at the others. A team answers
 // one pixel.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
-#import shared/order
+#import shared/float_order
 #import reduction
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -2,15 +2,15 @@
 // the inner dimension and add their sums up. The weights lie [out / 4][in], four output features to an
 // element, and each dispatch holds the output groups from `first_group` on.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import shared/epilogue
 #import shared/reduce
 #import reduction
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     epilogue: Epilogue,
     first_group: u32,
     // Output groups of this dispatch.

@@ -3,7 +3,7 @@
 // each a sum over all output features, which its invocations split; neighbours read neighbouring
 // weights. Each dispatch holds the output groups from `first_group` on, and all but the first add.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import shared/reduce
 #import reduction
@@ -12,8 +12,8 @@
 const ELEMENTS: u32 = 4u;
 
 struct Params {
-    gradient: Map,
-    output: Map,
+    gradient: TensorView,
+    output: TensorView,
     first_group: u32,
     // Output groups of this dispatch.
     groups: u32,

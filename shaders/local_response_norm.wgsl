@@ -1,11 +1,11 @@
 // Local response normalisation across channels.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     // Channels summed over before and after.
     before: u32,
     after: u32,

@@ -2,13 +2,13 @@
 // squares around each channel it is g / d^beta less 2 * share * beta * x times the sum of
 // g * x / d^(beta + 1) over the channels that x counts for.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 
 struct Params {
-    gradient: Map,
-    input: Map,
-    output: Map,
+    gradient: TensorView,
+    input: TensorView,
+    output: TensorView,
     // Channels summed over before and after.
     before: u32,
     after: u32,

@@ -1,7 +1,7 @@
 // The colour of the likeliest class of every texel, from logits that lie over the whole texture:
 // bilinear between them, edges aligned, as `vision::Mask` has it. A workgroup answers 8 by 8 texels.
 #import shared/grid
-#import shared/likeliest
+#import shared/argmax
 
 struct Params {
     // Where the first channel begins, in numbers, and how many of them a channel and a row are.

@@ -1,16 +1,16 @@
 // The gradient through max pooling: a window's goes to its maximum, the first of several. An
 // invocation looks at the windows that see its pixel.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import shared/nan
-#import shared/covering
+#import shared/pool_backward_range
 
 struct Params {
-    gradient: Map,
-    input: Map,
-    pooled: Map,
-    output: Map,
+    gradient: TensorView,
+    input: TensorView,
+    pooled: TensorView,
+    output: TensorView,
     kernel: vec2<u32>,
     stride: vec2<u32>,
     dilation: vec2<u32>,

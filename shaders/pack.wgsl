@@ -1,10 +1,10 @@
 // A tensor as users give it, NCHW float32, into a map.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 
 struct Params {
-    output: Map,
+    output: TensorView,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,11 +1,11 @@
 // The input moved in a plane of one value: padding, and cropping where it moves the other way.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     // Rows above and columns before; below zero (wrapped around) where cut off.
     before: vec2<u32>,
     value: f32,

@@ -1,6 +1,6 @@
 // Max and average pooling over windows.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import shared/nan
 
@@ -10,8 +10,8 @@ const AVERAGE: u32 = 1u;
 override OPERATION: u32 = MAX;
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     kernel: vec2<u32>,
     stride: vec2<u32>,
     dilation: vec2<u32>,

@@ -1,12 +1,12 @@
 // A reduction over the channels, an invocation a pixel.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import shared/reduce
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -2,7 +2,7 @@
 // average pooling. A workgroup answers 8 elements of one output pixel; 8 invocations share the window
 // of each.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import shared/prologue
 #import shared/reduce
@@ -12,8 +12,8 @@ const ELEMENTS: u32 = 8u;
 const PARTS: u32 = 8u;
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     prologue_slope: f32,
 }
 

@@ -1,12 +1,12 @@
 // Darknet's reorg: the input read as [N, C / s2, H, s, W, s] with axes moved to
 // [N, s, s, C / s2, H, W], whose elements in order are the output's, [N, C s2, H / s, W / s].
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     stride: u32,
 }
 

@@ -1,12 +1,12 @@
 // Softmax over the channels. A team answers one pixel.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import reduction
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

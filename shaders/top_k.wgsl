@@ -2,7 +2,7 @@
 // answers an image: the next likeliest is found once for each place, in the order of what it read, of
 // which there is little.
 #import shared/grid
-#import shared/order
+#import shared/float_order
 
 struct Params {
     // Where the tensor begins, in numbers.

@@ -1,10 +1,10 @@
 // A map into a tensor as users take it, NCHW float32.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 
 struct Params {
-    input: Map,
+    input: TensorView,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

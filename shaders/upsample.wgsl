@@ -1,6 +1,6 @@
 // Resizing: nearest, and bilinear with or without aligned corners.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 
 const NEAREST: u32 = 0u;
@@ -10,8 +10,8 @@ const BILINEAR_ALIGNED: u32 = 2u;
 override MODE: u32 = NEAREST;
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     // Input pixels an output pixel.
     scale: vec2<f32>,
 }

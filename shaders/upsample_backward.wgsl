@@ -2,7 +2,7 @@
 // it, by how far it counted for them. Positions are computed as `upsample.wgsl` does, so that what is
 // chosen is the same.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 
 const NEAREST: u32 = 0u;
@@ -12,8 +12,8 @@ const BILINEAR_ALIGNED: u32 = 2u;
 override MODE: u32 = NEAREST;
 
 struct Params {
-    gradient: Map,
-    output: Map,
+    gradient: TensorView,
+    output: TensorView,
     // Pixels that were read a pixel made.
     scale: vec2<f32>,
 }

@@ -3,7 +3,7 @@
 #import shared/winograd
 
 struct Params {
-    input: Map,
+    input: TensorView,
     tiles: Tiles,
     // Rows above and columns before the input; below zero (wrapped around) where they are cut off.
     padding: vec2<u32>,

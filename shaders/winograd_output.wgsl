@@ -4,7 +4,7 @@
 #import shared/epilogue
 
 struct Params {
-    output: Map,
+    output: TensorView,
     epilogue: Epilogue,
     tiles: Tiles,
 }

@@ -1,7 +1,7 @@
 //! How near a GPU's answer must come to the CPU twin's.
 
 use crate::gpu::Precision;
-use crate::kernels::ConvKernel;
+use crate::kernels::ConvAlgorithm;
 use crate::tensor::Tensor;
 
 /// The largest error of a right answer, in the largest magnitude of the twin's.
@@ -9,17 +9,17 @@ use crate::tensor::Tensor;
 /// Generated weights and inputs have errors of some 1e-6 in float32, be the sums of nine products or
 /// of five thousand; Winograd's larger tile multiplies them by ten. In float16 input, weights and
 /// answer are each rounded to 11 bits. What is wrong is mostly wrong by 1.
-pub(crate) fn tolerance(kernel: Option<ConvKernel>, precision: Precision) -> f64 {
+pub fn tolerance(kernel: Option<ConvAlgorithm>, precision: Precision) -> f64 {
     match (precision, kernel) {
         (Precision::F16, _) => 2e-2,
-        (Precision::F32, Some(ConvKernel::Winograd { .. })) => 2e-4,
+        (Precision::F32, Some(ConvAlgorithm::Winograd { .. })) => 2e-4,
         (Precision::F32, _) => 4e-5,
     }
 }
 
 /// The largest difference between `answer` and `expected`, in the largest magnitude of that; infinite
 /// where it is not a number.
-pub(crate) fn difference(answer: &Tensor, expected: &Tensor) -> f64 {
+pub fn difference(answer: &Tensor, expected: &Tensor) -> f64 {
     let pairs = answer.data().iter().zip(expected.data());
     let mut largest = f64::MIN_POSITIVE;
     let mut error = 0.0_f64;
@@ -36,7 +36,7 @@ pub(crate) fn difference(answer: &Tensor, expected: &Tensor) -> f64 {
 }
 
 /// Why an answer that is off by `error` cannot be used, if so.
-pub(crate) fn mistake(error: f64, tolerance: f64) -> Option<String> {
+pub fn mistake(error: f64, tolerance: f64) -> Option<String> {
     // Also where it is not a number.
     (error.is_nan() || error > tolerance).then(|| {
         format!(

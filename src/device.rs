@@ -3,11 +3,11 @@
 //! ```
 //! use shadernet::device::{Device, DeviceOptions};
 //!
-//! // The best adapter, or the CPU twin where there is none; `notice` then says so.
+//! // The best adapter, or the CPU twin where there is none; `warning` then says so.
 //! let device = Device::open(&DeviceOptions::default())?;
 //! println!("running on {device}");
-//! if let Some(notice) = device.notice() {
-//!     eprintln!("{notice}");
+//! if let Some(warning) = device.warning() {
+//!     eprintln!("{warning}");
 //! }
 //! # Ok::<(), shadernet::Error>(())
 //! ```
@@ -45,7 +45,7 @@ pub enum Device {
     /// The CPU twin: [`crate::reference`].
     Cpu {
         /// Why it runs in place of a GPU, where nobody asked for it.
-        notice: Option<String>,
+        warning: Option<String>,
     },
 }
 
@@ -55,7 +55,7 @@ impl Device {
     /// # Errors
     /// [`Error::NoAdapter`] where a backend or adapter was asked for, by `options` or the
     /// environment, and is not there; [`Error::Device`] where the driver refuses. Where nothing was
-    /// asked for and there is no adapter, the answer is the CPU twin with a [`Self::notice`].
+    /// asked for and there is no adapter, the answer is the CPU twin with a [`Self::warning`].
     pub fn open(options: &DeviceOptions) -> Result<Self> {
         if options.backend == Some(Backend::Cpu) {
             return match &options.adapter {
@@ -76,10 +76,10 @@ impl Device {
                 Ok(Self::Gpu(gpu))
             }
             Err(reason) => {
-                let notice = format!("running on the CPU: {reason}");
-                tracing::warn!("{notice}");
+                let warning = format!("running on the CPU: {reason}");
+                tracing::warn!("{warning}");
                 Ok(Self::Cpu {
-                    notice: Some(notice),
+                    warning: Some(warning),
                 })
             }
         }
@@ -87,15 +87,15 @@ impl Device {
 
     /// The CPU twin, asked for.
     pub fn cpu() -> Self {
-        Self::Cpu { notice: None }
+        Self::Cpu { warning: None }
     }
 
     /// What the user should be told about the choice: that the CPU runs, why, and how to get an
     /// adapter.
-    pub fn notice(&self) -> Option<&str> {
+    pub fn warning(&self) -> Option<&str> {
         match self {
             Self::Gpu(_) => None,
-            Self::Cpu { notice } => notice.as_deref(),
+            Self::Cpu { warning } => warning.as_deref(),
         }
     }
 

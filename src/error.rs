@@ -167,7 +167,7 @@ pub enum Error {
 
 impl Error {
     /// With how much is needed in all, where it is about memory.
-    pub(crate) fn needing(mut self, bytes: u64) -> Self {
+    pub(crate) fn with_needed_bytes(mut self, bytes: u64) -> Self {
         if let Self::OutOfMemory { needed, .. } = &mut self {
             *needed = Some(bytes);
         }

@@ -26,35 +26,28 @@
 //! assert_eq!(outputs[0].shape().dims(), [1, 10]);
 //! # Ok::<(), shadernet::Error>(())
 //! ```
-#![warn(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod accuracy;
-pub mod answers;
-pub mod bench;
+pub mod accuracy;
 pub mod darknet;
 pub mod device;
 pub mod error;
 pub mod explain;
 pub mod gpu;
 pub mod graph;
-mod hash;
 mod kernels;
-mod lock;
 pub mod model_folder;
-mod nearest;
 pub mod passes;
-pub mod peak;
 pub mod plan;
+pub mod postprocess;
 pub mod profile;
-mod recent;
 pub mod reference;
-mod replace;
-pub mod samples;
 pub mod session;
 pub mod tasks;
 pub mod tensor;
 pub mod texture;
 pub mod tuning;
+mod util;
 pub mod vision;
 pub mod weights;
 pub mod zoo;
@@ -63,6 +56,17 @@ pub use error::{Error, Result};
 
 /// The wgpu that this crate is built on, for hosts that bring their own device.
 pub use wgpu;
+
+/// What `shadernet-bench` needs of the engine's internals. Semantic versioning does not cover it.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::gpu::{PEAK_FMA, PEAK_MEMORY, Pipeline, PipelineKey};
+    pub use crate::kernels::Choice;
+    pub use crate::plan::ConvLayer;
+    pub use crate::session::GpuSession;
+    pub use crate::util::did_you_mean::nearest;
+}
 
 /// The README's program, compiled and run as a test.
 #[cfg(doctest)]

@@ -32,7 +32,7 @@ use crate::tensor::Shape;
 
 /// How steps were timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub enum TimingMethod {
     /// The device wrote down when each step of whole passes began and ended.
     Timestamps,
     /// Each step was dispatched many times in one submission, and the host's clock read: the device
@@ -40,7 +40,7 @@ pub enum Method {
     WallClock,
 }
 
-impl Method {
+impl TimingMethod {
     /// How steps are timed on `gpu`.
     pub(crate) fn of(gpu: &Gpu) -> Self {
         match gpu.has_timestamps() {
@@ -58,7 +58,7 @@ impl Method {
     }
 }
 
-impl fmt::Display for Method {
+impl fmt::Display for TimingMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -68,7 +68,7 @@ impl fmt::Display for Method {
 #[derive(Clone, Debug)]
 pub struct Profile {
     /// How steps were timed.
-    pub method: Method,
+    pub method: TimingMethod,
     /// In the order in which they run.
     pub steps: Vec<StepProfile>,
     /// Seconds of a whole pass by the host's clock, input uploaded and answer read back: the mean of
@@ -93,7 +93,7 @@ pub struct StepProfile {
     /// beside them: means add up to that of a pass, as medians do not.
     pub seconds: f64,
     /// Seconds from the beginning of the pass to that of the step, where it was timed by
-    /// [`Method::Timestamps`]; else the sum of the steps before it.
+    /// [`TimingMethod::Timestamps`]; else the sum of the steps before it.
     pub start_seconds: f64,
     /// Multiplications and additions of convolutions and fully connected layers, a pair counted as
     /// two: those that the kernel does, fewer than the layer's in Winograd's.

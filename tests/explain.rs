@@ -8,7 +8,7 @@ use std::sync::Arc;
 use devices::devices_and_cpu;
 use shadernet::device::Device;
 use shadernet::error::Error;
-use shadernet::explain::{ExplainOptions, Explainer, Explanation, FeatureMaps, Method};
+use shadernet::explain::{ExplainMethod, ExplainOptions, Explainer, Explanation, FeatureMaps};
 use shadernet::graph::{Activation, Conv2d, GraphBuilder, Linear};
 use shadernet::model_folder::default_model;
 use shadernet::session::Session;
@@ -26,7 +26,7 @@ fn trained(device: &Device) -> Explainer {
     Explainer::new(device, &folder, &Default::default()).unwrap()
 }
 
-fn with(method: Method, classes: &[usize]) -> ExplainOptions {
+fn with(method: ExplainMethod, classes: &[usize]) -> ExplainOptions {
     ExplainOptions {
         method,
         classes: classes.to_vec(),
@@ -50,7 +50,7 @@ fn grad_cam_is_class_activation_mapping() {
         let preprocessing = Preprocessing::default();
         let weight = weights.read(&format!("{classifier}.weight")).unwrap();
         for (device_name, device) in devices_and_cpu() {
-            let tapped = graph.with_taps(&[last]).unwrap();
+            let tapped = graph.with_intermediate_outputs(&[last]).unwrap();
             let input = preprocessing.apply(&picture).unwrap();
             let shapes = [input.shape().clone()];
             let options = Default::default();
@@ -60,7 +60,7 @@ fn grad_cam_is_class_activation_mapping() {
             let [_, channels, height, width] = map.shape().nchw();
 
             let labels = Labels::unnamed(1000);
-            let mut explainer = Explainer::of_graph(
+            let mut explainer = Explainer::from_graph(
                 &device,
                 &graph,
                 weights.clone(),
@@ -71,7 +71,7 @@ fn grad_cam_is_class_activation_mapping() {
             .unwrap();
             let classes = [281, 7, 999];
             let found = explainer
-                .explain(&picture, &with(Method::GradCam, &classes))
+                .explain(&picture, &with(ExplainMethod::GradCam, &classes))
                 .unwrap();
             let mut seen = 0;
             for (class, found) in classes.into_iter().zip(&found) {
@@ -138,7 +138,7 @@ fn the_cat_is_why_it_is_a_cat() {
     for (name, device) in devices_and_cpu() {
         let mut explainer = trained(&device);
         let found = explainer
-            .explain(&picture, &with(Method::GradCam, &[TABBY]))
+            .explain(&picture, &with(ExplainMethod::GradCam, &[TABBY]))
             .unwrap();
         assert!(found[0].label.contains("tabby"), "{}", found[0].label);
         let heat = on(&picture, &explainer, &found[0]);
@@ -158,7 +158,7 @@ fn the_cup_is_why_it_is_espresso() {
     for (name, device) in devices_and_cpu() {
         let mut explainer = trained(&device);
         let found = explainer
-            .explain(&picture, &with(Method::GradCam, &[]))
+            .explain(&picture, &with(ExplainMethod::GradCam, &[]))
             .unwrap();
         assert_eq!(
             (found[0].class, &found[0].label[..]),
@@ -175,11 +175,15 @@ fn the_cup_is_why_it_is_espresso() {
 fn methods_agree_on_the_cup() {
     let picture = decode("tests/images/coffee.png").unwrap();
     let mut explainer = trained(&gpu());
-    for method in Method::ALL {
+    for method in ExplainMethod::ALL {
         let method = match method {
-            Method::SmoothGrad { noise, .. } => Method::SmoothGrad { samples: 3, noise },
-            Method::IntegratedGradients { .. } => Method::IntegratedGradients { steps: Some(8) },
-            Method::Occlusion { .. } => Method::Occlusion {
+            ExplainMethod::SmoothGrad { noise, .. } => {
+                ExplainMethod::SmoothGrad { samples: 3, noise }
+            }
+            ExplainMethod::IntegratedGradients { .. } => {
+                ExplainMethod::IntegratedGradients { steps: Some(8) }
+            }
+            ExplainMethod::Occlusion { .. } => ExplainMethod::Occlusion {
                 window: 56,
                 stride: 28,
             },
@@ -204,7 +208,7 @@ fn integrated_gradients_add_up() {
     for (file, class) in [("chelsea", TABBY), ("coffee", ESPRESSO)] {
         let picture = decode(format!("tests/images/{file}.png")).unwrap();
         let mut explainer = trained(&gpu());
-        let method = Method::IntegratedGradients { steps: None };
+        let method = ExplainMethod::IntegratedGradients { steps: None };
         let found = explainer
             .explain(&picture, &with(method, &[class]))
             .unwrap();
@@ -227,7 +231,11 @@ fn classes_together_are_classes_alone() {
     let picture = decode("tests/images/coffee.png").unwrap();
     let mut explainer = trained(&gpu());
     let classes: Vec<usize> = (0..10).map(|i| (i * 97 + 967) % 1000).collect();
-    for method in [Method::GradCam, Method::GuidedGradCam, Method::Saliency] {
+    for method in [
+        ExplainMethod::GradCam,
+        ExplainMethod::GuidedGradCam,
+        ExplainMethod::Saliency,
+    ] {
         let together = explainer
             .explain(&picture, &with(method, &classes))
             .unwrap();
@@ -266,36 +274,39 @@ fn what_cannot_be_explained_is_said() {
     assert!(error.to_string().contains("blocks.5.2.conv_pw"), "{error}");
     let error = fail(&layer("classifier")).to_string();
     assert!(error.contains("no map of several pixels"), "{error}");
-    let error = fail(&with(Method::GradCam, &[1000])).to_string();
+    let error = fail(&with(ExplainMethod::GradCam, &[1000])).to_string();
     assert!(
         error.contains("no class 1000") && error.contains("has 1000"),
         "{error}"
     );
     for (method, expected) in [
         (
-            Method::SmoothGrad {
+            ExplainMethod::SmoothGrad {
                 samples: 0,
                 noise: 0.1,
             },
             "0 samples",
         ),
         (
-            Method::SmoothGrad {
+            ExplainMethod::SmoothGrad {
                 samples: 1,
                 noise: f32::NAN,
             },
             "noise",
         ),
-        (Method::IntegratedGradients { steps: Some(0) }, "0 steps"),
         (
-            Method::Occlusion {
+            ExplainMethod::IntegratedGradients { steps: Some(0) },
+            "0 steps",
+        ),
+        (
+            ExplainMethod::Occlusion {
                 window: 0,
                 stride: 1,
             },
             "window",
         ),
         (
-            Method::Occlusion {
+            ExplainMethod::Occlusion {
                 window: 1000,
                 stride: 1,
             },
@@ -322,7 +333,7 @@ fn what_cannot_be_explained_is_said() {
     // Its pixels can be asked for.
     assert_eq!(
         explainer
-            .explain(&picture, &with(Method::Saliency, &[3]))
+            .explain(&picture, &with(ExplainMethod::Saliency, &[3]))
             .unwrap()[0]
             .class,
         3
@@ -339,7 +350,7 @@ fn what_cannot_be_explained_is_said() {
     let (weights, labels) = (Weights::generated(&graph, 1.0), Labels::unnamed(10));
     let (device, options) = (Device::cpu(), Default::default());
     let mut explainer =
-        Explainer::of_graph(&device, &graph, weights, &preprocessing, labels, &options).unwrap();
+        Explainer::from_graph(&device, &graph, weights, &preprocessing, labels, &options).unwrap();
     let error = explainer
         .explain(&picture, &Default::default())
         .unwrap_err()
@@ -364,7 +375,7 @@ fn what_cannot_be_explained_is_said() {
     });
     let mut explainer = small(&graph, Weights::from_tensors("broken", tensors));
     let error = explainer
-        .explain(&picture, &with(Method::GradCam, &[0]))
+        .explain(&picture, &with(ExplainMethod::GradCam, &[0]))
         .unwrap_err()
         .to_string();
     assert!(error.contains("not numbers"), "{error}");
@@ -377,7 +388,7 @@ fn small(graph: &shadernet::graph::Graph, weights: Weights) -> Explainer {
     };
     let labels = Labels::unnamed(5);
     let options = Default::default();
-    Explainer::of_graph(
+    Explainer::from_graph(
         &Device::cpu(),
         graph,
         weights,

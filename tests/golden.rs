@@ -3,19 +3,18 @@
 mod common;
 #[path = "common/devices.rs"]
 mod devices;
-#[path = "golden/tuned.rs"]
-mod tuned;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use common::golden::{TOLERANCE, TOLERANCE_F16, alone, precisions};
 use common::{Golden, golden_file, parameter_shapes, relative_error};
 use devices::{devices_and_cpu, with_defaults};
 use shadernet::device::Device;
-use shadernet::gpu::{Backend, Precision};
+use shadernet::gpu::Precision;
 use shadernet::graph::Graph;
 use shadernet::passes::{self, PassOptions};
 use shadernet::reference::Reference;
@@ -24,12 +23,6 @@ use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::generate::generated_input;
 use shadernet::weights::{Dtype, Weights, write_safetensors};
 use shadernet::zoo::{self, ZooOptions};
-
-/// The largest error allowed, in the largest magnitude of an output.
-const TOLERANCE: f64 = 2e-4;
-
-/// The same for float16, whose numbers have 11 bits.
-const TOLERANCE_F16: f64 = 2e-2;
 
 /// Which GPUs run a network, besides the CPU twin.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,13 +46,6 @@ impl Gpus {
         ));
         devices
     }
-}
-
-/// One network at a time: the larger ones hold half a gigabyte of weights, and every one of them
-/// uses all processors anyway.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs a case from a file of weights on every device and compares its outputs.
@@ -89,18 +75,6 @@ fn check(case: &str, gpus: Gpus) {
                 assert!(error < tolerance, "{what}");
             }
         }
-    }
-}
-
-/// The precisions in which a device runs the goldens, and the errors allowed: both, but for the CPU,
-/// which computes in float32 whatever is asked for, OpenGL, which takes long, and a host's device, where
-/// it is limits that matter.
-fn precisions(name: &str, device: &Device) -> Vec<(Precision, f64)> {
-    let single = (Precision::F32, TOLERANCE);
-    match device.backend() {
-        Backend::Cpu | Backend::Gl => vec![single],
-        _ if name.starts_with("a host's") => vec![single],
-        _ => vec![single, (Precision::F16, TOLERANCE_F16)],
     }
 }
 

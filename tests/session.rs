@@ -193,7 +193,7 @@ fn half_precision_stays_near() {
             let mut session =
                 Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
             // The CPU twin has no float16 and must say so.
-            let told = session.notice().is_some();
+            let told = session.warning().is_some();
             assert_eq!(told, name == "cpu" && precision == Precision::F16);
             session
                 .run(std::slice::from_ref(&input))
@@ -287,7 +287,7 @@ fn reports_of_plans_are_of_what_runs() {
                 precision,
                 ..Default::default()
             };
-            let report = PlanReport::of_gpu(gpu, &graph, &shapes, &options).unwrap();
+            let report = PlanReport::from_gpu(gpu, &graph, &shapes, &options).unwrap();
             let session = Session::new(device, &graph, weights, &options, &shapes).unwrap();
             let memory = session.memory().unwrap();
             let planned = report.memory;

@@ -4,7 +4,7 @@
 use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants, spv};
 use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use shadernet::gpu::{Precision, SHADERS, Shader, Written};
+use shadernet::gpu::{Precision, SHADERS, Shader, WriteTarget};
 
 /// Settings of a shader's override constants: every value of each, the others as they are by default,
 /// since no two of them meet in one expression.
@@ -236,7 +236,7 @@ fn bindings_are_as_registered() {
         };
         let bindings = shader.bindings;
         assert_eq!(access(true), bindings.reads as usize, "{}", shader.name);
-        let into_buffer = bindings.writes == Written::Buffer;
+        let into_buffer = bindings.writes == WriteTarget::Buffer;
         assert_eq!(access(false), usize::from(into_buffer), "{}", shader.name);
         let textures = |stored: bool| {
             let is = |ty: naga::Handle<naga::Type>| match module.types[ty].inner {

@@ -7,7 +7,7 @@
 // the remainders of a transposed convolution's stride, whose answers interleave, or the positions of
 // Winograd's transform, each of which is a row of the input and of the output.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import shared/window
 #import shared/prologue
@@ -15,8 +15,8 @@
 #import input
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     window: Window,
     outputs: Outputs,
     epilogue: Epilogue,

@@ -1,13 +1,13 @@
 // What the depthwise convolutions share: their uniform block and their bindings.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 #import shared/window
 #import shared/epilogue
 
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     window: Window,
     epilogue: Epilogue,
 }

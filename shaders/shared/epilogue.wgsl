@@ -1,5 +1,5 @@
 // What is done to a sum (its bias added already) before it is stored: the residual is added and the
-// activation applied. A shader that imports this has `epilogue: Epilogue` and `output: Map` in its
+// activation applied. A shader that imports this has `epilogue: Epilogue` and `output: TensorView` in its
 // uniform block, and bindings `residual: array<Element>` (where there is none, or it lies where the
 // answer goes, any buffer) and `output: array<Element>`. The invocation that calls `finish` is the one
 // that stores its answer: the residual may lie there.
@@ -14,7 +14,7 @@ override RESIDUAL: u32 = NO_RESIDUAL;
 override RESIDUAL_IN_PLACE: u32 = 0u;
 
 struct Epilogue {
-    residual: Map,
+    residual: TensorView,
     // Filled up: what follows a struct in a uniform block begins at a multiple of 16 bytes.
     @size(16) slope: f32,
 }

@@ -2,7 +2,7 @@
 // `reduction_subgroup.wgsl` for the form with them. A shader that imports either (as `reduction`)
 // has `fn reduce(a: vec4<f32>, b: vec4<f32>) -> vec4<f32>`, to which order makes no difference. All
 // invocations of a workgroup have to call a function that reduces, and only one of them, once.
-#import shared/team
+#import shared/reduction_team
 
 struct Invocation {
     @builtin(local_invocation_index) index: u32,

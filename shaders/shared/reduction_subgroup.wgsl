@@ -1,7 +1,7 @@
 // Values of several invocations made one by subgroups: within them by exchange, and by way of workgroup
 // memory from there on. Subgroups may be of any size that is a power of two. What importing shaders have
 // to have is told in `reduction_memory.wgsl`, whose functions these are.
-#import shared/team
+#import shared/reduction_team
 
 struct Invocation {
     @builtin(subgroup_size) subgroup_size: u32,

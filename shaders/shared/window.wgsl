@@ -15,7 +15,7 @@ struct Tap {
 
 // The input pixel under tap (ky, kx) of the window at `at` (batch, row, column), rows counted from
 // `first_row`.
-fn tap(window: Window, input: Map, at: vec3<u32>, first_row: u32, ky: u32, kx: u32) -> Tap {
+fn tap(window: Window, input: TensorView, at: vec3<u32>, first_row: u32, ky: u32, kx: u32) -> Tap {
     // What lies above or before wraps around to a huge number, and fails the same comparison as
     // what lies below or after.
     let y = first_row + at.y * window.stride.x + ky * window.dilation.x - window.padding.x;

@@ -7,7 +7,7 @@
 // workgroup memory. What lies between the steps is float32 always: the transforms subtract large
 // numbers of each other.
 #import element
-#import shared/map
+#import shared/tensor_view
 #import shared/grid
 
 override TILE: u32 = 4u;

@@ -4,8 +4,8 @@ use super::cfg::Section;
 use super::heads::{PlacedHead, head};
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Graph};
-use crate::nearest::nearest;
 use crate::tensor::Shape;
+use crate::util::did_you_mean::nearest;
 use crate::vision::MAX_SIDE;
 use crate::zoo::darknet::{Conv, LEAKY, Layer, LayerRef};
 

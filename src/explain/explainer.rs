@@ -6,13 +6,13 @@ use image::RgbImage;
 
 use super::cam::{grad_cam, grad_cam_plus_plus};
 use super::explanation::{Completeness, ExplainOptions, Explanation};
-use super::method::Method;
+use super::method::ExplainMethod;
+use super::model_variants::VariantRunner;
 use super::occlusion::occlusion;
-use super::opened::Opened;
 use super::pixels;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::{BackwardRule, Graph, Seed, ValueId};
+use crate::graph::{GradientRule, Graph, Seed, ValueId};
 use crate::model_folder::ModelFolder;
 use crate::session::SessionOptions;
 use crate::tensor::{Shape, Tensor};
@@ -25,7 +25,7 @@ pub(super) const BATCH: usize = 8;
 
 /// Finds the evidence for a classifier's answers. See [`crate::explain`] for an example.
 pub struct Explainer {
-    pub(super) opened: Opened<Variant>,
+    pub(super) runner: VariantRunner<Variant>,
     labels: Labels,
     scores: ValueId,
     /// The shape of one picture's scores.
@@ -36,13 +36,13 @@ pub struct Explainer {
 /// What is asked of the network.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Variant {
-    wanted: Wanted,
+    wanted: Targets,
     /// Whether classes are given, rather than each picture's likeliest.
     given: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum Targets {
     /// The scores.
     Scores,
     /// The scores, a layer and the gradient with respect to it.
@@ -57,7 +57,7 @@ impl Explainer {
     /// Opens a model folder's classifier.
     ///
     /// # Errors
-    /// [`Error::File`] where the folder's network is no classifier; those of [`Self::of_graph`].
+    /// [`Error::File`] where the folder's network is no classifier; those of [`Self::from_graph`].
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
         let (graph, task) = folder.graph()?;
         if task != Task::Classification || folder.num_classes == 0 {
@@ -65,7 +65,7 @@ impl Explainer {
         }
         let weights = folder.weights(&graph)?;
         let labels = folder.labels.clone();
-        Self::of_graph(
+        Self::from_graph(
             device,
             &graph,
             weights,
@@ -80,7 +80,7 @@ impl Explainer {
     /// # Errors
     /// Where the weights do not fit the graph, or the graph not the preprocessing's input; and
     /// [`Error::Inputs`] for a graph that answers no scores or reads more than a picture.
-    pub fn of_graph(
+    pub fn from_graph(
         device: &Device,
         graph: &Graph,
         weights: impl Into<Arc<Weights>>,
@@ -88,9 +88,9 @@ impl Explainer {
         labels: Labels,
         options: &SessionOptions,
     ) -> Result<Self> {
-        let opened = Opened::new(device, graph, weights, preprocessing, options)?;
+        let runner = VariantRunner::new(device, graph, weights, preprocessing, options)?;
         let scores = graph.scores();
-        let scores_shape = graph.infer(&[opened.shape(1)])?.swap_remove(scores.index());
+        let scores_shape = graph.infer(&[runner.shape(1)])?.swap_remove(scores.index());
         if scores_shape.len() != scores_shape.nchw()[1] {
             return Err(Error::Inputs(format!(
                 "one score a class was expected of {}; found an output {scores_shape}",
@@ -98,7 +98,7 @@ impl Explainer {
             )));
         }
         Ok(Self {
-            opened,
+            runner,
             labels,
             scores,
             scores_shape,
@@ -113,7 +113,7 @@ impl Explainer {
 
     /// How pictures become inputs.
     pub fn preprocessing(&self) -> &Preprocessing {
-        &self.opened.preprocessing
+        &self.runner.preprocessing
     }
 
     /// The classes' names.
@@ -122,14 +122,14 @@ impl Explainer {
     }
 
     /// What the user should be told about how the network runs; see
-    /// [`Session::notice`](crate::session::Session::notice).
-    pub fn notice(&self) -> Option<&str> {
-        self.opened.notice()
+    /// [`Session::warning`](crate::session::Session::warning).
+    pub fn warning(&self) -> Option<&str> {
+        self.runner.warning()
     }
 
     /// Moves to another device, after the first was lost.
     pub fn restore(&mut self, device: &Device) {
-        self.opened.restore(device);
+        self.runner.restore(device);
     }
 
     /// The evidence in `picture` for each of the classes asked for, in their order.
@@ -145,36 +145,36 @@ impl Explainer {
         options: &ExplainOptions,
     ) -> Result<Vec<Explanation>> {
         self.check(options)?;
-        let input = self.opened.preprocessing.apply(picture)?;
+        let input = self.runner.preprocessing.apply(picture)?;
         let wanted = match options.method {
-            Method::GradCam | Method::GradCamPlusPlus => {
-                Wanted::Layer(self.layer(options.layer.as_deref())?)
+            ExplainMethod::GradCam | ExplainMethod::GradCamPlusPlus => {
+                Targets::Layer(self.layer(options.layer.as_deref())?)
             }
-            Method::GuidedGradCam => Wanted::Guided(self.layer(options.layer.as_deref())?),
-            Method::Occlusion { .. } => Wanted::Scores,
-            Method::Saliency | Method::SmoothGrad { .. } | Method::IntegratedGradients { .. } => {
-                Wanted::Input
-            }
+            ExplainMethod::GuidedGradCam => Targets::Guided(self.layer(options.layer.as_deref())?),
+            ExplainMethod::Occlusion { .. } => Targets::Scores,
+            ExplainMethod::Saliency
+            | ExplainMethod::SmoothGrad { .. }
+            | ExplainMethod::IntegratedGradients { .. } => Targets::Input,
         };
         match options.method {
-            Method::GradCam
-            | Method::GradCamPlusPlus
-            | Method::GuidedGradCam
-            | Method::Saliency => self.in_one_pass(&input, wanted, options),
-            Method::SmoothGrad { samples, noise } => {
+            ExplainMethod::GradCam
+            | ExplainMethod::GradCamPlusPlus
+            | ExplainMethod::GuidedGradCam
+            | ExplainMethod::Saliency => self.in_one_pass(&input, wanted, options),
+            ExplainMethod::SmoothGrad { samples, noise } => {
                 self.in_many(&input, wanted, options, |this, _, class| {
                     let heat = pixels::smooth_grad(this, &input, class, samples, noise)?;
                     Ok((heat, None))
                 })
             }
-            Method::IntegratedGradients { steps } => {
+            ExplainMethod::IntegratedGradients { steps } => {
                 self.in_many(&input, wanted, options, |this, scores, class| {
                     let (heat, completeness) =
                         pixels::integrated_gradients(this, &input, scores, class, steps)?;
                     Ok((heat, Some(completeness)))
                 })
             }
-            Method::Occlusion { window, stride } => {
+            ExplainMethod::Occlusion { window, stride } => {
                 let (scores, classes) = self.look(&input, wanted, options)?;
                 let heats = occlusion(self, &input, &scores, &classes, window, stride)?;
                 let found = classes.into_iter().zip(heats);
@@ -190,7 +190,7 @@ impl Explainer {
     /// # Errors
     /// Those of [`Self::explain`] that are about its options.
     pub fn check(&self, options: &ExplainOptions) -> Result<()> {
-        let [_, height, width] = self.opened.preprocessing.input_size;
+        let [_, height, width] = self.runner.preprocessing.input_size;
         options.method.check([height, width])?;
         match (&options.layer, options.method.takes_layer()) {
             (Some(layer), false) => {
@@ -211,7 +211,7 @@ impl Explainer {
     /// # Errors
     /// As [`Graph::infer`].
     pub fn layers(&self) -> Result<Vec<(String, &'static str, Shape)>> {
-        let mut layers = self.opened.layers()?;
+        let mut layers = self.runner.layers()?;
         layers.retain(|(_, _, shape)| shape.dims()[2..].iter().product::<usize>() > 1);
         Ok(layers)
     }
@@ -222,7 +222,7 @@ impl Explainer {
     /// [`Error::Inputs`] for a network without maps.
     pub fn default_layer(&self) -> Result<&str> {
         let layer = self.layer(None)?;
-        Ok(&self.opened.graph.node(layer).name)
+        Ok(&self.runner.graph.node(layer).name)
     }
 
     fn check_class(&self, class: usize) -> Result<()> {
@@ -231,16 +231,16 @@ impl Explainer {
             true => Ok(()),
             false => Err(Error::Inputs(format!(
                 "there is no class {class}: {} has {count}, counted from 0",
-                self.opened.graph.name()
+                self.runner.graph.name()
             ))),
         }
     }
 
     /// The layer of that name, or the last map.
     fn layer(&self, name: Option<&str>) -> Result<ValueId> {
-        let graph = &self.opened.graph;
+        let graph = &self.runner.graph;
         let Some(name) = name else {
-            return graph.last_map(&[self.opened.shape(1)])?.ok_or_else(|| {
+            return graph.last_map(&[self.runner.shape(1)])?.ok_or_else(|| {
                 Error::Inputs(format!(
                     "{} has no spatial maps: none of its convolutions answers more than one pixel, so that \
                      there is nowhere to point to; pixels can be asked for all the same \
@@ -250,7 +250,7 @@ impl Explainer {
             });
         };
         let value = graph.find(name)?;
-        let shape = &graph.infer(&[self.opened.shape(1)])?[value.index()];
+        let shape = &graph.infer(&[self.runner.shape(1)])?[value.index()];
         match shape.dims() {
             [_, _, h, w] if h * w > 1 => Ok(value),
             _ => Err(Error::Inputs(format!(
@@ -264,7 +264,7 @@ impl Explainer {
     fn in_one_pass(
         &mut self,
         input: &Tensor,
-        wanted: Wanted,
+        wanted: Targets,
         options: &ExplainOptions,
     ) -> Result<Vec<Explanation>> {
         let classes = match options.classes.is_empty() && options.top > 1 {
@@ -273,10 +273,10 @@ impl Explainer {
         };
         let answers = self.run(wanted, input, &classes)?;
         let layer = match wanted {
-            Wanted::Layer(layer) | Wanted::Guided(layer) => {
-                Some(self.opened.graph.node(layer).name.clone())
+            Targets::Layer(layer) | Targets::Guided(layer) => {
+                Some(self.runner.graph.node(layer).name.clone())
             }
-            Wanted::Scores | Wanted::Input => None,
+            Targets::Scores | Targets::Input => None,
         };
         (answers[0]
             .data()
@@ -285,11 +285,11 @@ impl Explainer {
         .map(|(row, scores)| {
             let image = |answer: usize| pixels::image(&answers[answer], row);
             let heat = match options.method {
-                Method::GradCamPlusPlus => grad_cam_plus_plus(&image(1), &image(2))?,
-                Method::GuidedGradCam => {
+                ExplainMethod::GradCamPlusPlus => grad_cam_plus_plus(&image(1), &image(2))?,
+                ExplainMethod::GuidedGradCam => {
                     pixels::guided(&grad_cam(&image(1), &image(2))?, &image(3))?
                 }
-                Method::Saliency => pixels::largest(&image(1))?,
+                ExplainMethod::Saliency => pixels::largest(&image(1))?,
                 _ => grad_cam(&image(1), &image(2))?,
             };
             // A row has scores, and so a likeliest.
@@ -306,7 +306,7 @@ impl Explainer {
     fn in_many(
         &mut self,
         input: &Tensor,
-        wanted: Wanted,
+        wanted: Targets,
         options: &ExplainOptions,
         mut one: impl FnMut(&mut Self, &Tensor, usize) -> Result<(HeatMap, Option<Completeness>)>,
     ) -> Result<Vec<Explanation>> {
@@ -326,7 +326,7 @@ impl Explainer {
     fn look(
         &mut self,
         input: &Tensor,
-        wanted: Wanted,
+        wanted: Targets,
         options: &ExplainOptions,
     ) -> Result<(Tensor, Vec<usize>)> {
         let scores = self.scores_of(wanted, input)?;
@@ -338,14 +338,14 @@ impl Explainer {
     }
 
     /// The scores of one input, from the session that answers `wanted`.
-    pub(super) fn scores_of(&mut self, wanted: Wanted, input: &Tensor) -> Result<Tensor> {
+    pub(super) fn scores_of(&mut self, wanted: Targets, input: &Tensor) -> Result<Tensor> {
         // Of a given class, whichever, so that it is the session used on.
         let answers = self.run_rows(wanted, input.clone(), Some(&[0]));
         Ok(answers?.swap_remove(0))
     }
 
     /// Runs a picture, once for each class; once where none is given.
-    fn run(&mut self, wanted: Wanted, input: &Tensor, classes: &[usize]) -> Result<Vec<Tensor>> {
+    fn run(&mut self, wanted: Targets, input: &Tensor, classes: &[usize]) -> Result<Vec<Tensor>> {
         if classes.is_empty() {
             return self.run_rows(wanted, input.clone(), None);
         }
@@ -353,12 +353,12 @@ impl Explainer {
         let mut all: Vec<Tensor> = Vec::new();
         for some in classes.chunks(BATCH) {
             let rows = input.data().repeat(some.len());
-            let rows = Tensor::new(self.opened.shape(some.len()), rows)?;
+            let rows = Tensor::new(self.runner.shape(some.len()), rows)?;
             let answers = self.run_rows(wanted, rows, Some(some))?;
             all = match all.is_empty() {
                 true => answers,
                 false => (all.into_iter().zip(answers))
-                    .map(|(all, more)| behind(all, more))
+                    .map(|(all, more)| concat_batches(all, more))
                     .collect::<Result<_>>()?,
             };
         }
@@ -368,17 +368,17 @@ impl Explainer {
     /// Runs a batch, each row for its own class, or for its likeliest.
     pub(super) fn run_rows(
         &mut self,
-        wanted: Wanted,
+        wanted: Targets,
         rows: Tensor,
         classes: Option<&[usize]>,
     ) -> Result<Vec<Tensor>> {
-        let (scores, input) = (self.scores, self.opened.input());
-        let given = classes.is_some() && wanted != Wanted::Scores;
-        let (shape, scores_shape) = (self.opened.shape(1), self.scores_shape.clone());
+        let (scores, input) = (self.scores, self.runner.input());
+        let given = classes.is_some() && wanted != Targets::Scores;
+        let (shape, scores_shape) = (self.runner.shape(1), self.scores_shape.clone());
         let make = |graph: &Graph| {
             let seed = match given {
-                true => Seed::Given,
-                false => Seed::Likeliest,
+                true => Seed::Input,
+                false => Seed::ArgMax,
             };
             let mut shapes = vec![shape.clone()];
             let mut add = |graph: Graph, target, rule| {
@@ -386,20 +386,20 @@ impl Explainer {
                 shapes.extend(given.then(|| scores_shape.clone()));
                 Ok(graph)
             };
-            let plain = BackwardRule::Gradient;
+            let plain = GradientRule::Gradient;
             match wanted {
-                Wanted::Scores => Ok(graph.with_outputs(vec![scores])),
-                Wanted::Input => add(graph.with_outputs(vec![scores]), input, plain),
-                Wanted::Layer(layer) => add(graph.with_outputs(vec![scores, layer]), layer, plain),
-                Wanted::Guided(layer) => {
+                Targets::Scores => Ok(graph.with_outputs(vec![scores])),
+                Targets::Input => add(graph.with_outputs(vec![scores]), input, plain),
+                Targets::Layer(layer) => add(graph.with_outputs(vec![scores, layer]), layer, plain),
+                Targets::Guided(layer) => {
                     let graph = add(graph.with_outputs(vec![scores, layer]), layer, plain)?;
-                    add(graph, input, BackwardRule::Guided)
+                    add(graph, input, GradientRule::Guided)
                 }
             }
         };
         let seeds = match (given, wanted) {
             (false, _) => 0,
-            (true, Wanted::Guided(_)) => 2,
+            (true, Targets::Guided(_)) => 2,
             (true, _) => 1,
         };
         let mut inputs = vec![rows];
@@ -413,7 +413,7 @@ impl Explainer {
             }
             inputs.extend(vec![seed; seeds]);
         }
-        self.opened.run(Variant { wanted, given }, make, &inputs)
+        self.runner.run(Variant { wanted, given }, make, &inputs)
     }
 
     fn explanation(&self, scores: &[f32], class: usize, heat: HeatMap) -> Explanation {
@@ -436,7 +436,7 @@ impl Explainer {
 }
 
 /// Two batches as one.
-fn behind(first: Tensor, second: Tensor) -> Result<Tensor> {
+fn concat_batches(first: Tensor, second: Tensor) -> Result<Tensor> {
     let mut dims = first.shape().dims().to_vec();
     dims[0] += second.shape().dims()[0];
     let mut data = first.into_data();

@@ -1,13 +1,13 @@
 //! What is asked of an [`Explainer`](super::Explainer), and what it answers.
 
-use super::method::Method;
+use super::method::ExplainMethod;
 use crate::vision::HeatMap;
 
 /// What to explain, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExplainOptions {
     /// The method.
-    pub method: Method,
+    pub method: ExplainMethod,
     /// The layer whose map is made, for methods that have one: the name of a node. `None` for the last
     /// map before the network pools it away.
     pub layer: Option<String>,
@@ -20,7 +20,7 @@ pub struct ExplainOptions {
 impl Default for ExplainOptions {
     fn default() -> Self {
         Self {
-            method: Method::default(),
+            method: ExplainMethod::default(),
             layer: None,
             classes: Vec::new(),
             top: 1,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use image::{Rgb, RgbImage};
 
 use super::explainer::BATCH;
-use super::opened::Opened;
+use super::model_variants::VariantRunner;
 use super::pixels;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::{BackwardRule, Graph, Seed, ValueId};
+use crate::graph::{GradientRule, Graph, Seed, ValueId};
 use crate::model_folder::ModelFolder;
 use crate::session::SessionOptions;
 use crate::tensor::{Shape, Tensor};
@@ -32,7 +32,7 @@ use crate::weights::Weights;
 /// # Ok::<(), shadernet::Error>(())
 /// ```
 pub struct FeatureMaps {
-    opened: Opened<Variant>,
+    runner: VariantRunner<Variant>,
 }
 
 /// What is asked of the network.
@@ -74,18 +74,18 @@ impl FeatureMaps {
     /// Opens a model folder's network.
     ///
     /// # Errors
-    /// Those of [`ModelFolder::graph`] and [`Self::of_graph`].
+    /// Those of [`ModelFolder::graph`] and [`Self::from_graph`].
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
         let (graph, _) = folder.graph()?;
         let weights = folder.weights(&graph)?;
-        Self::of_graph(device, &graph, weights, &folder.preprocessing, options)
+        Self::from_graph(device, &graph, weights, &folder.preprocessing, options)
     }
 
     /// Opens a network that reads pictures.
     ///
     /// # Errors
     /// Where the weights do not fit the graph, or the graph not the preprocessing's input.
-    pub fn of_graph(
+    pub fn from_graph(
         device: &Device,
         graph: &Graph,
         weights: impl Into<Arc<Weights>>,
@@ -93,19 +93,19 @@ impl FeatureMaps {
         options: &SessionOptions,
     ) -> Result<Self> {
         Ok(Self {
-            opened: Opened::new(device, graph, weights, preprocessing, options)?,
+            runner: VariantRunner::new(device, graph, weights, preprocessing, options)?,
         })
     }
 
     /// What the user should be told about how the network runs; see
-    /// [`Session::notice`](crate::session::Session::notice).
-    pub fn notice(&self) -> Option<&str> {
-        self.opened.notice()
+    /// [`Session::warning`](crate::session::Session::warning).
+    pub fn warning(&self) -> Option<&str> {
+        self.runner.warning()
     }
 
     /// How pictures become inputs.
     pub fn preprocessing(&self) -> &Preprocessing {
-        &self.opened.preprocessing
+        &self.runner.preprocessing
     }
 
     /// Every layer that answers a map: its name, its operator in PyTorch's terms, and its shape.
@@ -113,7 +113,7 @@ impl FeatureMaps {
     /// # Errors
     /// As [`Graph::infer`].
     pub fn layers(&self) -> Result<Vec<(String, &'static str, Shape)>> {
-        self.opened.layers()
+        self.runner.layers()
     }
 
     /// The last layer of each stage, as layers of one height and width in a row are called; but for those
@@ -148,9 +148,9 @@ impl FeatureMaps {
     /// or what are no numbers; those of [`Preprocessing::apply`] and of the device.
     pub fn channels(&mut self, picture: &RgbImage, layer: &str) -> Result<Features> {
         let value = self.layer(layer)?;
-        let input = self.opened.preprocessing.apply(picture)?;
+        let input = self.runner.preprocessing.apply(picture)?;
         let make = |graph: &Graph| Ok(graph.with_outputs(vec![value]));
-        let answers = self.opened.run(Variant::Layer(value), make, &[input])?;
+        let answers = self.runner.run(Variant::Layer(value), make, &[input])?;
         // One output was asked for.
         let activation = answers
             .into_iter()
@@ -192,9 +192,9 @@ impl FeatureMaps {
         channels: &[usize],
     ) -> Result<Vec<RgbImage>> {
         let value = self.layer(&features.layer)?;
-        let input = self.opened.preprocessing.apply(picture)?;
-        let target = self.opened.input();
-        let shape = self.opened.shape(1);
+        let input = self.runner.preprocessing.apply(picture)?;
+        let target = self.runner.input();
+        let shape = self.runner.shape(1);
         let [_, count, height, width] = features.activation.shape().nchw();
         if let Some(channel) = channels.iter().find(|channel| **channel >= count) {
             return Err(Error::Inputs(format!(
@@ -205,7 +205,7 @@ impl FeatureMaps {
         let mut pictures = Vec::new();
         for some in channels.chunks(BATCH) {
             let rows = Tensor::new(
-                self.opened.shape(some.len()),
+                self.runner.shape(some.len()),
                 input.data().repeat(some.len()),
             )?;
             let mut seed = Tensor::zeros([some.len(), count, height, width]);
@@ -218,16 +218,16 @@ impl FeatureMaps {
             }
             let make = |graph: &Graph| {
                 let graph = graph.with_outputs(vec![value]);
-                let rule = BackwardRule::Deconvnet;
+                let rule = GradientRule::Deconvnet;
                 graph.with_gradients(
                     std::slice::from_ref(&shape),
                     value,
-                    Seed::Given,
+                    Seed::Input,
                     &[target],
                     rule,
                 )
             };
-            let answers = (self.opened).run(Variant::Projection(value), make, &[rows, seed])?;
+            let answers = (self.runner).run(Variant::Projection(value), make, &[rows, seed])?;
             for row in 0..some.len() {
                 pictures.push(visible(&pixels::image(&answers[1], row))?);
             }
@@ -236,9 +236,9 @@ impl FeatureMaps {
     }
 
     fn layer(&self, name: &str) -> Result<ValueId> {
-        let graph = &self.opened.graph;
+        let graph = &self.runner.graph;
         let value = graph.find(name)?;
-        let shape = &graph.infer(&[self.opened.shape(1)])?[value.index()];
+        let shape = &graph.infer(&[self.runner.shape(1)])?[value.index()];
         match shape.rank() {
             4 => Ok(value),
             _ => Err(Error::Inputs(format!(

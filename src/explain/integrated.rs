@@ -2,7 +2,7 @@
 
 use super::explainer::{BATCH, Explainer};
 use super::explanation::Completeness;
-use super::method::Method;
+use super::method::ExplainMethod;
 use super::pixels::{add, run_some};
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -14,7 +14,7 @@ const OFF_AT_MOST: f64 = Completeness::TOLERANCE / 2.0;
 const FIRST_PARTS: usize = 16;
 
 /// The sum over parts of the way of the gradient in the middle of each, times the part.
-pub(super) struct Way<'a> {
+pub(super) struct IntegrationPath<'a> {
     from: &'a Tensor,
     to: &'a Tensor,
     class: usize,
@@ -38,7 +38,7 @@ struct Part {
     off: f64,
 }
 
-impl<'a> Way<'a> {
+impl<'a> IntegrationPath<'a> {
     /// From one input to another, the class's scores there being `ends`.
     pub fn new(from: &'a Tensor, to: &'a Tensor, class: usize, ends: [f64; 2]) -> Self {
         Self {
@@ -97,8 +97,8 @@ impl<'a> Way<'a> {
         loop {
             let off: f64 = parts.iter().map(|part| part.off).sum();
             let near = off.abs() <= OFF_AT_MOST * self.difference().abs();
-            explainer.tell(run, Method::MAX_STEPS);
-            if near || off.is_nan() || run + BATCH > Method::MAX_STEPS {
+            explainer.tell(run, ExplainMethod::MAX_STEPS);
+            if near || off.is_nan() || run + BATCH > ExplainMethod::MAX_STEPS {
                 break;
             }
             parts.sort_by(|a, b| a.off.abs().total_cmp(&b.off.abs()));

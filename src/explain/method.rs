@@ -2,12 +2,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::nearest::nearest;
+use crate::util::did_you_mean::nearest;
 
 /// How evidence is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub enum Method {
+pub enum ExplainMethod {
     /// Gradient-weighted class activation map of a layer (Selvaraju et al. 2017).
     #[default]
     GradCam,
@@ -42,7 +42,7 @@ pub enum Method {
     },
 }
 
-impl Method {
+impl ExplainMethod {
     /// Points that integrated gradients take at most.
     pub const MAX_STEPS: usize = 1024;
 
@@ -108,13 +108,13 @@ impl Method {
     }
 }
 
-impl fmt::Display for Method {
+impl fmt::Display for ExplainMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl FromStr for Method {
+impl FromStr for ExplainMethod {
     type Err = Error;
 
     /// The method of that name, with its usual settings.

@@ -31,11 +31,11 @@ mod explanation;
 mod features;
 mod integrated;
 mod method;
+mod model_variants;
 mod occlusion;
-mod opened;
 mod pixels;
 
 pub use explainer::Explainer;
 pub use explanation::{Completeness, ExplainOptions, Explanation};
 pub use features::{Channel, FeatureMaps, Features};
-pub use method::Method;
+pub use method::ExplainMethod;

@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-use super::explainer::{BATCH, Explainer, Wanted};
+use super::explainer::{BATCH, Explainer, Targets};
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::vision::HeatMap;
@@ -17,9 +17,9 @@ pub(super) fn occlusion(
     window: usize,
     stride: usize,
 ) -> Result<Vec<HeatMap>> {
-    let [channels, height, width] = explainer.opened.preprocessing.input_size;
+    let [channels, height, width] = explainer.runner.preprocessing.input_size;
     let grey = RgbImage::from_pixel(width as u32, height as u32, Rgb([128; 3]));
-    let grey = explainer.opened.preprocessing.apply(&grey)?;
+    let grey = explainer.runner.preprocessing.apply(&grey)?;
     let places: Vec<[usize; 2]> = (starts(height, window, stride).into_iter())
         .flat_map(|y| {
             starts(width, window, stride)
@@ -46,9 +46,9 @@ pub(super) fn occlusion(
                 }
             }
         }
-        let rows = Tensor::new(explainer.opened.shape(rows), data)?;
+        let rows = Tensor::new(explainer.runner.shape(rows), data)?;
         let scores = explainer
-            .run_rows(Wanted::Scores, rows, None)?
+            .run_rows(Targets::Scores, rows, None)?
             .swap_remove(0);
         for (scores, &place) in scores.data().chunks(count).zip(some) {
             for pixel in pixels(place) {

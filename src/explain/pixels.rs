@@ -4,9 +4,9 @@ use std::f64::consts::TAU;
 
 use image::RgbImage;
 
-use super::explainer::{BATCH, Explainer, Wanted};
+use super::explainer::{BATCH, Explainer, Targets};
 use super::explanation::Completeness;
-use super::integrated::Way;
+use super::integrated::IntegrationPath;
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::vision::HeatMap;
@@ -65,14 +65,14 @@ pub(super) fn run_some(
     mut make: impl FnMut(usize, &mut Vec<f32>),
     mut each: impl FnMut(f64, &[f32]),
 ) -> Result<()> {
-    let len = explainer.opened.shape(1).len();
+    let len = explainer.runner.shape(1).len();
     let mut data = Vec::with_capacity(BATCH * len);
     for i in 0..count {
         make(i, &mut data);
     }
     data.resize(BATCH * len, 0.0);
-    let rows = Tensor::new(explainer.opened.shape(BATCH), data)?;
-    let answers = explainer.run_rows(Wanted::Input, rows, Some(&[class; BATCH]))?;
+    let rows = Tensor::new(explainer.runner.shape(BATCH), data)?;
+    let answers = explainer.run_rows(Targets::Input, rows, Some(&[class; BATCH]))?;
     let scores = answers[0].data().chunks(answers[0].data().len() / BATCH);
     for (scores, gradient) in scores.zip(answers[1].data().chunks(len)).take(count) {
         each(f64::from(scores[class]), gradient);
@@ -129,12 +129,12 @@ pub(super) fn integrated_gradients(
     class: usize,
     steps: Option<usize>,
 ) -> Result<(HeatMap, Completeness)> {
-    let [_, height, width] = explainer.opened.preprocessing.input_size;
+    let [_, height, width] = explainer.runner.preprocessing.input_size;
     let black = RgbImage::new(width as u32, height as u32);
-    let baseline = explainer.opened.preprocessing.apply(&black)?;
-    let first = explainer.scores_of(Wanted::Input, &baseline)?;
+    let baseline = explainer.runner.preprocessing.apply(&black)?;
+    let first = explainer.scores_of(Targets::Input, &baseline)?;
     let ends = [&first, scores].map(|scores| f64::from(scores.data()[class]));
-    let mut way = Way::new(&baseline, input, class, ends);
+    let mut way = IntegrationPath::new(&baseline, input, class, ends);
     match steps {
         Some(steps) => way.walk(explainer, steps)?,
         None => way.walk_until_complete(explainer)?,

@@ -13,7 +13,7 @@ pub enum CooperativeMatrices {
     Off,
     /// They are used where the device has them. It is opened with wgpu's experimental features, on
     /// which wgpu says that they may have bugs that are undefined behaviour.
-    WhereOffered,
+    IfSupported,
     /// The shader computes them by ordinary arithmetic, on any device; and is used where a session
     /// prefers it. Slow: for tests of all that surrounds them.
     Emulated,
@@ -27,7 +27,7 @@ impl CooperativeMatrices {
             offered(features, &adapter.get_info(), &matrices)
         };
         match self {
-            Self::WhereOffered if is_offered() => Some(Cooperative::Offered),
+            Self::IfSupported if is_offered() => Some(Cooperative::Native),
             Self::Emulated => Some(Cooperative::Emulated),
             _ => None,
         }
@@ -38,7 +38,7 @@ impl CooperativeMatrices {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cooperative {
     /// By the device.
-    Offered,
+    Native,
     /// By ordinary arithmetic.
     Emulated,
 }

@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 
 use wgpu::BufferUsages;
 
-use super::{Flight, Gpu, now};
+use super::{Gpu, Submission, now};
 use crate::error::{Error, Result};
-use crate::lock::lock;
+use crate::util::sync::lock_ignoring_poison as lock;
 
 /// Buffers that the host reads, for downloads of one size, reused once they were read.
 ///
@@ -70,7 +70,9 @@ impl Downloads {
         let make = || self.gpu.buffer("download", self.bytes, usage, false);
         let host = match idle {
             Some(host) => host,
-            None => self.gpu.scoped("making room for a download", make)?,
+            None => self
+                .gpu
+                .with_error_scopes("making room for a download", make)?,
         };
         encoder.copy_buffer_to_buffer(buffer, offset, &host, 0, self.bytes);
         Ok(Download {
@@ -115,17 +117,17 @@ impl Download {
     /// [`Error::DeviceLost`] where the device is lost.
     pub fn receive(self) -> Result<Received> {
         let gpu = &self.downloads.gpu;
-        let flight = Arc::new(Flight::new(None, 1));
-        let mapped = flight.clone();
-        gpu.scoped("receiving a download", || {
+        let submission = Arc::new(Submission::new(None, 1));
+        let mapped = submission.clone();
+        gpu.with_error_scopes("receiving a download", || {
             let tell = move |result: Result<(), _>| mapped.mapped(result.is_ok());
             self.host.map_async(wgpu::MapMode::Read, .., tell);
         })?;
-        flight.watch(gpu);
+        submission.watch(gpu);
         Ok(Received {
             downloads: self.downloads,
             host: Some(self.host),
-            flight,
+            submission,
         })
     }
 }
@@ -137,7 +139,7 @@ pub struct Received {
     downloads: Downloads,
     /// Until it was read: it may be another download's then.
     host: Option<wgpu::Buffer>,
-    flight: Arc<Flight<()>>,
+    submission: Arc<Submission<()>>,
 }
 
 impl Received {
@@ -147,8 +149,8 @@ impl Received {
     /// [`Error::Device`] where the device fails, [`Error::DeviceLost`] where it is lost.
     pub fn wait(mut self) -> Result<Vec<u8>> {
         let gpu = self.downloads.gpu.clone();
-        let _turn = gpu.turn();
-        self.flight.wait(&gpu)?;
+        let _gl_lock = gpu.gl_lock();
+        self.submission.wait(&gpu)?;
         self.read()
     }
 
@@ -168,7 +170,7 @@ impl Received {
                 "bytes were asked for again after they were given".to_owned(),
             ));
         };
-        if self.flight.has_failed() {
+        if self.submission.has_failed() {
             return Err(gpu.error("receiving a download", "its buffer was not mapped"));
         }
         let read = || {
@@ -177,7 +179,9 @@ impl Received {
             host.unmap();
             bytes.map_err(|error| gpu.error("receiving a download", error))
         };
-        let bytes = gpu.scoped("receiving a download", read).flatten()?;
+        let bytes = gpu
+            .with_error_scopes("receiving a download", read)
+            .flatten()?;
         lock(&downloads.idle).push(host);
         Ok(bytes)
     }
@@ -187,10 +191,10 @@ impl Future for Received {
     type Output = Result<Vec<u8>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.flight.is_back_or_wakes(context) {
+        match self.submission.poll_complete(context) {
             true => {
                 let gpu = self.downloads.gpu.clone();
-                let _turn = gpu.turn();
+                let _gl_lock = gpu.gl_lock();
                 Poll::Ready(self.read())
             }
             false => Poll::Pending,

@@ -9,13 +9,13 @@
 
 mod adapter;
 mod cooperative;
+mod device_errors;
 mod download;
-mod faults;
-mod flight;
 mod options;
 mod pipeline_file;
 mod pipelines;
 mod shaders;
+mod submission;
 mod tensor;
 mod warm_up;
 mod watcher;
@@ -28,11 +28,11 @@ pub(crate) use cooperative::Cooperative;
 pub use cooperative::CooperativeMatrices;
 pub(crate) use download::check_copy;
 pub use download::{Download, Downloads, Received};
-pub(crate) use flight::{Flight, now};
 pub use options::GpuOptions;
-pub(crate) use pipelines::{Pipeline, PipelineKey};
-pub(crate) use shaders::*;
-pub use shaders::{Bindings, Precision, SHADERS, Shader, Written};
+pub use pipelines::{Pipeline, PipelineKey};
+pub use shaders::*;
+pub use shaders::{Bindings, Precision, SHADERS, Shader, WriteTarget};
+pub(crate) use submission::{Submission, now};
 pub use tensor::GpuTensor;
 
 use crate::error::{Error, Result};
@@ -55,12 +55,12 @@ struct Inner {
     pipelines: pipelines::Cache,
     /// Where pipelines are kept between processes.
     pipeline_file: Option<PipelineFile>,
-    faults: faults::Faults,
-    /// See [`Gpu::turn`].
+    device_errors: device_errors::DeviceErrors,
+    /// See [`Gpu::gl_lock`].
     turns: Arc<Mutex<()>>,
     watcher: watcher::Watcher,
-    /// See [`Gpu::sabotage`].
-    sabotaged: OnceLock<String>,
+    /// See [`Gpu::inject_fault`].
+    injected_fault: OnceLock<String>,
 }
 
 impl Gpu {
@@ -71,14 +71,14 @@ impl Gpu {
     pub fn open(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {
         let info = adapter.get_info();
         let _span = tracing::debug_span!("open device", name = info.name).entered();
-        let mut wanted = Self::wanted_features(adapter);
+        let mut wanted = Self::preferred_features(adapter);
         if options.cache.is_none() {
             wanted.remove(wgpu::Features::PIPELINE_CACHE);
         }
         let matrices = options.cooperative_matrices;
         let cooperative = matrices.chosen(adapter, adapter.features());
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
-        if cooperative == Some(Cooperative::Offered) {
+        if cooperative == Some(Cooperative::Native) {
             wanted |= cooperative::features();
             // SAFETY: whoever asked for cooperative matrices was told what wgpu says of them. The
             // one shader that uses them reads and writes within what the plan has sized.
@@ -101,7 +101,7 @@ impl Gpu {
                 }
             })?;
         let gpu = Self::new(device, queue, info, options, cooperative);
-        gpu.inner.faults.listen(&gpu.inner.device);
+        gpu.inner.device_errors.listen(&gpu.inner.device);
         Ok(gpu)
     }
 
@@ -111,8 +111,8 @@ impl Gpu {
     /// [`SUBGROUP`](wgpu::Features::SUBGROUP) reductions go through workgroup memory, without
     /// [`TIMESTAMP_QUERY`](wgpu::Features::TIMESTAMP_QUERY) steps are timed by the host's clock, and
     /// weights beyond its binding limit are split over dispatches. WebGPU's default limits and no
-    /// features are enough for every network of the zoo; [`Self::wanted_features`] and
-    /// [`Self::wanted_limits`] tell what makes use of the rest. What remains impossible is
+    /// features are enough for every network of the zoo; [`Self::preferred_features`] and
+    /// [`Self::preferred_limits`] tell what makes use of the rest. What remains impossible is
     /// [`Error::Limit`] when a session is made.
     ///
     /// The device's events stay the host's: neither its uncaptured-error handler nor its device-lost
@@ -124,8 +124,8 @@ impl Gpu {
     ///
     /// let Some(adapter) = adapters(None).into_iter().next() else { return };
     /// let descriptor = shadernet::wgpu::DeviceDescriptor {
-    ///     required_features: Gpu::wanted_features(&adapter),
-    ///     required_limits: Gpu::wanted_limits(&adapter),
+    ///     required_features: Gpu::preferred_features(&adapter),
+    ///     required_limits: Gpu::preferred_limits(&adapter),
     ///     ..Default::default()
     /// };
     /// let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
@@ -167,10 +167,10 @@ impl Gpu {
                 cooperative,
                 pipelines: pipelines::Cache::default(),
                 pipeline_file: folder.and_then(|f| PipelineFile::open(&device, &info, f)),
-                faults: faults::Faults::default(),
+                device_errors: device_errors::DeviceErrors::default(),
                 turns: Arc::default(),
                 watcher: watcher::Watcher::default(),
-                sabotaged: OnceLock::new(),
+                injected_fault: OnceLock::new(),
                 info,
                 device,
                 queue,
@@ -245,7 +245,8 @@ impl Gpu {
     }
 
     /// A buffer of at least `bytes`.
-    pub(crate) fn buffer(
+    #[doc(hidden)]
+    pub fn buffer(
         &self,
         label: &str,
         bytes: u64,
@@ -261,12 +262,13 @@ impl Gpu {
     }
 
     /// The pipelines for `keys`, those not made before made on several threads.
-    pub(crate) fn pipelines(&self, keys: &[PipelineKey]) -> Result<Vec<Pipeline>> {
-        self.pipelines_telling(keys, &|_, _| ())
+    #[doc(hidden)]
+    pub fn pipelines(&self, keys: &[PipelineKey]) -> Result<Vec<Pipeline>> {
+        self.pipelines_with_progress(keys, &|_, _| ())
     }
 
     /// As [`Self::pipelines`]; `tell` is told how many of how many new ones have been made.
-    pub(crate) fn pipelines_telling(
+    pub(crate) fn pipelines_with_progress(
         &self,
         keys: &[PipelineKey],
         tell: &(dyn Fn(usize, usize) + Sync),
@@ -277,9 +279,9 @@ impl Gpu {
     /// Breaks the shader called `shader` from now on, where it was not used before: what it stores is
     /// too large by a quarter. For tests that see whether it is found out.
     #[doc(hidden)]
-    pub fn sabotage(&self, shader: &str) {
+    pub fn inject_fault(&self, shader: &str) {
         // The first counts.
-        let _ = self.inner.sabotaged.set(shader.to_owned());
+        let _ = self.inner.injected_fault.set(shader.to_owned());
     }
 
     /// Whether wgpu's own checks stay in the shaders.

@@ -27,7 +27,7 @@ impl Gpu {
     /// `SUBGROUP` makes reductions and convolutions faster, `TIMESTAMP_QUERY` times steps on the
     /// device (for profiles, tuning and frame budgets), and `PIPELINE_CACHE` is what
     /// [`GpuOptions::cache`] takes.
-    pub fn wanted_features(adapter: &wgpu::Adapter) -> wgpu::Features {
+    pub fn preferred_features(adapter: &wgpu::Adapter) -> wgpu::Features {
         let wanted = wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::PIPELINE_CACHE;
@@ -38,7 +38,7 @@ impl Gpu {
     /// others, as far as it has those: for [`wgpu::DeviceDescriptor::required_limits`]. The defaults
     /// are enough for every network of the zoo; with larger bindings, fewer weights are split over
     /// several dispatches, and larger images and batches fit.
-    pub fn wanted_limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
+    pub fn preferred_limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
         let offered = adapter.limits();
         wgpu::Limits {
             max_buffer_size: offered.max_buffer_size,

@@ -9,9 +9,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::hash::fnv1a64;
-use crate::lock::lock;
-use crate::replace::replace;
+use crate::util::atomic_file::replace;
+use crate::util::fnv::fnv1a64;
+use crate::util::sync::lock_ignoring_poison as lock;
 
 /// What a file begins with; the digit is the form's version.
 const MAGIC: [u8; 8] = *b"SHNPIPE1";

@@ -8,14 +8,16 @@ use rayon::prelude::*;
 
 use super::pipeline_file::PipelineFile;
 use super::warm_up::WarmUp;
-use super::{Bindings, Gpu, Precision, Shader, Written};
+use super::{Bindings, Gpu, Precision, Shader, WriteTarget};
 use crate::error::Result;
-use crate::lock::lock;
+use crate::util::sync::lock_ignoring_poison as lock;
 
 /// What makes one pipeline differ from another. Shapes are none of it: they go into uniforms.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct PipelineKey {
+pub struct PipelineKey {
+    /// The shader.
     pub shader: &'static Shader,
+    /// How the values that it reads and writes are stored.
     pub precision: Precision,
     /// Override constants.
     pub constants: Vec<(&'static str, u32)>,
@@ -23,8 +25,10 @@ pub(crate) struct PipelineKey {
 
 /// A pipeline with the layout of its one bind group.
 #[derive(Clone, Debug)]
-pub(crate) struct Pipeline {
+pub struct Pipeline {
+    /// The pipeline.
     pub pipeline: Arc<wgpu::ComputePipeline>,
+    /// The layout of its only bind group.
     pub layout: Arc<wgpu::BindGroupLayout>,
 }
 
@@ -81,10 +85,10 @@ impl Cache {
         if !missing.is_empty() {
             let _span = tracing::debug_span!("pipelines", count = missing.len()).entered();
             // Made without the lock: another thread may make the same one, which costs time only.
-            let warm_up = gpu.scoped("warming up", || WarmUp::new(gpu))?;
+            let warm_up = gpu.with_error_scopes("warming up", || WarmUp::new(gpu))?;
             let done = AtomicUsize::new(0);
             let make = |key: &&PipelineKey| {
-                let pipeline = gpu.scoped(key.shader.name, || {
+                let pipeline = gpu.with_error_scopes(key.shader.name, || {
                     let pipeline = self.make(gpu, key);
                     warm_up.dispatch(gpu, &pipeline, key.shader.bindings);
                     pipeline
@@ -92,7 +96,7 @@ impl Cache {
                 tell(done.fetch_add(1, Ordering::Relaxed) + 1, missing.len());
                 Ok(pipeline)
             };
-            let fresh: Vec<Pipeline> = match gpu.takes_turns() {
+            let fresh: Vec<Pipeline> = match gpu.needs_serialized_access() {
                 true => missing.iter().map(make).collect::<Result<_>>()?,
                 false => missing.par_iter().map(make).collect::<Result<_>>()?,
             };
@@ -151,11 +155,11 @@ fn make_module(gpu: &Gpu, key: &PipelineKey) -> wgpu::ShaderModule {
     let mut source = key.shader.assemble(key.precision);
     if gpu
         .inner
-        .sabotaged
+        .injected_fault
         .get()
         .is_some_and(|name| name == key.shader.name)
     {
-        source = sabotaged(&source);
+        source = injected_fault(&source);
     }
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(key.shader.name),
@@ -172,8 +176,8 @@ fn make_module(gpu: &Gpu, key: &PipelineKey) -> wgpu::ShaderModule {
     }
 }
 
-/// See [`Gpu::sabotage`]: all kernels store through this function.
-fn sabotaged(source: &str) -> String {
+/// See [`Gpu::inject_fault`]: all kernels store through this function.
+fn injected_fault(source: &str) -> String {
     source.replace(
         "fn pack_element(value: vec4<f32>) -> Element {",
         "fn pack_element(right: vec4<f32>) -> Element {\n    let value = 1.25 * right;",
@@ -195,8 +199,8 @@ fn make_layouts(gpu: &Gpu, bindings: Bindings) -> Layouts {
         multisampled: false,
     };
     let written = match bindings.writes {
-        Written::Buffer => storage(false),
-        Written::Texture => BindingType::StorageTexture {
+        WriteTarget::Buffer => storage(false),
+        WriteTarget::Texture => BindingType::StorageTexture {
             access: wgpu::StorageTextureAccess::WriteOnly,
             format: wgpu::TextureFormat::Rgba8Unorm,
             view_dimension: wgpu::TextureViewDimension::D2,

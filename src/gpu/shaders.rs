@@ -57,12 +57,12 @@ pub struct Bindings {
     /// Sampled textures.
     pub textures: u32,
     /// What is written.
-    pub writes: Written,
+    pub writes: WriteTarget,
 }
 
 /// What a shader writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Written {
+pub enum WriteTarget {
     /// A storage buffer.
     Buffer,
     /// A storage texture of `rgba8unorm`.
@@ -92,7 +92,8 @@ macro_rules! shaders {
         $(and textures $textures:literal)? $(into $written:ident)? $(, $form:ident form of $file:ident)?;
     )*) => {
         $(
-            pub(crate) static $constant: Shader = Shader {
+            #[doc = concat!("`shaders/", $name, ".wgsl`.")]
+            pub static $constant: Shader = Shader {
                 name: $name,
                 bindings: Bindings {
                     reads: $reads,
@@ -107,8 +108,8 @@ macro_rules! shaders {
         /// Every shader, by name.
         pub static SHADERS: &[&Shader] = &[$(&$constant),*];
     };
-    (writes) => { Written::Buffer };
-    (writes texture) => { Written::Texture };
+    (writes) => { WriteTarget::Buffer };
+    (writes texture) => { WriteTarget::Texture };
     (source $name:literal) => { source!($name) };
     (source $name:literal $file:ident) => { $file.source };
     (form) => { Form::Plain };
@@ -195,8 +196,8 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../shaders/shared/conv2d_cooperative.wgsl"),
     ),
     (
-        "shared/covering",
-        include_str!("../../shaders/shared/covering.wgsl"),
+        "shared/pool_backward_range",
+        include_str!("../../shaders/shared/pool_backward_range.wgsl"),
     ),
     (
         "shared/depthwise",
@@ -219,14 +220,17 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../shaders/shared/input_planar.wgsl"),
     ),
     (
-        "shared/likeliest",
-        include_str!("../../shaders/shared/likeliest.wgsl"),
+        "shared/argmax",
+        include_str!("../../shaders/shared/argmax.wgsl"),
     ),
-    ("shared/map", include_str!("../../shaders/shared/map.wgsl")),
+    (
+        "shared/tensor_view",
+        include_str!("../../shaders/shared/tensor_view.wgsl"),
+    ),
     ("shared/nan", include_str!("../../shaders/shared/nan.wgsl")),
     (
-        "shared/order",
-        include_str!("../../shaders/shared/order.wgsl"),
+        "shared/float_order",
+        include_str!("../../shaders/shared/float_order.wgsl"),
     ),
     (
         "shared/prologue",
@@ -245,8 +249,8 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../shaders/shared/reduction_subgroup.wgsl"),
     ),
     (
-        "shared/team",
-        include_str!("../../shaders/shared/team.wgsl"),
+        "shared/reduction_team",
+        include_str!("../../shaders/shared/reduction_team.wgsl"),
     ),
     (
         "shared/window",

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use wgpu::BufferUsages;
 
-use super::{Bindings, Gpu, Pipeline, Written};
+use super::{Bindings, Gpu, Pipeline, WriteTarget};
 
 /// No less than any shader's uniform block, or an element of any of its arrays.
 const BYTES: u64 = 1024;
@@ -43,8 +43,8 @@ impl WarmUp {
             wgpu::BindingResource::TextureView(self.texture.get_or_init(make))
         };
         let written = match bindings.writes {
-            Written::Buffer => self.written.as_entire_binding(),
-            Written::Texture => {
+            WriteTarget::Buffer => self.written.as_entire_binding(),
+            WriteTarget::Texture => {
                 let make = || texture(gpu, wgpu::TextureUsages::STORAGE_BINDING);
                 wgpu::BindingResource::TextureView(self.written_texture.get_or_init(make))
             }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::Gpu;
-use crate::lock::lock;
+use crate::util::sync::lock_ignoring_poison as lock;
 
 /// How long a device that takes turns is held at a time.
 const TURN: Duration = Duration::from_millis(1);
@@ -29,7 +29,9 @@ pub(super) struct Watcher {
 impl Gpu {
     /// Has a thread poll until `submission` is done, or all that was submitted by now.
     pub(super) fn watch(&self, submission: Option<wgpu::SubmissionIndex>) {
-        let turns = self.takes_turns().then(|| self.inner.turns.clone());
+        let turns = self
+            .needs_serialized_access()
+            .then(|| self.inner.turns.clone());
         // It holds the device only while it waits, so as not to keep it alive.
         let mut watched = (self.inner.device.clone(), submission, turns);
         let mut sender = lock(&self.inner.watcher.sender);
@@ -63,7 +65,7 @@ fn is_done(
     submission: &Option<wgpu::SubmissionIndex>,
     turns: Option<&Mutex<()>>,
 ) -> bool {
-    let _turn = turns.map(lock);
+    let _gl_lock = turns.map(lock);
     let wait = wgpu::PollType::Wait {
         submission_index: submission.clone(),
         timeout: turns.map(|_| TURN),

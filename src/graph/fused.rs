@@ -15,7 +15,7 @@ use super::{Activation, BatchNorm2d, ValueId};
 /// let x = b.image_input("input", 3);
 /// let x = b.conv2d("conv", x, Conv2d::new(3, 8, 3));
 /// b.output(x);
-/// assert!(b.build()?.node(x).fused.is_nothing());
+/// assert!(b.build()?.node(x).fused.is_empty());
 /// # Ok::<(), shadernet::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Fused {
     /// negative.
     pub pad: [isize; 4],
     /// The value of what is added.
-    pub fill: f32,
+    pub pad_value: f32,
     /// Rows above and below, columns before and after, cut off the operator's answer.
     pub crop: [usize; 4],
     /// Applied to the first input as it is loaded.
@@ -36,12 +36,12 @@ pub struct Fused {
     /// Applied to the answer.
     pub activation: Option<Activation>,
     /// Where the answer lies.
-    pub home: Home,
+    pub storage: Storage,
 }
 
 impl Fused {
     /// Whether the node is its operator and nothing else.
-    pub fn is_nothing(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
@@ -100,12 +100,12 @@ pub enum Residual {
 
 /// Where a node's value lies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Home {
+pub enum Storage {
     /// In memory of its own.
     #[default]
-    Own,
+    Owned,
     /// Within a later concatenation's value, which has nothing to do for it any more.
-    Part {
+    ConcatSlice {
         /// The concatenation that reads it.
         of: ValueId,
         /// Its first channel there.

@@ -3,7 +3,7 @@
 //! ([`Operator::backward`]).
 //!
 //! This is reverse accumulation (Linnainmaa 1970; Baydin et al. 2018, section 3.2) with one change of
-//! rules: what a rectifier passes back, see [`BackwardRule`].
+//! rules: what a rectifier passes back, see [`GradientRule`].
 
 use super::ops::{Activation, Binary, Hardmax, Input, Op};
 use super::{Fused, Graph, Node, ValueId};
@@ -14,15 +14,15 @@ use crate::tensor::Shape;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seed {
     /// At the largest score of each image: 1 there, 0 at the others.
-    Likeliest,
+    ArgMax,
     /// At what the caller gives: one more input, of the score's shape. A 1 at a class and 0 elsewhere
     /// asks for that class.
-    Given,
+    Input,
 }
 
 /// What a rectifier (ReLU and its kind, not sigmoid or tanh) passes back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BackwardRule {
+pub enum GradientRule {
     /// The gradient.
     #[default]
     Gradient,
@@ -33,7 +33,7 @@ pub enum BackwardRule {
     Deconvnet,
 }
 
-impl BackwardRule {
+impl GradientRule {
     /// What the names of its nodes end in.
     fn name(self) -> &'static str {
         match self {
@@ -50,14 +50,14 @@ pub struct Backward<'a> {
     nodes: &'a mut Vec<Node>,
     shapes: &'a [Shape],
     forward: ValueId,
-    rule: BackwardRule,
+    rule: GradientRule,
     wanted: Vec<bool>,
     added: usize,
 }
 
 impl Backward<'_> {
     /// What rectifiers pass back.
-    pub fn rule(&self) -> BackwardRule {
+    pub fn rule(&self) -> GradientRule {
         self.rule
     }
 
@@ -125,10 +125,10 @@ fn push(
 impl Graph {
     /// This graph with the gradients of `score` with respect to each of `targets` as more outputs, in
     /// that order behind its own; for inputs of the extents of `inputs`, in batches of any size. With
-    /// [`Seed::Given`] the graph has one more input behind its own, of the shape of `score`.
+    /// [`Seed::Input`] the graph has one more input behind its own, of the shape of `score`.
     ///
     /// ```
-    /// use shadernet::graph::{Activation, BackwardRule, GraphBuilder, Linear, Seed};
+    /// use shadernet::graph::{Activation, GradientRule, GraphBuilder, Linear, Seed};
     /// use shadernet::reference::Reference;
     /// use shadernet::tensor::{Shape, Tensor};
     /// use shadernet::weights::Weights;
@@ -140,7 +140,7 @@ impl Graph {
     /// b.output(y);
     /// let graph = b.build()?;
     /// let shapes = [Shape::from([1, 2])];
-    /// let graph = graph.with_gradients(&shapes, y, Seed::Likeliest, &[x], BackwardRule::Gradient)?;
+    /// let graph = graph.with_gradients(&shapes, y, Seed::ArgMax, &[x], GradientRule::Gradient)?;
     ///
     /// let weight = Tensor::new([3, 2], vec![1.0, 2.0, 3.0, 4.0, -5.0, -6.0])?;
     /// let twin: Reference = Reference::new(&graph, &Weights::from_tensors("w", [("fc.weight".to_owned(), weight)]))?;
@@ -160,7 +160,7 @@ impl Graph {
         score: ValueId,
         seed: Seed,
         targets: &[ValueId],
-        rule: BackwardRule,
+        rule: GradientRule,
     ) -> Result<Graph> {
         let shapes = self.infer(inputs)?;
         let mut nodes = self.nodes.clone();
@@ -182,11 +182,11 @@ impl Graph {
             }
         }
         let start = match seed {
-            Seed::Likeliest => {
+            Seed::ArgMax => {
                 let name = format!("{}.likeliest", self.node(score).name);
                 push(&mut nodes, name, Hardmax, &[score], None)
             }
-            Seed::Given => {
+            Seed::Input => {
                 let mut op = Input::new(&vec![None; shapes[score.index()].rank()]);
                 op.fix(&shapes[score.index()]);
                 push(&mut nodes, format!("seed.{}", rule.name()), op, &[], None)

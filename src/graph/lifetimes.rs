@@ -1,6 +1,6 @@
 //! How long values are needed.
 
-use super::{Graph, Home, Node, ValueId};
+use super::{Graph, Node, Storage, ValueId};
 
 /// The nodes between which memory is in use, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +25,11 @@ pub(crate) fn root<'a>(
 ) -> usize {
     loop {
         let found = node(i);
-        i = match found.fused.home {
-            Home::Part { of, .. } => of.index(),
-            Home::View => found.inputs[0].index(),
-            Home::Own if is_rename(i) => found.inputs[0].index(),
-            Home::Own => return i,
+        i = match found.fused.storage {
+            Storage::ConcatSlice { of, .. } => of.index(),
+            Storage::View => found.inputs[0].index(),
+            Storage::Owned if is_rename(i) => found.inputs[0].index(),
+            Storage::Owned => return i,
         };
     }
 }

@@ -26,12 +26,12 @@ mod fused;
 mod gradient;
 mod lifetimes;
 mod ops;
+mod outputs;
 mod summary;
-mod taps;
 
 pub use builder::GraphBuilder;
-pub use fused::{Fused, Home, Norm, Prologue, Residual};
-pub use gradient::{Backward, BackwardRule, Seed};
+pub use fused::{Fused, Norm, Prologue, Residual, Storage};
+pub use gradient::{Backward, GradientRule, Seed};
 pub use ops::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, Concat, Conv2d,
@@ -54,7 +54,8 @@ use crate::tensor::Shape;
 pub struct ValueId(usize);
 
 impl ValueId {
-    pub(crate) fn new(index: usize) -> Self {
+    #[doc(hidden)]
+    pub fn new(index: usize) -> Self {
         Self(index)
     }
 
@@ -208,7 +209,8 @@ impl Graph {
     }
 
     /// A graph of these nodes, each after those it reads, with the inputs and outputs among them.
-    pub(crate) fn from_nodes(name: &str, nodes: Vec<Node>, outputs: Vec<ValueId>) -> Self {
+    #[doc(hidden)]
+    pub fn from_nodes(name: &str, nodes: Vec<Node>, outputs: Vec<ValueId>) -> Self {
         let inputs = (0..nodes.len())
             .filter(|&i| matches!(nodes[i].op, Op::Input(_)))
             .map(ValueId)

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{ACTIVATION, ACTIVATION_BACKWARD};
 use crate::graph::Activation;
@@ -10,8 +10,8 @@ use crate::graph::Activation;
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     slope: f32,
 }
 
@@ -29,9 +29,9 @@ pub(super) fn dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Di
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct BackwardParams {
-    gradient: Map,
-    value: Map,
-    output: Map,
+    gradient: TensorView,
+    value: TensorView,
+    output: TensorView,
     slope: f32,
     unused: [u32; 3],
 }

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::prologue::Prologue;
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::BATCH_NORM;
 use crate::graph::{BatchNorm2d, Norm};
@@ -11,8 +11,8 @@ use crate::graph::{BatchNorm2d, Norm};
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     slope: f32,
     unused: [u32; 3],
 }

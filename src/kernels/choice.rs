@@ -4,22 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use crate::nearest::nearest;
+use crate::util::did_you_mean::nearest;
 
 /// A way to compute an ordinary convolution. Which of them a device and a shape allow, and which is
 /// used unless chosen otherwise, is the rule in `src/kernels/conv/rule.rs`.
 ///
 /// ```
-/// use shadernet::session::ConvKernel;
+/// use shadernet::session::ConvAlgorithm;
 ///
-/// let kernel: ConvKernel = "winograd-4".parse()?;
-/// assert_eq!(kernel, ConvKernel::Winograd { tile: 4 });
+/// let kernel: ConvAlgorithm = "winograd-4".parse()?;
+/// assert_eq!(kernel, ConvAlgorithm::Winograd { tile: 4 });
 /// assert_eq!(kernel.to_string(), "winograd-4");
 /// # Ok::<(), String>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum ConvKernel {
+pub enum ConvAlgorithm {
     /// Weights at addresses that are the same for a whole workgroup: `conv2d.wgsl`.
     Direct,
     /// Weights handed round within subgroups of 8: `conv2d_subgroup.wgsl`.
@@ -48,7 +48,7 @@ pub enum ConvKernel {
     },
 }
 
-impl ConvKernel {
+impl ConvAlgorithm {
     /// Every kernel there is.
     pub fn all() -> Vec<Self> {
         let tiled = [1, 2, 4].into_iter().flat_map(|blocks| {
@@ -69,7 +69,7 @@ impl ConvKernel {
     }
 }
 
-impl fmt::Display for ConvKernel {
+impl fmt::Display for ConvAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Direct => f.write_str("direct"),
@@ -81,7 +81,7 @@ impl fmt::Display for ConvKernel {
     }
 }
 
-impl FromStr for ConvKernel {
+impl FromStr for ConvAlgorithm {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
@@ -102,20 +102,20 @@ impl FromStr for ConvKernel {
 
 /// What tuning has found out about a device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tuned {
+pub struct Tuned {
     /// The kernel of a convolution, by its signature.
-    pub kernels: BTreeMap<String, ConvKernel>,
+    pub kernels: BTreeMap<String, ConvAlgorithm>,
     /// Kernels that have answered wrongly there, and are used only where they are asked for.
-    pub quarantined: BTreeSet<ConvKernel>,
+    pub quarantined: BTreeSet<ConvAlgorithm>,
 }
 
 /// A convolution that several kernels can compute.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Choice {
+pub struct Choice {
     /// What the time that a kernel takes depends on, the device aside.
     pub signature: String,
     /// The kernel that the rule selects.
-    pub rule: ConvKernel,
+    pub rule: ConvAlgorithm,
     /// All that can compute it.
-    pub candidates: Vec<ConvKernel>,
+    pub candidates: Vec<ConvAlgorithm>,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ConvKernel, Dispatch, Read, Target, Tuned, WORKGROUP, Why};
+use super::{ConvAlgorithm, Dispatch, Read, SelectionReason, Target, Tuned, WORKGROUP};
 use crate::error::{Error, Result};
 use crate::gpu::{Cooperative, Gpu, PipelineKey, Precision, Shader};
 
@@ -21,7 +21,7 @@ pub(crate) struct DeviceContext {
     /// What computes products of cooperative matrices of float16, where values are stored so.
     pub cooperative: Option<Cooperative>,
     /// The convolution kernel to use wherever it can be.
-    pub prefer: Option<ConvKernel>,
+    pub prefer: Option<ConvAlgorithm>,
     /// What tuning has found, which the rule gives way to.
     pub tuned: Option<Arc<Tuned>>,
 }
@@ -43,7 +43,7 @@ impl DeviceContext {
     }
 
     /// An open device of which nothing but its limits matters.
-    pub fn limits_of(gpu: &Gpu) -> Self {
+    pub fn from_limits_of(gpu: &Gpu) -> Self {
         Self {
             name: gpu.info().name.clone(),
             ..Self::assumed(gpu.limits().clone())
@@ -51,7 +51,7 @@ impl DeviceContext {
     }
 
     /// Whether tuning has found `kernel` to answer wrongly.
-    pub(super) fn is_quarantined(&self, kernel: ConvKernel) -> bool {
+    pub(super) fn is_quarantined(&self, kernel: ConvAlgorithm) -> bool {
         (self.tuned.as_ref()).is_some_and(|tuned| tuned.quarantined.contains(&kernel))
     }
 
@@ -60,15 +60,15 @@ impl DeviceContext {
         &self,
         plain: &'static Shader,
         by_subgroups: &'static Shader,
-    ) -> (&'static Shader, Why) {
-        let why = Why::Team(self.largest_subgroup);
+    ) -> (&'static Shader, SelectionReason) {
+        let why = SelectionReason::Team(self.largest_subgroup);
         match self.largest_subgroup {
             Some(_) => (by_subgroups, why),
             None => (plain, why),
         }
     }
 
-    /// Workgroups for `count` teams of such a shader, as `shaders/shared/team.wgsl` has them: enough
+    /// Workgroups for `count` teams of such a shader, as `shaders/shared/reduction_team.wgsl` has them: enough
     /// wherever subgroups are as large as they get.
     pub(super) fn teams(&self, count: u64) -> u64 {
         let members = self.largest_subgroup.map_or(WORKGROUP, u64::from);
@@ -94,7 +94,7 @@ impl DeviceContext {
             workgroups,
             operations: None,
             kernel: None,
-            why: Why::Only,
+            why: SelectionReason::Only,
         }
     }
 

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::activation;
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::BINARY;
 use crate::graph::Binary;
@@ -11,9 +11,9 @@ use crate::graph::Binary;
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    a: Map,
-    b: Map,
-    output: Map,
+    a: TensorView,
+    b: TensorView,
+    output: TensorView,
     slope: f32,
     unused: [u32; 3],
 }

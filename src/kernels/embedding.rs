@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::weight::split;
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::EMBEDDING;
 use crate::graph::Embedding;
@@ -11,7 +11,7 @@ use crate::graph::Embedding;
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    output: Map,
+    output: TensorView,
     rows: u32,
     first_row: u32,
     end_row: u32,

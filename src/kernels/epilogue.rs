@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::activation::code;
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::graph::Residual;
 
 /// A node's activation and residual, for a shader that imports `shared/epilogue`: its uniform block
@@ -18,14 +18,14 @@ pub(super) struct Epilogue {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub(super) struct EpilogueParams {
-    residual: Map,
+    residual: TensorView,
     slope: f32,
     unused: [u32; 3],
 }
 
 impl EpilogueParams {
     /// Of an epilogue that does nothing.
-    pub fn nothing(output: Map) -> Self {
+    pub fn nothing(output: TensorView) -> Self {
         Self {
             residual: output,
             slope: 0.0,

@@ -1,6 +1,6 @@
 //! Maps into features, and back.
 
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{FLATTEN, Shader, UNFLATTEN};
 
@@ -13,7 +13,7 @@ pub(super) fn back_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
 }
 
 fn moved(context: &NodeContext, shader: &'static Shader) -> Result<Vec<Dispatch>> {
-    let params: [Map; 2] = [context.inputs[0], context.output];
+    let params: [TensorView; 2] = [context.inputs[0], context.output];
     let dispatch = context.per_element(shader, &params, vec![Read::Input(0)])?;
     Ok(vec![dispatch])
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::epilogue::{Epilogue, EpilogueParams};
 use super::norm::Folding;
 use super::weight::split;
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{LINEAR, LINEAR_BACKWARD, LINEAR_BACKWARD_SUBGROUP, LINEAR_SUBGROUP};
 use crate::graph::{Conv2d, ConvTranspose2d, Linear};
@@ -17,8 +17,8 @@ use crate::weights::Weights;
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     epilogue: EpilogueParams,
     first_group: u32,
     groups: u32,
@@ -64,8 +64,8 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct BackwardParams {
-    gradient: Map,
-    output: Map,
+    gradient: TensorView,
+    output: TensorView,
     first_group: u32,
     groups: u32,
     unused: [u32; 2],

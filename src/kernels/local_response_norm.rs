@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{LOCAL_RESPONSE_NORM, LOCAL_RESPONSE_NORM_BACKWARD};
 use crate::graph::LocalResponseNorm;
@@ -10,17 +10,17 @@ use crate::graph::LocalResponseNorm;
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     settings: Settings,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct BackwardParams {
-    gradient: Map,
-    input: Map,
-    output: Map,
+    gradient: TensorView,
+    input: TensorView,
+    output: TensorView,
     settings: Settings,
 }
 

@@ -14,7 +14,6 @@ mod flatten;
 mod layout;
 mod linear;
 mod local_response_norm;
-mod map;
 mod norm;
 mod pad;
 mod pool;
@@ -22,20 +21,22 @@ mod pool_backward;
 mod prologue;
 mod reduce;
 mod reorg;
+mod selection_reason;
 mod softmax;
+mod tensor_view;
 mod upsample;
 mod weight;
-mod why;
 
 use std::sync::Arc;
 
-pub use choice::ConvKernel;
-pub(crate) use choice::{Choice, Tuned};
+pub use choice::Choice;
+pub use choice::ConvAlgorithm;
+pub(crate) use choice::Tuned;
 pub(crate) use device::DeviceContext;
 pub(crate) use layout::{pack, unpack};
-pub(crate) use map::Map;
+pub(crate) use selection_reason::SelectionReason;
+pub(crate) use tensor_view::TensorView;
 pub(crate) use weight::PackedWeight;
-pub(crate) use why::Why;
 
 use crate::error::Result;
 use crate::gpu::{PipelineKey, Shader};
@@ -49,8 +50,8 @@ pub(crate) const WORKGROUP: u64 = 64;
 /// A node to be computed, its values laid out.
 pub(crate) struct NodeContext<'a> {
     pub node: &'a Node,
-    pub inputs: &'a [Map],
-    pub output: Map,
+    pub inputs: &'a [TensorView],
+    pub output: TensorView,
     /// Whether the residual lies where the output goes.
     pub residual_in_place: bool,
     /// Whether the inputs that [`reads_planar_input`] are given so: their maps then tell only sizes.
@@ -71,8 +72,8 @@ pub(crate) struct Dispatch {
     /// Multiplications and additions, where they are other than the node's.
     pub operations: Option<u64>,
     /// The way to compute a convolution that this is, or is a part of.
-    pub kernel: Option<ConvKernel>,
-    pub why: Why,
+    pub kernel: Option<ConvAlgorithm>,
+    pub why: SelectionReason,
 }
 
 /// What a dispatch writes.
@@ -185,7 +186,7 @@ impl Dispatch {
     }
 
     /// What a rule has selected it as, and why.
-    fn selected(mut self, kernel: Option<ConvKernel>, why: Why) -> Self {
+    fn selected(mut self, kernel: Option<ConvAlgorithm>, why: SelectionReason) -> Self {
         (self.kernel, self.why) = (kernel, why);
         self
     }

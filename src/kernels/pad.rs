@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::PAD;
 use crate::graph::{CenterCropOrPad, Pad2d};
@@ -10,8 +10,8 @@ use crate::graph::{CenterCropOrPad, Pad2d};
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     /// Wraps around below zero, as the shader's arithmetic does.
     before: [u32; 2],
     value: f32,

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::POOL;
 use crate::graph::{Pool2d, PoolKind};
@@ -10,8 +10,8 @@ use crate::graph::{Pool2d, PoolKind};
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     kernel: [u32; 2],
     stride: [u32; 2],
     dilation: [u32; 2],
@@ -47,7 +47,7 @@ pub(super) fn dispatches(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispa
         padding_after: [bottom, right],
         count_include_pad: u32::from(count_include_pad),
         empty,
-        outside: if fused.pads() { fused.fill } else { empty },
+        outside: if fused.pads() { fused.pad_value } else { empty },
         unused: [0; 3],
     };
     let dispatch = context.per_element(&POOL, &params, vec![Read::Input(0)])?;

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{ADAPTIVE_AVG_POOL_BACKWARD, AVG_POOL_BACKWARD, MAX_POOL_BACKWARD};
 use crate::graph::{Pool2d, PoolKind};
@@ -10,10 +10,10 @@ use crate::graph::{Pool2d, PoolKind};
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct MaxParams {
-    gradient: Map,
-    input: Map,
-    pooled: Map,
-    output: Map,
+    gradient: TensorView,
+    input: TensorView,
+    pooled: TensorView,
+    output: TensorView,
     kernel: [u32; 2],
     stride: [u32; 2],
     dilation: [u32; 2],
@@ -43,8 +43,8 @@ pub(super) fn max(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct AverageParams {
-    gradient: Map,
-    output: Map,
+    gradient: TensorView,
+    output: TensorView,
     kernel: [u32; 2],
     stride: [u32; 2],
     padding: [u32; 2],
@@ -80,7 +80,7 @@ pub(super) fn average(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch
 }
 
 pub(super) fn adaptive_average(context: &NodeContext) -> Result<Vec<Dispatch>> {
-    let params: [Map; 2] = [context.inputs[0], context.output];
+    let params: [TensorView; 2] = [context.inputs[0], context.output];
     let reads = vec![Read::Input(0)];
     Ok(vec![context.per_element(
         &ADAPTIVE_AVG_POOL_BACKWARD,

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::prologue::Prologue;
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{REDUCE_CHANNELS, REDUCE_SPACE, REDUCE_SPACE_SUBGROUP};
 use crate::graph::{Reduce, ReduceKind, ReduceOver};
@@ -28,8 +28,8 @@ fn code(kind: ReduceKind) -> u32 {
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct SpaceParams {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     prologue_slope: f32,
     unused: [u32; 3],
 }
@@ -57,7 +57,7 @@ pub(super) fn over_space(context: &NodeContext, kind: ReduceKind) -> Result<Vec<
 }
 
 fn over_channels(context: &NodeContext, kind: ReduceKind) -> Result<Vec<Dispatch>> {
-    let params: [Map; 2] = [context.inputs[0], context.output];
+    let params: [TensorView; 2] = [context.inputs[0], context.output];
     let pixels = u64::from(context.output.pixels);
     let grid = context.device.flat_grid(&context.node.name, pixels)?;
     let reads = vec![Read::Input(0)];

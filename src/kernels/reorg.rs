@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::REORG;
 use crate::graph::Reorg;
@@ -10,8 +10,8 @@ use crate::graph::Reorg;
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     stride: u32,
     unused: [u32; 3],
 }

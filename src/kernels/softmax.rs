@@ -1,6 +1,6 @@
 //! Softmax and hardmax over the channels.
 
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{HARDMAX, HARDMAX_SUBGROUP, SOFTMAX, SOFTMAX_SUBGROUP, Shader};
 
@@ -18,7 +18,7 @@ fn by_teams(
     plain: &'static Shader,
     by_subgroups: &'static Shader,
 ) -> Result<Vec<Dispatch>> {
-    let params: [Map; 2] = [context.inputs[0], context.output];
+    let params: [TensorView; 2] = [context.inputs[0], context.output];
     let pixels = u64::from(context.output.pixels);
     let [x, y] = (context.device).fold(&context.node.name, context.device.teams(pixels))?;
     let reads = vec![Read::Input(0)];

@@ -31,12 +31,12 @@ fn maps_have_the_layout_of_the_shaders() {
         let map = module
             .types
             .iter()
-            .find(|(_, ty)| ty.name.as_deref() == Some("Map"));
+            .find(|(_, ty)| ty.name.as_deref() == Some("TensorView"));
         let (_, map) = map.expect("every shader has maps");
         let naga::TypeInner::Struct { members, span } = &map.inner else {
-            panic!("Map is a struct");
+            panic!("TensorView is a struct");
         };
-        assert_eq!(*span as usize, size_of::<Map>());
+        assert_eq!(*span as usize, size_of::<TensorView>());
         let names: Vec<_> = members.iter().filter_map(|m| m.name.as_deref()).collect();
         let expected = [
             "batch", "height", "width", "channels", "stride", "offset", "groups", "pixels",

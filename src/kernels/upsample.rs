@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, Map, NodeContext, Read};
+use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{UPSAMPLE, UPSAMPLE_BACKWARD};
 use crate::graph::{Upsample, UpsampleMode};
@@ -10,8 +10,8 @@ use crate::graph::{Upsample, UpsampleMode};
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     scale: [f32; 2],
     unused: [u32; 2],
 }
@@ -29,8 +29,8 @@ pub(super) fn backward_dispatches(context: &NodeContext, op: &Upsample) -> Resul
 }
 
 /// For a map that went from `before` to `after`.
-fn params(op: &Upsample, context: &NodeContext, before: Map, after: Map) -> Params {
-    let size = |map: &Map| [map.height as usize, map.width as usize];
+fn params(op: &Upsample, context: &NodeContext, before: TensorView, after: TensorView) -> Params {
+    let size = |map: &TensorView| [map.height as usize, map.width as usize];
     Params {
         input: context.inputs[0],
         output: context.output,

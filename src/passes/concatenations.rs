@@ -2,7 +2,7 @@
 
 use super::PassReport;
 use super::draft::Draft;
-use crate::graph::{Home, Op, ValueId};
+use crate::graph::{Op, Storage, ValueId};
 
 pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
     let concats: Vec<usize> = (draft.indices().into_iter())
@@ -71,13 +71,13 @@ impl Place {
     /// Makes `part` write to its place, or says why it cannot.
     fn give(&self, draft: &mut Draft, parts: &[ValueId], part: ValueId) -> Result<(), String> {
         let i = part.index();
-        match draft.node(i).fused.home {
-            Home::Own => {}
-            Home::Part { of, .. } => {
+        match draft.node(i).fused.storage {
+            Storage::Owned => {}
+            Storage::ConcatSlice { of, .. } => {
                 let other = &draft.node(of.index()).name;
                 return Err(format!("it lies in '{other}'"));
             }
-            Home::View => return Err("it lies in another value".to_owned()),
+            Storage::View => return Err("it lies in another value".to_owned()),
         }
         if draft.is_rename(i) {
             return Err("it is another value under another name".to_owned());
@@ -94,7 +94,7 @@ impl Place {
         if parts.iter().filter(|other| **other == part).count() > 1 {
             return Err("it is there more than once".to_owned());
         }
-        draft.node_mut(i).fused.home = Home::Part {
+        draft.node_mut(i).fused.storage = Storage::ConcatSlice {
             of: ValueId::new(self.concat),
             channel: self.channel,
         };
@@ -104,7 +104,7 @@ impl Place {
         else {
             return Ok(());
         };
-        draft.node_mut(i).fused.home = Home::Own;
+        draft.node_mut(i).fused.storage = Storage::Owned;
         Err(reason)
     }
 }

@@ -1,6 +1,6 @@
 //! A graph while passes work on it.
 
-use crate::graph::{Graph, Home, Node, Op, ValueId, root};
+use crate::graph::{Graph, Node, Op, Storage, ValueId, root};
 use crate::tensor::Shape;
 
 /// A graph whose nodes may go. A node's index stays its own until [`Draft::finish`].
@@ -33,7 +33,7 @@ impl Draft {
         let mut nodes: Vec<Node> = self.nodes.into_iter().flatten().collect();
         for node in &mut nodes {
             node.inputs.iter_mut().for_each(place);
-            if let Home::Part { of, .. } = &mut node.fused.home {
+            if let Storage::ConcatSlice { of, .. } = &mut node.fused.storage {
                 place(of);
             }
         }
@@ -140,13 +140,13 @@ impl Draft {
     pub fn collision(&self) -> Option<&Node> {
         let collides = |i: &usize| {
             let node = self.node(*i);
-            if node.fused.home == Home::View || self.is_rename(*i) {
+            if node.fused.storage == Storage::View || self.is_rename(*i) {
                 return false;
             }
             let root = self.root(*i);
             node.values_read().iter().any(|read| {
-                let home = self.node(read.index()).fused.home;
-                let in_place = matches!(home, Home::Part { of, .. } if of.index() == *i)
+                let home = self.node(read.index()).fused.storage;
+                let in_place = matches!(home, Storage::ConcatSlice { of, .. } if of.index() == *i)
                     && matches!(node.op, Op::Concat(_));
                 !in_place && self.root(read.index()) == root
             })

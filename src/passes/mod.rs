@@ -33,8 +33,8 @@ mod slices;
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::nearest::nearest;
 use crate::tensor::Shape;
+use crate::util::did_you_mean::nearest;
 use draft::Draft;
 
 /// One pass.

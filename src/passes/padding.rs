@@ -51,7 +51,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
                         *side += more;
                     }
                     if pads(pad) {
-                        fused.fill = fill;
+                        fused.pad_value = fill;
                     }
                 }
                 draft.bypass(i, input);
@@ -126,8 +126,11 @@ fn check_fill(
     is_padded: bool,
     fill: f32,
 ) -> Result<(), String> {
-    if fused.pads() && fused.fill != fill {
-        return Err(format!("it pads with {fill}, '{name}' with {}", fused.fill));
+    if fused.pads() && fused.pad_value != fill {
+        return Err(format!(
+            "it pads with {fill}, '{name}' with {}",
+            fused.pad_value
+        ));
     }
     let Op::Pool2d(pool) = op else {
         return match fill == 0.0 {

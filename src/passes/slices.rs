@@ -1,8 +1,8 @@
-//! Slices of channels read where they lie.
+//! PassChunks of channels read where they lie.
 
 use super::PassReport;
 use super::draft::Draft;
-use crate::graph::{Home, Op, SliceChannels, ValueId};
+use crate::graph::{Op, SliceChannels, Storage, ValueId};
 
 pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
     for i in draft.indices() {
@@ -22,7 +22,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
 }
 
 fn view(draft: &mut Draft, i: usize, slice: SliceChannels, input: ValueId) -> Result<(), String> {
-    if let Home::Part { of, .. } = draft.node(i).fused.home {
+    if let Storage::ConcatSlice { of, .. } = draft.node(i).fused.storage {
         let of = &draft.node(of.index()).name;
         return Err(format!("it is copied to its place in '{of}'"));
     }
@@ -33,19 +33,19 @@ fn view(draft: &mut Draft, i: usize, slice: SliceChannels, input: ValueId) -> Re
             slice.start
         ));
     }
-    // Lanes beyond the last channel must be zero.
+    // StagingSets beyond the last channel must be zero.
     if !slice.end.is_multiple_of(4) && slice.end != channels {
         return Err(format!(
             "its end, channel {}, is no multiple of 4",
             slice.end
         ));
     }
-    draft.node_mut(i).fused.home = Home::View;
+    draft.node_mut(i).fused.storage = Storage::View;
     let Some(reason) = (draft.collision())
         .map(|node| format!("'{}' would read the memory that it writes", node.name))
     else {
         return Ok(());
     };
-    draft.node_mut(i).fused.home = Home::Own;
+    draft.node_mut(i).fused.storage = Storage::Owned;
     Err(reason)
 }

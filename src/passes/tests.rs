@@ -1,7 +1,7 @@
 use super::*;
 use crate::graph::{
-    Activation, AdaptiveAvgPool2d, BatchNorm2d, Concat, Conv2d, GraphBuilder, Home, Pad2d, Pool2d,
-    Residual, SliceChannels,
+    Activation, AdaptiveAvgPool2d, BatchNorm2d, Concat, Conv2d, GraphBuilder, Pad2d, Pool2d,
+    Residual, SliceChannels, Storage,
 };
 
 mod padding;
@@ -198,8 +198,8 @@ fn parts_are_written_where_they_belong() {
         b.output(third);
     });
     let node = |name: &str| graph.nodes().iter().find(|node| node.name == name).unwrap();
-    let home = |name: &str| match node(name).fused.home {
-        Home::Part { of, channel } => Some((graph.node(of).name.as_str(), channel)),
+    let home = |name: &str| match node(name).fused.storage {
+        Storage::ConcatSlice { of, channel } => Some((graph.node(of).name.as_str(), channel)),
         _ => None,
     };
     assert_eq!(home("one"), Some(("first", 0)));
@@ -241,7 +241,7 @@ fn slices_are_read_where_they_lie() {
         let y = b.node("joined", Concat, &[y, copied]);
         b.output(y);
     });
-    assert_eq!(graph.nodes()[1].fused.home, Home::View);
+    assert_eq!(graph.nodes()[1].fused.storage, Storage::View);
     let found = report(&reports, "slices");
     assert_remarks(&found.applied, &[("whole elements", "read where 'x' lies")]);
     let refused = [
@@ -265,7 +265,7 @@ fn each_pass_can_be_left_out() {
     }
     let (same, reports) = optimize(&graph, &shapes, &PassOptions::none()).unwrap();
     assert!(reports.is_empty() && same.nodes().len() == graph.nodes().len());
-    assert!(same.nodes().iter().all(|node| node.fused.is_nothing()));
+    assert!(same.nodes().iter().all(|node| node.fused.is_empty()));
 }
 
 #[test]

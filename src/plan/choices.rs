@@ -3,16 +3,19 @@
 use super::values::Values;
 use crate::error::Result;
 use crate::graph::{Conv2d, Graph, Node, Op};
-use crate::kernels::{self, Choice, DeviceContext, Map, NodeContext};
+use crate::kernels::{self, Choice, DeviceContext, NodeContext, TensorView};
 use crate::passes::{self, PassOptions};
 use crate::tensor::Shape;
 
 /// A convolution of an optimized graph.
-pub(crate) struct ConvLayer {
+pub struct ConvLayer {
+    /// The node.
     pub node: Node,
+    /// Its operator.
     pub op: Conv2d,
     /// Shapes of what it reads; where it adds a residual, that last.
     pub inputs: Vec<Shape>,
+    /// The algorithms that can compute it.
     pub choice: Choice,
 }
 
@@ -37,11 +40,11 @@ pub(crate) fn conv_layers(
         let inputs: Vec<Shape> = (node.inputs.iter())
             .map(|input| shapes[input.index()].clone())
             .collect();
-        let maps: Vec<Map> = inputs.iter().map(Map::new).collect();
+        let maps: Vec<TensorView> = inputs.iter().map(TensorView::new).collect();
         let choice = kernels::choice(&NodeContext {
             node,
             inputs: &maps,
-            output: Map::new(&shapes[value.index()]),
+            output: TensorView::new(&shapes[value.index()]),
             residual_in_place: false,
             planar: (node.inputs.first()).is_some_and(|v| as_given[v.index()].is_some()),
             scratch: &[],

@@ -1,7 +1,7 @@
 //! What a step costs on paper.
 
 use crate::gpu::Precision;
-use crate::kernels::{Dispatch, Map, Read, Target};
+use crate::kernels::{Dispatch, Read, Target, TensorView};
 
 /// Arithmetic and memory traffic of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) struct Traffic<'a> {
 }
 
 /// Bytes of a value, without gaps.
-pub(super) fn value_bytes(map: &Map, precision: Precision) -> u64 {
+pub(super) fn value_bytes(map: &TensorView, precision: Precision) -> u64 {
     u64::from(map.pixels) * u64::from(map.groups) * precision.element_bytes()
 }
 

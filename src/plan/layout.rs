@@ -1,22 +1,22 @@
 //! Where every value of a graph lies.
 
-use super::memory::{self, Memory, Request, Spot};
+use super::memory::{self, Allocation, Memory, Request};
 use super::values::{Values, renames};
-use super::{Answer, Place};
+use super::{OutputLocation, Place};
 use crate::error::Result;
 use crate::gpu::Precision;
-use crate::graph::{Graph, Home, Lifetime, Op};
-use crate::kernels::{self, DeviceContext, Map, NodeContext};
+use crate::graph::{Graph, Lifetime, Op, Storage};
+use crate::kernels::{self, DeviceContext, NodeContext, TensorView};
 use crate::tensor::Shape;
 
 /// Places and maps of all values, indexed as they are, and the memory that takes.
 pub(super) struct Layout {
     pub places: Vec<Place>,
-    pub maps: Vec<Map>,
+    pub maps: Vec<TensorView>,
     /// Whether a value takes the place of the residual that its node adds.
     pub in_place: Vec<bool>,
     /// One an output of the graph.
-    pub answers: Vec<Answer>,
+    pub output_locations: Vec<OutputLocation>,
     /// For every node, the scratch memory of its kernels: which slot, and its first element there.
     pub scratch: Vec<Vec<(Place, u32)>>,
     pub memory: Memory,
@@ -47,7 +47,7 @@ impl Layout {
         } = values;
         let scratch: Vec<Vec<u64>> = (graph.values())
             .map(|(value, node)| {
-                let inputs: Vec<Map> = node.inputs.iter().map(|v| own[v.index()]).collect();
+                let inputs: Vec<TensorView> = node.inputs.iter().map(|v| own[v.index()]).collect();
                 kernels::scratch(&NodeContext {
                     node,
                     inputs: &inputs,
@@ -98,7 +98,7 @@ impl Layout {
             places: Vec::with_capacity(shapes.len()),
             maps: Vec::with_capacity(shapes.len()),
             in_place,
-            answers: Vec::new(),
+            output_locations: Vec::new(),
             scratch: Vec::new(),
             memory,
             lower_bound,
@@ -123,7 +123,7 @@ impl Layout {
                 layout.maps.push(*map);
                 continue;
             };
-            let Spot { slot, offset } = layout.memory.spots[request];
+            let Allocation { slot, offset } = layout.memory.spots[request];
             let first = (offset / device.precision.element_bytes()) as u32;
             let within = first_element(graph, shapes, i);
             layout.places.push(Place::Slot(slot));
@@ -134,13 +134,13 @@ impl Layout {
         for output in graph.outputs() {
             let i = output.index();
             layout
-                .answers
+                .output_locations
                 .push(match (layout.places[i], kept.contains(output)) {
-                    (Place::Slot(slot), true) => Answer::Slot {
+                    (Place::Slot(slot), true) => OutputLocation::Slot {
                         slot,
                         offset: u64::from(layout.maps[i].offset) * device.precision.element_bytes(),
                     },
-                    _ => Answer::Unpacked,
+                    _ => OutputLocation::Unpacked,
                 });
         }
         Ok(layout)
@@ -197,7 +197,7 @@ impl Requested {
             requests.push(Request {
                 bytes,
                 lifetime,
-                apart: Vec::new(),
+                conflicts: Vec::new(),
             });
         }
         for i in 0..roots.len() {
@@ -236,15 +236,15 @@ impl Requested {
                         first: i * TICKS + step,
                         last: i * TICKS + step + 1,
                     },
-                    apart: Vec::new(),
+                    conflicts: Vec::new(),
                 });
-                keep_apart(&mut requests, &read, written);
+                add_conflicts(&mut requests, &read, written);
                 scratch[i].push(written);
                 read = vec![written];
             }
             if let Some(written) = request_of[i] {
                 read.extend(residual.and_then(|i| request_of[i]));
-                keep_apart(&mut requests, &read, written);
+                add_conflicts(&mut requests, &read, written);
             }
         }
         Self {
@@ -259,10 +259,10 @@ impl Requested {
 
 /// A dispatch may not write a buffer that it reads. Equal: only another name, a part that is where it
 /// belongs, or a sum in place.
-fn keep_apart(requests: &mut [Request], read: &[usize], written: usize) {
+fn add_conflicts(requests: &mut [Request], read: &[usize], written: usize) {
     for &read in read.iter().filter(|read| **read != written) {
-        requests[read].apart.push(written);
-        requests[written].apart.push(read);
+        requests[read].conflicts.push(written);
+        requests[written].conflicts.push(read);
     }
 }
 
@@ -296,12 +296,12 @@ fn first_element(graph: &Graph, shapes: &[Shape], mut i: usize) -> u32 {
     let mut channels = 0;
     loop {
         let node = &graph.nodes()[i];
-        i = match (node.fused.home, &node.op) {
-            (Home::Part { of, channel }, _) => {
+        i = match (node.fused.storage, &node.op) {
+            (Storage::ConcatSlice { of, channel }, _) => {
                 channels += channel;
                 of.index()
             }
-            (Home::View, Op::SliceChannels(slice)) => {
+            (Storage::View, Op::SliceChannels(slice)) => {
                 channels += slice.start;
                 node.inputs[0].index()
             }

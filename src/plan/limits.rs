@@ -2,8 +2,8 @@
 
 use super::values::{Values, renames};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Home, Op};
-use crate::kernels::{self, DeviceContext, Dispatch, Map, NodeContext, Read, WORKGROUP};
+use crate::graph::{Graph, Op, Storage};
+use crate::kernels::{self, DeviceContext, Dispatch, NodeContext, Read, TensorView, WORKGROUP};
 use crate::tensor::Shape;
 
 /// A limit that a network is beyond.
@@ -39,13 +39,13 @@ pub(super) fn broken(
     }
     for (value, node) in graph.values() {
         let i = value.index();
-        let is_computed = node.fused.home != Home::View && !renames(graph, shapes, i);
+        let is_computed = node.fused.storage != Storage::View && !renames(graph, shapes, i);
         // What reads or makes a value that there cannot be is not looked into.
         let reads = node.inputs.iter().map(|input| values.roots[input.index()]);
         if !is_computed || reads.chain([values.roots[i]]).any(|i| is_too_large[i]) {
             continue;
         }
-        let inputs: Vec<Map> = node.inputs.iter().map(|v| values.own[v.index()]).collect();
+        let inputs: Vec<TensorView> = node.inputs.iter().map(|v| values.own[v.index()]).collect();
         let is_given = |i: usize| values.as_given[i].is_some();
         let context = NodeContext {
             node,
@@ -57,8 +57,8 @@ pub(super) fn broken(
             device,
         };
         let in_place = |input: usize| {
-            let home = graph.node(node.inputs[input]).fused.home;
-            matches!(home, Home::Part { of, .. } if of == value)
+            let home = graph.node(node.inputs[input]).fused.storage;
+            matches!(home, Storage::ConcatSlice { of, .. } if of == value)
         };
         let map = values.own[i];
         let mut dispatches = match &node.op {

@@ -24,12 +24,12 @@ pub(super) struct Request {
     pub lifetime: Lifetime,
     /// The requests that must be in another buffer: what a step reads where this is written, and
     /// the other way round.
-    pub apart: Vec<usize>,
+    pub conflicts: Vec<usize>,
 }
 
 /// Where a value lies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Spot {
+pub(super) struct Allocation {
     pub slot: usize,
     pub offset: u64,
 }
@@ -40,7 +40,7 @@ pub(super) struct Memory {
     /// Bytes of each buffer.
     pub slots: Vec<u64>,
     /// One a request.
-    pub spots: Vec<Spot>,
+    pub spots: Vec<Allocation>,
     /// Bytes that values take; the rest is for what is needed within a node only.
     pub value_bytes: u64,
 }
@@ -76,7 +76,7 @@ pub(super) fn assign(requests: &[Request], values: usize, largest: u64) -> Memor
     for (i, spot) in memory.spots.iter().enumerate() {
         members[spot.slot].push(i);
     }
-    memory.spots.resize(requests.len(), Spot::default());
+    memory.spots.resize(requests.len(), Allocation::default());
     let mut rest: Vec<usize> = (values..requests.len()).collect();
     rest.sort_by_key(|&i| (std::cmp::Reverse(sizes[i]), i));
     for i in rest {
@@ -99,13 +99,13 @@ fn assign_values(requests: &[Request], largest: u64) -> Memory {
     };
     let count = requests.len();
     let by_size = problem.by_size();
-    let mut now = problem.attempt(by_size.clone(), vec![None; count]);
+    let mut now = problem.place_all(by_size.clone(), vec![None; count]);
     for (order, told) in [
         (problem.by_breadth(), vec![None; count]),
-        (by_size, problem.in_turn()),
-        (problem.by_breadth(), problem.in_turn()),
+        (by_size, problem.two_coloring()),
+        (problem.by_breadth(), problem.two_coloring()),
     ] {
-        let other = problem.attempt(order, told);
+        let other = problem.place_all(order, told);
         if other.memory.bytes() < now.memory.bytes() {
             now = other;
         }
@@ -113,7 +113,7 @@ fn assign_values(requests: &[Request], largest: u64) -> Memory {
     let mut best = now.memory.clone();
     // A hundredth more is not worth looking for.
     let enough = lower_bound(requests) / 100 * 101;
-    let mut dice = Dice(0);
+    let mut dice = SplitMix64(0);
     for _ in 0..TRIES.min(PAIRS / (count * count).max(1)) {
         if best.bytes() <= enough {
             break;
@@ -128,7 +128,7 @@ fn assign_values(requests: &[Request], largest: u64) -> Memory {
             let slot = dice.throw(slots + 1);
             told[position] = (slot < slots).then_some(slot);
         }
-        let next = problem.attempt(order, told);
+        let next = problem.place_all(order, told);
         // As good is taken, too, and now and then what is a little worse: they lead away from where no
         // change helps.
         let allowed = match dice.throw(6) {
@@ -145,7 +145,7 @@ fn assign_values(requests: &[Request], largest: u64) -> Memory {
     best
 }
 
-/// What every attempt has to solve.
+/// What every place_all has to solve.
 struct Problem<'a> {
     requests: &'a [Request],
     /// Bytes with alignment.
@@ -183,14 +183,14 @@ impl Problem<'_> {
 
     /// Two buffers that are read and written in turn, from the first value to the last, as far as that
     /// goes: changes by chance do not find what a whole network has to agree on.
-    fn in_turn(&self) -> Vec<Option<usize>> {
+    fn two_coloring(&self) -> Vec<Option<usize>> {
         let mut told: Vec<Option<usize>> = vec![None; self.requests.len()];
         let mut order: Vec<usize> = (0..self.requests.len()).collect();
         order.sort_by_key(|&i| self.requests[i].lifetime.first);
         for i in order {
             let taken = |slot| {
-                let mut apart = self.requests[i].apart.iter();
-                apart.any(|&other| told.get(other) == Some(&Some(slot)))
+                let mut conflicts = self.requests[i].conflicts.iter();
+                conflicts.any(|&other| told.get(other) == Some(&Some(slot)))
             };
             told[i] = (0..).find(|&slot| !taken(slot));
         }
@@ -199,10 +199,10 @@ impl Problem<'_> {
 
     /// Gives each request in `order` a spot in the buffer that it was told, if that may be; else the
     /// one that makes memory grow least, and of those that make it grow equally, the tightest.
-    fn attempt(&self, order: Vec<usize>, told: Vec<Option<usize>>) -> Attempt {
+    fn place_all(&self, order: Vec<usize>, told: Vec<Option<usize>>) -> Attempt {
         let mut memory = Memory {
             slots: Vec::new(),
-            spots: vec![Spot::default(); self.requests.len()],
+            spots: vec![Allocation::default(); self.requests.len()],
             value_bytes: 0,
         };
         let mut members: Vec<Vec<usize>> = Vec::new();
@@ -225,10 +225,10 @@ impl Problem<'_> {
         told: Option<usize>,
     ) {
         let size = self.sizes[i];
-        let mut chosen: Option<((bool, u64, u64), Spot)> = None;
+        let mut chosen: Option<((bool, u64, u64), Allocation)> = None;
         for (slot, members) in members.iter().enumerate() {
-            let apart = &self.requests[i].apart;
-            if members.iter().any(|member| apart.contains(member)) {
+            let conflicts = &self.requests[i].conflicts;
+            if members.iter().any(|member| conflicts.contains(member)) {
                 continue;
             }
             let bytes = memory.slots[slot];
@@ -238,7 +238,7 @@ impl Problem<'_> {
                 let cost = (is_other, growth, room);
                 let better = chosen.as_ref().is_none_or(|(least, _)| cost < *least);
                 if offset + size <= self.largest && better {
-                    chosen = Some((cost, Spot { slot, offset }));
+                    chosen = Some((cost, Allocation { slot, offset }));
                 }
             }
         }
@@ -248,7 +248,7 @@ impl Problem<'_> {
             _ => {
                 memory.slots.push(0);
                 members.push(Vec::new());
-                Spot {
+                Allocation {
                     slot: members.len() - 1,
                     offset: 0,
                 }
@@ -290,9 +290,9 @@ fn gaps(taken: &[(u64, u64)], size: u64, end: u64) -> Vec<(u64, u64)> {
 }
 
 /// Numbers that look like chance, the same each time (splitmix64).
-struct Dice(u64);
+struct SplitMix64(u64);
 
-impl Dice {
+impl SplitMix64 {
     /// A number below `sides`.
     fn throw(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -307,8 +307,8 @@ impl Dice {
 mod tests {
     use super::*;
 
-    /// Requests of any sizes and lifetimes, some of which must be apart.
-    fn some_requests(dice: &mut Dice) -> Vec<Request> {
+    /// Requests of any sizes and lifetimes, some of which must be conflicts.
+    fn some_requests(dice: &mut SplitMix64) -> Vec<Request> {
         let count = dice.throw(30) + 1;
         let mut requests: Vec<Request> = (0..count)
             .map(|_| {
@@ -319,15 +319,15 @@ mod tests {
                         first,
                         last: first + dice.throw(8),
                     },
-                    apart: Vec::new(),
+                    conflicts: Vec::new(),
                 }
             })
             .collect();
         for _ in 0..dice.throw(2 * count) {
             let (a, b) = (dice.throw(count), dice.throw(count));
             if a != b {
-                requests[a].apart.push(b);
-                requests[b].apart.push(a);
+                requests[a].conflicts.push(b);
+                requests[b].conflicts.push(a);
             }
         }
         requests
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn what_is_alive_at_once_lies_side_by_side() {
-        let mut dice = Dice(2026);
+        let mut dice = SplitMix64(2026);
         for _ in 0..50 {
             let requests = some_requests(&mut dice);
             let largest = 8000;
@@ -347,7 +347,7 @@ mod tests {
                 assert!(spot.offset + a.bytes <= memory.slots[spot.slot]);
                 for (j, b) in requests.iter().enumerate().filter(|(j, _)| *j != i) {
                     let other = memory.spots[j];
-                    assert!(other.slot != spot.slot || !a.apart.contains(&j));
+                    assert!(other.slot != spot.slot || !a.conflicts.contains(&j));
                     let beside = spot.offset + a.bytes <= other.offset
                         || other.offset + b.bytes <= spot.offset;
                     let alive_at_once = a.lifetime.overlaps(b.lifetime);

@@ -14,11 +14,12 @@ use std::collections::HashSet;
 
 use crate::error::Result;
 use crate::gpu::PipelineKey;
-use crate::graph::{Graph, Home, Op};
-use crate::kernels::{self, DeviceContext, Dispatch, Map, NodeContext, Read, Target};
+use crate::graph::{Graph, Op, Storage};
+use crate::kernels::{self, DeviceContext, Dispatch, NodeContext, Read, Target, TensorView};
 use crate::passes::{self, PassOptions, PassReport};
 use crate::tensor::Shape;
-pub(crate) use choices::{ConvLayer, conv_layers};
+pub use choices::ConvLayer;
+pub(crate) use choices::conv_layers;
 pub(crate) use cost::StepCost;
 use cost::{Traffic, costs, value_bytes};
 use layout::Layout;
@@ -62,7 +63,7 @@ pub(crate) struct Placed {
     pub graph: Graph,
     pub shapes: Vec<Shape>,
     pub places: Vec<Place>,
-    pub maps: Vec<Map>,
+    pub maps: Vec<TensorView>,
     /// Whether a value takes the place of the residual that its node adds.
     pub in_place: Vec<bool>,
 }
@@ -78,7 +79,7 @@ pub(crate) struct Plan {
     pub inputs: Vec<Shape>,
     pub outputs: Vec<Shape>,
     /// Where each output is found when all steps are done.
-    pub answers: Vec<Answer>,
+    pub output_locations: Vec<OutputLocation>,
     /// What passes did to the graph.
     pub passes: Vec<PassReport>,
     /// Bytes of the slots that values take turns in.
@@ -92,7 +93,7 @@ pub(crate) struct Plan {
 
 /// Where an output is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum OutputLocation {
     /// Unpacked by a step into its [`Place::Output`].
     Unpacked,
     /// In a slot from this byte on, as users see it.
@@ -156,8 +157,9 @@ impl Plan {
                     push(dispatch, vec![Place::Input(next_input)], cost);
                 }
                 next_input += 1;
-            } else if node.fused.home != Home::View && !values::renames(&graph, &shapes, i) {
-                let operands: Vec<Map> = node.inputs.iter().map(|v| maps[v.index()]).collect();
+            } else if node.fused.storage != Storage::View && !values::renames(&graph, &shapes, i) {
+                let operands: Vec<TensorView> =
+                    node.inputs.iter().map(|v| maps[v.index()]).collect();
                 let read: Vec<Place> = node.inputs.iter().map(|v| places[v.index()]).collect();
                 let firsts: Vec<u32> = layout.scratch[i].iter().map(|(_, first)| *first).collect();
                 let context = NodeContext {
@@ -170,8 +172,8 @@ impl Plan {
                     device,
                 };
                 let in_place = |input: usize| {
-                    let part = graph.node(node.inputs[input]).fused.home;
-                    matches!(part, Home::Part { of, .. } if of == value)
+                    let part = graph.node(node.inputs[input]).fused.storage;
+                    matches!(part, Storage::ConcatSlice { of, .. } if of == value)
                 };
                 let dispatches = kernels::dispatches(&context, &in_place)?;
                 let operands: Vec<&Shape> =
@@ -194,7 +196,7 @@ impl Plan {
                 }
             }
             for (index, output) in graph.outputs().iter().enumerate() {
-                if *output == value && layout.answers[index] == Answer::Unpacked {
+                if *output == value && layout.output_locations[index] == OutputLocation::Unpacked {
                     steps.push(Step {
                         label: format!("output.{index}"),
                         node: i,
@@ -222,7 +224,7 @@ impl Plan {
             outputs: (graph.outputs().iter())
                 .map(|v| shapes[v.index()].clone())
                 .collect(),
-            answers: layout.answers,
+            output_locations: layout.output_locations,
             passes,
             placed: Placed {
                 graph,
@@ -246,7 +248,7 @@ impl Plan {
         let mut seen = HashSet::new();
         let new = (self.weights()).filter(|weight| seen.insert(weight.name.as_str()));
         let tensor = |shape: &Shape| shape.len() as u64 * 4;
-        let answers = self.outputs.iter().zip(&self.answers);
+        let answers = self.outputs.iter().zip(&self.output_locations);
         new.map(|weight| weight.bytes()).sum::<u64>()
             + self.slots.iter().sum::<u64>()
             + self
@@ -256,8 +258,8 @@ impl Plan {
                 .sum::<u64>()
             + answers
                 .map(|(shape, answer)| match answer {
-                    Answer::Slot { .. } => tensor(shape),
-                    Answer::Unpacked => 2 * tensor(shape),
+                    OutputLocation::Slot { .. } => tensor(shape),
+                    OutputLocation::Unpacked => 2 * tensor(shape),
                 })
                 .sum::<u64>()
     }
@@ -288,10 +290,10 @@ fn with_a_copy(
     let mut bytes = layout.memory.value_bytes;
     let mut best = None;
     let nodes = graph.nodes().iter().enumerate();
-    let parts = nodes.filter(|(_, node)| matches!(node.fused.home, Home::Part { .. }));
+    let parts = nodes.filter(|(_, node)| matches!(node.fused.storage, Storage::ConcatSlice { .. }));
     for (i, node) in parts.take(COPIES_TRIED) {
         let mut nodes = graph.nodes().to_vec();
-        nodes[i].fused.home = Home::Own;
+        nodes[i].fused.storage = Storage::Owned;
         let other = Graph::from_nodes(graph.name(), nodes, graph.outputs().to_vec());
         let layout = Layout::new(&other, shapes, device)?;
         if layout.memory.value_bytes < bytes {

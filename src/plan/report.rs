@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use super::limits::{self, BrokenLimit};
-use super::{Answer, Place, Placed, Plan, Step, values};
+use super::{OutputLocation, Place, Placed, Plan, Step, values};
 use crate::error::{Error, Result};
 use crate::gpu::Precision;
-use crate::graph::{Graph, Home, Node, Operator, Residual};
-use crate::kernels::{ConvKernel, DeviceContext};
+use crate::graph::{Graph, Node, Operator, Residual, Storage};
+use crate::kernels::{ConvAlgorithm, DeviceContext};
 use crate::passes::{self, PassOptions, PassReport};
 use crate::tensor::Shape;
 
@@ -21,7 +21,7 @@ use crate::tensor::Shape;
 /// let architecture = zoo::find("resnet18")?;
 /// let graph = architecture.build(&ZooOptions::default())?;
 /// let shapes = architecture.input_shapes(1, &ZooOptions::default());
-/// // Or `of_gpu`, `of_adapter`.
+/// // Or `from_gpu`, `from_adapter`.
 /// let limits = shadernet::wgpu::Limits::default();
 /// let plan = PlanReport::assumed(limits, &graph, &shapes, &SessionOptions::default())?;
 ///
@@ -77,7 +77,7 @@ pub struct PlannedNode {
     /// The shape of its value.
     pub output: Shape,
     /// Where its value lies.
-    pub home: String,
+    pub storage: String,
     /// Whether its value is an output of the network.
     pub is_output: bool,
 }
@@ -104,7 +104,7 @@ pub struct PlannedStep {
     /// The constants that select what it does.
     pub constants: Vec<(&'static str, u32)>,
     /// The way to compute a convolution that it is, or is a part of.
-    pub kernel: Option<ConvKernel>,
+    pub kernel: Option<ConvAlgorithm>,
     /// Why this kernel, in a sentence.
     pub why: String,
     /// Workgroups along x, y and z.
@@ -188,10 +188,10 @@ fn memory(plan: &Plan) -> PlannedMemory {
     let weights = plan.weights().filter(|w| seen.insert(w.name.as_str()));
     let bytes = |shape: &Shape| shape.len() as u64 * 4;
     let inputs = plan.inputs.iter().map(|shape| 2 * bytes(shape));
-    let outputs = plan.outputs.iter().zip(&plan.answers);
+    let outputs = plan.outputs.iter().zip(&plan.output_locations);
     let outputs = outputs.map(|(shape, answer)| match answer {
-        Answer::Unpacked => 2 * bytes(shape),
-        Answer::Slot { .. } => bytes(shape),
+        OutputLocation::Unpacked => 2 * bytes(shape),
+        OutputLocation::Slot { .. } => bytes(shape),
     });
     PlannedMemory {
         weights: weights.map(|weight| weight.bytes()).sum(),
@@ -226,7 +226,7 @@ fn planned_node(placed: &Placed, i: usize) -> PlannedNode {
         fused: fused(graph, node),
         inputs: node.inputs.iter().map(|input| input.index()).collect(),
         output: placed.shapes[i].clone(),
-        home: home(placed, i),
+        storage: home(placed, i),
         is_output: graph.outputs().iter().any(|output| output.index() == i),
     }
 }
@@ -284,18 +284,18 @@ fn home(placed: &Placed, i: usize) -> String {
         Place::Slot(slot) => slot,
         Place::Input(_) | Place::Output(_) => return "as the user gives it".to_owned(),
     };
-    match node.fused.home {
-        Home::Part { of, channel } => {
+    match node.fused.storage {
+        Storage::ConcatSlice { of, channel } => {
             format!("in '{}' from channel {channel} on", name(of.index()))
         }
-        Home::View => format!(
+        Storage::View => format!(
             "in '{}', which it is a part of",
             name(node.inputs[0].index())
         ),
-        Home::Own if values::renames(&placed.graph, &placed.shapes, i) => {
+        Storage::Owned if values::renames(&placed.graph, &placed.shapes, i) => {
             format!("'{}' by another name", name(node.inputs[0].index()))
         }
-        Home::Own => {
+        Storage::Owned => {
             let first = u64::from(placed.maps[i].offset);
             let residual = match placed.in_place[i] {
                 true => ", in its residual's place",

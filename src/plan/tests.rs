@@ -1,6 +1,6 @@
 use super::*;
 use crate::graph::{Activation, Conv2d, GraphBuilder, Linear};
-use crate::kernels::ConvKernel;
+use crate::kernels::ConvAlgorithm;
 use crate::zoo::{self, ZooOptions};
 
 #[test]
@@ -81,7 +81,7 @@ fn plan_of(architecture: &zoo::Architecture, passes: &PassOptions) -> Plan {
 fn plan_with(
     architecture: &zoo::Architecture,
     passes: &PassOptions,
-    prefer: Option<ConvKernel>,
+    prefer: Option<ConvAlgorithm>,
 ) -> Plan {
     let graph = architecture.build(&ZooOptions::default()).unwrap();
     let shapes = architecture.input_shapes(1, &ZooOptions::default());
@@ -108,7 +108,7 @@ fn networks_come_to_few_dispatches() {
         ("unet", 32),
     ];
     for (name, most) in most {
-        let prefer = Some(ConvKernel::Direct);
+        let prefer = Some(ConvAlgorithm::Direct);
         let plan = plan_with(zoo::find(name).unwrap(), &PassOptions::default(), prefer);
         let found = plan.steps.len();
         println!("{name}: {found} dispatches");
@@ -174,7 +174,7 @@ fn only_what_can_read_an_image_as_given_is_a_candidate_for_it() {
     let layers = conv_layers(&graph, &inputs, &PassOptions::default(), &device).unwrap();
     let has_winograd = |layer: &ConvLayer| {
         let mut candidates = layer.choice.candidates.iter();
-        candidates.any(|kernel| matches!(kernel, ConvKernel::Winograd { .. }))
+        candidates.any(|kernel| matches!(kernel, ConvAlgorithm::Winograd { .. }))
     };
     assert_eq!(
         layers.iter().map(has_winograd).collect::<Vec<_>>(),

@@ -3,13 +3,13 @@
 use crate::error::Error;
 use crate::gpu::Precision;
 use crate::graph::{Graph, Lifetime, Op, ValueId, root};
-use crate::kernels::{DeviceContext, Map, reads_planar_input};
+use crate::kernels::{DeviceContext, TensorView, reads_planar_input};
 use crate::tensor::Shape;
 
 /// All vectors but `kept` are indexed as the values are.
 pub(super) struct Values {
     /// As if each had a buffer of its own.
-    pub own: Vec<Map>,
+    pub own: Vec<TensorView>,
     /// The value in whose memory each lies.
     pub roots: Vec<usize>,
     /// The index of the graph's input that a value is, where that is read as it is given.
@@ -22,7 +22,7 @@ pub(super) struct Values {
 
 impl Values {
     pub fn new(graph: &Graph, shapes: &[Shape], device: &DeviceContext) -> Self {
-        let own: Vec<Map> = shapes.iter().map(Map::new).collect();
+        let own: Vec<TensorView> = shapes.iter().map(TensorView::new).collect();
         let is_rename = |i: usize| renames(graph, shapes, i);
         let roots: Vec<usize> = (0..shapes.len())
             .map(|i| root(i, |i| &graph.nodes()[i], is_rename))

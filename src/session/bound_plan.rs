@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::gpu::{Gpu, GpuTensor, Pipeline, PipelineKey};
 use crate::kernels::Read;
 use crate::passes::PassReport;
-use crate::plan::{Answer, Place, Plan, Step, StepCost};
+use crate::plan::{OutputLocation, Place, Plan, Step, StepCost};
 use crate::tensor::Shape;
 
 /// A plan with its buffers, bind groups and pipelines.
@@ -85,7 +85,7 @@ impl BoundPlan {
             })
             .collect();
         let inputs: Vec<GpuTensor> = plan.inputs.iter().map(|shape| input(gpu, shape)).collect();
-        let outputs: Vec<GpuTensor> = (plan.outputs.iter().zip(&plan.answers))
+        let outputs: Vec<GpuTensor> = (plan.outputs.iter().zip(&plan.output_locations))
             .map(|(shape, answer)| output(gpu, shape, *answer, &slots))
             .collect();
         let (uniforms, offsets) = uniforms(gpu, &plan.steps)?;
@@ -163,7 +163,7 @@ impl BoundPlan {
         steps: &[&BoundStep],
         times: usize,
     ) -> Result<Duration> {
-        gpu.scoped("timing", || {
+        gpu.with_error_scopes("timing", || {
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
             for _ in 0..times {
@@ -226,10 +226,10 @@ fn input(gpu: &Gpu, shape: &Shape) -> GpuTensor {
     }
 }
 
-fn output(gpu: &Gpu, shape: &Shape, answer: Answer, slots: &[wgpu::Buffer]) -> GpuTensor {
+fn output(gpu: &Gpu, shape: &Shape, answer: OutputLocation, slots: &[wgpu::Buffer]) -> GpuTensor {
     let (buffer, offset) = match answer {
-        Answer::Slot { slot, offset } => (slots[slot].clone(), offset),
-        Answer::Unpacked => {
+        OutputLocation::Slot { slot, offset } => (slots[slot].clone(), offset),
+        OutputLocation::Unpacked => {
             let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
             let bytes = shape.len() as u64 * 4;
             (gpu.buffer("output", bytes, usage, false), 0)

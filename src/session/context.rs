@@ -12,7 +12,7 @@ use crate::tensor::Shape;
 
 impl DeviceContext {
     /// An open device.
-    pub(super) fn of_gpu(gpu: &Gpu, options: &SessionOptions) -> Self {
+    pub(super) fn from_gpu(gpu: &Gpu, options: &SessionOptions) -> Self {
         Self {
             name: gpu.info().name.clone(),
             largest_subgroup: gpu.largest_subgroup(),
@@ -24,12 +24,12 @@ impl DeviceContext {
             tuned: (options.tuning.as_ref())
                 .filter(|tuning| tuning.fits(gpu).is_ok())
                 .map(|tuning| Arc::new(tuning.tuned())),
-            ..Self::of_limits(gpu.limits().clone(), options)
+            ..Self::from_limits(gpu.limits().clone(), options)
         }
     }
 
     /// An adapter that need not be open.
-    fn of_adapter(adapter: &wgpu::Adapter, options: &SessionOptions) -> Self {
+    fn from_adapter(adapter: &wgpu::Adapter, options: &SessionOptions) -> Self {
         let info = adapter.get_info();
         let has_subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
         let largest_subgroup = has_subgroups.then_some(info.subgroup_max_size);
@@ -38,11 +38,11 @@ impl DeviceContext {
             subgroup_size: largest_subgroup.filter(|&size| size == info.subgroup_min_size),
             largest_subgroup,
             name: info.name,
-            ..Self::of_limits(adapter.limits(), options)
+            ..Self::from_limits(adapter.limits(), options)
         }
     }
 
-    fn of_limits(limits: wgpu::Limits, options: &SessionOptions) -> Self {
+    fn from_limits(limits: wgpu::Limits, options: &SessionOptions) -> Self {
         Self {
             precision: options.precision,
             prefer: options.prefer,
@@ -57,13 +57,13 @@ impl PlanReport {
     /// # Errors
     /// Where shapes do not fit ([`crate::Error::Node`], [`crate::Error::Inputs`]); limits are no
     /// errors, but [`Self::broken`].
-    pub fn of_gpu(
+    pub fn from_gpu(
         gpu: &Gpu,
         graph: &Graph,
         shapes: &[Shape],
         options: &SessionOptions,
     ) -> Result<Self> {
-        let device = DeviceContext::of_gpu(gpu, options);
+        let device = DeviceContext::from_gpu(gpu, options);
         Self::of(&device, graph, shapes, &options.passes)
     }
 
@@ -71,28 +71,28 @@ impl PlanReport {
     /// left out.
     ///
     /// # Errors
-    /// As [`Self::of_gpu`].
-    pub fn of_adapter(
+    /// As [`Self::from_gpu`].
+    pub fn from_adapter(
         adapter: &wgpu::Adapter,
         graph: &Graph,
         shapes: &[Shape],
         options: &SessionOptions,
     ) -> Result<Self> {
-        let device = DeviceContext::of_adapter(adapter, options);
+        let device = DeviceContext::from_adapter(adapter, options);
         Self::of(&device, graph, shapes, &options.passes)
     }
 
     /// For a GPU of which nothing but its limits is known: it has no subgroups and no tuning.
     ///
     /// # Errors
-    /// As [`Self::of_gpu`].
+    /// As [`Self::from_gpu`].
     pub fn assumed(
         limits: wgpu::Limits,
         graph: &Graph,
         shapes: &[Shape],
         options: &SessionOptions,
     ) -> Result<Self> {
-        let device = DeviceContext::of_limits(limits, options);
+        let device = DeviceContext::from_limits(limits, options);
         Self::of(&device, graph, shapes, &options.passes)
     }
 }

@@ -5,30 +5,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bound_plan::BoundPlan;
-use super::prepared::Prepared;
+use super::chunks::PassChunks;
+use super::prepared_plan::PreparedPlan;
 use super::resident::ResidentWeights;
 use super::run::Run;
-use super::slices::Slices;
-use super::{ActivationMemory, Input, Loading, SessionOptions};
+use super::{ActivationMemory, Loading, SessionInput, SessionOptions};
 use crate::error::Result;
 use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Graph;
 use crate::kernels::DeviceContext;
 use crate::passes::PassReport;
 use crate::plan::{self, ConvLayer, Plan};
-use crate::profile::{Method, Profile, StepProfile};
+use crate::profile::{Profile, StepProfile, TimingMethod};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::Preprocessor;
 use crate::weights::Weights;
 
-pub(crate) struct GpuSession {
+/// A session on a GPU.
+pub struct GpuSession {
     gpu: Gpu,
     graph: Graph,
     context: DeviceContext,
     options: SessionOptions,
     weights: ResidentWeights,
     /// Bound plans by input shapes, the one used last at the end.
-    plans: Vec<(Vec<Shape>, Arc<Prepared>)>,
+    plans: Vec<(Vec<Shape>, Arc<PreparedPlan>)>,
     /// Made for the first textures.
     preprocessor: Option<Preprocessor>,
 }
@@ -37,11 +38,12 @@ pub(crate) struct GpuSession {
 const PLANS_KEPT: usize = 8;
 
 impl GpuSession {
+    /// A session that is prepared for no shapes yet. Weights are not checked against the graph.
     pub fn new(gpu: &Gpu, graph: &Graph, weights: Arc<Weights>, options: &SessionOptions) -> Self {
         Self {
             gpu: gpu.clone(),
             graph: graph.clone(),
-            context: DeviceContext::of_gpu(gpu, options),
+            context: DeviceContext::from_gpu(gpu, options),
             options: options.clone(),
             weights: ResidentWeights::new(weights),
             plans: Vec::new(),
@@ -59,7 +61,7 @@ impl GpuSession {
         self.context.cooperative.is_some()
     }
 
-    pub fn prepare(&mut self, shapes: &[Shape]) -> Result<&Arc<Prepared>> {
+    pub(super) fn prepare(&mut self, shapes: &[Shape]) -> Result<&Arc<PreparedPlan>> {
         if self.gpu.is_lost() {
             return Err(self.gpu.error("preparing a run", "lost"));
         }
@@ -73,14 +75,16 @@ impl GpuSession {
                     self.plans.remove(0);
                 }
                 let needed = plan.session_bytes();
-                let bound = self.bind(plan).map_err(|error| error.needing(needed));
+                let bound = self
+                    .bind(plan)
+                    .map_err(|error| error.with_needed_bytes(needed));
                 // Kernels, and so the layouts of weights, may differ between shapes; and a plan that
                 // could not be bound leaves nothing behind.
                 let kept = self.plans.iter().flat_map(|(_, ready)| &ready.plan.weights);
                 let new = bound.iter().flat_map(|plan| &plan.weights);
                 self.weights
                     .keep(&kept.chain(new).map(String::as_str).collect());
-                (shapes.to_vec(), Arc::new(Prepared::new(bound?)))
+                (shapes.to_vec(), Arc::new(PreparedPlan::new(bound?)))
             }
         };
         self.plans.push(entry);
@@ -97,24 +101,24 @@ impl GpuSession {
         let keys = plan.pipeline_keys();
         // Drivers compile while weights are packed.
         let gpu = self.gpu.clone();
-        let _turn = gpu.turn();
+        let _gl_lock = gpu.gl_lock();
         let progress = self.options.progress.as_ref();
         let make = || {
-            gpu.pipelines_telling(&keys, &|done, all| {
+            gpu.pipelines_with_progress(&keys, &|completed, total| {
                 if let Some(progress) = progress {
-                    progress.tell(Loading::Pipelines { done, all });
+                    progress.tell(Loading::Pipelines { completed, total });
                 }
             })
         };
         let weights = &mut self.weights;
         let mut upload = || weights.upload(&gpu, plan.weights(), progress);
-        let (made, uploaded) = match gpu.takes_turns() {
+        let (made, uploaded) = match gpu.needs_serialized_access() {
             true => (make(), upload()),
             false => rayon::join(make, upload),
         };
         let pipelines = keys.iter().cloned().zip(made?).collect();
         uploaded?;
-        gpu.scoped("making a session's buffers", || {
+        gpu.with_error_scopes("making a session's buffers", || {
             BoundPlan::new(&gpu, plan, &self.weights, &pipelines)
         })
         .flatten()
@@ -144,14 +148,16 @@ impl GpuSession {
         self.weights.bytes() + plans.sum::<u64>()
     }
 
+    /// See `Session::memory`.
     pub fn memory(&self) -> Option<ActivationMemory> {
         self.plans.last().map(|(_, ready)| ready.plan.memory)
     }
 
+    /// See `Session::run`.
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let gpu = self.gpu.clone();
         let ready = self.prepare(&shapes_of(inputs))?;
-        let _turn = gpu.turn();
+        let _gl_lock = gpu.gl_lock();
         ready.run(&gpu, inputs)
     }
 
@@ -159,52 +165,52 @@ impl GpuSession {
     pub fn start(&mut self, inputs: &[Tensor]) -> Result<Run> {
         let gpu = self.gpu.clone();
         let ready = self.prepare(&shapes_of(inputs))?;
-        let _turn = gpu.turn();
-        let flight = ready.start(&gpu, inputs)?;
-        Ok(Run::new(&gpu, ready, flight))
+        let _gl_lock = gpu.gl_lock();
+        let submission = ready.start(&gpu, inputs)?;
+        Ok(Run::new(&gpu, ready, submission))
     }
 
     /// See `Session::encode`.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        inputs: &[Input],
+        inputs: &[SessionInput],
     ) -> Result<Vec<GpuTensor>> {
         let shapes = inputs
             .iter()
-            .map(Input::shape)
+            .map(SessionInput::shape)
             .collect::<Result<Vec<_>>>()?;
         let ready = self.prepare(&shapes)?.clone();
-        let _turn = self.gpu.turn();
+        let _gl_lock = self.gpu.gl_lock();
         (ready.plan).encode_inputs(&self.gpu, encoder, inputs, &mut self.preprocessor)?;
         ready.plan.encode(encoder);
         Ok(ready.plan.outputs.clone())
     }
 
-    /// See `Session::encode_slices`.
-    pub fn encode_slices(
+    /// See `Session::encode_chunks`.
+    pub fn encode_chunks(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        inputs: &[Input],
+        inputs: &[SessionInput],
         max: Duration,
-    ) -> Result<Slices> {
+    ) -> Result<PassChunks> {
         let shapes = inputs
             .iter()
-            .map(Input::shape)
+            .map(SessionInput::shape)
             .collect::<Result<Vec<_>>>()?;
-        self.prepare_slices(&shapes)?;
+        self.prepare_chunks(&shapes)?;
         let ready = self.prepare(&shapes)?.clone();
-        let _turn = self.gpu.turn();
+        let _gl_lock = self.gpu.gl_lock();
         let plan = &ready.plan;
         let number = plan.encode_inputs(&self.gpu, encoder, inputs, &mut self.preprocessor)?;
         let seconds = plan.step_seconds.get().map_or(&[][..], Vec::as_slice);
-        Ok(Slices::new(&self.gpu, &ready, number, seconds, max))
+        Ok(PassChunks::new(&self.gpu, &ready, number, seconds, max))
     }
 
     /// See `Session::prepare_textures`.
     pub fn prepare_textures(&mut self) -> Result<()> {
-        let _turn = self.gpu.turn();
-        Input::preprocessor(&self.gpu, &mut self.preprocessor).map(drop)
+        let _gl_lock = self.gpu.gl_lock();
+        SessionInput::preprocessor(&self.gpu, &mut self.preprocessor).map(drop)
     }
 
     /// See `Session::clear_textures`.
@@ -214,11 +220,11 @@ impl GpuSession {
         }
     }
 
-    /// See `Session::prepare_slices`.
-    pub fn prepare_slices(&mut self, shapes: &[Shape]) -> Result<()> {
+    /// See `Session::prepare_chunks`.
+    pub fn prepare_chunks(&mut self, shapes: &[Shape]) -> Result<()> {
         let gpu = self.gpu.clone();
         let ready = self.prepare(shapes)?;
-        let _turn = gpu.turn();
+        let _gl_lock = gpu.gl_lock();
         ready.plan.measure_steps(&gpu)
     }
 
@@ -226,20 +232,20 @@ impl GpuSession {
     pub fn profile(&mut self, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
         let gpu = self.gpu.clone();
         let ready = self.prepare(&shapes_of(inputs))?;
-        let _turn = gpu.turn();
+        let _gl_lock = gpu.gl_lock();
         ready.profile(&gpu, inputs, rounds)
     }
 
     /// How steps are timed.
-    pub fn method(&self) -> Method {
-        Method::of(&self.gpu)
+    pub fn method(&self) -> TimingMethod {
+        TimingMethod::of(&self.gpu)
     }
 
     /// The steps of a pass over what lies in memory, each timed.
     pub fn timed_pass(&mut self, shapes: &[Shape]) -> Result<Vec<StepProfile>> {
         let gpu = self.gpu.clone();
         let ready = self.prepare(shapes)?;
-        let _turn = gpu.turn();
+        let _gl_lock = gpu.gl_lock();
         ready.plan.timed_pass(&gpu)
     }
 
@@ -259,7 +265,7 @@ impl GpuSession {
     pub fn time(&mut self, shapes: &[Shape], name: &str, times: usize) -> Result<Duration> {
         let gpu = self.gpu.clone();
         let ready = self.prepare(shapes)?;
-        let _turn = gpu.turn();
+        let _gl_lock = gpu.gl_lock();
         ready.plan.time(&gpu, name, times)
     }
 
@@ -289,7 +295,7 @@ fn shapes_of(inputs: &[Tensor]) -> Vec<Shape> {
 impl Drop for GpuSession {
     fn drop(&mut self) {
         let gpu = self.gpu.clone();
-        let _turn = gpu.turn();
+        let _gl_lock = gpu.gl_lock();
         self.plans.clear();
         self.preprocessor = None;
         self.weights.keep(&HashSet::new());

@@ -8,7 +8,7 @@ use crate::texture::{Preprocessor, TextureInput};
 
 /// An input of a network, for [`Session::encode`](super::Session::encode).
 #[derive(Clone, Copy, Debug)]
-pub enum Input<'a> {
+pub enum SessionInput<'a> {
     /// The host's textures, an image each, made what the network takes by a kernel.
     Textures(&'a [TextureInput<'a>]),
     /// In a buffer with the usage `COPY_SRC`, of the session's device.
@@ -17,7 +17,7 @@ pub enum Input<'a> {
     Tensor(&'a Tensor),
 }
 
-impl Input<'_> {
+impl SessionInput<'_> {
     /// Its shape, `[N, C, H, W]` for images.
     pub(super) fn shape(&self) -> Result<Shape> {
         match self {
@@ -67,7 +67,9 @@ impl Input<'_> {
             Self::Tensor(source) => {
                 let content = bytemuck::cast_slice(source.data());
                 let make = || gpu.filled("input", content, wgpu::BufferUsages::COPY_SRC);
-                let buffer = gpu.scoped("making a buffer for an input", make).flatten()?;
+                let buffer = gpu
+                    .with_error_scopes("making a buffer for an input", make)
+                    .flatten()?;
                 encoder.copy_buffer_to_buffer(&buffer, 0, &target.buffer, target.offset, bytes);
             }
         }
@@ -81,7 +83,7 @@ impl BoundPlan {
         &self,
         gpu: &Gpu,
         encoder: &mut wgpu::CommandEncoder,
-        inputs: &[Input],
+        inputs: &[SessionInput],
         preprocessor: &mut Option<Preprocessor>,
     ) -> Result<u64> {
         let number = self.begin();

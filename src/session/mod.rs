@@ -29,15 +29,15 @@
 //! ```
 
 mod bound_plan;
+mod chunks;
 mod context;
 mod gpu_session;
 mod input;
 mod options;
-mod prepared;
+mod prepared_plan;
 mod profiler;
 mod resident;
 mod run;
-mod slices;
 mod staging;
 
 use std::sync::Arc;
@@ -47,22 +47,22 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor, Precision};
 use crate::graph::Graph;
-pub use crate::kernels::ConvKernel;
+pub use crate::kernels::ConvAlgorithm;
 use crate::passes::PassReport;
 use crate::profile::Profile;
 use crate::reference::Reference;
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
-pub(crate) use gpu_session::GpuSession;
-pub use input::Input;
-pub use options::{ActivationMemory, Loading, Progress, SessionOptions};
+pub use chunks::PassChunks;
+pub use gpu_session::GpuSession;
+pub use input::SessionInput;
+pub use options::{ActivationMemory, LoadProgress, Loading, SessionOptions};
 pub use run::Run;
-pub use slices::Slices;
 
 /// A network ready to run.
 pub struct Session {
     engine: Engine,
-    notice: Option<String>,
+    warning: Option<String>,
 }
 
 enum Engine {
@@ -90,24 +90,24 @@ impl Session {
             let source = weights.source();
             tracing::warn!("{source}: tensors that the network does not use: {unused:?}");
         }
-        let (engine, notice) = match device {
+        let (engine, warning) = match device {
             Device::Gpu(gpu) => {
                 let session = GpuSession::new(gpu, graph, weights, options);
                 let misfit = options.tuning.as_ref().and_then(|t| t.fits(gpu).err());
                 let misfit = misfit.map(|reason| format!("tuned kernels are not used: {reason}"));
                 let prefers_matrices =
-                    matches!(options.prefer, Some(ConvKernel::Cooperative { .. }));
+                    matches!(options.prefer, Some(ConvAlgorithm::Cooperative { .. }));
                 let without = (prefers_matrices && !session.has_cooperative()).then(|| {
                     "cooperative matrices are not possible here: they need a device opened with \
                      them, and float16; other kernels were used"
                         .to_owned()
                 });
                 let notices: Vec<String> = [misfit, without].into_iter().flatten().collect();
-                let notice = (!notices.is_empty()).then(|| notices.join("; "));
-                if let Some(notice) = &notice {
-                    tracing::warn!("{notice}");
+                let warning = (!notices.is_empty()).then(|| notices.join("; "));
+                if let Some(warning) = &warning {
+                    tracing::warn!("{warning}");
                 }
-                (Engine::Gpu(Box::new(session)), notice)
+                (Engine::Gpu(Box::new(session)), warning)
             }
             Device::Cpu { .. } => (
                 Engine::Cpu(Arc::new(Reference::new(graph, &weights)?)),
@@ -115,14 +115,14 @@ impl Session {
                     .then(|| "the CPU computes in float32; float16 was not used".to_owned()),
             ),
         };
-        let mut session = Self { engine, notice };
+        let mut session = Self { engine, warning };
         session.prepare(shapes)?;
         Ok(session)
     }
 
     /// What the user should be told about how the session runs.
-    pub fn notice(&self) -> Option<&str> {
-        self.notice.as_deref()
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     /// What each graph pass did, and did not do and why, for the input shapes used last. Nothing on
@@ -148,7 +148,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Self::prepare`].
-    pub fn kernels(&self, shapes: &[Shape]) -> Result<Vec<(String, ConvKernel)>> {
+    pub fn kernels(&self, shapes: &[Shape]) -> Result<Vec<(String, ConvAlgorithm)>> {
         match &self.engine {
             Engine::Gpu(session) => {
                 let layers = session.conv_layers(shapes)?;
@@ -195,7 +195,7 @@ impl Session {
     }
 
     /// As [`Self::run`], without waiting: submits the run and answers a future that any executor can
-    /// drive. Up to three runs of the same shapes are in flight at once; a fourth waits for the oldest
+    /// drive. Up to three runs of the same shapes are in submission at once; a fourth waits for the oldest
     /// here. They are computed in the order in which they were submitted.
     ///
     /// ```
@@ -237,28 +237,28 @@ impl Session {
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        inputs: &[Input],
+        inputs: &[SessionInput],
     ) -> Result<Vec<GpuTensor>> {
         self.gpu("recording a pass")?.encode(encoder, inputs)
     }
 
     /// Begins a pass that is recorded in pieces which take the device about `max` each, by its own
     /// measurements, so that a large network runs over several frames while the interface goes on
-    /// being drawn. Records how the inputs get in; [`Slices::encode`] records the pieces, one a frame
-    /// as a rule. Pieces are made of whole dispatches: [`Slices::longest`] tells what the longest takes.
+    /// being drawn. Records how the inputs get in; [`PassChunks::encode`] records the pieces, one a frame
+    /// as a rule. Pieces are made of whole dispatches: [`PassChunks::longest`] tells what the longest takes.
     ///
-    /// The first for inputs of new shapes times the steps, see [`Self::prepare_slices`].
+    /// The first for inputs of new shapes times the steps, see [`Self::prepare_chunks`].
     ///
     /// # Errors
     /// As [`Self::encode`].
-    pub fn encode_slices(
+    pub fn encode_chunks(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        inputs: &[Input],
+        inputs: &[SessionInput],
         max: Duration,
-    ) -> Result<Slices> {
+    ) -> Result<PassChunks> {
         let session = self.gpu("recording a pass in pieces")?;
-        session.encode_slices(encoder, inputs, max)
+        session.encode_chunks(encoder, inputs, max)
     }
 
     /// Makes what textures need to become inputs, where [`Self::encode`] would make it for the first.
@@ -279,14 +279,14 @@ impl Session {
     }
 
     /// Prepares for inputs of `shapes`, and times the steps of a pass over whatever lies in memory, in
-    /// a few passes: what [`Self::encode_slices`] would do when it is called first. By timestamps where
+    /// a few passes: what [`Self::encode_chunks`] would do when it is called first. By timestamps where
     /// the device has them, else by the host's clock, which takes longer. Of a software device's
     /// timestamps that do not add up, nothing is believed, and times are estimated.
     ///
     /// # Errors
     /// As [`Self::encode`].
-    pub fn prepare_slices(&mut self, shapes: &[Shape]) -> Result<()> {
-        self.gpu("timing steps")?.prepare_slices(shapes)
+    pub fn prepare_chunks(&mut self, shapes: &[Shape]) -> Result<()> {
+        self.gpu("timing steps")?.prepare_chunks(shapes)
     }
 
     /// Moves to another device, after the first was lost or for any other reason: reads the weights again

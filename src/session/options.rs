@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::gpu::Precision;
-use crate::kernels::ConvKernel;
+use crate::kernels::ConvAlgorithm;
 use crate::passes::PassOptions;
 use crate::tuning::Tuning;
 
@@ -12,27 +12,27 @@ use crate::tuning::Tuning;
 #[derive(Clone, Debug, Default)]
 pub struct SessionOptions {
     /// float32 or float16. The CPU twin computes in float32 either way;
-    /// [`Session::notice`](super::Session::notice) says so.
+    /// [`Session::warning`](super::Session::warning) says so.
     pub precision: Precision,
     /// The graph passes that run. The CPU twin computes the graph as it was built either way.
     pub passes: PassOptions,
     /// A convolution kernel to use wherever it can be, in place of the rule's choice: to compare
     /// kernels, and to test them.
-    pub prefer: Option<ConvKernel>,
+    pub prefer: Option<ConvAlgorithm>,
     /// Kernels chosen by timing them on this device. A tuning of another device, driver or version is
-    /// ignored, and [`Session::notice`](super::Session::notice) says so.
+    /// ignored, and [`Session::warning`](super::Session::warning) says so.
     pub tuning: Option<Arc<Tuning>>,
     /// Is told how far making a session is, and later preparing for other shapes: the session keeps it for
     /// as long as it lives, and with it, say, the sender of a channel.
-    pub progress: Option<Progress>,
+    pub progress: Option<LoadProgress>,
 }
 
 /// A function that is told how far making a session is, from any thread, and should be quick. A host
 /// makes its sessions on a thread of its own, and has this tell its window.
 #[derive(Clone)]
-pub struct Progress(Arc<dyn Fn(Loading) + Send + Sync>);
+pub struct LoadProgress(Arc<dyn Fn(Loading) + Send + Sync>);
 
-impl Progress {
+impl LoadProgress {
     /// Calls `tell` at every step.
     pub fn new(tell: impl Fn(Loading) + Send + Sync + 'static) -> Self {
         Self(Arc::new(tell))
@@ -43,9 +43,9 @@ impl Progress {
     }
 }
 
-impl fmt::Debug for Progress {
+impl fmt::Debug for LoadProgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Progress")
+        f.write_str("LoadProgress")
     }
 }
 
@@ -56,17 +56,17 @@ impl fmt::Debug for Progress {
 pub enum Loading {
     /// Pipelines compiled, those that the device did not have yet.
     Pipelines {
-        /// How many are done.
-        done: usize,
-        /// Of how many.
-        all: usize,
+        /// How many are completed.
+        completed: usize,
+        /// How many there are.
+        total: usize,
     },
     /// Bytes of weights on their way to the device.
     Weights {
-        /// How many are done.
-        done: u64,
-        /// Of how many.
-        all: u64,
+        /// How many are completed.
+        completed: u64,
+        /// How many there are.
+        total: u64,
     },
 }
 

@@ -6,11 +6,11 @@ use std::time::Instant;
 use wgpu::BufferUsages;
 
 use super::bound_plan::{BoundPlan, BoundStep};
-use super::prepared::Prepared;
+use super::prepared_plan::PreparedPlan;
 use crate::error::Result;
-use crate::gpu::{Flight, Gpu, is_software};
+use crate::gpu::{Gpu, Submission, is_software};
 use crate::plan::StepCost;
-use crate::profile::{Method, Profile, StepProfile};
+use crate::profile::{Profile, StepProfile, TimingMethod};
 use crate::tensor::Tensor;
 
 /// A beginning and an end.
@@ -46,7 +46,7 @@ struct Span {
     seconds: f64,
 }
 
-impl Prepared {
+impl PreparedPlan {
     /// Times every step in `rounds` passes, and whole passes before and after each.
     pub fn profile(&self, gpu: &Gpu, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
         let rounds = rounds.max(1);
@@ -87,7 +87,7 @@ impl Prepared {
                 ..step.profile()
             });
         Ok(Profile {
-            method: Method::of(gpu),
+            method: TimingMethod::of(gpu),
             steps: steps.collect(),
             pass_seconds: mean(&|round| passes[round]),
         })
@@ -160,9 +160,9 @@ impl BoundPlan {
     }
 
     fn timed(&self, gpu: &Gpu) -> Result<Vec<Span>> {
-        match Method::of(gpu) {
-            Method::Timestamps => self.timestamps(gpu),
-            Method::WallClock => self.wall_clock(gpu),
+        match TimingMethod::of(gpu) {
+            TimingMethod::Timestamps => self.timestamps(gpu),
+            TimingMethod::WallClock => self.wall_clock(gpu),
         }
     }
 
@@ -171,7 +171,7 @@ impl BoundPlan {
         let bytes = (self.steps.len() * STAMPS * 8) as u64;
         let resolved = BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC;
         let read = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-        let (host, flight) = gpu.scoped("timing steps", || {
+        let (host, submission) = gpu.with_error_scopes("timing steps", || {
             let device = gpu.device();
             let buffer = gpu.buffer("timestamps", bytes, resolved, false);
             let host = gpu.buffer("timestamps", bytes, read, false);
@@ -203,15 +203,15 @@ impl BoundPlan {
             }
             encoder.copy_buffer_to_buffer(&buffer, 0, &host, 0, bytes);
             let submission = gpu.queue().submit([encoder.finish()]);
-            let flight = Arc::new(Flight::<()>::new(Some(submission), 1));
-            let mapped = flight.clone();
+            let submission = Arc::new(Submission::<()>::new(Some(submission), 1));
+            let mapped = submission.clone();
             host.map_async(wgpu::MapMode::Read, ..bytes, move |result| {
                 mapped.mapped(result.is_ok());
             });
-            (host, flight)
+            (host, submission)
         })?;
-        flight.wait(gpu)?;
-        if flight.has_failed() {
+        submission.wait(gpu)?;
+        if submission.has_failed() {
             return Err(gpu.error("reading timestamps", "their buffer was not mapped"));
         }
         let view = (host.get_mapped_range(..bytes))

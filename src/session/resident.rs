@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::options::{Loading, Progress};
+use super::options::{LoadProgress, Loading};
 use super::staging::Ring;
 use crate::error::Result;
 use crate::gpu::Gpu;
@@ -47,7 +47,7 @@ impl ResidentWeights {
         &mut self,
         gpu: &Gpu,
         wanted: impl Iterator<Item = &'a Arc<PackedWeight>>,
-        progress: Option<&Progress>,
+        progress: Option<&LoadProgress>,
     ) -> Result<()> {
         let mut seen = HashSet::new();
         let new: Vec<&PackedWeight> = wanted
@@ -62,7 +62,10 @@ impl ResidentWeights {
         let _span = tracing::debug_span!("upload", weights = new.len(), bytes).entered();
         let tell = |done| {
             if let Some(progress) = progress {
-                progress.tell(Loading::Weights { done, all: bytes });
+                progress.tell(Loading::Weights {
+                    completed: done,
+                    total: bytes,
+                });
             }
         };
         let buffers = self.fill(gpu, &new, &tell)?;
@@ -88,7 +91,7 @@ impl ResidentWeights {
         let mut parts = Vec::new();
         for &weight in weights {
             let make = || gpu.buffer(&weight.name, weight.bytes(), usage, false);
-            buffers.push(gpu.scoped("making room for weights", make)?);
+            buffers.push(gpu.with_error_scopes("making room for weights", make)?);
             let blocks = weight.parts(PART_BYTES);
             parts.extend(blocks.map(|blocks| Part { weight, blocks }));
         }
@@ -105,7 +108,7 @@ impl ResidentWeights {
                 .map(|part| part.weight.pack(&self.source, part.blocks.clone()))
                 .collect::<Result<_>>()?;
             // What was read of the file is in `packed` now.
-            self.source.let_go();
+            self.source.release_pages();
             for (part, values) in batch.iter().zip(packed) {
                 if part.blocks.start == 0 && !std::ptr::eq(part.weight, weights[at]) {
                     (at, filled) = (at + 1, 0);

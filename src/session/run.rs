@@ -4,12 +4,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::prepared::Prepared;
+use super::prepared_plan::PreparedPlan;
 use crate::error::Result;
-use crate::gpu::{Flight, Gpu, now};
+use crate::gpu::{Gpu, Submission, now};
 use crate::tensor::Tensor;
 
-/// A run in flight: a future of the outputs, NCHW, in the graph's order, that any executor can drive,
+/// A run in submission: a future of the outputs, NCHW, in the graph's order, that any executor can drive,
 /// for a thread of this crate's sees to the device. It borrows nothing and may be sent to other threads.
 ///
 /// Dropped before it is ready, the run goes on, for a device cannot be told otherwise, and its answer is
@@ -17,24 +17,28 @@ use crate::tensor::Tensor;
 #[must_use = "a run is awaited, or waited for"]
 pub struct Run {
     source: Source,
-    flight: Arc<Flight<Vec<Tensor>>>,
+    submission: Arc<Submission<Vec<Tensor>>>,
 }
 
 enum Source {
     Gpu {
         gpu: Gpu,
-        plan: Arc<Prepared>,
+        plan: Arc<PreparedPlan>,
     },
     /// A thread computes it.
     Cpu,
 }
 
 impl Run {
-    pub(super) fn new(gpu: &Gpu, plan: &Arc<Prepared>, flight: Arc<Flight<Vec<Tensor>>>) -> Self {
+    pub(super) fn new(
+        gpu: &Gpu,
+        plan: &Arc<PreparedPlan>,
+        submission: Arc<Submission<Vec<Tensor>>>,
+    ) -> Self {
         let (gpu, plan) = (gpu.clone(), plan.clone());
         Self {
             source: Source::Gpu { gpu, plan },
-            flight,
+            submission,
         }
     }
 
@@ -42,15 +46,15 @@ impl Run {
     pub(super) fn on_a_thread(
         compute: impl FnOnce() -> Result<Vec<Tensor>> + Send + 'static,
     ) -> Self {
-        let flight = Arc::new(Flight::new(None, 1));
-        let landing = flight.clone();
+        let submission = Arc::new(Submission::new(None, 1));
+        let landing = submission.clone();
         rayon::spawn(move || {
             landing.land(compute());
             landing.mapped(true);
         });
         Self {
             source: Source::Cpu,
-            flight,
+            submission,
         }
     }
 
@@ -61,8 +65,8 @@ impl Run {
     pub fn wait(self) -> Result<Vec<Tensor>> {
         match &self.source {
             Source::Gpu { gpu, plan } => {
-                let _turn = gpu.turn();
-                plan.wait(gpu, &self.flight)
+                let _gl_lock = gpu.gl_lock();
+                plan.wait(gpu, &self.submission)
             }
             Source::Cpu => pollster::block_on(self),
         }
@@ -71,7 +75,7 @@ impl Run {
     /// Has a thread see to the device until the answer is there.
     pub(super) fn watched(self) -> Self {
         if let Source::Gpu { gpu, .. } = &self.source {
-            self.flight.watch(gpu);
+            self.submission.watch(gpu);
         }
         self
     }
@@ -91,13 +95,13 @@ impl Future for Run {
     type Output = Result<Vec<Tensor>>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if !self.flight.is_back_or_wakes(context) {
+        if !self.submission.poll_complete(context) {
             return Poll::Pending;
         }
         if let Source::Gpu { gpu, plan } = &self.source {
-            let _turn = gpu.turn();
-            plan.land_all(gpu);
+            let _gl_lock = gpu.gl_lock();
+            plan.collect_finished(gpu);
         }
-        Poll::Ready(self.flight.take())
+        Poll::Ready(self.submission.take())
     }
 }

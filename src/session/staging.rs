@@ -10,7 +10,7 @@ use half::slice::HalfFloatSliceExt;
 use wgpu::{BufferUsages, MapMode};
 
 use crate::error::Result;
-use crate::gpu::{Flight, Gpu, Precision};
+use crate::gpu::{Gpu, Precision, Submission};
 
 /// Bytes of a staging buffer, and how many there are: one is filled while the device reads another.
 const BYTES: usize = 4 << 20;
@@ -33,12 +33,12 @@ pub(super) struct Ring<'a> {
 struct Staging {
     buffer: wgpu::Buffer,
     /// On its way through the submission that reads it, until it is mapped again.
-    busy: Option<Arc<Flight<()>>>,
+    busy: Option<Arc<Submission<()>>>,
 }
 
 impl<'a> Ring<'a> {
     pub fn new(gpu: &'a Gpu) -> Result<Self> {
-        gpu.scoped(CONTEXT, || Self {
+        gpu.with_error_scopes(CONTEXT, || Self {
             gpu,
             staging: (0..BUFFERS)
                 .map(|_| Staging {
@@ -121,26 +121,26 @@ impl<'a> Ring<'a> {
     fn send(&mut self) -> Result<()> {
         let device = self.gpu.device();
         let staging = &mut self.staging[self.current];
-        let busy = self.gpu.scoped(CONTEXT, || {
+        let busy = self.gpu.with_error_scopes(CONTEXT, || {
             staging.buffer.unmap();
             let next = device.create_command_encoder(&Default::default());
             let copies = std::mem::replace(&mut self.copies, next);
             let submission = self.gpu.queue().submit([copies.finish()]);
-            let flight = Arc::new(Flight::new(Some(submission), 1));
-            let mapped = flight.clone();
+            let submission = Arc::new(Submission::new(Some(submission), 1));
+            let mapped = submission.clone();
             staging.buffer.map_async(MapMode::Write, .., move |result| {
                 mapped.mapped(result.is_ok());
             });
-            flight
+            submission
         })?;
         staging.busy = Some(busy);
         self.current = (self.current + 1) % BUFFERS;
         self.filled = 0;
-        let Some(flight) = self.staging[self.current].busy.take() else {
+        let Some(submission) = self.staging[self.current].busy.take() else {
             return Ok(());
         };
-        flight.wait(self.gpu)?;
-        match flight.has_failed() {
+        submission.wait(self.gpu)?;
+        match submission.has_failed() {
             true => Err(self.gpu.error(CONTEXT, "a staging buffer was not mapped")),
             false => Ok(()),
         }
@@ -149,7 +149,7 @@ impl<'a> Ring<'a> {
     /// Submits what is left. What runs on the device afterwards finds all of it there.
     pub fn finish(self) -> Result<()> {
         if self.filled > 0 {
-            self.gpu.scoped(CONTEXT, || {
+            self.gpu.with_error_scopes(CONTEXT, || {
                 self.staging[self.current].buffer.unmap();
                 self.gpu.queue().submit([self.copies.finish()])
             })?;

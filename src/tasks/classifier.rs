@@ -3,15 +3,15 @@ use std::time::Duration;
 use image::RgbImage;
 
 use super::on_gpu::{OnGpu, only};
-use crate::answers::{LikelyClass, TopClasses, TopK};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Op;
 use crate::model_folder::ModelFolder;
-use crate::session::{Input, Session, SessionOptions, Slices};
+use crate::postprocess::{ClassScore, TopClasses, TopK};
+use crate::session::{PassChunks, Session, SessionInput, SessionOptions};
 use crate::tensor::{Shape, Tensor};
-use crate::texture::{Source, TextureInput};
+use crate::texture::{TextureInput, TextureSource};
 use crate::vision::{Labels, Preprocessing, softmax, top_k};
 use crate::zoo::Task;
 
@@ -72,9 +72,9 @@ impl Classifier {
         &self.preprocessing
     }
 
-    /// What the user should be told about how the network runs; see [`Session::notice`].
-    pub fn notice(&self) -> Option<&str> {
-        self.session.notice()
+    /// What the user should be told about how the network runs; see [`Session::warning`].
+    pub fn warning(&self) -> Option<&str> {
+        self.session.warning()
     }
 
     /// Makes what batches of `batch` pictures need, where [`Self::predict`] would make it when the
@@ -125,35 +125,35 @@ impl Classifier {
     pub fn encode<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        source: impl Into<Source<'v>>,
+        source: impl Into<TextureSource<'v>>,
         k: usize,
     ) -> Result<TopClasses> {
         let textures = [TextureInput::new(source, &self.preprocessing)];
-        let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
-        self.encode_answer(encoder, &outputs, k)
+        let outputs = (self.session).encode(encoder, &[SessionInput::Textures(&textures)])?;
+        self.encode_postprocess(encoder, &outputs, k)
     }
 
     /// As [`Self::encode`], in pieces which take the device about `max` each, so that a large network runs
-    /// over several frames: records how the texture gets in. [`Slices::encode`] records a piece of the
-    /// network, and with the last one gives the outputs for [`Self::encode_answer`].
+    /// over several frames: records how the texture gets in. [`PassChunks::encode`] records a piece of the
+    /// network, and with the last one gives the outputs for [`Self::encode_postprocess`].
     ///
     /// # Errors
-    /// Those of [`Session::encode_slices`]; [`Error::Device`] on the CPU twin.
-    pub fn encode_slices<'v>(
+    /// Those of [`Session::encode_chunks`]; [`Error::Device`] on the CPU twin.
+    pub fn encode_chunks<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        source: impl Into<Source<'v>>,
+        source: impl Into<TextureSource<'v>>,
         max: Duration,
-    ) -> Result<Slices> {
+    ) -> Result<PassChunks> {
         let textures = [TextureInput::new(source, &self.preprocessing)];
-        (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
+        (self.session).encode_chunks(encoder, &[SessionInput::Textures(&textures)], max)
     }
 
-    /// Records what finds the `k` likeliest classes in a pass's outputs; see [`Self::encode_slices`].
+    /// Records what finds the `k` likeliest classes in a pass's outputs; see [`Self::encode_chunks`].
     ///
     /// # Errors
     /// Those of [`TopK::encode`]; [`Error::Device`] on the CPU twin.
-    pub fn encode_answer(
+    pub fn encode_postprocess(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         outputs: &[GpuTensor],
@@ -176,19 +176,19 @@ impl Classifier {
         self.on_gpu.get(&mut self.session, make)
     }
 
-    /// Makes what [`Self::encode_slices`] would make when it is called first: see
-    /// [`Session::prepare_slices`].
+    /// Makes what [`Self::encode_chunks`] would make when it is called first: see
+    /// [`Session::prepare_chunks`].
     ///
     /// # Errors
-    /// Those of [`Session::prepare_slices`].
-    pub fn prepare_slices(&mut self) -> Result<()> {
+    /// Those of [`Session::prepare_chunks`].
+    pub fn prepare_chunks(&mut self) -> Result<()> {
         let [channels, height, width] = self.preprocessing.input_size;
-        (self.session).prepare_slices(&[Shape::from([1, channels, height, width])])
+        (self.session).prepare_chunks(&[Shape::from([1, channels, height, width])])
     }
 
     /// Classes that were found on the GPU, with their names.
-    pub fn named(&self, classes: &[LikelyClass]) -> Vec<Prediction> {
-        let named = |found: &LikelyClass| self.prediction(found.class, found.probability);
+    pub fn named(&self, classes: &[ClassScore]) -> Vec<Prediction> {
+        let named = |found: &ClassScore| self.prediction(found.class, found.probability);
         classes.iter().map(named).collect()
     }
 

@@ -4,17 +4,18 @@ use std::time::Duration;
 use image::RgbImage;
 
 use super::on_gpu::OnGpu;
-use crate::answers::{BoxList, FoundBoxes, SeenPicture};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
-use crate::session::{Input, Session, SessionOptions, Slices};
+use crate::postprocess::{BoxList, BoxListOutput, ImagePlacement};
+use crate::session::{PassChunks, Session, SessionInput, SessionOptions};
 use crate::tensor::{Shape, Tensor};
-use crate::texture::{Source, TextureInput};
+use crate::texture::{TextureInput, TextureSource};
 use crate::vision::{
-    DetectionOptions, Head, Labels, Placement, Preprocessing, ScoredBox, non_maximum_suppression,
+    DetectionOptions, Head, ImageTransform, Labels, Preprocessing, ScoredBox,
+    non_maximum_suppression,
 };
 use crate::zoo::Task;
 
@@ -71,9 +72,9 @@ impl Detector {
         &self.preprocessing
     }
 
-    /// What the user should be told about how the network runs; see [`Session::notice`].
-    pub fn notice(&self) -> Option<&str> {
-        self.session.notice()
+    /// What the user should be told about how the network runs; see [`Session::warning`].
+    pub fn warning(&self) -> Option<&str> {
+        self.session.warning()
     }
 
     /// What is in `picture`, surest first.
@@ -135,7 +136,7 @@ impl Detector {
 
     /// Records what lists the boxes of the picture that `source` shows, in the host's encoder: nothing is
     /// submitted, and nothing waits. The answer is a list on the GPU, laid out as [`BoxList`] says, in texels
-    /// of the level that `source` shows ([`Source::mip_level`]); [`BoxList::parse`] and [`Self::named`] say
+    /// of the level that `source` shows ([`TextureSource::mip_level`]); [`BoxList::parse`] and [`Self::named`] say
     /// what it means once it was read back.
     ///
     /// # Errors
@@ -143,48 +144,48 @@ impl Detector {
     pub fn encode<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        source: impl Into<Source<'v>>,
+        source: impl Into<TextureSource<'v>>,
         options: &DetectionOptions,
     ) -> Result<wgpu::Buffer> {
         let source = source.into();
         let textures = [TextureInput::new(source, &self.preprocessing)];
-        let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
-        self.encode_answer(encoder, &outputs, source, options)
+        let outputs = (self.session).encode(encoder, &[SessionInput::Textures(&textures)])?;
+        self.encode_postprocess(encoder, &outputs, source, options)
     }
 
     /// As [`Self::encode`], in pieces which take the device about `max` each, so that a large network runs
-    /// over several frames: records how the texture gets in. [`Slices::encode`] records a piece of the
-    /// network, and with the last one gives the outputs for [`Self::encode_answer`].
+    /// over several frames: records how the texture gets in. [`PassChunks::encode`] records a piece of the
+    /// network, and with the last one gives the outputs for [`Self::encode_postprocess`].
     ///
     /// # Errors
-    /// Those of [`Session::encode_slices`]; [`Error::Device`] on the CPU twin.
-    pub fn encode_slices<'v>(
+    /// Those of [`Session::encode_chunks`]; [`Error::Device`] on the CPU twin.
+    pub fn encode_chunks<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        source: impl Into<Source<'v>>,
+        source: impl Into<TextureSource<'v>>,
         max: Duration,
-    ) -> Result<Slices> {
+    ) -> Result<PassChunks> {
         let textures = [TextureInput::new(source, &self.preprocessing)];
-        (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
+        (self.session).encode_chunks(encoder, &[SessionInput::Textures(&textures)], max)
     }
 
     /// Records what lists the boxes in a pass's outputs, in texels of the level that `source` shows, which is
-    /// to be as it was for [`Self::encode_slices`].
+    /// to be as it was for [`Self::encode_chunks`].
     ///
     /// # Errors
     /// Those of [`BoxList::encode`]; [`Error::Inputs`] where `source` is of a level that its texture does not
     /// have; [`Error::Device`] on the CPU twin.
-    pub fn encode_answer<'v>(
+    pub fn encode_postprocess<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         outputs: &[GpuTensor],
-        source: impl Into<Source<'v>>,
+        source: impl Into<TextureSource<'v>>,
         options: &DetectionOptions,
     ) -> Result<wgpu::Buffer> {
         let make = |gpu: &Gpu| BoxList::new(gpu, &self.heads);
         let list = self.on_gpu.get(&mut self.session, make)?;
         let [width, height] = source.into().size()?;
-        let picture = SeenPicture::new(&self.preprocessing, width, height);
+        let picture = ImagePlacement::new(&self.preprocessing, width, height);
         list.encode(encoder, outputs, &picture, options)
     }
 
@@ -198,18 +199,18 @@ impl Detector {
         self.on_gpu.get(&mut self.session, make).map(drop)
     }
 
-    /// Makes what [`Self::encode_slices`] would make when it is called first: see
-    /// [`Session::prepare_slices`].
+    /// Makes what [`Self::encode_chunks`] would make when it is called first: see
+    /// [`Session::prepare_chunks`].
     ///
     /// # Errors
-    /// Those of [`Session::prepare_slices`].
-    pub fn prepare_slices(&mut self) -> Result<()> {
+    /// Those of [`Session::prepare_chunks`].
+    pub fn prepare_chunks(&mut self) -> Result<()> {
         let [channels, height, width] = self.preprocessing.input_size;
-        (self.session).prepare_slices(&[Shape::from([1, channels, height, width])])
+        (self.session).prepare_chunks(&[Shape::from([1, channels, height, width])])
     }
 
     /// Boxes that were found on the GPU, with the names of their classes.
-    pub fn named(&self, found: &FoundBoxes) -> Vec<Detection> {
+    pub fn named(&self, found: &BoxListOutput) -> Vec<Detection> {
         let named = |found: &ScoredBox| self.detection(found, found.corners);
         found.boxes.iter().map(named).collect()
     }
@@ -248,7 +249,7 @@ impl Detector {
 fn in_picture(
     found: &ScoredBox,
     [input_width, input_height]: [usize; 2],
-    placement: &Placement,
+    placement: &ImageTransform,
     (width, height): (u32, u32),
 ) -> Option<[f32; 4]> {
     let to_picture = |x: f32, y: f32| {

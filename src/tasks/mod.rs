@@ -22,8 +22,8 @@
 //! ```
 //!
 //! Each has an `encode` besides, for hosts with a device of their own: from a texture to an answer that
-//! stays on the GPU ([`crate::answers`]), recorded into the host's encoder. The first call makes pipelines,
-//! which `prepare_encode` does before. What they are shown is a view, or a [`crate::texture::Source`] where the
+//! stays on the GPU ([`crate::postprocess`]), recorded into the host's encoder. The first call makes pipelines,
+//! which `prepare_encode` does before. What they are shown is a view, or a [`crate::texture::TextureSource`] where the
 //! host has more to say of it: its level, its format, its light. [`crate::texture`] has the formats.
 //!
 //! ```

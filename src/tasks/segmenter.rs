@@ -3,15 +3,15 @@ use std::time::Duration;
 use image::RgbImage;
 
 use super::on_gpu::{OnGpu, only};
-use crate::answers::{ColorTable, MapPart, MaskTexture};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
-use crate::session::{Input, Session, SessionOptions, Slices};
+use crate::postprocess::{ColorTable, MapRegion, MaskTexture};
+use crate::session::{PassChunks, Session, SessionInput, SessionOptions};
 use crate::tensor::{Shape, Tensor};
-use crate::texture::{Source, TextureInput};
+use crate::texture::{TextureInput, TextureSource};
 use crate::vision::{CropMode, Labels, Mask, Preprocessing, resize};
 use crate::zoo::Task;
 
@@ -72,9 +72,9 @@ impl Segmenter {
         })
     }
 
-    /// What the user should be told about how the network runs; see [`Session::notice`].
-    pub fn notice(&self) -> Option<&str> {
-        self.session.notice()
+    /// What the user should be told about how the network runs; see [`Session::warning`].
+    pub fn warning(&self) -> Option<&str> {
+        self.session.warning()
     }
 
     /// The name of a class of a [`Mask`]. With one logit a pixel, class 0 is what the network does
@@ -130,14 +130,14 @@ impl Segmenter {
     pub fn encode<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        source: impl Into<Source<'v>>,
+        source: impl Into<TextureSource<'v>>,
         mask: &wgpu::TextureView,
         colors: &ColorTable,
     ) -> Result<()> {
         self.check_map()?;
         let textures = [TextureInput::new(source, &self.preprocessing)];
-        let outputs = (self.session).encode(encoder, &[Input::Textures(&textures)])?;
-        self.encode_answer(encoder, &outputs, mask, colors)
+        let outputs = (self.session).encode(encoder, &[SessionInput::Textures(&textures)])?;
+        self.encode_postprocess(encoder, &outputs, mask, colors)
     }
 
     /// Whether the network's map lies over the whole of its input.
@@ -156,27 +156,27 @@ impl Segmenter {
     }
 
     /// As [`Self::encode`], in pieces which take the device about `max` each, so that a large network runs
-    /// over several frames: records how the texture gets in. [`Slices::encode`] records a piece of the
-    /// network, and with the last one gives the outputs for [`Self::encode_answer`].
+    /// over several frames: records how the texture gets in. [`PassChunks::encode`] records a piece of the
+    /// network, and with the last one gives the outputs for [`Self::encode_postprocess`].
     ///
     /// # Errors
-    /// Those of [`Session::encode_slices`]; [`Error::Device`] on the CPU twin.
-    pub fn encode_slices<'v>(
+    /// Those of [`Session::encode_chunks`]; [`Error::Device`] on the CPU twin.
+    pub fn encode_chunks<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        source: impl Into<Source<'v>>,
+        source: impl Into<TextureSource<'v>>,
         max: Duration,
-    ) -> Result<Slices> {
+    ) -> Result<PassChunks> {
         self.check_map()?;
         let textures = [TextureInput::new(source, &self.preprocessing)];
-        (self.session).encode_slices(encoder, &[Input::Textures(&textures)], max)
+        (self.session).encode_chunks(encoder, &[SessionInput::Textures(&textures)], max)
     }
 
-    /// Records what writes every texel of `mask` by a pass's outputs; see [`Self::encode_slices`].
+    /// Records what writes every texel of `mask` by a pass's outputs; see [`Self::encode_chunks`].
     ///
     /// # Errors
     /// Those of [`MaskTexture::encode`]; [`Error::Device`] on the CPU twin.
-    pub fn encode_answer(
+    pub fn encode_postprocess(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         outputs: &[GpuTensor],
@@ -188,7 +188,7 @@ impl Segmenter {
         let logits = only(outputs)?;
         // Of this network's, `seen_size` saw that it is large enough; of others, the kernel will.
         let [_, _, map_height, map_width] = logits.shape.nchw();
-        let part = MapPart {
+        let part = MapRegion {
             top: map_height.saturating_sub(height) / 2,
             left: map_width.saturating_sub(width) / 2,
             height,
@@ -208,15 +208,15 @@ impl Segmenter {
             .map(drop)
     }
 
-    /// Makes what [`Self::encode_slices`] would make when it is called first: see
-    /// [`Session::prepare_slices`].
+    /// Makes what [`Self::encode_chunks`] would make when it is called first: see
+    /// [`Session::prepare_chunks`].
     ///
     /// # Errors
-    /// Those of [`Session::prepare_slices`].
-    pub fn prepare_slices(&mut self) -> Result<()> {
+    /// Those of [`Session::prepare_chunks`].
+    pub fn prepare_chunks(&mut self) -> Result<()> {
         let [channels, _, _] = self.preprocessing.input_size;
         let [height, width] = self.seen;
-        (self.session).prepare_slices(&[Shape::from([1, channels, height, width])])
+        (self.session).prepare_chunks(&[Shape::from([1, channels, height, width])])
     }
 
     /// Lets go of the host's textures that are kept for when they come again; see

@@ -1,19 +1,22 @@
 //! An image of a network's input.
 
-use super::source::{Reading, Source};
+use super::source::{Reading, TextureSource};
 use crate::error::Result;
 use crate::vision::Preprocessing;
 
 /// A texture as one image of a network's input.
 #[derive(Clone, Copy, Debug)]
 pub struct TextureInput<'a> {
-    pub(super) source: Source<'a>,
+    pub(super) source: TextureSource<'a>,
     pub(super) preprocessing: &'a Preprocessing,
 }
 
 impl<'a> TextureInput<'a> {
     /// What `source` shows, a view or what a host says of one, as `preprocessing` wants it.
-    pub fn new<'v: 'a>(source: impl Into<Source<'v>>, preprocessing: &'a Preprocessing) -> Self {
+    pub fn new<'v: 'a>(
+        source: impl Into<TextureSource<'v>>,
+        preprocessing: &'a Preprocessing,
+    ) -> Self {
         Self {
             source: source.into(),
             preprocessing,

@@ -9,12 +9,12 @@
 //! **Formats.** `Rgba8Unorm` and `Bgra8Unorm`, with and without `Srgb`, `Rgba16Float` and `R8Unorm`, which is
 //! grey: its one channel stands for all three.
 //!
-//! **Light.** Networks see pictures as files hold them, encoded as sRGB. A shader that reads an `Srgb` view
+//! **ColorEncoding.** Networks see pictures as files hold them, encoded as sRGB. A shader that reads an `Srgb` view
 //! gets linear light, so it is encoded again; `Rgba16Float` is taken as linear light, as renderers have it;
 //! `Rgba8Unorm`, `Bgra8Unorm` and `R8Unorm` are taken as they are, as encoded. Where a host has it otherwise,
-//! [`Source::light`] says so. What is below 0 or above 1 is clamped, not tone-mapped; NaN is black.
+//! [`TextureSource::color_encoding`] says so. What is below 0 or above 1 is clamped, not tone-mapped; NaN is black.
 //! Encoding every texel that is read is most of the cost on a software driver: a host whose texture is
-//! `Srgb` may give a view without (`view_formats`), and say so with [`Source::format`].
+//! `Srgb` may give a view without (`view_formats`), and say so with [`TextureSource::format`].
 //!
 //! **Alpha is ignored**: a render target is opaque, and only the host knows what is behind one that is not.
 //!
@@ -23,7 +23,7 @@
 //! so that the cost grows with the area of the texture: at 1920 x 1080, some 500 texels an invocation; at
 //! 16384 x 16384, two thousand million in all, which takes a software driver seconds. It is one kernel on
 //! purpose: two would read less, but need memory in between, of the texture's height by the input's width. A
-//! host with larger textures has smaller levels of them, which [`Source::mip_level`] takes.
+//! host with larger textures has smaller levels of them, which [`TextureSource::mip_level`] takes.
 //!
 //! ```
 //! use shadernet::gpu::{Gpu, GpuOptions, adapters};
@@ -72,4 +72,4 @@ mod tables;
 
 pub use input::TextureInput;
 pub use preprocessor::Preprocessor;
-pub use source::{Light, Source};
+pub use source::{ColorEncoding, TextureSource};

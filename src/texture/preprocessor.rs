@@ -8,7 +8,7 @@ use super::tables::{Params, Tables};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, PREPROCESS, Pipeline, PipelineKey, Precision};
 use crate::kernels::DeviceContext;
-use crate::recent::Recent;
+use crate::util::lru::LruCache;
 use crate::vision::Preprocessing;
 
 /// How many sizes and bind groups are kept, or as many as a batch has images where that is more.
@@ -23,14 +23,14 @@ const KEPT: usize = 8;
 #[derive(Debug)]
 pub struct Preprocessor {
     gpu: Gpu,
-    sizes: Recent<([u32; 2], Preprocessing), Sized>,
-    bound: Recent<Bound, wgpu::BindGroup>,
+    sizes: LruCache<([u32; 2], Preprocessing), SizeResources>,
+    bound: LruCache<Bound, wgpu::BindGroup>,
 }
 
 /// What there is for a texture's size and a preprocessing. No buffer is ever written again: one that was
 /// recorded may not have been submitted.
 #[derive(Debug)]
-struct Sized {
+struct SizeResources {
     tables: wgpu::Buffer,
     /// Uniform blocks, one an image of the batch.
     params: Vec<wgpu::Buffer>,
@@ -70,8 +70,8 @@ impl Preprocessor {
         }
         Ok(Self {
             gpu: gpu.clone(),
-            sizes: Recent::default(),
-            bound: Recent::default(),
+            sizes: LruCache::default(),
+            bound: LruCache::default(),
         })
     }
 
@@ -99,17 +99,18 @@ impl Preprocessor {
                 Ok((pipeline, bind_group, workgroups))
             })
             .collect::<Result<Vec<_>>>()?;
-        self.gpu.scoped("recording the preprocessing", || {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                label: Some("preprocess"),
-                timestamp_writes: None,
-            });
-            for (pipeline, bind_group, [x, y, z]) in &dispatches {
-                pass.set_pipeline(&pipeline.pipeline);
-                pass.set_bind_group(0, bind_group, &[]);
-                pass.dispatch_workgroups(*x, *y, *z);
-            }
-        })
+        self.gpu
+            .with_error_scopes("recording the preprocessing", || {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                    label: Some("preprocess"),
+                    timestamp_writes: None,
+                });
+                for (pipeline, bind_group, [x, y, z]) in &dispatches {
+                    pass.set_pipeline(&pipeline.pipeline);
+                    pass.set_bind_group(0, bind_group, &[]);
+                    pass.dispatch_workgroups(*x, *y, *z);
+                }
+            })
     }
 
     /// Lets go of all textures and buffers that are kept: for a host that has resized its textures and wants
@@ -169,7 +170,7 @@ impl Preprocessor {
             )));
         }
         let advice = "use a smaller batch";
-        DeviceContext::limits_of(&self.gpu).check_binding(
+        DeviceContext::from_limits_of(&self.gpu).check_binding(
             &format!("an input of {shape}"),
             bytes,
             advice,
@@ -224,7 +225,7 @@ impl Preprocessor {
                 size: wgpu::BufferSize::new(((n + 1) * channels * height * width) as u64 * 4),
             }),
         ];
-        let bind_group = self.gpu.scoped(
+        let bind_group = self.gpu.with_error_scopes(
             "binding a texture (a plain 2D view of one of this device's textures was expected)",
             || pipeline.bind_group(&self.gpu, "preprocess", resources),
         )?;
@@ -232,13 +233,13 @@ impl Preprocessor {
         Ok((bind_group, sized.workgroups))
     }
 
-    fn make(&self, size: [u32; 2], preprocessing: &Preprocessing) -> Result<Sized> {
+    fn make(&self, size: [u32; 2], preprocessing: &Preprocessing) -> Result<SizeResources> {
         let Tables { values, params } = Tables::new(size, preprocessing);
-        let context = DeviceContext::limits_of(&self.gpu);
+        let context = DeviceContext::from_limits_of(&self.gpu);
         let bytes: &[u8] = bytemuck::cast_slice(&values);
         let what = format!("preprocessing a texture of {}x{}", size[0], size[1]);
         context.check_binding(&what, bytes.len() as u64, "use a smaller texture")?;
-        Ok(Sized {
+        Ok(SizeResources {
             workgroups: context.flat_grid(&what, params.invocations())?,
             tables: filled(&self.gpu, BufferUsages::STORAGE, bytes)?,
             params: Vec::new(),
@@ -262,6 +263,6 @@ fn key(reading: Reading, channels: u32) -> PipelineKey {
 
 fn filled(gpu: &Gpu, usage: BufferUsages, bytes: &[u8]) -> Result<wgpu::Buffer> {
     let make = || gpu.filled("preprocess", bytes, usage);
-    gpu.scoped("making a buffer for preprocessing", make)
+    gpu.with_error_scopes("making a buffer for preprocessing", make)
         .flatten()
 }

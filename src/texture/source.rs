@@ -6,29 +6,29 @@ use crate::error::{Error, Result};
 
 /// What the numbers stand for that a shader reads from a texture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Light {
+pub enum ColorEncoding {
     /// Values encoded as sRGB, as pictures are kept and as networks see them: taken as they are.
     Encoded,
-    /// Linear light: encoded as sRGB before anything else is done.
+    /// Linear color_encoding: encoded as sRGB before anything else is done.
     Linear,
 }
 
 /// What a host shows to a network: a view of a texture, and what wgpu does not tell of it. Where there is
-/// nothing to be said, `&view` is one as well. See [`crate::texture`] for formats and light.
+/// nothing to be said, `&view` is one as well. See [`crate::texture`] for formats and color_encoding.
 ///
 /// ```
-/// use shadernet::texture::{Light, Source};
+/// use shadernet::texture::{ColorEncoding, TextureSource};
 /// use shadernet::wgpu;
 ///
 /// /// The second level of a float texture, drawn with values that are encoded already.
-/// fn smaller(view: &wgpu::TextureView) -> Source<'_> {
-///     Source::new(view).mip_level(1).light(Light::Encoded)
+/// fn smaller(view: &wgpu::TextureView) -> TextureSource<'_> {
+///     TextureSource::new(view).mip_level(1).color_encoding(ColorEncoding::Encoded)
 /// }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
+pub struct TextureSource<'a> {
     pub(super) view: &'a wgpu::TextureView,
-    light: Option<Light>,
+    color_encoding: Option<ColorEncoding>,
     format: Option<TextureFormat>,
     mip_level: u32,
 }
@@ -41,28 +41,28 @@ pub(super) struct Reading {
     pub grey: bool,
 }
 
-impl<'a> From<&'a wgpu::TextureView> for Source<'a> {
+impl<'a> From<&'a wgpu::TextureView> for TextureSource<'a> {
     fn from(view: &'a wgpu::TextureView) -> Self {
         Self::new(view)
     }
 }
 
-impl<'a> Source<'a> {
+impl<'a> TextureSource<'a> {
     /// What `view` shows: a plain view of a 2D texture, made with [`TextureUsages::TEXTURE_BINDING`], of the
     /// texture's format and from its first level.
     pub fn new(view: &'a wgpu::TextureView) -> Self {
         Self {
             view,
-            light: None,
+            color_encoding: None,
             format: None,
             mip_level: 0,
         }
     }
 
     /// Says what the numbers stand for that a shader reads from the view, where the format does not tell:
-    /// an `Srgb` view and `Rgba16Float` are linear light by default, all else is encoded.
-    pub fn light(mut self, light: Light) -> Self {
-        self.light = Some(light);
+    /// an `Srgb` view and `Rgba16Float` are linear color_encoding by default, all else is encoded.
+    pub fn color_encoding(mut self, color_encoding: ColorEncoding) -> Self {
+        self.color_encoding = Some(color_encoding);
         self
     }
 
@@ -96,7 +96,7 @@ impl<'a> Source<'a> {
             return fault(
                 &format!("a mip level below {}", texture.mip_level_count()),
                 self.mip_level.to_string(),
-                "give Source::mip_level the base_mip_level of the view",
+                "give TextureSource::mip_level the base_mip_level of the view",
             );
         }
         // A texture that wgpu has refused may claim more levels than there are bits.
@@ -146,7 +146,7 @@ impl<'a> Source<'a> {
             return fault(
                 &format!("a view's format for a texture of {:?}", texture.format()),
                 format!("{format:?}"),
-                "give Source::format the format that the view was created with",
+                "give TextureSource::format the format that the view was created with",
             );
         }
         let (linear, float, grey) = match format {
@@ -164,7 +164,9 @@ impl<'a> Source<'a> {
             }
         };
         Ok(Reading {
-            linear: self.light.map_or(linear, |light| light == Light::Linear),
+            linear: self.color_encoding.map_or(linear, |color_encoding| {
+                color_encoding == ColorEncoding::Linear
+            }),
             float,
             grey,
         })

@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::vision::{Axis as Window, Interpolation, Placement, Preprocessing, Weights};
+use crate::vision::{Axis as Window, ImageTransform, Interpolation, Preprocessing, Weights};
 
 /// The most pixels that an invocation answers, those of a column. As in `shaders/preprocess.wgsl`.
 const STRIP: u32 = 4;
@@ -42,7 +42,7 @@ impl Tables {
     /// For a texture of `size`, width and height. The preprocessing has been checked.
     pub fn new([width, height]: [u32; 2], preprocessing: &Preprocessing) -> Self {
         let [channels, to_height, to_width] = preprocessing.input_size;
-        let Placement { x, left, y, top } = preprocessing.placement(width, height);
+        let ImageTransform { x, left, y, top } = preprocessing.placement(width, height);
         let interpolation = preprocessing.interpolation;
         let mut values = Vec::new();
         let x = add_axis(&mut values, x, interpolation, left, to_width);

@@ -7,9 +7,9 @@ use std::path::Path;
 use super::{Identity, Tuning};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::hash::fnv1a64;
-use crate::replace::replace;
-use crate::session::ConvKernel;
+use crate::session::ConvAlgorithm;
+use crate::util::atomic_file::replace;
+use crate::util::fnv::fnv1a64;
 
 /// What a file begins with; the number is the form's version.
 const FIRST: &str = "shadernet tuning 1";
@@ -96,7 +96,7 @@ impl Tuning {
         let unknown = || format!("it has a line that is not understood: '{line}'");
         let (head, rest) = line.split_once(": ").ok_or_else(unknown)?;
         let (verb, name) = head.split_once(' ').ok_or_else(unknown)?;
-        let kernel: ConvKernel = match name.parse() {
+        let kernel: ConvAlgorithm = match name.parse() {
             Ok(kernel) => kernel,
             Err(reason) => {
                 tracing::warn!("a tuned choice is not used: {reason}");
@@ -162,9 +162,12 @@ mod tests {
             driver: "its 1.2".to_owned(),
             version: "0.1.0".to_owned(),
         });
-        tuning.choose("f32 1x2x3x4 kernel 3x3", ConvKernel::Winograd { tile: 4 });
-        tuning.choose("f16 1x2x3x4 kernel 1x1", ConvKernel::Direct);
-        tuning.quarantine(ConvKernel::Subgroup, "f32 1x1", "off by: 1\nor so");
+        tuning.choose(
+            "f32 1x2x3x4 kernel 3x3",
+            ConvAlgorithm::Winograd { tile: 4 },
+        );
+        tuning.choose("f16 1x2x3x4 kernel 1x1", ConvAlgorithm::Direct);
+        tuning.quarantine(ConvAlgorithm::Subgroup, "f32 1x1", "off by: 1\nor so");
         tuning
     }
 
@@ -223,12 +226,15 @@ mod tests {
     fn only_those_of_one_device_are_merged() {
         let mut merged = tuning();
         let mut other = Tuning::of(tuning().identity);
-        other.choose("f16 1x2x3x4 kernel 1x1", ConvKernel::Winograd { tile: 2 });
-        other.choose("another", ConvKernel::Direct);
+        other.choose(
+            "f16 1x2x3x4 kernel 1x1",
+            ConvAlgorithm::Winograd { tile: 2 },
+        );
+        other.choose("another", ConvAlgorithm::Direct);
         merged.merge(&other).unwrap();
         assert_eq!(merged.choices().count(), 3);
         let first = merged.choices().find(|(name, _)| name.starts_with("f16"));
-        assert_eq!(first.unwrap().1, ConvKernel::Winograd { tile: 2 });
+        assert_eq!(first.unwrap().1, ConvAlgorithm::Winograd { tile: 2 });
         assert_eq!(merged.quarantined().len(), 1);
 
         other.identity.driver += "1";

@@ -1,82 +1,55 @@
-//! Kernels chosen by timing them: [`tune`] times the candidates of each convolution of a network on a
-//! device, and a [`Tuning`] holds the winners, goes into a file, and is given to sessions.
+//! Kernels chosen by timing: a [`Tuning`] holds the fastest kernel of each layer on one device, goes into a
+//! file, and is given to sessions. `shadernet tune` makes one, and `shadernet_bench::tune` in a program.
 //!
-//! A static rule chooses well without; tuning finds what the rule cannot know. Each candidate is first
-//! compared with the CPU twin on the layer's own shape. One that answers wrongly is quarantined:
-//! no session with this tuning uses it, on any layer, and [`TuneReport::quarantined`] names it.
+//! The heuristic chooses well without; tuning finds what it cannot know. A kernel that computed a wrong result
+//! while it was tuned is quarantined: no session with this tuning uses it, on any layer.
 //!
-//! A tuning is of one device, driver and version of this crate. A session that is given another's
-//! ignores it, and says so ([`Session::notice`](crate::session::Session::notice)).
+//! A tuning belongs to one device, driver and version of this crate. A session that is given another's
+//! ignores it, and says so ([`Session::warning`](crate::session::Session::warning)).
 //!
 //! ```
 //! use std::sync::Arc;
 //!
 //! use shadernet::device::{Device, DeviceOptions};
-//! use shadernet::graph::{Conv2d, GraphBuilder};
-//! use shadernet::session::{Session, SessionOptions};
-//! use shadernet::tensor::Shape;
-//! use shadernet::tuning::{TuneOptions, Tuning, tune};
-//! use shadernet::weights::Weights;
+//! use shadernet::session::SessionOptions;
+//! use shadernet::tuning::Tuning;
 //!
-//! let mut b = GraphBuilder::new("one layer");
-//! let x = b.image_input("input", 4);
-//! let x = b.conv2d("conv", x, Conv2d::new(4, 8, 3).padding(1));
-//! b.output(x);
-//! let graph = b.build()?;
-//! let shapes = [Shape::from([1, 4, 8, 8])];
-//!
-//! let device = Device::open(&DeviceOptions::default())?;
-//! if let Device::Gpu(gpu) = &device {
-//!     let options = TuneOptions { rounds: 1, ..Default::default() };
-//!     let report = tune(gpu, &graph, &shapes, &options, |_| {})?;
-//!     assert_eq!(report.layers.len(), 1);
-//!     assert!(report.quarantined().is_empty());
-//!
-//!     // In a file and back: an application can ship it.
+//! if let Device::Gpu(gpu) = Device::open(&DeviceOptions::default())? {
+//!     // To a file and back: an application can ship it.
 //!     let folder = tempfile::tempdir().unwrap();
-//!     let path = folder.path().join(Tuning::file_name(gpu));
-//!     report.tuning.save(&path)?;
+//!     let path = folder.path().join(Tuning::file_name(&gpu));
+//!     Tuning::new(&gpu).save(&path)?;
 //!     let tuning = Arc::new(Tuning::load(&path)?);
-//!
+//!     assert!(tuning.fits(&gpu).is_ok());
 //!     let options = SessionOptions { tuning: Some(tuning), ..Default::default() };
-//!     let weights = Weights::generated(&graph, 1.0);
-//!     let session = Session::new(&device, &graph, weights, &options, &shapes)?;
-//!     assert_eq!(session.notice(), None);
 //! }
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
 mod file;
-mod layer;
-mod measure;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use measure::{
-    Candidate, LayerCandidates, Outcome, Progress, TuneOptions, TuneReport, TunedLayer, candidates,
-    tune,
-};
-
 use crate::gpu::Gpu;
 use crate::kernels::Tuned;
-use crate::session::ConvKernel;
+use crate::session::ConvAlgorithm;
 
 /// What tuning has found out about one device. See the [module](self).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tuning {
     identity: Identity,
     /// The kernel of each convolution, by its signature.
-    kernels: BTreeMap<String, ConvKernel>,
+    kernels: BTreeMap<String, ConvAlgorithm>,
     /// Why a kernel must not be used, and the signature of the layer that showed it.
-    quarantined: BTreeMap<ConvKernel, (String, String)>,
+    quarantined: BTreeMap<ConvAlgorithm, (String, String)>,
 }
 
 /// A kernel that has answered wrongly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
     /// The kernel.
-    pub kernel: ConvKernel,
+    pub kernel: ConvAlgorithm,
     /// The signature of the layer that it computed.
     pub signature: String,
     /// What was wrong.
@@ -147,13 +120,13 @@ impl Tuning {
     }
 
     /// The convolutions that have been tuned, by signature, and their kernels.
-    pub fn choices(&self) -> impl Iterator<Item = (&str, ConvKernel)> {
+    pub fn choices(&self) -> impl Iterator<Item = (&str, ConvAlgorithm)> {
         (self.kernels.iter()).map(|(signature, kernel)| (signature.as_str(), *kernel))
     }
 
-    /// Chooses `kernel` for the convolutions with this signature, as [`TunedLayer::signature`] has it.
+    /// Chooses `kernel` for the convolutions with this signature, as `shadernet_bench::tune` has it.
     /// A session whose device does not allow it there keeps to the rule, and says so in the log.
-    pub fn choose(&mut self, signature: impl Into<String>, kernel: ConvKernel) {
+    pub fn choose(&mut self, signature: impl Into<String>, kernel: ConvAlgorithm) {
         self.kernels.insert(signature.into(), kernel);
     }
 
@@ -168,7 +141,9 @@ impl Tuning {
             .collect()
     }
 
-    fn quarantine(&mut self, kernel: ConvKernel, signature: &str, reason: &str) {
+    /// Keeps sessions with this tuning from using `kernel` on any layer: on the layer of this signature it
+    /// computed a wrong result. The first reason counts.
+    pub fn quarantine(&mut self, kernel: ConvAlgorithm, signature: &str, reason: &str) {
         let line = |text: &str| text.replace(char::is_control, " ");
         let entry = (line(signature), line(reason));
         self.quarantined.entry(kernel).or_insert(entry);

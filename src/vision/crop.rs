@@ -73,7 +73,7 @@ impl fmt::Display for CropMode {
 /// assert_eq!(placement.to_picture([416.0, 346.0]), [600.0, 400.0]);
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Placement {
+pub struct ImageTransform {
     pub(crate) x: Axis,
     /// Columns of padding before the picture.
     pub(crate) left: usize,
@@ -82,7 +82,7 @@ pub struct Placement {
     pub(crate) top: usize,
 }
 
-impl Placement {
+impl ImageTransform {
     /// Sizes are width and height.
     pub(super) fn new(from: [usize; 2], to: [usize; 2], mode: CropMode, crop_pct: f64) -> Self {
         let (width, height) = resized(from, to, mode, crop_pct);
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(size(400, 600), [277, 416]);
         assert_eq!(size(16_384, 1), [416, 1]);
         assert_eq!(size(1, 1), [416, 416]);
-        let place = |w, h| Placement::new([w, h], [416, 416], CropMode::Letterbox, 1.0);
+        let place = |w, h| ImageTransform::new([w, h], [416, 416], CropMode::Letterbox, 1.0);
         let tall = place(400, 600);
         assert_eq!(
             (tall.left, tall.top, tall.x.len, tall.y.len),
@@ -217,7 +217,7 @@ mod tests {
         for (_, mode) in CropMode::ALL {
             for crop_pct in [0.875, 1.0, 1.5] {
                 for from in [[640, 427], [300, 451], [1, 1], [7, 900]] {
-                    let place = Placement::new(from, [224, 192], mode, crop_pct);
+                    let place = ImageTransform::new(from, [224, 192], mode, crop_pct);
                     for at in [[0.0, 0.0], [0.5, 0.75], [100.0, 33.5], [-20.0, 250.0]] {
                         let back = place.to_input(place.to_picture(at));
                         let near = (back.iter().zip(at)).all(|(a, b)| (a - b).abs() < 1e-3);

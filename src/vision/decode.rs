@@ -10,12 +10,9 @@ use image::{
     metadata::Orientation,
 };
 
+use super::image_limits::{MAX_PIXELS, MAX_SIDE};
 use crate::error::{Error, Result};
 
-/// The longest side that [`decode`] accepts, in pixels.
-pub const MAX_SIDE: u32 = 16_384;
-/// The most pixels that [`decode`] accepts, width times height.
-pub const MAX_PIXELS: u64 = 100_000_000;
 /// The largest file that [`decode`] reads, in bytes.
 pub const MAX_FILE_BYTES: u64 = 512 << 20;
 

@@ -4,8 +4,8 @@ use image::{Rgb, RgbImage, imageops};
 use rayon::prelude::*;
 
 use super::color_map::heat_color;
-use super::decode::MAX_PIXELS;
 use super::heat_map::HeatMap;
+use super::image_limits::MAX_PIXELS;
 use super::resize::{Interpolation, resize};
 use super::text::{Font, blend, short_number, shortened, wrapped};
 use crate::error::{Error, Result};

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::decode::MAX_PIXELS;
+use super::image_limits::MAX_PIXELS;
 use super::preprocess::Preprocessing;
 use crate::error::{Error, Result};
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::{Error, Result};
-use crate::nearest::nearest_few;
+use crate::util::did_you_mean::nearest_few;
 
 /// One class's name, and what people call it where that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -17,6 +17,7 @@ mod boxes;
 #[cfg(feature = "draw")]
 mod color_map;
 mod crop;
+#[cfg(feature = "codecs")]
 mod decode;
 #[cfg(feature = "draw")]
 mod draw;
@@ -24,6 +25,7 @@ mod draw;
 mod figure;
 mod heads;
 mod heat_map;
+mod image_limits;
 mod labels;
 mod mask;
 mod preprocess;
@@ -37,14 +39,16 @@ mod top_k;
 pub use boxes::{DetectionOptions, ScoredBox, intersection_over_union, non_maximum_suppression};
 #[cfg(feature = "draw")]
 pub use color_map::heat_color;
-pub use crop::{CropMode, Placement};
-pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
+pub use crop::{CropMode, ImageTransform};
+#[cfg(feature = "codecs")]
+pub use decode::{MAX_FILE_BYTES, decode, decode_bytes};
 #[cfg(feature = "draw")]
 pub use draw::{class_color, draw_box};
 #[cfg(feature = "draw")]
 pub use figure::{Panel, figure};
 pub use heads::Head;
 pub use heat_map::{HeatMap, HeatMapStatistics};
+pub use image_limits::{MAX_PIXELS, MAX_SIDE};
 pub use labels::{Label, Labels};
 pub use mask::{Mask, mask_color};
 pub use preprocess::Preprocessing;

@@ -3,8 +3,8 @@
 use image::RgbImage;
 use rayon::prelude::*;
 
-use super::crop::{CropMode, LETTERBOX_GREY, Placement};
-use super::decode::MAX_SIDE;
+use super::crop::{CropMode, ImageTransform, LETTERBOX_GREY};
+use super::image_limits::MAX_SIDE;
 use super::resize::{Interpolation, resize_window};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -163,10 +163,10 @@ impl Preprocessing {
 
     /// Where a picture of `width` by `height` comes to lie in the input, for what is found in the
     /// input to be found in the picture.
-    pub fn placement(&self, width: u32, height: u32) -> Placement {
+    pub fn placement(&self, width: u32, height: u32) -> ImageTransform {
         let [_, to_height, to_width] = self.input_size;
         let from = [width.max(1) as usize, height.max(1) as usize];
-        Placement::new(from, [to_width, to_height], self.crop_mode, self.crop_pct)
+        ImageTransform::new(from, [to_width, to_height], self.crop_mode, self.crop_pct)
     }
 
     /// What each byte of a channel becomes.
@@ -199,7 +199,7 @@ impl Preprocessing {
     /// Resizes, crops and normalises `C` interleaved channels into `C` planes.
     fn fill<const C: usize>(&self, pixels: &[u8], (width, height): (u32, u32), image: &mut [f32]) {
         let [_, to_height, to_width] = self.input_size;
-        let Placement { x, left, y, top } = self.placement(width, height);
+        let ImageTransform { x, left, y, top } = self.placement(width, height);
         let window = resize_window::<C>(pixels, x, y, self.interpolation);
 
         for (channel, plane) in image.chunks_exact_mut(to_height * to_width).enumerate() {

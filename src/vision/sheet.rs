@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use image::{RgbImage, imageops};
 
 use super::color_map::heat_color;
-use super::decode::MAX_SIDE;
 use super::figure::{INK, MIN_LETTERS, TITLE_LINES, color_bar, paper};
 use super::heat_map::HeatMap;
+use super::image_limits::MAX_SIDE;
 use super::resize::{Axis, Interpolation, resize, resize_window};
 use super::text::{Font, short_number, shortened, wrapped};
 use crate::error::{Error, Result};

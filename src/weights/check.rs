@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use super::{Dtype, Weights};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Parameter};
-use crate::nearest::nearest;
+use crate::util::did_you_mean::nearest;
 
 /// What [`Weights::check`] found in weights that fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

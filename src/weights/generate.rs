@@ -20,8 +20,8 @@ use rayon::prelude::*;
 
 use super::{Data, Weights};
 use crate::graph::Graph;
-use crate::hash::fnv1a64;
 use crate::tensor::{Shape, Tensor};
+use crate::util::fnv::fnv1a64;
 
 /// Fewer draws than these are not worth a thread's waking.
 const DRAWS_A_THREAD: usize = 1 << 14;
@@ -76,7 +76,7 @@ pub fn generated_input(shape: impl Into<Shape>) -> Tensor {
 
 /// Generated inputs of these shapes: the first as [`generated_input`] has it, and others, such as what
 /// is added to it, not the same numbers again.
-pub(crate) fn generated_inputs(shapes: &[Shape]) -> Vec<Tensor> {
+pub fn generated_inputs(shapes: &[Shape]) -> Vec<Tensor> {
     let input = |(i, shape): (usize, &Shape)| match i {
         0 => generated_input(shape.clone()),
         _ => generated_input(shape.clone()).map(|v| 0.5 - v),

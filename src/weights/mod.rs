@@ -227,7 +227,7 @@ impl Weights {
 
     /// Says that what was read so far will not be read again soon: pages of a mapped file count as
     /// this process's memory until then. Reading them again is only slower.
-    pub(crate) fn let_go(&self) {
+    pub(crate) fn release_pages(&self) {
         #[cfg(unix)]
         if let FileBytes::Mapped(map) = &self.file {
             // SAFETY: the map is shared and read-only, so that its pages are the file's and are

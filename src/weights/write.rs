@@ -8,8 +8,8 @@ use safetensors::tensor::{Dtype as FileDtype, Metadata, TensorInfo};
 
 use super::{Dtype, Weights};
 use crate::error::{Error, Result};
-use crate::replace::temporary_in;
 use crate::tensor::{Shape, Tensor};
+use crate::util::atomic_file::temporary_in;
 
 /// Writes tensors as a safetensors file at `path`, every element as `dtype`; float16 takes what is
 /// beyond its range to infinity.

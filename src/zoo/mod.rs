@@ -32,8 +32,8 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphBuilder, ValueId};
-use crate::nearest::nearest;
 use crate::tensor::Shape;
+use crate::util::did_you_mean::nearest;
 use crate::weights::{Dialect, Weights};
 
 /// What may differ between two checkpoints of one architecture. `None` is what the architecture was

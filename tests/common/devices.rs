@@ -74,7 +74,7 @@ pub fn with_matrices() -> Vec<(String, Device)> {
     let open = |backend: Backend| {
         let options = DeviceOptions {
             backend: Some(backend),
-            cooperative_matrices: CooperativeMatrices::WhereOffered,
+            cooperative_matrices: CooperativeMatrices::IfSupported,
             ..Default::default()
         };
         let name = format!("{} with matrices", backend.name());

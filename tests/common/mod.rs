@@ -2,6 +2,7 @@
 // Each test file is a crate of its own and uses some of this.
 #![allow(dead_code)]
 
+pub mod golden;
 pub mod place;
 
 use std::collections::BTreeMap;

@@ -4,16 +4,19 @@
 // Each test file is a crate of its own and uses some of this.
 #![allow(dead_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn place(name: &str, built: Option<&str>) -> PathBuf {
     let said = std::env::var_os(name).map(PathBuf::from);
     said.unwrap_or_else(|| built.unwrap_or_else(|| panic!("{name} is not set")).into())
 }
 
-/// The repository.
+/// The repository: the tests' package, or the workspace that it is a part of.
 pub fn repository() -> PathBuf {
-    place("CARGO_MANIFEST_DIR", option_env!("CARGO_MANIFEST_DIR"))
+    let package = place("CARGO_MANIFEST_DIR", option_env!("CARGO_MANIFEST_DIR"));
+    let is_root = |folder: &&Path| folder.join("tests/golden").is_dir();
+    let root = package.ancestors().find(is_root);
+    root.expect("tests/golden is above the package").to_owned()
 }
 
 /// The `shadernet` command.

@@ -5,7 +5,7 @@ use super::host::{floats, read, values};
 use super::support::{Host, another, small};
 use shadernet::device::Device;
 use shadernet::gpu::GpuTensor;
-use shadernet::session::{Input, Session, SessionOptions};
+use shadernet::session::{Session, SessionInput, SessionOptions};
 use shadernet::tensor::Tensor;
 use shadernet::wgpu;
 
@@ -43,7 +43,7 @@ fn a_pass_is_recorded_and_not_submitted() {
         let buffer = upload(&host, &second, 3);
         let mut encoder = host.device.create_command_encoder(&Default::default());
         session
-            .encode(&mut encoder, &[Input::Tensor(&first)])
+            .encode(&mut encoder, &[SessionInput::Tensor(&first)])
             .unwrap();
         // Both in one submission, the answer of the first copied before the second.
         let kept = host.device.create_buffer(&wgpu::BufferDescriptor {
@@ -53,18 +53,18 @@ fn a_pass_is_recorded_and_not_submitted() {
             mapped_at_creation: false,
         });
         let outputs = session
-            .encode(&mut encoder, &[Input::Tensor(&first)])
+            .encode(&mut encoder, &[SessionInput::Tensor(&first)])
             .unwrap();
         let [output] = &outputs[..] else { panic!() };
         assert_eq!((output.shape.dims(), output.bytes()), (&[1, 7][..], 28));
         encoder.copy_buffer_to_buffer(&output.buffer, output.offset, &kept, 0, 28);
         session
-            .encode(&mut encoder, &[Input::Buffer(&buffer)])
+            .encode(&mut encoder, &[SessionInput::Buffer(&buffer)])
             .unwrap();
         // What was recorded is thrown away as well as submitted.
         let mut dropped = host.device.create_command_encoder(&Default::default());
         session
-            .encode(&mut dropped, &[Input::Tensor(&first)])
+            .encode(&mut dropped, &[SessionInput::Tensor(&first)])
             .unwrap();
         drop(dropped);
         host.queue.submit([encoder.finish()]);
@@ -87,7 +87,7 @@ fn buffers_that_cannot_be_read_are_named() {
     let mut fails = |tensor: GpuTensor, part: &str| {
         let mut encoder = host.device.create_command_encoder(&Default::default());
         let error = session
-            .encode(&mut encoder, &[Input::Buffer(&tensor)])
+            .encode(&mut encoder, &[SessionInput::Buffer(&tensor)])
             .unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
     };
@@ -145,7 +145,7 @@ fn the_cpu_records_nothing() {
     let mut session = Session::new(&Device::cpu(), &graph, weights, &options, &shapes).unwrap();
     let mut encoder = host.device.create_command_encoder(&Default::default());
     let error = session
-        .encode(&mut encoder, &[Input::Tensor(&input)])
+        .encode(&mut encoder, &[SessionInput::Tensor(&input)])
         .unwrap_err();
     assert!(error.to_string().contains("use a GPU"), "{error}");
 }

@@ -5,7 +5,7 @@ use super::support::{Host, block_on, is_alone, tiny};
 use shadernet::Error;
 use shadernet::gpu::{Backend, adapters, is_software};
 use shadernet::graph::{Conv2d, GraphBuilder};
-use shadernet::session::Input;
+use shadernet::session::SessionInput;
 use shadernet::tensor::Shape;
 use shadernet::weights::Weights;
 use shadernet::weights::generate::generated_input;
@@ -50,7 +50,7 @@ fn a_lost_device_is_told_of_and_replaced() {
             let in_pieces = std::time::Duration::from_millis(1);
             let mut slices = (round == 0).then(|| {
                 session
-                    .encode_slices(&mut encoder, &[Input::Tensor(&input)], in_pieces)
+                    .encode_chunks(&mut encoder, &[SessionInput::Tensor(&input)], in_pieces)
                     .unwrap()
             });
             host.device.destroy();
@@ -66,7 +66,7 @@ fn a_lost_device_is_told_of_and_replaced() {
             is_lost("run_async", session.run_async(inputs).map(drop));
             is_lost(
                 "encode",
-                session.encode(&mut encoder, &[Input::Tensor(&input)]),
+                session.encode(&mut encoder, &[SessionInput::Tensor(&input)]),
             );
             is_lost("prepare", session.prepare(&[[2, 3, 32, 32].into()]));
             is_lost("profile", session.profile(inputs, 1));

@@ -24,7 +24,7 @@ fn sessions_and_runs_can_be_sent() {
     is_send::<Session>();
     is_sync::<Session>();
     is_send::<Run>();
-    is_send::<shadernet::session::Slices>();
+    is_send::<shadernet::session::PassChunks>();
     is_sync::<shadernet::gpu::Gpu>();
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use shadernet::device::Device;
 use shadernet::gpu::{Backend, Gpu, GpuOptions};
-use shadernet::session::{Loading, Progress, Session, SessionOptions};
+use shadernet::session::{LoadProgress, Loading, Session, SessionOptions};
 
 use super::devices::backends;
 use super::support::{Host, small, tiny};
@@ -17,7 +17,7 @@ fn progress_is_told_to_its_end() {
         let told: Arc<Mutex<Vec<Loading>>> = Arc::default();
         let teller = told.clone();
         let options = SessionOptions {
-            progress: Some(Progress::new(move |at| teller.lock().unwrap().push(at))),
+            progress: Some(LoadProgress::new(move |at| teller.lock().unwrap().push(at))),
             ..Default::default()
         };
         let device = Device::from(host.gpu.clone());
@@ -28,8 +28,10 @@ fn progress_is_told_to_its_end() {
         let (mut compiled, mut bytes) = ((0, 0), (0, 0));
         for loading in first {
             match loading {
-                Loading::Pipelines { done, all } => compiled = compiled.max((done, all)),
-                Loading::Weights { done, all } => bytes = bytes.max((done, all)),
+                Loading::Pipelines { completed, total } => {
+                    compiled = compiled.max((completed, total))
+                }
+                Loading::Weights { completed, total } => bytes = bytes.max((completed, total)),
                 other => panic!("{other:?}"),
             }
         }

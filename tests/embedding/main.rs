@@ -7,11 +7,11 @@ mod devices;
 #[path = "../common/host.rs"]
 mod host;
 
+mod chunks;
 mod encode;
 mod faults;
 mod in_flight;
 mod loading;
 mod narrow;
-mod slices;
 mod support;
 mod texture_to_mask;

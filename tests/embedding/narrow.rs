@@ -6,7 +6,7 @@ use super::support::{Host, small};
 use shadernet::device::Device;
 use shadernet::gpu::{Gpu, Precision, adapters};
 use shadernet::model_folder::ModelFolder;
-use shadernet::profile::Method;
+use shadernet::profile::TimingMethod;
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tasks::{Classifier, Detector};
 use shadernet::vision::decode;
@@ -16,9 +16,13 @@ use shadernet::wgpu;
 fn wanted_limits_can_be_had() {
     for backend in backends() {
         for adapter in adapters(Some(backend)) {
-            let wanted = Gpu::wanted_limits(&adapter);
+            let wanted = Gpu::preferred_limits(&adapter);
             assert!(wanted.check_limits(&adapter.limits()), "{backend:?}");
-            assert!(adapter.features().contains(Gpu::wanted_features(&adapter)));
+            assert!(
+                adapter
+                    .features()
+                    .contains(Gpu::preferred_features(&adapter))
+            );
         }
     }
 }
@@ -61,7 +65,7 @@ fn float16_needs_no_feature() {
                 Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
             // Nor does timing steps take timestamps.
             let profile = session.profile(std::slice::from_ref(&input), 1).unwrap();
-            assert_eq!(profile.method, Method::WallClock);
+            assert_eq!(profile.method, TimingMethod::WallClock);
             session
                 .run(std::slice::from_ref(&input))
                 .unwrap()

@@ -39,8 +39,8 @@ impl Host {
     pub fn try_on(adapter: wgpu::Adapter) -> Option<Self> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("host"),
-            required_features: Gpu::wanted_features(&adapter),
-            required_limits: Gpu::wanted_limits(&adapter),
+            required_features: Gpu::preferred_features(&adapter),
+            required_limits: Gpu::preferred_limits(&adapter),
             ..Default::default()
         };
         Self::with(adapter, &descriptor)

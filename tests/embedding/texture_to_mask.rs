@@ -1,8 +1,8 @@
 //! The whole way in the host's frame: its texture in, a mask in its texture out.
 
-use shadernet::answers::ColorTable;
 use shadernet::device::Device;
 use shadernet::model_folder::ModelFolder;
+use shadernet::postprocess::ColorTable;
 use shadernet::tasks::{SegmentSize, Segmenter};
 use shadernet::texture::{Preprocessor, TextureInput};
 use shadernet::vision::{CropMode, Preprocessing, decode};

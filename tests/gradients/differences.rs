@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shadernet::gpu::Precision;
-use shadernet::graph::{BackwardRule, Graph, Seed, ValueId};
+use shadernet::graph::{GradientRule, Graph, Seed, ValueId};
 use shadernet::reference::Reference;
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
@@ -72,9 +72,9 @@ pub fn check_within(graph: &Graph, inputs: &[Tensor], seed: u64, half: f64) {
         .with_gradients(
             &shapes,
             output,
-            Seed::Given,
+            Seed::Input,
             &targets,
-            BackwardRule::Gradient,
+            GradientRule::Gradient,
         )
         .unwrap();
     let given: Vec<Tensor> = inputs.iter().chain([&seed]).cloned().collect();

@@ -8,6 +8,6 @@ mod devices;
 mod differences;
 #[path = "../operators/generate.rs"]
 mod generate;
+mod intermediate_outputs;
 mod networks;
 mod operators;
-mod taps;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shadernet::graph::{BackwardRule, Graph, Seed};
+use shadernet::graph::{GradientRule, Graph, Seed};
 use shadernet::reference::Reference;
 use shadernet::session::Session;
 use shadernet::tensor::{Shape, Tensor};
@@ -92,9 +92,9 @@ fn gradient_of(graph: &Graph, shape: &Shape) -> Graph {
     (graph.with_gradients(
         shapes,
         scores,
-        Seed::Given,
+        Seed::Input,
         &[input],
-        BackwardRule::Gradient,
+        GradientRule::Gradient,
     ))
     .unwrap()
 }
@@ -145,9 +145,9 @@ fn every_classifier_has_gradients() {
         let graph = architecture.build(&options).unwrap();
         let mut shapes = architecture.input_shapes(2, &options);
         let (scores, input) = (graph.scores(), graph.inputs()[0]);
-        let rule = BackwardRule::Gradient;
+        let rule = GradientRule::Gradient;
         let with = graph
-            .with_gradients(&shapes, scores, Seed::Given, &[input], rule)
+            .with_gradients(&shapes, scores, Seed::Input, &[input], rule)
             .unwrap();
         shapes.push(graph.infer(&shapes).unwrap()[scores.index()].clone());
         let inferred = with.infer(&shapes).unwrap();

@@ -247,7 +247,7 @@ fn what_has_no_rule_is_named() {
         .with_gradients(
             &shape,
             graph.outputs()[0],
-            shadernet::graph::Seed::Given,
+            shadernet::graph::Seed::Input,
             graph.inputs(),
             Default::default(),
         )

@@ -6,7 +6,7 @@ use shadernet::device::Device;
 use shadernet::gpu::Precision;
 use shadernet::graph::{Graph, Op};
 use shadernet::reference::Reference;
-use shadernet::session::{ConvKernel, Session, SessionOptions};
+use shadernet::session::{ConvAlgorithm, Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 
 use crate::devices::devices;
@@ -31,7 +31,7 @@ pub fn compare_with(
     graph: &Graph,
     inputs: &[Tensor],
     seed: u64,
-    prefer: Option<ConvKernel>,
+    prefer: Option<ConvAlgorithm>,
     looser: f64,
 ) {
     compare_on(devices(), graph, inputs, seed, prefer, looser);
@@ -43,7 +43,7 @@ pub fn compare_on(
     graph: &Graph,
     inputs: &[Tensor],
     seed: u64,
-    prefer: Option<ConvKernel>,
+    prefer: Option<ConvAlgorithm>,
     looser: f64,
 ) {
     let weights = Arc::new(weights_for(graph, seed));

@@ -7,7 +7,7 @@ use shadernet::graph::{
     ValueId,
 };
 use shadernet::reference::Reference;
-use shadernet::session::{ConvKernel, Session, SessionOptions};
+use shadernet::session::{ConvAlgorithm, Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 
@@ -37,7 +37,7 @@ proptest! {
         (conv.in_channels, conv.out_channels) = (inputs, outputs);
         let shape = Shape::from([n, inputs, h, w]);
         let graph = graph_of(conv, std::slice::from_ref(&shape));
-        let all = ConvKernel::all();
+        let all = ConvAlgorithm::all();
         // One a case: there are many.
         let kernel = all[seed as usize % all.len()];
         compare_with(&graph, &[tensor(&shape, seed)], seed, Some(kernel), 1.0);
@@ -67,7 +67,7 @@ proptest! {
         let graph = b.build().unwrap();
         let input = tensor(&Shape::from([n, inputs, h + size, w + size]), seed);
         let blocks = [2, 4, 8][seed as usize % 3];
-        let kernel = ConvKernel::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
+        let kernel = ConvAlgorithm::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
         // What is loaded is rounded again after the norm.
         let emulated = devices::with_matrices_emulated();
         compare_on(emulated, &graph, &[input], seed, Some(kernel), 2.0);
@@ -85,7 +85,7 @@ proptest! {
         let shape = Shape::from([n, inputs, h, w]);
         let graph = graph_of(op, std::slice::from_ref(&shape));
         let blocks = [2, 4, 8][seed as usize % 3];
-        let kernel = ConvKernel::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
+        let kernel = ConvAlgorithm::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
         let emulated = devices::with_matrices_emulated();
         compare_on(emulated, &graph, &[tensor(&shape, seed)], seed, Some(kernel), 1.0);
     }
@@ -113,7 +113,7 @@ proptest! {
         for tile in [2, 4] {
             // The transforms multiply rounding errors: about ten times for tiles of 4.
             let looser = if tile == 2 { 4.0 } else { 12.0 };
-            let kernel = Some(ConvKernel::Winograd { tile });
+            let kernel = Some(ConvAlgorithm::Winograd { tile });
             compare_with(&graph, std::slice::from_ref(&input), seed, kernel, looser);
         }
     }
@@ -141,7 +141,7 @@ proptest! {
         conv.groups = groups;
         let shape = Shape::from([n, conv.in_channels, h, w]);
         let graph = graph_of(conv, std::slice::from_ref(&shape));
-        let all = ConvKernel::all();
+        let all = ConvAlgorithm::all();
         let kernel = all[seed as usize % all.len()];
         compare_with(&graph, &[tensor(&shape, seed)], seed, Some(kernel), 1.0);
     }
@@ -188,7 +188,7 @@ proptest! {
         b.output(y);
         let graph = b.build().unwrap();
         // Direct, by subgroups and two tiles: each form is a pipeline, and compiling is what takes long.
-        let kernel = ConvKernel::all()[seed as usize % 4];
+        let kernel = ConvAlgorithm::all()[seed as usize % 4];
         let input = tensor(&Shape::from([n, inputs, h, w]), seed);
         compare_with(&graph, &[input], seed, Some(kernel), 1.0);
     }
@@ -239,7 +239,7 @@ fn convolution_by_matrices_of_the_device() {
     let input = tensor(&shape, 5);
     let kernels = [
         None,
-        Some(ConvKernel::Cooperative {
+        Some(ConvAlgorithm::Cooperative {
             pixels: 64,
             channels: 64,
         }),
@@ -261,7 +261,7 @@ fn convolution_by_matrices_of_the_device() {
                 let weights = weights.clone();
                 let shapes = std::slice::from_ref(&shape);
                 let session = Session::new(device, &graph, weights, &options, shapes).unwrap();
-                assert_eq!(session.notice().is_some(), prefer.is_some(), "{name}");
+                assert_eq!(session.warning().is_some(), prefer.is_some(), "{name}");
             }
         }
     }

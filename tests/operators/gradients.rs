@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
-    AvgPool2dBackward, BackwardRule, BatchNorm2d, BatchNorm2dBackward, Conv2d, Graph, GraphBuilder,
+    AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Conv2d, GradientRule, Graph, GraphBuilder,
     Hardmax, Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward,
     MaxPool2dBackward, Op, Padding, Pool2d, PoolKind, Seed, Unflatten, Upsample, UpsampleBackward,
     UpsampleMode, UpsampleSize,
@@ -270,9 +270,9 @@ fn networks_with_their_gradients() {
             .with_gradients(
                 &shapes[..1],
                 scores,
-                Seed::Given,
+                Seed::Input,
                 &targets,
-                BackwardRule::Gradient,
+                GradientRule::Gradient,
             )
             .unwrap();
         // Sums large enough to be far out on tanh would leave nothing of the gradient.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use shadernet::graph::{ConvTranspose2d, Graph, GraphBuilder, Pad2d};
-use shadernet::session::ConvKernel;
+use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::Shape;
 
 use crate::compare::{compare, compare_with};
@@ -43,12 +43,12 @@ proptest! {
         for tile in [2, 4] {
             // The transforms multiply rounding errors: about ten times for tiles of 4.
             let looser = if tile == 2 { 4.0 } else { 12.0 };
-            let kernel = Some(ConvKernel::Winograd { tile });
+            let kernel = Some(ConvAlgorithm::Winograd { tile });
             compare_with(&graph, std::slice::from_ref(&input), seed, kernel, looser);
         }
-        let all = ConvKernel::all();
+        let all = ConvAlgorithm::all();
         let kernel = all[seed as usize % all.len()];
-        let looser = if matches!(kernel, ConvKernel::Winograd { .. }) { 12.0 } else { 1.0 };
+        let looser = if matches!(kernel, ConvAlgorithm::Winograd { .. }) { 12.0 } else { 1.0 };
         compare_with(&graph, &[input], seed, Some(kernel), looser);
     }
 

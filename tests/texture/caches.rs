@@ -25,7 +25,7 @@ fn counts(gpu: &Gpu) -> [isize; 3] {
 
 #[test]
 fn a_host_that_shows_the_same_views_again_makes_nothing() {
-    let (_turn, gpus) = gpus();
+    let (_gl_lock, gpus) = gpus();
     let picture = noise(40, 30);
     let preprocessing = preprocessing([3, 10, 10]);
     for (name, gpu) in gpus {
@@ -56,7 +56,7 @@ fn a_host_that_shows_the_same_views_again_makes_nothing() {
 
 #[test]
 fn a_host_that_has_a_new_view_each_frame_has_few_in_use() {
-    let (_turn, gpus) = gpus();
+    let (_gl_lock, gpus) = gpus();
     let preprocessing = preprocessing([3, 10, 10]);
     for (name, gpu) in gpus {
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
@@ -89,7 +89,7 @@ fn a_host_that_has_a_new_view_each_frame_has_few_in_use() {
 /// More preprocessings than are kept, all in one encoder that is submitted at the end.
 #[test]
 fn what_was_recorded_stays_as_it_was() {
-    let (_turn, gpus) = gpus();
+    let (_gl_lock, gpus) = gpus();
     let picture = noise(40, 30);
     for (name, gpu) in gpus {
         let mut preprocessor = Preprocessor::new(gpu).unwrap();

@@ -1,7 +1,7 @@
 //! The same input from a texture as from a picture.
 
 use proptest::prelude::*;
-use shadernet::texture::{Light, Preprocessor, Source, TextureInput};
+use shadernet::texture::{ColorEncoding, Preprocessor, TextureInput, TextureSource};
 use shadernet::vision::Preprocessing;
 use shadernet::wgpu::{self, TextureFormat};
 
@@ -27,7 +27,7 @@ const SIZES: [([u32; 2], [usize; 2]); 9] = [
 /// are less than half a byte.
 #[test]
 fn textures_are_as_pictures() {
-    let (_turn, gpus) = gpus();
+    let (_gl_lock, gpus) = gpus();
     for (name, gpu) in gpus {
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
         for ([width, height], to) in SIZES {
@@ -71,7 +71,7 @@ fn all_preprocessings([width, height]: [usize; 2]) -> Vec<Preprocessing> {
 
 #[test]
 fn batches_of_unlike_textures_lie_one_behind_the_other() {
-    let (_turn, gpus) = gpus();
+    let (_gl_lock, gpus) = gpus();
     let (wide, tall) = (noise(50, 20), noise(20, 50));
     let plain = preprocessing([3, 19, 21]);
     let padded = Preprocessing {
@@ -108,7 +108,7 @@ fn batches_of_unlike_textures_lie_one_behind_the_other() {
 
 #[test]
 fn light_is_what_the_host_says() {
-    let (_turn, gpus) = gpus();
+    let (_gl_lock, gpus) = gpus();
     let picture = noise(16, 16);
     let preprocessing = preprocessing([3, 7, 7]);
     let expected = preprocessing.apply(&picture).unwrap();
@@ -125,9 +125,22 @@ fn light_is_what_the_host_says() {
         };
         // Linear light taken as if it were encoded.
         let view = view(gpu, &picture, TextureFormat::Rgba16Float);
-        let as_light = |light| TextureInput::new(Source::new(&view).light(light), &preprocessing);
-        assert_same(&shown(as_light(Light::Linear)), expected.data(), name);
-        assert_same(&shown(as_light(Light::Encoded)), linear.data(), name);
+        let as_light = |light| {
+            TextureInput::new(
+                TextureSource::new(&view).color_encoding(light),
+                &preprocessing,
+            )
+        };
+        assert_same(
+            &shown(as_light(ColorEncoding::Linear)),
+            expected.data(),
+            name,
+        );
+        assert_same(
+            &shown(as_light(ColorEncoding::Encoded)),
+            linear.data(),
+            name,
+        );
 
         // Linear light in 8 bits, encoded by the kernel.
         let ramp = image::RgbImage::from_fn(256, 1, |x, _| image::Rgb([x as u8; 3]));
@@ -138,7 +151,10 @@ fn light_is_what_the_host_says() {
             ..preprocessing.clone()
         };
         let view = crate::support::view(gpu, &ramp, TextureFormat::Rgba8Unorm);
-        let input = TextureInput::new(Source::new(&view).light(Light::Linear), &row);
+        let input = TextureInput::new(
+            TextureSource::new(&view).color_encoding(ColorEncoding::Linear),
+            &row,
+        );
         let found = preprocessed(gpu, &mut preprocessor, &[input], 3 * 256);
         let encoded = image::RgbImage::from_fn(256, 1, |x, _| {
             let value = x as f64 / 255.0;
@@ -155,7 +171,7 @@ fn light_is_what_the_host_says() {
 /// Every byte of sRGB is what it was, decoded by the driver and encoded by the kernel.
 #[test]
 fn every_byte_survives_srgb() {
-    let (_turn, gpus) = gpus();
+    let (_gl_lock, gpus) = gpus();
     let ramp = image::RgbImage::from_fn(256, 1, |x, _| image::Rgb([x as u8; 3]));
     let preprocessing = Preprocessing {
         crop_mode: shadernet::vision::CropMode::Squash,
@@ -179,7 +195,7 @@ fn every_byte_survives_srgb() {
 #[test]
 fn what_is_no_colour_is_clamped() {
     use half::f16;
-    let (_turn, gpus) = gpus();
+    let (_gl_lock, gpus) = gpus();
     let texels = [
         -1.0,
         f32::NAN,
@@ -205,8 +221,11 @@ fn what_is_no_colour_is_clamped() {
         write(gpu, &texture, 0, &bytes);
         let view = texture.create_view(&Default::default());
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
-        for light in [Light::Linear, Light::Encoded] {
-            let input = TextureInput::new(Source::new(&view).light(light), &preprocessing);
+        for light in [ColorEncoding::Linear, ColorEncoding::Encoded] {
+            let input = TextureInput::new(
+                TextureSource::new(&view).color_encoding(light),
+                &preprocessing,
+            );
             let found = preprocessed(gpu, &mut preprocessor, &[input], 6);
             assert_same(
                 &found,
@@ -220,7 +239,7 @@ fn what_is_no_colour_is_clamped() {
 /// Views that show something else than their texture says: another format, another level.
 #[test]
 fn views_are_what_the_host_says() {
-    let (_turn, gpus) = gpus();
+    let (_gl_lock, gpus) = gpus();
     let (picture, smaller) = (noise(21, 13), noise(10, 6));
     let preprocessing = preprocessing([3, 9, 9]);
     let elements = 3 * 9 * 9;
@@ -243,7 +262,8 @@ fn views_are_what_the_host_says() {
                 base_mip_level: level,
                 ..Default::default()
             });
-            let input = TextureInput::new(Source::new(&view).mip_level(level), &preprocessing);
+            let input =
+                TextureInput::new(TextureSource::new(&view).mip_level(level), &preprocessing);
             let found = preprocessed(gpu, &mut preprocessor, &[input], elements);
             let expected = preprocessing.apply(shown).unwrap();
             assert_same(&found, expected.data(), &format!("{name} level {level}"));
@@ -271,7 +291,8 @@ fn views_are_what_the_host_says() {
                 format: Some(of_view),
                 ..Default::default()
             });
-            let input = TextureInput::new(Source::new(&view).format(of_view), &preprocessing);
+            let input =
+                TextureInput::new(TextureSource::new(&view).format(of_view), &preprocessing);
             let found = preprocessed(gpu, &mut preprocessor, &[input], elements);
             let expected = preprocessing.apply(&picture).unwrap();
             assert_same(&found, expected.data(), name);
@@ -291,7 +312,7 @@ proptest! {
         interpolation in 0..INTERPOLATIONS.len(),
         crop_pct in 0.5..1.5,
     ) {
-        let (_turn, gpus) = gpus();
+        let (_gl_lock, gpus) = gpus();
         let picture = noise(from[0], from[1]);
         let preprocessing = Preprocessing {
             crop_mode: CROP_MODES[crop_mode],

@@ -2,7 +2,7 @@
 
 use shadernet::Error;
 use shadernet::gpu::Gpu;
-use shadernet::texture::{Preprocessor, Source, TextureInput};
+use shadernet::texture::{Preprocessor, TextureInput, TextureSource};
 use shadernet::vision::Preprocessing;
 use shadernet::wgpu::{self, TextureDescriptor, TextureFormat, TextureUsages};
 
@@ -34,7 +34,7 @@ fn refusal(gpu: &Gpu, inputs: &[TextureInput], target: &wgpu::Buffer) -> Error {
 
 #[test]
 fn textures_that_cannot_be_read_are_named() {
-    let (_turn, gpus) = gpus();
+    let (_gl_lock, gpus) = gpus();
     let preprocessing = preprocessing([3, 4, 4]);
     let plain = descriptor([8, 8], TextureFormat::Rgba8Unorm, SHOWN);
     type Change = fn(&mut TextureDescriptor<'static>);
@@ -92,7 +92,7 @@ fn textures_that_cannot_be_read_are_named() {
 
 #[test]
 fn what_does_not_fit_is_named() {
-    let (_turn, gpus) = gpus();
+    let (_gl_lock, gpus) = gpus();
     let (right, other) = (preprocessing([3, 4, 4]), preprocessing([3, 5, 4]));
     let wrong = Preprocessing {
         std: vec![0.0; 3],
@@ -135,7 +135,7 @@ fn what_does_not_fit_is_named() {
             &target,
             &["1 or 3 input channels"],
         );
-        let source = Source::new(&view);
+        let source = TextureSource::new(&view);
         for (source, words) in [
             (source.mip_level(1), ["mip level below 1", "found 1"]),
             (source.mip_level(77), ["mip level below 1", "found 77"]),
@@ -159,7 +159,7 @@ fn what_does_not_fit_is_named() {
 /// A target larger than a binding is bound as far as it is needed.
 #[test]
 fn limits_are_those_of_the_input() {
-    let (_turn, _) = gpus();
+    let (_gl_lock, _) = gpus();
     for (name, device) in crate::devices::with_binding_limit(4096) {
         let shadernet::device::Device::Gpu(gpu) = &device else {
             panic!("{name} is no GPU");
@@ -192,7 +192,7 @@ fn limits_are_those_of_the_input() {
 
 #[test]
 fn a_device_that_is_lost_is_an_error() {
-    let (_turn, _) = gpus();
+    let (_gl_lock, _) = gpus();
     let preprocessing = preprocessing([3, 4, 4]);
     for (name, device) in open_all() {
         let shadernet::device::Device::Gpu(gpu) = &device else {
@@ -216,7 +216,7 @@ fn a_device_that_is_lost_is_an_error() {
 /// Two devices of one adapter: what belongs to one is refused by the other.
 #[test]
 fn textures_of_another_device_are_refused() {
-    let (_turn, _) = gpus();
+    let (_gl_lock, _) = gpus();
     let preprocessing = preprocessing([3, 4, 4]);
     for backend in crate::devices::backends() {
         let adapter = shadernet::gpu::adapters(Some(backend)).swap_remove(0);

@@ -10,7 +10,7 @@ use crate::support::*;
 #[test]
 #[ignore = "a measurement"]
 fn from_a_screen_to_a_network() {
-    let (_turn, gpus) = gpus();
+    let (_gl_lock, gpus) = gpus();
     let picture = noise(1920, 1080);
     let preprocessing = preprocessing([3, 224, 224]);
     let started = Instant::now();

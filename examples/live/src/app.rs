@@ -11,7 +11,7 @@ use shadernet::gpu::Gpu;
 use shadernet::model_folder::{self, FoundModel};
 use shadernet::wgpu;
 
-use crate::device::{self, Faults};
+use crate::device::{self, DeviceErrors};
 use crate::inference::{Runner, Settings};
 use crate::messages::Messages;
 use crate::model::{self, Loading};
@@ -26,7 +26,7 @@ use crate::why::Why;
 /// The window.
 pub struct Live {
     pub(crate) messages: Messages,
-    faults: Faults,
+    faults: DeviceErrors,
     pub(crate) gpu: Gpu,
     pub(crate) textures: Textures,
     scene: Scene,
@@ -59,7 +59,7 @@ impl Live {
     pub fn new(
         context: &eframe::CreationContext<'_>,
         options: Options,
-        faults: Faults,
+        faults: DeviceErrors,
         messages: Messages,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let state = context.wgpu_render_state.as_ref();

@@ -15,8 +15,8 @@ pub fn configuration() -> WgpuConfiguration {
     let mut setup = WgpuSetupCreateNew::without_display_handle();
     setup.device_descriptor = Arc::new(|adapter| wgpu::DeviceDescriptor {
         label: Some("live"),
-        required_features: Gpu::wanted_features(adapter),
-        required_limits: Gpu::wanted_limits(adapter),
+        required_features: Gpu::preferred_features(adapter),
+        required_limits: Gpu::preferred_limits(adapter),
         ..Default::default()
     });
     WgpuConfiguration {
@@ -29,12 +29,12 @@ pub fn configuration() -> WgpuConfiguration {
 
 /// What happens to a device outside of any call. Clones share it.
 #[derive(Clone)]
-pub struct Faults {
+pub struct DeviceErrors {
     messages: Messages,
     lost: Arc<OnceLock<String>>,
 }
 
-impl Faults {
+impl DeviceErrors {
     pub fn new(messages: Messages) -> Self {
         Self {
             messages,

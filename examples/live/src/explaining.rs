@@ -28,7 +28,7 @@ pub struct Question {
     pub picture: Arc<RgbImage>,
     /// None for the likeliest.
     pub class: Option<usize>,
-    pub method: Method,
+    pub method: ExplainMethod,
 }
 
 impl PartialEq for Question {
@@ -173,7 +173,7 @@ fn evidence(
     let heat = on_picture(&found.heat)?;
     let statistics = heat.statistics();
     let over = match question.method {
-        Method::GradCam | Method::GradCamPlusPlus => heat.overlay(picture, OPACITY)?,
+        ExplainMethod::GradCam | ExplainMethod::GradCamPlusPlus => heat.overlay(picture, OPACITY)?,
         // Single pixels are lost on a photograph.
         _ => on_picture(&found.heat.capped(TOLD_APART))?.overlay(&dimmed(picture), 1.0)?,
     };

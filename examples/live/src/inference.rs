@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use shadernet::gpu::{Gpu, Received};
-use shadernet::session::Slices;
+use shadernet::session::PassChunks;
 use shadernet::tasks::{Detection, DetectionOptions, Prediction};
 use shadernet::wgpu;
 
@@ -57,7 +57,7 @@ pub enum Answer {
 }
 
 /// A pass whose last piece is recorded.
-struct Flight {
+struct Submission {
     begun: Instant,
     /// What the pass found, on its way from the GPU; nothing for a mask.
     answer: Option<Pending>,
@@ -73,7 +73,7 @@ struct Pending {
 
 /// A pass of which pieces are left to record.
 struct Cut {
-    slices: Slices,
+    slices: PassChunks,
     begun: Instant,
     /// What it sees.
     view: wgpu::TextureView,
@@ -87,7 +87,7 @@ pub struct Runner {
     cut: Option<Cut>,
     /// Recorded in this frame, and not submitted yet.
     recorded: Option<(Instant, Recorded)>,
-    flights: VecDeque<Flight>,
+    flights: VecDeque<Submission>,
     answer: Answer,
     passes: History,
     /// Pieces of a pass, where it is cut, and what the longest was measured to take.
@@ -137,7 +137,7 @@ impl Runner {
             }
             // The input and the first piece in one frame, so that a small network needs no more.
             (None, Some(budget)) => {
-                let slices = self.model.network.encode_slices(encoder, view, budget)?;
+                let slices = self.model.network.encode_chunks(encoder, view, budget)?;
                 self.pieces = Some((slices.progress().1, slices.longest()));
                 let cut = Cut {
                     slices,
@@ -177,7 +177,7 @@ impl Runner {
             mask,
         };
         let network = &mut self.model.network;
-        let recorded = network.encode_answer(encoder, &outputs, &wanted)?;
+        let recorded = network.encode_postprocess(encoder, &outputs, &wanted)?;
         Ok(Some((cut.begun, recorded)))
     }
 }
@@ -201,7 +201,7 @@ impl Runner {
             // Called once.
             let _ = told.set(Instant::now());
         });
-        self.flights.push_back(Flight {
+        self.flights.push_back(Submission {
             begun,
             answer,
             done,

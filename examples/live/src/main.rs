@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use eframe::egui;
 
-use crate::device::Faults;
+use crate::device::DeviceErrors;
 use crate::messages::Messages;
 use crate::options::Options;
 
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     let messages = Messages::default();
     let mut short_lives = 0;
     loop {
-        let faults = Faults::new(messages.clone());
+        let faults = DeviceErrors::new(messages.clone());
         let started = Instant::now();
         // Where the device is lost while egui draws, egui panics.
         let window = || open_window(&options, &faults, &messages);
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs one window until it is closed.
-fn open_window(options: &Options, faults: &Faults, messages: &Messages) -> eframe::Result {
+fn open_window(options: &Options, faults: &DeviceErrors, messages: &Messages) -> eframe::Result {
     let native = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Shadernet live")

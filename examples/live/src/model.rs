@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use eframe::egui;
 use shadernet::gpu::Gpu;
 use shadernet::model_folder::{self, FoundModel, ModelFolder};
-use shadernet::session::{self, Progress, SessionOptions};
+use shadernet::session::{self, LoadProgress, SessionOptions};
 use shadernet::zoo::Task;
 
 use crate::messages::Messages;
@@ -56,7 +56,7 @@ pub fn first(wanted: Option<&Path>) -> shadernet::Result<FoundModel> {
 }
 
 /// Loads the network of the folder `path`.
-fn load(path: &Path, gpu: &Gpu, progress: Progress) -> shadernet::Result<Model> {
+fn load(path: &Path, gpu: &Gpu, progress: LoadProgress) -> shadernet::Result<Model> {
     let started = Instant::now();
     let folder = ModelFolder::open(path)?;
     let (_, task) = folder.graph()?;
@@ -97,7 +97,7 @@ impl Loading {
         std::thread::spawn(move || {
             // Whoever asked may have asked for another meanwhile, and listens no more.
             let told = sender.clone();
-            let progress = Progress::new(move |loading| drop(told.send(News::Progress(loading))));
+            let progress = LoadProgress::new(move |loading| drop(told.send(News::Progress(loading))));
             match load(&folder, &gpu, progress) {
                 Ok(model) => drop(sender.send(News::Ready(Box::new(model)))),
                 Err(error) => messages.push(error.to_string()),
@@ -119,11 +119,11 @@ impl Loading {
         loop {
             match self.news.try_recv() {
                 Ok(News::Progress(loading)) => match loading {
-                    session::Loading::Pipelines { done, all } => {
-                        self.pipelines = share(done as f64, all as f64);
+                    session::Loading::Pipelines { completed, total } => {
+                        self.pipelines = share(completed as f64, total as f64);
                     }
-                    session::Loading::Weights { done, all } => {
-                        self.weights = share(done as f64, all as f64);
+                    session::Loading::Weights { completed, total } => {
+                        self.weights = share(completed as f64, total as f64);
                     }
                     _ => {}
                 },

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use shadernet::answers::{BoxList, ColorTable, FoundBoxes, LikelyClass, TopClasses};
+use shadernet::postprocess::{BoxList, ColorTable, BoxListOutput, ClassScore, TopClasses};
 use shadernet::device::Device;
 use shadernet::gpu::{Download, Downloads, Gpu, GpuTensor};
 use shadernet::model_folder::ModelFolder;
-use shadernet::session::{SessionOptions, Slices};
+use shadernet::session::{SessionOptions, PassChunks};
 use shadernet::tasks::{Classifier, DetectionOptions, Detector, Segmenter};
 use shadernet::wgpu;
 use shadernet::zoo::Task;
@@ -49,8 +49,8 @@ pub enum Parse {
 
 /// An answer that has arrived.
 pub enum Parsed {
-    Classes(Vec<LikelyClass>),
-    Boxes(FoundBoxes),
+    Classes(Vec<ClassScore>),
+    Boxes(BoxListOutput),
 }
 
 impl Parse {
@@ -79,7 +79,7 @@ impl Network {
             Task::Classification => {
                 let mut classifier = Classifier::new(&device, folder, options)?;
                 classifier.prepare_encode()?;
-                classifier.prepare_slices()?;
+                classifier.prepare_chunks()?;
                 // A class and its probability are 8 bytes.
                 let classes = CLASSES.min(folder.num_classes);
                 let downloads = Downloads::new(gpu, 8 * classes as u64);
@@ -88,25 +88,25 @@ impl Network {
             Task::Detection => {
                 let mut detector = Detector::new(&device, folder, options)?;
                 detector.prepare_encode()?;
-                detector.prepare_slices()?;
+                detector.prepare_chunks()?;
                 let downloads = Downloads::new(gpu, BoxList::BYTES);
                 Ok(Self::Detector(detector, downloads))
             }
             Task::Segmentation => {
                 let mut segmenter = Segmenter::new(&device, folder, options)?;
                 segmenter.prepare_encode()?;
-                segmenter.prepare_slices()?;
+                segmenter.prepare_chunks()?;
                 Ok(Self::Segmenter(segmenter, ColorTable::default()))
             }
         }
     }
 
     /// What the user should be told about how it runs.
-    pub fn notice(&self) -> Option<&str> {
+    pub fn warning(&self) -> Option<&str> {
         match self {
-            Self::Classifier(classifier, _) => classifier.notice(),
-            Self::Detector(detector, _) => detector.notice(),
-            Self::Segmenter(segmenter, _) => segmenter.notice(),
+            Self::Classifier(classifier, _) => classifier.warning(),
+            Self::Detector(detector, _) => detector.warning(),
+            Self::Segmenter(segmenter, _) => segmenter.warning(),
         }
     }
 
@@ -135,21 +135,21 @@ impl Network {
     }
 
     /// Adds the input of the network to `encoder`; the rest comes in pieces of at most `max` of GPU time.
-    pub fn encode_slices(
+    pub fn encode_chunks(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         view: &wgpu::TextureView,
         max: Duration,
-    ) -> shadernet::Result<Slices> {
+    ) -> shadernet::Result<PassChunks> {
         match self {
-            Self::Classifier(network, _) => network.encode_slices(encoder, view, max),
-            Self::Detector(network, _) => network.encode_slices(encoder, view, max),
-            Self::Segmenter(network, _) => network.encode_slices(encoder, view, max),
+            Self::Classifier(network, _) => network.encode_chunks(encoder, view, max),
+            Self::Detector(network, _) => network.encode_chunks(encoder, view, max),
+            Self::Segmenter(network, _) => network.encode_chunks(encoder, view, max),
         }
     }
 
     /// Adds what makes an answer of the `outputs` of the last piece to `encoder`.
-    pub fn encode_answer(
+    pub fn encode_postprocess(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         outputs: &[GpuTensor],
@@ -157,17 +157,17 @@ impl Network {
     ) -> shadernet::Result<Recorded> {
         match self {
             Self::Classifier(classifier, downloads) => {
-                let classes = classifier.encode_answer(encoder, outputs, CLASSES)?;
+                let classes = classifier.encode_postprocess(encoder, outputs, CLASSES)?;
                 download_classes(encoder, downloads, classes)
             }
             Self::Detector(detector, downloads) => {
                 let (view, options) = (wanted.view, wanted.detection);
-                let list = detector.encode_answer(encoder, outputs, view, options)?;
+                let list = detector.encode_postprocess(encoder, outputs, view, options)?;
                 download_boxes(encoder, downloads, &list)
             }
             Self::Segmenter(segmenter, colors) => {
                 if let Some(mask) = wanted.mask {
-                    segmenter.encode_answer(encoder, outputs, mask, colors)?;
+                    segmenter.encode_postprocess(encoder, outputs, mask, colors)?;
                 }
                 Ok(Recorded::Mask)
             }

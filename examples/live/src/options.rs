@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use shadernet::explain::Method;
+use shadernet::explain::ExplainMethod;
 
 use crate::why;
 
@@ -29,10 +29,10 @@ pub struct Options {
         value_name = "METHOD",
         num_args = 0..=1,
         default_missing_value = "grad-cam",
-        value_parser = PossibleValuesParser::new(why::METHODS.map(Method::name))
-            .try_map(|name| name.parse::<Method>()),
+        value_parser = PossibleValuesParser::new(why::METHODS.map(ExplainMethod::name))
+            .try_map(|name| name.parse::<ExplainMethod>()),
     )]
-    pub why: Option<Method>,
+    pub why: Option<ExplainMethod>,
 
     /// GPU time for the network in one frame, in milliseconds; 0 for a whole pass in each frame.
     #[arg(long, value_name = "MS", default_value_t = 8.0)]

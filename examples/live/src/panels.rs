@@ -216,9 +216,9 @@ impl Live {
         let text = format!("{} ({})", device.name, device.backend);
         ui.label(RichText::new(text).weak());
         if let Some(runner) = &self.runner
-            && let Some(notice) = runner.model().network.notice()
+            && let Some(warning) = runner.model().network.warning()
         {
-            ui.colored_label(ui.visuals().warn_fg_color, notice);
+            ui.colored_label(ui.visuals().warn_fg_color, warning);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use eframe::egui::{self, TextureId};
-use shadernet::explain::Method;
+use shadernet::explain::ExplainMethod;
 use shadernet::gpu::Gpu;
 use shadernet::model_folder::ModelFolder;
 use shadernet::vision::RgbImage;
@@ -13,18 +13,18 @@ use crate::messages::Messages;
 use crate::textures::Textures;
 
 /// The methods that take a pass or two. The others take many, and are for the command.
-pub const METHODS: [Method; 4] = [
-    Method::GradCam,
-    Method::GradCamPlusPlus,
-    Method::GuidedGradCam,
-    Method::Saliency,
+pub const METHODS: [ExplainMethod; 4] = [
+    ExplainMethod::GradCam,
+    ExplainMethod::GradCamPlusPlus,
+    ExplainMethod::GuidedGradCam,
+    ExplainMethod::Saliency,
 ];
 
 /// The tab: what the user has chosen in it, and what it shows.
 pub struct Why {
     /// Whether it is the one that is shown.
     pub open: bool,
-    pub method: Method,
+    pub method: ExplainMethod,
     /// The class that the user has chosen; none for the likeliest.
     pub class: Option<usize>,
     explaining: Explaining,
@@ -39,7 +39,7 @@ pub struct Why {
 
 impl Why {
     /// With the tab open where a method is given.
-    pub fn new(gpu: &Gpu, method: Option<Method>) -> Self {
+    pub fn new(gpu: &Gpu, method: Option<ExplainMethod>) -> Self {
         Self {
             open: method.is_some(),
             method: method.unwrap_or_default(),

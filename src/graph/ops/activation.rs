@@ -1,5 +1,5 @@
 use super::{Operator, expect_gradient, expect_inputs};
-use crate::graph::{Backward, BackwardRule, ValueId};
+use crate::graph::{Backward, GradientRule, ValueId};
 use crate::tensor::Shape;
 
 /// An element-wise function, any shape. NaN stays NaN in all of them.
@@ -55,10 +55,10 @@ impl Operator for Activation {
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
         let gradient = match backward.rule() {
-            BackwardRule::Gradient => gradient,
-            BackwardRule::Guided | BackwardRule::Deconvnet if !self.is_rectifier() => gradient,
-            BackwardRule::Guided => backward.node(Self::Relu, &[gradient]),
-            BackwardRule::Deconvnet => {
+            GradientRule::Gradient => gradient,
+            GradientRule::Guided | GradientRule::Deconvnet if !self.is_rectifier() => gradient,
+            GradientRule::Guided => backward.node(Self::Relu, &[gradient]),
+            GradientRule::Deconvnet => {
                 return Ok(vec![Some(backward.node(Self::Relu, &[gradient]))]);
             }
         };

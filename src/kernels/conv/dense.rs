@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::prologue::Prologue;
 use super::super::weight::split;
-use super::super::{Dispatch, Map, NodeContext, Read, WORKGROUP};
-use super::engine::{Engine, LANES, PixelsEach};
+use super::super::{Dispatch, NodeContext, Read, TensorView, WORKGROUP};
+use super::gemm_shader::{GemmShader, LANES, PixelsEach};
 use super::geometry::{Filter, Outputs, Part, Window};
 use crate::error::Result;
 use crate::gpu::{
@@ -25,8 +25,8 @@ pub(super) const BLOCK: usize = 16;
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 pub(super) struct Params {
-    pub input: Map,
-    pub output: Map,
+    pub input: TensorView,
+    pub output: TensorView,
     pub window: Window,
     pub outputs: Outputs,
     pub epilogue: EpilogueParams,
@@ -50,7 +50,7 @@ pub(super) fn dispatches(
     context: &NodeContext,
     filter: &Filter,
     places: &[Part],
-    engine: Engine,
+    engine: GemmShader,
 ) -> Result<Vec<Dispatch>> {
     let place = &places[0];
     let inner = engine.inner(filter.group_inputs);
@@ -156,7 +156,7 @@ pub(super) fn dispatches(
 /// One dispatch of a dense shader.
 pub(super) fn step(
     context: &NodeContext,
-    engine: Engine,
+    engine: GemmShader,
     params: &Params,
     reads: Vec<Read>,
 ) -> Result<Dispatch> {
@@ -165,27 +165,27 @@ pub(super) fn step(
     let pixels = u64::from(params.outputs.pixels);
     let work = u64::from(params.blocks) * u64::from(params.planes);
     let shader = match (engine, context.planar) {
-        (Engine::Direct, false) => &CONV2D,
-        (Engine::Direct, true) => &CONV2D_PLANAR,
-        (Engine::Subgroup, false) => &CONV2D_SUBGROUP,
-        (Engine::Subgroup, true) => &CONV2D_SUBGROUP_PLANAR,
-        (Engine::Tiled { .. }, false) => &CONV2D_TILED,
-        (Engine::Tiled { .. }, true) => &CONV2D_TILED_PLANAR,
-        // Never with planar input: see `Engine::cooperative`.
-        (Engine::Cooperative { .. }, _) => match device.cooperative {
+        (GemmShader::Direct, false) => &CONV2D,
+        (GemmShader::Direct, true) => &CONV2D_PLANAR,
+        (GemmShader::Subgroup, false) => &CONV2D_SUBGROUP,
+        (GemmShader::Subgroup, true) => &CONV2D_SUBGROUP_PLANAR,
+        (GemmShader::Tiled { .. }, false) => &CONV2D_TILED,
+        (GemmShader::Tiled { .. }, true) => &CONV2D_TILED_PLANAR,
+        // Never with planar input: see `GemmShader::cooperative`.
+        (GemmShader::Cooperative { .. }, _) => match device.cooperative {
             Some(Cooperative::Emulated) => &CONV2D_COOPERATIVE_EMULATED,
             _ => &CONV2D_COOPERATIVE,
         },
     };
     let dispatch = match engine {
-        Engine::Subgroup => {
+        GemmShader::Subgroup => {
             let each = PixelsEach::of(pixels);
             let subgroups = each.tiles(pixels) * work;
             let [x, y] = device.fold(name, subgroups.div_ceil(WORKGROUP / LANES))?;
             let dispatch = device.dispatch(shader, params, reads, [x, y, 1]);
             dispatch.constant("PIXELS", each.0)
         }
-        Engine::Direct => {
+        GemmShader::Direct => {
             // As many pixels an invocation as leave none of a workgroup's without one.
             let each: u32 = match pixels.div_ceil(WORKGROUP) {
                 0 | 1 => 1,
@@ -197,7 +197,7 @@ pub(super) fn step(
             let dispatch = device.dispatch(shader, params, reads, [x, work as u32, z]);
             dispatch.constant("PIXELS", each)
         }
-        Engine::Tiled { each, blocks } => {
+        GemmShader::Tiled { each, blocks } => {
             let tile = WORKGROUP / u64::from(blocks) * u64::from(each);
             let [x, z] = device.fold(name, pixels.div_ceil(tile))?;
             let rows = params.blocks.div_ceil(blocks) * params.planes;
@@ -205,8 +205,8 @@ pub(super) fn step(
             let dispatch = dispatch.constant("PIXELS", each);
             dispatch.constant("BLOCKS", blocks)
         }
-        Engine::Cooperative { blocks } => {
-            let tiles = pixels.div_ceil(Engine::cooperative_pixels(blocks));
+        GemmShader::Cooperative { blocks } => {
+            let tiles = pixels.div_ceil(GemmShader::cooperative_pixels(blocks));
             let [x, z] = device.fold(name, tiles)?;
             let rows = params.blocks.div_ceil(blocks) * params.planes;
             let dispatch = device.dispatch(shader, params, reads, [x, rows, z]);

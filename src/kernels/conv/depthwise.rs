@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use bytemuck::{Pod, Zeroable};
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
-use super::super::{Dispatch, Map, NodeContext, Read};
-use super::geometry::{Filter, Kernels, Plain, Window};
+use super::super::{Dispatch, NodeContext, Read, TensorView};
+use super::geometry::{ConvProblem, Filter, Kernels, Window};
 use crate::error::Result;
 use crate::gpu::{CONV2D_DEPTHWISE, CONV2D_DEPTHWISE_ROW, CONV2D_DEPTHWISE_TRANSPOSED};
 use crate::graph::{Conv2d, ConvTranspose2d};
@@ -17,13 +17,13 @@ const COLUMNS: u32 = 4;
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     window: Window,
     epilogue: EpilogueParams,
 }
 
-pub(super) fn dispatch(context: &NodeContext, conv: &Plain) -> Result<Dispatch> {
+pub(super) fn dispatch(context: &NodeContext, conv: &ConvProblem) -> Result<Dispatch> {
     let layout = format!("depthwise{}", conv.filter.form());
     let weight = weight(context, &conv.filter, &layout, |kernels, channel, input| {
         kernels.in_order(channel, input)

@@ -141,14 +141,14 @@ impl Part {
 
 /// A convolution that any of the kernels for them can compute: an ordinary one, or what a transposed one
 /// of stride 1 is.
-pub(super) struct Plain {
+pub(super) struct ConvProblem {
     /// Its settings; where its windows begin is in `part`.
     pub op: Conv2d,
     pub filter: Filter,
     pub part: Part,
 }
 
-impl Plain {
+impl ConvProblem {
     pub fn of(context: &NodeContext, op: &Conv2d) -> Self {
         Self {
             op: op.clone(),
@@ -158,7 +158,7 @@ impl Plain {
     }
 
     /// With a stride of 1 there is one remainder, and its taps are all of the kernel's, last first.
-    pub fn turned(context: &NodeContext, op: &ConvTranspose2d) -> Option<Self> {
+    pub fn from_transposed(context: &NodeContext, op: &ConvTranspose2d) -> Option<Self> {
         if op.stride != [1, 1] {
             return None;
         }
@@ -326,7 +326,7 @@ impl Kernels<'_> {
         &self.values[row * taps..][..taps]
     }
 
-    /// The same, its taps in the order in which a [`Plain`] convolution's window has them.
+    /// The same, its taps in the order in which a [`ConvProblem`] convolution's window has them.
     pub fn in_order(&self, output: usize, input: usize) -> Cow<'_, [f32]> {
         let kernel = self.get(output, input);
         match self.filter.input_first {

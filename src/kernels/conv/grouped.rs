@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::weight::split;
-use super::super::{Dispatch, Map, NodeContext, Read, WORKGROUP};
+use super::super::{Dispatch, NodeContext, Read, TensorView, WORKGROUP};
 use super::geometry::{Filter, Outputs, Part, Window};
 use crate::error::Result;
 use crate::gpu::CONV2D_GROUPED;
@@ -12,8 +12,8 @@ use crate::gpu::CONV2D_GROUPED;
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    input: Map,
-    output: Map,
+    input: TensorView,
+    output: TensorView,
     window: Window,
     outputs: Outputs,
     epilogue: EpilogueParams,

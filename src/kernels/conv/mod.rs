@@ -2,30 +2,30 @@
 
 mod dense;
 mod depthwise;
-mod engine;
+mod gemm_shader;
 mod geometry;
 mod grouped;
-mod rule;
+mod select;
 mod winograd;
 
-use super::why::WhyEngine;
-use super::{Choice, ConvKernel, Dispatch, NodeContext, Why};
+use super::selection_reason::GemmReason;
+use super::{Choice, ConvAlgorithm, Dispatch, NodeContext, SelectionReason};
 use crate::error::Result;
 use crate::graph::{Conv2d, ConvTranspose2d, Node, Op};
 use crate::tensor::Shape;
-use engine::Engine;
-use geometry::{Filter, Part, Plain};
-use rule::{Algorithm, Selection};
+use gemm_shader::GemmShader;
+use geometry::{ConvProblem, Filter, Part};
+use select::{Algorithm, Selection};
 
 /// A convolution.
 pub(super) fn dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispatch>> {
-    plain_dispatches(context, &Plain::of(context, op))
+    plain_dispatches(context, &ConvProblem::of(context, op))
 }
 
-fn plain_dispatches(context: &NodeContext, conv: &Plain) -> Result<Vec<Dispatch>> {
-    let Plain { filter, part, .. } = conv;
-    rule::warn_of_impossible(context, conv);
-    let Selection { algorithm, why } = rule::select(context, conv);
+fn plain_dispatches(context: &NodeContext, conv: &ConvProblem) -> Result<Vec<Dispatch>> {
+    let ConvProblem { filter, part, .. } = conv;
+    select::warn_of_impossible(context, conv);
+    let Selection { algorithm, why } = select::select(context, conv);
     let steps = match algorithm {
         Algorithm::Depthwise => vec![depthwise::dispatch(context, conv)?],
         Algorithm::Grouped => grouped::dispatches(context, filter, part)?,
@@ -43,7 +43,11 @@ fn plain_dispatches(context: &NodeContext, conv: &Plain) -> Result<Vec<Dispatch>
     })
 }
 
-fn selected(steps: Vec<Dispatch>, kernel: Option<ConvKernel>, why: Why) -> Vec<Dispatch> {
+fn selected(
+    steps: Vec<Dispatch>,
+    kernel: Option<ConvAlgorithm>,
+    why: SelectionReason,
+) -> Vec<Dispatch> {
     let select = |step: Dispatch| step.selected(kernel, why);
     steps.into_iter().map(select).collect()
 }
@@ -58,11 +62,11 @@ pub(super) fn reads_planar_input(node: &Node, op: &Conv2d, shape: &Shape) -> boo
 /// Bytes of the memories that a convolution, transposed or not, needs between its dispatches.
 pub(super) fn scratch(context: &NodeContext) -> Vec<u64> {
     let conv = match &context.node.op {
-        Op::Conv2d(op) => Some(Plain::of(context, op)),
-        Op::ConvTranspose2d(op) => Plain::turned(context, op),
+        Op::Conv2d(op) => Some(ConvProblem::of(context, op)),
+        Op::ConvTranspose2d(op) => ConvProblem::from_transposed(context, op),
         _ => None,
     };
-    match conv.map(|conv| rule::select(context, &conv).algorithm) {
+    match conv.map(|conv| select::select(context, &conv).algorithm) {
         Some(Algorithm::Winograd(tile)) => winograd::scratch(context, tile).to_vec(),
         _ => Vec::new(),
     }
@@ -70,11 +74,11 @@ pub(super) fn scratch(context: &NodeContext) -> Vec<u64> {
 
 /// The kernels that can compute a convolution, where the rule has a choice.
 pub(super) fn choice(context: &NodeContext, op: &Conv2d) -> Option<Choice> {
-    let conv = Plain::of(context, op);
+    let conv = ConvProblem::of(context, op);
     Some(Choice {
-        signature: rule::signature(context, &conv),
-        rule: (rule::select(context, &conv).algorithm).kernel()?,
-        candidates: rule::candidates(context, &conv),
+        signature: select::signature(context, &conv),
+        rule: (select::select(context, &conv).algorithm).kernel()?,
+        candidates: select::candidates(context, &conv),
     })
 }
 
@@ -85,23 +89,25 @@ pub(super) fn transposed_dispatches(
     context: &NodeContext,
     op: &ConvTranspose2d,
 ) -> Result<Vec<Dispatch>> {
-    if let Some(conv) = Plain::turned(context, op) {
+    if let Some(conv) = ConvProblem::from_transposed(context, op) {
         return plain_dispatches(context, &conv);
     }
     if op.is_depthwise() {
         let step = depthwise::transposed_dispatch(context, op)?;
-        return Ok(vec![step.selected(None, Why::Depthwise { in_rows: false })]);
+        return Ok(vec![
+            step.selected(None, SelectionReason::Depthwise { in_rows: false }),
+        ]);
     }
     let filter = Filter::transposed(context, op);
     let places = Part::remainders(context, op);
-    if rule::is_dense(&filter)
+    if select::is_dense(&filter)
         && let Some(merged) = Part::merged(&places)
     {
-        return dense_parts(context, &filter, &merged, Why::Transposed);
+        return dense_parts(context, &filter, &merged, SelectionReason::Transposed);
     }
     let mut steps = Vec::new();
     for place in places {
-        steps.extend(part(context, &filter, &place, Why::Transposed)?);
+        steps.extend(part(context, &filter, &place, SelectionReason::Transposed)?);
     }
     Ok(steps)
 }
@@ -110,7 +116,12 @@ pub(super) fn transposed_dispatches(
 /// algorithm.
 pub(super) fn row_dispatches(context: &NodeContext, op: &Conv2d) -> Result<Vec<Dispatch>> {
     let filter = Filter::of(context, op);
-    part(context, &filter, &Part::whole(context, op), Why::Rows)
+    part(
+        context,
+        &filter,
+        &Part::whole(context, op),
+        SelectionReason::Rows,
+    )
 }
 
 /// As [`row_dispatches`], by weights that lie the other way round.
@@ -121,26 +132,33 @@ pub(super) fn transposed_row_dispatches(
     let filter = Filter::transposed(context, op);
     let mut steps = Vec::new();
     for place in Part::remainders(context, op) {
-        steps.extend(part(context, &filter, &place, Why::Rows)?);
+        steps.extend(part(context, &filter, &place, SelectionReason::Rows)?);
     }
     Ok(steps)
 }
 
-fn engine(context: &NodeContext, filter: &Filter, places: &[Part]) -> (Engine, WhyEngine) {
+fn engine(context: &NodeContext, filter: &Filter, places: &[Part]) -> (GemmShader, GemmReason) {
     let pixels: u64 = (places.iter())
         .map(|place| u64::from(place.outputs.pixels))
         .sum();
     // The tiles of one remainder hold nothing of another.
-    Engine::cooperative(context.device, pixels / places.len() as u64, filter).unwrap_or_else(|| {
-        Engine::rule(context.device, pixels, rule::blocks(filter), filter.groups)
-    })
+    GemmShader::cooperative(context.device, pixels / places.len() as u64, filter).unwrap_or_else(
+        || {
+            GemmShader::rule(
+                context.device,
+                pixels,
+                select::blocks(filter),
+                filter.groups,
+            )
+        },
+    )
 }
 
 fn dense_parts(
     context: &NodeContext,
     filter: &Filter,
     places: &[Part],
-    why: fn(WhyEngine) -> Why,
+    why: fn(GemmReason) -> SelectionReason,
 ) -> Result<Vec<Dispatch>> {
     let (engine, why_engine) = engine(context, filter, places);
     let steps = dense::dispatches(context, filter, places, engine)?;
@@ -151,13 +169,13 @@ fn part(
     context: &NodeContext,
     filter: &Filter,
     place: &Part,
-    why: fn(WhyEngine) -> Why,
+    why: fn(GemmReason) -> SelectionReason,
 ) -> Result<Vec<Dispatch>> {
-    match rule::is_dense(filter) {
+    match select::is_dense(filter) {
         true => dense_parts(context, filter, std::slice::from_ref(place), why),
         false => {
             let steps = grouped::dispatches(context, filter, place)?;
-            Ok(selected(steps, None, Why::Grouped))
+            Ok(selected(steps, None, SelectionReason::Grouped))
         }
     }
 }

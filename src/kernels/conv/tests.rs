@@ -5,7 +5,7 @@ use crate::gpu::{Cooperative, Precision};
 use crate::graph::{Conv2d, ConvTranspose2d, Graph, GraphBuilder, Op};
 use crate::passes::PassOptions;
 use crate::plan::Plan;
-use crate::session::ConvKernel;
+use crate::session::ConvAlgorithm;
 use crate::tensor::Shape;
 use crate::weights::Weights;
 
@@ -49,7 +49,7 @@ fn tile(device: &DeviceContext, conv: Conv2d, size: [usize; 2]) -> Option<(u32, 
 
 #[test]
 fn cooperative_tiles_pad_as_little_as_they_can() {
-    let device = device(Some(Cooperative::Offered));
+    let device = device(Some(Cooperative::Native));
     let conv = |inputs, outputs| Conv2d::new(inputs, outputs, 3).padding(1);
     // 49 tiles of 64 pixels by 64 channels, without padding.
     assert_eq!(tile(&device, conv(64, 64), [56, 56]), Some((4, [49, 1, 1])));
@@ -72,11 +72,11 @@ fn cooperative_matrices_stay_where_they_belong() {
         tile(&device(Some(Cooperative::Emulated)), conv(), [56, 56]),
         None
     );
-    let offered = device(Some(Cooperative::Offered));
+    let offered = device(Some(Cooperative::Native));
     assert_eq!(tile(&offered, conv().groups(2), [56, 56]), None);
     // What is preferred is done where it is possible, whatever the padding.
     let prefer = |pixels: u32| DeviceContext {
-        prefer: Some(ConvKernel::Cooperative {
+        prefer: Some(ConvAlgorithm::Cooperative {
             pixels,
             channels: 4096 / pixels,
         }),
@@ -86,7 +86,7 @@ fn cooperative_matrices_stay_where_they_belong() {
     assert_eq!(tile(&prefer(32), small(), [4, 9]), Some((8, [2, 1, 1])));
     assert_eq!(tile(&prefer(64), conv().groups(2), [4, 9]), None);
     let direct = DeviceContext {
-        prefer: Some(ConvKernel::Direct),
+        prefer: Some(ConvAlgorithm::Direct),
         ..offered.clone()
     };
     assert_eq!(tile(&direct, conv(), [56, 56]), None);
@@ -95,8 +95,8 @@ fn cooperative_matrices_stay_where_they_belong() {
 #[test]
 fn products_of_winograd_stay_float32() {
     let device = DeviceContext {
-        prefer: Some(ConvKernel::Winograd { tile: 2 }),
-        ..device(Some(Cooperative::Offered))
+        prefer: Some(ConvAlgorithm::Winograd { tile: 2 }),
+        ..device(Some(Cooperative::Native))
     };
     let conv = Conv2d::new(64, 64, 3).padding(1);
     let dispatches = dispatches(&device, &graph(conv, 64), [1, 64, 28, 28]);
@@ -106,7 +106,7 @@ fn products_of_winograd_stay_float32() {
 
 #[test]
 fn transposed_convolutions_take_cooperative_matrices() {
-    let device = device(Some(Cooperative::Offered));
+    let device = device(Some(Cooperative::Native));
     let graph = graph(ConvTranspose2d::new(64, 64, 2, 2), 64);
     let dispatches = dispatches(&device, &graph, [1, 64, 16, 16]);
     assert_eq!(dispatches.len(), 1);
@@ -120,11 +120,11 @@ fn transposed_convolutions_take_cooperative_matrices() {
 fn cooperative_weights_are_whole_matrices() {
     let (inputs, outputs) = (20, 24);
     let device = DeviceContext {
-        prefer: Some(ConvKernel::Cooperative {
+        prefer: Some(ConvAlgorithm::Cooperative {
             pixels: 128,
             channels: 32,
         }),
-        ..device(Some(Cooperative::Offered))
+        ..device(Some(Cooperative::Native))
     };
     let mut conv = Conv2d::new(inputs, outputs, 1);
     conv.kernel = [1, 2];

@@ -7,9 +7,11 @@ use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
-use super::super::{ConvKernel, Dispatch, Map, NodeContext, Read, Target, WORKGROUP, Why};
+use super::super::{
+    ConvAlgorithm, Dispatch, NodeContext, Read, SelectionReason, Target, TensorView, WORKGROUP,
+};
 use super::dense::{self, BLOCK, Params};
-use super::engine::Engine;
+use super::gemm_shader::GemmShader;
 use super::geometry::{Filter, Outputs, Window};
 use crate::error::Result;
 use crate::gpu::{Precision, WINOGRAD_INPUT, WINOGRAD_OUTPUT};
@@ -38,7 +40,7 @@ struct Tiles {
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct InputParams {
-    input: Map,
+    input: TensorView,
     tiles: Tiles,
     padding: [u32; 2],
     unused: [u32; 2],
@@ -47,15 +49,15 @@ struct InputParams {
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct OutputParams {
-    output: Map,
+    output: TensorView,
     epilogue: EpilogueParams,
     tiles: Tiles,
 }
 
 impl Tile {
     /// Its name.
-    pub fn kernel(self) -> ConvKernel {
-        ConvKernel::Winograd { tile: self as u32 }
+    pub fn kernel(self) -> ConvAlgorithm {
+        ConvAlgorithm::Winograd { tile: self as u32 }
     }
 
     fn side(self) -> u32 {
@@ -68,22 +70,22 @@ impl Tile {
     }
 
     /// Rows and columns of tiles that cover `output`.
-    fn tiles(self, output: &Map) -> [u32; 2] {
+    fn tiles(self, output: &TensorView) -> [u32; 2] {
         [output.height, output.width].map(|size| size.div_ceil(self as u32))
     }
 
     /// Tiles over the whole batch.
-    pub fn count(self, output: &Map) -> u64 {
+    pub fn count(self, output: &TensorView) -> u64 {
         let [rows, columns] = self.tiles(output).map(u64::from);
         u64::from(output.batch) * rows * columns
     }
 
     /// The transformed values of `channels`: an image with a row a position and a column a tile.
-    fn map(self, output: &Map, channels: u32, offset: u32) -> Map {
+    fn map(self, output: &TensorView, channels: u32, offset: u32) -> TensorView {
         let groups = channels.div_ceil(4);
         // The rule has seen that the elements are fewer than 2^32.
         let width = self.count(output) as u32;
-        Map {
+        TensorView {
             batch: 1,
             height: self.positions(),
             width,
@@ -148,13 +150,13 @@ pub(super) fn dispatches(
     filter: &Filter,
     window: &Window,
     tile: Tile,
-    why: Why,
+    why: SelectionReason,
 ) -> Result<Vec<Dispatch>> {
     let device = context.device;
     let (input, output) = (context.inputs[0], context.output);
     let transformed = tile.map(&output, input.channels, context.scratch[0]);
     let products = tile.map(&output, output.channels, context.scratch[1]);
-    let tiles = |map: &Map| Tiles {
+    let tiles = |map: &TensorView| Tiles {
         size: tile.tiles(&output),
         count: map.width,
         groups: map.groups,
@@ -224,7 +226,7 @@ pub(super) fn dispatches(
         unused: 0,
     };
     let products_each = u64::from(tile.positions()) * u64::from(products.width);
-    let (engine, why_engine) = Engine::rule(device, products_each, blocks as u64, 1);
+    let (engine, why_engine) = GemmShader::rule(device, products_each, blocks as u64, 1);
     let reads = vec![
         Read::Scratch(0),
         weight(context, filter, tile),
@@ -239,7 +241,7 @@ pub(super) fn dispatches(
     steps.push(
         product
             .operations(2 * pairs)
-            .selected(Some(tile.kernel()), Why::Product(why_engine))
+            .selected(Some(tile.kernel()), SelectionReason::Product(why_engine))
             .into_target(Target::Scratch(1)),
     );
 

@@ -87,7 +87,7 @@ fn padding_goes_into_poolings() {
                 assert_eq!(names_of(&graph), ["x", "pool"], "{what}");
                 let fused = &graph.nodes()[1].fused;
                 let sides = [pad.top, pad.bottom, pad.left, pad.right];
-                assert_eq!((fused.pad, fused.fill), (sides, fill), "{what}");
+                assert_eq!((fused.pad, fused.pad_value), (sides, fill), "{what}");
                 assert_remarks(&found.applied, &[("pad", "done by 'pool'")]);
             }
             Err(reason) => assert_remarks(&found.refused, &[("pad", reason)]),

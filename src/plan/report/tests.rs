@@ -17,7 +17,7 @@ fn network(name: &str) -> (Graph, Vec<Shape>) {
 fn directly(name: &str) -> PlanReport {
     let (graph, shapes) = network(name);
     let options = SessionOptions {
-        prefer: Some(ConvKernel::Direct),
+        prefer: Some(ConvAlgorithm::Direct),
         ..Default::default()
     };
     PlanReport::assumed(wgpu::Limits::default(), &graph, &shapes, &options).unwrap()
@@ -75,7 +75,7 @@ fn resnet50_on_one_kernel_a_layer() {
             ("activation", "ReLU".to_owned()),
         ]
     );
-    assert_eq!(named("input").home, "as the user gives it");
+    assert_eq!(named("input").storage, "as the user gives it");
     let last = report.nodes.last().unwrap();
     assert!(last.is_output && last.output == report.outputs[0]);
     for step in &report.steps {
@@ -84,7 +84,7 @@ fn resnet50_on_one_kernel_a_layer() {
 }
 
 /// The kernel of a convolution over `shape`, and why.
-fn choice(device: &DeviceContext, conv: Conv2d, size: usize) -> (Option<ConvKernel>, String) {
+fn choice(device: &DeviceContext, conv: Conv2d, size: usize) -> (Option<ConvAlgorithm>, String) {
     let channels = conv.in_channels;
     let mut b = GraphBuilder::new("one");
     let x = b.image_input("input", channels);
@@ -111,12 +111,12 @@ fn every_choice_has_its_reason() {
         ..plain.clone()
     };
     let prefers = DeviceContext {
-        prefer: Some(ConvKernel::Winograd { tile: 2 }),
+        prefer: Some(ConvAlgorithm::Winograd { tile: 2 }),
         ..plain.clone()
     };
     let wrong = DeviceContext {
         tuned: Some(Arc::new(Tuned {
-            quarantined: [2, 4].map(|tile| ConvKernel::Winograd { tile }).into(),
+            quarantined: [2, 4].map(|tile| ConvAlgorithm::Winograd { tile }).into(),
             ..Default::default()
         })),
         ..plain.clone()
@@ -147,7 +147,7 @@ fn every_choice_has_its_reason() {
     ] {
         let (kernel, why) = choice(device, conv.clone(), size);
         assert!(why.contains(reason), "{conv:?}, {size}: {kernel:?}, {why}");
-        let is_winograd = matches!(kernel, Some(ConvKernel::Winograd { .. }));
+        let is_winograd = matches!(kernel, Some(ConvAlgorithm::Winograd { .. }));
         let told = why.starts_with("Winograd") || why == "asked for";
         assert_eq!(is_winograd, told, "{kernel:?}, {why}");
     }
@@ -157,7 +157,7 @@ fn every_choice_has_its_reason() {
 fn tuned_kernels_say_so() {
     let graph_signature = "f32 1x64x7x7 to 64x7x7 kernel 3x3 stride 1x1 dilation 1x1 groups 1 \
                            padding 1,1";
-    let kernel = ConvKernel::Winograd { tile: 4 };
+    let kernel = ConvAlgorithm::Winograd { tile: 4 };
     let device = DeviceContext {
         tuned: Some(Arc::new(Tuned {
             kernels: [(graph_signature.to_owned(), kernel)].into(),
@@ -190,7 +190,7 @@ fn a_prologue_keeps_winograd_away() {
         };
         let with = report.steps.iter().filter(|step| has_prologue(step.node));
         let winograd =
-            |step: &&PlannedStep| matches!(step.kernel, Some(ConvKernel::Winograd { .. }));
+            |step: &&PlannedStep| matches!(step.kernel, Some(ConvAlgorithm::Winograd { .. }));
         assert_eq!(with.clone().filter(winograd).count(), 0);
         assert!(with.count() > 0);
     }

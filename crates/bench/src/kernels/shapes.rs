@@ -1,0 +1,314 @@
+//! Shapes files: a line a case.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::str::FromStr;
+
+use super::Case;
+use shadernet::error::{Error, Result};
+use shadernet::graph::{
+    Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Graph, GraphBuilder,
+    Linear, LocalResponseNorm, Pool2d, Upsample, ValueId,
+};
+use shadernet::internals::nearest;
+use shadernet::tensor::Shape;
+
+/// The name of the node that is timed, with what is fused into it.
+pub(super) const NAME: &str = "case";
+
+const OPERATORS: [&str; 13] = [
+    "conv2d",
+    "conv_transpose2d",
+    "linear",
+    "max_pool2d",
+    "avg_pool2d",
+    "adaptive_avg_pool2d",
+    "upsample",
+    "batch_norm2d",
+    "local_response_norm",
+    "add",
+    "concat",
+    "softmax",
+    "relu",
+];
+
+const ACTIVATIONS: [(&str, Activation); 7] = [
+    ("relu", Activation::Relu),
+    ("relu6", Activation::Relu6),
+    ("leaky_relu", Activation::LeakyRelu { slope: 0.1 }),
+    ("silu", Activation::Silu),
+    ("hard_swish", Activation::HardSwish),
+    ("sigmoid", Activation::Sigmoid),
+    ("tanh", Activation::Tanh),
+];
+
+/// The cases of the shapes file `text`; `path` is for errors, which name the line.
+pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let case = line.parse().map_err(|reason| Error::File {
+            path: path.to_owned(),
+            reason: format!("line {number}: {reason}"),
+        })?;
+        cases.push(case);
+    }
+    match cases.is_empty() {
+        true => Err(Error::File {
+            path: path.to_owned(),
+            reason: "it has no shapes; a line is like 'conv2d 1x64x56x56 out=64 kernel=3'"
+                .to_owned(),
+        }),
+        false => Ok(cases),
+    }
+}
+
+impl FromStr for Case {
+    type Err = String;
+
+    fn from_str(line: &str) -> Result<Self, String> {
+        let mut words = line.split_whitespace();
+        let operator = words.next().ok_or("an operator is missing")?;
+        if !OPERATORS.contains(&operator) {
+            return Err(format!(
+                "there is no operator '{operator}'{}; there are {}",
+                nearest(operator, OPERATORS)
+                    .map_or_else(String::new, |near| format!(" (did you mean '{near}'?)")),
+                OPERATORS.join(", ")
+            ));
+        }
+        let input = words
+            .next()
+            .ok_or("the input's shape is missing, such as 1x64x56x56")?;
+        let input = shape(input)?;
+        let mut settings = Settings::of(words)?;
+        let (graph, inputs) = build(operator, &input, &mut settings)?;
+        settings.end(operator)?;
+        // What does not fit together is found now, where the line is known.
+        graph.infer(&inputs).map_err(|error| error.to_string())?;
+        Ok(Self {
+            name: line.split_whitespace().collect::<Vec<_>>().join(" "),
+            operator: operator.to_owned(),
+            graph,
+            inputs,
+        })
+    }
+}
+
+/// `NxCxHxW` or `NxF`.
+fn shape(text: &str) -> Result<Shape, String> {
+    let wrong = || format!("expected a shape such as 1x64x56x56 or 1x2048, found '{text}'");
+    let dims: Vec<usize> =
+        (text.split('x').map(str::parse).collect::<Result<_, _>>()).map_err(|_| wrong())?;
+    match dims.len() == 4 || dims.len() == 2 {
+        true => Ok(Shape::from(dims)),
+        false => Err(wrong()),
+    }
+}
+
+/// What a line says after the shape.
+#[derive(Clone)]
+struct Settings<'a> {
+    /// `None` of words without a value.
+    words: BTreeMap<&'a str, Option<&'a str>>,
+    /// What was asked for.
+    known: Vec<&'static str>,
+}
+
+impl<'a> Settings<'a> {
+    fn of(words: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        let mut settings = BTreeMap::new();
+        for word in words {
+            let (key, value) = match word.split_once('=') {
+                Some((key, value)) => (key, Some(value)),
+                None => (word, None),
+            };
+            if settings.insert(key, value).is_some() {
+                return Err(format!("'{key}' is given twice"));
+            }
+        }
+        Ok(Self {
+            words: settings,
+            known: Vec::new(),
+        })
+    }
+
+    /// The number `key`, or what it is where it is not given.
+    fn number(&mut self, key: &'static str, default: Option<usize>) -> Result<usize, String> {
+        self.known.push(key);
+        match (self.words.remove(key), default) {
+            (Some(Some(text)), _) => text
+                .parse()
+                .map_err(|_| format!("{key}: expected a number, found '{text}'")),
+            (None, Some(default)) => Ok(default),
+            _ => Err(format!(
+                "'{key}=NUMBER' is missing{}",
+                nearest(key, self.words.keys().copied())
+                    .map_or_else(String::new, |near| format!("; '{near}' is no setting"))
+            )),
+        }
+    }
+
+    fn text(&mut self, key: &'static str) -> Option<&'a str> {
+        self.known.push(key);
+        self.words.remove(key).flatten()
+    }
+
+    /// Whether the word `key` is there.
+    fn flag(&mut self, key: &'static str) -> bool {
+        self.known.push(key);
+        self.words.remove(key).is_some()
+    }
+
+    /// Nothing may be left.
+    fn end(&self, operator: &str) -> Result<(), String> {
+        match self.words.keys().next() {
+            None => Ok(()),
+            Some(key) => Err(format!(
+                "{operator} has no setting '{key}'{}",
+                match self.known.is_empty() {
+                    true => "; it has none".to_owned(),
+                    false => format!("; it has {}", self.known.join(", ")),
+                }
+            )),
+        }
+    }
+}
+
+/// The operator with what is around it, and its inputs.
+fn build(
+    operator: &str,
+    input: &Shape,
+    settings: &mut Settings,
+) -> Result<(Graph, Vec<Shape>), String> {
+    let mut b = GraphBuilder::new(NAME);
+    let mut inputs = vec![input.clone()];
+    let channels = input.dims()[1];
+    let is_map = input.dims().len() == 4;
+    if is_map == (operator == "linear") && operator != "softmax" {
+        return Err(format!(
+            "{operator} wants a shape such as {}",
+            if is_map { "1x2048" } else { "1x64x56x56" }
+        ));
+    }
+    let mut x = match is_map {
+        true => b.image_input("input", channels),
+        false => b.input("input", &[None, Some(channels)]),
+    };
+    if operator == "conv2d" && settings.flag("prologue") {
+        x = b.batch_norm("prologue.norm", x, BatchNorm2d::new(channels));
+        x = b.activation("prologue.relu", x, Activation::Relu);
+    }
+    let again = settings.clone();
+    x = node(operator, channels, &mut b, x, settings, &mut inputs)?;
+    if matches!(operator, "conv2d" | "conv_transpose2d") && settings.flag("residual") {
+        let answer = answer_shape(operator, input, again)?;
+        let residual = b.image_input("residual", answer.dims()[1]);
+        inputs.push(answer);
+        x = b.add("sum", x, residual);
+    }
+    if !matches!(operator, "relu" | "softmax") {
+        for (name, activation) in ACTIVATIONS {
+            if settings.flag(name) {
+                x = b.activation(format!("activation.{name}"), x, activation);
+            }
+        }
+    }
+    b.output(x);
+    let graph = b.build().map_err(|error| error.to_string())?;
+    Ok((graph, inputs))
+}
+
+/// What the operator by itself makes of its input.
+fn answer_shape(operator: &str, input: &Shape, mut settings: Settings) -> Result<Shape, String> {
+    let mut b = GraphBuilder::new(NAME);
+    let channels = input.dims()[1];
+    let x = b.image_input("input", channels);
+    let mut inputs = vec![input.clone()];
+    let x = node(operator, channels, &mut b, x, &mut settings, &mut inputs)?;
+    b.output(x);
+    let shapes = b.build().and_then(|graph| graph.infer(&inputs));
+    let shapes = shapes.map_err(|error| error.to_string())?;
+    Ok(shapes[x.index()].clone())
+}
+
+fn node(
+    operator: &str,
+    channels: usize,
+    b: &mut GraphBuilder,
+    x: ValueId,
+    settings: &mut Settings,
+    inputs: &mut Vec<Shape>,
+) -> Result<ValueId, String> {
+    Ok(match operator {
+        "conv2d" => {
+            let kernel = settings.number("kernel", None)?;
+            let op = Conv2d::new(channels, settings.number("out", None)?, kernel)
+                .stride(settings.number("stride", Some(1))?)
+                .padding(settings.number("padding", Some(0))?)
+                .dilation(settings.number("dilation", Some(1))?)
+                .groups(settings.number("groups", Some(1))?);
+            b.conv2d(NAME, x, op)
+        }
+        "conv_transpose2d" => {
+            let (out, kernel) = (
+                settings.number("out", None)?,
+                settings.number("kernel", None)?,
+            );
+            let stride = settings.number("stride", Some(1))?;
+            let op = ConvTranspose2d::new(channels, out, kernel, stride)
+                .padding(settings.number("padding", Some(0))?)
+                .groups(settings.number("groups", Some(1))?);
+            b.node(NAME, op, &[x])
+        }
+        "linear" => b.linear(
+            NAME,
+            x,
+            Linear::new(channels, settings.number("out", None)?),
+        ),
+        "max_pool2d" | "avg_pool2d" => {
+            let kernel = settings.number("kernel", None)?;
+            let stride = settings.number("stride", Some(kernel))?;
+            let pool = match operator {
+                "max_pool2d" => Pool2d::max(kernel, stride),
+                _ => Pool2d::average(kernel, stride),
+            };
+            b.pool2d(NAME, x, pool.padding(settings.number("padding", Some(0))?))
+        }
+        "adaptive_avg_pool2d" => {
+            let out = settings.number("out", Some(1))?;
+            b.adaptive_avg_pool2d(NAME, x, AdaptiveAvgPool2d::new(out, out))
+        }
+        "upsample" => {
+            let factor = settings.number("factor", None)? as f64;
+            let op = match settings.text("mode") {
+                None | Some("nearest") => Upsample::nearest(factor),
+                Some("bilinear") => Upsample::bilinear(factor, false),
+                Some(mode) => {
+                    return Err(format!(
+                        "mode: expected nearest or bilinear, found '{mode}'"
+                    ));
+                }
+            };
+            b.node(NAME, op, &[x])
+        }
+        "batch_norm2d" => b.batch_norm(NAME, x, BatchNorm2d::new(channels)),
+        "local_response_norm" => {
+            let size = settings.number("size", Some(5))?;
+            b.node(NAME, LocalResponseNorm::new(size), &[x])
+        }
+        "add" | "concat" => {
+            let other = b.image_input("other", channels);
+            inputs.push(inputs[0].clone());
+            match operator {
+                "add" => b.add(NAME, x, other),
+                _ => b.concat(NAME, &[x, other]),
+            }
+        }
+        "softmax" => b.softmax(NAME, x),
+        _ => b.activation(NAME, x, Activation::Relu),
+    })
+}

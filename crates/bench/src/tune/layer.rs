@@ -1,0 +1,119 @@
+//! One convolution by itself, as it stands in an optimized graph.
+
+use shadernet::error::Result;
+use shadernet::graph::{
+    Conv2d, Fused, Graph, GraphBuilder, Input, Node, Op, Residual, Storage, ValueId,
+};
+use shadernet::graph::{Pad2d, Prologue};
+use shadernet::internals::ConvLayer;
+use shadernet::reference::Reference;
+use shadernet::tensor::{Shape, Tensor};
+use shadernet::weights::Weights;
+use shadernet::weights::generate::generated_inputs;
+
+/// The convolution's name here.
+pub(super) const NAME: &str = "conv";
+
+/// A convolution with what is fused into it, its inputs and the answer that it should give.
+pub(super) struct Layer {
+    /// The convolution and its inputs.
+    pub graph: Graph,
+    pub inputs: Vec<Tensor>,
+    pub expected: Tensor,
+}
+
+impl Layer {
+    /// Asks the CPU twin for the answer, which takes a while.
+    pub fn new(layer: &ConvLayer) -> Result<Self> {
+        let fused = renamed(&layer.node.fused);
+        let twin = unfused(&layer.op, &fused)?;
+        let inputs = generated_inputs(&layer.inputs);
+        let expected = Reference::<f32>::new(&twin, &Weights::generated(&twin, 1.0))?
+            .run(&inputs)?
+            .swap_remove(0);
+        Ok(Self {
+            graph: alone(&layer.op, fused, &layer.inputs),
+            inputs,
+            expected,
+        })
+    }
+
+    pub fn shapes(&self) -> Vec<Shape> {
+        self.inputs.iter().map(|t| t.shape().clone()).collect()
+    }
+}
+
+/// The same under names that cannot be those of others.
+fn renamed(fused: &Fused) -> Fused {
+    let mut fused = fused.clone();
+    fused.storage = Storage::Owned;
+    if let Some(norm) = &mut fused.norm {
+        norm.name = "norm".to_owned();
+    }
+    if let Some(norm) = fused.prologue.as_mut().and_then(|p| p.norm.as_mut()) {
+        norm.name = "prologue".to_owned();
+    }
+    fused
+}
+
+/// The convolution with what is fused into it.
+fn alone(op: &Conv2d, fused: Fused, inputs: &[Shape]) -> Graph {
+    let mut nodes: Vec<Node> = (inputs.iter().enumerate())
+        .map(|(i, shape)| Node {
+            name: format!("input.{i}"),
+            op: Op::Input(Input::image(shape.nchw()[1])),
+            inputs: Vec::new(),
+            fused: Fused::default(),
+            parameters_of: None,
+        })
+        .collect();
+    let inputs = (0..nodes.len()).map(ValueId::new).collect();
+    let output = ValueId::new(nodes.len());
+    nodes.push(Node {
+        name: NAME.to_owned(),
+        op: Op::Conv2d(op.clone()),
+        inputs,
+        fused,
+        parameters_of: None,
+    });
+    Graph::from_nodes("layer", nodes, vec![output])
+}
+
+/// The same node by node, as the CPU twin knows it.
+fn unfused(op: &Conv2d, fused: &Fused) -> Result<Graph> {
+    let mut b = GraphBuilder::new("layer");
+    let mut x = b.image_input("input.0", op.in_channels);
+    let residual = (fused.residual.is_some()).then(|| b.image_input("input.1", op.out_channels));
+    if let Some(Prologue { norm, activation }) = &fused.prologue {
+        if let Some(norm) = norm {
+            x = b.batch_norm(&norm.name, x, norm.op.clone());
+        }
+        if let Some(activation) = activation {
+            x = b.activation("prologue.activation", x, *activation);
+        }
+    }
+    if fused.pad != [0; 4] {
+        let [top, bottom, left, right] = fused.pad;
+        x = b.node("pad", Pad2d::zeros(top, bottom, left, right), &[x]);
+    }
+    x = b.conv2d(NAME, x, op.clone());
+    if let Some(norm) = &fused.norm {
+        x = b.batch_norm(&norm.name, x, norm.op.clone());
+    }
+    let is_before = fused.residual == Some(Residual::BeforeActivation);
+    let (before, after) = match is_before {
+        true => (residual, None),
+        false => (None, residual),
+    };
+    if let Some(residual) = before {
+        x = b.add("sum", x, residual);
+    }
+    if let Some(activation) = fused.activation {
+        x = b.activation("activation", x, activation);
+    }
+    if let Some(residual) = after {
+        x = b.add("sum", x, residual);
+    }
+    b.output(x);
+    b.build()
+}

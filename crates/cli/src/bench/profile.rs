@@ -1,0 +1,191 @@
+//! `shadernet bench profile`.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use shadernet::device::Device;
+use shadernet::profile::{Profile, StepProfile};
+use shadernet::session::Session;
+use shadernet_bench::peak::{Bound, Peak};
+
+use super::trace::trace;
+use super::{about, gpu_of};
+use crate::output_files::save;
+use crate::resolve_model::NetworkArgs;
+use crate::{DeviceArgs, Failure, SessionArgs, output, progress};
+
+/// Show where a network's time goes, step by step
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  shadernet bench profile resnet50
+  shadernet bench profile models/efficientnet_lite0 --top 10
+  shadernet bench profile unet --trace unet.json    for ui.perfetto.dev or chrome://tracing
+
+A row is a dispatch. Times are by the device's timestamps where it has them,
+else by the host's clock over many dispatches of each step, as the line below the
+table says: means over the middle half of the passes, so that they add up. GFLOP/s
+counts what the kernel multiplies and adds, and GB/s each value once. Both are held
+to what `bench peak` measures first: the nearer of the two bounds is named, with how
+much of it was reached, and a step far from both waits for something else: its
+start, or memory's latency.")]
+pub struct ProfileArgs {
+    #[command(flatten)]
+    network: NetworkArgs,
+
+    #[command(flatten)]
+    session: SessionArgs,
+
+    /// Passes that are timed
+    #[arg(long, value_name = "N", default_value = "10")]
+    rounds: NonZeroUsize,
+
+    /// Only the N steps that take longest, the longest first
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+
+    /// Write a trace for Perfetto and Chrome: JSON
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+
+    #[command(flatten)]
+    device: DeviceArgs,
+
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl ProfileArgs {
+    pub fn execute(&self) -> Result<(), Failure> {
+        let network = self.network.find()?;
+        let device = self.device.open()?;
+        let gpu = gpu_of(&device)?;
+        let bar = progress::spinner();
+        bar.set_message("uploading the weights, making pipelines");
+        let options = self.session.options(&device);
+        let (graph, weights) = (&network.graph, network.weights()?);
+        let mut session = Session::new(&device, graph, weights, &options, &network.inputs)?;
+        if let Some(notice) = session.warning() {
+            bar.suspend(|| output::say(notice));
+        }
+        bar.set_message("measuring the device's peak");
+        let peak = Peak::measure(gpu)?;
+        bar.set_message("timing the steps");
+        // From here on no thread wakes up beside the passes.
+        bar.disable_steady_tick();
+        let profile = session.profile(&network.input_tensors(), self.rounds.get())?;
+        bar.finish_and_clear();
+        let name = graph.name();
+        if let Some(path) = &self.trace {
+            let trace = trace(name, &device.to_string(), &profile);
+            save(path, trace.to_string().as_bytes())?;
+        }
+        match self.json {
+            true => {
+                let mut line = about(&device);
+                line["network"] = json!(name);
+                line["method"] = json!(profile.method.name());
+                line["rounds"] = json!(self.rounds);
+                line["pass_ms"] = json!(profile.pass_seconds * 1e3);
+                line["steps_ms"] = json!(profile.step_seconds() * 1e3);
+                line["peak_gflop_per_second"] = json!(peak.operations_per_second / 1e9);
+                line["peak_gbyte_per_second"] = json!(peak.bytes_per_second / 1e9);
+                let steps = profile.steps.iter();
+                line["steps"] = steps.map(|step| as_json(step, &profile, &peak)).collect();
+                output::json_line(&line)?;
+            }
+            false => self.print(&profile, &peak, &device, &mut io::stdout().lock())?,
+        }
+        Ok(())
+    }
+
+    fn print(
+        &self,
+        profile: &Profile,
+        peak: &Peak,
+        device: &Device,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let header = [
+            "step", "kernel", "variant", "output", "ms", "share", "GFLOP/s", "GB/s", "bound",
+        ];
+        let mut table = output::table(&header);
+        let mut steps: Vec<&StepProfile> = profile.steps.iter().collect();
+        if let Some(top) = self.top {
+            steps.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+            steps.truncate(top);
+        }
+        for step in steps {
+            table.add_row([
+                step.node.clone(),
+                step.kernel.to_owned(),
+                step.variant.clone(),
+                step.output.to_string(),
+                format!("{:.3}", step.seconds * 1e3),
+                format!("{:.1} %", share(step, profile) * 100.0),
+                match step.operations {
+                    0 => "–".to_owned(),
+                    operations => format!("{:.1}", rate(operations, step)),
+                },
+                format!("{:.1}", rate(step.bytes, step)),
+                peak.bound(step.operations, step.bytes, step.seconds)
+                    .to_string(),
+            ]);
+        }
+        for i in 4..8 {
+            if let Some(column) = table.column_mut(i) {
+                column.set_cell_alignment(comfy_table::CellAlignment::Right);
+            }
+        }
+        writeln!(out, "{}\n", table.trim_fmt())?;
+        let (steps, pass) = (profile.step_seconds() * 1e3, profile.pass_seconds * 1e3);
+        writeln!(
+            out,
+            "{} steps, {steps:.2} ms by {} (the middle half of {} passes)\n\
+             a whole pass, input and answer copied: {pass:.2} ms by the host's clock; the steps are {:.0} % of it\n\
+             peaks: {:.1} GFLOP/s, {:.1} GB/s\non {device}",
+            profile.steps.len(),
+            profile.method,
+            self.rounds,
+            100.0 * steps / pass,
+            peak.operations_per_second / 1e9,
+            peak.bytes_per_second / 1e9,
+        )
+    }
+}
+
+fn share(step: &StepProfile, profile: &Profile) -> f64 {
+    step.seconds / profile.step_seconds().max(f64::MIN_POSITIVE)
+}
+
+/// So many a second, in billions; nothing where no time was seen to pass.
+fn rate(count: u64, step: &StepProfile) -> f64 {
+    match step.seconds > 0.0 {
+        true => count as f64 / step.seconds / 1e9,
+        false => 0.0,
+    }
+}
+
+fn as_json(step: &StepProfile, profile: &Profile, peak: &Peak) -> serde_json::Value {
+    let bound: Bound = peak.bound(step.operations, step.bytes, step.seconds);
+    json!({
+        "node": step.node,
+        "kind": step.kind,
+        "kernel": step.kernel,
+        "variant": step.variant,
+        "output": step.output.dims(),
+        "ms": step.seconds * 1e3,
+        "start_ms": step.start_seconds * 1e3,
+        "share": share(step, profile),
+        "operations": step.operations,
+        "bytes": step.bytes,
+        "gflop_per_second": rate(step.operations, step),
+        "gbyte_per_second": rate(step.bytes, step),
+        "bound": bound.limit.name(),
+        "of_bound": bound.reached,
+    })
+}

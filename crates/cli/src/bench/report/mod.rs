@@ -1,0 +1,175 @@
+//! Results as one page of HTML that needs nothing else: no script, no other file, no network.
+
+mod bars;
+mod labels;
+mod roofline;
+mod tables;
+
+use std::path::Path;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use shadernet::Error;
+
+use super::results::{Kernel, Kernels, Model, Place, Results};
+use crate::Failure;
+use crate::output_files::save;
+
+const STYLE: &str = include_str!("page.css");
+/// A browser that is told so loads nothing, whatever a name in the results may hold.
+const NOTHING_ELSE: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// Writes `results`, objects as `bench kernels --json` and `bench model --json` print them, to `path`.
+pub fn write(path: &Path, results: &[Value]) -> Result<(), Failure> {
+    let refused = |reason: String| {
+        let path = path.to_owned();
+        Failure::Error(Error::File { path, reason })
+    };
+    let read = |value: &Value| Results::deserialize(value);
+    let results: Result<Vec<Results>, _> = results.iter().map(read).collect();
+    let results = results.map_err(|error| refused(format!("no results: {error}")))?;
+    let page = page(&results).map_err(|error| refused(error.to_string()))?;
+    Ok(save(path, page.into_string().as_bytes())?)
+}
+
+/// What the SVG backend may say. It writes to a string, and has nothing to say.
+type Drawn<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn page(results: &[Results]) -> Drawn<Markup> {
+    let (mut devices, mut models) = (Vec::new(), Vec::new());
+    for one in results {
+        match one {
+            Results::Kernels(kernels) => devices.push(kernels),
+            Results::Model(model) => models.push(model),
+        }
+    }
+    let families = roofline::families(devices.iter().copied());
+    let device = |kernels| device(kernels, &families);
+    let devices: Drawn<Vec<Markup>> = devices.into_iter().map(device).collect();
+    let devices = devices?;
+    Ok(html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(NOTHING_ELSE);
+                meta name="viewport" content="width=device-width";
+                title { "Shadernet bench" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "Shadernet bench" }
+                (header(results))
+                @if !models.is_empty() {
+                    section {
+                        h2 { "Networks" }
+                        (bars::networks(&models))
+                        (tables::models(&models))
+                    }
+                }
+                @for device in &devices { (device) }
+                footer { "Written by shadernet " (env!("CARGO_PKG_VERSION")) "." }
+            }
+        }
+    })
+}
+
+/// Each place once, with the versions that the results name.
+fn header(results: &[Results]) -> Markup {
+    let mut rows: Vec<[String; 5]> = Vec::new();
+    for one in results {
+        let (
+            Place {
+                device,
+                backend,
+                driver,
+                ..
+            },
+            more,
+        ) = match one {
+            Results::Kernels(Kernels { place, more, .. }) => (place, more),
+            Results::Model(Model { place, more, .. }) => (place, more),
+        };
+        let software = match more.get("software") {
+            Some(Value::Bool(true)) => "software",
+            Some(Value::Bool(false)) => "hardware",
+            _ => "",
+        };
+        let row = [device, backend, driver, software, &versions(more)].map(str::to_owned);
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+    html! {
+        div.scroll {
+            table {
+                thead { tr {
+                    @for name in ["adapter", "backend", "driver", "", "versions"] { th { (name) } }
+                } }
+                tbody {
+                    @for row in &rows { tr { @for cell in row { td { (cell) } } } }
+                }
+            }
+        }
+    }
+}
+
+/// `wgpu 30.0.1, commit 0123abc`, as far as they are there.
+fn versions(more: &Map<String, Value>) -> String {
+    let is_version = |key: &str| {
+        key.contains("version") || key.contains("commit") || ["wgpu", "shadernet"].contains(&key)
+    };
+    let versions = more.iter().filter(|(key, _)| is_version(key));
+    let told = versions.filter_map(|(key, value)| {
+        let key = key.trim_end_matches("_version").replace('_', " ");
+        Some(format!("{key} {}", value.as_str()?))
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// The kernels of a device: plots and the whole table.
+fn device(kernels: &Kernels, families: &[&str]) -> Drawn<Markup> {
+    let place = &kernels.place;
+    Ok(html! {
+        section {
+            h2 { "Kernels on " (place.device) ", " (place.backend)
+                @if !place.precision.is_empty() { ", " (place.precision) } }
+            @match &kernels.failed {
+                Some(reason) => p.fault { "Nothing was measured: " (reason) },
+                None => {
+                    (roofline::figure(kernels, families)?)
+                    (bars::movers(kernels))
+                    (tables::kernels(kernels))
+                }
+            }
+        }
+    })
+}
+
+/// What a kernel is drawn by: `winograd` for `winograd-4`.
+fn family(kernel: &Kernel) -> &str {
+    let name = kernel.kernel.as_str();
+    match name.split_once('-') {
+        Some((family, size)) if size.starts_with(|c: char| c.is_ascii_digit()) => family,
+        _ => name,
+    }
+}
+
+/// A number with three digits or so, for people.
+fn number(value: Option<f64>) -> String {
+    let Some(value) = value.filter(|value| value.is_finite()) else {
+        return "–".to_owned();
+    };
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if size < 0.001 => format!("{value:.1e}"),
+        size if size < 1.0 => format!("{value:.3}"),
+        size if size < 10.0 => format!("{value:.2}"),
+        size if size < 1000.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,317 @@
+//! The `shadernet` command: one file per subcommand, nothing that a library user would want.
+//!
+//! Exit codes: 0, all done; 1, something could not be done; 2, the command line was wrong;
+//! 3, `bench compare` found something worse.
+
+mod bench;
+mod cache;
+mod classify;
+mod convert;
+mod decode_ahead;
+mod detect;
+mod devices;
+mod doctor;
+mod explain;
+mod features;
+mod heat_overlay;
+mod image_paths;
+mod layers;
+mod models;
+mod output;
+mod output_files;
+mod plan;
+mod progress;
+mod report;
+mod resolve_model;
+mod run;
+mod segment;
+mod summary;
+mod tune;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Args, Parser, Subcommand};
+use shadernet::device::{Device, DeviceOptions};
+use shadernet::gpu::{Backend, CooperativeMatrices, Precision};
+use shadernet::model_folder::{ModelFolder, default_model, find_model};
+use shadernet::passes::PassOptions;
+use shadernet::session::SessionOptions;
+use shadernet::{Error, Result};
+use tune::TuningArgs;
+
+/// Convolutional networks on the GPU, through WGSL compute shaders.
+#[derive(Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "\
+Example:
+  shadernet classify photo.jpg      names what is in a picture
+  shadernet detect photo.jpg        finds things in a picture
+  shadernet devices                 lists what networks can run on here
+
+SHADERNET_LOG=debug prints what the library and wgpu do, on standard error.
+SHADERNET_CACHE names the folder in which compiled shaders are kept; set to nothing, none are.
+
+Exit codes: 0, all done; 1, something could not be done; 2, the command line was wrong;
+3, `bench compare` found something worse."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Classify(classify::Classify),
+    Detect(detect::Detect),
+    Segment(segment::Segment),
+    Explain(explain::Explain),
+    Features(features::Features),
+    Convert(convert::Convert),
+    Run(run::Run),
+    Devices(devices::Devices),
+    Doctor(doctor::Doctor),
+    Models(models::Models),
+    Summary(summary::Summary),
+    Plan(plan::Plan),
+    Tune(tune::Tune),
+    Bench(bench::Bench),
+}
+
+/// How a network is run.
+#[derive(Args)]
+struct SessionArgs {
+    /// How values and weights are stored on the device
+    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
+    precision: Precision,
+
+    #[command(flatten)]
+    passes: PassArgs,
+
+    #[command(flatten)]
+    tuning: TuningArgs,
+}
+
+impl SessionArgs {
+    fn options(&self, device: &Device) -> SessionOptions {
+        SessionOptions {
+            precision: self.precision,
+            passes: self.passes.options(),
+            tuning: self.tuning.load(device),
+            progress: Some(progress::loading()),
+            ..Default::default()
+        }
+    }
+}
+
+/// Which graph passes run.
+#[derive(Args)]
+struct PassArgs {
+    /// Run the network node by node, as it is defined: no graph pass
+    #[arg(long)]
+    no_optimize: bool,
+
+    /// Leave out the graph pass NAME, such as norms or residuals; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = pass)]
+    without_pass: Vec<String>,
+}
+
+impl PassArgs {
+    fn options(&self) -> PassOptions {
+        let all = match self.no_optimize {
+            true => PassOptions::none(),
+            false => PassOptions::default(),
+        };
+        // Names that there are not were refused as the command line was read.
+        let without =
+            |options: PassOptions, name: &String| options.without(name).unwrap_or(options);
+        self.without_pass.iter().fold(all, without)
+    }
+}
+
+fn pass(name: &str) -> Result<String, Error> {
+    PassOptions::default().without(name)?;
+    Ok(name.to_owned())
+}
+
+/// Where to run.
+#[derive(Args, Clone)]
+struct DeviceArgs {
+    /// Graphics API, or cpu for the reference implementation [default: the best adapter there is]
+    #[arg(long, value_name = "vulkan|gl|metal|dx12|cpu", value_parser = str::parse::<Backend>)]
+    backend: Option<Backend>,
+
+    /// Part of the adapter's name, as `shadernet devices` prints it
+    #[arg(long, value_name = "SUBSTRING")]
+    adapter: Option<String>,
+
+    /// Keep bounds and loop checks in the shaders: slower, for hunting errors in kernels
+    #[arg(long)]
+    runtime_checks: bool,
+
+    /// Use cooperative matrices (tensor cores) for float16 convolutions where the device has them:
+    /// experimental in wgpu
+    #[arg(long)]
+    cooperative_matrices: bool,
+
+    /// Breaks a shader, to see that it is found out. For tests
+    #[arg(long, hide = true, value_name = "SHADER")]
+    inject_fault: Option<String>,
+}
+
+impl DeviceArgs {
+    /// The options that hold for any adapter.
+    fn flags(&self) -> Vec<OsString> {
+        let flags = [
+            ("--runtime-checks", self.runtime_checks),
+            ("--cooperative-matrices", self.cooperative_matrices),
+        ];
+        let given = flags.into_iter().filter(|(_, given)| *given);
+        let inject_fault = self
+            .inject_fault
+            .iter()
+            .map(|shader| format!("--inject_fault={shader}"));
+        (given.map(|(name, _)| name.into()))
+            .chain(inject_fault.map(OsString::from))
+            .collect()
+    }
+
+    fn options(&self) -> DeviceOptions {
+        DeviceOptions {
+            backend: self.backend,
+            adapter: self.adapter.clone(),
+            runtime_checks: self.runtime_checks,
+            cache: cache::folder(),
+            cooperative_matrices: match self.cooperative_matrices {
+                true => CooperativeMatrices::IfSupported,
+                false => CooperativeMatrices::Off,
+            },
+        }
+    }
+
+    /// Opens the device, and says on standard error what its user should know.
+    fn open(&self) -> Result<Device, Error> {
+        let device = Device::open(&self.options())?;
+        if let Some(notice) = device.warning() {
+            output::say(notice);
+        }
+        if let (Device::Gpu(gpu), Some(shader)) = (&device, &self.inject_fault) {
+            gpu.inject_fault(shader);
+        }
+        Ok(device)
+    }
+}
+
+fn precision(name: &str) -> Result<Precision, String> {
+    match name {
+        "f32" => Ok(Precision::F32),
+        "f16" => Ok(Precision::F16),
+        _ => Err(format!("unknown precision '{name}'; expected f32 or f16")),
+    }
+}
+
+/// Why a command did not end well.
+enum Failure {
+    /// To be printed.
+    Error(Error),
+    /// The command line was wrong in a way that its parser could not see.
+    Usage(String),
+    /// Standard output is closed: whoever read it has seen enough.
+    Closed,
+    /// Everything that went wrong has been printed already.
+    Reported,
+    /// What was compared got worse, and that has been printed.
+    Worse,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// Of writing to standard output; files have errors of their own.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Error(Error::Io {
+                path: "standard output".into(),
+                source: error,
+            }),
+        }
+    }
+}
+
+/// The model folder that was asked for, or the classifier that there is.
+fn open_model(model: Option<&Path>) -> Result<ModelFolder> {
+    let found = match model {
+        Some(model) => find_model(model),
+        None => default_model(),
+    };
+    found?.open()
+}
+
+fn main() -> ExitCode {
+    // As near to the start of the process as can be told without asking the system for it: what the
+    // loader does before is a few milliseconds.
+    let start = Instant::now();
+    silence_wayland();
+    let cli = Cli::parse();
+    // Silent unless asked: every error that matters comes back as a value and is printed below.
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing_subscriber::filter::LevelFilter::OFF.into())
+        .with_env_var("SHADERNET_LOG")
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        // With how long each took.
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE)
+        .init();
+    let result = match cli.command {
+        Command::Classify(command) => command.execute(),
+        Command::Convert(command) => command.execute(),
+        Command::Detect(command) => command.execute(),
+        Command::Segment(command) => command.execute(),
+        Command::Explain(command) => command.execute(),
+        Command::Features(command) => command.execute(),
+        Command::Run(command) => command.execute(),
+        Command::Devices(command) => command.execute(),
+        Command::Doctor(command) => command.execute(),
+        Command::Models(command) => command.execute(),
+        Command::Summary(command) => command.execute(),
+        Command::Plan(command) => command.execute(),
+        Command::Tune(command) => command.execute(),
+        Command::Bench(command) => command.execute(start),
+    };
+    match result {
+        Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
+        Err(Failure::Reported) => ExitCode::FAILURE,
+        Err(Failure::Worse) => ExitCode::from(3),
+        Err(Failure::Usage(reason)) => {
+            output::say(format_args!("error: {reason}"));
+            ExitCode::from(2)
+        }
+        Err(Failure::Error(error)) => {
+            output::say(format_args!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where there can be no Wayland display, keeps its library from saying so in the middle of ours:
+/// Mesa's Vulkan layer for choosing a device asks for one, and libwayland then prints "error:
+/// XDG_RUNTIME_DIR is invalid or not set in the environment" in every container and over SSH.
+fn silence_wayland() {
+    let absent = |name| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    if cfg!(target_os = "linux") && absent("XDG_RUNTIME_DIR") && absent("WAYLAND_DISPLAY") {
+        // SAFETY: called before anything else in `main`; there is no other thread yet.
+        unsafe { std::env::set_var("WAYLAND_DISPLAY", "/nonexistent") };
+    }
+}

@@ -1,0 +1,98 @@
+//! The plan for machines.
+
+use serde_json::{Value, json};
+use shadernet::gpu::Precision;
+use shadernet::passes::Remark;
+use shadernet::plan::{BrokenLimit, PlannedNode, PlannedStep};
+use shadernet::tensor::Shape;
+
+use super::Found;
+
+pub fn object(found: &Found) -> Value {
+    let report = &found.report;
+    let dims = |shapes: &[Shape]| -> Vec<Vec<usize>> {
+        shapes.iter().map(|shape| shape.dims().to_vec()).collect()
+    };
+    let memory = &report.memory;
+    let remarks = |remarks: &[Remark]| -> Vec<Value> {
+        let remark = |remark: &Remark| json!({ "node": remark.node, "text": remark.text });
+        remarks.iter().map(remark).collect()
+    };
+    let passes = report.passes.iter().map(|pass| {
+        json!({
+            "pass": pass.pass,
+            "applied": remarks(&pass.applied),
+            "refused": remarks(&pass.refused),
+        })
+    });
+    let limits = found.verdicts.iter().map(|verdict| {
+        json!({
+            "device": verdict.device,
+            "backend": verdict.backend,
+            "broken": verdict.broken.iter().map(broken).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "network": report.network,
+        "device": found.device,
+        "precision": match report.precision {
+            Precision::F32 => "f32",
+            Precision::F16 => "f16",
+        },
+        "inputs": dims(&report.inputs),
+        "outputs": dims(&report.outputs),
+        "nodes": report.nodes.iter().map(node).collect::<Vec<_>>(),
+        "steps": report.steps.iter().map(step).collect::<Vec<_>>(),
+        "passes": passes.collect::<Vec<_>>(),
+        "pipelines": report.pipelines,
+        "weight_bytes": memory.weights,
+        "activation_bytes": memory.activations,
+        "workspace_bytes": memory.workspace,
+        "input_output_bytes": memory.inputs_and_outputs,
+        "peak_bytes": memory.peak(),
+        "lower_bound_bytes": memory.lower_bound,
+        "broken": report.broken.iter().map(broken).collect::<Vec<_>>(),
+        "limits": limits.collect::<Vec<_>>(),
+    })
+}
+
+fn node(node: &PlannedNode) -> Value {
+    let fused = node.fused.iter();
+    let fused = fused.map(|part| json!({ "kind": part.kind, "text": part.text }));
+    json!({
+        "name": node.name,
+        "operator": node.operator,
+        "fused": fused.collect::<Vec<_>>(),
+        "inputs": node.inputs,
+        "output": node.output.dims(),
+        "home": node.storage,
+        "is_output": node.is_output,
+    })
+}
+
+fn step(step: &PlannedStep) -> Value {
+    let constants = step.constants.iter();
+    let constants = constants.map(|(name, value)| ((*name).to_owned(), json!(value)));
+    json!({
+        "node": step.node,
+        "name": step.name,
+        "shader": step.shader,
+        "constants": Value::Object(constants.collect()),
+        "kernel": step.kernel.map(|kernel| kernel.to_string()),
+        "why": step.why,
+        "workgroups": step.workgroups,
+        "operations": step.operations,
+        "bytes": step.bytes,
+    })
+}
+
+fn broken(broken: &BrokenLimit) -> Value {
+    json!({
+        "node": broken.node,
+        "what": broken.what,
+        "needed": broken.needed,
+        "unit": broken.unit,
+        "limit": broken.limit,
+        "allowed": broken.allowed,
+    })
+}

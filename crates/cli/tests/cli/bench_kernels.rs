@@ -1,0 +1,283 @@
+//! `shadernet bench kernels` and `shadernet doctor`.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::devices::backends;
+use crate::support::{answer, shadernet};
+
+fn rows(line: &Value) -> &[Value] {
+    line["kernels"].as_array().map_or(&[], Vec::as_slice)
+}
+
+#[test]
+fn kernels_are_timed_on_every_adapter() {
+    let folder = tempfile::tempdir().unwrap();
+    let shapes = folder.path().join("mine.txt");
+    fs::write(
+        &shapes,
+        "# mine\nconv2d 1x8x9x9 out=8 kernel=3 padding=1 relu\n\nmax_pool2d 1x8x9x9 kernel=2\n",
+    )
+    .unwrap();
+    let json = folder.path().join("kernels.json");
+    let bench = answer(
+        shadernet()
+            .args(["bench", "kernels", "--all", "--rounds=2", "--kernel=direct"])
+            .args(["--kernel=winograd-2", "--shapes"])
+            .arg(&shapes)
+            .arg("--json")
+            .arg(&json),
+    )
+    .ok();
+    let lines: Vec<Value> = (fs::read_to_string(&json).unwrap().lines())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for backend in backends() {
+        let line = lines.iter().find(|l| l["backend"] == backend.name());
+        let line = line.unwrap_or_else(|| panic!("{} is not in {lines:?}", backend.name()));
+        let kernels: Vec<&str> = rows(line)
+            .iter()
+            .filter_map(|r| r["kernel"].as_str())
+            .collect();
+        assert_eq!(kernels, ["direct", "winograd-2", "pool"]);
+        for row in rows(line) {
+            for key in ["min_ms", "gbyte_per_second", "of_bound"] {
+                assert!(row[key].as_f64().unwrap() > 0.0, "{key}: {row}");
+            }
+        }
+        assert!(line["limits"]["max_buffer_size"].as_u64().unwrap() > 0);
+        assert!(line["wgpu"].as_str().unwrap().starts_with("30."));
+        // The same for people.
+        assert!(
+            bench.out.contains(&format!("({})", backend.name())),
+            "{}",
+            bench.out
+        );
+    }
+    assert!(bench.out.contains("winograd-2"), "{}", bench.out);
+}
+
+#[test]
+fn a_broken_kernel_is_named_and_not_timed() {
+    for backend in backends() {
+        let bench = answer(
+            shadernet()
+                .args([
+                    "bench",
+                    "kernels",
+                    "--filter=1x128x28x28 out=32",
+                    "--json",
+                    "--rounds=1",
+                ])
+                .args([
+                    "--kernel=direct",
+                    "--kernel=winograd-4",
+                    "--inject_fault=winograd_output",
+                ])
+                .args(["--backend", backend.name()]),
+        );
+        assert_eq!(bench.code, 1, "{}", bench.err);
+        let lines = bench.json();
+        let [right, wrong] = rows(&lines[0]) else {
+            panic!("{}", bench.out);
+        };
+        assert!(right["min_ms"].is_number(), "{right}");
+        assert_eq!(wrong["kernel"], "winograd-4");
+        assert!(
+            wrong["wrong"].as_str().unwrap().contains("is off by"),
+            "{wrong}"
+        );
+        assert!(wrong.get("min_ms").is_none(), "{wrong}");
+        assert!(
+            bench.err.contains("winograd-4 of conv2d 1x128x28x28"),
+            "{}",
+            bench.err
+        );
+    }
+}
+
+#[test]
+fn drivers_that_crash_or_hang_cost_their_own_row() {
+    for (how, said) in [
+        ("crash", "its process died"),
+        ("hang", "did not end within 2 s"),
+    ] {
+        let bench = answer(shadernet().args([
+            "bench",
+            "kernels",
+            "--all",
+            "--time-limit=2",
+            "--misbehave",
+            how,
+            "--filter=relu",
+        ]));
+        assert_eq!(bench.code, 1);
+        assert!(bench.err.contains(said), "{}", bench.err);
+    }
+    // What there is of the others is not lost: the page and the file are written, and can be read.
+    let folder = tempfile::tempdir().unwrap();
+    for (what, rest) in [("kernels", "--filter=relu"), ("model", "small_cnn")] {
+        let [page, results] = ["page.html", "results.json"].map(|name| folder.path().join(name));
+        let mut bench = shadernet();
+        bench.args(["bench", what, rest, "--all", "--misbehave=crash", "--json"]);
+        let bench = answer(bench.arg("--report").arg(&page));
+        assert_eq!(bench.code, 1);
+        assert!(bench.err.contains("its process died"), "{}", bench.err);
+        let page = fs::read_to_string(&page).unwrap();
+        assert!(page.contains("its process died"), "{what}: {page}");
+        fs::write(&results, &bench.out).unwrap();
+        let compare = shadernet()
+            .args(["bench", "compare"])
+            .args([&results, &results])
+            .output();
+        let said = String::from_utf8(compare.unwrap().stderr).unwrap();
+        assert!(!said.contains("missing field"), "{said}");
+    }
+}
+
+#[test]
+fn mistakes_in_shapes_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let shapes = folder.path().join("mine.txt");
+    fs::write(&shapes, "relu 1x8x9x9\nconv2d 1x8x9x9 out=8\n").unwrap();
+    let bench = |args: &[&str]| answer(shadernet().args(["bench", "kernels"]).args(args));
+    let path = shapes.to_str().unwrap();
+    bench(&["--shapes", path]).fails(&["mine.txt", "line 2", "'kernel=NUMBER' is missing"]);
+    bench(&["--shapes", "nonsuch.txt"]).fails(&["nonsuch.txt"]);
+    bench(&["--backend=cpu"]).fails(&["the CPU twin has none"]);
+    for wrong in [
+        &["--filter=nonsuch"][..],
+        &["--kernel=fast"],
+        &["--all", "--backend=gl"],
+    ] {
+        assert_eq!(bench(wrong).code, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn settings_are_compared_in_turns() {
+    let bench = answer(shadernet().args([
+        "bench",
+        "model",
+        "small_cnn",
+        "--rounds=4",
+        "--precision=f32,f16",
+        "--batch=1,2",
+        "--vs=kernel=direct",
+        "--json",
+        "--backend",
+        backends()[0].name(),
+    ]))
+    .ok();
+    let rows = bench.json();
+    let settings: Vec<(Option<u64>, Option<&str>)> = (rows.iter())
+        .map(|row| (row["batch"].as_u64(), row["precision"].as_str()))
+        .collect();
+    assert_eq!(
+        settings,
+        [
+            (Some(1), Some("f32")),
+            (Some(1), Some("f16")),
+            (Some(2), Some("f32")),
+            (Some(2), Some("f16")),
+        ]
+    );
+    for row in &rows {
+        let number = |key: &str| row[key].as_f64().unwrap();
+        assert!(number("ratio_min") <= number("ratio") && number("ratio") <= number("ratio_max"));
+        assert_eq!(
+            (&row["rounds"], &row["vs"]["rounds"]),
+            (&4.into(), &4.into())
+        );
+        assert_eq!(row["vs"]["setting"], "kernel=direct");
+        assert!(number("median_ms") <= number("p95_ms") && number("p95_ms") <= number("max_ms"));
+        assert!(number("device_bytes") > 1000.0, "{row}");
+    }
+    let wrong = ["--vs=speed=2", "--vs=fast"];
+    for wrong in wrong {
+        assert_eq!(
+            answer(shadernet().args(["bench", "model", "small_cnn", wrong])).code,
+            2
+        );
+    }
+}
+
+#[test]
+fn the_doctor_finds_what_is_broken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("doctor.md");
+    let doctor = answer(
+        shadernet()
+            .args(["doctor", "--inject_fault=conv2d_depthwise_row", "--report"])
+            .arg(&path)
+            .args(["--json", "--backend", backends()[0].name()]),
+    );
+    assert_eq!(doctor.code, 1, "{}", doctor.err);
+    let line = &doctor.json()[0];
+    let wrong: Vec<&Value> = rows(line)
+        .iter()
+        .filter(|row| row["wrong"].is_string())
+        .collect();
+    // Both depthwise cases in both precisions, and nothing else.
+    assert_eq!(wrong.len(), 4, "{wrong:?}");
+    assert!(
+        wrong
+            .iter()
+            .all(|row| row["kernel"] == "conv2d_depthwise_row")
+    );
+    assert!(rows(line).len() > 200, "{}", rows(line).len());
+    // EfficientNet-Lite0 begins with a convolution, and a depthwise one after it.
+    let step = &line["networks"][0]["diverges"];
+    assert_eq!(step["operator"], "Conv2d", "{}", line["networks"]);
+    assert!(
+        step["shaders"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("conv2d_depthwise_row"),
+        "{step}"
+    );
+    let report = fs::read_to_string(&path).unwrap();
+    assert!(
+        report.contains("the first step that diverges between the CPU twin and"),
+        "{report}"
+    );
+}
+
+#[test]
+fn two_backends_are_compared_with_each_other() {
+    // Where there is one backend only, it is compared with itself.
+    let backends = backends();
+    let (first, last) = (backends[0], backends[backends.len() - 1]);
+    let pair = |more: &[&str]| {
+        answer(
+            shadernet()
+                .args([
+                    "doctor",
+                    "--backend",
+                    last.name(),
+                    "--against",
+                    first.name(),
+                ])
+                .args(more),
+        )
+    };
+    let agreeing = pair(&[]).ok();
+    // As a device is printed, where hardware is not said to be software.
+    let with = [", software", ""].map(|more| format!("({}{more})", first.name()));
+    let says = |out: &str, rest: &str| {
+        with.iter()
+            .any(|with| out.contains(&format!("{with}{rest}")))
+    };
+    assert!(says(&agreeing.out, " to 1e-3"), "{}", agreeing.out);
+    // The other backend's shaders are as they were.
+    let broken = pair(&["--inject_fault=conv2d_depthwise_row"]);
+    assert_eq!(broken.code, 1, "{}", broken.err);
+    let told = format!(" and {} is '", last.name());
+    assert!(says(&broken.out, &told), "{}", broken.out);
+    assert!(
+        broken.out.contains("conv2d_depthwise_row"),
+        "{}",
+        broken.out
+    );
+}

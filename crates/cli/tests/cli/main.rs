@@ -1,0 +1,28 @@
+//! The command line as a user meets it: the real binary, what it prints, and its exit codes.
+
+#[path = "../../../../tests/common/mod.rs"]
+mod common;
+#[path = "../../../../tests/common/devices.rs"]
+mod devices;
+
+mod adapters;
+mod bench;
+mod bench_kernels;
+mod cache;
+mod classify;
+mod compare;
+mod convert;
+mod detect;
+mod explain;
+mod features;
+mod lists;
+mod memory;
+mod models;
+mod plan;
+mod report;
+mod run;
+mod segment;
+mod summary;
+mod support;
+mod tune;
+mod usage;

@@ -1,0 +1,99 @@
+use bytemuck::{Pod, Zeroable};
+
+use super::kernel::{Context, Kernel, Target};
+use crate::error::{Error, Result};
+use crate::gpu::{ARG_MAX, Gpu, GpuTensor};
+use crate::tensor::Shape;
+use crate::util::lru::LruCache;
+
+/// The likeliest class of every pixel or image.
+///
+/// Of equal logits the smaller class is answered. One channel is a sigmoid: class 1 where the logit is
+/// above 0, else class 0. NaN is never the likeliest, but in channel 0, as in
+/// [`Mask`](crate::vision::Mask).
+pub struct ArgMax {
+    context: Context,
+    kernel: Kernel,
+    outputs: LruCache<u64, wgpu::Buffer>,
+}
+
+/// Classes on the GPU.
+#[derive(Clone, Debug)]
+pub struct ClassMap {
+    /// A `u32` for every element of [`Self::shape`], row-major, from the buffer's start. Usages
+    /// `STORAGE` and `COPY_SRC`.
+    pub buffer: wgpu::Buffer,
+    /// `[N, H, W]` of logits `[N, C, H, W]`, `[N]` of `[N, C]`.
+    pub shape: Shape,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    offset: u32,
+    channels: u32,
+    plane: u32,
+    pixels: u32,
+}
+
+impl ArgMax {
+    /// Makes the pipeline.
+    ///
+    /// # Errors
+    /// [`Error::Device`] and its like where the device refuses.
+    pub fn new(gpu: &Gpu) -> Result<Self> {
+        let context = Context::new(gpu);
+        let [kernel] = Kernel::all(&context, [&ARG_MAX])?;
+        Ok(Self {
+            context,
+            kernel,
+            outputs: LruCache::default(),
+        })
+    }
+
+    /// Adds to `encoder` what finds the likeliest class of every pixel of logits `[N, C, H, W]`, or of
+    /// every image of `[N, C]`.
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] where the logits are neither; [`Error::Limit`] where they are too large for
+    /// the device; [`Error::Device`] and its like where it refuses.
+    pub fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        logits: &GpuTensor,
+    ) -> Result<ClassMap> {
+        let what = "the likeliest classes";
+        let shape = match *logits.shape.dims() {
+            [n, _, h, w] => Shape::from([n, h, w]),
+            [n, _] => Shape::from([n]),
+            _ => {
+                return Err(Error::Inputs(format!(
+                    "logits [N, C, H, W] or [N, C] were expected for {what}, found {}",
+                    logits.shape
+                )));
+            }
+        };
+        let (read, offset) = self.context.input(what, logits)?;
+        let pixels = shape.len() as u64;
+        let grid = self.context.device.flat_grid(what, pixels)?;
+        let buffer = self.context.output(&mut self.outputs, what, 4 * pixels)?;
+        // `input` has bounded the elements to 32 bits.
+        let [_, channels, height, width] = logits.shape.nchw();
+        let params = Params {
+            offset,
+            channels: channels as u32,
+            plane: (height * width) as u32,
+            pixels: pixels as u32,
+        };
+        let written = Target::Buffer(buffer.clone());
+        let bound = (vec![read], written);
+        (self.kernel).encode(&self.context, what, encoder, &params, bound, grid)?;
+        Ok(ClassMap { buffer, shape })
+    }
+
+    /// Lets go of the buffers that are kept.
+    pub fn clear(&mut self) {
+        self.kernel.clear();
+        self.outputs.clear();
+    }
+}

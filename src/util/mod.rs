@@ -1,0 +1,7 @@
+//! Small helpers that have nothing to do with networks.
+
+pub(crate) mod atomic_file;
+pub(crate) mod did_you_mean;
+pub(crate) mod fnv;
+pub(crate) mod lru;
+pub(crate) mod sync;

@@ -1,0 +1,387 @@
+//! `BoxList`.
+
+use shadernet::gpu::Gpu;
+use shadernet::postprocess::{BoxList, BoxListOutput, ImagePlacement};
+use shadernet::tensor::Tensor;
+use shadernet::vision::{
+    CropMode, DetectionOptions, Head, Preprocessing, ScoredBox, non_maximum_suppression,
+};
+
+use crate::harness::{Random, gpus, upload};
+use crate::host::{read, submitted, words};
+
+/// The lists of `outputs` as they are on the device.
+fn bytes(
+    gpu: &Gpu,
+    kernel: &mut BoxList,
+    outputs: &[Tensor],
+    picture: &ImagePlacement,
+    options: &DetectionOptions,
+) -> Vec<u8> {
+    let outputs: Vec<_> = (outputs.iter().enumerate())
+        .map(|(i, output)| upload(gpu, output, 16 * i as u64))
+        .collect();
+    let list = submitted(gpu, |encoder| {
+        kernel.encode(encoder, &outputs, picture, options)
+    });
+    read(gpu, &list.unwrap())
+}
+
+fn list(gpu: &Gpu, case: &Case, options: &DetectionOptions) -> BoxListOutput {
+    let mut kernel = BoxList::new(gpu, &case.heads).unwrap();
+    BoxList::parse(&bytes(
+        gpu,
+        &mut kernel,
+        &case.outputs,
+        &case.picture,
+        options,
+    ))
+    .unwrap()
+}
+
+struct Case {
+    heads: Vec<Head>,
+    outputs: Vec<Tensor>,
+    picture: ImagePlacement,
+}
+
+impl Case {
+    fn candidates(&self, threshold: f32) -> Vec<ScoredBox> {
+        let decoded = self.heads.iter().zip(&self.outputs);
+        decoded
+            .flat_map(|(head, output)| {
+                let boxes = head.decode(output, self.picture.input, threshold).unwrap();
+                boxes.into_iter().flatten()
+            })
+            .collect()
+    }
+
+    /// As `Detector` answers.
+    fn expected(&self, options: &DetectionOptions) -> Vec<ScoredBox> {
+        let boxes = non_maximum_suppression(self.candidates(options.threshold), options.iou);
+        boxes
+            .into_iter()
+            .filter_map(|found| self.in_picture(found))
+            .collect()
+    }
+
+    fn in_picture(&self, found: ScoredBox) -> Option<ScoredBox> {
+        let ImagePlacement {
+            input: [input_height, input_width],
+            placement,
+            size: (width, height),
+        } = self.picture;
+        let to_picture = |x: f32, y: f32| {
+            let [x, y] = placement.to_picture([x * input_width as f32, y * input_height as f32]);
+            [x.clamp(0.0, width as f32), y.clamp(0.0, height as f32)]
+        };
+        let [x0, y0, x1, y1] = found.corners;
+        let ([x0, y0], [x1, y1]) = (to_picture(x0, y0), to_picture(x1, y1));
+        (x0 < x1 && y0 < y1).then_some(ScoredBox {
+            corners: [x0, y0, x1, y1],
+            ..found
+        })
+    }
+
+    /// Whether the answer does not depend on rounding.
+    fn is_decisive(&self, options: &DetectionOptions) -> bool {
+        let mut scores: Vec<f32> = (self.candidates(options.threshold).iter())
+            .map(|found| found.score)
+            .collect();
+        scores.sort_by(f32::total_cmp);
+        let classes = |threshold: f32, iou: f32| -> Vec<usize> {
+            let options = DetectionOptions { threshold, iou };
+            self.expected(&options)
+                .iter()
+                .map(|found| found.class)
+                .collect()
+        };
+        let nearby = [-1e-5, 1e-5].map(|d| classes(options.threshold + d, options.iou + 10.0 * d));
+        scores.windows(2).all(|pair| pair[1] - pair[0] > 2e-6) && nearby[0] == nearby[1]
+    }
+}
+
+fn check(name: &str, gpu: &Gpu, case: &Case, options: &DetectionOptions) {
+    let found = list(gpu, case, options);
+    let candidates = case.candidates(options.threshold).len();
+    assert_eq!(found.candidates as usize, candidates, "{name}");
+    assert_eq!([found.dropped, found.unlisted], [0, 0], "{name}");
+    compare(name, case, &found.boxes, &case.expected(options));
+}
+
+fn compare(name: &str, case: &Case, found: &[ScoredBox], expected: &[ScoredBox]) {
+    assert_eq!(found.len(), expected.len(), "{name}: {:?}", case.heads);
+    let side = case.picture.size.0.max(case.picture.size.1) as f32;
+    for (found, expected) in found.iter().zip(expected) {
+        let pairs = found.corners.iter().zip(expected.corners);
+        let near = found.class == expected.class
+            && (found.score - expected.score).abs() <= 1e-5 * expected.score
+            && pairs.into_iter().all(|(f, e)| (f - e).abs() <= 1e-5 * side);
+        assert!(near, "{name}: {:?}: {found:?} {expected:?}", case.heads);
+    }
+}
+
+fn pictures() -> [ImagePlacement; 3] {
+    let seen = |input_size, crop_mode, crop_pct, width, height| {
+        let preprocessing = Preprocessing {
+            input_size,
+            crop_mode,
+            crop_pct,
+            ..Preprocessing::default()
+        };
+        ImagePlacement::new(&preprocessing, width, height)
+    };
+    [
+        seen([3, 64, 96], CropMode::Squash, 1.0, 96, 64),
+        seen([3, 96, 96], CropMode::Letterbox, 1.0, 1000, 300),
+        seen([3, 64, 64], CropMode::Center, 0.875, 123, 457),
+    ]
+}
+
+/// Maps of a head: most boxes small, most objectness low.
+fn output(head: &Head, random: &mut Random, [height, width]: [usize; 2]) -> Tensor {
+    let classes = head.classes();
+    match head {
+        Head::Detection {
+            side, boxes, sqrt, ..
+        } => {
+            let cells = side * side;
+            let [scores, confidences] = [cells * classes, cells * (classes + boxes)];
+            Tensor::from_fn([1, cells * (classes + 5 * boxes)], |i| {
+                let x = random.next();
+                match i {
+                    i if i < scores => 2.0 * x,
+                    i if i < confidences => x,
+                    _ if *sqrt => x,
+                    _ => x.abs(),
+                }
+            })
+        }
+        Head::Region { anchors, .. } => map(anchors.len(), classes, [height, width], random),
+        Head::Yolo { mask, .. } => map(mask.len(), classes, [height, width], random),
+    }
+}
+
+fn map(boxes: usize, classes: usize, [height, width]: [usize; 2], random: &mut Random) -> Tensor {
+    // The more classes, the fewer of them are likely: else there would be too many for a decisive case.
+    let bias = (classes as f32).ln();
+    Tensor::from_fn([1, boxes * (5 + classes), height, width], |i| {
+        let x = random.next();
+        match i / (height * width) % (5 + classes) {
+            0..4 => x,
+            4 => 3.0 * x,
+            _ => 4.0 * x - bias,
+        }
+    })
+}
+
+fn heads() -> Vec<Vec<Head>> {
+    let detection = |side, boxes, classes, sqrt, softmax| Head::Detection {
+        side,
+        boxes,
+        classes,
+        sqrt,
+        softmax,
+    };
+    let region = |anchors: &[[f32; 2]], classes, softmax| Head::Region {
+        anchors: anchors.to_vec(),
+        classes,
+        softmax,
+    };
+    let yolo = |mask: &[usize], classes| Head::Yolo {
+        anchors: vec![[10.0, 14.0], [23.0, 27.0], [37.0, 58.0], [81.0, 82.0]],
+        mask: mask.to_vec(),
+        classes,
+    };
+    vec![
+        vec![detection(3, 2, 5, true, false)],
+        vec![detection(4, 1, 3, false, true)],
+        vec![detection(2, 3, 1, true, true)],
+        vec![region(&[[0.5, 0.7], [1.5, 1.0]], 4, true)],
+        vec![region(&[[1.0, 1.0]], 2, false)],
+        vec![yolo(&[0], 1)],
+        vec![yolo(&[1, 3], 20)],
+        vec![yolo(&[2, 3], 3), yolo(&[0, 1], 3)],
+        vec![
+            yolo(&[0], 5),
+            region(&[[1.0, 2.0]], 5, true),
+            detection(2, 2, 5, false, false),
+        ],
+    ]
+}
+
+#[test]
+fn boxes_are_those_of_the_cpu() {
+    for (name, gpu) in gpus() {
+        for (i, heads) in heads().into_iter().enumerate() {
+            let mut listed = 0;
+            for (j, picture) in pictures().into_iter().enumerate() {
+                for (threshold, iou) in [(0.25, 0.45), (0.1, 0.2), (0.5, 0.9)] {
+                    let options = DetectionOptions { threshold, iou };
+                    let made = |seed| {
+                        let mut random = Random(seed);
+                        let size = [[1, 1], [3, 5], [4, 2]][j];
+                        let outputs = heads.iter().map(|head| output(head, &mut random, size));
+                        Case {
+                            outputs: outputs.collect(),
+                            heads: heads.clone(),
+                            picture,
+                        }
+                    };
+                    let mut cases = (100 * i as u64..).map(made);
+                    let case = cases.find(|case| case.is_decisive(&options)).unwrap();
+                    listed += case.expected(&options).len();
+                    check(name, gpu, &case, &options);
+                }
+            }
+            assert!(
+                listed > 9,
+                "{heads:?}: {listed} boxes are too few for a test"
+            );
+        }
+    }
+}
+
+/// Maps of zeros: all scores are a quarter, and all boxes as large as the anchor.
+fn all_alike([height, width]: [usize; 2], anchors: usize, classes: usize, size: f32) -> Case {
+    Case {
+        heads: vec![Head::Yolo {
+            anchors: vec![[size, size]; anchors],
+            mask: (0..anchors).collect(),
+            classes,
+        }],
+        outputs: vec![Tensor::zeros([1, anchors * (5 + classes), height, width])],
+        picture: pictures()[0],
+    }
+}
+
+const LOW: DetectionOptions = DetectionOptions {
+    threshold: 0.2,
+    iou: 0.45,
+};
+
+#[test]
+fn of_equals_the_first_is_kept() {
+    for (name, gpu) in gpus() {
+        // The boxes of a cell are one and the same, those of its neighbours overlap by a third.
+        let case = all_alike([4, 6], 3, 4, 32.0);
+        check(name, gpu, &case, &LOW);
+        let options = DetectionOptions { iou: 0.1, ..LOW };
+        check(name, gpu, &case, &options);
+    }
+}
+
+#[test]
+fn nothing_found_is_an_empty_list() {
+    for (name, gpu) in gpus() {
+        let case = all_alike([4, 6], 3, 4, 32.0);
+        let options = DetectionOptions {
+            threshold: 1.0,
+            iou: 0.45,
+        };
+        let mut kernel = BoxList::new(gpu, &case.heads).unwrap();
+        // Nor is anything left from before.
+        for options in [&LOW, &options] {
+            let found = bytes(gpu, &mut kernel, &case.outputs, &case.picture, options);
+            let found = BoxList::parse(&found).unwrap();
+            assert_eq!(found.boxes.is_empty(), options.threshold == 1.0, "{name}");
+            assert_eq!(found.candidates == 0, options.threshold == 1.0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn without_classes_there_are_no_boxes() {
+    for (name, gpu) in gpus() {
+        let mut case = all_alike([4, 6], 2, 0, 32.0);
+        check(name, gpu, &case, &LOW);
+        case.heads = vec![Head::Region {
+            anchors: vec![[1.0, 1.0]; 2],
+            classes: 0,
+            softmax: true,
+        }];
+        check(name, gpu, &case, &LOW);
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_told() {
+    for (name, gpu) in gpus() {
+        // 4,800 candidates that do not overlap, but for those of one cell.
+        let case = all_alike([40, 40], 3, 1, 0.5);
+        let found = list(gpu, &case, &LOW);
+        assert_eq!(
+            [found.candidates, found.dropped],
+            [4800, 4800 - 4096],
+            "{name}"
+        );
+        assert_eq!(found.boxes.len(), BoxList::MOST as usize, "{name}");
+        assert!(found.unlisted > 1000, "{name}: {}", found.unlisted);
+
+        // As many as fit, and more than are listed: the first of them are.
+        let case = all_alike([64, 64], 1, 1, 0.5);
+        let found = list(gpu, &case, &LOW);
+        assert_eq!([found.candidates, found.dropped], [4096, 0], "{name}");
+        assert_eq!(found.unlisted, 4096 - BoxList::MOST, "{name}");
+        compare(
+            name,
+            &case,
+            &found.boxes,
+            &case.expected(&LOW)[..BoxList::MOST as usize],
+        );
+    }
+}
+
+#[test]
+fn what_is_no_number_is_counted() {
+    for (name, gpu) in gpus() {
+        let mut random = Random(9);
+        for heads in heads() {
+            let mut kernel = BoxList::new(gpu, &heads).unwrap();
+            let mut count = 0;
+            let outputs: Vec<Tensor> = (heads.iter())
+                .map(|head| {
+                    let output = output(head, &mut random, [3, 5]);
+                    Tensor::from_fn(output.shape().clone(), |i| match random.next() > 0.8 {
+                        true => {
+                            count += 1;
+                            f32::NAN
+                        }
+                        false => output.data()[i],
+                    })
+                })
+                .collect();
+            let found = bytes(gpu, &mut kernel, &outputs, &pictures()[0], &LOW);
+            assert_eq!(words(&found)[3], count, "{name}: {heads:?}");
+            let error = BoxList::parse(&found).unwrap_err().to_string();
+            assert!(error.contains(&format!("({count} values)")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn endless_boxes_end_at_the_pictures_edges() {
+    for (name, gpu) in gpus() {
+        let mut case = all_alike([1, 3], 1, 2, 32.0);
+        // Wide beyond all numbers; of no width; sure beyond doubt.
+        let odd = [
+            (2, 0, 100.0),
+            (2, 1, f32::NEG_INFINITY),
+            (4, 2, f32::INFINITY),
+        ];
+        for (channel, cell, value) in odd {
+            case.outputs[0].data_mut()[channel * 3 + cell] = value;
+        }
+        check(name, gpu, &case, &LOW);
+        // Class scores, of which a softmax makes nothing.
+        case.heads = vec![Head::Region {
+            anchors: vec![[1.0, 1.0]],
+            classes: 2,
+            softmax: true,
+        }];
+        for (channel, cell, value) in [(5, 0, f32::INFINITY), (6, 1, f32::NEG_INFINITY)] {
+            case.outputs[0].data_mut()[channel * 3 + cell] = value;
+        }
+        check(name, gpu, &case, &LOW);
+    }
+}
