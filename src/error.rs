@@ -6,9 +6,11 @@
 //! assert!(error.to_string().contains("resnet18"), "{error}");
 //! ```
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::tensor::Shape;
+use crate::util::did_you_mean::nearest_few;
 
 /// `std::result::Result` with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -69,41 +71,9 @@ pub enum Error {
         found: usize,
     },
 
-    /// No architecture of that name.
-    #[error("unknown architecture '{name}'{}; `shadernet models` lists those known",
-        suggestion.map_or_else(String::new, |s| format!(" (did you mean '{s}'?)")))]
-    UnknownArchitecture {
-        /// The name asked for.
-        name: String,
-        /// The nearest known name, where one is near.
-        suggestion: Option<&'static str>,
-    },
-
-    /// No graph pass of that name.
-    #[error("unknown pass '{name}'{}; the passes are {}",
-        suggestion.map_or_else(String::new, |s| format!(" (did you mean '{s}'?)")), known.join(", "))]
-    UnknownPass {
-        /// The name asked for.
-        name: String,
-        /// All there are.
-        known: Vec<&'static str>,
-        /// The nearest known name, where one is near.
-        suggestion: Option<&'static str>,
-    },
-
-    /// A network has no value of that name.
-    #[error("{network} has no layer '{name}'{}", match nearest.is_empty() {
-        true => String::new(),
-        false => format!("; the nearest are {}", nearest.join(", ")),
-    })]
-    UnknownLayer {
-        /// The network's name.
-        network: String,
-        /// The name asked for.
-        name: String,
-        /// The names most like it, the nearest first.
-        nearest: Vec<String>,
-    },
+    /// A name is not among those that are known: an architecture, a pass, a layer, a backend, …
+    #[error(transparent)]
+    UnknownName(#[from] UnknownName),
 
     /// No adapter answers the request.
     #[error("{0}")]
@@ -164,6 +134,70 @@ pub enum Error {
         needed: Option<u64>,
     },
 }
+
+/// A name that is not among those that are known, with the known names most like it. What
+/// [`str::parse`] returns of every type of this crate that has names.
+///
+/// ```
+/// use shadernet::gpu::Backend;
+///
+/// let error = "vulcan".parse::<Backend>().unwrap_err();
+/// assert_eq!(error.to_string(), "unknown backend 'vulcan'; did you mean 'vulkan'? (known: vulkan, gl, metal, dx12, cpu)");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnknownName {
+    /// What it should be the name of, in the singular: `architecture`.
+    pub kind: &'static str,
+    /// The name that was given.
+    pub name: String,
+    /// At most three known names that may be meant, the most alike first.
+    pub nearest: Vec<String>,
+    /// All known names.
+    pub known: Vec<String>,
+}
+
+impl UnknownName {
+    /// `name` is not among `known`.
+    pub fn new<S: AsRef<str>>(
+        kind: &'static str,
+        name: &str,
+        known: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let known: Vec<String> = (known.into_iter())
+            .map(|name| name.as_ref().to_owned())
+            .collect();
+        Self {
+            kind,
+            name: name.to_owned(),
+            nearest: nearest_few(name, known.iter().map(String::as_str), MOST_NEAREST),
+            known,
+        }
+    }
+}
+
+/// Known names that an [`UnknownName`] suggests at the most.
+const MOST_NEAREST: usize = 3;
+/// Known names that are all listed; of more, the number.
+const MOST_LISTED: usize = 24;
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown {} '{}'", self.kind, self.name)?;
+        if !self.nearest.is_empty() {
+            let quoted = self.nearest.iter().map(|name| format!("'{name}'"));
+            let quoted: Vec<String> = quoted.collect();
+            write!(f, "; did you mean {}?", quoted.join(" or "))?;
+        }
+        match self.known.len() {
+            0 => Ok(()),
+            1..=MOST_LISTED => write!(f, " (known: {})", self.known.join(", ")),
+            count => write!(f, " ({count} are known)"),
+        }
+    }
+}
+
+impl std::error::Error for UnknownName {}
 
 impl Error {
     /// With how much is needed in all, where it is about memory.

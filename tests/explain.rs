@@ -268,7 +268,7 @@ fn what_cannot_be_explained_is_said() {
     };
     let error = fail(&layer("blocks.5.2.conv_pwx"));
     assert!(
-        matches!(&error, Error::UnknownLayer { nearest, .. } if nearest.len() == 3),
+        matches!(&error, Error::UnknownName(unknown) if unknown.nearest.len() == 3),
         "{error}"
     );
     assert!(error.to_string().contains("blocks.5.2.conv_pw"), "{error}");

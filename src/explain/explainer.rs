@@ -135,7 +135,7 @@ impl Explainer {
     /// The evidence in `picture` for each of the classes asked for, in their order.
     ///
     /// # Errors
-    /// [`Error::UnknownLayer`], with the nearest names; [`Error::Inputs`] for a class that there is not,
+    /// [`Error::UnknownName`], with the nearest names; [`Error::Inputs`] for a class that there is not,
     /// for a layer that is no map or has nothing to do with the scores, for a network without maps, and
     /// where the network answers what are no numbers; [`Error::Node`] where an operator on the way has no
     /// gradient; those of [`Preprocessing::apply`] and of the device.

@@ -144,7 +144,7 @@ impl FeatureMaps {
     /// The channels of the layer `layer` for `picture`, strongest first.
     ///
     /// # Errors
-    /// [`Error::UnknownLayer`] with the nearest names; [`Error::Inputs`] where the layer answers no map,
+    /// [`Error::UnknownName`] with the nearest names; [`Error::Inputs`] where the layer answers no map,
     /// or what are no numbers; those of [`Preprocessing::apply`] and of the device.
     pub fn channels(&mut self, picture: &RgbImage, layer: &str) -> Result<Features> {
         let value = self.layer(layer)?;

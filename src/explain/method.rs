@@ -1,8 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Error, Result};
-use crate::util::did_you_mean::nearest;
+use crate::error::{Error, Result, UnknownName};
 
 /// How evidence is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -115,19 +114,12 @@ impl fmt::Display for ExplainMethod {
 }
 
 impl FromStr for ExplainMethod {
-    type Err = Error;
+    type Err = UnknownName;
 
     /// The method of that name, with its usual settings.
-    fn from_str(name: &str) -> Result<Self> {
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
         let names = Self::ALL.map(Self::name);
         let known = Self::ALL.into_iter().find(|method| method.name() == name);
-        known.ok_or_else(|| {
-            Error::Inputs(format!(
-                "there is no method '{name}'{}; there are {}",
-                nearest(name, names)
-                    .map_or_else(String::new, |near| format!(" (did you mean '{near}'?)")),
-                names.join(", ")
-            ))
-        })
+        known.ok_or_else(|| UnknownName::new("explanation method", name, names))
     }
 }

@@ -1,6 +1,6 @@
 //! Which adapter runs: chosen by type, or named.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, UnknownName};
 
 /// A graphics API, or the CPU twin in place of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,17 +50,14 @@ impl Backend {
 }
 
 impl std::str::FromStr for Backend {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self, String> {
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
         Self::ALL
             .iter()
             .find(|(_, known)| name.eq_ignore_ascii_case(known))
             .map(|(backend, _)| *backend)
-            .ok_or_else(|| {
-                let known: Vec<&str> = Self::ALL.iter().map(|(_, name)| *name).collect();
-                format!("unknown backend '{name}'; expected {}", known.join(", "))
-            })
+            .ok_or_else(|| UnknownName::new("backend", name, Self::ALL.map(|(_, name)| name)))
     }
 }
 

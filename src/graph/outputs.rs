@@ -1,24 +1,19 @@
 //! Values by name, and as outputs.
 
 use super::{Graph, Op, ValueId};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, UnknownName};
 use crate::tensor::Shape;
-use crate::util::did_you_mean::nearest_few;
 
 impl Graph {
     /// The value that the node `name` answers.
     ///
     /// # Errors
-    /// [`Error::UnknownLayer`] with the names that are most like it.
+    /// [`Error::UnknownName`] with the names that are most like it.
     pub fn find(&self, name: &str) -> Result<ValueId> {
         let found = self.values().find(|(_, node)| node.name == name);
         found.map(|(value, _)| value).ok_or_else(|| {
             let names = self.nodes().iter().map(|node| node.name.as_str());
-            Error::UnknownLayer {
-                network: self.name().to_owned(),
-                name: name.to_owned(),
-                nearest: nearest_few(name, names, 3),
-            }
+            Error::from(UnknownName::new("layer", name, names))
         })
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use crate::util::did_you_mean::nearest;
+use crate::error::UnknownName;
 
 /// A way to compute an ordinary convolution. Which of them a device and a shape allow, and which is
 /// used unless chosen otherwise, is the rule in `src/kernels/conv/rule.rs`.
@@ -15,7 +15,7 @@ use crate::util::did_you_mean::nearest;
 /// let kernel: ConvAlgorithm = "winograd-4".parse()?;
 /// assert_eq!(kernel, ConvAlgorithm::Winograd { tile: 4 });
 /// assert_eq!(kernel.to_string(), "winograd-4");
-/// # Ok::<(), String>(())
+/// # Ok::<(), shadernet::error::UnknownName>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -82,21 +82,15 @@ impl fmt::Display for ConvAlgorithm {
 }
 
 impl FromStr for ConvAlgorithm {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self, String> {
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
         let all = Self::all();
         if let Some(kernel) = all.iter().find(|kernel| kernel.to_string() == name) {
             return Ok(*kernel);
         }
         let names: Vec<String> = all.iter().map(Self::to_string).collect();
-        Err(format!(
-            "there is no convolution kernel '{name}'; {}",
-            nearest(name, names.iter().map(String::as_str)).map_or_else(
-                || format!("there are {}", names.join(", ")),
-                |near| format!("did you mean '{near}'?")
-            )
-        ))
+        Err(UnknownName::new("convolution algorithm", name, names))
     }
 }
 

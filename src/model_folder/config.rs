@@ -1,5 +1,6 @@
 //! `config.json`, checked key by key.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
@@ -291,11 +292,11 @@ impl<'a> Section<'a> {
             .ok_or_else(|| self.fault(key, "[channels, height, width]", value))
     }
 
-    fn parsed<T: FromStr<Err = Error>>(&self, key: &str) -> Result<Option<T>> {
+    fn parsed<T: FromStr<Err: fmt::Display>>(&self, key: &str) -> Result<Option<T>> {
         let Some(text) = self.string(key)? else {
             return Ok(None);
         };
-        text.parse().map(Some).map_err(|error: Error| {
+        text.parse().map(Some).map_err(|error| {
             Error::file(self.path, format!("key '{}{key}': {error}", self.prefix()))
         })
     }

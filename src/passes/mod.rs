@@ -31,10 +31,9 @@ mod prologues;
 mod residuals;
 mod slices;
 
-use crate::error::{Error, Result};
+use crate::error::{Result, UnknownName};
 use crate::graph::Graph;
 use crate::tensor::Shape;
-use crate::util::did_you_mean::nearest;
 use draft::Draft;
 
 /// One pass.
@@ -120,17 +119,13 @@ impl PassOptions {
     /// These, but not the pass of that name.
     ///
     /// # Errors
-    /// [`Error::UnknownPass`], with the nearest known name where one is near.
+    /// [`crate::Error::UnknownName`], with the nearest known name where one is near.
     pub fn without(self, name: &str) -> Result<Self> {
         match names().position(|known| known == name) {
             Some(i) => Ok(Self {
                 off: self.off | 1 << i,
             }),
-            None => Err(Error::UnknownPass {
-                name: name.to_owned(),
-                known: names().collect(),
-                suggestion: nearest(name, names()),
-            }),
+            None => Err(UnknownName::new("pass", name, names()).into()),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::resize::Axis;
-use crate::error::{Error, Result};
+use crate::error::{Result, UnknownName};
 
 /// What Darknet fills a letterbox with, 0.5.
 pub(super) const LETTERBOX_GREY: u8 = 128;
@@ -37,16 +37,13 @@ impl CropMode {
 }
 
 impl FromStr for CropMode {
-    type Err = Error;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self> {
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
         let known = Self::ALL.iter().find(|(known, _)| *known == name);
-        known.map(|&(_, this)| this).ok_or_else(|| {
-            let names = Self::ALL.map(|(name, _)| name).join(", ");
-            Error::Inputs(format!(
-                "a crop mode was expected, one of {names}; found '{name}'"
-            ))
-        })
+        known
+            .map(|&(_, this)| this)
+            .ok_or_else(|| UnknownName::new("crop mode", name, Self::ALL.map(|(name, _)| name)))
     }
 }
 

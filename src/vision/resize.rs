@@ -17,7 +17,7 @@ use std::str::FromStr;
 use image::RgbImage;
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, UnknownName};
 
 /// How pixels are interpolated, by Pillow's and timm's names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -61,21 +61,18 @@ impl Interpolation {
 }
 
 impl FromStr for Interpolation {
-    type Err = Error;
+    type Err = UnknownName;
 
     /// timm's names. `random`, which timm trains some networks with, means [`Self::Bicubic`]:
     /// inference must not depend on chance.
-    fn from_str(name: &str) -> Result<Self> {
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
         if name == "random" {
             return Ok(Self::Bicubic);
         }
         let known = Self::ALL.iter().find(|(known, _)| *known == name);
-        known.map(|&(_, this)| this).ok_or_else(|| {
-            let names = Self::ALL.map(|(name, _)| name).join(", ");
-            Error::Inputs(format!(
-                "an interpolation was expected, one of {names}; found '{name}'"
-            ))
-        })
+        known
+            .map(|&(_, this)| this)
+            .ok_or_else(|| UnknownName::new("interpolation", name, Self::ALL.map(|(name, _)| name)))
     }
 }
 

@@ -30,10 +30,9 @@ mod vgg;
 
 use std::fmt;
 
-use crate::error::{Error, Result};
+use crate::error::{Result, UnknownName};
 use crate::graph::{Graph, GraphBuilder, ValueId};
 use crate::tensor::Shape;
-use crate::util::did_you_mean::nearest;
 use crate::weights::{Dialect, Weights};
 
 /// What may differ between two checkpoints of one architecture. `None` is what the architecture was
@@ -157,7 +156,7 @@ impl Architecture {
     /// the definition ends in a softmax.
     ///
     /// # Errors
-    /// [`Error::Node`] where an option is 0.
+    /// [`crate::Error::Node`] where an option is 0.
     pub fn build(&self, options: &ZooOptions) -> Result<Graph> {
         let settings = self.settings(options);
         let mut b = GraphBuilder::new(self.name);
@@ -173,7 +172,7 @@ impl Architecture {
     /// then is renamed. [`Weights::check`] tells whether everything fits.
     ///
     /// # Errors
-    /// [`Error::File`] where the names fit in no way, with the first tensors of both sides.
+    /// [`crate::Error::File`] where the names fit in no way, with the first tensors of both sides.
     pub fn adapt(&self, weights: Weights, graph: &Graph) -> Result<Weights> {
         weights.adapted(graph, &self.definition.dialects())
     }
@@ -225,14 +224,14 @@ pub fn architectures() -> impl Iterator<Item = &'static Architecture> {
 /// architecture, as in timm's `resnet18.a1_in1k`.
 ///
 /// # Errors
-/// [`Error::UnknownArchitecture`], with the nearest known name where one is near.
+/// [`crate::Error::UnknownName`], with the nearest known name where one is near.
 pub fn find(name: &str) -> Result<&'static Architecture> {
     let architecture = name.split('.').next().unwrap_or(name);
     architectures()
         .find(|a| a.names().any(|known| known == architecture))
-        .ok_or_else(|| Error::UnknownArchitecture {
-            name: name.to_owned(),
-            suggestion: nearest(architecture, architectures().flat_map(Architecture::names)),
+        .ok_or_else(|| {
+            let known = architectures().flat_map(Architecture::names);
+            UnknownName::new("architecture", architecture, known).into()
         })
 }
 
@@ -248,7 +247,7 @@ pub fn find_in_timm(name: &str) -> Result<&'static Architecture> {
 /// The network of that name; see [`find`] and [`Architecture::build`].
 ///
 /// # Errors
-/// [`Error::UnknownArchitecture`]; [`Error::Node`] where an option is 0.
+/// [`crate::Error::UnknownName`]; [`crate::Error::Node`] where an option is 0.
 pub fn build(name: &str, options: &ZooOptions) -> Result<Graph> {
     find(name)?.build(options)
 }
@@ -339,15 +338,16 @@ mod tests {
     #[test]
     fn unknown_names_find_the_nearest() {
         let suggestion = |name| match find(name) {
-            Err(Error::UnknownArchitecture { suggestion, .. }) => suggestion,
+            Err(crate::Error::UnknownName(unknown)) => unknown.nearest.first().cloned(),
             _ => panic!("{name} is known"),
         };
-        assert_eq!(suggestion("resnet81"), Some("resnet18"));
-        assert_eq!(suggestion("ResNet-34"), Some("resnet34"));
-        assert_eq!(
-            suggestion("tf_efficientnet_lite0_"),
-            Some("tf_efficientnet_lite0")
-        );
+        for (wrong, right) in [
+            ("resnet81", "resnet18"),
+            ("ResNet-34", "resnet34"),
+            ("tf_efficientnet_lite0_", "tf_efficientnet_lite0"),
+        ] {
+            assert_eq!(suggestion(wrong).as_deref(), Some(right));
+        }
         assert_eq!(suggestion("convnext_tiny"), None);
         assert_eq!(find("resnet34.tv_in1k").unwrap().name, "resnet34");
     }

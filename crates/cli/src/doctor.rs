@@ -71,7 +71,9 @@ impl FromStr for Against {
             Some((backend, adapter)) => (backend, Some(adapter.to_owned())),
             None => (text, None),
         };
-        let backend = backend.parse()?;
+        let backend = backend
+            .parse::<Backend>()
+            .map_err(|error| error.to_string())?;
         Ok(Self { backend, adapter })
     }
 }

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use shadernet::device::Device;
+use shadernet::error::UnknownName;
 use shadernet::gpu::{Backend, Precision};
 use shadernet::passes::PassOptions;
 use shadernet::session::{ConvAlgorithm, Session, SessionOptions};
@@ -33,15 +34,16 @@ impl FromStr for Change {
             text: text.to_owned(),
             ..Self::default()
         };
+        let unknown = |error: UnknownName| error.to_string();
         for part in text.split(',') {
             let (key, value) = part.split_once('=').ok_or_else(|| {
                 format!("expected KEY=VALUE such as precision=f16, found '{part}'")
             })?;
             match key {
-                "backend" => change.backend = Some(value.parse()?),
+                "backend" => change.backend = Some(value.parse().map_err(unknown)?),
                 "adapter" => change.adapter = Some(value.to_owned()),
                 "precision" => change.precision = Some(crate::precision(value)?),
-                "kernel" => change.kernel = Some(value.parse()?),
+                "kernel" => change.kernel = Some(value.parse().map_err(unknown)?),
                 "without-pass" => {
                     let passes = change.without.unwrap_or_default();
                     let passes = passes.without(value).map_err(|error| error.to_string())?;

@@ -148,11 +148,8 @@ fn unknown_architectures_find_the_nearest() {
         run.args(["--weights", "none", "--input", "none", "--output", "none"]);
         answer(&mut run)
     };
-    unknown("resnet81").fails(&[
-        "unknown architecture 'resnet81' (did you mean 'resnet18'?)",
-        "`shadernet models` lists those known",
-    ]);
-    let nothing_near = unknown("vit_base").fails(&["unknown architecture 'vit_base';"]);
+    unknown("resnet81").fails(&["unknown architecture 'resnet81'; did you mean 'resnet18'"]);
+    let nothing_near = unknown("vit_base").fails(&["unknown architecture 'vit_base' ("]);
     assert!(!nothing_near.err.contains("did you mean"));
 }
 
