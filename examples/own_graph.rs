@@ -1,20 +1,21 @@
 //! A network described layer by layer, with weights from a safetensors file.
 //!
-//! The weights here are generated, so that the example needs no training and no PyTorch.
-//! `docs/your-own-model.md` explains how to export those of a PyTorch model.
+//! Without arguments, weights and input are generated, and the output is compared with the reference
+//! backend's. With the two files that `docs/your-own-model.md` exports, it is compared with PyTorch's.
 //!
 //! ```sh
-//! cargo run --release --example own_graph [WEIGHTS.safetensors]
+//! cargo run --release --example own_graph [digits.safetensors digits-io.safetensors]
 //! ```
 
 use shadernet::accuracy;
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::graph::{Activation, Conv2d, Graph, GraphBuilder, Linear, Pool2d};
-use shadernet::session::{Session, SessionOptions};
+use shadernet::session::Session;
+use shadernet::tensor::Tensor;
 use shadernet::weights::{Weights, generate::generated_input};
 
-/// The same network as `Digits` in `docs/your-own-model.md`. Node names are the names of the PyTorch
-/// modules, so that `conv1` reads the tensors `conv1.weight` and `conv1.bias`.
+/// The network `Digits` of `docs/your-own-model.md`. The nodes have the names of the PyTorch modules,
+/// so that `conv1` reads the tensors `conv1.weight` and `conv1.bias`.
 fn digits() -> shadernet::Result<Graph> {
     let mut b = GraphBuilder::new("digits");
     let x = b.image_input("input", 1); // [N, 1, H, W]
@@ -30,33 +31,49 @@ fn digits() -> shadernet::Result<Graph> {
     b.build()
 }
 
-fn main() -> shadernet::Result<()> {
-    let graph = digits()?;
-    let weights = || match std::env::args_os().nth(1) {
-        Some(path) => Weights::open(path),
-        None => Ok(Weights::generated(&graph, 1.0)),
-    };
-    // Lists every missing tensor and every wrong shape at once.
-    let checked = weights()?.check(&graph)?;
-    println!("{} parameters", graph.parameter_count());
-    println!("tensors that the graph does not use: {:?}", checked.unused);
+fn run(
+    device: &Device,
+    graph: &Graph,
+    weights: Weights,
+    input: &Tensor,
+) -> shadernet::Result<Tensor> {
+    let shapes = [input.shape().clone()];
+    let mut session = Session::new(device, graph, weights, &Default::default(), &shapes)?;
+    Ok(session.run(std::slice::from_ref(input))?.swap_remove(0))
+}
 
-    let input = generated_input([1, 1, 28, 28]);
-    let run = |device: &Device| {
-        let (options, shapes) = (SessionOptions::default(), [input.shape().clone()]);
-        let mut session = Session::new(device, &graph, weights()?, &options, &shapes)?;
-        Ok::<_, shadernet::Error>(session.run(std::slice::from_ref(&input))?.swap_remove(0))
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let graph = digits()?;
+    let mut files = std::env::args_os().skip(1);
+    let weights = match files.next() {
+        Some(path) => Weights::open(path)?,
+        None => Weights::generated(&graph, 1.0),
+    };
+    // An error lists every missing tensor and every wrong shape at once.
+    let unused = weights.check(&graph)?.unused;
+    println!("unused tensors: {unused:?}");
+
+    let (input, expected) = match files.next() {
+        Some(path) => {
+            let io = Weights::open(path)?;
+            let tensor = |name: &str| -> Result<Tensor, Box<dyn std::error::Error>> {
+                let shape = io.shape(name).ok_or(format!("no tensor '{name}'"))?.clone();
+                Ok(Tensor::new(shape, io.read(name)?.into_owned())?)
+            };
+            (tensor("input")?, tensor("output")?)
+        }
+        None => {
+            let (input, copy) = (
+                generated_input([1, 1, 28, 28]),
+                Weights::generated(&graph, 1.0),
+            );
+            (input.clone(), run(&Device::cpu(), &graph, copy, &input)?)
+        }
     };
     let device = Device::open(&DeviceOptions::default())?;
-    let (output, reference) = (run(&device)?, run(&Device::cpu())?);
-    println!(
-        "output {} on {device}: {:.4?}",
-        output.shape(),
-        output.data()
-    );
-    let difference = accuracy::difference(&output, &reference);
-    println!(
-        "largest difference from the reference backend: {difference:.1e} of the largest output"
-    );
+    let output = run(&device, &graph, weights, &input)?;
+    println!("on {device}: {} {:.3?}", output.shape(), output.data());
+    let difference = accuracy::difference(&output, &expected);
+    println!("largest difference: {difference:.1e} of the largest value");
     Ok(())
 }
