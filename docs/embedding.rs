@@ -1,4 +1,4 @@
-// What the programs in embedding.md have at hand, as a host has: included by each of them.
+// Setup for the programs in embedding.md: what a host has already. Each of them includes this file.
 
 use shadernet::device::Device;
 use shadernet::gpu::{Gpu, GpuOptions, adapters};
@@ -8,13 +8,13 @@ use shadernet::weights::{Dtype, Weights};
 use shadernet::wgpu;
 use shadernet::zoo::{self, ZooOptions};
 
-/// A device; none on a machine without drivers.
+/// A device; `None` on a machine without drivers.
 pub fn gpu() -> Option<Gpu> {
     let adapter = adapters(None).into_iter().next()?;
     Gpu::open(&adapter, &GpuOptions::default()).ok()
 }
 
-/// A network of one layer, which sees 32 x 32 and answers four classes a pixel.
+/// A network of one layer: input [1, 3, 32, 32], four classes per pixel.
 pub fn session(gpu: &Gpu) -> shadernet::Result<Session> {
     let mut b = GraphBuilder::new("four classes");
     let x = b.image_input("input", 3);
@@ -32,7 +32,7 @@ pub fn session(gpu: &Gpu) -> shadernet::Result<Session> {
     )
 }
 
-/// A folder of a segmentation network that nobody has trained.
+/// Writes a model folder of a segmentation network with generated weights.
 pub fn segmenter(folder: &std::path::Path) -> shadernet::Result<()> {
     let graph = zoo::build("unet_bilinear", &ZooOptions::classes(2))?;
     let weights = Weights::generated(&graph, 1.0);
@@ -45,7 +45,7 @@ pub fn segmenter(folder: &std::path::Path) -> shadernet::Result<()> {
     Ok(())
 }
 
-/// A texture of a host's.
+/// A texture of the host, 320 x 240.
 pub fn texture(gpu: &Gpu, usage: wgpu::TextureUsages) -> wgpu::TextureView {
     let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
         label: None,
