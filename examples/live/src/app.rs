@@ -1,4 +1,4 @@
-//! The window: what it holds, and what happens in a frame.
+//! The window: its state, and the steps of a frame.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::inference::{Runner, Settings};
 use crate::messages::Messages;
 use crate::model::{self, Loading};
 use crate::options::Options;
-use crate::picture::{self, Picture};
+use crate::opened_image::{self, OpenedImage};
 use crate::plots::History;
 use crate::scene::{self, Scene};
 use crate::script::{Dropped, Script};
@@ -26,23 +26,23 @@ use crate::why::Why;
 /// The window.
 pub struct Live {
     pub(crate) messages: Messages,
-    faults: DeviceErrors,
+    device_errors: DeviceErrors,
     pub(crate) gpu: Gpu,
     pub(crate) textures: Textures,
     scene: Scene,
     scene_texture: TextureId,
     started: Instant,
-    /// A picture in place of the scene, and its texture.
-    pub(crate) picture: Option<(Picture, TextureId)>,
-    opening: Option<Receiver<Picture>>,
+    /// The opened image, if one replaces the scene, and its texture.
+    pub(crate) image: Option<(OpenedImage, TextureId)>,
+    opening: Option<Receiver<OpenedImage>>,
     pub(crate) found: Vec<FoundModel>,
     pub(crate) loading: Option<Loading>,
     pub(crate) runner: Option<Runner>,
     pub(crate) settings: Settings,
     pub(crate) why: Why,
-    /// What the user has chosen in a dialog, which runs on a thread of its own.
+    /// The user's choice in a file dialog, which runs on its own thread.
     pub(crate) chosen: Option<Receiver<PathBuf>>,
-    /// What the user has typed in place of choosing.
+    /// The path that the user is typing.
     pub(crate) typed: String,
     pub(crate) frames: History,
     last_frame: Option<Instant>,
@@ -52,14 +52,14 @@ pub struct Live {
 }
 
 impl Live {
-    /// The window's contents on the device that eframe has opened.
+    /// The window's contents, on the device that eframe opened.
     ///
     /// # Errors
-    /// Where the device cannot hold the scene.
+    /// If the device cannot hold the scene.
     pub fn new(
         context: &eframe::CreationContext<'_>,
         options: Options,
-        faults: DeviceErrors,
+        device_errors: DeviceErrors,
         messages: Messages,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let state = context.wgpu_render_state.as_ref();
@@ -70,7 +70,7 @@ impl Live {
             renderer,
             ..
         } = state.ok_or("eframe was built without wgpu")?;
-        faults.watch(device);
+        device_errors.watch(device);
         let gpu = device::share(adapter, device, queue);
         let why = Why::new(&gpu, options.why);
         let textures = Textures::new(device, renderer);
@@ -78,13 +78,13 @@ impl Live {
         let scene_texture = textures.register(&scene.view);
         let mut this = Self {
             messages,
-            faults,
+            device_errors,
             gpu,
             textures,
             scene,
             scene_texture,
             started: Instant::now(),
-            picture: None,
+            image: None,
             opening: None,
             found: model_folder::find_models(),
             loading: None,
@@ -105,52 +105,52 @@ impl Live {
             Err(error) => this.messages.push(error.to_string()),
         }
         if let Some(path) = options.picture {
-            this.open_picture(path, ctx);
+            this.open_image(path, ctx);
         }
         Ok(this)
     }
 
-    /// Loads the model in the folder `path`, in place of the one there is.
+    /// Loads the model in the folder `path`, which replaces the current one.
     pub(crate) fn load(&mut self, path: PathBuf, ctx: &egui::Context) {
         self.loading = Some(Loading::start(path, &self.gpu, &self.messages, ctx));
     }
 
-    /// Opens the picture at `path`, in place of the one there is or the scene.
-    pub(crate) fn open_picture(&mut self, path: PathBuf, ctx: &egui::Context) {
+    /// Opens the image at `path`, which replaces the current image or the scene.
+    pub(crate) fn open_image(&mut self, path: PathBuf, ctx: &egui::Context) {
         let (device, queue) = (self.gpu.device(), self.gpu.queue());
-        self.opening = Some(picture::open(path, device, queue, &self.messages, ctx));
+        self.opening = Some(opened_image::open(path, device, queue, &self.messages, ctx));
     }
 
-    /// Opens what was chosen, typed or dropped: folders are models, files are pictures.
+    /// Opens a chosen, typed or dropped path: folders are models, files are images.
     pub(crate) fn open(&mut self, path: PathBuf, ctx: &egui::Context) {
         match path.is_dir() {
             true => self.load(path, ctx),
-            false => self.open_picture(path, ctx),
+            false => self.open_image(path, ctx),
         }
     }
 
     /// Goes back to the scene.
     pub(crate) fn show_scene(&mut self) {
         self.opening = None;
-        if let Some((_, texture)) = self.picture.take() {
+        if let Some((_, texture)) = self.image.take() {
             self.textures.forget(texture);
         }
-        // It was chosen for that picture.
+        // It was chosen for that image.
         self.why.class = None;
         if let Some(runner) = &mut self.runner {
             runner.restart();
         }
     }
 
-    /// The picture or the scene, as egui draws it.
+    /// The texture and size of the image or scene.
     pub(crate) fn shown(&self) -> (TextureId, [u32; 2]) {
-        match &self.picture {
-            Some((picture, texture)) => (*texture, picture.size),
+        match &self.image {
+            Some((image, texture)) => (*texture, image.size),
             None => (self.scene_texture, scene::SIZE),
         }
     }
 
-    /// Takes what other threads have done.
+    /// Receives results of other threads.
     fn receive(&mut self, ctx: &egui::Context) {
         if let Some(chosen) = &self.chosen {
             match chosen.try_recv() {
@@ -164,10 +164,10 @@ impl Live {
         }
         if let Some(opening) = &self.opening {
             match opening.try_recv() {
-                Ok(picture) => {
+                Ok(image) => {
                     self.show_scene();
-                    let texture = self.textures.register(&picture.view);
-                    self.picture = Some((picture, texture));
+                    let texture = self.textures.register(&image.view);
+                    self.image = Some((image, texture));
                 }
                 Err(TryRecvError::Disconnected) => self.opening = None,
                 Err(TryRecvError::Empty) => {}
@@ -180,7 +180,7 @@ impl Live {
                     old.forget_textures(&self.textures);
                 }
                 self.runner = Some(Runner::new(&self.gpu, model));
-                // Classes are the model's.
+                // The class belonged to the old model.
                 self.why.class = None;
             }
             Some(Err(())) => self.loading = None,
@@ -188,22 +188,22 @@ impl Live {
         }
     }
 
-    /// Lets the tab "Why" explain what is shown.
+    /// Updates the tab "Why" for the image that is shown.
     fn explain(&mut self, ctx: &egui::Context) {
         let model = self.runner.as_ref().map(|runner| &runner.model().folder);
-        let picture = self.picture.as_ref().map(|(picture, _)| &picture.pixels);
-        (self.why).update(model, picture, &self.textures, &self.messages, ctx);
+        let image = self.image.as_ref().map(|(image, _)| &image.pixels);
+        (self.why).update(model, image, &self.textures, &self.messages, ctx);
     }
 
-    /// The GPU's part of a frame: the scene, then the network or a piece of it, in one encoder that is
-    /// submitted before egui's own. What it writes is drawn in this frame.
+    /// The GPU's part of a frame: the scene, then a pass of the network or a chunk of one, in one encoder
+    /// that is submitted before egui's own. Its results are drawn in this frame.
     fn encode(&mut self) {
         let (device, queue) = (self.gpu.device(), self.gpu.queue());
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor {
             label: Some("scene and network"),
         });
-        let view = match &self.picture {
-            Some((picture, _)) => &picture.view,
+        let view = match &self.image {
+            Some((image, _)) => &image.view,
             None => {
                 let seconds = self.started.elapsed().as_secs_f64();
                 self.scene.encode(queue, &mut encoder, seconds);
@@ -218,7 +218,7 @@ impl Live {
         queue.submit([encoder.finish()]);
         if let Some(runner) = &mut self.runner {
             let submitted = runner.submitted();
-            // Lets what has arrived be told; waits for nothing. A device that is lost tells otherwise.
+            // Runs the callbacks of completed work, without waiting. A lost device is handled elsewhere.
             let _ = device.poll(wgpu::PollType::Poll);
             let received = runner.receive();
             failure = failure.or(submitted.err()).or(received.err());
@@ -234,25 +234,25 @@ impl Live {
         }
     }
 
-    /// Whether the device is lost. The window is then told to close, and nothing may be drawn any more,
-    /// for egui panics where it cannot; `main` opens another window.
+    /// Whether the device is lost. The window then closes, and nothing may be drawn any more, since egui
+    /// would panic; `main` opens another window.
     fn is_lost(&self, ctx: &egui::Context) -> bool {
         let lost = self.gpu.is_lost();
         if lost {
-            // Where the device has not called back, it does when asked; or never.
+            // Runs the device-lost callback, if it has not run yet.
             let _ = self.gpu.device().poll(wgpu::PollType::Poll);
-            self.faults
+            self.device_errors
                 .note_loss("its driver gave no reason".to_owned());
             ctx.send_viewport_cmd(egui::ViewportCommand::Close);
         }
         lost
     }
 
-    /// Counts frames for a script. Answers whether it wants to quit.
+    /// Counts frames for a script. Returns whether the script quits.
     fn script(&mut self, ctx: &egui::Context) -> bool {
-        let answered = self.runner.as_ref().is_none_or(Runner::has_answered);
+        let has_result = self.runner.as_ref().is_none_or(Runner::has_result);
         let waiting = self.loading.is_some() || self.opening.is_some();
-        let settled = answered && !waiting && self.why.is_settled();
+        let settled = has_result && !waiting && self.why.is_settled();
         self.script.is_over(settled, ctx, &self.messages)
     }
 
@@ -263,7 +263,7 @@ impl Live {
         if let Some(runner) = &self.runner {
             let model = runner.model();
             println!("{}: {}", model.folder.name, model.task);
-            for line in runner.lines().into_iter().chain(runner.pieces()) {
+            for line in runner.lines().into_iter().chain(runner.chunks()) {
                 println!("  {line}");
             }
             if let Some(line) = self.why.line() {
@@ -309,7 +309,7 @@ impl eframe::App for Live {
             self.print();
             ctx.send_viewport_cmd(egui::ViewportCommand::Close);
         }
-        // The scene moves, and the network runs on.
+        // The scene moves, and the network runs in each frame.
         ctx.request_repaint();
     }
 }

@@ -1,4 +1,4 @@
-//! The window's device: opened by eframe, with what Shadernet can make use of, and shared with it.
+//! The window's device: opened by eframe with the features that Shadernet prefers, and shared with it.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -20,14 +20,14 @@ pub fn configuration() -> WgpuConfiguration {
         ..Default::default()
     });
     WgpuConfiguration {
-        // The network is a lot of extra work.
+        // The network adds a lot of GPU work to each frame.
         surface: SurfaceConfig::HIGH_THROUGHPUT,
         wgpu_setup: WgpuSetup::CreateNew(setup),
         ..Default::default()
     }
 }
 
-/// What happens to a device outside of any call. Clones share it.
+/// Errors and loss of a device, reported outside of any call. Clones share them.
 #[derive(Clone)]
 pub struct DeviceErrors {
     messages: Messages,
@@ -42,14 +42,14 @@ impl DeviceErrors {
         }
     }
 
-    /// Why the device was lost, once it was.
+    /// The reason why the device was lost, if it was.
     pub fn lost(&self) -> Option<&str> {
         self.lost.get().map(String::as_str)
     }
 
-    /// Sets why the device was lost.
+    /// Sets the reason of the loss.
     pub fn note_loss(&self, reason: String) {
-        // The first reason is the one that counts.
+        // The first reason counts.
         let _ = self.lost.set(reason);
     }
 
@@ -61,20 +61,20 @@ impl DeviceErrors {
         }));
         let this = self.clone();
         device.set_device_lost_callback(move |reason, message| {
-            let said = match message.is_empty() {
+            let reason = match message.is_empty() {
                 true => format!("{reason:?}"),
                 false => message,
             };
-            this.note_loss(said);
+            this.note_loss(reason);
         });
     }
 }
 
-/// The window's device as Shadernet's, which keeps its pipelines for the next start in the folder that
-/// the command has for that: `SHADERNET_CACHE`, or the platform's for caches.
+/// Shares the window's device with Shadernet. Pipelines are kept in the same folder as the command's:
+/// `SHADERNET_CACHE`, or the platform's cache folder.
 pub fn share(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Gpu {
     let cache = match std::env::var_os("SHADERNET_CACHE") {
-        // Set to nothing, it switches the cache off.
+        // An empty value turns the cache off.
         Some(folder) => Some(PathBuf::from(folder)).filter(|f| !f.as_os_str().is_empty()),
         None => ProjectDirs::from("", "", "shadernet").map(|dirs| dirs.cache_dir().to_owned()),
     };

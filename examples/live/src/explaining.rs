@@ -1,4 +1,4 @@
-//! The evidence for a class, looked for on the window's device by a thread: for the tab "Why".
+//! Computes the evidence for a class, on the window's device and on a thread: for the tab "Why".
 
 use std::error::Error;
 use std::sync::Arc;
@@ -6,122 +6,122 @@ use std::sync::mpsc::{self, Receiver, TryRecvError};
 
 use eframe::egui;
 use shadernet::device::Device;
-use shadernet::explain::{ExplainOptions, Explainer, Method};
+use shadernet::explain::{ExplainMethod, ExplainOptions, Explainer};
 use shadernet::gpu::Gpu;
 use shadernet::model_folder::ModelFolder;
 use shadernet::vision::{HeatMap, RgbImage};
 use shadernet::wgpu;
 
-use crate::picture;
+use crate::opened_image;
 
-/// How opaque the hottest place of a layer's map is: the photograph stays to be seen.
+/// The opacity of the hottest place of a layer's map: the photograph remains visible.
 const OPACITY: f32 = 0.6;
-/// How bright the photograph under the heat of pixels stays, of 256.
+/// The brightness of the photograph under a heat map of single pixels, of 256.
 const DIMMED: u32 = 90;
-/// The share of pixels whose heat is told apart. The few that are hotter would leave the others dark.
-const TOLD_APART: f64 = 0.99;
+/// The share of pixels whose heat is distinguished. The few hottest would leave the others dark.
+const DISTINGUISHED: f64 = 0.99;
 
-/// What is to be explained, and how.
+/// What to explain, and with which method.
 #[derive(Clone)]
-pub struct Question {
+pub struct ExplainRequest {
     pub model: Arc<ModelFolder>,
-    pub picture: Arc<RgbImage>,
-    /// None for the likeliest.
+    pub image: Arc<RgbImage>,
+    /// `None` for the most likely class.
     pub class: Option<usize>,
     pub method: ExplainMethod,
 }
 
-impl PartialEq for Question {
+impl PartialEq for ExplainRequest {
     fn eq(&self, other: &Self) -> bool {
-        // A picture or model that was opened again may have changed.
+        // An image or model that was opened again may have changed.
         Arc::ptr_eq(&self.model, &other.model)
-            && Arc::ptr_eq(&self.picture, &other.picture)
+            && Arc::ptr_eq(&self.image, &other.image)
             && self.class == other.class
             && self.method == other.method
     }
 }
 
-/// The evidence that was found.
+/// The evidence for a class.
 pub struct Evidence {
     pub class: usize,
     pub label: String,
     pub probability: f32,
     /// The layer whose map it is, for methods that have one.
     pub layer: Option<String>,
-    /// Column and row of the picture's hottest pixel; none where there is no heat.
+    /// Column and row of the image's hottest pixel; `None` without any heat.
     pub hottest: Option<[usize; 2]>,
-    /// The picture with the heat over it.
+    /// The image with the heat map over it.
     pub view: wgpu::TextureView,
 }
 
-/// The network of a model folder, ready for the next question about it.
-struct Opened {
+/// The network of a model folder, ready for the next request.
+struct LoadedExplainer {
     model: Arc<ModelFolder>,
     explainer: Explainer,
 }
 
-/// What comes of a question.
-struct Answer {
-    opened: Option<Opened>,
+/// The outcome of a request.
+struct Outcome {
+    loaded: Option<LoadedExplainer>,
     found: Result<Evidence, Box<dyn Error + Send + Sync>>,
 }
 
-/// Answers questions, one at a time.
-pub struct Explaining {
+/// Computes requests, one at a time.
+pub struct ExplainWorker {
     gpu: Gpu,
-    opened: Option<Opened>,
-    working: Option<Receiver<Answer>>,
+    loaded: Option<LoadedExplainer>,
+    working: Option<Receiver<Outcome>>,
 }
 
-impl Explaining {
+impl ExplainWorker {
     pub fn new(gpu: &Gpu) -> Self {
         Self {
             gpu: gpu.clone(),
-            opened: None,
+            loaded: None,
             working: None,
         }
     }
 
-    /// Whether a question is being answered.
+    /// Whether a request is being computed.
     pub fn is_working(&self) -> bool {
         self.working.is_some()
     }
 
-    /// Whether the device is lost, and answers fail for that.
+    /// Whether the device is lost, in which case requests fail.
     pub fn is_lost(&self) -> bool {
         self.gpu.is_lost()
     }
 
-    /// Gives back the memory of a network other than `model`.
+    /// Frees the memory of a network other than `model`.
     pub fn keep_only(&mut self, model: Option<&Arc<ModelFolder>>) {
-        let is_kept = |opened: &mut Opened| model.is_some_and(|m| Arc::ptr_eq(m, &opened.model));
-        drop(self.opened.take_if(|opened| !is_kept(opened)));
+        let is_kept = |loaded: &mut LoadedExplainer| model.is_some_and(|m| Arc::ptr_eq(m, &loaded.model));
+        drop(self.loaded.take_if(|loaded| !is_kept(loaded)));
     }
 
-    /// Begins on a thread, which takes the network along and brings it back with the answer.
-    pub fn start(&mut self, question: Question, ctx: &egui::Context) {
+    /// Starts on a thread, which takes the network and returns it with the outcome.
+    pub fn start(&mut self, request: ExplainRequest, ctx: &egui::Context) {
         let (sender, receiver) = mpsc::channel();
-        let (gpu, opened, ctx) = (self.gpu.clone(), self.opened.take(), ctx.clone());
+        let (gpu, loaded, ctx) = (self.gpu.clone(), self.loaded.take(), ctx.clone());
         let work = move || {
             // The window may have been closed meanwhile.
-            drop(sender.send(answer(&gpu, opened, &question)));
+            drop(sender.send(explain(&gpu, loaded, &request)));
             ctx.request_repaint();
         };
         match self.gpu.info().backend {
-            // There is one context, and wgpu panics in a thread that waits long for it: the thread that
-            // draws, which would have to wait anyway, does the work.
+            // There is one context, and wgpu panics in a thread that waits too long for it. The drawing
+            // thread, which would have to wait anyway, does the work.
             wgpu::Backend::Gl => work(),
             _ => drop(std::thread::spawn(work)),
         }
         self.working = Some(receiver);
     }
 
-    /// What came of the question, once. Waits for nothing.
+    /// The outcome, once. Waits for nothing.
     pub fn poll(&mut self) -> Option<Result<Evidence, Box<dyn Error + Send + Sync>>> {
         let found = match self.working.as_ref()?.try_recv() {
-            Ok(answer) => {
-                self.opened = answer.opened;
-                answer.found
+            Ok(outcome) => {
+                self.loaded = outcome.loaded;
+                outcome.found
             }
             Err(TryRecvError::Empty) => return None,
             Err(TryRecvError::Disconnected) => Err("the thread that explains panicked".into()),
@@ -131,26 +131,26 @@ impl Explaining {
     }
 }
 
-/// Answers `question` with the network that is `opened`, where it is the one that is asked about.
-fn answer(gpu: &Gpu, opened: Option<Opened>, question: &Question) -> Answer {
-    let model = &question.model;
-    let opened = match opened.filter(|opened| Arc::ptr_eq(&opened.model, model)) {
-        Some(opened) => Ok(opened),
+/// Computes `request`, with the network that is loaded if it is the requested one.
+fn explain(gpu: &Gpu, loaded: Option<LoadedExplainer>, request: &ExplainRequest) -> Outcome {
+    let model = &request.model;
+    let loaded = match loaded.filter(|loaded| Arc::ptr_eq(&loaded.model, model)) {
+        Some(loaded) => Ok(loaded),
         None => Explainer::new(&Device::from(gpu.clone()), model, &Default::default()).map(
-            |explainer| Opened {
+            |explainer| LoadedExplainer {
                 model: model.clone(),
                 explainer,
             },
         ),
     };
-    match opened {
-        Ok(mut opened) => Answer {
-            found: evidence(gpu, &mut opened.explainer, question),
-            opened: Some(opened),
+    match loaded {
+        Ok(mut loaded) => Outcome {
+            found: evidence(gpu, &mut loaded.explainer, request),
+            loaded: Some(loaded),
         },
-        Err(error) => Answer {
+        Err(error) => Outcome {
             found: Err(error.into()),
-            opened: None,
+            loaded: None,
         },
     }
 }
@@ -158,24 +158,24 @@ fn answer(gpu: &Gpu, opened: Option<Opened>, question: &Question) -> Answer {
 fn evidence(
     gpu: &Gpu,
     explainer: &mut Explainer,
-    question: &Question,
+    request: &ExplainRequest,
 ) -> Result<Evidence, Box<dyn Error + Send + Sync>> {
-    let picture = &*question.picture;
+    let image = &*request.image;
     let options = ExplainOptions {
-        method: question.method,
-        classes: question.class.into_iter().collect(),
+        method: request.method,
+        classes: request.class.into_iter().collect(),
         ..Default::default()
     };
-    let found = explainer.explain(picture, &options)?;
+    let found = explainer.explain(image, &options)?;
     let found = (found.into_iter().next()).ok_or("the network explained no class")?;
-    let (width, height) = picture.dimensions();
-    let on_picture = |heat: &HeatMap| heat.on_picture(explainer.preprocessing(), width, height);
-    let heat = on_picture(&found.heat)?;
+    let (width, height) = image.dimensions();
+    let on_image = |heat: &HeatMap| heat.on_picture(explainer.preprocessing(), width, height);
+    let heat = on_image(&found.heat)?;
     let statistics = heat.statistics();
-    let over = match question.method {
-        ExplainMethod::GradCam | ExplainMethod::GradCamPlusPlus => heat.overlay(picture, OPACITY)?,
-        // Single pixels are lost on a photograph.
-        _ => on_picture(&found.heat.capped(TOLD_APART))?.overlay(&dimmed(picture), 1.0)?,
+    let over = match request.method {
+        ExplainMethod::GradCam | ExplainMethod::GradCamPlusPlus => heat.overlay(image, OPACITY)?,
+        // Single pixels are hard to see on a photograph.
+        _ => on_image(&found.heat.capped(DISTINGUISHED))?.overlay(&dimmed(image), 1.0)?,
     };
     Ok(Evidence {
         class: found.class,
@@ -183,16 +183,16 @@ fn evidence(
         probability: found.probability,
         layer: found.layer,
         hottest: (statistics.max > 0.0).then_some(statistics.peak),
-        view: picture::checked_texture(gpu.device(), gpu.queue(), &over)?,
+        view: opened_image::checked_texture(gpu.device(), gpu.queue(), &over)?,
     })
 }
 
-/// `picture` in dark greys, on which colours are seen.
-fn dimmed(picture: &RgbImage) -> RgbImage {
-    let mut dimmed = picture.clone();
+/// `image` in dark grays, on which colors are visible.
+fn dimmed(image: &RgbImage) -> RgbImage {
+    let mut dimmed = image.clone();
     for pixel in dimmed.pixels_mut() {
         let [r, g, b] = pixel.0.map(u32::from);
-        // Not more than a byte, as the shares add up to less than one.
+        // Fits into a byte, since the weights add up to less than one.
         pixel.0 = [((r + 2 * g + b) * DIMMED / 1024) as u8; 3];
     }
     dimmed
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dimmed_pictures_are_grey() {
+    fn dimmed_images_are_gray() {
         let white = RgbImage::from_pixel(1, 1, [255; 3].into());
         assert_eq!(dimmed(&white).get_pixel(0, 0).0, [89; 3]);
     }

@@ -1,4 +1,4 @@
-//! The network's part of a frame: recording passes, whole or in pieces, and taking their answers.
+//! The network's part of a frame: recording passes, whole or in chunks, and receiving their results.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -11,17 +11,17 @@ use shadernet::wgpu;
 
 use crate::mask::Mask;
 use crate::model::Model;
-use crate::network::{Parse, Recorded, Wanted};
+use crate::network::{Parse, PassSettings, Recorded};
 use crate::plots::History;
 use crate::textures::Textures;
 
-/// Passes that the GPU may be behind: with more, what is seen is older, and no faster.
+/// Passes in flight at most. With more, results are older on screen, and nothing gets faster.
 const IN_FLIGHT: usize = 2;
 
-/// What the user can change.
+/// Settings that the user can change.
 pub struct Settings {
-    /// Whether a pass is cut into pieces of `budget_ms` of GPU time, one a frame.
-    pub sliced: bool,
+    /// Whether a pass is recorded in chunks of `budget_ms` of GPU time, one per frame.
+    pub chunked: bool,
     pub budget_ms: f32,
     /// How opaque a mask is.
     pub opacity: f32,
@@ -31,11 +31,11 @@ pub struct Settings {
 impl Settings {
     /// With a frame's budget in milliseconds; 0 for whole passes.
     pub fn new(budget_ms: f32) -> Self {
-        // NaN is no budget either.
-        let sliced = budget_ms > 0.0;
+        // NaN means whole passes too.
+        let chunked = budget_ms > 0.0;
         Self {
-            sliced,
-            budget_ms: if sliced { budget_ms } else { 8.0 },
+            chunked,
+            budget_ms: if chunked { budget_ms } else { 8.0 },
             opacity: 0.5,
             detection: DetectionOptions::default(),
         }
@@ -43,12 +43,12 @@ impl Settings {
 
     fn budget(&self) -> Option<Duration> {
         let seconds = self.budget_ms.clamp(0.1, 10_000.0) / 1e3;
-        self.sliced.then(|| Duration::from_secs_f32(seconds))
+        self.chunked.then(|| Duration::from_secs_f32(seconds))
     }
 }
 
-/// What the network said last.
-pub enum Answer {
+/// The network's last result.
+pub enum NetworkResult {
     None,
     Classes(Vec<Prediction>),
     Boxes(Vec<Detection>),
@@ -56,42 +56,42 @@ pub enum Answer {
     Mask,
 }
 
-/// A pass whose last piece is recorded.
+/// A submitted pass.
 struct Submission {
     begun: Instant,
-    /// What the pass found, on its way from the GPU; nothing for a mask.
-    answer: Option<Pending>,
-    /// When the GPU was done.
+    /// The result on its way from the GPU; `None` for a mask.
+    result: Option<Pending>,
+    /// When the GPU completed it.
     done: Arc<OnceLock<Instant>>,
 }
 
-/// Bytes on their way from the GPU, and what reads them.
+/// Bytes on their way from the GPU, and how to parse them.
 struct Pending {
     bytes: Received,
     parse: Parse,
 }
 
-/// A pass of which pieces are left to record.
-struct Cut {
-    slices: PassChunks,
+/// A pass with chunks left to record.
+struct UnfinishedPass {
+    chunks: PassChunks,
     begun: Instant,
-    /// What it sees.
+    /// Its image.
     view: wgpu::TextureView,
 }
 
-/// A model with what it has said.
+/// A model with its passes and its last result.
 pub struct Runner {
     gpu: Gpu,
     model: Model,
     mask: Option<Mask>,
-    cut: Option<Cut>,
-    /// Recorded in this frame, and not submitted yet.
+    unfinished: Option<UnfinishedPass>,
+    /// Recorded in this frame, not submitted yet.
     recorded: Option<(Instant, Recorded)>,
-    flights: VecDeque<Submission>,
-    answer: Answer,
+    submissions: VecDeque<Submission>,
+    result: NetworkResult,
     passes: History,
-    /// Pieces of a pass, where it is cut, and what the longest was measured to take.
-    pieces: Option<(usize, Duration)>,
+    /// The number of chunks of a pass, if it is chunked, and the measured time of the longest.
+    chunks: Option<(usize, Duration)>,
 }
 
 impl Runner {
@@ -100,16 +100,16 @@ impl Runner {
             gpu: gpu.clone(),
             model,
             mask: None,
-            cut: None,
+            unfinished: None,
             recorded: None,
-            flights: VecDeque::new(),
-            answer: Answer::None,
+            submissions: VecDeque::new(),
+            result: NetworkResult::None,
             passes: History::default(),
-            pieces: None,
+            chunks: None,
         }
     }
 
-    /// Adds a pass over the picture in `view` to `encoder`, or the next piece of one. Nothing waits.
+    /// Records a pass on the image in `view`, or the next chunk of one. Nothing waits.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -117,78 +117,78 @@ impl Runner {
         settings: &Settings,
         textures: &Textures,
     ) -> shadernet::Result<()> {
-        if self.cut.is_none() && self.flights.len() >= IN_FLIGHT {
+        if self.unfinished.is_none() && self.submissions.len() >= IN_FLIGHT {
             return Ok(());
         }
         let now = Instant::now();
-        let recorded = match (self.cut.take(), settings.budget()) {
-            // Whole: from the texture to the answer in one go.
+        let recorded = match (self.unfinished.take(), settings.budget()) {
+            // A whole pass.
             (None, None) => {
-                self.pieces = None;
+                self.chunks = None;
                 let network = &mut self.model.network;
                 let mask =
                     Mask::prepared(&mut self.mask, self.model.task, &self.gpu, view, textures);
-                let wanted = Wanted {
+                let pass_settings = PassSettings {
                     view,
                     detection: &settings.detection,
                     mask,
                 };
-                Some((now, network.encode(encoder, &wanted)?))
+                Some((now, network.encode(encoder, &pass_settings)?))
             }
-            // The input and the first piece in one frame, so that a small network needs no more.
+            // The input and the first chunk in one frame: a small network then needs only one.
             (None, Some(budget)) => {
-                let slices = self.model.network.encode_chunks(encoder, view, budget)?;
-                self.pieces = Some((slices.progress().1, slices.longest()));
-                let cut = Cut {
-                    slices,
+                let chunks = self.model.network.encode_chunks(encoder, view, budget)?;
+                self.chunks = Some((chunks.progress().1, chunks.longest()));
+                let pass = UnfinishedPass {
+                    chunks,
                     begun: now,
                     view: view.clone(),
                 };
-                self.piece(encoder, cut, settings, textures)?
+                self.encode_chunk(encoder, pass, settings, textures)?
             }
-            (Some(cut), _) => self.piece(encoder, cut, settings, textures)?,
+            (Some(pass), _) => self.encode_chunk(encoder, pass, settings, textures)?,
         };
         self.recorded = recorded;
         Ok(())
     }
 
-    /// Adds the next piece of a pass to `encoder`, and the answer after the last.
-    fn piece(
+    /// Records the next chunk of a pass, and the postprocessing after the last.
+    fn encode_chunk(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        mut cut: Cut,
+        mut pass: UnfinishedPass,
         settings: &Settings,
         textures: &Textures,
     ) -> shadernet::Result<Option<(Instant, Recorded)>> {
-        let Some(outputs) = cut.slices.encode(encoder)? else {
-            self.cut = Some(cut);
+        let Some(outputs) = pass.chunks.encode(encoder)? else {
+            self.unfinished = Some(pass);
             return Ok(None);
         };
         let mask = Mask::prepared(
             &mut self.mask,
             self.model.task,
             &self.gpu,
-            &cut.view,
+            &pass.view,
             textures,
         );
-        let wanted = Wanted {
-            view: &cut.view,
+        let pass_settings = PassSettings {
+            view: &pass.view,
             detection: &settings.detection,
             mask,
         };
         let network = &mut self.model.network;
-        let recorded = network.encode_postprocess(encoder, &outputs, &wanted)?;
-        Ok(Some((cut.begun, recorded)))
+        let recorded = network.encode_postprocess(encoder, &outputs, &pass_settings)?;
+        Ok(Some((pass.begun, recorded)))
     }
 }
 
 impl Runner {
-    /// To be called after the encoder was submitted.
+    /// Call this after submitting the encoder.
     pub fn submitted(&mut self) -> shadernet::Result<()> {
         let Some((begun, recorded)) = self.recorded.take() else {
             return Ok(());
         };
-        let answer = match recorded {
+        let result = match recorded {
             Recorded::Mask => None,
             Recorded::Download(download, parse) => Some(Pending {
                 bytes: download.receive()?,
@@ -196,63 +196,63 @@ impl Runner {
             }),
         };
         let done = Arc::new(OnceLock::new());
-        let told = done.clone();
+        let completed = done.clone();
         self.gpu.queue().on_submitted_work_done(move || {
             // Called once.
-            let _ = told.set(Instant::now());
+            let _ = completed.set(Instant::now());
         });
-        self.flights.push_back(Submission {
+        self.submissions.push_back(Submission {
             begun,
-            answer,
+            result,
             done,
         });
         Ok(())
     }
 
-    /// Takes what has arrived. Waits for nothing.
+    /// Takes the results that have arrived. Waits for nothing.
     pub fn receive(&mut self) -> shadernet::Result<()> {
-        while let Some(flight) = self.flights.front_mut() {
-            let Some(&done) = flight.done.get() else {
+        while let Some(submission) = self.submissions.front_mut() {
+            let Some(&done) = submission.done.get() else {
                 break;
             };
-            let answer = match &mut flight.answer {
-                None => Answer::Mask,
+            let result = match &mut submission.result {
+                None => NetworkResult::Mask,
                 Some(Pending { bytes, parse }) => match bytes.take_if_ready() {
                     None => break,
-                    Some(bytes) => self.model.network.answer(parse.parse(&bytes?)?),
+                    Some(bytes) => self.model.network.named(parse.parse(&bytes?)?),
                 },
             };
-            self.passes.push(done, done.duration_since(flight.begun));
-            self.answer = answer;
-            self.flights.pop_front();
+            self.passes.push(done, done.duration_since(submission.begun));
+            self.result = result;
+            self.submissions.pop_front();
         }
         Ok(())
     }
 
-    /// Cancels what is under way and forgets the answer: they are about another picture.
+    /// Cancels passes in flight and drops the result: they belong to another image.
     pub fn restart(&mut self) {
-        self.cut = None;
+        self.unfinished = None;
         self.recorded = None;
-        self.flights.clear();
-        self.answer = Answer::None;
+        self.submissions.clear();
+        self.result = NetworkResult::None;
     }
 
-    /// Whether there is an answer.
-    pub fn has_answered(&self) -> bool {
-        !matches!(self.answer, Answer::None)
+    /// Whether there is a result.
+    pub fn has_result(&self) -> bool {
+        !matches!(self.result, NetworkResult::None)
     }
 
-    /// What the network said last.
-    pub fn answer(&self) -> &Answer {
-        &self.answer
+    /// The network's last result.
+    pub fn result(&self) -> &NetworkResult {
+        &self.result
     }
 
-    /// The mask's texture, where there is one and it was written.
+    /// The mask's texture, once a mask was written to it.
     pub fn mask(&self) -> Option<&Mask> {
-        self.mask.as_ref().filter(|_| self.has_answered())
+        self.mask.as_ref().filter(|_| self.has_result())
     }
 
-    /// How long passes took, from being recorded to being done.
+    /// Times of passes, from recording to completion on the GPU.
     pub fn passes(&self) -> &History {
         &self.passes
     }
@@ -262,31 +262,31 @@ impl Runner {
         &self.model
     }
 
-    /// Into what a pass is cut, where it is.
-    pub fn pieces(&self) -> Option<String> {
-        let (pieces, longest) = self.pieces?;
+    /// A description of a pass's chunks, if it is chunked.
+    pub fn chunks(&self) -> Option<String> {
+        let (chunks, longest) = self.chunks?;
         let longest = longest.as_secs_f32() * 1e3;
         Some(format!(
-            "{pieces} pieces a pass, the longest of {longest:.1} ms"
+            "{chunks} chunks per pass, the longest takes {longest:.1} ms"
         ))
     }
 
-    /// To be called when another takes its place.
+    /// Call this before dropping it for another.
     pub fn forget_textures(self, textures: &Textures) {
         if let Some(mask) = self.mask {
             textures.forget(mask.id);
         }
     }
 
-    /// The answer in lines of text.
+    /// The result as lines of text.
     pub fn lines(&self) -> Vec<String> {
-        match &self.answer {
-            Answer::None => vec!["no answer".to_owned()],
-            Answer::Mask => vec!["a mask".to_owned()],
-            Answer::Classes(classes) => (classes.iter())
+        match &self.result {
+            NetworkResult::None => vec!["no result".to_owned()],
+            NetworkResult::Mask => vec!["a mask".to_owned()],
+            NetworkResult::Classes(classes) => (classes.iter())
                 .map(|class| format!("{:6.2} % {}", 100.0 * class.probability, class.label))
                 .collect(),
-            Answer::Boxes(boxes) => (boxes.iter())
+            NetworkResult::Boxes(boxes) => (boxes.iter())
                 .map(|found| {
                     let [left, top, right, bottom] = found.corners;
                     format!(

@@ -1,6 +1,6 @@
-//! Writes a model folder with a U-Net of made-up weights, to see the overlay of a segmenter where no
-//! trained one is at hand. Its classes mean nothing; that they follow the picture's edges and colours
-//! is what a U-Net does by its shape alone.
+//! Writes a model folder with a U-Net of generated weights, to show the overlay of a segmenter without a
+//! trained one. Its classes mean nothing. They follow the edges and colors of the image because of the
+//! U-Net's structure alone.
 
 use std::error::Error;
 use std::fs;
@@ -10,14 +10,14 @@ use clap::Parser;
 use shadernet::weights::{Dtype, Weights};
 use shadernet::zoo::{self, ZooOptions};
 
-/// The classes, which nobody trained.
+/// The names of the classes, which are untrained.
 const CLASSES: [&str; 4] = ["first", "second", "third", "fourth"];
 
-/// Writes a model folder with a U-Net of made-up weights, whose classes mean nothing.
+/// Writes a model folder with a U-Net of generated weights, whose classes mean nothing.
 #[derive(Parser)]
 #[command(name = "made-up-unet")]
 struct Options {
-    /// The folder, made where there is none.
+    /// The folder, created if it does not exist.
     folder: PathBuf,
     /// The height and width of its input.
     #[arg(long, default_value_t = 128)]

@@ -1,4 +1,4 @@
-//! A window in which a network looks at a picture, or at a moving scene, on the window's own device.
+//! A window in which a network runs on an image, or on a moving scene, on the window's own device.
 
 mod app;
 mod device;
@@ -8,9 +8,9 @@ mod mask;
 mod messages;
 mod model;
 mod network;
+mod opened_image;
 mod options;
 mod panels;
-mod picture;
 mod plots;
 mod scene;
 mod script;
@@ -29,43 +29,43 @@ use crate::device::DeviceErrors;
 use crate::messages::Messages;
 use crate::options::Options;
 
-/// A device that is lost sooner than this,
+/// A device that is lost within this time counts as short-lived.
 const SHORT_LIFE: Duration = Duration::from_secs(2);
-/// and so many in a row, is not worth another.
-const MOST_SHORT_LIVES: u32 = 3;
+/// After this many short-lived devices in a row, no other is opened.
+const MAX_SHORT_LIVES: u32 = 3;
 
 fn main() -> ExitCode {
     let mut options = Options::parse();
     let messages = Messages::default();
     let mut short_lives = 0;
     loop {
-        let faults = DeviceErrors::new(messages.clone());
+        let device_errors = DeviceErrors::new(messages.clone());
         let started = Instant::now();
-        // Where the device is lost while egui draws, egui panics.
-        let window = || open_window(&options, &faults, &messages);
+        // egui panics if the device is lost while it draws.
+        let window = || open_window(&options, &device_errors, &messages);
         match panic::catch_unwind(AssertUnwindSafe(window)) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 eprintln!("the window could not be opened: {error}");
                 return ExitCode::FAILURE;
             }
-            Err(_) if faults.lost().is_some() => {}
+            Err(_) if device_errors.lost().is_some() => {}
             Err(panic) => panic::resume_unwind(panic),
         }
-        // A lost device takes the window with it, which was drawn by it: another is opened on a new one.
-        let Some(reason) = faults.lost() else { break };
+        // The window is drawn by the device and lost with it: open another window on a new device.
+        let Some(reason) = device_errors.lost() else { break };
         messages.push(format!(
-            "the device was lost: {reason}. This window is on a new one."
+            "the device was lost: {reason}. This window uses a new one."
         ));
         short_lives = match started.elapsed() < SHORT_LIFE {
             true => short_lives + 1,
             false => 0,
         };
-        if short_lives == MOST_SHORT_LIVES {
-            eprintln!("{MOST_SHORT_LIVES} devices in a row were lost at once; giving up");
+        if short_lives == MAX_SHORT_LIVES {
+            eprintln!("{MAX_SHORT_LIVES} devices in a row were lost at once; giving up");
             return ExitCode::FAILURE;
         }
-        // Once is enough.
+        // Not again in the new window.
         options.lose_device = None;
         options.drop.clear();
     }
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs one window until it is closed.
-fn open_window(options: &Options, faults: &DeviceErrors, messages: &Messages) -> eframe::Result {
+fn open_window(options: &Options, device_errors: &DeviceErrors, messages: &Messages) -> eframe::Result {
     let native = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Shadernet live")
@@ -87,9 +87,10 @@ fn open_window(options: &Options, faults: &DeviceErrors, messages: &Messages) ->
         wgpu_options: device::configuration(),
         ..Default::default()
     };
-    let (options, faults, messages) = (options.clone(), faults.clone(), messages.clone());
+    let (options, device_errors, messages) =
+        (options.clone(), device_errors.clone(), messages.clone());
     let create = move |context: &eframe::CreationContext<'_>| -> Result<Box<dyn eframe::App>, _> {
-        let app = app::Live::new(context, options, faults, messages)?;
+        let app = app::Live::new(context, options, device_errors, messages)?;
         Ok(Box::new(app) as Box<dyn eframe::App>)
     };
     eframe::run_native("shadernet-live", native, Box::new(create))

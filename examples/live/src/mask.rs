@@ -1,4 +1,4 @@
-//! The texture that masks are written to, and drawn from.
+//! The texture to which masks are written, and from which they are drawn.
 
 use eframe::egui::TextureId;
 use shadernet::gpu::Gpu;
@@ -7,7 +7,7 @@ use shadernet::zoo::Task;
 
 use crate::textures::Textures;
 
-/// The longest side of a mask: finer than networks see.
+/// The longest side of a mask: more than networks resolve.
 const LONGEST: u32 = 1024;
 
 /// A texture for masks.
@@ -18,7 +18,7 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// The texture for masks of the picture in `view`, which `this` keeps; none for other tasks.
+    /// The texture for masks of the image in `view`, kept in `this`; `None` for other tasks.
     pub fn prepared<'a>(
         this: &'a mut Option<Self>,
         task: Task,
@@ -26,8 +26,8 @@ impl Mask {
         view: &wgpu::TextureView,
         textures: &Textures,
     ) -> Option<&'a wgpu::TextureView> {
-        let picture = view.texture();
-        let size = size([picture.width(), picture.height()]);
+        let image = view.texture();
+        let size = size([image.width(), image.height()]);
         let fits = this.as_ref().is_some_and(|mask| mask.size == size);
         if task == Task::Segmentation && !fits {
             Self::renew(this, gpu, size, textures);
@@ -59,14 +59,14 @@ impl Mask {
     }
 }
 
-/// The size of a mask over a picture: its own, or of its proportions where that is more than is seen.
-fn size(picture: [u32; 2]) -> [u32; 2] {
-    let longest = picture[0].max(picture[1]).max(1);
+/// The size of the mask of an image of size `image`: the same, scaled down to at most [`LONGEST`].
+fn size(image: [u32; 2]) -> [u32; 2] {
+    let longest = image[0].max(image[1]).max(1);
     match longest > LONGEST {
-        // Not more than `LONGEST`, as no side is longer than the longest.
-        true => picture
+        // At most `LONGEST`, since no side is longer than `longest`.
+        true => image
             .map(|side| (u64::from(side) * u64::from(LONGEST) / u64::from(longest)).max(1) as u32),
-        false => picture.map(|side| side.max(1)),
+        false => image.map(|side| side.max(1)),
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn masks_have_the_proportions_of_their_pictures() {
+    fn masks_have_the_aspect_ratio_of_their_images() {
         assert_eq!(size([640, 480]), [640, 480]);
         assert_eq!(size([4096, 2048]), [1024, 512]);
         assert_eq!(size([8192, 1]), [1024, 1]);

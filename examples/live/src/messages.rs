@@ -1,11 +1,11 @@
-//! What went wrong, from any thread, until the user has read it.
+//! Error messages from any thread, shown until the user dismisses them.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use eframe::egui::{self, Color32, RichText};
 
-/// More than anyone reads. A device that fails does so in each frame.
-const MOST: usize = 8;
+/// Messages shown at most: a device that fails does so in each frame.
+const MAX_SHOWN: usize = 8;
 
 /// Messages shown at the top of the window. Clones share them.
 #[derive(Clone, Default)]
@@ -16,7 +16,7 @@ pub struct Messages {
 #[derive(Default)]
 struct Shared {
     shown: Vec<Message>,
-    /// All there ever were, those that were dismissed as well.
+    /// All messages so far, including dismissed ones.
     count: usize,
 }
 
@@ -26,7 +26,7 @@ struct Message {
 }
 
 impl Messages {
-    /// Shows `text`, which names the file, what was expected and what was found.
+    /// Shows `text`. It should name the file, what was expected and what was found.
     pub fn push(&self, text: impl Into<String>) {
         let text = text.into();
         let mut shared = self.lock();
@@ -36,25 +36,25 @@ impl Messages {
             None => {
                 eprintln!("{text}");
                 shared.shown.push(Message { text, times: 1 });
-                if shared.shown.len() > MOST {
+                if shared.shown.len() > MAX_SHOWN {
                     shared.shown.remove(0);
                 }
             }
         }
     }
 
-    /// How many there ever were.
+    /// The number of messages so far.
     pub fn count(&self) -> usize {
         self.lock().count
     }
 
-    /// What is shown now.
+    /// The messages shown now.
     pub fn texts(&self) -> Vec<String> {
         let shared = self.lock();
         shared.shown.iter().map(|m| m.text.clone()).collect()
     }
 
-    /// Draws them, each with a button that dismisses it.
+    /// Draws the messages, each with a button that dismisses it.
     pub fn show(&self, ui: &mut egui::Ui) {
         let mut shared = self.lock();
         shared.shown.retain(|message| {
@@ -79,7 +79,7 @@ impl Messages {
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        // A thread that panicked meanwhile left a whole list: each change is one call.
+        // A thread that panicked left a consistent list: each change is one call.
         self.shared.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
@@ -89,16 +89,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_message_is_shown_once_and_old_ones_make_room() {
+    fn repeated_messages_are_shown_once_and_the_oldest_are_removed() {
         let messages = Messages::default();
         messages.push("first");
         messages.push("first");
         assert_eq!(messages.texts(), ["first"]);
         assert_eq!(messages.count(), 2);
-        for i in 0..MOST {
+        for i in 0..MAX_SHOWN {
             messages.push(format!("{i}"));
         }
-        assert_eq!(messages.texts().len(), MOST);
+        assert_eq!(messages.texts().len(), MAX_SHOWN);
         assert!(!messages.texts().contains(&"first".to_owned()));
     }
 }

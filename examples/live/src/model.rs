@@ -1,4 +1,4 @@
-//! Model folders: loading one on a thread.
+//! Loads model folders on a thread.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Model {
     pub folder: Arc<ModelFolder>,
     pub network: Network,
     pub task: Task,
-    /// How long loading took.
+    /// The loading time.
     took: Duration,
 }
 
@@ -29,17 +29,17 @@ impl Model {
         let labels = &self.folder.labels;
         let label = |class| labels.text(class).into_owned();
         match labels.len() {
-            // One logit a pixel: whether it is the class.
+            // One logit per pixel: whether it is the class.
             1 => vec!["background".to_owned(), label(0)],
             classes => (0..classes).map(label).collect(),
         }
     }
 
-    /// What it is, in a line.
+    /// A one-line description.
     pub fn description(&self) -> String {
         let [_, height, width] = self.folder.preprocessing.input_size;
         format!(
-            "{}, {}, sees {width}x{height}, ready in {:.1} s",
+            "{}, {}, input {width}x{height}, ready in {:.1} s",
             self.folder.architecture,
             self.task,
             self.took.as_secs_f32()
@@ -47,9 +47,9 @@ impl Model {
     }
 }
 
-/// The model to begin with: what `wanted` says, a folder or the name of one, or the default.
-pub fn first(wanted: Option<&Path>) -> shadernet::Result<FoundModel> {
-    match wanted {
+/// The model to start with: the folder or name `requested`, or the default.
+pub fn first(requested: Option<&Path>) -> shadernet::Result<FoundModel> {
+    match requested {
         Some(name) => model_folder::find_model(name),
         None => model_folder::default_model(),
     }
@@ -74,7 +74,7 @@ fn load(path: &Path, gpu: &Gpu, progress: LoadProgress) -> shadernet::Result<Mod
 
 enum News {
     Progress(session::Loading),
-    /// Boxed, as it is much larger.
+    /// Boxed, since it is much larger.
     Ready(Box<Model>),
 }
 
@@ -82,22 +82,24 @@ enum News {
 pub struct Loading {
     path: PathBuf,
     started: Instant,
-    /// Pipelines compiled and bytes of weights uploaded, as shares of all.
+    /// Shares of pipelines compiled and of bytes uploaded.
     pipelines: f32,
     weights: f32,
     news: Receiver<News>,
 }
 
 impl Loading {
-    /// Begins on a thread. On failure the message is shown.
+    /// Starts loading on a thread. A failure is shown as a message.
     pub fn start(path: PathBuf, gpu: &Gpu, messages: &Messages, ctx: &egui::Context) -> Self {
         let (sender, news) = mpsc::channel();
         let (gpu, messages, ctx) = (gpu.clone(), messages.clone(), ctx.clone());
         let folder = path.clone();
         std::thread::spawn(move || {
-            // Whoever asked may have asked for another meanwhile, and listens no more.
-            let told = sender.clone();
-            let progress = LoadProgress::new(move |loading| drop(told.send(News::Progress(loading))));
+            // The receiver is gone if the user has chosen another model meanwhile.
+            let progress_sender = sender.clone();
+            let progress = LoadProgress::new(move |loading| {
+                drop(progress_sender.send(News::Progress(loading)));
+            });
             match load(&folder, &gpu, progress) {
                 Ok(model) => drop(sender.send(News::Ready(Box::new(model)))),
                 Err(error) => messages.push(error.to_string()),
@@ -114,7 +116,7 @@ impl Loading {
         }
     }
 
-    /// The model once it is there, nothing while it is being loaded; `Err` where it failed.
+    /// The model once it is loaded, `None` before that; `Err` if loading failed.
     pub fn poll(&mut self) -> Result<Option<Model>, ()> {
         loop {
             match self.news.try_recv() {
@@ -140,7 +142,7 @@ impl Loading {
         name.to_string_lossy().into_owned()
     }
 
-    /// Draws how far it is.
+    /// Draws the progress.
     pub fn show(&self, ui: &mut egui::Ui) {
         ui.horizontal(|ui| {
             ui.spinner();
@@ -153,9 +155,13 @@ impl Loading {
     }
 }
 
-fn share(done: f64, all: f64) -> f32 {
-    // Nothing to do is done.
-    if all > 0.0 { (done / all) as f32 } else { 1.0 }
+fn share(completed: f64, total: f64) -> f32 {
+    // No work is completed work.
+    if total > 0.0 {
+        (completed / total) as f32
+    } else {
+        1.0
+    }
 }
 
 #[cfg(test)]
@@ -163,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_of_nothing_is_all_of_it() {
+    fn a_share_of_zero_is_complete() {
         assert_eq!(share(0.0, 0.0), 1.0);
         assert_eq!(share(1.0, 4.0), 0.25);
     }

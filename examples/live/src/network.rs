@@ -1,22 +1,22 @@
-//! A network on the window's device: from a texture to an answer, all on the GPU.
+//! A network on the window's device: from a texture to a result, all on the GPU.
 
 use std::time::Duration;
 
-use shadernet::postprocess::{BoxList, ColorTable, BoxListOutput, ClassScore, TopClasses};
 use shadernet::device::Device;
 use shadernet::gpu::{Download, Downloads, Gpu, GpuTensor};
 use shadernet::model_folder::ModelFolder;
-use shadernet::session::{SessionOptions, PassChunks};
+use shadernet::postprocess::{BoxList, BoxListOutput, ClassScore, ColorTable, TopClasses};
+use shadernet::session::{PassChunks, SessionOptions};
 use shadernet::tasks::{Classifier, DetectionOptions, Detector, Segmenter};
 use shadernet::wgpu;
 use shadernet::zoo::Task;
 
-use crate::inference::Answer;
+use crate::inference::NetworkResult;
 
 /// How many classes are listed.
 const CLASSES: usize = 5;
 
-/// A model folder's network, by what it answers, with the way of small answers to the CPU.
+/// A model folder's network by task, with the buffers that bring small results back to the CPU.
 pub enum Network {
     Classifier(Classifier, Downloads),
     Detector(Detector, Downloads),
@@ -24,30 +24,30 @@ pub enum Network {
     Segmenter(Segmenter, ColorTable),
 }
 
-/// What an answer is recorded with.
-pub struct Wanted<'a> {
-    /// The picture.
+/// Input and settings of a pass.
+pub struct PassSettings<'a> {
+    /// The image.
     pub view: &'a wgpu::TextureView,
     pub detection: &'a DetectionOptions,
     /// The texture that a segmenter writes to.
     pub mask: Option<&'a wgpu::TextureView>,
 }
 
-/// An answer that was recorded.
+/// A recorded result.
 pub enum Recorded {
-    /// A few bytes, and what reads them.
+    /// A few bytes, and how to parse them.
     Download(Download, Parse),
-    /// In the texture.
+    /// A mask in the texture.
     Mask,
 }
 
-/// What the bytes of a download say.
+/// How to parse the bytes of a download.
 pub enum Parse {
     Classes(TopClasses),
     Boxes,
 }
 
-/// An answer that has arrived.
+/// A parsed result.
 pub enum Parsed {
     Classes(Vec<ClassScore>),
     Boxes(BoxListOutput),
@@ -56,7 +56,7 @@ pub enum Parsed {
 impl Parse {
     pub fn parse(&self, bytes: &[u8]) -> shadernet::Result<Parsed> {
         match self {
-            // One picture at a time, so one list.
+            // One image at a time, so one list.
             Self::Classes(classes) => Ok(Parsed::Classes(
                 classes.parse(bytes)?.into_iter().flatten().collect(),
             )),
@@ -66,8 +66,7 @@ impl Parse {
 }
 
 impl Network {
-    /// Loads the network of `folder`, which is one for `task`, and makes all that passes need, whole ones
-    /// and those in pieces.
+    /// Loads the network of `folder`, which is for `task`, and prepares whole passes and passes in chunks.
     pub fn new(
         gpu: &Gpu,
         folder: &ModelFolder,
@@ -101,7 +100,7 @@ impl Network {
         }
     }
 
-    /// What the user should be told about how it runs.
+    /// A warning for the user about how it runs.
     pub fn warning(&self) -> Option<&str> {
         match self {
             Self::Classifier(classifier, _) => classifier.warning(),
@@ -110,31 +109,31 @@ impl Network {
         }
     }
 
-    /// Adds the whole way from the picture to an answer to `encoder`.
+    /// Records a whole pass, from the image to a result.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        wanted: &Wanted<'_>,
+        settings: &PassSettings<'_>,
     ) -> shadernet::Result<Recorded> {
         match self {
             Self::Classifier(classifier, downloads) => {
-                let classes = classifier.encode(encoder, wanted.view, CLASSES)?;
+                let classes = classifier.encode(encoder, settings.view, CLASSES)?;
                 download_classes(encoder, downloads, classes)
             }
             Self::Detector(detector, downloads) => {
-                let list = detector.encode(encoder, wanted.view, wanted.detection)?;
+                let list = detector.encode(encoder, settings.view, settings.detection)?;
                 download_boxes(encoder, downloads, &list)
             }
             Self::Segmenter(segmenter, colors) => {
-                if let Some(mask) = wanted.mask {
-                    segmenter.encode(encoder, wanted.view, mask, colors)?;
+                if let Some(mask) = settings.mask {
+                    segmenter.encode(encoder, settings.view, mask, colors)?;
                 }
                 Ok(Recorded::Mask)
             }
         }
     }
 
-    /// Adds the input of the network to `encoder`; the rest comes in pieces of at most `max` of GPU time.
+    /// Records the network's input. The rest follows in chunks of at most `max` of GPU time.
     pub fn encode_chunks(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -148,12 +147,12 @@ impl Network {
         }
     }
 
-    /// Adds what makes an answer of the `outputs` of the last piece to `encoder`.
+    /// Records the postprocessing of `outputs`, which the last chunk returned.
     pub fn encode_postprocess(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         outputs: &[GpuTensor],
-        wanted: &Wanted<'_>,
+        settings: &PassSettings<'_>,
     ) -> shadernet::Result<Recorded> {
         match self {
             Self::Classifier(classifier, downloads) => {
@@ -161,12 +160,12 @@ impl Network {
                 download_classes(encoder, downloads, classes)
             }
             Self::Detector(detector, downloads) => {
-                let (view, options) = (wanted.view, wanted.detection);
+                let (view, options) = (settings.view, settings.detection);
                 let list = detector.encode_postprocess(encoder, outputs, view, options)?;
                 download_boxes(encoder, downloads, &list)
             }
             Self::Segmenter(segmenter, colors) => {
-                if let Some(mask) = wanted.mask {
+                if let Some(mask) = settings.mask {
                     segmenter.encode_postprocess(encoder, outputs, mask, colors)?;
                 }
                 Ok(Recorded::Mask)
@@ -174,17 +173,17 @@ impl Network {
         }
     }
 
-    /// An answer in words.
-    pub fn answer(&self, parsed: Parsed) -> Answer {
+    /// A result with class names.
+    pub fn named(&self, parsed: Parsed) -> NetworkResult {
         match (self, parsed) {
             (Self::Classifier(classifier, _), Parsed::Classes(classes)) => {
-                Answer::Classes(classifier.named(&classes))
+                NetworkResult::Classes(classifier.named(&classes))
             }
             (Self::Detector(detector, _), Parsed::Boxes(found)) => {
-                Answer::Boxes(detector.named(&found))
+                NetworkResult::Boxes(detector.named(&found))
             }
-            // A network's answers are of its kind.
-            _ => Answer::None,
+            // A network's results are those of its task.
+            _ => NetworkResult::None,
         }
     }
 }

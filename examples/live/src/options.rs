@@ -8,22 +8,23 @@ use shadernet::explain::ExplainMethod;
 
 use crate::why;
 
-/// A window in which a network looks at a picture, or at a moving scene.
+/// A window in which a network runs on an image, or on a moving scene.
 ///
-/// The network runs on the window's own device: textures in, answers drawn in the same frame.
+/// The network runs on the window's own device: it reads textures, and its output is drawn in the same
+/// frame.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "live", version, max_term_width = 100)]
 pub struct Options {
-    /// The model folder to begin with, or the name of one of those found: efficientnet_lite0 unless
-    /// told.
+    /// The model folder to start with, or the name of a model that was found [default:
+    /// efficientnet_lite0].
     #[arg(long, value_name = "FOLDER")]
     pub model: Option<PathBuf>,
 
-    /// The picture to begin with; the moving scene unless told.
+    /// The image to start with [default: the moving scene].
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
 
-    /// Begin with the tab "Why", and this method: grad-cam unless told.
+    /// Start with the tab "Why" and this method [default: grad-cam].
     #[arg(
         long,
         value_name = "METHOD",
@@ -38,8 +39,8 @@ pub struct Options {
     #[arg(long, value_name = "MS", default_value_t = 8.0)]
     pub budget: f32,
 
-    /// Quit after so many frames, counted from when the network has answered or something has gone
-    /// wrong. What the window shows is printed; exit code 1 if it shows an error.
+    /// Quit N frames after the network's first output or an error. Prints what the window shows; exit
+    /// code 1 if it shows an error.
     #[arg(long, value_name = "N", help_heading = "For scripts")]
     pub frames: Option<u32>,
 
@@ -56,7 +57,7 @@ pub struct Options {
     #[arg(long, value_name = "PATH", help_heading = "For scripts")]
     pub drop: Vec<PathBuf>,
 
-    /// Destroy the device after so many frames, to see the window come back on a new one.
+    /// Destroy the device in frame N, to see the window return on a new one.
     #[arg(long, value_name = "N", help_heading = "For scripts")]
     pub lose_device: Option<u32>,
 }

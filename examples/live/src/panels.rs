@@ -8,19 +8,19 @@ use eframe::egui::{self, Align2, Color32, FontId, RichText};
 use shadernet::zoo::Task;
 
 use crate::app::Live;
-use crate::inference::{Answer, Runner};
+use crate::inference::{NetworkResult, Runner};
 use crate::plots::{self, History};
 use crate::views;
 
-/// What a dialog is to choose.
+/// What a file dialog chooses.
 #[derive(Clone, Copy)]
 enum Choice {
-    Picture,
+    Image,
     ModelFolder,
 }
 
 impl Live {
-    /// Everything that is seen.
+    /// Draws all panels.
     pub(crate) fn panels(&mut self, ui: &mut egui::Ui) {
         egui::Panel::top("bar").show(ui, |ui| {
             ui.add_space(4.0);
@@ -37,19 +37,19 @@ impl Live {
                 let passes = self.runner.as_ref().map_or(&none, |runner| runner.passes());
                 plots::show(ui, Instant::now(), &self.frames, passes);
             });
-        egui::Panel::right("answer")
+        egui::Panel::right("result")
             .resizable(true)
             .default_size(300.0)
             .min_size(200.0)
             .show(ui, |ui| {
-                // As wide as the panel, whatever is in it.
+                // As wide as the panel, whatever its contents.
                 let area = egui::ScrollArea::vertical().auto_shrink(false);
-                area.show(ui, |ui| self.answer(ui));
+                area.show(ui, |ui| self.result(ui));
             });
-        egui::CentralPanel::default().show(ui, |ui| self.picture_area(ui));
+        egui::CentralPanel::default().show(ui, |ui| self.image_area(ui));
     }
 
-    /// Choosing models and pictures.
+    /// The bar in which models and images are chosen.
     fn bar(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         let name = match (&self.loading, &self.runner) {
@@ -77,19 +77,19 @@ impl Live {
             self.choose(Choice::ModelFolder, &ctx);
         }
         ui.separator();
-        if ui.button("Picture…").clicked() {
-            self.choose(Choice::Picture, &ctx);
+        if ui.button("Image…").clicked() {
+            self.choose(Choice::Image, &ctx);
         }
-        let moving = self.picture.is_none();
+        let moving = self.image.is_none();
         if ui.selectable_label(moving, "Moving scene").clicked() {
             self.show_scene();
         }
-        if let Some((picture, _)) = &self.picture {
-            ui.label(&picture.name);
+        if let Some((image, _)) = &self.image {
+            ui.label(&image.name);
         }
         ui.separator();
-        // Not every desktop has dialogs for choosing files.
-        let hint = "path of a picture or model folder";
+        // Not every desktop has file dialogs.
+        let hint = "path of an image or model folder";
         let field = egui::TextEdit::singleline(&mut self.typed).hint_text(hint);
         let field = ui.add(field.desired_width(220.0));
         let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
@@ -99,33 +99,33 @@ impl Live {
         }
     }
 
-    /// Asks for a file or folder, in the desktop's own dialog, which must be begun on this thread and
-    /// is waited for on another.
+    /// Opens the desktop's dialog for a file or folder. It must start on this thread; another thread waits
+    /// for it.
     fn choose(&mut self, choice: Choice, ctx: &egui::Context) {
-        let dialog = rfd::AsyncFileDialog::new();
+        let file_dialog = rfd::AsyncFileDialog::new();
         let (sender, receiver) = mpsc::channel();
         let ctx = ctx.clone();
-        let answer = async move {
+        let dialog = async move {
             let chosen = match choice {
-                Choice::Picture => dialog.set_title("Picture").pick_file().await,
-                Choice::ModelFolder => dialog.set_title("Model folder").pick_folder().await,
+                Choice::Image => file_dialog.set_title("Image").pick_file().await,
+                Choice::ModelFolder => file_dialog.set_title("Model folder").pick_folder().await,
             };
             if let Some(chosen) = chosen {
-                // Another dialog may have been opened meanwhile, and this one is then not listened to.
+                // The receiver is gone if another dialog was opened meanwhile.
                 drop(sender.send(chosen.path().to_owned()));
             }
             ctx.request_repaint();
         };
-        std::thread::spawn(move || pollster::block_on(answer));
+        std::thread::spawn(move || pollster::block_on(dialog));
         self.chosen = Some(receiver);
     }
 
-    /// The picture, with what was found on it.
-    fn picture_area(&mut self, ui: &mut egui::Ui) {
+    /// The image, with the results drawn on it.
+    fn image_area(&mut self, ui: &mut egui::Ui) {
         ui.horizontal_wrapped(|ui| {
             ui.selectable_value(&mut self.why.open, false, "What");
             let why = ui.selectable_value(&mut self.why.open, true, "Why");
-            why.on_hover_text("Where in the picture the evidence for a class lies");
+            why.on_hover_text("Shows where in the image the evidence for a class is");
             if self.why.open {
                 ui.separator();
                 self.why.bar(ui);
@@ -133,7 +133,7 @@ impl Live {
         });
         let (texture, size) = self.shown();
         let evidence = self.why.found().filter(|_| self.why.open);
-        let rect = views::picture(ui, evidence.map_or(texture, |(_, heat)| *heat), size);
+        let rect = views::image(ui, evidence.map_or(texture, |(_, heat)| *heat), size);
         if self.why.open {
             if let Some([x, y]) = evidence.and_then(|(evidence, _)| evidence.hottest) {
                 views::mark(ui, rect, size, [x, y]);
@@ -142,14 +142,14 @@ impl Live {
             if let Some(mask) = runner.mask() {
                 views::mask(ui, rect, mask.id, self.settings.opacity);
             }
-            if let Answer::Boxes(found) = runner.answer() {
+            if let NetworkResult::Boxes(found) = runner.result() {
                 views::boxes(ui, rect, size, found);
             }
         }
         if ui.input(|input| !input.raw.hovered_files.is_empty()) {
             let painter = ui.painter();
             painter.rect_filled(rect, 0.0, Color32::from_black_alpha(160));
-            let text = "Drop a picture or a model folder";
+            let text = "Drop an image or a model folder";
             let font = FontId::proportional(24.0);
             painter.text(
                 rect.center(),
@@ -161,8 +161,8 @@ impl Live {
         }
     }
 
-    /// The answer in words, and what changes it.
-    fn answer(&mut self, ui: &mut egui::Ui) {
+    /// The result in words, and the settings.
+    fn result(&mut self, ui: &mut egui::Ui) {
         ui.add_space(4.0);
         if let Some(loading) = &self.loading {
             loading.show(ui);
@@ -173,11 +173,11 @@ impl Live {
             ui.heading(&model.folder.name);
             ui.label(RichText::new(model.description()).weak());
             ui.separator();
-            match runner.answer() {
-                Answer::None => {
-                    ui.weak("no answer yet");
+            match runner.result() {
+                NetworkResult::None => {
+                    ui.weak("no result yet");
                 }
-                Answer::Classes(predictions) => {
+                NetworkResult::Classes(predictions) => {
                     let shown = self.why.found().filter(|_| self.why.open);
                     let shown = shown.map(|(evidence, _)| evidence.class);
                     if let Some(class) = views::predictions(ui, predictions, shown) {
@@ -185,8 +185,8 @@ impl Live {
                         self.why.open = true;
                     }
                 }
-                Answer::Boxes(found) => views::detections(ui, found),
-                Answer::Mask => views::legend(ui, &model.mask_labels()),
+                NetworkResult::Boxes(found) => views::detections(ui, found),
+                NetworkResult::Mask => views::legend(ui, &model.mask_labels()),
             }
             ui.separator();
         }
@@ -202,15 +202,15 @@ impl Live {
             }
             Some(Task::Classification) | None => {}
         }
-        ui.checkbox(&mut settings.sliced, "cut passes over frames")
+        ui.checkbox(&mut settings.chunked, "spread passes over frames")
             .on_hover_text(
-                "A large network then runs over several frames, each of which stays short",
+                "A large network then runs over several frames, and each frame stays short",
             );
         let budget = egui::Slider::new(&mut settings.budget_ms, 0.5..=100.0);
-        let budget = budget.logarithmic(true).suffix(" ms a frame");
-        ui.add_enabled(settings.sliced, budget);
-        if let Some(pieces) = self.runner.as_ref().and_then(Runner::pieces) {
-            ui.weak(pieces);
+        let budget = budget.logarithmic(true).suffix(" ms per frame");
+        ui.add_enabled(settings.chunked, budget);
+        if let Some(chunks) = self.runner.as_ref().and_then(Runner::chunks) {
+            ui.weak(chunks);
         }
         let device = self.gpu.info();
         let text = format!("{} ({})", device.name, device.backend);

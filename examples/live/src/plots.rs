@@ -1,4 +1,4 @@
-//! How long frames and passes took, over the last seconds.
+//! Times of frames and passes over the last seconds.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ pub struct History {
 }
 
 impl History {
-    /// Adds what ended at `now`, and forgets what is too old to be shown.
+    /// Adds a duration that ended at `now`, and removes those too old to be shown.
     pub fn push(&mut self, now: Instant, took: Duration) {
         self.samples.push_back((now, took));
         while let Some(&(then, _)) = self.samples.front()
@@ -26,7 +26,7 @@ impl History {
         }
     }
 
-    /// The median of what is shown; one slow frame does not move it.
+    /// The median of the durations shown; one slow frame does not change it.
     pub fn median(&self) -> Option<Duration> {
         let mut all: Vec<Duration> = self.samples.iter().map(|&(_, took)| took).collect();
         let middle = all.len() / 2;
@@ -57,7 +57,7 @@ pub fn show(ui: &mut egui::Ui, now: Instant, frames: &History, passes: &History)
     };
     let frames = line("frame time", frames, Color32::from_rgb(110, 170, 250));
     let passes = line("inference time", passes, Color32::from_rgb(250, 180, 80));
-    // Closer than by default, for the plot is low.
+    // Closer than by default, since the plot is low.
     let milliseconds = AxisHints::new_y()
         .formatter(|mark, _| format!("{} ms", mark.value))
         .label_spacing(Rangef::new(6.0, 13.0));
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_samples_are_forgotten_and_the_median_is_the_middle_one() {
+    fn old_samples_are_removed_and_the_median_is_the_middle_one() {
         let start = Instant::now();
         let mut history = History::default();
         assert_eq!(history.median(), None);

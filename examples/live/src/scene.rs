@@ -1,19 +1,19 @@
-//! A moving scene for networks to look at: photographs under a wandering, zooming window, drawn to a
+//! A moving scene as input for networks: photographs seen through a panning, zooming window, drawn to a
 //! texture by the GPU.
 
 use shadernet::vision::decode_bytes;
 use shadernet::wgpu;
 
-use crate::picture;
+use crate::opened_image;
 
-/// The scene's texture, in pixels.
+/// The size of the scene's texture, in pixels.
 pub const SIZE: [u32; 2] = [640, 480];
-/// How long each photograph stays.
+/// How long each photograph is shown.
 const SECONDS: f64 = 8.0;
-/// How much of that it takes to fade into the next.
+/// The part of that in which it fades into the next.
 const FADE: f64 = 1.0;
 
-/// Photographs with something that networks know: a cat, a cup, a person.
+/// Photographs with objects that the networks know: a cat, a cup, a person.
 const PHOTOGRAPHS: [(&str, &[u8]); 3] = [
     (
         "chelsea.png",
@@ -29,7 +29,7 @@ const PHOTOGRAPHS: [(&str, &[u8]); 3] = [
     ),
 ];
 
-/// As in `scene.wgsl`.
+/// `Uniforms` of `scene.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Uniforms {
@@ -39,13 +39,13 @@ struct Uniforms {
     padding: [f32; 3],
 }
 
-/// The scene and the texture that it is drawn to.
+/// The scene, and the texture to which it is drawn.
 pub struct Scene {
     pub view: wgpu::TextureView,
     pipeline: wgpu::RenderPipeline,
     uniforms: wgpu::Buffer,
     sizes: Vec<[u32; 2]>,
-    /// Each photograph beside the one that follows it.
+    /// For each photograph: it and the next one.
     bind_groups: Vec<wgpu::BindGroup>,
 }
 
@@ -56,10 +56,10 @@ impl Scene {
         for (name, bytes) in PHOTOGRAPHS {
             let photograph = decode_bytes(name, bytes)?;
             sizes.push(photograph.dimensions().into());
-            photographs.push(picture::texture(device, queue, &photograph));
+            photographs.push(opened_image::texture(device, queue, &photograph));
         }
         let module = device.create_shader_module(wgpu::include_wgsl!("scene.wgsl"));
-        // Values are those of the files, so no format that converts them.
+        // Values are encoded as in the files, so the format must not convert them.
         let format = wgpu::TextureFormat::Rgba8Unorm;
         let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
             label: Some("scene"),
@@ -131,7 +131,7 @@ impl Scene {
         })
     }
 
-    /// Adds the scene at `seconds` to `encoder`.
+    /// Records the scene at `seconds`.
     pub fn encode(&self, queue: &wgpu::Queue, encoder: &mut wgpu::CommandEncoder, seconds: f64) {
         let shown = (seconds / SECONDS) as usize;
         let [from, to] = [shown, shown + 1].map(|i| i % self.sizes.len());
@@ -159,16 +159,16 @@ impl Scene {
     }
 }
 
-/// What part of a photograph of `size` is seen at a time: left, top, width and height, as shares. It
-/// has the scene's proportions and lies within the photograph.
+/// The part of a photograph of `size` that is visible at a time: left, top, width and height, as shares of
+/// the photograph. It has the scene's aspect ratio and lies within the photograph.
 fn window(size: [u32; 2], seconds: f64) -> [f32; 4] {
-    let proportions = f64::from(SIZE[0]) / f64::from(SIZE[1]);
-    let of_photograph = f64::from(size[0]) / f64::from(size[1]);
-    let largest = match of_photograph > proportions {
-        true => [proportions / of_photograph, 1.0],
-        false => [1.0, of_photograph / proportions],
+    let aspect = f64::from(SIZE[0]) / f64::from(SIZE[1]);
+    let photograph_aspect = f64::from(size[0]) / f64::from(size[1]);
+    let largest = match photograph_aspect > aspect {
+        true => [aspect / photograph_aspect, 1.0],
+        false => [1.0, photograph_aspect / aspect],
     };
-    // Rates that do not fit each other: it takes long until it looks the same again.
+    // Rates without a small common multiple, so that the motion repeats after a long time only.
     let wave = |rate: f64| 0.5 + 0.5 * (seconds * rate).sin();
     let zoom = 0.75 + 0.25 * wave(0.9);
     let [width, height] = largest.map(|side| side * zoom);
@@ -181,14 +181,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_window_stays_within_the_photograph_and_keeps_its_proportions() {
+    fn the_window_stays_within_the_photograph_and_keeps_its_aspect_ratio() {
         for size in [[451, 300], [300, 451], [512, 512], [7, 1]] {
             for tenth in 0..1000 {
                 let [left, top, width, height] = window(size, f64::from(tenth) / 10.0);
                 assert!(left >= 0.0 && left + width <= 1.0001, "{size:?} {tenth}");
                 assert!(top >= 0.0 && top + height <= 1.0001, "{size:?} {tenth}");
-                let proportions = width * size[0] as f32 / (height * size[1] as f32);
-                assert!((proportions - 4.0 / 3.0).abs() < 1e-3, "{size:?} {tenth}");
+                let aspect = width * size[0] as f32 / (height * size[1] as f32);
+                assert!((aspect - 4.0 / 3.0).abs() < 1e-3, "{size:?} {tenth}");
             }
         }
     }

@@ -1,4 +1,4 @@
-// A photograph seen through a window that moves over it, or two of them, one fading into the other.
+// A photograph seen through a window that moves over it, or two photographs while one fades into the other.
 
 struct Uniforms {
     /// Left, top, width and height of each window, as shares of its photograph.

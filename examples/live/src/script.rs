@@ -1,4 +1,4 @@
-//! For scripts: quits after some frames, with a screenshot.
+//! For scripts: quits after a number of frames, with a screenshot.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use eframe::egui;
 
 use crate::messages::Messages;
 
-/// What is done without a user.
+/// The actions of a script.
 pub struct Script {
-    /// Frames left, where they are counted.
+    /// Frames left, if they are counted.
     frames: Option<u32>,
     screenshot: Option<PathBuf>,
-    /// Whether the screenshot is written, or cannot be.
+    /// Whether the screenshot was written, or has failed.
     written: Arc<AtomicBool>,
-    asked: bool,
+    requested: bool,
     over: bool,
 }
 
@@ -25,15 +25,14 @@ impl Script {
             frames,
             screenshot,
             written: Arc::default(),
-            asked: false,
+            requested: false,
             over: false,
         }
     }
 
-    /// Counts a frame that is `settled`: with nothing more to wait for. Answers whether it was the last,
-    /// once.
+    /// Counts a frame if it is `settled`, with no result pending. Returns `true` once, in the last frame.
     pub fn is_over(&mut self, settled: bool, ctx: &egui::Context, messages: &Messages) -> bool {
-        // The window closes a frame later.
+        // The window closes one frame later.
         let over = !self.over && self.is_done(settled, ctx, messages);
         self.over |= over;
         over
@@ -50,16 +49,16 @@ impl Script {
         let Some(path) = &self.screenshot else {
             return true;
         };
-        if !self.asked {
-            self.asked = true;
+        if !self.requested {
+            self.requested = true;
             let (path, messages) = (path.clone(), messages.clone());
-            let (ctx_of_call, written) = (ctx.clone(), self.written.clone());
+            let (repaint, written) = (ctx.clone(), self.written.clone());
             ctx.request_screenshot(move |image| {
                 if let Err(error) = save(&path, &image) {
                     messages.push(format!("{}: {error}", path.display()));
                 }
                 written.store(true, Ordering::Relaxed);
-                ctx_of_call.request_repaint();
+                repaint.request_repaint();
             });
         }
         self.written.load(Ordering::Relaxed)
@@ -67,16 +66,16 @@ impl Script {
 }
 
 fn save(path: &std::path::Path, image: &egui::ColorImage) -> image::ImageResult<()> {
-    // Windows are opaque, so that it does not matter that colours are multiplied by their alpha.
+    // Windows are opaque, so premultiplied colors are the colors themselves.
     let rgb: Vec<u8> = (image.pixels.iter())
         .flat_map(|pixel| [pixel.r(), pixel.g(), pixel.b()])
         .collect();
-    // Sides of windows are far below 2^32.
+    // The sides of a window are far below 2^32.
     let [width, height] = image.size.map(|side| side as u32);
     image::save_buffer(path, &rgb, width, height, image::ColorType::Rgb8)
 }
 
-/// A file for `RawInput::dropped_files`: what the window system would have put there.
+/// A file for `RawInput::dropped_files`, as the window system would add it.
 #[derive(Debug)]
 pub struct Dropped(pub PathBuf);
 

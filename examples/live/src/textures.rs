@@ -1,4 +1,4 @@
-//! The host's textures as egui draws them.
+//! Registers the host's textures with egui.
 
 use std::sync::Arc;
 
@@ -20,13 +20,13 @@ impl Textures {
         }
     }
 
-    /// Makes `view` something that egui draws.
+    /// Registers `view`, so that egui can draw it.
     pub fn register(&self, view: &wgpu::TextureView) -> TextureId {
         let mut renderer = self.renderer.write();
         renderer.register_native_texture(&self.device, view, wgpu::FilterMode::Linear)
     }
 
-    /// Forgets a texture that is not drawn in this frame.
+    /// Frees a texture that is not drawn in this frame.
     pub fn forget(&self, id: TextureId) {
         self.renderer.write().free_texture(&id);
     }

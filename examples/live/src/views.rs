@@ -1,4 +1,4 @@
-//! What is drawn: the picture with what was found on it, and the answer in words.
+//! Draws the image with the results on it, and the results in words.
 
 use eframe::egui::{
     self, Align2, Color32, CornerRadius, FontId, Pos2, Rect, Sense, Stroke, StrokeKind, TextureId,
@@ -7,11 +7,11 @@ use eframe::egui::{
 use shadernet::tasks::{Detection, Prediction};
 use shadernet::vision::mask_color;
 
-/// A texture of egui's, whole.
+/// The texture coordinates of a whole texture.
 const WHOLE: Rect = Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0));
 
-/// Draws a picture as large as fits, and answers where.
-pub fn picture(ui: &mut egui::Ui, texture: TextureId, size: [u32; 2]) -> Rect {
+/// Draws an image as large as it fits, and returns its rectangle.
+pub fn image(ui: &mut egui::Ui, texture: TextureId, size: [u32; 2]) -> Rect {
     let (area, _) = ui.allocate_exact_size(ui.available_size(), Sense::hover());
     let rect = fitted(area, size);
     ui.painter().image(texture, rect, WHOLE, Color32::WHITE);
@@ -25,17 +25,17 @@ fn fitted(area: Rect, size: [u32; 2]) -> Rect {
     Rect::from_center_size(area.center(), size * scale)
 }
 
-/// Draws a mask over the picture at `rect`.
+/// Draws a mask over the image at `rect`.
 pub fn mask(ui: &egui::Ui, rect: Rect, texture: TextureId, opacity: f32) {
     let tint = Color32::WHITE.gamma_multiply(opacity);
     ui.painter().image(texture, rect, WHOLE, tint);
 }
 
-/// Draws boxes over the picture of `size` at `rect`.
+/// Draws boxes over the image of `size` at `rect`.
 pub fn boxes(ui: &egui::Ui, rect: Rect, size: [u32; 2], found: &[Detection]) {
     let painter = ui.painter().with_clip_rect(rect);
     let scale = rect.size() / vec2(size[0] as f32, size[1] as f32);
-    // The surest last, over the others.
+    // The most confident last, over the others.
     for detection in found.iter().rev() {
         let [left, top, right, bottom] = detection.corners;
         let place = |x: f32, y: f32| rect.min + vec2(x, y) * scale;
@@ -51,17 +51,17 @@ pub fn boxes(ui: &egui::Ui, rect: Rect, size: [u32; 2], found: &[Detection]) {
     }
 }
 
-/// Marks a pixel of the picture of `size` at `rect`.
+/// Marks a pixel of the image of `size` at `rect`.
 pub fn mark(ui: &egui::Ui, rect: Rect, size: [u32; 2], [x, y]: [usize; 2]) {
     let scale = rect.size() / vec2(size[0] as f32, size[1] as f32);
     let center = rect.min + vec2(x as f32 + 0.5, y as f32 + 0.5) * scale;
-    // Black around white is seen on anything.
+    // White with a black outline is visible on any image.
     for (width, color) in [(4.0, Color32::BLACK), (2.0, Color32::WHITE)] {
         ui.painter().circle_stroke(center, 8.0, (width, color));
     }
 }
 
-/// Lists classes with a bar each, `shown` as chosen. Answers which was clicked.
+/// Lists classes with a bar each, `shown` as selected. Returns the class that was clicked.
 pub fn predictions(
     ui: &mut egui::Ui,
     predictions: &[Prediction],
@@ -78,7 +78,7 @@ pub fn predictions(
         if ui.add(entry).on_hover_text("Why?").clicked() {
             clicked = Some(*class);
         }
-        // A bar of NaN is none.
+        // NaN has an empty bar.
         let share = if probability.is_nan() {
             0.0
         } else {
@@ -91,10 +91,10 @@ pub fn predictions(
     clicked
 }
 
-/// Lists what was found.
+/// Lists detections.
 pub fn detections(ui: &mut egui::Ui, found: &[Detection]) {
     if found.is_empty() {
-        ui.weak("nothing that it knows");
+        ui.weak("no known objects");
     }
     for detection in found {
         ui.horizontal(|ui| {
@@ -105,7 +105,7 @@ pub fn detections(ui: &mut egui::Ui, found: &[Detection]) {
     }
 }
 
-/// Lists the classes of a mask with their colours.
+/// Lists the classes of a mask with their colors.
 pub fn legend(ui: &mut egui::Ui, labels: &[String]) {
     for (class, label) in labels.iter().enumerate() {
         ui.horizontal(|ui| {
@@ -126,18 +126,18 @@ fn swatch(ui: &mut egui::Ui, color: Color32) {
     painter.rect(rect, 3.0, color, outline, StrokeKind::Inside);
 }
 
-/// The colour of a box: the mask's colours, without its black for class 0.
+/// The color of a box: the mask's colors, without the black of class 0.
 fn class_color(class: usize) -> Color32 {
     class_color_of_mask(1 + class % 255)
 }
 
 fn class_color_of_mask(class: usize) -> Color32 {
-    // What a mask holds is a byte.
+    // A mask stores classes as bytes.
     let [r, g, b] = mask_color((class % 256) as u8).0;
     Color32::from_rgb(r, g, b)
 }
 
-/// Black or white, whichever is read better on `color`.
+/// Black or white, whichever is more readable on `color`.
 fn text_color(color: Color32) -> Color32 {
     match color.intensity() > 0.4 {
         true => Color32::BLACK,
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_fill_their_area_in_one_direction() {
+    fn images_fill_their_area_in_one_direction() {
         let area = Rect::from_min_size(pos2(10.0, 20.0), vec2(400.0, 300.0));
         let wide = fitted(area, [200, 100]);
         assert_eq!(wide.size(), vec2(400.0, 200.0));

@@ -1,4 +1,4 @@
-//! The tab "Why": the picture with the evidence for a class laid over it.
+//! The tab "Why": the image with the evidence for a class as a heat map over it.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use shadernet::gpu::Gpu;
 use shadernet::model_folder::ModelFolder;
 use shadernet::vision::RgbImage;
 
-use crate::explaining::{Evidence, Explaining, Question};
+use crate::explaining::{Evidence, ExplainRequest, ExplainWorker};
 use crate::messages::Messages;
 use crate::textures::Textures;
 
-/// The methods that take a pass or two. The others take many, and are for the command.
+/// The methods that need one or two passes. The others need many, and are for the command.
 pub const METHODS: [ExplainMethod; 4] = [
     ExplainMethod::GradCam,
     ExplainMethod::GradCamPlusPlus,
@@ -20,80 +20,81 @@ pub const METHODS: [ExplainMethod; 4] = [
     ExplainMethod::Saliency,
 ];
 
-/// The tab: what the user has chosen in it, and what it shows.
+/// The tab: the user's choices, and what it shows.
 pub struct Why {
-    /// Whether it is the one that is shown.
+    /// Whether this tab is shown.
     pub open: bool,
     pub method: ExplainMethod,
-    /// The class that the user has chosen; none for the likeliest.
+    /// The class that the user has chosen; `None` for the most likely one.
     pub class: Option<usize>,
-    explaining: Explaining,
-    /// What the window shows now, where that can be explained, or what is wanting.
-    question: Option<Question>,
-    wanting: &'static str,
-    /// What was asked last. It is not asked again, whatever came of it.
-    asked: Option<Question>,
-    /// What came of it, with egui's texture; none where it failed.
+    worker: ExplainWorker,
+    /// The request for what the window shows now, if that can be explained.
+    request: Option<ExplainRequest>,
+    /// Why there is no request.
+    missing: &'static str,
+    /// The last request that was started. It is not started again, even if it failed.
+    started: Option<ExplainRequest>,
+    /// Its result, with egui's texture; `None` if it failed.
     found: Option<(Evidence, TextureId)>,
 }
 
 impl Why {
-    /// With the tab open where a method is given.
+    /// With the tab open if there is a method.
     pub fn new(gpu: &Gpu, method: Option<ExplainMethod>) -> Self {
         Self {
             open: method.is_some(),
             method: method.unwrap_or_default(),
             class: None,
-            explaining: Explaining::new(gpu),
-            question: None,
-            wanting: "",
-            asked: None,
+            worker: ExplainWorker::new(gpu),
+            request: None,
+            missing: "",
+            started: None,
             found: None,
         }
     }
 
-    /// Takes what was found, and asks for what is to be shown now, where that is something else. `model`
-    /// and `picture` are what the window shows. To be called in each frame.
+    /// Receives the last result, and starts a request for `model` and `image`, which the window shows now,
+    /// if they have changed. Call this in each frame.
     pub fn update(
         &mut self,
         model: Option<&Arc<ModelFolder>>,
-        picture: Option<&Arc<RgbImage>>,
+        image: Option<&Arc<RgbImage>>,
         textures: &Textures,
         messages: &Messages,
         ctx: &egui::Context,
     ) {
-        self.question = model.zip(picture).map(|(model, picture)| Question {
+        self.request = model.zip(image).map(|(model, image)| ExplainRequest {
             model: model.clone(),
-            picture: picture.clone(),
+            image: image.clone(),
             class: self.class,
             method: self.method,
         });
-        self.wanting = match model {
-            Some(_) => "the scene moves on: choose a picture",
-            None => "there is no model yet",
+        self.missing = match model {
+            Some(_) => "the scene is moving: choose an image",
+            None => "no model is loaded yet",
         };
         self.receive(textures, messages);
-        self.explaining.keep_only(model);
-        if !self.open || self.explaining.is_working() || self.asked == self.question {
+        self.worker.keep_only(model);
+        if !self.open || self.worker.is_working() || self.started == self.request {
             return;
         }
         self.forget(textures);
-        self.asked = self.question.clone();
-        if let Some(question) = self.question.clone() {
-            self.explaining.start(question, ctx);
-            // On OpenGL it is there already.
+        self.started = self.request.clone();
+        if let Some(request) = self.request.clone() {
+            self.worker.start(request, ctx);
+            // On OpenGL the result is ready already.
             self.receive(textures, messages);
         }
     }
 
     fn receive(&mut self, textures: &Textures, messages: &Messages) {
-        match self.explaining.poll() {
+        match self.worker.poll() {
             Some(Ok(evidence)) => {
                 let texture = textures.register(&evidence.view);
                 self.found = Some((evidence, texture));
             }
-            // About what is not shown any more, it would only puzzle. A device that is lost tells otherwise.
-            Some(Err(error)) if self.asked == self.question && !self.explaining.is_lost() => {
+            // Not for an image that is not shown any more. A lost device is handled elsewhere.
+            Some(Err(error)) if self.started == self.request && !self.worker.is_lost() => {
                 messages.push(error.to_string());
             }
             Some(Err(_)) | None => {}
@@ -106,17 +107,17 @@ impl Why {
         }
     }
 
-    /// What was found about what is shown now.
+    /// The evidence for what is shown now.
     pub fn found(&self) -> Option<&(Evidence, TextureId)> {
-        self.found.as_ref().filter(|_| self.asked == self.question)
+        self.found.as_ref().filter(|_| self.started == self.request)
     }
 
-    /// Whether there is nothing to wait for.
+    /// Whether no result is pending.
     pub fn is_settled(&self) -> bool {
-        !self.open || (!self.explaining.is_working() && self.asked == self.question)
+        !self.open || (!self.worker.is_working() && self.started == self.request)
     }
 
-    /// Draws what there is to choose, and in words what is shown.
+    /// Draws the choices, and a line about what is shown.
     pub fn bar(&mut self, ui: &mut egui::Ui) {
         egui::ComboBox::new("methods", "")
             .selected_text(self.method.name())
@@ -126,29 +127,29 @@ impl Why {
                 }
             });
         let chosen = self.class.is_some();
-        let likeliest = ui.selectable_label(!chosen, "likeliest class");
-        let likeliest = likeliest.on_hover_text("Click on a class in the list for another");
-        if likeliest.clicked() {
+        let most_likely = ui.selectable_label(!chosen, "most likely class");
+        let most_likely = most_likely.on_hover_text("Click a class in the list to choose it");
+        if most_likely.clicked() {
             self.class = None;
         }
-        match (self.line(), &self.question) {
+        match (self.line(), &self.request) {
             (Some(line), _) => {
                 ui.label(line);
             }
             (None, Some(_)) if !self.is_settled() => {
                 ui.spinner();
-                ui.weak("looking for the evidence");
+                ui.weak("computing the evidence");
             }
             (None, Some(_)) => {
-                ui.weak("the evidence could not be found");
+                ui.weak("the evidence could not be computed");
             }
             (None, None) => {
-                ui.weak(self.wanting);
+                ui.weak(self.missing);
             }
         }
     }
 
-    /// What is shown, in a line of text.
+    /// A line of text about what is shown.
     pub fn line(&self) -> Option<String> {
         let (evidence, _) = self.found()?;
         let hottest = match evidence.hottest {

@@ -1,4 +1,4 @@
-//! Pictures as textures.
+//! Opens image files as textures.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,32 +10,32 @@ use shadernet::wgpu::{self, util::DeviceExt, util::TextureDataOrder};
 
 use crate::messages::Messages;
 
-/// A picture on the GPU: 8 bits a channel, encoded as in the file.
-pub struct Picture {
+/// An image on the GPU: 8 bits per channel, encoded as in the file.
+pub struct OpenedImage {
     /// The file's name.
     pub name: String,
     pub view: wgpu::TextureView,
     pub size: [u32; 2],
-    /// The same on the CPU, for what begins there.
+    /// The same on the CPU.
     pub pixels: Arc<RgbImage>,
 }
 
-/// Opens the picture at `path` on a thread; what it receives is the picture. On failure the message
-/// is shown, and nothing comes.
+/// Opens the image at `path` on a thread, which sends the image. A failure is shown as a message, and
+/// nothing is sent.
 pub fn open(
     path: PathBuf,
     device: &wgpu::Device,
     queue: &wgpu::Queue,
     messages: &Messages,
     ctx: &egui::Context,
-) -> Receiver<Picture> {
+) -> Receiver<OpenedImage> {
     let (sender, receiver) = mpsc::channel();
     let (device, queue) = (device.clone(), queue.clone());
     let (messages, ctx) = (messages.clone(), ctx.clone());
     std::thread::spawn(move || {
         match upload(&path, &device, &queue) {
-            // Whoever asked may have asked for another meanwhile.
-            Ok(picture) => drop(sender.send(picture)),
+            // The receiver is gone if the user has chosen another image meanwhile.
+            Ok(image) => drop(sender.send(image)),
             Err(error) => messages.push(error.to_string()),
         }
         drop(sender);
@@ -48,57 +48,57 @@ fn upload(
     path: &Path,
     device: &wgpu::Device,
     queue: &wgpu::Queue,
-) -> Result<Picture, Box<dyn std::error::Error>> {
-    let mut picture = decode(path)?;
-    let [width, height] = within(picture.dimensions().into(), device.limits());
-    if picture.dimensions() != (width, height) {
-        picture = resize(&picture, width, height, Interpolation::Bilinear)?;
+) -> Result<OpenedImage, Box<dyn std::error::Error>> {
+    let mut image = decode(path)?;
+    let [width, height] = within(image.dimensions().into(), device.limits());
+    if image.dimensions() != (width, height) {
+        image = resize(&image, width, height, Interpolation::Bilinear)?;
     }
-    let view = checked_texture(device, queue, &picture)
+    let view = checked_texture(device, queue, &image)
         .map_err(|error| format!("{}: {error}", path.display()))?;
     let name = path.file_name().unwrap_or(path.as_os_str());
-    Ok(Picture {
+    Ok(OpenedImage {
         name: name.to_string_lossy().into_owned(),
         view,
         size: [width, height],
-        pixels: Arc::new(picture),
+        pixels: Arc::new(image),
     })
 }
 
-/// As [`texture`]; what the device refuses is the answer's.
+/// As [`texture`], but returns errors of the device.
 pub fn checked_texture(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
-    picture: &RgbImage,
+    image: &RgbImage,
 ) -> Result<wgpu::TextureView, String> {
-    // Scopes are of this thread, so that what others do is not taken for it.
+    // Error scopes belong to this thread: errors of other threads are not caught here.
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let view = texture(device, queue, picture);
+    let view = texture(device, queue, image);
     let refused = [memory.pop(), validation.pop()].map(pollster::block_on);
     match refused.into_iter().flatten().next() {
         Some(error) => {
-            let (width, height) = picture.dimensions();
+            let (width, height) = image.dimensions();
             Err(format!("no texture of {width}x{height}: {error}"))
         }
         None => Ok(view),
     }
 }
 
-/// A texture of `picture`, its values as they are.
+/// A texture of `image`, with its values unchanged.
 pub fn texture(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
-    picture: &RgbImage,
+    image: &RgbImage,
 ) -> wgpu::TextureView {
-    let rgba: Vec<u8> = (picture.pixels())
+    let rgba: Vec<u8> = (image.pixels())
         .flat_map(|pixel| [pixel.0[0], pixel.0[1], pixel.0[2], 255])
         .collect();
     let descriptor = wgpu::TextureDescriptor {
-        label: Some("picture"),
+        label: Some("image"),
         size: wgpu::Extent3d {
-            width: picture.width(),
-            height: picture.height(),
+            width: image.width(),
+            height: image.height(),
             depth_or_array_layers: 1,
         },
         mip_level_count: 1,
@@ -113,15 +113,15 @@ pub fn texture(
         .create_view(&Default::default())
 }
 
-/// `size`, or what has the same proportions where the device has no texture so large.
+/// `size`, scaled down if it exceeds the device's largest texture.
 fn within(size: [u32; 2], limits: wgpu::Limits) -> [u32; 2] {
-    let most = limits.max_texture_dimension_2d;
+    let max = limits.max_texture_dimension_2d;
     let longest = size[0].max(size[1]);
-    if longest <= most {
+    if longest <= max {
         return size;
     }
-    let share = f64::from(most) / f64::from(longest);
-    size.map(|side| ((f64::from(side) * share) as u32).clamp(1, most))
+    let share = f64::from(max) / f64::from(longest);
+    size.map(|side| ((f64::from(side) * share) as u32).clamp(1, max))
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_larger_than_a_texture_keep_their_proportions() {
+    fn images_larger_than_a_texture_keep_their_aspect_ratio() {
         let limits = || wgpu::Limits {
             max_texture_dimension_2d: 1000,
             ..Default::default()
