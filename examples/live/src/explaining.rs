@@ -94,7 +94,8 @@ impl ExplainWorker {
 
     /// Frees the memory of a network other than `model`.
     pub fn keep_only(&mut self, model: Option<&Arc<ModelFolder>>) {
-        let is_kept = |loaded: &mut LoadedExplainer| model.is_some_and(|m| Arc::ptr_eq(m, &loaded.model));
+        let is_kept =
+            |loaded: &mut LoadedExplainer| model.is_some_and(|m| Arc::ptr_eq(m, &loaded.model));
         drop(self.loaded.take_if(|loaded| !is_kept(loaded)));
     }
 

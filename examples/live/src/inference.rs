@@ -222,7 +222,8 @@ impl Runner {
                     Some(bytes) => self.model.network.named(parse.parse(&bytes?)?),
                 },
             };
-            self.passes.push(done, done.duration_since(submission.begun));
+            self.passes
+                .push(done, done.duration_since(submission.begun));
             self.result = result;
             self.submissions.pop_front();
         }

@@ -53,7 +53,9 @@ fn main() -> ExitCode {
             Err(panic) => panic::resume_unwind(panic),
         }
         // The window is drawn by the device and lost with it: open another window on a new device.
-        let Some(reason) = device_errors.lost() else { break };
+        let Some(reason) = device_errors.lost() else {
+            break;
+        };
         messages.push(format!(
             "the device was lost: {reason}. This window uses a new one."
         ));
@@ -76,7 +78,11 @@ fn main() -> ExitCode {
 }
 
 /// Runs one window until it is closed.
-fn open_window(options: &Options, device_errors: &DeviceErrors, messages: &Messages) -> eframe::Result {
+fn open_window(
+    options: &Options,
+    device_errors: &DeviceErrors,
+    messages: &Messages,
+) -> eframe::Result {
     let native = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Shadernet live")

@@ -86,11 +86,7 @@ pub fn checked_texture(
 }
 
 /// A texture of `image`, with its values unchanged.
-pub fn texture(
-    device: &wgpu::Device,
-    queue: &wgpu::Queue,
-    image: &RgbImage,
-) -> wgpu::TextureView {
+pub fn texture(device: &wgpu::Device, queue: &wgpu::Queue, image: &RgbImage) -> wgpu::TextureView {
     let rgba: Vec<u8> = (image.pixels())
         .flat_map(|pixel| [pixel.0[0], pixel.0[1], pixel.0[2], 255])
         .collect();
