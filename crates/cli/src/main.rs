@@ -16,6 +16,7 @@ mod features;
 mod heat_overlay;
 mod image_paths;
 mod layers;
+mod log;
 mod models;
 mod output;
 mod output_files;
@@ -263,17 +264,10 @@ fn main() -> ExitCode {
     let start = Instant::now();
     silence_wayland();
     let cli = Cli::parse();
-    // Silent unless asked: every error that matters comes back as a value and is printed below.
-    let filter = tracing_subscriber::EnvFilter::builder()
-        .with_default_directive(tracing_subscriber::filter::LevelFilter::OFF.into())
-        .with_env_var("SHADERNET_LOG")
-        .from_env_lossy();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        // With how long each took.
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE)
-        .init();
+    if let Err(reason) = log::init() {
+        output::say(format_args!("error: {reason}"));
+        return ExitCode::from(2);
+    }
     let result = match cli.command {
         Command::Classify(command) => command.execute(),
         Command::Convert(command) => command.execute(),
