@@ -181,13 +181,13 @@ fn open_classifier(folder: &Path) -> shadernet::Result<Classifier> {
 #[test]
 fn a_folder_of_timms_runs_unchanged() {
     let weights = Weights::generated(&graph_of("mobilenet_v2"), 1.0);
-    let picture = common::place::repository().join("tests/images/chelsea.png");
-    let picture = decode(picture).unwrap();
+    let image = common::place::repository().join("tests/images/chelsea.png");
+    let image = decode(image).unwrap();
     let classify = |architecture: &str, rename: Rename| -> Vec<Prediction> {
         let folder = tempfile::tempdir().unwrap();
         save_folder(folder.path(), architecture, &weights, rename);
         let mut classifier = open_classifier(folder.path()).unwrap();
-        classifier.classify(&picture, CLASSES).unwrap()
+        classifier.classify(&image, CLASSES).unwrap()
     };
     let predictions = classify("mobilenetv2_100", timm_mobilenet_v2);
     assert_eq!(predictions.len(), CLASSES);

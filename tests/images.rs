@@ -1,6 +1,6 @@
-//! Decoding and resizing against Pillow, and every way in which a picture can be bad.
+//! Decoding and resizing against Pillow, and every way in which an image can be bad.
 //!
-//! `tests/images/make_fixtures.py` made the pictures in `tests/images/fixtures/` and recorded in
+//! `tests/images/make_fixtures.py` made the images in `tests/images/fixtures/` and recorded in
 //! `expected.json` what Pillow makes of them.
 
 #[path = "common/place.rs"]
@@ -31,8 +31,8 @@ fn number(value: &Value) -> usize {
 }
 
 /// The largest difference from Pillow over the recorded pixels.
-fn difference(name: &str, picture: &RgbImage, pillow: &Value) -> u8 {
-    let size = [picture.width(), picture.height()].map(u64::from);
+fn difference(name: &str, image: &RgbImage, pillow: &Value) -> u8 {
+    let size = [image.width(), image.height()].map(u64::from);
     let expected: Vec<u64> = pillow["size"]
         .as_array()
         .unwrap()
@@ -41,7 +41,7 @@ fn difference(name: &str, picture: &RgbImage, pillow: &Value) -> u8 {
         .collect();
     assert_eq!(size[..], expected[..], "{name}");
     let step = number(&pillow["step"]);
-    let sampled = picture.rows().skip(step / 2).step_by(step).flat_map(|row| {
+    let sampled = image.rows().skip(step / 2).step_by(step).flat_map(|row| {
         let pixels: Vec<_> = row
             .skip(step / 2)
             .step_by(step)
@@ -70,8 +70,8 @@ fn adler32(bytes: &[u8]) -> u64 {
 #[test]
 fn every_form_of_picture_decodes_as_in_pillow() {
     for (name, pillow) in expected()["pictures"].as_object().unwrap() {
-        let picture = decode(fixture(name)).unwrap();
-        let difference = difference(name, &picture, pillow);
+        let image = decode(fixture(name)).unwrap();
+        let difference = difference(name, &image, pillow);
         // Two JPEG decoders may round differently: by 2 at most, measured against libjpeg-turbo.
         let jpeg = name.ends_with(".jpg") && name != "png_called.jpg";
         let allowed = if jpeg { 2 } else { 0 };
@@ -82,10 +82,10 @@ fn every_form_of_picture_decodes_as_in_pillow() {
 #[test]
 fn resizing_equals_pillow_to_the_byte() {
     for case in expected()["resized"].as_array().unwrap() {
-        let picture = decode(images().join(case[0].as_str().unwrap())).unwrap();
+        let image = decode(images().join(case[0].as_str().unwrap())).unwrap();
         let [width, height] = [0, 1].map(|i| number(&case[1][i]) as u32);
         let interpolation = case[2].as_str().unwrap().parse().unwrap();
-        let resized = resize(&picture, width, height, interpolation).unwrap();
+        let resized = resize(&image, width, height, interpolation).unwrap();
         let checksum = adler32(resized.as_raw());
         assert_eq!(checksum, case[3].as_u64().unwrap(), "{case}");
     }
@@ -94,7 +94,7 @@ fn resizing_equals_pillow_to_the_byte() {
 #[test]
 fn crops_equal_timm_to_the_byte() {
     for case in expected()["cropped"].as_array().unwrap() {
-        let picture = decode(images().join(case["image"].as_str().unwrap())).unwrap();
+        let image = decode(images().join(case["image"].as_str().unwrap())).unwrap();
         let mean = case["mean"].as_f64().unwrap() as f32;
         let input_size = [0, 1, 2].map(|i| number(&case["input_size"][i]));
         let preprocessing = Preprocessing {
@@ -105,7 +105,7 @@ fn crops_equal_timm_to_the_byte() {
             crop_pct: case["crop_pct"].as_f64().unwrap(),
             crop_mode: case["crop_mode"].as_str().unwrap().parse().unwrap(),
         };
-        let tensor = preprocessing.apply(&picture).unwrap();
+        let tensor = preprocessing.apply(&image).unwrap();
         // Back to bytes, channels innermost, as Pillow lays them out.
         let [channels, height, width] = input_size;
         let byte = |i: usize| {
@@ -176,7 +176,7 @@ fn what_is_cut_short_or_damaged_is_refused() {
             continue;
         }
         let bytes = fs::read(&path).unwrap();
-        // No prefix panics, and none that lacks a good part of the pixels passes for a picture.
+        // No prefix panics, and none that lacks a good part of the pixels passes for an image.
         for length in 1..bytes.len() {
             let result = decode_bytes(name, &bytes[..length]);
             // What may be missing: a JPEG's half end marker, a PNG's end chunk, a WebP's EXIF.

@@ -191,7 +191,7 @@ fn same(a: &str, b: &str) -> bool {
     }
 }
 
-/// Enough of what was found to recognise it.
+/// Enough of what was found to recognize it.
 fn shorten(text: &str) -> String {
     const MOST: usize = 60;
     match text.char_indices().nth(MOST) {

@@ -62,7 +62,7 @@ pub struct Network {
     layers: Vec<Layer>,
     heads: Vec<Head>,
     graph: Graph,
-    /// Of the outputs, for one picture of `input_size`.
+    /// Of the outputs, for one image of `input_size`.
     outputs: Vec<Shape>,
 }
 
@@ -139,7 +139,7 @@ impl Network {
         &self.text
     }
 
-    /// Channels, height and width of the picture, as `[net]` has them.
+    /// Channels, height and width of the image, as `[net]` has them.
     pub fn input_size(&self) -> [usize; 3] {
         self.input_size
     }

@@ -45,8 +45,8 @@ struct Config {
 ///
 /// Where the network is one of [`crate::zoo`]'s, `architecture` is its name; where it is not, it is
 /// `darknet`, and `cfg` is carried as `network.cfg`. `names` is a file with the classes' names, one a
-/// line. Pictures are letterboxed for a detector; for a classifier the shorter side is scaled and the
-/// centre cut out, as Darknet does. Values are between 0 and 1.
+/// line. Images are letterboxed for a detector; for a classifier the shorter side is scaled and the
+/// center cut out, as Darknet does. Values are between 0 and 1.
 ///
 /// Batch norm adds 1e-5 to the variance, as Darknet does on GPUs (`normalize_kernel`, and cuDNN) and
 /// PyTorch everywhere; on the CPU Darknet adds 1e-6 to the standard deviation, which is as good as
@@ -275,10 +275,10 @@ mod tests {
     }
 
     #[test]
-    fn darknets_networks_are_recognised() {
+    fn darknets_networks_are_recognized() {
         let tiny = include_str!("../../tests/darknet/yolov3-tiny.cfg");
         assert_eq!(name_of(tiny), "yolov3_tiny");
-        // Any size of picture, as all of it is convolutions; any number of classes.
+        // Any size of image, as all of it is convolutions; any number of classes.
         let other = tiny
             .replace("width=416", "width=608")
             .replace("height=416", "height=320");
@@ -354,7 +354,7 @@ mod tests {
                     [detection]\nclasses=20\ncoords=4\nside=7\nnum=2\nsqrt=1\n";
         let first = format!("{first}{grid}");
         assert_eq!(name_of(&net(448, &first)), "yolov1_tiny");
-        // Its matrix fits one size of picture alone.
+        // Its matrix fits one size of image alone.
         assert_eq!(name_of(&net(384, &first)), DARKNET);
     }
 }

@@ -1,5 +1,5 @@
 //! A trained network in a folder, as timm's models lie on the Hugging Face hub: `config.json` says
-//! what it is and how pictures are prepared for it, `model.safetensors` holds its weights.
+//! what it is and how images are prepared for it, `model.safetensors` holds its weights.
 //!
 //! ```
 //! use shadernet::model_folder::{ModelFolder, default_model};
@@ -52,7 +52,7 @@ pub struct ModelFolder {
     pub architecture: String,
     /// The number of classes that the network tells apart; 0 where it has no classifier.
     pub num_classes: usize,
-    /// How a picture becomes the network's input. Its first size is the number of channels.
+    /// How an image becomes the network's input. Its first size is the number of channels.
     pub preprocessing: Preprocessing,
     /// A label for each class.
     pub labels: Labels,

@@ -11,7 +11,7 @@ use shadernet::reference::Reference;
 use shadernet::tensor::Tensor;
 use shadernet::weights::Weights;
 
-/// Every kind of section, for pictures of 32 x 24.
+/// Every kind of section, for images of 32 x 24.
 const CFG: &str = "
 [net]
 # a comment

@@ -72,7 +72,7 @@ impl Case {
             size: (width, height),
         } = self.picture;
         let to_picture = |x: f32, y: f32| {
-            let [x, y] = placement.to_picture([x * input_width as f32, y * input_height as f32]);
+            let [x, y] = placement.to_image([x * input_width as f32, y * input_height as f32]);
             [x.clamp(0.0, width as f32), y.clamp(0.0, height as f32)]
         };
         let [x0, y0, x1, y1] = found.corners;

@@ -287,7 +287,7 @@ fn panel(
         true => &found.heat.capped(SHOWN),
         false => &found.heat,
     };
-    let heat = heat.on_picture(explainer.preprocessing(), width, height)?;
+    let heat = heat.on_image(explainer.preprocessing(), width, height)?;
     let (label, percent) = (&found.label, 100.0 * found.probability);
     let mut title = format!("{label} {percent:.1} %, {method}");
     if let Some(layer) = &found.layer {

@@ -169,7 +169,7 @@ fn evidence(
     let found = explainer.explain(picture, &options)?;
     let found = (found.into_iter().next()).ok_or("the network explained no class")?;
     let (width, height) = picture.dimensions();
-    let on_picture = |heat: &HeatMap| heat.on_picture(explainer.preprocessing(), width, height);
+    let on_picture = |heat: &HeatMap| heat.on_image(explainer.preprocessing(), width, height);
     let heat = on_picture(&found.heat)?;
     let statistics = heat.statistics();
     let over = match question.method {
