@@ -87,10 +87,7 @@ fn channels_stand_on_a_sheet() {
         (TileRange::Own, "own.png"),
         (TileRange::Common, "common.png"),
     ] {
-        let options = SheetOptions {
-            range,
-            ..SheetOptions::default()
-        };
+        let options = SheetOptions::default().range(range);
         let sheet = sheet(title, &tiles, &options).unwrap();
         let ratio = f64::from(sheet.width()) / f64::from(sheet.height());
         assert!((0.7..1.4).contains(&ratio), "{ratio}");
@@ -122,10 +119,7 @@ fn sheets_mix_pictures_and_values_of_any_size() {
             pixels,
         })
         .collect();
-    let options = SheetOptions {
-        range: TileRange::Common,
-        ..SheetOptions::default()
-    };
+    let options = SheetOptions::default().range(TileRange::Common);
     save(&sheet("mixed", &tiles, &options).unwrap(), "mixed.png");
     save(
         &sheet("A single map", &tiles[..1], &options).unwrap(),

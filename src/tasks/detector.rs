@@ -52,7 +52,7 @@ impl Detector {
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
         let (graph, task) = folder.graph()?;
         if task != Task::Detection {
-            return Err(folder.made_for(task, Task::Detection));
+            return Err(folder.wrong_task(task, Task::Detection));
         }
         let [channels, height, width] = folder.preprocessing.input_size;
         let shape = Shape::from([1, channels, height, width]);

@@ -36,16 +36,21 @@ pub struct DetectionOptions {
 }
 
 impl Default for DetectionOptions {
-    /// Darknet's defaults.
+    /// As [`DetectionOptions::new`].
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl DetectionOptions {
+    /// Darknet's defaults: a threshold of 0.25 and an intersection over union of 0.45.
+    pub const fn new() -> Self {
         Self {
             threshold: 0.25,
             iou: 0.45,
         }
     }
-}
 
-impl DetectionOptions {
     /// Sets [`Self::threshold`].
     pub const fn threshold(mut self, threshold: f32) -> Self {
         self.threshold = threshold;
