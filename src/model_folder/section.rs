@@ -27,6 +27,7 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The value of a key; `None` where it is missing or null.
     pub fn get(&self, key: &str) -> Option<&'a Value> {
         self.map.get(key).filter(|value| !value.is_null())
     }
@@ -59,6 +60,7 @@ impl<'a> Section<'a> {
         sections.ok_or_else(|| self.fault(key, "a list of objects", value))
     }
 
+    /// An object; `None` where it is missing.
     pub fn section(&self, key: &'a str) -> Result<Option<Self>> {
         match self.get(key) {
             None => Ok(None),
@@ -71,6 +73,7 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A string that is not empty; `None` where it is missing.
     pub fn string(&self, key: &str) -> Result<Option<&'a str>> {
         let Some(value) = self.get(key) else {
             return Ok(None);
@@ -80,6 +83,7 @@ impl<'a> Section<'a> {
             .ok_or_else(|| self.fault(key, "a string", value))
     }
 
+    /// A non-negative integer; `None` where it is missing.
     pub fn count(&self, key: &str) -> Result<Option<usize>> {
         let Some(value) = self.get(key) else {
             return Ok(None);
@@ -89,6 +93,7 @@ impl<'a> Section<'a> {
             .ok_or_else(|| self.fault(key, "a whole number, zero or more", value))
     }
 
+    /// A list of numbers, or one number as a list of one; `None` where it is missing.
     pub fn numbers(&self, key: &str) -> Result<Option<Vec<f32>>> {
         let Some(value) = self.get(key) else {
             return Ok(None);
@@ -103,6 +108,7 @@ impl<'a> Section<'a> {
             .ok_or_else(|| self.fault(key, "a list of numbers, one per channel", value))
     }
 
+    /// Channels, height and width; `None` where they are missing.
     pub fn input_size(&self) -> Result<Option<[usize; 3]>> {
         let key = "input_size";
         let Some(value) = self.get(key) else {
@@ -117,6 +123,7 @@ impl<'a> Section<'a> {
             .ok_or_else(|| self.fault(key, "[channels, height, width]", value))
     }
 
+    /// A name, parsed; `None` where it is missing.
     pub fn parsed<T: FromStr<Err: fmt::Display>>(&self, key: &str) -> Result<Option<T>> {
         let Some(text) = self.string(key)? else {
             return Ok(None);

@@ -44,13 +44,17 @@ mod top_k;
 
 pub use boxes::{DetectionOptions, ScoredBox, intersection_over_union, non_maximum_suppression};
 #[cfg(feature = "draw")]
+#[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use color_map::heat_color;
 pub use crop::{CropMode, ImageTransform};
 #[cfg(feature = "codecs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "codecs")))]
 pub use decode::{MAX_FILE_BYTES, decode, decode_bytes};
 #[cfg(feature = "draw")]
+#[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use draw::{class_color, draw_box};
 #[cfg(feature = "draw")]
+#[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use figure::{Panel, figure};
 pub use heads::Head;
 pub use heat_map::{HeatMap, HeatMapStatistics};
@@ -61,6 +65,7 @@ pub use preprocess::Preprocessing;
 pub(crate) use resize::{Axis, FilterWeights};
 pub use resize::{Interpolation, resize};
 #[cfg(feature = "draw")]
+#[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use sheet::{SheetOptions, Tile, TilePixels, TileRange, sheet};
 pub use top_k::{softmax, top_k};
 

@@ -39,13 +39,14 @@ fn tensors() -> BTreeMap<&'static str, Tensor> {
     ORDER.into_iter().map(tensor).collect()
 }
 
-/// A `.weights` of [`tensors`], version `[major, minor]`. If `transposed`, matrices are `[in, out]`.
-fn file([major, minor]: [i32; 2], seen: &[u8], transposed: bool) -> Vec<u8> {
+/// A `.weights` of [`tensors`], version `[major, minor]`, with `images` as the count of training images.
+/// If `transposed`, matrices are `[in, out]`.
+fn file([major, minor]: [i32; 2], images: &[u8], transposed: bool) -> Vec<u8> {
     let mut bytes: Vec<u8> = [major, minor, 0]
         .iter()
         .flat_map(|w| w.to_le_bytes())
         .collect();
-    bytes.extend(seen);
+    bytes.extend(images);
     let tensors = tensors();
     for (name, shape) in ORDER {
         let data = tensors[name].data();
