@@ -1,4 +1,4 @@
-//! Checkpoints under the names of another library than the one a graph's names are of.
+//! Checkpoints in the names of another library.
 
 mod common;
 
@@ -21,7 +21,7 @@ use shadernet::zoo::{self, ZooOptions};
 
 const CLASSES: usize = 7;
 
-/// What another library calls a tensor, and how it shapes it.
+/// From a tensor's name and shape to those of another library.
 type Rename = fn(&str, &Shape) -> (String, Shape);
 
 /// Inverted residuals of each of MobileNetV2's stages.
@@ -78,7 +78,7 @@ fn timm_vgg(name: &str, shape: &Shape) -> (String, Shape) {
     (theirs.to_owned(), shape)
 }
 
-/// The DenseNets that torchvision has published since 2017.
+/// torchvision's DenseNet checkpoints of 2017, with their older names.
 fn older_densenet(name: &str, shape: &Shape) -> (String, Shape) {
     let mut name = name.to_owned();
     if name.contains("denselayer") {
@@ -90,7 +90,7 @@ fn older_densenet(name: &str, shape: &Shape) -> (String, Shape) {
     (name, shape.clone())
 }
 
-fn as_it_is(name: &str, shape: &Shape) -> (String, Shape) {
+fn unchanged(name: &str, shape: &Shape) -> (String, Shape) {
     (name.to_owned(), shape.clone())
 }
 
@@ -98,7 +98,7 @@ fn graph_of(name: &str) -> Graph {
     zoo::build(name, &ZooOptions::classes(CLASSES)).unwrap()
 }
 
-/// Generated weights as a file in other names.
+/// Writes weights to a file, with renamed tensors.
 fn write_renamed(path: &Path, weights: &Weights, rename: Rename) {
     let tensors: Vec<(String, Tensor)> = weights
         .names()
@@ -111,7 +111,7 @@ fn write_renamed(path: &Path, weights: &Weights, rename: Rename) {
     write_safetensors(path, tensors.iter().map(|(n, t)| (n, t)), Dtype::F32).unwrap();
 }
 
-/// Whether the same weights in other names give the same answer.
+/// Asserts that the same weights under other names give the same outputs.
 fn check(name: &str, rename: Rename) {
     let graph = graph_of(name);
     let weights = Weights::generated(&graph, 1.0);
@@ -123,29 +123,29 @@ fn check(name: &str, rename: Rename) {
     assert!(!theirs.names().eq(weights.names()));
     let theirs = zoo::find(name).unwrap().adapt(theirs, &graph).unwrap();
     assert!(theirs.check(&graph).unwrap().unused.is_empty());
-    let answer = |weights: &Weights| {
-        let twin: Reference = Reference::new(&graph, weights).unwrap();
-        twin.run(&[generated_input([1, 3, 64, 64])]).unwrap()
+    let output = |weights: &Weights| {
+        let reference: Reference = Reference::new(&graph, weights).unwrap();
+        reference.run(&[generated_input([1, 3, 64, 64])]).unwrap()
     };
-    assert_eq!(answer(&theirs), answer(&weights));
+    assert_eq!(output(&theirs), output(&weights));
 }
 
 #[test]
-fn timms_mobilenet_v2_answers_the_same() {
+fn timms_mobilenet_v2_gives_the_same_outputs() {
     check("mobilenetv2_100", timm_mobilenet_v2);
 }
 
 #[test]
-fn timms_vgg_answers_the_same() {
+fn timms_vgg_gives_the_same_outputs() {
     check("vgg11_bn", timm_vgg);
 }
 
 #[test]
-fn torchvisions_older_densenet_answers_the_same() {
+fn torchvisions_older_densenet_gives_the_same_outputs() {
     check("densenet121", older_densenet);
 }
 
-/// A folder as timm's `save_for_hf_hub` writes it.
+/// Writes a folder in the format of timm's `save_for_hf_hub`.
 fn save_folder(folder: &Path, architecture: &str, weights: &Weights, rename: Rename) {
     let config = json!({
         "architecture": architecture,
@@ -179,22 +179,22 @@ fn open_classifier(folder: &Path) -> shadernet::Result<Classifier> {
 }
 
 #[test]
-fn a_folder_of_timms_runs_unchanged() {
+fn timms_folders_run_unchanged() {
     let weights = Weights::generated(&graph_of("mobilenet_v2"), 1.0);
-    let picture = common::place::repository().join("tests/images/chelsea.png");
-    let picture = decode(picture).unwrap();
+    let image = common::place::repository().join("tests/images/chelsea.png");
+    let image = decode(image).unwrap();
     let classify = |architecture: &str, rename: Rename| -> Vec<Prediction> {
         let folder = tempfile::tempdir().unwrap();
         save_folder(folder.path(), architecture, &weights, rename);
         let mut classifier = open_classifier(folder.path()).unwrap();
-        classifier.classify(&picture, CLASSES).unwrap()
+        classifier.classify(&image, CLASSES).unwrap()
     };
     let predictions = classify("mobilenetv2_100", timm_mobilenet_v2);
     assert_eq!(predictions.len(), CLASSES);
-    assert_eq!(predictions, classify("mobilenet_v2", as_it_is));
+    assert_eq!(predictions, classify("mobilenet_v2", unchanged));
 }
 
-/// A network that ends in a softmax answers probabilities, and these are the classifier's.
+/// The outputs of a network that ends in a softmax are the classifier's probabilities.
 #[test]
 fn softmax_is_applied_once() {
     let options = ZooOptions::default();
@@ -214,48 +214,48 @@ fn softmax_is_applied_once() {
     );
 
     let input = generated_input([1, 3, 128, 128]);
-    let twin: Reference = Reference::new(&graph, &weights).unwrap();
-    let answer = twin
+    let reference: Reference = Reference::new(&graph, &weights).unwrap();
+    let output = reference
         .run(std::slice::from_ref(&input))
         .unwrap()
         .swap_remove(0);
     let mut classifier = open_classifier(folder.path()).unwrap();
     for prediction in classifier.predict(input, 200).unwrap().swap_remove(0) {
-        assert_eq!(prediction.probability, answer.data()[prediction.class]);
+        assert_eq!(prediction.probability, output.data()[prediction.class]);
     }
 }
 
 #[test]
-fn networks_that_classify_nothing_are_refused() {
+fn networks_for_other_tasks_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let none = Weights::from_tensors("none", []);
-    save_folder(folder.path(), "unet", &none, as_it_is);
+    save_folder(folder.path(), "unet", &none, unchanged);
     let text = open_classifier(folder.path()).err().unwrap().to_string();
     assert!(text.contains("unet is one for segmentation"), "{text}");
 }
 
-/// The message where weights of one network are given to another.
+/// The message for weights of another network.
 fn refusal(name: &str, weights: Weights) -> String {
     let error = zoo::find(name).unwrap().adapt(weights, &graph_of(name));
     error.unwrap_err().to_string()
 }
 
 #[test]
-fn names_that_fit_nothing_show_both_sides() {
+fn unknown_names_show_expected_and_found() {
     let resnet = Weights::generated(&graph_of("resnet18"), 1.0);
     let text = refusal("mobilenet_v2", resnet);
     for part in [
         "generated weights of resnet18",
-        "expected, but not there: 'features.0.0.weight' [32, 3, 3, 3], 'features.0.1.weight' [32]",
-        "expected in timm's names, but not there: 'conv_stem.weight' [32, 3, 3, 3]",
-        "there, but not expected: 'conv1.weight' [64, 3, 7, 7], 'fc.bias' [7]",
+        "expected, but missing: 'features.0.0.weight' [32, 3, 3, 3], 'features.0.1.weight' [32]",
+        "expected in timm's names, but missing: 'conv_stem.weight' [32, 3, 3, 3]",
+        "found, but not expected: 'conv1.weight' [64, 3, 7, 7], 'fc.bias' [7]",
     ] {
         assert!(text.contains(part), "{part} is not in: {text}");
     }
 }
 
 #[test]
-fn what_does_not_fit_is_called_as_in_the_file() {
+fn mismatches_are_named_as_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("theirs.safetensors");
     let weights = Weights::generated(&graph_of("mobilenet_v2"), 1.0);
@@ -270,7 +270,7 @@ fn what_does_not_fit_is_called_as_in_the_file() {
     let text = theirs.check(&graph).unwrap_err().to_string();
     for part in [
         "3 of the network's tensors",
-        "'conv_head.weight': missing; there is 'conv_haed.weight'",
+        "'conv_head.weight': missing; did you mean 'conv_haed.weight'?",
         "'classifier.weight': expected shape [9, 1280], found [7, 1280]",
         "'classifier.bias'",
     ] {
@@ -279,7 +279,7 @@ fn what_does_not_fit_is_called_as_in_the_file() {
 }
 
 #[test]
-fn a_wrappers_prefix_is_pointed_out() {
+fn a_wrappers_prefix_is_reported() {
     let weights = Weights::generated(&graph_of("resnet18"), 1.0);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wrapped.safetensors");
@@ -287,5 +287,8 @@ fn a_wrappers_prefix_is_pointed_out() {
         (format!("module.{name}"), shape.clone())
     });
     let text = refusal("resnet18", Weights::open(&path).unwrap());
-    assert!(text.contains("there is 'module.conv1.weight'"), "{text}");
+    assert!(
+        text.contains("found 'module.conv1.weight': remove the prefix"),
+        "{text}"
+    );
 }

@@ -115,7 +115,7 @@ fn on(picture: &RgbImage, explainer: &Explainer, found: &Explanation) -> HeatMap
     let (width, height) = picture.dimensions();
     (found
         .heat
-        .on_picture(explainer.preprocessing(), width, height))
+        .on_image(explainer.preprocessing(), width, height))
     .unwrap()
 }
 
@@ -378,7 +378,7 @@ fn what_cannot_be_explained_is_said() {
         .explain(&picture, &with(ExplainMethod::GradCam, &[0]))
         .unwrap_err()
         .to_string();
-    assert!(error.contains("not numbers"), "{error}");
+    assert!(error.contains("finite values"), "{error}");
 }
 
 fn small(graph: &shadernet::graph::Graph, weights: Weights) -> Explainer {

@@ -33,7 +33,7 @@ fn heat_maps_stand_beside_the_photograph() {
     let (width, height) = chelsea.dimensions();
     let preprocessing = Preprocessing::default();
     let panel = |title: &str, heat: HeatMap| {
-        let heat = heat.on_picture(&preprocessing, width, height).unwrap();
+        let heat = heat.on_image(&preprocessing, width, height).unwrap();
         Panel::heat(title, &chelsea, &heat, 0.8).unwrap()
     };
     // The face, and an ear.
@@ -56,7 +56,7 @@ fn heat_maps_stand_beside_the_photograph() {
 
     let small = shadernet::vision::resize(&chelsea, 32, 32, Default::default()).unwrap();
     let heat = bell(4, [2.0, 2.0], 0.8);
-    let heat = heat.on_picture(&preprocessing, 32, 32).unwrap();
+    let heat = heat.on_image(&preprocessing, 32, 32).unwrap();
     let small = Panel::heat("cat 99.0 %, Grad-CAM at stage 3", &small, &heat, 0.8).unwrap();
     save(&figure(&[small]).unwrap(), "small.png");
     save(
@@ -66,7 +66,7 @@ fn heat_maps_stand_beside_the_photograph() {
     let (width, height) = (3000, 2000);
     let large = shadernet::vision::resize(&chelsea, width, height, Default::default()).unwrap();
     let heat = bell(7, [3.5, 3.0], 1.2);
-    let heat = heat.on_picture(&preprocessing, width, height).unwrap();
+    let heat = heat.on_image(&preprocessing, width, height).unwrap();
     let large = Panel::heat("tabby 17.0 %, Grad-CAM at features.18", &large, &heat, 0.8).unwrap();
     save(&figure(&[large]).unwrap(), "large.png");
 }
@@ -87,10 +87,7 @@ fn channels_stand_on_a_sheet() {
         (TileRange::Own, "own.png"),
         (TileRange::Common, "common.png"),
     ] {
-        let options = SheetOptions {
-            range,
-            ..SheetOptions::default()
-        };
+        let options = SheetOptions::default().range(range);
         let sheet = sheet(title, &tiles, &options).unwrap();
         let ratio = f64::from(sheet.width()) / f64::from(sheet.height());
         assert!((0.7..1.4).contains(&ratio), "{ratio}");
@@ -101,7 +98,7 @@ fn channels_stand_on_a_sheet() {
 #[test]
 fn sheets_mix_pictures_and_values_of_any_size() {
     let picture = |w, h| {
-        TilePixels::Picture(RgbImage::from_fn(w, h, |x, y| {
+        TilePixels::Image(RgbImage::from_fn(w, h, |x, y| {
             image::Rgb([(x * 255 / w) as u8, (y * 255 / h) as u8, 128])
         }))
     };
@@ -122,10 +119,7 @@ fn sheets_mix_pictures_and_values_of_any_size() {
             pixels,
         })
         .collect();
-    let options = SheetOptions {
-        range: TileRange::Common,
-        ..SheetOptions::default()
-    };
+    let options = SheetOptions::default().range(TileRange::Common);
     save(&sheet("mixed", &tiles, &options).unwrap(), "mixed.png");
     save(
         &sheet("A single map", &tiles[..1], &options).unwrap(),

@@ -1,7 +1,7 @@
-//! Decoding and resizing against Pillow, and every way in which a picture can be bad.
+//! Compares decoding and resizing with Pillow, and checks the errors for invalid images.
 //!
-//! `tests/images/make_fixtures.py` made the pictures in `tests/images/fixtures/` and recorded in
-//! `expected.json` what Pillow makes of them.
+//! `tests/images/make_fixtures.py` made the images in `tests/images/fixtures/` and recorded Pillow's
+//! results in `expected.json`.
 
 #[path = "common/place.rs"]
 mod place;
@@ -30,9 +30,9 @@ fn number(value: &Value) -> usize {
     value.as_u64().unwrap() as usize
 }
 
-/// The largest difference from Pillow over the recorded pixels.
-fn difference(name: &str, picture: &RgbImage, pillow: &Value) -> u8 {
-    let size = [picture.width(), picture.height()].map(u64::from);
+/// The largest difference from Pillow over all recorded pixels.
+fn difference(name: &str, image: &RgbImage, pillow: &Value) -> u8 {
+    let size = [image.width(), image.height()].map(u64::from);
     let expected: Vec<u64> = pillow["size"]
         .as_array()
         .unwrap()
@@ -41,7 +41,7 @@ fn difference(name: &str, picture: &RgbImage, pillow: &Value) -> u8 {
         .collect();
     assert_eq!(size[..], expected[..], "{name}");
     let step = number(&pillow["step"]);
-    let sampled = picture.rows().skip(step / 2).step_by(step).flat_map(|row| {
+    let sampled = image.rows().skip(step / 2).step_by(step).flat_map(|row| {
         let pixels: Vec<_> = row
             .skip(step / 2)
             .step_by(step)
@@ -58,7 +58,7 @@ fn difference(name: &str, picture: &RgbImage, pillow: &Value) -> u8 {
         .unwrap()
 }
 
-/// The checksum that Python's `zlib.adler32` computes.
+/// The checksum of Python's `zlib.adler32`.
 fn adler32(bytes: &[u8]) -> u64 {
     let (a, b) = bytes.iter().fold((1_u64, 0_u64), |(a, b), &byte| {
         let a = (a + u64::from(byte)) % 65_521;
@@ -68,11 +68,11 @@ fn adler32(bytes: &[u8]) -> u64 {
 }
 
 #[test]
-fn every_form_of_picture_decodes_as_in_pillow() {
+fn every_kind_of_image_decodes_as_in_pillow() {
     for (name, pillow) in expected()["pictures"].as_object().unwrap() {
-        let picture = decode(fixture(name)).unwrap();
-        let difference = difference(name, &picture, pillow);
-        // Two JPEG decoders may round differently: by 2 at most, measured against libjpeg-turbo.
+        let image = decode(fixture(name)).unwrap();
+        let difference = difference(name, &image, pillow);
+        // JPEG decoders may round differently: by at most 2, measured against libjpeg-turbo.
         let jpeg = name.ends_with(".jpg") && name != "png_called.jpg";
         let allowed = if jpeg { 2 } else { 0 };
         assert!(difference <= allowed, "{name}: differs by {difference}");
@@ -82,10 +82,10 @@ fn every_form_of_picture_decodes_as_in_pillow() {
 #[test]
 fn resizing_equals_pillow_to_the_byte() {
     for case in expected()["resized"].as_array().unwrap() {
-        let picture = decode(images().join(case[0].as_str().unwrap())).unwrap();
+        let image = decode(images().join(case[0].as_str().unwrap())).unwrap();
         let [width, height] = [0, 1].map(|i| number(&case[1][i]) as u32);
         let interpolation = case[2].as_str().unwrap().parse().unwrap();
-        let resized = resize(&picture, width, height, interpolation).unwrap();
+        let resized = resize(&image, width, height, interpolation).unwrap();
         let checksum = adler32(resized.as_raw());
         assert_eq!(checksum, case[3].as_u64().unwrap(), "{case}");
     }
@@ -94,7 +94,7 @@ fn resizing_equals_pillow_to_the_byte() {
 #[test]
 fn crops_equal_timm_to_the_byte() {
     for case in expected()["cropped"].as_array().unwrap() {
-        let picture = decode(images().join(case["image"].as_str().unwrap())).unwrap();
+        let image = decode(images().join(case["image"].as_str().unwrap())).unwrap();
         let mean = case["mean"].as_f64().unwrap() as f32;
         let input_size = [0, 1, 2].map(|i| number(&case["input_size"][i]));
         let preprocessing = Preprocessing {
@@ -105,8 +105,8 @@ fn crops_equal_timm_to_the_byte() {
             crop_pct: case["crop_pct"].as_f64().unwrap(),
             crop_mode: case["crop_mode"].as_str().unwrap().parse().unwrap(),
         };
-        let tensor = preprocessing.apply(&picture).unwrap();
-        // Back to bytes, channels innermost, as Pillow lays them out.
+        let tensor = preprocessing.apply(&image).unwrap();
+        // Back to bytes with interleaved channels, as in Pillow.
         let [channels, height, width] = input_size;
         let byte = |i: usize| {
             let value = tensor.data()[i % channels * height * width + i / channels];
@@ -117,7 +117,7 @@ fn crops_equal_timm_to_the_byte() {
     }
 }
 
-/// The message of what must be an [`Error::File`] about `name`.
+/// The message of an error that must be an [`Error::File`] about `name`.
 #[track_caller]
 fn refusal(name: &str, bytes: &[u8]) -> String {
     let error = decode_bytes(name, bytes).unwrap_err();
@@ -128,7 +128,7 @@ fn refusal(name: &str, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn what_is_no_picture_is_refused() {
+fn files_that_are_not_images_are_refused() {
     let message = refusal("notes.png", b"Dear diary,\ntoday I saw a cat");
     assert!(
         message.contains("an image was expected: PNG, JPEG"),
@@ -139,7 +139,7 @@ fn what_is_no_picture_is_refused() {
     let message = refusal("empty.jpg", b"");
     assert!(message.contains("the file is empty (0 bytes)"), "{message}");
 
-    // An AVIF, which no decoder here reads.
+    // An AVIF, for which there is no decoder.
     let message = refusal("new.avif", b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf");
     assert!(message.contains("convert it"), "{message}");
 
@@ -156,19 +156,19 @@ fn huge_dimensions_are_refused_before_decoding() {
     let error = decode(fixture("huge.png")).unwrap_err().to_string();
     assert!(error.contains("huge.png: "), "{error}");
     assert!(
-        error.contains("at most 16384 pixels a side and 100 million"),
+        error.contains("at most 16384 pixels per side and 100 million"),
         "{error}"
     );
     assert!(error.contains("60000x60000"), "{error}");
 
-    // Each side would do, the area would not.
+    // Each side is within its limit, the area is not.
     let message = refusal("wide.ppm", b"P6 16384 16384 255\n");
     assert!(message.contains("16384x16384"), "{message}");
     refusal("none.ppm", b"P6 0 4 255\n");
 }
 
 #[test]
-fn what_is_cut_short_or_damaged_is_refused() {
+fn truncated_and_damaged_images_are_refused() {
     for entry in fs::read_dir(fixture("")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -176,10 +176,10 @@ fn what_is_cut_short_or_damaged_is_refused() {
             continue;
         }
         let bytes = fs::read(&path).unwrap();
-        // No prefix panics, and none that lacks a good part of the pixels passes for a picture.
+        // No prefix panics, and none that lacks a relevant part of the pixels is accepted.
         for length in 1..bytes.len() {
             let result = decode_bytes(name, &bytes[..length]);
-            // What may be missing: a JPEG's half end marker, a PNG's end chunk, a WebP's EXIF.
+            // What may be missing: half of a JPEG's end marker, a PNG's end chunk, a WebP's EXIF.
             let tail = match name.rsplit('.').next() {
                 Some("jpg") => 2,
                 Some("webp") => 48,
@@ -187,13 +187,13 @@ fn what_is_cut_short_or_damaged_is_refused() {
             };
             assert!(
                 result.is_err() || length + tail > bytes.len(),
-                "{name}: {length} bytes of {} pass",
+                "{name}: {length} bytes of {} are accepted",
                 bytes.len()
             );
         }
         let message = refusal(name, &bytes[..bytes.len() * 2 / 3]);
-        assert!(message.contains("get the file anew"), "{message}");
-        // Nor does any damage panic.
+        assert!(message.contains("get the file again"), "{message}");
+        // Damaged bytes do not panic either.
         for at in (0..bytes.len()).step_by(1 + bytes.len() / 200) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x55;

@@ -1,4 +1,4 @@
-//! Model folders as they lie on the hub, and every way in which a `config.json` can be wrong.
+//! Model folders in the hub's format, and the errors for invalid ones.
 
 #[path = "common/place.rs"]
 mod place;
@@ -11,7 +11,7 @@ use shadernet::model_folder::{ModelFolder, default_model, find_model};
 use shadernet::vision::{CropMode, Interpolation, decode};
 use shadernet::{Error, Result};
 
-/// A folder with that `config.json`, and with weights that nobody reads.
+/// Opens a folder with this `config.json` and an empty weights file.
 fn open(config: &str) -> Result<ModelFolder> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.json"), config).unwrap();
@@ -29,7 +29,7 @@ fn refusal(config: &str) -> String {
     message
 }
 
-/// `resnet18.a1_in1k` as it lies on the hub.
+/// The `config.json` of `resnet18.a1_in1k` on the hub.
 fn hub_config() -> Value {
     json!({
         "architecture": "resnet18",
@@ -58,14 +58,14 @@ fn hub_config() -> Value {
 }
 
 #[test]
-fn a_hub_folder_opens_as_it_is() {
+fn hub_folders_open_unchanged() {
     let folder = open(&hub_config().to_string()).unwrap();
     assert_eq!(folder.architecture, "resnet18");
     assert_eq!(folder.num_classes, 1000);
     assert_eq!(folder.preprocessing.input_size, [3, 224, 224]);
     assert_eq!(folder.preprocessing.crop_pct, 0.95);
     assert_eq!(folder.preprocessing.std, [0.229, 0.224, 0.225]);
-    // A hub folder of 1000 classes without names means ImageNet's.
+    // Without names, 1000 classes are ImageNet's.
     assert_eq!(folder.labels.text(281), "tabby cat");
     assert!(folder.weights.ends_with("model.safetensors"));
 }
@@ -149,7 +149,7 @@ fn labels_are_a_list_or_an_object() {
     assert_eq!(labels.text(1), "class 1");
     assert_eq!(labels.text(2), "last");
 
-    // Names under pretrained_cfg count as well, and 1000 classes may be others than ImageNet's.
+    // Names in pretrained_cfg are read too, and 1000 classes need not be ImageNet's.
     let mut config = hub_config();
     let names: Vec<String> = (0..1000).map(|i| format!("plant {i}")).collect();
     config["pretrained_cfg"]["label_names"] = json!(names);
@@ -164,7 +164,7 @@ fn labels_are_a_list_or_an_object() {
 }
 
 #[test]
-fn what_is_not_json_is_refused_with_line_and_column() {
+fn invalid_json_is_refused_with_line_and_column() {
     let message = refusal("{\n  \"architecture\": resnet18\n}");
     assert!(message.contains("JSON was expected"), "{message}");
     assert!(message.contains("line 2 column 19"), "{message}");
@@ -178,7 +178,7 @@ fn what_is_not_json_is_refused_with_line_and_column() {
         message.contains("key 'architecture' is missing"),
         "{message}"
     );
-    // Not UTF-8, as when the wrong file was renamed.
+    // Not UTF-8, as when another file was renamed.
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.json"), [0xff, 0xfe, 0x00]).unwrap();
     fs::write(folder.path().join("model.safetensors"), "").unwrap();
@@ -186,7 +186,7 @@ fn what_is_not_json_is_refused_with_line_and_column() {
 }
 
 #[test]
-fn every_unusable_key_is_named_with_what_was_found() {
+fn invalid_keys_are_named_with_the_value_found() {
     let with = |section: &str, key: &str, value: Value| {
         let mut config = hub_config();
         match section {
@@ -293,7 +293,7 @@ fn every_unusable_key_is_named_with_what_was_found() {
             "pretrained_cfg",
             "mean",
             json!([0.5, 0.5]),
-            "pretrained_cfg.mean: 3 numbers, one a channel, expected, found 2",
+            "pretrained_cfg.mean: 3 numbers, one per channel, expected, found 2",
         ),
         (
             "pretrained_cfg",
@@ -317,13 +317,13 @@ fn every_unusable_key_is_named_with_what_was_found() {
             "pretrained_cfg",
             "interpolation",
             json!("cubic"),
-            "'pretrained_cfg.interpolation': an interpolation was expected, one of nearest, box",
+            "'pretrained_cfg.interpolation': unknown interpolation 'cubic'; did you mean 'bicubic'?",
         ),
         (
             "pretrained_cfg",
             "crop_mode",
             json!("top"),
-            "'pretrained_cfg.crop_mode': a crop mode was expected",
+            "'pretrained_cfg.crop_mode': unknown crop mode 'top'",
         ),
         (
             "pretrained_cfg",
@@ -345,7 +345,7 @@ fn every_unusable_key_is_named_with_what_was_found() {
 }
 
 #[test]
-fn incomplete_folders_say_what_is_missing() {
+fn incomplete_folders_report_what_is_missing() {
     let root = tempfile::tempdir().unwrap();
     let refusal = |path: &Path| ModelFolder::open(path).unwrap_err().to_string();
 
@@ -367,13 +367,13 @@ fn incomplete_folders_say_what_is_missing() {
     fs::write(root.path().join("pytorch_model.bin"), "").unwrap();
     let message = refusal(root.path());
     assert!(
-        message.contains("pytorch_model.bin is there, but a pickle"),
+        message.contains("pytorch_model.bin is there, but pickles"),
         "{message}"
     );
 }
 
 #[test]
-fn the_default_model_is_the_one_carried() {
+fn the_default_model_is_the_repositorys() {
     let folder = default_model().unwrap().open().unwrap();
     assert_eq!(folder.name, "efficientnet_lite0");
     assert_eq!(folder.architecture, "tf_efficientnet_lite0");
@@ -381,7 +381,7 @@ fn the_default_model_is_the_one_carried() {
     let message = find_model("resnet81").unwrap_err().to_string();
     assert!(message.contains("SHADERNET_MODELS"), "{message}");
 
-    // Its mean and deviation stand for (byte - 127) / 128.
+    // Its mean and standard deviation stand for (byte - 127) / 128.
     let image = place::repository().join("tests/images/chelsea.png");
     let input = folder.preprocessing.apply(&decode(image).unwrap()).unwrap();
     for value in input.data() {

@@ -1,4 +1,4 @@
-//! Weights that are damaged, or of another network: every case has an error that says so.
+//! Errors for damaged weights and weights of another network; reading and writing of all dtypes.
 
 mod common;
 
@@ -41,7 +41,7 @@ fn file_error(result: Result<Weights>) -> String {
     }
 }
 
-/// What does not fit the graph.
+/// The problems that `check` reports.
 fn problems(weights: &Weights, graph: &Graph) -> Vec<String> {
     match weights.check(graph) {
         Err(Error::Weights { problems, .. }) => problems,
@@ -49,76 +49,76 @@ fn problems(weights: &Weights, graph: &Graph) -> Vec<String> {
     }
 }
 
-fn assert_holds(text: &str, parts: &[&str]) {
+fn assert_contains(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "'{part}' is not in: {text}");
     }
 }
 
 #[test]
-fn files_cut_short_anywhere_are_errors() {
+fn truncated_files_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("whole.safetensors");
     write_weights(&path, &Weights::generated(&graph(), 1.0), Dtype::F32);
     let whole = std::fs::read(&path).unwrap();
     for len in 0..whole.len() {
-        let error = file_error(Weights::from_bytes("cut", whole[..len].to_vec()));
-        assert_holds(&error, &["cut: "]);
+        let error = file_error(Weights::from_bytes("truncated", whole[..len].to_vec()));
+        assert_contains(&error, &["truncated: "]);
     }
-    assert_holds(
+    assert_contains(
         &message(&whole[..whole.len() - 1]),
         &["truncated", "download"],
     );
-    assert_holds(&message(&[]), &["empty", "expected a safetensors file"]);
-    assert_holds(&message(&whole[..5]), &["holds 5 bytes"]);
-    assert_holds(&message(&whole[..100]), &["only 92 follow", "truncated"]);
+    assert_contains(&message(&[]), &["empty", "expected a safetensors file"]);
+    assert_contains(&message(&whole[..5]), &["holds 5 bytes"]);
+    assert_contains(&message(&whole[..100]), &["only 92 follow", "truncated"]);
 }
 
 #[test]
-fn headers_that_lie_are_errors() {
+fn inconsistent_headers_are_errors() {
     let mut huge = (1_u64 << 60).to_le_bytes().to_vec();
     huge.extend([b'{'; 100]);
-    assert_holds(
+    assert_contains(
         &message(&huge),
         &["claim a header of 1152921504606846976 bytes", "holds 108"],
     );
-    assert_holds(&message(&[0xFF; 64]), &["18446744073709551615"]);
-    assert_holds(
+    assert_contains(&message(&[0xFF; 64]), &["18446744073709551615"]);
+    assert_contains(
         &message(&file("not JSON at all", 8)),
         &["header cannot be read"],
     );
-    assert_holds(&message(&file("[1, 2]", 8)), &["a JSON object of tensors"]);
-    assert_holds(&message(&file("{\"a\": 3}", 8)), &["tensor 'a'"]);
-    assert_holds(&message(&file("{}", 8)), &["take 0 bytes, but 8 follow"]);
+    assert_contains(&message(&file("[1, 2]", 8)), &["a JSON object of tensors"]);
+    assert_contains(&message(&file("{\"a\": 3}", 8)), &["tensor 'a'"]);
+    assert_contains(&message(&file("{}", 8)), &["take 0 bytes, but 8 follow"]);
     let overlap = r#"{"first":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
         "second":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#;
-    assert_holds(
+    assert_contains(
         &message(&file(overlap, 12)),
         &["'first' and 'second' overlap"],
     );
     let beyond = r#"{"a":{"dtype":"F32","shape":[1073741824],"data_offsets":[0,4294967296]}}"#;
-    assert_holds(&message(&file(beyond, 16)), &["truncated", "4294967296"]);
+    assert_contains(&message(&file(beyond, 16)), &["truncated", "4294967296"]);
     let misfit = r#"{"a":{"dtype":"F16","shape":[2, 3],"data_offsets":[0,16]}}"#;
-    assert_holds(
+    assert_contains(
         &message(&file(misfit, 16)),
         &["'a'", "12 bytes", "gives it 16"],
     );
     let mut not_text = file("{}", 0);
     not_text[8] = 0xC3;
-    assert_holds(&message(&not_text), &["not UTF-8"]);
+    assert_contains(&message(&not_text), &["not UTF-8"]);
 }
 
 #[test]
-fn other_files_are_told_apart() {
-    assert_holds(
+fn other_formats_are_recognized() {
+    assert_contains(
         &message(b"PK\x03\x04......"),
         &["PyTorch checkpoint", "convert"],
     );
     let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0";
-    assert_holds(&message(pointer), &["git lfs pull"]);
+    assert_contains(&message(pointer), &["git lfs pull"]);
     let folder = tempfile::tempdir().unwrap();
     let text = file_error(Weights::open(folder.path()));
-    assert_holds(&text, &["found a folder", "model.safetensors"]);
+    assert_contains(&text, &["found a folder", "model.safetensors"]);
     let missing = Weights::open(folder.path().join("none.safetensors"));
     assert!(matches!(missing, Err(Error::Io { .. })));
 }
@@ -139,16 +139,16 @@ fn every_problem_is_listed() {
         problems,
         [
             "'conv.weight': expected shape [4, 2, 1, 1], found [4, 2, 3, 3]",
-            "'bn.weight': found dtype I64, which is not read; convert it to float32, float16 or bfloat16",
-            "'bn.bias': expected shape [4], found [1]; found dtype F8_E4M3, which is not read; convert it to float32, float16 or bfloat16",
+            "'bn.weight': found dtype I64, which is not supported; convert it to float32, float16 or bfloat16",
+            "'bn.bias': expected shape [4], found [1]; found dtype F8_E4M3, which is not supported; convert it to float32, float16 or bfloat16",
             "'bn.running_mean': expected shape [4], found [1]",
-            "'bn.running_var': missing; there is 'bn.runing_var', which may be meant",
-            "'fc.weight': missing; there is 'model.fc.weight', which may be meant",
+            "'bn.running_var': missing; did you mean 'bn.runing_var'?",
+            "'fc.weight': missing; did you mean 'model.fc.weight'?",
             "'fc.bias': missing",
         ]
     );
     let text = weights.check(&graph()).unwrap_err().to_string();
-    assert_holds(
+    assert_contains(
         &text,
         &["seven: 7 of the network's tensors", "\n  'fc.bias'"],
     );
@@ -176,7 +176,7 @@ fn unused_tensors_are_reported() {
 }
 
 #[test]
-fn all_three_dtypes_are_read_whole_and_in_ranges() {
+fn all_dtypes_are_read_whole_and_in_ranges() {
     let numbers = [0.0, -1.5, 3.140_625, 65504.0, f32::NAN, f32::INFINITY, 1e-3];
     let exact = Tensor::new([7], numbers.to_vec()).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -194,6 +194,7 @@ fn all_three_dtypes_are_read_whole_and_in_ranges() {
             Dtype::F32 => x,
             Dtype::F16 => f16::from_f32(x).to_f32(),
             Dtype::Bf16 => bf16::from_f32(x).to_f32(),
+            other => panic!("{other} is new: add its rounding"),
         };
         let bits = |x: &f32| x.to_bits();
         let expected: Vec<u32> = numbers.iter().map(|&x| rounded(x).to_bits()).collect();
@@ -205,10 +206,10 @@ fn all_three_dtypes_are_read_whole_and_in_ranges() {
 }
 
 #[test]
-fn float32_is_borrowed_and_data_need_not_be_aligned() {
+fn aligned_float32_is_borrowed_and_unaligned_data_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.safetensors");
-    // Headers of every length modulo 8.
+    // Headers of all lengths modulo 8.
     for spaces in 0..8 {
         let header = r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
             "h":{"dtype":"F16","shape":[1],"data_offsets":[8,10]}}"#;
@@ -228,7 +229,35 @@ fn float32_is_borrowed_and_data_need_not_be_aligned() {
 }
 
 #[test]
-fn what_is_written_other_readers_read() {
+fn mapped_files_hold_the_same_tensors_and_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("whole.safetensors");
+    let generated = Weights::generated(&graph(), 1.0);
+    write_weights(&path, &generated, Dtype::F32);
+    // SAFETY: nothing changes the files in this folder while they are mapped.
+    let open_mmap = |path: &Path| unsafe { Weights::open_mmap(path) };
+    let (read, mapped) = (Weights::open(&path).unwrap(), open_mmap(&path).unwrap());
+    assert!(read.names().eq(mapped.names()));
+    for name in read.names() {
+        assert_eq!(read.read(name).unwrap(), mapped.read(name).unwrap());
+    }
+    // Renaming another file over a mapped one leaves the map unchanged.
+    write_weights(&path, &generated, Dtype::F16);
+    for name in read.names() {
+        assert_eq!(read.read(name).unwrap(), mapped.read(name).unwrap());
+    }
+
+    let bad = folder.path().join("bad.safetensors");
+    std::fs::write(&bad, "").unwrap();
+    for path in [folder.path(), &bad] {
+        assert_eq!(file_error(open_mmap(path)), file_error(Weights::open(path)));
+    }
+    let missing = open_mmap(&folder.path().join("none"));
+    assert!(matches!(missing, Err(Error::Io { .. })));
+}
+
+#[test]
+fn written_files_are_read_by_the_safetensors_crate() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.safetensors");
     let tensor = Tensor::new([1, 2], vec![0.5, -0.5]).unwrap();
@@ -252,12 +281,12 @@ fn what_is_written_other_readers_read() {
     assert_eq!(
         folder.path().read_dir().unwrap().count(),
         1,
-        "nothing else is left"
+        "no temporary file is left"
     );
 }
 
 #[test]
-fn writing_fails_with_the_paths_name() {
+fn write_errors_name_the_path() {
     let tensor = Tensor::zeros([1]);
     let write = |path: &Path, names: &[&str]| {
         let tensors = names.iter().map(|name| (*name, &tensor));
@@ -266,10 +295,10 @@ fn writing_fails_with_the_paths_name() {
             .to_string()
     };
     let folder = tempfile::tempdir().unwrap();
-    assert_holds(&write(folder.path(), &["a"]), &["found a folder"]);
+    assert_contains(&write(folder.path(), &["a"]), &["found a folder"]);
     let nowhere = folder.path().join("nowhere/out.safetensors");
-    assert_holds(&write(&nowhere, &["a"]), &["nowhere"]);
+    assert_contains(&write(&nowhere, &["a"]), &["nowhere"]);
     let twice = folder.path().join("twice.safetensors");
-    assert_holds(&write(&twice, &["a", "a"]), &["'a'", "twice"]);
+    assert_contains(&write(&twice, &["a", "a"]), &["two tensors", "'a'"]);
     assert!(!twice.exists());
 }

@@ -1,16 +1,16 @@
-//! The text of a `.cfg`: sections with their lines, and settings read as what they should be.
+//! The text of a `.cfg`: sections with their line numbers, and typed access to their settings.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// One `[section]` with what is set in it.
+/// One `[section]` with its settings.
 pub(super) struct Section<'a> {
     path: &'a Path,
     /// Without the brackets.
     pub name: &'a str,
-    /// Of its heading, from 1.
+    /// The line of its heading, from 1.
     pub line: usize,
     settings: Vec<Setting<'a>>,
 }
@@ -21,7 +21,7 @@ struct Setting<'a> {
     line: usize,
 }
 
-/// Cuts `text` into sections. Comments begin with `#` or `;`, as in Darknet.
+/// Splits `text` into sections. Comments begin with `#` or `;`, as in Darknet.
 pub(super) fn sections<'a>(path: &'a Path, text: &'a str) -> Result<Vec<Section<'a>>> {
     let mut sections: Vec<Section> = Vec::new();
     for (line, content) in (1..).zip(text.lines()) {
@@ -65,7 +65,7 @@ impl<'a> Section<'a> {
         Error::file(self.path, format!("line {line}: [{name}]: {reason}"))
     }
 
-    /// An error about a section of a name that is not known.
+    /// An error about a section with an unknown name.
     pub fn unknown(&self, reason: &str) -> Error {
         let (line, name) = (self.line, shorten(self.name));
         Error::file(
@@ -74,7 +74,7 @@ impl<'a> Section<'a> {
         )
     }
 
-    /// The first setting of that name, as Darknet takes the first.
+    /// The first setting with this name, as in Darknet.
     fn setting(&self, key: &str) -> Option<&Setting<'a>> {
         self.settings.iter().find(|setting| setting.key == key)
     }
@@ -92,13 +92,13 @@ impl<'a> Section<'a> {
         )
     }
 
-    /// The error of a setting that must be there.
+    /// The error of a missing setting that is required.
     fn missing(&self, key: &str, expected: &str) -> Error {
         self.error(format!("{key} is missing; {expected} expected"))
     }
 
-    /// An error about a setting that was read before: what was expected in its place.
-    pub fn wrong(&self, key: &str, expected: &str) -> Error {
+    /// The error of a setting whose value cannot be used, or that is missing.
+    pub fn invalid(&self, key: &str, expected: &str) -> Error {
         match self.setting(key) {
             Some(setting) => self.fault(setting, expected),
             None => self.missing(key, expected),
@@ -109,7 +109,7 @@ impl<'a> Section<'a> {
         self.setting(key).map(|setting| setting.value)
     }
 
-    /// A whole number, `default` where it is not set.
+    /// A non-negative integer; `default` where it is not set.
     pub fn count(&self, key: &str, default: usize, range: RangeInclusive<usize>) -> Result<usize> {
         let Some(setting) = self.setting(key) else {
             return Ok(default);
@@ -121,8 +121,8 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A whole number that must be set.
-    pub fn needed(&self, key: &str, range: RangeInclusive<usize>) -> Result<usize> {
+    /// A required non-negative integer.
+    pub fn required_count(&self, key: &str, range: RangeInclusive<usize>) -> Result<usize> {
         if self.setting(key).is_none() {
             let expected = format!("a whole number from {} to {}", range.start(), range.end());
             return Err(self.missing(key, &expected));
@@ -130,19 +130,19 @@ impl<'a> Section<'a> {
         self.count(key, 0, range)
     }
 
-    /// Whether a switch is on; off where it is not set.
+    /// A switch, 0 or 1; off where it is not set.
     pub fn flag(&self, key: &str) -> Result<bool> {
         Ok(self.count(key, 0, 0..=1)? == 1)
     }
 
-    /// A list of numbers, where it is set.
+    /// A list of numbers; `None` where it is not set.
     pub fn numbers(&self, key: &str) -> Result<Option<Vec<f32>>> {
         self.list(key, "finite numbers, separated by commas,", |text| {
             text.parse().ok().filter(|number: &f32| number.is_finite())
         })
     }
 
-    /// A list of whole numbers, where it is set.
+    /// A list of integers; `None` where it is not set.
     pub fn integers(&self, key: &str) -> Result<Option<Vec<i64>>> {
         self.list(key, "whole numbers, separated by commas,", |text| {
             text.parse().ok()
@@ -164,37 +164,37 @@ impl<'a> Section<'a> {
         items.map(Some).ok_or_else(|| self.fault(setting, expected))
     }
 
-    /// Refuses settings that would change what the network answers and are not read here, unless
-    /// they are set to what changes nothing.
-    pub fn refuse(&self, keys: &[(&str, &str)]) -> Result<()> {
-        for (key, harmless) in keys {
+    /// Refuses settings that would change the network's output and are not supported, unless they have
+    /// their neutral value. `keys` are pairs of a key and its neutral value.
+    pub fn refuse_unsupported(&self, keys: &[(&str, &str)]) -> Result<()> {
+        for (key, neutral) in keys {
             if let Some(setting) = self.setting(key)
-                && !same(setting.value, harmless)
+                && !is_same_value(setting.value, neutral)
             {
-                let only = if harmless.is_empty() {
+                let only = if neutral.is_empty() {
                     "nothing"
                 } else {
-                    harmless
+                    neutral
                 };
-                return Err(self.fault(setting, &format!("{only} (all that is read here)")));
+                return Err(self.fault(setting, &format!("{only} (nothing else is supported)")));
             }
         }
         Ok(())
     }
 }
 
-/// Whether two values are equal, as numbers where they are numbers.
-fn same(a: &str, b: &str) -> bool {
+/// Whether two values are equal; numbers are compared by value.
+fn is_same_value(a: &str, b: &str) -> bool {
     match (a.parse::<f64>(), b.parse::<f64>()) {
         (Ok(a), Ok(b)) => a == b,
         _ => a == b,
     }
 }
 
-/// Enough of what was found to recognise it.
+/// The first letters of a text, enough to recognize it.
 fn shorten(text: &str) -> String {
-    const MOST: usize = 60;
-    match text.char_indices().nth(MOST) {
+    const MAX_LETTERS: usize = 60;
+    match text.char_indices().nth(MAX_LETTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

@@ -1,11 +1,11 @@
-//! The sections that read boxes: `[yolo]`, `[region]` and `[detection]`.
+//! The sections of detection heads: `[yolo]`, `[region]` and `[detection]`.
 
 use super::cfg::Section;
 use crate::error::Result;
 use crate::tensor::Shape;
 use crate::vision::Head;
 
-/// More than any network's.
+/// More than any network has.
 const MAX_CLASSES: usize = 1_000_000;
 const MAX_BOXES: usize = 1000;
 
@@ -19,7 +19,7 @@ pub(super) fn head(section: &Section) -> Result<Head> {
     let classes = |default| section.count("classes", default, 1..=MAX_CLASSES);
     match section.name {
         "yolo" => {
-            section.refuse(&[("scale_x_y", "1"), ("new_coords", "0")])?;
+            section.refuse_unsupported(&[("scale_x_y", "1"), ("new_coords", "0")])?;
             let anchors = anchors(section)?;
             let mask = match section.integers("mask")? {
                 None => (0..anchors.len()).collect(),
@@ -28,7 +28,7 @@ pub(super) fn head(section: &Section) -> Result<Head> {
                     let mask = mask.map(|i| i.filter(|&i| i < anchors.len()));
                     let mask: Option<Vec<usize>> = mask.collect();
                     let expected = format!("anchors from 0 to {}", anchors.len() - 1);
-                    mask.ok_or_else(|| section.wrong("mask", &expected))?
+                    mask.ok_or_else(|| section.invalid("mask", &expected))?
                 }
             };
             Ok(Head::Yolo {
@@ -38,7 +38,7 @@ pub(super) fn head(section: &Section) -> Result<Head> {
             })
         }
         "region" => {
-            section.refuse(&[
+            section.refuse_unsupported(&[
                 ("coords", "4"),
                 ("background", "0"),
                 ("classfix", "0"),
@@ -51,9 +51,9 @@ pub(super) fn head(section: &Section) -> Result<Head> {
             })
         }
         _ => {
-            // Darknet's default, 1, is no box.
-            if section.needed("coords", 1..=1000)? != 4 {
-                return Err(section.wrong("coords", "4 (all that is read here)"));
+            // Darknet's default is 1, which cannot describe a box.
+            if section.required_count("coords", 1..=1000)? != 4 {
+                return Err(section.invalid("coords", "4 (nothing else is supported)"));
             }
             Ok(Head::Detection {
                 side: section.count("side", 7, 1..=1000)?,
@@ -74,11 +74,11 @@ fn anchors(section: &Section) -> Result<Vec<[f32; 2]>> {
     let fits = numbers.len() == 2 * num && numbers.iter().all(|&size| size > 0.0);
     match fits {
         true => Ok(numbers.as_chunks().0.to_vec()),
-        false => Err(section.wrong("anchors", &expected)),
+        false => Err(section.invalid("anchors", &expected)),
     }
 }
 
-/// Whether the heads can read what they are given, and agree on the classes.
+/// Checks that every head can decode its output, and that all have the same number of classes.
 pub(super) fn check(heads: &[PlacedHead], outputs: &[Shape], sections: &[Section]) -> Result<()> {
     let classes = heads.first().map(|placed| placed.head.classes());
     for (PlacedHead { section, head }, output) in heads.iter().zip(outputs) {
@@ -87,7 +87,7 @@ pub(super) fn check(heads: &[PlacedHead], outputs: &[Shape], sections: &[Section
             .map_err(|error| section.error(error.to_string()))?;
         if Some(head.classes()) != classes {
             let expected = "as many classes as in the first such section";
-            return Err(section.wrong("classes", expected));
+            return Err(section.invalid("classes", expected));
         }
     }
     Ok(())

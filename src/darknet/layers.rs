@@ -1,4 +1,4 @@
-//! Sections to layers.
+//! Converts sections to layers.
 
 use super::cfg::Section;
 use super::heads::{PlacedHead, head};
@@ -9,11 +9,11 @@ use crate::util::did_you_mean::nearest;
 use crate::vision::MAX_SIDE;
 use crate::zoo::darknet::{Conv, LEAKY, Layer, LayerRef};
 
-/// Far beyond any network's, and small enough that products of a few of them do not overflow.
+/// More than any network has, and small enough that products of a few of them do not overflow.
 const MAX_FILTERS: usize = 1 << 20;
 const MAX_SIZE: usize = 1 << 10;
 
-/// What [`layers`] reads, by the names that Darknet knows them by.
+/// The sections that [`layers`] reads, with Darknet's aliases.
 const SECTIONS: [&str; 19] = [
     "convolutional",
     "conv",
@@ -44,13 +44,13 @@ pub(super) fn input_size(net: &Section) -> Result<[usize; 3]> {
     let side = || 1..=MAX_SIDE as usize;
     Ok([
         net.count("channels", 3, 1..=1024)?,
-        net.needed("height", side())?,
-        net.needed("width", side())?,
+        net.required_count("height", side())?,
+        net.required_count("width", side())?,
     ])
 }
 
-/// The layers of the sections after `[net]`, and the heads. What the
-/// end of a classifier does to its logits (`softmax`, `cost`) is left to who reads them.
+/// The layers of the sections after `[net]`, and the heads. The sections at the end of a classifier
+/// (`softmax`, `cost`) are skipped: its output are logits.
 pub(super) fn layers(net: &Section, sections: &[Section]) -> Result<(Vec<Layer>, Vec<PlacedHead>)> {
     let is_end = |section: &Section| ["softmax", "soft", "cost"].contains(&section.name);
     let count = sections.len() - sections.iter().rev().take_while(|s| is_end(s)).count();
@@ -59,33 +59,45 @@ pub(super) fn layers(net: &Section, sections: &[Section]) -> Result<(Vec<Layer>,
     for (i, section) in sections.iter().enumerate() {
         let layer = match section.name {
             _ if i >= count => {
-                section.refuse(&[("groups", "1"), ("temperature", "1"), ("tree", "0")])?;
+                section.refuse_unsupported(&[
+                    ("groups", "1"),
+                    ("temperature", "1"),
+                    ("tree", "0"),
+                ])?;
                 continue;
             }
             "softmax" | "soft" | "cost" => {
-                return Err(section.error("it can stand at the end of a network alone"));
+                return Err(section.error("it is allowed only at the end of a network"));
             }
             "convolutional" | "conv" => convolutional(section)?,
             "maxpool" | "max" => max_pool(section)?,
             "avgpool" | "avg" => Layer::AvgPool,
             "route" => {
-                section.refuse(&[("groups", "1"), ("group_id", "0")])?;
+                section.refuse_unsupported(&[("groups", "1"), ("group_id", "0")])?;
                 Layer::Route(references(section, "layers")?)
             }
             "shortcut" => {
-                section.refuse(&[("weights_type", "none"), ("alpha", "1"), ("beta", "1")])?;
+                section.refuse_unsupported(&[
+                    ("weights_type", "none"),
+                    ("alpha", "1"),
+                    ("beta", "1"),
+                ])?;
                 let [from] = references(section, "from")?[..] else {
-                    return Err(section.wrong("from", "one layer"));
+                    return Err(section.invalid("from", "one layer"));
                 };
                 Layer::Shortcut(from, activation(section, "linear")?)
             }
             "upsample" => {
-                section.refuse(&[("scale", "1")])?;
+                section.refuse_unsupported(&[("scale", "1")])?;
                 let stride = section.count("stride", 2, 1..=MAX_SIZE)?;
                 Layer::Upsample { stride }
             }
             "reorg" => {
-                section.refuse(&[("reverse", "0"), ("flatten", "0"), ("extra", "0")])?;
+                section.refuse_unsupported(&[
+                    ("reverse", "0"),
+                    ("flatten", "0"),
+                    ("extra", "0"),
+                ])?;
                 let stride = section.count("stride", 1, 1..=MAX_SIZE)?;
                 Layer::Reorg { stride }
             }
@@ -107,7 +119,7 @@ pub(super) fn layers(net: &Section, sections: &[Section]) -> Result<(Vec<Layer>,
         layers.push(layer);
     }
     if layers.is_empty() {
-        return Err(net.error("a network needs layers after it"));
+        return Err(net.error("layers are expected after it"));
     }
     Ok((layers, heads))
 }
@@ -117,11 +129,14 @@ fn unknown(section: &Section) -> Error {
         Some(near) => format!("did you mean [{near}]? "),
         None => String::new(),
     };
-    section.unknown(&format!("{near}those read are {}", SECTIONS.join(", ")))
+    section.unknown(&format!(
+        "{near}supported sections: {}",
+        SECTIONS.join(", ")
+    ))
 }
 
 fn convolutional(section: &Section) -> Result<Layer> {
-    section.refuse(&[
+    section.refuse_unsupported(&[
         ("dilation", "1"),
         ("binary", "0"),
         ("xnor", "0"),
@@ -134,7 +149,7 @@ fn convolutional(section: &Section) -> Result<Layer> {
     let stride = section.count("stride", 1, 1..=MAX_SIZE)?;
     for key in ["stride_x", "stride_y"] {
         if section.count(key, stride, 1..=MAX_SIZE)? != stride {
-            return Err(section.wrong(key, "the same as stride (all that is read here)"));
+            return Err(section.invalid(key, "the same as stride (nothing else is supported)"));
         }
     }
     let padding = match section.flag("pad")? {
@@ -153,12 +168,12 @@ fn convolutional(section: &Section) -> Result<Layer> {
 }
 
 fn max_pool(section: &Section) -> Result<Layer> {
-    section.refuse(&[("maxpool_depth", "0"), ("antialiasing", "0")])?;
+    section.refuse_unsupported(&[("maxpool_depth", "0"), ("antialiasing", "0")])?;
     let stride = section.count("stride", 1, 1..=MAX_SIZE)?;
     let size = section.count("size", stride, 1..=MAX_SIZE)?;
     let padding = section.count("padding", size - 1, 0..=MAX_SIZE)?;
     if padding >= size {
-        return Err(section.wrong("padding", &format!("less than the size, {size},")));
+        return Err(section.invalid("padding", &format!("less than the size, {size},")));
     }
     Ok(Layer::MaxPool {
         size,
@@ -167,18 +182,18 @@ fn max_pool(section: &Section) -> Result<Layer> {
     })
 }
 
-/// The layers that a section refers to.
+/// The layers to which a section refers.
 fn references(section: &Section, key: &str) -> Result<Vec<LayerRef>> {
     let layers = section.integers(key)?;
-    let layers = layers.ok_or_else(|| section.wrong(key, "layers"))?;
+    let layers = layers.ok_or_else(|| section.invalid(key, "layers"))?;
     let layers = layers
         .into_iter()
         .map(|layer| LayerRef::try_from(layer).ok());
     let layers: Option<Vec<LayerRef>> = layers.collect();
-    layers.ok_or_else(|| section.wrong(key, "layers"))
+    layers.ok_or_else(|| section.invalid(key, "layers"))
 }
 
-/// A section's activation, or Darknet's default for that section.
+/// A section's activation, or Darknet's default for this kind of section.
 fn activation(section: &Section, default: &str) -> Result<Option<Activation>> {
     Ok(match section.text("activation").unwrap_or(default) {
         "linear" => None,
@@ -190,12 +205,13 @@ fn activation(section: &Section, default: &str) -> Result<Option<Activation>> {
         "swish" => Some(Activation::Silu),
         _ => {
             let known = "linear, leaky, relu, relu6, logistic, tanh or swish";
-            return Err(section.wrong("activation", known));
+            return Err(section.invalid("activation", known));
         }
     })
 }
 
-/// Shortcuts add maps of one shape; Darknet has a way with others, which is not read.
+/// Checks that shortcuts add maps of the same shape. Darknet also adds maps of different shapes, which is
+/// not supported.
 pub(super) fn check_shortcuts(
     graph: &Graph,
     shapes: &[Shape],

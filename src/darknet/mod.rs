@@ -1,11 +1,11 @@
-//! Darknet's own files (Redmon, <https://pjreddie.com/darknet>): a `.cfg` is a network, a `.weights`
-//! holds what it has learned.
+//! Darknet's files (Redmon, <https://pjreddie.com/darknet>): a `.cfg` describes a network, a `.weights`
+//! holds its trained weights.
 //!
-//! Read are the sections that make convolutional classifiers and detectors: `net`,
+//! The supported sections are those of convolutional classifiers and detectors: `net`,
 //! `convolutional`, `maxpool`, `avgpool`, `route`, `shortcut`, `upsample`, `reorg`, `connected`,
-//! `dropout`, `softmax`, `cost`, `yolo`, `region` and `detection`. A section that is not known, and
-//! a setting that would change the answer and is not read, is an error that names its line.
-//! [`crate::model_folder::convert_darknet`] makes a model folder of the two files.
+//! `dropout`, `softmax`, `cost`, `yolo`, `region` and `detection`. An unknown section, or an unsupported
+//! setting that would change the output, is an error that names its line.
+//! [`crate::model_folder::convert_darknet`] converts both files to a model folder.
 //!
 //! ```
 //! use shadernet::darknet::Network;
@@ -50,10 +50,10 @@ use crate::vision::Head;
 use crate::zoo::darknet::{Layer, build_layers};
 use cfg::Section;
 
-/// More than any network's description; the largest of Darknet's own have 14 KB.
+/// More than any network needs; the largest of Darknet's own files have 14 KB.
 const MAX_CFG_BYTES: u64 = 1 << 20;
 
-/// A network as a `.cfg` describes it.
+/// A network that a `.cfg` describes.
 #[derive(Clone, Debug)]
 pub struct Network {
     path: PathBuf,
@@ -62,7 +62,7 @@ pub struct Network {
     layers: Vec<Layer>,
     heads: Vec<Head>,
     graph: Graph,
-    /// Of the outputs, for one picture of `input_size`.
+    /// The outputs' shapes, for one image of `input_size`.
     outputs: Vec<Shape>,
 }
 
@@ -70,8 +70,8 @@ impl Network {
     /// Reads the `.cfg` at `path`.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be read; [`Error::File`] where it is larger than any network's
-    /// description or as for [`Self::parse`].
+    /// [`Error::Io`] where it cannot be read; [`Error::File`] where it is not a text file, is too large, or
+    /// as for [`Self::parse`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let metadata = fs::metadata(path).map_err(Error::io(path))?;
@@ -87,22 +87,21 @@ impl Network {
         let text = String::from_utf8(bytes).map_err(|_| {
             Error::file(
                 path,
-                "a Darknet .cfg was expected, found bytes that are no text",
+                "a Darknet .cfg was expected, found bytes that are not UTF-8 text",
             )
         })?;
         Self::parse(path, &text)
     }
 
-    /// Reads the text of a `.cfg`; `name` stands for the file in messages.
+    /// Parses the text of a `.cfg`. Messages use `name` for the file.
     ///
     /// # Errors
-    /// [`Error::File`] with the line of the section or setting that cannot be used, what was
-    /// expected and what was found.
+    /// [`Error::File`] with the line of the invalid section or setting, the expected and the actual value.
     pub fn parse(name: impl AsRef<Path>, text: &str) -> Result<Self> {
         let path = name.as_ref();
         let sections = cfg::sections(path, text)?;
         let [net, sections @ ..] = sections.as_slice() else {
-            let reason = "a Darknet .cfg was expected, found no section; it begins with [net]";
+            let reason = "a Darknet .cfg, which begins with [net], was expected; found no section";
             return Err(Error::file(path, reason));
         };
         let input_size = layers::input_size(net)?;
@@ -114,10 +113,10 @@ impl Network {
         for output in outputs {
             b.output(output);
         }
-        let located = |error| located(error, sections);
-        let graph = b.build().map_err(located)?;
+        let locate = |error| with_section(error, sections);
+        let graph = b.build().map_err(locate)?;
         let [c, h, w] = input_size;
-        let shapes = graph.infer(&[[1, c, h, w].into()]).map_err(located)?;
+        let shapes = graph.infer(&[[1, c, h, w].into()]).map_err(locate)?;
         layers::check_shortcuts(&graph, &shapes, &layers, sections)?;
         let outputs: Vec<Shape> = (graph.outputs().iter())
             .map(|output| shapes[output.index()].clone())
@@ -134,32 +133,32 @@ impl Network {
         })
     }
 
-    /// The text that it was read from.
+    /// The text of the `.cfg`.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Channels, height and width of the picture, as `[net]` has them.
+    /// Channels, height and width of the input, from `[net]`.
     pub fn input_size(&self) -> [usize; 3] {
         self.input_size
     }
 
-    /// The graph: an image `input` and, for each of [`Self::heads`], the output that it reads; where
-    /// there is none, the last layer's output before any softmax. Parameters are named `layers.N.*`
-    /// as in [`crate::zoo`]'s YOLO networks, `N` being the section's place after `[net]`.
+    /// The graph. Its input is an image named `input`. It has one output for each of [`Self::heads`] or,
+    /// without heads, the last layer's output before any softmax. Parameters are named `layers.N.*` as in
+    /// [`crate::zoo`]'s YOLO networks, where `N` is the section's index after `[net]`.
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
 
-    /// How boxes are read from the outputs, in order; none where the network classifies.
+    /// How boxes are decoded from the outputs, in order; empty for a classifier.
     pub fn heads(&self) -> &[Head] {
         &self.heads
     }
 
-    /// The classes that the heads or, in a classifier, the last layer tell apart.
+    /// The number of classes of the heads or, for a classifier, of the last layer.
     ///
     /// # Errors
-    /// [`Error::File`] where the network has no heads and its output is a map.
+    /// [`Error::File`] where the network has no heads and its output is a spatial map.
     pub fn num_classes(&self) -> Result<usize> {
         if let Some(head) = self.heads.first() {
             return Ok(head.classes());
@@ -169,8 +168,8 @@ impl Network {
             _ => Err(Error::file(
                 &self.path,
                 format!(
-                    "a [yolo], [region] or [detection] section, or a last layer of one number a \
-                     class was expected; the last layer's output is {}",
+                    "a [yolo], [region] or [detection] section, or a last layer with one value \
+                     per class was expected; the last layer's output is {}",
                     self.outputs.first().cloned().unwrap_or_default()
                 ),
             )),
@@ -178,8 +177,8 @@ impl Network {
     }
 }
 
-/// An error about a node as one about the section that the node was made of.
-fn located(error: Error, sections: &[Section]) -> Error {
+/// Turns an error about a node into one about the section that the node was made from.
+fn with_section(error: Error, sections: &[Section]) -> Error {
     let Error::Node { node, reason, .. } = &error else {
         return error;
     };

@@ -1,7 +1,8 @@
-//! `.weights`: a header, then every layer's numbers in the order of the sections, little-endian.
+//! `.weights`: a header, then the float32 values of every layer in the order of the sections,
+//! little-endian.
 //!
-//! Of a convolution with batch norm: biases, scales, running means, running variances, kernel
-//! (OIHW); without: biases, kernel. Of a fully connected layer: biases, matrix, then with batch norm
+//! For a convolution with batch norm: biases, scales, running means, running variances, kernel
+//! (OIHW); without: biases, kernel. For a fully connected layer: biases, matrix, then with batch norm
 //! scales, running means, running variances. (`load_weights` in Darknet's `parser.c`.)
 
 use std::collections::HashMap;
@@ -10,19 +11,24 @@ use std::path::Path;
 use super::Network;
 use crate::error::{Error, Result};
 use crate::tensor::{Shape, Tensor};
-use crate::weights::{FileBytes, Weights, elements};
+use crate::weights::{FileBytes, FileKind, Weights, elements};
 use crate::zoo::darknet::Layer;
+
+const WEIGHTS_FILE: FileKind = FileKind {
+    description: "a Darknet .weights file",
+    example: "yolov3-tiny.weights",
+};
 
 impl Network {
     /// Reads the network's weights from the `.weights` at `path`, under the names of
     /// [`Self::graph`]'s parameters.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be read; [`Error::File`] where it does not hold exactly
-    /// as many numbers as the network has, with both counts and the layer in which it ends.
+    /// [`Error::Io`] where the file cannot be read; [`Error::File`] where it does not hold exactly as many
+    /// values as the network has parameters, with both counts and the layer in which it ends.
     pub fn read_weights(&self, path: impl AsRef<Path>) -> Result<Weights> {
         let path = path.as_ref();
-        let bytes = FileBytes::open(path, "Darknet's .weights", "yolov3-tiny.weights")?;
+        let bytes = FileBytes::read(path, WEIGHTS_FILE)?;
         let header = Header::read(bytes.as_slice()).map_err(|reason| Error::file(path, reason))?;
         let body = &bytes.as_slice()[header.len..];
         let tensors = self.stored_tensors(header.transposed);
@@ -44,8 +50,8 @@ impl Network {
         Ok(Weights::from_tensors(path.display().to_string(), read))
     }
 
-    /// Every tensor in the order in which the file holds them.
-    fn stored_tensors(&self, transposed: bool) -> Vec<Stored> {
+    /// All tensors, in the file's order.
+    fn stored_tensors(&self, transposed: bool) -> Vec<StoredTensor> {
         let parameters = self.graph.parameters().into_iter();
         let mut shapes: HashMap<String, Shape> = parameters.map(|p| (p.name, p.shape)).collect();
         let mut tensors = Vec::new();
@@ -74,8 +80,8 @@ impl Network {
             };
             tensors.extend(suffixes.iter().map(|suffix| {
                 let name = format!("layers.{i}.{suffix}");
-                Stored {
-                    // The graph was built of the same layers: every name is there.
+                StoredTensor {
+                    // The graph was built from the same layers: it has every name.
                     shape: shapes.remove(&name).unwrap_or_default(),
                     transposed: transposed && *suffix == "fc.weight",
                     name,
@@ -85,8 +91,8 @@ impl Network {
         tensors
     }
 
-    /// Whether `bytes` after the header are as many numbers as `tensors` have.
-    fn check_count(&self, tensors: &[Stored], bytes: usize) -> Result<(), String> {
+    /// Checks that the `bytes` after the header are as many values as `tensors` have.
+    fn check_count(&self, tensors: &[StoredTensor], bytes: usize) -> Result<(), String> {
         let mut needed: u64 = 0;
         let mut ends_in = None;
         for stored in tensors {
@@ -102,23 +108,23 @@ impl Network {
         };
         match ends_in {
             Some(stored) => Err(format!(
-                "{name} needs {needed} numbers, found {found}: the file ends within {}; it is cut \
-                 short, or another network's",
+                "{name} needs {needed} numbers, found {found}: the file ends within {}; it is \
+                 truncated, or belongs to another network",
                 stored.name
             )),
             None if needed.checked_mul(4) != Some(bytes as u64) => Err(format!(
-                "{name} needs {needed} numbers, found {found}; the file is another network's"
+                "{name} needs {needed} numbers, found {found}; the file belongs to another network"
             )),
             None => Ok(()),
         }
     }
 }
 
-/// A tensor's place in the file.
-struct Stored {
+/// A tensor in the file.
+struct StoredTensor {
     name: String,
     shape: Shape,
-    /// Whether a matrix lies there column by column.
+    /// Whether a matrix is stored column by column.
     transposed: bool,
 }
 
@@ -130,8 +136,8 @@ struct Header {
 }
 
 impl Header {
-    /// `int32 major, minor, revision`, then the images seen in training: `uint64`, before version
-    /// 0.2 `uint32`.
+    /// `int32 major, minor, revision`, then the number of training images: `uint64`, before version 0.2
+    /// `uint32`.
     fn read(bytes: &[u8]) -> Result<Self, String> {
         let (words, _) = bytes.as_chunks::<4>();
         let word = |i: usize| words.get(i).map(|word| i32::from_le_bytes(*word));
@@ -141,7 +147,7 @@ impl Header {
         let len = if long { 20 } else { 16 };
         if bytes.len() < len {
             return Err(format!(
-                "Darknet's .weights were expected, which begin with a header of {len} bytes; the \
+                "a Darknet .weights file was expected, which begins with a header of {len} bytes; the \
                  file has {}",
                 bytes.len()
             ));
@@ -153,7 +159,7 @@ impl Header {
     }
 }
 
-/// A matrix of so many rows, with its rows and columns swapped.
+/// The transpose of a matrix with `rows` rows.
 fn transpose(data: &[f32], rows: usize) -> Vec<f32> {
     let columns = data.len() / rows.max(1);
     let at = |i: usize| data[(i % rows) * columns + i / rows];
@@ -165,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_of_every_version() {
+    fn headers_of_all_versions_are_read() {
         let header = |words: &[i32]| {
             let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
             Header::read(&bytes).map(|h| (h.len, h.transposed))
@@ -181,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn matrices_are_turned() {
+    fn matrices_are_transposed() {
         // Two inputs, three outputs.
         assert_eq!(
             transpose(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2),

@@ -61,7 +61,7 @@ impl Explainer {
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
         let (graph, task) = folder.graph()?;
         if task != Task::Classification || folder.num_classes == 0 {
-            return Err(folder.made_for(task, Task::Classification));
+            return Err(folder.wrong_task(task, Task::Classification));
         }
         let weights = folder.weights(&graph)?;
         let labels = folder.labels.clone();

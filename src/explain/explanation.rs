@@ -40,7 +40,7 @@ pub struct Explanation {
     /// Between 0 and 1.
     pub probability: f32,
     /// Where the evidence lies, spread over the whole of the network's input;
-    /// [`HeatMap::on_picture`] brings it onto the picture.
+    /// [`HeatMap::on_image`] brings it onto the picture.
     pub heat: HeatMap,
     /// The layer whose map it is, for methods that have one.
     pub layer: Option<String>,

@@ -18,7 +18,7 @@
 //! let found = explainer.explain(&picture, &ExplainOptions::default())?;
 //! assert_eq!(found[0].label, "espresso");
 //!
-//! let heat = found[0].heat.on_picture(explainer.preprocessing(), picture.width(), picture.height())?;
+//! let heat = found[0].heat.on_image(explainer.preprocessing(), picture.width(), picture.height())?;
 //! // On the cup.
 //! let [x, y] = heat.statistics().peak;
 //! assert!((200..420).contains(&x) && (60..330).contains(&y), "{x}, {y}");

@@ -1,22 +1,21 @@
-//! `config.json`, checked key by key.
+//! Reads and checks `config.json`.
 
-use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::str::FromStr;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::heads;
+use super::section::{Section, excerpt, shorten};
 use crate::error::{Error, Result};
 use crate::vision::{Head, Label, Labels, Preprocessing};
 
-/// More than any configuration has, 21,000 class names included.
+/// More than any configuration needs, even with 21,000 class names.
 const MAX_BYTES: u64 = 64 << 20;
-/// More than any network has.
+/// More classes than any network has.
 const MAX_CLASSES: usize = 1_000_000;
 
-/// What a `config.json` says.
+/// The content of a `config.json`.
 pub(super) struct Config {
     pub architecture: String,
     pub num_classes: usize,
@@ -36,7 +35,7 @@ pub(super) fn read(path: &Path) -> Result<Config> {
     }
     let bytes = fs::read(path).map_err(Error::io(path))?;
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
-        // serde_json says the line and the column.
+        // The error of serde_json includes line and column.
         Error::file(path, format!("JSON was expected: {error}"))
     })?;
     let Value::Object(root) = &value else {
@@ -46,11 +45,7 @@ pub(super) fn read(path: &Path) -> Result<Config> {
             format!("a JSON object with a key 'architecture' was expected, found {found}"),
         ));
     };
-    let root = Section {
-        path,
-        name: "",
-        map: root,
-    };
+    let root = Section::root(path, root);
     // Before timm 0.9, all keys were at the root.
     let cfg = root.section("pretrained_cfg")?.unwrap_or(root);
 
@@ -94,7 +89,7 @@ fn preprocessing(root: Section<'_>, cfg: Section<'_>) -> Result<Preprocessing> {
     let channels = this.input_size[0];
     for (key, values) in [("mean", &mut this.mean), ("std", &mut this.std)] {
         match cfg.numbers(key)? {
-            // Bounded, as the channels have not been checked yet.
+            // Bounded, as the number of channels has not been checked yet.
             Some(one) if one.len() == 1 => *values = vec![one[0]; channels.min(1024)],
             Some(each) => *values = each,
             None => {}
@@ -113,7 +108,7 @@ fn preprocessing(root: Section<'_>, cfg: Section<'_>) -> Result<Preprocessing> {
     }
     match this.check() {
         Ok(()) => Ok(this),
-        Err(error) => Err(Error::file(cfg.path, format!("{}{error}", cfg.prefix()))),
+        Err(error) => Err(cfg.invalid(&error)),
     }
 }
 
@@ -150,7 +145,7 @@ fn labels(root: Section<'_>, cfg: Section<'_>, classes: usize) -> Result<Labels>
             ),
             None => None,
         };
-        // An empty description is as good as none: the name says more.
+        // An empty description counts as missing: the name is more useful.
         let description = description.filter(|text| !text.is_empty());
         Ok::<_, Error>(Some(Label {
             name: name.to_owned(),
@@ -190,151 +185,4 @@ fn labels(root: Section<'_>, cfg: Section<'_>, classes: usize) -> Result<Labels>
         }
     }
     Ok(Labels::new(labels))
-}
-
-/// One object of the file. A null is as good as nothing, as in timm.
-#[derive(Clone, Copy)]
-pub(super) struct Section<'a> {
-    path: &'a Path,
-    /// The key that this object is under; empty at the root.
-    name: &'a str,
-    map: &'a Map<String, Value>,
-}
-
-impl<'a> Section<'a> {
-    pub fn get(&self, key: &str) -> Option<&'a Value> {
-        self.map.get(key).filter(|value| !value.is_null())
-    }
-
-    /// Whether a switch is on; off where it is not there.
-    pub fn flag(&self, key: &str) -> Result<bool> {
-        match self.get(key) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(other) => Err(self.fault(key, "true or false", other)),
-        }
-    }
-
-    /// The objects of a list; none where it is not there.
-    pub fn sections(&self, key: &'a str) -> Result<Vec<Self>> {
-        let Some(value) = self.get(key) else {
-            return Ok(Vec::new());
-        };
-        let section = |value: &'a Value| match value {
-            Value::Object(map) => Some(Self {
-                path: self.path,
-                name: key,
-                map,
-            }),
-            _ => None,
-        };
-        let sections = value
-            .as_array()
-            .and_then(|list| list.iter().map(section).collect());
-        sections.ok_or_else(|| self.fault(key, "a list of objects", value))
-    }
-
-    pub fn section(&self, key: &'a str) -> Result<Option<Self>> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Object(map)) => Ok(Some(Self {
-                path: self.path,
-                name: key,
-                map,
-            })),
-            Some(other) => Err(self.fault(key, "an object", other)),
-        }
-    }
-
-    pub fn string(&self, key: &str) -> Result<Option<&'a str>> {
-        let Some(value) = self.get(key) else {
-            return Ok(None);
-        };
-        let text = value.as_str().filter(|text| !text.is_empty());
-        text.map(Some)
-            .ok_or_else(|| self.fault(key, "a string", value))
-    }
-
-    pub fn count(&self, key: &str) -> Result<Option<usize>> {
-        let Some(value) = self.get(key) else {
-            return Ok(None);
-        };
-        count(value)
-            .map(Some)
-            .ok_or_else(|| self.fault(key, "a whole number, zero or more", value))
-    }
-
-    fn numbers(&self, key: &str) -> Result<Option<Vec<f32>>> {
-        let Some(value) = self.get(key) else {
-            return Ok(None);
-        };
-        let number = |value: &Value| value.as_f64().map(|number| number as f32);
-        let numbers = match value {
-            Value::Array(values) => values.iter().map(number).collect::<Option<Vec<_>>>(),
-            value => number(value).map(|number| vec![number]),
-        };
-        numbers
-            .map(Some)
-            .ok_or_else(|| self.fault(key, "a list of numbers, one a channel", value))
-    }
-
-    fn input_size(&self) -> Result<Option<[usize; 3]>> {
-        let key = "input_size";
-        let Some(value) = self.get(key) else {
-            return Ok(None);
-        };
-        let sizes = value.as_array().and_then(|sizes| {
-            let sizes: Option<Vec<usize>> = sizes.iter().map(count).collect();
-            sizes?.try_into().ok()
-        });
-        sizes
-            .map(Some)
-            .ok_or_else(|| self.fault(key, "[channels, height, width]", value))
-    }
-
-    fn parsed<T: FromStr<Err: fmt::Display>>(&self, key: &str) -> Result<Option<T>> {
-        let Some(text) = self.string(key)? else {
-            return Ok(None);
-        };
-        text.parse().map(Some).map_err(|error| {
-            Error::file(self.path, format!("key '{}{key}': {error}", self.prefix()))
-        })
-    }
-
-    fn prefix(&self) -> String {
-        if self.name.is_empty() {
-            String::new()
-        } else {
-            format!("{}.", self.name)
-        }
-    }
-
-    pub fn fault(&self, key: &str, expected: &str, found: &Value) -> Error {
-        self.fault_found(key, expected, &excerpt(found))
-    }
-
-    pub fn fault_found(&self, key: &str, expected: &str, found: &str) -> Error {
-        let prefix = self.prefix();
-        Error::file(
-            self.path,
-            format!("key '{prefix}{key}': {expected} expected, found {found}"),
-        )
-    }
-}
-
-pub(super) fn count(value: &Value) -> Option<usize> {
-    value.as_u64()?.try_into().ok()
-}
-
-/// A value as it stands in the file, where it is short.
-fn excerpt(value: &Value) -> String {
-    shorten(&value.to_string())
-}
-
-fn shorten(text: &str) -> String {
-    const MOST: usize = 60;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }

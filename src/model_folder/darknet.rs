@@ -1,4 +1,4 @@
-//! Darknet's files to a model folder.
+//! Converts Darknet's files to a model folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::weights::Dtype;
 use crate::zoo::{self, ZooOptions};
 
-/// More than any list of names has.
+/// More than any list of names needs.
 const MAX_NAMES_BYTES: u64 = 16 << 20;
 
 /// What [`convert_darknet`] wrote.
@@ -23,13 +23,13 @@ pub struct Converted {
     pub folder: PathBuf,
     /// A name of [`crate::zoo`], or `darknet`.
     pub architecture: String,
-    /// Learnable numbers.
+    /// The number of learnable parameters.
     pub parameters: u64,
-    /// How many classes there are.
+    /// The number of classes.
     pub num_classes: usize,
 }
 
-/// The `config.json`, in the order in which it is read best.
+/// The `config.json`, with its keys in a readable order.
 #[derive(Serialize)]
 struct Config {
     architecture: String,
@@ -40,20 +40,19 @@ struct Config {
     label_names: Value,
 }
 
-/// Writes the model folder `folder` of Darknet's `cfg` and `weights`: `config.json` and
-/// `model.safetensors`, matrices and kernels stored as `matrices`, vectors as float32.
+/// Converts Darknet's `cfg` and `weights` to the model folder `folder`: `config.json` and
+/// `model.safetensors`, with matrices and filters stored as `matrices`, vectors as float32.
 ///
-/// Where the network is one of [`crate::zoo`]'s, `architecture` is its name; where it is not, it is
-/// `darknet`, and `cfg` is carried as `network.cfg`. `names` is a file with the classes' names, one a
-/// line. Pictures are letterboxed for a detector; for a classifier the shorter side is scaled and the
-/// centre cut out, as Darknet does. Values are between 0 and 1.
+/// Where the network is one of [`crate::zoo`]'s, `architecture` is its name; otherwise it is `darknet`,
+/// and `cfg` is copied to `network.cfg`. `names` is a file with the names of the classes, one per line.
+/// Images are letterboxed for a detector; for a classifier the shorter side is scaled and the center
+/// cropped, as in Darknet. Input values are between 0 and 1.
 ///
 /// Batch norm adds 1e-5 to the variance, as Darknet does on GPUs (`normalize_kernel`, and cuDNN) and
-/// PyTorch everywhere; on the CPU Darknet adds 1e-6 to the standard deviation, which is as good as
-/// the same.
+/// PyTorch does everywhere. On the CPU, Darknet adds 1e-6 to the standard deviation; the difference is
+/// negligible.
 ///
-/// The folder is made whole or not at all, and one that is there already, with anything in it, is
-/// left as it is.
+/// The folder is created completely or not at all. An existing folder that is not empty is refused.
 ///
 /// ```
 /// use shadernet::model_folder::{ModelFolder, convert_darknet};
@@ -75,7 +74,7 @@ struct Config {
 ///
 /// # Errors
 /// As [`Network::open`], [`Network::read_weights`] and [`crate::weights::Weights::save`];
-/// [`Error::File`] where `names` has not one name for each class, or `folder` is there already;
+/// [`Error::File`] where `names` does not have one name per class, or `folder` exists and is not empty;
 /// [`Error::Io`] where a file cannot be read or written.
 pub fn convert_darknet(
     cfg: impl AsRef<Path>,
@@ -92,7 +91,7 @@ pub fn convert_darknet(
     if occupied {
         return Err(Error::file(
             folder,
-            "a folder to be made was expected, found one with something in it, or a file; name \
+            "a new or empty folder was expected, found a file or a folder with files in it; name \
              another, or remove it first",
         ));
     }
@@ -100,7 +99,7 @@ pub fn convert_darknet(
     let num_classes = network.num_classes()?;
     let label_names = match names {
         Some(path) => json!(read_names(path, num_classes)?),
-        // None, rather than those of ImageNet in torchvision's order.
+        // No names, rather than ImageNet's default names in torchvision's order.
         None => json!({}),
     };
     let architecture = architecture(&network, num_classes);
@@ -120,16 +119,16 @@ pub fn convert_darknet(
     };
     let weights = network.read_weights(weights)?;
 
-    let made = Unfinished::new(folder)?;
-    weights.save(made.path(WEIGHTS), matrices)?;
+    let unfinished = UnfinishedFolder::new(folder)?;
+    weights.save(unfinished.path(WEIGHTS), matrices)?;
     if architecture == DARKNET {
-        made.write(NETWORK, network.text().as_bytes())?;
+        unfinished.write(NETWORK, network.text().as_bytes())?;
     }
     let mut text = serde_json::to_string_pretty(&config)
         .map_err(|error| Error::file(folder.join(CONFIG), error.to_string()))?;
     text.push('\n');
-    made.write(CONFIG, text.as_bytes())?;
-    made.finish()?;
+    unfinished.write(CONFIG, text.as_bytes())?;
+    unfinished.finish()?;
     Ok(Converted {
         folder: folder.to_owned(),
         architecture: architecture.to_owned(),
@@ -138,7 +137,8 @@ pub fn convert_darknet(
     })
 }
 
-/// The zoo's name of the network, where it has one: that of the same nodes, not of a like name.
+/// The name of the network in the zoo: of the architecture with the same nodes. `darknet` if there is
+/// none.
 fn architecture(network: &Network, classes: usize) -> &'static str {
     let [channels, ..] = network.input_size();
     let options = ZooOptions {
@@ -159,17 +159,22 @@ fn architecture(network: &Network, classes: usize) -> &'static str {
         .map_or(DARKNET, |architecture| architecture.name)
 }
 
-/// One name a line; empty lines at the end are nobody's.
+/// Reads one name per line; empty lines at the end are ignored.
 fn read_names(path: &Path, classes: usize) -> Result<Vec<String>> {
     let length = fs::metadata(path).map_err(Error::io(path))?.len();
     if length > MAX_NAMES_BYTES {
-        let reason =
-            format!("names in at most {MAX_NAMES_BYTES} bytes were expected, found {length}");
+        let reason = format!(
+            "a list of names of at most {MAX_NAMES_BYTES} bytes was expected, found {length}"
+        );
         return Err(Error::file(path, reason));
     }
     let bytes = fs::read(path).map_err(Error::io(path))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Error::file(path, "names were expected, one a line; this is no text"))?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Error::file(
+            path,
+            "a list of names, one per line, was expected; this file is not UTF-8 text",
+        )
+    })?;
     let names: Vec<String> = text
         .trim_end()
         .lines()
@@ -180,40 +185,41 @@ fn read_names(path: &Path, classes: usize) -> Result<Vec<String>> {
         false => Err(Error::file(
             path,
             format!(
-                "{classes} names were expected, one a line for each class of the network, found {}",
+                "{classes} names were expected, one per line for each class of the network, found {}",
                 names.len()
             ),
         )),
     }
 }
 
-/// A folder that is being filled, under another name beside its place; gone unless finished.
-struct Unfinished {
+/// A folder under construction, with a temporary name in its target's parent. It is removed unless
+/// [`Self::finish`] is called.
+struct UnfinishedFolder {
     temporary: tempfile::TempDir,
-    place: PathBuf,
+    target: PathBuf,
 }
 
-impl Unfinished {
-    fn new(place: &Path) -> Result<Self> {
-        let parent = match place.parent() {
+impl UnfinishedFolder {
+    fn new(target: &Path) -> Result<Self> {
+        let parent = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
         let mut builder = tempfile::Builder::new();
         builder.prefix(".shadernet-").suffix(".tmp");
-        // Temporary folders are the owner's alone unless told otherwise.
+        // By default, temporary folders are accessible only to their owner.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
         if !parent.is_dir() {
             let parent = parent.display();
-            let reason = format!("there is no folder {parent} to make it in; make one first");
-            return Err(Error::file(place, reason));
+            let reason = format!("there is no folder {parent} to create it in; create it first");
+            return Err(Error::file(target, reason));
         }
         Ok(Self {
-            // The error names the place; the temporary name is nothing its user asked for.
+            // The error names the target: the temporary name means nothing to the user.
             temporary: (builder.tempdir_in(parent))
-                .map_err(|error| Error::io(place)(error.kind().into()))?,
-            place: place.to_owned(),
+                .map_err(|error| Error::io(target)(error.kind().into()))?,
+            target: target.to_owned(),
         })
     }
 
@@ -222,18 +228,18 @@ impl Unfinished {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        fs::write(self.path(name), bytes).map_err(Error::io(self.place.join(name)))
+        fs::write(self.path(name), bytes).map_err(Error::io(self.target.join(name)))
     }
 
-    /// Gives the folder its name. One that is there and empty makes room.
+    /// Renames the folder to its target. An existing empty folder is replaced.
     fn finish(self) -> Result<()> {
-        let failed = Error::io(&self.place);
-        // Not on all systems does a folder take the place of an empty one.
-        if self.place.is_dir() {
-            fs::remove_dir(&self.place).map_err(Error::io(&self.place))?;
+        let failed = Error::io(&self.target);
+        // Not all systems can rename a folder over an empty one.
+        if self.target.is_dir() {
+            fs::remove_dir(&self.target).map_err(Error::io(&self.target))?;
         }
-        fs::rename(self.temporary.path(), &self.place).map_err(failed)?;
-        // What has been moved away need not be removed.
+        fs::rename(self.temporary.path(), &self.target).map_err(failed)?;
+        // The folder has been renamed: there is nothing to remove.
         let _ = self.temporary.keep();
         Ok(())
     }
@@ -260,8 +266,8 @@ mod tests {
 
     const POOL: &str = "[maxpool]\nsize=2\nstride=2\n";
 
-    /// Filters and kernels of convolutions; a 0 is a pooling.
-    fn plan(layers: &[(usize, usize)]) -> String {
+    /// Convolutions by filters and kernel size; 0 filters stand for a max pooling.
+    fn layers(layers: &[(usize, usize)]) -> String {
         let layer = |&(filters, size): &(usize, usize)| match filters {
             0 => POOL.to_owned(),
             _ => conv(filters, size),
@@ -275,10 +281,10 @@ mod tests {
     }
 
     #[test]
-    fn darknets_networks_are_recognised() {
+    fn networks_of_the_zoo_are_recognized() {
         let tiny = include_str!("../../tests/darknet/yolov3-tiny.cfg");
         assert_eq!(name_of(tiny), "yolov3_tiny");
-        // Any size of picture, as all of it is convolutions; any number of classes.
+        // Fully convolutional: of any input size and any number of classes.
         let other = tiny
             .replace("width=416", "width=608")
             .replace("height=416", "height=320");
@@ -286,10 +292,10 @@ mod tests {
             .replace("classes=80", "classes=3")
             .replace("filters=255", "filters=24");
         assert_eq!(name_of(&other), "yolov3_tiny");
-        // One layer that is not as published makes it another network.
+        // With one layer changed it is another network.
         assert_eq!(name_of(&tiny.replacen("leaky", "relu", 1)), DARKNET);
 
-        let backbone = plan(&[
+        let backbone = layers(&[
             (32, 3),
             (0, 0),
             (64, 3),
@@ -322,7 +328,7 @@ mod tests {
 
         let neck = format!(
             "{}[route]\nlayers=-9\n{}[reorg]\nstride=2\n[route]\nlayers=-1,-4\n{}{}",
-            plan(&[(1024, 3), (1024, 3)]),
+            layers(&[(1024, 3), (1024, 3)]),
             conv(64, 1),
             conv(1024, 3),
             last(125)
@@ -334,7 +340,7 @@ mod tests {
             "yolov2"
         );
 
-        let first = plan(&[
+        let first = layers(&[
             (16, 3),
             (0, 0),
             (32, 3),
@@ -354,7 +360,7 @@ mod tests {
                     [detection]\nclasses=20\ncoords=4\nside=7\nnum=2\nsqrt=1\n";
         let first = format!("{first}{grid}");
         assert_eq!(name_of(&net(448, &first)), "yolov1_tiny");
-        // Its matrix fits one size of picture alone.
+        // The fully connected layer fits only one input size.
         assert_eq!(name_of(&net(384, &first)), DARKNET);
     }
 }

@@ -1,4 +1,4 @@
-//! Where model folders are looked for.
+//! Searches for model folders.
 
 use std::collections::HashSet;
 use std::env;
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use super::{CONFIG, ModelFolder, name_of};
 use crate::error::{Error, Result};
 
-/// The model that the repository carries, and that is used where none is named.
+/// The classifier in the repository, used where no model is named.
 const DEFAULT: &str = "efficientnet_lite0";
-/// The same for detection.
+/// The detector in the repository, used where no model is named.
 const DEFAULT_DETECTOR: &str = "yolov3_tiny";
-/// How many folders above the executable's own are looked into: from `target/debug/deps/`, the
-/// repository.
-const ABOVE_EXECUTABLE: usize = 3;
+/// The number of folders above the executable's own that are searched: from `target/debug/deps/` up to
+/// the repository.
+const LEVELS_ABOVE_EXECUTABLE: usize = 3;
 
-/// A model folder that was found, and not opened yet.
+/// A model folder that has been found, but not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FoundModel {
-    /// The folder's own name.
+    /// The folder's name.
     pub name: String,
     /// The folder.
     pub path: PathBuf,
@@ -36,17 +36,17 @@ impl FoundModel {
     }
 }
 
-/// The model folders at hand, each once: every folder with a `config.json` that lies in one of
-/// these places, in this order, and by name within each:
+/// All model folders that can be found, each once: every folder with a `config.json` in one of these
+/// places, in this order, and sorted by name within each:
 ///
-/// 1. the folders in the environment variable `SHADERNET_MODELS`, separated as `PATH` is; each may
-///    also be a model folder itself;
+/// 1. the folders in the environment variable `SHADERNET_MODELS`, separated as in `PATH`; each may also
+///    be a model folder itself;
 /// 2. `models/` in the current folder;
 /// 3. `models/` in the package that `cargo run` or `cargo test` was started for;
-/// 4. `models/` beside the running executable, and in up to three folders above it, so that a
-///    binary in `target/release/` finds its repository's.
+/// 4. `models/` next to the running executable, and in up to three folders above it, so that a binary
+///    in `target/release/` finds its repository's models.
 ///
-/// A place that is missing or cannot be read holds no models.
+/// Places that are missing or cannot be read are skipped.
 ///
 /// ```
 /// let found = shadernet::model_folder::find_models();
@@ -59,7 +59,7 @@ pub fn find_models() -> Vec<FoundModel> {
 /// The model called `efficientnet_lite0` among [`find_models`].
 ///
 /// # Errors
-/// [`Error::File`] naming every place that was searched.
+/// [`Error::File`] with all places that were searched.
 pub fn default_model() -> Result<FoundModel> {
     named(DEFAULT, &places())
 }
@@ -72,11 +72,11 @@ pub fn default_detector() -> Result<FoundModel> {
     named(DEFAULT_DETECTOR, &places())
 }
 
-/// The model folder at the path `name` or, where there is none, the first of [`find_models`] that
-/// is called so.
+/// The model folder at the path `name` or, where there is none, the first of [`find_models`] with that
+/// name.
 ///
 /// # Errors
-/// [`Error::File`] naming every place that was searched and the models that are there.
+/// [`Error::File`] with all places that were searched and the models that were found.
 pub fn find_model(name: impl AsRef<Path>) -> Result<FoundModel> {
     let name = name.as_ref();
     if name.is_dir() {
@@ -92,7 +92,7 @@ fn places() -> Vec<PathBuf> {
     let executable = env::current_exe().ok();
     let above = executable
         .iter()
-        .flat_map(|path| path.ancestors().skip(1).take(1 + ABOVE_EXECUTABLE))
+        .flat_map(|path| path.ancestors().skip(1).take(1 + LEVELS_ABOVE_EXECUTABLE))
         .map(Path::to_owned);
     listed
         .chain(
@@ -116,7 +116,7 @@ fn find_in(places: &[PathBuf]) -> Vec<FoundModel> {
         folders.sort();
         folders.insert(0, place.clone());
         for folder in folders {
-            // One folder may be reached from several places.
+            // A folder may be reached from several places.
             let resolved = folder.canonicalize().unwrap_or_else(|_| folder.clone());
             if folder.join(CONFIG).is_file() && seen.insert(resolved) {
                 models.push(found(folder));
@@ -139,18 +139,18 @@ fn named(name: &str, places: &[PathBuf]) -> Result<FoundModel> {
         return Ok(model.clone());
     }
     let join = |names: Vec<String>| names.join(", ");
-    let there = match models.as_slice() {
-        [] => "none is there".to_owned(),
+    let found = match models.as_slice() {
+        [] => "no models were found".to_owned(),
         models => {
             let names = models.iter().map(|model| model.name.clone());
-            format!("there are {}", join(names.collect()))
+            format!("found {}", join(names.collect()))
         }
     };
     let places = places.iter().map(|place| place.display().to_string());
     Err(Error::file(
         name,
         format!(
-            "no model folder of that name in {}; {there}: name a folder that holds config.json \
+            "no model folder of that name in {}; {found}: name a folder that holds config.json \
              and model.safetensors, or set SHADERNET_MODELS to where such folders are",
             join(places.collect())
         ),
@@ -186,14 +186,14 @@ mod tests {
 
         assert_eq!(named("two", &places).unwrap().path, place("b/two"));
         let message = named("three", &places).unwrap_err().to_string();
-        assert!(message.contains("there are one, two, two"), "{message}");
+        assert!(message.contains("found one, two, two"), "{message}");
         assert!(message.contains("missing"), "{message}");
         let message = named("three", &[]).unwrap_err().to_string();
-        assert!(message.contains("none is there"), "{message}");
+        assert!(message.contains("no models were found"), "{message}");
     }
 
     #[test]
-    fn the_folder_that_a_place_is_counts_too() {
+    fn a_place_may_be_a_model_folder() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join(CONFIG), "{}").unwrap();
         assert_eq!(find_in(&[root.path().to_owned()]).len(), 1);

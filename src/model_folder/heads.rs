@@ -1,17 +1,17 @@
-//! `heads` of `config.json`: how a detector's outputs are read. No library has a form for this; ours
-//! has the names of Darknet's settings.
+//! The key `heads` of `config.json`: how a detector's outputs are decoded. Other libraries have no
+//! such key; this one uses the names of Darknet's settings.
 
 use serde_json::{Value, json};
 
-use super::config::{Section, count};
+use super::section::{Section, count};
 use crate::error::Result;
 use crate::vision::Head;
 
-/// More than any network has; keeps products from overflowing.
+/// More than any network has, and small enough that products do not overflow.
 const MAX_SIDE: usize = 1000;
 const MAX_ANCHORS: usize = 1000;
 
-/// The heads of a configuration, in the order of the network's outputs; none where it has none.
+/// The heads of a configuration, in the order of the network's outputs; empty where it has none.
 pub(super) fn heads(root: Section<'_>, classes: usize) -> Result<Vec<Head>> {
     let heads = root.sections("heads")?.into_iter();
     heads.map(|section| head(section, classes)).collect()
@@ -85,9 +85,9 @@ fn anchors(section: Section<'_>) -> Result<Vec<[f32; 2]>> {
     anchors.ok_or_else(|| section.fault("anchors", expected, value))
 }
 
-/// A head as [`heads`] reads it.
+/// A head as JSON, in the form that [`heads`] reads.
 pub(super) fn to_json(head: &Head) -> Value {
-    // As they stand in Darknet's file: 0.57273 and not 0.5727300047874451.
+    // The shortest decimal, as in Darknet's file: 0.57273, not 0.5727300047874451.
     let anchors = |anchors: &[[f32; 2]]| -> Value {
         let number = |x: &f32| x.to_string().parse::<f64>().unwrap_or(f64::from(*x));
         (anchors.iter())

@@ -1,5 +1,5 @@
-//! A trained network in a folder, as timm's models lie on the Hugging Face hub: `config.json` says
-//! what it is and how pictures are prepared for it, `model.safetensors` holds its weights.
+//! Model folders: trained networks in the format of timm's models on the Hugging Face hub.
+//! `config.json` describes the network and its preprocessing, `model.safetensors` holds its weights.
 //!
 //! ```
 //! use shadernet::model_folder::{ModelFolder, default_model};
@@ -15,6 +15,7 @@ mod config;
 mod darknet;
 mod find;
 mod heads;
+mod section;
 
 use std::path::{Path, PathBuf};
 
@@ -28,64 +29,66 @@ use crate::zoo::{self, Task, ZooOptions};
 pub use darknet::{Converted, convert_darknet};
 pub use find::{FoundModel, default_detector, default_model, find_model, find_models};
 
-/// What a model folder says of itself in this file.
+/// The description of a model folder.
 const CONFIG: &str = "config.json";
 /// A model folder's weights.
 const WEIGHTS: &str = "model.safetensors";
-/// The network itself, where [`DARKNET`] is its architecture.
+/// The network, where [`DARKNET`] is its architecture.
 const NETWORK: &str = "network.cfg";
-/// The architecture of a network that no name stands for.
+/// The architecture of a network that is described by a Darknet configuration.
 const DARKNET: &str = "darknet";
-const EXPECTED: &str = "a model folder holds config.json and model.safetensors, as timm's \
-                        save_for_hf_hub writes them and as timm's models lie on the hub";
+const EXPECTED: &str = "a model folder holds config.json and model.safetensors, in the format that \
+                        timm's save_for_hf_hub writes";
 
-/// A model folder that was opened: everything but the weights themselves, which stay on disk.
+/// An opened model folder: everything except the weights, which stay on disk until
+/// [`Self::weights`] is called.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ModelFolder {
     /// The folder.
     pub path: PathBuf,
-    /// The folder's own name, for people.
+    /// The folder's name, for display.
     pub name: String,
-    /// The network's name, for `zoo::build`, or `darknet` where it is described by the Darknet
-    /// configuration `network.cfg` in the folder. It has not been looked up.
+    /// The network's name in [`crate::zoo`] or timm, or `darknet` where the Darknet configuration
+    /// `network.cfg` in the folder describes it. [`Self::graph`] looks it up.
     pub architecture: String,
-    /// The number of classes that the network tells apart; 0 where it has no classifier.
+    /// The number of classes; 0 where the network has no classifier.
     pub num_classes: usize,
-    /// How a picture becomes the network's input. Its first size is the number of channels.
+    /// How an image becomes the network's input.
     pub preprocessing: Preprocessing,
     /// A label for each class.
     pub labels: Labels,
-    /// How boxes are read from a detector's outputs, in order; none in other networks.
+    /// How boxes are decoded from a detector's outputs, in order; empty for other networks.
     pub heads: Vec<Head>,
-    /// The safetensors file with the weights. It is there, and has not been read.
+    /// The safetensors file with the weights. [`Self::open`] checks that it exists, but does not read it.
     pub weights: PathBuf,
+    /// The file that [`Self::weights`] maps instead of reading; see [`Self::mmap_weights`].
+    mapped: Option<PathBuf>,
 }
 
 impl ModelFolder {
-    /// Reads `config.json` in `folder` and makes sure that `model.safetensors` is beside it.
+    /// Reads `config.json` in `folder` and checks that `model.safetensors` is next to it.
     ///
-    /// Keys are timm's, with timm's defaults where they are missing or null:
+    /// The keys are timm's, with timm's defaults where they are missing or null:
     ///
-    /// - `architecture`, the one key that must be there;
+    /// - `architecture`, the only required key;
     /// - `num_classes`: 1000;
     /// - `pretrained_cfg`, with the keys of [`Preprocessing`]; `mean` and `std` may be one number
     ///   for all channels, `model_args.in_chans` overrides the channels of `input_size`;
-    /// - `label_names` (formerly `labels`): a list with a name for each class, or an object from
-    ///   class to name where some have none; `label_descriptions`: an object from name to words.
-    ///   Where neither is there and the classes are 1000, they are ImageNet's.
-    ///
-    /// - `heads`, of detectors alone: a list with an object for each output, of `type` `yolo`
+    /// - `label_names` (formerly `labels`): a list with a name for each class, or an object from class to
+    ///   name where some classes have none; `label_descriptions`: an object from name to description.
+    ///   Without names, 1000 classes are ImageNet's;
+    /// - `heads`, only for detectors: a list with an object for each output, of `type` `yolo`
     ///   (`anchors`, `mask`), `region` (`anchors`, `softmax`) or `detection` (`side`, `num`, `sqrt`,
-    ///   `softmax`); see [`Head`]. This key is ours.
+    ///   `softmax`); see [`Head`]. This key is not one of timm's.
     ///
-    /// The old form, in which the keys of `pretrained_cfg` lie at the root, is read as well. Keys
-    /// that are not named here are ignored.
+    /// The old format, with the keys of `pretrained_cfg` at the root, is accepted too. Other keys are
+    /// ignored.
     ///
     /// # Errors
     /// [`Error::Io`] where a file cannot be read; [`Error::File`] where the folder or one of its
-    /// files is missing, `config.json` is not JSON (with line and column), or a key is missing or
-    /// cannot be used (with the key, what was expected and what was found).
+    /// files is missing, `config.json` is not JSON (with line and column), or a key is missing or invalid
+    /// (with the key, the expected and the actual value).
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let path = folder.as_ref();
         if !path.is_dir() {
@@ -117,13 +120,36 @@ impl ModelFolder {
             labels: config.labels,
             heads: config.heads,
             weights,
+            mapped: None,
         })
     }
 
-    /// The network, of an image `[N, C, H, W]`, and what its outputs mean.
+    /// Makes [`Self::weights`] map the weights file into memory instead of reading it, which takes less
+    /// memory; see [`crate::weights`]. Has no effect if the field `weights` is changed afterwards.
+    ///
+    /// ```
+    /// use shadernet::model_folder::default_model;
+    ///
+    /// // SAFETY: nothing changes the repository's model while this runs.
+    /// let folder = unsafe { default_model()?.open()?.mmap_weights() };
+    /// let (graph, _) = folder.graph()?;
+    /// let weights = folder.weights(&graph)?;
+    /// # assert!(weights.check(&graph)?.unused.is_empty());
+    /// # Ok::<(), shadernet::Error>(())
+    /// ```
+    ///
+    /// # Safety
+    /// While weights that [`Self::weights`] returned exist, no process may modify or truncate the file,
+    /// as for [`Weights::open_mmap`]. The tasks keep their weights as long as they exist.
+    pub unsafe fn mmap_weights(mut self) -> Self {
+        self.mapped = Some(self.weights.clone());
+        self
+    }
+
+    /// The network, whose input is an image `[N, C, H, W]`, and the task that it was trained for.
     ///
     /// # Errors
-    /// [`Error::File`] where the architecture is not known (with the nearest that is), and as
+    /// [`Error::File`] where the architecture is unknown (with the most similar known name), and as
     /// [`zoo::Architecture::build`] and [`Network::open`].
     pub fn graph(&self) -> Result<(Graph, Task)> {
         if self.architecture == DARKNET {
@@ -135,8 +161,8 @@ impl ModelFolder {
                 return Err(Error::file(
                     path,
                     format!(
-                        "a network of {expected} classes was expected (num_classes in {CONFIG}), \
-                         found one of {classes}"
+                        "a network with {expected} classes was expected (num_classes in {CONFIG}), \
+                         found one with {classes}"
                     ),
                 ));
             }
@@ -154,13 +180,18 @@ impl ModelFolder {
         Ok((architecture.build(&options)?, architecture.task))
     }
 
-    /// The weights, under the names of `graph`, which is [`Self::graph`]: a checkpoint may have them
-    /// in the names of another library; see [`zoo::Architecture::adapt`].
+    /// The weights, under the names of `graph`, which must be [`Self::graph`]'s: a checkpoint in the names
+    /// of another library is renamed; see [`zoo::Architecture::adapt`]. The file is read, or mapped after
+    /// [`Self::mmap_weights`].
     ///
     /// # Errors
     /// As [`Weights::open`] and [`zoo::Architecture::adapt`].
     pub fn weights(&self, graph: &Graph) -> Result<Weights> {
-        let weights = Weights::open(&self.weights)?;
+        let weights = match self.mapped.as_ref() == Some(&self.weights) {
+            // SAFETY: the caller of `mmap_weights` promised this for exactly this file.
+            true => unsafe { Weights::open_mmap(&self.weights)? },
+            false => Weights::open(&self.weights)?,
+        };
         match self.architecture == DARKNET {
             true => Ok(weights),
             false => self.find()?.adapt(weights, graph),
@@ -172,25 +203,19 @@ impl ModelFolder {
             .map_err(|error| Error::file(self.path.join(CONFIG), error.to_string()))
     }
 
-    /// An error about a network that was made for something else than `wanted`.
-    pub(crate) fn made_for(&self, task: Task, wanted: Task) -> Error {
-        let command = match task {
-            Task::Classification => "classify",
-            Task::Segmentation => "segment",
-            Task::Detection => "detect",
-        };
+    /// The error where a network for `expected` is needed, and this one is for `task`.
+    pub(crate) fn wrong_task(&self, task: Task, expected: Task) -> Error {
         Error::file(
             &self.path,
             format!(
-                "a network for {wanted} was expected; {} is one for {task}: use `shadernet \
-                 {command}`, or another model",
+                "a network for {expected} was expected; {} is one for {task}",
                 self.architecture
             ),
         )
     }
 }
 
-/// The folder's own name; `.` and the like are resolved first.
+/// The folder's name; paths such as `.` are resolved first.
 fn name_of(path: &Path) -> String {
     let resolved = path.canonicalize();
     let name = path
@@ -202,11 +227,11 @@ fn name_of(path: &Path) -> String {
 }
 
 fn without_weights(path: &Path) -> String {
-    // What older models on the hub have instead, by timm's and transformers' names.
+    // The files of older models on the hub, from timm and transformers.
     let pickled = ["pytorch_model.bin", "pytorch_model.pth", "model.pth"];
     match pickled.iter().find(|name| path.join(name).is_file()) {
         Some(name) => format!(
-            "{WEIGHTS} is missing; {name} is there, but a pickle is not read here: convert it \
+            "{WEIGHTS} is missing; {name} is there, but pickles are not supported: convert it \
              with safetensors.torch.save_file(torch.load(\"{name}\"), \"{WEIGHTS}\")"
         ),
         None => format!("{WEIGHTS} is missing; {EXPECTED}"),

@@ -257,7 +257,7 @@ impl ImagePlacement {
         let [_, input_height, input_width] = preprocessing.input_size;
         Self {
             input: [input_height, input_width],
-            placement: preprocessing.placement(width, height),
+            placement: preprocessing.image_transform(width, height),
             size: (width, height),
         }
     }
@@ -307,8 +307,8 @@ impl DecodeParams {
 impl ListParams {
     fn of(picture: &ImagePlacement, iou: f32) -> Self {
         let [height, width] = picture.input;
-        let shift = picture.placement.to_picture([0.0; 2]);
-        let end = picture.placement.to_picture([width as f32, height as f32]);
+        let shift = picture.placement.to_image([0.0; 2]);
+        let end = picture.placement.to_image([width as f32, height as f32]);
         let (width, height) = picture.size;
         Self {
             capacity: BoxList::CANDIDATES,

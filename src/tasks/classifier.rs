@@ -52,7 +52,7 @@ impl Classifier {
         }
         let (graph, task) = folder.graph()?;
         if task != Task::Classification {
-            return Err(folder.made_for(task, Task::Classification));
+            return Err(folder.wrong_task(task, Task::Classification));
         }
         let [channels, height, width] = folder.preprocessing.input_size;
         let weights = folder.weights(&graph)?;

@@ -52,7 +52,7 @@ impl Detector {
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
         let (graph, task) = folder.graph()?;
         if task != Task::Detection {
-            return Err(folder.made_for(task, Task::Detection));
+            return Err(folder.wrong_task(task, Task::Detection));
         }
         let [channels, height, width] = folder.preprocessing.input_size;
         let shape = Shape::from([1, channels, height, width]);
@@ -124,7 +124,7 @@ impl Detector {
             let found = head.decode(output, [height, width], options.threshold)?;
             boxes.extend(found.into_iter().flatten());
         }
-        let placement = self.preprocessing.placement(size.0, size.1);
+        let placement = self.preprocessing.image_transform(size.0, size.1);
         let boxes = non_maximum_suppression(boxes, options.iou);
         Ok((boxes.into_iter())
             .filter_map(|found| {
@@ -253,7 +253,7 @@ fn in_picture(
     (width, height): (u32, u32),
 ) -> Option<[f32; 4]> {
     let to_picture = |x: f32, y: f32| {
-        let [x, y] = placement.to_picture([x * input_width as f32, y * input_height as f32]);
+        let [x, y] = placement.to_image([x * input_width as f32, y * input_height as f32]);
         [x.clamp(0.0, width as f32), y.clamp(0.0, height as f32)]
     };
     let [x0, y0, x1, y1] = found.corners;
@@ -296,7 +296,7 @@ mod tests {
             ..Preprocessing::default()
         };
         // 200 x 100 lies in rows 25 to 75.
-        let placement = preprocessing.placement(200, 100);
+        let placement = preprocessing.image_transform(200, 100);
         let corners = |corners: [f32; 4]| {
             let found = ScoredBox {
                 class: 0,

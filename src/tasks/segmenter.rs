@@ -51,7 +51,7 @@ impl Segmenter {
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
         let (graph, task) = folder.graph()?;
         if task != Task::Segmentation {
-            return Err(folder.made_for(task, Task::Segmentation));
+            return Err(folder.wrong_task(task, Task::Segmentation));
         }
         let preprocessing = Preprocessing {
             crop_pct: 1.0,

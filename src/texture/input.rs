@@ -34,7 +34,7 @@ impl<'a> TextureInput<'a> {
     /// [`Error::Inputs`](crate::Error::Inputs) where it cannot be read at all, or the preprocessing cannot be
     /// used.
     pub(super) fn reading(&self) -> Result<Reading> {
-        self.preprocessing.check_for_pictures()?;
+        self.preprocessing.check_for_images()?;
         self.source.reading()
     }
 }

@@ -4,7 +4,7 @@
 //! What [`crate::vision::Preprocessing::apply`] makes of a picture, [`Preprocessor::encode`] makes of a
 //! texture with the same pixels, to the bit where they are 8-bit ones: with Pillow's filters in Pillow's
 //! fixed point, which networks were trained on. What is seen of the texture and where it lies is said by
-//! [`crate::vision::Preprocessing::placement`], as it is for pictures.
+//! [`crate::vision::Preprocessing::image_transform`], as it is for pictures.
 //!
 //! **Formats.** `Rgba8Unorm` and `Bgra8Unorm`, with and without `Srgb`, `Rgba16Float` and `R8Unorm`, which is
 //! grey: its one channel stands for all three.

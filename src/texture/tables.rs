@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::vision::{Axis as Window, ImageTransform, Interpolation, Preprocessing, Weights};
+use crate::vision::{Axis as Window, FilterWeights, ImageTransform, Interpolation, Preprocessing};
 
 /// The most pixels that an invocation answers, those of a column. As in `shaders/preprocess.wgsl`.
 const STRIP: u32 = 4;
@@ -42,7 +42,7 @@ impl Tables {
     /// For a texture of `size`, width and height. The preprocessing has been checked.
     pub fn new([width, height]: [u32; 2], preprocessing: &Preprocessing) -> Self {
         let [channels, to_height, to_width] = preprocessing.input_size;
-        let ImageTransform { x, left, y, top } = preprocessing.placement(width, height);
+        let ImageTransform { x, left, y, top } = preprocessing.image_transform(width, height);
         let interpolation = preprocessing.interpolation;
         let mut values = Vec::new();
         let x = add_axis(&mut values, x, interpolation, left, to_width);
@@ -51,10 +51,10 @@ impl Tables {
         let mut background = [0; 4];
         for (channel, byte) in background.iter_mut().enumerate().take(channels) {
             let bits = preprocessing
-                .normalised(channel)
+                .normalization_table(channel)
                 .map(|value| value.to_bits() as i32);
             values.extend(bits);
-            *byte = preprocessing.background(channel).into();
+            *byte = preprocessing.padding_byte(channel).into();
         }
         let params = Params {
             x,
@@ -101,7 +101,7 @@ fn add_axis(
     padding: usize,
     whole: usize,
 ) -> Axis {
-    let weights = Weights::of(window, interpolation);
+    let weights = FilterWeights::for_interpolation(window, interpolation);
     let axis = Axis {
         whole: whole as u32,
         padding: padding as u32,

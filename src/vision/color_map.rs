@@ -1,12 +1,12 @@
-//! Numbers as colours.
+//! The color map of heat maps.
 
-/// The colour of a value between 0 and 1: matplotlib's inferno, black over purple and orange to pale
-/// yellow. What is below or above is drawn as the ends are, and what is not a number as 0.
+/// The color of a value between 0 and 1 in matplotlib's inferno: from black through purple and orange
+/// to pale yellow. Values outside the range are clamped to it; NaN is drawn as 0.
 ///
-/// Inferno is perceptually uniform: equal steps look equal, and lightness alone orders the values,
-/// for the colour-blind and in black and white, too. Over photographs its cold end vanishes in the
-/// shadows, and its orange and yellow are saturated where magma's pink and viridis's green are easily
-/// taken for skin and leaves.
+/// Inferno is perceptually uniform: equal steps look equal, and lightness alone orders the values, so
+/// that color-blind readers and black-and-white prints keep the order. Laid over photographs, its cold
+/// end disappears in the shadows; its orange and yellow are saturated, while magma's pink and
+/// viridis's green are easily mistaken for skin and leaves.
 ///
 /// ```
 /// use shadernet::vision::heat_color;
@@ -16,8 +16,8 @@
 /// assert_eq!(heat_color(f32::NAN), heat_color(-3.0));
 /// ```
 pub fn heat_color(value: f32) -> [u8; 3] {
-    // `max` takes the number where the other one is none.
+    // `f32::max` returns the other operand where one is NaN.
     let value = f64::from(value.max(0.0));
-    // Which takes what is above 1 to it.
+    // It clamps values above 1.
     colorous::INFERNO.eval_continuous(value).as_array()
 }

@@ -1,4 +1,4 @@
-//! Picture files to RGB pixels: upright, opaque, 8 bits a channel, and never larger than agreed.
+//! Decodes image files to RGB pixels: upright, opaque, 8 bits per channel, and of bounded size.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -16,32 +16,32 @@ use crate::error::{Error, Result};
 /// The largest file that [`decode`] reads, in bytes.
 pub const MAX_FILE_BYTES: u64 = 512 << 20;
 
-/// What a decoder may allocate besides: [`MAX_PIXELS`] at the largest pixel there is (16 bytes).
+/// The most that a decoder may allocate: [`MAX_PIXELS`] of the largest pixel format (16 bytes).
 const MAX_DECODER_BYTES: u64 = MAX_PIXELS * 16;
-/// Enough of a file to tell its format by.
+/// The bytes from which a file's format is detected.
 const HEAD_BYTES: u64 = 64;
 const EXPECTED: &str = "an image was expected: PNG, JPEG, WebP, GIF, BMP, TIFF or PNM";
 
-/// Reads the picture at `path` as upright, opaque RGB with 8 bits a channel.
+/// Reads the image at `path` as upright, opaque RGB with 8 bits per channel.
 ///
-/// - The format is told by the content; the file's extension is not looked at.
-/// - EXIF orientation is applied, so that a telephone's portrait stands upright.
-/// - Greyscale becomes RGB with three equal channels, palettes are looked up, CMYK and YCCK JPEGs
-///   are converted as Pillow does (Adobe's inverted inks; no colour profile is applied).
-/// - 16 bits a channel are rounded to 8.
-/// - Transparency is composited over white, which is what the picture looks like on a page.
-///   (`Image.convert("RGB")` in Pillow drops it instead and shows whatever lies hidden beneath.)
+/// - The format is detected from the content; the file's extension is ignored.
+/// - EXIF orientation is applied, so that a phone's portrait photo is upright.
+/// - Grayscale becomes RGB with three equal channels, palettes are expanded, CMYK and YCCK JPEGs are
+///   converted as in Pillow (Adobe's inverted inks; color profiles are ignored).
+/// - 16 bits per channel are rounded to 8.
+/// - Transparent pixels are composited over white, as the image looks on a page.
+///   (`Image.convert("RGB")` in Pillow drops the alpha channel instead, which shows the hidden colors.)
 /// - Of an animation, the first frame is read.
 ///
 /// ```
-/// let error = shadernet::vision::decode("no/such/picture.png").unwrap_err();
-/// assert!(error.to_string().starts_with("no/such/picture.png: "));
+/// let error = shadernet::vision::decode("no/such/image.png").unwrap_err();
+/// assert!(error.to_string().starts_with("no/such/image.png: "));
 /// ```
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read; [`Error::File`] where it is a folder, is empty,
-/// is no picture, is cut short or damaged, or is larger than [`MAX_SIDE`], [`MAX_PIXELS`] or
-/// [`MAX_FILE_BYTES`] allow. Dimensions are checked before any pixel is decoded.
+/// is not an image, is truncated or damaged, or exceeds [`MAX_SIDE`], [`MAX_PIXELS`] or
+/// [`MAX_FILE_BYTES`]. Dimensions are checked before any pixel is decoded.
 pub fn decode(path: impl AsRef<Path>) -> Result<RgbImage> {
     let path = path.as_ref();
     let mut file = File::open(path).map_err(Error::io(path))?;
@@ -53,7 +53,7 @@ pub fn decode(path: impl AsRef<Path>) -> Result<RgbImage> {
         ));
     }
     if metadata.len() > MAX_FILE_BYTES {
-        return Err(too_long(path));
+        return Err(too_large(path));
     }
     let mut bytes = Vec::new();
     let mut read = |limit: u64, bytes: &mut Vec<u8>| {
@@ -62,20 +62,20 @@ pub fn decode(path: impl AsRef<Path>) -> Result<RgbImage> {
             .read_to_end(bytes)
             .map_err(Error::io(path))
     };
-    // The format is known from the head, so that no large file is read only to be refused.
+    // The head is enough to detect the format: a large file of another format is refused unread.
     read(HEAD_BYTES, &mut bytes)?;
     format_of(path, &bytes)?;
     read(MAX_FILE_BYTES, &mut bytes)?;
     decode_bytes(path, &bytes)
 }
 
-/// As [`decode`], over a file's bytes in memory. `name` stands for the file in messages.
+/// As [`decode`], from a file's bytes in memory. Messages use `name` for the file.
 ///
 /// ```
 /// let ppm = b"P6 2 1 255 \xff\x00\x00\x00\x00\xff";
-/// let picture = shadernet::vision::decode_bytes("two pixels", ppm)?;
-/// assert_eq!(picture.dimensions(), (2, 1));
-/// assert_eq!(picture.get_pixel(1, 0).0, [0, 0, 255]);
+/// let image = shadernet::vision::decode_bytes("two pixels", ppm)?;
+/// assert_eq!(image.dimensions(), (2, 1));
+/// assert_eq!(image.get_pixel(1, 0).0, [0, 0, 255]);
 /// # Ok::<(), shadernet::Error>(())
 /// ```
 ///
@@ -85,12 +85,12 @@ pub fn decode_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<RgbImage> {
     let name = name.as_ref();
     let format = format_of(name, bytes)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(too_long(name));
+        return Err(too_large(name));
     }
     let damaged = |error: ImageError| Error::file(name, describe(format, &error));
 
-    // Some decoders read past the header before they tell the size, and would call a huge picture
-    // cut short. Where this cannot tell, the decoder does below.
+    // Some decoders read past the header before they report the size, and would report a huge image as
+    // truncated. Where `imagesize` does not know the format, the decoder's own size is checked below.
     if let Ok(size) = imagesize::blob_size(bytes) {
         let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
         check_dimensions(name, format, (side(size.width), side(size.height)))?;
@@ -101,17 +101,17 @@ pub fn decode_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<RgbImage> {
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     check_dimensions(name, format, decoder.dimensions())?;
-    // A damaged EXIF block says nothing about the pixels: the picture is then shown as it lies.
+    // A damaged EXIF block does not affect the pixels: they are then left as stored.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     if format == ImageFormat::Jpeg && !jpeg_has_end(bytes) {
-        return Err(Error::file(name, cut_short(format, "no end marker")));
+        return Err(Error::file(name, truncated(format, "no end marker")));
     }
-    picture.apply_orientation(orientation);
-    Ok(opaque(picture))
+    image.apply_orientation(orientation);
+    Ok(opaque(image))
 }
 
-/// The format of a file that begins with `head`, told by its signature.
+/// The format of a file that begins with `head`, detected from its signature.
 fn format_of(name: &Path, head: &[u8]) -> Result<ImageFormat> {
     if head.is_empty() {
         return Err(Error::file(
@@ -128,13 +128,13 @@ fn format_of(name: &Path, head: &[u8]) -> Result<ImageFormat> {
     if !format.reading_enabled() {
         return Err(Error::file(
             name,
-            format!("{EXPECTED}; the file is {format:?}, which is not read here: convert it"),
+            format!("{EXPECTED}; the file is {format:?}, which is not supported: convert it"),
         ));
     }
     Ok(format)
 }
 
-/// The first few bytes as a person would recognise them.
+/// The first few bytes, readable: escaped and in quotes.
 fn quote(head: &[u8]) -> String {
     let head = &head[..head.len().min(16)];
     format!("\"{}\"", head.escape_ascii())
@@ -146,7 +146,7 @@ fn check_dimensions(name: &Path, format: ImageFormat, (width, height): (u32, u32
         return Err(Error::file(
             name,
             format!(
-                "an image of at most {MAX_SIDE} pixels a side and {} million in all was \
+                "an image of at most {MAX_SIDE} pixels per side and {} million in total was \
                  expected; this {format:?} is {width}x{height}: scale it down first",
                 MAX_PIXELS / 1_000_000
             ),
@@ -161,11 +161,11 @@ fn check_dimensions(name: &Path, format: ImageFormat, (width, height): (u32, u32
     Ok(())
 }
 
-fn too_long(name: &Path) -> Error {
+fn too_large(name: &Path) -> Error {
     Error::file(
         name,
         format!(
-            "an image file of at most {} MiB was expected; this one is longer: scale or compress it",
+            "an image file of at most {} MiB was expected; this one is larger: scale it down or compress it",
             MAX_FILE_BYTES >> 20
         ),
     )
@@ -173,31 +173,33 @@ fn too_long(name: &Path) -> Error {
 
 fn describe(format: ImageFormat, error: &ImageError) -> String {
     match error {
-        // Reading from memory fails only where the bytes run out.
-        ImageError::IoError(error) => cut_short(format, &error.to_string()),
+        // Reading from memory fails only at the end of the bytes.
+        ImageError::IoError(error) => truncated(format, &error.to_string()),
         ImageError::Limits(error) => format!(
             "an image that decodes within {} MiB was expected; this {format:?} does not ({error})",
             MAX_DECODER_BYTES >> 20
         ),
         ImageError::Unsupported(error) => {
-            format!("this kind of {format:?} is not read here ({error}): convert it to PNG")
+            format!("this kind of {format:?} is not supported ({error}): convert it to PNG")
         }
         error => format!(
-            "a whole {format:?} was expected; this one is damaged or cut short ({error}): get the file anew"
+            "a complete {format:?} was expected; this one is damaged or truncated ({error}): get the file again"
         ),
     }
 }
 
-fn cut_short(format: ImageFormat, found: &str) -> String {
-    format!("a whole {format:?} was expected; this one is cut short ({found}): get the file anew")
+fn truncated(format: ImageFormat, found: &str) -> String {
+    format!(
+        "a complete {format:?} was expected; this one is truncated ({found}): get the file again"
+    )
 }
 
-/// Whether a JPEG's pixel data is closed by its end marker (EOI).
+/// Whether a JPEG's pixel data ends with its end marker (EOI).
 ///
-/// The decoder fills whatever is missing with grey and reports success, so that half a picture
-/// would be classified as if it were whole. Within pixel data a 0xFF is always followed by a stuffed
-/// zero, so that FF D9 after the first scan's header can only be the end; before it, in thumbnails,
-/// there may be others.
+/// The decoder fills missing pixels with gray and reports success, so that half an image would be
+/// classified as if it were complete. Within pixel data a 0xFF is always followed by a stuffed zero, so
+/// that FF D9 after the first scan's header can only be the end. Before it, thumbnails may hold other
+/// end markers.
 fn jpeg_has_end(bytes: &[u8]) -> bool {
     let mut at = 2; // past SOI
     while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
@@ -216,22 +218,22 @@ fn jpeg_has_end(bytes: &[u8]) -> bool {
         .is_some_and(|scan| scan.windows(2).any(|pair| pair == [0xff, 0xd9]))
 }
 
-/// 8-bit RGB, with what is transparent composited over white.
-fn opaque(picture: DynamicImage) -> RgbImage {
-    if picture.color().has_alpha() {
-        over_white(&picture.into_rgba8())
+/// 8-bit RGB, with transparent pixels composited over white.
+fn opaque(image: DynamicImage) -> RgbImage {
+    if image.color().has_alpha() {
+        over_white(&image.into_rgba8())
     } else {
-        picture.into_rgb8()
+        image.into_rgb8()
     }
 }
 
-fn over_white(picture: &RgbaImage) -> RgbImage {
+fn over_white(image: &RgbaImage) -> RgbImage {
     let blend = |value: u8, alpha: u8| {
         let (value, alpha) = (u32::from(value), u32::from(alpha));
         ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
     };
-    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
-        let [r, g, b, a] = picture.get_pixel(x, y).0;
+    RgbImage::from_fn(image.width(), image.height(), |x, y| {
+        let [r, g, b, a] = image.get_pixel(x, y).0;
         image::Rgb([blend(r, a), blend(g, a), blend(b, a)])
     })
 }
@@ -242,15 +244,15 @@ mod tests {
 
     #[test]
     fn transparency_shows_white() {
-        let picture = RgbaImage::from_raw(3, 1, vec![10, 20, 30, 255, 0, 0, 0, 0, 0, 100, 255, 51])
+        let image = RgbaImage::from_raw(3, 1, vec![10, 20, 30, 255, 0, 0, 0, 0, 0, 100, 255, 51])
             .expect("three pixels of four bytes");
-        let opaque = over_white(&picture);
+        let opaque = over_white(&image);
         assert_eq!(opaque.as_raw(), &[10, 20, 30, 255, 255, 255, 204, 224, 255]);
     }
 
     #[test]
-    fn the_end_of_a_jpeg_is_not_looked_for_in_its_headers() {
-        // SOI, an APP1 that holds a thumbnail's end marker, a scan.
+    fn end_markers_in_jpeg_headers_are_skipped() {
+        // SOI, an APP1 segment with a thumbnail's end marker, a scan.
         let mut jpeg = b"\xff\xd8\xff\xe1\x00\x04\xff\xd9\xff\xda\x00\x02\x12\x34".to_vec();
         assert!(!jpeg_has_end(&jpeg));
         jpeg.extend(b"\xff\xd9trailing bytes");

@@ -1,4 +1,4 @@
-//! Heat maps over photographs, and several of them side by side with titles and legends.
+//! Heat maps over photographs, and figures of several images with titles and legends.
 
 use image::{Rgb, RgbImage, imageops};
 use rayon::prelude::*;
@@ -11,42 +11,42 @@ use super::text::{Font, blend, short_number, shortened, wrapped};
 use crate::error::{Error, Result};
 
 pub(super) const INK: [u8; 3] = [0; 3];
-const PAPER: [u8; 3] = [255; 3];
-/// No text has less room than this many letters; smaller pictures are enlarged towards it.
+const BACKGROUND: [u8; 3] = [255; 3];
+/// The least room for text, in letters; smaller images are enlarged towards it.
 pub(super) const MIN_LETTERS: i64 = 44;
-/// Titles are cut off after so many lines.
+/// Titles are shortened to this many lines.
 pub(super) const TITLE_LINES: usize = 3;
-/// Of the photograph's lightness where the network did not see it, in 255ths.
-const DIMMED: u32 = 110;
+/// The brightness of the regions that the network did not see, in 255ths of the photograph's.
+const DIMMED_BRIGHTNESS: u32 = 110;
 
 impl HeatMap {
-    /// `picture` with the heat laid over it in [`heat_color`]s, from 0 to the map's largest value.
-    /// Opacity rises with the heat, from nothing to `opacity` (between 0 and 1): what is cold shows
-    /// the photograph. What the network did not see becomes dark and grey.
+    /// `image` with the heat drawn over it in [`heat_color`]s, from 0 to the map's largest value. The
+    /// opacity rises with the heat, from 0 to `opacity` (between 0 and 1), so that cold regions show the
+    /// photograph. Regions that the network did not see become dark gray.
     ///
     /// # Errors
-    /// [`Error::Inputs`] where the picture is not of the map's size; see [`HeatMap::on_picture`].
+    /// [`Error::Inputs`] where the image does not have the map's size; see [`HeatMap::on_image`].
     ///
     /// ```
     /// use shadernet::vision::{HeatMap, RgbImage, heat_color};
     ///
-    /// let picture = RgbImage::from_pixel(2, 1, image::Rgb([90; 3]));
-    /// let over = HeatMap::new(2, 1, vec![0.0, 7.0])?.overlay(&picture, 1.0)?;
+    /// let image = RgbImage::from_pixel(2, 1, image::Rgb([90; 3]));
+    /// let over = HeatMap::new(2, 1, vec![0.0, 7.0])?.overlay(&image, 1.0)?;
     /// assert_eq!(over.get_pixel(0, 0).0, [90; 3]);
     /// assert_eq!(over.get_pixel(1, 0).0, heat_color(1.0));
     /// # Ok::<(), shadernet::Error>(())
     /// ```
-    pub fn overlay(&self, picture: &RgbImage, opacity: f32) -> Result<RgbImage> {
-        let (width, height) = picture.dimensions();
+    pub fn overlay(&self, image: &RgbImage, opacity: f32) -> Result<RgbImage> {
+        let (width, height) = image.dimensions();
         if (width as usize, height as usize) != (self.width(), self.height()) {
             return Err(Error::Inputs(format!(
-                "a picture of {}x{} was expected, as the heat map is; found {width}x{height}",
+                "an image of the heat map's size, {}x{}, was expected; found {width}x{height}",
                 self.width(),
                 self.height()
             )));
         }
         let largest = self.statistics().max;
-        let mut over = picture.clone();
+        let mut over = image.clone();
         let row_len = self.width();
         (over.par_chunks_exact_mut(row_len * 3))
             .zip(self.values().par_chunks_exact(row_len))
@@ -56,12 +56,12 @@ impl HeatMap {
                 for ((pixel, &heat), x) in pixels.zip(heat).zip(0..) {
                     if !self.sees(x, y) {
                         let [r, g, b] = pixel.map(u32::from);
-                        // ITU-R 601's luma.
+                        // ITU-R 601 luma.
                         let luma = (r * 299 + g * 587 + b * 114) / 1000;
-                        *pixel = [(luma * DIMMED / 255) as u8; 3];
+                        *pixel = [(luma * DIMMED_BRIGHTNESS / 255) as u8; 3];
                     } else if heat > 0.0 {
                         let heat = heat / largest;
-                        // A float to a byte saturates.
+                        // The cast to a byte saturates.
                         let opacity = (heat * opacity * 255.0).round() as u8;
                         for (under, over) in pixel.iter_mut().zip(heat_color(heat)) {
                             *under = blend(*under, over, opacity);
@@ -73,85 +73,85 @@ impl HeatMap {
     }
 }
 
-/// One picture of a [`figure`], with its title and what its colours mean.
+/// One image of a [`figure`], with its title and legend.
 #[derive(Clone, Debug)]
 pub struct Panel {
     title: String,
-    picture: RgbImage,
+    image: RgbImage,
     legend: Option<Legend>,
 }
 
 #[derive(Clone, Debug)]
 struct Legend {
-    /// What stands at the colour bar's ends.
+    /// The labels of the color bar's ends.
     ends: [String; 2],
-    /// Whether parts of the picture were not seen.
+    /// Whether the network did not see all of the image.
     dimmed: bool,
 }
 
 impl Panel {
-    /// A picture as it is. Titles longer than three lines are cut off, letters beyond Latin-1 show
-    /// as `?`.
-    pub fn plain(title: impl Into<String>, picture: RgbImage) -> Self {
+    /// An image without a legend. Titles are shortened to three lines; letters outside Latin-1 are
+    /// shown as `?`.
+    pub fn plain(title: impl Into<String>, image: RgbImage) -> Self {
         Self {
             title: title.into(),
-            picture,
+            image,
             legend: None,
         }
     }
 
-    /// A picture with heat over it, as [`HeatMap::overlay`] draws it, and below it a colour bar with
-    /// the least and the largest value.
+    /// An image with heat drawn over it by [`HeatMap::overlay`], and below it a color bar with the
+    /// smallest and the largest value.
     ///
     /// # Errors
     /// As [`HeatMap::overlay`].
     pub fn heat(
         title: impl Into<String>,
-        picture: &RgbImage,
+        image: &RgbImage,
         heat: &HeatMap,
         opacity: f32,
     ) -> Result<Self> {
-        let found = heat.statistics();
-        let least = match found.min < 0.0 {
+        let statistics = heat.statistics();
+        let smallest = match statistics.min < 0.0 {
             true => "0 and less",
             false => "0",
         };
-        let largest = match found.max > 0.0 {
-            true => format!("largest {}", short_number(found.max)),
+        let largest = match statistics.max > 0.0 {
+            true => format!("largest {}", short_number(statistics.max)),
             false => "no heat".into(),
         };
         Ok(Self {
             title: title.into(),
-            picture: heat.overlay(picture, opacity)?,
+            image: heat.overlay(image, opacity)?,
             legend: Some(Legend {
-                ends: [least.into(), largest],
+                ends: [smallest.into(), largest],
                 dimmed: !heat.sees_all(),
             }),
         })
     }
 }
 
-/// Panels side by side: a title above each, its legend below. Letters grow with the pictures; small
-/// pictures are enlarged by whole factors to be seen, and what is narrower than its text gets
-/// paper beside it.
+/// Draws panels side by side: a title above each, its legend below. Letters scale with the images;
+/// small images are enlarged by integer factors, and images narrower than their text are centered in
+/// white space.
 ///
 /// # Errors
-/// [`Error::Inputs`] where there are no panels or the figure would be of more than [`MAX_PIXELS`].
+/// [`Error::Inputs`] where there are no panels or the figure would have more than [`MAX_PIXELS`].
 ///
 /// ```
 /// use shadernet::vision::{HeatMap, Panel, RgbImage, figure};
 ///
-/// let picture = RgbImage::from_pixel(640, 480, image::Rgb([90; 3]));
+/// let image = RgbImage::from_pixel(640, 480, image::Rgb([90; 3]));
 /// let heat = HeatMap::new(640, 480, (0..640 * 480).map(|i| (i % 640) as f32).collect())?;
 /// let both = figure(&[
-///     Panel::plain("photograph", picture.clone()),
-///     Panel::heat("tabby 17.0 %, Grad-CAM at features.18", &picture, &heat, 0.8)?,
+///     Panel::plain("photograph", image.clone()),
+///     Panel::heat("tabby 17.0 %, Grad-CAM at features.18", &image, &heat, 0.8)?,
 /// ])?;
 /// assert!(both.width() > 2 * 640 && both.height() > 480);
 /// # Ok::<(), shadernet::Error>(())
 /// ```
 pub fn figure(panels: &[Panel]) -> Result<RgbImage> {
-    let shorter = |panel: &Panel| panel.picture.width().min(panel.picture.height());
+    let shorter = |panel: &Panel| panel.image.width().min(panel.image.height());
     let Some(shorter) = panels.iter().map(shorter).min() else {
         return Err(Error::Inputs(
             "at least one panel was expected for a figure".into(),
@@ -160,18 +160,16 @@ pub fn figure(panels: &[Panel]) -> Result<RgbImage> {
     let font = Font::for_side(shorter.into());
     let line = font.height();
     let gap = line / 2;
-    let least_width = MIN_LETTERS * font.width();
+    let min_width = MIN_LETTERS * font.width();
 
-    // Where everything lies, before anything of that size is made.
-    let factors: Vec<u32> = (panels.iter().map(|p| &p.picture))
-        .map(|p| (least_width as u32 / p.width().max(p.height()).max(1)).max(1))
+    // The layout comes first: the size is checked before anything is allocated.
+    let factors: Vec<u32> = (panels.iter().map(|p| &p.image))
+        .map(|p| (min_width as u32 / p.width().max(p.height()).max(1)).max(1))
         .collect();
     let sizes: Vec<[i64; 2]> = (panels.iter().zip(&factors))
-        .map(|(p, &by)| {
-            [p.picture.width(), p.picture.height()].map(|s| i64::from(s) * i64::from(by))
-        })
+        .map(|(p, &by)| [p.image.width(), p.image.height()].map(|s| i64::from(s) * i64::from(by)))
         .collect();
-    let widths: Vec<i64> = sizes.iter().map(|s| s[0].max(least_width)).collect();
+    let widths: Vec<i64> = sizes.iter().map(|s| s[0].max(min_width)).collect();
     let titles: Vec<Vec<Vec<char>>> = (panels.iter().zip(&widths))
         .map(|(panel, &width)| wrapped(&panel.title, font.letters(width), TITLE_LINES))
         .collect();
@@ -180,59 +178,59 @@ pub fn figure(panels: &[Panel]) -> Result<RgbImage> {
     let legend = (panels.iter().filter_map(|p| p.legend.as_ref()))
         .map(|legend| gap + line * (2 + i64::from(legend.dimmed)))
         .max();
-    let pictures_top = gap + title_lines * line + gap;
+    let images_top = gap + title_lines * line + gap;
     let width = widths.iter().map(|w| w + gap).sum::<i64>() + gap;
-    let mut paper = paper(width, pictures_top + highest + legend.unwrap_or(0) + gap)?;
+    let mut canvas = canvas(width, images_top + highest + legend.unwrap_or(0) + gap)?;
 
     let mut left = gap;
     for (i, panel) in panels.iter().enumerate() {
-        // The last line of every title stands on its picture.
-        let title_top = pictures_top - gap / 2 - titles[i].len() as i64 * line;
+        // Titles are aligned at their last lines, just above the images.
+        let title_top = images_top - gap / 2 - titles[i].len() as i64 * line;
         for (row, text) in (0..).zip(&titles[i]) {
-            font.write(&mut paper, text, [left, title_top + row * line], INK);
+            font.write(&mut canvas, text, [left, title_top + row * line], INK);
         }
-        let picture_left = left + (widths[i] - sizes[i][0]) / 2;
-        if factors[i] > 1 && !panel.picture.is_empty() {
+        let image_left = left + (widths[i] - sizes[i][0]) / 2;
+        if factors[i] > 1 && !panel.image.is_empty() {
             let [width, height] = sizes[i].map(|s| s as u32);
-            let large = resize(&panel.picture, width, height, Interpolation::Nearest)?;
-            imageops::replace(&mut paper, &large, picture_left, pictures_top);
+            let large = resize(&panel.image, width, height, Interpolation::Nearest)?;
+            imageops::replace(&mut canvas, &large, image_left, images_top);
         } else {
-            imageops::replace(&mut paper, &panel.picture, picture_left, pictures_top);
+            imageops::replace(&mut canvas, &panel.image, image_left, images_top);
         }
         if let Some(legend) = &panel.legend {
-            let top = pictures_top + sizes[i][1] + gap;
+            let top = images_top + sizes[i][1] + gap;
             let across = [left, left + widths[i]];
-            color_bar(&mut paper, font, across, top, &legend.ends);
+            color_bar(&mut canvas, font, across, top, &legend.ends);
             if legend.dimmed {
                 let note = shortened("dark: not seen by the network", font.letters(widths[i]));
-                font.write(&mut paper, &note, [left, top + 2 * line], INK);
+                font.write(&mut canvas, &note, [left, top + 2 * line], INK);
             }
         }
         left += widths[i] + gap;
     }
-    Ok(paper)
+    Ok(canvas)
 }
 
-/// White paper.
+/// A white image.
 ///
 /// # Errors
-/// Where it would be larger than any picture that is read.
-pub(super) fn paper(width: i64, height: i64) -> Result<RgbImage> {
+/// [`Error::Inputs`] where it would have more than [`MAX_PIXELS`].
+pub(super) fn canvas(width: i64, height: i64) -> Result<RgbImage> {
     let pixels = width.checked_mul(height).map(i64::unsigned_abs);
     match (u32::try_from(width), u32::try_from(height), pixels) {
         (Ok(width), Ok(height), Some(pixels)) if pixels <= MAX_PIXELS => {
-            Ok(RgbImage::from_pixel(width, height, Rgb(PAPER)))
+            Ok(RgbImage::from_pixel(width, height, Rgb(BACKGROUND)))
         }
         _ => Err(Error::Inputs(format!(
-            "a figure of up to {MAX_PIXELS} pixels was expected; this one would be of \
+            "a figure of up to {MAX_PIXELS} pixels was expected; this one would have \
              {width}x{height}: draw fewer panels or tiles, or smaller ones"
         ))),
     }
 }
 
-/// A bar of all colours, a line high, and in the line below it what its ends mean.
+/// Draws a color bar of one line's height, and the labels of its ends in the line below.
 pub(super) fn color_bar(
-    picture: &mut RgbImage,
+    image: &mut RgbImage,
     font: Font,
     [left, right]: [i64; 2],
     top: i64,
@@ -244,19 +242,19 @@ pub(super) fn color_bar(
         let color = heat_color((x - left) as f32 / last);
         for y in top..top + line - font.margin() {
             if let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y))
-                && let Some(pixel) = picture.get_pixel_mut_checked(x, y)
+                && let Some(pixel) = image.get_pixel_mut_checked(x, y)
             {
                 *pixel = Rgb(color);
             }
         }
     }
-    // Two letters stay free between both.
+    // At least two letters of space between both labels.
     let letters = font.letters(right - left);
     let end = shortened(&ends[1], letters);
     let start = shortened(&ends[0], letters.saturating_sub(end.len() + 2));
-    font.write(picture, &start, [left, top + line], INK);
+    font.write(image, &start, [left, top + line], INK);
     let end_left = right - font.width() * end.len() as i64;
-    font.write(picture, &end, [end_left, top + line], INK);
+    font.write(image, &end, [end_left, top + line], INK);
 }
 
 #[cfg(test)]
@@ -265,15 +263,15 @@ mod tests {
     use crate::vision::Preprocessing;
 
     #[test]
-    fn what_was_not_seen_is_dark_and_grey() {
-        let picture = RgbImage::from_pixel(40, 20, Rgb([200, 100, 0]));
+    fn unseen_regions_are_dark_gray() {
+        let image = RgbImage::from_pixel(40, 20, Rgb([200, 100, 0]));
         let heat = HeatMap::new(2, 1, vec![0.0, 1.0]).unwrap();
         let preprocessing = Preprocessing {
             crop_pct: 1.0,
             ..Preprocessing::default()
         };
-        let heat = heat.on_picture(&preprocessing, 40, 20).unwrap();
-        let over = heat.overlay(&picture, 1.0).unwrap();
+        let heat = heat.on_image(&preprocessing, 40, 20).unwrap();
+        let over = heat.overlay(&image, 1.0).unwrap();
         assert_eq!(over.get_pixel(10, 5).0, [200, 100, 0], "cold");
         assert_eq!(over.get_pixel(29, 5).0, heat_color(1.0), "hot");
         let [r, g, b] = over.get_pixel(9, 5).0;
@@ -287,12 +285,12 @@ mod tests {
         let titles = ["", "tabby 17.0 %", &long];
         for [w, h] in [[1, 1], [8, 8], [2, 5000], [5000, 2], [300, 200]] {
             for (title, value) in titles.into_iter().zip([0.0, 1e-30, -1e30]) {
-                let picture = RgbImage::new(w, h);
+                let image = RgbImage::new(w, h);
                 let heat = HeatMap::new(1, 1, vec![value]).unwrap();
-                let heat = heat.on_picture(&Preprocessing::default(), w, h).unwrap();
+                let heat = heat.on_image(&Preprocessing::default(), w, h).unwrap();
                 for opacity in [0.5, f32::NAN, -1.0, 7.0] {
-                    let panel = Panel::heat(title, &picture, &heat, opacity).unwrap();
-                    let plain = Panel::plain(title, picture.clone());
+                    let panel = Panel::heat(title, &image, &heat, opacity).unwrap();
+                    let plain = Panel::plain(title, image.clone());
                     let empty = Panel::plain(title, RgbImage::new(0, 0));
                     let made = figure(&[plain, panel, empty]).unwrap();
                     assert!(made.width() > 2 * w.max(300) && made.height() > h);

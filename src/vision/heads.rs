@@ -1,54 +1,55 @@
-//! What the last layers of YOLO networks mean: raw numbers to boxes.
+//! Decodes the outputs of YOLO networks to boxes.
 
 use super::boxes::ScoredBox;
 use super::top_k::softmax;
 use crate::error::{Error, Result};
 use crate::tensor::{Shape, Tensor};
 
-/// How boxes are read from one output of a network, by the name of Darknet's section.
+/// How boxes are decoded from one output of a network. Variants are named after Darknet's sections.
 ///
-/// All forms split the picture into a grid; each cell answers for the boxes whose centre lies in
-/// it. Anchors are usual sizes of boxes, width and height, which the network scales.
+/// All versions split the image into a grid; each cell predicts the boxes whose center lies in it.
+/// Anchors are typical box sizes, width and height, which the network scales.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Head {
     /// YOLOv1 (Redmon et al. 2016, "You only look once"; Darknet's `detection_layer.c`): `[N, F]`
-    /// with `F = side² (classes + boxes (1 + 4))`, first every cell's class scores, then every
-    /// box's confidence, then every box's `x, y, w, h`. The centre is in cells from the cell's
-    /// corner, the size in pictures; a score is confidence times class score.
+    /// with `F = side² (classes + boxes (1 + 4))`: first every cell's class scores, then every
+    /// box's confidence, then every box's `x, y, w, h`. The center is in cells, relative to the cell's
+    /// corner; the size is a share of the image. A box's score is its confidence times the class score.
     Detection {
         /// Cells along either side.
         side: usize,
-        /// Boxes a cell.
+        /// Boxes per cell.
         boxes: usize,
-        /// Classes.
+        /// The number of classes.
         classes: usize,
-        /// Whether the network answers the square root of width and height.
+        /// Whether the network predicts the square roots of width and height.
         sqrt: bool,
-        /// Whether class scores still need a softmax.
+        /// Whether a softmax is to be applied to the class scores.
         softmax: bool,
     },
     /// YOLOv2 (Redmon and Farhadi 2017, "YOLO9000"; Darknet's `region_layer.c`): a map
-    /// `[N, anchors (5 + classes), H, W]`, for each anchor the channels `x, y, w, h`, objectness
-    /// and classes. `centre = (cell + sigmoid(x, y)) / grid`, `size = anchor exp(w, h) / grid`; a
-    /// score is `sigmoid(objectness)` times the class's softmax.
+    /// `[N, anchors (5 + classes), H, W]` with the channels `x, y, w, h`, objectness and classes for
+    /// each anchor. `center = (cell + sigmoid(x, y)) / grid`, `size = anchor exp(w, h) / grid`; a
+    /// box's score is `sigmoid(objectness)` times the class's softmax.
     Region {
-        /// Width and height of each, in cells.
+        /// Width and height of each anchor, in cells.
         anchors: Vec<[f32; 2]>,
-        /// Classes.
+        /// The number of classes.
         classes: usize,
-        /// Whether classes exclude each other; where they do not, each has a sigmoid.
+        /// Whether classes are mutually exclusive (softmax); otherwise each has a sigmoid.
         softmax: bool,
     },
     /// YOLOv3 (Redmon and Farhadi 2018, "YOLOv3: an incremental improvement"; Darknet's
-    /// `yolo_layer.c`): a map `[N, mask (5 + classes), H, W]`, as [`Self::Region`] but for
-    /// `size = anchor exp(w, h) / input`, and for classes that do not exclude each other: a score
-    /// is `sigmoid(objectness) sigmoid(class)`.
+    /// `yolo_layer.c`): a map `[N, mask (5 + classes), H, W]`, as [`Self::Region`] except that
+    /// `size = anchor exp(w, h) / input` and that classes are not mutually exclusive: a box's score is
+    /// `sigmoid(objectness) sigmoid(class)`.
     Yolo {
-        /// Width and height of each, in pixels of the network's input; those of all heads.
+        /// Width and height of each anchor of all heads, in pixels of the network's input.
         anchors: Vec<[f32; 2]>,
-        /// The anchors that this head scales.
+        /// The indices of the anchors that this head uses.
         mask: Vec<usize>,
-        /// Classes.
+        /// The number of classes.
         classes: usize,
     },
 }
@@ -63,10 +64,10 @@ impl Head {
         }
     }
 
-    /// Whether an output of `shape` can be read.
+    /// Checks that an output of `shape` can be decoded.
     ///
     /// # Errors
-    /// [`Error::Inputs`] with what was expected and what was found.
+    /// [`Error::Inputs`] with the expected and the actual shape.
     pub fn check(&self, shape: &Shape) -> Result<()> {
         let (expected, fits) = match self {
             Self::Detection {
@@ -104,7 +105,7 @@ impl Head {
         }
     }
 
-    /// The anchors of this head alone, in its order.
+    /// The anchors of this head, in the order of its channels.
     pub(crate) fn anchors(&self) -> Vec<[f32; 2]> {
         match self {
             Self::Detection { .. } => Vec::new(),
@@ -115,18 +116,18 @@ impl Head {
         }
     }
 
-    /// The boxes of every image of a batch whose score is above `threshold`, in units of the
-    /// network's input: 0, 0 is its top left corner and 1, 1 its bottom right. Boxes overlap, and
-    /// one box may come with several classes. `input` is the height and width of the input in
+    /// The boxes with a score above `threshold`, for every image of a batch. Coordinates are relative
+    /// to the network's input: 0, 0 is its top left corner and 1, 1 its bottom right. Boxes may overlap,
+    /// and one box may be returned for several classes. `input` is the height and width of the input in
     /// pixels.
     ///
-    /// A score that is not a number is above no threshold.
+    /// A box with a NaN score is never returned.
     ///
     /// ```
     /// use shadernet::tensor::Tensor;
     /// use shadernet::vision::Head;
     ///
-    /// // One cell, one anchor as large as the picture, one class; all raw values 0.
+    /// // One cell, one anchor as large as the image, one class; all raw values 0.
     /// let head = Head::Yolo { anchors: vec![[32.0, 32.0]], mask: vec![0], classes: 1 };
     /// let boxes = head.decode(&Tensor::zeros([1, 6, 1, 1]), [32, 32], 0.2)?;
     /// assert_eq!(boxes[0][0].corners, [0.0, 0.0, 1.0, 1.0]);
@@ -144,7 +145,7 @@ impl Head {
     ) -> Result<Vec<Vec<ScoredBox>>> {
         self.check(output.shape())?;
         let [n, _, height, width] = output.shape().nchw();
-        // `check` saw the shape, and an empty tensor has no images to read.
+        // `check` has validated the shape; `max` is for an empty tensor, which has no images.
         let images = output
             .data()
             .chunks((output.data().len() / n.max(1)).max(1));
@@ -156,17 +157,17 @@ impl Head {
                     classes,
                     sqrt,
                     softmax,
-                } => detection(image, side, boxes, classes, sqrt, softmax, threshold),
+                } => detection_boxes(image, side, boxes, classes, sqrt, softmax, threshold),
                 Self::Region {
                     classes, softmax, ..
                 } => {
                     let grid = [width as f32, height as f32];
-                    let map = Map::new(image, width, height, classes);
+                    let map = OutputMap::new(image, width, height, classes);
                     map.boxes(&self.anchors(), grid, softmax, threshold)
                 }
                 Self::Yolo { classes, .. } => {
                     let grid = [input[1] as f32, input[0] as f32];
-                    let map = Map::new(image, width, height, classes);
+                    let map = OutputMap::new(image, width, height, classes);
                     map.boxes(&self.anchors(), grid, false, threshold)
                 }
             })
@@ -174,15 +175,15 @@ impl Head {
     }
 }
 
-/// One image's map of a v2 or v3 head.
-struct Map<'a> {
+/// One image's output map of a v2 or v3 head.
+struct OutputMap<'a> {
     data: &'a [f32],
     width: usize,
     height: usize,
     classes: usize,
 }
 
-impl<'a> Map<'a> {
+impl<'a> OutputMap<'a> {
     fn new(data: &'a [f32], width: usize, height: usize, classes: usize) -> Self {
         Self {
             data,
@@ -192,11 +193,12 @@ impl<'a> Map<'a> {
         }
     }
 
-    /// `unit` is the width and height of the picture in the unit of the anchors.
+    /// `image_size` is the width and height of the image in the unit of the anchors. `exclusive` says
+    /// whether classes are mutually exclusive.
     fn boxes(
         &self,
         anchors: &[[f32; 2]],
-        unit: [f32; 2],
+        image_size: [f32; 2],
         exclusive: bool,
         threshold: f32,
     ) -> Vec<ScoredBox> {
@@ -207,7 +209,7 @@ impl<'a> Map<'a> {
             for cell in 0..cells {
                 let at = |channel: usize| planes[channel * cells + cell];
                 let objectness = sigmoid(at(4));
-                // No class can be above the threshold where this is not.
+                // No class can exceed the threshold where objectness does not.
                 if objectness <= threshold || objectness.is_nan() {
                     continue;
                 }
@@ -215,8 +217,8 @@ impl<'a> Map<'a> {
                 let corners = corners(
                     (column as f32 + sigmoid(at(0))) / self.width as f32,
                     (row as f32 + sigmoid(at(1))) / self.height as f32,
-                    at(2).exp() * anchor[0] / unit[0],
-                    at(3).exp() * anchor[1] / unit[1],
+                    at(2).exp() * anchor[0] / image_size[0],
+                    at(3).exp() * anchor[1] / image_size[1],
                 );
                 let logits = (0..self.classes).map(|class| at(5 + class));
                 let scores: Vec<f32> = match exclusive {
@@ -230,8 +232,8 @@ impl<'a> Map<'a> {
     }
 }
 
-/// One image's vector of a v1 head.
-fn detection(
+/// The boxes of one image's vector of a v1 head.
+fn detection_boxes(
     data: &[f32],
     side: usize,
     boxes: usize,

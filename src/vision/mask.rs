@@ -1,4 +1,4 @@
-//! From a segmentation network's logits to a class for each pixel, and that to colours.
+//! Segmentation masks: from logits to a class per pixel, and to colors.
 
 use image::{Rgb, RgbImage};
 use rayon::prelude::*;
@@ -6,30 +6,29 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
-/// The class of every pixel of a picture, row by row. With one logit a pixel there are two classes:
-/// 0, not it, and 1, it.
+/// The class of every pixel of an image, row-major. A network with one logit per pixel has two
+/// classes: 0, background, and 1, foreground.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mask {
-    /// Columns.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
+    width: u32,
+    height: u32,
     /// `width * height` classes.
-    pub classes: Vec<u8>,
-    /// The probability of each pixel's class; NaN where the network answered NaN.
-    pub probabilities: Vec<f32>,
+    classes: Vec<u8>,
+    /// As many as `classes`.
+    probabilities: Vec<f32>,
 }
 
 impl Mask {
-    /// The likeliest class of every pixel of a picture of `width` and `height`, from logits
-    /// `[1, C, h, w]` that lie over the whole picture. Logits are interpolated (bilinear, edges
-    /// aligned) before they are compared, so that outlines are smooth.
+    /// The most probable class of every pixel of an image of `width` by `height`, from logits
+    /// `[1, C, h, w]` that cover the whole image. Logits are interpolated (bilinear, `align_corners`
+    /// false) before they are compared, so that outlines are smooth.
     ///
-    /// One channel is a sigmoid against a half, more are a softmax (Ronneberger et al. 2015).
+    /// One channel is a sigmoid with a threshold of one half; more are a softmax (Ronneberger et al.
+    /// 2015).
     ///
     /// # Errors
-    /// [`Error::Inputs`] where the logits are no such map, or have more than 256 channels: a class
-    /// is a byte, as in an indexed picture.
+    /// [`Error::Inputs`] where the logits do not have that shape or have more than 256 channels: a class
+    /// is one byte, as in an indexed image.
     ///
     /// ```
     /// use shadernet::tensor::Tensor;
@@ -37,7 +36,7 @@ impl Mask {
     ///
     /// let logits = Tensor::new([1, 2, 1, 2], vec![1.0, 0.0, 0.0, 3.0])?;
     /// let mask = Mask::from_logits(&logits, 4, 1)?;
-    /// assert_eq!(mask.classes, [0, 0, 1, 1]);
+    /// assert_eq!(mask.classes(), [0, 0, 1, 1]);
     /// # Ok::<(), shadernet::Error>(())
     /// ```
     pub fn from_logits(logits: &Tensor, width: u32, height: u32) -> Result<Self> {
@@ -47,7 +46,7 @@ impl Mask {
                 logits.shape()
             )));
         };
-        let (rows, columns) = (between(height, h), between(width, w));
+        let (rows, columns) = (linear_taps(height, h), linear_taps(width, w));
         let pixels: Vec<(u8, f32)> = (rows.par_iter())
             .flat_map_iter(|&(top, bottom, v)| {
                 let mut values = vec![0.0_f32; channels];
@@ -56,7 +55,7 @@ impl Mask {
                         let row = |y: usize| map[y * w + left] * (1.0 - u) + map[y * w + right] * u;
                         *value = row(top) * (1.0 - v) + row(bottom) * v;
                     }
-                    likeliest(&values)
+                    argmax(&values)
                 })
             })
             .collect();
@@ -69,28 +68,49 @@ impl Mask {
         })
     }
 
-    /// `picture` with every pixel's class colour laid over it; class 0 is left as it is. `opacity`
+    /// The number of columns.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// The number of rows.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// The `width * height` classes, row-major.
+    pub fn classes(&self) -> &[u8] {
+        &self.classes
+    }
+
+    /// The probability of each pixel's class, in the order of [`Self::classes`]; NaN where the network
+    /// returned NaN.
+    pub fn probabilities(&self) -> &[f32] {
+        &self.probabilities
+    }
+
+    /// `image` with every pixel's class color drawn over it; pixels of class 0 are unchanged. `opacity`
     /// is between 0 and 1.
     ///
     /// # Errors
-    /// [`Error::Inputs`] where the picture is not of the mask's size.
-    pub fn overlay(&self, picture: &RgbImage, opacity: f32) -> Result<RgbImage> {
-        if picture.dimensions() != (self.width, self.height) {
+    /// [`Error::Inputs`] where the image does not have the mask's size.
+    pub fn overlay(&self, image: &RgbImage, opacity: f32) -> Result<RgbImage> {
+        if image.dimensions() != (self.width, self.height) {
             return Err(Error::Inputs(format!(
-                "a picture of {}x{} was expected, as the mask is; found {}x{}",
+                "an image of the mask's size, {}x{}, was expected; found {}x{}",
                 self.width,
                 self.height,
-                picture.width(),
-                picture.height()
+                image.width(),
+                image.height()
             )));
         }
-        let mut blended = picture.clone();
+        let mut blended = image.clone();
         for (pixel, class) in blended.pixels_mut().zip(&self.classes) {
             if *class != 0 {
                 let color = mask_color(*class);
                 for (value, color) in pixel.0.iter_mut().zip(color.0) {
                     let mix = f32::from(*value) * (1.0 - opacity) + f32::from(color) * opacity;
-                    // A float to a byte saturates.
+                    // The cast to a byte saturates.
                     *value = mix.round() as u8;
                 }
             }
@@ -99,11 +119,11 @@ impl Mask {
     }
 }
 
-/// A colour for a class, as PASCAL VOC's colour map has it: black for 0, and well apart for small
-/// numbers.
+/// The color of a class in PASCAL VOC's color map: black for 0, and clearly different colors for small
+/// class indices.
 pub fn mask_color(class: u8) -> Rgb<u8> {
     let mut color = [0_u8; 3];
-    // Three bits of the class a round, the lowest first, into the colours' highest.
+    // Each round moves three bits of the class, lowest first, to the highest free bits of the channels.
     for round in 0..3 {
         for (channel, value) in color.iter_mut().enumerate() {
             let bit = u32::from(class) >> (3 * round + channel) & 1;
@@ -113,8 +133,8 @@ pub fn mask_color(class: u8) -> Rgb<u8> {
     Rgb(color)
 }
 
-/// The likeliest of some logits, and its probability.
-fn likeliest(logits: &[f32]) -> (u8, f32) {
+/// The class with the largest logit, and its probability.
+fn argmax(logits: &[f32]) -> (u8, f32) {
     if let [logit] = logits {
         let probability = 1.0 / (1.0 + (-logit).exp());
         return match probability > 0.5 {
@@ -129,13 +149,13 @@ fn likeliest(logits: &[f32]) -> (u8, f32) {
         }
     }
     let sum: f32 = logits.iter().map(|l| (l - logits[best]).exp()).sum();
-    // `from_logits` allows 256 at the most.
+    // `from_logits` allows at most 256 classes.
     (best as u8, 1.0 / sum)
 }
 
-/// For each of `out` pixels along an axis, the two of `size` around it and how far the second
-/// counts.
-fn between(out: u32, size: usize) -> Vec<(usize, usize, f32)> {
+/// For each of `out` pixels along an axis, the two of `size` source pixels around it and the weight of
+/// the second.
+fn linear_taps(out: u32, size: usize) -> Vec<(usize, usize, f32)> {
     let scale = size as f32 / out as f32;
     (0..out)
         .map(|i| {
@@ -151,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colors_are_pascals() {
+    fn colors_match_pascal_voc() {
         let colors = [
             [0, 0, 0],
             [128, 0, 0],
@@ -175,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_shown() {
+    fn nan_logits_give_nan_probabilities() {
         let logits = Tensor::new([1, 3, 1, 1], vec![0.0, f32::NAN, 1.0]).unwrap();
         assert!(Mask::from_logits(&logits, 2, 2).unwrap().probabilities[3].is_nan());
     }

@@ -1,11 +1,17 @@
-//! From a picture to a network's input, and from its output to names.
+//! Images in, labels out: decoding, preprocessing, and what a network's outputs mean.
+//!
+//! Three parts, the last two behind features:
+//!
+//! - always: [`Preprocessing`], [`resize`], [`Labels`], boxes, masks and heat maps;
+//! - `codecs`: [`decode`] and [`decode_bytes`] for PNG, JPEG, WebP, GIF, BMP, TIFF and PNM files;
+//! - `draw`: figures, sheets, labeled boxes and heat maps drawn over images.
 //!
 //! ```
 //! use shadernet::vision::{Preprocessing, resize, softmax, top_k};
 //!
-//! // A plain grey picture, as a network trained on ImageNet wants to see it.
-//! let picture = image::RgbImage::from_pixel(320, 240, image::Rgb([128; 3]));
-//! let input = Preprocessing::default().apply(&picture)?;
+//! // A uniform gray image, prepared for a network trained on ImageNet.
+//! let image = image::RgbImage::from_pixel(320, 240, image::Rgb([128; 3]));
+//! let input = Preprocessing::default().apply(&image)?;
 //! assert_eq!(input.shape().dims(), [1, 3, 224, 224]);
 //!
 //! let probabilities = softmax(&[0.1, 2.0, -1.0]);
@@ -38,13 +44,17 @@ mod top_k;
 
 pub use boxes::{DetectionOptions, ScoredBox, intersection_over_union, non_maximum_suppression};
 #[cfg(feature = "draw")]
+#[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use color_map::heat_color;
 pub use crop::{CropMode, ImageTransform};
 #[cfg(feature = "codecs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "codecs")))]
 pub use decode::{MAX_FILE_BYTES, decode, decode_bytes};
 #[cfg(feature = "draw")]
+#[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use draw::{class_color, draw_box};
 #[cfg(feature = "draw")]
+#[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use figure::{Panel, figure};
 pub use heads::Head;
 pub use heat_map::{HeatMap, HeatMapStatistics};
@@ -52,11 +62,12 @@ pub use image_limits::{MAX_PIXELS, MAX_SIDE};
 pub use labels::{Label, Labels};
 pub use mask::{Mask, mask_color};
 pub use preprocess::Preprocessing;
-pub(crate) use resize::{Axis, Weights};
+pub(crate) use resize::{Axis, FilterWeights};
 pub use resize::{Interpolation, resize};
 #[cfg(feature = "draw")]
+#[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use sheet::{SheetOptions, Tile, TilePixels, TileRange, sheet};
 pub use top_k::{softmax, top_k};
 
-/// Decoded pictures: 8-bit RGB, row-major, of the `image` crate.
+/// Decoded images: the `image` crate's 8-bit RGB, row-major.
 pub use image::RgbImage;

@@ -1,19 +1,21 @@
-//! A picture to a network's input, as timm's evaluation transform does it: resize, crop, normalise.
+//! From an image to a network's input, as timm's evaluation transform: resize, crop, normalize.
 
 use image::RgbImage;
 use rayon::prelude::*;
 
-use super::crop::{CropMode, ImageTransform, LETTERBOX_GREY};
+use super::crop::{CropMode, ImageTransform, LETTERBOX_GRAY};
 use super::image_limits::MAX_SIDE;
 use super::resize::{Interpolation, resize_window};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
-/// How a picture becomes a network's input: the keys of timm's `pretrained_cfg`, with its defaults.
+/// How an image becomes a network's input: the keys of timm's `pretrained_cfg`, with timm's defaults.
 ///
-/// The result is that of timm's `create_transform(is_training=False)` on the same RGB pixels, to
-/// the rounding of float32: sizes and offsets are rounded as torchvision rounds them, pixels as
-/// Pillow does.
+/// The result equals that of timm's `create_transform(is_training=False)` on the same RGB pixels, up
+/// to float32 rounding: sizes and offsets are rounded as in torchvision, pixels as in Pillow.
+///
+/// The fields are plain data, as they are in `config.json`; [`Self::check`] validates them, and every
+/// method that uses them returns its error.
 ///
 /// ```
 /// use shadernet::vision::{CropMode, Preprocessing};
@@ -23,24 +25,24 @@ use crate::tensor::Tensor;
 ///     crop_mode: CropMode::Border,
 ///     ..Preprocessing::default()
 /// };
-/// let pictures = vec![image::RgbImage::new(200, 100), image::RgbImage::new(30, 40)];
-/// let batch = preprocessing.batch(&pictures)?;
+/// let images = vec![image::RgbImage::new(200, 100), image::RgbImage::new(30, 40)];
+/// let batch = preprocessing.batch(&images)?;
 /// assert_eq!(batch.shape().dims(), [2, 3, 64, 96]);
 /// # Ok::<(), shadernet::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocessing {
-    /// Channels, height and width: `[3, 224, 224]`. One channel is greyscale (Pillow's `L`).
+    /// Channels, height and width. Default: `[3, 224, 224]`. One channel is grayscale (Pillow's `L`).
     pub input_size: [usize; 3],
-    /// What is subtracted from each channel, of values between 0 and 1. ImageNet's by default.
+    /// Subtracted from each channel, whose values are between 0 and 1. Default: ImageNet's mean.
     pub mean: Vec<f32>,
-    /// What each channel is then divided by. ImageNet's by default.
+    /// Each channel is then divided by this. Default: ImageNet's standard deviation.
     pub std: Vec<f32>,
-    /// How pixels are interpolated: bicubic.
+    /// The resampling filter. Default: bicubic.
     pub interpolation: Interpolation,
-    /// The input's share of the resized picture's side: 0.875. Above 1 the picture is padded.
+    /// The input's side as a share of the resized image's. Default: 0.875. Above 1 the image is padded.
     pub crop_pct: f64,
-    /// What of the picture is seen: its centre.
+    /// How the image is resized and cropped. Default: its center.
     pub crop_mode: CropMode,
 }
 
@@ -58,66 +60,65 @@ impl Default for Preprocessing {
 }
 
 impl Preprocessing {
-    /// `picture` as a tensor `[1, C, H, W]`.
+    /// `image` as a tensor `[1, C, H, W]`.
     ///
     /// # Errors
-    /// Where [`Preprocessing::check`] finds fault, the channels are neither 1 nor 3, or `picture`
-    /// has no pixels.
-    pub fn apply(&self, picture: &RgbImage) -> Result<Tensor> {
-        self.batch(std::slice::from_ref(picture))
+    /// [`Error::Inputs`] where [`Preprocessing::check`] fails, the number of channels is neither 1 nor 3,
+    /// or `image` has no pixels.
+    pub fn apply(&self, image: &RgbImage) -> Result<Tensor> {
+        self.batch(std::slice::from_ref(image))
     }
 
-    /// `pictures` as a tensor `[N, C, H, W]`; they need not be of one size.
+    /// `images` as a tensor `[N, C, H, W]`; their sizes may differ.
     ///
     /// # Errors
-    /// As [`Preprocessing::apply`], of any picture.
-    pub fn batch(&self, pictures: &[RgbImage]) -> Result<Tensor> {
+    /// As [`Preprocessing::apply`], for any of the images.
+    pub fn batch(&self, images: &[RgbImage]) -> Result<Tensor> {
         self.check()?;
         let [channels, height, width] = self.input_size;
-        let mut batch = Tensor::zeros([pictures.len(), channels, height, width]);
+        let mut batch = Tensor::zeros([images.len(), channels, height, width]);
         batch
             .data_mut()
             .par_chunks_exact_mut(channels * height * width)
-            .zip(pictures)
-            .try_for_each(|(image, picture)| self.apply_into(picture, image))?;
+            .zip(images)
+            .try_for_each(|(output, image)| self.apply_into(image, output))?;
         Ok(batch)
     }
 
-    /// Writes `picture` into one image's slice of a batch: `C * H * W` elements, `[C, H, W]`
-    /// row-major.
+    /// Writes `image` to `output`, one image's slice of a batch: `[C, H, W]`, row-major.
     ///
     /// # Errors
-    /// As [`Preprocessing::apply`], and where `image` is not of that length.
-    pub fn apply_into(&self, picture: &RgbImage, image: &mut [f32]) -> Result<()> {
-        self.check_for_pictures()?;
+    /// As [`Preprocessing::apply`], and where `output` does not have `C * H * W` elements.
+    pub fn apply_into(&self, image: &RgbImage, output: &mut [f32]) -> Result<()> {
+        self.check_for_images()?;
         let [channels, height, width] = self.input_size;
-        if image.len() != channels * height * width {
+        if output.len() != channels * height * width {
             return Err(Error::Inputs(format!(
-                "room for {channels}x{height}x{width} = {} elements was expected for a picture; \
-                 found room for {}",
+                "an output of {channels}x{height}x{width} = {} elements was expected for an image; \
+                 found {}",
                 channels * height * width,
-                image.len()
+                output.len()
             )));
         }
-        if picture.as_raw().is_empty() {
+        if image.as_raw().is_empty() {
             return Err(Error::Inputs(format!(
-                "a picture with pixels was expected; found {}x{}",
-                picture.width(),
-                picture.height()
+                "an image with pixels was expected; found {}x{}",
+                image.width(),
+                image.height()
             )));
         }
         match channels {
-            1 => self.fill::<1>(&greyscale(picture), picture.dimensions(), image),
-            _ => self.fill::<3>(picture.as_raw(), picture.dimensions(), image),
+            1 => self.fill::<1>(&grayscale(image), image.dimensions(), output),
+            _ => self.fill::<3>(image.as_raw(), image.dimensions(), output),
         }
         Ok(())
     }
 
-    /// Whether these numbers can be used at all: sizes between 1 and [`MAX_SIDE`], one finite mean
-    /// and one finite, positive standard deviation a channel, `crop_pct` between 0.01 and 100.
+    /// Checks the values: sizes between 1 and [`MAX_SIDE`], one finite mean and one finite, positive
+    /// standard deviation per channel, `crop_pct` between 0.01 and 100.
     ///
     /// # Errors
-    /// [`Error::Inputs`] naming the key, what was expected and what was found.
+    /// [`Error::Inputs`] with the key, the expected and the actual value.
     pub fn check(&self) -> Result<()> {
         let fault = |key: &str, expected: &str, found: String| {
             Err(Error::Inputs(format!(
@@ -126,14 +127,14 @@ impl Preprocessing {
         };
         let [channels, height, width] = self.input_size;
         let sides = 1..=MAX_SIDE as usize;
-        // 1024 is far beyond any picture's channels and keeps the products below from overflowing.
+        // 1024 channels are far more than any image has, and keep products of the sizes from overflowing.
         if !(1..=1024).contains(&channels) || !sides.contains(&height) || !sides.contains(&width) {
             let expected = format!("[channels up to 1024, height and width up to {MAX_SIDE}]");
             return fault("input_size", &expected, format!("{:?}", self.input_size));
         }
         for (key, values) in [("mean", &self.mean), ("std", &self.std)] {
             if values.len() != channels {
-                let expected = format!("{channels} numbers, one a channel,");
+                let expected = format!("{channels} numbers, one per channel,");
                 return fault(key, &expected, format!("{} numbers", values.len()));
             }
             if let Some(value) = values.iter().find(|value| !value.is_finite()) {
@@ -150,67 +151,66 @@ impl Preprocessing {
         Ok(())
     }
 
-    /// What the network sees of a picture of `width` by `height`: left, top, right and bottom in the
-    /// picture's pixels.
+    /// The region of an image of `width` by `height` that the network sees: left, top, right and bottom in
+    /// the image's pixels.
     pub fn seen(&self, width: u32, height: u32) -> [f32; 4] {
         let [_, input_height, input_width] = self.input_size;
-        let placement = self.placement(width, height);
-        let [x0, y0] = placement.to_picture([0.0, 0.0]);
-        let [x1, y1] = placement.to_picture([input_width as f32, input_height as f32]);
+        let transform = self.image_transform(width, height);
+        let [x0, y0] = transform.to_image([0.0, 0.0]);
+        let [x1, y1] = transform.to_image([input_width as f32, input_height as f32]);
         let (right, bottom) = (width as f32, height as f32);
         [x0.max(0.0), y0.max(0.0), x1.min(right), y1.min(bottom)]
     }
 
-    /// Where a picture of `width` by `height` comes to lie in the input, for what is found in the
-    /// input to be found in the picture.
-    pub fn placement(&self, width: u32, height: u32) -> ImageTransform {
+    /// The transform between the pixels of an image of `width` by `height` and those of the input.
+    pub fn image_transform(&self, width: u32, height: u32) -> ImageTransform {
         let [_, to_height, to_width] = self.input_size;
         let from = [width.max(1) as usize, height.max(1) as usize];
         ImageTransform::new(from, [to_width, to_height], self.crop_mode, self.crop_pct)
     }
 
-    /// What each byte of a channel becomes.
-    pub(crate) fn normalised(&self, channel: usize) -> [f32; 256] {
+    /// The normalized value of each byte value in a channel.
+    pub(crate) fn normalization_table(&self, channel: usize) -> [f32; 256] {
         let (mean, std) = (self.mean[channel], self.std[channel]);
         std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std)
     }
 
-    /// The byte that stands where there is no picture.
-    pub(crate) fn background(&self, channel: usize) -> u8 {
+    /// The byte with which padding is filled.
+    pub(crate) fn padding_byte(&self, channel: usize) -> u8 {
         match self.crop_mode {
             CropMode::Border => (255.0 * f64::from(self.mean[channel])).round_ties_even() as u8,
             CropMode::Center | CropMode::Squash => 0,
-            CropMode::Letterbox => LETTERBOX_GREY,
+            CropMode::Letterbox => LETTERBOX_GRAY,
         }
     }
 
-    /// [`Self::check`], and that the channels are those of pictures.
-    pub(crate) fn check_for_pictures(&self) -> Result<()> {
+    /// [`Self::check`], and checks that the number of channels is that of an image.
+    pub(crate) fn check_for_images(&self) -> Result<()> {
         self.check()?;
         match self.input_size[0] {
             1 | 3 => Ok(()),
             channels => Err(Error::Inputs(format!(
-                "a network of 1 or 3 input channels was expected for pictures; this one has \
-                 {channels}: give it a tensor instead"
+                "a network with 1 or 3 input channels was expected for images; this one has \
+                 {channels}: pass a tensor instead"
             ))),
         }
     }
 
-    /// Resizes, crops and normalises `C` interleaved channels into `C` planes.
-    fn fill<const C: usize>(&self, pixels: &[u8], (width, height): (u32, u32), image: &mut [f32]) {
+    /// Resizes, crops and normalizes `C` interleaved channels into `C` planes.
+    fn fill<const C: usize>(&self, pixels: &[u8], (width, height): (u32, u32), output: &mut [f32]) {
         let [_, to_height, to_width] = self.input_size;
-        let ImageTransform { x, left, y, top } = self.placement(width, height);
+        let ImageTransform { x, left, y, top } = self.image_transform(width, height);
         let window = resize_window::<C>(pixels, x, y, self.interpolation);
 
-        for (channel, plane) in image.chunks_exact_mut(to_height * to_width).enumerate() {
-            let normalised = self.normalised(channel);
+        for (channel, plane) in output.chunks_exact_mut(to_height * to_width).enumerate() {
+            let table = self.normalization_table(channel);
             if x.len < to_width || y.len < to_height {
-                plane.fill(normalised[usize::from(self.background(channel))]);
+                plane.fill(table[usize::from(self.padding_byte(channel))]);
             }
             let rows = plane.chunks_exact_mut(to_width).skip(top);
             for (to, from) in rows.zip(window.chunks_exact(x.len * C)) {
                 for (to, pixel) in to[left..].iter_mut().zip(from.as_chunks::<C>().0) {
-                    *to = normalised[usize::from(pixel[channel])];
+                    *to = table[usize::from(pixel[channel])];
                 }
             }
         }
@@ -218,84 +218,13 @@ impl Preprocessing {
 }
 
 /// Luma as Pillow's `convert("L")` rounds it (ITU-R 601-2, 16 fractional bits).
-fn greyscale(picture: &RgbImage) -> Vec<u8> {
+fn grayscale(image: &RgbImage) -> Vec<u8> {
     let luma = |&[r, g, b]: &[u8; 3]| {
         let [r, g, b] = [r, g, b].map(u32::from);
         ((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8
     };
-    picture.as_raw().as_chunks().0.iter().map(luma).collect()
+    image.as_raw().as_chunks().0.iter().map(luma).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn padding_is_black_and_borders_are_the_mean() {
-        let white = RgbImage::from_pixel(8, 4, image::Rgb([255; 3]));
-        let mut preprocessing = Preprocessing {
-            input_size: [3, 8, 8],
-            mean: vec![0.5, 0.25, 0.75],
-            std: vec![0.5; 3],
-            crop_pct: 1.0,
-            crop_mode: CropMode::Border,
-            ..Preprocessing::default()
-        };
-        let image = preprocessing.apply(&white).unwrap();
-        let at = |image: &Tensor, c: usize, y: usize, x: usize| image.data()[(c * 8 + y) * 8 + x];
-        // round(255 * 0.5) = 128, round(255 * 0.25) = 64, round(255 * 0.75) = 191
-        for (c, (fill, mean)) in [(128.0, 0.5), (64.0, 0.25), (191.0, 0.75)]
-            .iter()
-            .enumerate()
-        {
-            assert_eq!(at(&image, c, 1, 3), (fill / 255.0 - mean) / 0.5);
-            assert_eq!(at(&image, c, 2, 3), (1.0 - mean) / 0.5);
-            assert_eq!(at(&image, c, 5, 3), (1.0 - mean) / 0.5);
-            assert_eq!(at(&image, c, 6, 3), (fill / 255.0 - mean) / 0.5);
-        }
-        preprocessing.crop_mode = CropMode::Center;
-        preprocessing.crop_pct = 2.0;
-        let image = preprocessing.apply(&white).unwrap();
-        assert_eq!(at(&image, 0, 1, 3), (0.0 - 0.5) / 0.5);
-        assert_eq!(at(&image, 0, 2, 3), (1.0 - 0.5) / 0.5);
-    }
-
-    #[test]
-    fn one_channel_is_luma() {
-        let red = RgbImage::from_pixel(4, 4, image::Rgb([255, 0, 0]));
-        let preprocessing = Preprocessing {
-            input_size: [1, 2, 2],
-            mean: vec![0.0],
-            std: vec![1.0],
-            ..Preprocessing::default()
-        };
-        let image = preprocessing.apply(&red).unwrap();
-        assert_eq!(image.shape().dims(), [1, 1, 2, 2]);
-        assert!(image.data().iter().all(|&value| value == 76.0 / 255.0));
-    }
-
-    #[test]
-    fn unusable_numbers_are_named() {
-        let message = |change: fn(&mut Preprocessing)| {
-            let mut preprocessing = Preprocessing::default();
-            change(&mut preprocessing);
-            preprocessing
-                .apply(&RgbImage::new(2, 2))
-                .unwrap_err()
-                .to_string()
-        };
-        assert!(message(|p| p.std[1] = 0.0).starts_with("std: numbers above zero"));
-        assert!(message(|p| p.std[1] = f32::NAN).starts_with("std: finite"));
-        assert!(message(|p| p.mean.truncate(2)).contains("3 numbers, one a channel"));
-        assert!(message(|p| p.input_size[1] = 0).starts_with("input_size"));
-        assert!(message(|p| p.crop_pct = f64::NAN).starts_with("crop_pct"));
-        let message = message(|p| {
-            p.input_size[0] = 2;
-            p.mean.truncate(2);
-            p.std.truncate(2);
-        });
-        assert!(message.contains("give it a tensor"), "{message}");
-        let empty = Preprocessing::default().apply(&RgbImage::new(0, 3));
-        assert!(empty.unwrap_err().to_string().contains("0x3"));
-    }
-}
+mod tests;

@@ -1,15 +1,15 @@
-//! Antialiased resizing, equal to Pillow's to the byte.
+//! Antialiased resizing, byte for byte equal to Pillow's.
 //!
-//! Networks are trained on pictures that Pillow made small. Pillow widens the filter with the
-//! reduction, computes in fixed point with 22 fractional bits, and rounds to bytes between the
-//! horizontal and the vertical pass, in that order (`src/libImaging/Resample.c`); all of it is
-//! done the same way here, and `tests/images.rs` compares checksums. (Pillow 13 takes the vertical
-//! pass first where the height shrinks much more than the width, which keeping the aspect ratio
-//! never does; results then differ by 2 in 255 at most, measured.) Crates that go vertically
-//! first throughout, such as `fast_image_resize`, differ on every picture.
+//! Networks are trained on images that Pillow downscaled. Pillow widens the filter by the reduction
+//! factor, computes in fixed point with 22 fractional bits, and runs the horizontal pass before the
+//! vertical one, rounding to bytes in between (`src/libImaging/Resample.c`). This module does the same,
+//! and `tests/images.rs` compares checksums. (Pillow 13 runs the vertical pass first where the height
+//! shrinks much more than the width. With a kept aspect ratio that never happens; results then differ
+//! by at most 2 of 255, measured.) Crates that always run the vertical pass first, such as
+//! `fast_image_resize`, give other results for every image.
 //!
-//! Only the part of the result that is wanted is computed: a centre crop of a very wide picture
-//! costs no more than the crop.
+//! Only the cropped window of the result is computed: a center crop of a very wide image costs no more
+//! than the crop.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,21 +19,22 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result, UnknownName};
 
-/// How pixels are interpolated, by Pillow's and timm's names.
+/// The resampling filter. The names are Pillow's and timm's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Interpolation {
-    /// The one pixel under the centre, without antialiasing.
+    /// The nearest pixel, without antialiasing.
     Nearest,
-    /// The mean over the area.
+    /// The mean of the area.
     Box,
-    /// A triangle one pixel wide on either side.
+    /// A triangle filter of radius 1.
     Bilinear,
-    /// Hamming's window over sinc, as wide as bilinear and sharper.
+    /// A Hamming-windowed sinc of radius 1: sharper than bilinear.
     Hamming,
-    /// Catmull-Rom's cubic (a = -1/2); timm's default.
+    /// Catmull-Rom cubic (a = -1/2) of radius 2; timm's default.
     #[default]
     Bicubic,
-    /// Sinc within three lobes.
+    /// Lanczos of radius 3.
     Lanczos,
 }
 
@@ -48,7 +49,7 @@ impl Interpolation {
     ];
 
     fn filter(self) -> Option<Filter> {
-        let (weight, reach): (fn(f64) -> f64, f64) = match self {
+        let (weight, radius): (fn(f64) -> f64, f64) = match self {
             Self::Nearest => return None,
             Self::Box => (|x| f64::from(u8::from(-0.5 < x && x <= 0.5)), 0.5),
             Self::Bilinear => (|x| (1.0 - x.abs()).max(0.0), 1.0),
@@ -56,15 +57,15 @@ impl Interpolation {
             Self::Bicubic => (bicubic, 2.0),
             Self::Lanczos => (lanczos, 3.0),
         };
-        Some(Filter { weight, reach })
+        Some(Filter { weight, radius })
     }
 }
 
 impl FromStr for Interpolation {
     type Err = UnknownName;
 
-    /// timm's names. `random`, which timm trains some networks with, means [`Self::Bicubic`]:
-    /// inference must not depend on chance.
+    /// Parses timm's names. `random`, with which timm trains some networks, is read as
+    /// [`Self::Bicubic`]: inference must be deterministic.
     fn from_str(name: &str) -> Result<Self, UnknownName> {
         if name == "random" {
             return Ok(Self::Bicubic);
@@ -83,38 +84,38 @@ impl fmt::Display for Interpolation {
     }
 }
 
-/// A filter's weight at a distance, and how far it reaches on either side, in pixels of the smaller
-/// scale.
+/// A filter's weight as a function of the distance, and its radius, both in pixels of the smaller of
+/// both images.
 #[derive(Clone, Copy)]
 struct Filter {
     weight: fn(f64) -> f64,
-    reach: f64,
+    radius: f64,
 }
 
-/// `picture` at `width` by `height`, equal to Pillow's `Image.resize` to the byte.
+/// `image` at `width` by `height`, byte for byte equal to Pillow's `Image.resize`.
 ///
 /// ```
 /// use shadernet::vision::{Interpolation, resize};
 ///
-/// let picture = image::RgbImage::from_fn(4, 1, |x, _| image::Rgb([40 * x as u8; 3]));
-/// let half = resize(&picture, 2, 1, Interpolation::Box)?;
+/// let image = image::RgbImage::from_fn(4, 1, |x, _| image::Rgb([40 * x as u8; 3]));
+/// let half = resize(&image, 2, 1, Interpolation::Box)?;
 /// assert_eq!(half.get_pixel(0, 0).0, [20; 3]);
 /// assert_eq!(half.get_pixel(1, 0).0, [100; 3]);
 /// # Ok::<(), shadernet::Error>(())
 /// ```
 ///
 /// # Errors
-/// Where either picture has no pixels.
+/// [`Error::Inputs`] where either image has no pixels.
 pub fn resize(
-    picture: &RgbImage,
+    image: &RgbImage,
     width: u32,
     height: u32,
     interpolation: Interpolation,
 ) -> Result<RgbImage> {
-    let (from_width, from_height) = picture.dimensions();
+    let (from_width, from_height) = image.dimensions();
     if [from_width, from_height, width, height].contains(&0) {
         return Err(Error::Inputs(format!(
-            "pictures with pixels were expected; {from_width}x{from_height} was to be resized to \
+            "images with pixels were expected; found a resize from {from_width}x{from_height} to \
              {width}x{height}"
         )));
     }
@@ -125,12 +126,13 @@ pub fn resize(
         len: to as usize,
     };
     let (x, y) = (axis(from_width, width), axis(from_height, height));
-    let pixels = resize_window::<3>(picture.as_raw(), x, y, interpolation);
-    // The window is all of `width` by `height`, three bytes each.
-    Ok(RgbImage::from_raw(width, height, pixels).expect("a buffer of the picture's size"))
+    let pixels = resize_window::<3>(image.as_raw(), x, y, interpolation);
+    // The window is the whole result: `width * height` pixels of three bytes.
+    Ok(RgbImage::from_raw(width, height, pixels).expect("a buffer of the image's size"))
 }
 
-/// One direction of a resize: `from` pixels become `to`, of which `len` from `start` are wanted.
+/// One axis of a resize: `from` pixels become `to`, of which the window of `len` from `start` is
+/// computed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Axis {
     pub from: usize,
@@ -139,8 +141,7 @@ pub(crate) struct Axis {
     pub len: usize,
 }
 
-/// The wanted window of a picture of `C` interleaved channels resized; `y.len` rows of `x.len`
-/// pixels.
+/// The window of the resized image with `C` interleaved channels: `y.len` rows of `x.len` pixels.
 pub(super) fn resize_window<const C: usize>(
     pixels: &[u8],
     x: Axis,
@@ -155,13 +156,13 @@ pub(super) fn resize_window<const C: usize>(
         nearest::<C>(pixels, x, y, &mut result);
         return result;
     };
-    let columns = Weights::new(x, filter);
-    let rows = Weights::new(y, filter);
+    let columns = FilterWeights::new(x, filter);
+    let rows = FilterWeights::new(y, filter);
 
-    // The horizontal pass, over those rows alone that the vertical one will read.
+    // The horizontal pass, only over the rows that the vertical pass reads.
     let (first, last) = rows.span();
-    let mut between = vec![0; x.len * (last - first) * C];
-    between
+    let mut intermediate = vec![0; x.len * (last - first) * C];
+    intermediate
         .par_chunks_exact_mut(x.len * C)
         .zip(pixels[first * x.from * C..].par_chunks_exact(x.from * C))
         .for_each(|(to, from)| {
@@ -178,49 +179,46 @@ pub(super) fn resize_window<const C: usize>(
         });
 
     let width = x.len * C;
-    let wanted: Vec<_> = rows.iter().collect();
-    result
-        .par_chunks_exact_mut(width)
-        .zip(wanted)
-        .for_each_init(
-            || vec![HALF; width],
-            |sums, (to, (start, weights))| {
-                sums.fill(HALF);
-                let taps = between[(start - first) * width..].chunks_exact(width);
-                for (tap, &weight) in taps.zip(weights) {
-                    for (sum, &value) in sums.iter_mut().zip(tap) {
-                        *sum += i32::from(value) * weight;
-                    }
+    let rows: Vec<_> = rows.iter().collect();
+    result.par_chunks_exact_mut(width).zip(rows).for_each_init(
+        || vec![HALF; width],
+        |sums, (to, (start, weights))| {
+            sums.fill(HALF);
+            let taps = intermediate[(start - first) * width..].chunks_exact(width);
+            for (tap, &weight) in taps.zip(weights) {
+                for (sum, &value) in sums.iter_mut().zip(tap) {
+                    *sum += i32::from(value) * weight;
                 }
-                for (to, &sum) in to.iter_mut().zip(sums.iter()) {
-                    *to = to_byte(sum);
-                }
-            },
-        );
+            }
+            for (to, &sum) in to.iter_mut().zip(sums.iter()) {
+                *to = to_byte(sum);
+            }
+        },
+    );
     result
 }
 
-/// Pillow's fixed point: 8 bits for the value and 2 for what the filter overshoots are left of 32.
+/// Pillow's fixed point: of 32 bits, 8 are for the value and 2 for the filter's overshoot.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
-/// One half, so that dropping the fraction rounds.
+/// One half, added so that truncating the fraction rounds.
 const HALF: i32 = 1 << (PRECISION_BITS - 1);
 
 fn to_byte(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
 
-/// For each wanted pixel along one axis, the first source pixel and the weights from there on.
-pub(crate) struct Weights {
+/// For each pixel of the window along one axis, the first source pixel and the weights from there on.
+pub(crate) struct FilterWeights {
     starts: Vec<usize>,
     counts: Vec<usize>,
-    /// `stride` for each wanted pixel, of which the first `counts` are used.
+    /// `stride` weights for each pixel of the window, of which the first `counts` are used.
     weights: Vec<i32>,
     stride: usize,
 }
 
-impl Weights {
-    /// Those of any interpolation: the pixel that is nearest has all of the weight.
-    pub fn of(axis: Axis, interpolation: Interpolation) -> Self {
+impl FilterWeights {
+    /// The weights of any interpolation; with [`Interpolation::Nearest`] one pixel has the whole weight.
+    pub fn for_interpolation(axis: Axis, interpolation: Interpolation) -> Self {
         if let Some(filter) = interpolation.filter() {
             return Self::new(axis, filter);
         }
@@ -235,7 +233,7 @@ impl Weights {
     fn new(axis: Axis, filter: Filter) -> Self {
         let scale = axis.from as f64 / axis.to as f64;
         let filter_scale = scale.max(1.0);
-        let support = filter.reach * filter_scale;
+        let support = filter.radius * filter_scale;
         let stride = (support.ceil() as usize) * 2 + 1;
         let mut this = Self {
             starts: Vec::with_capacity(axis.len),
@@ -246,7 +244,7 @@ impl Weights {
         let mut exact = Vec::with_capacity(stride);
         for (i, weights) in this.weights.chunks_exact_mut(stride).enumerate() {
             let center = ((axis.start + i) as f64 + 0.5) * scale;
-            // `as usize` takes what is negative to zero.
+            // The cast saturates: negative values become 0.
             let start = (center - support + 0.5) as usize;
             let end = ((center + support + 0.5) as usize).min(axis.from);
             exact.clear();
@@ -275,7 +273,7 @@ impl Weights {
         self.starts.iter().copied().zip(used)
     }
 
-    /// The source pixels that are read, first and past the last.
+    /// The range of source pixels that are read: the first, and one past the last.
     fn span(&self) -> (usize, usize) {
         let ends = self.iter().map(|(start, weights)| start + weights.len());
         let first = self.starts.iter().min().copied().unwrap_or(0);
@@ -283,9 +281,9 @@ impl Weights {
     }
 }
 
-/// The source pixel under each wanted pixel's centre.
+/// The source pixel under the center of each pixel of the window.
 fn nearest_positions(axis: Axis) -> Vec<usize> {
-    // Pillow steps by repeated addition; so do we, to round where it rounds.
+    // Repeated addition, as in Pillow, for the same rounding.
     let scale = axis.from as f64 / axis.to as f64;
     let steps = std::iter::successors(Some(scale * 0.5), |at| Some(at + scale));
     let steps = steps.map(|at| (at as usize).min(axis.from - 1));

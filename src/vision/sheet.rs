@@ -1,57 +1,67 @@
-//! Sheets of labelled maps: the channels of an activation, the kernels of a layer.
+//! Sheets of labeled maps: the channels of an activation, the filters of a layer.
 
 use std::borrow::Cow;
 
 use image::{RgbImage, imageops};
 
 use super::color_map::heat_color;
-use super::figure::{INK, MIN_LETTERS, TITLE_LINES, color_bar, paper};
+use super::figure::{INK, MIN_LETTERS, TITLE_LINES, canvas, color_bar};
 use super::heat_map::HeatMap;
 use super::image_limits::MAX_SIDE;
 use super::resize::{Axis, Interpolation, resize, resize_window};
 use super::text::{Font, short_number, shortened, wrapped};
 use crate::error::{Error, Result};
 
-/// Labels up to this long widen the tiles; longer ones are cut off.
+/// Labels of up to this length widen the tiles; longer ones are shortened.
 const LABEL_LETTERS: usize = 18;
 
-/// One map of a [`sheet`].
+/// One labeled map of a [`sheet`].
 #[derive(Clone, Debug)]
 pub struct Tile {
-    /// What stands above it, `#123  max 4.1`: cut off where it is too long, letters beyond Latin-1
-    /// shown as `?`.
+    /// The text above it, such as `#123  max 4.1`. Shortened where it is too long; letters outside
+    /// Latin-1 are shown as `?`.
     pub label: String,
-    /// What is shown.
+    /// The values or colors to draw.
     pub pixels: TilePixels,
 }
 
-/// What a [`Tile`] shows.
+/// The content of a [`Tile`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum TilePixels {
-    /// Numbers, drawn in [`heat_color`]s over the sheet's [`TileRange`].
+    /// Values, drawn in [`heat_color`]s over the sheet's [`TileRange`].
     Values(HeatMap),
-    /// Colours as they are.
-    Picture(RgbImage),
+    /// An image, drawn unchanged.
+    Image(RgbImage),
 }
 
-/// Which values the first and the last colour of a tile stand for.
+/// The range of values that a tile's colors represent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TileRange {
-    /// The tile's own least and largest value: shapes are seen, however faint.
+    /// From the tile's own smallest to its largest value: shapes are visible however weak they are.
     #[default]
     Own,
-    /// The least and the largest value of all tiles: strengths can be compared.
+    /// From the smallest to the largest value of all tiles: magnitudes can be compared.
     Common,
 }
 
 /// How a [`sheet`] is drawn.
+///
+/// ```
+/// use shadernet::vision::{SheetOptions, TileRange};
+///
+/// let options = SheetOptions::default().side(56).range(TileRange::Common);
+/// assert_eq!(options.side, 56);
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct SheetOptions {
-    /// The longest side of a tile, in pixels: smaller maps are enlarged by whole factors, without
-    /// interpolation; larger ones are made smaller by the mean over areas. 112, which 7, 14, 28 and
-    /// 56 divide.
+    /// The longest side of a tile, in pixels. Smaller maps are enlarged by integer factors, without
+    /// interpolation; larger ones are reduced by averaging areas. Default: 112, a multiple of 7, 14, 28
+    /// and 56.
     pub side: u32,
-    /// Which values the colours stand for.
+    /// The range of values that the colors represent. Default: [`TileRange::Own`].
     pub range: TileRange,
 }
 
@@ -64,12 +74,26 @@ impl Default for SheetOptions {
     }
 }
 
-/// Labelled tiles in rows, as near to a square as they come and rather wide than high, under a title;
-/// below them a colour bar where there are values.
+impl SheetOptions {
+    /// Sets [`Self::side`].
+    pub const fn side(mut self, side: u32) -> Self {
+        self.side = side;
+        self
+    }
+
+    /// Sets [`Self::range`].
+    pub const fn range(mut self, range: TileRange) -> Self {
+        self.range = range;
+        self
+    }
+}
+
+/// Draws labeled tiles in rows under a title, roughly as a square, wider rather than higher. With
+/// [`TilePixels::Values`] among them, a color bar is drawn below.
 ///
 /// # Errors
-/// [`Error::Inputs`] where there are no tiles, a picture has no pixels, a side is not between 1 and
-/// [`MAX_SIDE`], or the sheet would be of more than [`super::MAX_PIXELS`].
+/// [`Error::Inputs`] where there are no tiles, an image has no pixels, the side is not between 1 and
+/// [`MAX_SIDE`], or the sheet would have more than [`super::MAX_PIXELS`].
 ///
 /// ```
 /// use shadernet::vision::{HeatMap, SheetOptions, Tile, TilePixels, sheet};
@@ -94,10 +118,13 @@ pub fn sheet(title: &str, tiles: &[Tile], options: &SheetOptions) -> Result<RgbI
         )));
     }
     let common = common_range(tiles);
-    let sizes: Vec<[usize; 2]> = tiles.iter().map(|tile| tile.drawn(options.side)).collect();
+    let sizes: Vec<[usize; 2]> = tiles
+        .iter()
+        .map(|tile| tile.drawn_size(options.side))
+        .collect();
     if let Some(at) = sizes.iter().position(|size| size.contains(&0)) {
         return Err(Error::Inputs(format!(
-            "pictures with pixels were expected for a sheet; tile {at}, '{}', has none",
+            "images with pixels were expected for a sheet; tile {at}, '{}', has none",
             tiles[at].label
         )));
     }
@@ -118,37 +145,37 @@ pub fn sheet(title: &str, tiles: &[Tile], options: &SheetOptions) -> Result<RgbI
     let tiles_top = gap + title.len() as i64 * line + gap;
     let bar_top = tiles_top + rows as i64 * cell[1];
     let bar = common.map_or(0, |_| 2 * line);
-    let mut paper = paper(inner + 2 * gap, bar_top + bar + gap)?;
+    let mut canvas = canvas(inner + 2 * gap, bar_top + bar + gap)?;
 
     for (row, text) in (0..).zip(&title) {
-        font.write(&mut paper, text, [gap, gap + row * line], INK);
+        font.write(&mut canvas, text, [gap, gap + row * line], INK);
     }
     for (i, (tile, size)) in tiles.iter().zip(sizes).enumerate() {
         let left = gap + (i % columns) as i64 * cell[0];
         let top = tiles_top + (i / columns) as i64 * cell[1];
         let label = shortened(&tile.label, font.letters(across));
-        font.write(&mut paper, &label, [left, top], INK);
+        font.write(&mut canvas, &label, [left, top], INK);
         let range = common.filter(|_| options.range == TileRange::Common);
         let map = tile.draw(size, range)?;
-        imageops::replace(&mut paper, map.as_ref(), left, top + line);
+        imageops::replace(&mut canvas, map.as_ref(), left, top + line);
     }
     if let Some((min, max)) = common {
         let ends = match options.range {
-            TileRange::Own => ["least of each".into(), "largest of each".into()],
+            TileRange::Own => ["smallest of each".into(), "largest of each".into()],
             TileRange::Common => [short_number(min), short_number(max)],
         };
-        color_bar(&mut paper, font, [gap, gap + inner], bar_top, &ends);
+        color_bar(&mut canvas, font, [gap, gap + inner], bar_top, &ends);
     }
-    Ok(paper)
+    Ok(canvas)
 }
 
-/// The least and the largest of all tiles' values. None where there are none.
+/// The smallest and the largest value of all tiles; `None` where no tile has values.
 fn common_range(tiles: &[Tile]) -> Option<(f32, f32)> {
     let ranges = tiles.iter().filter_map(|tile| match &tile.pixels {
         TilePixels::Values(values) => Some(values.statistics()),
-        TilePixels::Picture(_) => None,
+        TilePixels::Image(_) => None,
     });
-    let ranges = ranges.map(|found| (found.min, found.max));
+    let ranges = ranges.map(|statistics| (statistics.min, statistics.max));
     ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
@@ -156,12 +183,12 @@ impl Tile {
     fn size(&self) -> [usize; 2] {
         match &self.pixels {
             TilePixels::Values(values) => [values.width(), values.height()],
-            TilePixels::Picture(picture) => [picture.width() as usize, picture.height() as usize],
+            TilePixels::Image(image) => [image.width() as usize, image.height() as usize],
         }
     }
 
-    /// The width and height that it is drawn at; zero where it has no pixels.
-    fn drawn(&self, side: u32) -> [usize; 2] {
+    /// The width and height at which it is drawn; zero where it has no pixels.
+    fn drawn_size(&self, side: u32) -> [usize; 2] {
         let (size, side) = (self.size(), side as usize);
         let longer = size[0].max(size[1]);
         if size.contains(&0) {
@@ -173,7 +200,7 @@ impl Tile {
         }
     }
 
-    /// The tile at `width` by `height`; values are drawn over `range`, or else over their own.
+    /// The tile at `width` by `height`; values are drawn over `range`, or over their own range if `None`.
     fn draw(
         &self,
         [width, height]: [usize; 2],
@@ -184,24 +211,24 @@ impl Tile {
             true => Interpolation::Box,
             false => Interpolation::Nearest,
         };
-        // Both are at most `MAX_SIDE`.
+        // Both are at most `MAX_SIDE`, which fits.
         let (to_width, to_height) = (width as u32, height as u32);
         let values = match &self.pixels {
-            TilePixels::Picture(picture) if from == [width, height] => {
-                return Ok(Cow::Borrowed(picture));
+            TilePixels::Image(image) if from == [width, height] => {
+                return Ok(Cow::Borrowed(image));
             }
-            TilePixels::Picture(picture) => {
-                return resize(picture, to_width, to_height, interpolation).map(Cow::Owned);
+            TilePixels::Image(image) => {
+                return resize(image, to_width, to_height, interpolation).map(Cow::Owned);
             }
             TilePixels::Values(values) => values,
         };
         let (min, max) = range.unwrap_or_else(|| {
-            let found = values.statistics();
-            (found.min, found.max)
+            let statistics = values.statistics();
+            (statistics.min, statistics.max)
         });
         let (min, span) = (f64::from(min), f64::from(max) - f64::from(min));
-        // A byte tells apart all the colours there are. Where all values are the same it is 0: not a
-        // number becomes that.
+        // The color map has 256 colors, so a byte is enough. Where all values are equal, the division
+        // gives NaN, which the cast turns into 0.
         let byte = |&value: &f32| ((f64::from(value) - min) / span * 255.0).round() as u8;
         let bytes: Vec<u8> = values.values().iter().map(byte).collect();
         let axis = |from: usize, to: usize| Axis {
@@ -211,7 +238,7 @@ impl Tile {
             len: to,
         };
         let (x, y) = (axis(from[0], width), axis(from[1], height));
-        // Means are taken of values, not of colours.
+        // Values are averaged, not colors.
         let bytes = resize_window::<1>(&bytes, x, y, interpolation);
         let colors: [_; 256] = std::array::from_fn(|byte| heat_color(byte as f32 / 255.0));
         Ok(Cow::Owned(RgbImage::from_fn(
@@ -239,11 +266,11 @@ mod tests {
     #[test]
     fn any_tiles_make_a_sheet() {
         let long = "letters ".repeat(100) + "杯";
-        let picture = |w, h| Tile {
+        let image = |w, h| Tile {
             label: long.clone(),
-            pixels: TilePixels::Picture(RgbImage::new(w, h)),
+            pixels: TilePixels::Image(RgbImage::new(w, h)),
         };
-        let mut tiles = vec![picture(1, 1), picture(3, 900), picture(900, 3)];
+        let mut tiles = vec![image(1, 1), image(3, 900), image(900, 3)];
         tiles.push(values(1, 1, vec![f32::MAX]));
         tiles.push(values(2, 1, vec![f32::MAX, f32::MIN]));
         tiles.push(values(500, 1, vec![0.0; 500]));
@@ -256,17 +283,17 @@ mod tests {
         }
         let options = SheetOptions::default();
         assert!(sheet("", &[], &options).is_err());
-        assert!(sheet("", &[picture(0, 3)], &options).is_err());
+        assert!(sheet("", &[image(0, 3)], &options).is_err());
         for side in [0, u32::MAX] {
             assert!(sheet("", &tiles, &SheetOptions { side, ..options }).is_err());
         }
-        let many = vec![picture(1, 1); 10_000];
+        let many = vec![image(1, 1); 10_000];
         assert!(sheet("", &many, &options).is_err());
     }
 
     #[test]
     fn maps_keep_their_shape_and_their_values() {
-        let drawn = |w, h, side| values(w, h, vec![0.0; w * h]).drawn(side);
+        let drawn = |w, h, side| values(w, h, vec![0.0; w * h]).drawn_size(side);
         assert_eq!(drawn(7, 7, 112), [112, 112]);
         assert_eq!(drawn(7, 5, 100), [98, 70]);
         assert_eq!(drawn(224, 112, 112), [112, 56]);
@@ -279,7 +306,7 @@ mod tests {
         assert_eq!(own.get_pixel(2, 0).0, heat_color(1.0));
         let common = draw([2, 1], Some((-1.0, 7.0)));
         assert_eq!(common.get_pixel(1, 0).0, heat_color(128.0 / 255.0));
-        // The mean of the values, and none of the colours.
+        // The color of the mean value, not the mean of the colors.
         assert_eq!(
             draw([1, 1], None).get_pixel(0, 0).0,
             heat_color(128.0 / 255.0)

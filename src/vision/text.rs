@@ -1,9 +1,9 @@
-//! Text on pictures.
+//! Text drawn on images.
 
 use image::{Rgb, RgbImage};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
-/// The heights, in pixels, that the font comes in.
+/// The font's heights, in pixels.
 const HEIGHTS: [RasterHeight; 4] = [
     RasterHeight::Size16,
     RasterHeight::Size20,
@@ -11,9 +11,9 @@ const HEIGHTS: [RasterHeight; 4] = [
     RasterHeight::Size32,
 ];
 const WEIGHT: FontWeight = FontWeight::Bold;
-const CUT: &str = "...";
+const ELLIPSIS: &str = "...";
 
-/// Black or white, whichever can be read on `color`.
+/// Black or white, whichever is legible on `color`.
 pub(super) fn ink_on([r, g, b]: [u8; 3]) -> [u8; 3] {
     let luma = 299 * u32::from(r) + 587 * u32::from(g) + 114 * u32::from(b);
     match luma > 140_000 {
@@ -22,22 +22,23 @@ pub(super) fn ink_on([r, g, b]: [u8; 3]) -> [u8; 3] {
     }
 }
 
-/// The font at one size. Its letters are all of one width.
+/// The monospaced font at one size.
 #[derive(Clone, Copy)]
 pub(super) struct Font {
     raster: RasterHeight,
-    /// Pixels of the picture, in either direction, for one of the font's.
+    /// Image pixels per font pixel, in both directions.
     scale: i64,
 }
 
 impl Font {
-    /// A thirtieth of the picture's shorter side, as near as the font's sizes come.
+    /// The largest size up to a thirtieth of the image's shorter side, scaled by an integer factor beyond the
+    /// largest height; at least the smallest height.
     pub fn for_side(shorter: i64) -> Self {
-        let wanted = shorter / 30;
-        let largest = HEIGHTS.iter().rev().find(|h| h.val() as i64 <= wanted);
+        let height = shorter / 30;
+        let largest = HEIGHTS.iter().rev().find(|h| h.val() as i64 <= height);
         Self {
             raster: largest.copied().unwrap_or(HEIGHTS[0]),
-            scale: (wanted / HEIGHTS[3].val() as i64).max(1),
+            scale: (height / HEIGHTS[3].val() as i64).max(1),
         }
     }
 
@@ -49,25 +50,19 @@ impl Font {
         get_raster_width(WEIGHT, self.raster) as i64 * self.scale
     }
 
-    /// What is left free beside letters.
+    /// The free space next to letters.
     pub fn margin(&self) -> i64 {
         self.scale * 3
     }
 
-    /// How many letters fit into `width` pixels.
+    /// The number of letters that fit into `width` pixels.
     pub fn letters(&self, width: i64) -> usize {
         (width / self.width()).max(0) as usize
     }
 
-    /// Writes `text` from a top left corner on. Letters beyond Latin-1 show as `?`; what would lie
-    /// outside of the picture is left out.
-    pub fn write(
-        &self,
-        picture: &mut RgbImage,
-        text: &[char],
-        [left, top]: [i64; 2],
-        ink: [u8; 3],
-    ) {
+    /// Writes `text` with its top left corner at `left`, `top`. Letters outside Latin-1 are shown as `?`;
+    /// the text is clipped to the image.
+    pub fn write(&self, image: &mut RgbImage, text: &[char], [left, top]: [i64; 2], ink: [u8; 3]) {
         for (i, &letter) in text.iter().enumerate() {
             let glyph = get_raster(letter, WEIGHT, self.raster);
             let Some(glyph) = glyph.or_else(|| get_raster('?', WEIGHT, self.raster)) else {
@@ -79,7 +74,7 @@ impl Font {
                     let opacity = glyph.pixel(from.0, from.1).unwrap_or(0);
                     let (x, y) = (left + i as i64 * self.width() + x, top + y);
                     if let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y))
-                        && let Some(Rgb(pixel)) = picture.get_pixel_mut_checked(x, y)
+                        && let Some(Rgb(pixel)) = image.get_pixel_mut_checked(x, y)
                     {
                         for (under, over) in pixel.iter_mut().zip(ink) {
                             *under = blend(*under, over, opacity);
@@ -91,25 +86,25 @@ impl Font {
     }
 }
 
-/// `over` laid on `under`, 255 being opaque.
+/// `over` composited on `under`; an `opacity` of 255 is opaque.
 pub(super) fn blend(under: u8, over: u8, opacity: u8) -> u8 {
     let (under, over, opacity) = (u32::from(under), u32::from(over), u32::from(opacity));
     ((over * opacity + under * (255 - opacity) + 127) / 255) as u8
 }
 
-/// `text` within `letters`; what was cut off shows as dots.
+/// `text` shortened to at most `letters` letters, with an ellipsis where something is cut off.
 pub(super) fn shortened(text: &str, letters: usize) -> Vec<char> {
     let mut short: Vec<char> = text.chars().take(letters + 1).collect();
     if short.len() > letters {
-        short.truncate(letters.saturating_sub(CUT.len()));
-        short.extend(CUT.chars());
+        short.truncate(letters.saturating_sub(ELLIPSIS.len()));
+        short.extend(ELLIPSIS.chars());
         short.truncate(letters);
     }
     short
 }
 
-/// `text` in at most `lines` lines of at most `letters` letters, broken between words where they are
-/// short enough; what was cut off shows as dots.
+/// `text` in at most `lines` lines of at most `letters` letters, with an ellipsis where something is
+/// cut off. Lines break between words; words longer than a line are split.
 pub(super) fn wrapped(text: &str, letters: usize, lines: usize) -> Vec<Vec<char>> {
     let letters = letters.max(1);
     let mut wrapped: Vec<Vec<char>> = Vec::new();
@@ -133,7 +128,7 @@ pub(super) fn wrapped(text: &str, letters: usize, lines: usize) -> Vec<Vec<char>
     wrapped
 }
 
-/// A number in three digits, for people: `0`, `4.12`, `3.2e-2`.
+/// A number with about three significant digits: `0`, `4.12`, `3.2e-2`.
 pub(super) fn short_number(value: f32) -> String {
     match value.abs() {
         0.0 => "0".into(),
@@ -150,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_broken_between_words() {
+    fn lines_break_between_words() {
         let lines = |text, letters, lines| -> Vec<String> {
             let wrapped = wrapped(text, letters, lines);
             wrapped.into_iter().map(String::from_iter).collect()
@@ -169,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short() {
+    fn numbers_have_three_digits() {
         let cases = [
             (0.0, "0"),
             (-0.0, "0"),

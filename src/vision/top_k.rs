@@ -1,12 +1,11 @@
-//! The most likely classes.
+//! Softmax and top-k.
 
 use std::cmp::Ordering;
 
-/// Logits to probabilities that add up to one.
+/// Converts logits to probabilities that add up to one.
 ///
-/// Computed in `f64` from the largest logit down, so that no exponential overflows. What is not a
-/// number is not hidden: one NaN among the logits, or an infinite one, makes every probability NaN,
-/// as it does in PyTorch.
+/// Computed in `f64` relative to the largest logit, so that no exponential overflows. NaN is not
+/// hidden: one NaN or positive infinity among the logits makes every probability NaN, as in PyTorch.
 ///
 /// ```
 /// use shadernet::vision::softmax;
@@ -24,10 +23,10 @@ pub fn softmax(logits: &[f32]) -> Vec<f32> {
     exponentials.iter().map(|e| (e / total) as f32).collect()
 }
 
-/// The indices of the `k` largest values, largest first; all of them where there are fewer.
+/// The indices of the `k` largest values, largest first; all indices where there are fewer.
 ///
-/// Equal values come in order of their indices. NaN comes before every number: a network that
-/// answers NaN is to be seen to do so.
+/// Equal values are ordered by index. NaN is ordered before every number, so that a network that
+/// returns NaN is noticed.
 ///
 /// ```
 /// use shadernet::vision::top_k;
@@ -46,7 +45,7 @@ pub fn top_k(values: &[f32], k: usize) -> Vec<usize> {
     indices
 }
 
-/// NaN first, then from large to small; the two zeros are equal.
+/// NaN first, then in descending order; both zeros are equal.
 fn rank(a: f32, b: f32) -> Ordering {
     match (a.is_nan(), b.is_nan()) {
         (false, false) => b.partial_cmp(&a).unwrap_or(Ordering::Equal),

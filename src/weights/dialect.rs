@@ -5,28 +5,28 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Parameter};
 use crate::tensor::Shape;
 
-/// So many tensors of each side are shown where names do not fit.
-const SHOWN: usize = 4;
+/// The number of tensors that a message lists of each naming scheme.
+const MAX_LISTED: usize = 4;
 
-/// How another library names the tensors of a network: what it calls the nodes whose names differ.
+/// How another library names the tensors of a network: its names of the nodes that are named differently.
 #[derive(Debug)]
 pub(crate) struct Dialect {
-    /// The library, or whose names these are.
+    /// The library whose names these are.
     library: &'static str,
-    /// By our name of the node.
+    /// By the graph's name of the node.
     renamings: HashMap<String, Renaming>,
 }
 
 #[derive(Debug)]
 struct Renaming {
-    /// The node's name in the dialect.
+    /// The node's name in this dialect.
     node: String,
-    /// The shape of its weight, where that differs too: the same numbers, in the same order.
+    /// The shape of its weight where that differs too; the elements and their order are the same.
     weight: Option<Shape>,
 }
 
 impl Dialect {
-    /// The names of `library`, given as pairs of our name of a node and its.
+    /// The dialect of `library`, from pairs of the graph's name of a node and the library's.
     pub fn new(
         library: &'static str,
         nodes: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
@@ -44,7 +44,7 @@ impl Dialect {
         }
     }
 
-    /// Says that the weight of a node, by our name, has that shape in this dialect.
+    /// Sets the shape that the weight of a node (by the graph's name) has in this dialect.
     pub fn weight_shape(mut self, node: &str, shape: impl Into<Shape>) -> Self {
         if let Some(renaming) = self.renamings.get_mut(node) {
             renaming.weight = Some(shape.into());
@@ -52,7 +52,7 @@ impl Dialect {
         self
     }
 
-    /// What the dialect calls a parameter, where it has another name for it or another shape.
+    /// The dialect's name and shape of a parameter, where they differ from the graph's.
     fn tensor(&self, parameter: &Parameter) -> Option<(String, Shape)> {
         let (node, suffix) = parameter.name.rsplit_once('.')?;
         let renaming = self.renamings.get(node)?;
@@ -64,61 +64,63 @@ impl Dialect {
     }
 }
 
-/// The tensors that a graph reads, as one dialect has them, in the graph's order.
-struct Side<'a> {
+/// The tensors that a graph reads, in one dialect's names and shapes, in the graph's order.
+struct Naming<'a> {
     /// Empty for the graph's own names.
     library: &'a str,
     tensors: Vec<(String, Shape)>,
 }
 
 impl Weights {
-    /// These weights under the names of `graph`: as they are where those fit, renamed from that of
-    /// the `dialects` that fits best otherwise. What still does not fit is for [`Weights::check`] to
-    /// say.
+    /// Renames these weights to the names of `graph`, from the dialect that matches most names; unchanged
+    /// where the graph's own names match best. Remaining mismatches are reported by [`Weights::check`].
     ///
     /// # Errors
-    /// [`Error::File`] where not even half of the names are there in any dialect, with the first of
-    /// both sides.
+    /// [`Error::File`] where no naming matches at least half of the names, with the first expected and the
+    /// first unexpected tensors.
     pub(crate) fn adapted(self, graph: &Graph, dialects: &[Dialect]) -> Result<Self> {
         let parameters = graph.parameters();
         let own = |p: &Parameter| (p.name.clone(), p.shape.clone());
-        let mut sides = vec![Side {
+        let mut namings = vec![Naming {
             library: "",
             tensors: parameters.iter().map(own).collect(),
         }];
-        sides.extend(dialects.iter().map(|dialect| {
+        namings.extend(dialects.iter().map(|dialect| {
             let tensor = |p| dialect.tensor(p).unwrap_or_else(|| own(p));
-            Side {
+            Naming {
                 library: dialect.library,
                 tensors: parameters.iter().map(tensor).collect(),
             }
         }));
-        let found = |side: &Side| {
-            let tensors = side.tensors.iter();
+        let matches = |naming: &Naming| {
+            let tensors = naming.tensors.iter();
             tensors.filter(|(name, _)| self.contains(name)).count()
         };
-        // Backwards, so that of two that fit equally well the first is taken.
-        let best = sides.iter().rev().max_by_key(|side| found(side));
+        // In reverse, as `max_by_key` returns the last maximum: of equal matches, the first is used.
+        let best = namings.iter().rev().max_by_key(|naming| matches(naming));
         match best {
-            Some(side) if 2 * found(side) < parameters.len() => Err(self.foreign(graph, &sides)),
-            Some(side) if !side.library.is_empty() => Ok(self.renamed(&parameters, side)),
+            Some(naming) if 2 * matches(naming) < parameters.len() => {
+                Err(self.unknown_names(graph, &namings))
+            }
+            Some(naming) if !naming.library.is_empty() => Ok(self.renamed(&parameters, naming)),
             _ => Ok(self),
         }
     }
 
-    /// The tensors of `side` under the names, and in the shapes, of `parameters`.
-    fn renamed(mut self, parameters: &[Parameter], side: &Side) -> Self {
-        // All are taken before any is put back: one's new name may be another's old one.
-        let taken: Vec<_> = (side.tensors.iter())
+    /// The tensors of `naming` with the names and shapes of `parameters`.
+    fn renamed(mut self, parameters: &[Parameter], naming: &Naming) -> Self {
+        // All are removed before any is inserted: one tensor's new name may be another's old name.
+        let taken: Vec<_> = (naming.tensors.iter())
             .map(|(name, _)| self.tensors.remove(name))
             .collect();
-        for ((parameter, (name, shape)), stored) in parameters.iter().zip(&side.tensors).zip(taken)
+        for ((parameter, (name, shape)), stored) in
+            parameters.iter().zip(&naming.tensors).zip(taken)
         {
             if *name != parameter.name {
                 self.renamed.insert(parameter.name.clone(), name.clone());
             }
             if let Some(mut stored) = stored {
-                // Of another shape than the dialect's, it is left for `check` to tell of.
+                // A shape other than the dialect's is kept, for `check` to report.
                 if stored.shape == *shape && shape.len() == parameter.shape.len() {
                     stored.shape = parameter.shape.clone();
                 }
@@ -128,42 +130,42 @@ impl Weights {
         self
     }
 
-    /// Neither the graph's own names nor a dialect's fit.
-    fn foreign(&self, graph: &Graph, sides: &[Side]) -> Error {
+    /// The error where neither the graph's own names nor a dialect's match.
+    fn unknown_names(&self, graph: &Graph, namings: &[Naming]) -> Error {
         let mut reason = format!(
-            "its tensors are not named as those of {}; is it another network's file?",
+            "its tensors are not named as those of {}; is this the file of another network?",
             graph.name()
         );
-        for Side { library, tensors } in sides {
+        for Naming { library, tensors } in namings {
             let missing = || tensors.iter().filter(|(name, _)| !self.contains(name));
             let names = match *library {
                 "" => String::new(),
                 library => format!(" in {library}'s names"),
             };
             let list = first_of(missing().map(|(name, shape)| (name.as_str(), shape)));
-            reason += &format!("\n  expected{names}, but not there: {list}");
+            reason += &format!("\n  expected{names}, but missing: {list}");
             let prefixed = missing().next().and_then(|(first, _)| {
                 let suffix = format!(".{first}");
                 self.names().find(|name| name.ends_with(&suffix))
             });
             if let Some(prefixed) = prefixed {
-                reason += &format!(" (there is '{prefixed}': take the prefix off all names)");
+                reason += &format!(" (found '{prefixed}': remove the prefix from all names)");
             }
         }
-        let wanted: HashSet<&str> = (sides.iter())
-            .flat_map(|side| side.tensors.iter().map(|(name, _)| name.as_str()))
+        let expected: HashSet<&str> = (namings.iter())
+            .flat_map(|naming| naming.tensors.iter().map(|(name, _)| name.as_str()))
             .collect();
         let found = (self.tensors.iter())
             .map(|(name, stored)| (name.as_str(), &stored.shape))
-            .filter(|(name, _)| !wanted.contains(name));
-        reason += &format!("\n  there, but not expected: {}", first_of(found));
+            .filter(|(name, _)| !expected.contains(name));
+        reason += &format!("\n  found, but not expected: {}", first_of(found));
         Error::file(&self.source, reason)
     }
 }
 
 /// The first few tensors, with their shapes.
 fn first_of<'a>(mut tensors: impl Iterator<Item = (&'a str, &'a Shape)>) -> String {
-    let shown: Vec<String> = (tensors.by_ref().take(SHOWN))
+    let shown: Vec<String> = (tensors.by_ref().take(MAX_LISTED))
         .map(|(name, shape)| format!("'{name}' {shape}"))
         .collect();
     match (shown.is_empty(), tensors.next()) {

@@ -1,26 +1,27 @@
 use std::fmt;
 
-/// An element type that weights are read from and written as.
+/// An element type of weights in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Dtype {
     /// IEEE 754 single precision.
     F32,
     /// IEEE 754 half precision.
     F16,
-    /// The upper half of single precision.
+    /// bfloat16: the upper 16 bits of single precision.
     Bf16,
 }
 
 impl Dtype {
-    /// Every one of them.
+    /// All element types.
     pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::Bf16];
 
-    /// The type that safetensors calls `name`, where it is one of these.
+    /// The type that safetensors calls `name`, if it is supported.
     pub fn from_safetensors(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|d| d.safetensors() == name)
     }
 
-    /// What safetensors calls it: `F32`, `F16`, `BF16`.
+    /// The name in safetensors files: `F32`, `F16`, `BF16`.
     pub fn safetensors(self) -> &'static str {
         match self {
             Self::F32 => "F32",
@@ -29,7 +30,7 @@ impl Dtype {
         }
     }
 
-    /// Bytes an element.
+    /// Bytes per element.
     pub fn size(self) -> usize {
         match self {
             Self::F32 => 4,

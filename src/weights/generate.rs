@@ -1,11 +1,11 @@
-//! Weights that are a function of their tensors' names: every test, in any language, can rebuild
-//! them, and nothing need be stored. They are what the golden outputs in `tests/golden` were
-//! computed from.
+//! Generated weights: a pure function of the tensors' names, so that tests in any language can
+//! recompute them and nothing has to be stored. The golden outputs in `tests/golden` were computed from
+//! them.
 //!
-//! Element `i` of tensor `name` comes from SplitMix64 (Steele et al. 2014) seeded with the FNV-1a
-//! hash of the name, taken to `u` in `[0, 1)`; then running variances and one-dimensional weights
-//! are `0.5 + u`, other vectors `(u - 0.5) * 0.2`, and the rest uniform with the standard deviation
-//! `gain / sqrt(fan_in)`, so that activations neither grow nor fade with depth.
+//! Element `i` of tensor `name` is draw `i` of SplitMix64 (Steele et al. 2014), seeded with the FNV-1a
+//! hash of the name and converted to `u` in `[0, 1)`. Running variances and one-dimensional weights are
+//! `0.5 + u`, other vectors `(u - 0.5) * 0.2`; all other tensors are uniform with the standard deviation
+//! `gain / sqrt(fan_in)`, so that activations neither grow nor vanish with depth.
 //!
 //! ```
 //! use shadernet::weights::generate;
@@ -23,13 +23,13 @@ use crate::graph::Graph;
 use crate::tensor::{Shape, Tensor};
 use crate::util::fnv::fnv1a64;
 
-/// Fewer draws than these are not worth a thread's waking.
-const DRAWS_A_THREAD: usize = 1 << 14;
+/// The fewest draws that are worth a thread of their own.
+const MIN_DRAWS_PER_THREAD: usize = 1 << 14;
 
 impl Weights {
-    /// Generated weights for every parameter of `graph`, made when they are read: none is kept.
-    /// `gain` is 1 for networks with residual connections and the square root of 2 (He et al. 2015)
-    /// for those without.
+    /// Generated weights for every parameter of `graph`. They are generated when they are read; none is
+    /// stored. `gain` should be 1 for networks with residual connections and the square root of 2 (He et
+    /// al. 2015) for those without.
     pub fn generated(graph: &Graph, gain: f64) -> Self {
         let tensors = graph.parameters().into_iter();
         Self::from_float32(
@@ -39,14 +39,14 @@ impl Weights {
     }
 }
 
-/// The generated parameter or statistic `name`.
+/// The generated tensor `name`: a parameter or a running statistic.
 ///
 /// # Panics
 /// Where the number of elements does not fit in memory, as `Vec` does.
 pub fn tensor(name: &str, shape: impl Into<Shape>, gain: f64) -> Tensor {
     let shape = shape.into();
     let data = values(name, &shape, gain, 0..shape.len());
-    // Drawn above, as many as the shape asks for.
+    // `values` returns as many elements as the shape has.
     Tensor::from_fn(shape, |i| data[i])
 }
 
@@ -74,8 +74,8 @@ pub fn generated_input(shape: impl Into<Shape>) -> Tensor {
     Tensor::from_fn(shape, |i| (uniform(seed, i as u64) * 2.0 - 1.0) * bound)
 }
 
-/// Generated inputs of these shapes: the first as [`generated_input`] has it, and others, such as what
-/// is added to it, not the same numbers again.
+/// Generated inputs of these shapes: the first is [`generated_input`]; the others hold `0.5 - v` for its
+/// values `v`, so that inputs that are added to each other differ.
 pub fn generated_inputs(shapes: &[Shape]) -> Vec<Tensor> {
     let input = |(i, shape): (usize, &Shape)| match i {
         0 => generated_input(shape.clone()),
@@ -84,10 +84,10 @@ pub fn generated_inputs(shapes: &[Shape]) -> Vec<Tensor> {
     shapes.iter().enumerate().map(input).collect()
 }
 
-/// Numbers of the draws in `range`, in `[0, 1)` and passed through `f`.
+/// The draws in `range`, each in `[0, 1)` and passed through `f`.
 fn fill(name: &str, range: Range<usize>, f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     let seed = fnv1a64(name);
-    let draws = range.into_par_iter().with_min_len(DRAWS_A_THREAD);
+    let draws = range.into_par_iter().with_min_len(MIN_DRAWS_PER_THREAD);
     draws.map(|i| f(uniform(seed, i as u64))).collect()
 }
 
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_published_check_values() {
+    fn draws_match_the_published_check_values() {
         assert_eq!(fnv1a64("input"), 0x1ebb_ae8f_5810_b65b);
         let seed = fnv1a64("input");
         let drawn = [0, 1, 2].map(|i| uniform(seed, i));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_tensors_have_their_ranges() {
+    fn every_kind_of_tensor_has_its_range() {
         let range = |name: &str, shape: &[usize]| {
             let tensor = tensor(name, shape, 1.0);
             let min = tensor.data().iter().copied().fold(f32::INFINITY, f32::min);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_that_of_the_whole() {
+    fn ranges_equal_slices_of_the_whole() {
         let mut b = crate::graph::GraphBuilder::new("one layer");
         let x = b.input("input", &[None, Some(300)]);
         let y = b.linear("fc", x, crate::graph::Linear::new(300, 100));

@@ -1,9 +1,9 @@
-//! The header of a safetensors file: a 64-bit length, so many bytes of JSON, then the tensors'
-//! bytes without a hole (<https://github.com/huggingface/safetensors#format>).
+//! The header of a safetensors file: a 64-bit length, that many bytes of JSON, then the tensors' bytes
+//! without gaps (<https://github.com/huggingface/safetensors#format>).
 //!
-//! The `safetensors` crate checks lengths, offsets and shapes too, but its errors say neither which
-//! tensors overlap nor how many bytes a truncated file lacks, it lets a name stand twice, and one
-//! tensor of an element type that it does not know makes the whole file unreadable. Hence this.
+//! The `safetensors` crate checks lengths, offsets and shapes too. But its errors neither name the
+//! overlapping tensors nor the number of bytes that a truncated file lacks, it accepts duplicate names,
+//! and one tensor of an unknown element type makes the whole file unreadable. Hence this parser.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,25 +14,25 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::tensor::Shape;
 
-/// The longest header that the format allows.
-const LONGEST_HEADER: u64 = 100_000_000;
-/// What to do about a damaged file.
+/// The largest header that the format allows.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// The advice for a damaged file.
 const REMEDY: &str = "download or export it again";
 
 /// One tensor of a file.
 pub(super) struct Entry {
     pub(super) name: String,
-    /// As the file has it: `F32`, `I64`.
+    /// The name in the file: `F32`, `I64`.
     pub(super) dtype: String,
     pub(super) shape: Shape,
     /// Where its bytes are, from the start of the file.
     pub(super) bytes: Range<usize>,
 }
 
-/// Every tensor of the safetensors file that `file` holds, or what is wrong with it.
+/// All tensors of a safetensors file, given its bytes, or what is wrong with it.
 ///
-/// Every range lies within `file` and, for the dtypes that are read, has the length that the shape
-/// asks for; no two overlap.
+/// Every range is within `file` and, for known dtypes, has the length that the shape requires; no two
+/// ranges overlap.
 pub(super) fn parse(file: &[u8]) -> Result<Vec<Entry>, String> {
     if file.is_empty() {
         return Err(format!(
@@ -54,35 +54,35 @@ pub(super) fn parse(file: &[u8]) -> Result<Vec<Entry>, String> {
     }
     check_layout(&mut entries, file.len() - start)?;
     for entry in &mut entries {
-        // `check_layout` has seen that every range ends within the file.
+        // `check_layout` has checked that every range ends within the file.
         entry.bytes = entry.bytes.start + start..entry.bytes.end + start;
     }
     Ok(entries)
 }
 
-/// The JSON text, and where the tensors' bytes begin.
+/// The JSON text, and the offset of the tensors' bytes.
 fn json(file: &[u8]) -> Result<(&str, usize), String> {
-    if let Some(what) = other_format(file) {
-        return Err(format!("expected a safetensors file, found {what}"));
+    if let Some(format) = other_format(file) {
+        return Err(format!("expected a safetensors file, found {format}"));
     }
     let Some((length, rest)) = file.split_first_chunk::<8>() else {
         return Err(format!(
-            "the file holds {} bytes; a safetensors file begins with 8 that give its header's length; {REMEDY}",
+            "the file holds {} bytes; a safetensors file begins with 8 bytes for its header's length; {REMEDY}",
             file.len()
         ));
     };
     let length = u64::from_le_bytes(*length);
-    if length > LONGEST_HEADER {
+    if length > MAX_HEADER_BYTES {
         return Err(format!(
-            "its first 8 bytes claim a header of {length} bytes, but the format allows {LONGEST_HEADER} and the file holds {}; it is no safetensors file, or damaged: {REMEDY}",
+            "its first 8 bytes claim a header of {length} bytes, but the format allows {MAX_HEADER_BYTES} and the file holds {}; it is not a safetensors file, or is damaged: {REMEDY}",
             file.len()
         ));
     }
-    // At most LONGEST_HEADER, which fits any usize.
+    // At most MAX_HEADER_BYTES, which fits any usize.
     let length = length as usize;
     let Some(header) = rest.get(..length) else {
         return Err(format!(
-            "its first 8 bytes claim a header of {length} bytes, but only {} follow; the file is truncated or no safetensors file: {REMEDY}",
+            "its first 8 bytes claim a header of {length} bytes, but only {} follow; the file is truncated or not a safetensors file: {REMEDY}",
             rest.len()
         ));
     };
@@ -91,9 +91,9 @@ fn json(file: &[u8]) -> Result<(&str, usize), String> {
     Ok((text, 8 + length))
 }
 
-/// What else a file is, told by how it begins, with what to do about it.
+/// Another known format, detected from the file's first bytes, with what to do about it.
 fn other_format(file: &[u8]) -> Option<&'static str> {
-    const BEGINNINGS: [(&[u8], &str); 6] = [
+    const SIGNATURES: [(&[u8], &str); 6] = [
         (
             b"version https://git-lfs",
             "a Git LFS pointer; fetch the file itself with `git lfs pull`",
@@ -116,13 +116,14 @@ fn other_format(file: &[u8]) -> Option<&'static str> {
             "a web page; download the file itself, not the page about it",
         ),
     ];
-    BEGINNINGS
+    SIGNATURES
         .iter()
-        .find(|(beginning, _)| file.starts_with(beginning))
-        .map(|(_, what)| *what)
+        .find(|(signature, _)| file.starts_with(signature))
+        .map(|(_, description)| *description)
 }
 
-/// Whether the tensors fill the `data` bytes after the header one after another. Sorts them so.
+/// Sorts the tensors by offset, and checks that they fill the `data` bytes after the header without gaps
+/// or overlaps.
 fn check_layout(entries: &mut [Entry], data: usize) -> Result<(), String> {
     entries.sort_by_key(|e| (e.bytes.start, e.bytes.end));
     let mut end = 0;
@@ -154,7 +155,7 @@ fn check_layout(entries: &mut [Entry], data: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// The header's JSON object, in its order and with names that stand twice.
+/// The header's JSON object, in its order and including duplicate names.
 struct Header(Vec<(String, RawEntry)>);
 
 #[derive(Deserialize)]
@@ -198,7 +199,7 @@ impl RawEntry {
     }
 }
 
-/// Bits an element; none for a type newer than this code, whose tensors are left alone.
+/// Bits per element; `None` for an unknown (newer) type, whose tensors' lengths are not checked.
 fn bits(dtype: &str) -> Option<usize> {
     Some(match dtype {
         "F4" => 4,
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_newer_than_this_code_is_left_alone() {
+    fn unknown_dtypes_are_not_checked() {
         let header = r#"{"a":{"dtype":"F3","shape":[9],"data_offsets":[0,4]},
             "b":{"dtype":"F32","shape":[],"data_offsets":[4,8]}}"#;
         let entries = parse(&file(header, 8)).unwrap();
@@ -269,12 +270,12 @@ mod tests {
     }
 
     #[test]
-    fn names_that_stand_twice_and_holes_are_refused() {
+    fn duplicate_names_and_gaps_are_refused() {
         let twice = r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},
             "a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}"#;
         assert!(reason(twice, 2).contains("'a' twice"));
-        let hole = r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}"#;
-        assert!(reason(hole, 3).contains("bytes 0 to 2, before tensor 'a'"));
+        let gap = r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}"#;
+        assert!(reason(gap, 3).contains("bytes 0 to 2, before tensor 'a'"));
         let short = r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
         assert!(reason(short, 3).contains("take 1 bytes, but 3 follow"));
     }

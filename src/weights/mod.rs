@@ -1,7 +1,20 @@
-//! The numbers a network has learned: safetensors files, memory-mapped, and tensors by name.
+//! Trained parameters: tensors by name, from safetensors files or from memory.
 //!
-//! [`Weights::check`] holds them against a graph and lists everything that does not fit at once;
-//! [`Weights::read`] answers a tensor as float32, borrowed from the file where it is stored so.
+//! [`Weights::check`] compares them with a graph and reports all mismatches at once;
+//! [`Weights::read`] returns a tensor as float32, borrowed where it is stored as float32.
+//!
+//! # Reading and memory mapping
+//!
+//! [`Weights::open`] reads the whole file into memory and is safe. [`Weights::open_mmap`] maps the file
+//! instead: its tensors are read from disk when they are used, and a session releases the pages of
+//! tensors that it has uploaded, so that loading a network takes hardly more memory than its weights
+//! take on the device. In return it is `unsafe`: while a file is mapped, no process may change or
+//! truncate it. A change gives wrong values; reading past the end of a truncated file ends the process
+//! with a signal (`SIGBUS` on Unix). Replacing the file by renaming another over it, as
+//! [`write_safetensors`] and [`Weights::save`] do, is fine: the map keeps the old file.
+//!
+//! [`ModelFolder`](crate::model_folder::ModelFolder) offers the same choice, through
+//! [`mmap_weights`](crate::model_folder::ModelFolder::mmap_weights).
 //!
 //! ```
 //! use shadernet::graph::{GraphBuilder, Linear};
@@ -24,6 +37,7 @@
 mod check;
 mod dialect;
 mod dtype;
+mod file_bytes;
 pub mod generate;
 mod header;
 mod write;
@@ -31,79 +45,102 @@ mod write;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
 use bytemuck::AnyBitPattern;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
-use memmap2::Mmap;
 
-pub use check::Checked;
+pub use check::CheckReport;
 pub(crate) use dialect::Dialect;
 pub use dtype::Dtype;
+pub(crate) use file_bytes::{FileBytes, FileKind};
 pub use write::write_safetensors;
 
 use crate::error::{Error, Result};
 use crate::tensor::{Shape, Tensor};
+
+const SAFETENSORS: FileKind = FileKind {
+    description: "a safetensors file",
+    example: "model.safetensors",
+};
 
 /// Tensors by name, in a file or in memory.
 pub struct Weights {
     source: String,
     file: FileBytes,
     tensors: BTreeMap<String, Stored>,
-    /// What tensors are called in the file, where that is not what they are called here.
+    /// The names of renamed tensors in the file, by their names here.
     renamed: HashMap<String, String>,
-}
-
-/// The bytes that [`Data::InFile`] points into.
-pub(crate) enum FileBytes {
-    Mapped(Mmap),
-    Owned(Vec<u8>),
 }
 
 struct Stored {
     shape: Shape,
-    /// What safetensors calls it, be it one that is read or not.
+    /// The name in safetensors files, of a supported dtype or not.
     dtype: String,
     data: Data,
 }
 
 enum Data {
-    /// A range of the file's bytes, of the length that shape and dtype ask for.
+    /// A range of the file's bytes, of the length that shape and dtype require.
     InFile(Range<usize>),
     Float32(Vec<f32>),
-    /// Made when it is read; the gain of [`generate`].
+    /// Generated when it is read, with this gain; see [`generate`].
     Generated(f64),
 }
 
 impl Weights {
-    /// Opens a safetensors file. The header is read and checked; the tensors are mapped, and read
-    /// from the disk when they are asked for.
-    ///
-    /// The file must not be cut short while it is in use: the operating system would end the
-    /// process. Replacing it by renaming another over it is fine.
+    /// Reads a safetensors file into memory and checks its header. [`Self::open_mmap`] takes less memory.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be opened, [`Error::File`] where it is no safetensors
-    /// file or a damaged one.
+    /// [`Error::Io`] where the file cannot be read, [`Error::File`] where it is not a safetensors file or
+    /// is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = FileBytes::open(path, "a safetensors file", "model.safetensors")?;
+        let bytes = FileBytes::read(path, SAFETENSORS)?;
         Self::parse(path.display().to_string(), bytes)
     }
 
-    /// Reads a safetensors file that is in memory already; `name` stands for the file in messages.
+    /// Maps a safetensors file into memory and checks its header. Tensors are read from disk when they
+    /// are used; see the [module's documentation](self#reading-and-memory-mapping).
+    ///
+    /// ```
+    /// # use shadernet::tensor::Tensor;
+    /// # use shadernet::weights::{Dtype, Weights, write_safetensors};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("model.safetensors");
+    /// # write_safetensors(&path, [("a", &Tensor::zeros([1]))], Dtype::F32)?;
+    /// // SAFETY: the file is in a folder of this process, and nothing changes it.
+    /// let weights = unsafe { Weights::open_mmap(&path)? };
+    /// assert_eq!(weights.read("a")?[..], [0.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Safety
+    /// Until the weights are dropped, no process may modify or truncate the file. Renaming another file
+    /// over it or removing it is allowed.
     ///
     /// # Errors
-    /// [`Error::File`] where `bytes` are no safetensors file or a damaged one.
+    /// As [`Self::open`].
+    pub unsafe fn open_mmap(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        // SAFETY: the caller promises that the file does not change while these weights exist, which
+        // own the map.
+        let bytes = unsafe { FileBytes::map(path, SAFETENSORS)? };
+        Self::parse(path.display().to_string(), bytes)
+    }
+
+    /// Parses a safetensors file in memory. Messages use `name` for the file.
+    ///
+    /// # Errors
+    /// [`Error::File`] where `bytes` are not a safetensors file or a damaged one.
     pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self> {
         Self::parse(name.into(), FileBytes::Owned(bytes))
     }
 
-    /// Weights of tensors in memory; `name` stands for a file in messages. Of tensors of one name,
-    /// the last is kept.
+    /// Weights from tensors in memory. Messages use `name` in place of a file's name. Of several tensors
+    /// with the same name, the last is kept.
     pub fn from_tensors(
         name: impl Into<String>,
         tensors: impl IntoIterator<Item = (String, Tensor)>,
@@ -116,7 +153,7 @@ impl Weights {
         Self::from_float32(name, tensors.map(|(name, tensor)| (name, data(tensor))))
     }
 
-    /// Weights that are not in a file.
+    /// Float32 weights that are not in a file.
     fn from_float32(
         name: impl Into<String>,
         tensors: impl Iterator<Item = (String, (Shape, Data))>,
@@ -152,7 +189,7 @@ impl Weights {
         })
     }
 
-    /// The file, or the name the weights were given.
+    /// The file's path, or the name that was passed instead.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -162,40 +199,40 @@ impl Weights {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// Whether there is a tensor of that name.
+    /// Whether there is a tensor with this name.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }
 
-    /// A tensor's shape.
+    /// The shape of a tensor, if there is one with this name.
     pub fn shape(&self, name: &str) -> Option<&Shape> {
         self.tensors.get(name).map(|t| &t.shape)
     }
 
-    /// A tensor's dtype, where it is one that is read.
+    /// The dtype of a tensor, if it is supported.
     pub fn dtype(&self, name: &str) -> Option<Dtype> {
         Dtype::from_safetensors(self.dtype_name(name)?)
     }
 
-    /// What safetensors calls a tensor's dtype, be it one that is read (`F16`) or not (`I64`).
+    /// The name of a tensor's dtype in safetensors files, supported (`F16`) or not (`I64`).
     pub fn dtype_name(&self, name: &str) -> Option<&str> {
         self.tensors.get(name).map(|t| t.dtype.as_str())
     }
 
-    /// A tensor's elements in row-major order: borrowed where they are stored as float32 in a way
-    /// this machine can read in place, converted otherwise.
+    /// A tensor's elements in row-major order: borrowed where they are stored as aligned float32 in this
+    /// machine's byte order, converted otherwise.
     ///
     /// # Errors
-    /// [`Error::Weights`] where there is no such tensor, or its dtype cannot be read.
+    /// [`Error::Weights`] where there is no such tensor or its dtype is not supported.
     pub fn read(&self, name: &str) -> Result<Cow<'_, [f32]>> {
         let len = self.shape(name).map_or(0, Shape::len);
         self.read_range(name, 0..len)
     }
 
-    /// A range of a tensor's elements, so that a large one can be read piece by piece.
+    /// A range of a tensor's elements, so that a large tensor can be read in parts.
     ///
     /// # Errors
-    /// As [`Weights::read`], and where the range leaves the tensor.
+    /// As [`Weights::read`], and where the range exceeds the tensor.
     pub fn read_range(&self, name: &str, range: Range<usize>) -> Result<Cow<'_, [f32]>> {
         let problem = |reason| self.problem(format!("'{name}': {reason}"));
         let Some(stored) = self.tensors.get(name) else {
@@ -204,7 +241,7 @@ impl Weights {
         let len = stored.shape.len();
         if range.start > range.end || range.end > len {
             return Err(problem(format!(
-                "elements {range:?} were asked for, but it holds {len}"
+                "elements {range:?} were requested, but it holds {len}"
             )));
         }
         let bytes = match &stored.data {
@@ -215,8 +252,8 @@ impl Weights {
             Data::InFile(bytes) => &self.file.as_slice()[bytes.clone()],
         };
         let dtype = Dtype::from_safetensors(&stored.dtype)
-            .ok_or_else(|| problem(check::unreadable(&stored.dtype)))?;
-        // Within the tensor's bytes: `header` saw that they are as many as shape and dtype need.
+            .ok_or_else(|| problem(check::unsupported_dtype(&stored.dtype)))?;
+        // Within the tensor's bytes: `header` has checked that their length matches shape and dtype.
         let bytes = &bytes[range.start * dtype.size()..range.end * dtype.size()];
         Ok(match dtype {
             Dtype::F32 => elements(bytes, f32::from_le_bytes),
@@ -225,21 +262,21 @@ impl Weights {
         })
     }
 
-    /// Says that what was read so far will not be read again soon: pages of a mapped file count as
-    /// this process's memory until then. Reading them again is only slower.
+    /// Releases the pages of a mapped file that have been read so far. Until then they count as this
+    /// process's memory. They can be read again, only more slowly. Does nothing for weights in memory.
     pub(crate) fn release_pages(&self) {
         #[cfg(unix)]
         if let FileBytes::Mapped(map) = &self.file {
-            // SAFETY: the map is shared and read-only, so that its pages are the file's and are
-            // mapped again, the same, when they are touched.
+            // SAFETY: the map is shared and read-only: its pages hold the file's content, which the
+            // operating system loads again when they are accessed.
             let done = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
             if let Err(error) = done {
-                tracing::debug!("{}: pages are kept: {error}", self.source);
+                tracing::debug!("{}: cannot release mapped pages: {error}", self.source);
             }
         }
     }
 
-    /// An [`Error::Weights`] of one problem.
+    /// An [`Error::Weights`] with one problem.
     fn problem(&self, problem: String) -> Error {
         Error::Weights {
             source_name: self.source.clone(),
@@ -248,8 +285,8 @@ impl Weights {
     }
 }
 
-/// Little-endian bytes as elements: in place where they lie aligned, decoded otherwise. A file's
-/// header may have any length, so that nothing after it need be aligned.
+/// Little-endian bytes as elements: borrowed where they are aligned, decoded otherwise. A file's header
+/// may have any length, so its data may be unaligned.
 pub(crate) fn elements<T: AnyBitPattern, const SIZE: usize>(
     bytes: &[u8],
     decode: fn([u8; SIZE]) -> T,
@@ -261,45 +298,6 @@ pub(crate) fn elements<T: AnyBitPattern, const SIZE: usize>(
     }
     let (chunks, _) = bytes.as_chunks::<SIZE>();
     Cow::Owned(chunks.iter().map(|chunk| decode(*chunk)).collect())
-}
-
-impl FileBytes {
-    /// Maps the file at `path`, which is to be `what`, such as `example`.
-    pub(crate) fn open(path: &Path, what: &str, example: &str) -> Result<Self> {
-        let metadata = fs::metadata(path).map_err(Error::io(path))?;
-        if metadata.is_dir() {
-            return Err(Error::file(
-                path,
-                format!("expected {what}, found a folder; name the file in it, such as {example}"),
-            ));
-        }
-        // Pipes and devices cannot be mapped.
-        if !metadata.is_file() {
-            return Err(Error::file(
-                path,
-                format!("expected {what}, found a pipe or device; copy it to a file first"),
-            ));
-        }
-        let file = fs::File::open(path).map_err(Error::io(path))?;
-        if metadata.len() == 0 {
-            // An empty map is an error on some systems; an empty file is one to who reads it.
-            return Ok(Self::Owned(Vec::new()));
-        }
-        // SAFETY: the map is read-only and private to the reader that asked for it, which hands out
-        // nothing that outlives it. What remains is that another process may write the file while
-        // it is mapped: every value read from it is a number for which any bit pattern is valid,
-        // and headers are parsed once, into memory of our own. Cutting the file short is documented
-        // at `Weights::open`, and is what every reader of mapped weights accepts.
-        let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;
-        Ok(Self::Mapped(map))
-    }
-
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Owned(bytes) => bytes,
-        }
-    }
 }
 
 impl fmt::Debug for Weights {
@@ -336,6 +334,6 @@ mod tests {
         let text = weights.read_range("a", 4..7).unwrap_err().to_string();
         assert!(text.contains("4..7") && text.contains("holds 6"), "{text}");
         let text = weights.read("A").unwrap_err().to_string();
-        assert!(text.contains("there is 'a'"), "{text}");
+        assert!(text.contains("did you mean 'a'?"), "{text}");
     }
 }

@@ -11,15 +11,15 @@ use crate::error::{Error, Result};
 use crate::tensor::{Shape, Tensor};
 use crate::util::atomic_file::temporary_in;
 
-/// Writes tensors as a safetensors file at `path`, every element as `dtype`; float16 takes what is
-/// beyond its range to infinity.
+/// Writes tensors to a safetensors file at `path`, with all elements converted to `dtype`; values beyond
+/// the range of float16 become infinity.
 ///
-/// A file is written under another name in the same folder and renamed when complete, so that
-/// `path` never holds half of one. A pipe or device is written to directly.
+/// The file is written under a temporary name in the same folder and renamed when it is complete, so
+/// that `path` never holds a partial file. A pipe or device is written to directly.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be written; [`Error::File`] where `path` is a folder or a
-/// tensor's name stands twice.
+/// [`Error::Io`] where the file cannot be written; [`Error::File`] where `path` is a folder or two
+/// tensors have the same name.
 ///
 /// ```
 /// use shadernet::tensor::Tensor;
@@ -54,17 +54,17 @@ pub fn write_safetensors<'a, S: Into<String>>(
 }
 
 impl Weights {
-    /// Writes every tensor as a safetensors file at `path`: those of two or more dimensions as
-    /// `matrices`, vectors as float32. Vectors are biases and batch norms, a hundredth of the
-    /// numbers; their smallest variances are below float16's range. PyTorch's counters
-    /// `num_batches_tracked`, which carry no information, are left out.
+    /// Writes all tensors to a safetensors file at `path`: those of two or more dimensions as `matrices`,
+    /// vectors as float32. Vectors are biases and batch norms, about a hundredth of all elements; their
+    /// smallest variances are below the range of float16. PyTorch's counters `num_batches_tracked`, which
+    /// carry no information, are omitted.
     ///
-    /// As with [`write_safetensors`], `path` never holds half a file. One tensor at a time is in
-    /// memory.
+    /// As with [`write_safetensors`], `path` never holds a partial file. Tensors are converted one at a
+    /// time.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be written; [`Error::Weights`] where a tensor is of a
-    /// dtype that cannot be read, or holds a number beyond `matrices`' range; [`Error::File`] where
+    /// [`Error::Io`] where the file cannot be written; [`Error::Weights`] where a tensor has an
+    /// unsupported dtype or a value beyond the range of `matrices`; [`Error::File`] where
     /// `path` is a folder.
     ///
     /// ```
@@ -96,13 +96,17 @@ impl Weights {
                 },
             })
             .collect();
-        // Larger elements first, so that all are aligned.
+        // Tensors with larger elements first, so that all are aligned.
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.dtype.size()));
-        let unreadable = (entries.iter()).filter(|entry| self.dtype(&entry.name).is_none());
-        let problems: Vec<String> = unreadable
+        let unsupported = (entries.iter()).filter(|entry| self.dtype(&entry.name).is_none());
+        let problems: Vec<String> = unsupported
             .map(|entry| {
                 let dtype = self.dtype_name(&entry.name).unwrap_or_default();
-                format!("'{}': {}", entry.name, super::check::unreadable(dtype))
+                format!(
+                    "'{}': {}",
+                    entry.name,
+                    super::check::unsupported_dtype(dtype)
+                )
             })
             .collect();
         if !problems.is_empty() {
@@ -127,7 +131,7 @@ impl Weights {
     }
 }
 
-/// Whether a finite number stays finite.
+/// Whether a finite value stays finite as `dtype`.
 fn fits(x: f32, dtype: Dtype) -> bool {
     match dtype {
         Dtype::F32 => true,
@@ -136,14 +140,14 @@ fn fits(x: f32, dtype: Dtype) -> bool {
     }
 }
 
-/// A tensor to be written.
+/// A tensor to write.
 struct Entry {
     name: String,
     shape: Shape,
     dtype: Dtype,
 }
 
-/// Writes the tensors of `entries`, each of which `read` answers by its index.
+/// Writes the tensors of `entries`; `read` returns the elements of an entry by its index.
 fn write_entries<'a>(
     path: &Path,
     entries: Vec<Entry>,
@@ -172,7 +176,7 @@ fn write_entries<'a>(
             path,
             "expected a file to write to, found a folder; name a file in it",
         )),
-        // Renaming a file over /dev/null or a named pipe would destroy it.
+        // A rename would replace a device such as /dev/null, or a named pipe.
         Ok(found) if !found.is_file() => {
             let file = File::options().write(true).open(path);
             write(&file.map_err(Error::io(path))?)
@@ -186,16 +190,20 @@ fn write_entries<'a>(
                 let folder = folder.display();
                 return Err(Error::file(
                     path,
-                    format!("there is no folder {folder} to write it to; make one first"),
+                    format!("there is no folder {folder} to write it to; create it first"),
                 ));
             }
-            write_beside(path, folder, write)
+            write_atomically(path, folder, write)
         }
     }
 }
 
-/// Lets `write` fill a temporary file in `folder`, where `path` is, then renames it to `path`.
-fn write_beside(path: &Path, folder: &Path, write: impl FnOnce(&File) -> Result<()>) -> Result<()> {
+/// Calls `write` with a temporary file in `folder`, the folder of `path`, then renames it to `path`.
+fn write_atomically(
+    path: &Path,
+    folder: &Path,
+    write: impl FnOnce(&File) -> Result<()>,
+) -> Result<()> {
     let file = temporary_in(folder).map_err(Error::io(path))?;
     write(file.as_file())?;
     file.persist(path)
@@ -203,13 +211,13 @@ fn write_beside(path: &Path, folder: &Path, write: impl FnOnce(&File) -> Result<
     Ok(())
 }
 
-/// The JSON header, padded so that what follows is aligned for every dtype.
+/// The JSON header, padded so that the data after it is aligned for every dtype.
 fn header(entries: &[Entry]) -> Result<Vec<u8>, String> {
     let mut sorted: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     sorted.sort_unstable();
     if let Some([name, _]) = sorted.array_windows().find(|[a, b]| a == b) {
         return Err(format!(
-            "tensor '{name}' cannot be written twice; give each its own name"
+            "two tensors are named '{name}'; give each its own name"
         ));
     }
     let mut end = 0;

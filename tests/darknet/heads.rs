@@ -1,4 +1,4 @@
-//! The sections that read boxes.
+//! The sections of detection heads.
 
 use shadernet::darknet::Network;
 
@@ -60,7 +60,7 @@ fn heads_are_checked() {
             yolo,
             "classes=2",
             "classes=2\nscale_x_y=1.05",
-            "[yolo] scale_x_y: 1 (all that is read here)",
+            "[yolo] scale_x_y: 1 (nothing else is supported)",
         ),
         (
             14,
@@ -81,7 +81,7 @@ fn heads_are_checked() {
             region,
             "softmax=1",
             "softmax=1\ntree=9k.tree",
-            "tree: nothing (all that is read here)",
+            "tree: nothing (nothing else is supported)",
         ),
         (1, grid, "coords=4", "", "[detection]: coords is missing"),
         (
@@ -96,7 +96,7 @@ fn heads_are_checked() {
         let message = refusal(&text);
         assert!(message.contains(part), "{message}\n  lacks: {part}");
     }
-    // The second head of other classes than the first.
+    // The second head has another number of classes than the first.
     let two = with_head(
         14,
         &format!("{yolo}\n[route]\nlayers=0\n[yolo]\nanchors=1,2\nclasses=9"),

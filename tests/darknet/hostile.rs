@@ -1,4 +1,4 @@
-//! `.cfg` files that are wrong: every one has an error that names the line.
+//! Errors for invalid `.cfg` files, with their lines.
 
 use proptest::prelude::*;
 use shadernet::Error;
@@ -12,7 +12,7 @@ pub fn refusal(text: &str) -> String {
     match Network::parse("bad.cfg", text) {
         Err(error @ Error::File { .. }) => error.to_string(),
         Err(error) => panic!("{error:?}"),
-        Ok(_) => panic!("it was taken: {text}"),
+        Ok(_) => panic!("it was accepted: {text}"),
     }
 }
 
@@ -39,14 +39,14 @@ fn unknown_sections_are_named_with_their_line() {
         "{message}"
     );
     assert!(
-        message.contains("those read are convolutional, "),
+        message.contains("supported sections: convolutional, "),
         "{message}"
     );
 }
 
 #[test]
-fn values_that_cannot_be_used_are_named_with_their_line() {
-    // What is replaced, by what, what the line then holds, and what is said of it.
+fn invalid_values_are_named_with_their_line() {
+    // The text to replace, its replacement, the line of the error, and a part of the message.
     let cases = [
         (
             "width = 32",
@@ -108,7 +108,7 @@ fn values_that_cannot_be_used_are_named_with_their_line() {
             "activation=leaky",
             "dilation=2",
             "dilation",
-            "dilation: 1 (all that is read here) expected, found '2'",
+            "dilation: 1 (nothing else is supported) expected, found '2'",
         ),
         (
             "size=3",
@@ -159,7 +159,7 @@ fn values_that_cannot_be_used_are_named_with_their_line() {
             "layers = -1, 3",
             "layers = 3\ngroups=2\ngroup_id=1",
             "groups",
-            "[route] groups: 1 (all that is read here) expected, found '2'",
+            "[route] groups: 1 (nothing else is supported) expected, found '2'",
         ),
         (
             "[reorg]           # 4\nstride=2",
@@ -201,7 +201,7 @@ fn values_that_cannot_be_used_are_named_with_their_line() {
             "[dropout]",
             "[softmax]",
             "[softmax]",
-            "[softmax]: it can stand at the end of a network alone",
+            "[softmax]: it is allowed only at the end of a network",
         ),
         (
             "size=2\nstride=2",
@@ -233,10 +233,10 @@ fn values_that_cannot_be_used_are_named_with_their_line() {
 }
 
 #[test]
-fn what_is_no_cfg_is_refused() {
+fn files_that_are_not_cfg_are_refused() {
     for (text, part) in [
-        ("", "it begins with [net]"),
-        ("# nothing\n\n;", "it begins with [net]"),
+        ("", "which begins with [net]"),
+        ("# nothing\n\n;", "which begins with [net]"),
         ("width=3", "line 1: expected [net] before the first setting"),
         (
             "[net]\nwidth 3",
@@ -253,12 +253,9 @@ fn what_is_no_cfg_is_refused() {
         ),
         (
             "[net]\nwidth=8\nheight=8",
-            "[net]: a network needs layers after it",
+            "[net]: layers are expected after it",
         ),
-        (
-            "[net]\nwidth=8\nheight=8\n[softmax]",
-            "a network needs layers",
-        ),
+        ("[net]\nwidth=8\nheight=8\n[softmax]", "layers are expected"),
         ("{\"width\": 8}", "line 1: expected a [section]"),
     ] {
         let message = refusal(text);
@@ -270,13 +267,13 @@ fn what_is_no_cfg_is_refused() {
         std::fs::write(&path, bytes).unwrap();
         Network::open(path).unwrap_err().to_string()
     };
-    assert!(open(b"\xff\xfe\0").contains("bytes that are no text"));
+    assert!(open(b"\xff\xfe\0").contains("bytes that are not UTF-8 text"));
     assert!(open(&vec![b'\n'; 2 << 20]).contains("at most 1048576 bytes"));
     assert!(Network::open(folder.path()).is_err());
 }
 
 #[test]
-fn sizes_that_multiply_beyond_all_bounds_are_refused() {
+fn sizes_whose_products_overflow_are_refused() {
     // Each route doubles the channels.
     let doubling = "[route]\nlayers=-1,-1\n".repeat(80);
     let message = refusal(&with_head(1 << 20, &doubling));
@@ -289,7 +286,7 @@ fn sizes_that_multiply_beyond_all_bounds_are_refused() {
     let deep = "[convolutional]\nfilters=1048576\nsize=1024\nstride=1\npad=1\nactivation=linear\n"
         .repeat(3);
     let network = Network::parse("deep.cfg", &with_head(1, &deep));
-    // More numbers than any file holds, or than are addressed: refused here or by the count.
+    // More parameters than any file holds or than are addressable: refused here or by the count.
     if let Ok(network) = network {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.weights");
@@ -305,9 +302,9 @@ fn sizes_that_multiply_beyond_all_bounds_are_refused() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
 
-    /// Whatever numbers and lines are changed, the answer is a network or an error.
+    /// Any change of values and lines gives a network or an error, never a panic.
     #[test]
-    fn any_change_is_read_or_refused(
+    fn any_change_is_parsed_or_refused(
         line in 0..70_usize,
         other in 0..70_usize,
         value in prop_oneof![

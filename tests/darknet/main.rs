@@ -1,4 +1,4 @@
-//! Darknet's files, whole, damaged and hostile. `yolov3-tiny.cfg` is Darknet's own (public domain).
+//! Darknet's files: valid, damaged and hostile. `yolov3-tiny.cfg` is Darknet's own (public domain).
 
 mod heads;
 mod hostile;
@@ -11,7 +11,7 @@ use shadernet::reference::Reference;
 use shadernet::tensor::Tensor;
 use shadernet::weights::Weights;
 
-/// Every kind of section, for pictures of 32 x 24.
+/// Every kind of section, for images of 32 x 24.
 const CFG: &str = "
 [net]
 # a comment
@@ -76,7 +76,7 @@ fn network() -> Network {
     Network::parse("every.cfg", CFG).unwrap()
 }
 
-/// The line, from 1, on which `text` holds `part`.
+/// The first line, counted from 1, of `text` that contains `part`.
 fn line_of(text: &str, part: &str) -> usize {
     1 + text.lines().position(|line| line.contains(part)).unwrap()
 }
@@ -125,23 +125,23 @@ fn darknets_own_file_is_read() {
     assert_eq!(second.classes(), 80);
 }
 
-/// What a network of one pooling makes of the numbers 0 to 24 in rows of five.
+/// The output of a network of one max pooling for the values 0 to 24 in rows of five.
 fn pooled(settings: &str) -> Vec<f32> {
     let cfg = format!("[net]\nwidth=5\nheight=5\nchannels=1\n[maxpool]\n{settings}");
     let network = Network::parse("pool.cfg", &cfg).unwrap();
-    let twin = Reference::new(network.graph(), &Weights::from_tensors("none", [])).unwrap();
+    let reference = Reference::new(network.graph(), &Weights::from_tensors("none", [])).unwrap();
     let input = Tensor::from_fn([1, 1, 5, 5], |i| i as f32);
-    twin.run(&[input]).unwrap().swap_remove(0).into_data()
+    reference.run(&[input]).unwrap().swap_remove(0).into_data()
 }
 
 #[test]
-fn poolings_are_padded_as_darknet_pads_them() {
-    // Half a window hangs over the end of an odd map.
+fn poolings_are_padded_as_in_darknet() {
+    // The last windows extend half beyond the end of an odd map.
     assert_eq!(
         pooled("size=2\nstride=2"),
         [6.0, 8.0, 9.0, 16.0, 18.0, 19.0, 21.0, 23.0, 24.0]
     );
-    // One row and column before, one after.
+    // One row and column of padding before, one after.
     assert_eq!(
         pooled("size=3\nstride=2"),
         [6.0, 8.0, 9.0, 16.0, 18.0, 19.0, 21.0, 23.0, 24.0]
@@ -154,6 +154,6 @@ fn poolings_are_padded_as_darknet_pads_them() {
         pooled("size=2\nstride=1")[..6],
         [6.0, 7.0, 8.0, 9.0, 9.0, 11.0]
     );
-    // A window is as large as its stride, and begins two before the map.
+    // Without a size, a window has the size of its stride; it begins two pixels before the map.
     assert_eq!(pooled("stride=5"), [12.0]);
 }

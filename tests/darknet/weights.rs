@@ -1,4 +1,4 @@
-//! `.weights`: what goes where, and files that are too short or too long.
+//! `.weights`: the order of tensors, and files that are too short or too long.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,17 +39,18 @@ fn tensors() -> BTreeMap<&'static str, Tensor> {
     ORDER.into_iter().map(tensor).collect()
 }
 
-/// A `.weights` of [`tensors`], version `[major, minor]`. Where `turned`, matrices are `[in, out]`.
-fn file([major, minor]: [i32; 2], seen: &[u8], turned: bool) -> Vec<u8> {
+/// A `.weights` of [`tensors`], version `[major, minor]`, with `images` as the count of training images.
+/// If `transposed`, matrices are `[in, out]`.
+fn file([major, minor]: [i32; 2], images: &[u8], transposed: bool) -> Vec<u8> {
     let mut bytes: Vec<u8> = [major, minor, 0]
         .iter()
         .flat_map(|w| w.to_le_bytes())
         .collect();
-    bytes.extend(seen);
+    bytes.extend(images);
     let tensors = tensors();
     for (name, shape) in ORDER {
         let data = tensors[name].data();
-        let numbers: Vec<f32> = match (turned && name.ends_with("fc.weight"), shape) {
+        let numbers: Vec<f32> = match (transposed && name.ends_with("fc.weight"), shape) {
             (true, &[outputs, inputs]) => (0..inputs)
                 .flat_map(|i| (0..outputs).map(move |o| data[o * inputs + i]))
                 .collect(),
@@ -91,7 +92,7 @@ impl Files {
         convert_darknet(&self.cfg, &self.weights, None, self.output(), matrices).map(drop)
     }
 
-    /// Everything in the folder, by name.
+    /// The names of all files in the folder, sorted.
     fn listing(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.folder.path()).unwrap();
         let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
@@ -101,7 +102,7 @@ impl Files {
     }
 }
 
-fn assert_holds_all(weights: &Weights, what: &str) {
+fn assert_holds_all_tensors(weights: &Weights, what: &str) {
     let tensors = tensors();
     assert_eq!(weights.names().len(), tensors.len(), "{what}");
     for (name, tensor) in &tensors {
@@ -115,7 +116,7 @@ fn assert_holds_all(weights: &Weights, what: &str) {
 }
 
 #[test]
-fn numbers_come_to_lie_under_their_names_in_every_version() {
+fn tensors_are_read_from_files_of_all_versions() {
     let long = [7; 8];
     for (what, bytes) in [
         ("0.2", file([0, 2], &long, false)),
@@ -124,26 +125,27 @@ fn numbers_come_to_lie_under_their_names_in_every_version() {
             "0.1, whose count is shorter",
             file([0, 1], &long[..4], false),
         ),
-        ("turned matrices", file([0, 1001], &long[..4], true)),
+        ("transposed matrices", file([0, 1001], &long[..4], true)),
     ] {
         let files = Files::new(&bytes);
-        assert_holds_all(&network().read_weights(&files.weights).unwrap(), what);
+        assert_holds_all_tensors(&network().read_weights(&files.weights).unwrap(), what);
     }
 }
 
 #[test]
-fn a_folder_answers_as_the_files_do() {
+fn a_converted_folder_gives_the_same_outputs() {
     let files = Files::new(&whole());
     let network = network();
     let weights = network.read_weights(&files.weights).unwrap();
     let input = generated_input([1, 2, 24, 32]);
     let run = |weights: &Weights| {
-        let twin = Reference::new(network.graph(), weights).unwrap();
-        twin.run(std::slice::from_ref(&input))
+        let reference = Reference::new(network.graph(), weights).unwrap();
+        reference
+            .run(std::slice::from_ref(&input))
             .unwrap()
             .swap_remove(0)
     };
-    let wanted = run(&weights);
+    let expected = run(&weights);
 
     files.convert(Dtype::F32).unwrap();
     let folder = ModelFolder::open(files.output()).unwrap();
@@ -153,11 +155,14 @@ fn a_folder_answers_as_the_files_do() {
         (5, [2, 24, 32])
     );
     let stored = Weights::open(&folder.weights).unwrap();
-    assert_holds_all(&stored, "the folder");
-    assert_eq!(run(&stored), wanted);
+    assert_holds_all_tensors(&stored, "the folder");
+    assert_eq!(run(&stored), expected);
     let (graph, _) = folder.graph().unwrap();
-    let twin = Reference::new(&graph, &stored).unwrap();
-    assert_eq!(twin.run(std::slice::from_ref(&input)).unwrap(), [wanted]);
+    let reference = Reference::new(&graph, &stored).unwrap();
+    assert_eq!(
+        reference.run(std::slice::from_ref(&input)).unwrap(),
+        [expected]
+    );
     let mut classifier =
         Classifier::new(&Device::cpu(), &folder, &SessionOptions::default()).unwrap();
     let predictions = classifier.predict(input, 9).unwrap().swap_remove(0);
@@ -169,19 +174,19 @@ fn a_folder_answers_as_the_files_do() {
 }
 
 #[test]
-fn float16_is_for_kernels_and_matrices() {
+fn only_filters_and_matrices_are_float16() {
     let files = Files::new(&whole());
     files.convert(Dtype::F16).unwrap();
     let stored = Weights::open(files.output().join("model.safetensors")).unwrap();
     for (name, tensor) in tensors() {
-        let (dtype, most) = match tensor.shape().rank() {
+        let (dtype, tolerance) = match tensor.shape().rank() {
             1 => (Dtype::F32, 0.0),
             _ => (Dtype::F16, 1e-3),
         };
         assert_eq!(stored.dtype(name), Some(dtype), "{name}");
-        for (found, wanted) in stored.read(name).unwrap().iter().zip(tensor.data()) {
+        for (found, expected) in stored.read(name).unwrap().iter().zip(tensor.data()) {
             assert!(
-                (found - wanted).abs() <= most * wanted.abs().max(1e-4),
+                (found - expected).abs() <= tolerance * expected.abs().max(1e-4),
                 "{name}"
             );
         }
@@ -189,9 +194,9 @@ fn float16_is_for_kernels_and_matrices() {
 }
 
 #[test]
-fn numbers_beyond_float16_are_refused_and_nothing_is_left() {
+fn values_beyond_float16_are_refused_and_nothing_is_left() {
     let mut bytes = whole();
-    // The first number of the first kernel, after four vectors of four.
+    // The first value of the first filter, after four vectors of four.
     bytes[20 + 64..][..4].copy_from_slice(&1e6_f32.to_le_bytes());
     let files = Files::new(&bytes);
     let text = files.convert(Dtype::F16).unwrap_err().to_string();
@@ -219,7 +224,7 @@ fn refusal(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn files_of_any_other_length_are_refused_with_the_counts() {
+fn files_of_other_lengths_are_refused_with_the_counts() {
     let whole = whole();
     let needed = (whole.len() - 20) / 4;
     for length in (0..300)
@@ -241,7 +246,7 @@ fn files_of_any_other_length_are_refused_with_the_counts() {
         "{text}"
     );
     assert!(
-        text.contains("ends within layers.0.conv.weight; it is cut short"),
+        text.contains("ends within layers.0.conv.weight; it is truncated"),
         "{text}"
     );
 
@@ -260,14 +265,14 @@ fn files_of_any_other_length_are_refused_with_the_counts() {
 }
 
 #[test]
-fn other_files_are_told_apart() {
+fn folders_and_missing_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let text = network()
         .read_weights(folder.path())
         .unwrap_err()
         .to_string();
     assert!(
-        text.contains("expected Darknet's .weights, found a folder"),
+        text.contains("expected a Darknet .weights file, found a folder"),
         "{text}"
     );
     let missing = folder.path().join("none.weights");
@@ -295,17 +300,20 @@ fn folders_and_names_are_checked_before_anything_is_written() {
     assert!(
         convert(b"a\n\xff\nc\nd\ne", &output)
             .unwrap_err()
-            .contains("no text")
+            .contains("not UTF-8 text")
     );
     assert!(!output.exists());
 
-    // An empty folder may be there; one with anything in it, or a file, is left as it is.
+    // An empty folder is filled; a folder with files in it, or a file, is left unchanged.
     std::fs::create_dir(&output).unwrap();
     convert(b"a\r\nb\nc\nd\n\xc3\xa9\n\n\n", &output).unwrap();
     let labels = ModelFolder::open(&output).unwrap().labels;
     assert_eq!([labels.text(0), labels.text(4)], ["a", "é"]);
     let text = convert(b"a\nb\nc\nd\ne", &output).unwrap_err();
-    assert!(text.contains("found one with something in it"), "{text}");
+    assert!(
+        text.contains("found a file or a folder with files in it"),
+        "{text}"
+    );
     assert!(convert(b"a\nb\nc\nd\ne", &files.cfg).is_err());
     assert_eq!(std::fs::read_to_string(&files.cfg).unwrap(), CFG);
     let text = convert(b"a\nb\nc\nd\ne", &files.folder.path().join("no/where")).unwrap_err();

@@ -73,7 +73,7 @@ fn a_texture_becomes_a_mask() {
         assert_eq!(held[0], held[2], "{backend:?}");
 
         let found = texels(&host.gpu, &mask);
-        let expected_texels = expected.classes.iter().zip(&expected.probabilities);
+        let expected_texels = expected.classes().iter().zip(expected.probabilities());
         let (mut seen, mut ties) = ([0; 2], 0);
         for (found, (class, probability)) in found.into_iter().zip(expected_texels) {
             // Two classes are as likely as each other where both are a half.

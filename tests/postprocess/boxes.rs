@@ -72,7 +72,7 @@ impl Case {
             size: (width, height),
         } = self.picture;
         let to_picture = |x: f32, y: f32| {
-            let [x, y] = placement.to_picture([x * input_width as f32, y * input_height as f32]);
+            let [x, y] = placement.to_image([x * input_width as f32, y * input_height as f32]);
             [x.clamp(0.0, width as f32), y.clamp(0.0, height as f32)]
         };
         let [x0, y0, x1, y1] = found.corners;
@@ -90,7 +90,7 @@ impl Case {
             .collect();
         scores.sort_by(f32::total_cmp);
         let classes = |threshold: f32, iou: f32| -> Vec<usize> {
-            let options = DetectionOptions { threshold, iou };
+            let options = DetectionOptions::new().threshold(threshold).iou(iou);
             self.expected(&options)
                 .iter()
                 .map(|found| found.class)
@@ -159,6 +159,7 @@ fn output(head: &Head, random: &mut Random, [height, width]: [usize; 2]) -> Tens
         }
         Head::Region { anchors, .. } => map(anchors.len(), classes, [height, width], random),
         Head::Yolo { mask, .. } => map(mask.len(), classes, [height, width], random),
+        other => panic!("no outputs for {other:?}"),
     }
 }
 
@@ -217,7 +218,7 @@ fn boxes_are_those_of_the_cpu() {
             let mut listed = 0;
             for (j, picture) in pictures().into_iter().enumerate() {
                 for (threshold, iou) in [(0.25, 0.45), (0.1, 0.2), (0.5, 0.9)] {
-                    let options = DetectionOptions { threshold, iou };
+                    let options = DetectionOptions::new().threshold(threshold).iou(iou);
                     let made = |seed| {
                         let mut random = Random(seed);
                         let size = [[1, 1], [3, 5], [4, 2]][j];
@@ -255,10 +256,7 @@ fn all_alike([height, width]: [usize; 2], anchors: usize, classes: usize, size: 
     }
 }
 
-const LOW: DetectionOptions = DetectionOptions {
-    threshold: 0.2,
-    iou: 0.45,
-};
+const LOW: DetectionOptions = DetectionOptions::new().threshold(0.2).iou(0.45);
 
 #[test]
 fn of_equals_the_first_is_kept() {
@@ -266,7 +264,7 @@ fn of_equals_the_first_is_kept() {
         // The boxes of a cell are one and the same, those of its neighbours overlap by a third.
         let case = all_alike([4, 6], 3, 4, 32.0);
         check(name, gpu, &case, &LOW);
-        let options = DetectionOptions { iou: 0.1, ..LOW };
+        let options = LOW.iou(0.1);
         check(name, gpu, &case, &options);
     }
 }
@@ -275,10 +273,7 @@ fn of_equals_the_first_is_kept() {
 fn nothing_found_is_an_empty_list() {
     for (name, gpu) in gpus() {
         let case = all_alike([4, 6], 3, 4, 32.0);
-        let options = DetectionOptions {
-            threshold: 1.0,
-            iou: 0.45,
-        };
+        let options = DetectionOptions::new().threshold(1.0).iou(0.45);
         let mut kernel = BoxList::new(gpu, &case.heads).unwrap();
         // Nor is anything left from before.
         for options in [&LOW, &options] {

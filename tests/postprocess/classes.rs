@@ -61,7 +61,11 @@ fn the_likeliest_class_of_every_pixel() {
         // As `Mask` has it, where nothing is to be interpolated.
         let logits = random.tensor([1, 21, 9, 4]);
         let mask = Mask::from_logits(&logits, 4, 9).unwrap();
-        let classes: Vec<u32> = mask.classes.into_iter().map(u32::from).collect();
+        let classes: Vec<u32> = mask
+            .classes()
+            .iter()
+            .map(|&class| u32::from(class))
+            .collect();
         assert_eq!(arg_max(gpu, &mut kernel, &logits, 0), classes, "{name}");
     }
 }

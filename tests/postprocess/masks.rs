@@ -66,8 +66,8 @@ fn is_tie(logits: &Tensor, [width, height]: [u32; 2], texel: usize, classes: [u8
 
 fn check(name: &str, logits: &Tensor, size: [u32; 2], found: &[u8]) {
     let mask = Mask::from_logits(logits, size[0], size[1]).unwrap();
-    assert_eq!(mask.classes.len(), found.len());
-    for (texel, (&found, &expected)) in found.iter().zip(&mask.classes).enumerate() {
+    assert_eq!(mask.classes().len(), found.len());
+    for (texel, (&found, &expected)) in found.iter().zip(mask.classes()).enumerate() {
         assert!(
             found == expected || is_tie(logits, size, texel, [found, expected]),
             "{name}: {} to {size:?}: {found} at {texel}, not {expected}",

@@ -168,10 +168,7 @@ fn outputs_that_no_head_reads() {
             let message = refused(gpu, encode);
             assert!(message.contains(what), "{message}");
         }
-        let options = DetectionOptions {
-            threshold: f32::NAN,
-            iou: 0.5,
-        };
+        let options = DetectionOptions::new().threshold(f32::NAN).iou(0.5);
         let outputs = [output([1, 7, 2, 2])];
         let encode = |encoder: &mut _| kernel.encode(encoder, &outputs, &picture, &options);
         assert!(refused(gpu, encode).contains("threshold"));

@@ -29,10 +29,7 @@ fn recorded_parameters_are_not_changed_by_later_ones() {
         // All in one encoder, more of them than are remembered.
         let copies: Vec<_> = submitted(gpu, |encoder| {
             let each = thresholds.iter().map(|&threshold| {
-                let options = DetectionOptions {
-                    threshold,
-                    iou: 0.45,
-                };
+                let options = DetectionOptions::new().threshold(threshold).iou(0.45);
                 let list = kernel
                     .encode(encoder, &on_device, &picture, &options)
                     .unwrap();

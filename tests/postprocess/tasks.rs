@@ -78,10 +78,7 @@ fn the_cup_is_found() {
         let mut detector =
             Detector::new(&Device::from(gpu.clone()), &folder, &Default::default()).unwrap();
         for threshold in [0.25, 0.05] {
-            let options = shadernet::tasks::DetectionOptions {
-                threshold,
-                ..Default::default()
-            };
+            let options = shadernet::tasks::DetectionOptions::new().threshold(threshold);
             let expected = detector.detect(&picture, &options).unwrap();
             assert!(!expected.is_empty());
             let view = drawn(&gpu, &picture);
@@ -151,9 +148,9 @@ fn a_mask_lies_over_the_picture() {
 /// Of [`ColorTable::pascal_voc`] with an alpha of 99.
 fn assert_mask(name: &str, found: &[[u8; 4]], expected: &Mask) {
     let mut classes = std::collections::BTreeSet::new();
-    assert_eq!(found.len(), expected.classes.len(), "{name}");
+    assert_eq!(found.len(), expected.classes().len(), "{name}");
     for (i, &texel) in found.iter().enumerate() {
-        let (class, probability) = (expected.classes[i], expected.probabilities[i]);
+        let (class, probability) = (expected.classes()[i], expected.probabilities()[i]);
         classes.insert(class);
         let [red, green, blue] = mask_color(class).0;
         let color = match class {

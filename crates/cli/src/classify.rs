@@ -11,11 +11,12 @@ use shadernet::Result;
 use shadernet::tasks::{Classifier, Prediction};
 use shadernet::tensor::Tensor;
 use shadernet::vision::decode;
+use shadernet::zoo::Task;
 
 use super::decode_ahead::{Prepared, ahead_of};
 use super::image_paths::sources;
 use super::report::{Answer, Report};
-use super::{DeviceArgs, Failure, SessionArgs, open_model, output};
+use super::{DeviceArgs, Failure, SessionArgs, loading_failure, open_model, output};
 
 /// Name what is in pictures
 #[derive(Args)]
@@ -63,7 +64,8 @@ impl Classify {
         let folder = open_model(self.model.as_deref())?;
         let device = self.device.open()?;
         let options = self.session.options(&device);
-        let mut classifier = Classifier::new(&device, &folder, &options)?;
+        let mut classifier = Classifier::new(&device, &folder, &options)
+            .map_err(|error| loading_failure(error, &folder, Task::Classification))?;
         if let Some(notice) = classifier.warning() {
             output::say(notice);
         }

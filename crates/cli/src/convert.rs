@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use shadernet::model_folder::convert_darknet;
-use shadernet::weights::{Dtype, Weights};
+use shadernet::weights::Dtype;
 
+use super::mapped_weights::open_weights;
 use super::{Failure, output};
 
 /// Make a model folder of Darknet's files, or a smaller safetensors file
@@ -69,7 +70,7 @@ impl Convert {
     }
 
     fn safetensors(&self, file: &Path, matrices: Dtype) -> Result<(), Failure> {
-        let weights = Weights::open(file)?;
+        let weights = open_weights(file)?;
         weights.save(&self.output, matrices)?;
         let tensors = weights.names().len();
         if self.json {

@@ -11,12 +11,14 @@ use shadernet::model_folder::{default_detector, find_model};
 use shadernet::tasks::{Detection, DetectionOptions, Detector};
 use shadernet::tensor::Tensor;
 use shadernet::vision::{RgbImage, class_color, decode, draw_box};
+use shadernet::zoo::Task;
 
 use super::decode_ahead::{Prepared, ahead_of};
 use super::image_paths::sources;
+use super::mapped_weights::open_found;
 use super::output_files::OutputFiles;
 use super::report::{Answer, Report};
-use super::{DeviceArgs, Failure, SessionArgs, output};
+use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 
 /// Find things in pictures, and where they are
 #[derive(Args)]
@@ -85,14 +87,14 @@ impl Detect {
             Some(path) => Some(OutputFiles::new("--output", path, single)?),
             None => None,
         };
-        let folder = match &self.model {
+        let folder = open_found(&match &self.model {
             Some(model) => find_model(model)?,
             None => default_detector()?,
-        }
-        .open()?;
+        })?;
         let device = self.device.open()?;
         let options = self.session.options(&device);
-        let detector = Detector::new(&device, &folder, &options)?;
+        let detector = Detector::new(&device, &folder, &options)
+            .map_err(|error| loading_failure(error, &folder, Task::Detection))?;
         if let Some(notice) = detector.warning() {
             output::say(notice);
         }
@@ -100,10 +102,9 @@ impl Detect {
         let draws = written.is_some();
         let mut running = Running {
             detector,
-            options: DetectionOptions {
-                threshold: self.threshold,
-                iou: self.iou,
-            },
+            options: DetectionOptions::new()
+                .threshold(self.threshold)
+                .iou(self.iou),
             written,
             report: Report::new(self.json, sources.known),
         };

@@ -11,13 +11,14 @@ use shadernet::device::Device;
 use shadernet::explain::{ExplainMethod, ExplainOptions, Explainer, Explanation};
 use shadernet::model_folder::ModelFolder;
 use shadernet::vision::{Panel, RgbImage, decode, figure};
+use shadernet::zoo::Task;
 
 use super::decode_ahead::{Prepared, ahead_of};
 use super::heat_overlay::{Evidence, Explained};
 use super::image_paths::sources;
 use super::output_files::OutputFiles;
 use super::report::Report;
-use super::{DeviceArgs, Failure, SessionArgs, layers, open_model, progress};
+use super::{DeviceArgs, Failure, SessionArgs, layers, loading_failure, open_model, progress};
 
 /// Show where in pictures the evidence for a class lies
 #[derive(Args)]
@@ -139,7 +140,8 @@ impl Explain {
         };
         let device = self.device.open()?;
         let session = self.session.options(&device);
-        let mut explainer = Explainer::new(&device, &folder, &session)?;
+        let mut explainer = Explainer::new(&device, &folder, &session)
+            .map_err(|error| loading_failure(error, &folder, Task::Classification))?;
         explainer.check(&options)?;
         // Last, as it makes a folder.
         let written = match &self.output {
@@ -209,7 +211,8 @@ impl Explain {
 
     /// Prints the layers that there are. Nothing is run, and so no device is needed.
     fn list(&self, folder: &ModelFolder) -> Result<(), Failure> {
-        let explainer = Explainer::new(&Device::cpu(), folder, &Default::default())?;
+        let explainer = Explainer::new(&Device::cpu(), folder, &Default::default())
+            .map_err(|error| loading_failure(error, folder, Task::Classification))?;
         let usual = explainer.default_layer()?.to_owned();
         layers::print(&explainer.layers()?, &[usual], "default", self.json)?;
         Ok(())
@@ -287,7 +290,7 @@ fn panel(
         true => &found.heat.capped(SHOWN),
         false => &found.heat,
     };
-    let heat = heat.on_picture(explainer.preprocessing(), width, height)?;
+    let heat = heat.on_image(explainer.preprocessing(), width, height)?;
     let (label, percent) = (&found.label, 100.0 * found.probability);
     let mut title = format!("{label} {percent:.1} %, {method}");
     if let Some(layer) = &found.layer {

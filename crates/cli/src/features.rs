@@ -218,7 +218,7 @@ impl Running<'_> {
         Ok(tiles
             .map(|(channel, patch)| Tile {
                 label: format!("#{channel}"),
-                pixels: TilePixels::Picture(patch),
+                pixels: TilePixels::Image(patch),
             })
             .collect())
     }
@@ -230,7 +230,7 @@ impl Running<'_> {
             let values = channel.map.values();
             let active = values.iter().filter(|value| **value > 0.0).count();
             let preprocessing = self.maps.preprocessing();
-            let [x, y] = channel.map.peak_on_picture(preprocessing, width, height);
+            let [x, y] = channel.map.peak_on_image(preprocessing, width, height);
             Strongest {
                 channel: channel.index,
                 largest: channel.largest,

@@ -64,7 +64,7 @@ struct AddedUp {
 impl Evidence {
     pub fn new(found: Explanation, explainer: &Explainer, (width, height): (u32, u32)) -> Self {
         let statistics = found.heat.statistics();
-        let [x, y] = (found.heat).peak_on_picture(explainer.preprocessing(), width, height);
+        let [x, y] = (found.heat).peak_on_image(explainer.preprocessing(), width, height);
         let heat = Heat {
             width: found.heat.width(),
             height: found.heat.height(),

@@ -17,6 +17,7 @@ mod heat_overlay;
 mod image_paths;
 mod layers;
 mod log;
+mod mapped_weights;
 mod models;
 mod output;
 mod output_files;
@@ -41,6 +42,7 @@ use shadernet::gpu::{Backend, CooperativeMatrices, Precision};
 use shadernet::model_folder::{ModelFolder, default_model, find_model};
 use shadernet::passes::PassOptions;
 use shadernet::session::SessionOptions;
+use shadernet::zoo::Task;
 use shadernet::{Error, Result};
 use tune::TuningArgs;
 
@@ -220,6 +222,8 @@ fn precision(name: &str) -> Result<Precision, String> {
 enum Failure {
     /// To be printed.
     Error(Error),
+    /// An error with what to do about it on the command line, to be printed.
+    Advised(String),
     /// The command line was wrong in a way that its parser could not see.
     Usage(String),
     /// Standard output is closed: whoever read it has seen enough.
@@ -255,7 +259,23 @@ fn open_model(model: Option<&Path>) -> Result<ModelFolder> {
         Some(model) => find_model(model),
         None => default_model(),
     };
-    found?.open()
+    mapped_weights::open_found(&found?)
+}
+
+/// The failure of loading `folder` for a task, with the subcommand for its network where that was made
+/// for another task than `expected`.
+fn loading_failure(error: Error, folder: &ModelFolder, expected: Task) -> Failure {
+    let subcommand = match folder.graph() {
+        Ok((_, task)) if task != expected => match task {
+            Task::Classification => "classify",
+            Task::Segmentation => "segment",
+            Task::Detection => "detect",
+        },
+        _ => return Failure::Error(error),
+    };
+    Failure::Advised(format!(
+        "{error}: use `shadernet {subcommand}`, or another model"
+    ))
 }
 
 fn main() -> ExitCode {
@@ -294,6 +314,10 @@ fn main() -> ExitCode {
         }
         Err(Failure::Error(error)) => {
             output::say(format_args!("error: {error}"));
+            ExitCode::FAILURE
+        }
+        Err(Failure::Advised(message)) => {
+            output::say(format_args!("error: {message}"));
             ExitCode::FAILURE
         }
     }

@@ -178,7 +178,7 @@ fn encoded(picture: &RgbImage, format: ImageFormat) -> Result<Vec<u8>, String> {
 /// A mask as a PNG whose pixels are the classes, with the classes' colours as its palette.
 pub fn indexed_png(mask: &Mask) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, mask.width, mask.height);
+    let mut encoder = png::Encoder::new(&mut bytes, mask.width(), mask.height());
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_palette(
@@ -187,7 +187,7 @@ pub fn indexed_png(mask: &Mask) -> Result<Vec<u8>, String> {
             .collect::<Vec<u8>>(),
     );
     let written = (encoder.write_header()).and_then(|mut writer| {
-        writer.write_image_data(&mask.classes)?;
+        writer.write_image_data(mask.classes())?;
         writer.finish()
     });
     match written {

@@ -12,6 +12,7 @@ use shadernet::weights::Weights;
 use shadernet::weights::generate::generated_input;
 use shadernet::zoo::{self, ZooOptions};
 
+use super::mapped_weights::open_folder;
 use super::summary::image_size;
 
 /// Which network, and for what inputs.
@@ -52,7 +53,7 @@ impl Network {
         let is_folder = path.is_dir() || path.components().count() > 1;
         let (graph, size, tokens, folder) = match is_folder {
             true => {
-                let mut folder = ModelFolder::open(path)?;
+                let mut folder = open_folder(path)?;
                 let size = size.unwrap_or(folder.preprocessing.input_size);
                 folder.preprocessing.input_size = size;
                 (folder.graph()?.0, size, None, Some(folder))

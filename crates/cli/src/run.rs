@@ -9,10 +9,11 @@ use serde_json::json;
 use shadernet::graph::Graph;
 use shadernet::session::Session;
 use shadernet::tensor::{Shape, Tensor};
-use shadernet::weights::{Dtype, Weights, write_safetensors};
+use shadernet::weights::{Dtype, write_safetensors};
 use shadernet::zoo::{self, ZooOptions};
 use shadernet::{Error, Result};
 
+use super::mapped_weights::open_weights;
 use super::{DeviceArgs, Failure, SessionArgs, output};
 
 /// Run a network on raw tensors: safetensors in, safetensors out
@@ -72,7 +73,7 @@ impl Run {
         let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
         // Shapes before weights: cheaper to find out, and clearer.
         graph.infer(&shapes)?;
-        let weights = architecture.adapt(Weights::open(&self.weights)?, &graph)?;
+        let weights = architecture.adapt(open_weights(&self.weights)?, &graph)?;
         let unused = weights.check(&graph)?.unused;
         if !unused.is_empty() {
             output::say(format_args!(
@@ -123,7 +124,7 @@ impl Run {
 
     /// The tensors that the graph's inputs are called after.
     fn inputs(&self, graph: &Graph) -> Result<Vec<Tensor>> {
-        let file = Weights::open(&self.input)?;
+        let file = open_weights(&self.input)?;
         (graph.inputs().iter())
             .map(|&input| {
                 let name = &graph.node(input).name;

@@ -10,12 +10,14 @@ use shadernet::Result;
 use shadernet::model_folder::find_model;
 use shadernet::tasks::{SegmentSize, Segmenter};
 use shadernet::vision::{Mask, RgbImage, decode};
+use shadernet::zoo::Task;
 
 use super::decode_ahead::{Prepared, ahead_of};
 use super::image_paths::sources;
+use super::mapped_weights::open_found;
 use super::output_files::{OutputFiles, indexed_png};
 use super::report::{Answer, Report};
-use super::{DeviceArgs, Failure, SessionArgs, output};
+use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 
 /// Tell which pixels of pictures belong to what
 #[derive(Args)]
@@ -90,10 +92,11 @@ impl Segment {
             )));
         }
         let overlays = written(&self.overlay, "--overlay")?;
-        let folder = find_model(&self.model)?.open()?;
+        let folder = open_found(&find_model(&self.model)?)?;
         let device = self.device.open()?;
         let options = self.session.options(&device);
-        let segmenter = Segmenter::new(&device, &folder, &options)?;
+        let segmenter = Segmenter::new(&device, &folder, &options)
+            .map_err(|error| loading_failure(error, &folder, Task::Segmentation))?;
         if let Some(notice) = segmenter.warning() {
             output::say(notice);
         }
@@ -156,7 +159,7 @@ impl Running {
     fn shares(&self, mask: &Mask) -> Vec<Share> {
         let mut shares: Vec<Share> = (0..=u8::MAX)
             .filter_map(|class| {
-                let of_class = (mask.classes.iter().zip(&mask.probabilities))
+                let of_class = (mask.classes().iter().zip(mask.probabilities()))
                     .filter(|(found, _)| **found == class);
                 let (pixels, sum) = of_class.fold((0_u64, 0.0_f64), |(n, sum), (_, p)| {
                     (n + 1, sum + f64::from(*p))
@@ -165,7 +168,7 @@ impl Running {
                     class,
                     label: self.segmenter.label(class),
                     pixels,
-                    share: pixels as f64 / mask.classes.len() as f64,
+                    share: pixels as f64 / mask.classes().len() as f64,
                     mean_probability: sum / pixels as f64,
                 })
             })

@@ -170,7 +170,7 @@ fn evidence(
     let found = explainer.explain(image, &options)?;
     let found = (found.into_iter().next()).ok_or("the network explained no class")?;
     let (width, height) = image.dimensions();
-    let on_image = |heat: &HeatMap| heat.on_picture(explainer.preprocessing(), width, height);
+    let on_image = |heat: &HeatMap| heat.on_image(explainer.preprocessing(), width, height);
     let heat = on_image(&found.heat)?;
     let statistics = heat.statistics();
     let over = match request.method {

@@ -5,8 +5,8 @@ fn sigmoid64(x: f64) -> f64 {
 }
 
 #[test]
-fn the_third_version_by_hand() {
-    // Two anchors of four, two classes, a grid of 3 by 2 (width, height), input 96 by 64.
+fn yolo_v3_matches_hand_computed_boxes() {
+    // Two of four anchors, two classes, a grid of 3 by 2 (width by height), an input of 96 by 64.
     let head = Head::Yolo {
         anchors: vec![[1.0, 1.0], [10.0, 20.0], [30.0, 5.0], [2.0, 2.0]],
         mask: vec![1, 2],
@@ -34,13 +34,13 @@ fn the_third_version_by_hand() {
     for (found, expected) in found.corners.iter().zip(expected) {
         assert!((f64::from(*found) - expected).abs() < 1e-6);
     }
-    // Classes do not exclude each other: both are there where both are sure.
+    // Classes are not mutually exclusive: with a lower threshold both are returned.
     let both = head.decode(&map, [64, 96], 0.04).unwrap();
     assert_eq!(both[0].iter().map(|b| b.class).collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]
-fn the_second_version_by_hand() {
+fn yolo_v2_matches_hand_computed_boxes() {
     let head = Head::Region {
         anchors: vec![[1.5, 2.5]],
         classes: 2,
@@ -52,7 +52,7 @@ fn the_second_version_by_hand() {
     let [found] = boxes[0][..] else {
         panic!("{boxes:?}");
     };
-    // Anchors are in cells, and the scores of classes add up to one.
+    // Anchors are in cells, and class scores add up to one.
     let w = 0.5_f64.exp() * 1.5;
     assert!((f64::from(found.corners[0]) - (0.5 - w / 2.0)).abs() < 1e-6);
     assert_eq!([found.corners[1], found.corners[3]], [-0.75, 1.75]);
@@ -61,7 +61,7 @@ fn the_second_version_by_hand() {
 }
 
 #[test]
-fn the_first_version_by_hand() {
+fn yolo_v1_matches_hand_computed_boxes() {
     // 2 x 2 cells, 2 boxes, 3 classes: 12 class scores, 8 confidences, 8 times 4 coordinates.
     let head = Head::Detection {
         side: 2,
@@ -89,7 +89,7 @@ fn the_first_version_by_hand() {
 }
 
 #[test]
-fn outputs_have_the_depths_of_the_papers() {
+fn output_shapes_match_the_papers() {
     let fits = |head: &Head, dims: &[usize]| head.check(&Shape::from(dims)).is_ok();
     let classes = 80;
     let first = Head::Detection {
@@ -117,7 +117,7 @@ fn outputs_have_the_depths_of_the_papers() {
 }
 
 #[test]
-fn what_is_not_a_number_is_no_box() {
+fn nan_values_make_no_boxes() {
     let head = Head::Yolo {
         anchors: vec![[8.0; 2]],
         mask: vec![0],
@@ -127,7 +127,7 @@ fn what_is_not_a_number_is_no_box() {
         let mut map = Tensor::from_fn([1, 8, 1, 1], |_| 5.0);
         map.data_mut()[channel] = f32::NAN;
         let boxes = head.decode(&map, [32, 32], 0.5).unwrap().remove(0);
-        // A class that is not a number hides itself alone.
+        // A NaN class score drops only that class.
         assert_eq!(boxes.len(), if channel < 5 { 0 } else { 2 });
     }
     let huge = Tensor::from_fn([1, 8, 1, 1], |_| f32::INFINITY);

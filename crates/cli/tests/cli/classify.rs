@@ -27,7 +27,7 @@ fn bad() -> Bad {
         ),
         ("huge.png", HUGE_PNG, "this Png is 60000x60000"),
         ("zero.png", b"", "the file is empty (0 bytes)"),
-        ("half.png", &whole[..whole.len() / 2], "cut short"),
+        ("half.png", &whole[..whole.len() / 2], "truncated"),
     ];
     let mut named: Vec<(String, &str)> = Vec::new();
     for (name, bytes, message) in files {

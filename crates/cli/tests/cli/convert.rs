@@ -116,7 +116,7 @@ fn darknets_files_become_a_folder_that_detects() {
 
     // A folder that is there is not written over.
     let run = answer(&mut files.convert(&args));
-    run.fails(&["out: ", "found one with something in it"]);
+    run.fails(&["out: ", "found a file or a folder with files in it"]);
 }
 
 #[test]

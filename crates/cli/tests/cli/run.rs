@@ -117,8 +117,8 @@ fn every_tensor_that_does_not_fit_is_listed() {
         &[
             "3 of the network's tensors cannot be used",
             "\n  'conv1.weight': expected shape [64, 3, 7, 7], found [64, 147]",
-            "\n  'bn1.weight': found dtype I16, which is not read; convert it to float32",
-            "\n  'fc.bias': missing; there is 'fc.bais', which may be meant",
+            "\n  'bn1.weight': found dtype I16, which is not supported; convert it to float32",
+            "\n  'fc.bias': missing; did you mean 'fc.bais'?",
         ],
     );
 }

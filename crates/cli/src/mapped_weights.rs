@@ -1,0 +1,31 @@
+//! Opens models with memory-mapped weights, so that the command takes little more memory than the weights
+//! take on the device.
+//!
+//! Mapping asks that no process changes or truncates the file while this command runs. The command cannot
+//! enforce that for a user's files; if it happens, its results are wrong or the operating system ends it
+//! with `SIGBUS`. Nothing outside this process is affected, and it writes weights only under temporary
+//! names that are renamed when complete.
+
+use std::path::Path;
+
+use shadernet::Result;
+use shadernet::model_folder::{FoundModel, ModelFolder};
+use shadernet::weights::Weights;
+
+/// Opens a model folder that was found.
+pub fn open_found(found: &FoundModel) -> Result<ModelFolder> {
+    open_folder(&found.path)
+}
+
+/// Opens the model folder at `path`.
+pub fn open_folder(path: &Path) -> Result<ModelFolder> {
+    let folder = ModelFolder::open(path)?;
+    // SAFETY: as described above, a file that changes meanwhile concerns only this process.
+    Ok(unsafe { folder.mmap_weights() })
+}
+
+/// Opens the safetensors file at `path`.
+pub fn open_weights(path: &Path) -> Result<Weights> {
+    // SAFETY: as in `open_folder`.
+    unsafe { Weights::open_mmap(path) }
+}

@@ -1,0 +1,80 @@
+//! A file's bytes, read or memory-mapped.
+
+use std::fs;
+use std::path::Path;
+
+use memmap2::Mmap;
+
+use crate::error::{Error, Result};
+
+/// The bytes of a file.
+pub(crate) enum FileBytes {
+    Mapped(Mmap),
+    Owned(Vec<u8>),
+}
+
+/// What a file is expected to be, for messages.
+#[derive(Clone, Copy)]
+pub(crate) struct FileKind {
+    /// With its article: `a safetensors file`.
+    pub description: &'static str,
+    /// A typical file name.
+    pub example: &'static str,
+}
+
+impl FileBytes {
+    /// Reads the file at `path`.
+    pub(crate) fn read(path: &Path, kind: FileKind) -> Result<Self> {
+        check_is_file(path, kind)?;
+        Ok(Self::Owned(fs::read(path).map_err(Error::io(path))?))
+    }
+
+    /// Maps the file at `path`.
+    ///
+    /// # Safety
+    /// The file must not be modified or truncated, by any process, before the bytes are dropped.
+    pub(crate) unsafe fn map(path: &Path, kind: FileKind) -> Result<Self> {
+        check_is_file(path, kind)?;
+        let file = fs::File::open(path).map_err(Error::io(path))?;
+        if file.metadata().map_err(Error::io(path))?.len() == 0 {
+            // Some systems refuse empty maps; the parser reports an empty file.
+            return Ok(Self::Owned(Vec::new()));
+        }
+        // SAFETY: the map is read-only, and the caller promises that the file does not change.
+        let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;
+        Ok(Self::Mapped(map))
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// Refuses folders, pipes and devices.
+fn check_is_file(
+    path: &Path,
+    FileKind {
+        description,
+        example,
+    }: FileKind,
+) -> Result<()> {
+    let metadata = fs::metadata(path).map_err(Error::io(path))?;
+    if metadata.is_dir() {
+        return Err(Error::file(
+            path,
+            format!(
+                "expected {description}, found a folder; name the file in it, such as {example}"
+            ),
+        ));
+    }
+    if !metadata.is_file() {
+        return Err(Error::file(
+            path,
+            format!("expected {description}, found a pipe or device; copy it to a file first"),
+        ));
+    }
+    Ok(())
+}
