@@ -24,7 +24,7 @@ fn check(name: &str, size: usize, at_once: bool) {
     let names: Vec<&str> = graph
         .nodes()
         .iter()
-        .map(|node| node.name.as_str())
+        .map(|node| node.name())
         .collect();
     let outputs = graph.outputs().len();
     let groups: Vec<&[&str]> = match at_once {

@@ -126,7 +126,7 @@ impl Run {
         let file = Weights::open(&self.input)?;
         (graph.inputs().iter())
             .map(|&input| {
-                let name = &graph.node(input).name;
+                let name = graph.node(input).name();
                 let Some(shape) = file.shape(name) else {
                     let found: Vec<&str> = file.names().take(8).collect();
                     return Err(Error::File {

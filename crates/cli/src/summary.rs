@@ -101,7 +101,7 @@ impl Summary {
         let [channels, height, width] = size;
         // Extents that the graph leaves free: an image's, or the length of a row of tokens.
         let inputs: Vec<Shape> = (graph.inputs().iter())
-            .map(|&input| match &graph.node(input).op {
+            .map(|&input| match graph.node(input).op() {
                 Op::Input(op) if op.is_ids() => Shape::from([1, tokens.unwrap_or(1)]),
                 _ => Shape::from([1, channels, height, width]),
             })
