@@ -50,13 +50,13 @@ fn pool_of(conv: &Conv2d, kind: PoolKind, ceil_mode: bool) -> Pool2d {
     let reach = |i: usize| pool.dilation[i] * (pool.kernel[i] - 1);
     let [h, w] = [reach(0), reach(1)];
     pool.padding = match conv.padding {
-        Padding::Same => Padding::Same,
         Padding::Explicit {
             top,
             bottom,
             left,
             right,
         } => Padding::from([top.min(h), bottom.min(h), left.min(w), right.min(w)]),
+        same => same,
     };
     pool
 }

@@ -60,10 +60,7 @@ impl Network {
             false => {
                 let architecture = zoo::find(name)?;
                 let size = size.unwrap_or(architecture.input_size);
-                let options = ZooOptions {
-                    num_classes: None,
-                    in_channels: Some(size[0]),
-                };
+                let options = ZooOptions::default().with_channels(size[0]);
                 let graph = architecture.build(&options)?;
                 (graph, size, architecture.tokens, None)
             }

@@ -62,10 +62,9 @@ pub struct Run {
 
 impl Run {
     pub fn execute(&self) -> Result<(), Failure> {
-        let options = ZooOptions {
-            num_classes: self.num_classes,
-            in_channels: self.in_channels,
-        };
+        let options = ZooOptions::default()
+            .with_classes(self.num_classes)
+            .with_channels(self.in_channels);
         let architecture = zoo::find(&self.arch)?;
         let graph = architecture.build(&options)?;
         let inputs = self.inputs(&graph)?;

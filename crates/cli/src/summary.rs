@@ -91,10 +91,9 @@ impl Summary {
             false => {
                 let architecture = zoo::find(name)?;
                 let size = self.input.unwrap_or(architecture.input_size);
-                let options = ZooOptions {
-                    num_classes: self.num_classes,
-                    in_channels: Some(size[0]),
-                };
+                let options = ZooOptions::default()
+                    .with_classes(self.num_classes)
+                    .with_channels(size[0]);
                 (architecture.build(&options)?, size, architecture.tokens)
             }
         };
