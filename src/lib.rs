@@ -62,6 +62,7 @@ pub use wgpu;
 #[doc(hidden)]
 pub mod internals {
     pub use crate::gpu::{PEAK_FMA, PEAK_MEMORY, Pipeline, PipelineKey};
+    pub use crate::graph::internals::*;
     pub use crate::kernels::Choice;
     pub use crate::plan::ConvLayer;
     pub use crate::session::GpuSession;

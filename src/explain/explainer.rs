@@ -240,7 +240,7 @@ impl Explainer {
     fn layer(&self, name: Option<&str>) -> Result<ValueId> {
         let graph = &self.runner.graph;
         let Some(name) = name else {
-            return graph.last_map(&[self.runner.shape(1)])?.ok_or_else(|| {
+            return graph.last_feature_map(&[self.runner.shape(1)])?.ok_or_else(|| {
                 Error::Inputs(format!(
                     "{} has no spatial maps: none of its convolutions answers more than one pixel, so that \
                      there is nowhere to point to; pixels can be asked for all the same \

@@ -1,5 +1,5 @@
-//! Builds a [`Graph`] node by node. Mistakes (a name used twice, a value of another graph) are kept
-//! until [`GraphBuilder::build`], so that a network reads as a list of layers.
+//! Builds a [`Graph`] node by node. Mistakes (a name used twice, a value of another graph) are reported
+//! by [`GraphBuilder::build`], so that the code of a network is a plain list of layers.
 
 use std::collections::HashSet;
 
@@ -34,7 +34,7 @@ impl GraphBuilder {
         }
     }
 
-    /// Adds a node of any operator and answers the value it produces.
+    /// Adds a node of any operator and returns the value it produces.
     pub fn node(
         &mut self,
         name: impl Into<String>,
@@ -68,7 +68,8 @@ impl GraphBuilder {
         id
     }
 
-    /// Token ids are for embeddings, and embeddings for token ids.
+    /// Why the node cannot read its inputs: an embedding reads token ids only, and only an embedding reads
+    /// them.
     fn ids_problem(&self, node: &Node) -> Option<String> {
         let is_embedding = matches!(node.op, Op::Embedding(_));
         let is_ids = |v: &ValueId| matches!(&self.nodes[v.0].op, Op::Input(i) if i.is_ids());
@@ -84,7 +85,7 @@ impl GraphBuilder {
         self.node(name, Input::image(channels), &[])
     }
 
-    /// An input whose extents are fixed where `Some`.
+    /// An input. Extents are fixed where `Some` and free where `None`.
     pub fn input(&mut self, name: impl Into<String>, dims: &[Option<usize>]) -> ValueId {
         self.node(name, Input::new(dims), &[])
     }
@@ -99,7 +100,7 @@ impl GraphBuilder {
         self.node(name, op, &[x])
     }
 
-    /// Batch normalisation with running statistics.
+    /// Batch normalization with running statistics.
     pub fn batch_norm(&mut self, name: impl Into<String>, x: ValueId, op: BatchNorm2d) -> ValueId {
         self.node(name, op, &[x])
     }
@@ -149,21 +150,22 @@ impl GraphBuilder {
         self.node(name, Flatten, &[x])
     }
 
-    /// Dropout, which does nothing when a network answers. Kept so that a graph has the nodes its
-    /// definition has.
+    /// Dropout, which is the identity in inference. A graph can contain it so that its nodes match the
+    /// network's definition.
     pub fn dropout(&mut self, name: impl Into<String>, x: ValueId) -> ValueId {
         self.node(name, Op::Dropout, &[x])
     }
 
-    /// Makes `value` an output, after those made so before.
+    /// Adds `value` to the end of the list of outputs.
     pub fn output(&mut self, value: ValueId) {
         self.outputs.push(value);
     }
 
-    /// The graph.
+    /// The finished graph.
     ///
     /// # Errors
-    /// The first mistake made while building, naming its node; or a graph without inputs or outputs.
+    /// The first mistake made while building, with its node's name; or that the graph has no input or no
+    /// output.
     pub fn build(self) -> Result<Graph> {
         if let Some(error) = self.first_error {
             return Err(error);

@@ -1,64 +1,54 @@
-//! What an optimized node does beside its own operator.
+//! Work that passes have moved into a node, in addition to its own operator.
 
 use super::{Activation, BatchNorm2d, ValueId};
 
-/// Work that passes have moved into a node from its neighbours. Nothing in a graph as it is built.
+/// Work that passes have moved into a node from its neighbors. Empty in a graph as built.
 ///
-/// In this order: what the node reads is padded or cropped, then goes through the prologue (the
-/// padding stays as it is); the operator's answer is cropped and goes through the norm, the residual is
+/// In this order: the first input is padded or cropped, then goes through the prologue (which leaves the
+/// padding unchanged); the operator's output is cropped, then goes through the norm; the residual is
 /// added before or after the activation.
-///
-/// ```
-/// use shadernet::graph::{Conv2d, GraphBuilder};
-///
-/// let mut b = GraphBuilder::new("tiny");
-/// let x = b.image_input("input", 3);
-/// let x = b.conv2d("conv", x, Conv2d::new(3, 8, 3));
-/// b.output(x);
-/// assert!(b.build()?.node(x).fused.is_empty());
-/// # Ok::<(), shadernet::Error>(())
-/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fused {
-    /// Rows above and below, columns before and after, added to the first input, or cut off it where
-    /// negative.
+    /// Rows added above and below the first input, and columns added left and right of it. Negative
+    /// numbers crop.
     pub pad: [isize; 4],
-    /// The value of what is added.
+    /// The value of the added pixels.
     pub pad_value: f32,
-    /// Rows above and below, columns before and after, cut off the operator's answer.
+    /// Rows cropped off the operator's output at the top and bottom, and columns at the left and right.
     pub crop: [usize; 4],
     /// Applied to the first input as it is loaded.
     pub prologue: Option<Prologue>,
-    /// Applied to the operator's answer: folded into its weights and bias.
+    /// Applied to the operator's output: folded into its weights and bias.
     pub norm: Option<Norm>,
-    /// Where the node's last input, which is not its operator's, is added.
+    /// Where the residual is added: the node's last input, which is not an input of its operator.
     pub residual: Option<Residual>,
-    /// Applied to the answer.
+    /// Applied to the output.
     pub activation: Option<Activation>,
-    /// Where the answer lies.
+    /// Where the output is stored.
     pub storage: Storage,
 }
 
 impl Fused {
-    /// Whether the node is its operator and nothing else.
-    pub fn is_empty(&self) -> bool {
+    /// Whether the node computes its operator alone.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether the first input has pixels added, not only cut off.
+    /// Whether pixels are added to the first input, not only cropped off it.
     pub(crate) fn pads(&self) -> bool {
         self.pad.iter().any(|side| *side > 0)
     }
 
-    /// The height and width of the first input when it is padded or cropped. The graph has seen that
-    /// no more is cut off than there is.
+    /// The height and width of the first input after padding and cropping. Shape inference has checked
+    /// that no more is cropped than there is.
     pub(crate) fn padded(&self, [height, width]: [usize; 2]) -> [usize; 2] {
         let [top, bottom, left, right] = self.pad;
         let sum = |size: usize, before, after| (size as isize + before + after) as usize;
         [sum(height, top, bottom), sum(width, left, right)]
     }
 
-    /// Whether anything is done to the operator's answer but cropping.
+    /// Whether the operator's output goes through anything but cropping.
     pub fn has_epilogue(&self) -> bool {
         self.norm.is_some() || self.residual.is_some() || self.activation.is_some()
     }
@@ -67,9 +57,9 @@ impl Fused {
 /// A batch norm that is part of another node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Norm {
-    /// The name of the node it was, and so the prefix of its parameters.
+    /// The name of the batch norm's node, which is the prefix of its parameters.
     pub name: String,
-    /// Its settings.
+    /// The operator.
     pub op: BatchNorm2d,
 }
 
@@ -80,12 +70,12 @@ impl Norm {
     }
 }
 
-/// A norm and an activation of what a node reads; at least one of them.
+/// A norm, an activation or both, applied to the first input as it is loaded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prologue {
-    /// First.
+    /// Applied first.
     pub norm: Option<Norm>,
-    /// Second.
+    /// Applied second.
     pub activation: Option<Activation>,
 }
 
@@ -98,19 +88,19 @@ pub enum Residual {
     AfterActivation,
 }
 
-/// Where a node's value lies.
+/// Where a node's output is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Storage {
-    /// In memory of its own.
+    /// In its own memory.
     #[default]
     Owned,
-    /// Within a later concatenation's value, which has nothing to do for it any more.
+    /// Within the output of a later concatenation, which then has nothing to copy for it.
     ConcatSlice {
         /// The concatenation that reads it.
         of: ValueId,
-        /// Its first channel there.
+        /// The first channel there.
         channel: usize,
     },
-    /// Within its first input, whose channels it is some of: nothing is computed.
+    /// A channel range of its first input, in that input's memory: nothing is computed.
     View,
 }

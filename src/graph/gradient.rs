@@ -1,40 +1,42 @@
-//! Gradients as more nodes: the backward graph is added to the forward one, and so is planned, fused
-//! and run by what runs any graph. Each operator's rule stands beside its definition
+//! Gradients as nodes of the graph: the backward nodes are added to the forward graph, so that they are
+//! planned, fused and run like any others. Each operator defines its own gradient
 //! ([`Operator::backward`]).
 //!
-//! This is reverse accumulation (Linnainmaa 1970; Baydin et al. 2018, section 3.2) with one change of
-//! rules: what a rectifier passes back, see [`GradientRule`].
+//! This is reverse accumulation (Linnainmaa 1970; Baydin et al. 2018, section 3.2). What a rectifier
+//! propagates can be changed, see [`GradientRule`].
 
 use super::ops::{Activation, Binary, Hardmax, Input, Op};
 use super::{Fused, Graph, Node, ValueId};
 use crate::error::{Error, Result};
 use crate::tensor::Shape;
 
-/// Where a gradient starts.
+/// The gradient that backpropagation starts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Seed {
-    /// At the largest score of each image: 1 there, 0 at the others.
+    /// 1 at the largest score of each image, 0 at the others.
     ArgMax,
-    /// At what the caller gives: one more input, of the score's shape. A 1 at a class and 0 elsewhere
-    /// asks for that class.
+    /// An additional input of the score's shape. A 1 at a class and 0 elsewhere selects that class.
     Input,
 }
 
-/// What a rectifier (ReLU and its kind, not sigmoid or tanh) passes back.
+/// What a rectifier (ReLU and its variants, not sigmoid or tanh) propagates backward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum GradientRule {
     /// The gradient.
     #[default]
     Gradient,
-    /// The gradient where it is positive: guided backpropagation (Springenberg et al. 2015).
+    /// The positive part of the gradient: guided backpropagation (Springenberg et al. 2015).
     Guided,
-    /// What is positive of what comes back, whatever went forth: the deconvnet of Zeiler and Fergus
-    /// (2014). Max pooling still gives back to where its maximum was, which are that paper's switches.
+    /// The positive part of the incoming gradient, whatever the forward input was: the deconvnet of
+    /// Zeiler and Fergus (2014). Max pooling still propagates to the position of its maximum, the
+    /// paper's switches.
     Deconvnet,
 }
 
 impl GradientRule {
-    /// What the names of its nodes end in.
+    /// The suffix of the backward nodes' names.
     fn name(self) -> &'static str {
         match self {
             Self::Gradient => "backward",
@@ -44,54 +46,55 @@ impl GradientRule {
     }
 }
 
-/// A node as its gradient is made: what an operator's rule may ask for, and adds to.
+/// The forward node whose gradient is being built, and the graph that its backward nodes are added to.
+/// See [`Operator::backward`](super::Operator::backward).
 #[derive(Debug)]
 pub struct Backward<'a> {
     nodes: &'a mut Vec<Node>,
     shapes: &'a [Shape],
     forward: ValueId,
     rule: GradientRule,
-    wanted: Vec<bool>,
+    needed: Vec<bool>,
     added: usize,
 }
 
 impl Backward<'_> {
-    /// What rectifiers pass back.
+    /// What rectifiers propagate backward.
     pub fn rule(&self) -> GradientRule {
         self.rule
     }
 
-    /// The value that the operator read as its input `i`.
+    /// Input `i` of the forward node.
     pub fn input(&self, i: usize) -> ValueId {
         self.nodes[self.forward.index()].inputs[i]
     }
 
-    /// How many inputs it has.
-    pub fn inputs(&self) -> usize {
-        self.wanted.len()
+    /// The number of inputs of the forward node.
+    pub fn input_count(&self) -> usize {
+        self.needed.len()
     }
 
-    /// The value that it answered.
+    /// The output of the forward node.
     pub fn output(&self) -> ValueId {
         self.forward
     }
 
-    /// The shape of its input `i`.
+    /// The shape of input `i` of the forward node.
     pub fn input_shape(&self, i: usize) -> &Shape {
         &self.shapes[self.input(i).index()]
     }
 
-    /// The shape of its output.
+    /// The shape of the forward node's output.
     pub fn output_shape(&self) -> &Shape {
         &self.shapes[self.forward.index()]
     }
 
-    /// Whether the gradient with respect to its input `i` is asked for.
-    pub fn is_wanted(&self, i: usize) -> bool {
-        self.wanted[i]
+    /// Whether the gradient with respect to input `i` is needed.
+    pub fn needs_gradient(&self, i: usize) -> bool {
+        self.needed[i]
     }
 
-    /// Adds a node that reads the forward operator's parameters, if it reads any.
+    /// Adds a backward node. If it has parameters, they are those of the forward node.
     pub fn node(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> ValueId {
         let forward = &self.nodes[self.forward.index()];
         let parameters_of = forward.parameter_prefix().to_owned();
@@ -105,6 +108,7 @@ impl Backward<'_> {
     }
 }
 
+/// Appends a node and returns its value.
 fn push(
     nodes: &mut Vec<Node>,
     name: String,
@@ -123,9 +127,9 @@ fn push(
 }
 
 impl Graph {
-    /// This graph with the gradients of `score` with respect to each of `targets` as more outputs, in
-    /// that order behind its own; for inputs of the extents of `inputs`, in batches of any size. With
-    /// [`Seed::Input`] the graph has one more input behind its own, of the shape of `score`.
+    /// This graph with additional outputs: the gradients of `score` with respect to each of `targets`, in
+    /// that order. The new graph takes inputs of the extents of `inputs`, in batches of any size. With
+    /// [`Seed::Input`] it has one more input, the last, of the shape of `score`.
     ///
     /// ```
     /// use shadernet::graph::{Activation, GradientRule, GraphBuilder, Linear, Seed};
@@ -143,17 +147,18 @@ impl Graph {
     /// let graph = graph.with_gradients(&shapes, y, Seed::ArgMax, &[x], GradientRule::Gradient)?;
     ///
     /// let weight = Tensor::new([3, 2], vec![1.0, 2.0, 3.0, 4.0, -5.0, -6.0])?;
-    /// let twin: Reference = Reference::new(&graph, &Weights::from_tensors("w", [("fc.weight".to_owned(), weight)]))?;
-    /// let answers = twin.run(&[Tensor::new([1, 2], vec![1.0, 1.0])?])?;
-    /// assert_eq!(answers[0].data(), [3.0, 7.0, 0.0]);
-    /// // The largest is the second, and its weights are its gradient.
-    /// assert_eq!(answers[1].data(), [3.0, 4.0]);
+    /// let weights = Weights::from_tensors("w", [("fc.weight".to_owned(), weight)]);
+    /// let reference: Reference = Reference::new(&graph, &weights)?;
+    /// let outputs = reference.run(&[Tensor::new([1, 2], vec![1.0, 1.0])?])?;
+    /// assert_eq!(outputs[0].data(), [3.0, 7.0, 0.0]);
+    /// // The gradient of the second score, the largest, is the second row of the weights.
+    /// assert_eq!(outputs[1].data(), [3.0, 4.0]);
     /// # Ok::<(), shadernet::Error>(())
     /// ```
     ///
     /// # Errors
-    /// As [`Graph::infer`]; [`Error::Node`] for an operator on the way that has no rule, and
-    /// [`Error::Inputs`] where `score` does not depend on a target.
+    /// As [`Graph::infer`]; [`Error::Node`] if an operator between a target and the score has no gradient
+    /// here; [`Error::Inputs`] if `score` does not depend on a target.
     pub fn with_gradients(
         &self,
         inputs: &[Shape],
@@ -165,12 +170,12 @@ impl Graph {
         let shapes = self.infer(inputs)?;
         let mut nodes = self.nodes.clone();
         for (input, shape) in self.inputs.iter().zip(inputs) {
-            // The rules below are for these extents.
+            // The backward nodes are built for these extents.
             if let Op::Input(op) = &mut nodes[input.index()].op {
                 op.fix(shape);
             }
         }
-        let on_the_way = self.depends_on(targets);
+        let depends_on_target = self.depends_on(targets);
         for target in targets {
             if !self.depends_on(&[*target])[score.index()] {
                 return Err(Error::Inputs(format!(
@@ -183,7 +188,7 @@ impl Graph {
         }
         let start = match seed {
             Seed::ArgMax => {
-                let name = format!("{}.likeliest", self.node(score).name);
+                let name = format!("{}.argmax", self.node(score).name);
                 push(&mut nodes, name, Hardmax, &[score], None)
             }
             Seed::Input => {
@@ -192,7 +197,7 @@ impl Graph {
                 push(&mut nodes, format!("seed.{}", rule.name()), op, &[], None)
             }
         };
-        // What has come back to each value, to be added up.
+        // The gradients with respect to each value, one per reader, to be summed.
         let mut parts: Vec<Vec<ValueId>> = vec![Vec::new(); self.nodes.len()];
         parts[score.index()].push(start);
         for i in (0..=score.index()).rev() {
@@ -201,10 +206,10 @@ impl Graph {
             };
             parts[i] = vec![gradient];
             let node = &self.nodes[i];
-            let wanted: Vec<bool> = (node.inputs.iter())
-                .map(|v| on_the_way[v.index()])
+            let needed: Vec<bool> = (node.inputs.iter())
+                .map(|v| depends_on_target[v.index()])
                 .collect();
-            if !wanted.contains(&true) {
+            if !needed.contains(&true) {
                 continue;
             }
             let mut backward = Backward {
@@ -212,16 +217,16 @@ impl Graph {
                 shapes: &shapes,
                 forward: ValueId::new(i),
                 rule,
-                wanted,
+                needed,
                 added: 0,
             };
             let operator = node.op.as_operator();
             let gradients = (operator.backward(&mut backward, gradient))
                 .map_err(|reason| node.error(reason))?;
-            let wanted = backward.wanted;
-            for ((value, gradient), wanted) in node.inputs.iter().zip(gradients).zip(wanted) {
-                // None where it takes no more than the shape.
-                if let Some(gradient) = gradient.filter(|_| wanted) {
+            let needed = backward.needed;
+            for ((value, gradient), needed) in node.inputs.iter().zip(gradients).zip(needed) {
+                // `None` for an input of which the operator uses only the shape.
+                if let Some(gradient) = gradient.filter(|_| needed) {
                     parts[value.index()].push(gradient);
                 }
             }
@@ -230,13 +235,13 @@ impl Graph {
         for target in targets {
             match parts[target.index()][..] {
                 [gradient] => outputs.push(gradient),
-                _ => return Err(self.node(*target).error("no gradient comes back to it")),
+                _ => return Err(self.node(*target).error("no gradient reaches it")),
             }
         }
         Ok(Self::from_nodes(&self.name, nodes, outputs))
     }
 
-    /// For every value, whether it is one of `targets` or depends on one.
+    /// For every value, whether it is one of `targets` or depends on one of them.
     fn depends_on(&self, targets: &[ValueId]) -> Vec<bool> {
         let mut depends = vec![false; self.nodes.len()];
         for (value, node) in self.values() {
@@ -246,9 +251,9 @@ impl Graph {
         depends
     }
 
-    /// The scores that this classifier answers: its output or, where that is a softmax, what it is of.
-    /// Grad-CAM and its kind explain those: a probability's gradient has all other classes in it
-    /// (Selvaraju et al. 2017, section 3).
+    /// The scores of this classifier: its first output or, if that is a softmax, the softmax's input.
+    /// Grad-CAM and related methods explain scores, because the gradient of a probability also depends on
+    /// all other classes (Selvaraju et al. 2017, section 3).
     pub fn scores(&self) -> ValueId {
         // A built graph has an output.
         let output = self.outputs[0];
@@ -259,7 +264,7 @@ impl Graph {
     }
 }
 
-/// The sum of what has come back to the value `name`.
+/// The sum of the gradients that reach the value `name`.
 fn sum(nodes: &mut Vec<Node>, name: &str, parts: &[ValueId]) -> Option<ValueId> {
     let (first, rest) = parts.split_first()?;
     let mut sum = *first;
@@ -274,7 +279,7 @@ fn sum(nodes: &mut Vec<Node>, name: &str, parts: &[ValueId]) -> Option<ValueId> 
 }
 
 impl Activation {
-    /// Whether it is a rectifier: large where its input is, and next to nothing where that is negative.
+    /// Whether it is a rectifier: unbounded for positive inputs, and near 0 for negative ones.
     pub(super) fn is_rectifier(self) -> bool {
         !matches!(self, Self::Sigmoid | Self::Tanh)
     }

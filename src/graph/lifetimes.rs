@@ -1,13 +1,13 @@
-//! How long values are needed.
+//! Lifetimes: how long the memory of each value is needed.
 
 use super::{Graph, Node, Storage, ValueId};
 
-/// The nodes between which memory is in use, both included.
+/// The first and last node during which a value's memory is in use, both inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime {
     /// The first node that writes it.
     pub first: usize,
-    /// The last that reads it; beyond all nodes where it is kept.
+    /// The last node that reads it, or `usize::MAX` if it is kept to the end.
     pub last: usize,
 }
 
@@ -17,7 +17,7 @@ impl Lifetime {
     }
 }
 
-/// The node in whose memory the value of node `i` lies.
+/// The node that owns the memory in which the value of node `i` is stored.
 pub(crate) fn root<'a>(
     mut i: usize,
     node: impl Fn(usize) -> &'a Node,
@@ -35,9 +35,8 @@ pub(crate) fn root<'a>(
 }
 
 impl Graph {
-    /// For every value with memory of its own, how long that is in use, by it and by those that lie
-    /// in it; `roots` has for each value the one in whose memory it lies. Values in `kept` are
-    /// needed to the end.
+    /// The lifetime of the memory of every value that owns memory, including its use by values stored
+    /// within it. `roots` is the [`root`] of each value. Values in `kept` are needed to the end.
     pub(crate) fn lifetimes(&self, roots: &[usize], kept: &[ValueId]) -> Vec<Option<Lifetime>> {
         let mut lifetimes: Vec<Option<Lifetime>> = vec![None; roots.len()];
         for (i, last) in self.last_uses(kept).into_iter().enumerate() {
@@ -48,7 +47,7 @@ impl Graph {
     }
 }
 
-/// The most that is alive at once.
+/// The largest sum of sizes of values that are alive at the same node.
 pub(crate) fn peak(values: impl Iterator<Item = (Lifetime, u64)>) -> u64 {
     let values: Vec<(Lifetime, u64)> = values.collect();
     let alive = |now: usize| -> u64 {
@@ -59,7 +58,7 @@ pub(crate) fn peak(values: impl Iterator<Item = (Lifetime, u64)>) -> u64 {
         let alive = values.iter().filter(|(lifetime, _)| lifetime.overlaps(at));
         alive.map(|(_, size)| size).sum()
     };
-    // What is alive grows only where something begins.
+    // The sum grows only where a lifetime begins.
     let beginnings = values.iter().map(|(lifetime, _)| lifetime.first);
     beginnings.map(alive).max().unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! What is computed, without a word about where: nodes, values, shapes.
+//! What is computed, independent of the device: nodes, values and shapes.
 //!
 //! A [`Graph`] holds nodes in an order in which every node follows its inputs. Each node produces
 //! one value, known by the node's [`ValueId`] and name; the names of its parameters are the node's
@@ -24,13 +24,14 @@
 mod builder;
 mod fused;
 mod gradient;
+#[cfg(feature = "internals")]
+pub(crate) mod internals;
 mod lifetimes;
 mod ops;
 mod outputs;
 mod summary;
 
 pub use builder::GraphBuilder;
-pub use fused::{Fused, Norm, Prologue, Residual, Storage};
 pub use gradient::{Backward, GradientRule, Seed};
 pub use ops::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
@@ -41,6 +42,7 @@ pub use ops::{
     UpsampleBackward, UpsampleMode, UpsampleSize,
 };
 
+pub(crate) use fused::{Fused, Norm, Prologue, Residual, Storage};
 pub(crate) use lifetimes::{Lifetime, peak, root};
 pub use summary::{LayerSummary, Reach, ReceptiveField, Summary};
 
@@ -54,34 +56,51 @@ use crate::tensor::Shape;
 pub struct ValueId(usize);
 
 impl ValueId {
-    #[doc(hidden)]
-    pub fn new(index: usize) -> Self {
+    pub(crate) fn new(index: usize) -> Self {
         Self(index)
     }
 
-    /// The index of the node that produces the value, and of the value's shape in
-    /// [`Graph::infer`]'s answer.
+    /// The index of the node that produces the value in [`Graph::nodes`], and of the value's shape in
+    /// the result of [`Graph::infer`].
     pub fn index(self) -> usize {
         self.0
     }
 }
 
-/// An operator with its place in the graph.
+/// An operator with its name and the values that it reads.
+///
+/// In an optimized graph a node may also do work of nodes that passes have removed;
+/// [`PassReport`](crate::passes::PassReport) and [`PlanReport`](crate::plan::PlanReport) list it.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Unique in its graph; the prefix of its parameters' names.
-    pub name: String,
-    /// What it computes.
-    pub op: Op,
-    /// The values it reads, all produced by earlier nodes; where it adds a residual, that last.
-    pub inputs: Vec<ValueId>,
-    /// What passes have moved into it.
-    pub fused: Fused,
-    /// The node whose parameters it reads, where that is another: a gradient's, the forward node's.
-    pub parameters_of: Option<String>,
+    pub(crate) name: String,
+    pub(crate) op: Op,
+    /// All produced by earlier nodes. A residual, if any, is the last.
+    pub(crate) inputs: Vec<ValueId>,
+    /// The work that passes have moved into the node.
+    pub(crate) fused: Fused,
+    /// The node whose parameters it reads, if not its own: a gradient node reads those of its forward
+    /// node.
+    pub(crate) parameters_of: Option<String>,
 }
 
 impl Node {
+    /// The name: unique in its graph, and the prefix of its parameters' names.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The operator.
+    pub fn op(&self) -> &Op {
+        &self.op
+    }
+
+    /// The values that the node reads, all produced by earlier nodes. A residual that a pass has moved
+    /// into the node is the last.
+    pub fn inputs(&self) -> &[ValueId] {
+        &self.inputs
+    }
+
     /// The parameters the node reads, under their full names.
     pub fn parameters(&self) -> Vec<Parameter> {
         let mut parameters = self.op.as_operator().parameters();
@@ -107,12 +126,12 @@ impl Node {
         format!("{}.{suffix}", self.parameter_prefix())
     }
 
-    /// What its parameters' names begin with.
+    /// The prefix of its parameters' names.
     pub(crate) fn parameter_prefix(&self) -> &str {
         self.parameters_of.as_ref().unwrap_or(&self.name)
     }
 
-    /// The values whose elements it reads; of others it takes the shape alone.
+    /// The inputs whose elements it reads. Of the other inputs it uses only the shape.
     pub(crate) fn values_read(&self) -> &[ValueId] {
         match self.op {
             Op::CenterCropOrPad(_) => &self.inputs[..1],
@@ -150,7 +169,7 @@ impl Node {
     }
 }
 
-/// A network: nodes in execution order, the inputs it takes and the outputs it answers.
+/// A network: nodes in execution order, inputs and outputs.
 #[derive(Clone, Debug)]
 pub struct Graph {
     name: String,
@@ -165,7 +184,7 @@ impl Graph {
         &self.name
     }
 
-    /// The nodes; every node follows those it reads. Indexed by [`ValueId::index`].
+    /// The nodes, each after those it reads. Indexed by [`ValueId::index`].
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
@@ -180,26 +199,26 @@ impl Graph {
         self.nodes.iter().enumerate().map(|(i, n)| (ValueId(i), n))
     }
 
-    /// The inputs, in the order in which tensors are given.
+    /// The inputs, in the order in which a session takes its input tensors.
     pub fn inputs(&self) -> &[ValueId] {
         &self.inputs
     }
 
-    /// The outputs, in the order in which tensors are answered.
+    /// The outputs, in the order in which a session returns its output tensors.
     pub fn outputs(&self) -> &[ValueId] {
         &self.outputs
     }
 
-    /// Every parameter of every node, in execution order, under its full name; one that several nodes
-    /// read, once.
+    /// Every parameter of every node, in execution order, under its full name. A parameter that several
+    /// nodes read is listed once.
     pub fn parameters(&self) -> Vec<Parameter> {
         let mut seen = HashSet::new();
         let all = self.nodes.iter().flat_map(Node::parameters);
         all.filter(|p| seen.insert(p.name.clone())).collect()
     }
 
-    /// The number of learnable numbers, as `sum(p.numel() for p in model.parameters())` counts:
-    /// without running statistics.
+    /// The number of learnable elements, without running statistics: PyTorch's
+    /// `sum(p.numel() for p in model.parameters())`.
     pub fn parameter_count(&self) -> u64 {
         self.parameters()
             .iter()
@@ -208,9 +227,8 @@ impl Graph {
             .sum()
     }
 
-    /// A graph of these nodes, each after those it reads, with the inputs and outputs among them.
-    #[doc(hidden)]
-    pub fn from_nodes(name: &str, nodes: Vec<Node>, outputs: Vec<ValueId>) -> Self {
+    /// A graph of these nodes, each after those it reads. Its inputs are the `Input` nodes.
+    pub(crate) fn from_nodes(name: &str, nodes: Vec<Node>, outputs: Vec<ValueId>) -> Self {
         let inputs = (0..nodes.len())
             .filter(|&i| matches!(nodes[i].op, Op::Input(_)))
             .map(ValueId)
@@ -223,9 +241,9 @@ impl Graph {
         }
     }
 
-    /// For every value, the index of the last node that reads it; beyond all nodes for those `kept`.
+    /// For every value, the index of the last node that reads it; `usize::MAX` for those `kept`.
     pub(crate) fn last_uses(&self, kept: &[ValueId]) -> Vec<usize> {
-        // A value that nothing reads goes with the node that makes it.
+        // A value that nothing reads dies with the node that produces it.
         let mut last: Vec<usize> = (0..self.nodes.len()).collect();
         for (reader, node) in self.values() {
             for operand in node.values_read() {
@@ -241,7 +259,7 @@ impl Graph {
     /// The shape of every value, indexed by [`ValueId::index`], for inputs of these shapes.
     ///
     /// # Errors
-    /// Names the node whose inputs do not fit it, or the input that was not as declared.
+    /// Names the node whose inputs do not fit it, or the input whose shape is not as declared.
     pub fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>> {
         if inputs.len() != self.inputs.len() {
             return Err(Error::Inputs(format!(
@@ -259,7 +277,7 @@ impl Graph {
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.nodes.len());
         let mut given = inputs.iter();
         for node in &self.nodes {
-            // `build` puts one Input node a graph input, in order, so `given` cannot run short.
+            // Every graph input is one Input node, in order, so `given` cannot run short.
             let given_shape = matches!(node.op, Op::Input(_))
                 .then(|| given.next())
                 .flatten();
@@ -276,7 +294,7 @@ impl Graph {
                     list(&operands)
                 )));
             }
-            // 2^32 elements is more than any shader index here can address.
+            // Shaders index elements in 32 bits.
             if shape
                 .checked_len()
                 .is_none_or(|len| len > u32::MAX as usize)
@@ -291,7 +309,7 @@ impl Graph {
     }
 }
 
-/// Shapes for a message: `[1, 3, 4, 4] and [1, 3, 5, 5]`.
+/// A list of shapes for a message: `[1, 3, 4, 4] and [1, 3, 5, 5]`.
 pub(crate) fn list(shapes: &[&Shape]) -> String {
     shapes
         .iter()

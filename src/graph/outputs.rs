@@ -1,14 +1,14 @@
-//! Values by name, and as outputs.
+//! Looking up values by name, and adding them to a graph's outputs.
 
 use super::{Graph, Op, ValueId};
 use crate::error::{Error, Result, UnknownName};
 use crate::tensor::Shape;
 
 impl Graph {
-    /// The value that the node `name` answers.
+    /// The output of the node `name`.
     ///
     /// # Errors
-    /// [`Error::UnknownName`] with the names that are most like it.
+    /// [`Error::UnknownName`], with the nearest name if one is near.
     pub fn find(&self, name: &str) -> Result<ValueId> {
         let found = self.values().find(|(_, node)| node.name == name);
         found.map(|(value, _)| value).ok_or_else(|| {
@@ -17,8 +17,8 @@ impl Graph {
         })
     }
 
-    /// This graph with the values of these names as more outputs, behind its own: taps. A value is what
-    /// the node that it is named after answers, whatever passes fuse: none is moved over an output.
+    /// This graph with the outputs of the named nodes as additional outputs, after its own. Their values do
+    /// not depend on what passes fuse, because no pass moves work across an output.
     ///
     /// ```
     /// use shadernet::device::Device;
@@ -29,13 +29,13 @@ impl Graph {
     /// let architecture = zoo::find("small_cnn")?;
     /// let graph = architecture.build(&ZooOptions::default())?;
     /// let shapes = architecture.input_shapes(1, &ZooOptions::default());
-    /// let first = graph.nodes()[1].name.clone();
-    /// let tapped = graph.with_intermediate_outputs(&[&first])?;
-    /// let weights = Weights::generated(&tapped, 1.0);
-    /// let mut session = Session::new(&Device::cpu(), &tapped, weights, &Default::default(), &shapes)?;
+    /// let first = graph.nodes()[1].name();
+    /// let extended = graph.with_intermediate_outputs(&[first])?;
+    /// let weights = Weights::generated(&extended, 1.0);
+    /// let mut session = Session::new(&Device::cpu(), &extended, weights, &Default::default(), &shapes)?;
     /// let input = shadernet::tensor::Tensor::zeros(shapes[0].clone());
-    /// let answers = session.run(&[input])?;
-    /// assert_eq!(answers.len(), 1 + graph.outputs().len());
+    /// let outputs = session.run(&[input])?;
+    /// assert_eq!(outputs.len(), 1 + graph.outputs().len());
     ///
     /// let error = graph.with_intermediate_outputs(&["con1"]).unwrap_err();
     /// assert!(error.to_string().contains("'con1'"), "{error}");
@@ -43,7 +43,7 @@ impl Graph {
     /// ```
     ///
     /// # Errors
-    /// As [`Self::find`]; [`Error::Inputs`] for token ids, which are no value that kernels compute.
+    /// As [`Self::find`]; [`Error::Inputs`] for token ids, which no kernel computes.
     pub fn with_intermediate_outputs<S: AsRef<str>>(&self, names: &[S]) -> Result<Self> {
         let mut outputs = self.outputs.clone();
         for name in names {
@@ -59,7 +59,7 @@ impl Graph {
         Ok(self.with_outputs(outputs))
     }
 
-    /// This graph with other outputs: values of its own.
+    /// This graph with these of its values as outputs instead of its own.
     pub(crate) fn with_outputs(&self, outputs: Vec<ValueId>) -> Self {
         Self {
             outputs,
@@ -67,13 +67,13 @@ impl Graph {
         }
     }
 
-    /// The value whose gradient tells most of where: the last map of more than one pixel that a
-    /// convolution made, and what follows it at the same size, one by one (its norm, its activation, the
-    /// concatenation or the sum that it goes into). `None` where there is no such map.
+    /// The feature map on which Grad-CAM works by default: the output of the last convolution with more
+    /// than one pixel, or of the chain of nodes that follow it at the same size, each the only reader of
+    /// the one before (norm, activation, concatenation, sum). `None` if there is no such convolution.
     ///
     /// # Errors
     /// As [`Graph::infer`].
-    pub fn last_map(&self, inputs: &[Shape]) -> Result<Option<ValueId>> {
+    pub fn last_feature_map(&self, inputs: &[Shape]) -> Result<Option<ValueId>> {
         let shapes = self.infer(inputs)?;
         let size = |value: ValueId| match shapes[value.index()].dims() {
             [_, _, h, w] if h * w > 1 => Some([*h, *w]),

@@ -1,86 +1,89 @@
-//! A network on paper: sizes, costs and what each value sees of the input. Needs no weights and no
-//! device.
+//! Sizes, costs and receptive fields of a network. Needs no weights and no device.
 
 use super::{Graph, Op, peak, root};
 use crate::error::Result;
 use crate::tensor::Shape;
 
-/// How far an operator reaches, for receptive fields.
+/// The part of an operator's input that one output pixel depends on, for receptive fields.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Reach {
-    /// Each output pixel sees its own input pixel.
+    /// The input pixel at the same position.
     Pixel,
-    /// A window slides over the map.
+    /// A window that slides over the map.
     Window {
-        /// Height and width in input pixels, gaps of a dilation included.
+        /// Height and width in input pixels, gaps from dilation included.
         size: [usize; 2],
         /// Vertical and horizontal step.
         stride: [usize; 2],
     },
-    /// Output pixels lie closer together than the input's.
+    /// A window, with output pixels closer together than input pixels.
     Upsampled {
-        /// Input pixels that one output pixel sees, vertically and horizontally.
+        /// Height and width in input pixels.
         size: [usize; 2],
-        /// Output pixels an input pixel.
+        /// Output pixels per input pixel, vertically and horizontally.
         factor: [f64; 2],
     },
-    /// Each output sees the whole map.
+    /// The whole map.
     Whole,
 }
 
-/// What one value sees of the input, by the arithmetic of Araujo et al. 2019 ("Computing receptive
-/// fields of convolutional neural networks").
+/// The receptive field of a value in the network's input, as computed in Araujo et al. 2019 ("Computing
+/// receptive fields of convolutional neural networks").
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ReceptiveField {
-    /// Height and width in input pixels; `None` where it is the whole input.
+    /// Height and width in input pixels; `None` if it is the whole input.
     pub size: Option<[f64; 2]>,
-    /// Input pixels between neighbouring pixels of the value, vertically and horizontally.
+    /// Input pixels between neighboring pixels of the value, vertically and horizontally.
     pub jump: [f64; 2],
 }
 
-/// One node on paper.
+/// One node of a [`Summary`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LayerSummary {
     /// The node's name.
     pub name: String,
-    /// Its operator, in PyTorch's terms.
+    /// The name of its operator in PyTorch.
     pub kind: &'static str,
     /// The shape of its output.
     pub output: Shape,
-    /// Height and width of its window, where it has one.
+    /// Height and width of its window, if it has one.
     pub kernel: Option<[usize; 2]>,
-    /// Vertical and horizontal stride, where it has one.
+    /// Vertical and horizontal stride, if it has a window.
     pub stride: Option<[usize; 2]>,
-    /// `[top, bottom, left, right]`, where it has a window.
+    /// `[top, bottom, left, right]`, if it has a window.
     pub padding: Option<[usize; 4]>,
-    /// Learnable numbers.
+    /// Number of learnable elements.
     pub parameters: u64,
-    /// Multiplications for one pass, of convolutions and fully connected layers.
+    /// Multiplications of one pass, in convolutions and fully connected layers.
     pub multiplications: u64,
-    /// What its output sees of the input.
+    /// The receptive field of its output.
     pub receptive_field: ReceptiveField,
 }
 
-/// A network on paper.
+/// Sizes and costs of a network, see [`Graph::summary`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Summary {
-    /// Every node that does something, in execution order; inputs and dropout left out.
+    /// Every node but inputs and dropout, in execution order.
     pub layers: Vec<LayerSummary>,
-    /// Learnable numbers.
+    /// Number of learnable elements.
     pub parameters: u64,
-    /// Those of fully connected layers.
+    /// Number of learnable elements of fully connected layers.
     pub linear_parameters: u64,
-    /// Multiplications for one pass, of convolutions and fully connected layers.
+    /// Multiplications of one pass, in convolutions and fully connected layers.
     pub multiplications: u64,
-    /// Bytes of all tensors of the weights in float32, running statistics included.
+    /// Bytes of all weights in float32, running statistics included.
     pub weight_bytes: u64,
-    /// Bytes in float32 of the largest set of values that must be alive at once.
+    /// Bytes in float32 of the largest set of values that must be alive at the same time.
     pub activation_bytes: u64,
-    /// The largest receptive field of any value that does not see the whole input.
+    /// The largest receptive field of any value whose field is not the whole input.
     pub receptive_field: [f64; 2],
 }
 
-/// How an operator's window lies, for the table.
+/// The window of an operator, if it has one.
 #[derive(Clone, Copy, Debug, Default)]
 struct Geometry {
     kernel: Option<[usize; 2]>,
@@ -109,7 +112,7 @@ impl Geometry {
 }
 
 impl Graph {
-    /// The network on paper, for inputs of these shapes.
+    /// Sizes, costs and receptive fields for inputs of these shapes.
     ///
     /// # Errors
     /// As [`Graph::infer`].
@@ -122,13 +125,14 @@ impl Graph {
             let output = &shapes[value.index()];
             let operands: Vec<&Shape> = node.inputs.iter().map(|v| &shapes[v.index()]).collect();
             let operator = node.op.as_operator();
-            let seen: Vec<ReceptiveField> = node.inputs.iter().map(|v| fields[v.index()]).collect();
+            let inputs: Vec<ReceptiveField> =
+                node.inputs.iter().map(|v| fields[v.index()]).collect();
             let field = match operands.is_empty() {
                 true => ReceptiveField {
                     size: Some([1.0; 2]),
                     jump: [1.0; 2],
                 },
-                false => widest(&seen).through(operator.reach(&operands, output)),
+                false => widest(&inputs).through(operator.reach(&operands, output)),
             };
             fields.push(field);
             if matches!(node.op, Op::Input(_) | Op::Dropout) {
@@ -168,9 +172,9 @@ impl Graph {
         })
     }
 
-    /// Elements of the largest set of values that are alive at once: what no memory plan can go
-    /// below. A value lives from the node that makes it to the last that reads it, outputs to the
-    /// end; what only renames a value takes nothing.
+    /// Elements of the largest set of values that are alive at the same time, which is a lower bound for
+    /// any memory plan. A value lives from the node that produces it to the last node that reads it, or to
+    /// the end if it is an output. Nodes that only rename a value need no memory.
     fn live_elements(&self, shapes: &[Shape]) -> u64 {
         let is_rename = |i: usize| {
             let op = &self.nodes[i].op;
@@ -185,18 +189,20 @@ impl Graph {
     }
 }
 
-/// What a node's inputs together see: the widest of each, at the first's jump.
-fn widest(seen: &[ReceptiveField]) -> ReceptiveField {
-    let size = (seen.iter()).try_fold([1.0_f64; 2], |[h, w], field| {
+/// The receptive field of all inputs of a node together: the largest height and width, with the jump of the
+/// first.
+fn widest(fields: &[ReceptiveField]) -> ReceptiveField {
+    let size = (fields.iter()).try_fold([1.0_f64; 2], |[h, w], field| {
         field.size.map(|[y, x]| [h.max(y), w.max(x)])
     });
     ReceptiveField {
         size,
-        jump: seen[0].jump,
+        jump: fields[0].jump,
     }
 }
 
 impl ReceptiveField {
+    /// The field of an operator's output, given its input's.
     fn through(self, reach: Reach) -> Self {
         let grow = |size: [usize; 2]| {
             self.size.map(|[h, w]| {
@@ -228,7 +234,7 @@ mod tests {
     use crate::graph::{Conv2d, GraphBuilder, Pool2d, Upsample};
 
     #[test]
-    fn receptive_fields_add_up() {
+    fn receptive_fields_accumulate_along_a_chain() {
         let mut b = GraphBuilder::new("g");
         let x = b.image_input("input", 3);
         let x = b.conv2d("conv1", x, Conv2d::new(3, 4, 7).stride(2).padding(3));
@@ -253,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn live_values_are_counted_once() {
+    fn renamed_values_need_no_memory() {
         let mut b = GraphBuilder::new("g");
         let x = b.image_input("input", 1);
         let y = b.conv2d("conv", x, Conv2d::new(1, 2, 1));

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn errors_name_the_node() {
+fn shape_errors_name_the_node() {
     let mut b = GraphBuilder::new("g");
     let x = b.image_input("input", 3);
     let x = b.conv2d("stem.conv", x, Conv2d::new(4, 8, 3));
@@ -10,10 +10,7 @@ fn errors_name_the_node() {
     let error = graph.infer(&[Shape::from([1, 3, 8, 8])]).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("'stem.conv' (Conv2d)"), "{text}");
-    assert!(
-        text.contains("made for 4") && text.contains("has 3"),
-        "{text}"
-    );
+    assert!(text.contains("takes 4") && text.contains("has 3"), "{text}");
 }
 
 #[test]
@@ -35,7 +32,7 @@ fn inputs_are_checked_against_their_declaration() {
 }
 
 #[test]
-fn builder_mistakes_surface_at_build() {
+fn builder_mistakes_are_reported_by_build() {
     let mut b = GraphBuilder::new("g");
     let x = b.image_input("input", 3);
     let y = b.activation("act", x, Activation::Relu);
@@ -59,7 +56,7 @@ fn builder_mistakes_surface_at_build() {
 }
 
 #[test]
-fn shapes_follow_pytorch() {
+fn shapes_match_pytorch() {
     let infer = |op: Op, shape: [usize; 4]| {
         let mut b = GraphBuilder::new("g");
         let x = b.input("input", &[None; 4]);

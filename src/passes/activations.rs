@@ -1,4 +1,4 @@
-//! Activations into the epilogue of what they follow.
+//! Fuses activations into the epilogue of the node before them.
 
 use super::PassReport;
 use super::draft::Draft;
@@ -20,14 +20,14 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
             | Op::Binary(_)
             | Op::BatchNorm2d(_) => draft.sole_reader(input),
             _ => Err(format!(
-                "'{}' ({}) before it has no epilogue",
+                "its input '{}' ({}) has no epilogue",
                 before.name,
                 before.op.as_operator().kind()
             )),
         };
         let possible = possible.and_then(|_| match before.fused.activation {
             Some(_) => Err(format!(
-                "'{}' before it has an activation already",
+                "its input '{}' already has an activation",
                 before.name
             )),
             None => Ok(()),
@@ -35,7 +35,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
         match possible {
             Ok(()) => {
                 report.applied(&name, format!("applied by '{}'", before.name));
-                draft.take_place(input, i);
+                draft.replace(i, input);
                 draft.node_mut(i).fused.activation = Some(activation);
             }
             Err(reason) => report.refused(&name, reason),

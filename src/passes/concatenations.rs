@@ -1,4 +1,5 @@
-//! Concatenations without copies: who computes a part writes it where it belongs.
+//! Concatenations without copies: the node that computes a part writes it directly into the
+//! concatenation's memory.
 
 use super::PassReport;
 use super::draft::Draft;
@@ -16,13 +17,13 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
             let count = draft.shape(part).nchw()[1];
             let name = draft.node(part.index()).name.clone();
             let into = draft.node(concat).name.clone();
-            let place = Place {
+            let slot = Slot {
                 concat,
                 channel,
                 count,
                 is_last: position + 1 == parts.len(),
             };
-            match place.give(draft, &parts, part) {
+            match slot.assign(draft, &parts, part) {
                 Ok(()) => report.applied(
                     &name,
                     format!(
@@ -37,8 +38,8 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
     }
 }
 
-/// A concatenation that begins with all parts of an earlier one begins with that instead, so that
-/// every value has one place.
+/// If a concatenation begins with all parts of an earlier one, makes it begin with the earlier one
+/// instead, so that no part has to be stored in two places.
 fn share_prefixes(draft: &mut Draft, concats: &[usize], report: &mut PassReport) {
     for (position, &later) in concats.iter().enumerate() {
         let parts = &draft.node(later).inputs;
@@ -59,48 +60,51 @@ fn share_prefixes(draft: &mut Draft, concats: &[usize], report: &mut PassReport)
     }
 }
 
-/// Where a part belongs.
-struct Place {
+/// Where a part is stored in a concatenation.
+struct Slot {
     concat: usize,
     channel: usize,
     count: usize,
     is_last: bool,
 }
 
-impl Place {
-    /// Makes `part` write to its place, or says why it cannot.
-    fn give(&self, draft: &mut Draft, parts: &[ValueId], part: ValueId) -> Result<(), String> {
+impl Slot {
+    /// Stores `part` in this slot, or returns the reason why it cannot be.
+    fn assign(&self, draft: &mut Draft, parts: &[ValueId], part: ValueId) -> Result<(), String> {
         let i = part.index();
         match draft.node(i).fused.storage {
             Storage::Owned => {}
             Storage::ConcatSlice { of, .. } => {
                 let other = &draft.node(of.index()).name;
-                return Err(format!("it lies in '{other}'"));
+                return Err(format!("it is stored in '{other}'"));
             }
-            Storage::View => return Err("it lies in another value".to_owned()),
+            Storage::View => return Err("it is stored in another value".to_owned()),
         }
         if draft.is_rename(i) {
-            return Err("it is another value under another name".to_owned());
+            return Err("it shares the memory of its input".to_owned());
         }
         if !self.channel.is_multiple_of(4) {
             return Err(format!(
-                "its first channel there, {}, is no multiple of 4",
+                "its first channel there, {}, is not a multiple of 4",
                 self.channel
             ));
         }
         if !self.count.is_multiple_of(4) && !self.is_last {
-            return Err(format!("its {} channels are no multiple of 4", self.count));
+            return Err(format!(
+                "its number of channels, {}, is not a multiple of 4",
+                self.count
+            ));
         }
         if parts.iter().filter(|other| **other == part).count() > 1 {
-            return Err("it is there more than once".to_owned());
+            return Err("it is a part more than once".to_owned());
         }
         draft.node_mut(i).fused.storage = Storage::ConcatSlice {
             of: ValueId::new(self.concat),
             channel: self.channel,
         };
         let Some(reason) = draft
-            .collision()
-            .map(|node| format!("'{}' would read the memory that it writes", node.name))
+            .read_write_conflict()
+            .map(|node| format!("'{}' would read and write the same memory", node.name))
         else {
             return Ok(());
         };

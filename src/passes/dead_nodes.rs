@@ -1,4 +1,4 @@
-//! Nodes that no output depends on.
+//! Removes nodes that no output depends on.
 
 use super::PassReport;
 use super::draft::Draft;
@@ -25,7 +25,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
                 "no output depends on it, but it is an input of the network",
             );
         } else {
-            report.applied(&name, "no output depends on it; taken out");
+            report.applied(&name, "no output depends on it; removed");
             draft.remove(i);
         }
     }

@@ -1,9 +1,9 @@
-//! A graph while passes work on it.
+//! A graph that passes are modifying.
 
 use crate::graph::{Graph, Node, Op, Storage, ValueId, root};
 use crate::tensor::Shape;
 
-/// A graph whose nodes may go. A node's index stays its own until [`Draft::finish`].
+/// A graph whose nodes can be removed. Indices of nodes do not change before [`Draft::finish`].
 pub(super) struct Draft {
     name: String,
     nodes: Vec<Option<Node>>,
@@ -21,46 +21,46 @@ impl Draft {
         }
     }
 
-    /// The graph, without the nodes that are gone.
+    /// The graph of the remaining nodes.
     pub fn finish(self) -> Graph {
-        let mut places = Vec::with_capacity(self.nodes.len());
+        let mut new_ids = Vec::with_capacity(self.nodes.len());
         let mut count = 0;
         for node in &self.nodes {
-            places.push(ValueId::new(count));
+            new_ids.push(ValueId::new(count));
             count += usize::from(node.is_some());
         }
-        let place = |value: &mut ValueId| *value = places[value.index()];
+        let renumber = |value: &mut ValueId| *value = new_ids[value.index()];
         let mut nodes: Vec<Node> = self.nodes.into_iter().flatten().collect();
         for node in &mut nodes {
-            node.inputs.iter_mut().for_each(place);
+            node.inputs.iter_mut().for_each(renumber);
             if let Storage::ConcatSlice { of, .. } = &mut node.fused.storage {
-                place(of);
+                renumber(of);
             }
         }
         let mut outputs = self.outputs;
-        outputs.iter_mut().for_each(place);
+        outputs.iter_mut().for_each(renumber);
         Graph::from_nodes(&self.name, nodes, outputs)
     }
 
-    /// The indices of the nodes there are, in execution order.
+    /// The indices of the remaining nodes, in execution order.
     pub fn indices(&self) -> Vec<usize> {
         (0..self.nodes.len())
             .filter(|&i| self.nodes[i].is_some())
             .collect()
     }
 
-    /// A node that is there: an index of [`Self::indices`] that no pass has taken away since, or
-    /// what such a node reads.
+    /// A remaining node: `i` is an index from [`Self::indices`] that has not been removed since, or an
+    /// input of such a node.
     pub fn node(&self, i: usize) -> &Node {
         self.nodes[i]
             .as_ref()
-            .expect("nothing reads a node that is gone")
+            .expect("no remaining node reads a removed one")
     }
 
     pub fn node_mut(&mut self, i: usize) -> &mut Node {
         self.nodes[i]
             .as_mut()
-            .expect("nothing reads a node that is gone")
+            .expect("no remaining node reads a removed one")
     }
 
     pub fn shape(&self, value: ValueId) -> &Shape {
@@ -75,7 +75,7 @@ impl Draft {
         self.outputs.contains(&value)
     }
 
-    /// The nodes that read a value, each as often as it does.
+    /// The nodes that read a value. A node that reads it several times is listed as often.
     pub fn readers(&self, value: ValueId) -> Vec<usize> {
         let mut readers = Vec::new();
         for (i, node) in self.nodes.iter().enumerate() {
@@ -85,7 +85,7 @@ impl Draft {
         readers
     }
 
-    /// The node that alone reads `value`; else a reason why there is none.
+    /// The only node that reads `value`, or why there is no such node.
     pub fn sole_reader(&self, value: ValueId) -> Result<usize, String> {
         let name = &self.node(value.index()).name;
         if self.is_output(value) {
@@ -102,9 +102,9 @@ impl Draft {
         self.nodes[i] = None;
     }
 
-    /// Takes node `i` away; who read it reads `value`.
+    /// Removes node `i`. Its readers read `value` instead.
     pub fn bypass(&mut self, i: usize, value: ValueId) {
-        let gone = ValueId::new(i);
+        let removed = ValueId::new(i);
         self.remove(i);
         let reads = self
             .nodes
@@ -112,46 +112,46 @@ impl Draft {
             .flatten()
             .flat_map(|node| &mut node.inputs);
         for read in reads.chain(&mut self.outputs) {
-            if *read == gone {
+            if *read == removed {
                 *read = value;
             }
         }
     }
 
-    /// Puts the node of `value` in the place of node `i`, whose work it has taken over: there
-    /// everything it then reads has been computed.
-    pub fn take_place(&mut self, value: ValueId, i: usize) {
+    /// Replaces node `i` by the node of `value`, which now does the work of both. Its position in the
+    /// execution order becomes that of node `i`, after everything that it then reads.
+    pub fn replace(&mut self, i: usize, value: ValueId) {
         self.nodes[i] = self.nodes[value.index()].take();
     }
 
-    /// The node in whose memory the value of node `i` lies.
+    /// The node that owns the memory in which the value of node `i` is stored.
     pub fn root(&self, i: usize) -> usize {
         root(i, |i| self.node(i), |i| self.is_rename(i))
     }
 
-    /// Whether a node only gives its input another name.
+    /// Whether the output of a node is its input's memory, unchanged.
     pub fn is_rename(&self, i: usize) -> bool {
         let node = self.node(i);
         (node.inputs.first()).is_some_and(|input| node.op.is_rename(self.shape(*input)))
     }
 
-    /// A node that would read the memory that it writes, which WebGPU forbids even where what it
-    /// reads lies beside what it writes.
-    pub fn collision(&self) -> Option<&Node> {
-        let collides = |i: &usize| {
+    /// A node that would read from and write to the memory of one value. WebGPU forbids this even if the
+    /// elements read and written do not overlap.
+    pub fn read_write_conflict(&self) -> Option<&Node> {
+        let conflicts = |i: &usize| {
             let node = self.node(*i);
             if node.fused.storage == Storage::View || self.is_rename(*i) {
                 return false;
             }
             let root = self.root(*i);
             node.values_read().iter().any(|read| {
-                let home = self.node(read.index()).fused.storage;
-                let in_place = matches!(home, Storage::ConcatSlice { of, .. } if of.index() == *i)
+                let storage = self.node(read.index()).fused.storage;
+                let in_place = matches!(storage, Storage::ConcatSlice { of, .. } if of.index() == *i)
                     && matches!(node.op, Op::Concat(_));
                 !in_place && self.root(read.index()) == root
             })
         };
-        let found = self.indices().into_iter().find(|i| collides(i));
+        let found = self.indices().into_iter().find(|i| conflicts(i));
         found.map(|i| self.node(i))
     }
 }

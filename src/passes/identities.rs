@@ -1,4 +1,4 @@
-//! Nodes that do nothing, at these shapes at least.
+//! Removes nodes that are identities at these shapes.
 
 use super::PassReport;
 use super::draft::Draft;
@@ -11,7 +11,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
             continue;
         };
         let same_shape = draft.shape(input) == draft.shape(ValueId::new(i));
-        let could_be = match &node.op {
+        let may_be_identity = match &node.op {
             Op::Dropout | Op::Flatten(_) | Op::SliceChannels(_) | Op::CenterCropOrPad(_) => true,
             Op::AdaptiveAvgPool2d(_) => true,
             Op::Pad2d(op) => [op.top, op.bottom, op.left, op.right] == [0; 4],
@@ -22,9 +22,9 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
             _ => continue,
         };
         let name = node.name.clone();
-        if could_be && same_shape {
+        if may_be_identity && same_shape {
             let kind = node.op.as_operator().kind();
-            report.applied(&name, format!("{kind} does nothing here; taken out"));
+            report.applied(&name, format!("{kind} is an identity here; removed"));
             draft.bypass(i, input);
         }
     }

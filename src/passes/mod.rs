@@ -1,8 +1,8 @@
-//! Graph passes: a graph made into one of fewer nodes that answers the same.
+//! Graph passes: transform a graph into one with fewer nodes and the same outputs.
 //!
-//! A pass moves a node's work into a neighbour ([`Fused`](crate::graph::Fused)) or out of the graph,
-//! and reports what it did and, wherever it looked and did nothing, why not. Passes know shapes: a
-//! node that crops to the size its input has does nothing at that size alone.
+//! A pass fuses a node into a neighbor or removes it. It reports what it changed and, for every candidate
+//! that it left unchanged, the reason. Passes depend on the input shapes: a crop to the size that its
+//! input already has is an identity at that size only.
 //!
 //! ```
 //! use shadernet::passes::{self, PassOptions};
@@ -12,7 +12,7 @@
 //! let graph = architecture.build(&ZooOptions::default())?;
 //! let shapes = architecture.input_shapes(1, &ZooOptions::default());
 //! let (optimized, reports) = passes::optimize(&graph, &shapes, &PassOptions::default())?;
-//! // The input, 53 convolutions, two poolings, the flattening and the classifier.
+//! // The input, 53 convolutions, two pooling layers, a flatten and the classifier.
 //! assert_eq!(optimized.nodes().len(), 58);
 //! let norms = reports.iter().find(|report| report.pass == "norms").unwrap();
 //! assert_eq!(norms.applied.len(), 53);
@@ -42,7 +42,7 @@ struct Pass {
     run: fn(&mut Draft, &mut PassReport),
 }
 
-/// In the order in which they run: each leaves the next what it can use.
+/// In the order in which they run: each prepares the graph for the next.
 const PASSES: [Pass; 9] = [
     Pass {
         name: "identities",
@@ -91,7 +91,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     PASSES.iter().map(|pass| pass.name)
 }
 
-/// Which passes run: all of them by default.
+/// Which passes run. By default, all.
 ///
 /// ```
 /// use shadernet::passes::PassOptions;
@@ -106,20 +106,20 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PassOptions {
-    /// A bit for every pass that does not run, in the order of [`PASSES`].
+    /// One bit for each pass that does not run, in the order of [`PASSES`].
     off: u16,
 }
 
 impl PassOptions {
-    /// No pass: the graph is run node by node, as it was built.
+    /// No pass: the graph runs node by node, as built.
     pub fn none() -> Self {
         Self { off: u16::MAX }
     }
 
-    /// These, but not the pass of that name.
+    /// These options without the pass of this name.
     ///
     /// # Errors
-    /// [`crate::Error::UnknownName`], with the nearest known name where one is near.
+    /// [`crate::Error::UnknownName`], with the nearest known name if one is near.
     pub fn without(self, name: &str) -> Result<Self> {
         match names().position(|known| known == name) {
             Some(i) => Ok(Self {
@@ -129,7 +129,7 @@ impl PassOptions {
         }
     }
 
-    /// Whether the pass of that name runs.
+    /// Whether the pass of this name runs.
     pub fn runs(self, name: &str) -> bool {
         names()
             .position(|known| known == name)
@@ -139,21 +139,23 @@ impl PassOptions {
 
 /// What one pass did to a graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PassReport {
     /// The pass's name.
     pub pass: &'static str,
-    /// What it did.
+    /// The changes.
     pub applied: Vec<Remark>,
-    /// Where it looked and did nothing, and why.
+    /// The candidates left unchanged, with the reasons.
     pub refused: Vec<Remark>,
 }
 
-/// A sentence about a node.
+/// A remark of a pass about a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Remark {
     /// The node's name.
     pub node: String,
-    /// What was done with it, or why nothing was.
+    /// What was changed, or why nothing was.
     pub text: String,
 }
 
@@ -174,18 +176,19 @@ fn remark(node: &str, text: impl Into<String>) -> Remark {
     }
 }
 
-/// Changes the report on concatenations where the plan has one part of one copied after all.
+/// Corrects the report of the concatenations pass for a part that the plan copies after all.
 pub(crate) fn copied_for_memory(reports: &mut [PassReport], node: &str) {
     for report in reports.iter_mut().filter(|r| r.pass == "concatenations") {
         report.applied.retain(|remark| remark.node != node);
         report.refused(
             node,
-            "copied: in place, other values would need more memory",
+            "copied: stored in place, it would increase the memory of other values",
         );
     }
 }
 
-/// `graph` after the passes that `options` has, for inputs of these shapes, and what each did.
+/// Runs the passes that `options` selects on `graph`, for inputs of these shapes. Returns the new graph and
+/// a report for each pass.
 ///
 /// # Errors
 /// As [`Graph::infer`].

@@ -1,4 +1,4 @@
-//! Batch norm into the weights and bias of the convolution or fully connected layer before it.
+//! Folds batch norms into the weights and bias of the convolution or fully connected layer before them.
 
 use super::PassReport;
 use super::draft::Draft;
@@ -19,19 +19,22 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
         let possible = match before.op {
             Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::Linear(_) => draft.sole_reader(input),
             _ => Err(format!(
-                "'{}' ({}) before it has no weights to fold it into",
+                "its input '{}' ({}) has no weights to fold it into",
                 before.name,
                 before.op.as_operator().kind()
             )),
         };
         let possible = possible.and_then(|_| match before.fused.has_epilogue() {
-            true => Err(format!("'{}' before it has a norm already", before.name)),
+            true => Err(format!(
+                "its input '{}' already has an epilogue",
+                before.name
+            )),
             false => Ok(()),
         });
         match possible {
             Ok(()) => {
                 report.applied(&norm.name, format!("folded into '{}'", before.name));
-                draft.take_place(input, i);
+                draft.replace(i, input);
                 draft.node_mut(i).fused.norm = Some(norm);
             }
             Err(reason) => report.refused(&norm.name, reason),

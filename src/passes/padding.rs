@@ -1,18 +1,18 @@
-//! Pixels put around a map or cut off it, by the convolutions and poolings that read it, or by the
-//! transposed convolution that makes it.
+//! Fuses padding and cropping into the convolutions and pooling layers that read the map, or cropping into
+//! the transposed convolution that produces it.
 
 use super::PassReport;
 use super::draft::Draft;
 use crate::graph::{CenterCropOrPad, Fused, Op, PoolKind, ValueId};
 
-/// Pixels added, or cut off where negative: top, bottom, left, right.
+/// Pixels added at the top, bottom, left and right; negative where they are cropped.
 type Sides = [isize; 4];
 
 pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
     let is_pad = |op: &Op| matches!(op, Op::Pad2d(_) | Op::CenterCropOrPad(_));
     let mut found = draft.indices();
     found.retain(|i| is_pad(&draft.node(*i).op));
-    // The last first: of two in a row, the convolution takes in the second, and then the first.
+    // In reverse order: of two in a row, a convolution can fuse the second and then the first.
     for i in found.into_iter().rev() {
         let value = ValueId::new(i);
         let node = draft.node(i);
@@ -24,11 +24,11 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
                 (CenterCropOrPad::sides(from, to), 0.0)
             }
         };
-        // What is not computed need not be read: the producer before the readers.
+        // Prefer the producer to the readers: cropped pixels are then not even computed.
         if is_cropped_by_producer(draft, input, pad) {
             let before = draft.node(input.index()).name.clone();
-            report.applied(&name, format!("done by '{before}'"));
-            draft.take_place(input, i);
+            report.applied(&name, format!("fused into '{before}'"));
+            draft.replace(i, input);
             let crop = &mut draft.node_mut(i).fused.crop;
             for (side, more) in crop.iter_mut().zip(pad) {
                 *side += more.unsigned_abs();
@@ -45,7 +45,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
             Ok(()) => {
                 for &reader in &readers {
                     let after = draft.node(reader).name.clone();
-                    report.applied(&name, format!("done by '{after}'"));
+                    report.applied(&name, format!("fused into '{after}'"));
                     let fused = &mut draft.node_mut(reader).fused;
                     for (side, more) in fused.pad.iter_mut().zip(pad) {
                         *side += more;
@@ -65,14 +65,14 @@ fn pads(sides: Sides) -> bool {
     sides.iter().any(|side| *side > 0)
 }
 
-/// Whether `input` is of a transposed convolution that need not compute what is cut off: nothing else
-/// reads it.
+/// Whether `input` is the output of a transposed convolution that no other node reads, so that it need not
+/// compute the cropped pixels.
 fn is_cropped_by_producer(draft: &Draft, input: ValueId, pad: Sides) -> bool {
     let is_transposed = matches!(draft.node(input.index()).op, Op::ConvTranspose2d(_));
     is_transposed && !pads(pad) && draft.sole_reader(input).is_ok()
 }
 
-/// Whether `reader` can pad or crop what it then reads in place of `value`.
+/// Checks whether `reader` can read the input of `value` and pad or crop it itself.
 fn check(
     draft: &Draft,
     reader: usize,
@@ -82,7 +82,7 @@ fn check(
 ) -> Result<(), String> {
     let node = draft.node(reader);
     let (name, fused) = (&node.name, &node.fused);
-    // What the operator sees as it is.
+    // The size of the operator's input after the padding fused so far.
     let [_, _, h, w] = draft.shape(value).nchw();
     let size = fused.padded([h, w]);
     let own = match &node.op {
@@ -91,17 +91,17 @@ fn check(
         op => {
             let kind = op.as_operator().kind();
             return Err(format!(
-                "'{name}' ({kind}) reads it, which is no convolution and no pooling"
+                "'{name}' ({kind}) reads it, which is neither a convolution nor a pooling layer"
             ));
         }
     };
     for (side, more) in pad.into_iter().enumerate() {
-        // What is cut off must not be seen as padding: the window would find pixels there.
+        // Cropped pixels must not become padding again: the window would read them.
         if more < 0 && (own[side] > 0 || fused.pad[side] > 0) {
-            return Err(format!("'{name}' pads where it cuts pixels off"));
+            return Err(format!("'{name}' pads where it crops"));
         }
         if more > 0 && fused.pad[side] < 0 {
-            return Err(format!("'{name}' cuts off what it pads"));
+            return Err(format!("'{name}' crops where it pads"));
         }
     }
     if let Op::Pool2d(op) = &node.op
@@ -109,7 +109,7 @@ fn check(
         && pad.iter().any(|side| *side < 0)
     {
         return Err(format!(
-            "the windows of '{name}' hang over the end, and would see what it cuts off"
+            "the windows of '{name}' extend past the end and would read cropped pixels"
         ));
     }
     match pads(pad) {
@@ -118,7 +118,7 @@ fn check(
     }
 }
 
-/// Whether a reader can put `fill` around what it reads; it `is_padded` by its operator already.
+/// Checks whether a reader can pad its input with `fill`; `is_padded` is whether its operator pads already.
 fn check_fill(
     op: &Op,
     name: &str,
@@ -139,20 +139,20 @@ fn check_fill(
         };
     };
     match pool.kind {
-        // As its own padding counts.
+        // The same value as its own padding.
         PoolKind::Max if fill == f32::NEG_INFINITY => Ok(()),
-        PoolKind::Max if is_padded => Err(format!(
-            "it pads with {fill}, '{name}' with what is less than any number"
-        )),
+        PoolKind::Max if is_padded => {
+            Err(format!("it pads with {fill}, '{name}' with minus infinity"))
+        }
         PoolKind::Max if pool.ceil_mode => Err(format!(
-            "the windows of '{name}' hang over the end, and would see {fill} there"
+            "the windows of '{name}' extend past the end and would read {fill} there"
         )),
         PoolKind::Max => Ok(()),
         PoolKind::Average { .. } if fill != 0.0 => {
             Err(format!("it pads with {fill}, an average with 0"))
         }
         PoolKind::Average { count_include_pad } if is_padded && !count_include_pad => Err(format!(
-            "'{name}' leaves its own padding out of its averages"
+            "'{name}' excludes its own padding from its averages"
         )),
         PoolKind::Average { .. } => Ok(()),
     }

@@ -1,5 +1,6 @@
-//! A norm and an activation applied by who reads them, as it loads what they read: DenseNet's come
-//! before their convolution, and what they read is a concatenation.
+//! Fuses a norm and an activation into the prologue of their reader, which applies them as it loads its
+//! input. In DenseNet they come before the convolution and read a concatenation, so that they cannot be
+//! folded into the node before them.
 
 use super::PassReport;
 use super::draft::Draft;
@@ -26,7 +27,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
         match reader(draft, i) {
             Ok(reader) => {
                 let after = draft.node(reader).name.clone();
-                report.applied(&name, format!("applied by '{after}' as it loads"));
+                report.applied(&name, format!("applied by '{after}' on load"));
                 draft.remove(i);
                 let after = draft.node_mut(reader);
                 after.inputs[0] = input;
@@ -37,25 +38,25 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
     }
 }
 
-/// The node that can apply node `i` to what it loads.
+/// The node that can apply node `i` to its input on load, or why there is none.
 fn reader(draft: &Draft, i: usize) -> Result<usize, String> {
     let reader = draft.sole_reader(ValueId::new(i))?;
     let after = draft.node(reader);
     let name = &after.name;
     match &after.op {
         Op::Conv2d(op) if op.groups == 1 => {}
-        Op::Conv2d(_) => return Err(format!("'{name}' after it has groups")),
+        Op::Conv2d(_) => return Err(format!("its reader '{name}' has groups")),
         Op::AdaptiveAvgPool2d(_) => {}
         op => {
             let kind = op.as_operator().kind();
-            return Err(format!("'{name}' ({kind}) after it has no prologue"));
+            return Err(format!("its reader '{name}' ({kind}) has no prologue"));
         }
     }
     if after.inputs[0].index() != i {
-        return Err(format!("'{name}' after it adds it"));
+        return Err(format!("its reader '{name}' adds it as a residual"));
     }
     if after.fused.prologue.is_some() {
-        return Err(format!("'{name}' after it has a prologue already"));
+        return Err(format!("its reader '{name}' already has a prologue"));
     }
     Ok(reader)
 }

@@ -1,4 +1,5 @@
-//! Sums into the epilogue of one of the convolutions or fully connected layers that they add.
+//! Fuses additions into the epilogue of one of the convolutions or fully connected layers whose outputs they
+//! add.
 
 use super::PassReport;
 use super::draft::Draft;
@@ -12,7 +13,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
         };
         let (name, a, b) = (node.name.clone(), *a, *b);
         let after = node.fused.activation;
-        // The first that can: of a block and its shortcut, networks name the block first.
+        // The first operand if possible: networks list a block before its shortcut.
         let chosen = check(draft, i, a, b).map(|()| (a, b));
         let chosen = chosen.or_else(|reason| match check(draft, i, b, a) {
             Ok(()) => Ok((b, a)),
@@ -23,7 +24,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
             Ok((sum, residual)) => {
                 let adder = &draft.node(sum.index()).name;
                 report.applied(&name, format!("added by '{adder}'"));
-                draft.take_place(sum, i);
+                draft.replace(i, sum);
                 let node = draft.node_mut(i);
                 node.inputs.push(residual);
                 node.fused.residual = Some(match node.fused.activation {
@@ -37,7 +38,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
     }
 }
 
-/// Whether the node of `sum` can add `residual` in place of node `i`.
+/// Checks whether the node of `sum` can add `residual` instead of node `i`.
 fn check(draft: &Draft, i: usize, sum: ValueId, residual: ValueId) -> Result<(), String> {
     let node = draft.node(sum.index());
     let name = &node.name;
@@ -46,16 +47,14 @@ fn check(draft: &Draft, i: usize, sum: ValueId, residual: ValueId) -> Result<(),
         Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::Linear(_)
     ) {
         let kind = node.op.as_operator().kind();
-        return Err(format!("'{name}' ({kind}) has no epilogue that adds"));
+        return Err(format!("'{name}' ({kind}) has no epilogue for a sum"));
     }
     if draft.shape(sum) != draft.shape(residual) {
         let (a, b) = (draft.shape(sum), draft.shape(residual));
-        return Err(format!(
-            "'{name}' is {a}, but what would be added to it {b}"
-        ));
+        return Err(format!("'{name}' is {a}, but the residual is {b}"));
     }
     if node.fused.residual.is_some() {
-        return Err(format!("'{name}' adds something already"));
+        return Err(format!("'{name}' already adds a residual"));
     }
     if node.fused.activation.is_some() && draft.node(i).fused.activation.is_some() {
         return Err(format!("'{name}' has an activation, and so has the sum"));

@@ -1,4 +1,4 @@
-//! PassChunks of channels read where they lie.
+//! Reads channel slices in place, without copying them.
 
 use super::PassReport;
 use super::draft::Draft;
@@ -13,7 +13,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
         let (name, input) = (node.name.clone(), node.inputs[0]);
         match view(draft, i, slice, input) {
             Ok(()) => {
-                let text = format!("read where '{}' lies", draft.node(input.index()).name);
+                let text = format!("read in place, in '{}'", draft.node(input.index()).name);
                 report.applied(&name, text);
             }
             Err(reason) => report.refused(&name, reason),
@@ -24,25 +24,25 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
 fn view(draft: &mut Draft, i: usize, slice: SliceChannels, input: ValueId) -> Result<(), String> {
     if let Storage::ConcatSlice { of, .. } = draft.node(i).fused.storage {
         let of = &draft.node(of.index()).name;
-        return Err(format!("it is copied to its place in '{of}'"));
+        return Err(format!("it is copied into '{of}'"));
     }
     let channels = draft.shape(input).nchw()[1];
     if !slice.start.is_multiple_of(4) {
         return Err(format!(
-            "its first channel, {}, is no multiple of 4",
+            "its first channel, {}, is not a multiple of 4",
             slice.start
         ));
     }
-    // StagingSets beyond the last channel must be zero.
+    // The components of the last element beyond the last channel must be zero.
     if !slice.end.is_multiple_of(4) && slice.end != channels {
         return Err(format!(
-            "its end, channel {}, is no multiple of 4",
+            "its end, channel {}, is not a multiple of 4",
             slice.end
         ));
     }
     draft.node_mut(i).fused.storage = Storage::View;
-    let Some(reason) = (draft.collision())
-        .map(|node| format!("'{}' would read the memory that it writes", node.name))
+    let Some(reason) = (draft.read_write_conflict())
+        .map(|node| format!("'{}' would read and write the same memory", node.name))
     else {
         return Ok(());
     };

@@ -6,7 +6,7 @@ use crate::graph::{
 
 mod padding;
 
-/// What all passes make of a graph of one image input of 8 channels, 6 by 6.
+/// The result of all passes on a graph with an image input of 8 channels, 6x6.
 fn optimized(build: impl FnOnce(&mut GraphBuilder)) -> (Graph, Vec<PassReport>) {
     let mut b = GraphBuilder::new("g");
     build(&mut b);
@@ -23,7 +23,7 @@ fn report<'a>(reports: &'a [PassReport], pass: &str) -> &'a PassReport {
     reports.iter().find(|report| report.pass == pass).unwrap()
 }
 
-/// Whether `remarks` are one about each of these nodes, with a text that holds these words.
+/// Asserts that `remarks` are about these nodes, in order, with texts that contain these words.
 fn assert_remarks(remarks: &[Remark], expected: &[(&str, &str)]) {
     let fits = remarks.len() == expected.len()
         && (remarks.iter().zip(expected))
@@ -40,7 +40,7 @@ fn names_of(graph: &Graph) -> Vec<&str> {
 }
 
 #[test]
-fn identities_and_dead_nodes_go() {
+fn identities_and_dead_nodes_are_removed() {
     let (graph, reports) = optimized(|b| {
         let x = b.image_input("x", 8);
         let y = b.dropout("drop", x);
@@ -53,7 +53,7 @@ fn identities_and_dead_nodes_go() {
     });
     assert_eq!(names_of(&graph), ["x", "pool"]);
     let found = report(&reports, "identities");
-    let applied = ["drop", "pad", "slice", "concat"].map(|name| (name, "taken out"));
+    let applied = ["drop", "pad", "slice", "concat"].map(|name| (name, "removed"));
     assert_remarks(&found.applied, &applied);
     assert_remarks(
         &report(&reports, "dead-nodes").applied,
@@ -62,7 +62,7 @@ fn identities_and_dead_nodes_go() {
 }
 
 #[test]
-fn norms_and_activations_go_into_convolutions() {
+fn norms_and_activations_are_fused_into_convolutions() {
     let (graph, reports) = optimized(|b| {
         let x = b.image_input("x", 8);
         let y = b.conv2d("conv", x, Conv2d::new(8, 8, 1));
@@ -81,15 +81,12 @@ fn norms_and_activations_go_into_convolutions() {
     assert_eq!(conv.parameters().len(), 6);
     let norms = report(&reports, "norms");
     assert_remarks(&norms.applied, &[("norm", "folded into 'conv'")]);
-    assert_remarks(
-        &norms.refused,
-        &[("norm2", "'relu' (ReLU) before it has no weights")],
-    );
+    assert_remarks(&norms.refused, &[("norm2", "'relu' (ReLU) has no weights")]);
     let activations = report(&reports, "activations");
     assert_remarks(&activations.applied, &[("relu", "applied by 'conv'")]);
     assert_remarks(
         &activations.refused,
-        &[("relu2", "'pool' (MaxPool2d) before it has no epilogue")],
+        &[("relu2", "'pool' (MaxPool2d) has no epilogue")],
     );
     let prologues = report(&reports, "prologues");
     let refused = [
@@ -100,7 +97,7 @@ fn norms_and_activations_go_into_convolutions() {
 }
 
 #[test]
-fn a_norm_of_what_others_read_stays() {
+fn a_norm_of_a_value_with_other_readers_is_kept() {
     let (_, reports) = optimized(|b| {
         let x = b.image_input("x", 8);
         let y = b.conv2d("conv", x, Conv2d::new(8, 8, 1));
@@ -115,11 +112,11 @@ fn a_norm_of_what_others_read_stays() {
 }
 
 #[test]
-fn residuals_keep_their_order() {
+fn residuals_keep_their_order_with_activations() {
     let (graph, reports) = optimized(|b| {
         let x = b.image_input("x", 8);
         let leaky = Activation::LeakyRelu { slope: 0.1 };
-        // Darknet's, then ResNet's, then one with an activation on either side.
+        // As in Darknet, as in ResNet, and one with activations before and after the sum.
         let y = b.conv2d("conv1", x, Conv2d::new(8, 8, 1));
         let y = b.activation("act1", y, leaky);
         let after = b.add("add1", x, y);
@@ -130,7 +127,7 @@ fn residuals_keep_their_order() {
         let y = b.activation("act3", y, leaky);
         let y = b.add("add3", y, before);
         let y = b.activation("act4", y, leaky);
-        // One value for all pixels, and a sum of what has no epilogue.
+        // A broadcast operand.
         let mean = b.adaptive_avg_pool2d("mean", y, AdaptiveAvgPool2d::new(1, 1));
         let z = b.conv2d("conv4", y, Conv2d::new(8, 8, 1));
         let z = b.add("add4", z, mean);
@@ -149,13 +146,13 @@ fn residuals_keep_their_order() {
     assert_remarks(&found.applied, &applied);
     let refused = [
         ("add3", "'conv3' has an activation, and so has the sum"),
-        ("add4", "what would be added to it [1, 8, 1, 1]"),
+        ("add4", "the residual is [1, 8, 1, 1]"),
     ];
     assert_remarks(&found.refused, &refused);
 }
 
 #[test]
-fn norms_before_convolutions_are_applied_as_they_load() {
+fn norms_before_convolutions_are_applied_on_load() {
     let (graph, reports) = optimized(|b| {
         let x = b.image_input("x", 8);
         let y = b.pool2d("pool", x, Pool2d::max(2, 2));
@@ -175,22 +172,19 @@ fn norms_before_convolutions_are_applied_as_they_load() {
     assert_eq!(prologue.norm.as_ref().unwrap().name, "norm");
     assert_eq!(prologue.activation, Some(Activation::Relu));
     let found = report(&reports, "prologues");
-    assert_remarks(&found.applied, &[("norm", "applied by 'conv' as it loads")]);
-    assert_remarks(
-        &found.refused,
-        &[("relu2", "'grouped' after it has groups")],
-    );
+    assert_remarks(&found.applied, &[("norm", "applied by 'conv' on load")]);
+    assert_remarks(&found.refused, &[("relu2", "'grouped' has groups")]);
 }
 
 #[test]
-fn parts_are_written_where_they_belong() {
+fn parts_are_written_into_their_concatenation() {
     let (graph, reports) = optimized(|b| {
         let x = b.image_input("x", 8);
         let one = b.conv2d("one", x, Conv2d::new(8, 8, 1));
         let two = b.conv2d("two", one, Conv2d::new(8, 4, 1));
         let first = b.concat("first", &[one, two]);
         let three = b.conv2d("three", x, Conv2d::new(8, 4, 1));
-        // As DenseNet's layers would name all features before them.
+        // As in DenseNet, whose layers concatenate all earlier features.
         let second = b.concat("second", &[one, two, three]);
         let six = b.conv2d("six", x, Conv2d::new(8, 6, 1));
         let third = b.concat("third", &[six, three, three, second]);
@@ -198,14 +192,14 @@ fn parts_are_written_where_they_belong() {
         b.output(third);
     });
     let node = |name: &str| graph.nodes().iter().find(|node| node.name == name).unwrap();
-    let home = |name: &str| match node(name).fused.storage {
+    let slot = |name: &str| match node(name).fused.storage {
         Storage::ConcatSlice { of, channel } => Some((graph.node(of).name.as_str(), channel)),
         _ => None,
     };
-    assert_eq!(home("one"), Some(("first", 0)));
-    assert_eq!(home("first"), Some(("second", 0)));
-    assert_eq!(home("three"), Some(("second", 12)));
-    assert_eq!(home("two"), None);
+    assert_eq!(slot("one"), Some(("first", 0)));
+    assert_eq!(slot("first"), Some(("second", 0)));
+    assert_eq!(slot("three"), Some(("second", 12)));
+    assert_eq!(slot("two"), None);
     let found = report(&reports, "concatenations");
     let applied = [
         ("second", "begins with 'first'"),
@@ -215,17 +209,20 @@ fn parts_are_written_where_they_belong() {
     ];
     assert_remarks(&found.applied, &applied);
     let refused = [
-        ("two", "'two' would read the memory that it writes"),
-        ("six", "its 6 channels are no multiple of 4"),
-        ("three", "it lies in 'second'"),
-        ("three", "it lies in 'second'"),
-        ("second", "its first channel there, 14, is no multiple of 4"),
+        ("two", "'two' would read and write the same memory"),
+        ("six", "its number of channels, 6, is not a multiple of 4"),
+        ("three", "it is stored in 'second'"),
+        ("three", "it is stored in 'second'"),
+        (
+            "second",
+            "its first channel there, 14, is not a multiple of 4",
+        ),
     ];
     assert_remarks(&found.refused, &refused);
 }
 
 #[test]
-fn slices_are_read_where_they_lie() {
+fn slices_are_read_in_place() {
     let (graph, reports) = optimized(|b| {
         let x = b.image_input("x", 8);
         let slice = |b: &mut GraphBuilder, name: &str, start: usize, end: usize| {
@@ -243,17 +240,20 @@ fn slices_are_read_where_they_lie() {
     });
     assert_eq!(graph.nodes()[1].fused.storage, Storage::View);
     let found = report(&reports, "slices");
-    assert_remarks(&found.applied, &[("whole elements", "read where 'x' lies")]);
+    assert_remarks(
+        &found.applied,
+        &[("whole elements", "read in place, in 'x'")],
+    );
     let refused = [
         ("odd start", "its first channel, 3"),
         ("odd end", "its end, channel 7"),
-        ("copied", "its place in 'joined'"),
+        ("copied", "copied into 'joined'"),
     ];
     assert_remarks(&found.refused, &refused);
 }
 
 #[test]
-fn each_pass_can_be_left_out() {
+fn each_pass_can_be_disabled() {
     let architecture = crate::zoo::find("densenet121").unwrap();
     let graph = architecture.build(&Default::default()).unwrap();
     let shapes = architecture.input_shapes(1, &Default::default());
@@ -269,7 +269,7 @@ fn each_pass_can_be_left_out() {
 }
 
 #[test]
-fn unknown_passes_are_named_with_the_nearest() {
+fn unknown_passes_suggest_the_nearest() {
     let error = PassOptions::none()
         .without("concatenation")
         .unwrap_err()

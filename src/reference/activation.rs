@@ -4,7 +4,7 @@ use super::Real;
 use crate::graph::Activation;
 use crate::tensor::Tensor;
 
-/// Below this many elements a second thread costs more than it brings.
+/// With fewer elements than this per thread, more threads do not pay off.
 const MIN_LEN: usize = 4096;
 
 pub(super) fn activation<T: Real>(op: Activation, x: &Tensor<T>) -> Vec<T> {
@@ -25,7 +25,7 @@ pub(super) fn activation<T: Real>(op: Activation, x: &Tensor<T>) -> Vec<T> {
     }
 }
 
-/// `value` is what the activation answered, or read where its derivative is not a function of that.
+/// `value` is the activation's output or, if the derivative cannot be computed from it, the input.
 pub(super) fn backward<T: Real>(op: Activation, gradient: &Tensor<T>, value: &Tensor<T>) -> Vec<T> {
     let (zero, one, six) = (T::zero(), T::one(), T::from_f32(6.0));
     let with = |derivative: &(dyn Fn(T) -> T + Sync)| {
@@ -62,7 +62,7 @@ fn map<T: Real>(x: &Tensor<T>, f: impl Fn(T) -> T + Sync) -> Vec<T> {
         .collect()
 }
 
-/// Comparisons with NaN are false: it passes.
+/// NaN is returned as it is, because comparisons with NaN are false.
 fn relu<T: Real>(x: T) -> T {
     if x < T::zero() { T::zero() } else { x }
 }
@@ -72,7 +72,7 @@ fn relu6<T: Real>(x: T) -> T {
     if x > six { six } else { relu(x) }
 }
 
-/// Where `exp(-x)` overflows to infinity the quotient is 0, as it should be.
+/// If `exp(-x)` overflows to infinity, the quotient is 0, the correct limit.
 fn sigmoid<T: Real>(x: T) -> T {
     T::one() / (T::one() + (-x).exp())
 }

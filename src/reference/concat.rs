@@ -1,7 +1,7 @@
 use super::Real;
 use crate::tensor::Tensor;
 
-/// Image by image, the channels of one operand after those of the other.
+/// For each image, the channels of the operands one after the other.
 pub(super) fn concat<T: Real>(operands: &[&Tensor<T>]) -> Vec<T> {
     let images = operands[0].shape().nchw()[0];
     let mut y = Vec::with_capacity(operands.iter().map(|x| x.data().len()).sum());

@@ -1,7 +1,7 @@
-//! Convolution. Each tap of the kernel (an input channel, a row and a column) sees the map shifted,
-//! strided and padded with zeros; an output channel is the sum of these views, weighted. So: lay out
-//! some taps' views of some pixels in rows, and add them to as many output channels as share them.
-//! That is one place for all of the geometry, and an inner loop over neighbouring numbers.
+//! Convolution by blocked im2col. Each tap of the kernel (an input channel, a row and a column) reads a
+//! shifted, strided and zero-padded view of the map, and an output channel is the weighted sum of these
+//! views. A block of views, some taps by some pixels, is copied to rows and then added to all output
+//! channels that read it. All geometry is in the copy, and the inner loop runs over contiguous numbers.
 
 use rayon::prelude::*;
 
@@ -9,12 +9,12 @@ use super::Real;
 use crate::graph::Conv2d;
 use crate::tensor::{Shape, Tensor};
 
-// What is laid out at once stays in the processor's nearest cache.
-/// Output channels that share what was laid out.
+// Block sizes, chosen so that a block fits the L1 cache.
+/// Output channels that use one block.
 const CHANNELS: usize = 32;
-/// Output pixels.
+/// Output pixels of a block.
 const PIXELS: usize = 256;
-/// Taps.
+/// Taps of a block.
 const TAPS: usize = 32;
 
 pub(super) fn conv2d<T: Real>(
@@ -30,7 +30,7 @@ pub(super) fn conv2d<T: Real>(
     let out_channels = op.out_channels / op.groups;
 
     let mut y = vec![T::zero(); output.len()];
-    // One chunk a group of an image; an image's groups follow each other, as in the input.
+    // One chunk per group of an image; the groups of an image are contiguous, as in the input.
     (y.par_chunks_mut(out_channels * plane).enumerate()).for_each(|(i, y)| {
         let map = &x.data()[i * in_group..][..in_group];
         let group = i % op.groups;
@@ -41,14 +41,15 @@ pub(super) fn conv2d<T: Real>(
                     y.fill(*bias);
                 }
             }
-            channels(&views, map, &weight[first * views.taps..], y);
+            add_channels(&views, map, &weight[first * views.taps..], y);
         });
     });
     y
 }
 
-/// Adds to every channel of `y` its taps' views of `map`; `weight` begins with the first channel's.
-fn channels<T: Real>(views: &Views, map: &[T], weight: &[T], y: &mut [T]) {
+/// Adds to every channel of `y` its weighted views of `map`. `weight` begins with the weights of the first
+/// channel.
+fn add_channels<T: Real>(views: &Views, map: &[T], weight: &[T], y: &mut [T]) {
     let plane = views.out_size[0] * views.out_size[1];
     let mut rows = vec![T::zero(); TAPS.min(views.taps) * PIXELS.min(plane)];
     for pixel in (0..plane).step_by(PIXELS) {
@@ -67,8 +68,8 @@ fn channels<T: Real>(views: &Views, map: &[T], weight: &[T], y: &mut [T]) {
     }
 }
 
-/// `sums += weight[0] * rows[0] + weight[1] * rows[1] + …`, four rows at a time to read and write
-/// the sums less often.
+/// `sums += weight[0] * rows[0] + weight[1] * rows[1] + …`, four rows at a time, so that the sums are
+/// read and written less often.
 fn accumulate<T: Real>(sums: &mut [T], rows: &[T], weight: &[T]) {
     let n = sums.len();
     let (fours, rest) = weight.as_chunks::<4>();
@@ -89,7 +90,7 @@ fn accumulate<T: Real>(sums: &mut [T], rows: &[T], weight: &[T]) {
     }
 }
 
-/// How the taps of a kernel see the maps of one group.
+/// The geometry of the taps' views of one group's maps.
 struct Views {
     /// Height and width of the input.
     size: [usize; 2],
@@ -97,9 +98,9 @@ struct Views {
     kernel: [usize; 2],
     stride: [usize; 2],
     dilation: [usize; 2],
-    /// Rows of padding above, columns before.
+    /// Rows of padding above and columns on the left.
     before: [usize; 2],
-    /// Taps of an output channel: input channels of a group, times rows, times columns.
+    /// Taps of an output channel: input channels per group times kernel rows times kernel columns.
     taps: usize,
 }
 
@@ -119,7 +120,7 @@ impl Views {
         }
     }
 
-    /// What tap `tap` sees of `map` for the output pixels from `pixel` on, as many as `row` holds.
+    /// Copies the view of tap `tap` into `row`, for `row.len()` output pixels from `pixel` on.
     fn fill<T: Real>(&self, map: &[T], tap: usize, pixel: usize, row: &mut [T]) {
         let [kh, kw] = self.kernel;
         let [h, w] = self.size;
@@ -129,7 +130,7 @@ impl Views {
         let (mut y, mut x, mut row) = (pixel / out_w, pixel % out_w, row);
         while !row.is_empty() {
             let (segment, rest) = row.split_at_mut(row.len().min(out_w - x));
-            // Row `y` of the padded map, less the padding: negative, or beyond h, in the padding.
+            // The row of the unpadded map; out of `0..h` in the padding.
             let source = (y * self.stride[0] + ky * self.dilation[0]).checked_sub(self.before[0]);
             match source.filter(|&y| y < h) {
                 Some(y) => self.fill_row(&map[y * w..][..w], kx, x, segment),
@@ -139,12 +140,12 @@ impl Views {
         }
     }
 
-    /// The same within one row of the map, for output columns from `x` on.
+    /// Copies the part of the view in one row of the map, for output columns from `x` on.
     fn fill_row<T: Real>(&self, source: &[T], kx: usize, x: usize, segment: &mut [T]) {
         let (stride, before) = (self.stride[1], self.before[1]);
-        // Column of the padded map that the first pixel sees.
+        // The column of the padded map that the first pixel reads.
         let start = x * stride + kx * self.dilation[1];
-        // The first pixel that sees the map itself, and the first that sees beyond it.
+        // The first pixel that reads the map itself, and the first that reads the padding after it.
         let len = segment.len();
         let inside = before.saturating_sub(start).div_ceil(stride).min(len);
         let beyond = (source.len() + before)

@@ -4,7 +4,7 @@ use super::Real;
 use crate::graph::ConvTranspose2d;
 use crate::tensor::{Shape, Tensor};
 
-/// Every input pixel scatters its multiple of the kernel.
+/// Adds each input pixel's multiple of the kernel to the output.
 pub(super) fn conv_transpose2d<T: Real>(
     op: &ConvTranspose2d,
     parameters: &[Vec<T>],

@@ -13,8 +13,8 @@ pub(super) fn binary<T: Real>(op: Binary, a: &Tensor<T>, b: &Tensor<T>) -> Vec<T
     }
 }
 
-/// `f` of every element of `a` with the one of `b` that serves it: the element at the same place,
-/// or at 0 in the dimensions where `b` has the extent 1.
+/// `f` of each element of `a` and the corresponding element of `b`, which is broadcast along dimensions of
+/// extent 1.
 fn zip<T: Real>(a: &Tensor<T>, b: &Tensor<T>, f: impl Fn(T, T) -> T) -> Vec<T> {
     let pairs = a.data().iter().enumerate();
     if a.shape() == b.shape() {
@@ -23,7 +23,7 @@ fn zip<T: Real>(a: &Tensor<T>, b: &Tensor<T>, f: impl Fn(T, T) -> T) -> Vec<T> {
     let extents: Vec<(usize, usize)> = (a.shape().dims().iter().copied())
         .zip(b.shape().dims().iter().copied())
         .collect();
-    let serving = |i: usize| {
+    let index_in_b = |i: usize| {
         let (mut rest, mut stride, mut at) = (i, 1, 0);
         for &(in_a, in_b) in extents.iter().rev() {
             if in_b != 1 {
@@ -34,5 +34,5 @@ fn zip<T: Real>(a: &Tensor<T>, b: &Tensor<T>, f: impl Fn(T, T) -> T) -> Vec<T> {
         }
         at
     };
-    pairs.map(|(i, &a)| f(a, b.data()[serving(i)])).collect()
+    pairs.map(|(i, &a)| f(a, b.data()[index_in_b(i)])).collect()
 }

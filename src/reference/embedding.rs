@@ -8,7 +8,7 @@ pub(super) fn embedding<T: Real>(op: Embedding, parameters: &[Vec<T>], x: &Tenso
     for ids in x.data().chunks(length) {
         for i in 0..op.dim {
             y.extend(ids.iter().map(|id| {
-                // A number that is no row of the table, a fraction and NaN included, is NaN.
+                // An id that is not the index of a row (too large, a fraction, NaN) gives NaN.
                 let row = id.to_usize().filter(|&row| T::from_f64(row as f64) == *id);
                 row.and_then(|row| parameters[0].get(row * op.dim + i))
                     .copied()

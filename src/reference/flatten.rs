@@ -1,7 +1,7 @@
 use super::Real;
 use crate::tensor::Tensor;
 
-/// Row-major order is NCHW order: only the shape changes.
+/// Only the shape changes, because tensors are stored in NCHW order.
 pub(super) fn flatten<T: Real>(x: &Tensor<T>) -> Vec<T> {
     x.data().to_vec()
 }

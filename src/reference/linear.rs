@@ -41,8 +41,8 @@ pub(super) fn backward<T: Real>(
     y
 }
 
-/// Eight sums side by side, which the compiler turns into vector instructions: it may not reorder
-/// a single one.
+/// Eight partial sums, so that the compiler can vectorize: it may not reorder the additions of a single
+/// sum.
 fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     let (a, a_rest) = a.as_chunks::<8>();
     let (b, b_rest) = b.as_chunks::<8>();

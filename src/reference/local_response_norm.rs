@@ -21,7 +21,7 @@ pub(super) fn backward<T: Real>(
         .map(|(i, (&value, &own))| {
             let channel = pixels.channel(i);
             let own = own / pixels.base(i, channel).powf(beta);
-            // The channels whose windows it is in.
+            // The channels whose windows contain this one.
             let first = channel.saturating_sub(pixels.after);
             let end = (channel + pixels.before + 1).min(pixels.channels);
             let others = (first..end).fold(T::zero(), |sum, other| {
@@ -34,12 +34,12 @@ pub(super) fn backward<T: Real>(
         .collect()
 }
 
-/// A map, its channels seen pixel by pixel.
+/// A map with the settings of the norm; indexes the channels of a pixel.
 struct Pixels<'a, T> {
     x: &'a [T],
     channels: usize,
     plane: usize,
-    /// Channels that a channel's sum has before and after it.
+    /// Channels of a window before and after its channel.
     before: usize,
     after: usize,
     k: T,
@@ -65,12 +65,12 @@ impl<'a, T: Real> Pixels<'a, T> {
         i / self.plane % self.channels
     }
 
-    /// Of the pixel that element `i` is of, the element in `channel`.
+    /// The index of the element in `channel` of the pixel that element `i` belongs to.
     fn at(&self, i: usize, channel: usize) -> usize {
         i - self.channel(i) * self.plane + channel * self.plane
     }
 
-    /// `k + share * sum(x²)` around `channel` of that pixel.
+    /// `k + share * sum(x²)` over the window of `channel` at the pixel of element `i`.
     fn base(&self, i: usize, channel: usize) -> T {
         let first = channel.saturating_sub(self.before);
         let end = (channel + self.after + 1).min(self.channels);

@@ -1,8 +1,8 @@
-//! The CPU twin: every operator as one plain loop, PyTorch's semantics to the letter.
+//! The reference backend: every operator on the CPU as a plain loop with PyTorch's semantics.
 //!
-//! It is what the GPU's kernels are tested against, and what runs where there is no GPU. Loops are
-//! spread over images, channels or rows with rayon; nothing else is clever. NaN in the input is NaN
-//! in the output.
+//! GPU kernels are tested against it, and it runs networks where there is no GPU. Loops run in parallel
+//! over images, channels or rows (rayon) and are otherwise simple. NaN in the input gives NaN in the
+//! output.
 //!
 //! ```
 //! use shadernet::graph::{Activation, GraphBuilder};
@@ -14,9 +14,10 @@
 //! let x = b.input("input", &[None, Some(3)]);
 //! let x = b.activation("relu", x, Activation::Relu);
 //! b.output(x);
-//! let twin: Reference = Reference::new(&b.build()?, &Weights::from_tensors("none", []))?;
+//! let weights = Weights::from_tensors("none", []);
+//! let reference: Reference = Reference::new(&b.build()?, &weights)?;
 //!
-//! let outputs = twin.run(&[Tensor::new([1, 3], vec![-1.0, 0.5, f32::NAN])?])?;
+//! let outputs = reference.run(&[Tensor::new([1, 3], vec![-1.0, 0.5, f32::NAN])?])?;
 //! assert_eq!(outputs[0].data()[..2], [0.0, 0.5]);
 //! assert!(outputs[0].data()[2].is_nan());
 //! # Ok::<(), shadernet::Error>(())
@@ -52,13 +53,13 @@ use crate::graph::{CenterCropOrPad, Graph, Node, Op};
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 
-/// A graph with its parameters, ready to run on the CPU in `T`.
+/// A graph with its parameters, ready to run on the CPU. `T` is the type of all arithmetic.
 #[derive(Debug)]
 pub struct Reference<T = f32> {
     graph: Graph,
-    /// For every node, the parameters in the order in which the operator lists them.
+    /// For every node, its parameters in the operator's order.
     parameters: Vec<Vec<Vec<T>>>,
-    /// For every value, the node after which nothing reads it.
+    /// For every value, the index of the last node that reads it.
     last_use: Vec<usize>,
 }
 
@@ -66,7 +67,7 @@ impl<T: Real> Reference<T> {
     /// Checks `weights` against `graph` and converts the parameters to `T`.
     ///
     /// # Errors
-    /// [`Error::Weights`](crate::Error::Weights) with everything that does not fit.
+    /// [`Error::Weights`](crate::Error::Weights), listing everything that does not fit.
     pub fn new(graph: &Graph, weights: &Weights) -> Result<Self> {
         weights.check(graph)?;
         let convert = |node: &Node| -> Result<Vec<Vec<T>>> {
@@ -93,27 +94,32 @@ impl<T: Real> Reference<T> {
         &self.graph
     }
 
-    /// The outputs for these inputs, in the graph's order. A value is freed after its last use.
+    /// Computes the outputs for these inputs, in the graph's order. A value is freed after its last use.
     ///
     /// # Errors
-    /// Where the inputs' number or shapes do not fit the graph.
+    /// If the number or the shapes of the inputs do not fit the graph.
     pub fn run(&self, inputs: &[Tensor<T>]) -> Result<Vec<Tensor<T>>> {
         let mut values = self.evaluate(inputs, true)?;
         let outputs = self.graph.outputs();
-        let mut answer = Vec::with_capacity(outputs.len());
+        let mut results = Vec::with_capacity(outputs.len());
         for (i, output) in outputs.iter().enumerate() {
             let value = &mut values[output.index()];
-            // A value may be an output more than once; the last one takes it.
-            let again = outputs[i + 1..].contains(output);
-            let value = if again { value.clone() } else { value.take() };
-            // Outputs are never freed: `last_use` lies behind the last node for them.
-            answer.extend(value.map(Cow::into_owned));
+            // A value may be an output more than once; the last occurrence takes it.
+            let used_again = outputs[i + 1..].contains(output);
+            let value = if used_again {
+                value.clone()
+            } else {
+                value.take()
+            };
+            // Outputs are never freed: their `last_use` is `usize::MAX`.
+            results.extend(value.map(Cow::into_owned));
         }
-        Ok(answer)
+        Ok(results)
     }
 
-    /// Every value, indexed by [`ValueId::index`](crate::graph::ValueId::index), the inputs among
-    /// them. Takes the memory of all of them; meant for finding where two runs part.
+    /// Computes all values, inputs included, indexed by
+    /// [`ValueId::index`](crate::graph::ValueId::index). Keeps all of them in memory. Meant for finding
+    /// the node at which two runs diverge.
     ///
     /// # Errors
     /// As [`Reference::run`].
@@ -122,7 +128,7 @@ impl<T: Real> Reference<T> {
         Ok(values.into_iter().flatten().map(Cow::into_owned).collect())
     }
 
-    /// Every value; with `free`, only those that are outputs remain.
+    /// Computes all values. With `free`, drops each after its last use, so that only outputs remain.
     fn evaluate<'a>(
         &self,
         inputs: &'a [Tensor<T>],
@@ -136,7 +142,7 @@ impl<T: Real> Reference<T> {
             let value = if matches!(node.op, Op::Input(_)) {
                 given.next().map(Cow::Borrowed)
             } else {
-                // None of them is freed yet: this node reads them, so it is not behind their last use.
+                // None of them is freed yet, because this node reads them.
                 let operands: Vec<&Tensor<T>> = node
                     .inputs
                     .iter()
@@ -159,8 +165,8 @@ impl<T: Real> Reference<T> {
     }
 }
 
-/// One operator. The shapes are those that [`Graph::infer`] has seen to fit, and `operands` and
-/// `parameters` as many as the operator takes.
+/// Computes one operator. [`Graph::infer`] has checked the shapes and the number of operands, and
+/// [`Weights::check`] the parameters.
 fn apply<T: Real>(
     op: &Op,
     parameters: &[Vec<T>],
@@ -203,10 +209,10 @@ fn apply<T: Real>(
         Op::LinearBackward(op) => linear::backward(&op.0, parameters, x),
         Op::LocalResponseNormBackward(op) => local_response_norm::backward(&op.0, x, operands[1]),
         Op::MaxPool2dBackward(op) => pool_backward::max_pool2d(&op.0, x, operands[1], operands[2]),
-        // In NCHW order, features lie as the map does.
+        // Only the shape changes, because tensors are stored in NCHW order.
         Op::Unflatten(_) => x.data().to_vec(),
         Op::UpsampleBackward(op) => upsample::backward(op, x, output),
-        // Dropout does nothing when a network answers; an input is no one's to compute.
+        // Dropout is the identity in inference. `evaluate` does not call this for inputs.
         Op::Dropout | Op::Input(_) => x.data().to_vec(),
     }
 }

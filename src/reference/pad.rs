@@ -2,7 +2,8 @@ use super::Real;
 use super::pool::planes;
 use crate::tensor::{Shape, Tensor};
 
-/// The map moved by `before` rows and columns (negative: cut off) in a plane of `value`.
+/// Pads the map with `before` rows above and columns on the left (crops where negative), and to the output's
+/// size below and on the right, with `value`.
 pub(super) fn pad2d<T: Real>(
     x: &Tensor<T>,
     before: [isize; 2],
@@ -12,7 +13,7 @@ pub(super) fn pad2d<T: Real>(
     let [_, _, h, w] = x.shape().nchw();
     let [_, _, out_h, out_w] = output.nchw();
     planes(x, out_h, out_w, |map, y, x| {
-        // Rows and columns of a tensor that exists fit in an isize.
+        // Indices of a tensor in memory fit in an isize.
         let row = y.checked_add_signed(-before[0]).filter(|&y| y < h);
         let column = x.checked_add_signed(-before[1]).filter(|&x| x < w);
         match (row, column) {

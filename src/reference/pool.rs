@@ -4,19 +4,19 @@ use super::Real;
 use crate::graph::{AdaptiveAvgPool2d, Pool2d, PoolKind};
 use crate::tensor::{Shape, Tensor};
 
-/// A window's reach along one axis.
-pub(super) struct Reach {
-    /// Taps that lie in the map, as indices into it.
+/// The extent of a window along one axis.
+pub(super) struct WindowSpan {
+    /// Taps inside the map, as indices into it.
     pub taps: std::iter::StepBy<std::ops::Range<usize>>,
-    /// Pixels that lie in the map or its padding: what hangs over the end in ceil mode does not.
+    /// Pixels inside the map or its padding. In ceil mode a window may extend beyond both.
     pub padded: usize,
 }
 
 pub(super) fn pool2d<T: Real>(op: &Pool2d, x: &Tensor<T>, output: &Shape) -> Vec<T> {
     let [_, _, h, w] = x.shape().nchw();
     let [_, _, out_h, out_w] = output.nchw();
-    let [rows, columns] = reaches(op, [h, w], [out_h, out_w]);
-    let window = |map: &[T], row: &Reach, column: &Reach| {
+    let [rows, columns] = window_spans(op, [h, w], [out_h, out_w]);
+    let window = |map: &[T], row: &WindowSpan, column: &WindowSpan| {
         let taps = row
             .taps
             .clone()
@@ -35,29 +35,36 @@ pub(super) fn pool2d<T: Real>(op: &Pool2d, x: &Tensor<T>, output: &Shape) -> Vec
     })
 }
 
-/// Where the windows of an output of `out` pixels reach in a map of `size`, along both axes.
-pub(super) fn reaches(op: &Pool2d, size: [usize; 2], out: [usize; 2]) -> [Vec<Reach>; 2] {
+/// The spans of all windows along both axes, for an output of `out` pixels and a map of `size`.
+pub(super) fn window_spans(op: &Pool2d, size: [usize; 2], out: [usize; 2]) -> [Vec<WindowSpan>; 2] {
     let [top, bottom, left, right] = op.padding_for(size);
     [(0, top, bottom), (1, left, right)].map(|(axis, before, after)| {
         (0..out[axis])
-            .map(|i| reach(op, axis, i, size[axis], before, after))
+            .map(|i| window_span(op, axis, i, size[axis], before, after))
             .collect()
     })
 }
 
-/// Where the window of output `i` along `axis` reaches in a map of `size` pixels.
-fn reach(op: &Pool2d, axis: usize, i: usize, size: usize, before: usize, after: usize) -> Reach {
+/// The span of the window of output `i` along `axis`, in a map of `size` pixels.
+fn window_span(
+    op: &Pool2d,
+    axis: usize,
+    i: usize,
+    size: usize,
+    before: usize,
+    after: usize,
+) -> WindowSpan {
     let (kernel, dilation) = (op.kernel[axis], op.dilation[axis]);
-    // Counted from the first pixel of the padding, so that nothing is negative.
+    // Positions count from the first pixel of the padding, so that none is negative.
     let start = i * op.stride[axis];
     let end = start + dilation * (kernel - 1) + 1;
-    // The first tap at or behind the padding before.
+    // The first tap that is not in the padding before the map.
     let skipped = before.saturating_sub(start).div_ceil(dilation);
     let first = (start + skipped * dilation)
         .saturating_sub(before)
         .min(size);
     let last = end.saturating_sub(before).min(size);
-    Reach {
+    WindowSpan {
         taps: (first..last.max(first)).step_by(dilation),
         padded: end.min(size + before + after) - start,
     }
@@ -74,18 +81,18 @@ pub(super) fn adaptive_avg_pool2d<T: Real>(op: AdaptiveAvgPool2d, x: &Tensor<T>)
     })
 }
 
-/// The pixels, of `size`, that output `i` of `out` is the mean of.
+/// The pixels of the bin of output `i`, for `size` pixels and `out` outputs.
 pub(super) fn bin(i: usize, size: usize, out: usize) -> std::ops::Range<usize> {
     i * size / out..((i + 1) * size).div_ceil(out)
 }
 
-/// The sum over `count`; 0 for a window that reaches nothing.
+/// The sum divided by `count`; 0 for an empty window.
 fn mean<T: Real>(taps: impl Iterator<Item = T>, count: usize) -> T {
     let sum = taps.fold(T::zero(), |sum, x| sum + x);
     sum / T::from_f64(count.max(1) as f64)
 }
 
-/// Every output pixel of every channel: `f` of the channel's input and the pixel's row and column.
+/// Computes every output pixel of every channel as `f` of the channel's map and the pixel's row and column.
 pub(super) fn planes<T: Real>(
     x: &Tensor<T>,
     out_h: usize,

@@ -2,8 +2,8 @@ use std::fmt::Debug;
 
 use num_traits::{Float, NumAssign};
 
-/// A number the CPU twin computes with: `f32`, or `f64` where an oracle is needed that is exact
-/// beside any float32.
+/// The number type of the reference backend's arithmetic: `f32`, or `f64` for results that are exact in
+/// comparison with float32.
 pub trait Real: Float + NumAssign + Default + Debug + Send + Sync + 'static {
     /// The nearest number of this type.
     fn from_f32(x: f32) -> Self;
@@ -11,8 +11,7 @@ pub trait Real: Float + NumAssign + Default + Debug + Send + Sync + 'static {
     /// The nearest number of this type.
     fn from_f64(x: f64) -> Self;
 
-    /// The larger of two numbers, or NaN where one is: `Float::max` answers the other, and so would
-    /// hide it.
+    /// The larger of two numbers, or NaN if either is NaN. (`Float::max` returns the other one.)
     fn max_or_nan(self, other: Self) -> Self {
         if self > other || self.is_nan() {
             self
@@ -47,7 +46,7 @@ mod tests {
     use super::Real;
 
     #[test]
-    fn max_or_nan_keeps_nan_on_either_side() {
+    fn max_or_nan_returns_nan_for_nan_on_either_side() {
         assert!(f32::NAN.max_or_nan(1.0).is_nan());
         assert!((1.0_f32).max_or_nan(f32::NAN).is_nan());
         assert_eq!((-1.0_f32).max_or_nan(2.0), 2.0);

@@ -2,13 +2,13 @@ use super::Real;
 use crate::graph::Reorg;
 use crate::tensor::{Shape, Tensor};
 
-/// The definition's reshape, permute and reshape, element by element.
+/// The reshape, permute and reshape of the operator's definition, element by element.
 pub(super) fn reorg<T: Real>(op: Reorg, x: &Tensor<T>, output: &Shape) -> Vec<T> {
     let [_, c, h, w] = x.shape().nchw();
     let s = op.stride;
     let (out_h, out_w) = (h / s, w / s);
-    // The input read as [N, C / s², H, s, W, s], the output as [N, s, s, C / s², H, W]: which is
-    // [N, C s², H / s, W / s] by its number of elements, not by its axes.
+    // The input as [N, C / s², H, s, W, s], the output as [N, s, s, C / s², H, W], which has the elements
+    // of [N, C s², H / s, W / s] in the same order.
     let outer = c / (s * s);
     let sizes = [s, s, outer, h, w];
     (0..output.len())

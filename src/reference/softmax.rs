@@ -3,8 +3,8 @@ use rayon::prelude::*;
 use super::Real;
 use crate::tensor::Tensor;
 
-/// `exp(x - max) / sum(exp(x - max))` over the channels of every pixel: the largest exponent is 0,
-/// so that nothing overflows. A NaN, or an infinity, makes its whole pixel NaN, as in PyTorch.
+/// `exp(x - max) / sum(exp(x - max))` over the channels of every pixel. The largest exponent is 0, so that
+/// nothing overflows. A NaN or positive infinity makes its whole pixel NaN, as in PyTorch.
 pub(super) fn softmax<T: Real>(x: &Tensor<T>) -> Vec<T> {
     let [_, channels, h, w] = x.shape().nchw();
     let plane = h * w;

@@ -1,4 +1,4 @@
-//! Every operator against numbers worked out by hand, or against the formula in its plainest form.
+//! Every operator against values computed by hand, or against a direct implementation of its formula.
 
 use super::*;
 use crate::graph::{
@@ -31,12 +31,12 @@ fn run(op: impl Into<Op>, parameters: &[&[f32]], inputs: &[&Tensor<f64>]) -> Ten
     let graph = b.build().unwrap();
     let tensors = graph.parameters().into_iter().zip(parameters);
     let tensors = tensors.map(|(p, data)| (p.name, Tensor::new(p.shape, data.to_vec()).unwrap()));
-    let twin = Reference::new(&graph, &Weights::from_tensors("by hand", tensors)).unwrap();
+    let reference = Reference::new(&graph, &Weights::from_tensors("by hand", tensors)).unwrap();
     let inputs: Vec<Tensor<f64>> = inputs.iter().map(|&x| x.clone()).collect();
-    twin.run(&inputs).unwrap().remove(0)
+    reference.run(&inputs).unwrap().remove(0)
 }
 
-/// Equal to the last bits, NaN being equal to NaN.
+/// Equal within 1e-12, relative: a few roundings in float64. NaN equals NaN.
 fn assert_close(found: &Tensor<f64>, expected: &[f64]) {
     assert_eq!(found.data().len(), expected.len(), "of {found:?}");
     for (i, (&f, &e)) in found.data().iter().zip(expected).enumerate() {
@@ -56,21 +56,21 @@ fn convolution_by_hand() {
     let kernel: &[f32] = &[1.0, 2.0, 3.0, 4.0];
     let y = run(Conv2d::new(1, 1, 2), &[kernel, &[0.5]], &[&x]);
     assert_close(&y, &[27.5, 37.5, 57.5, 67.5]);
-    // One column of zeros before, one row below, stride 2: the first column is padding, and so is
-    // the second row of the windows below.
+    // One column of zeros on the left, one row below, stride 2: the first column is padding, and so is
+    // the second row of the lower windows.
     let conv = Conv2d::new(1, 1, 2)
         .padding([0, 1, 1, 0])
         .stride(2)
         .bias(false);
     assert_close(&run(conv, &[kernel], &[&x]), &[12.0, 37.0, 12.0, 23.0]);
-    // TensorFlow's SAME of an even kernel: after only.
+    // TensorFlow's SAME with an even kernel pads after only.
     let conv = Conv2d::new(1, 1, 2).padding(Padding::Same).bias(false);
     let same = [27.0, 37.0, 17.0, 57.0, 67.0, 29.0, 20.0, 23.0, 8.0];
     assert_close(&run(conv, &[kernel], &[&x]), &same);
 }
 
 #[test]
-fn convolution_does_not_hide_nan() {
+fn convolution_propagates_nan_and_infinity() {
     let mut x = counting([1, 2, 3, 3]);
     x.data_mut()[4] = NAN;
     x.data_mut()[9 + 8] = INF;
@@ -81,8 +81,8 @@ fn convolution_does_not_hide_nan() {
     assert_close(&y, &[zeros_and_nan, second].concat());
 }
 
-/// The definition: seven loops.
-fn plain_conv(
+/// Convolution by its definition: seven loops.
+fn direct_conv(
     op: &Conv2d,
     weight: &[f64],
     bias: &[f64],
@@ -118,9 +118,9 @@ fn plain_conv(
 }
 
 #[test]
-fn convolution_follows_its_definition() {
+fn convolution_matches_its_definition() {
     let cases = [
-        // More channels, pixels and taps than are laid out at once, and odd numbers of them.
+        // More channels, pixels and taps than a block has, and odd numbers of them.
         (Conv2d::new(5, 37, 3).padding(1), [2, 5, 17, 19]),
         (
             Conv2d::new(4, 3, 3)
@@ -141,7 +141,7 @@ fn convolution_follows_its_definition() {
                 .dilation_hw(1, 3),
             [1, 3, 5, 13],
         ),
-        // Windows wholly inside the padding, wider than the map.
+        // Windows that lie entirely in the padding, wider than the map.
         (Conv2d::new(2, 3, 3).padding(5).stride(3), [1, 2, 1, 2]),
         (Conv2d::new(3, 2, 7).stride(2).padding(3), [1, 3, 33, 1]),
     ];
@@ -153,7 +153,7 @@ fn convolution_follows_its_definition() {
         let bias = generate::tensor("bias", [op.out_channels], 1.0);
         let y = run(op.clone(), &[weight.data(), bias.data()], &[&x]);
         let wide = |t: &Tensor| t.map(|&x| f64::from(x)).into_data();
-        let plain = plain_conv(&op, &wide(&weight), &wide(&bias), &x, y.shape().nchw());
+        let plain = direct_conv(&op, &wide(&weight), &wide(&bias), &x, y.shape().nchw());
         for (found, expected) in y.data().iter().zip(&plain) {
             assert!(
                 (found - expected).abs() < 1e-12,
@@ -172,7 +172,7 @@ fn linear_by_hand() {
         &[&x],
     );
     assert_close(&y, &[-1.5, 12.0, NAN, NAN]);
-    // Longer than the eight sums side by side.
+    // Longer than the eight partial sums.
     let x = counting([1, 19]);
     let y = run(Linear::new(19, 1).bias(false), &[&[1.0; 19]], &[&x]);
     assert_close(&y, &[171.0]);
@@ -212,7 +212,7 @@ fn activations_by_hand() {
             NAN,
         ],
     );
-    // Minus infinity times 0 is NaN in PyTorch too.
+    // Minus infinity times 0 is NaN, as in PyTorch.
     check(
         Activation::HardSwish,
         [NAN, -2.0 / 6.0, 0.5 * 3.5 / 6.0, 8.0, INF, NAN],
@@ -264,7 +264,7 @@ fn max_pooling_by_hand() {
             10.0,
         ],
     );
-    // NaN wins wherever it stands in a window.
+    // NaN propagates from any position of a window.
     x.data_mut()[5] = NAN;
     let y = run(Pool2d::max(2, 1), &[], &[&x]);
     assert_close(&y, &[NAN, NAN, 7.0, NAN, NAN, 11.0, 13.0, 14.0, 15.0]);
@@ -277,13 +277,13 @@ fn average_pooling_by_hand() {
     let padded = |include| average(include).padding(1);
     assert_close(&run(padded(true), &[], &[&x]), &[0.0, 0.75, 2.25, 6.0]);
     assert_close(&run(padded(false), &[], &[&x]), &[0.0, 1.5, 4.5, 6.0]);
-    // What hangs over the end in ceil mode is in neither divisor.
+    // Pixels past the end in ceil mode count in neither divisor.
     for include in [true, false] {
         let y = run(average(include).ceil_mode(true), &[], &[&x]);
         assert_close(&y, &[2.0, 3.5, 6.5, 8.0]);
     }
-    // The padding that such a window crosses is: the last row of three reaches 1 row of the map, 1
-    // of the padding and 1 beyond, so that it divides by 2.
+    // The padding that such a window covers does count: the last window covers 1 row of the map, 1 of the
+    // padding and 1 past the end, so that the divisor has 2 rows.
     let pool = Pool2d::average(3, 2).padding(1).ceil_mode(true);
     let y = run(pool, &[], &[&Tensor::from_fn([1, 1, 4, 4], |_| 1.0)]);
     let shares = [2.0 / 3.0, 1.0, 1.0 / 2.0];
@@ -303,7 +303,7 @@ fn adaptive_pooling_by_hand() {
     let x = tensor([1, 1, 1, 5], &[0.0, 1.0, 2.0, 3.0, 4.0]);
     let y = run(AdaptiveAvgPool2d::new(1, 3), &[], &[&x]);
     assert_close(&y, &[0.5, 2.0, 3.5]);
-    // Bins may be narrower than a pixel, too.
+    // More bins than pixels.
     let y = run(
         AdaptiveAvgPool2d::new(2, 2),
         &[],
@@ -321,7 +321,7 @@ fn adaptive_pooling_by_hand() {
 #[test]
 fn softmax_by_hand() {
     let ln = f64::ln;
-    // Channels of two pixels: 1, 3 parts and 1, 1 parts, however large.
+    // Two pixels with the ratios 1:3 and 1:1; large values do not overflow.
     let x = tensor([1, 2, 1, 2], &[ln(1.0), 1e4, ln(3.0), 1e4]);
     assert_close(&run(Softmax, &[], &[&x]), &[0.25, 0.5, 0.75, 0.5]);
     let x = tensor([3, 2], &[NAN, 1.0, 2.0, NAN, -INF, 0.0]);
@@ -329,7 +329,7 @@ fn softmax_by_hand() {
 }
 
 #[test]
-fn binaries_by_hand() {
+fn binary_operators_by_hand() {
     let a = counting([2, 2, 1, 2]);
     let y = run(Binary::Add, &[], &[&a, &a]);
     assert_close(&y, &[0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0]);
@@ -363,7 +363,7 @@ fn concat_and_flatten_keep_the_order() {
 }
 
 #[test]
-fn values_live_as_long_as_they_are_read() {
+fn values_are_kept_until_their_last_use() {
     let mut b = GraphBuilder::new("g");
     let x = b.input("x", &[None, Some(2)]);
     let early = b.activation("early", x, Activation::Relu);
@@ -373,18 +373,18 @@ fn values_live_as_long_as_they_are_read() {
         b.output(output);
     }
     let graph = b.build().unwrap();
-    let twin = Reference::new(&graph, &Weights::from_tensors("none", [])).unwrap();
+    let reference = Reference::new(&graph, &Weights::from_tensors("none", [])).unwrap();
     let inputs = [tensor([1, 2], &[-1.0, 2.0])];
-    let outputs: Vec<Vec<f64>> = twin
+    let outputs: Vec<Vec<f64>> = reference
         .run(&inputs)
         .unwrap()
         .into_iter()
         .map(Tensor::into_data)
         .collect();
     assert_eq!(outputs, [[0.0, 2.0], [-1.0, 2.0], [-1.0, 4.0], [0.0, 2.0]]);
-    let values = twin.run_all(&inputs).unwrap();
+    let values = reference.run_all(&inputs).unwrap();
     assert_eq!(values.len(), 4);
     assert_eq!(values[unread.index()].data()[1], 2.0_f64.tanh());
-    assert!(twin.run(&[]).is_err());
-    assert!(twin.run(&[tensor([1, 3], &[0.0; 3])]).is_err());
+    assert!(reference.run(&[]).is_err());
+    assert!(reference.run(&[tensor([1, 3], &[0.0; 3])]).is_err());
 }

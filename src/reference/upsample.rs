@@ -28,7 +28,7 @@ pub(super) fn upsample<T: Real>(op: &Upsample, x: &Tensor<T>, output: &Shape) ->
     }
 }
 
-/// Every output pixel scatters its gradient.
+/// Adds each output pixel's gradient to the input pixels that it was interpolated from.
 pub(super) fn backward<T: Real>(
     op: &UpsampleBackward,
     gradient: &Tensor<T>,
@@ -60,14 +60,14 @@ pub(super) fn backward<T: Real>(
     y
 }
 
-/// The pixel at or before output pixel `i`. In float32, as PyTorch and the GPU compute it, so that
-/// all three choose the same pixel where the product is next to a whole number.
+/// The nearest input pixel of output pixel `i`. In float32, as in PyTorch and on the GPU, so that all three
+/// choose the same pixel where the product is close to a whole number.
 fn nearest(i: usize, scale: f64) -> usize {
     (i as f32 * scale as f32).floor() as usize
 }
 
-/// The two pixels around output pixel `i`, and how far the second counts. In float32 for the same
-/// reason as above: a float32 position decides which pixels are mixed.
+/// The two input pixels around output pixel `i`, and the weight of the second. In float32 for the same reason
+/// as in [`nearest`].
 fn between<T: Real>(i: usize, scale: f64, size: usize, align_corners: bool) -> (usize, usize, T) {
     let scale = scale as f32;
     let position = match align_corners {

@@ -1,7 +1,7 @@
 //! AlexNet (Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural
-//! networks"): `alexnet_paper` as published, for 227x227 pixels, with local response normalisation
-//! and convolutions in two groups; `alexnet` as torchvision has it, after Krizhevsky 2014 ("One
-//! weird trick for parallelizing convolutional neural networks"), without either and narrower.
+//! networks"): `alexnet_paper` as published, for 227x227 pixels, with local response normalization
+//! and convolutions in two groups; `alexnet` as in torchvision, after Krizhevsky 2014 ("One weird
+//! trick for parallelizing convolutional neural networks"), narrower and with neither.
 
 use super::{Architecture, Definition, Settings};
 use crate::error::Result;
@@ -13,7 +13,7 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
     Architecture::classifier(
         "alexnet",
         "AlexNet",
-        "5 convolutions, 3 fully connected layers (Krizhevsky 2014), as torchvision has it",
+        "5 convolutions, 3 fully connected layers (Krizhevsky 2014), as in torchvision",
         &AlexNet,
     ),
     Architecture {
@@ -21,7 +21,7 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
         ..Architecture::classifier(
             "alexnet_paper",
             "AlexNet",
-            "two groups, local response normalisation (Krizhevsky et al. 2012)",
+            "two groups, local response normalization (Krizhevsky et al. 2012)",
             &AlexNetPaper,
         )
     },
@@ -30,7 +30,7 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
 /// Neurons of the hidden fully connected layers.
 const HIDDEN: usize = 4096;
 
-/// One convolution and what follows it.
+/// One convolution with the layers that follow it.
 struct Stage {
     /// Its index in torchvision's `features`.
     index: usize,
@@ -39,7 +39,7 @@ struct Stage {
     stride: usize,
     padding: usize,
     groups: usize,
-    normalised: bool,
+    normalized: bool,
     pooled: bool,
 }
 
@@ -52,7 +52,7 @@ impl Stage {
             stride: 1,
             padding: kernel / 2,
             groups: 1,
-            normalised: false,
+            normalized: false,
             pooled: false,
         }
     }
@@ -68,8 +68,8 @@ impl Stage {
         self
     }
 
-    const fn normalised(mut self) -> Self {
-        self.normalised = true;
+    const fn normalized(mut self) -> Self {
+        self.normalized = true;
         self
     }
 
@@ -128,10 +128,10 @@ impl Definition for AlexNet {
 
 struct AlexNetPaper;
 
-/// Named from 1, without an index.
+/// Layers are numbered from 1; `index` is not used.
 const PAPER_STAGES: [Stage; 5] = [
-    Stage::new(0, 96, 11).stem(0).normalised().pooled(),
-    Stage::new(0, 256, 5).two_groups().normalised().pooled(),
+    Stage::new(0, 96, 11).stem(0).normalized().pooled(),
+    Stage::new(0, 256, 5).two_groups().normalized().pooled(),
     Stage::new(0, 384, 3),
     Stage::new(0, 384, 3).two_groups(),
     Stage::new(0, 256, 3).two_groups().pooled(),
@@ -148,7 +148,7 @@ impl Definition for AlexNetPaper {
         for (i, stage) in (1..).zip(&PAPER_STAGES) {
             x = b.conv2d(format!("conv{i}"), x, stage.conv(channels));
             x = b.activation(format!("relu{i}"), x, Activation::Relu);
-            if stage.normalised {
+            if stage.normalized {
                 // The paper's alpha multiplies the plain sum, PyTorch's the mean over 5 channels.
                 let norm = LocalResponseNorm {
                     alpha: 1e-4 * 5.0,

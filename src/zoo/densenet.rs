@@ -1,5 +1,5 @@
 //! DenseNet (Huang et al. 2017, "Densely connected convolutional networks"), the BC form, as
-//! torchvision defines and names it; DenseNet-264 after the paper, in the same names.
+//! defined and named in torchvision; DenseNet-264 after the paper, with names of the same form.
 
 use super::{Architecture, Definition, Settings, layers};
 use crate::error::Result;
@@ -17,7 +17,7 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
 ];
 
 const fn architecture(name: &'static str, definition: &'static DenseNet) -> Architecture {
-    let description = "every layer sees all before it in its block (Huang et al. 2017)";
+    let description = "each layer reads all earlier layers of its block (Huang et al. 2017)";
     Architecture::classifier(name, "DenseNet", description, definition)
 }
 
@@ -30,7 +30,7 @@ pub(super) struct DenseNet {
 pub(super) struct DenseBlocks {
     /// Channels that each layer adds.
     pub growth: usize,
-    /// Layers of each block.
+    /// Number of layers of each block.
     pub depths: &'static [usize],
     /// The layers' kernel: 3x3 for images, 1x3 for sequences.
     pub kernel: [usize; 2],
@@ -51,8 +51,8 @@ impl Definition for DenseNet {
         Ok(vec![b.linear("classifier", x, last)])
     }
 
-    /// timm's names are the same; the files that torchvision publishes have older ones, which it
-    /// renames as it loads them: `denselayer1.norm.1` for `denselayer1.norm1`.
+    /// timm uses the same names. The files that torchvision publishes use older ones, which torchvision
+    /// renames while loading: `denselayer1.norm.1` for `denselayer1.norm1`.
     fn dialects(&self) -> Vec<Dialect> {
         let mut older = Vec::new();
         for (block, &depth) in (1..).zip(self.blocks.depths) {
@@ -79,7 +79,7 @@ impl DenseNet {
         }
     }
 
-    /// All but the classifier, under `prefix`: the map and its channels.
+    /// All layers but the classifier, under `prefix`. Returns the feature map and its channels.
     pub(super) fn features(
         &self,
         b: &mut GraphBuilder,
@@ -98,7 +98,8 @@ impl DenseNet {
 }
 
 impl DenseBlocks {
-    /// The blocks after `x` of so many channels, then batch norm and ReLU: the map and its channels.
+    /// The blocks after `x`, which has `channels` channels, then batch norm and ReLU. Returns the feature
+    /// map and its channels.
     pub(super) fn build(
         &self,
         b: &mut GraphBuilder,
@@ -123,7 +124,7 @@ impl DenseBlocks {
         (norm_relu(b, x, prefix, &last, channels), channels)
     }
 
-    /// The channels that one layer adds.
+    /// One layer: `growth` new channels.
     fn layer(&self, b: &mut GraphBuilder, x: ValueId, name: &str, channels: usize) -> ValueId {
         let inner = 4 * self.growth;
         let x = norm_relu(b, x, name, "1", channels);
@@ -138,7 +139,7 @@ impl DenseBlocks {
         b.conv2d(format!("{name}.conv2"), x, conv)
     }
 
-    /// Half the channels, half the size.
+    /// A transition: halves the channels and the size.
     fn transition(&self, b: &mut GraphBuilder, x: ValueId, name: &str, channels: usize) -> ValueId {
         let x = norm_relu(b, x, name, "", channels);
         let halve = Conv2d::new(channels, channels / 2, 1).bias(false);
@@ -179,7 +180,7 @@ mod tests {
             ("densenet161", 28_681_000),
             ("densenet169", 14_149_480),
             ("densenet201", 20_013_928),
-            // Not in torchvision: the blocks of the paper's table 1.
+            // Not in torchvision; depths from table 1 of the paper.
             ("densenet264", 33_337_704),
         ];
         for (architecture, (name, count)) in ARCHITECTURES.iter().zip(published) {

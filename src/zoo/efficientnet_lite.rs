@@ -1,10 +1,10 @@
 //! EfficientNet-Lite: EfficientNet (Tan and Le 2019, "EfficientNet: Rethinking model scaling for
-//! convolutional neural networks") without squeeze-and-excite and with ReLU6, so that it quantises
-//! well; Google's TensorFlow weights under timm's names (`tf_efficientnet_lite0`).
+//! convolutional neural networks") without squeeze-and-excite and with ReLU6, so that it quantizes
+//! well. The weights are Google's TensorFlow weights under timm's names (`tf_efficientnet_lite0`).
 //!
-//! What the TensorFlow weights need: SAME padding and a batch-norm epsilon of 1e-3. timm has the same
-//! networks once more for training of its own, with PyTorch's padding and epsilon, and calls those
-//! `efficientnet_lite0`: here `timm_efficientnet_lite0`.
+//! The TensorFlow weights need SAME padding and a batch-norm epsilon of 1e-3. timm also has variants
+//! with PyTorch's padding and epsilon for its own training and calls them `efficientnet_lite0`; here
+//! they are `timm_efficientnet_lite0`.
 
 use super::{Architecture, Definition, Settings, layers};
 use crate::error::Result;
@@ -53,11 +53,11 @@ const LITE1: EfficientNetLite = EfficientNetLite::new(1.0, 1.1);
 const LITE2: EfficientNetLite = EfficientNetLite::new(1.1, 1.2);
 const LITE3: EfficientNetLite = EfficientNetLite::new(1.2, 1.4);
 const LITE4: EfficientNetLite = EfficientNetLite::new(1.4, 1.8);
-const TIMM_LITE0: EfficientNetLite = LITE0.as_timm_trains();
-const TIMM_LITE1: EfficientNetLite = LITE1.as_timm_trains();
-const TIMM_LITE2: EfficientNetLite = LITE2.as_timm_trains();
-const TIMM_LITE3: EfficientNetLite = LITE3.as_timm_trains();
-const TIMM_LITE4: EfficientNetLite = LITE4.as_timm_trains();
+const TIMM_LITE0: EfficientNetLite = LITE0.with_pytorch_layers();
+const TIMM_LITE1: EfficientNetLite = LITE1.with_pytorch_layers();
+const TIMM_LITE2: EfficientNetLite = LITE2.with_pytorch_layers();
+const TIMM_LITE3: EfficientNetLite = LITE3.with_pytorch_layers();
+const TIMM_LITE4: EfficientNetLite = LITE4.with_pytorch_layers();
 
 const fn timm(
     name: &'static str,
@@ -65,7 +65,7 @@ const fn timm(
     definition: &'static EfficientNetLite,
 ) -> Architecture {
     Architecture {
-        description: "the same with PyTorch's padding and epsilon, as timm trains it",
+        description: "with PyTorch's padding and epsilon, as trained by timm",
         ..tensorflow(name, &[], size, definition)
     }
 }
@@ -88,8 +88,8 @@ const fn tensorflow(
     }
 }
 
-/// Channels of the stem and of the head. The lite variants scale neither, nor the number of blocks
-/// in the first and the last stage.
+/// Channels of the stem and of the head. The lite variants scale neither of them, nor the number of
+/// blocks of the first and last stages.
 const STEM: usize = 32;
 const HEAD: usize = 1280;
 
@@ -109,9 +109,9 @@ const STAGES: [Stage; 7] = [
 struct Stage {
     blocks: usize,
     kernel: usize,
-    /// Of the first block; the others have 1.
+    /// Stride of the first block; the other blocks have stride 1.
     stride: usize,
-    /// Channels of the depthwise convolution, in channels of the block's input.
+    /// Channels of the depthwise convolution as a multiple of the block's input channels.
     expansion: usize,
     channels: usize,
 }
@@ -134,7 +134,7 @@ impl Stage {
     }
 }
 
-/// One network of the family, by what it multiplies B0's channels and blocks with.
+/// One network of the family: B0 with its channels and numbers of blocks multiplied.
 #[derive(Clone, Copy)]
 struct EfficientNetLite {
     width: f64,
@@ -142,7 +142,7 @@ struct EfficientNetLite {
     flavor: Flavor,
 }
 
-/// Whose layers these are, where the two differ.
+/// The framework whose padding and epsilon the layers use.
 #[derive(Clone, Copy)]
 enum Flavor {
     TensorFlow,
@@ -182,7 +182,7 @@ impl Flavor {
         b.batch_norm(format!("{prefix}bn{n}"), x, norm)
     }
 
-    /// As [`Self::conv_bn`], and ReLU6.
+    /// [`Self::conv_bn`] followed by ReLU6.
     fn conv_bn_act(
         self,
         b: &mut GraphBuilder,
@@ -240,7 +240,7 @@ impl EfficientNetLite {
         }
     }
 
-    const fn as_timm_trains(self) -> Self {
+    const fn with_pytorch_layers(self) -> Self {
         Self {
             flavor: Flavor::PyTorch,
             ..self
@@ -249,12 +249,9 @@ impl EfficientNetLite {
 }
 
 impl Stage {
-    /// One block without its shortcut: expand, filter each channel, project. Where nothing is
-    /// expanded (the first stage) the block has two convolutions, named and numbered so.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "a block is what all of these say"
-    )]
+    /// One block without its shortcut: a 1x1 expansion, a depthwise convolution and a 1x1 projection. A
+    /// block without expansion (the first stage) has two convolutions and is named accordingly.
+    #[allow(clippy::too_many_arguments, reason = "all of them describe the block")]
     fn inverted_residual(
         &self,
         flavor: Flavor,
@@ -291,7 +288,7 @@ mod tests {
             graph.parameter_count()
         };
         assert_eq!(count(0), 4_652_008);
-        // Lite1 to lite4, in units of 10 000 as timm's table has them.
+        // Lite1 to lite4, in units of 10 000 as in timm's table.
         for (i, published) in [(1, 542), (2, 609), (3, 820), (4, 1301)] {
             assert_eq!((count(i) + 5000) / 10_000, published);
         }

@@ -1,5 +1,5 @@
 //! MobileNetV2 (Sandler et al. 2018, "MobileNetV2: Inverted residuals and linear bottlenecks"), as
-//! torchvision defines and names it; the names of timm's `mobilenetv2_100` are read as well.
+//! defined and named in torchvision; the names of timm's `mobilenetv2_100` can be loaded too.
 
 use super::{Architecture, Definition, Settings, layers};
 use crate::error::Result;
@@ -19,7 +19,8 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[Architecture {
 const STEM: usize = 32;
 const HEAD: usize = 1280;
 
-/// Blocks of one resolution: expansion, channels, number, stride of the first; the paper's table 2.
+/// Blocks of one resolution: expansion, channels, number of blocks, stride of the first block; table 2 of
+/// the paper.
 const STAGES: [(usize, usize, usize, usize); 7] = [
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -31,7 +32,7 @@ const STAGES: [(usize, usize, usize, usize); 7] = [
 ];
 
 struct MobileNetV2 {
-    /// What all channels are multiplied with.
+    /// The factor of all channels.
     width: f64,
 }
 
@@ -39,7 +40,7 @@ struct MobileNetV2 {
 struct Block {
     /// Its index in `features`.
     index: usize,
-    /// Its stage, and its index in that.
+    /// Its stage and its index within the stage.
     place: [usize; 2],
     channels: usize,
     expansion: usize,
@@ -114,7 +115,7 @@ impl Definition for MobileNetV2 {
             };
             for (n, conv) in convolutions.iter().enumerate() {
                 let ours = format!("{}.conv", block.name());
-                // The last has no activation, and so is not a sequence of its own.
+                // The last has no activation, so torchvision does not wrap it in a `Sequential`.
                 let [ours_conv, ours_norm] = match n + 1 == convolutions.len() {
                     false => [format!("{ours}.{n}.0"), format!("{ours}.{n}.1")],
                     true => [format!("{ours}.{n}"), format!("{ours}.{}", n + 1)],
@@ -133,7 +134,8 @@ impl Block {
         format!("features.{}", self.index)
     }
 
-    /// Expands, filters each channel and projects; adds the input where it has the output's shape.
+    /// A 1x1 expansion, a depthwise convolution and a 1x1 projection; adds the input if it has the
+    /// output's shape.
     fn build(&self, b: &mut GraphBuilder, x: ValueId) -> ValueId {
         let inner = self.channels * self.expansion;
         let mut convolutions = Vec::new();
@@ -174,7 +176,7 @@ fn conv_bn_act(b: &mut GraphBuilder, x: ValueId, name: &str, conv: Conv2d) -> Va
 mod tests {
     use super::*;
 
-    /// The paper's table 4 and timm's `mobilenetv2_050` and `mobilenetv2_140`, in units of 10 000.
+    /// From table 4 of the paper and timm's `mobilenetv2_050` and `mobilenetv2_140`, in units of 10 000.
     #[test]
     fn parameter_counts_follow_the_width() {
         for (width, published) in [(1.0, 350), (0.5, 197), (1.4, 611)] {

@@ -1,8 +1,8 @@
-//! Networks by name, with their parameters named exactly as their published checkpoints name them.
-//! Where libraries have different names for one network, torchvision's are those of the graph, and
-//! [`Architecture::adapt`] reads the others.
+//! Networks by name. Parameters are named as in the published checkpoints. Where libraries name the
+//! parameters of one network differently, the graph uses torchvision's names, and
+//! [`Architecture::adapt`] converts from the others.
 //!
-//! To add a family: a file with a table of [`Architecture`]s, and its line in [`architectures`].
+//! To add a family, write a file with a table of [`Architecture`]s and add it to [`architectures`].
 //!
 //! ```
 //! use shadernet::zoo::{self, ZooOptions};
@@ -35,39 +35,57 @@ use crate::graph::{Graph, GraphBuilder, ValueId};
 use crate::tensor::Shape;
 use crate::weights::{Dialect, Weights};
 
-/// What may differ between two checkpoints of one architecture. `None` is what the architecture was
-/// made for.
+/// What may differ between two checkpoints of one architecture. `None` stands for the architecture's
+/// own value.
+///
+/// ```
+/// use shadernet::zoo::ZooOptions;
+///
+/// let options = ZooOptions::default().with_classes(10).with_channels(1);
+/// assert_eq!(options.num_classes, Some(10));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ZooOptions {
-    /// Classes that the network tells apart: [`Architecture::num_classes`] unless given.
+    /// Number of classes. Default: [`Architecture::num_classes`].
     pub num_classes: Option<usize>,
-    /// Channels of the image: those of [`Architecture::input_size`] unless given.
+    /// Channels of the image. Default: those of [`Architecture::input_size`].
     pub in_channels: Option<usize>,
 }
 
 impl ZooOptions {
-    /// So many classes, and the image that the network was made for.
+    /// `num_classes` classes, and the architecture's own image channels.
     pub fn classes(num_classes: usize) -> Self {
-        Self {
-            num_classes: Some(num_classes),
-            ..Self::default()
-        }
+        Self::default().with_classes(num_classes)
+    }
+
+    /// Sets the number of classes; `None` is the architecture's own.
+    pub fn with_classes(mut self, num_classes: impl Into<Option<usize>>) -> Self {
+        self.num_classes = num_classes.into();
+        self
+    }
+
+    /// Sets the channels of the image; `None` is the architecture's own.
+    pub fn with_channels(mut self, in_channels: impl Into<Option<usize>>) -> Self {
+        self.in_channels = in_channels.into();
+        self
     }
 }
 
 /// What a network's outputs mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Task {
-    /// One number a class and image: `[N, classes]` or `[N, classes, 1, 1]`.
+    /// One score per class and image: `[N, classes]` or `[N, classes, 1, 1]`.
     Classification,
-    /// One number a class and pixel: `[N, classes, H, W]`.
+    /// One score per class and pixel: `[N, classes, H, W]`.
     Segmentation,
-    /// Boxes with their classes, as YOLO's raw maps (one output or several) before any decoding.
+    /// Boxes with their classes: YOLO's raw feature maps (one or several outputs), not decoded.
     Detection,
 }
 
 impl Task {
-    /// As messages have it: `classification`, `segmentation`, `detection`.
+    /// The name in messages: `classification`, `segmentation` or `detection`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Classification => "classification",
@@ -83,39 +101,39 @@ impl fmt::Display for Task {
     }
 }
 
-/// A network that [`build`] knows.
+/// A network that [`build`] can build.
 pub struct Architecture {
-    /// Its name in the library its checkpoints come from.
+    /// Its name in the library that its checkpoints come from.
     pub name: &'static str,
-    /// Other names it goes by.
+    /// Other names of the network.
     pub aliases: &'static [&'static str],
     /// The family, as its paper writes it.
     pub family: &'static str,
     /// What its outputs mean.
     pub task: Task,
-    /// Classes, where [`ZooOptions`] do not say.
+    /// The default number of classes.
     pub num_classes: usize,
-    /// The image it was made for: channels, height, width.
+    /// The image size of the checkpoints: channels, height, width.
     pub input_size: [usize; 3],
-    /// Where it reads words beside the image, the length of the second input, `tokens`.
+    /// For a network with a second input of token ids, `tokens`: their default number.
     pub tokens: Option<usize>,
-    /// One line with the paper.
+    /// One line with a reference to the paper.
     pub description: &'static str,
     definition: &'static (dyn Definition + Sync),
 }
 
-/// What [`ZooOptions`] come to for one architecture.
+/// [`ZooOptions`] with an architecture's defaults filled in.
 #[derive(Clone, Copy)]
 struct Settings {
     classes: usize,
     channels: usize,
-    /// The height and width that the network was made for; a fixed classifier needs it.
+    /// Height and width of the image. A classifier of fixed input size needs them.
     size: [usize; 2],
 }
 
 /// The layers of one architecture.
 trait Definition {
-    /// Adds every layer after the input `image` and answers the outputs.
+    /// Adds every layer after the input `image` and returns the outputs.
     fn layers(
         &self,
         b: &mut GraphBuilder,
@@ -123,15 +141,29 @@ trait Definition {
         settings: &Settings,
     ) -> Result<Vec<ValueId>>;
 
-    /// The names that checkpoints of other libraries have for the tensors.
+    /// The names of the tensors in checkpoints of other libraries.
     fn dialects(&self) -> Vec<Dialect> {
         Vec::new()
     }
 }
 
+impl fmt::Debug for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Architecture")
+            .field("name", &self.name)
+            .field("aliases", &self.aliases)
+            .field("family", &self.family)
+            .field("task", &self.task)
+            .field("num_classes", &self.num_classes)
+            .field("input_size", &self.input_size)
+            .field("tokens", &self.tokens)
+            .field("description", &self.description)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Architecture {
-    /// What a row of a family's table does not say: a classifier of ImageNet's pictures without
-    /// aliases.
+    /// The defaults of a row in a family's table: a classifier of ImageNet images without aliases.
     const fn classifier(
         name: &'static str,
         family: &'static str,
@@ -151,12 +183,12 @@ impl Architecture {
         }
     }
 
-    /// The network: an image `input`, `[N, in_channels, H, W]` (and `tokens`, `[N, L]`, where
-    /// [`Self::tokens`] says so), and the outputs that [`Self::task`] tells of. Logits, except where
-    /// the definition ends in a softmax.
+    /// Builds the network. It reads an image `input`, `[N, in_channels, H, W]`, and where
+    /// [`Self::tokens`] is set also `tokens`, `[N, L]`. [`Self::task`] describes its outputs: logits,
+    /// except where the definition ends in a softmax.
     ///
     /// # Errors
-    /// [`crate::Error::Node`] where an option is 0.
+    /// [`crate::Error::Node`] if an option is 0.
     pub fn build(&self, options: &ZooOptions) -> Result<Graph> {
         let settings = self.settings(options);
         let mut b = GraphBuilder::new(self.name);
@@ -167,17 +199,18 @@ impl Architecture {
         b.build()
     }
 
-    /// `weights` under the names of `graph`, which this architecture built: a checkpoint may have
-    /// them in the names of another library that has the network too (torchvision's, timm's), and
-    /// then is renamed. [`Weights::check`] tells whether everything fits.
+    /// `weights` renamed to the names of `graph`, which this architecture built. A checkpoint may use
+    /// the names of another library (torchvision, timm). [`Weights::check`] reports whether everything
+    /// fits.
     ///
     /// # Errors
-    /// [`crate::Error::File`] where the names fit in no way, with the first tensors of both sides.
+    /// [`crate::Error::File`] if the names match no known library; it lists the first tensors of both
+    /// sides.
     pub fn adapt(&self, weights: Weights, graph: &Graph) -> Result<Weights> {
         weights.adapted(graph, &self.definition.dialects())
     }
 
-    /// The shapes of the inputs for a batch of the images it was made for, in the graph's order.
+    /// The shapes of the graph's inputs, in order, for a batch of images of [`Self::input_size`].
     pub fn input_shapes(&self, batch: usize, options: &ZooOptions) -> Vec<Shape> {
         let Settings { channels, size, .. } = self.settings(options);
         let image = Shape::from([batch, channels, size[0], size[1]]);
@@ -199,7 +232,7 @@ impl Architecture {
     }
 }
 
-/// Every network known, family by family.
+/// All networks, family by family.
 pub fn architectures() -> impl Iterator<Item = &'static Architecture> {
     [
         mlp::ARCHITECTURES,
@@ -220,11 +253,11 @@ pub fn architectures() -> impl Iterator<Item = &'static Architecture> {
     .flatten()
 }
 
-/// The architecture of that name or alias. What follows a dot is the checkpoint, not the
-/// architecture, as in timm's `resnet18.a1_in1k`.
+/// The architecture of this name or alias. A dot and what follows it, as in timm's `resnet18.a1_in1k`,
+/// name a checkpoint and are ignored.
 ///
 /// # Errors
-/// [`crate::Error::UnknownName`], with the nearest known name where one is near.
+/// [`crate::Error::UnknownName`], with the nearest known name if one is near.
 pub fn find(name: &str) -> Result<&'static Architecture> {
     let architecture = name.split('.').next().unwrap_or(name);
     architectures()
@@ -235,8 +268,8 @@ pub fn find(name: &str) -> Result<&'static Architecture> {
         })
 }
 
-/// The architecture that timm calls `name`, as model folders do: where timm's network of a name is
-/// another than the one that goes by it here, timm's is listed as `timm_` and the name.
+/// The architecture that timm, and so a model folder, calls `name`. Where that name stands for another
+/// network in this zoo, timm's network is listed as `timm_` and the name.
 ///
 /// # Errors
 /// As [`find`].
@@ -244,10 +277,10 @@ pub fn find_in_timm(name: &str) -> Result<&'static Architecture> {
     find(&format!("timm_{name}")).or_else(|_| find(name))
 }
 
-/// The network of that name; see [`find`] and [`Architecture::build`].
+/// Builds the network of this name; see [`find`] and [`Architecture::build`].
 ///
 /// # Errors
-/// [`crate::Error::UnknownName`]; [`crate::Error::Node`] where an option is 0.
+/// [`crate::Error::UnknownName`]; [`crate::Error::Node`] if an option is 0.
 pub fn build(name: &str, options: &ZooOptions) -> Result<Graph> {
     find(name)?.build(options)
 }
@@ -311,8 +344,8 @@ mod tests {
         }
     }
 
-    /// All but those that end in a classifier of so many pixels, and detectors, whose maps must meet
-    /// again after they were halved.
+    /// All but the networks that end in a classifier for one image size, and detectors, which join
+    /// feature maps again after halving them.
     #[test]
     fn networks_take_sizes_that_their_strides_do_not_divide() {
         const ONE_SIZE: [&str; 4] = ["mlp", "small_cnn", "small_cnn_separable", "alexnet_paper"];
@@ -339,7 +372,7 @@ mod tests {
     fn unknown_names_find_the_nearest() {
         let suggestion = |name| match find(name) {
             Err(crate::Error::UnknownName(unknown)) => unknown.nearest.first().cloned(),
-            _ => panic!("{name} is known"),
+            _ => panic!("{name} should be unknown"),
         };
         for (wrong, right) in [
             ("resnet81", "resnet18"),

@@ -1,15 +1,13 @@
-//! An image and a text judged together: the example of a graph with two inputs.
+//! A classifier of an image with a text: an example of a graph with two inputs.
 //!
-//! `input` is an image, `[N, C, H, W]`; `tokens` are the ids of the words said of it, `[N, L]`, whole
-//! numbers below [`VOCABULARY`] in float32, of any length that three poolings leave something of. The
-//! image goes through a DenseNet-121 (Huang et al. 2017, "Densely connected convolutional networks");
-//! the ids become vectors (an embedding), and these go through dense blocks too, along the words:
-//! their kernels are 1x3, the map being one row high. Both are pooled to one vector, the vectors are
-//! joined (late fusion, Ngiam et al. 2011, "Multimodal deep learning"), and two fully connected
-//! layers tell the class.
+//! `input` is an image, `[N, C, H, W]`. `tokens` are the ids of the text's words, `[N, L]`: whole numbers
+//! below [`VOCABULARY`] in float32. `L` must be large enough for three poolings. The image goes through a
+//! DenseNet-121 (Huang et al. 2017, "Densely connected convolutional networks"). The ids go through an
+//! embedding and dense blocks along the words, with kernels of 1x3 over a map that is one row high. Both
+//! are pooled to one vector each, the vectors are concatenated (late fusion, Ngiam et al. 2011,
+//! "Multimodal deep learning"), and two fully connected layers compute the class scores.
 //!
-//! Nothing here is particular to two inputs: a graph takes as many as its builder was asked for, in
-//! that order, and `shadernet run` reads each by its name from the input file.
+//! Two inputs need no special support: a graph has all inputs that its builder adds, in that order.
 
 use super::densenet::{DenseBlocks, DenseNet};
 use super::{Architecture, Definition, Settings, layers};
@@ -21,16 +19,16 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[Architecture {
     ..Architecture::classifier(
         "densenet_multimodal",
         "DenseNet",
-        "an image and a text, joined after a DenseNet each (after Huang et al. 2017)",
+        "an image and a text through a DenseNet each, then concatenated (after Huang et al. 2017)",
         &Multimodal,
     )
 }];
 
-/// Rows of the embedding: the word pieces of BERT (Devlin et al. 2019), a common vocabulary.
+/// Rows of the embedding: the size of BERT's vocabulary of word pieces (Devlin et al. 2019).
 const VOCABULARY: usize = 30_522;
-/// Numbers a word.
+/// Elements of a word's vector.
 const WORD: usize = 128;
-/// Neurons between the fused vector and the classes.
+/// Neurons between the concatenated vector and the classes.
 const HIDDEN: usize = 512;
 
 const IMAGE: DenseNet = DenseNet::new(32, &[6, 12, 24, 16]);

@@ -1,5 +1,5 @@
 //! Residual networks (He et al. 2016, "Deep residual learning for image recognition"), as
-//! torchvision defines and names them.
+//! defined and named in torchvision.
 
 use super::{Architecture, Definition, Settings, layers};
 use crate::error::Result;
@@ -77,17 +77,17 @@ const fn architecture(
 /// One residual network.
 struct ResNet {
     block: Block,
-    /// Blocks in each of the four layers.
+    /// Number of blocks in each of the four layers.
     depths: [usize; 4],
     /// Groups of a bottleneck's 3x3 convolution: 32 in ResNeXt-50 32x4d.
     groups: usize,
-    /// Channels of a bottleneck's 3x3 convolution in the first layer, a group.
+    /// Channels per group of a bottleneck's 3x3 convolution in the first layer.
     base_width: usize,
-    /// Whether blocks add their input: plain networks do not.
+    /// Whether blocks add their input, which plain networks do not.
     shortcuts: bool,
 }
 
-/// What a layer is made of.
+/// The kind of blocks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Block {
     /// Two 3x3 convolutions.
@@ -97,7 +97,7 @@ enum Block {
 }
 
 impl Block {
-    /// Output channels of a block, in the layer's planes.
+    /// Output channels of a block as a multiple of the layer's planes.
     fn expansion(self) -> usize {
         match self {
             Self::Basic => 1,
@@ -146,7 +146,7 @@ impl ResNet {
         }
     }
 
-    /// A block's convolutions beside its shortcut, and their sum.
+    /// A block: its convolutions, its shortcut and their sum.
     fn residual(
         &self,
         b: &mut GraphBuilder,
@@ -198,7 +198,7 @@ impl ResNet {
     }
 }
 
-/// A convolution without bias and its batch norm, under these names.
+/// A convolution without bias and a batch norm, with these names.
 fn conv_bn(b: &mut GraphBuilder, x: ValueId, names: [String; 2], conv: Conv2d) -> ValueId {
     let [conv_name, bn_name] = names;
     let channels = conv.out_channels;
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
     use crate::zoo::ZooOptions;
 
-    /// torchvision's own counts; the plain networks' are those of the residual ones without the
+    /// torchvision's counts. Those of the plain networks are the residual networks' without the
     /// convolutions of their shortcuts.
     #[test]
     fn parameter_counts_are_torchvisions() {

@@ -1,5 +1,5 @@
-//! A small network to learn convolution from: three 5x5 convolutions of stride 2 on 128x128 pixels,
-//! one fully connected layer and a softmax; and the same with its second and third convolution split
+//! A small network for teaching convolution: three 5x5 convolutions of stride 2 on 128x128 pixels,
+//! one fully connected layer and a softmax; and a variant with its second and third convolution split
 //! into a depthwise and a 1x1 one (Sifre 2014, "Rigid-motion scattering for image classification").
 
 use super::{Architecture, Definition, Settings};

@@ -1,5 +1,5 @@
 //! SqueezeNet (Iandola et al. 2016, "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters
-//! and <0.5MB model size"), as torchvision defines and names it.
+//! and <0.5MB model size"), as defined and named in torchvision.
 
 use super::{Architecture, Definition, Settings, layers};
 use crate::error::Result;
@@ -9,7 +9,7 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
     Architecture::classifier(
         "squeezenet1_0",
         "SqueezeNet",
-        "fire modules: 1x1 to fewer channels, then 1x1 beside 3x3 (Iandola et al. 2016)",
+        "fire modules: 1x1 to fewer channels, then 1x1 and 3x3 in parallel (Iandola et al. 2016)",
         &SqueezeNet {
             stem: (96, 7),
             pools: [2, 6, 11],
@@ -18,7 +18,7 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
     Architecture::classifier(
         "squeezenet1_1",
         "SqueezeNet",
-        "as 1.0 with earlier pooling, 2.4 times quicker (Iandola et al. 2016)",
+        "as 1.0 with earlier pooling, 2.4 times faster (Iandola et al. 2016)",
         &SqueezeNet {
             stem: (64, 3),
             pools: [2, 5, 8],
@@ -26,7 +26,7 @@ pub(super) const ARCHITECTURES: &[Architecture] = &[
     ),
 ];
 
-/// Channels of the eight fire modules: squeezed, and each half of what they expand to.
+/// Channels of the eight fire modules: of the squeeze, and of each of the two expand convolutions.
 const FIRES: [(usize, usize); 8] = [
     (16, 64),
     (16, 64),
@@ -41,7 +41,7 @@ const FIRES: [(usize, usize); 8] = [
 struct SqueezeNet {
     /// Channels and kernel of the first convolution.
     stem: (usize, usize),
-    /// Indices of the poolings in `features`.
+    /// Indices of the pooling layers in `features`.
     pools: [usize; 3],
 }
 

@@ -1,7 +1,7 @@
 //! U-Net (Ronneberger et al. 2015, "U-Net: Convolutional networks for biomedical image
 //! segmentation"): `unet_paper` as published, with unpadded convolutions, so that its output is
-//! smaller than its input; `unet` and `unet_bilinear` with padded ones and batch norm, in the names
-//! of the widespread PyTorch implementation (`inc`, `down1`, `up1`, `outc`), for images of any size.
+//! smaller than its input; `unet` and `unet_bilinear` with padded convolutions and batch norm, for images
+//! of any size, with the names of the widespread PyTorch implementation (`inc`, `down1`, `up1`, `outc`).
 
 use super::{Architecture, Definition, Settings, Task};
 use crate::error::Result;
@@ -49,7 +49,7 @@ const fn architecture(
 const WIDTHS: [usize; 5] = [64, 128, 256, 512, 1024];
 
 struct UNet {
-    /// Whether maps grow by bilinear interpolation; by transposed convolution otherwise.
+    /// Whether maps are upsampled by bilinear interpolation, or else by transposed convolution.
     bilinear: bool,
 }
 
@@ -60,7 +60,7 @@ impl Definition for UNet {
         image: ValueId,
         settings: &Settings,
     ) -> Result<Vec<ValueId>> {
-        // Interpolation keeps the channels, so that those of the map that grows are halved before.
+        // Interpolation keeps the channels, so the layers before it halve them.
         let factor = if self.bilinear { 2 } else { 1 };
         let stem = [settings.channels, WIDTHS[0], WIDTHS[0]];
         let mut x = double_conv(b, image, "inc", stem);
@@ -87,7 +87,7 @@ impl Definition for UNet {
 }
 
 impl UNet {
-    /// Twice the size; a transposed convolution also halves the channels.
+    /// Doubles the size. A transposed convolution also halves the channels.
     fn grow(&self, b: &mut GraphBuilder, x: ValueId, name: &str, channels: usize) -> ValueId {
         match self.bilinear {
             true => b.node(name, Upsample::bilinear(2.0, true), &[x]),
@@ -100,7 +100,7 @@ impl UNet {
     }
 }
 
-/// Two padded convolutions, each with batch norm and ReLU, between these channels.
+/// Two padded convolutions, each with batch norm and ReLU; the channels before, between and after them.
 fn double_conv(b: &mut GraphBuilder, x: ValueId, name: &str, channels: [usize; 3]) -> ValueId {
     let mut x = x;
     for (i, pair) in channels.windows(2).enumerate() {

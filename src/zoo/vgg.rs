@@ -1,5 +1,6 @@
 //! VGG (Simonyan and Zisserman 2015, "Very deep convolutional networks for large-scale image
-//! recognition"), as torchvision defines and names it (timm's names are read too), without and with batch norm.
+//! recognition"), as defined and named in torchvision, without and with batch norm (timm's
+//! names can be loaded too).
 
 use super::{Architecture, Definition, Settings};
 use crate::error::Result;
@@ -8,7 +9,7 @@ use crate::graph::{
 };
 use crate::weights::Dialect;
 
-/// Convolutions of each width, A, B, D and E in the paper's table 1.
+/// Number of convolutions of each width: A, B, D and E in table 1 of the paper.
 const DEPTHS_11: [usize; 5] = [1, 1, 2, 2, 2];
 const DEPTHS_13: [usize; 5] = [2, 2, 2, 2, 2];
 const DEPTHS_16: [usize; 5] = [2, 2, 3, 3, 3];
@@ -83,8 +84,8 @@ impl Definition for Vgg {
         Ok(vec![b.linear("classifier.6", x, last)])
     }
 
-    /// timm makes convolutions of the fully connected layers: the same weights in other shapes. (Of
-    /// pictures above 224x224 it takes the mean over several places, where torchvision pools first.)
+    /// timm implements the fully connected layers as convolutions: the same weights in other shapes. (For
+    /// images above 224x224 it averages over several positions, where torchvision pools first.)
     fn dialects(&self) -> Vec<Dialect> {
         let timm = [
             ("classifier.0", "pre_logits.fc1"),

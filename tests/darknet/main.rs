@@ -90,7 +90,7 @@ fn every_section_is_read() {
     let shapes = network.graph().infer(&[[3, 2, 24, 32].into()]).unwrap();
     let shape = |name: &str| {
         let nodes = network.graph().nodes();
-        let index = nodes.iter().position(|node| node.name == name).unwrap();
+        let index = nodes.iter().position(|node| node.name() == name).unwrap();
         shapes[index].dims().to_vec()
     };
     assert_eq!(shape("layers.1"), [3, 4, 12, 16]);

@@ -21,11 +21,7 @@ fn check(name: &str, size: usize, at_once: bool) {
     let input = generated_input([2, 3, size, size]);
     let twin: Reference = Reference::new(&graph, &weights).unwrap();
     let values = twin.run_all(std::slice::from_ref(&input)).unwrap();
-    let names: Vec<&str> = graph
-        .nodes()
-        .iter()
-        .map(|node| node.name.as_str())
-        .collect();
+    let names: Vec<&str> = graph.nodes().iter().map(|node| node.name()).collect();
     let outputs = graph.outputs().len();
     let groups: Vec<&[&str]> = match at_once {
         true => vec![&names],

@@ -11,9 +11,12 @@ use shadernet::session::{ConvAlgorithm, Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 
-use crate::compare::{assert_close, check, compare_on, compare_with};
+use crate::compare::{Case, assert_close, check};
 use crate::devices;
 use crate::generate::{cases, conv_settings, extents, graph_of, tensor, weights_for};
+use crate::ran::Shaders::{self, Algorithm, EmulatedMatrices, Only, Team};
+use crate::ran::{DENSE, assert_ran, preferred};
+use crate::tolerance;
 
 proptest! {
     #![proptest_config(cases())]
@@ -25,25 +28,29 @@ proptest! {
         outputs in 1..21_usize,
     ) {
         (conv.in_channels, conv.out_channels) = (inputs, outputs);
-        check(conv, [n, inputs, h, w], seed);
+        check(conv, [n, inputs, h, w], seed, DENSE);
     }
 
     #[test]
-    fn convolution_by_every_kernel(
+    fn convolution_by_every_algorithm(
         (mut conv, [n, h, w], seed) in conv_settings(),
         inputs in 1..41_usize,
         outputs in 1..70_usize,
     ) {
         (conv.in_channels, conv.out_channels) = (inputs, outputs);
         let shape = Shape::from([n, inputs, h, w]);
-        let graph = graph_of(conv, std::slice::from_ref(&shape));
+        let graph = graph_of(conv.clone(), std::slice::from_ref(&shape));
         let all = ConvAlgorithm::all();
-        // One a case: there are many.
-        let kernel = all[seed as usize % all.len()];
-        compare_with(&graph, &[tensor(&shape, seed)], seed, Some(kernel), 1.0);
+        // One per case, because there are many.
+        let algorithm = all[seed as usize % all.len()];
+        let expected = [("op", preferred(algorithm, &conv, is_planar(&conv)))];
+        Case::new(&graph, &[tensor(&shape, seed)], seed, &expected)
+            .prefer(algorithm)
+            .factor(factor(algorithm))
+            .run();
     }
 
-    /// All but the matrices: what is gathered, in what order weights lie, what is stored.
+    /// Everything in the cooperative shader but the matrices themselves: loads, weight layout, stores.
     #[test]
     fn convolution_by_emulated_matrices(
         (mut conv, [n, h, w], seed) in conv_settings(),
@@ -67,10 +74,15 @@ proptest! {
         let graph = b.build().unwrap();
         let input = tensor(&Shape::from([n, inputs, h + size, w + size]), seed);
         let blocks = [2, 4, 8][seed as usize % 3];
-        let kernel = ConvAlgorithm::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
-        // What is loaded is rounded again after the norm.
-        let emulated = devices::with_matrices_emulated();
-        compare_on(emulated, &graph, &[input], seed, Some(kernel), 2.0);
+        let algorithm = ConvAlgorithm::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
+        let mut expected = vec![("conv", EmulatedMatrices)];
+        if residual {
+            expected.push(("other", EmulatedMatrices));
+        }
+        Case::new(&graph, &[input], seed, &expected)
+            .prefer(algorithm)
+            .factor(tolerance::PROLOGUE_FACTOR)
+            .run_on(devices::with_matrices_emulated());
     }
 
     #[test]
@@ -85,9 +97,10 @@ proptest! {
         let shape = Shape::from([n, inputs, h, w]);
         let graph = graph_of(op, std::slice::from_ref(&shape));
         let blocks = [2, 4, 8][seed as usize % 3];
-        let kernel = ConvAlgorithm::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
-        let emulated = devices::with_matrices_emulated();
-        compare_on(emulated, &graph, &[tensor(&shape, seed)], seed, Some(kernel), 1.0);
+        let algorithm = ConvAlgorithm::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
+        Case::new(&graph, &[tensor(&shape, seed)], seed, &[("op", EmulatedMatrices)])
+            .prefer(algorithm)
+            .run_on(devices::with_matrices_emulated());
     }
 
     #[test]
@@ -99,9 +112,10 @@ proptest! {
     ) {
         let (h, w) = (h + 2, w + 2);
         let conv = Conv2d::new(inputs, outputs, 3).padding(pad);
+        let planar = is_planar(&conv);
         let mut b = GraphBuilder::new("winograd");
         let x = b.input("input", &[None, None, None, None]);
-        let mut y = b.conv2d("conv", x, conv);
+        let mut y = b.conv2d("conv", x, conv.clone());
         if residual {
             let other = b.conv2d("other", x, Conv2d::new(inputs, outputs, 3).padding(pad));
             let act = b.activation("act", other, Activation::Relu);
@@ -111,10 +125,12 @@ proptest! {
         let graph = b.build().unwrap();
         let input = tensor(&Shape::from([n, inputs, h, w]), seed);
         for tile in [2, 4] {
-            // The transforms multiply rounding errors: about ten times for tiles of 4.
-            let looser = if tile == 2 { 4.0 } else { 12.0 };
-            let kernel = Some(ConvAlgorithm::Winograd { tile });
-            compare_with(&graph, std::slice::from_ref(&input), seed, kernel, looser);
+            let algorithm = ConvAlgorithm::Winograd { tile };
+            let expected = [("conv", preferred(algorithm, &conv, planar))];
+            Case::new(&graph, std::slice::from_ref(&input), seed, &expected)
+                .prefer(algorithm)
+                .factor(factor(algorithm))
+                .run();
         }
     }
 
@@ -127,7 +143,12 @@ proptest! {
     ) {
         (conv.in_channels, conv.out_channels) = (groups * inputs, groups * outputs);
         conv.groups = groups;
-        check(conv.clone(), [n, conv.in_channels, h, w], seed);
+        let shaders = match (groups, conv.is_depthwise(), inputs % 4, outputs % 4) {
+            (1, ..) | (_, _, 0, 0) => DENSE,
+            (_, true, ..) => depthwise_shader(&conv),
+            _ => Only("conv2d_grouped"),
+        };
+        check(conv.clone(), [n, conv.in_channels, h, w], seed, shaders);
     }
 
     #[test]
@@ -140,10 +161,11 @@ proptest! {
         (conv.in_channels, conv.out_channels) = (groups * inputs * 4, groups * outputs * 4);
         conv.groups = groups;
         let shape = Shape::from([n, conv.in_channels, h, w]);
-        let graph = graph_of(conv, std::slice::from_ref(&shape));
+        let graph = graph_of(conv.clone(), std::slice::from_ref(&shape));
         let all = ConvAlgorithm::all();
-        let kernel = all[seed as usize % all.len()];
-        compare_with(&graph, &[tensor(&shape, seed)], seed, Some(kernel), 1.0);
+        let algorithm = all[seed as usize % all.len()];
+        let expected = [("op", preferred(algorithm, &conv, false))];
+        Case::new(&graph, &[tensor(&shape, seed)], seed, &expected).prefer(algorithm).run();
     }
 
     #[test]
@@ -152,7 +174,8 @@ proptest! {
         channels in 2..21_usize,
     ) {
         (conv.in_channels, conv.out_channels, conv.groups) = (channels, channels, channels);
-        check(conv, [n, channels, h, w], seed);
+        let shader = depthwise_shader(&conv);
+        check(conv, [n, channels, h, w], seed, shader);
     }
 
     #[test]
@@ -166,10 +189,11 @@ proptest! {
     ) {
         let (h, w) = (h + kernel - 1, w + kernel - 1);
         let conv = Conv2d::new(channels, channels, kernel).stride(stride).padding(pad);
-        check(conv.groups(channels).bias(bias), [n, channels, h, w], seed);
+        let conv = conv.groups(channels).bias(bias);
+        check(conv, [n, channels, h, w], seed, Only("conv2d_depthwise_row"));
     }
 
-    /// Of images of few channels, which are read as they are given.
+    /// Convolutions of images of few channels, which are read as NCHW.
     #[test]
     fn convolution_of_images(
         (mut conv, [n, h, w], seed) in conv_settings(),
@@ -182,15 +206,16 @@ proptest! {
         let x = b.input("input", &[None, None, None, None]);
         let mut y = b.conv2d("conv", x, conv.clone());
         if residual {
-            let other = b.conv2d("other", x, conv);
+            let other = b.conv2d("other", x, conv.clone());
             y = b.add("add", y, other);
         }
         b.output(y);
         let graph = b.build().unwrap();
-        // Direct, by subgroups and two tiles: each form is a pipeline, and compiling is what takes long.
-        let kernel = ConvAlgorithm::all()[seed as usize % 4];
+        // Direct, subgroup and two tiles only, because every form is a pipeline to compile.
+        let algorithm = ConvAlgorithm::all()[seed as usize % 4];
         let input = tensor(&Shape::from([n, inputs, h, w]), seed);
-        compare_with(&graph, &[input], seed, Some(kernel), 1.0);
+        let expected = [("conv", Algorithm { of: algorithm, planar: true })];
+        Case::new(&graph, &[input], seed, &expected).prefer(algorithm).run();
     }
 
     #[test]
@@ -201,7 +226,7 @@ proptest! {
         seed in 0..1000_u64,
     ) {
         let conv = Conv2d::new(3, outputs, 3).stride(stride).padding(1);
-        check(conv, [2, 3, size, size + 3], seed);
+        check(conv, [2, 3, size, size + 3], seed, DENSE);
     }
 
     #[test]
@@ -225,19 +250,54 @@ proptest! {
             let size = ([h, w][i] - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1;
             prop_assume!(size + op.output_padding[i] > 2 * padding[i]);
         }
-        check(op.clone(), [n, op.in_channels, h, w], seed);
+        let whole = (inputs * channels / groups) % 4 == 0 && (outputs * channels / groups) % 4 == 0;
+        let shaders = match (groups, op.is_depthwise()) {
+            (1, _) => DENSE,
+            (_, true) => Shaders::AnyOf(&[
+                "conv2d_depthwise",
+                "conv2d_depthwise_row",
+                "conv2d_depthwise_transposed",
+            ]),
+            _ if whole => DENSE,
+            _ => Only("conv2d_grouped"),
+        };
+        check(op.clone(), [n, op.in_channels, h, w], seed, shaders);
     }
 }
 
-/// Where the device has cooperative matrices, a shape that suits them runs with them; elsewhere the
-/// ordinary way, and whoever prefers them is told.
+/// Whether the only reader of a graph input, this convolution, reads it as NCHW.
+fn is_planar(conv: &Conv2d) -> bool {
+    conv.in_channels <= 4 && conv.groups == 1
+}
+
+/// The tolerance's factor for an algorithm.
+fn factor(algorithm: ConvAlgorithm) -> f64 {
+    match algorithm {
+        ConvAlgorithm::Winograd { tile } => tolerance::winograd_factor(tile),
+        _ => 1.0,
+    }
+}
+
+/// The shader of a depthwise convolution.
+fn depthwise_shader(conv: &Conv2d) -> Shaders {
+    let has_row_form = [[3, 3], [5, 5]].contains(&conv.kernel)
+        && [[1, 1], [2, 2]].contains(&conv.stride)
+        && conv.dilation == [1, 1];
+    match has_row_form {
+        true => Only("conv2d_depthwise_row"),
+        false => Only("conv2d_depthwise"),
+    }
+}
+
+/// A device with cooperative matrices uses them for a suitable shape in float16. On others another algorithm
+/// is used, and a session that prefers them has a warning.
 #[test]
 fn convolution_by_matrices_of_the_device() {
     let conv = Conv2d::new(64, 96, 3).padding(1);
     let shape = Shape::from([1, 64, 17, 19]);
     let graph = graph_of(conv, std::slice::from_ref(&shape));
     let input = tensor(&shape, 5);
-    let kernels = [
+    let algorithms = [
         None,
         Some(ConvAlgorithm::Cooperative {
             pixels: 64,
@@ -245,14 +305,25 @@ fn convolution_by_matrices_of_the_device() {
         }),
     ];
     let all = devices::with_matrices();
-    for kernel in kernels {
-        compare_on(&all, &graph, std::slice::from_ref(&input), 5, kernel, 1.0);
+    let inputs = std::slice::from_ref(&input);
+    for algorithm in algorithms {
+        let of = ConvAlgorithm::Cooperative {
+            pixels: 64,
+            channels: 64,
+        };
+        let expected = [("op", Algorithm { of, planar: false })];
+        let mut case = Case::new(&graph, inputs, 5, &expected)
+            .factor(factor(ConvAlgorithm::Winograd { tile: 4 }));
+        if let Some(algorithm) = algorithm {
+            case = case.prefer(algorithm);
+        }
+        case.run_on(&all);
     }
     let weights = std::sync::Arc::new(weights_for(&graph, 5));
-    // These are opened without.
+    // These are opened without matrices.
     for (name, device) in devices::devices() {
         for precision in [Precision::F32, Precision::F16] {
-            for prefer in kernels {
+            for prefer in algorithms {
                 let options = SessionOptions {
                     precision,
                     prefer,
@@ -267,57 +338,75 @@ fn convolution_by_matrices_of_the_device() {
     }
 }
 
-/// A layer whose weights are larger than the device binds runs in parts: here, on a device that
-/// was opened with a small limit.
+/// A layer whose weights exceed the device's largest binding runs in several dispatches; here the limit is set
+/// low.
 #[test]
 fn weights_larger_than_a_binding() {
     for (name, device) in devices::with_binding_limit(1 << 16) {
-        let cases: [(Op, Shape); 7] = [
-            (Linear::new(300, 221).into(), Shape::from([3, 300])),
-            // Parts add to what those before them have stored.
+        let cases: [(Op, Shape, Shaders); 7] = [
+            (
+                Linear::new(300, 221).into(),
+                Shape::from([3, 300]),
+                Team("linear"),
+            ),
+            // Each dispatch adds to the sums that earlier ones have stored.
             (
                 LinearBackward(Linear::new(300, 221)).into(),
                 Shape::from([3, 221]),
+                Team("linear_backward"),
             ),
             (
                 LinearBackward(Linear::new(300, 221)).into(),
                 Shape::from([5, 221]),
+                DENSE,
             ),
             (
                 Conv2d::new(40, 70, 5).padding(2).into(),
                 Shape::from([1, 40, 6, 5]),
+                DENSE,
             ),
             (
                 ConvTranspose2d::new(40, 70, 5, 2).into(),
                 Shape::from([1, 40, 4, 5]),
+                DENSE,
             ),
-            // In one dispatch for all remainders of the stride, if it were smaller.
+            // Smaller weights would need one dispatch for all phases of the stride.
             (
                 ConvTranspose2d::new(80, 140, 2, 2).into(),
                 Shape::from([1, 80, 3, 2]),
+                DENSE,
             ),
             (
                 Conv2d::new(63, 303, 3).groups(3).into(),
                 Shape::from([1, 63, 4, 3]),
+                Only("conv2d_grouped"),
             ),
         ];
-        for (op, shape) in cases {
+        for (op, shape, shaders) in cases {
             let graph = graph_of(op, std::slice::from_ref(&shape));
             let weights = std::sync::Arc::new(weights_for(&graph, 7));
             let input = tensor(&shape, 8);
-            let twin = Reference::<f64>::new(&graph, &weights).unwrap();
-            let expected = twin.run(&[input.map(|v| f64::from(*v))]).unwrap();
+            let reference = Reference::<f64>::new(&graph, &weights).unwrap();
+            let expected = reference.run(&[input.map(|v| f64::from(*v))]).unwrap();
             let options = SessionOptions::default();
-            let mut session = Session::new(&device, &graph, weights, &options, &[shape]).unwrap();
-            let answer = session.run(&[input]).unwrap();
-            assert_close(&answer[0], &expected[0], 1e-5, &name);
+            let shapes = [shape];
+            let mut session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
+            let output = session.run(&[input]).unwrap();
+            let ran = [("op", shaders)];
+            assert_ran(&device, Precision::F32, &session, &shapes, &ran, &name);
+            let dispatches = session.shaders(&shapes).unwrap();
+            let parts = dispatches.iter().filter(|(node, _)| node == "op").count();
+            assert!(parts > 1, "{name}: {dispatches:?}");
+            let tolerance = tolerance::operator(Precision::F32);
+            assert_close(&output[0], &expected[0], tolerance, &name);
         }
     }
 }
 
-/// What is fused into a layer is done by each of its parts, sums in their residual's place included.
+/// Each dispatch of a layer in several applies what is fused into the layer, including a sum in the memory of
+/// its residual.
 #[test]
-fn fused_layers_in_parts() {
+fn fused_layers_in_several_dispatches() {
     let mut b = GraphBuilder::new("block");
     let x = b.image_input("input", 40);
     let layer = |b: &mut GraphBuilder, i: usize, x: ValueId| {
@@ -336,15 +425,18 @@ fn fused_layers_in_parts() {
     let shape = Shape::from([1, 40, 6, 5]);
     let weights = std::sync::Arc::new(weights_for(&graph, 7));
     let input = tensor(&shape, 8);
-    let twin = Reference::<f64>::new(&graph, &weights).unwrap();
-    let expected = twin.run(&[input.map(|v| f64::from(*v))]).unwrap();
+    let reference = Reference::<f64>::new(&graph, &weights).unwrap();
+    let expected = reference.run(&[input.map(|v| f64::from(*v))]).unwrap();
     for (name, device) in devices::with_binding_limit(1 << 16) {
         let options = SessionOptions::default();
         let shapes = [shape.clone()];
         let weights = weights.clone();
         let mut session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
-        let answer = session.run(std::slice::from_ref(&input)).unwrap();
-        assert_close(&answer[0], &expected[0], 1e-5, &name);
+        let output = session.run(std::slice::from_ref(&input)).unwrap();
+        let ran = [("conv1", DENSE), ("conv2", DENSE), ("conv3", DENSE)];
+        assert_ran(&device, Precision::F32, &session, &shapes, &ran, &name);
+        let tolerance = tolerance::operator(Precision::F32);
+        assert_close(&output[0], &expected[0], tolerance, &name);
     }
 }
 
@@ -370,8 +462,10 @@ fn transposed_convolution_by_hand() {
             let options = SessionOptions::default();
             let shapes = [square.shape().clone()];
             let mut session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
-            let answer = session.run(std::slice::from_ref(&square)).unwrap();
-            assert_eq!(answer[0].data(), expected, "stride {stride} on {name}");
+            let output = session.run(std::slice::from_ref(&square)).unwrap();
+            let ran = [("op", DENSE)];
+            assert_ran(&device, Precision::F32, &session, &shapes, &ran, &name);
+            assert_eq!(output[0].data(), expected, "stride {stride} on {name}");
         }
     }
 }

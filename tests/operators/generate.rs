@@ -1,4 +1,4 @@
-//! Random tensors and weights, graphs of one operator, and how many cases to run.
+//! Random tensors and weights, graphs of one operator, and the number of cases.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -6,15 +6,15 @@ use shadernet::graph::{Conv2d, Graph, GraphBuilder, Op, Padding};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 
-/// The same cases each time, so that a red run is the change's doing; `PROPTEST_CASES` and
-/// `PROPTEST_RNG_SEED` in the environment ask for more and for others.
+/// The same cases every time, so that a failure is caused by a change of the code. The environment variables
+/// `PROPTEST_CASES` and `PROPTEST_RNG_SEED` select more or other cases.
 pub fn cases() -> Config {
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|n| n.parse().ok());
     Config {
         cases: cases.unwrap_or(24),
-        // Failures are printed with their values; a file of seeds beside them helps nobody.
+        // Failures are printed with their values, so that no file of seeds is needed.
         failure_persistence: None,
         max_shrink_iters: 200,
         rng_seed: match std::env::var_os("PROPTEST_RNG_SEED") {

@@ -1,11 +1,13 @@
-//! Every operator's kernels against the CPU twin in float64, over random shapes: odd channels,
+//! Every operator's kernels against the reference backend in float64, over random shapes: odd channels,
 //! size 1, batches, strides that do not divide, dilation, groups, asymmetric padding. On every
-//! backend, with runtime checks on and off, in float32 and float16.
+//! backend, with runtime checks on and off, in float32 and float16. Every test names the shaders that must
+//! compute its nodes.
 
 mod compare;
 mod convolution;
 #[path = "../common/devices.rs"]
 mod devices;
+mod every_shader;
 mod fused;
 mod generate;
 mod gradients;
@@ -13,5 +15,9 @@ mod layout;
 mod padding;
 mod pointwise;
 mod pooling;
+#[path = "../common/ran.rs"]
+mod ran;
 mod reductions;
+#[path = "../common/tolerance.rs"]
+mod tolerance;
 mod transposed;

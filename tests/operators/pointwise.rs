@@ -1,24 +1,26 @@
-//! Operators that keep pixels where they are.
+//! Operators whose output pixels depend on the input pixels at the same positions.
 
 use proptest::prelude::*;
 use shadernet::graph::{Activation, BatchNorm2d, Binary, LocalResponseNorm, Softmax};
 use shadernet::tensor::{Shape, Tensor};
 
-use crate::compare::{check, compare};
+use crate::compare::{Case, check};
 use crate::generate::{cases, extents, graph_of, tensor};
+use crate::ran::Shaders::{Only, Team};
 
 proptest! {
     #![proptest_config(cases())]
 
     #[test]
     fn batch_norm([n, h, w] in extents(), channels in 1..11_usize, seed in 0..1000_u64) {
-        check(BatchNorm2d::new(channels).eps(1e-3), [n, channels, h, w], seed);
+        let op = BatchNorm2d::new(channels).eps(1e-3);
+        check(op, [n, channels, h, w], seed, Only("batch_norm"));
     }
 
     #[test]
     fn activation([n, h, w] in extents(), channels in 1..11_usize, seed in 0..1000_u64) {
         for op in ACTIVATIONS {
-            check(op, [n, channels, h, w], seed);
+            check(op, [n, channels, h, w], seed, Only("activation"));
         }
     }
 
@@ -34,12 +36,14 @@ proptest! {
         let b = Shape::from([or_one(0, n), channels, or_one(1, h), or_one(2, w)]);
         for op in [Binary::Add, Binary::Sub, Binary::Mul, Binary::Max, Binary::Min] {
             let graph = graph_of(op, &[a.clone(), b.clone()]);
-            compare(&graph, &[tensor(&a, seed), tensor(&b, seed + 1)], seed);
+            let inputs = [tensor(&a, seed), tensor(&b, seed + 1)];
+            Case::new(&graph, &inputs, seed, &[("op", Only("binary"))]).run();
         }
-        // Divisors away from zero, where the quotient says nothing of precision.
+        // Divisors away from zero, near which errors of the quotient are unbounded.
         let divisor = tensor(&b, seed + 1).map(|v| v.signum() * (v.abs() + 0.5));
         let graph = graph_of(Binary::Div, &[a.clone(), b.clone()]);
-        compare(&graph, &[tensor(&a, seed), divisor], seed);
+        let inputs = [tensor(&a, seed), divisor];
+        Case::new(&graph, &inputs, seed, &[("op", Only("binary"))]).run();
     }
 
     #[test]
@@ -51,7 +55,7 @@ proptest! {
         seed in 0..1000_u64,
     ) {
         let op = LocalResponseNorm { size, alpha: 0.3, beta, k: 1.5 };
-        check(op, [n, channels, h, w], seed);
+        check(op, [n, channels, h, w], seed, Only("local_response_norm"));
     }
 }
 
@@ -65,7 +69,7 @@ const ACTIVATIONS: [Activation; 7] = [
     Activation::Silu,
 ];
 
-/// Values that make careless functions overflow or lose a NaN.
+/// Values for which a careless implementation overflows or loses a NaN.
 #[test]
 fn extreme_values() {
     let values = vec![
@@ -89,27 +93,27 @@ fn extreme_values() {
     let input = Tensor::new(shape.clone(), values).unwrap();
     for op in ACTIVATIONS {
         let graph = graph_of(op, std::slice::from_ref(&shape));
-        compare(&graph, std::slice::from_ref(&input), 0);
+        let input = std::slice::from_ref(&input);
+        Case::new(&graph, input, 0, &[("op", Only("activation"))]).run();
     }
     // A NaN among the channels makes every probability NaN; large values do not overflow.
-    compare(
-        &graph_of(Softmax, std::slice::from_ref(&shape)),
-        &[input],
-        0,
-    );
+    let softmax = [("op", Team("softmax"))];
+    let graph = graph_of(Softmax, std::slice::from_ref(&shape));
+    Case::new(&graph, &[input], 0, &softmax).run();
     let shape = Shape::from([1, 3, 1, 1]);
     let large = Tensor::new(shape.clone(), vec![6e4, 5.9e4, -6e4]).unwrap();
-    compare(&graph_of(Softmax, &[shape]), &[large], 0);
+    Case::new(&graph_of(Softmax, &[shape]), &[large], 0, &softmax).run();
 }
 
-/// The larger and the smaller of a number and NaN are NaN, whichever comes first.
+/// The maximum and the minimum of a number and NaN are NaN, in either order.
 #[test]
-fn extremes_show_nan() {
+fn maximum_and_minimum_propagate_nan() {
     let shape = Shape::from([1, 5, 1, 1]);
     let a = Tensor::new(shape.clone(), vec![f32::NAN, 1.0, -1.0, f32::NAN, 2.0]).unwrap();
     let b = Tensor::new(shape.clone(), vec![1.0, f32::NAN, 3.0, f32::NAN, -2.0]).unwrap();
     for op in [Binary::Max, Binary::Min] {
         let graph = graph_of(op, &[shape.clone(), shape.clone()]);
-        compare(&graph, &[a.clone(), b.clone()], 0);
+        let inputs = [a.clone(), b.clone()];
+        Case::new(&graph, &inputs, 0, &[("op", Only("binary"))]).run();
     }
 }

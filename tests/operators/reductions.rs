@@ -1,5 +1,5 @@
-//! What a workgroup makes one value of many for: fully connected layers of few rows, sums over space,
-//! softmax. With subgroups where the device has them, and on devices opened without.
+//! Reductions within a workgroup: fully connected layers of few rows, reductions over space, softmax. With
+//! subgroups where the device has them, and on devices opened without them.
 
 use proptest::prelude::*;
 use shadernet::graph::Graph;
@@ -9,28 +9,33 @@ use shadernet::graph::{
 };
 use shadernet::tensor::{Shape, Tensor};
 
-use crate::compare::{compare, compare_on};
+use crate::compare::Case;
 use crate::devices;
 use crate::generate::{cases, extents, graph_of, tensor};
+use crate::ran::DENSE;
+use crate::ran::Shaders::{self, NoneOrAnyOf, Only, Team};
 
-/// Both forms.
-fn compare_forms(graph: &Graph, input: Tensor, seed: u64) {
+/// With subgroups and without.
+fn compare_forms(graph: &Graph, input: Tensor, seed: u64, expected: &[(&str, Shaders)]) {
     let inputs = [input];
-    compare(graph, &inputs, seed);
-    compare_on(
-        devices::without_subgroups(),
-        graph,
-        &inputs,
-        seed,
-        None,
-        1.0,
-    );
+    let case = Case::new(graph, &inputs, seed, expected);
+    case.run();
+    case.run_on(devices::without_subgroups());
 }
 
-fn check(op: impl Into<Op>, shape: impl Into<Shape>, seed: u64) {
+fn check(op: impl Into<Op>, shape: impl Into<Shape>, seed: u64, shaders: Shaders) {
     let shape = shape.into();
     let graph = graph_of(op, std::slice::from_ref(&shape));
-    compare_forms(&graph, tensor(&shape, seed), seed);
+    compare_forms(&graph, tensor(&shape, seed), seed, &[("op", shaders)]);
+}
+
+/// The shaders of a fully connected layer of `rows` rows.
+fn linear_shaders(rows: usize) -> Shaders {
+    match rows {
+        0..4 => Team("linear"),
+        // As pixels of a 1x1 convolution.
+        _ => DENSE,
+    }
 }
 
 proptest! {
@@ -44,10 +49,12 @@ proptest! {
         bias in any::<bool>(),
         seed in 0..1000_u64,
     ) {
-        check(Linear::new(inputs, outputs).bias(bias), [n, inputs], seed);
+        let op = Linear::new(inputs, outputs).bias(bias);
+        check(op, [n, inputs], seed, linear_shaders(n));
     }
 
-    /// Those whose inner dimension is split, what is fused into them included.
+    /// Few rows, for which the K dimension is split over a team of invocations; with everything that can be
+    /// fused.
     #[test]
     fn linear_of_few_rows(
         n in 1..4_usize,
@@ -64,7 +71,9 @@ proptest! {
         let y = b.add("add", z, y);
         b.output(y);
         let graph = b.build().unwrap();
-        compare_forms(&graph, tensor(&Shape::from([n, inputs]), seed), seed);
+        // The sum is fused into the second layer, and the norm and activation into the first.
+        let expected = [("fc", linear_shaders(n)), ("fc2", linear_shaders(n))];
+        compare_forms(&graph, tensor(&Shape::from([n, inputs]), seed), seed, &expected);
     }
 
     #[test]
@@ -75,29 +84,36 @@ proptest! {
         out_w in 1..8_usize,
         seed in 0..1000_u64,
     ) {
-        check(AdaptiveAvgPool2d::new(out_h, out_w), [n, channels, h, w], seed);
-        check(AdaptiveAvgPool2d::new(1, 1), [n, channels, h, w], seed);
+        for [out_h, out_w] in [[out_h, out_w], [1, 1]] {
+            let shader = match [h, w] == [out_h, out_w] {
+                true => NoneOrAnyOf(&[]),
+                false => Team("reduce_space"),
+            };
+            check(AdaptiveAvgPool2d::new(out_h, out_w), [n, channels, h, w], seed, shader);
+        }
     }
 
     #[test]
     fn over_space_or_channels([n, h, w] in extents(), channels in 1..40_usize, seed in 0..1000_u64) {
         for kind in [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max, ReduceKind::Min] {
-            for over in [ReduceOver::Space, ReduceOver::Channels] {
-                check(Reduce { kind, over }, [n, channels, h, w], seed);
-            }
+            let shape = [n, channels, h, w];
+            let over = ReduceOver::Space;
+            check(Reduce { kind, over }, shape, seed, Team("reduce_space"));
+            let over = ReduceOver::Channels;
+            check(Reduce { kind, over }, shape, seed, Only("reduce_channels"));
         }
     }
 
     #[test]
     fn softmax([n, h, w] in extents(), channels in 1..600_usize, seed in 0..1000_u64) {
-        check(Softmax, [n, channels, h, w], seed);
-        check(Softmax, [n, channels], seed);
+        check(Softmax, [n, channels, h, w], seed, Team("softmax"));
+        check(Softmax, [n, channels], seed, Team("softmax"));
     }
 }
 
-/// Wherever a NaN lies, every reduction that sees it shows it, and whatever other values are.
+/// NaN propagates from any position through every reduction, whatever the other values are.
 #[test]
-fn nan_shows() {
+fn reductions_propagate_nan() {
     let shape = Shape::from([1, 2, 5, 15]);
     for at in [0, 1, 8, 31, 32, 63, 64, 74, 75, 149] {
         let mut values = tensor(&shape, 3).into_data();
@@ -112,7 +128,7 @@ fn nan_shows() {
         for kind in [ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min] {
             let over = ReduceOver::Space;
             let graph = graph_of(Reduce { kind, over }, std::slice::from_ref(&shape));
-            compare_forms(&graph, input.clone(), 0);
+            compare_forms(&graph, input.clone(), 0, &[("op", Team("reduce_space"))]);
         }
     }
     let shape = Shape::from([1, 300]);
@@ -121,19 +137,19 @@ fn nan_shows() {
         values[at] = f32::NAN;
         let input = Tensor::new(shape.clone(), values).unwrap();
         let graph = graph_of(Softmax, std::slice::from_ref(&shape));
-        compare_forms(&graph, input, 0);
+        compare_forms(&graph, input, 0, &[("op", Team("softmax"))]);
     }
 }
 
-/// The largest channel may be anywhere, and far from all others.
+/// The largest channel can be at any position, and far larger than the others.
 #[test]
-fn softmax_of_far_apart_channels() {
+fn softmax_of_channels_far_apart() {
     let shape = Shape::from([1, 300]);
     for at in [0, 3, 31, 255, 256, 299] {
         let mut values = tensor(&shape, 3).map(|v| v * 1e4).into_data();
         values[at] = 6e4;
         let input = Tensor::new(shape.clone(), values).unwrap();
         let graph = graph_of(Softmax, std::slice::from_ref(&shape));
-        compare_forms(&graph, input, 0);
+        compare_forms(&graph, input, 0, &[("op", Team("softmax"))]);
     }
 }

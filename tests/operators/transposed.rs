@@ -1,14 +1,16 @@
-//! Transposed convolutions by the kernels of ordinary ones, cropped as those of gradients are.
+//! Transposed convolutions computed by the kernels of convolutions, with cropping as in gradients.
 
 use proptest::prelude::*;
-use shadernet::graph::{ConvTranspose2d, Graph, GraphBuilder, Pad2d};
+use shadernet::graph::{Conv2d, ConvTranspose2d, Graph, GraphBuilder, Pad2d};
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::Shape;
 
-use crate::compare::{compare, compare_with};
+use crate::compare::Case;
 use crate::generate::{cases, extents, tensor};
+use crate::ran::{DENSE, Shaders, preferred};
+use crate::tolerance::winograd_factor;
 
-/// A transposed convolution and what crops its answer, if that leaves anything of this map.
+/// A transposed convolution whose output is cropped, unless nothing would be left. A pass fuses the crop.
 fn cropped(op: ConvTranspose2d, crop: [usize; 4], shape: &Shape) -> Option<Graph> {
     let mut b = GraphBuilder::new("cropped");
     let x = b.input("input", &[None; 4]);
@@ -26,9 +28,9 @@ fn cropped(op: ConvTranspose2d, crop: [usize; 4], shape: &Shape) -> Option<Graph
 proptest! {
     #![proptest_config(cases())]
 
-    /// A stride of 1 leaves the choice that ordinary convolutions have.
+    /// At stride 1, a transposed convolution can be computed by every algorithm.
     #[test]
-    fn by_every_kernel(
+    fn by_every_algorithm(
         [n, h, w] in extents(),
         (inputs, outputs) in (1..40_usize, 1..40_usize),
         (padding, crop) in (0..3_usize, [0..3_usize, 0..3, 0..3, 0..3]),
@@ -40,16 +42,22 @@ proptest! {
         let graph = cropped(op, crop, &shape);
         prop_assume!(graph.is_some());
         let (graph, input) = (graph.unwrap(), tensor(&shape, seed));
-        for tile in [2, 4] {
-            // The transforms multiply rounding errors: about ten times for tiles of 4.
-            let looser = if tile == 2 { 4.0 } else { 12.0 };
-            let kernel = Some(ConvAlgorithm::Winograd { tile });
-            compare_with(&graph, std::slice::from_ref(&input), seed, kernel, looser);
-        }
+        // The convolution that computes it, which never reads planar input.
+        let conv = Conv2d::new(inputs, outputs, 3);
         let all = ConvAlgorithm::all();
-        let kernel = all[seed as usize % all.len()];
-        let looser = if matches!(kernel, ConvAlgorithm::Winograd { .. }) { 12.0 } else { 1.0 };
-        compare_with(&graph, &[input], seed, Some(kernel), looser);
+        let mut algorithms = [2, 4].map(|tile| ConvAlgorithm::Winograd { tile }).to_vec();
+        algorithms.push(all[seed as usize % all.len()]);
+        for algorithm in algorithms {
+            let factor = match algorithm {
+                ConvAlgorithm::Winograd { tile } => winograd_factor(tile),
+                _ => 1.0,
+            };
+            let expected = [("conv", preferred(algorithm, &conv, false))];
+            Case::new(&graph, std::slice::from_ref(&input), seed, &expected)
+                .prefer(algorithm)
+                .factor(factor)
+                .run();
+        }
     }
 
     #[test]
@@ -67,14 +75,23 @@ proptest! {
             (op.kernel, op.stride, op.dilation) = (kernel, stride, dilation);
             let shape = Shape::from([n, channels, h, w]);
             if let Some(graph) = cropped(op, crop, &shape) {
-                compare(&graph, &[tensor(&shape, seed)], seed);
+                let in_rows = [[3, 3], [5, 5]].contains(&kernel) && dilation == [1, 1];
+                let shaders = match (channels, stride) {
+                    // One group is not depthwise.
+                    (1, _) => DENSE,
+                    (_, [1, 1]) if in_rows => Shaders::Only("conv2d_depthwise_row"),
+                    (_, [1, 1]) => Shaders::Only("conv2d_depthwise"),
+                    _ => Shaders::Only("conv2d_depthwise_transposed"),
+                };
+                let expected = [("conv", shaders)];
+                Case::new(&graph, &[tensor(&shape, seed)], seed, &expected).run();
             }
         }
     }
 
-    /// Where kernels are smaller than their stride, between them is the bias.
+    /// Where the kernel is smaller than the stride, the output between two kernels is the bias.
     #[test]
-    fn apart(
+    fn stride_larger_than_kernel(
         [n, h, w] in extents(),
         (inputs, outputs) in (1..20_usize, 1..20_usize),
         (kernel, more) in ([1..3_usize, 1..3_usize], [1..3_usize, 1..3_usize]),
@@ -86,7 +103,8 @@ proptest! {
         (op.kernel, op.stride) = (kernel, [kernel[0] + more[0], kernel[1] + more[1]]);
         let shape = Shape::from([n, inputs, h, w]);
         if let Some(graph) = cropped(op, crop, &shape) {
-            compare(&graph, &[tensor(&shape, seed)], seed);
+            let expected = [("conv", DENSE)];
+            Case::new(&graph, &[tensor(&shape, seed)], seed, &expected).run();
         }
     }
 }

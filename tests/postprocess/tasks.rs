@@ -107,10 +107,7 @@ fn assert_found(name: &str, found: &[Detection], expected: &[Detection]) {
 
 /// A folder of a U-Net with generated weights.
 fn unet(architecture: &str, folder: &Path) -> ModelFolder {
-    let options = ZooOptions {
-        num_classes: Some(3),
-        in_channels: Some(3),
-    };
+    let options = ZooOptions::classes(3).with_channels(3);
     let graph = zoo::build(architecture, &options).unwrap();
     let weights = Weights::generated(&graph, 1.0);
     write_weights(&folder.join("model.safetensors"), &weights, Dtype::F16);

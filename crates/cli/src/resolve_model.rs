@@ -61,17 +61,14 @@ impl Network {
             false => {
                 let architecture = zoo::find(name)?;
                 let size = size.unwrap_or(architecture.input_size);
-                let options = ZooOptions {
-                    num_classes: None,
-                    in_channels: Some(size[0]),
-                };
+                let options = ZooOptions::default().with_channels(size[0]);
                 let graph = architecture.build(&options)?;
                 (graph, size, architecture.tokens, None)
             }
         };
         let [channels, height, width] = size;
         let inputs = (graph.inputs().iter())
-            .map(|&input| match &graph.node(input).op {
+            .map(|&input| match graph.node(input).op() {
                 Op::Input(op) if op.is_ids() => Shape::from([batch, tokens.unwrap_or(1)]),
                 _ => Shape::from([batch, channels, height, width]),
             })
@@ -103,7 +100,7 @@ impl Network {
     pub fn input_tensors(&self) -> Vec<Tensor> {
         let graph = &self.graph;
         (graph.inputs().iter().zip(&self.inputs))
-            .map(|(&input, shape)| match &graph.node(input).op {
+            .map(|(&input, shape)| match graph.node(input).op() {
                 // The first word of any vocabulary.
                 Op::Input(op) if op.is_ids() => Tensor::zeros(shape.clone()),
                 _ => generated_input(shape.clone()),

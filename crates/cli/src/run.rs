@@ -63,10 +63,9 @@ pub struct Run {
 
 impl Run {
     pub fn execute(&self) -> Result<(), Failure> {
-        let options = ZooOptions {
-            num_classes: self.num_classes,
-            in_channels: self.in_channels,
-        };
+        let options = ZooOptions::default()
+            .with_classes(self.num_classes)
+            .with_channels(self.in_channels);
         let architecture = zoo::find(&self.arch)?;
         let graph = architecture.build(&options)?;
         let inputs = self.inputs(&graph)?;
@@ -127,7 +126,7 @@ impl Run {
         let file = open_weights(&self.input)?;
         (graph.inputs().iter())
             .map(|&input| {
-                let name = &graph.node(input).name;
+                let name = graph.node(input).name();
                 let Some(shape) = file.shape(name) else {
                     let found: Vec<&str> = file.names().take(8).collect();
                     return Err(Error::File {

@@ -91,17 +91,16 @@ impl Summary {
             false => {
                 let architecture = zoo::find(name)?;
                 let size = self.input.unwrap_or(architecture.input_size);
-                let options = ZooOptions {
-                    num_classes: self.num_classes,
-                    in_channels: Some(size[0]),
-                };
+                let options = ZooOptions::default()
+                    .with_classes(self.num_classes)
+                    .with_channels(size[0]);
                 (architecture.build(&options)?, size, architecture.tokens)
             }
         };
         let [channels, height, width] = size;
         // Extents that the graph leaves free: an image's, or the length of a row of tokens.
         let inputs: Vec<Shape> = (graph.inputs().iter())
-            .map(|&input| match &graph.node(input).op {
+            .map(|&input| match graph.node(input).op() {
                 Op::Input(op) if op.is_ids() => Shape::from([1, tokens.unwrap_or(1)]),
                 _ => Shape::from([1, channels, height, width]),
             })

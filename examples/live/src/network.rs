@@ -97,6 +97,9 @@ impl Network {
                 segmenter.prepare_chunks()?;
                 Ok(Self::Segmenter(segmenter, ColorTable::default()))
             }
+            other => Err(shadernet::Error::Inputs(format!(
+                "this example shows no {other} networks"
+            ))),
         }
     }
 

@@ -200,7 +200,7 @@ impl Live {
             Some(Task::Segmentation) => {
                 ui.add(egui::Slider::new(&mut settings.opacity, 0.0..=1.0).text("opacity"));
             }
-            Some(Task::Classification) | None => {}
+            _ => {}
         }
         ui.checkbox(&mut settings.chunked, "spread passes over frames")
             .on_hover_text(

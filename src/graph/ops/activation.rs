@@ -2,8 +2,9 @@ use super::{Operator, expect_gradient, expect_inputs};
 use crate::graph::{Backward, GradientRule, ValueId};
 use crate::tensor::Shape;
 
-/// An element-wise function, any shape. NaN stays NaN in all of them.
+/// An element-wise function of a value of any shape. NaN gives NaN in all of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Activation {
     /// `max(x, 0)`.
     Relu,
@@ -25,8 +26,8 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Whether its derivative is a function of what it answers, which is at hand wherever it is fused;
-    /// of the others' it is one of what they read.
+    /// Whether the derivative can be computed from the output, which is available even where the
+    /// activation is fused. Otherwise it is computed from the input.
     fn derives_from_output(self) -> bool {
         !matches!(self, Self::HardSwish | Self::Silu)
     }
@@ -71,9 +72,8 @@ impl Operator for Activation {
     }
 }
 
-/// The gradient through an [`Activation`]: takes the gradient with respect to its output and, of the same
-/// shape, what it answered or, for Hardswish and SiLU, what it read. At the corners of ReLU and ReLU6 it is
-/// 0, as PyTorch's.
+/// The gradient of an [`Activation`]. Takes the gradient with respect to the output and, of the same shape,
+/// the output (for Hardswish and SiLU, the input). At the kinks of ReLU and ReLU6 it is 0, as in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ActivationBackward(pub Activation);
 

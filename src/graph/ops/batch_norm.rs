@@ -2,8 +2,8 @@ use super::{Operator, Parameter, expect_channels};
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
-/// Batch normalisation with running statistics (Ioffe and Szegedy 2015):
-/// `weight * (x - running_mean) / sqrt(running_var + eps) + bias`, a channel.
+/// Batch normalization with running statistics (Ioffe and Szegedy 2015):
+/// `weight * (x - running_mean) / sqrt(running_var + eps) + bias` for each channel.
 ///
 /// Takes `[N, C, H, W]` or `[N, C]`. Parameters: `weight`, `bias`, `running_mean`, `running_var`,
 /// each `[C]`.
@@ -69,8 +69,8 @@ impl Operator for BatchNorm2d {
     }
 }
 
-/// The gradient through a [`BatchNorm2d`]: `weight / sqrt(running_var + eps)` times the gradient with
-/// respect to its output, a channel.
+/// The gradient of a [`BatchNorm2d`]: for each channel, `weight / sqrt(running_var + eps)` times the
+/// gradient with respect to the output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchNorm2dBackward(pub BatchNorm2d);
 

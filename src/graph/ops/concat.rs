@@ -30,7 +30,7 @@ impl Operator for Concat {
         };
         if !inputs.iter().all(fits) {
             return Err(format!(
-                "its inputs have shapes {}; all but the channels must be equal",
+                "its inputs have shapes {}; all extents but the channels must be equal",
                 list(inputs)
             ));
         }
@@ -44,15 +44,15 @@ impl Operator for Concat {
         backward: &mut Backward,
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
-        // What has channels has a dimension 1.
-        let inputs = backward.inputs();
+        // `output_shape` has checked that every input has a dimension 1.
+        let inputs = backward.input_count();
         let mut end = 0;
         (0..inputs)
             .map(|i| {
                 let start = end;
                 end += backward.input_shape(i).dims()[1];
                 let part = SliceChannels { start, end };
-                Ok((backward.is_wanted(i)).then(|| backward.node(part, &[gradient])))
+                Ok((backward.needs_gradient(i)).then(|| backward.node(part, &[gradient])))
             })
             .collect()
     }

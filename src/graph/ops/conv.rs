@@ -23,14 +23,14 @@ pub struct Conv2d {
     pub dilation: [usize; 2],
     /// Zeros around the input.
     pub padding: Padding,
-    /// Groups of channels that do not see each other; both channel counts are multiples of it.
+    /// Number of groups of channels, each convolved separately; divides both channel counts.
     pub groups: usize,
     /// Whether a bias is added.
     pub bias: bool,
 }
 
 impl Conv2d {
-    /// A square kernel, stride 1, no padding, one group, with a bias, as PyTorch's defaults are.
+    /// A square kernel with PyTorch's defaults: stride 1, no padding, one group, with a bias.
     pub fn new(in_channels: usize, out_channels: usize, kernel: usize) -> Self {
         Self {
             in_channels,
@@ -44,7 +44,7 @@ impl Conv2d {
         }
     }
 
-    /// One kernel a channel.
+    /// A depthwise convolution: one kernel per channel.
     pub fn depthwise(channels: usize, kernel: usize) -> Self {
         Self::new(channels, channels, kernel).groups(channels)
     }
@@ -77,7 +77,7 @@ impl Conv2d {
         self
     }
 
-    /// Sets the padding: one number for all sides, or `[top, bottom, left, right]`.
+    /// Sets the padding: one number for all four sides, or `[top, bottom, left, right]`.
     pub fn padding(mut self, padding: impl Into<Padding>) -> Self {
         self.padding = padding.into();
         self
@@ -95,7 +95,7 @@ impl Conv2d {
         self
     }
 
-    /// Whether each channel has its own kernel and nothing else.
+    /// Whether each output channel depends on one input channel of its own.
     pub fn is_depthwise(&self) -> bool {
         self.groups == self.in_channels && self.groups == self.out_channels && self.groups > 1
     }
@@ -138,19 +138,19 @@ impl Operator for Conv2d {
         let [n, c, h, w] = map_dims(inputs[0])?;
         expect_channels(self.in_channels, c, inputs[0])?;
         let [top, bottom, left, right] = self.padding_for([h, w]);
-        let extent = |i: usize, size: usize, pad: usize| {
-            let reach = self.dilation[i] * (self.kernel[i] - 1) + 1;
-            match (size + pad).checked_sub(reach) {
+        let output = |i: usize, size: usize, pad: usize| {
+            let extent = self.dilation[i] * (self.kernel[i] - 1) + 1;
+            match (size + pad).checked_sub(extent) {
                 Some(room) => Ok(room / self.stride[i] + 1),
                 None => Err(format!(
-                    "its kernel reaches over {reach} pixels, but its input {} is only {} {} with padding",
+                    "its kernel covers {extent} pixels, but its input {} is only {} {} with padding",
                     inputs[0],
                     size + pad,
                     ["high", "wide"][i]
                 )),
             }
         };
-        let (h, w) = (extent(0, h, top + bottom)?, extent(1, w, left + right)?);
+        let (h, w) = (output(0, h, top + bottom)?, output(1, w, left + right)?);
         Ok(Shape::from([n, self.out_channels, h, w]))
     }
 
@@ -174,10 +174,10 @@ impl Operator for Conv2d {
         let [_, _, h, w] = backward.input_shape(0).nchw();
         let padding = self.padding_for([h, w]);
         let [top, bottom, left, right] = padding;
-        // Rows and columns behind the last window.
-        let unseen = |i: usize, padded: usize| {
-            let reach = self.dilation[i] * (self.kernel[i] - 1) + 1;
-            padded.saturating_sub(reach) % self.stride[i]
+        // Rows and columns after the last window.
+        let unread = |i: usize, padded: usize| {
+            let extent = self.dilation[i] * (self.kernel[i] - 1) + 1;
+            padded.saturating_sub(extent) % self.stride[i]
         };
         let transposed = ConvTranspose2d {
             in_channels: self.out_channels,
@@ -186,12 +186,12 @@ impl Operator for Conv2d {
             stride: self.stride,
             dilation: self.dilation,
             padding: [0; 2],
-            output_padding: [unseen(0, h + top + bottom), unseen(1, w + left + right)],
+            output_padding: [unread(0, h + top + bottom), unread(1, w + left + right)],
             groups: self.groups,
             bias: false,
         };
         let padded = backward.node(transposed, &[gradient]);
-        // Passes have the transposed convolution leave out what is cut off.
+        // The padding pass lets the transposed convolution skip the cropped pixels.
         let node = match padding {
             [0, 0, 0, 0] => padded,
             _ => {
@@ -203,8 +203,8 @@ impl Operator for Conv2d {
     }
 }
 
-/// What a convolution and a transposed one must have: positive settings, and channels (in, out) that
-/// the groups divide.
+/// Checks the settings of a convolution or transposed convolution: all positive, and channels (in, out)
+/// divisible by the groups.
 pub(super) fn check_settings(
     channels: [usize; 2],
     groups: usize,

@@ -7,7 +7,7 @@ use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// 2-D transposed convolution of an `[N, C, H, W]` map, as PyTorch's `ConvTranspose2d`: every input
-/// pixel adds its multiple of the kernel to the output, kernels `stride` pixels apart (Dumoulin and
+/// pixel adds its multiple of the kernel to the output, at positions `stride` pixels apart (Dumoulin and
 /// Visin 2016, chapter 4).
 ///
 /// Parameters: `weight` `[in, out / groups, kh, kw]` and, with a bias, `bias` `[out]`.
@@ -19,15 +19,15 @@ pub struct ConvTranspose2d {
     pub out_channels: usize,
     /// Height and width of the kernel.
     pub kernel: [usize; 2],
-    /// Vertical and horizontal distance between the kernels of neighbouring pixels.
+    /// Vertical and horizontal distance between the kernels of neighboring pixels.
     pub stride: [usize; 2],
     /// Vertical and horizontal spacing of the kernel's taps.
     pub dilation: [usize; 2],
-    /// Rows and columns cut off the output on both sides.
+    /// Rows and columns cropped off the output on both sides.
     pub padding: [usize; 2],
-    /// Rows and columns added to the output after; smaller than stride or dilation.
+    /// Rows and columns added at the bottom and right of the output; smaller than stride or dilation.
     pub output_padding: [usize; 2],
-    /// Groups of channels that do not see each other; both channel counts are multiples of it.
+    /// Number of groups of channels, each convolved separately; divides both channel counts.
     pub groups: usize,
     /// Whether a bias is added.
     pub bias: bool,
@@ -49,13 +49,13 @@ impl ConvTranspose2d {
         }
     }
 
-    /// Sets what is cut off on all four sides.
+    /// Sets the padding, which is cropped off the output on all four sides.
     pub fn padding(mut self, padding: usize) -> Self {
         self.padding = [padding; 2];
         self
     }
 
-    /// Sets what is added after, below and to the right.
+    /// Sets the output padding, added at the bottom and right.
     pub fn output_padding(mut self, output_padding: usize) -> Self {
         self.output_padding = [output_padding; 2];
         self
@@ -79,7 +79,7 @@ impl ConvTranspose2d {
         self
     }
 
-    /// Whether each channel has its own kernel and nothing else.
+    /// Whether each output channel depends on one input channel of its own.
     pub fn is_depthwise(&self) -> bool {
         self.groups == self.in_channels && self.groups == self.out_channels && self.groups > 1
     }
@@ -131,7 +131,7 @@ impl Operator for ConvTranspose2d {
                 + 1;
             full.checked_sub(2 * self.padding[i]).ok_or_else(|| {
                 format!(
-                    "its padding {:?} cuts off more than the {full} pixels there are",
+                    "its padding {:?} crops more than all {full} pixels",
                     self.padding
                 )
             })
@@ -162,7 +162,7 @@ impl Operator for ConvTranspose2d {
         backward: &mut Backward,
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
-        // What was added after is of no input.
+        // Pixels added by the output padding depend on no input.
         let added = |i: usize| self.output_padding[i] as isize - self.padding[i] as isize;
         let cut = [0, 1].map(|i| added(i).max(0));
         let gradient = match cut {

@@ -2,9 +2,10 @@ use super::{Operator, Reduce, ReduceKind, ReduceOver, expect_inputs};
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
-/// An element-wise function of two values of the same shape. The second may have height and width
-/// 1 (or a batch of 1), and then serves every pixel (or image), as squeeze-and-excite scales do.
+/// An element-wise function of two values of the same shape. The second is broadcast where its batch,
+/// height or width is 1, as for the scales of squeeze-and-excite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Binary {
     /// `a + b`.
     Add,
@@ -14,9 +15,9 @@ pub enum Binary {
     Mul,
     /// `a / b`.
     Div,
-    /// The larger; NaN wins.
+    /// The larger; NaN if either is NaN.
     Max,
-    /// The smaller; NaN wins.
+    /// The smaller; NaN if either is NaN.
     Min,
 }
 
@@ -44,7 +45,7 @@ impl Operator for Binary {
                 .all(|(i, (a, b))| a == b || (i != 1 && *b == 1));
         if !fits {
             return Err(format!(
-                "its inputs have shapes {a} and {b}; they must be equal, or the second 1 in batch, height or width"
+                "its inputs have shapes {a} and {b}; they must be equal, except that the second may be 1 in batch, height or width"
             ));
         }
         Ok(a.clone())
@@ -58,30 +59,33 @@ impl Operator for Binary {
         let (a, b) = (backward.input(0), backward.input(1));
         match self {
             Self::Add => {
-                let second = of_second(backward, gradient)?;
+                let second = gradient_of_second(backward, gradient)?;
                 Ok(vec![Some(gradient), second])
             }
             Self::Mul => {
                 let first =
-                    (backward.is_wanted(0)).then(|| backward.node(Self::Mul, &[gradient, b]));
-                let second = match backward.is_wanted(1) {
+                    (backward.needs_gradient(0)).then(|| backward.node(Self::Mul, &[gradient, b]));
+                let second = match backward.needs_gradient(1) {
                     true => {
                         let product = backward.node(Self::Mul, &[gradient, a]);
-                        of_second(backward, product)?
+                        gradient_of_second(backward, product)?
                     }
                     false => None,
                 };
                 Ok(vec![first, second])
             }
-            _ => Err("its gradient is not known here; those of Add and Mul are".to_owned()),
+            _ => Err("its gradient is not implemented; those of Add and Mul are".to_owned()),
         }
     }
 }
 
-/// The gradient with respect to the second input, which may serve every pixel: then what came back to
-/// all of them.
-fn of_second(backward: &mut Backward, gradient: ValueId) -> Result<Option<ValueId>, String> {
-    if !backward.is_wanted(1) {
+/// The gradient with respect to the second input, of an output gradient that is already multiplied by the
+/// derivative: its sum over the pixels if the second input is broadcast over them.
+fn gradient_of_second(
+    backward: &mut Backward,
+    gradient: ValueId,
+) -> Result<Option<ValueId>, String> {
+    if !backward.needs_gradient(1) {
         return Ok(None);
     }
     let (a, b) = (backward.input_shape(0), backward.input_shape(1));
@@ -97,7 +101,7 @@ fn of_second(backward: &mut Backward, gradient: ValueId) -> Result<Option<ValueI
             Ok(Some(backward.node(sum, &[gradient])))
         }
         _ => Err(format!(
-            "its inputs have shapes {a} and {b}; a gradient is known where they are equal, or the second is one pixel an image"
+            "its inputs have shapes {a} and {b}; a gradient is implemented if they are equal or the second is one pixel per image"
         )),
     }
 }

@@ -2,19 +2,20 @@ use super::{Operator, Parameter, expect_one_input, expect_positive};
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
-/// A row of a table for each token id: ids `[N, L]` to a map of one row, `[N, dim, 1, L]`, ready for
-/// convolutions along the tokens. (PyTorch's `Embedding`, followed by `permute(0, 2, 1)` and
+/// Looks up a row of a table for each token id: ids `[N, L]` to a map of one row, `[N, dim, 1, L]`, ready
+/// for convolutions along the tokens. (PyTorch's `Embedding`, followed by `permute(0, 2, 1)` and
 /// `unsqueeze(2)`.)
 ///
-/// Ids come as whole numbers in float32, from a graph input made by [`Input::ids`](super::Input::ids)
-/// and nothing else. An id that the table does not have gives NaN: on a GPU nothing else could tell.
+/// Ids are whole numbers in float32 and must come from a graph input made by
+/// [`Input::ids`](super::Input::ids). An id out of range gives NaN, because a shader cannot report an
+/// error.
 ///
-/// Parameter: `weight` `[num, dim]`.
+/// Parameter: `weight` `[num_embeddings, dim]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Embedding {
-    /// Rows of the table: ids are 0..num.
+    /// Rows of the table: ids are `0..num_embeddings`.
     pub num_embeddings: usize,
-    /// Numbers a row.
+    /// Elements of a row.
     pub dim: usize,
 }
 
@@ -61,7 +62,7 @@ impl Operator for Embedding {
         backward: &mut Backward,
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
-        // Ids are numbers of rows: there is nothing between them.
+        // Ids are discrete: there is no derivative with respect to them.
         let _ = (backward, gradient);
         Ok(vec![None])
     }

@@ -20,7 +20,7 @@ impl Operator for Flatten {
     }
 
     fn reach(&self, inputs: &[&Shape], _output: &Shape) -> Reach {
-        // A row of features has all pixels in it; one pixel's stays that pixel's.
+        // The features depend on all pixels of the map.
         match inputs[0].nchw() {
             [_, _, 1, 1] => Reach::Pixel,
             _ => Reach::Whole,

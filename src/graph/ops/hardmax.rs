@@ -1,8 +1,9 @@
 use super::Operator;
 use crate::tensor::Shape;
 
-/// 1 at the largest of the channels, dimension 1 of `[N, C]` or `[N, C, H, W]`, and 0 at the others, as
-/// ONNX's `Hardmax`: the first where several are the largest, and NaN counts for larger than any number.
+/// One-hot argmax over the channels, dimension 1 of `[N, C]` or `[N, C, H, W]`: 1 at the largest channel and
+/// 0 at the others, as ONNX's `Hardmax`. Of several equal ones, the first is taken. NaN compares larger
+/// than any number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Hardmax;
 

@@ -1,7 +1,7 @@
 use super::Operator;
 use crate::tensor::Shape;
 
-/// A value that the caller gives. Extents are fixed where `Some` and free where `None`.
+/// A graph input. Extents are fixed where `Some` and free where `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     dims: Vec<Option<usize>>,
@@ -9,7 +9,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// An input of the given extents.
+    /// An input of these extents.
     pub fn new(dims: &[Option<usize>]) -> Self {
         Self {
             dims: dims.to_vec(),
@@ -17,8 +17,8 @@ impl Input {
         }
     }
 
-    /// Token ids `[N, length]`, whole numbers in float32, for an `Embedding` and nothing else: they
-    /// are never stored as float16, which holds no whole number above 2048 exactly.
+    /// Token ids `[N, length]`, whole numbers in float32, which only an `Embedding` can read. They are
+    /// never stored as float16, which cannot represent every whole number above 2048.
     pub fn ids(length: Option<usize>) -> Self {
         Self {
             dims: vec![None, length],
@@ -75,7 +75,7 @@ impl Operator for Input {
         }
     }
 
-    /// `inputs` holds the shape that the caller gave.
+    /// `inputs` is the shape of the tensor passed for it.
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
         let given = inputs[0];
         let fits = given.rank() == self.dims.len()

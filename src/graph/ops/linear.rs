@@ -61,7 +61,7 @@ impl Operator for Linear {
                 Ok(Shape::from([*n, self.out_features]))
             }
             _ => Err(format!(
-                "it takes [N, {}], but its input is {}; a network with a fixed classifier takes one image size only",
+                "it takes [N, {}], but its input is {}; a network that ends in a classifier of fixed size takes one image size only",
                 self.in_features, inputs[0]
             )),
         }
@@ -85,8 +85,8 @@ impl Operator for Linear {
     }
 }
 
-/// The gradient through a [`Linear`]: `[N, out]`, the gradient with respect to its output, times its
-/// weight, `[N, in]`.
+/// The gradient of a [`Linear`]: the gradient with respect to the output, `[N, out]`, times the weight:
+/// `[N, in]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LinearBackward(pub Linear);
 

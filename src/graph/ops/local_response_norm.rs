@@ -4,12 +4,12 @@ use super::{
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
-/// Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3), in PyTorch's
-/// terms: `x / (k + alpha / size * sum(x²))^beta`, the sum over the `size` channels around. The
-/// paper's alpha is this alpha over `size`.
+/// Local response normalization across channels (Krizhevsky et al. 2012, section 3.3), in PyTorch's
+/// parameters: `x / (k + alpha / size * sum(x²))^beta`, where the sum is over a window of `size` channels
+/// around each channel. The paper's alpha is this alpha divided by `size`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LocalResponseNorm {
-    /// Channels summed over: `size / 2` before, `(size - 1) / 2` after.
+    /// Channels of the window: `size / 2` before the channel and `(size - 1) / 2` after it.
     pub size: usize,
     /// See the formula.
     pub alpha: f64,
@@ -51,15 +51,16 @@ impl Operator for LocalResponseNorm {
         backward: &mut Backward,
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
-        let read = backward.input(0);
-        let node = backward.node(LocalResponseNormBackward(*self), &[gradient, read]);
+        let input = backward.input(0);
+        let node = backward.node(LocalResponseNormBackward(*self), &[gradient, input]);
         Ok(vec![Some(node)])
     }
 }
 
-/// The gradient through a [`LocalResponseNorm`]: takes the gradient with respect to its output and what it
-/// read. With `d = k + alpha / size * sum(x²)` around each channel it is `g / d^beta` less
-/// `2 alpha beta / size * x` times the sum of `g x / d^(beta + 1)` over the channels that `x` counts for.
+/// The gradient of a [`LocalResponseNorm`]. Takes the gradient `g` with respect to the output, and the input
+/// `x`. With `d = k + alpha / size * sum(x²)` over the window of each channel, it is `g / d^beta` minus
+/// `2 alpha beta / size * x` times the sum of `g x / d^(beta + 1)` over the channels whose windows contain
+/// `x`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LocalResponseNormBackward(pub LocalResponseNorm);
 

@@ -1,5 +1,5 @@
-//! The operators, one file a family. To add one: its struct and rules here, its loop in
-//! `reference/`, its kernel in `kernels/` and `shaders/`, and a line in each room's `mod.rs`.
+//! The operators, one file per family. To add one, write its struct and shape inference here, its loop in
+//! `reference/` and its kernel in `kernels/` and `shaders/`, and add it to the `mod.rs` of each.
 
 mod activation;
 mod batch_norm;
@@ -52,18 +52,17 @@ use super::gradient::Backward;
 use crate::graph::Reach;
 use crate::tensor::Shape;
 
-/// What every operator knows of itself. Reasons are sentences without the node's name, which the
-/// graph adds.
+/// What every operator defines. Errors are reasons without the node's name, which the graph adds.
 pub trait Operator {
-    /// The operator in PyTorch's terms: `Conv2d`, `BatchNorm2d`.
+    /// The operator's name in PyTorch: `Conv2d`, `BatchNorm2d`.
     fn kind(&self) -> &'static str;
 
-    /// Whether the operator's own settings make sense, and whether it takes `inputs` values.
+    /// Checks the operator's settings, and that it takes `inputs` values.
     fn check(&self, inputs: usize) -> Result<(), String> {
         expect_one_input(inputs)
     }
 
-    /// The parameters it reads, named by their suffix (`weight`).
+    /// The parameters it reads, named by their suffixes (`weight`).
     fn parameters(&self) -> Vec<Parameter> {
         Vec::new()
     }
@@ -71,36 +70,40 @@ pub trait Operator {
     /// The shape of its output.
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String>;
 
-    /// How far it reaches over the map.
+    /// The part of the input that one output pixel depends on, for receptive fields.
     fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {
         Reach::Pixel
     }
 
-    /// Multiplications for one pass, of convolutions and fully connected layers only, as papers
-    /// count: the rest is nothing beside them, and mostly folded into them.
+    /// Multiplications of one pass. Only convolutions and fully connected layers count, as in papers:
+    /// all other operators are negligible in comparison, and mostly folded into them.
     fn multiplications(&self, _inputs: &[&Shape], _output: &Shape) -> u64 {
         0
     }
 
-    /// Adds the nodes that make, of the gradient with respect to its output, those with respect to its
-    /// inputs; for inputs that are not [wanted](Backward::is_wanted), `None` will do.
+    /// Adds the nodes that compute the gradients with respect to the inputs from the gradient with respect
+    /// to the output. May return `None` for an input whose gradient is not
+    /// [needed](Backward::needs_gradient).
     fn backward(
         &self,
         _backward: &mut Backward,
         _gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
-        Err("its gradient is not known here; ask for one that it is not on the way of".to_owned())
+        Err(
+            "its gradient is not implemented; choose a target that it does not depend on"
+                .to_owned(),
+        )
     }
 }
 
-/// A tensor that an operator reads from the weights.
+/// A tensor of the weights that an operator reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
-    /// Its name: a suffix in an operator, the full name in a graph.
+    /// The name: the suffix within an operator, the full name within a graph.
     pub name: String,
     /// The shape it must have.
     pub shape: Shape,
-    /// Whether it is learned; running statistics are not.
+    /// Whether it is learned. Running statistics are not.
     pub learnable: bool,
 }
 
@@ -165,7 +168,7 @@ pub enum Op {
     Reduce(Reduce),
     /// See [`Embedding`].
     Embedding(Embedding),
-    /// Identity when a network answers.
+    /// The identity in inference.
     Dropout,
     /// See [`ActivationBackward`].
     ActivationBackward(ActivationBackward),
@@ -190,7 +193,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// The operator's rules.
+    /// The operator's definition.
     pub fn as_operator(&self) -> &dyn Operator {
         match self {
             Self::Input(op) => op,
@@ -227,7 +230,8 @@ impl Op {
         }
     }
 
-    /// Whether its output is its input's elements, unmoved, where a map's channels lie together.
+    /// Whether the output has the same elements in the same memory layout as the input, so that it can
+    /// share the input's memory.
     pub(crate) fn is_rename(&self, input: &Shape) -> bool {
         match self {
             Self::Dropout => true,
@@ -303,7 +307,7 @@ impl Operator for Dropout {
     }
 }
 
-/// Whether an operator of one input was given one.
+/// Checks the number of inputs of an operator that takes one.
 fn expect_one_input(inputs: usize) -> Result<(), String> {
     expect_inputs(1, inputs)
 }
@@ -317,33 +321,33 @@ fn expect_inputs(expected: usize, found: usize) -> Result<(), String> {
     }
 }
 
-/// Whether a gradient has the shape of what it is the gradient of.
+/// Checks that a gradient has the shape of the value that it belongs to.
 fn expect_gradient(expected: &Shape, found: &Shape) -> Result<(), String> {
     match expected == found {
         true => Ok(()),
         false => Err(format!(
-            "the gradient that comes back to it is {found}; {expected} was expected"
+            "the gradient with respect to its output is {found}; {expected} was expected"
         )),
     }
 }
 
-/// The extents of an image map, or why it is none.
+/// The extents of a feature map, or why the shape is not one.
 fn map_dims(shape: &Shape) -> Result<[usize; 4], String> {
     <[usize; 4]>::try_from(shape.dims())
         .map_err(|_| format!("it takes a map [N, C, H, W], but its input is {shape}"))
 }
 
-/// Whether a map has the channels that an operator was made for.
+/// Checks that a feature map has the number of channels that an operator takes.
 fn expect_channels(expected: usize, found: usize, input: &Shape) -> Result<(), String> {
     if expected == found {
         return Ok(());
     }
     Err(format!(
-        "it was made for {expected} input channels, but its input {input} has {found}"
+        "it takes {expected} input channels, but its input {input} has {found}"
     ))
 }
 
-/// Whether every setting named is at least 1.
+/// Checks that every setting, listed with its name, is at least 1.
 fn expect_positive(settings: &[(&str, usize)]) -> Result<(), String> {
     match settings.iter().find(|(_, value)| *value == 0) {
         Some((name, _)) => Err(format!("its {name} is 0; it must be at least 1")),

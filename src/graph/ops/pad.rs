@@ -2,23 +2,23 @@ use super::{Operator, expect_inputs, map_dims};
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
-/// Pixels added around an `[N, C, H, W]` map, or cut off where negative, as PyTorch's `pad`.
+/// Adds pixels around an `[N, C, H, W]` map, or crops them where negative, as PyTorch's `pad`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pad2d {
     /// Rows above.
     pub top: isize,
     /// Rows below.
     pub bottom: isize,
-    /// Columns before.
+    /// Columns on the left.
     pub left: isize,
-    /// Columns after.
+    /// Columns on the right.
     pub right: isize,
-    /// The value of the pixels added.
+    /// The value of the added pixels.
     pub value: f32,
 }
 
 impl Pad2d {
-    /// Zeros added (or pixels cut off where negative).
+    /// Adds zeros, or crops pixels where negative.
     pub fn zeros(top: isize, bottom: isize, left: isize, right: isize) -> Self {
         Self {
             top,
@@ -37,7 +37,7 @@ impl Operator for Pad2d {
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
         let [n, c, h, w] = map_dims(inputs[0])?;
-        // What is cut off must be there before anything is added, as PyTorch has it.
+        // As in PyTorch, the input must have the pixels that are cropped.
         let extent = |size: usize, before: isize, after: isize| {
             let left = size.checked_add_signed(before.min(0))?;
             let left = left.checked_add_signed(after.min(0))?;
@@ -50,7 +50,7 @@ impl Operator for Pad2d {
         ) {
             (Some(h), Some(w)) => Ok(Shape::from([n, c, h, w])),
             _ => Err(format!(
-                "it cuts more than there is off its input {}: [{}, {}, {}, {}]",
+                "it crops more pixels than its input {} has: [{}, {}, {}, {}]",
                 inputs[0], self.top, self.bottom, self.left, self.right
             )),
         }
@@ -61,23 +61,23 @@ impl Operator for Pad2d {
         backward: &mut Backward,
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
-        // What it added is cut off, and nothing came of what it cut off.
+        // Added pixels are cropped off the gradient, and cropped pixels have a gradient of 0.
         let cut = Self::zeros(-self.top, -self.bottom, -self.left, -self.right);
         Ok(vec![Some(backward.node(cut, &[gradient]))])
     }
 }
 
-/// The first input brought to the height and width of the second about its centre: cut off where it
-/// is larger, filled with zeros where it is smaller; of an odd difference, the larger half after.
-/// The second input's values are not looked at.
+/// Brings the first input to the height and width of the second about its center: crops it where it is
+/// larger and pads it with zeros where it is smaller. If the difference is odd, the larger half is at the
+/// bottom or right. Only the shape of the second input matters.
 ///
-/// What U-Nets do before they join a skip: crop it (Ronneberger et al. 2015), or pad what was
-/// upsampled.
+/// U-Nets do this before they concatenate a skip connection: they crop the skip (Ronneberger et al. 2015)
+/// or pad the upsampled map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CenterCropOrPad;
 
 impl CenterCropOrPad {
-    /// Pixels before: added where positive, cut off where negative.
+    /// Pixels added at the top or left; negative where they are cropped.
     pub fn before(input: usize, output: usize) -> isize {
         // Extents of tensors that exist are far below isize's range.
         let difference = output as isize - input as isize;
@@ -85,8 +85,8 @@ impl CenterCropOrPad {
         difference / 2
     }
 
-    /// Pixels added to a map of one shape to make it one of another, or cut off where negative: top,
-    /// bottom, left, right.
+    /// Pixels added to a map of shape `input` to give it the size of `output`, negative where they are
+    /// cropped: top, bottom, left, right.
     pub(crate) fn sides(input: &Shape, output: &Shape) -> [isize; 4] {
         let ([_, _, h, w], [_, _, out_h, out_w]) = (input.nchw(), output.nchw());
         let along = |input: usize, output: usize| {

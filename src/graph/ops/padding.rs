@@ -1,19 +1,20 @@
-/// Zeros around a map, before a window slides over it.
+/// Padding around a map before a window slides over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Padding {
-    /// So many rows and columns on each side.
+    /// A number of rows and columns for each side.
     Explicit {
         /// Rows above.
         top: usize,
         /// Rows below.
         bottom: usize,
-        /// Columns before.
+        /// Columns on the left.
         left: usize,
-        /// Columns after.
+        /// Columns on the right.
         right: usize,
     },
-    /// TensorFlow's `SAME`: an output of `ceil(input / stride)`, what is missing being split in
-    /// half, the larger half after.
+    /// TensorFlow's `SAME`: the padding that gives an output of `ceil(input / stride)`, split in half, the
+    /// larger half at the bottom or right.
     Same,
 }
 
@@ -23,7 +24,7 @@ impl Padding {
         Self::hw(size, size)
     }
 
-    /// `h` rows above and below, `w` columns before and after.
+    /// `h` rows above and below, `w` columns on the left and right.
     pub const fn hw(h: usize, w: usize) -> Self {
         Self::Explicit {
             top: h,
@@ -33,7 +34,7 @@ impl Padding {
         }
     }
 
-    /// What it comes to for a map of `size` (height, width): `[top, bottom, left, right]`.
+    /// The padding for a map of `size` (height, width): `[top, bottom, left, right]`.
     pub fn resolve(
         self,
         size: [usize; 2],
@@ -50,9 +51,9 @@ impl Padding {
             } => [top, bottom, left, right],
             Self::Same => {
                 let total = |i: usize| {
-                    let reach = dilation[i] * (kernel[i] - 1) + 1;
+                    let extent = dilation[i] * (kernel[i] - 1) + 1;
                     let outputs = size[i].div_ceil(stride[i]).max(1);
-                    ((outputs - 1) * stride[i] + reach).saturating_sub(size[i])
+                    ((outputs - 1) * stride[i] + extent).saturating_sub(size[i])
                 };
                 let (h, w) = (total(0), total(1));
                 [h / 2, h - h / 2, w / 2, w - w / 2]
@@ -84,14 +85,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn same_is_tensorflows() {
+    fn same_matches_tensorflow() {
         let same = |size, kernel, stride| {
             Padding::Same.resolve([size; 2], [kernel; 2], [stride; 2], [1; 2])
         };
-        // Even sizes, stride 2: after only for 3, 1 before and 2 after for 5.
+        // Even sizes, stride 2: kernel 3 pads after only, kernel 5 pads 1 before and 2 after.
         assert_eq!(same(224, 3, 2), [0, 1, 0, 1]);
         assert_eq!(same(112, 5, 2), [1, 2, 1, 2]);
-        // Odd sizes are symmetric again, and stride 1 always is.
+        // Symmetric for these odd sizes, and at stride 1.
         assert_eq!(same(7, 3, 2), [1, 1, 1, 1]);
         assert_eq!(same(9, 5, 1), [2, 2, 2, 2]);
         assert_eq!(same(1, 1, 2), [0, 0, 0, 0]);

@@ -6,14 +6,15 @@ use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
-/// What a pooling window answers.
+/// What pooling computes over a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PoolKind {
-    /// The largest value; padding counts as minus infinity, and NaN wins.
+    /// The maximum. Padding counts as minus infinity. NaN if any value is NaN.
     Max,
     /// The mean.
     Average {
-        /// Whether zeros of the padding count in the divisor. PyTorch's default is `true`.
+        /// Whether padding pixels count in the divisor. PyTorch's default is `true`.
         count_include_pad: bool,
     },
 }
@@ -32,12 +33,12 @@ pub struct Pool2d {
     pub dilation: [usize; 2],
     /// Padding around the input.
     pub padding: Padding,
-    /// Whether a window that starts inside the input (or its padding before) may hang over the end.
+    /// Whether a window that starts inside the input (or its top or left padding) may extend past the end.
     pub ceil_mode: bool,
 }
 
 impl Pool2d {
-    /// A square window that moves by its own size, without padding.
+    /// A square window with a stride of its own size, without padding.
     pub fn new(kind: PoolKind, kernel: usize) -> Self {
         Self {
             kind,
@@ -54,7 +55,8 @@ impl Pool2d {
         Self::new(PoolKind::Max, kernel).stride_hw(stride, stride)
     }
 
-    /// Average pooling with a square window and the given stride, counting padding as PyTorch does.
+    /// Average pooling with a square window and the given stride. Padding counts in the divisor, as in
+    /// PyTorch.
     pub fn average(kernel: usize, stride: usize) -> Self {
         let count_include_pad = true;
         Self::new(PoolKind::Average { count_include_pad }, kernel).stride_hw(stride, stride)
@@ -78,13 +80,13 @@ impl Pool2d {
         self
     }
 
-    /// Sets the padding: one number for all sides, or `[top, bottom, left, right]`.
+    /// Sets the padding: one number for all four sides, or `[top, bottom, left, right]`.
     pub fn padding(mut self, padding: impl Into<Padding>) -> Self {
         self.padding = padding.into();
         self
     }
 
-    /// Sets whether windows may hang over the end.
+    /// Sets whether windows may extend past the end.
     pub fn ceil_mode(mut self, ceil_mode: bool) -> Self {
         self.ceil_mode = ceil_mode;
         self
@@ -96,14 +98,15 @@ impl Pool2d {
             .resolve(size, self.kernel, self.stride, self.dilation)
     }
 
-    fn extent(&self, i: usize, size: usize, before: usize, after: usize) -> Option<usize> {
-        let reach = self.dilation[i] * (self.kernel[i] - 1) + 1;
-        let room = (size + before + after).checked_sub(reach)?;
+    /// Output pixels along axis `i`, or `None` if the window is larger than the padded input.
+    fn output_extent(&self, i: usize, size: usize, before: usize, after: usize) -> Option<usize> {
+        let window = self.dilation[i] * (self.kernel[i] - 1) + 1;
+        let room = (size + before + after).checked_sub(window)?;
         if !self.ceil_mode {
             return Some(room / self.stride[i] + 1);
         }
         let outputs = room.div_ceil(self.stride[i]) + 1;
-        // PyTorch: the last window must start inside the input or the padding before it.
+        // As in PyTorch, the last window must start inside the input or its top or left padding.
         let starts_outside = (outputs - 1) * self.stride[i] >= size + before;
         Some(outputs - usize::from(starts_outside))
     }
@@ -128,9 +131,9 @@ impl Operator for Pool2d {
             ("horizontal dilation", self.dilation[1]),
         ])?;
         if matches!(self.kind, PoolKind::Average { .. }) && self.dilation != [1; 2] {
-            return Err("average pooling has no dilation in PyTorch's terms; use 1".to_owned());
+            return Err("average pooling has no dilation in PyTorch; use 1".to_owned());
         }
-        // A window wholly inside the padding would have no answer.
+        // A window that lies entirely in the padding would have no maximum.
         if let Padding::Explicit {
             top,
             bottom,
@@ -138,11 +141,10 @@ impl Operator for Pool2d {
             right,
         } = self.padding
         {
-            let reach = |i: usize| self.dilation[i] * (self.kernel[i] - 1) + 1;
-            if top.max(bottom) >= reach(0) || left.max(right) >= reach(1) {
+            let window = [0, 1].map(|i| self.dilation[i] * (self.kernel[i] - 1) + 1);
+            if top.max(bottom) >= window[0] || left.max(right) >= window[1] {
                 return Err(format!(
-                    "its padding [{top}, {bottom}, {left}, {right}] is not smaller than its window {:?}",
-                    [reach(0), reach(1)]
+                    "its padding [{top}, {bottom}, {left}, {right}] is not smaller than its window {window:?}"
                 ));
             }
         }
@@ -153,8 +155,8 @@ impl Operator for Pool2d {
         let [n, c, h, w] = map_dims(inputs[0])?;
         let [top, bottom, left, right] = self.padding_for([h, w]);
         let extents = (
-            self.extent(0, h, top, bottom),
-            self.extent(1, w, left, right),
+            self.output_extent(0, h, top, bottom),
+            self.output_extent(1, w, left, right),
         );
         let (Some(h), Some(w)) = extents else {
             return Err(format!(
@@ -233,7 +235,7 @@ impl Operator for AdaptiveAvgPool2d {
         Ok(Shape::from([n, c, self.output[0], self.output[1]]))
     }
 
-    /// Exact where the bins are of one size.
+    /// Exact if all bins have the same size.
     fn reach(&self, inputs: &[&Shape], _output: &Shape) -> Reach {
         let [_, _, h, w] = inputs[0].nchw();
         match self.output {

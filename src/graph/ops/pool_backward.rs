@@ -1,13 +1,12 @@
-//! Gradients through pooling.
+//! Gradients of pooling.
 
 use super::{
     AdaptiveAvgPool2d, Operator, Pool2d, expect_gradient, expect_inputs, expect_one_input, map_dims,
 };
 use crate::tensor::Shape;
 
-/// The gradient through a max [`Pool2d`]: takes the gradient with respect to its output, what it read and
-/// what it answered. All of a window's gradient goes to its maximum, the first where there are several, as
-/// PyTorch's.
+/// The gradient of a max [`Pool2d`]. Takes the gradient with respect to the output, the input and the output.
+/// All of a window's gradient goes to its maximum, the first of several equal ones, as in PyTorch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MaxPool2dBackward(pub Pool2d);
 
@@ -29,12 +28,13 @@ impl Operator for MaxPool2dBackward {
     }
 }
 
-/// The gradient through an average [`Pool2d`]: every pixel's share of the windows that saw it.
+/// The gradient of an average [`Pool2d`]: for each pixel, its share of the gradients of the windows that
+/// contain it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AvgPool2dBackward {
-    /// What went forth.
+    /// The forward operator.
     pub pool: Pool2d,
-    /// Height and width of what it read.
+    /// Height and width of the forward input.
     pub input: [usize; 2],
 }
 
@@ -48,18 +48,19 @@ impl Operator for AvgPool2dBackward {
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
-        before_pooling(inputs[0], self.input, |input| {
+        forward_input_shape(inputs[0], self.input, |input| {
             self.pool.output_shape(&[input])
         })
     }
 }
 
-/// The gradient through an [`AdaptiveAvgPool2d`]: every pixel's share of the bins that it was in.
+/// The gradient of an [`AdaptiveAvgPool2d`]: for each pixel, its share of the gradients of the bins that
+/// contain it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AdaptiveAvgPool2dBackward {
-    /// What went forth.
+    /// The forward operator.
     pub pool: AdaptiveAvgPool2d,
-    /// Height and width of what it read.
+    /// Height and width of the forward input.
     pub input: [usize; 2],
 }
 
@@ -74,14 +75,14 @@ impl Operator for AdaptiveAvgPool2dBackward {
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
-        before_pooling(inputs[0], self.input, |input| {
+        forward_input_shape(inputs[0], self.input, |input| {
             self.pool.output_shape(&[input])
         })
     }
 }
 
-/// The shape of what was pooled to `gradient`'s.
-fn before_pooling(
+/// The shape of the forward input, checked against the output gradient's.
+fn forward_input_shape(
     gradient: &Shape,
     [h, w]: [usize; 2],
     pool: impl Fn(&Shape) -> Result<Shape, String>,

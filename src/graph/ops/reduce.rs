@@ -6,34 +6,36 @@ use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
-/// What becomes of the values reduced.
+/// The function of a reduction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ReduceKind {
-    /// Their sum.
+    /// The sum.
     Sum,
-    /// Their mean.
+    /// The mean.
     Mean,
-    /// The largest; NaN wins.
+    /// The maximum; NaN if any value is NaN.
     Max,
-    /// The smallest; NaN wins.
+    /// The minimum; NaN if any value is NaN.
     Min,
 }
 
-/// What is reduced over.
+/// The dimensions of a reduction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ReduceOver {
-    /// Height and width: `[N, C, 1, 1]` remains.
+    /// Height and width; the output is `[N, C, 1, 1]`.
     Space,
-    /// The channels: `[N, 1, H, W]` remains.
+    /// The channels; the output is `[N, 1, H, W]`.
     Channels,
 }
 
-/// A reduction of an `[N, C, H, W]` map, dimensions kept as 1.
+/// A reduction of an `[N, C, H, W]` map. Reduced dimensions are kept as 1 (PyTorch's `keepdim=True`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reduce {
     /// Sum, mean, maximum or minimum.
     pub kind: ReduceKind,
-    /// Over space or channels.
+    /// Height and width, or channels.
     pub over: ReduceOver,
 }
 
@@ -69,7 +71,7 @@ impl Operator for Reduce {
     ) -> Result<Vec<Option<ValueId>>, String> {
         let [_, _, h, w] = backward.input_shape(0).nchw();
         let node = match (self.over, self.kind) {
-            // One pixel's for every pixel.
+            // Every pixel gets the gradient of the one output pixel.
             (ReduceOver::Space, ReduceKind::Sum) => {
                 backward.node(Upsample::nearest(1.0).to_size(h, w), &[gradient])
             }
@@ -87,7 +89,7 @@ impl Operator for Reduce {
             }
             _ => {
                 return Err(
-                    "its gradient is not known here; those of sum, mean and maximum over space are"
+                    "its gradient is not implemented; those of sum, mean and maximum over space are"
                         .to_owned(),
                 );
             }

@@ -2,15 +2,16 @@ use super::{Operator, expect_one_input, expect_positive, map_dims};
 use crate::graph::Reach;
 use crate::tensor::Shape;
 
-/// Darknet's `reorg` of YOLOv2: `[N, C, H, W]` to `[N, C s², H / s, W / s]`, in Darknet's own order,
-/// which is no plain space-to-depth. Read as PyTorch:
+/// Space-to-depth in the order of Darknet's `reorg` layer (YOLOv2): `[N, C, H, W]` to
+/// `[N, C s², H / s, W / s]`. The order of the elements differs from PyTorch's `PixelUnshuffle` and ONNX's
+/// `SpaceToDepth`. In PyTorch:
 ///
 /// ```text
 /// x.reshape(N, C / s², H, s, W, s).permute(0, 3, 5, 1, 2, 4).reshape(N, C s², H / s, W / s)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reorg {
-    /// The factor `s` by which height and width shrink.
+    /// The factor `s` by which height and width are divided.
     pub stride: usize,
 }
 
@@ -29,7 +30,7 @@ impl Operator for Reorg {
         let s = self.stride;
         if !c.is_multiple_of(s * s) || !h.is_multiple_of(s) || !w.is_multiple_of(s) {
             return Err(format!(
-                "its input {} must have channels that are a multiple of {}, height and width of {s}",
+                "its input {} must have a multiple of {} channels, and a height and width that are multiples of {s}",
                 inputs[0],
                 s * s
             ));

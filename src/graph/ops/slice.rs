@@ -3,12 +3,12 @@ use std::ops::Range;
 use super::{Operator, expect_one_input};
 use crate::tensor::Shape;
 
-/// Some of the channels, dimension 1: `x[:, start:end]`.
+/// A range of channels, dimension 1: PyTorch's `x[:, start:end]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SliceChannels {
-    /// The first channel taken.
+    /// The first channel.
     pub start: usize,
-    /// The first channel after that is not.
+    /// One past the last channel.
     pub end: usize,
 }
 
@@ -31,7 +31,7 @@ impl Operator for SliceChannels {
         match self.start < self.end {
             true => Ok(()),
             false => Err(format!(
-                "its channels {}..{} are none",
+                "its range of channels {}..{} is empty",
                 self.start, self.end
             )),
         }

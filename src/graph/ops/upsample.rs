@@ -3,20 +3,22 @@ use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
-/// How the pixels between pixels are found.
+/// How pixels are interpolated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum UpsampleMode {
-    /// The pixel at or before: `floor(i * in / out)`.
+    /// Nearest neighbor: the input pixel `floor(i * in / out)`.
     Nearest,
-    /// The mean of the four around, by distance.
+    /// Bilinear interpolation of the four nearest pixels.
     Bilinear {
-        /// Whether the corner pixels' centres stay where they are; else the corners' outer edges do.
+        /// Whether the centers of the corner pixels are aligned, or else their outer edges.
         align_corners: bool,
     },
 }
 
-/// What size comes out.
+/// The size of the output.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum UpsampleSize {
     /// `floor(size * factor)`, vertically and horizontally.
     Factor([f64; 2]),
@@ -34,7 +36,7 @@ pub struct Upsample {
 }
 
 impl Upsample {
-    /// Nearest, by a factor.
+    /// Nearest neighbor, by a factor.
     pub fn nearest(factor: f64) -> Self {
         Self {
             mode: UpsampleMode::Nearest,
@@ -50,14 +52,14 @@ impl Upsample {
         }
     }
 
-    /// Sets the output's height and width, in place of a factor.
+    /// Sets the output's height and width instead of a factor.
     pub fn to_size(mut self, height: usize, width: usize) -> Self {
         self.size = UpsampleSize::Size([height, width]);
         self
     }
 
-    /// Input pixels an output pixel, vertically and horizontally, for a map that goes from `input`
-    /// to `output` (height, width): PyTorch's `area_pixel_compute_scale`.
+    /// Input pixels per output pixel, vertically and horizontally, for resizing from `input` to `output`
+    /// (height, width): PyTorch's `area_pixel_compute_scale`.
     pub fn scale(&self, input: [usize; 2], output: [usize; 2]) -> [f64; 2] {
         [0, 1].map(|i| match (self.mode, self.size) {
             (
@@ -95,7 +97,7 @@ impl Operator for Upsample {
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
         let [n, c, h, w] = map_dims(inputs[0])?;
         let [h, w] = match self.size {
-            // A float that is too large becomes the largest integer, which the graph refuses.
+            // Too large a float saturates to the largest integer, which shape inference rejects.
             UpsampleSize::Factor([fh, fw]) => [
                 (h as f64 * fh).floor() as usize,
                 (w as f64 * fw).floor() as usize,
@@ -129,13 +131,13 @@ impl Operator for Upsample {
     }
 }
 
-/// The gradient through an [`Upsample`]: to each pixel of what it read, the gradients of the pixels that
-/// were made of it, by how far it counted for them.
+/// The gradient of an [`Upsample`]: for each input pixel, the gradients of the output pixels that depend on
+/// it, weighted as in the interpolation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UpsampleBackward {
-    /// What went forth.
+    /// The forward operator.
     pub upsample: Upsample,
-    /// Height and width of what it read.
+    /// Height and width of the forward input.
     pub input: [usize; 2],
 }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::graph::{CenterCropOrPad, ConvTranspose2d, PoolKind};
 
 #[test]
-fn padding_goes_into_convolutions() {
+fn padding_is_fused_into_convolutions() {
     let (graph, reports) = optimized(|b| {
         let x = b.image_input("x", 8);
         let y = b.node("pad", Pad2d::zeros(1, 2, 0, 1), &[x]);
@@ -29,18 +29,18 @@ fn padding_goes_into_convolutions() {
     let found = report(&reports, "padding");
     assert_remarks(
         &found.applied,
-        &[("crop", "done by 'conv'"), ("pad", "done by 'conv'")],
+        &[("crop", "fused into 'conv'"), ("pad", "fused into 'conv'")],
     );
     let refused = [
         ("pad2", "'pool' (AdaptiveAvgPool2d) reads it"),
         ("ones", "it pads with 1"),
-        ("crop2", "'conv2' pads where it cuts pixels off"),
+        ("crop2", "'conv2' pads where it crops"),
     ];
     assert_remarks(&found.refused, &refused);
 }
 
 #[test]
-fn padding_goes_into_poolings() {
+fn padding_is_fused_into_pooling() {
     let count = |count_include_pad| Pool2d::new(PoolKind::Average { count_include_pad }, 3);
     let filled = |value| Pad2d {
         value,
@@ -58,20 +58,20 @@ fn padding_goes_into_poolings() {
         (zeros, count(false).ceil_mode(true), Ok(0.0)),
         (crop, max.clone(), Ok(0.0)),
         (crop, count(false), Ok(0.0)),
-        (zeros, max.clone().padding(1), Err("less than any number")),
-        (zeros, max.clone().ceil_mode(true), Err("would see 0 there")),
+        (zeros, max.clone().padding(1), Err("with minus infinity")),
+        (
+            zeros,
+            max.clone().ceil_mode(true),
+            Err("would read 0 there"),
+        ),
         (least, count(true), Err("an average with 0")),
         (
             zeros,
             count(false).padding(1),
-            Err("leaves its own padding out"),
+            Err("excludes its own padding"),
         ),
-        (
-            crop,
-            max.clone().padding(1),
-            Err("pads where it cuts pixels off"),
-        ),
-        (crop, max.ceil_mode(true), Err("would see what it cuts off")),
+        (crop, max.clone().padding(1), Err("pads where it crops")),
+        (crop, max.ceil_mode(true), Err("would read cropped pixels")),
     ];
     for (pad, pool, expected) in cases {
         let what = format!("{pad:?} {pool:?}");
@@ -88,7 +88,7 @@ fn padding_goes_into_poolings() {
                 let fused = &graph.nodes()[1].fused;
                 let sides = [pad.top, pad.bottom, pad.left, pad.right];
                 assert_eq!((fused.pad, fused.pad_value), (sides, fill), "{what}");
-                assert_remarks(&found.applied, &[("pad", "done by 'pool'")]);
+                assert_remarks(&found.applied, &[("pad", "fused into 'pool'")]);
             }
             Err(reason) => assert_remarks(&found.refused, &[("pad", reason)]),
         }
@@ -96,7 +96,7 @@ fn padding_goes_into_poolings() {
 }
 
 #[test]
-fn of_two_paddings_a_pooling_takes_equal_ones() {
+fn pooling_fuses_a_second_padding_only_with_the_same_value() {
     let (_, reports) = optimized(|b| {
         let x = b.image_input("x", 8);
         let y = b.node("first", Pad2d::zeros(1, 0, 0, 0), &[x]);
@@ -109,7 +109,7 @@ fn of_two_paddings_a_pooling_takes_equal_ones() {
         b.output(y);
     });
     let found = report(&reports, "padding");
-    assert_remarks(&found.applied, &[("second", "done by 'pool'")]);
+    assert_remarks(&found.applied, &[("second", "fused into 'pool'")]);
     assert_remarks(
         &found.refused,
         &[("first", "it pads with 0, 'pool' with -inf")],
@@ -117,7 +117,7 @@ fn of_two_paddings_a_pooling_takes_equal_ones() {
 }
 
 #[test]
-fn transposed_convolutions_leave_out_what_is_cut_off() {
+fn transposed_convolutions_skip_cropped_pixels() {
     let (graph, reports) = optimized(|b| {
         let x = b.image_input("x", 8);
         let up =
@@ -146,7 +146,10 @@ fn transposed_convolutions_leave_out_what_is_cut_off() {
     let sizes: Vec<[usize; 2]> = outputs.map(|[_, _, h, w]| [h, w]).collect();
     assert_eq!(sizes, [[12, 11], [6, 6], [12, 12], [13, 13], [13, 13]]);
     let found = report(&reports, "padding");
-    let applied = [("center", "done by 'to size'"), ("crop", "done by 'up'")];
+    let applied = [
+        ("center", "fused into 'to size'"),
+        ("crop", "fused into 'up'"),
+    ];
     assert_remarks(&found.applied, &applied);
     let refused = [("larger", "an output"), ("crop2", "an output")];
     assert_remarks(&found.refused, &refused);

@@ -1,4 +1,4 @@
-//! A list of layers, as in a Darknet configuration file, made a graph.
+//! Builds a graph from a list of layers, as in a Darknet configuration file.
 
 use crate::graph::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, GraphBuilder, Linear, Pool2d, Reorg,
@@ -13,8 +13,8 @@ pub(crate) const LEAKY: Activation = Activation::LeakyRelu { slope: 0.1 };
 pub(crate) enum Layer {
     /// `[convolutional]`.
     Conv(Conv),
-    /// `[maxpool]`. `padding` is that before and after together, `size - 1` where nothing is set; with
-    /// a stride of 1 the map then keeps its size.
+    /// `[maxpool]`. `padding` is the sum of the padding before and after, `size - 1` by default; the map
+    /// then keeps its size at stride 1.
     MaxPool {
         size: usize,
         stride: usize,
@@ -22,28 +22,28 @@ pub(crate) enum Layer {
     },
     /// `[avgpool]`: the mean of each channel.
     AvgPool,
-    /// `[route]`: the outputs of these layers, joined along the channels.
+    /// `[route]`: the outputs of these layers, concatenated along the channels.
     Route(Vec<LayerRef>),
-    /// `[shortcut]`: the layer before, and that layer's output added.
+    /// `[shortcut]`: the sum of the previous layer's output and this layer's, then the activation.
     Shortcut(LayerRef, Option<Activation>),
-    /// `[upsample]`: every pixel so many times, in both directions.
+    /// `[upsample]`: nearest-neighbor upsampling by `stride` in both directions.
     Upsample { stride: usize },
-    /// `[reorg]`, in Darknet's own order.
+    /// `[reorg]`: space-to-depth in Darknet's own order.
     Reorg { stride: usize },
     /// `[connected]`: a fully connected layer.
     Connected {
         outputs: usize,
-        /// Whether batch norm takes the place of the bias.
+        /// Whether a batch norm replaces the bias.
         batch_normalize: bool,
         activation: Option<Activation>,
     },
-    /// `[yolo]`, `[region]` or `[detection]`: what it is given is an output of the network.
+    /// `[yolo]`, `[region]` or `[detection]`: its input is an output of the network.
     Head,
-    /// `[dropout]`, and `[softmax]`, which who reads the logits applies: its input.
+    /// `[dropout]`, and `[softmax]`, which the reader of the logits applies: returns its input.
     Identity,
 }
 
-/// A layer by its place: negative counts back from the layer that refers to it.
+/// The index of a layer. Negative numbers count back from the layer that refers to it.
 pub(crate) type LayerRef = isize;
 
 /// `[convolutional]`.
@@ -55,14 +55,14 @@ pub(crate) struct Conv {
     /// Zeros on all four sides.
     pub padding: usize,
     pub groups: usize,
-    /// Whether batch norm takes the place of the bias.
+    /// Whether a batch norm replaces the bias.
     pub batch_normalize: bool,
     /// `None` is Darknet's `linear`.
     pub activation: Option<Activation>,
 }
 
 impl Conv {
-    /// As nearly all are: padded by half the kernel, with batch norm and leaky.
+    /// The usual settings: padding of half the kernel, batch norm and leaky ReLU.
     pub fn new(filters: usize, size: usize) -> Self {
         Self {
             filters,
@@ -76,22 +76,22 @@ impl Conv {
     }
 }
 
-/// Why a list of layers makes no network.
+/// Why a list of layers does not form a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Misfit {
     /// The layer's index.
     pub layer: usize,
-    /// What was expected and found.
+    /// What was expected and what was found.
     pub reason: String,
 }
 
-/// The most channels, rows or columns that a layer may answer: far more than any network's, and few
+/// The most channels, rows or columns that a layer may output: far more than in any network, and few
 /// enough that products of two do not overflow.
-const MOST: usize = 1 << 24;
+const MAX_EXTENT: usize = 1 << 24;
 
-/// Adds `layers` after `image`, whose channels, height and width are `size` (height and width matter
-/// to fully connected layers alone), and answers what the heads are given; where there is no head,
-/// the last layer's output.
+/// Adds `layers` after `image` and returns the inputs of the heads, or the last layer's output if there
+/// is no head. `size` is the channels, height and width of `image`; only fully connected layers depend
+/// on height and width.
 pub(crate) fn build_layers(
     b: &mut GraphBuilder,
     image: ValueId,
@@ -176,10 +176,10 @@ pub(crate) fn build_layers(
             Layer::Identity => before.with(b.dropout(name(i), before.value)),
         };
         if let [c, h, w] = output.size
-            && c.max(h).max(w) > MOST
+            && c.max(h).max(w) > MAX_EXTENT
         {
             return Err(misfit(format!(
-                "its output of {c} channels, {w}x{h}, has more than {MOST} of one of them"
+                "its output of {c} channels, {w}x{h}, has more than {MAX_EXTENT} along one dimension"
             )));
         }
         done.push(output);
@@ -190,10 +190,11 @@ pub(crate) fn build_layers(
     Ok(heads)
 }
 
-/// What a layer answers: channels, height and width.
+/// The output of a layer.
 #[derive(Clone, Copy)]
 struct Output {
     value: ValueId,
+    /// Channels, height and width.
     size: [usize; 3],
 }
 
@@ -233,7 +234,7 @@ impl Conv {
     }
 }
 
-/// Padding that no window sees is left out: halving an even map by 2x2 windows needs none.
+/// Leaves out padding that no window reaches: 2x2 windows over a map of even size need none.
 fn max_pool(
     b: &mut GraphBuilder,
     i: usize,
@@ -262,7 +263,7 @@ fn max_pool(
 
 fn route(b: &mut GraphBuilder, i: usize, from: &[Output]) -> Result<Output, String> {
     let [first, rest @ ..] = from else {
-        return Err("it names no layer to take".to_owned());
+        return Err("it names no layer".to_owned());
     };
     let [_, h, w] = first.size;
     if let Some(other) = rest.iter().find(|o| o.size[1..] != first.size[1..]) {
@@ -287,7 +288,7 @@ fn reorg(b: &mut GraphBuilder, i: usize, x: Output, stride: usize) -> Result<Out
     let squared = stride.saturating_mul(stride);
     if stride == 0 || !c.is_multiple_of(squared) {
         return Err(format!(
-            "its stride {stride} squared must divide the {c} channels it is given"
+            "its stride {stride} squared must divide its {c} input channels"
         ));
     }
     Ok(Output {
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_that_make_no_network_are_refused() {
+    fn invalid_layer_lists_are_rejected() {
         let misfit = |layers: &[Layer]| {
             let mut b = GraphBuilder::new("g");
             let image = b.image_input("input", 3);
@@ -337,7 +338,7 @@ mod tests {
         assert!(found.reason.contains("4x4 and 8x8"), "{}", found.reason);
         assert!(misfit(&[Layer::Route(vec![])]).reason.contains("no layer"));
         let found = misfit(&[conv(6), Layer::Reorg { stride: 2 }]);
-        assert!(found.reason.contains("6 channels"), "{}", found.reason);
+        assert!(found.reason.contains("6 input channels"), "{}", found.reason);
         let large = Layer::Conv(Conv {
             padding: 0,
             ..Conv::new(4, 9)

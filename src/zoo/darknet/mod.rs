@@ -3,9 +3,9 @@
 //! object detection"), YOLOv2 (Redmon and Farhadi 2017, "YOLO9000: Better, faster, stronger") and
 //! YOLOv3 (Redmon and Farhadi 2018, "YOLOv3: An incremental improvement").
 //!
-//! As in a configuration file, a network is a list of [`Layer`]s, and a layer is known by its index:
-//! parameters are `layers.N.conv.*`, `layers.N.bn.*` and `layers.N.fc.*`. [`build_layers`] makes a
-//! graph of any such list.
+//! As in a configuration file, a network is a list of [`Layer`]s, identified by their indices:
+//! parameters are `layers.N.conv.*`, `layers.N.bn.*` and `layers.N.fc.*`. [`build_layers`] builds a
+//! graph from any such list.
 
 mod layers;
 
@@ -90,7 +90,7 @@ const fn detector(
     }
 }
 
-/// A network of the zoo: its layers for so many classes.
+/// A network of the zoo: a function from the number of classes to the layers.
 struct Plan(fn(usize) -> Vec<Layer>);
 
 impl Definition for Plan {
@@ -121,7 +121,7 @@ fn conv_stride_2(filters: usize, size: usize) -> Layer {
     })
 }
 
-/// The last convolution before an output: a bias and nothing else.
+/// The last convolution before an output: with a bias, without batch norm and activation.
 fn conv_out(filters: usize) -> Layer {
     Layer::Conv(Conv {
         batch_normalize: false,
@@ -194,7 +194,7 @@ fn darknet53(classes: usize) -> Vec<Layer> {
     plan
 }
 
-/// A 7x7 grid of cells, each with 2 boxes of 5 numbers and the classes.
+/// A 7x7 grid of cells, each with 2 boxes of 5 values and one score per class.
 fn grid(classes: usize) -> Layer {
     Layer::Connected {
         outputs: 7 * 7 * (2 * 5 + classes),
@@ -239,7 +239,7 @@ fn yolov1_tiny(classes: usize) -> Vec<Layer> {
 fn yolov2(classes: usize) -> Vec<Layer> {
     let mut plan = darknet19_backbone();
     plan.extend([conv(1024, 3), conv(1024, 3)]);
-    // The last map of 512 channels, brought to half its size beside the rest.
+    // The passthrough: the last map of 512 channels, halved in size and concatenated.
     plan.extend([
         Layer::Route(vec![-9]),
         conv(64, 1),
@@ -260,7 +260,7 @@ fn yolov2_tiny(classes: usize) -> Vec<Layer> {
 
 fn yolov3(classes: usize) -> Vec<Layer> {
     let mut plan = darknet53_backbone();
-    // The backbone's last layers of the size that the scale has.
+    // The backbone's last layer at each scale.
     let scales: [(usize, Option<LayerRef>); 3] = [(512, None), (256, Some(61)), (128, Some(36))];
     for (width, skip) in scales {
         if let Some(skip) = skip {

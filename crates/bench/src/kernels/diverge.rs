@@ -6,6 +6,7 @@ use shadernet::accuracy::difference;
 use shadernet::device::Device;
 use shadernet::error::Result;
 use shadernet::graph::{Graph, Op, ValueId};
+use shadernet::internals::graph_from_nodes;
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
@@ -55,7 +56,7 @@ pub fn first_divergence(
     }
     // Those with something to compute, in order: the last of them is wrong.
     let nodes: Vec<ValueId> = (graph.values())
-        .filter(|(_, node)| !matches!(node.op, Op::Input(_) | Op::Dropout))
+        .filter(|(_, node)| !matches!(node.op(), Op::Input(_) | Op::Dropout))
         .map(|(value, _)| value)
         .collect();
     let (mut right, mut wrong) = (0, nodes.len().saturating_sub(1));
@@ -73,10 +74,10 @@ pub fn first_divergence(
     };
     let node = graph.node(value);
     let mut shaders = session(device, &up_to(graph, value))?.shaders(&shapes)?;
-    shaders.retain(|(label, _)| *label == node.name);
+    shaders.retain(|(label, _)| label == node.name());
     Ok(Some(Divergence {
-        node: node.name.clone(),
-        kind: node.op.as_operator().kind(),
+        node: node.name().to_owned(),
+        kind: node.op().as_operator().kind(),
         shaders: shaders.into_iter().map(|(_, shader)| shader).collect(),
         error: least,
     }))
@@ -85,5 +86,5 @@ pub fn first_divergence(
 /// `graph` as far as `value`, which is its answer.
 fn up_to(graph: &Graph, value: ValueId) -> Graph {
     let nodes = graph.nodes()[..=value.index()].to_vec();
-    Graph::from_nodes(graph.name(), nodes, vec![value])
+    graph_from_nodes(graph.name(), nodes, vec![value])
 }

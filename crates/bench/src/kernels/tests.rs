@@ -22,7 +22,7 @@ fn a_line_is_a_graph() {
     let shapes: Vec<&[usize]> = case.inputs.iter().map(Shape::dims).collect();
     assert_eq!(shapes, [&[2, 6, 9, 8][..], &[2, 4, 5, 4]]);
     let kinds: Vec<&str> = (case.graph.nodes().iter())
-        .map(|node| node.op.as_operator().kind())
+        .map(|node| node.op().as_operator().kind())
         .collect();
     assert_eq!(
         kinds,

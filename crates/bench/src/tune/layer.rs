@@ -1,11 +1,8 @@
 //! One convolution by itself, as it stands in an optimized graph.
 
 use shadernet::error::Result;
-use shadernet::graph::{
-    Conv2d, Fused, Graph, GraphBuilder, Input, Node, Op, Residual, Storage, ValueId,
-};
-use shadernet::graph::{Pad2d, Prologue};
-use shadernet::internals::ConvLayer;
+use shadernet::graph::{Conv2d, Graph, GraphBuilder, Input, Node, Op, Pad2d};
+use shadernet::internals::{self, ConvLayer, Fused, Prologue, Residual, Storage, value_id};
 use shadernet::reference::Reference;
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
@@ -25,7 +22,7 @@ pub(super) struct Layer {
 impl Layer {
     /// Asks the CPU twin for the answer, which takes a while.
     pub fn new(layer: &ConvLayer) -> Result<Self> {
-        let fused = renamed(&layer.node.fused);
+        let fused = renamed(internals::fused(&layer.node));
         let twin = unfused(&layer.op, &fused)?;
         let inputs = generated_inputs(&layer.inputs);
         let expected = Reference::<f32>::new(&twin, &Weights::generated(&twin, 1.0))?
@@ -59,24 +56,15 @@ fn renamed(fused: &Fused) -> Fused {
 /// The convolution with what is fused into it.
 fn alone(op: &Conv2d, fused: Fused, inputs: &[Shape]) -> Graph {
     let mut nodes: Vec<Node> = (inputs.iter().enumerate())
-        .map(|(i, shape)| Node {
-            name: format!("input.{i}"),
-            op: Op::Input(Input::image(shape.nchw()[1])),
-            inputs: Vec::new(),
-            fused: Fused::default(),
-            parameters_of: None,
+        .map(|(i, shape)| {
+            let op = Op::Input(Input::image(shape.nchw()[1]));
+            internals::node(format!("input.{i}"), op, Vec::new(), Fused::default())
         })
         .collect();
-    let inputs = (0..nodes.len()).map(ValueId::new).collect();
-    let output = ValueId::new(nodes.len());
-    nodes.push(Node {
-        name: NAME.to_owned(),
-        op: Op::Conv2d(op.clone()),
-        inputs,
-        fused,
-        parameters_of: None,
-    });
-    Graph::from_nodes("layer", nodes, vec![output])
+    let inputs = (0..nodes.len()).map(value_id).collect();
+    let output = value_id(nodes.len());
+    nodes.push(internals::node(NAME, Op::Conv2d(op.clone()), inputs, fused));
+    internals::graph_from_nodes("layer", nodes, vec![output])
 }
 
 /// The same node by node, as the CPU twin knows it.

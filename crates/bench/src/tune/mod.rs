@@ -237,7 +237,7 @@ fn tried(choice: &Choice, only: &[ConvAlgorithm]) -> Vec<ConvAlgorithm> {
 fn distinct(layers: Vec<ConvLayer>) -> Vec<(ConvLayer, Vec<String>)> {
     let mut distinct: Vec<(ConvLayer, Vec<String>)> = Vec::new();
     for layer in layers {
-        let name = layer.node.name.clone();
+        let name = layer.node.name().to_owned();
         let same =
             |(other, _): &&mut (ConvLayer, _)| other.choice.signature == layer.choice.signature;
         match distinct.iter_mut().find(same) {

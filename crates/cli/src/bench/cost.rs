@@ -24,8 +24,8 @@ impl Cost {
         let mut elements = 0;
         for (value, node) in graph.values() {
             let len = |i: usize| shapes[i].len() as u64;
-            let operands = node.inputs.iter().map(|v| len(v.index()));
-            elements += match &node.op {
+            let operands = node.inputs().iter().map(|v| len(v.index()));
+            elements += match node.op() {
                 Op::BatchNorm2d(_) | Op::Activation(_) | Op::Dropout | Op::Flatten(_) => 0,
                 Op::Concat(_) | Op::SliceChannels(_) | Op::Unflatten(_) => 0,
                 Op::Binary(_) => operands.skip(1).sum(),

@@ -138,10 +138,7 @@ pub fn copies(count: usize) -> tempfile::TempDir {
 
 /// ResNet-18 for ten classes.
 pub fn small_graph() -> Graph {
-    let options = ZooOptions {
-        num_classes: Some(10),
-        in_channels: Some(3),
-    };
+    let options = ZooOptions::classes(10).with_channels(3);
     zoo::build("resnet18", &options).unwrap()
 }
 
