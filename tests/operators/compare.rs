@@ -53,11 +53,7 @@ pub fn compare_on(
     let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
     for (name, device) in devices {
         for precision in [Precision::F32, Precision::F16] {
-            let options = SessionOptions {
-                precision,
-                prefer,
-                ..Default::default()
-            };
+            let options = SessionOptions::new().precision(precision).prefer(prefer);
             let mut session =
                 Session::new(device, graph, weights.clone(), &options, &shapes).unwrap();
             let answers = session.run(inputs).unwrap();
