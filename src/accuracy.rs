@@ -1,31 +1,31 @@
-//! How near a GPU's answer must come to the CPU twin's.
+//! How much a GPU's output may differ from the reference backend's.
 
 use crate::gpu::Precision;
 use crate::kernels::ConvAlgorithm;
 use crate::tensor::Tensor;
 
-/// The largest error of a right answer, in the largest magnitude of the twin's.
+/// The largest [`difference`] of a correct output. `algorithm` is that of the convolution, where it is one.
 ///
-/// Generated weights and inputs have errors of some 1e-6 in float32, be the sums of nine products or
-/// of five thousand; Winograd's larger tile multiplies them by ten. In float16 input, weights and
-/// answer are each rounded to 11 bits. What is wrong is mostly wrong by 1.
-pub fn tolerance(kernel: Option<ConvAlgorithm>, precision: Precision) -> f64 {
-    match (precision, kernel) {
+/// With generated weights and inputs, errors in float32 are about 1e-6, whether sums have nine products or five
+/// thousand; Winograd's larger tile multiplies them by ten. In float16, inputs, weights and outputs are each
+/// rounded to 11 bits. Errors of incorrect outputs are usually about 1.
+pub fn tolerance(algorithm: Option<ConvAlgorithm>, precision: Precision) -> f64 {
+    match (precision, algorithm) {
         (Precision::F16, _) => 2e-2,
         (Precision::F32, Some(ConvAlgorithm::Winograd { .. })) => 2e-4,
         (Precision::F32, _) => 4e-5,
     }
 }
 
-/// The largest difference between `answer` and `expected`, in the largest magnitude of that; infinite
-/// where it is not a number.
-pub fn difference(answer: &Tensor, expected: &Tensor) -> f64 {
-    let pairs = answer.data().iter().zip(expected.data());
+/// The largest absolute difference between `output` and `expected`, divided by the largest magnitude in
+/// `expected`; infinite where a difference is not finite.
+pub fn difference(output: &Tensor, expected: &Tensor) -> f64 {
+    let pairs = output.data().iter().zip(expected.data());
     let mut largest = f64::MIN_POSITIVE;
     let mut error = 0.0_f64;
     for (found, expected) in pairs {
         let difference = (f64::from(*found) - f64::from(*expected)).abs();
-        // `max` would lose it.
+        // `max` would ignore NaN.
         if !difference.is_finite() {
             return f64::INFINITY;
         }
@@ -35,12 +35,12 @@ pub fn difference(answer: &Tensor, expected: &Tensor) -> f64 {
     error / largest
 }
 
-/// Why an answer that is off by `error` cannot be used, if so.
-pub fn mistake(error: f64, tolerance: f64) -> Option<String> {
-    // Also where it is not a number.
+/// Why an output with this `error` is rejected; `None` where it is within the tolerance.
+pub fn rejection(error: f64, tolerance: f64) -> Option<String> {
+    // Also where the error is NaN.
     (error.is_nan() || error > tolerance).then(|| {
         format!(
-            "its answer is off by {error:.1e} of the largest value, and {tolerance:.0e} is allowed"
+            "its output is off by {error:.1e} of the largest value, and {tolerance:.0e} is allowed"
         )
     })
 }

@@ -1,9 +1,9 @@
-//! Where networks run: a GPU, or the CPU twin.
+//! Where networks run: a GPU, or the reference backend on the CPU.
 //!
 //! ```
 //! use shadernet::device::{Device, DeviceOptions};
 //!
-//! // The best adapter, or the CPU twin where there is none; `warning` then says so.
+//! // The best adapter. Where there is none, the reference backend, with a warning.
 //! let device = Device::open(&DeviceOptions::default())?;
 //! println!("running on {device}");
 //! if let Some(warning) = device.warning() {
@@ -18,23 +18,74 @@ use std::path::PathBuf;
 use crate::error::{Error, Result};
 use crate::gpu::{self, Backend, CooperativeMatrices, Gpu, GpuOptions};
 
-/// Which device to open. The default is the best adapter of the machine: discrete before
+/// Which device to open, and how. The default is the best adapter of the machine: discrete before
 /// integrated before software, or what wgpu's environment variables name (`WGPU_BACKEND`,
 /// `WGPU_ADAPTER_NAME`, `WGPU_POWER_PREF`).
+///
+/// ```
+/// use shadernet::device::{Device, DeviceOptions};
+/// use shadernet::gpu::Backend;
+///
+/// let device = Device::open(&DeviceOptions::new().backend(Backend::Cpu))?;
+/// assert_eq!(device.backend(), Backend::Cpu);
+/// # Ok::<(), shadernet::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct DeviceOptions {
-    /// The graphics API, or [`Backend::Cpu`] for the CPU twin.
+    /// The graphics API, or [`Backend::Cpu`] for the reference backend.
     pub backend: Option<Backend>,
-    /// A part of the adapter's name, in any case of letters.
+    /// A part of the adapter's name. Case does not matter.
     pub adapter: Option<String>,
-    /// Keeps wgpu's bounds and loop checks in the shaders. Slower; for hunting errors in kernels.
+    /// See [`GpuOptions::runtime_checks`].
     pub runtime_checks: bool,
-    /// A folder in which pipelines are kept between processes, see
-    /// [`GpuOptions::cache`]. None are kept without one.
+    /// A folder for compiled pipelines, see [`GpuOptions::cache`].
     pub cache: Option<PathBuf>,
-    /// Whether float16 convolutions may use cooperative matrices (tensor cores). Not, unless asked
-    /// for: they are experimental in wgpu.
+    /// Whether float16 convolutions may use cooperative matrices (tensor cores). Off by default, because they
+    /// are experimental in wgpu.
     pub cooperative_matrices: CooperativeMatrices,
+}
+
+impl DeviceOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`Self::backend`].
+    #[must_use]
+    pub fn backend(mut self, backend: impl Into<Option<Backend>>) -> Self {
+        self.backend = backend.into();
+        self
+    }
+
+    /// Sets [`Self::adapter`].
+    #[must_use]
+    pub fn adapter(mut self, name: impl Into<String>) -> Self {
+        self.adapter = Some(name.into());
+        self
+    }
+
+    /// Sets [`Self::runtime_checks`].
+    #[must_use]
+    pub fn runtime_checks(mut self, checks: bool) -> Self {
+        self.runtime_checks = checks;
+        self
+    }
+
+    /// Sets [`Self::cache`].
+    #[must_use]
+    pub fn cache(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache = Some(folder.into());
+        self
+    }
+
+    /// Sets [`Self::cooperative_matrices`].
+    #[must_use]
+    pub fn cooperative_matrices(mut self, matrices: CooperativeMatrices) -> Self {
+        self.cooperative_matrices = matrices;
+        self
+    }
 }
 
 /// An open device. Clones share it.
@@ -42,37 +93,57 @@ pub struct DeviceOptions {
 pub enum Device {
     /// A GPU.
     Gpu(Gpu),
-    /// The CPU twin: [`crate::reference`].
+    /// The CPU: the reference backend, [`crate::reference`].
     Cpu {
-        /// Why it runs in place of a GPU, where nobody asked for it.
+        /// Why it runs in place of a GPU; `None` where it was requested.
         warning: Option<String>,
     },
 }
 
 impl Device {
-    /// Opens a device.
+    /// Opens a device. Blocks; see [`Self::open_async`].
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] where a backend or adapter was asked for, by `options` or the
-    /// environment, and is not there; [`Error::Device`] where the driver refuses. Where nothing was
-    /// asked for and there is no adapter, the answer is the CPU twin with a [`Self::warning`].
+    /// [`Error::NoAdapter`] where `options` or the environment request a backend or adapter that does not
+    /// exist; [`Error::Device`] where the driver refuses. Where nothing in particular is requested and there
+    /// is no adapter, this returns the reference backend with a [`Self::warning`].
     pub fn open(options: &DeviceOptions) -> Result<Self> {
+        pollster::block_on(Self::open_async(options))
+    }
+
+    /// As [`Self::open`], without blocking.
+    ///
+    /// ```
+    /// use shadernet::device::{Device, DeviceOptions};
+    ///
+    /// async fn print_device() -> shadernet::Result<()> {
+    ///     let device = Device::open_async(&DeviceOptions::new()).await?;
+    ///     println!("running on {device}");
+    ///     Ok(())
+    /// }
+    /// # pollster::block_on(print_device())?;
+    /// # Ok::<(), shadernet::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_async(options: &DeviceOptions) -> Result<Self> {
         if options.backend == Some(Backend::Cpu) {
             return match &options.adapter {
                 None => Ok(Self::cpu()),
                 Some(name) => Err(Error::NoAdapter(format!(
-                    "the cpu backend has no adapters to choose '{name}' from; leave one of the two out"
+                    "the cpu backend has no adapters, but '{name}' was requested; leave one of the two out"
                 ))),
             };
         }
-        match gpu::choose(options.backend, options.adapter.as_deref())? {
+        match gpu::choose(options.backend, options.adapter.as_deref()).await? {
             Ok(adapter) => {
                 let gpu = GpuOptions {
                     runtime_checks: options.runtime_checks,
                     cache: options.cache.clone(),
                     cooperative_matrices: options.cooperative_matrices,
                 };
-                let gpu = Gpu::open(&adapter, &gpu)?;
+                let gpu = Gpu::open_async(&adapter, &gpu).await?;
                 Ok(Self::Gpu(gpu))
             }
             Err(reason) => {
@@ -85,12 +156,12 @@ impl Device {
         }
     }
 
-    /// The CPU twin, asked for.
+    /// The reference backend, without a warning.
     pub fn cpu() -> Self {
         Self::Cpu { warning: None }
     }
 
-    /// What the user should be told about the choice: that the CPU runs, why, and how to get an
+    /// What the user should know about the choice of device: that the CPU runs, why, and how to get an
     /// adapter.
     pub fn warning(&self) -> Option<&str> {
         match self {

@@ -1,11 +1,23 @@
-//! The one error type. Every message names the file, node or device, says what was expected and
-//! what was found, and where there is something to do, says that too.
+//! The crate's error type.
+//!
+//! A message names the file, node or device, what was expected and what was found, and says what to do about
+//! it where that is known. [`Error::kind`] is what programs branch on. What caused an error is its
+//! [`source`](std::error::Error::source), whose text the error's own does not repeat; [`Error::report`]
+//! prints both.
 //!
 //! ```
+//! use shadernet::ErrorKind;
+//!
 //! let error = shadernet::zoo::build("resnet81", &Default::default()).unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::UnknownName);
 //! assert!(error.to_string().contains("resnet18"), "{error}");
+//!
+//! let error = shadernet::weights::Weights::open("no/such/file").unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::Io);
+//! assert!(error.report().to_string().starts_with("no/such/file: cannot be read or written: "));
 //! ```
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -15,38 +27,44 @@ use crate::util::did_you_mean::nearest_few;
 /// `std::result::Result` with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong. Match on the variant; print it for a person.
+/// The cause of an error, of any type.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Everything that can go wrong in this crate. Branch on [`Self::kind`] or match on the variant;
+/// [`Self::report`] is the whole message for a person.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused a file.
-    #[error("{}: {source}", path.display())]
+    /// The operating system could not read or write a file.
+    #[error("{}: cannot be read or written", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
 
-    /// A file was read, and what it holds cannot be used.
+    /// A file was read, but its content cannot be used.
     #[error("{}: {reason}", path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
         /// What was expected, what was found, and what to do.
         reason: String,
+        /// The error of the decoder or parser, where there is one.
+        source: Option<BoxError>,
     },
 
-    /// Weights do not fit a graph. Every problem is listed, not the first only.
+    /// Weights do not fit a graph. All problems are listed, not only the first.
     #[error("{source_name}: {} of the network's tensors cannot be used:\n  {}", problems.len(), problems.join("\n  "))]
     Weights {
-        /// The file, or the name the weights were given.
+        /// The file, or the name that the weights were given.
         source_name: String,
-        /// One line a tensor.
+        /// One line per tensor.
         problems: Vec<String>,
     },
 
-    /// A node of a graph cannot be what it was asked to be, or cannot take its inputs.
+    /// A node of a graph has invalid parameters, or inputs that it cannot take.
     #[error("node '{node}' ({kind}): {reason}")]
     Node {
         /// The node's name.
@@ -57,7 +75,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// A session was given other inputs than its graph has.
+    /// An argument cannot be used: a tensor, texture, buffer or option.
     #[error("{0}")]
     Inputs(String),
 
@@ -65,24 +83,24 @@ pub enum Error {
     #[error("a tensor of shape {shape} holds {} elements, but {found} were given",
         shape.checked_len().map_or_else(|| "more than addressable".to_owned(), |len| len.to_string()))]
     TensorLength {
-        /// The shape asked for.
+        /// The expected shape.
         shape: Shape,
         /// The number of elements given.
         found: usize,
     },
 
-    /// A name is not among those that are known: an architecture, a pass, a layer, a backend, …
+    /// A name is not known: of an architecture, a pass, a layer, a backend, …
     #[error(transparent)]
     UnknownName(#[from] UnknownName),
 
-    /// No adapter answers the request.
+    /// No adapter matches the request.
     #[error("{0}")]
     NoAdapter(String),
 
-    /// A limit of the device is in the way.
+    /// Something exceeds a limit of the device.
     #[error("{what} needs {needed} {unit}, but {device} allows {limit} ({name}); {advice}")]
     Limit {
-        /// The node, value or tensor that needs it.
+        /// The node, value or tensor that exceeds the limit.
         what: String,
         /// How much it needs.
         needed: u64,
@@ -98,20 +116,20 @@ pub enum Error {
         advice: &'static str,
     },
 
-    /// The device refused something or failed.
-    #[error("{device}: {context}: {message}")]
+    /// The device refused a call, or failed.
+    #[error("{device}: {context}")]
     Device {
         /// The adapter's name.
         device: String,
         /// What was being done.
         context: String,
-        /// What the device or driver said.
-        message: String,
+        /// The error of wgpu or the driver.
+        source: BoxError,
     },
 
-    /// The device is gone: destroyed, reset by its driver, or unplugged.
+    /// The device is lost: destroyed, reset by its driver, or unplugged.
     #[error(
-        "{device}: {context}: the device was lost ({reason}); open another, and give it to Session::restore"
+        "{device}: {context}: the device was lost ({reason}); open another, and pass it to Session::restore"
     )]
     DeviceLost {
         /// The adapter's name.
@@ -122,7 +140,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// The device has no memory left.
+    /// The device is out of memory.
     #[error("{device}: {context}: out of memory{}; close what else uses the device, or use float16, a smaller image or batch",
         needed.map_or_else(String::new, |bytes| format!(": {bytes} bytes are needed in all")))]
     OutOfMemory {
@@ -130,13 +148,41 @@ pub enum Error {
         device: String,
         /// What was being done.
         context: String,
-        /// Bytes that it takes in all, where that is known.
+        /// Total bytes needed, where known.
         needed: Option<u64>,
     },
 }
 
-/// A name that is not among those that are known, with the known names most like it. What
-/// [`str::parse`] returns of every type of this crate that has names.
+/// The kinds of [`enum@Error`] that programs branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The operating system could not read or write a file.
+    Io,
+    /// A file's content cannot be used.
+    InvalidFile,
+    /// Weights do not fit the graph.
+    InvalidWeights,
+    /// A graph's node has invalid parameters or inputs.
+    InvalidGraph,
+    /// An argument cannot be used.
+    InvalidInput,
+    /// A name is not known.
+    UnknownName,
+    /// No adapter matches the request.
+    NoAdapter,
+    /// A limit of the device is exceeded.
+    Limit,
+    /// The device refused a call, or failed.
+    Device,
+    /// The device is lost; another one can take over.
+    DeviceLost,
+    /// The device is out of memory.
+    OutOfMemory,
+}
+
+/// A name that is not known, with the most similar known names. The error of [`str::parse`] for all named
+/// types of this crate.
 ///
 /// ```
 /// use shadernet::gpu::Backend;
@@ -147,18 +193,18 @@ pub enum Error {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnknownName {
-    /// What it should be the name of, in the singular: `architecture`.
+    /// What the name should denote, in the singular: `architecture`.
     pub kind: &'static str,
-    /// The name that was given.
+    /// The unknown name.
     pub name: String,
-    /// At most three known names that may be meant, the most alike first.
+    /// Up to three similar known names, the most similar first.
     pub nearest: Vec<String>,
     /// All known names.
     pub known: Vec<String>,
 }
 
 impl UnknownName {
-    /// `name` is not among `known`.
+    /// An error for `name`, which is not among `known`.
     pub fn new<S: AsRef<str>>(
         kind: &'static str,
         name: &str,
@@ -170,16 +216,16 @@ impl UnknownName {
         Self {
             kind,
             name: name.to_owned(),
-            nearest: nearest_few(name, known.iter().map(String::as_str), MOST_NEAREST),
+            nearest: nearest_few(name, known.iter().map(String::as_str), MAX_SUGGESTIONS),
             known,
         }
     }
 }
 
-/// Known names that an [`UnknownName`] suggests at the most.
-const MOST_NEAREST: usize = 3;
-/// Known names that are all listed; of more, the number.
-const MOST_LISTED: usize = 24;
+/// The maximum number of known names that an [`UnknownName`] suggests.
+const MAX_SUGGESTIONS: usize = 3;
+/// Up to this many known names are listed; of more, only the number is printed.
+const MAX_LISTED: usize = 24;
 
 impl fmt::Display for UnknownName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -191,7 +237,7 @@ impl fmt::Display for UnknownName {
         }
         match self.known.len() {
             0 => Ok(()),
-            1..=MOST_LISTED => write!(f, " (known: {})", self.known.join(", ")),
+            1..=MAX_LISTED => write!(f, " (known: {})", self.known.join(", ")),
             count => write!(f, " ({count} are known)"),
         }
     }
@@ -200,25 +246,178 @@ impl fmt::Display for UnknownName {
 impl std::error::Error for UnknownName {}
 
 impl Error {
-    /// With how much is needed in all, where it is about memory.
+    /// The kind, for programs to branch on.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io { .. } => ErrorKind::Io,
+            Self::File { .. } => ErrorKind::InvalidFile,
+            Self::Weights { .. } => ErrorKind::InvalidWeights,
+            Self::Node { .. } => ErrorKind::InvalidGraph,
+            Self::Inputs(_) | Self::TensorLength { .. } => ErrorKind::InvalidInput,
+            Self::UnknownName(_) => ErrorKind::UnknownName,
+            Self::NoAdapter(_) => ErrorKind::NoAdapter,
+            Self::Limit { .. } => ErrorKind::Limit,
+            Self::Device { .. } => ErrorKind::Device,
+            Self::DeviceLost { .. } => ErrorKind::DeviceLost,
+            Self::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+        }
+    }
+
+    /// The error with its causes, `error: cause: cause`, for messages to people.
+    pub fn report(&self) -> Report<'_> {
+        Report(self)
+    }
+
+    /// An [`Error::Io`] about `path`, for [`Result::map_err`](std::result::Result::map_err).
+    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    /// An [`Error::File`] about `path` without a source.
+    pub fn file(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        Self::File {
+            path: path.as_ref().to_owned(),
+            reason: reason.into(),
+            source: None,
+        }
+    }
+
+    /// An [`Error::File`] about `path` that another error caused. `reason` must not repeat its text.
+    pub fn file_caused_by(
+        path: impl AsRef<Path>,
+        reason: impl Into<String>,
+        source: impl Into<BoxError>,
+    ) -> Self {
+        Self::File {
+            path: path.as_ref().to_owned(),
+            reason: reason.into(),
+            source: Some(source.into()),
+        }
+    }
+
+    /// Adds the total of bytes needed to an [`Error::OutOfMemory`]; leaves other errors alone.
     pub(crate) fn with_needed_bytes(mut self, bytes: u64) -> Self {
         if let Self::OutOfMemory { needed, .. } = &mut self {
             *needed = Some(bytes);
         }
         self
     }
+}
 
-    /// An [`Error::Io`] about `path`.
-    pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.as_ref().to_owned();
-        move |source| Self::Io { path, source }
+/// An error with its causes, see [`Error::report`].
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a>(&'a Error);
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = self.0.to_string();
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            let reason = error.to_string();
+            // wgpu's errors repeat the text of their sources.
+            if !text.contains(&reason) {
+                text += ": ";
+                text += &reason;
+            }
+            cause = error.source();
+        }
+        f.write_str(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One error of each variant. A new variant makes the match in [`Error::kind`] fail to compile, and is
+    /// to be added here.
+    fn all_variants() -> Vec<Error> {
+        let cause = || BoxError::from("the cause's own text");
+        vec![
+            Error::io("photo.jpg")(std::io::Error::other("the cause's own text")),
+            Error::file("model.cfg", "a number was expected"),
+            Error::file_caused_by("photo.jpg", "a whole PNG was expected", cause()),
+            Error::Weights {
+                source_name: "model.safetensors".to_owned(),
+                problems: vec!["'conv1.weight': missing".to_owned()],
+            },
+            Error::Node {
+                node: "conv1".to_owned(),
+                kind: "Conv2d",
+                reason: "3 channels were expected, found 4".to_owned(),
+            },
+            Error::Inputs("a texture was expected".to_owned()),
+            Error::TensorLength {
+                shape: Shape::from([2, 3]),
+                found: 5,
+            },
+            UnknownName::new("pass", "norm", ["norms"]).into(),
+            Error::NoAdapter("no adapter matches".to_owned()),
+            Error::Limit {
+                what: "conv1".to_owned(),
+                needed: 2,
+                unit: "bytes",
+                device: "a GPU".to_owned(),
+                limit: 1,
+                name: "max_buffer_size",
+                advice: "use a smaller image",
+            },
+            Error::Device {
+                device: "a GPU".to_owned(),
+                context: "running".to_owned(),
+                source: cause(),
+            },
+            Error::DeviceLost {
+                device: "a GPU".to_owned(),
+                context: "running".to_owned(),
+                reason: "unplugged".to_owned(),
+            },
+            Error::OutOfMemory {
+                device: "a GPU".to_owned(),
+                context: "running".to_owned(),
+                needed: Some(1),
+            },
+        ]
     }
 
-    /// An [`Error::File`] about `path`.
-    pub(crate) fn file(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
-        Self::File {
-            path: path.as_ref().to_owned(),
-            reason: reason.into(),
+    #[test]
+    fn display_does_not_repeat_the_source() {
+        let mut with_source = 0;
+        for error in all_variants() {
+            let text = error.to_string();
+            assert!(!text.is_empty());
+            match error.source().map(|source| source.to_string()) {
+                Some(source) => {
+                    assert!(!text.contains(&source), "{text}: {source}");
+                    assert_eq!(error.report().to_string(), format!("{text}: {source}"));
+                    with_source += 1;
+                }
+                None => assert_eq!(error.report().to_string(), text),
+            }
         }
+        assert_eq!(with_source, 3);
+    }
+
+    #[test]
+    fn reports_skip_causes_that_are_already_in_the_text() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer, caused by: {0}")]
+        struct Outer(#[source] std::io::Error);
+        let source = Outer(std::io::Error::other("inner"));
+        let error = Error::file_caused_by("file", "unreadable", source);
+        assert_eq!(
+            error.report().to_string(),
+            "file: unreadable: outer, caused by: inner"
+        );
+    }
+
+    #[test]
+    fn kinds_differ_except_for_those_of_invalid_files_and_inputs() {
+        let mut kinds: Vec<ErrorKind> = all_variants().iter().map(Error::kind).collect();
+        let count = kinds.len();
+        kinds.dedup();
+        // Of two errors about files, and of two about inputs.
+        assert_eq!(kinds.len(), count - 2);
     }
 }

@@ -1,22 +1,20 @@
 //! Shadernet runs convolutional networks on the GPU through WGSL compute shaders.
 //!
-//! A [`device::Device`] is where networks run; a [`session::Session`] is a network ready to run there.
-//! A trained network comes from a [`model_folder::ModelFolder`] and answers in words through
-//! [`tasks::Classifier`]; any other is a [`graph::Graph`] (from [`zoo`], or built by hand) with
-//! [`weights::Weights`].
+//! A [`Device`] runs networks, and a [`Session`] is a network that is ready to run on a device. A trained
+//! network is a [`ModelFolder`], for [`Classifier`], [`Detector`], [`Segmenter`] and [`Explainer`]. Any other
+//! network is a [`Graph`], from [`zoo`] or a [`GraphBuilder`], with [`Weights`].
 //!
-//! An app with a wgpu device of its own begins at [`gpu::Gpu::from_wgpu`]; `docs/embedding.md` in the
-//! repository is the way from there.
+//! An app with its own wgpu device starts with [`Gpu::from_wgpu`]; `docs/embedding.md` in the repository
+//! continues from there.
 //!
 //! ```
-//! use shadernet::device::{Device, DeviceOptions};
-//! use shadernet::session::{Session, SessionOptions};
-//! use shadernet::weights::{Weights, generate::generated_input};
+//! use shadernet::weights::generate::generated_input;
 //! use shadernet::zoo::{self, ZooOptions};
+//! use shadernet::{Device, DeviceOptions, Session, SessionOptions, Weights};
 //!
 //! let device = Device::open(&DeviceOptions::default())?;
 //! let graph = zoo::build("resnet18", &ZooOptions::classes(10))?;
-//! // Made-up weights; `Weights::open` reads a safetensors file.
+//! // Random weights; `Weights::open` reads a safetensors file.
 //! let weights = Weights::generated(&graph, 1.0);
 //! let input = generated_input([1, 3, 64, 64]);
 //!
@@ -52,12 +50,21 @@ pub mod vision;
 pub mod weights;
 pub mod zoo;
 
-pub use error::{Error, Result};
+pub use device::{Device, DeviceOptions};
+pub use error::{Error, ErrorKind, Result};
+pub use explain::Explainer;
+pub use gpu::{Backend, Gpu, GpuOptions, GpuTensor, Precision};
+pub use graph::{Graph, GraphBuilder};
+pub use model_folder::ModelFolder;
+pub use session::{ConvAlgorithm, PassChunks, Run, Session, SessionInput, SessionOptions};
+pub use tasks::{Classifier, Detector, Segmenter};
+pub use tensor::{Shape, Tensor};
+pub use weights::Weights;
 
-/// The wgpu that this crate is built on, for hosts that bring their own device.
+/// The version of wgpu that this crate is built on, for hosts that bring their own device.
 pub use wgpu;
 
-/// What `shadernet-bench` needs of the engine's internals. Semantic versioning does not cover it.
+/// Internals for `shadernet-bench`. Not covered by semantic versioning.
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
@@ -69,12 +76,12 @@ pub mod internals {
     pub use crate::util::did_you_mean::nearest;
 }
 
-/// The README's program, compiled and run as a test.
+/// The README's example, compiled and run as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// The walk through embedding, compiled and run as tests.
+/// The examples of the embedding guide, compiled and run as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/embedding.md")]
 struct Embedding;

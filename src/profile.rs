@@ -1,4 +1,4 @@
-//! Where the time of a pass goes, step by step: [`Session::profile`](crate::session::Session::profile).
+//! The times of a pass and its steps: [`Session::profile`](crate::session::Session::profile).
 //!
 //! ```
 //! use shadernet::device::{Device, DeviceOptions};
@@ -33,9 +33,9 @@ use crate::tensor::Shape;
 /// How steps were timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimingMethod {
-    /// The device wrote down when each step of whole passes began and ended.
+    /// The device wrote timestamps at the begin and end of each step, in whole passes.
     Timestamps,
-    /// Each step was dispatched many times in one submission, and the host's clock read: the device
+    /// Each step was dispatched many times in one submission, and timed by the host's clock, because the device
     /// has no timestamps. Caches are warmer than in a pass.
     WallClock,
 }
@@ -64,46 +64,49 @@ impl fmt::Display for TimingMethod {
     }
 }
 
-/// Where the time of a pass goes.
+/// The times of a pass and its steps.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Profile {
     /// How steps were timed.
     pub method: TimingMethod,
-    /// In the order in which they run.
+    /// The steps in execution order.
     pub steps: Vec<StepProfile>,
-    /// Seconds of a whole pass by the host's clock, input uploaded and answer read back: the mean of
-    /// those made just before and after the passes that a step's time is the mean of.
+    /// Seconds of a whole pass by the host's clock, with uploading inputs and reading outputs: the mean of the
+    /// passes just before and after the timed passes that [`StepProfile::seconds`] is the mean of.
     pub pass_seconds: f64,
 }
 
 /// A dispatch of a pass.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StepProfile {
-    /// The node that it computes, or a part of; `output.0`, … where an answer is unpacked.
+    /// The node that it computes, or a part of; `output.0`, … where an output is unpacked.
     pub node: String,
     /// The node's operator, in PyTorch's terms.
     pub kind: &'static str,
-    /// The shader: a file in `shaders/`.
+    /// The shader: the name of a file in `shaders/`.
     pub kernel: &'static str,
-    /// The constants that the shader was specialized with, those that are 0 left out.
+    /// The constants that the shader was specialized with, without those that are 0.
     pub variant: String,
-    /// The shape of the node's answer.
+    /// The shape of the node's output.
     pub output: Shape,
-    /// The mean over the middle half of the passes, ordered by what part the steps are of passes
-    /// beside them: means add up to that of a pass, as medians do not.
+    /// Seconds: the mean over the middle half of the timed passes, ordered by the share that the steps together
+    /// take of the whole passes before and after. Means of steps add up to the mean of a pass, which medians
+    /// do not.
     pub seconds: f64,
-    /// Seconds from the beginning of the pass to that of the step, where it was timed by
-    /// [`TimingMethod::Timestamps`]; else the sum of the steps before it.
+    /// Seconds from the begin of the pass to that of the step, where timed by
+    /// [`TimingMethod::Timestamps`]; otherwise the sum of the steps before it.
     pub start_seconds: f64,
-    /// Multiplications and additions of convolutions and fully connected layers, a pair counted as
-    /// two: those that the kernel does, fewer than the layer's in Winograd's.
+    /// Multiplications and additions of convolutions and fully connected layers, a multiply-add counted as
+    /// two. Those that the kernel performs, which for Winograd are fewer than the layer's.
     pub operations: u64,
-    /// Bytes read and written, each counted once however often it is touched.
+    /// Bytes read and written, each counted once.
     pub bytes: u64,
 }
 
 impl Profile {
-    /// Seconds of all steps together.
+    /// The sum of the steps' seconds.
     pub fn step_seconds(&self) -> f64 {
         self.steps.iter().map(|step| step.seconds).sum()
     }

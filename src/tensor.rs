@@ -13,12 +13,12 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 
-/// The extents of a tensor, outermost first: `[N, C, H, W]` for images, `[N, F]` for features.
+/// The dimensions of a tensor, outermost first: `[N, C, H, W]` for images, `[N, F]` for features.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Shape(Vec<usize>);
 
 impl Shape {
-    /// The extents, outermost first.
+    /// The dimensions, outermost first.
     pub fn dims(&self) -> &[usize] {
         &self.0
     }
@@ -40,13 +40,13 @@ impl Shape {
         self.checked_len().unwrap_or(usize::MAX)
     }
 
-    /// Whether any extent is zero.
+    /// Whether any dimension is zero.
     pub fn is_empty(&self) -> bool {
         self.0.contains(&0)
     }
 
-    /// The shape read as `[N, C, H, W]`: missing trailing extents are 1, and everything after the
-    /// third is folded into the last, so that `[N, C, L]` is a map of one row.
+    /// The shape as `[N, C, H, W]`: missing trailing dimensions are 1, `[N, C, L]` is a feature map of one row,
+    /// and all dimensions after the third are multiplied into the width.
     pub fn nchw(&self) -> [usize; 4] {
         let at = |i: usize| self.0.get(i).copied().unwrap_or(1);
         match self.rank() {
@@ -87,8 +87,8 @@ impl fmt::Debug for Shape {
     }
 }
 
-/// A dense tensor in host memory, row-major. `f32` unless said otherwise; the CPU twin also
-/// computes in `f64`.
+/// A dense tensor in host memory, row-major. Of `f32` by default; the reference backend also computes in
+/// `f64`.
 #[derive(Clone, PartialEq)]
 pub struct Tensor<T = f32> {
     shape: Shape,
@@ -99,7 +99,7 @@ impl<T> Tensor<T> {
     /// A tensor of `shape` over `data` in row-major order.
     ///
     /// # Errors
-    /// Where `data` does not hold exactly as many elements as `shape` asks for.
+    /// [`Error::TensorLength`] where `data` does not have exactly as many elements as `shape`.
     pub fn new(shape: impl Into<Shape>, data: Vec<T>) -> Result<Self> {
         let shape = shape.into();
         if shape.checked_len() != Some(data.len()) {
@@ -111,10 +111,10 @@ impl<T> Tensor<T> {
         Ok(Self { shape, data })
     }
 
-    /// A tensor of `shape` with the element at row-major index `i` being `f(i)`.
+    /// A tensor of `shape` whose element at row-major index `i` is `f(i)`.
     ///
     /// # Panics
-    /// Where the number of elements does not fit in memory, as `Vec` does.
+    /// Where the elements do not fit in memory, as `Vec` does.
     pub fn from_fn(shape: impl Into<Shape>, f: impl FnMut(usize) -> T) -> Self {
         let shape = shape.into();
         let data = (0..shape.len()).map(f).collect();
@@ -131,7 +131,7 @@ impl<T> Tensor<T> {
         &self.data
     }
 
-    /// The elements in row-major order, to be written.
+    /// The elements in row-major order, mutable.
     pub fn data_mut(&mut self) -> &mut [T] {
         &mut self.data
     }
@@ -141,15 +141,15 @@ impl<T> Tensor<T> {
         self.data
     }
 
-    /// The same elements under another shape.
+    /// The same elements with another shape.
     ///
     /// # Errors
-    /// Where the number of elements differs.
+    /// [`Error::TensorLength`] where the number of elements differs.
     pub fn reshape(self, shape: impl Into<Shape>) -> Result<Self> {
         Self::new(shape, self.data)
     }
 
-    /// Every element converted by `f`.
+    /// The tensor with each element converted by `f`.
     pub fn map<U>(&self, f: impl FnMut(&T) -> U) -> Tensor<U> {
         Tensor {
             shape: self.shape.clone(),
@@ -159,7 +159,7 @@ impl<T> Tensor<T> {
 }
 
 impl<T: Clone + Default> Tensor<T> {
-    /// A tensor of `shape` filled with the type's default, zero for numbers.
+    /// A tensor of `shape` filled with the type's default: zero for numbers.
     pub fn zeros(shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
         let data = vec![T::default(); shape.len()];
@@ -168,7 +168,7 @@ impl<T: Clone + Default> Tensor<T> {
 }
 
 impl<T> fmt::Debug for Tensor<T> {
-    /// The shape alone: a tensor's elements fill a screen and help nobody.
+    /// Prints only the shape: a tensor has too many elements to print.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Tensor{}", self.shape)
     }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn lower_ranks_read_as_maps() {
+    fn lower_ranks_are_feature_maps() {
         assert_eq!(Shape::from([2, 5]).nchw(), [2, 5, 1, 1]);
         assert_eq!(Shape::from([2, 5, 7]).nchw(), [2, 5, 1, 7]);
         assert_eq!(Shape::from([2, 5, 7, 9]).nchw(), [2, 5, 7, 9]);

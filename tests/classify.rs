@@ -38,10 +38,7 @@ fn answers(precision: Precision) -> Vec<(String, Vec<Answer>)> {
     let folder = ModelFolder::open(in_repository("models/efficientnet_lite0")).unwrap();
     (devices_and_cpu().into_iter())
         .map(|(name, device)| {
-            let options = SessionOptions {
-                precision,
-                ..Default::default()
-            };
+            let options = SessionOptions::new().precision(precision);
             let mut classifier = Classifier::new(&device, &folder, &options).unwrap();
             let answers = ["chelsea.png", "coffee.png", "rocket.jpg"].map(|picture| {
                 let decoded = decode(in_repository("tests/images").join(picture)).unwrap();

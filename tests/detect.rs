@@ -49,10 +49,7 @@ fn assert_as_expected(precision: Precision) {
         let mut detector = Detector::new(
             &opened,
             &folder(),
-            &SessionOptions {
-                precision,
-                ..Default::default()
-            },
+            &SessionOptions::new().precision(precision),
         )
         .unwrap();
         for (name, boxes) in &expected.boxes_xyxy_in_image_pixels {

@@ -107,10 +107,7 @@ fn run_in(
     weights: &Arc<Weights>,
     input: &Tensor,
 ) -> Vec<Tensor> {
-    let options = SessionOptions {
-        precision,
-        ..Default::default()
-    };
+    let options = SessionOptions::new().precision(precision);
     let shapes = [input.shape().clone()];
     let mut session = Session::new(device, graph, weights.clone(), &options, &shapes).unwrap();
     session.run(std::slice::from_ref(input)).unwrap()
@@ -184,10 +181,7 @@ fn answers_stay_whatever_passes_run() {
             .iter()
             .flat_map(|d| options.iter().map(move |o| (d, o)))
         {
-            let options = SessionOptions {
-                passes: *passes,
-                ..Default::default()
-            };
+            let options = SessionOptions::new().passes(*passes);
             let shapes = [input.shape().clone()];
             let mut session =
                 Session::new(device, &graph, weights.clone(), &options, &shapes).unwrap();
@@ -233,10 +227,7 @@ fn image_and_text() {
     for (name, device) in devices_and_cpu().into_iter().rev() {
         for (precision, tolerance) in [(Precision::F32, TOLERANCE), (Precision::F16, TOLERANCE_F16)]
         {
-            let options = SessionOptions {
-                precision,
-                ..Default::default()
-            };
+            let options = SessionOptions::new().precision(precision);
             let weights = weights.clone();
             let mut session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
             let output = session.run(&inputs).unwrap().swap_remove(0);
@@ -262,10 +253,7 @@ fn weights_larger_than_a_binding() {
                 [(Precision::F32, TOLERANCE), (Precision::F16, TOLERANCE_F16)]
             {
                 let shapes = [input.shape().clone()];
-                let options = SessionOptions {
-                    precision,
-                    ..Default::default()
-                };
+                let options = SessionOptions::new().precision(precision);
                 let weights = weights.clone();
                 let mut session =
                     Session::new(&device, &graph, weights, &options, &shapes).unwrap();

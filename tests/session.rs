@@ -186,10 +186,7 @@ fn half_precision_stays_near() {
     for (name, device) in devices_and_cpu() {
         let run = |precision| {
             let shapes = [input.shape().clone()];
-            let options = SessionOptions {
-                precision,
-                ..Default::default()
-            };
+            let options = SessionOptions::new().precision(precision);
             let mut session =
                 Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
             // The CPU twin has no float16 and must say so.
@@ -248,10 +245,7 @@ fn a_session_tells_what_was_optimized() {
     let shapes = [Shape::from([1, 3, 64, 64])];
     for (name, device) in devices_and_cpu() {
         let session = |passes| {
-            let options = SessionOptions {
-                passes,
-                ..Default::default()
-            };
+            let options = SessionOptions::new().passes(passes);
             Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap()
         };
         let (optimized, plain) = (
@@ -283,10 +277,7 @@ fn reports_of_plans_are_of_what_runs() {
             let graph = zoo::build("resnet18", &ZooOptions::default()).unwrap();
             let weights = Weights::generated(&graph, 1.0);
             let shapes = [Shape::from([1, 3, 64, 64])];
-            let options = SessionOptions {
-                precision,
-                ..Default::default()
-            };
+            let options = SessionOptions::new().precision(precision);
             let report = PlanReport::from_gpu(gpu, &graph, &shapes, &options).unwrap();
             let session = Session::new(device, &graph, weights, &options, &shapes).unwrap();
             let memory = session.memory().unwrap();

@@ -1,8 +1,10 @@
-//! Which adapter runs: chosen by type, or named.
+//! Adapters: listing them, and choosing one by type or by name.
+
+use tracing::Instrument;
 
 use crate::error::{Error, Result, UnknownName};
 
-/// A graphics API, or the CPU twin in place of one.
+/// A graphics API, or the CPU reference backend in place of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {
     /// Vulkan: Linux, Windows, Android.
@@ -13,12 +15,12 @@ pub enum Backend {
     Metal,
     /// Direct3D 12: Windows.
     Dx12,
-    /// No GPU: the CPU twin.
+    /// No GPU: the CPU reference backend.
     Cpu,
 }
 
 impl Backend {
-    /// Every backend with the name it goes by.
+    /// All backends with their names.
     pub const ALL: [(Self, &'static str); 5] = [
         (Self::Vulkan, "vulkan"),
         (Self::Gl, "gl"),
@@ -27,7 +29,7 @@ impl Backend {
         (Self::Cpu, "cpu"),
     ];
 
-    /// The name it goes by, as on the command line.
+    /// The name, as [`str::parse`] takes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Vulkan => "vulkan",
@@ -61,14 +63,32 @@ impl std::str::FromStr for Backend {
     }
 }
 
-/// Every adapter of the machine on the given backends (all of them where `None`), as wgpu lists
-/// them. Adapters that cannot run a compute shader are left out.
+/// All adapters of the machine on `backend`, or on any backend where `None`, in wgpu's order. Adapters that
+/// cannot run compute shaders are left out. Blocks; see [`adapters_async`].
 pub fn adapters(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
-    list(backend.map_or(wgpu::Backends::all(), Backend::to_wgpu))
+    pollster::block_on(adapters_async(backend))
 }
 
-pub(super) fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
-    let _span = tracing::debug_span!("list adapters", ?backends).entered();
+/// As [`adapters`], without blocking.
+///
+/// ```
+/// use shadernet::gpu::{Gpu, GpuOptions, adapters_async};
+///
+/// async fn open() -> shadernet::Result<Option<Gpu>> {
+///     match adapters_async(None).await.first() {
+///         Some(adapter) => Gpu::open_async(adapter, &GpuOptions::new()).await.map(Some),
+///         None => Ok(None),
+///     }
+/// }
+/// # pollster::block_on(open())?;
+/// # Ok::<(), shadernet::Error>(())
+/// ```
+pub async fn adapters_async(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
+    list(backend.map_or(wgpu::Backends::all(), Backend::to_wgpu)).await
+}
+
+async fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
+    let span = tracing::debug_span!("list adapters", ?backends);
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends,
         // The validation layers cost time and print to standard error; WGPU_VALIDATION=1 and
@@ -76,7 +96,8 @@ pub(super) fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
         flags: wgpu::InstanceFlags::empty().with_env(),
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     });
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    let listing = instance.enumerate_adapters(backends).instrument(span);
+    let mut adapters = listing.await;
     adapters.retain(|adapter| {
         let flags = adapter.get_downlevel_capabilities().flags;
         flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
@@ -84,64 +105,64 @@ pub(super) fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     adapters
 }
 
-/// Whether an adapter is a program on the CPU that plays a GPU.
+/// Whether an adapter is software: a driver that computes on the CPU.
 pub fn is_software(info: &wgpu::AdapterInfo) -> bool {
     info.device_type == wgpu::DeviceType::Cpu
 }
 
-/// What was asked for, from the caller or the environment.
+/// Which adapter the caller or the environment asks for.
 struct Request {
     backends: wgpu::Backends,
+    /// A part of the adapter's name.
     name: Option<String>,
-    /// The words for it, where anything was asked for.
-    words: Option<String>,
+    /// A description for messages; `None` where nothing in particular is asked for.
+    description: Option<String>,
 }
 
 impl Request {
-    /// The caller's wish comes first; what it leaves open, `WGPU_BACKEND` and `WGPU_ADAPTER_NAME`
-    /// may say.
+    /// The caller's arguments take precedence over `WGPU_BACKEND` and `WGPU_ADAPTER_NAME`.
     fn new(backend: Option<Backend>, name: Option<&str>) -> Self {
         let from_environment = wgpu::Backends::from_env();
         let name = (name.map(str::to_owned))
             .or_else(|| std::env::var("WGPU_ADAPTER_NAME").ok())
             .filter(|name| !name.is_empty());
-        let mut words = Vec::new();
+        let mut conditions = Vec::new();
         match (backend, from_environment) {
-            (Some(backend), _) => words.push(format!("backend {}", backend.name())),
-            (None, Some(backends)) => words.push(format!("WGPU_BACKEND ({backends:?})")),
+            (Some(backend), _) => conditions.push(format!("backend {}", backend.name())),
+            (None, Some(backends)) => conditions.push(format!("WGPU_BACKEND ({backends:?})")),
             (None, None) => {}
         }
         if let Some(name) = &name {
-            words.push(format!("a name that contains '{name}'"));
+            conditions.push(format!("a name that contains '{name}'"));
         }
         Self {
             backends: (backend.map(Backend::to_wgpu))
                 .or(from_environment)
                 .unwrap_or(wgpu::Backends::all()),
             name,
-            words: (!words.is_empty()).then(|| words.join(" and ")),
+            description: (!conditions.is_empty()).then(|| conditions.join(" and ")),
         }
     }
 }
 
-/// The best adapter for a wish: discrete before integrated before software, as listed among equals.
+/// The best adapter for a request: discrete before integrated before software, in wgpu's order among equals.
 /// `WGPU_POWER_PREF=low` puts integrated first.
 ///
-/// Without any wish, software OpenGL is passed over: it is the CPU by a detour that is slower than
-/// the CPU twin (see `docs/architecture.md`), and is there on machines whose owner never thought of
-/// it. The inner `Err` says why nothing was chosen though nothing in particular was wanted.
+/// Where nothing in particular is requested, software OpenGL is skipped: it computes on the CPU more slowly
+/// than the reference backend (see `docs/architecture.md`), and is installed on many machines by default. The
+/// inner `Err` is then the reason why no adapter was chosen.
 ///
 /// # Errors
-/// [`Error::NoAdapter`] where what was asked for is not there, listing what is.
-pub(crate) fn choose(
+/// [`Error::NoAdapter`] where no adapter matches the request, with a list of the adapters found.
+pub(crate) async fn choose(
     backend: Option<Backend>,
     name: Option<&str>,
 ) -> Result<Result<wgpu::Adapter, String>> {
     let request = Request::new(backend, name);
-    // OpenGL comes last, and is not even started where another backend has an adapter.
-    let mut found = list(request.backends - wgpu::Backends::GL);
+    // OpenGL comes last, and is not initialized where another backend has an adapter.
+    let mut found = list(request.backends - wgpu::Backends::GL).await;
     if found.is_empty() || request.name.is_some() {
-        found.extend(list(request.backends & wgpu::Backends::GL));
+        found.extend(list(request.backends & wgpu::Backends::GL).await);
     }
     let low_power = matches!(
         wgpu::PowerPreference::from_env(),
@@ -154,49 +175,53 @@ pub(crate) fn choose(
         (wgpu::DeviceType::Other, _) => 3,
         (wgpu::DeviceType::Cpu, _) => 4,
     };
-    let wanted = |adapter: &&wgpu::Adapter| {
+    let matches = |adapter: &&wgpu::Adapter| {
         let info = adapter.get_info();
-        match (&request.name, &request.words) {
+        match (&request.name, &request.description) {
             (Some(name), _) => info.name.to_lowercase().contains(&name.to_lowercase()),
             (None, Some(_)) => true,
             (None, None) => !(is_software(&info) && info.backend == wgpu::Backend::Gl),
         }
     };
     // Sorting is stable, so wgpu's own order decides among equals.
-    let mut candidates: Vec<&wgpu::Adapter> = found.iter().filter(wanted).collect();
+    let mut candidates: Vec<&wgpu::Adapter> = found.iter().filter(matches).collect();
     candidates.sort_by_key(|adapter| rank(adapter));
-    match (candidates.first(), &request.words) {
+    match (candidates.first(), &request.description) {
         (Some(adapter), _) => Ok(Ok((*adapter).clone())),
-        (None, Some(words)) => Err(Error::NoAdapter(refusal(words, request.backends))),
+        (None, Some(description)) => {
+            let reason = no_match(description, request.backends).await;
+            Err(Error::NoAdapter(reason))
+        }
         (None, None) if found.is_empty() => {
-            Ok(Err(format!("no GPU adapter was found; {HOW_TO_GET_ONE}")))
+            Ok(Err(format!("no GPU adapter was found; {DRIVER_ADVICE}")))
         }
         (None, None) => Ok(Err(format!(
-            "no GPU adapter was found but {}, which is slower software; {HOW_TO_GET_ONE}",
+            "no GPU adapter was found but {}, which is slower software; {DRIVER_ADVICE}",
             names(&found)
         ))),
     }
 }
 
-/// Why nothing answers a wish, and what there is instead.
-fn refusal(words: &str, backends: wgpu::Backends) -> String {
-    let there = list(wgpu::Backends::all());
-    let others = match there.is_empty() {
+/// The message where no adapter matches a request: the adapters found, and what to do.
+async fn no_match(description: &str, backends: wgpu::Backends) -> String {
+    let all = list(wgpu::Backends::all()).await;
+    let found = match all.is_empty() {
         true => "no GPU adapter was found at all".to_owned(),
-        false => format!("found: {}", names(&there)),
+        false => format!("found: {}", names(&all)),
     };
     let missing = |backend: wgpu::Backends| {
         let is = |adapter: &wgpu::Adapter| backend.contains(adapter.get_info().backend.into());
-        backends.intersects(backend) && !there.iter().any(is)
+        backends.intersects(backend) && !all.iter().any(is)
     };
-    let advice = if !backends.intersects(wgpu::Instance::enabled_backend_features()) {
-        format!("there is no such backend on {}", std::env::consts::OS)
+    let message = format!("no GPU adapter matches {description}; {found}");
+    if !backends.intersects(wgpu::Instance::enabled_backend_features()) {
+        let os = std::env::consts::OS;
+        format!("{message}; there is no such backend on {os}")
     } else if missing(wgpu::Backends::VULKAN) {
-        HOW_TO_GET_ONE.to_owned()
+        format!("{message}; {DRIVER_ADVICE}")
     } else {
-        "`shadernet devices` says more of each".to_owned()
-    };
-    format!("no GPU adapter answers to {words}; {others}; {advice}")
+        message
+    }
 }
 
 fn names(adapters: &[wgpu::Adapter]) -> String {
@@ -207,6 +232,6 @@ fn names(adapters: &[wgpu::Adapter]) -> String {
     adapters.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-const HOW_TO_GET_ONE: &str = "for one, install your GPU's Vulkan driver, or a software one \
+const DRIVER_ADVICE: &str = "to get one, install your GPU's Vulkan driver, or a software one \
     (Debian, Ubuntu: apt-get install mesa-vulkan-drivers; Fedora: dnf install mesa-vulkan-drivers; \
     Arch: pacman -S vulkan-swrast)";

@@ -1,33 +1,33 @@
-//! Cooperative matrices: whether a device is to use them, and can.
+//! Cooperative matrices: whether a device supports them, and whether they are used.
 
 use wgpu::{AdapterInfo, CooperativeMatrixProperties, CooperativeScalarType, Features};
 
-/// Whether convolutions in float16 may be computed with cooperative matrices (tensor cores), where
-/// the device has them: products of 16×16×16, float16 in, float32 out, by subgroups of 32. NVIDIA's
-/// Vulkan driver offers them.
+/// Whether convolutions in float16 may use cooperative matrices (tensor cores). The device must support
+/// products of 16×16×16 with float16 inputs and float32 results, and subgroups of 32. NVIDIA's Vulkan driver
+/// does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CooperativeMatrices {
     /// They are not used.
     #[default]
     Off,
-    /// They are used where the device has them. It is opened with wgpu's experimental features, on
-    /// which wgpu says that they may have bugs that are undefined behaviour.
+    /// They are used where the device supports them. The device is opened with wgpu's experimental features,
+    /// which according to wgpu may have bugs that are undefined behavior.
     IfSupported,
-    /// The shader computes them by ordinary arithmetic, on any device; and is used where a session
-    /// prefers it. Slow: for tests of all that surrounds them.
+    /// The shader computes them with ordinary arithmetic, on any device. It is used where a session prefers
+    /// it. Slow: for tests of the surrounding code.
     Emulated,
 }
 
 impl CooperativeMatrices {
-    /// How they are computed on a device of `adapter` with these features, if they are.
-    pub(super) fn chosen(self, adapter: &wgpu::Adapter, features: Features) -> Option<Cooperative> {
-        let is_offered = || {
+    /// How they are computed on a device of `adapter` with these features; `None` where they are not used.
+    pub(super) fn select(self, adapter: &wgpu::Adapter, features: Features) -> Option<Cooperative> {
+        let is_supported = || {
             let matrices = adapter.cooperative_matrix_properties();
-            offered(features, &adapter.get_info(), &matrices)
+            supports(features, &adapter.get_info(), &matrices)
         };
         match self {
-            Self::IfSupported if is_offered() => Some(Cooperative::Native),
+            Self::IfSupported if is_supported() => Some(Cooperative::Native),
             Self::Emulated => Some(Cooperative::Emulated),
             _ => None,
         }
@@ -39,26 +39,26 @@ impl CooperativeMatrices {
 pub(crate) enum Cooperative {
     /// By the device.
     Native,
-    /// By ordinary arithmetic.
+    /// With ordinary arithmetic.
     Emulated,
 }
 
-/// Invocations a subgroup, as the shader has it.
-const LANES: u32 = 32;
+/// The subgroup size that the shader requires.
+const SUBGROUP_SIZE: u32 = 32;
 
-/// What the shader needs.
+/// The features that the shader requires.
 pub(super) fn features() -> Features {
     Features::EXPERIMENTAL_COOPERATIVE_MATRIX | Features::SHADER_F16 | Features::SUBGROUP
 }
 
-/// Whether a device with these can run the shader.
-fn offered(
+/// Whether a device with these features, subgroups and matrix sizes can run the shader.
+fn supports(
     features: Features,
     info: &AdapterInfo,
     matrices: &[CooperativeMatrixProperties],
 ) -> bool {
     features.contains(self::features())
-        && [info.subgroup_min_size, info.subgroup_max_size] == [LANES; 2]
+        && [info.subgroup_min_size, info.subgroup_max_size] == [SUBGROUP_SIZE; 2]
         && matrices.iter().any(|matrix| {
             [matrix.m_size, matrix.n_size, matrix.k_size] == [16; 3]
                 && matrix.ab_type == CooperativeScalarType::F16
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_of_it_is_needed() {
+    fn features_subgroup_size_and_matrix_types_are_all_required() {
         let mut info = AdapterInfo::new(wgpu::DeviceType::DiscreteGpu, wgpu::Backend::Vulkan);
         (info.subgroup_min_size, info.subgroup_max_size) = (32, 32);
         let half = CooperativeMatrixProperties {
@@ -83,16 +83,16 @@ mod tests {
             saturating_accumulation: false,
         };
         let small = CooperativeMatrixProperties { k_size: 8, ..half };
-        let rough = CooperativeMatrixProperties {
+        let half_accumulator = CooperativeMatrixProperties {
             cr_type: CooperativeScalarType::F16,
             ..half
         };
-        assert!(offered(features(), &info, &[small, half]));
-        assert!(!offered(features(), &info, &[small, rough]));
-        assert!(!offered(features(), &info, &[]));
-        assert!(!offered(features() - Features::SHADER_F16, &info, &[half]));
-        assert!(!offered(Features::SUBGROUP, &info, &[half]));
+        assert!(supports(features(), &info, &[small, half]));
+        assert!(!supports(features(), &info, &[small, half_accumulator]));
+        assert!(!supports(features(), &info, &[]));
+        assert!(!supports(features() - Features::SHADER_F16, &info, &[half]));
+        assert!(!supports(Features::SUBGROUP, &info, &[half]));
         info.subgroup_max_size = 64;
-        assert!(!offered(features(), &info, &[half]));
+        assert!(!supports(features(), &info, &[half]));
     }
 }

@@ -1,4 +1,4 @@
-//! Small things from the device back to the host: lists of classes and boxes.
+//! Small downloads from the device to the host: lists of classes and boxes.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -7,11 +7,13 @@ use std::task::{Context, Poll};
 
 use wgpu::BufferUsages;
 
-use super::{Gpu, Submission, now};
+use super::{Gpu, Submission, poll_once};
 use crate::error::{Error, Result};
 use crate::util::sync::lock_ignoring_poison as lock;
 
-/// Buffers that the host reads, for downloads of one size, reused once they were read.
+const RECEIVING: &str = "receiving a download";
+
+/// Reusable buffers for downloads of one size.
 ///
 /// ```
 /// use shadernet::gpu::{Downloads, Gpu, GpuOptions, adapters};
@@ -28,10 +30,10 @@ use crate::util::sync::lock_ignoring_poison as lock;
 ///
 /// let downloads = Downloads::new(&gpu, 40);
 /// let mut encoder = gpu.device().create_command_encoder(&Default::default());
-/// // … what writes the list …
+/// // … dispatches that write the list …
 /// let download = downloads.record(&mut encoder, &list, 0)?;
 /// gpu.queue().submit([encoder.finish()]);
-/// // After it was submitted: a future, which `wait` waits for.
+/// // After the submission: a future, or `wait`.
 /// assert_eq!(download.receive()?.wait()?, [0; 40]);
 /// # Ok::<(), shadernet::Error>(())
 /// ```
@@ -43,7 +45,7 @@ pub struct Downloads {
 }
 
 impl Downloads {
-    /// Downloads of so many bytes each, a multiple of 4.
+    /// Downloads of `bytes` bytes each, a multiple of 4.
     pub fn new(gpu: &Gpu, bytes: u64) -> Self {
         Self {
             gpu: gpu.clone(),
@@ -52,11 +54,11 @@ impl Downloads {
         }
     }
 
-    /// Records a copy of `buffer` from byte `offset` on, which is to have the usage `COPY_SRC`.
+    /// Records a copy of `buffer` from byte `offset` on. The buffer needs the usage `COPY_SRC`.
     ///
     /// # Errors
-    /// [`Error::Inputs`] where the buffer cannot be copied from there; [`Error::Device`],
-    /// [`Error::DeviceLost`] and [`Error::OutOfMemory`] where the device has no room.
+    /// [`Error::Inputs`] where the range of the buffer cannot be copied; [`Error::Device`],
+    /// [`Error::DeviceLost`] and [`Error::OutOfMemory`] where a buffer for it cannot be made.
     pub fn record(
         &self,
         encoder: &mut wgpu::CommandEncoder,
@@ -72,7 +74,7 @@ impl Downloads {
             Some(host) => host,
             None => self
                 .gpu
-                .with_error_scopes("making room for a download", make)?,
+                .with_error_scopes("making a buffer for a download", make)?,
         };
         encoder.copy_buffer_to_buffer(buffer, offset, &host, 0, self.bytes);
         Ok(Download {
@@ -82,7 +84,8 @@ impl Downloads {
     }
 }
 
-/// Whether a range of a buffer can be copied: wgpu would only tell when the host finishes its encoder.
+/// Checks that a range of a buffer can be copied: wgpu would report it only when the host finishes its
+/// encoder.
 pub(crate) fn check_copy(buffer: &wgpu::Buffer, range: &Range<u64>) -> Result<()> {
     let (size, usage) = (buffer.size(), buffer.usage());
     let reason = if !usage.contains(BufferUsages::COPY_SRC) {
@@ -92,7 +95,7 @@ pub(crate) fn check_copy(buffer: &wgpu::Buffer, range: &Range<u64>) -> Result<()
         format!("an offset that is a multiple of 4 was expected, found {offset}")
     } else if range.end > size {
         let Range { start, end } = range;
-        format!("bytes {start} to {end} were asked for, but it has {size}")
+        format!("bytes {start} to {end} were requested, but it has {size}")
     } else if !(range.end - range.start).is_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT) {
         let bytes = range.end - range.start;
         format!("a number of bytes that is a multiple of 4 was expected, found {bytes}")
@@ -102,16 +105,16 @@ pub(crate) fn check_copy(buffer: &wgpu::Buffer, range: &Range<u64>) -> Result<()
     Err(Error::Inputs(format!("a buffer cannot be read: {reason}")))
 }
 
-/// A copy that was recorded, see [`Downloads`].
+/// A recorded copy, see [`Downloads`].
 #[derive(Debug)]
-#[must_use = "what was copied is received once it was submitted"]
+#[must_use = "the copy is received after it was submitted"]
 pub struct Download {
     downloads: Downloads,
     host: wgpu::Buffer,
 }
 
 impl Download {
-    /// Asks for the bytes, after what it was recorded in was submitted.
+    /// Requests the bytes. Call it after submitting the encoder that the copy was recorded in.
     ///
     /// # Errors
     /// [`Error::DeviceLost`] where the device is lost.
@@ -119,10 +122,14 @@ impl Download {
         let gpu = &self.downloads.gpu;
         let submission = Arc::new(Submission::new(None, 1));
         let mapped = submission.clone();
-        gpu.with_error_scopes("receiving a download", || {
-            let tell = move |result: Result<(), _>| mapped.mapped(result.is_ok());
-            self.host.map_async(wgpu::MapMode::Read, .., tell);
+        gpu.with_error_scopes(RECEIVING, || {
+            let mapped = move |result: Result<(), _>| mapped.mapped(result.is_ok());
+            self.host.map_async(wgpu::MapMode::Read, .., mapped);
         })?;
+        // A lost device fails at once.
+        if submission.has_failed() {
+            return Err(gpu.error(RECEIVING, "its buffer was not mapped"));
+        }
         submission.watch(gpu);
         Ok(Received {
             downloads: self.downloads,
@@ -132,12 +139,13 @@ impl Download {
     }
 }
 
-/// Bytes on their way: a future that any executor can drive, for a thread of this crate's sees to the
-/// device.
-#[must_use = "bytes are awaited, or waited for"]
+/// A download in progress: a future of its bytes. Any executor can drive it, because a thread of this crate
+/// polls the device.
+#[derive(Debug)]
+#[must_use = "the bytes arrive when it is awaited, or `wait` is called"]
 pub struct Received {
     downloads: Downloads,
-    /// Until it was read: it may be another download's then.
+    /// `None` once it was read: it may be used for another download then.
     host: Option<wgpu::Buffer>,
     submission: Arc<Submission<()>>,
 }
@@ -154,12 +162,12 @@ impl Received {
         self.read()
     }
 
-    /// The bytes, where they are there by now; for hosts that look once a frame. They are given once.
+    /// The bytes where they have arrived; for hosts that check once per frame. They are returned once.
     ///
     /// # Errors
-    /// As [`Self::wait`], and [`Error::Inputs`] where they were given before.
+    /// As [`Self::wait`], and [`Error::Inputs`] where they were already returned.
     pub fn take_if_ready(&mut self) -> Option<Result<Vec<u8>>> {
-        now(self)
+        poll_once(self)
     }
 
     fn read(&mut self) -> Result<Vec<u8>> {
@@ -167,21 +175,19 @@ impl Received {
         let gpu = &downloads.gpu;
         let Some(host) = self.host.take() else {
             return Err(Error::Inputs(
-                "bytes were asked for again after they were given".to_owned(),
+                "the bytes of the download were already taken".to_owned(),
             ));
         };
         if self.submission.has_failed() {
-            return Err(gpu.error("receiving a download", "its buffer was not mapped"));
+            return Err(gpu.error(RECEIVING, "its buffer was not mapped"));
         }
         let read = || {
             let view = host.get_mapped_range(..downloads.bytes);
             let bytes = view.map(|view| view.to_vec());
             host.unmap();
-            bytes.map_err(|error| gpu.error("receiving a download", error))
+            bytes.map_err(|error| gpu.error(RECEIVING, error))
         };
-        let bytes = gpu
-            .with_error_scopes("receiving a download", read)
-            .flatten()?;
+        let bytes = gpu.with_error_scopes(RECEIVING, read).flatten()?;
         lock(&downloads.idle).push(host);
         Ok(bytes)
     }

@@ -1,7 +1,7 @@
 //! The GPU: an open device with its limits, shaders and pipelines.
 //!
 //! ```
-//! // Every adapter here, whatever it can do; none on a machine without drivers.
+//! // All adapters of the machine; none without drivers.
 //! for adapter in shadernet::gpu::adapters(None) {
 //!     println!("{} ({})", adapter.get_info().name, adapter.get_info().backend);
 //! }
@@ -14,16 +14,17 @@ mod download;
 mod options;
 mod pipeline_file;
 mod pipelines;
+mod precision;
 mod shaders;
 mod submission;
 mod tensor;
 mod warm_up;
 mod watcher;
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 pub(crate) use adapter::choose;
-pub use adapter::{Backend, adapters, is_software};
+pub use adapter::{Backend, adapters, adapters_async, is_software};
 pub(crate) use cooperative::Cooperative;
 pub use cooperative::CooperativeMatrices;
 pub(crate) use download::check_copy;
@@ -32,13 +33,15 @@ pub use options::GpuOptions;
 pub use pipelines::{Pipeline, PipelineKey};
 pub use shaders::*;
 pub use shaders::{Bindings, Precision, SHADERS, Shader, WriteTarget};
-pub(crate) use submission::{Submission, now};
+pub(crate) use submission::{Submission, poll_once};
 pub use tensor::GpuTensor;
 
 use crate::error::{Error, Result};
+use device_errors::DeviceErrors;
 use pipeline_file::PipelineFile;
+use tracing::Instrument;
 
-/// An open GPU device. Clones share it, its pipelines included.
+/// An open GPU device. Clones share the device and its pipelines.
 #[derive(Clone, Debug)]
 pub struct Gpu {
     inner: Arc<Inner>,
@@ -53,67 +56,73 @@ struct Inner {
     runtime_checks: bool,
     cooperative: Option<Cooperative>,
     pipelines: pipelines::Cache,
-    /// Where pipelines are kept between processes.
+    /// The pipeline cache on disk.
     pipeline_file: Option<PipelineFile>,
-    device_errors: device_errors::DeviceErrors,
+    device_errors: DeviceErrors,
     /// See [`Gpu::gl_lock`].
-    turns: Arc<Mutex<()>>,
+    gl_mutex: Arc<Mutex<()>>,
     watcher: watcher::Watcher,
-    /// See [`Gpu::inject_fault`].
-    injected_fault: OnceLock<String>,
+    /// The shader of [`Gpu::inject_fault`].
+    #[cfg(feature = "fault-injection")]
+    injected_fault: std::sync::OnceLock<String>,
 }
 
 impl Gpu {
-    /// Opens `adapter` with all of its limits.
+    /// Opens `adapter` with all of its limits. Blocks; see [`Self::open_async`].
     ///
     /// # Errors
     /// [`Error::Device`] where the driver refuses.
     pub fn open(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {
+        pollster::block_on(Self::open_async(adapter, options))
+    }
+
+    /// As [`Self::open`], without blocking. An example is at [`adapters_async`].
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_async(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {
         let info = adapter.get_info();
-        let _span = tracing::debug_span!("open device", name = info.name).entered();
-        let mut wanted = Self::preferred_features(adapter);
+        let span = tracing::debug_span!("open device", name = info.name);
+        let mut required = Self::preferred_features(adapter);
         if options.cache.is_none() {
-            wanted.remove(wgpu::Features::PIPELINE_CACHE);
+            required.remove(wgpu::Features::PIPELINE_CACHE);
         }
         let matrices = options.cooperative_matrices;
-        let cooperative = matrices.chosen(adapter, adapter.features());
+        let cooperative = matrices.select(adapter, adapter.features());
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         if cooperative == Some(Cooperative::Native) {
-            wanted |= cooperative::features();
-            // SAFETY: whoever asked for cooperative matrices was told what wgpu says of them. The
-            // one shader that uses them reads and writes within what the plan has sized.
+            required |= cooperative::features();
+            // SAFETY: the caller has asked for cooperative matrices, whose documentation repeats wgpu's
+            // warning. The one shader that uses them stays within the buffers that the plan has sized.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("shadernet"),
             experimental_features,
-            required_features: wanted,
+            required_features: required,
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
-        let (device, queue) =
-            pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| {
-                Error::Device {
-                    device: info.name.clone(),
-                    context: "opening the device".to_owned(),
-                    message: error.to_string(),
-                }
-            })?;
-        let gpu = Self::new(device, queue, info, options, cooperative);
-        gpu.inner.device_errors.listen(&gpu.inner.device);
-        Ok(gpu)
+        let opening = adapter.request_device(&descriptor).instrument(span);
+        let (device, queue) = opening.await.map_err(|error| Error::Device {
+            device: info.name.clone(),
+            context: "opening the device".to_owned(),
+            source: error.into(),
+        })?;
+        let errors = DeviceErrors::with_callbacks(&device);
+        Ok(Self::new(device, queue, info, options, cooperative, errors))
     }
 
-    /// Takes a device that the host opened on `adapter`, with [`GpuOptions::default`].
+    /// Wraps a device that the host opened on `adapter`, with [`GpuOptions::default`].
     ///
-    /// What the device lacks narrows the choice of kernels: without
+    /// The kernels are selected by what the device supports: without
     /// [`SUBGROUP`](wgpu::Features::SUBGROUP) reductions go through workgroup memory, without
     /// [`TIMESTAMP_QUERY`](wgpu::Features::TIMESTAMP_QUERY) steps are timed by the host's clock, and
     /// weights beyond its binding limit are split over dispatches. WebGPU's default limits and no
     /// features are enough for every network of the zoo; [`Self::preferred_features`] and
-    /// [`Self::preferred_limits`] tell what makes use of the rest. What remains impossible is
-    /// [`Error::Limit`] when a session is made.
+    /// [`Self::preferred_limits`] return what this crate benefits from beyond that. What the device cannot
+    /// do is an [`Error::Limit`] when a session is made.
     ///
     /// The device's events stay the host's: neither its uncaptured-error handler nor its device-lost
     /// callback is replaced. Errors of this crate's own calls are caught in error scopes and
@@ -136,10 +145,9 @@ impl Gpu {
         Self::from_wgpu_with(adapter, device, queue, &GpuOptions::default())
     }
 
-    /// As [`Self::from_wgpu`], with options. Pipelines are kept in [`GpuOptions::cache`] where the
-    /// device was opened with [`wgpu::Features::PIPELINE_CACHE`], and cooperative matrices used where
-    /// it was opened with [`wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX`], `SHADER_F16` and
-    /// `SUBGROUP`.
+    /// As [`Self::from_wgpu`], with options. [`GpuOptions::cache`] is used where the device was opened with
+    /// [`wgpu::Features::PIPELINE_CACHE`], and cooperative matrices where it was opened with
+    /// [`wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX`], `SHADER_F16` and `SUBGROUP`.
     pub fn from_wgpu_with(
         adapter: &wgpu::Adapter,
         device: wgpu::Device,
@@ -147,9 +155,10 @@ impl Gpu {
         options: &GpuOptions,
     ) -> Self {
         let matrices = options.cooperative_matrices;
-        let cooperative = matrices.chosen(adapter, device.features());
+        let cooperative = matrices.select(adapter, device.features());
         let info = adapter.get_info();
-        Self::new(device, queue, info, options, cooperative)
+        let errors = DeviceErrors::default();
+        Self::new(device, queue, info, options, cooperative, errors)
     }
 
     fn new(
@@ -158,6 +167,7 @@ impl Gpu {
         info: wgpu::AdapterInfo,
         options: &GpuOptions,
         cooperative: Option<Cooperative>,
+        device_errors: DeviceErrors,
     ) -> Self {
         let folder = options.cache.as_deref();
         Self {
@@ -167,10 +177,11 @@ impl Gpu {
                 cooperative,
                 pipelines: pipelines::Cache::default(),
                 pipeline_file: folder.and_then(|f| PipelineFile::open(&device, &info, f)),
-                device_errors: device_errors::DeviceErrors::default(),
-                turns: Arc::default(),
+                device_errors,
+                gl_mutex: Arc::default(),
                 watcher: watcher::Watcher::default(),
-                injected_fault: OnceLock::new(),
+                #[cfg(feature = "fault-injection")]
+                injected_fault: std::sync::OnceLock::new(),
                 info,
                 device,
                 queue,
@@ -198,36 +209,38 @@ impl Gpu {
         &self.inner.limits
     }
 
-    /// The most invocations that a subgroup may have, where shaders may use subgroups: where the device
-    /// was opened with [`wgpu::Features::SUBGROUP`].
+    /// The maximum subgroup size; `None` where the device was opened without [`wgpu::Features::SUBGROUP`],
+    /// so that shaders cannot use subgroups.
     pub(crate) fn largest_subgroup(&self) -> Option<u32> {
         let features = self.inner.device.features();
         (features.contains(wgpu::Features::SUBGROUP)).then_some(self.inner.info.subgroup_max_size)
     }
 
-    /// Invocations a subgroup, where all are of one size.
+    /// The subgroup size, where all subgroups have the same.
     pub(crate) fn subgroup_size(&self) -> Option<u32> {
         let smallest = self.inner.info.subgroup_min_size;
         self.largest_subgroup().filter(|&size| size == smallest)
     }
 
-    /// Whether the device can write down the time between dispatches.
+    /// Whether the device can write timestamps between passes.
     pub fn has_timestamps(&self) -> bool {
         let features = self.inner.device.features();
         features.contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
-    /// How products of cooperative matrices are computed, if they are.
+    /// How products of cooperative matrices are computed; `None` where they are not used.
     pub(crate) fn cooperative(&self) -> Option<Cooperative> {
         self.inner.cooperative
     }
 
-    /// The size of a buffer for so many bytes: bindings may not be empty, and sizes are multiples of 4.
+    /// The size of a buffer for `bytes` bytes: bindings must not be empty, and shaders read elements of 16
+    /// bytes.
     pub(crate) fn buffer_size(bytes: u64) -> u64 {
         bytes.max(16).next_multiple_of(16)
     }
 
-    /// A buffer that holds `content`: no copy has to be submitted. To be called where errors are caught.
+    /// A buffer with `content`, mapped at creation, so that no copy has to be submitted. Call it within
+    /// [`Self::with_error_scopes`].
     pub(crate) fn filled(
         &self,
         label: &str,
@@ -261,30 +274,33 @@ impl Gpu {
         })
     }
 
-    /// The pipelines for `keys`, those not made before made on several threads.
+    /// The pipelines for `keys`. New ones are compiled on several threads.
     #[doc(hidden)]
     pub fn pipelines(&self, keys: &[PipelineKey]) -> Result<Vec<Pipeline>> {
         self.pipelines_with_progress(keys, &|_, _| ())
     }
 
-    /// As [`Self::pipelines`]; `tell` is told how many of how many new ones have been made.
+    /// As [`Self::pipelines`]. Calls `report` with how many new pipelines are completed, and their total.
     pub(crate) fn pipelines_with_progress(
         &self,
         keys: &[PipelineKey],
-        tell: &(dyn Fn(usize, usize) + Sync),
+        report: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Vec<Pipeline>> {
-        self.inner.pipelines.get(self, keys, tell)
+        self.inner.pipelines.get(self, keys, report)
     }
 
-    /// Breaks the shader called `shader` from now on, where it was not used before: what it stores is
-    /// too large by a quarter. For tests that see whether it is found out.
+    /// Makes the shader called `shader` store values that are too large by a quarter. Affects only pipelines
+    /// that are made afterwards, and only the first call counts. For tests that a wrong result is found. Returns
+    /// whether that is possible: not without the feature `fault-injection`.
     #[doc(hidden)]
-    pub fn inject_fault(&self, shader: &str) {
-        // The first counts.
+    pub fn inject_fault(&self, shader: &str) -> bool {
+        #[cfg(feature = "fault-injection")]
         let _ = self.inner.injected_fault.set(shader.to_owned());
+        let _ = shader;
+        cfg!(feature = "fault-injection")
     }
 
-    /// Whether wgpu's own checks stay in the shaders.
+    /// Whether wgpu's bounds and loop checks stay in the shaders.
     pub fn runtime_checks(&self) -> bool {
         self.inner.runtime_checks
     }

@@ -1,8 +1,7 @@
-//! wgpu's pipeline cache in a file: what a driver made of the shaders, for the next process.
+//! wgpu's pipeline cache in a file: the driver's compiled shaders, for the next process.
 //!
-//! A driver is handed only bytes that this crate wrote for the same adapter and driver, whole: the
-//! file begins with a header of our own, and anything else in its place is passed over, told of in
-//! the log, and written anew.
+//! A driver only gets complete data that this crate wrote for the same adapter and driver: the file begins with
+//! a header of our own, and any other file in its place is ignored, logged, and replaced.
 
 use std::fs;
 use std::io;
@@ -13,31 +12,31 @@ use crate::util::atomic_file::replace;
 use crate::util::fnv::fnv1a64;
 use crate::util::sync::lock_ignoring_poison as lock;
 
-/// What a file begins with; the digit is the form's version.
+/// The first bytes of a file; the digit is the format's version.
 const MAGIC: [u8; 8] = *b"SHNPIPE1";
-/// Magic, the length of the identity, that of the data, the checksum of both.
+/// The header's length: magic, the length of the identity, that of the data, the checksum of both.
 const HEADER: usize = 8 + 4 + 8 + 8;
-/// No file beyond this is read or written: wgpu cannot make a cache smaller again.
-const LARGEST: usize = 64 << 20;
+/// Larger files are neither read nor written: wgpu cannot shrink a cache.
+const MAX_BYTES: usize = 64 << 20;
 
-/// A device's pipeline cache, and where it is kept.
+/// A device's pipeline cache and its file.
 #[derive(Debug)]
 pub(super) struct PipelineFile {
     path: PathBuf,
-    /// Adapter, driver and version of this crate: pipelines of another are of no use.
+    /// Adapter, driver and version of this crate: pipelines of others cannot be used.
     identity: String,
     cache: wgpu::PipelineCache,
-    /// The checksum of what the file holds, where it can be used.
+    /// The checksum of the file's data, where it is usable.
     saved: Mutex<Option<u64>>,
 }
 
 impl PipelineFile {
-    /// The cache of `device` in `folder`, filled from its file where there is one; `None` where the
-    /// backend or the device knows no such cache.
+    /// The cache of `device`, loaded from its file in `folder` where there is one; `None` where the backend
+    /// or the device does not support pipeline caches.
     pub fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo, folder: &Path) -> Option<Self> {
         if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
-            // Which a host may have forgotten, and backends but Vulkan do not have.
-            tracing::debug!("no pipelines are kept: the device has no PIPELINE_CACHE");
+            // A host may have forgotten to request it, and only Vulkan has it.
+            tracing::debug!("pipelines are not cached: the device has no PIPELINE_CACHE");
             return None;
         }
         let key = wgpu::util::pipeline_cache_key(info)?;
@@ -51,17 +50,17 @@ impl PipelineFile {
         );
         let data = read(&path, &identity).unwrap_or_else(|reason| {
             let path = path.display();
-            tracing::warn!("{path}: this pipeline cache is not used, but made anew: {reason}");
+            tracing::warn!("{path}: this pipeline cache is not used, and replaced: {reason}");
             None
         });
         let descriptor = wgpu::PipelineCacheDescriptor {
             label: Some("shadernet"),
             data: data.as_deref(),
-            // wgpu has a header too, and drivers theirs; what they do not take, they leave.
+            // wgpu and drivers have headers of their own, and start empty where those do not match.
             fallback: true,
         };
-        // SAFETY: the data is what `get_data` answered for this adapter, driver and version of
-        // wgpu, or nothing: `decode` has compared the identity and the checksum of the whole.
+        // SAFETY: the data, where there is any, is what `get_data` returned for this adapter, driver and
+        // version of wgpu: `decode` has compared the identity and the checksum of the whole.
         let cache = unsafe { device.create_pipeline_cache(&descriptor) };
         Some(Self {
             saved: Mutex::new(data.as_deref().map(fnv1a64)),
@@ -76,46 +75,46 @@ impl PipelineFile {
         &self.cache
     }
 
-    /// Writes what the driver has by now, where that is not in the file yet. Nothing depends on it,
-    /// so that a failure is told of in the log only.
+    /// Writes the driver's current data, where it is not in the file yet. Nothing depends on it, so a failure
+    /// is only logged.
     pub fn save(&self) {
         let Some(data) = self.cache.get_data() else {
             return;
         };
         let path = self.path.display();
-        if data.len() > LARGEST {
+        if data.len() > MAX_BYTES {
             let size = data.len();
-            tracing::warn!("{path}: the pipeline cache of {size} bytes is too large to be kept");
+            tracing::warn!("{path}: the pipeline cache of {size} bytes is too large to be written");
             return;
         }
         let now = fnv1a64(&data);
-        // Held while writing: two threads may have made pipelines.
+        // Held while writing: two threads may have compiled pipelines.
         let mut saved = lock(&self.saved);
         if *saved == Some(now) {
             return;
         }
         match replace(&self.path, &encode(&self.identity, &data)) {
             Ok(()) => {
-                tracing::debug!("{path}: {} bytes of pipelines are kept", data.len());
+                tracing::debug!("{path}: wrote {} bytes of pipelines", data.len());
                 *saved = Some(now);
             }
             Err(error) => {
-                tracing::warn!("{path}: the pipeline cache cannot be kept: {error}");
+                tracing::warn!("{path}: the pipeline cache cannot be written: {error}");
             }
         }
     }
 }
 
-/// The data in the file at `path`; none where there is no file.
+/// The data in the file at `path`; `None` where there is no file.
 fn read(path: &Path, identity: &str) -> Result<Option<Vec<u8>>, String> {
     let size = match fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => return Err("it is no file".to_owned()),
+        Ok(metadata) if !metadata.is_file() => return Err("it is not a file".to_owned()),
         Ok(metadata) => metadata.len(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    if size > (LARGEST + HEADER + identity.len()) as u64 {
-        return Err(format!("{size} bytes are more than any that was written"));
+    if size > (MAX_BYTES + HEADER + identity.len()) as u64 {
+        return Err(format!("{size} bytes are more than this crate writes"));
     }
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     decode(identity, &bytes).map(|data| Some(data.to_vec()))
@@ -132,30 +131,29 @@ fn encode(identity: &str, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The data of a file's `bytes`, where it was written under this identity.
+/// The data in a file's `bytes`, where it was written with this identity.
 fn decode<'a>(identity: &str, bytes: &'a [u8]) -> Result<&'a [u8], String> {
-    let short = || format!("it is cut short, at {} bytes", bytes.len());
-    let (magic, rest) = bytes.split_first_chunk().ok_or_else(short)?;
+    let truncated = || format!("it is truncated, at {} bytes", bytes.len());
+    let (magic, rest) = bytes.split_first_chunk().ok_or_else(truncated)?;
     if *magic != MAGIC {
-        return Err("it is no pipeline cache of this version's form".to_owned());
+        return Err("it is not a pipeline cache of this version's format".to_owned());
     }
-    let (named, rest) = rest.split_first_chunk().ok_or_else(short)?;
-    let (held, rest) = rest.split_first_chunk().ok_or_else(short)?;
-    let (sum, body) = rest.split_first_chunk().ok_or_else(short)?;
-    let named = u32::from_le_bytes(*named) as usize;
-    let held = u64::from_le_bytes(*held);
-    if named as u64 + held != body.len() as u64 {
+    let (identity_len, rest) = rest.split_first_chunk().ok_or_else(truncated)?;
+    let (data_len, rest) = rest.split_first_chunk().ok_or_else(truncated)?;
+    let (checksum, body) = rest.split_first_chunk().ok_or_else(truncated)?;
+    let identity_len = u32::from_le_bytes(*identity_len) as usize;
+    let expected = (identity_len as u64).saturating_add(u64::from_le_bytes(*data_len));
+    if expected != body.len() as u64 {
         return Err(format!(
-            "{} bytes follow its header, which announces {}",
-            body.len(),
-            (named as u64).saturating_add(held)
+            "{} bytes follow its header, which announces {expected}",
+            body.len()
         ));
     }
-    if fnv1a64(body) != u64::from_le_bytes(*sum) {
-        return Err("its checksum does not fit; it is damaged".to_owned());
+    if fnv1a64(body) != u64::from_le_bytes(*checksum) {
+        return Err("its checksum does not match; it is damaged".to_owned());
     }
-    // `named` is no more than the body's length, seen above.
-    let (found, data) = body.split_at(named);
+    // At most the body's length, as checked above.
+    let (found, data) = body.split_at(identity_len);
     if found != identity.as_bytes() {
         return Err(format!(
             "it is of {}, not of {identity}",
@@ -170,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_data_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep").join("cache.bin");
         assert_eq!(read(&path, "me"), Ok(None));
@@ -178,12 +176,12 @@ mod tests {
             replace(&path, &encode("me", data)).unwrap();
             assert_eq!(read(&path, "me"), Ok(Some(data.to_vec())));
         }
-        // Nothing is left beside it.
+        // No temporary file is left.
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 
     #[test]
-    fn no_file_that_is_damaged_is_read() {
+    fn damaged_files_are_refused() {
         let whole = encode("me", b"pipelines");
         assert_eq!(decode("me", &whole), Ok(&b"pipelines"[..]));
         for len in 0..whole.len() {
@@ -201,12 +199,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_not_read() {
+    fn folders_and_huge_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         assert!(read(folder.path(), "me").is_err());
         let path = folder.path().join("cache.bin");
         let file = fs::File::create(&path).unwrap();
         file.set_len(1 << 40).unwrap();
-        assert!(read(&path, "me").unwrap_err().contains("more than any"));
+        assert!(
+            read(&path, "me")
+                .unwrap_err()
+                .contains("more than this crate")
+        );
     }
 }

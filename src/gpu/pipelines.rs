@@ -1,4 +1,4 @@
-//! Pipelines: made once a device, several at a time, and shared by all of its sessions.
+//! Pipelines: compiled once per device, several at a time, and shared by all of its sessions.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,12 +12,12 @@ use super::{Bindings, Gpu, Precision, Shader, WriteTarget};
 use crate::error::Result;
 use crate::util::sync::lock_ignoring_poison as lock;
 
-/// What makes one pipeline differ from another. Shapes are none of it: they go into uniforms.
+/// The key of a pipeline in the cache. Shapes are not part of it: they are in uniforms.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PipelineKey {
     /// The shader.
     pub shader: &'static Shader,
-    /// How the values that it reads and writes are stored.
+    /// How the shader's values are stored.
     pub precision: Precision,
     /// Override constants.
     pub constants: Vec<(&'static str, u32)>,
@@ -53,13 +53,13 @@ impl Pipeline {
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     made: Mutex<HashMap<PipelineKey, Pipeline>>,
-    /// One a shader and precision: pipelines that differ in constants share it.
+    /// By shader name and precision: pipelines that differ in constants share a module.
     modules: Mutex<HashMap<(&'static str, Precision), Lazy<wgpu::ShaderModule>>>,
-    /// By what is bound, which is all that they depend on.
+    /// By bindings, which is all that layouts depend on.
     layouts: Mutex<HashMap<Bindings, Lazy<Layouts>>>,
 }
 
-/// Made by who needs it first, while others that need it wait.
+/// Made by the first thread that needs it, while others wait.
 type Lazy<T> = Arc<OnceLock<T>>;
 
 #[derive(Debug)]
@@ -69,12 +69,12 @@ struct Layouts {
 }
 
 impl Cache {
-    /// `tell` is told how many of how many have been made.
+    /// The pipelines for `keys`. Calls `report` with how many new ones are completed, and their total.
     pub fn get(
         &self,
         gpu: &Gpu,
         keys: &[PipelineKey],
-        tell: &(dyn Fn(usize, usize) + Sync),
+        report: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Vec<Pipeline>> {
         let mut missing: Vec<&PipelineKey> = {
             let made = lock(&self.made);
@@ -84,7 +84,8 @@ impl Cache {
         missing.dedup();
         if !missing.is_empty() {
             let _span = tracing::debug_span!("pipelines", count = missing.len()).entered();
-            // Made without the lock: another thread may make the same one, which costs time only.
+            // Compiled without holding the lock: another thread may compile the same one, which costs only
+            // time.
             let warm_up = gpu.with_error_scopes("warming up", || WarmUp::new(gpu))?;
             let done = AtomicUsize::new(0);
             let make = |key: &&PipelineKey| {
@@ -93,13 +94,15 @@ impl Cache {
                     warm_up.dispatch(gpu, &pipeline, key.shader.bindings);
                     pipeline
                 })?;
-                tell(done.fetch_add(1, Ordering::Relaxed) + 1, missing.len());
+                report(done.fetch_add(1, Ordering::Relaxed) + 1, missing.len());
                 Ok(pipeline)
             };
             let fresh: Vec<Pipeline> = match gpu.needs_serialized_access() {
                 true => missing.iter().map(make).collect::<Result<_>>()?,
                 false => missing.par_iter().map(make).collect::<Result<_>>()?,
             };
+            // On a lost device, all of them are invalid.
+            gpu.check_lost("compiling pipelines")?;
             let mut made = lock(&self.made);
             for (key, pipeline) in missing.into_iter().zip(fresh) {
                 made.entry(key.clone()).or_insert(pipeline);
@@ -109,7 +112,7 @@ impl Cache {
                 file.save();
             }
         }
-        // Every key was there before or was made just now.
+        // Every key was in the cache, or was added just now.
         let made = lock(&self.made);
         Ok(keys.iter().map(|key| made[key].clone()).collect())
     }
@@ -152,15 +155,12 @@ impl Cache {
 
 fn make_module(gpu: &Gpu, key: &PipelineKey) -> wgpu::ShaderModule {
     let device = gpu.device();
-    let mut source = key.shader.assemble(key.precision);
-    if gpu
-        .inner
-        .injected_fault
-        .get()
-        .is_some_and(|name| name == key.shader.name)
-    {
-        source = injected_fault(&source);
-    }
+    let source = key.shader.assemble(key.precision);
+    #[cfg(feature = "fault-injection")]
+    let source = match gpu.inner.injected_fault.get() {
+        Some(name) if name == key.shader.name => with_fault(&source),
+        _ => source,
+    };
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(key.shader.name),
         source: wgpu::ShaderSource::Wgsl(source.into()),
@@ -168,7 +168,7 @@ fn make_module(gpu: &Gpu, key: &PipelineKey) -> wgpu::ShaderModule {
     if gpu.runtime_checks() {
         return device.create_shader_module(descriptor);
     }
-    // SAFETY: the sources are this crate's own files. Every index is computed from a `Map` whose
+    // SAFETY: the sources are this crate's own files. Every index is computed from a `TensorView` whose
     // buffer the plan has sized for it, loops are bounded by uniforms, and divisors are extents,
     // which are never zero. The kernel tests run each shader with checks as well and compare.
     unsafe {
@@ -177,10 +177,11 @@ fn make_module(gpu: &Gpu, key: &PipelineKey) -> wgpu::ShaderModule {
 }
 
 /// See [`Gpu::inject_fault`]: all kernels store through this function.
-fn injected_fault(source: &str) -> String {
+#[cfg(feature = "fault-injection")]
+fn with_fault(source: &str) -> String {
     source.replace(
         "fn pack_element(value: vec4<f32>) -> Element {",
-        "fn pack_element(right: vec4<f32>) -> Element {\n    let value = 1.25 * right;",
+        "fn pack_element(correct: vec4<f32>) -> Element {\n    let value = 1.25 * correct;",
     )
 }
 

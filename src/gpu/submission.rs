@@ -1,4 +1,4 @@
-//! Something that the device is doing, and its answer to come.
+//! A submission whose output is awaited.
 
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -11,49 +11,53 @@ use super::Gpu;
 use crate::error::{Error, Result};
 use crate::util::sync::lock_ignoring_poison as lock;
 
-/// What the device's side and the caller's know of something that is awaited.
+/// How often [`Submission::wait`] polls in vain before it asks whether the device is lost.
+const ATTEMPTS_BETWEEN_CHECKS: usize = 64;
+
+/// The state that wgpu's callbacks and the awaiting caller share.
+#[derive(Debug)]
 pub(crate) struct Submission<T> {
     submission: Option<SubmissionIndex>,
-    /// Buffers that are still to be mapped.
-    awaited: AtomicUsize,
+    /// The number of buffers that are still to be mapped.
+    pending: AtomicUsize,
     has_failed: AtomicBool,
     waker: Mutex<Option<Waker>>,
-    answer: Mutex<Option<Result<T>>>,
+    output: Mutex<Option<Result<T>>>,
 }
 
 impl<T> Submission<T> {
-    /// Of something that was submitted; of nothing in particular where there is no `submission`: all that
-    /// was submitted is waited for then. So many buffers are to be mapped.
+    /// Waits for `submission`, or where `None` for everything submitted so far, until `buffers` buffers are
+    /// mapped.
     pub fn new(submission: Option<SubmissionIndex>, buffers: usize) -> Self {
         Self {
             submission,
-            awaited: AtomicUsize::new(buffers),
+            pending: AtomicUsize::new(buffers),
             has_failed: AtomicBool::new(false),
             waker: Mutex::default(),
-            answer: Mutex::default(),
+            output: Mutex::default(),
         }
     }
 
-    /// Has a thread see to the device until it is back.
+    /// Has a thread poll the device until it is complete.
     pub fn watch(&self, gpu: &Gpu) {
         gpu.watch(self.submission.clone());
     }
 
-    /// One of its buffers was mapped, or was not.
+    /// Records that a buffer was mapped, or failed to be.
     pub fn mapped(&self, succeeded: bool) {
         if !succeeded {
             self.has_failed.store(true, Ordering::Relaxed);
         }
-        if self.awaited.fetch_sub(1, Ordering::AcqRel) == 1
+        if self.pending.fetch_sub(1, Ordering::AcqRel) == 1
             && let Some(waker) = lock(&self.waker).take()
         {
             waker.wake();
         }
     }
 
-    /// Whether all of its buffers were mapped, or failed to be.
+    /// Whether all buffers were mapped or failed to be.
     pub fn is_complete(&self) -> bool {
-        self.awaited.load(Ordering::Acquire) == 0
+        self.pending.load(Ordering::Acquire) == 0
     }
 
     /// Whether a buffer could not be mapped.
@@ -61,33 +65,40 @@ impl<T> Submission<T> {
         self.has_failed.load(Ordering::Relaxed)
     }
 
-    /// As [`Self::is_complete`]; where it is not, the context's task is woken when it is.
+    /// As [`Self::is_complete`]. Where it is not, the context's task is woken once it is.
     pub fn poll_complete(&self, context: &Context<'_>) -> bool {
         if self.is_complete() {
             return true;
         }
         *lock(&self.waker) = Some(context.waker().clone());
-        // It may have come back before the waker was there to be found.
+        // It may have completed before the waker was stored.
         self.is_complete()
     }
 
-    /// Puts the answer down for the caller.
-    pub fn land(&self, answer: Result<T>) {
-        *lock(&self.answer) = Some(answer);
+    /// Stores the output for [`Self::take`].
+    pub fn set_output(&self, output: Result<T>) {
+        *lock(&self.output) = Some(output);
     }
 
-    /// Waits until it is back. The device's turn is the caller's to take.
+    /// Waits until it is complete. The caller holds [`Gpu::gl_lock`].
     pub fn wait(&self, gpu: &Gpu) -> Result<()> {
-        const CONTEXT: &str = "waiting for the answer";
-        while !self.is_complete() {
+        const CONTEXT: &str = "waiting for the output";
+        for attempt in 1_usize.. {
+            if self.is_complete() {
+                break;
+            }
             let wait = wgpu::PollType::Wait {
                 submission_index: self.submission.clone(),
                 timeout: None,
             };
             let polled = gpu.device().poll(wait);
             polled.map_err(|error| gpu.error(CONTEXT, error))?;
-            // Else another thread has polled, and is about to call back.
-            if !self.is_complete() && gpu.is_lost() {
+            // Otherwise another thread has polled, and is about to run the callback. Should that never come,
+            // the device may be lost.
+            if attempt.is_multiple_of(ATTEMPTS_BETWEEN_CHECKS)
+                && !self.is_complete()
+                && gpu.is_lost()
+            {
                 return Err(gpu.error(CONTEXT, "lost"));
             }
             std::thread::yield_now();
@@ -95,18 +106,16 @@ impl<T> Submission<T> {
         Ok(())
     }
 
-    /// The answer, which is there once.
+    /// The output, once.
     pub fn take(&self) -> Result<T> {
-        lock(&self.answer).take().unwrap_or_else(|| {
-            Err(Error::Inputs(
-                "an answer was asked for again after it was given".to_owned(),
-            ))
-        })
+        lock(&self.output)
+            .take()
+            .unwrap_or_else(|| Err(Error::Inputs("the output was already taken".to_owned())))
     }
 }
 
-/// What a future has come to, if it has by now: no one is woken later.
-pub(crate) fn now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+/// The output of a future that is ready. Polls once, and wakes nobody later.
+pub(crate) fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),
         Poll::Pending => None,

@@ -1,8 +1,8 @@
-//! Lets drivers compile early.
+//! Makes drivers compile pipelines early.
 //!
-//! Some translate a pipeline not when it is made but when it is first dispatched: Mesa's software
-//! drivers do, within the submission, and take up to two seconds for one. A dispatch of no workgroups
-//! makes them do it while another thread packs weights; and the first run is like any other.
+//! Some drivers compile a pipeline not when it is made but when it is first dispatched. Mesa's software drivers
+//! do, during the submission, and take up to two seconds per pipeline. A dispatch of no workgroups makes them
+//! do it while another thread packs weights, so that the first run takes no longer than the others.
 
 use std::sync::OnceLock;
 
@@ -10,15 +10,15 @@ use wgpu::BufferUsages;
 
 use super::{Bindings, Gpu, Pipeline, WriteTarget};
 
-/// No less than any shader's uniform block, or an element of any of its arrays.
+/// At least the size of any shader's uniform block, and of an element of any of its arrays.
 const BYTES: u64 = 1024;
 
-/// What dispatches that read and write nothing are bound to.
+/// Resources for dispatches that read and write nothing.
 pub(super) struct WarmUp {
     uniform: wgpu::Buffer,
     read: wgpu::Buffer,
     written: wgpu::Buffer,
-    /// Made for the first shader that has one.
+    /// Made for the first shader that reads one.
     texture: OnceLock<wgpu::TextureView>,
     written_texture: OnceLock<wgpu::TextureView>,
 }
@@ -35,8 +35,8 @@ impl WarmUp {
         }
     }
 
-    /// Dispatches no workgroups of a pipeline whose shader has these bindings. The queue's order
-    /// keeps it before whatever is submitted next.
+    /// Dispatches no workgroups of a pipeline whose shader has these bindings. The queue executes it before
+    /// later submissions.
     pub fn dispatch(&self, gpu: &Gpu, pipeline: &Pipeline, bindings: Bindings) {
         let sampled = || {
             let make = || texture(gpu, wgpu::TextureUsages::TEXTURE_BINDING);

@@ -1,4 +1,4 @@
-//! A plan bound to a device: buffers, bind groups, pipelines; encoding.
+//! A plan bound to a device: its buffers, bind groups and pipelines, and encoding.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -18,34 +18,35 @@ use crate::tensor::Shape;
 
 /// A plan with its buffers, bind groups and pipelines.
 pub(crate) struct BoundPlan {
-    /// Where the inputs are to lie before the first step, and the outputs do after the last.
+    /// The buffers that the first steps read.
     pub inputs: Vec<GpuTensor>,
+    /// The buffers that hold the outputs after the last step.
     pub outputs: Vec<GpuTensor>,
     pub(super) steps: Vec<BoundStep>,
     pub passes: Vec<PassReport>,
     pub memory: ActivationMemory,
-    /// Of all its buffers.
+    /// Bytes of all buffers.
     pub bytes: u64,
-    /// Names of the weights that its steps read.
+    /// Names of the weights that the steps read.
     pub weights: Vec<String>,
-    /// Counts the passes that were begun: one that is spread over several submissions must not go on
-    /// after another was begun, which writes the same memory.
+    /// The number of passes that were begun. A pass in chunks must not continue after another was begun, which
+    /// writes to the same memory.
     passes_begun: AtomicU64,
-    /// What every step takes, in seconds, once that was measured.
+    /// The duration of each step in seconds, once measured.
     pub(super) step_seconds: OnceLock<Vec<f64>>,
 }
 
 pub(super) struct BoundStep {
     /// The node's name.
     pub label: String,
-    pub about: About,
+    pub info: StepInfo,
     pipeline: Pipeline,
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 3],
 }
 
-/// What a step is, for people.
-pub(super) struct About {
+/// A description of a step, for profiles.
+pub(super) struct StepInfo {
     pub kind: &'static str,
     pub kernel: &'static str,
     pub variant: String,
@@ -53,10 +54,10 @@ pub(super) struct About {
     pub cost: StepCost,
 }
 
-impl About {
-    fn of(step: &Step) -> Self {
+impl StepInfo {
+    fn from_step(step: &Step) -> Self {
         let key = &step.dispatch.key;
-        // What is 0 is not done.
+        // A constant of 0 switches something off.
         let constants = key.constants.iter().filter(|(_, value)| *value != 0);
         let constants: Vec<String> = constants.map(|(name, v)| format!("{name}={v}")).collect();
         Self {
@@ -70,7 +71,7 @@ impl About {
 }
 
 impl BoundPlan {
-    /// `pipelines` has one for every step, `weights` all that they read.
+    /// `pipelines` must hold the pipeline of each step, and `weights` all weights that they read.
     pub fn new(
         gpu: &Gpu,
         plan: Plan,
@@ -86,7 +87,7 @@ impl BoundPlan {
             .collect();
         let inputs: Vec<GpuTensor> = plan.inputs.iter().map(|shape| input(gpu, shape)).collect();
         let outputs: Vec<GpuTensor> = (plan.outputs.iter().zip(&plan.output_locations))
-            .map(|(shape, answer)| output(gpu, shape, *answer, &slots))
+            .map(|(shape, location)| output(gpu, shape, *location, &slots))
             .collect();
         let (uniforms, offsets) = uniforms(gpu, &plan.steps)?;
 
@@ -97,7 +98,7 @@ impl BoundPlan {
         };
         let mut steps = Vec::with_capacity(plan.steps.len());
         for (step, offset) in plan.steps.iter().zip(offsets) {
-            // The caller has made one for every key of the plan.
+            // The caller has made a pipeline for each key of the plan.
             let pipeline = pipelines[&step.dispatch.key].clone();
             let mut buffers = Vec::new();
             for read in &step.dispatch.reads {
@@ -120,14 +121,14 @@ impl BoundPlan {
             let bind_group = pipeline.bind_group(gpu, &step.label, resources);
             steps.push(BoundStep {
                 label: step.label.clone(),
-                about: About::of(step),
+                info: StepInfo::from_step(step),
                 pipeline,
                 bind_group,
                 workgroups: step.dispatch.workgroups,
             });
         }
         let edges = inputs.iter().chain(&outputs);
-        // An output that is read where it lies has no memory of its own on the device.
+        // An output that is read directly from a slot has no memory of its own.
         let own = edges.filter(|edge| !slots.contains(&edge.buffer));
         let bytes = slots.iter().map(wgpu::Buffer::size).sum::<u64>()
             + own.map(|edge| edge.buffer.size()).sum::<u64>()
@@ -150,8 +151,8 @@ impl BoundPlan {
         })
     }
 
-    /// Has the device compute the node `name` so many times, with whatever lies in memory, and
-    /// answers how long it takes.
+    /// Computes the node `name` `times` times, with whatever values are in memory, and returns how long that
+    /// takes.
     pub fn time(&self, gpu: &Gpu, name: &str, times: usize) -> Result<Duration> {
         let steps: Vec<&BoundStep> = self.steps.iter().filter(|s| s.label == name).collect();
         self.time_steps(gpu, &steps, times)
@@ -173,7 +174,7 @@ impl BoundPlan {
             let commands = encoder.finish();
             let start = Instant::now();
             let submission_index = Some(gpu.queue().submit([commands]));
-            // Not for what a host that draws submits meanwhile.
+            // Only for this submission, and not for those that a host submits meanwhile.
             let waited = gpu.device().poll(wgpu::PollType::Wait {
                 submission_index,
                 timeout: None,
@@ -183,15 +184,15 @@ impl BoundPlan {
         .map_err(|error| gpu.error("timing", error))
     }
 
-    /// Begins a pass: the first thing to be done for it, before inputs are recorded. Answers its
-    /// number, for [`Self::is_latest`].
+    /// Begins a pass. Call it before recording the inputs. Returns the number of the pass, for
+    /// [`Self::is_latest`].
     pub fn begin(&self) -> u64 {
         self.passes_begun.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Whether no other pass was begun after the one of this number.
-    pub fn is_latest(&self, number: u64) -> bool {
-        self.passes_begun.load(Ordering::Relaxed) == number
+    /// Whether no other pass was begun after `pass`.
+    pub fn is_latest(&self, pass: u64) -> bool {
+        self.passes_begun.load(Ordering::Relaxed) == pass
     }
 
     /// Records all steps.
@@ -199,7 +200,7 @@ impl BoundPlan {
         self.encode_steps(encoder, 0..self.steps.len());
     }
 
-    /// Records some steps.
+    /// Records a range of steps.
     pub fn encode_steps(&self, encoder: &mut wgpu::CommandEncoder, steps: std::ops::Range<usize>) {
         let mut pass = encoder.begin_compute_pass(&Default::default());
         for step in &self.steps[steps] {
@@ -226,8 +227,8 @@ fn input(gpu: &Gpu, shape: &Shape) -> GpuTensor {
     }
 }
 
-fn output(gpu: &Gpu, shape: &Shape, answer: OutputLocation, slots: &[wgpu::Buffer]) -> GpuTensor {
-    let (buffer, offset) = match answer {
+fn output(gpu: &Gpu, shape: &Shape, location: OutputLocation, slots: &[wgpu::Buffer]) -> GpuTensor {
+    let (buffer, offset) = match location {
         OutputLocation::Slot { slot, offset } => (slots[slot].clone(), offset),
         OutputLocation::Unpacked => {
             let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
@@ -242,12 +243,12 @@ fn output(gpu: &Gpu, shape: &Shape, answer: OutputLocation, slots: &[wgpu::Buffe
     }
 }
 
-/// Uniform blocks are filled up to 16 bytes, as WGSL counts their size.
+/// The size of a uniform block: WGSL rounds it up to 16 bytes.
 fn padded(len: usize) -> u64 {
     (len as u64).next_multiple_of(16)
 }
 
-/// The parameters of all steps in one buffer, and where each step's begin.
+/// A buffer with the parameters of all steps, and the offset of each step's.
 fn uniforms(gpu: &Gpu, steps: &[Step]) -> Result<(wgpu::Buffer, Vec<u64>)> {
     let alignment = u64::from(gpu.limits().min_uniform_buffer_offset_alignment);
     let mut bytes = Vec::new();

@@ -1,5 +1,6 @@
-//! A pass cut into pieces, for hosts that draw in between.
+//! A pass split into chunks, for hosts that draw in between.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +9,19 @@ use super::prepared_plan::PreparedPlan;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor};
 
-/// A pass that is recorded piece by piece, each taking the device about as long as was asked for at the
-/// most: see [`Session::encode_chunks`](super::Session::encode_chunks).
+/// A pass that is recorded in chunks, each of which takes the device about the requested time at most: see
+/// [`Session::encode_chunks`](super::Session::encode_chunks).
 ///
-/// Dropping it cancels the pass: what was recorded is the host's to submit or not, and what was not is
-/// never done. It borrows nothing, so that an app can keep it from frame to frame.
+/// Dropping it cancels the pass: the host may or may not submit the recorded chunks, and the others are never
+/// recorded. It borrows nothing, so that an app can keep it from frame to frame.
 pub struct PassChunks {
     gpu: Gpu,
     prepared: Arc<PreparedPlan>,
-    /// The pass's, see `BoundPlan::begin`.
-    number: u64,
-    pieces: Vec<Range<usize>>,
-    /// The longest piece, in seconds.
+    /// The number of the pass, see `BoundPlan::begin`.
+    pass: u64,
+    /// Ranges of steps.
+    chunks: Vec<Range<usize>>,
+    /// The duration of the longest chunk, in seconds.
     longest: f64,
     next: usize,
 }
@@ -28,91 +30,98 @@ impl PassChunks {
     pub(super) fn new(
         gpu: &Gpu,
         prepared: &Arc<PreparedPlan>,
-        number: u64,
+        pass: u64,
         seconds: &[f64],
         max: Duration,
     ) -> Self {
-        let pieces = pieces(seconds, max.as_secs_f64());
-        let taken = |piece: &Range<usize>| seconds[piece.clone()].iter().sum::<f64>();
+        let chunks = split(seconds, max.as_secs_f64());
+        let duration = |chunk: &Range<usize>| seconds[chunk.clone()].iter().sum::<f64>();
         Self {
             gpu: gpu.clone(),
             prepared: prepared.clone(),
-            number,
-            longest: pieces.iter().map(taken).fold(0.0, f64::max),
-            pieces,
+            pass,
+            longest: chunks.iter().map(duration).fold(0.0, f64::max),
+            chunks,
             next: 0,
         }
     }
 
-    /// Records the next piece. With the last one come the outputs, as from
-    /// [`Session::encode`](super::Session::encode); before, and when all are recorded, none.
+    /// Records the next chunk. Returns the outputs with the last chunk, as
+    /// [`Session::encode`](super::Session::encode) does; `None` before that, and when all chunks are recorded.
     ///
     /// # Errors
-    /// [`Error::Inputs`] where the session was run on inputs of these shapes since this pass was begun:
+    /// [`Error::Inputs`] where another pass of the session on inputs of these shapes was begun after this one:
     /// both use the same memory. [`Error::DeviceLost`] where the device is lost.
     pub fn encode(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<Option<Vec<GpuTensor>>> {
-        if self.gpu.is_lost() {
-            return Err(self.gpu.error("recording a piece of a pass", "lost"));
-        }
-        if !self.prepared.plan.is_latest(self.number) {
+        self.gpu.check_lost("recording a chunk of a pass")?;
+        if !self.prepared.plan.is_latest(self.pass) {
             return Err(Error::Inputs(
-                "a pass in pieces cannot go on: another was begun on the same session, and has \
-                 overwritten its values; begin it anew"
+                "a pass in chunks cannot continue: another pass was begun on the same session, and has \
+                 overwritten its values; begin it again"
                     .to_owned(),
             ));
         }
-        let Some(piece) = self.pieces.get(self.next) else {
+        let Some(chunk) = self.chunks.get(self.next) else {
             return Ok(None);
         };
-        self.prepared.plan.encode_steps(encoder, piece.clone());
+        self.prepared.plan.encode_steps(encoder, chunk.clone());
         self.next += 1;
-        let is_last = self.next == self.pieces.len();
+        let is_last = self.next == self.chunks.len();
         Ok(is_last.then(|| self.prepared.plan.outputs.clone()))
     }
 
-    /// How many pieces have been recorded, and how many there are.
+    /// The number of recorded chunks, and the total.
     pub fn progress(&self) -> (usize, usize) {
-        (self.next, self.pieces.len())
+        (self.next, self.chunks.len())
     }
 
-    /// What the longest piece took when steps were measured. It is longer than what was asked for where
-    /// one step alone is.
+    /// The measured duration of the longest chunk. It exceeds the requested maximum where a single step does.
     pub fn longest(&self) -> Duration {
         Duration::from_secs_f64(self.longest)
     }
 }
 
-/// Steps of these times in as few pieces of at most `max` as their order allows; a step that takes
-/// longer is a piece of its own.
-fn pieces(seconds: &[f64], max: f64) -> Vec<Range<usize>> {
-    let mut pieces = Vec::new();
-    let (mut start, mut taken) = (0, 0.0);
-    for (step, seconds) in seconds.iter().enumerate() {
-        if step > start && taken + seconds > max {
-            pieces.push(start..step);
-            (start, taken) = (step, 0.0);
-        }
-        taken += seconds;
+impl fmt::Debug for PassChunks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PassChunks")
+            .field("chunks", &self.chunks)
+            .field("longest", &self.longest)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
     }
-    // A graph whose outputs are its inputs has no steps, but its pass an end.
-    pieces.push(start..seconds.len());
-    pieces
+}
+
+/// Splits steps of these durations into as few chunks of at most `max` as their order allows. A step that takes
+/// longer is a chunk of its own.
+fn split(seconds: &[f64], max: f64) -> Vec<Range<usize>> {
+    let mut chunks = Vec::new();
+    let (mut start, mut duration) = (0, 0.0);
+    for (step, seconds) in seconds.iter().enumerate() {
+        if step > start && duration + seconds > max {
+            chunks.push(start..step);
+            (start, duration) = (step, 0.0);
+        }
+        duration += seconds;
+    }
+    // Also where there are no steps, because the outputs are the inputs: the last chunk returns them.
+    chunks.push(start..seconds.len());
+    chunks
 }
 
 #[cfg(test)]
 mod tests {
-    use super::pieces;
+    use super::split;
 
     #[test]
     #[allow(
         clippy::single_range_in_vec_init,
-        reason = "lists of pieces, of which there is one"
+        reason = "lists that happen to have one chunk"
     )]
-    fn pieces_are_within_the_budget() {
-        assert_eq!(pieces(&[1.0, 1.0, 1.0, 1.0], 2.0), [0..2, 2..4]);
-        assert_eq!(pieces(&[1.0, 5.0, 1.0, 1.0], 2.0), [0..1, 1..2, 2..4]);
-        assert_eq!(pieces(&[5.0], 2.0), [0..1]);
-        assert_eq!(pieces(&[1.0, 1.0], 0.0), [0..1, 1..2]);
-        assert_eq!(pieces(&[], 1.0), [0..0]);
+    fn chunks_are_within_the_budget() {
+        assert_eq!(split(&[1.0, 1.0, 1.0, 1.0], 2.0), [0..2, 2..4]);
+        assert_eq!(split(&[1.0, 5.0, 1.0, 1.0], 2.0), [0..1, 1..2, 2..4]);
+        assert_eq!(split(&[5.0], 2.0), [0..1]);
+        assert_eq!(split(&[1.0, 1.0], 0.0), [0..1, 1..2]);
+        assert_eq!(split(&[], 1.0), [0..0]);
     }
 }

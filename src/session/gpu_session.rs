@@ -1,6 +1,7 @@
-//! A session on a GPU: plans bound to buffers, one a set of input shapes.
+//! A session on a GPU: bound plans, one per set of input shapes.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,14 +29,14 @@ pub struct GpuSession {
     context: DeviceContext,
     options: SessionOptions,
     weights: ResidentWeights,
-    /// Bound plans by input shapes, the one used last at the end.
+    /// Prepared plans by input shapes, the most recently used last.
     plans: Vec<(Vec<Shape>, Arc<PreparedPlan>)>,
-    /// Made for the first textures.
+    /// Made when the first textures are used.
     preprocessor: Option<Preprocessor>,
 }
 
-/// Plans kept: a plan holds buffers, and pictures may come in any number of sizes.
-const PLANS_KEPT: usize = 8;
+/// The maximum number of plans: a plan holds buffers, and images may come in any number of sizes.
+const MAX_PLANS: usize = 8;
 
 impl GpuSession {
     /// A session that is prepared for no shapes yet. Weights are not checked against the graph.
@@ -51,7 +52,7 @@ impl GpuSession {
         }
     }
 
-    /// What it is on.
+    /// The device of the session.
     pub fn device(&self) -> &Gpu {
         &self.gpu
     }
@@ -62,28 +63,35 @@ impl GpuSession {
     }
 
     pub(super) fn prepare(&mut self, shapes: &[Shape]) -> Result<&Arc<PreparedPlan>> {
-        if self.gpu.is_lost() {
-            return Err(self.gpu.error("preparing a run", "lost"));
-        }
+        const PREPARING: &str = "preparing a run";
         let known = self.plans.iter().position(|(known, _)| known == shapes);
         let entry = match known {
-            Some(i) => self.plans.remove(i),
+            Some(i) => {
+                self.gpu.check_known_lost(PREPARING)?;
+                self.plans.remove(i)
+            }
             None => {
+                self.gpu.check_lost(PREPARING)?;
                 let plan = tracing::debug_span!("plan").in_scope(|| self.plan(shapes))?;
-                // Before the new one's buffers are made, so that memory never holds one more.
-                if self.plans.len() == PLANS_KEPT {
+                // Before the new plan's buffers are made, so that memory never holds one plan more.
+                if self.plans.len() == MAX_PLANS {
                     self.plans.remove(0);
                 }
                 let needed = plan.session_bytes();
                 let bound = self
                     .bind(plan)
                     .map_err(|error| error.with_needed_bytes(needed));
-                // Kernels, and so the layouts of weights, may differ between shapes; and a plan that
-                // could not be bound leaves nothing behind.
+                // A device that was lost meanwhile refuses nothing: see `Gpu::check_lost`.
+                let bound = bound.and_then(|bound| {
+                    self.gpu.check_lost(PREPARING)?;
+                    Ok(bound)
+                });
+                // Kernels, and so the layouts of weights, may differ between shapes. Weights of a plan that
+                // could not be bound are dropped.
                 let kept = self.plans.iter().flat_map(|(_, ready)| &ready.plan.weights);
                 let new = bound.iter().flat_map(|plan| &plan.weights);
                 self.weights
-                    .keep(&kept.chain(new).map(String::as_str).collect());
+                    .retain(&kept.chain(new).map(String::as_str).collect());
                 (shapes.to_vec(), Arc::new(PreparedPlan::new(bound?)))
             }
         };
@@ -96,17 +104,17 @@ impl GpuSession {
         Plan::new(&self.graph, shapes, &self.options.passes, &self.context)
     }
 
-    /// Makes pipelines, weights and buffers for `plan`.
+    /// Makes the pipelines, weights and buffers of `plan`.
     fn bind(&mut self, plan: Plan) -> Result<BoundPlan> {
         let keys = plan.pipeline_keys();
-        // Drivers compile while weights are packed.
+        // The driver compiles while weights are packed.
         let gpu = self.gpu.clone();
         let _gl_lock = gpu.gl_lock();
         let progress = self.options.progress.as_ref();
         let make = || {
             gpu.pipelines_with_progress(&keys, &|completed, total| {
                 if let Some(progress) = progress {
-                    progress.tell(Loading::Pipelines { completed, total });
+                    progress.report(Loading::Pipelines { completed, total });
                 }
             })
         };
@@ -124,7 +132,7 @@ impl GpuSession {
         .flatten()
     }
 
-    /// Makes everything anew on another device, for the shapes that this is prepared for.
+    /// Makes everything again on another device, for the shapes that this session is prepared for.
     pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
         let weights = self.weights.source().clone();
         let mut new = Self::new(gpu, &self.graph, weights, &self.options);
@@ -135,7 +143,7 @@ impl GpuSession {
         Ok(())
     }
 
-    /// What passes did for the shapes used last.
+    /// The reports of the graph passes for the shapes used last.
     pub fn passes(&self) -> &[PassReport] {
         self.plans
             .last()
@@ -181,6 +189,7 @@ impl GpuSession {
             .map(SessionInput::shape)
             .collect::<Result<Vec<_>>>()?;
         let ready = self.prepare(&shapes)?.clone();
+        self.gpu.check_lost("recording a pass")?;
         let _gl_lock = self.gpu.gl_lock();
         (ready.plan).encode_inputs(&self.gpu, encoder, inputs, &mut self.preprocessor)?;
         ready.plan.encode(encoder);
@@ -200,11 +209,12 @@ impl GpuSession {
             .collect::<Result<Vec<_>>>()?;
         self.prepare_chunks(&shapes)?;
         let ready = self.prepare(&shapes)?.clone();
+        self.gpu.check_lost("recording a pass in chunks")?;
         let _gl_lock = self.gpu.gl_lock();
         let plan = &ready.plan;
-        let number = plan.encode_inputs(&self.gpu, encoder, inputs, &mut self.preprocessor)?;
+        let pass = plan.encode_inputs(&self.gpu, encoder, inputs, &mut self.preprocessor)?;
         let seconds = plan.step_seconds.get().map_or(&[][..], Vec::as_slice);
-        Ok(PassChunks::new(&self.gpu, &ready, number, seconds, max))
+        Ok(PassChunks::new(&self.gpu, &ready, pass, seconds, max))
     }
 
     /// See `Session::prepare_textures`.
@@ -241,7 +251,7 @@ impl GpuSession {
         TimingMethod::of(&self.gpu)
     }
 
-    /// The steps of a pass over what lies in memory, each timed.
+    /// The steps of a pass over whatever values are in memory, each timed.
     pub fn timed_pass(&mut self, shapes: &[Shape]) -> Result<Vec<StepProfile>> {
         let gpu = self.gpu.clone();
         let ready = self.prepare(shapes)?;
@@ -255,13 +265,13 @@ impl GpuSession {
         self.prepare(shapes)?.encode_only(&gpu)
     }
 
-    /// The convolutions that kernels can be chosen for, for inputs of these shapes.
+    /// The convolutions that have several algorithms, for inputs of these shapes.
     pub fn conv_layers(&self, shapes: &[Shape]) -> Result<Vec<ConvLayer>> {
         plan::conv_layers(&self.graph, shapes, &self.options.passes, &self.context)
     }
 
-    /// Has the device compute the node `name` so many times, with whatever lies in memory, and
-    /// answers how long it takes.
+    /// Computes the node `name` `times` times, with whatever values are in memory, and returns how long that
+    /// takes.
     pub fn time(&mut self, shapes: &[Shape], name: &str, times: usize) -> Result<Duration> {
         let gpu = self.gpu.clone();
         let ready = self.prepare(shapes)?;
@@ -292,12 +302,24 @@ fn shapes_of(inputs: &[Tensor]) -> Vec<Shape> {
     inputs.iter().map(|tensor| tensor.shape().clone()).collect()
 }
 
+impl fmt::Debug for GpuSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shapes: Vec<&[Shape]> = self.plans.iter().map(|(shapes, _)| &shapes[..]).collect();
+        f.debug_struct("GpuSession")
+            .field("device", &self.gpu.info().name)
+            .field("graph", &self.graph.name())
+            .field("options", &self.options)
+            .field("prepared", &shapes)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for GpuSession {
     fn drop(&mut self) {
         let gpu = self.gpu.clone();
         let _gl_lock = gpu.gl_lock();
         self.plans.clear();
         self.preprocessor = None;
-        self.weights.keep(&HashSet::new());
+        self.weights.retain(&HashSet::new());
     }
 }

@@ -1,4 +1,4 @@
-//! What a session is given on the GPU.
+//! Inputs of a session on a GPU.
 
 use super::bound_plan::BoundPlan;
 use crate::error::{Error, Result};
@@ -9,11 +9,11 @@ use crate::texture::{Preprocessor, TextureInput};
 /// An input of a network, for [`Session::encode`](super::Session::encode).
 #[derive(Clone, Copy, Debug)]
 pub enum SessionInput<'a> {
-    /// The host's textures, an image each, made what the network takes by a kernel.
+    /// The host's textures, one per image of the batch. A kernel converts them to the network's input.
     Textures(&'a [TextureInput<'a>]),
-    /// In a buffer with the usage `COPY_SRC`, of the session's device.
+    /// A tensor in a buffer of the session's device, with the usage `COPY_SRC`.
     Buffer(&'a GpuTensor),
-    /// In the host's memory. A buffer is made for it each time, unlike for the others.
+    /// A tensor in the host's memory. Each use makes a buffer for it, unlike the other variants.
     Tensor(&'a Tensor),
 }
 
@@ -33,7 +33,7 @@ impl SessionInput<'_> {
         }
     }
 
-    /// What makes textures inputs, made where it is not there yet.
+    /// The preprocessor for textures, made where there is none yet.
     pub(super) fn preprocessor<'p>(
         gpu: &Gpu,
         preprocessor: &'p mut Option<Preprocessor>,
@@ -44,7 +44,7 @@ impl SessionInput<'_> {
         }
     }
 
-    /// Records how it gets to where the plan wants it.
+    /// Records the conversion or copy to `target`, the plan's input.
     fn record(
         &self,
         gpu: &Gpu,
@@ -78,7 +78,7 @@ impl SessionInput<'_> {
 }
 
 impl BoundPlan {
-    /// Begins a pass, and records how its inputs get to their places. Answers its number.
+    /// Begins a pass and records the copies of its inputs. Returns the number of the pass.
     pub fn encode_inputs(
         &self,
         gpu: &Gpu,
@@ -86,10 +86,10 @@ impl BoundPlan {
         inputs: &[SessionInput],
         preprocessor: &mut Option<Preprocessor>,
     ) -> Result<u64> {
-        let number = self.begin();
+        let pass = self.begin();
         for (input, target) in inputs.iter().zip(&self.inputs) {
             input.record(gpu, encoder, target, preprocessor)?;
         }
-        Ok(number)
+        Ok(pass)
     }
 }

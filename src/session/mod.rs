@@ -1,8 +1,8 @@
 //! Runs a graph with weights on a device.
 //!
-//! Everything that running needs (buffers, bind groups, pipelines) is made when a session is built
-//! or [prepared](Session::prepare) for new input shapes; [`Session::run`] makes nothing but, once, the
-//! buffers that the host maps, which a host that [records](Session::encode) passes itself never needs.
+//! All buffers, bind groups and pipelines are made when a session is built or [prepared](Session::prepare) for
+//! new input shapes. [`Session::run`] makes only the buffers that the host maps, once; a host that
+//! [records](Session::encode) passes itself does not need those.
 //!
 //! ```
 //! use shadernet::device::Device;
@@ -23,8 +23,8 @@
 //! let shape = Shape::from([1, 1, 4, 4]);
 //! let options = SessionOptions::default();
 //! let mut session = Session::new(&Device::cpu(), &graph, weights, &options, &[shape.clone()])?;
-//! let answers = session.run(&[Tensor::new(shape, vec![1.0; 16])?])?;
-//! assert!((answers[0].data()[5] - 1.0).abs() < 1e-6);
+//! let outputs = session.run(&[Tensor::new(shape, vec![1.0; 16])?])?;
+//! assert!((outputs[0].data()[5] - 1.0).abs() < 1e-6);
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
@@ -60,23 +60,25 @@ pub use options::{ActivationMemory, LoadProgress, Loading, SessionOptions};
 pub use run::Run;
 
 /// A network ready to run.
+#[derive(Debug)]
 pub struct Session {
-    engine: Engine,
+    executor: Executor,
     warning: Option<String>,
 }
 
-enum Engine {
+#[derive(Debug)]
+enum Executor {
     Gpu(Box<GpuSession>),
     Cpu(Arc<Reference>),
 }
 
 impl Session {
-    /// Checks `weights` against `graph`, uploads them and prepares for inputs of `shapes`.
+    /// Checks `weights` against `graph`, uploads them, and prepares for inputs of `shapes`.
     ///
     /// # Errors
-    /// [`crate::Error::Weights`] listing every tensor that is missing, misshapen or of a wrong
-    /// type; [`crate::Error::Node`] and [`crate::Error::Inputs`] for shapes that do not fit;
-    /// [`crate::Error::Limit`] and [`crate::Error::Device`] for what the device cannot do.
+    /// [`Error::Weights`], which lists all tensors that are missing or have a wrong shape or type;
+    /// [`Error::Node`] and [`Error::Inputs`] for shapes that do not fit; [`Error::Limit`],
+    /// [`Error::OutOfMemory`], [`Error::Device`] and [`Error::DeviceLost`] where the device fails.
     pub fn new(
         device: &Device,
         graph: &Graph,
@@ -90,113 +92,112 @@ impl Session {
             let source = weights.source();
             tracing::warn!("{source}: tensors that the network does not use: {unused:?}");
         }
-        let (engine, warning) = match device {
+        let (executor, warning) = match device {
             Device::Gpu(gpu) => {
                 let session = GpuSession::new(gpu, graph, weights, options);
-                let misfit = options.tuning.as_ref().and_then(|t| t.fits(gpu).err());
-                let misfit = misfit.map(|reason| format!("tuned kernels are not used: {reason}"));
+                let mismatch = options.tuning.as_ref().and_then(|t| t.fits(gpu).err());
+                let mismatch =
+                    mismatch.map(|reason| format!("tuned kernels are not used: {reason}"));
                 let prefers_matrices =
                     matches!(options.prefer, Some(ConvAlgorithm::Cooperative { .. }));
-                let without = (prefers_matrices && !session.has_cooperative()).then(|| {
+                let unavailable = (prefers_matrices && !session.has_cooperative()).then(|| {
                     "cooperative matrices are not possible here: they need a device opened with \
                      them, and float16; other kernels were used"
                         .to_owned()
                 });
-                let notices: Vec<String> = [misfit, without].into_iter().flatten().collect();
-                let warning = (!notices.is_empty()).then(|| notices.join("; "));
+                let warnings: Vec<String> = [mismatch, unavailable].into_iter().flatten().collect();
+                let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
                 if let Some(warning) = &warning {
                     tracing::warn!("{warning}");
                 }
-                (Engine::Gpu(Box::new(session)), warning)
+                (Executor::Gpu(Box::new(session)), warning)
             }
             Device::Cpu { .. } => (
-                Engine::Cpu(Arc::new(Reference::new(graph, &weights)?)),
+                Executor::Cpu(Arc::new(Reference::new(graph, &weights)?)),
                 (options.precision == Precision::F16)
                     .then(|| "the CPU computes in float32; float16 was not used".to_owned()),
             ),
         };
-        let mut session = Self { engine, warning };
+        let mut session = Self { executor, warning };
         session.prepare(shapes)?;
         Ok(session)
     }
 
-    /// What the user should be told about how the session runs.
+    /// What the user should know about how the session runs: options that could not be followed.
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
     }
 
-    /// What each graph pass did, and did not do and why, for the input shapes used last. Nothing on
-    /// the CPU, which computes the graph as it was built.
+    /// The reports of the graph passes for the input shapes used last: what each pass changed, and what it
+    /// refused and why. Empty on the CPU, which computes the graph as it was built.
     pub fn passes(&self) -> &[PassReport] {
-        match &self.engine {
-            Engine::Gpu(session) => session.passes(),
-            Engine::Cpu(_) => &[],
+        match &self.executor {
+            Executor::Gpu(session) => session.passes(),
+            Executor::Cpu(_) => &[],
         }
     }
 
-    /// Memory for values on the GPU for the input shapes used last; `None` on the CPU, which makes and
-    /// frees values one by one.
+    /// GPU memory for values, for the input shapes used last; `None` on the CPU, which allocates and frees
+    /// values one by one.
     pub fn memory(&self) -> Option<ActivationMemory> {
-        match &self.engine {
-            Engine::Gpu(session) => session.memory(),
-            Engine::Cpu(_) => None,
+        match &self.executor {
+            Executor::Gpu(session) => session.memory(),
+            Executor::Cpu(_) => None,
         }
     }
 
-    /// The kernels of the convolutions that there is a choice for, by node, for inputs of `shapes`; none
-    /// on the CPU.
+    /// The algorithms of the convolutions that have several, by node, for inputs of `shapes`. Empty on the CPU.
     ///
     /// # Errors
     /// As [`Self::prepare`].
     pub fn kernels(&self, shapes: &[Shape]) -> Result<Vec<(String, ConvAlgorithm)>> {
-        match &self.engine {
-            Engine::Gpu(session) => {
+        match &self.executor {
+            Executor::Gpu(session) => {
                 let layers = session.conv_layers(shapes)?;
                 let kernels = layers.into_iter();
                 Ok(kernels.map(|l| (l.node.name, l.choice.rule)).collect())
             }
-            Engine::Cpu(_) => Ok(Vec::new()),
+            Executor::Cpu(_) => Ok(Vec::new()),
         }
     }
 
-    /// Bytes of all buffers that the session holds on the GPU: weights, values, inputs and outputs for
-    /// all shapes that it is prepared for, and what the host reads and writes; `None` on the CPU. It is
-    /// the most that a pass takes too, as [`Self::run`] makes nothing.
+    /// Bytes of all GPU buffers of the session: weights, values, inputs and outputs for all shapes that it is
+    /// prepared for, and the buffers that the host maps; `None` on the CPU. Running needs no further memory.
     pub fn device_bytes(&self) -> Option<u64> {
-        match &self.engine {
-            Engine::Gpu(session) => Some(session.device_bytes()),
-            Engine::Cpu(_) => None,
+        match &self.executor {
+            Executor::Gpu(session) => Some(session.device_bytes()),
+            Executor::Cpu(_) => None,
         }
     }
 
-    /// Makes what running with inputs of `shapes` needs, unless it was made before. Weights are
-    /// shared by all shapes; what was made is kept for the 8 sets of shapes used last.
+    /// Makes the resources for running with inputs of `shapes`, unless they exist. All shapes share the
+    /// weights; the resources of the 8 sets of shapes used last are kept.
     ///
     /// # Errors
     /// As [`Self::new`].
     pub fn prepare(&mut self, shapes: &[Shape]) -> Result<()> {
-        match &mut self.engine {
-            Engine::Gpu(session) => session.prepare(shapes).map(drop),
-            Engine::Cpu(reference) => reference.graph().infer(shapes).map(drop),
+        match &mut self.executor {
+            Executor::Gpu(session) => session.prepare(shapes).map(drop),
+            Executor::Cpu(reference) => reference.graph().infer(shapes).map(drop),
         }
     }
 
-    /// The outputs for `inputs`, NCHW, in the graph's order. Waits for the answer.
+    /// Computes the outputs for `inputs`, NCHW, in the graph's order, and waits for them.
     ///
-    /// Shapes not prepared before are prepared first.
+    /// Prepares for the inputs' shapes first where that was not done before.
     ///
     /// # Errors
-    /// As [`Self::prepare`], and [`crate::Error::Device`] where the device fails.
+    /// As [`Self::prepare`], and [`Error::Device`] where the device fails.
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        match &mut self.engine {
-            Engine::Gpu(session) => session.run(inputs),
-            Engine::Cpu(reference) => reference.run(inputs),
+        match &mut self.executor {
+            Executor::Gpu(session) => session.run(inputs),
+            Executor::Cpu(reference) => reference.run(inputs),
         }
     }
 
-    /// As [`Self::run`], without waiting: submits the run and answers a future that any executor can
-    /// drive. Up to three runs of the same shapes are in submission at once; a fourth waits for the oldest
-    /// here. They are computed in the order in which they were submitted.
+    /// As [`Self::run`], without waiting: submits the run and returns a future that any executor can drive. Up
+    /// to three runs of the same shapes can be in flight; this call waits for the oldest before it submits a
+    /// fourth. Runs are computed in the order of submission.
     ///
     /// ```
     /// # use shadernet::{device::Device, session::Session, tensor::Tensor, weights::Weights};
@@ -206,7 +207,7 @@ impl Session {
     /// # let shapes = [input.shape().clone()];
     /// # let mut session = Session::new(&Device::cpu(), &graph, weights, &Default::default(), &shapes)?;
     /// let run = session.run_async(&[input])?;
-    /// // … the caller goes on, and then, in an async function, `run.await`; or:
+    /// // … other work; then `run.await` in an async function, or:
     /// let outputs = run.wait()?;
     /// # assert_eq!(outputs[0].shape().dims()[0], 1);
     /// # Ok::<(), shadernet::Error>(())
@@ -215,25 +216,24 @@ impl Session {
     /// # Errors
     /// As [`Self::run`].
     pub fn run_async(&mut self, inputs: &[Tensor]) -> Result<Run> {
-        match &mut self.engine {
-            Engine::Gpu(session) => Ok(session.start(inputs)?.watched()),
-            Engine::Cpu(reference) => {
+        match &mut self.executor {
+            Executor::Gpu(session) => Ok(session.start(inputs)?.watched()),
+            Executor::Cpu(reference) => {
                 let (reference, inputs) = (reference.clone(), inputs.to_vec());
-                Ok(Run::on_a_thread(move || reference.run(&inputs)))
+                Ok(Run::on_thread_pool(move || reference.run(&inputs)))
             }
         }
     }
 
-    /// Records a pass into the host's encoder. Nothing is submitted, and nothing waits: the outputs are
-    /// in the answered buffers when the host's submission is done, until this session runs again on
-    /// inputs of the same shapes. Whoever reads them in the same or a later submission sees them, for
-    /// a queue's submissions are done in order.
+    /// Records a pass into the host's encoder, without submitting or waiting. The returned buffers hold the
+    /// outputs once the host's submission is done, until this session runs again on inputs of the same shapes.
+    /// Commands in the same or a later submission see them, because a queue executes submissions in order.
     ///
-    /// Shapes not prepared before are prepared first, which takes long.
+    /// Prepares for the inputs' shapes first where that was not done before, which takes long.
     ///
     /// # Errors
     /// As [`Self::run`], [`Error::Inputs`] for a buffer that cannot be read, and [`Error::Device`] on
-    /// the CPU twin, which has no encoder.
+    /// the reference backend, which has no encoder.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -242,12 +242,12 @@ impl Session {
         self.gpu("recording a pass")?.encode(encoder, inputs)
     }
 
-    /// Begins a pass that is recorded in pieces which take the device about `max` each, by its own
-    /// measurements, so that a large network runs over several frames while the interface goes on
-    /// being drawn. Records how the inputs get in; [`PassChunks::encode`] records the pieces, one a frame
-    /// as a rule. Pieces are made of whole dispatches: [`PassChunks::longest`] tells what the longest takes.
+    /// Begins a pass that is recorded in chunks of about `max` of measured GPU time each, so that a large
+    /// network runs over several frames while the user interface is drawn. This call records the copies of the
+    /// inputs; [`PassChunks::encode`] records the chunks, usually one per frame. Chunks consist of whole
+    /// dispatches, so that one may take longer than `max`: see [`PassChunks::longest`].
     ///
-    /// The first for inputs of new shapes times the steps, see [`Self::prepare_chunks`].
+    /// The first call for inputs of new shapes times the steps, see [`Self::prepare_chunks`].
     ///
     /// # Errors
     /// As [`Self::encode`].
@@ -257,11 +257,11 @@ impl Session {
         inputs: &[SessionInput],
         max: Duration,
     ) -> Result<PassChunks> {
-        let session = self.gpu("recording a pass in pieces")?;
+        let session = self.gpu("recording a pass in chunks")?;
         session.encode_chunks(encoder, inputs, max)
     }
 
-    /// Makes what textures need to become inputs, where [`Self::encode`] would make it for the first.
+    /// Makes the resources for texture inputs, which the first [`Self::encode`] with textures would make.
     ///
     /// # Errors
     /// As [`Self::encode`].
@@ -269,19 +269,18 @@ impl Session {
         self.gpu("preparing for textures")?.prepare_textures()
     }
 
-    /// Lets go of the textures that inputs were read from lately, of which 8 views are kept for when they
-    /// come again: for a host that has resized its textures and wants the old ones' memory back at once.
-    /// What was recorded stays valid.
+    /// Releases the texture views that are cached for reuse, of which there are up to 8: for a host that has
+    /// resized its textures and wants the old ones' memory back at once. Recorded passes stay valid.
     pub fn clear_textures(&mut self) {
-        if let Engine::Gpu(session) = &mut self.engine {
+        if let Executor::Gpu(session) = &mut self.executor {
             session.clear_textures();
         }
     }
 
-    /// Prepares for inputs of `shapes`, and times the steps of a pass over whatever lies in memory, in
-    /// a few passes: what [`Self::encode_chunks`] would do when it is called first. By timestamps where
-    /// the device has them, else by the host's clock, which takes longer. Of a software device's
-    /// timestamps that do not add up, nothing is believed, and times are estimated.
+    /// Prepares for inputs of `shapes`, and times the steps in a few passes over whatever values are in memory,
+    /// as the first [`Self::encode_chunks`] would. Uses timestamps where the device has them, and the host's
+    /// clock otherwise, which takes longer. Where a software device's timestamps do not add up, times are
+    /// estimated instead.
     ///
     /// # Errors
     /// As [`Self::encode`].
@@ -289,78 +288,80 @@ impl Session {
         self.gpu("timing steps")?.prepare_chunks(shapes)
     }
 
-    /// Moves to another device, after the first was lost or for any other reason: reads the weights again
-    /// from where they came from, and prepares for the same shapes. The answers are those of a session
-    /// that was made there. Where it fails, the session is left as it was. On the CPU twin, nothing is
-    /// ever lost, and nothing is done.
+    /// Moves the session to another device, after its own was lost or for any other reason: reads the weights
+    /// again from their source, and prepares for the same shapes. The outputs are those of a session that was
+    /// made on that device. Where it fails, the session is unchanged. Does nothing on the reference backend,
+    /// which cannot be lost.
     ///
     /// # Errors
     /// As [`Self::new`].
     pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
-        match &mut self.engine {
-            Engine::Gpu(session) => session.restore(gpu),
-            Engine::Cpu(_) => Ok(()),
+        match &mut self.executor {
+            Executor::Gpu(session) => session.restore(gpu),
+            Executor::Cpu(_) => Ok(()),
         }
     }
 
-    /// The GPU that it is on.
+    /// The session's GPU.
     ///
     /// # Errors
-    /// [`Error::Device`] on the CPU twin.
+    /// [`Error::Device`] on the reference backend.
     pub(crate) fn device_for(&mut self, context: &str) -> Result<&Gpu> {
         Ok(self.gpu(context)?.device())
     }
 
-    /// The session, where it is on a GPU.
+    /// The GPU session, or an error about `context` on the reference backend.
     fn gpu(&mut self, context: &str) -> Result<&mut GpuSession> {
-        match &mut self.engine {
-            Engine::Gpu(session) => Ok(session),
-            Engine::Cpu(_) => Err(Error::Device {
+        match &mut self.executor {
+            Executor::Gpu(session) => Ok(session),
+            Executor::Cpu(_) => Err(Error::Device {
                 device: "the CPU reference implementation".to_owned(),
                 context: context.to_owned(),
-                message: "it has no dispatches; use a GPU, or a software Vulkan driver".to_owned(),
+                source: "it has no dispatches; use a GPU, or a software Vulkan driver".into(),
             }),
         }
     }
 
-    /// Where the time of a pass goes: every dispatch, timed in `rounds` passes, medians. By the
-    /// device's timestamps where it has them ([`wgpu::Features::TIMESTAMP_QUERY`]), else by the host's
-    /// clock over many dispatches of each; [`Profile::method`] says which.
+    /// Times each dispatch of a pass in `rounds` passes, and a whole pass before and after each of them. The
+    /// rounds are ordered by the share of the pass that the dispatches take together; times are means over the
+    /// middle half of them, so that outliers are left out and the times add up. Uses the device's timestamps
+    /// where it has them ([`wgpu::Features::TIMESTAMP_QUERY`]), and the host's clock over many dispatches of
+    /// each step otherwise; [`Profile::method`] says which.
     ///
     /// # Errors
-    /// As [`Self::run`], and [`Error::Device`] on the CPU twin, which has no dispatches.
+    /// As [`Self::run`], and [`Error::Device`] on the reference backend, which has no dispatches.
     pub fn profile(&mut self, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
         self.gpu("timing steps")?.profile(inputs, rounds)
     }
 
-    /// What the CPU does in a pass apart from copying tensors: encodes its commands, and throws
-    /// them away. Answers the number of dispatches, 0 on the CPU twin. For the benches, which hold
-    /// it to a bound; [`Self::run`] hides it behind the device's time.
+    /// The CPU's work in a pass apart from copying tensors: encodes the commands and discards them. Returns the
+    /// number of dispatches, 0 on the reference backend. For benchmarks: in [`Self::run`], the device's time
+    /// hides it.
     #[doc(hidden)]
     pub fn encode_only(&mut self, shapes: &[Shape]) -> Result<usize> {
-        match &mut self.engine {
-            Engine::Gpu(session) => session.encode_only(shapes),
-            Engine::Cpu(_) => Ok(0),
+        match &mut self.executor {
+            Executor::Gpu(session) => session.encode_only(shapes),
+            Executor::Cpu(_) => Ok(0),
         }
     }
 
-    /// The dispatches of a pass for inputs of `shapes`, in order: a node's name, and its shader's with
-    /// the shader's constants. Nothing on the CPU. For tests that ask for certain kernels.
+    /// The dispatches of a pass for inputs of `shapes`, in order: the node's name, and the shader's name with
+    /// its constants. Empty on the CPU. For tests that expect certain kernels.
     #[doc(hidden)]
     pub fn shaders(&self, shapes: &[Shape]) -> Result<Vec<(String, String)>> {
-        match &self.engine {
-            Engine::Gpu(session) => session.shaders(shapes),
-            Engine::Cpu(_) => Ok(Vec::new()),
+        match &self.executor {
+            Executor::Gpu(session) => session.shaders(shapes),
+            Executor::Cpu(_) => Ok(Vec::new()),
         }
     }
 
-    /// Plans for inputs of `shapes` as [`Self::prepare`] does where they are new, and throws the
-    /// plan away. Answers as [`Self::encode_only`], and is for the same.
+    /// Plans for inputs of `shapes` as [`Self::prepare`] does where they are new, and discards the plan. Returns
+    /// the number of dispatches, 0 on the reference backend. For benchmarks.
     #[doc(hidden)]
     pub fn plan_only(&self, shapes: &[Shape]) -> Result<usize> {
-        match &self.engine {
-            Engine::Gpu(session) => session.plan_only(shapes),
-            Engine::Cpu(_) => Ok(0),
+        match &self.executor {
+            Executor::Gpu(session) => session.plan_only(shapes),
+            Executor::Cpu(_) => Ok(0),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a session runs, and what it tells of itself while it is made.
+//! Options of a session, and the progress and memory that it reports.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,37 +8,89 @@ use crate::kernels::ConvAlgorithm;
 use crate::passes::PassOptions;
 use crate::tuning::Tuning;
 
-/// How a session stores values and weights.
+/// How a session runs its network.
+///
+/// ```
+/// use shadernet::gpu::Precision;
+/// use shadernet::passes::PassOptions;
+/// use shadernet::session::SessionOptions;
+///
+/// let options = SessionOptions::new().precision(Precision::F16).passes(PassOptions::none());
+/// assert_eq!(options.precision, Precision::F16);
+/// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct SessionOptions {
-    /// float32 or float16. The CPU twin computes in float32 either way;
-    /// [`Session::warning`](super::Session::warning) says so.
+    /// How values and weights are stored: float32 or float16. The reference backend computes in float32
+    /// either way, and [`Session::warning`](super::Session::warning) says so.
     pub precision: Precision,
-    /// The graph passes that run. The CPU twin computes the graph as it was built either way.
+    /// The graph passes that run. The reference backend computes the graph as it was built.
     pub passes: PassOptions,
-    /// A convolution kernel to use wherever it can be, in place of the rule's choice: to compare
-    /// kernels, and to test them.
+    /// A convolution algorithm to use wherever it is possible, instead of the heuristic's selection: to
+    /// compare and test algorithms.
     pub prefer: Option<ConvAlgorithm>,
-    /// Kernels chosen by timing them on this device. A tuning of another device, driver or version is
+    /// Algorithms selected by timing them on this device. A tuning of another device, driver or version is
     /// ignored, and [`Session::warning`](super::Session::warning) says so.
     pub tuning: Option<Arc<Tuning>>,
-    /// Is told how far making a session is, and later preparing for other shapes: the session keeps it for
-    /// as long as it lives, and with it, say, the sender of a channel.
+    /// Called with the progress of making the session, and later of preparing it for other shapes. The session
+    /// owns the function, and what it captures, for as long as it lives.
     pub progress: Option<LoadProgress>,
 }
 
-/// A function that is told how far making a session is, from any thread, and should be quick. A host
-/// makes its sessions on a thread of its own, and has this tell its window.
+impl SessionOptions {
+    /// The defaults: float32, all passes, the heuristic's selection.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`Self::precision`].
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// Sets [`Self::passes`].
+    #[must_use]
+    pub fn passes(mut self, passes: PassOptions) -> Self {
+        self.passes = passes;
+        self
+    }
+
+    /// Sets [`Self::prefer`].
+    #[must_use]
+    pub fn prefer(mut self, algorithm: impl Into<Option<ConvAlgorithm>>) -> Self {
+        self.prefer = algorithm.into();
+        self
+    }
+
+    /// Sets [`Self::tuning`].
+    #[must_use]
+    pub fn tuning(mut self, tuning: impl Into<Option<Arc<Tuning>>>) -> Self {
+        self.tuning = tuning.into();
+        self
+    }
+
+    /// Sets [`Self::progress`].
+    #[must_use]
+    pub fn progress(mut self, progress: impl Into<Option<LoadProgress>>) -> Self {
+        self.progress = progress.into();
+        self
+    }
+}
+
+/// A function that is called with the progress of making a session. It is called from any thread, and should
+/// be quick. A host can make its sessions on a thread of their own, and send the progress to its window.
 #[derive(Clone)]
 pub struct LoadProgress(Arc<dyn Fn(Loading) + Send + Sync>);
 
 impl LoadProgress {
-    /// Calls `tell` at every step.
-    pub fn new(tell: impl Fn(Loading) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+    /// Calls `report` at every step.
+    pub fn new(report: impl Fn(Loading) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(report))
     }
 
-    pub(crate) fn tell(&self, loading: Loading) {
+    pub(crate) fn report(&self, loading: Loading) {
         (self.0)(loading);
     }
 }
@@ -49,19 +101,19 @@ impl fmt::Debug for LoadProgress {
     }
 }
 
-/// How far making a session is. Pipelines are compiled on some threads while weights are packed on
+/// The progress of making a session. Pipelines are compiled on some threads while weights are packed on
 /// others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Loading {
-    /// Pipelines compiled, those that the device did not have yet.
+    /// Compiled pipelines. Those that the device already has are not counted.
     Pipelines {
         /// How many are completed.
         completed: usize,
         /// How many there are.
         total: usize,
     },
-    /// Bytes of weights on their way to the device.
+    /// Bytes of weights that were uploaded to the device.
     Weights {
         /// How many are completed.
         completed: u64,
@@ -70,13 +122,15 @@ pub enum Loading {
     },
 }
 
-/// Memory that the values of a network take on a GPU, weights, inputs and outputs aside.
+/// GPU memory for the values of a network. Weights, inputs and outputs are not included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ActivationMemory {
-    /// Bytes of the buffers that values take turns in.
+    /// Bytes of the buffers that values share.
     pub bytes: u64,
-    /// Bytes beyond those, for what kernels keep between their dispatches, such as Winograd's.
+    /// Bytes beyond those for what kernels keep between their dispatches, such as Winograd's transformed
+    /// tiles.
     pub workspace: u64,
-    /// Bytes of the largest set of values that must be alive at once: what no plan can go below.
+    /// Bytes of the largest set of values that are alive at the same time: the minimum for any plan.
     pub lower_bound: u64,
 }

@@ -13,18 +13,19 @@ use crate::plan::StepCost;
 use crate::profile::{Profile, StepProfile, TimingMethod};
 use crate::tensor::Tensor;
 
-/// A beginning and an end.
+/// Timestamps per step: begin and end.
 const STAMPS: usize = 2;
-/// Steps a query set: wgpu allows as many queries in one.
-const STEPS_A_SET: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / STAMPS;
-/// What a step is repeated for by the host's clock, in seconds.
-const LONG_ENOUGH: f64 = 5e-3;
-const MOST_PASSES: f64 = 1000.0;
-/// Passes in which steps are timed for pieces of a pass.
+/// Steps per query set, whose size wgpu limits.
+const STEPS_PER_SET: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / STAMPS;
+/// By the host's clock, a step is repeated for at least this long, in seconds.
+const MIN_SECONDS: f64 = 5e-3;
+const MAX_REPEATS: f64 = 1000.0;
+/// The number of passes in which steps are timed for chunks of a pass.
 const MEASURED_PASSES: usize = 3;
 
-/// The rounds of the middle half when they are ordered by `share`, what steps take of a pass. Means over
-/// them add up, as medians do not, and what held up either of the two counts as little.
+/// The rounds of the middle half, ordered by `share`, the sum of the steps' times divided by the time of a whole
+/// pass. The means of the steps over these rounds add up to the mean of a pass, which medians do not, and
+/// rounds in which either of the two was disturbed are left out.
 fn middle_half(share: &[f64]) -> Vec<usize> {
     let mut rounds: Vec<usize> = (0..share.len()).collect();
     rounds.sort_by(|&a, &b| share[a].total_cmp(&share[b]));
@@ -32,12 +33,12 @@ fn middle_half(share: &[f64]) -> Vec<usize> {
     rounds[outer..rounds.len() - outer].to_vec()
 }
 
-/// What timestamps of steps must add up to, of a pass by the host's clock, for a software device to be
-/// believed: Mesa's writes them at other times once something is drawn with the device (lavapipe of Mesa
-/// 22.3: a tenth of the time, while a window is drawn).
-const BELIEVED: f64 = 0.7;
-/// Where reading a byte takes a software device as long as computing.
-const OPERATIONS_A_BYTE: u64 = 12;
+/// The minimum sum of the steps' timestamps, as a share of a pass by the host's clock, for a software device's
+/// timestamps to be used: Mesa writes them at the wrong times once something is drawn with the device (lavapipe
+/// of Mesa 22.3: a tenth of the time, while a window is drawn).
+const MIN_TIMESTAMP_SHARE: f64 = 0.7;
+/// The number of operations that take a software device as long as reading a byte.
+const OPERATIONS_PER_BYTE: u64 = 12;
 
 /// When a step began and how long it took, in seconds.
 #[derive(Clone, Copy, Default)]
@@ -55,10 +56,11 @@ impl PreparedPlan {
             self.run(gpu, inputs)?;
             Ok(start.elapsed().as_secs_f64())
         };
-        // The first of each kind are not counted: caches are cold, and clocks low.
+        // The first of each kind is not counted: caches are cold, and clocks low.
         pass()?;
         self.plan.timed(gpu)?;
-        // Passes before and after, so that a device that becomes faster or slower does both.
+        // Whole passes are timed before and after each timed pass, so that both see a device that becomes
+        // faster or slower.
         let mut before = pass()?;
         let mut passes = Vec::with_capacity(rounds);
         let mut spans: Vec<Vec<Span>> = Vec::with_capacity(rounds);
@@ -95,7 +97,7 @@ impl PreparedPlan {
 }
 
 impl BoundPlan {
-    /// Times every step once, of whatever lies in memory.
+    /// Times each step once, with whatever values are in memory.
     pub fn timed_pass(&self, gpu: &Gpu) -> Result<Vec<StepProfile>> {
         let spans = self.timed(gpu)?;
         let steps = self
@@ -110,8 +112,8 @@ impl BoundPlan {
         Ok(steps.collect())
     }
 
-    /// Times every step, where that was not done before: the longest of some passes counts, so that a
-    /// piece of a pass is as long as it may be.
+    /// Times each step, unless that was done before. The longest of some passes counts, so that chunks stay
+    /// within their budget.
     pub fn measure_steps(&self, gpu: &Gpu) -> Result<()> {
         if self.step_seconds.get().is_some() {
             return Ok(());
@@ -127,17 +129,17 @@ impl BoundPlan {
         }
         if is_software(gpu.info()) {
             let pass = self.shortest_pass(gpu)?;
-            if longest.iter().sum::<f64>() < BELIEVED * pass {
-                longest = self.by_cost(pass);
+            if longest.iter().sum::<f64>() < MIN_TIMESTAMP_SHARE * pass {
+                longest = self.estimate_by_cost(pass);
             }
         }
-        // Another thread's are as good.
+        // Times that another thread has set are as good.
         let _ = self.step_seconds.set(longest);
         Ok(())
     }
 
-    /// What a pass takes by the host's clock, in seconds: the shortest of some, each begun when the queue
-    /// is empty, for a host may draw meanwhile.
+    /// The shortest of some passes by the host's clock, in seconds. Each begins when the queue is empty,
+    /// because a host may draw meanwhile.
     fn shortest_pass(&self, gpu: &Gpu) -> Result<f64> {
         let steps: Vec<&BoundStep> = self.steps.iter().collect();
         let mut shortest = f64::INFINITY;
@@ -148,11 +150,11 @@ impl BoundPlan {
         Ok(shortest)
     }
 
-    /// The seconds of a pass shared out by what steps cost on paper.
-    fn by_cost(&self, pass: f64) -> Vec<f64> {
+    /// The `pass` seconds distributed over the steps by their estimated cost.
+    fn estimate_by_cost(&self, pass: f64) -> Vec<f64> {
         let cost = |step: &BoundStep| {
-            let StepCost { operations, bytes } = step.about.cost;
-            (operations / OPERATIONS_A_BYTE).max(bytes) as f64
+            let StepCost { operations, bytes } = step.info.cost;
+            (operations / OPERATIONS_PER_BYTE).max(bytes) as f64
         };
         let all: f64 = self.steps.iter().map(cost).sum();
         let share = |step| pass * cost(step) / all.max(1.0);
@@ -166,7 +168,7 @@ impl BoundPlan {
         }
     }
 
-    /// A pass in which the device writes down the time before and after every step.
+    /// A pass in which the device writes timestamps before and after each step.
     fn timestamps(&self, gpu: &Gpu) -> Result<Vec<Span>> {
         let bytes = (self.steps.len() * STAMPS * 8) as u64;
         let resolved = BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC;
@@ -178,8 +180,8 @@ impl BoundPlan {
             let mut encoder = device.create_command_encoder(&Default::default());
             for (steps, first) in self
                 .steps
-                .chunks(STEPS_A_SET)
-                .zip((0..).step_by(STEPS_A_SET))
+                .chunks(STEPS_PER_SET)
+                .zip((0..).step_by(STEPS_PER_SET))
             {
                 let count = (steps.len() * STAMPS) as u32;
                 let set = device.create_query_set(&wgpu::QuerySetDescriptor {
@@ -226,15 +228,15 @@ impl BoundPlan {
         Ok(spans.collect())
     }
 
-    /// Every step by itself, many times over, by the host's clock.
+    /// Each step by itself, repeated, by the host's clock.
     fn wall_clock(&self, gpu: &Gpu) -> Result<Vec<Span>> {
         let mut start = 0.0;
         let mut spans = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             let once = self.time_steps(gpu, &[step], 1)?.as_secs_f64();
-            let times = (LONG_ENOUGH / once.max(1e-9))
+            let times = (MIN_SECONDS / once.max(1e-9))
                 .ceil()
-                .clamp(1.0, MOST_PASSES) as usize;
+                .clamp(1.0, MAX_REPEATS) as usize;
             let seconds = self.time_steps(gpu, &[step], times)?.as_secs_f64() / times as f64;
             spans.push(Span { start, seconds });
             start += seconds;
@@ -244,18 +246,18 @@ impl BoundPlan {
 }
 
 impl BoundStep {
-    /// All but the time.
+    /// The profile of the step without times.
     fn profile(&self) -> StepProfile {
         StepProfile {
             node: self.label.clone(),
-            kind: self.about.kind,
-            kernel: self.about.kernel,
-            variant: self.about.variant.clone(),
-            output: self.about.output.clone(),
+            kind: self.info.kind,
+            kernel: self.info.kernel,
+            variant: self.info.variant.clone(),
+            output: self.info.output.clone(),
             seconds: 0.0,
             start_seconds: 0.0,
-            operations: self.about.cost.operations,
-            bytes: self.about.cost.bytes,
+            operations: self.info.cost.operations,
+            bytes: self.info.cost.bytes,
         }
     }
 }

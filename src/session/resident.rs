@@ -1,4 +1,4 @@
-//! Weights on the device, in the layouts that steps want; each layout uploaded once a session.
+//! Weights on the device, packed in the layouts that the steps read. Each layout is uploaded once per session.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -13,17 +13,18 @@ use crate::gpu::Gpu;
 use crate::kernels::PackedWeight;
 use crate::weights::Weights;
 
-/// So much is packed at a time, on all threads, while the device copies what was packed before.
+/// The size of a batch. All threads pack one batch while the device copies the one before.
 const BATCH_BYTES: u64 = 4 << 20;
-/// A weight that can be taken apart is, into parts of this: small enough to go round the threads.
+/// Weights that can be split are packed in parts of this size, so that all threads have work.
 const PART_BYTES: u64 = 1 << 20;
 
+/// The packed weights of a session on the device.
 pub(crate) struct ResidentWeights {
     source: Arc<Weights>,
     buffers: HashMap<String, wgpu::Buffer>,
 }
 
-/// Blocks of a weight that are packed by one thread.
+/// Blocks of a weight, packed by one thread.
 struct Part<'a> {
     weight: &'a PackedWeight,
     blocks: Range<usize>,
@@ -37,20 +38,20 @@ impl ResidentWeights {
         }
     }
 
-    /// Bytes of all that are there.
+    /// Bytes of all buffers.
     pub fn bytes(&self) -> u64 {
         self.buffers.values().map(wgpu::Buffer::size).sum()
     }
 
-    /// Uploads those of `wanted` that are not there yet.
+    /// Uploads those of `required` that are not on the device yet.
     pub fn upload<'a>(
         &mut self,
         gpu: &Gpu,
-        wanted: impl Iterator<Item = &'a Arc<PackedWeight>>,
+        required: impl Iterator<Item = &'a Arc<PackedWeight>>,
         progress: Option<&LoadProgress>,
     ) -> Result<()> {
         let mut seen = HashSet::new();
-        let new: Vec<&PackedWeight> = wanted
+        let new: Vec<&PackedWeight> = required
             .map(Arc::as_ref)
             .filter(|weight| !self.buffers.contains_key(&weight.name))
             .filter(|weight| seen.insert(weight.name.as_str()))
@@ -60,46 +61,44 @@ impl ResidentWeights {
         }
         let bytes: u64 = new.iter().map(|weight| weight.bytes()).sum();
         let _span = tracing::debug_span!("upload", weights = new.len(), bytes).entered();
-        let tell = |done| {
+        let report = |completed| {
             if let Some(progress) = progress {
-                progress.tell(Loading::Weights {
-                    completed: done,
-                    total: bytes,
-                });
+                let total = bytes;
+                progress.report(Loading::Weights { completed, total });
             }
         };
-        let buffers = self.fill(gpu, &new, &tell)?;
+        let buffers = self.fill(gpu, &new, &report)?;
         let names = new.iter().map(|weight| weight.name.clone());
         self.buffers.extend(names.zip(buffers));
         Ok(())
     }
 
-    /// The weights as they are in the file.
+    /// The unpacked weights, as in the file.
     pub fn source(&self) -> &Arc<Weights> {
         &self.source
     }
 
-    /// Buffers with the values of `weights`. `tell` is told of the bytes that are done.
+    /// Buffers with the packed `weights`. Calls `report` with the number of completed bytes.
     fn fill(
         &self,
         gpu: &Gpu,
         weights: &[&PackedWeight],
-        tell: &dyn Fn(u64),
+        report: &dyn Fn(u64),
     ) -> Result<Vec<wgpu::Buffer>> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
         let mut buffers = Vec::with_capacity(weights.len());
         let mut parts = Vec::new();
         for &weight in weights {
             let make = || gpu.buffer(&weight.name, weight.bytes(), usage, false);
-            buffers.push(gpu.with_error_scopes("making room for weights", make)?);
+            buffers.push(gpu.with_error_scopes("making buffers for weights", make)?);
             let blocks = weight.parts(PART_BYTES);
             parts.extend(blocks.map(|blocks| Part { weight, blocks }));
         }
         let mut ring = Ring::new(gpu)?;
         let mut rest = &parts[..];
-        // The buffer that is being filled, and how far it is.
-        let (mut at, mut filled) = (0, 0);
-        let mut done = 0;
+        // The index of the buffer that is being filled, and how many of its bytes are.
+        let (mut current, mut filled) = (0, 0);
+        let mut completed = 0;
         while !rest.is_empty() {
             let batch;
             (batch, rest) = rest.split_at(batch_len(rest));
@@ -107,24 +106,25 @@ impl ResidentWeights {
                 .par_iter()
                 .map(|part| part.weight.pack(&self.source, part.blocks.clone()))
                 .collect::<Result<_>>()?;
-            // What was read of the file is in `packed` now.
+            // `packed` now holds what was read from the file.
             self.source.release_pages();
             for (part, values) in batch.iter().zip(packed) {
-                if part.blocks.start == 0 && !std::ptr::eq(part.weight, weights[at]) {
-                    (at, filled) = (at + 1, 0);
+                if part.blocks.start == 0 && !std::ptr::eq(part.weight, weights[current]) {
+                    (current, filled) = (current + 1, 0);
                 }
-                let written = ring.write(&buffers[at], filled, part.weight.precision, &values)?;
+                let written =
+                    ring.write(&buffers[current], filled, part.weight.precision, &values)?;
                 filled += written;
-                done += written;
+                completed += written;
             }
-            tell(done);
+            report(completed);
         }
         ring.finish()?;
         Ok(buffers)
     }
 
-    /// Lets go of all weights but those of these names.
-    pub fn keep(&mut self, names: &HashSet<&str>) {
+    /// Drops all weights but those of these names.
+    pub fn retain(&mut self, names: &HashSet<&str>) {
         self.buffers.retain(|name, _| names.contains(name.as_str()));
     }
 
@@ -134,11 +134,11 @@ impl ResidentWeights {
     }
 }
 
-/// How many of `parts`, one at least, make a batch.
+/// How many of `parts` make a batch: at least one.
 fn batch_len(parts: &[Part]) -> usize {
     let mut bytes = 0;
     let fits = parts.iter().take_while(|part| {
-        // float32 until it is written.
+        // Packed as float32; converted when written.
         bytes += part.weight.len_of(&part.blocks) as u64 * 4;
         bytes <= BATCH_BYTES
     });

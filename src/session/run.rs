@@ -1,20 +1,20 @@
-//! A run that was submitted, and its answer to come.
+//! A submitted run whose outputs are awaited.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::prepared_plan::PreparedPlan;
 use crate::error::Result;
-use crate::gpu::{Gpu, Submission, now};
+use crate::gpu::{Gpu, Submission, poll_once};
 use crate::tensor::Tensor;
 
-/// A run in submission: a future of the outputs, NCHW, in the graph's order, that any executor can drive,
-/// for a thread of this crate's sees to the device. It borrows nothing and may be sent to other threads.
+/// A run in flight: a future of the outputs, NCHW, in the graph's order. Any executor can drive it, because a
+/// thread of this crate polls the device. It borrows nothing and may be sent to other threads.
 ///
-/// Dropped before it is ready, the run goes on, for a device cannot be told otherwise, and its answer is
-/// thrown away.
-#[must_use = "a run is awaited, or waited for"]
+/// Where it is dropped before it is ready, the device still computes the run, and the outputs are discarded.
+#[must_use = "the outputs arrive when it is awaited, or `wait` is called"]
 pub struct Run {
     source: Source,
     submission: Arc<Submission<Vec<Tensor>>>,
@@ -25,7 +25,7 @@ enum Source {
         gpu: Gpu,
         plan: Arc<PreparedPlan>,
     },
-    /// A thread computes it.
+    /// Computed by a thread.
     Cpu,
 }
 
@@ -42,15 +42,15 @@ impl Run {
         }
     }
 
-    /// `compute` on another thread.
-    pub(super) fn on_a_thread(
+    /// Runs `compute` on another thread.
+    pub(super) fn on_thread_pool(
         compute: impl FnOnce() -> Result<Vec<Tensor>> + Send + 'static,
     ) -> Self {
         let submission = Arc::new(Submission::new(None, 1));
-        let landing = submission.clone();
+        let shared = submission.clone();
         rayon::spawn(move || {
-            landing.land(compute());
-            landing.mapped(true);
+            shared.set_output(compute());
+            shared.mapped(true);
         });
         Self {
             source: Source::Cpu,
@@ -72,22 +72,20 @@ impl Run {
         }
     }
 
-    /// Has a thread see to the device until the answer is there.
+    /// The outputs where the run is finished; for hosts that check once per frame. They are returned once.
+    ///
+    /// # Errors
+    /// As [`Self::wait`], and [`crate::Error::Inputs`] where they were already returned.
+    pub fn take_if_ready(&mut self) -> Option<Result<Vec<Tensor>>> {
+        poll_once(self)
+    }
+
+    /// Has a thread poll the device until the run is finished.
     pub(super) fn watched(self) -> Self {
         if let Source::Gpu { gpu, .. } = &self.source {
             self.submission.watch(gpu);
         }
         self
-    }
-}
-
-impl Run {
-    /// The outputs, where they are there by now; for hosts that look once a frame. They are given once.
-    ///
-    /// # Errors
-    /// As [`Self::wait`], and [`crate::Error::Inputs`] where they were given before.
-    pub fn take_if_ready(&mut self) -> Option<Result<Vec<Tensor>>> {
-        now(self)
     }
 }
 
@@ -103,5 +101,13 @@ impl Future for Run {
             plan.collect_finished(gpu);
         }
         Poll::Ready(self.submission.take())
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("is_complete", &self.submission.is_complete())
+            .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
-//! The ring of staging buffers that weights go through to the device.
+//! The ring of staging buffers for uploading weights.
 //!
-//! A buffer that is mapped when it is made has a staging buffer of its own size behind it, and
-//! `Queue::write_buffer` makes one a call: with either, loading weights would take their size twice.
+//! wgpu makes a staging buffer of the same size for a buffer that is mapped at creation, and one per call for
+//! `Queue::write_buffer`: either would double the memory that loading weights takes.
 
 use std::sync::Arc;
 
@@ -12,27 +12,28 @@ use wgpu::{BufferUsages, MapMode};
 use crate::error::Result;
 use crate::gpu::{Gpu, Precision, Submission};
 
-/// Bytes of a staging buffer, and how many there are: one is filled while the device reads another.
+/// The size of a staging buffer, and their number: one is filled while the device reads the other.
 const BYTES: usize = 4 << 20;
 const BUFFERS: usize = 2;
-/// So many numbers become float16 at a time, on the stack.
+/// How many numbers are converted to float16 at a time, on the stack.
 const HALVES: usize = 4096;
 
 const CONTEXT: &str = "uploading weights";
 
-/// See the module.
+/// See the [module](self).
 pub(super) struct Ring<'a> {
     gpu: &'a Gpu,
     staging: Vec<Staging>,
-    /// The one that is being filled, and how far.
+    /// The index of the buffer that is being filled, and how many of its bytes are.
     current: usize,
     filled: usize,
+    /// Copies from the current buffer.
     copies: wgpu::CommandEncoder,
 }
 
 struct Staging {
     buffer: wgpu::Buffer,
-    /// On its way through the submission that reads it, until it is mapped again.
+    /// The submission that reads it, until it is mapped again.
     busy: Option<Arc<Submission<()>>>,
 }
 
@@ -57,9 +58,8 @@ impl<'a> Ring<'a> {
         })
     }
 
-    /// Writes `values`, stored with `precision`, to `buffer` from byte `offset` on, and answers how
-    /// many bytes they took. They come as elements of four, so that copies are as aligned as wgpu
-    /// asks.
+    /// Writes `values`, stored with `precision`, to `buffer` from byte `offset` on, and returns the number of
+    /// bytes. The number of values is a multiple of four, so that copies have wgpu's alignment.
     pub fn write(
         &mut self,
         buffer: &wgpu::Buffer,
@@ -75,7 +75,7 @@ impl<'a> Ring<'a> {
         let mut written = 0;
         while !rest.is_empty() {
             if self.filled == BYTES {
-                self.send()?;
+                self.submit()?;
             }
             let (now, later) = rest.split_at(rest.len().min((BYTES - self.filled) / size));
             let bytes = now.len() * size;
@@ -94,7 +94,7 @@ impl<'a> Ring<'a> {
         Ok(written)
     }
 
-    /// Puts `values` into the current buffer, mapped, where it is filled up to.
+    /// Appends `values` to the current buffer, which is mapped.
     fn fill(&self, precision: Precision, values: &[f32], bytes: usize) -> Result<()> {
         let range = self.filled as u64..(self.filled + bytes) as u64;
         let mut view = (self.staging[self.current].buffer)
@@ -117,8 +117,8 @@ impl<'a> Ring<'a> {
         Ok(())
     }
 
-    /// Submits the copies from the current buffer, and waits until the next may be written.
-    fn send(&mut self) -> Result<()> {
+    /// Submits the copies from the current buffer, and waits until the next one can be written.
+    fn submit(&mut self) -> Result<()> {
         let device = self.gpu.device();
         let staging = &mut self.staging[self.current];
         let busy = self.gpu.with_error_scopes(CONTEXT, || {
@@ -146,7 +146,7 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Submits what is left. What runs on the device afterwards finds all of it there.
+    /// Submits the remaining copies. Later submissions see all of the data.
     pub fn finish(self) -> Result<()> {
         if self.filled > 0 {
             self.gpu.with_error_scopes(CONTEXT, || {

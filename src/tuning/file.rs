@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Identity, Tuning};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::session::ConvAlgorithm;
+use crate::kernels::ConvAlgorithm;
 use crate::util::atomic_file::replace;
 use crate::util::fnv::fnv1a64;
 

@@ -21,7 +21,7 @@
 //!     Tuning::new(&gpu).save(&path)?;
 //!     let tuning = Arc::new(Tuning::load(&path)?);
 //!     assert!(tuning.fits(&gpu).is_ok());
-//!     let options = SessionOptions { tuning: Some(tuning), ..Default::default() };
+//!     let options = SessionOptions::new().tuning(tuning);
 //! }
 //! # Ok::<(), shadernet::Error>(())
 //! ```
@@ -32,8 +32,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::gpu::Gpu;
-use crate::kernels::Tuned;
-use crate::session::ConvAlgorithm;
+use crate::kernels::{ConvAlgorithm, Tuned};
 
 /// What tuning has found out about one device. See the [module](self).
 #[derive(Clone, Debug, PartialEq, Eq)]

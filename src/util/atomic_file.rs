@@ -1,4 +1,4 @@
-//! Files that others find as they were or as they are to be, never a part.
+//! Atomic file writes: other processes see the old content or the new, never a part.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -6,17 +6,17 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// A temporary file in `folder`, to be filled and then persisted under the name it is meant for.
+/// A temporary file in `folder`, to be written and then persisted under its final name.
 pub(crate) fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".shadernet-").suffix(".tmp");
-    // Temporary files are the owner's alone unless told otherwise; results are like any new file.
+    // By default, only the owner can access temporary files; this one becomes an ordinary file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder).map_err(|error| {
         use ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         match error.kind() {
-            // Without the temporary file's name, which the caller never asked for.
+            // Without the name of the temporary file, which the user does not know.
             kind @ (PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull) => {
                 kind.into()
             }
@@ -25,7 +25,7 @@ pub(crate) fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     })
 }
 
-/// Writes `bytes` to `path`, whose folder is made where there is none.
+/// Writes `bytes` to `path`. Makes its folder if needed.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -1,9 +1,9 @@
-//! A cache of what was used last.
+//! A least-recently-used cache.
 
-/// Values by key, at most as many as there is room for: the one that was not used for longest gives way.
+/// Values by key, up to a maximum: the least recently used one is evicted.
 #[derive(Debug)]
 pub(crate) struct LruCache<K, V> {
-    /// The one used last comes last. Few, so that looking through them is cheaper than a map.
+    /// The most recently used entry is last. There are few, so that a linear search is cheaper than a map.
     entries: Vec<(K, V)>,
 }
 
@@ -16,17 +16,17 @@ impl<K, V> Default for LruCache<K, V> {
 }
 
 impl<K, V> LruCache<K, V> {
-    /// The value whose key `is` the wanted one, which is then the one used last.
-    pub fn get(&mut self, is: impl Fn(&K) -> bool) -> Option<&mut V> {
-        let found = self.entries.iter().position(|(key, _)| is(key))?;
+    /// The value whose key satisfies `matches`. It becomes the most recently used.
+    pub fn get(&mut self, matches: impl Fn(&K) -> bool) -> Option<&mut V> {
+        let found = self.entries.iter().position(|(key, _)| matches(key))?;
         self.entries[found..].rotate_left(1);
         self.entries.last_mut().map(|(_, value)| value)
     }
 
-    /// Keeps what was not there; no more than `room` are kept.
-    pub fn insert(&mut self, key: K, value: V, room: usize) {
+    /// Adds a new key, and evicts entries until there are at most `capacity`, or one where that is 0.
+    pub fn insert(&mut self, key: K, value: V, capacity: usize) {
         self.entries.push((key, value));
-        let surplus = self.entries.len().saturating_sub(room.max(1));
+        let surplus = self.entries.len().saturating_sub(capacity.max(1));
         self.entries.drain(..surplus);
     }
 
@@ -45,22 +45,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_used_for_longest_gives_way() {
-        let mut recent = LruCache::default();
+    fn the_least_recently_used_entry_is_evicted() {
+        let mut cache = LruCache::default();
         for key in 0..3 {
-            recent.insert(key, 10 * key, 3);
+            cache.insert(key, 10 * key, 3);
         }
-        assert_eq!(recent.get(|&key| key == 0), Some(&mut 0));
-        recent.insert(3, 30, 3);
-        assert_eq!(recent.len(), 3);
-        assert_eq!(recent.get(|&key| key == 1), None);
+        assert_eq!(cache.get(|&key| key == 0), Some(&mut 0));
+        cache.insert(3, 30, 3);
+        assert_eq!(cache.len(), 3);
+        assert_eq!(cache.get(|&key| key == 1), None);
         for key in [0, 2, 3] {
-            assert_eq!(recent.get(|&k| k == key), Some(&mut (10 * key)));
+            assert_eq!(cache.get(|&k| k == key), Some(&mut (10 * key)));
         }
-        // Never none: the one that was just made is about to be used.
-        recent.insert(4, 40, 0);
+        // The new entry stays, because it is about to be used.
+        cache.insert(4, 40, 0);
         assert_eq!(
-            (recent.len(), recent.get(|&key| key == 4)),
+            (cache.len(), cache.get(|&key| key == 4)),
             (1, Some(&mut 40))
         );
     }

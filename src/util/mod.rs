@@ -1,4 +1,4 @@
-//! Small helpers that have nothing to do with networks.
+//! Small helpers: file writes, hashes, caches, locks and suggestions for unknown names.
 
 pub(crate) mod atomic_file;
 pub(crate) mod did_you_mean;

@@ -28,11 +28,9 @@ pub fn devices() -> &'static [(String, Device)] {
         let mut devices = Vec::new();
         for backend in backends() {
             for runtime_checks in [false, true] {
-                let options = DeviceOptions {
-                    backend: Some(backend),
-                    runtime_checks,
-                    ..Default::default()
-                };
+                let options = DeviceOptions::new()
+                    .backend(backend)
+                    .runtime_checks(runtime_checks);
                 let device = Device::open(&options).unwrap_or_else(|error| {
                     panic!("{error}\n`scripts/test` installs software adapters for the tests")
                 });
@@ -54,12 +52,10 @@ pub fn with_matrices_emulated() -> &'static [(String, Device)] {
     static DEVICES: OnceLock<Vec<(String, Device)>> = OnceLock::new();
     DEVICES.get_or_init(|| {
         let open = |(backend, runtime_checks)| {
-            let options = DeviceOptions {
-                backend: Some(backend),
-                runtime_checks,
-                cooperative_matrices: CooperativeMatrices::Emulated,
-                ..Default::default()
-            };
+            let options = DeviceOptions::new()
+                .backend(backend)
+                .runtime_checks(runtime_checks)
+                .cooperative_matrices(CooperativeMatrices::Emulated);
             let name = format!("{} emulated {runtime_checks}", Backend::name(backend));
             (name, Device::open(&options).unwrap())
         };
@@ -72,11 +68,9 @@ pub fn with_matrices_emulated() -> &'static [(String, Device)] {
 #[allow(dead_code, reason = "not every test file uses every list")]
 pub fn with_matrices() -> Vec<(String, Device)> {
     let open = |backend: Backend| {
-        let options = DeviceOptions {
-            backend: Some(backend),
-            cooperative_matrices: CooperativeMatrices::IfSupported,
-            ..Default::default()
-        };
+        let options = DeviceOptions::new()
+            .backend(backend)
+            .cooperative_matrices(CooperativeMatrices::IfSupported);
         let name = format!("{} with matrices", backend.name());
         (name, Device::open(&options).unwrap())
     };
@@ -87,10 +81,7 @@ pub fn with_matrices() -> Vec<(String, Device)> {
 #[allow(dead_code, reason = "not every test file uses every list")]
 pub fn open_all() -> Vec<(String, Device)> {
     let open = |backend: Backend| {
-        let options = DeviceOptions {
-            backend: Some(backend),
-            ..Default::default()
-        };
+        let options = DeviceOptions::new().backend(backend);
         (backend.name().to_owned(), Device::open(&options).unwrap())
     };
     backends().into_iter().map(open).collect()
@@ -168,9 +159,6 @@ fn open_with(
         ..Default::default()
     };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
-    let options = GpuOptions {
-        runtime_checks,
-        ..Default::default()
-    };
+    let options = GpuOptions::new().runtime_checks(runtime_checks);
     Gpu::from_wgpu_with(&adapter, device, queue, &options).into()
 }

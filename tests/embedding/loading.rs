@@ -16,10 +16,9 @@ fn progress_is_told_to_its_end() {
         let host = Host::open(backend);
         let told: Arc<Mutex<Vec<Loading>>> = Arc::default();
         let teller = told.clone();
-        let options = SessionOptions {
-            progress: Some(LoadProgress::new(move |at| teller.lock().unwrap().push(at))),
-            ..Default::default()
-        };
+        let options = SessionOptions::new().progress(LoadProgress::new(move |at| {
+            teller.lock().unwrap().push(at);
+        }));
         let device = Device::from(host.gpu.clone());
         let shapes = [input.shape().clone()];
         let make = || Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
@@ -67,10 +66,7 @@ fn pipelines_are_kept_for_a_host() {
     let adapter = Host::open(Backend::Vulkan).adapter;
     let run = || {
         let host = Host::on(adapter.clone());
-        let options = GpuOptions {
-            cache: Some(folder.path().to_owned()),
-            ..Default::default()
-        };
+        let options = GpuOptions::new().cache(folder.path());
         let gpu = Gpu::from_wgpu_with(&adapter, host.device.clone(), host.queue.clone(), &options);
         let shapes = [input.shape().clone()];
         let device = Device::from(gpu);

@@ -56,10 +56,7 @@ fn float16_needs_no_feature() {
     for backend in backends() {
         let device = with_defaults(backend);
         let run = |precision| {
-            let options = SessionOptions {
-                precision,
-                ..Default::default()
-            };
+            let options = SessionOptions::new().precision(precision);
             let shapes = [input.shape().clone()];
             let mut session =
                 Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();

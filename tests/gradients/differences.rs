@@ -93,10 +93,7 @@ pub fn check_within(graph: &Graph, inputs: &[Tensor], seed: u64, half: f64) {
     let shapes: Vec<Shape> = given.iter().map(|t| t.shape().clone()).collect();
     for (name, device) in devices() {
         for (precision, tolerance) in [(Precision::F32, 2e-5), (Precision::F16, half)] {
-            let options = SessionOptions {
-                precision,
-                ..Default::default()
-            };
+            let options = SessionOptions::new().precision(precision);
             let mut session =
                 Session::new(device, &with, weights.clone(), &options, &shapes).unwrap();
             let answers = session.run(&given).unwrap();

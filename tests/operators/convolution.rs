@@ -324,11 +324,7 @@ fn convolution_by_matrices_of_the_device() {
     for (name, device) in devices::devices() {
         for precision in [Precision::F32, Precision::F16] {
             for prefer in algorithms {
-                let options = SessionOptions {
-                    precision,
-                    prefer,
-                    ..Default::default()
-                };
+                let options = SessionOptions::new().precision(precision).prefer(prefer);
                 let weights = weights.clone();
                 let shapes = std::slice::from_ref(&shape);
                 let session = Session::new(device, &graph, weights, &options, shapes).unwrap();

@@ -197,7 +197,7 @@ proptest! {
         // The tests of single operators cover runtime checks.
         for (device_name, device) in devices().iter().filter(|(name, _)| name.ends_with(" unchecked")) {
             for (precision, passes) in runs {
-                let options = SessionOptions { precision, passes, ..Default::default() };
+                let options = SessionOptions::new().precision(precision).passes(passes);
                 let shapes = [shape.clone()];
                 let weights = weights.clone();
                 let mut session = Session::new(device, &graph, weights, &options, &shapes).unwrap();

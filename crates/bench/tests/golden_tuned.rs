@@ -63,11 +63,9 @@ impl Case {
     ) -> Vec<(String, String)> {
         let what = format!("{} {precision:?} on {name}", self.name);
         let tuning = Tuning::parse(&tuning.to_text()).unwrap();
-        let options = SessionOptions {
-            precision,
-            tuning: Some(Arc::new(tuning)),
-            ..Default::default()
-        };
+        let options = SessionOptions::new()
+            .precision(precision)
+            .tuning(Arc::new(tuning));
         let (graph, weights) = (&self.graph, self.weights.clone());
         let mut session = Session::new(device, graph, weights, &options, &self.shapes).unwrap();
         assert_eq!(session.warning(), None, "{what}");

@@ -101,11 +101,9 @@ fn reports() -> &'static [(&'static str, &'static Device, &'static Gpu, TuneRepo
 }
 
 fn run(device: &Device, tuning: Option<Tuning>, precision: Precision) -> (Vec<Tensor>, String) {
-    let options = SessionOptions {
-        precision,
-        tuning: tuning.map(Arc::new),
-        ..Default::default()
-    };
+    let options = SessionOptions::new()
+        .precision(precision)
+        .tuning(tuning.map(Arc::new));
     let (graph, shapes) = (graph(), [input().shape().clone()]);
     let weights = Weights::generated(&graph, 1.0);
     let mut session = Session::new(device, &graph, weights, &options, &shapes).unwrap();
@@ -222,15 +220,15 @@ fn a_wrong_kernel_is_found_out() {
     for (name, device, gpu, report) in reports() {
         // One that the rule would choose, so that another has to take its place.
         let wrong = report.layers[0].rule;
-        let broken = Device::open(&DeviceOptions {
-            backend: Some(device.backend()),
-            runtime_checks: gpu.runtime_checks(),
-            ..Default::default()
-        });
+        let broken = Device::open(
+            &DeviceOptions::new()
+                .backend(device.backend())
+                .runtime_checks(gpu.runtime_checks()),
+        );
         let Ok(Device::Gpu(broken)) = broken else {
             panic!("{name}: {broken:?}");
         };
-        broken.inject_fault(match wrong {
+        let _ = broken.inject_fault(match wrong {
             ConvAlgorithm::Direct => "conv2d_planar",
             ConvAlgorithm::Subgroup => "conv2d_subgroup_planar",
             ConvAlgorithm::Tiled { .. } => "conv2d_tiled_planar",

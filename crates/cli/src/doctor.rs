@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
-use shadernet::device::{Device, DeviceOptions};
+use shadernet::device::Device;
 use shadernet::gpu::{Backend, Gpu, Precision};
 use shadernet::model_folder::default_model;
 use shadernet::session::SessionOptions;
@@ -124,11 +124,11 @@ impl Doctor {
         let gpu = gpu_of(&device)?;
         let trusted = match &self.against {
             None => Device::cpu(),
-            Some(against) => Device::open(&DeviceOptions {
-                backend: Some(against.backend),
-                adapter: against.adapter.clone(),
-                ..self.device.options()
-            })?,
+            Some(against) => {
+                let mut options = self.device.options().backend(against.backend);
+                options.adapter = against.adapter.clone();
+                Device::open(&options)?
+            }
         };
         let mut results = about(&device);
         results["kind"] = json!("doctor");
@@ -229,8 +229,8 @@ fn network(trusted: &Device, device: &Device) -> Result<Value> {
     match divergence {
         Ok(None) => row["tolerance"] = json!(TOLERANCE),
         Ok(Some(divergence)) => row["diverges"] = diverges(&divergence),
-        Err(error @ Error::Limit { .. }) => row["impossible"] = json!(error.to_string()),
-        Err(error) => row["failed"] = json!(error.to_string()),
+        Err(error @ Error::Limit { .. }) => row["impossible"] = json!(error.report().to_string()),
+        Err(error) => row["failed"] = json!(error.report().to_string()),
     }
     Ok(row)
 }

@@ -88,13 +88,13 @@ fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     if found.is_empty() {
-        return Err(Error::File {
-            path: folder.to_owned(),
-            reason: format!(
+        return Err(Error::file(
+            folder,
+            format!(
                 "expected pictures ({}) in this folder, found none; its subfolders are not looked into",
                 ENDINGS.join(", ")
             ),
-        });
+        ));
     }
     found.sort();
     Ok(found)
@@ -127,9 +127,12 @@ mod tests {
         let items: Vec<String> = listed(list)
             .map(|item| match item {
                 Ok(path) => path.display().to_string(),
-                Err(error) => error.to_string(),
+                Err(error) => error.report().to_string(),
             })
             .collect();
-        assert_eq!(items, ["a.png", "standard input: broken"]);
+        assert_eq!(
+            items,
+            ["a.png", "standard input: cannot be read or written: broken"]
+        );
     }
 }

@@ -90,7 +90,7 @@ enum Command {
 #[derive(Args)]
 struct SessionArgs {
     /// How values and weights are stored on the device
-    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
+    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = str::parse::<Precision>)]
     precision: Precision,
 
     #[command(flatten)]
@@ -102,13 +102,11 @@ struct SessionArgs {
 
 impl SessionArgs {
     fn options(&self, device: &Device) -> SessionOptions {
-        SessionOptions {
-            precision: self.precision,
-            passes: self.passes.options(),
-            tuning: self.tuning.load(device),
-            progress: Some(progress::loading()),
-            ..Default::default()
-        }
+        SessionOptions::new()
+            .precision(self.precision)
+            .passes(self.passes.options())
+            .tuning(self.tuning.load(device))
+            .progress(progress::loading())
     }
 }
 
@@ -162,7 +160,7 @@ struct DeviceArgs {
     #[arg(long)]
     cooperative_matrices: bool,
 
-    /// Breaks a shader, to see that it is found out. For tests
+    /// Make a shader compute wrong results. For tests: releases refuse it
     #[arg(long, hide = true, value_name = "SHADER")]
     inject_fault: Option<String>,
 }
@@ -175,26 +173,24 @@ impl DeviceArgs {
             ("--cooperative-matrices", self.cooperative_matrices),
         ];
         let given = flags.into_iter().filter(|(_, given)| *given);
-        let inject_fault = self
-            .inject_fault
-            .iter()
-            .map(|shader| format!("--inject_fault={shader}"));
+        let fault = (self.inject_fault.iter()).map(|shader| format!("--inject-fault={shader}"));
         (given.map(|(name, _)| name.into()))
-            .chain(inject_fault.map(OsString::from))
+            .chain(fault.map(OsString::from))
             .collect()
     }
 
     fn options(&self) -> DeviceOptions {
-        DeviceOptions {
-            backend: self.backend,
-            adapter: self.adapter.clone(),
-            runtime_checks: self.runtime_checks,
-            cache: cache::folder(),
-            cooperative_matrices: match self.cooperative_matrices {
-                true => CooperativeMatrices::IfSupported,
-                false => CooperativeMatrices::Off,
-            },
-        }
+        let matrices = match self.cooperative_matrices {
+            true => CooperativeMatrices::IfSupported,
+            false => CooperativeMatrices::Off,
+        };
+        let mut options = DeviceOptions::new()
+            .backend(self.backend)
+            .runtime_checks(self.runtime_checks)
+            .cooperative_matrices(matrices);
+        options.adapter = self.adapter.clone();
+        options.cache = cache::folder();
+        options
     }
 
     /// Opens the device, and says on standard error what its user should know.
@@ -203,18 +199,13 @@ impl DeviceArgs {
         if let Some(notice) = device.warning() {
             output::say(notice);
         }
-        if let (Device::Gpu(gpu), Some(shader)) = (&device, &self.inject_fault) {
-            gpu.inject_fault(shader);
+        if let (Device::Gpu(gpu), Some(shader)) = (&device, &self.inject_fault)
+            && !gpu.inject_fault(shader)
+        {
+            let reason = "this build cannot inject faults";
+            return Err(Error::Inputs(reason.to_owned()));
         }
         Ok(device)
-    }
-}
-
-fn precision(name: &str) -> Result<Precision, String> {
-    match name {
-        "f32" => Ok(Precision::F32),
-        "f16" => Ok(Precision::F16),
-        _ => Err(format!("unknown precision '{name}'; expected f32 or f16")),
     }
 }
 
@@ -313,7 +304,7 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
         Err(Failure::Error(error)) => {
-            output::say(format_args!("error: {error}"));
+            output::error(&error);
             ExitCode::FAILURE
         }
         Err(Failure::Advised(message)) => {

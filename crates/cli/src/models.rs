@@ -65,7 +65,7 @@ impl Models {
                     Err(error) => json!({
                         "model": model.name,
                         "folder": path,
-                        "error": error.to_string(),
+                        "error": error.report().to_string(),
                     }),
                 })?;
             }
@@ -76,7 +76,12 @@ impl Models {
                     folder.num_classes.to_string(),
                     path,
                 ],
-                Err(error) => [model.name, String::new(), String::new(), error.to_string()],
+                Err(error) => [
+                    model.name,
+                    String::new(),
+                    String::new(),
+                    error.report().to_string(),
+                ],
             });
         }
         if !self.json {

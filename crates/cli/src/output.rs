@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
+use shadernet::{Error, ErrorKind};
 
 /// An empty table with a header, as wide as the terminal allows; cells are not wrapped when piped.
 /// Where it is too wide for the terminal, the last column gives way.
@@ -36,6 +37,28 @@ pub fn json_line(value: &impl serde::Serialize) -> io::Result<()> {
 /// `eprintln!` would panic.
 pub fn say(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// An error with its causes and what to do, on standard error.
+pub fn error(error: &Error) {
+    say(format_args!("error: {}", error.report()));
+    if let Some(tip) = tip(error) {
+        say(format_args!("tip: {tip}"));
+    }
+}
+
+/// Which of this command's flags and subcommands help with an error. The library does not know them.
+fn tip(error: &Error) -> Option<&'static str> {
+    match (error.kind(), error) {
+        (ErrorKind::NoAdapter, _) => Some("`shadernet devices` lists the devices of this machine"),
+        (ErrorKind::Limit | ErrorKind::OutOfMemory, _) => {
+            Some("--precision f16 takes half the memory, and --backend cpu has no such limits")
+        }
+        (_, Error::UnknownName(unknown)) if unknown.kind == "architecture" => {
+            Some("`shadernet models` lists the known architectures")
+        }
+        _ => None,
+    }
 }
 
 /// Bytes for people: `128 MiB`.

@@ -48,10 +48,7 @@ impl OutputFiles {
                 path.display()
             )));
         }
-        fs::create_dir_all(path).map_err(|source| Error::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        fs::create_dir_all(path).map_err(Error::io(path))?;
         Ok(Self::Folder {
             folder: path.to_owned(),
             names: HashSet::new(),
@@ -83,12 +80,10 @@ impl OutputFiles {
             Self::File(path, format) => (path.clone(), *format),
             Self::Folder { folder, names } => {
                 if same(folder, folder_of(source)) {
-                    return Err(Error::File {
-                        path: source.to_owned(),
-                        reason: "the picture lies in the folder that is to be written to; name \
-                                 another folder"
-                            .to_owned(),
-                    });
+                    return Err(Error::file(
+                        source,
+                        "the picture lies in the folder that is to be written to; name another folder",
+                    ));
                 }
                 let name = unused(source, names);
                 (folder.join(name), ImageFormat::Png)
@@ -120,15 +115,14 @@ fn put(
     encode: impl FnOnce(ImageFormat) -> Result<Vec<u8>, String>,
 ) -> Result<PathBuf> {
     if same(&path, source) {
-        return Err(Error::File {
+        return Err(Error::file(
             path,
-            reason: "this is the picture itself, which is not written over; name another file"
-                .to_owned(),
-        });
+            "this is the picture itself, which is not written over; name another file",
+        ));
     }
     match encode(format) {
         Ok(bytes) => save(&path, &bytes)?,
-        Err(reason) => return Err(Error::File { path, reason }),
+        Err(reason) => return Err(Error::file(path, reason)),
     }
     Ok(path)
 }
@@ -206,8 +200,7 @@ pub fn check(path: &Path) -> Result<()> {
     } else {
         return temporary(path).map(drop);
     };
-    let path = path.to_owned();
-    Err(Error::File { path, reason })
+    Err(Error::file(path, reason))
 }
 
 /// Under another name first, so that `path` never holds half a file.

@@ -93,10 +93,10 @@ impl Report {
         self.failed += 1;
         let json = self.json;
         self.bar.suspend(|| {
-            output::say(format_args!("error: {error}"));
+            output::error(error);
             match json {
                 true => {
-                    let error = error.to_string();
+                    let error = error.report().to_string();
                     line(path, &Failed { error })
                 }
                 false => Ok(()),

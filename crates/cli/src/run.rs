@@ -129,16 +129,16 @@ impl Run {
                 let name = graph.node(input).name();
                 let Some(shape) = file.shape(name) else {
                     let found: Vec<&str> = file.names().take(8).collect();
-                    return Err(Error::File {
-                        path: self.input.clone(),
-                        reason: format!(
+                    return Err(Error::file(
+                        &self.input,
+                        format!(
                             "expected a tensor '{name}', found {}; rename it",
                             match found.is_empty() {
                                 true => "none".to_owned(),
                                 false => format!("'{}'", found.join("', '")),
                             }
                         ),
-                    });
+                    ));
                 };
                 Tensor::new(shape.clone(), file.read(name)?.into_owned())
             })

@@ -18,7 +18,7 @@ use shadernet::tuning::Tuning;
 use shadernet_bench::tune::{CandidateOutcome, TuneOptions, TuneReport, TunedLayer, tune};
 
 use super::resolve_model::{Network, NetworkArgs};
-use super::{DeviceArgs, Failure, PassArgs, cache, output, precision};
+use super::{DeviceArgs, Failure, PassArgs, cache, output};
 
 /// Which tuned kernels a network is run with.
 #[derive(Args)]
@@ -78,7 +78,7 @@ fn default_file(gpu: &Gpu) -> Option<PathBuf> {
 
 /// The tuning in a file, where it is of this device.
 fn usable(gpu: &Gpu, path: &Path) -> Result<Tuning, String> {
-    let tuning = Tuning::load(path).map_err(|error| error.to_string())?;
+    let tuning = Tuning::load(path).map_err(|error| error.report().to_string())?;
     (tuning.fits(gpu)).map_err(|reason| format!("{}: {reason}", path.display()))?;
     Ok(tuning)
 }
@@ -99,7 +99,7 @@ pub struct Tune {
     network: NetworkArgs,
 
     /// How values and weights are stored on the device
-    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
+    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = str::parse::<Precision>)]
     precision: Precision,
 
     /// Times that each kernel is timed; the best counts
@@ -134,8 +134,7 @@ impl Tune {
         let device = self.device.open()?;
         let Device::Gpu(gpu) = &device else {
             return Err(Failure::Error(Error::NoAdapter(
-                "there is nothing to tune on the CPU: it has one way to compute each layer; \
-                 `shadernet devices` lists the GPUs"
+                "there is nothing to tune on the CPU: it has one way to compute each layer"
                     .to_owned(),
             )));
         };
@@ -185,10 +184,7 @@ fn add(gpu: &Gpu, found: &Tuning, path: &Path) -> shadernet::Result<()> {
         }
     }
     if let Err(reason) = tuning.merge(found) {
-        return Err(Error::File {
-            path: path.to_owned(),
-            reason,
-        });
+        return Err(Error::file(path, reason));
     }
     tuning.save(path)
 }

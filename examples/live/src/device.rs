@@ -78,9 +78,7 @@ pub fn share(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue
         Some(folder) => Some(PathBuf::from(folder)).filter(|f| !f.as_os_str().is_empty()),
         None => ProjectDirs::from("", "", "shadernet").map(|dirs| dirs.cache_dir().to_owned()),
     };
-    let options = GpuOptions {
-        cache,
-        ..Default::default()
-    };
+    let mut options = GpuOptions::new();
+    options.cache = cache;
     Gpu::from_wgpu_with(adapter, device.clone(), queue.clone(), &options)
 }

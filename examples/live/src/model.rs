@@ -60,10 +60,7 @@ fn load(path: &Path, gpu: &Gpu, progress: LoadProgress) -> shadernet::Result<Mod
     let started = Instant::now();
     let folder = ModelFolder::open(path)?;
     let (_, task) = folder.graph()?;
-    let options = SessionOptions {
-        progress: Some(progress),
-        ..Default::default()
-    };
+    let options = SessionOptions::new().progress(progress);
     Ok(Model {
         network: Network::new(gpu, &folder, task, &options)?,
         folder: Arc::new(folder),

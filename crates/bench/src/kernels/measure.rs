@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::Case;
 use super::variant::{BenchOptions, BenchProgress, Measured, Variant, VariantOutcome};
 use crate::samples::Samples;
-use shadernet::accuracy::{difference, mistake, tolerance};
+use shadernet::accuracy::{difference, rejection, tolerance};
 use shadernet::error::{Error, Result};
 use shadernet::gpu::{Gpu, Precision};
 use shadernet::internals::GpuSession;
@@ -59,7 +59,7 @@ pub fn variants(
             let outcome = match checked(&mut session, &inputs, &expected, tolerance) {
                 Ok(outcome) => outcome,
                 Err(error @ Error::Limit { .. }) => VariantOutcome::Impossible(error.to_string()),
-                Err(error) => VariantOutcome::Failed(error.to_string()),
+                Err(error) => VariantOutcome::Failed(error.report().to_string()),
             };
             let is_right = matches!(outcome, VariantOutcome::Timed(_));
             turns.add(
@@ -113,12 +113,10 @@ impl<'a> Bench<'a> {
     }
 
     fn session(&self, kernel: Option<ConvAlgorithm>) -> GpuSession {
-        let options = SessionOptions {
-            precision: self.precision,
-            passes: self.passes,
-            prefer: kernel,
-            ..Default::default()
-        };
+        let options = SessionOptions::new()
+            .precision(self.precision)
+            .passes(self.passes)
+            .prefer(kernel);
         GpuSession::new(self.gpu, &self.case.graph, self.weights.clone(), &options)
     }
 
@@ -236,7 +234,7 @@ impl<'a, Tell: FnMut(BenchProgress)> Turns<'a, Tell> {
                     }
                 }
                 (Ok(_), _) => {}
-                (Err(error), _) => *outcome = VariantOutcome::Failed(error.to_string()),
+                (Err(error), _) => *outcome = VariantOutcome::Failed(error.report().to_string()),
             }
         }
     }
@@ -252,7 +250,7 @@ fn checked(
 ) -> Result<VariantOutcome> {
     let answer = session.run(inputs)?.swap_remove(0);
     let error = difference(&answer, expected);
-    if let Some(reason) = mistake(error, tolerance) {
+    if let Some(reason) = rejection(error, tolerance) {
         return Ok(VariantOutcome::Wrong(reason));
     }
     let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape().clone()).collect();

@@ -50,18 +50,15 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Case>> {
         if line.is_empty() {
             continue;
         }
-        let case = line.parse().map_err(|reason| Error::File {
-            path: path.to_owned(),
-            reason: format!("line {number}: {reason}"),
-        })?;
+        let case = (line.parse())
+            .map_err(|reason| Error::file(path, format!("line {number}: {reason}")))?;
         cases.push(case);
     }
     match cases.is_empty() {
-        true => Err(Error::File {
-            path: path.to_owned(),
-            reason: "it has no shapes; a line is like 'conv2d 1x64x56x56 out=64 kernel=3'"
-                .to_owned(),
-        }),
+        true => Err(Error::file(
+            path,
+            "it has no shapes; a line is like 'conv2d 1x64x56x56 out=64 kernel=3'",
+        )),
         false => Ok(cases),
     }
 }
@@ -88,7 +85,9 @@ impl FromStr for Case {
         let (graph, inputs) = build(operator, &input, &mut settings)?;
         settings.end(operator)?;
         // What does not fit together is found now, where the line is known.
-        graph.infer(&inputs).map_err(|error| error.to_string())?;
+        graph
+            .infer(&inputs)
+            .map_err(|error| error.report().to_string())?;
         Ok(Self {
             name: line.split_whitespace().collect::<Vec<_>>().join(" "),
             operator: operator.to_owned(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use layer::{Layer, NAME};
-use shadernet::accuracy::{difference, mistake, tolerance};
+use shadernet::accuracy::{difference, rejection, tolerance};
 use shadernet::error::{Error, Result};
 use shadernet::gpu::{Gpu, Precision};
 use shadernet::graph::Graph;
@@ -259,12 +259,10 @@ fn session(
         Some(_) => PassOptions::none(),
         None => options.passes,
     };
-    let options = SessionOptions {
-        precision: options.precision,
-        passes,
-        prefer,
-        ..SessionOptions::default()
-    };
+    let options = SessionOptions::new()
+        .precision(options.precision)
+        .passes(passes)
+        .prefer(prefer);
     let weights = Arc::new(Weights::generated(graph, 1.0));
     GpuSession::new(gpu, graph, weights, &options)
 }
@@ -300,7 +298,7 @@ impl Bench<'_> {
                 Ok(outcome) => outcome,
                 Err(error @ Error::Limit { .. }) => CandidateOutcome::Impossible(error.to_string()),
                 Err(error) => {
-                    let reason = format!("the device refused it: {error}");
+                    let reason = format!("the device refused it: {}", error.report());
                     failure = Some(error);
                     CandidateOutcome::Quarantined(reason)
                 }
@@ -333,7 +331,7 @@ impl Bench<'_> {
         let answer = session.run(&self.layer.inputs)?.swap_remove(0);
         let error = difference(&answer, &self.layer.expected);
         let tolerance = tolerance(Some(kernel), self.options.precision);
-        if let Some(reason) = mistake(error, tolerance) {
+        if let Some(reason) = rejection(error, tolerance) {
             return Ok(CandidateOutcome::Quarantined(reason));
         }
         let mut time = self.time(&mut session, 1)?;

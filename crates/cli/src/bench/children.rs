@@ -62,7 +62,7 @@ impl ChildArgs {
         let adapters = adapters(None);
         if adapters.is_empty() {
             return Err(Failure::Error(shadernet::Error::NoAdapter(
-                "there is no adapter on this machine; `shadernet devices` says more".to_owned(),
+                "there is no adapter on this machine".to_owned(),
             )));
         }
         let bar = progress::spinner();

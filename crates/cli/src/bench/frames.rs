@@ -190,7 +190,7 @@ fn submitted(gpu: &Gpu, encoder: wgpu::CommandEncoder) -> Result<f64> {
     waited.map_err(|error| Error::Device {
         device: gpu.info().name.clone(),
         context: "waiting for a frame".to_owned(),
-        message: error.to_string(),
+        source: error.into(),
     })?;
     Ok(start.elapsed().as_secs_f64())
 }

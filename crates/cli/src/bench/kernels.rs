@@ -18,7 +18,7 @@ use super::children::AllArgs;
 use super::results::Kernels;
 use super::{about, gpu_of, report, table};
 use crate::output_files::{check, save};
-use crate::{DeviceArgs, Failure, output, precision, progress};
+use crate::{DeviceArgs, Failure, output, progress};
 
 /// Time every kernel on shapes from the networks, and hold each to the device's peaks
 #[derive(Args)]
@@ -56,7 +56,7 @@ pub struct KernelsArgs {
     kernel: Vec<ConvAlgorithm>,
 
     /// How values and weights are stored on the device
-    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision)]
+    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = str::parse::<Precision>)]
     precision: Precision,
 
     /// How often each kernel has a turn of 20 ms or a pass, if that is longer

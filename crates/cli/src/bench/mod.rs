@@ -73,9 +73,7 @@ pub fn gpu_of(device: &Device) -> Result<&Gpu, Error> {
     match device {
         Device::Gpu(gpu) => Ok(gpu),
         Device::Cpu { .. } => Err(Error::NoAdapter(
-            "what is measured here are shaders, and the CPU twin has none; `shadernet devices` \
-             lists the adapters"
-                .to_owned(),
+            "this measures shaders, and the reference backend has none".to_owned(),
         )),
     }
 }

@@ -20,7 +20,7 @@ use super::timing::{Rounds, samples, take, warm_up};
 use crate::output_files::check;
 use crate::resolve_model::Network;
 use crate::summary::image_size;
-use crate::{DeviceArgs, Failure, TuningArgs, output, precision, progress};
+use crate::{DeviceArgs, Failure, TuningArgs, output, progress};
 
 /// Time networks: the first answer, and passes after it
 #[derive(Args)]
@@ -59,7 +59,7 @@ pub struct Model {
     batch: Vec<NonZeroUsize>,
 
     /// How values and weights are stored on the device; both with a comma between
-    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = precision,
+    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = str::parse::<Precision>,
         value_delimiter = ',')]
     precision: Vec<Precision>,
 

@@ -110,9 +110,9 @@ pub struct Fault {
 impl Kernels {
     /// Of what `bench kernels` and `doctor` make of a device.
     pub fn of(line: &Value) -> Result<Self> {
-        Self::deserialize(line).map_err(|error| Error::File {
-            path: "the results".into(),
-            reason: format!("{error}; expected what this version of shadernet makes"),
+        Self::deserialize(line).map_err(|error| {
+            let reason = format!("{error}; expected what this version of shadernet makes");
+            Error::file("the results", reason)
         })
     }
 }
@@ -160,12 +160,12 @@ pub fn read(path: &Path) -> Result<Vec<Results>> {
         path: path.to_owned(),
         source,
     })?;
-    let refused = |line: usize, reason: String| Error::File {
-        path: path.to_owned(),
-        reason: format!(
+    let refused = |line: usize, reason: String| {
+        let reason = format!(
             "line {line}: {reason}; expected what `shadernet bench kernels --json` or `bench model \
              --json` writes"
-        ),
+        );
+        Error::file(path, reason)
     };
     let mut all = Vec::new();
     let mut values = serde_json::Deserializer::from_slice(&text).into_iter::<Value>();

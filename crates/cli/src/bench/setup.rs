@@ -42,7 +42,7 @@ impl FromStr for Change {
             match key {
                 "backend" => change.backend = Some(value.parse().map_err(unknown)?),
                 "adapter" => change.adapter = Some(value.to_owned()),
-                "precision" => change.precision = Some(crate::precision(value)?),
+                "precision" => change.precision = Some(value.parse().map_err(unknown)?),
                 "kernel" => change.kernel = Some(value.parse().map_err(unknown)?),
                 "without-pass" => {
                     let passes = change.without.unwrap_or_default();
@@ -112,13 +112,11 @@ impl Prepared {
         let read = begin.elapsed();
         tell("uploading the weights, making pipelines");
         let begin = Instant::now();
-        let options = SessionOptions {
-            precision,
-            prefer: change.kernel,
-            passes: change.without.unwrap_or_default(),
-            tuning: tuning.load(device),
-            ..SessionOptions::default()
-        };
+        let options = SessionOptions::new()
+            .precision(precision)
+            .prefer(change.kernel)
+            .passes(change.without.unwrap_or_default())
+            .tuning(tuning.load(device));
         let is_tuned = options.tuning.is_some();
         let mut session = Session::new(device, &network.graph, weights, &options, &network.inputs)?;
         let prepared = begin.elapsed();

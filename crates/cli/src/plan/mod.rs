@@ -96,11 +96,9 @@ impl Plan {
 
     fn plan(&self, network: &Network) -> Result<Found> {
         let (graph, inputs) = (&network.graph, &network.inputs);
-        let options = SessionOptions {
-            precision: self.session.precision,
-            passes: self.session.passes.options(),
-            ..Default::default()
-        };
+        let options = SessionOptions::new()
+            .precision(self.session.precision)
+            .passes(self.session.passes.options());
         let assumed = PlanReport::assumed(wgpu::Limits::default(), graph, inputs, &options)?;
         let mut verdicts = vec![Verdict {
             device: "WebGPU's default limits".to_owned(),

@@ -80,7 +80,7 @@ fn devices_that_are_not_there_are_named_with_those_that_are() {
     };
     let os = std::env::consts::OS;
     run(&["--backend", other]).fails(&[
-        &format!("no GPU adapter answers to backend {other}; found: "),
+        &format!("no GPU adapter matches backend {other}; found: "),
         &format!("there is no such backend on {os}"),
     ]);
     run(&["--adapter", "nonsense"]).fails(&["a name that contains 'nonsense'; found: "]);
@@ -155,7 +155,7 @@ fn without_a_driver_the_cpu_runs_and_says_how_to_get_one() {
         // Asked for by name, there is no falling back.
         let refused = without(shadernet().args(["classify", "--backend", "vulkan", &chelsea()]));
         refused.fails(&[
-            "answers to backend vulkan",
+            "matches backend vulkan",
             "apt-get install mesa-vulkan-drivers",
         ]);
     }

@@ -73,7 +73,7 @@ fn a_broken_kernel_is_named_and_not_timed() {
                 .args([
                     "--kernel=direct",
                     "--kernel=winograd-4",
-                    "--inject_fault=winograd_output",
+                    "--inject-fault=winograd_output",
                 ])
                 .args(["--backend", backend.name()]),
         );
@@ -209,7 +209,7 @@ fn the_doctor_finds_what_is_broken() {
     let path = folder.path().join("doctor.md");
     let doctor = answer(
         shadernet()
-            .args(["doctor", "--inject_fault=conv2d_depthwise_row", "--report"])
+            .args(["doctor", "--inject-fault=conv2d_depthwise_row", "--report"])
             .arg(&path)
             .args(["--json", "--backend", backends()[0].name()]),
     );
@@ -271,7 +271,7 @@ fn two_backends_are_compared_with_each_other() {
     };
     assert!(says(&agreeing.out, " to 1e-3"), "{}", agreeing.out);
     // The other backend's shaders are as they were.
-    let broken = pair(&["--inject_fault=conv2d_depthwise_row"]);
+    let broken = pair(&["--inject-fault=conv2d_depthwise_row"]);
     assert_eq!(broken.code, 1, "{}", broken.err);
     let told = format!(" and {} is '", last.name());
     assert!(says(&broken.out, &told), "{}", broken.out);

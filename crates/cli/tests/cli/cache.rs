@@ -54,12 +54,12 @@ fn pipelines_are_kept_and_bad_files_made_anew() {
         (&flipped[..], "it is damaged"),
         (&foreign, "it is of"),
         (&good[..good.len() / 2], "which announces"),
-        (&good[..11], "cut short"),
-        (b"", "cut short"),
-        (b"something else altogether", "no pipeline cache"),
+        (&good[..11], "truncated"),
+        (b"", "truncated"),
+        (b"something else altogether", "not a pipeline cache"),
     ] {
         fs::write(file, bad).unwrap();
-        let found = classify("vulkan", &cache).says(&["not used, but made anew", reason]);
+        let found = classify("vulkan", &cache).says(&["not used, and replaced", reason]);
         assert_eq!(found.out, first.out);
         // What was written instead is taken without a word, and is the only file.
         let again = classify("vulkan", &cache);
@@ -76,7 +76,7 @@ fn a_cache_that_cannot_be_written_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "in the way").unwrap();
-    classify("vulkan", &file.join("cache")).says(&["the pipeline cache cannot be kept"]);
+    classify("vulkan", &file.join("cache")).says(&["the pipeline cache cannot be written"]);
     assert_eq!(fs::read(&file).unwrap(), b"in the way");
 }
 

@@ -151,7 +151,7 @@ fn no_driver_is_needed() {
         .ok()
         .says(&["there is no GPU adapter to plan for"]);
     assert_eq!(fallen_back.json(), assumed.json());
-    without(&["--backend=vulkan"]).fails(&["answers to backend vulkan"]);
+    without(&["--backend=vulkan"]).fails(&["matches backend vulkan"]);
 }
 
 /// Not the first only: each with what it needs, and the limit; and a plan as if there were none.

@@ -183,7 +183,7 @@ fn a_write_that_fails_halfway_leaves_the_old_output() {
         .arg(run.get_program())
         .args(run.get_args())
         .args(["--backend", "cpu"]);
-    answer(&mut limited).fails(&["output.safetensors: File too large"]);
+    answer(&mut limited).fails(&["output.safetensors: cannot be read or written: File too large"]);
     files.are_as_they_were();
 }
 

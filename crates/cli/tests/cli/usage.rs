@@ -12,10 +12,10 @@ fn wrong_command_lines_are_code_2() {
         (classify(&["--top", "0"]), "'--top <K>'"),
         (classify(&["--top", "-1"]), "'-1'"),
         (classify(&["--batch", "0"]), "'--batch <N>'"),
-        (classify(&["--precision", "f64"]), "expected f32 or f16"),
+        (classify(&["--precision", "f64"]), "known: f32, f16"),
         (
             classify(&["--backend", "cuda"]),
-            "expected vulkan, gl, metal, dx12, cpu",
+            "known: vulkan, gl, metal, dx12, cpu",
         ),
         (classify(&["--nonsense"]), "'--nonsense'"),
         (

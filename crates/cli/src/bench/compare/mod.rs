@@ -58,16 +58,16 @@ impl CompareArgs {
         let comparison = Comparison::new(a, b, self.tolerance);
         if comparison.pairs.is_empty() {
             // A gate that compared nothing must not open.
-            return Err(Failure::Error(Error::File {
-                path: self.b.clone(),
-                reason: format!(
+            return Err(Failure::Error(Error::file(
+                &self.b,
+                format!(
                     "nothing in it is of the same device, backend, precision and case as anything in \
                      {}: {} there, {} here",
                     self.a.display(),
                     places(&comparison.only_a),
                     places(&comparison.only_b),
                 ),
-            }));
+            )));
         }
         match self.json {
             true => output::json_line(&self.as_json(&comparison))?,

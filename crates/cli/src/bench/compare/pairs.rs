@@ -237,9 +237,9 @@ fn outcome(path: &Path, name: &str, time: &Time, fault: &Fault) -> Result<Outcom
     }
     match time.told() {
         Some(ms) if ms >= 0.0 => Ok(Ok(time.clone())),
-        _ => Err(Error::File {
-            path: path.to_owned(),
-            reason: format!("{name} has neither a time (median_ms, min_ms) nor a reason for that"),
-        }),
+        _ => Err(Error::file(
+            path,
+            format!("{name} has neither a time (median_ms, min_ms) nor a reason for that"),
+        )),
     }
 }

@@ -22,10 +22,7 @@ const NOTHING_ELSE: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// Writes `results`, objects as `bench kernels --json` and `bench model --json` print them, to `path`.
 pub fn write(path: &Path, results: &[Value]) -> Result<(), Failure> {
-    let refused = |reason: String| {
-        let path = path.to_owned();
-        Failure::Error(Error::File { path, reason })
-    };
+    let refused = |reason: String| Failure::Error(Error::file(path, reason));
     let read = |value: &Value| Results::deserialize(value);
     let results: Result<Vec<Results>, _> = results.iter().map(read).collect();
     let results = results.map_err(|error| refused(format!("no results: {error}")))?;
