@@ -76,7 +76,10 @@ fn main(
                         let at = taps[l % max(tile_m / WORKGROUP, 1u)];
                         var value = vec4<f32>();
                         if at.inside && k4 < params.k_c4 {
-                            value = apply_prologue(load_input_element(at.element + k4, positions[l % max(tile_m / WORKGROUP, 1u)].x), tile.first_input_c4 + k4);
+                            value = apply_prologue(
+                                load_input_element(at.element + k4, positions[l % max(tile_m / WORKGROUP, 1u)].x),
+                                tile.first_input_c4 + k4,
+                            );
                         }
                         a_tile[a_index] = value;
                     }

@@ -37,7 +37,7 @@ struct Params {
     // Pixels per invocation, up to STRIP.
     strip: u32,
     // Where in `tables` the normalized values of bytes begin, 256 per channel.
-    normalised: u32,
+    normalized: u32,
     // Where the image begins in `output`, in floats.
     offset: u32,
     unused: u32,
@@ -160,7 +160,7 @@ fn main(
             let is_in_image = has_column && y - params.y.padding < params.y.len;
             let pixel = select(vec3<i32>(params.background.rgb), to_bytes(sums[i]), is_in_image);
             for (var channel = 0u; channel < CHANNELS; channel++) {
-                let value = tables[params.normalised + 256u * channel + u32(pixel[channel])];
+                let value = tables[params.normalized + 256u * channel + u32(pixel[channel])];
                 output[params.offset + channel * plane + y * params.x.whole + column] =
                     bitcast<f32>(value);
             }

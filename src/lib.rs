@@ -61,6 +61,7 @@ pub use wgpu;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
+    pub use crate::gpu::peak_params::{PeakFmaParams, PeakMemoryParams};
     pub use crate::gpu::{PEAK_FMA, PEAK_MEMORY, Pipeline, PipelineKey};
     pub use crate::kernels::Choice;
     pub use crate::plan::ConvLayer;

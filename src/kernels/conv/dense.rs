@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
@@ -12,6 +11,7 @@ use super::super::{Dispatch, NodeContext, Read, TensorView, WORKGROUP};
 use super::gemm_shader::{GemmShader, LANES, PixelsEach};
 use super::geometry::{Filter, Outputs, Part, Window};
 use crate::error::Result;
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{
     CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_EMULATED, CONV2D_NCHW, CONV2D_SUBGROUP,
     CONV2D_SUBGROUP_NCHW, CONV2D_TILED, CONV2D_TILED_NCHW, Cooperative,
@@ -21,27 +21,27 @@ use crate::weights::Weights;
 /// Output channels of a block of the dense shaders.
 pub(super) const BLOCK: usize = 16;
 
-/// `Params` of `shaders/shared/conv2d.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct Params {
-    pub input: TensorView,
-    pub output: TensorView,
-    pub window: Window,
-    pub outputs: Outputs,
-    pub epilogue: EpilogueParams,
-    pub inner: u32,
-    pub group_elements: u32,
-    pub group_blocks: u32,
-    pub first_block: u32,
-    pub blocks: u32,
-    pub prologue_slope: f32,
-    pub plane_rows: u32,
-    pub planes: u32,
-    pub plane_step: u32,
-    pub block_step: u32,
-    pub blocks_first: u32,
-    pub unused: u32,
+uniforms! {
+    /// `Params` of `shaders/shared/conv2d.wgsl`.
+    pub(super) struct Params for CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_EMULATED, CONV2D_NCHW, CONV2D_SUBGROUP, CONV2D_SUBGROUP_NCHW, CONV2D_TILED, CONV2D_TILED_NCHW {
+        pub input: TensorView,
+        pub output: TensorView,
+        pub window: Window,
+        pub outputs: Outputs,
+        pub epilogue: EpilogueParams,
+        pub inner: u32,
+        pub group_elements: u32,
+        pub group_blocks: u32,
+        pub first_block: u32,
+        pub blocks: u32,
+        pub prologue_slope: f32,
+        pub plane_rows: u32,
+        pub planes: u32,
+        pub plane_step: u32,
+        pub block_step: u32,
+        pub blocks_first: u32,
+        pub unused: u32,
+    }
 }
 
 /// The dispatches of `places`, whose windows and numbers of outputs are equal: one, where the weights
