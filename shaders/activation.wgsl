@@ -1,4 +1,4 @@
-// An element-wise function of one value.
+// An activation function, element by element.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -20,12 +20,12 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
-    let value = unpack_element(input[element_of(params.input, pixel) + group]);
-    let result = zero_unused_lanes(activate(value, params.slope), group, params.output.channels);
-    output[element_of(params.output, pixel) + group] = pack_element(result);
+    let value = unpack_element(input[element_of_pixel(params.input, pixel) + c4_index]);
+    let result = zero_unused_lanes(activate(value, params.slope), c4_index, params.output.channels);
+    output[element_of_pixel(params.output, pixel) + c4_index] = pack_element(result);
 }

@@ -1,5 +1,4 @@
-// The gradient through an element-wise function. `value` is what the function answered or, for
-// Hardswish and SiLU, what it read.
+// Gradient of an activation function. `value` is the function's output or, for Hardswish and SiLU, its input.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -23,18 +22,18 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
-    let g = unpack_element(gradient[element_of(params.gradient, pixel) + group]);
-    let v = unpack_element(value[element_of(params.value, pixel) + group]);
-    output[element_of(params.output, pixel) + group] =
-        pack_element(zero_unused_lanes(passed_back(g, v), group, params.output.channels));
+    let g = unpack_element(gradient[element_of_pixel(params.gradient, pixel) + c4_index]);
+    let v = unpack_element(value[element_of_pixel(params.value, pixel) + c4_index]);
+    output[element_of_pixel(params.output, pixel) + c4_index] =
+        pack_element(zero_unused_lanes(activation_gradient(g, v), c4_index, params.output.channels));
 }
 
-fn passed_back(g: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
+fn activation_gradient(g: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
     let zero = vec4<f32>();
     switch ACTIVATION {
         case RELU: {

@@ -1,6 +1,6 @@
-// The gradient through adaptive average pooling: a pixel's share of every bin that it was in. Bin i of
-// `out` is floor(i * in / out) .. ceil((i + 1) * in / out); neighbours overlap where `in` is no
-// multiple of `out`.
+// Gradient of adaptive average pooling: each input pixel sums its share of the gradients of the bins that
+// contain it. Bin i of `out` is floor(i * in / out) .. ceil((i + 1) * in / out); neighboring bins overlap where
+// `in` is not a multiple of `out`.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -20,25 +20,25 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
-    let at = position_of(params.output, pixel);
+    let position = pixel_position(params.output, pixel);
     let size = vec2<u32>(params.output.height, params.output.width);
     let bins = vec2<u32>(params.gradient.height, params.gradient.width);
-    // The bins that begin at or before the pixel and end behind it.
-    let first = at.yz * bins / size;
-    let end = ((at.yz + 1u) * bins + size - 1u) / size;
+    // The bins that contain the pixel: they begin at or before it and end after it.
+    let first = position.yz * bins / size;
+    let end = ((position.yz + 1u) * bins + size - 1u) / size;
     var sum = vec4<f32>();
     for (var row = first.x; row < end.x; row++) {
         for (var column = first.y; column < end.y; column++) {
             let bin = vec2<u32>(row, column);
-            let seen = ((bin + 1u) * size + bins - 1u) / bins - bin * size / bins;
-            let g = gradient[element_at(params.gradient, at.x, row, column) + group];
-            sum += unpack_element(g) / f32(seen.x * seen.y);
+            let extent = ((bin + 1u) * size + bins - 1u) / bins - bin * size / bins;
+            let g = gradient[element_at(params.gradient, position.x, row, column) + c4_index];
+            sum += unpack_element(g) / f32(extent.x * extent.y);
         }
     }
-    output[element_of(params.output, pixel) + group] = pack_element(sum);
+    output[element_of_pixel(params.output, pixel) + c4_index] = pack_element(sum);
 }

@@ -1,12 +1,12 @@
-// The likeliest class of every pixel of NCHW logits.
+// Argmax over the channels of NCHW logits, pixel by pixel.
 #import shared/grid
 #import shared/argmax
 
 struct Params {
-    // Where the tensor begins, in numbers.
+    // Where the tensor begins, in floats.
     offset: u32,
     channels: u32,
-    // Pixels of an image, and of all.
+    // Pixels per image, and of the whole batch.
     plane: u32,
     pixels: u32,
 }
@@ -26,9 +26,9 @@ fn main(
     }
     let image = pixel / params.plane;
     let source = params.offset + image * params.channels * params.plane + pixel % params.plane;
-    var best = first_of(logits[source], params.channels);
+    var best = argmax_start(logits[source], params.channels);
     for (var channel = 1u; channel < params.channels; channel++) {
-        best = likelier(best, channel, logits[source + channel * params.plane]);
+        best = argmax_update(best, channel, logits[source + channel * params.plane]);
     }
-    classes[pixel] = best.id;
+    classes[pixel] = best.class_id;
 }

@@ -1,4 +1,5 @@
-// The gradient through average pooling: a pixel's share of every window that sees it.
+// Gradient of average pooling: each input pixel sums its share of the gradients of the windows that contain
+// it.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -25,28 +26,28 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
-    let at = position_of(params.output, pixel);
-    let position = at.yz + params.padding;
+    let position = pixel_position(params.output, pixel);
+    let padded_position = position.yz + params.padding;
     let size = vec2<u32>(params.output.height, params.output.width);
-    // What of the padded input counts: all of it, or the input in it.
-    let counts = params.count_include_pad != 0u;
-    let first = select(params.padding, vec2<u32>(), counts);
-    let end = size + params.padding + select(vec2<u32>(), params.padding_after, counts);
-    let rows = covering(position.x, params.kernel.x, params.stride.x, params.gradient.height);
-    let columns = covering(position.y, params.kernel.y, params.stride.y, params.gradient.width);
+    // The part of the padded input that counts toward the divisor: all of it, or the input only.
+    let includes_padding = params.count_include_pad != 0u;
+    let first = select(params.padding, vec2<u32>(), includes_padding);
+    let end = size + params.padding + select(vec2<u32>(), params.padding_after, includes_padding);
+    let rows = windows_containing(padded_position.x, params.kernel.x, params.stride.x, params.gradient.height);
+    let columns = windows_containing(padded_position.y, params.kernel.y, params.stride.y, params.gradient.width);
     var sum = vec4<f32>();
     for (var row = rows.x; row < rows.y; row++) {
         for (var column = columns.x; column < columns.y; column++) {
             let start = vec2<u32>(row, column) * params.stride;
-            let seen = min(start + params.kernel, end) - max(start, first);
-            let g = gradient[element_at(params.gradient, at.x, row, column) + group];
-            sum += unpack_element(g) / f32(seen.x * seen.y);
+            let extent = min(start + params.kernel, end) - max(start, first);
+            let g = gradient[element_at(params.gradient, position.x, row, column) + c4_index];
+            sum += unpack_element(g) / f32(extent.x * extent.y);
         }
     }
-    output[element_of(params.output, pixel) + group] = pack_element(sum);
+    output[element_of_pixel(params.output, pixel) + c4_index] = pack_element(sum);
 }

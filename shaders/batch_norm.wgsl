@@ -1,5 +1,5 @@
-// Batch normalisation, its statistics made into one scale and one shift a channel on the host, and an
-// activation.
+// Batch normalization and an activation. The host folds the statistics into one scale and one shift per
+// channel.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -22,12 +22,12 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
-    let value = enter(unpack_element(input[element_of(params.input, pixel) + group]), group);
-    output[element_of(params.output, pixel) + group] =
-        pack_element(zero_unused_lanes(value, group, params.output.channels));
+    let value = apply_prologue(unpack_element(input[element_of_pixel(params.input, pixel) + c4_index]), c4_index);
+    output[element_of_pixel(params.output, pixel) + c4_index] =
+        pack_element(zero_unused_lanes(value, c4_index, params.output.channels));
 }

@@ -1,4 +1,5 @@
-// An element-wise function of two values, and an activation; the second may be 1 in batch, height or width.
+// An element-wise function of two tensors, and an activation. The second tensor is broadcast where its batch,
+// height or width is 1.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -31,22 +32,22 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
     let last = vec3<u32>(params.b.batch, params.b.height, params.b.width) - 1u;
-    let at = min(position_of(params.output, pixel), last);
-    let x = unpack_element(a[element_of(params.a, pixel) + group]);
-    let y = unpack_element(b[element_at(params.b, at.x, at.y, at.z) + group]);
-    // Unused lanes divide zero by zero.
+    let b_position = min(pixel_position(params.output, pixel), last);
+    let x = unpack_element(a[element_of_pixel(params.a, pixel) + c4_index]);
+    let y = unpack_element(b[element_at(params.b, b_position.x, b_position.y, b_position.z) + c4_index]);
+    // Unused lanes are zero in both: a division gives NaN there.
     let result = zero_unused_lanes(
         activate(operate(x, y), params.slope),
-        group,
+        c4_index,
         params.output.channels,
     );
-    output[element_of(params.output, pixel) + group] = pack_element(result);
+    output[element_of_pixel(params.output, pixel) + c4_index] = pack_element(result);
 }
 
 fn operate(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {

@@ -1,38 +1,39 @@
-// The boxes of one head of a YOLO network whose score is above a threshold, as `vision::Head` decodes
-// them. An invocation answers a box, with all of its classes.
+// Decodes one head of a YOLO network, as `vision::Head` does, and lists the boxes whose score is above a
+// threshold. An invocation decodes one box, with all of its classes.
 #import shared/grid
 #import shared/float_order
 #import shared/candidates
 
 struct Params {
-    // Where the tensor begins, in numbers.
+    // Where the tensor begins, in floats.
     offset: u32,
-    // Whether it is a vector of the first version: class scores, confidences and coordinates are apart,
-    // and all are as they are to be. Else a map: for each box of a cell x, y, w, h, objectness, classes.
+    // 1 for the output vector of YOLOv1: class scores, confidences and coordinates one after the other, no
+    // activation to apply. 0 for a feature map: x, y, w, h, objectness and classes for each box of a cell.
     is_vector: u32,
-    // Cells.
+    // Cells per row and per column.
     width: u32,
     height: u32,
-    // Of each cell.
+    // Boxes per cell, and classes.
     boxes: u32,
     classes: u32,
-    // Whether classes need a softmax.
+    // 1 where a softmax is applied to the classes.
     softmax: u32,
-    // Whether sizes are given by their square roots; of vectors.
+    // 1 where a vector has the square roots of sizes.
     sqrt: u32,
     // The sequence number of the first box.
     sequence: u32,
-    // Candidates that fit.
+    // The most candidates that the list can hold.
     capacity: u32,
     threshold: f32,
-    // Width and height of the picture in the unit of the anchors.
+    // Width and height of the image in the unit of the anchors.
     unit_width: f32,
     unit_height: f32,
 }
 
 struct List {
-    // Also those that did not fit.
+    // Candidates found, including those that did not fit.
     count: atomic<u32>,
+    // NaN values in the tensor.
     not_a_number: atomic<u32>,
     unused: vec2<u32>,
     candidates: array<Candidate>,
@@ -40,18 +41,18 @@ struct List {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> values: array<f32>;
-// Width and height of each.
+// Width and height of each anchor.
 @group(0) @binding(2) var<storage, read> anchors: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read_write> list: List;
 
-// Where a box's numbers are.
+// Where a box's values are.
 struct Source {
     coordinates: u32,
     objectness: u32,
     classes: u32,
-    // From a coordinate to the next, and from a class to the next.
-    coordinate: u32,
-    class_score: u32,
+    // Strides from one coordinate to the next, and from one class to the next.
+    coordinate_stride: u32,
+    class_stride: u32,
 }
 
 fn source_of(index: u32, cells: u32) -> Source {
@@ -73,26 +74,27 @@ fn sigmoid(x: f32) -> f32 {
     return 1.0 / (1.0 + exp(-x));
 }
 
-// How many of a box's numbers are none. The classes of a vector belong to a cell: they count once.
-fn not_numbers(source: Source, counts_classes: bool) -> u32 {
+// The number of a box's values that are NaN. The classes of a vector are shared by the boxes of a cell, and
+// are counted for one of them.
+fn count_nan(source: Source, counts_classes: bool) -> u32 {
     var count = u32(!is_number(values[source.objectness]));
     for (var i = 0u; i < 4u; i++) {
-        count += u32(!is_number(values[source.coordinates + i * source.coordinate]));
+        count += u32(!is_number(values[source.coordinates + i * source.coordinate_stride]));
     }
     if counts_classes {
         for (var i = 0u; i < params.classes; i++) {
-            count += u32(!is_number(values[source.classes + i * source.class_score]));
+            count += u32(!is_number(values[source.classes + i * source.class_stride]));
         }
     }
     return count;
 }
 
-// The largest of the class scores, and the sum of exp(score - largest); a sum of 0 where all would be
-// NaN.
+// The largest of the class scores, and the sum of exp(score - largest). The sum is 0 where every probability
+// would be NaN.
 fn softmax_of(source: Source) -> vec2<f32> {
     var largest = values[source.classes];
     for (var i = 0u; i < params.classes; i++) {
-        let value = values[source.classes + i * source.class_score];
+        let value = values[source.classes + i * source.class_stride];
         if !is_number(value) {
             return vec2<f32>(0.0);
         }
@@ -103,7 +105,7 @@ fn softmax_of(source: Source) -> vec2<f32> {
     }
     var sum = 0.0;
     for (var i = 0u; i < params.classes; i++) {
-        sum += exp(values[source.classes + i * source.class_score] - largest);
+        sum += exp(values[source.classes + i * source.class_stride] - largest);
     }
     return vec2<f32>(largest, sum);
 }
@@ -120,26 +122,26 @@ fn main(
     }
     let source = source_of(index, cells);
     let is_vector = params.is_vector != 0u;
-    let not_a_number = not_numbers(source, !is_vector || index % params.boxes == 0u);
-    if not_a_number > 0u {
-        atomicAdd(&list.not_a_number, not_a_number);
+    let nan_count = count_nan(source, !is_vector || index % params.boxes == 0u);
+    if nan_count > 0u {
+        atomicAdd(&list.not_a_number, nan_count);
     }
 
     var objectness = values[source.objectness];
     if !is_vector {
         objectness = sigmoid(objectness);
     }
-    // No class of a map can be above the threshold where this is not; and there may be no classes.
+    // In a feature map, no class score can be above the threshold unless the objectness is.
     if !is_number(values[source.objectness])
         || (!is_vector && objectness <= params.threshold)
         || params.classes == 0u {
         return;
     }
 
-    var at = vec2<f32>(values[source.coordinates], values[source.coordinates + source.coordinate]);
+    var center_in_cell = vec2<f32>(values[source.coordinates], values[source.coordinates + source.coordinate_stride]);
     var size = vec2<f32>(
-        values[source.coordinates + 2u * source.coordinate],
-        values[source.coordinates + 3u * source.coordinate],
+        values[source.coordinates + 2u * source.coordinate_stride],
+        values[source.coordinates + 3u * source.coordinate_stride],
     );
     var cell = index % cells;
     if is_vector {
@@ -148,13 +150,13 @@ fn main(
             size *= size;
         }
     } else {
-        at = vec2<f32>(sigmoid(at.x), sigmoid(at.y));
+        center_in_cell = vec2<f32>(sigmoid(center_in_cell.x), sigmoid(center_in_cell.y));
         let unit = vec2<f32>(params.unit_width, params.unit_height);
         size = exp(size) * anchors[index / cells] / unit;
     }
     let grid = vec2<u32>(params.width, params.height);
-    let centre = (vec2<f32>(vec2<u32>(cell % grid.x, cell / grid.x)) + at) / vec2<f32>(grid);
-    let corners = vec4<f32>(centre - size / 2.0, centre + size / 2.0);
+    let center = (vec2<f32>(vec2<u32>(cell % grid.x, cell / grid.x)) + center_in_cell) / vec2<f32>(grid);
+    let corners = vec4<f32>(center - size / 2.0, center + size / 2.0);
     if !(is_number(corners.x) && is_number(corners.y) && is_number(corners.z) && is_number(corners.w)) {
         return;
     }
@@ -167,7 +169,7 @@ fn main(
         }
     }
     for (var i = 0u; i < params.classes; i++) {
-        let value = values[source.classes + i * source.class_score];
+        let value = values[source.classes + i * source.class_stride];
         var class_score = value;
         if params.softmax != 0u {
             class_score = exp(value - softmax.x) / softmax.y;

@@ -1,26 +1,25 @@
-// Of candidates of one class that overlap the surest alone, surest first: greedy non-maximum
-// suppression as `vision::non_maximum_suppression` has it, in one workgroup. Each turn finds the best
-// candidate that is left, lists it, and strikes out what it overlaps.
+// Greedy non-maximum suppression per class, as `vision::non_maximum_suppression`, in one workgroup. Each
+// iteration finds the best remaining candidate, lists it, and removes the candidates that it suppresses.
 #import shared/grid
 #import shared/float_order
 #import shared/candidates
 
 struct Params {
-    // Candidates that fit, and boxes.
+    // The most candidates that the list of candidates can hold, and the most boxes to list.
     capacity: u32,
     most: u32,
-    // The overlap above which the surer one alone stays.
+    // The intersection over union above which the lower score is suppressed.
     iou: f32,
     unused: u32,
-    // From the network's input, from 0 to 1, to pixels of the picture.
+    // From coordinates in the network's input, from 0 to 1, to pixels of the image.
     scale: vec2<f32>,
     shift: vec2<f32>,
-    // Of the picture, in pixels.
+    // Width and height of the image, in pixels.
     size: vec2<f32>,
 }
 
 struct List {
-    // Also those that did not fit.
+    // Candidates found, including those that did not fit.
     count: u32,
     not_a_number: u32,
     unused: vec2<u32>,
@@ -29,24 +28,24 @@ struct List {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> list: List;
-// Eight numbers about the list; then six a box: the bits of left, top, right, bottom and score, and
-// the class.
+// A header of 8 words, then 6 words per box: the bits of left, top, right, bottom and score, and the class.
 @group(0) @binding(2) var<storage, read_write> boxes: array<u32>;
 
 const HEADER: u32 = 8u;
 const RECORD: u32 = 6u;
-// Candidates that there may be: as many bits as two words an invocation have.
+// The most candidates this shader supports: one bit each, in two words per invocation.
 const CAPACITY: u32 = WORKGROUP * 64u;
 
-// The bits of a candidate's score, the complements of its class and sequence number, and where it is:
-// the larger comes first. Scores are positive, and rise with their bits; nothing has a score of 0.
-alias Place = vec4<u32>;
+// A sort key: the bits of a candidate's score, the complements of its class and sequence number, and its
+// index. The larger key comes first. Scores are positive, so that their bits order them; a score of 0 means no
+// candidate.
+alias SortKey = vec4<u32>;
 
-var<workgroup> places: array<Place, WORKGROUP>;
-// A bit a candidate: whether it is left. An invocation has words of its own, for every 64th.
-var<workgroup> left: array<u32, CAPACITY / 32u>;
+var<workgroup> keys: array<SortKey, WORKGROUP>;
+// One bit per candidate: whether it remains. Each invocation owns two words, for every 64th candidate.
+var<workgroup> remaining: array<u32, CAPACITY / 32u>;
 
-fn is_before(a: Place, b: Place) -> bool {
+fn is_before(a: SortKey, b: SortKey) -> bool {
     if a.x != b.x {
         return a.x > b.x;
     }
@@ -56,9 +55,9 @@ fn is_before(a: Place, b: Place) -> bool {
     return a.z > b.z;
 }
 
-fn place_of(slot: u32) -> Place {
-    let score = bitcast<u32>(list.candidates[slot].score);
-    return Place(score, ~list.candidates[slot].id, ~list.candidates[slot].sequence, slot);
+fn sort_key(candidate_index: u32) -> SortKey {
+    let score = bitcast<u32>(list.candidates[candidate_index].score);
+    return SortKey(score, ~list.candidates[candidate_index].class_id, ~list.candidates[candidate_index].sequence, candidate_index);
 }
 
 fn area(corners: vec4<f32>) -> f32 {
@@ -66,48 +65,48 @@ fn area(corners: vec4<f32>) -> f32 {
     return size.x * size.y;
 }
 
-// Whether boxes share more of what they cover together than is allowed. Those whose area is not finite
-// share nothing.
-fn overlap(a: vec4<f32>, b: vec4<f32>) -> bool {
-    let shared_area = area(vec4<f32>(max(a.xy, b.xy), min(a.zw, b.zw)));
-    let together = area(a) + area(b) - shared_area;
-    return shared_area > 0.0 && is_finite(together) && shared_area > params.iou * together;
+// Whether the intersection over union of two boxes is above the threshold. Boxes whose area is not finite
+// overlap nothing.
+fn overlaps(a: vec4<f32>, b: vec4<f32>) -> bool {
+    let intersection = area(vec4<f32>(max(a.xy, b.xy), min(a.zw, b.zw)));
+    let union_area = area(a) + area(b) - intersection;
+    return intersection > 0.0 && is_finite(union_area) && intersection > params.iou * union_area;
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) index: u32) {
     let count = min(list.count, min(params.capacity, CAPACITY));
-    var best = Place(0u);
-    left[index * 2u] = 0u;
-    left[index * 2u + 1u] = 0u;
-    for (var slot = index; slot < count; slot += WORKGROUP) {
-        let round = slot / WORKGROUP;
-        left[index * 2u + round / 32u] |= 1u << (round % 32u);
-        let place = place_of(slot);
-        if is_before(place, best) {
-            best = place;
+    var best = SortKey(0u);
+    remaining[index * 2u] = 0u;
+    remaining[index * 2u + 1u] = 0u;
+    for (var candidate_index = index; candidate_index < count; candidate_index += WORKGROUP) {
+        let round = candidate_index / WORKGROUP;
+        remaining[index * 2u + round / 32u] |= 1u << (round % 32u);
+        let key = sort_key(candidate_index);
+        if is_before(key, best) {
+            best = key;
         }
     }
 
     var listed = 0u;
     var unlisted = 0u;
-    // Each turn strikes out one candidate at least.
-    for (var turn = 0u; turn < count; turn++) {
-        places[index] = best;
+    // Each iteration removes at least one candidate.
+    for (var iteration = 0u; iteration < count; iteration++) {
+        keys[index] = best;
         workgroupBarrier();
         for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
-            if index < step && is_before(places[index + step], places[index]) {
-                places[index] = places[index + step];
+            if index < step && is_before(keys[index + step], keys[index]) {
+                keys[index] = keys[index + step];
             }
             workgroupBarrier();
         }
-        let winner = workgroupUniformLoad(&places[0]);
+        let winner = workgroupUniformLoad(&keys[0]);
         if winner.x == 0u {
             break;
         }
         if listed == params.most {
             for (var word = 0u; word < CAPACITY / 32u; word++) {
-                unlisted += countOneBits(left[word]);
+                unlisted += countOneBits(remaining[word]);
             }
             break;
         }
@@ -117,7 +116,7 @@ fn main(@builtin(local_invocation_index) index: u32) {
         let shift = vec4<f32>(params.shift, params.shift);
         let size = vec4<f32>(params.size, params.size);
         let corners = clamp(chosen.corners * scale + shift, vec4<f32>(0.0), size);
-        // What lies wholly outside the picture is not listed, but has struck out others before.
+        // Boxes wholly outside the image are not listed, but suppress others.
         if corners.x < corners.z && corners.y < corners.w {
             if index == 0u {
                 let record = HEADER + listed * RECORD;
@@ -126,28 +125,28 @@ fn main(@builtin(local_invocation_index) index: u32) {
                 boxes[record + 2u] = bitcast<u32>(corners.z);
                 boxes[record + 3u] = bitcast<u32>(corners.w);
                 boxes[record + 4u] = bitcast<u32>(chosen.score);
-                boxes[record + 5u] = chosen.id;
+                boxes[record + 5u] = chosen.class_id;
             }
             listed++;
         }
 
-        best = Place(0u);
-        for (var slot = index; slot < count; slot += WORKGROUP) {
-            let round = slot / WORKGROUP;
+        best = SortKey(0u);
+        for (var candidate_index = index; candidate_index < count; candidate_index += WORKGROUP) {
+            let round = candidate_index / WORKGROUP;
             let word = index * 2u + round / 32u;
             let bit = 1u << (round % 32u);
-            if (left[word] & bit) == 0u {
+            if (remaining[word] & bit) == 0u {
                 continue;
             }
-            let candidate = list.candidates[slot];
-            if slot == winner.w
-                || (candidate.id == chosen.id && overlap(candidate.corners, chosen.corners)) {
-                left[word] &= ~bit;
+            let candidate = list.candidates[candidate_index];
+            if candidate_index == winner.w
+                || (candidate.class_id == chosen.class_id && overlaps(candidate.corners, chosen.corners)) {
+                remaining[word] &= ~bit;
                 continue;
             }
-            let place = place_of(slot);
-            if is_before(place, best) {
-                best = place;
+            let key = sort_key(candidate_index);
+            if is_before(key, best) {
+                best = key;
             }
         }
     }

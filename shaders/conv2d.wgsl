@@ -1,71 +1,78 @@
-// Convolution: an invocation answers PIXELS pixels of one block of 16 output channels, so that
-// every weight, read at an address that is the same for the whole workgroup, serves PIXELS times
-// and every input element 16 times.
+// Convolution as an implicit GEMM without workgroup memory. M, N, K, A, B and C are those of
+// `shared/conv2d.wgsl`.
+//
+//   workgroup     M = 64 * M_PER_INVOCATION output pixels, N = one N tile: 16 output channels
+//   invocation    M = M_PER_INVOCATION output pixels, 64 apart; N = the N tile
+//   K step        four input channels of one tap: one element
+//   weights       [gemm][n_tile][ky][kx][in / 4][4 in][16 out]
+//
+// All invocations of a workgroup read the same weights, each of which serves M_PER_INVOCATION pixels; each
+// input element serves 16 output channels.
 #import shared/conv2d
 
-// Pixels an invocation, at most MAX_PIXELS.
-override PIXELS: u32 = 4u;
-const MAX_PIXELS: u32 = 4u;
+// At most MAX_M_PER_INVOCATION.
+override M_PER_INVOCATION: u32 = 4u;
+const MAX_M_PER_INVOCATION: u32 = 4u;
 
-// Loops over PIXELS and BLOCK have constant bounds, so that drivers unroll them and keep `sum` in
-// registers: a bound that varies costs a factor of 4.
+// Loops over M_PER_INVOCATION and N_TILE_C4 have constant bounds, so that drivers unroll them and keep `sum`
+// in registers: a bound that varies costs a factor of 4.
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let first_pixel = (workgroup.z * workgroups.x + workgroup.x) * WORKGROUP * PIXELS + local;
-    let work = work_at(workgroup.y);
+    let first_pixel = (workgroup.z * workgroups.x + workgroup.x) * WORKGROUP * M_PER_INVOCATION + local;
+    let tile = n_tile_at(workgroup.y);
 
-    var at: array<vec3<u32>, MAX_PIXELS>;
-    for (var p = 0u; p < PIXELS; p++) {
-        // Pixels beyond the last redo it; they are not stored.
-        let pixel = min(first_pixel + p * WORKGROUP, params.outputs.pixels - 1u);
-        at[p] = output_position(params.outputs, pixel);
+    var positions: array<vec3<u32>, MAX_M_PER_INVOCATION>;
+    for (var m = 0u; m < M_PER_INVOCATION; m++) {
+        // Pixels beyond the last repeat it; they are not stored.
+        let pixel = min(first_pixel + m * WORKGROUP, params.outputs.pixels - 1u);
+        positions[m] = output_pixel(params.outputs, pixel);
     }
 
-    var sum: array<vec4<f32>, MAX_PIXELS * BLOCK>;
-    for (var p = 0u; p < PIXELS; p++) {
-        for (var b = 0u; b < BLOCK; b++) {
-            sum[p * BLOCK + b] = bias[work.block * BLOCK + b];
+    var sum: array<vec4<f32>, MAX_M_PER_INVOCATION * N_TILE_C4>;
+    for (var m = 0u; m < M_PER_INVOCATION; m++) {
+        for (var n4 = 0u; n4 < N_TILE_C4; n4++) {
+            sum[m * N_TILE_C4 + n4] = bias[tile.n_tile * N_TILE_C4 + n4];
         }
     }
 
-    var w = work.weights;
+    var w = tile.weight_offset;
     for (var ky = 0u; ky < params.window.kernel.x; ky++) {
         for (var kx = 0u; kx < params.window.kernel.y; kx++) {
-            var taps: array<Tap, MAX_PIXELS>;
-            for (var p = 0u; p < PIXELS; p++) {
-                taps[p] = tap(params.window, params.input, at[p], work.plane * params.plane_rows, ky, kx);
-                taps[p].element += work.first_input;
+            var taps: array<Tap, MAX_M_PER_INVOCATION>;
+            for (var m = 0u; m < M_PER_INVOCATION; m++) {
+                taps[m] = locate_tap(params.window, params.input, positions[m], tile.gemm * params.gemm_rows, ky, kx);
+                taps[m].element += tile.first_input_c4;
             }
-            for (var i = 0u; i < params.inner; i++) {
-                var value: array<vec4<f32>, MAX_PIXELS>;
-                for (var p = 0u; p < PIXELS; p++) {
-                    let element = input_element(taps[p].element + i, at[p].x);
-                    value[p] = select(vec4<f32>(), enter(element, work.first_input + i), taps[p].inside);
+            for (var k4 = 0u; k4 < params.k_c4; k4++) {
+                var a: array<vec4<f32>, MAX_M_PER_INVOCATION>;
+                for (var m = 0u; m < M_PER_INVOCATION; m++) {
+                    let element = load_input_element(taps[m].element + k4, positions[m].x);
+                    a[m] = select(vec4<f32>(), apply_prologue(element, tile.first_input_c4 + k4), taps[m].inside);
                 }
-                for (var lane = 0u; lane < CHANNELS; lane++) {
-                    for (var b = 0u; b < BLOCK; b++) {
-                        let outputs = unpack_element(weight[w + b]);
-                        for (var p = 0u; p < PIXELS; p++) {
-                            let x = vec4<f32>(value[p][lane]);
-                            sum[p * BLOCK + b] = fma(x, outputs, sum[p * BLOCK + b]);
+                for (var k = 0u; k < CHANNELS; k++) {
+                    for (var n4 = 0u; n4 < N_TILE_C4; n4++) {
+                        let b = unpack_element(weight[w + n4]);
+                        for (var m = 0u; m < M_PER_INVOCATION; m++) {
+                            let x = vec4<f32>(a[m][k]);
+                            sum[m * N_TILE_C4 + n4] = fma(x, b, sum[m * N_TILE_C4 + n4]);
                         }
                     }
-                    w += BLOCK;
+                    w += N_TILE_C4;
                 }
-                w += (4u - CHANNELS) * BLOCK;
+                w += (4u - CHANNELS) * N_TILE_C4;
             }
         }
     }
 
-    for (var p = 0u; p < PIXELS; p++) {
-        if first_pixel + p * WORKGROUP < params.outputs.pixels {
-            let place = output_place(params.outputs, at[p], work.plane);
-            for (var b = 0u; b < BLOCK; b++) {
-                store(work, place, b, sum[p * BLOCK + b]);
+    for (var m = 0u; m < M_PER_INVOCATION; m++) {
+        if first_pixel + m * WORKGROUP < params.outputs.pixels {
+            let position = position_in_output(params.outputs, positions[m], tile.gemm);
+            for (var n4 = 0u; n4 < N_TILE_C4; n4++) {
+                store_output(tile, position, n4, sum[m * N_TILE_C4 + n4]);
             }
         }
     }

@@ -1,33 +1,34 @@
-// Convolution with cooperative matrices (tensor cores): products of 16×16×16, float16 in, float32 out,
-// behind wgpu's experimental feature. For float16 storage and subgroups of 32.
+// Convolution with cooperative matrices (tensor cores): products of 16x16x16, float16 inputs and float32
+// sums, behind wgpu's experimental feature. For float16 storage and subgroups of 32. The legend of the tile's
+// dimensions is in `shared/conv2d_cooperative.wgsl`.
 enable f16;
 enable wgpu_cooperative_matrix;
 #import element_half
 #import shared/conv2d_cooperative
 
-alias Left = coop_mat16x16<f16, A>;
-alias Right = coop_mat16x16<f16, B>;
-alias Sum = coop_mat16x16<f32, C>;
+alias MatrixA = coop_mat16x16<f16, A>;
+alias MatrixB = coop_mat16x16<f16, B>;
+alias Accumulator = coop_mat16x16<f32, C>;
 
-// Every stride and index has a name: naga 30 does not compute what stands in these calls otherwise.
-// A T in a name is for matrices that lie row by row; strides count elements.
-fn load_left(at: u32) -> Left {
-    let stride = ROW;
-    return coopLoadT<Left>(&patches[at], stride);
+// Strides and indices are named values: naga 30 does not evaluate expressions in the arguments of these
+// calls. A T in a function's name means row-major; strides count elements.
+fn load_a(at: u32) -> MatrixA {
+    let stride = A_ROW_STRIDE;
+    return coopLoadT<MatrixA>(&a_tile[at], stride);
 }
 
-fn load_right(at: u32) -> Right {
-    let stride = BLOCK;
-    return coopLoadT<Right>(&weight[at], stride);
+fn load_b(at: u32) -> MatrixB {
+    let stride = N_TILE_C4;
+    return coopLoadT<MatrixB>(&weight[at], stride);
 }
 
-fn multiply_add(left: Left, right: Right, sum: Sum) -> Sum {
-    return coopMultiplyAdd(left, right, sum);
+fn multiply_add(a: MatrixA, b: MatrixB, sum: Accumulator) -> Accumulator {
+    return coopMultiplyAdd(a, b, sum);
 }
 
-fn store_sum(sum: Sum, at: u32) {
-    let stride = BLOCK;
-    coopStoreT(sum, &answers[at], stride);
+fn store_accumulator(sum: Accumulator, at: u32) {
+    let stride = N_TILE_C4;
+    coopStoreT(sum, &c_staging[at], stride);
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -37,5 +38,5 @@ fn main(
     @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_id) subgroup: u32,
 ) {
-    convolve(workgroup, workgroups, local, subgroup);
+    compute_tile(workgroup, workgroups, local, subgroup);
 }

@@ -1,38 +1,39 @@
-// What conv2d_cooperative.wgsl does, on devices without cooperative matrices: for tests. A matrix of
-// sums is two elements an invocation, half a pixel; the factors are read where they lie.
+// `conv2d_cooperative.wgsl` without cooperative matrices: for tests on devices that have none. The legend of
+// the tile's dimensions is in `shared/conv2d_cooperative.wgsl`. Of a 16x16 matrix of sums, each of 32
+// invocations holds two elements, half a pixel; A and B are read from where they are stored.
 #import shared/conv2d_cooperative
 
 // Where a matrix begins.
-alias Left = u32;
-alias Right = u32;
-alias Sum = array<vec4<f32>, 2>;
+alias MatrixA = u32;
+alias MatrixB = u32;
+alias Accumulator = array<vec4<f32>, 2>;
 
-// Among the invocations that count as a subgroup.
+// The invocation's index in the emulated subgroup.
 var<private> lane: u32;
 
-fn load_left(at: u32) -> Left {
+fn load_a(at: u32) -> MatrixA {
     return at;
 }
 
-fn load_right(at: u32) -> Right {
+fn load_b(at: u32) -> MatrixB {
     return at;
 }
 
-fn multiply_add(left: Left, right: Right, sum: Sum) -> Sum {
-    var answer = sum;
-    let row = left + lane / 2u * ROW;
-    let column = right + lane % 2u * 2u;
-    for (var k = 0u; k < SIDE; k++) {
-        let x = vec4<f32>(unpack_element(patches[row + k / 4u])[k % 4u]);
-        answer[0] = fma(x, unpack_element(weight[column + k * BLOCK]), answer[0]);
-        answer[1] = fma(x, unpack_element(weight[column + k * BLOCK + 1u]), answer[1]);
+fn multiply_add(a: MatrixA, b: MatrixB, sum: Accumulator) -> Accumulator {
+    var result = sum;
+    let row = a + lane / 2u * A_ROW_STRIDE;
+    let column = b + lane % 2u * 2u;
+    for (var k = 0u; k < MATRIX_SIZE; k++) {
+        let x = vec4<f32>(unpack_element(a_tile[row + k / 4u])[k % 4u]);
+        result[0] = fma(x, unpack_element(weight[column + k * N_TILE_C4]), result[0]);
+        result[1] = fma(x, unpack_element(weight[column + k * N_TILE_C4 + 1u]), result[1]);
     }
-    return answer;
+    return result;
 }
 
-fn store_sum(sum: Sum, at: u32) {
-    answers[at + lane * 2u] = sum[0];
-    answers[at + lane * 2u + 1u] = sum[1];
+fn store_accumulator(sum: Accumulator, at: u32) {
+    c_staging[at + lane * 2u] = sum[0];
+    c_staging[at + lane * 2u + 1u] = sum[1];
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -41,6 +42,6 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    lane = local % LANES;
-    convolve(workgroup, workgroups, local, local / LANES);
+    lane = local % SUBGROUP_SIZE;
+    compute_tile(workgroup, workgroups, local, local / SUBGROUP_SIZE);
 }

@@ -1,5 +1,6 @@
-// Transposed depthwise convolution: one kernel a channel, of any size. An invocation adds up what the
-// pixels around give to its own. Weights lie [ky][kx][channels / 4], as for `conv2d_depthwise.wgsl`.
+// Transposed depthwise convolution with kernels of any size. An invocation computes one element of one
+// output pixel: it gathers from the input pixels that contribute to it. Weights: [ky][kx][channels / 4], as
+// for `conv2d_depthwise.wgsl`.
 #import shared/depthwise
 
 @compute @workgroup_size(WORKGROUP)
@@ -8,32 +9,32 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
-    let at = position_of(params.output, pixel);
-    // Before what is cut off, which is the window's padding.
-    let position = at.yz + params.window.padding;
+    let position = pixel_position(params.output, pixel);
+    // The position in the output before it is cropped by the window's padding.
+    let uncropped = position.yz + params.window.padding;
     let stride = params.window.stride;
-    var sum = bias[group];
+    var sum = bias[c4_index];
     for (var ky = 0u; ky < params.window.kernel.x; ky++) {
-        // What lies above or before the input wraps around to a huge number.
-        let down = position.x - ky * params.window.dilation.x;
-        let y = down / stride.x;
-        if y >= params.input.height || down % stride.x != 0u {
+        // Coordinates above or left of the input wrap around to huge numbers.
+        let row_offset = uncropped.x - ky * params.window.dilation.x;
+        let y = row_offset / stride.x;
+        if y >= params.input.height || row_offset % stride.x != 0u {
             continue;
         }
         for (var kx = 0u; kx < params.window.kernel.y; kx++) {
-            let right = position.y - kx * params.window.dilation.y;
-            let x = right / stride.y;
-            if x < params.input.width && right % stride.y == 0u {
-                let value = unpack_element(input[element_at(params.input, at.x, y, x) + group]);
-                let w = (ky * params.window.kernel.y + kx) * params.output.groups + group;
+            let column_offset = uncropped.y - kx * params.window.dilation.y;
+            let x = column_offset / stride.y;
+            if x < params.input.width && column_offset % stride.y == 0u {
+                let value = unpack_element(input[element_at(params.input, position.x, y, x) + c4_index]);
+                let w = (ky * params.window.kernel.y + kx) * params.output.c4 + c4_index;
                 sum = fma(value, unpack_element(weight[w]), sum);
             }
         }
     }
-    output[element_of(params.output, pixel) + group] = pack_element(finish(sum, at, group));
+    output[element_of_pixel(params.output, pixel) + c4_index] = pack_element(apply_epilogue(sum, position, c4_index));
 }

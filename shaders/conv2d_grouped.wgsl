@@ -1,6 +1,6 @@
-// Convolution with groups of any number of channels: the four channels of an output element may
-// lie in different groups, so each lane reads inputs of its own. Weights lie
-// [out / 4][ky][kx][in of a group], four output channels to an element.
+// Convolution with channel groups of any size: the four channels of an output element may be in different
+// groups, so each lane reads its own input channels. An invocation computes one element of one output pixel.
+// Weights: [out / 4][ky][kx][in per group], four output channels per element.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -12,8 +12,8 @@ struct Params {
     output: TensorView,
     window: Window,
     outputs: Outputs,
-    epilogue: Epilogue,
-    // Channels of a group on both sides, and the first output element of this dispatch's weights.
+    epilogue: EpilogueParams,
+    // Input and output channels per group, and the first output element whose weights this dispatch has.
     group_inputs: u32,
     group_outputs: u32,
     first_element: u32,
@@ -37,8 +37,8 @@ fn main(
         return;
     }
     let element = params.first_element + workgroup.y;
-    let at = output_position(params.outputs, pixel);
-    // Unused lanes read the last channel's inputs with weights of zero.
+    let position = output_pixel(params.outputs, pixel);
+    // Unused lanes read the inputs of the last channel, with zero weights.
     let channel = min(
         vec4<u32>(0u, 1u, 2u, 3u) + element * 4u,
         vec4<u32>(params.output.channels - 1u),
@@ -49,13 +49,13 @@ fn main(
     var w = workgroup.y * params.window.kernel.x * params.window.kernel.y * params.group_inputs;
     for (var ky = 0u; ky < params.window.kernel.x; ky++) {
         for (var kx = 0u; kx < params.window.kernel.y; kx++) {
-            let at_tap = tap(params.window, params.input, at, 0u, ky, kx);
+            let at = locate_tap(params.window, params.input, position, 0u, ky, kx);
             for (var i = 0u; i < params.group_inputs; i++) {
                 var value = vec4<f32>();
-                if at_tap.inside {
+                if at.inside {
                     for (var lane = 0u; lane < 4u; lane++) {
-                        let inner = first_input[lane] + i;
-                        value[lane] = unpack_element(input[at_tap.element + inner / 4u])[inner % 4u];
+                        let input_channel = first_input[lane] + i;
+                        value[lane] = unpack_element(input[at.element + input_channel / 4u])[input_channel % 4u];
                     }
                 }
                 sum = fma(value, unpack_element(weight[w]), sum);
@@ -63,7 +63,7 @@ fn main(
             }
         }
     }
-    let place = output_place(params.outputs, at, 0u);
-    output[element_at(params.output, place.x, place.y, place.z) + element] =
-        pack_element(finish(sum, place, element));
+    let out = position_in_output(params.outputs, position, 0u);
+    output[element_at(params.output, out.x, out.y, out.z) + element] =
+        pack_element(apply_epilogue(sum, out, element));
 }

@@ -1,24 +1,31 @@
-// Convolution for subgroups of 8 invocations, as software Vulkan has them: a subgroup answers
-// 8 * PIXELS pixels of one block of 16 output channels. There a load costs the same whether all
-// invocations read one address or each its own, and handing a value from one to all costs next to
-// nothing. So the 16 elements of weights that four input channels need are loaded in two loads, an
-// element an invocation, and handed round.
+// Convolution as an implicit GEMM for subgroups of 8 invocations, as software Vulkan drivers have them. M, N,
+// K, A, B and C are those of `shared/conv2d.wgsl`.
+//
+//   subgroup      M = 8 * M_PER_INVOCATION output pixels, N = one N tile: 16 output channels
+//   invocation    M = M_PER_INVOCATION output pixels, 8 apart; N = the N tile
+//   workgroup     8 subgroups, each with a tile of its own; no workgroup memory
+//   K step        four input channels of one tap: one element
+//   weights       [gemm][n_tile][ky][kx][in / 4][4 in][16 out]
+//
+// On such a driver a load costs the same whether all invocations read one address or each its own, and a
+// subgroup broadcast costs next to nothing. So the 16 elements of weights that four input channels need are
+// loaded in two loads, one element per invocation, and broadcast.
 #import shared/conv2d
 
-// Pixels an invocation, at most MAX_PIXELS: 4 were no faster, and take three times as long to compile.
-override PIXELS: u32 = 2u;
-const MAX_PIXELS: u32 = 2u;
-// Invocations a subgroup: the device must have no other size.
-const LANES: u32 = 8u;
+// At most MAX_M_PER_INVOCATION: 4 were no faster, and take three times as long to compile.
+override M_PER_INVOCATION: u32 = 2u;
+const MAX_M_PER_INVOCATION: u32 = 2u;
+// Invocations per subgroup: the device must have no other size.
+const SUBGROUP_SIZE: u32 = 8u;
 
-alias Sums = array<vec4<f32>, MAX_PIXELS * BLOCK>;
+alias Sums = array<vec4<f32>, MAX_M_PER_INVOCATION * N_TILE_C4>;
 
-alias Values = array<vec4<f32>, MAX_PIXELS>;
+alias Inputs = array<vec4<f32>, MAX_M_PER_INVOCATION>;
 
-// Adds channel `c` of every pixel's value, times `weights`, to element `b` of its sums.
-fn multiply_add(sum: ptr<function, Sums>, value: ptr<function, Values>, c: u32, weights: vec4<f32>, b: u32) {
-    for (var p = 0u; p < PIXELS; p++) {
-        (*sum)[p * BLOCK + b] = fma(vec4<f32>((*value)[p][c]), weights, (*sum)[p * BLOCK + b]);
+// Adds to element `n4` of every pixel's sums channel `k` of its input times the weights `b`.
+fn multiply_add(sum: ptr<function, Sums>, a: ptr<function, Inputs>, k: u32, b: vec4<f32>, n4: u32) {
+    for (var m = 0u; m < M_PER_INVOCATION; m++) {
+        (*sum)[m * N_TILE_C4 + n4] = fma(vec4<f32>((*a)[m][k]), b, (*sum)[m * N_TILE_C4 + n4]);
     }
 }
 
@@ -29,86 +36,86 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    let index = (workgroup.y * workgroups.x + workgroup.x) * (WORKGROUP / LANES) + subgroup;
-    let tiles = (params.outputs.pixels + LANES * PIXELS - 1u) / (LANES * PIXELS);
-    if index >= tiles * params.blocks * params.planes {
+    let index = (workgroup.y * workgroups.x + workgroup.x) * (WORKGROUP / SUBGROUP_SIZE) + subgroup;
+    let m_tiles = (params.outputs.pixels + SUBGROUP_SIZE * M_PER_INVOCATION - 1u) / (SUBGROUP_SIZE * M_PER_INVOCATION);
+    if index >= m_tiles * params.n_tiles * params.gemms {
         return;
     }
-    let plane = index / (tiles * params.blocks);
-    let rest = index % (tiles * params.blocks);
-    var block = rest / tiles;
-    var tile = rest % tiles;
-    if params.blocks_first != 0u {
-        block = rest % params.blocks;
-        tile = rest / params.blocks;
+    let gemm = index / (m_tiles * params.n_tiles);
+    let rest = index % (m_tiles * params.n_tiles);
+    var n_index = rest / m_tiles;
+    var m_index = rest % m_tiles;
+    if params.n_fastest != 0u {
+        n_index = rest % params.n_tiles;
+        m_index = rest / params.n_tiles;
     }
-    let work = work_at(plane * params.blocks + block);
-    let first_pixel = tile * LANES * PIXELS + lane;
+    let tile = n_tile_at(gemm * params.n_tiles + n_index);
+    let first_pixel = m_index * SUBGROUP_SIZE * M_PER_INVOCATION + lane;
 
-    var at: array<vec3<u32>, MAX_PIXELS>;
-    for (var p = 0u; p < PIXELS; p++) {
-        // Pixels beyond the last redo it; they are not stored.
-        let pixel = min(first_pixel + p * LANES, params.outputs.pixels - 1u);
-        at[p] = output_position(params.outputs, pixel);
+    var positions: array<vec3<u32>, MAX_M_PER_INVOCATION>;
+    for (var m = 0u; m < M_PER_INVOCATION; m++) {
+        // Pixels beyond the last repeat it; they are not stored.
+        let pixel = min(first_pixel + m * SUBGROUP_SIZE, params.outputs.pixels - 1u);
+        positions[m] = output_pixel(params.outputs, pixel);
     }
 
     var sum: Sums;
-    for (var b = 0u; b < BLOCK; b++) {
-        let start = bias[work.block * BLOCK + b];
-        for (var p = 0u; p < PIXELS; p++) {
-            sum[p * BLOCK + b] = start;
+    for (var n4 = 0u; n4 < N_TILE_C4; n4++) {
+        let start = bias[tile.n_tile * N_TILE_C4 + n4];
+        for (var m = 0u; m < M_PER_INVOCATION; m++) {
+            sum[m * N_TILE_C4 + n4] = start;
         }
     }
 
-    var w = work.weights + lane;
+    var w = tile.weight_offset + lane;
     for (var ky = 0u; ky < params.window.kernel.x; ky++) {
         for (var kx = 0u; kx < params.window.kernel.y; kx++) {
-            var taps: array<Tap, MAX_PIXELS>;
-            for (var p = 0u; p < PIXELS; p++) {
-                taps[p] = tap(params.window, params.input, at[p], work.plane * params.plane_rows, ky, kx);
-                taps[p].element += work.first_input;
+            var taps: array<Tap, MAX_M_PER_INVOCATION>;
+            for (var m = 0u; m < M_PER_INVOCATION; m++) {
+                taps[m] = locate_tap(params.window, params.input, positions[m], tile.gemm * params.gemm_rows, ky, kx);
+                taps[m].element += tile.first_input_c4;
             }
-            for (var i = 0u; i < params.inner; i++) {
-                var value: Values;
-                for (var p = 0u; p < PIXELS; p++) {
-                    let element = input_element(taps[p].element + i, at[p].x);
-                    value[p] = select(vec4<f32>(), enter(element, work.first_input + i), taps[p].inside);
+            for (var k4 = 0u; k4 < params.k_c4; k4++) {
+                var a: Inputs;
+                for (var m = 0u; m < M_PER_INVOCATION; m++) {
+                    let element = load_input_element(taps[m].element + k4, positions[m].x);
+                    a[m] = select(vec4<f32>(), apply_prologue(element, tile.first_input_c4 + k4), taps[m].inside);
                 }
                 let low = unpack_element(weight[w]);
-                let high = unpack_element(weight[w + LANES]);
-                w += 4u * BLOCK;
-                // The invocation to hear from has to be a constant.
-                multiply_add(&sum, &value, 0u, subgroupBroadcast(low, 0u), 0u);
-                multiply_add(&sum, &value, 0u, subgroupBroadcast(low, 1u), 1u);
-                multiply_add(&sum, &value, 0u, subgroupBroadcast(low, 2u), 2u);
-                multiply_add(&sum, &value, 0u, subgroupBroadcast(low, 3u), 3u);
+                let high = unpack_element(weight[w + SUBGROUP_SIZE]);
+                w += 4u * N_TILE_C4;
+                // The lane to broadcast from has to be a constant.
+                multiply_add(&sum, &a, 0u, subgroupBroadcast(low, 0u), 0u);
+                multiply_add(&sum, &a, 0u, subgroupBroadcast(low, 1u), 1u);
+                multiply_add(&sum, &a, 0u, subgroupBroadcast(low, 2u), 2u);
+                multiply_add(&sum, &a, 0u, subgroupBroadcast(low, 3u), 3u);
                 if CHANNELS > 1u {
-                    multiply_add(&sum, &value, 1u, subgroupBroadcast(low, 4u), 0u);
-                    multiply_add(&sum, &value, 1u, subgroupBroadcast(low, 5u), 1u);
-                    multiply_add(&sum, &value, 1u, subgroupBroadcast(low, 6u), 2u);
-                    multiply_add(&sum, &value, 1u, subgroupBroadcast(low, 7u), 3u);
+                    multiply_add(&sum, &a, 1u, subgroupBroadcast(low, 4u), 0u);
+                    multiply_add(&sum, &a, 1u, subgroupBroadcast(low, 5u), 1u);
+                    multiply_add(&sum, &a, 1u, subgroupBroadcast(low, 6u), 2u);
+                    multiply_add(&sum, &a, 1u, subgroupBroadcast(low, 7u), 3u);
                 }
                 if CHANNELS > 2u {
-                    multiply_add(&sum, &value, 2u, subgroupBroadcast(high, 0u), 0u);
-                    multiply_add(&sum, &value, 2u, subgroupBroadcast(high, 1u), 1u);
-                    multiply_add(&sum, &value, 2u, subgroupBroadcast(high, 2u), 2u);
-                    multiply_add(&sum, &value, 2u, subgroupBroadcast(high, 3u), 3u);
+                    multiply_add(&sum, &a, 2u, subgroupBroadcast(high, 0u), 0u);
+                    multiply_add(&sum, &a, 2u, subgroupBroadcast(high, 1u), 1u);
+                    multiply_add(&sum, &a, 2u, subgroupBroadcast(high, 2u), 2u);
+                    multiply_add(&sum, &a, 2u, subgroupBroadcast(high, 3u), 3u);
                 }
                 if CHANNELS > 3u {
-                    multiply_add(&sum, &value, 3u, subgroupBroadcast(high, 4u), 0u);
-                    multiply_add(&sum, &value, 3u, subgroupBroadcast(high, 5u), 1u);
-                    multiply_add(&sum, &value, 3u, subgroupBroadcast(high, 6u), 2u);
-                    multiply_add(&sum, &value, 3u, subgroupBroadcast(high, 7u), 3u);
+                    multiply_add(&sum, &a, 3u, subgroupBroadcast(high, 4u), 0u);
+                    multiply_add(&sum, &a, 3u, subgroupBroadcast(high, 5u), 1u);
+                    multiply_add(&sum, &a, 3u, subgroupBroadcast(high, 6u), 2u);
+                    multiply_add(&sum, &a, 3u, subgroupBroadcast(high, 7u), 3u);
                 }
             }
         }
     }
 
-    for (var p = 0u; p < PIXELS; p++) {
-        if first_pixel + p * LANES < params.outputs.pixels {
-            let place = output_place(params.outputs, at[p], work.plane);
-            for (var b = 0u; b < BLOCK; b++) {
-                store(work, place, b, sum[p * BLOCK + b]);
+    for (var m = 0u; m < M_PER_INVOCATION; m++) {
+        if first_pixel + m * SUBGROUP_SIZE < params.outputs.pixels {
+            let position = position_in_output(params.outputs, positions[m], tile.gemm);
+            for (var n4 = 0u; n4 < N_TILE_C4; n4++) {
+                store_output(tile, position, n4, sum[m * N_TILE_C4 + n4]);
             }
         }
     }

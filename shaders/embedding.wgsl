@@ -1,16 +1,16 @@
-// Rows of a table for token ids. The ids are read as the caller gave them, float32; the table may be
-// split by rows over dispatches.
+// Embedding lookup: rows of a table, by token ids. The ids are read as the caller passes them, float32. The
+// table may be split by rows over several dispatches.
 #import element
 #import shared/tensor_view
 #import shared/grid
 
 struct Params {
     output: TensorView,
-    // Rows of the whole table, and those that this dispatch's part holds.
+    // Rows of the whole table, and the range of rows that this dispatch has.
     rows: u32,
     first_row: u32,
     end_row: u32,
-    // What an id without a row gives: not a number.
+    // The value for ids without a row: NaN.
     missing: f32,
 }
 
@@ -25,20 +25,20 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
-    let wanted = ids[pixel];
-    // False for NaN as well.
-    let in_table = wanted >= 0.0 && wanted < f32(params.rows);
-    let row = u32(select(0.0, wanted, in_table));
-    let destination = element_of(params.output, pixel) + group;
-    if !(in_table && f32(row) == wanted) {
+    let token = ids[pixel];
+    // Also false for NaN.
+    let in_table = token >= 0.0 && token < f32(params.rows);
+    let row = u32(select(0.0, token, in_table));
+    let destination = element_of_pixel(params.output, pixel) + c4_index;
+    if !(in_table && f32(row) == token) {
         let value = vec4<f32>(params.missing);
-        output[destination] = pack_element(zero_unused_lanes(value, group, params.output.channels));
+        output[destination] = pack_element(zero_unused_lanes(value, c4_index, params.output.channels));
     } else if row >= params.first_row && row < params.end_row {
-        output[destination] = table[(row - params.first_row) * params.output.groups + group];
+        output[destination] = table[(row - params.first_row) * params.output.c4 + c4_index];
     }
 }

@@ -1,5 +1,5 @@
-// 1 at the largest of a pixel's channels, the first of several, and 0 at the others. A team answers
-// one pixel.
+// Hardmax over the channels: 1 at the largest channel of a pixel, the first of equals, and 0 elsewhere. A team
+// computes one pixel.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -15,8 +15,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<Element>;
 @group(0) @binding(2) var<storage, read_write> output: array<Element>;
 
-// The order of a channel's value and its index, each in two halves, which float32 holds exactly. The
-// order of nothing is 0, below that of every number.
+// The `float_order` of a channel's value, and the channel's index, each as two 16-bit halves, which float32
+// represents exactly. The order of no value is 0, below that of every number.
 fn candidate(order: u32, channel: u32) -> vec4<f32> {
     return vec4<f32>(
         vec2<f32>(f32(order >> 16u), f32(order & 0xffffu)),
@@ -24,11 +24,11 @@ fn candidate(order: u32, channel: u32) -> vec4<f32> {
     );
 }
 
-// The larger; of equals, the one of the lower channel.
+// The larger; of equals, that of the lower channel.
 fn reduce(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
-    let above = b.x > a.x || (b.x == a.x && b.y > a.y);
-    let before = b.z < a.z || (b.z == a.z && b.w < a.w);
-    return select(a, b, above || (all(a.xy == b.xy) && before));
+    let is_larger = b.x > a.x || (b.x == a.x && b.y > a.y);
+    let is_earlier = b.z < a.z || (b.z == a.z && b.w < a.w);
+    return select(a, b, is_larger || (all(a.xy == b.xy) && is_earlier));
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -38,29 +38,29 @@ fn main(
     invocation: Invocation,
 ) {
     let team = team_of(invocation);
-    // Teams that are left over redo the last pixel, since a barrier may not stand behind a return.
-    let part = (workgroup.y * workgroups.x + workgroup.x) * team.teams + team.team;
-    let pixel = min(part, params.output.pixels - 1u);
-    let source = element_of(params.input, pixel);
+    // Surplus teams repeat the last pixel, since a barrier must not follow a return.
+    let index = (workgroup.y * workgroups.x + workgroup.x) * team.teams + team.team;
+    let pixel = min(index, params.output.pixels - 1u);
+    let source = element_of_pixel(params.input, pixel);
     var best = candidate(0u, 0u);
-    for (var group = team.member; group < params.input.groups; group += team.members) {
-        let value = unpack_element(input[source + group]);
+    for (var c4_index = team.member; c4_index < params.input.c4; c4_index += team.members) {
+        let value = unpack_element(input[source + c4_index]);
         for (var lane = 0u; lane < 4u; lane++) {
-            let channel = group * 4u + lane;
+            let channel = c4_index * 4u + lane;
             if channel < params.input.channels {
-                best = reduce(best, candidate(order_of(value[lane]), channel));
+                best = reduce(best, candidate(float_order(value[lane]), channel));
             }
         }
     }
     best = reduce_team(best, invocation);
-    if part >= params.output.pixels {
+    if index >= params.output.pixels {
         return;
     }
     let largest = (u32(best.z) << 16u) | u32(best.w);
-    let destination = element_of(params.output, pixel);
-    for (var group = team.member; group < params.output.groups; group += team.members) {
-        let channel = vec4<u32>(0u, 1u, 2u, 3u) + group * 4u;
+    let destination = element_of_pixel(params.output, pixel);
+    for (var c4_index = team.member; c4_index < params.output.c4; c4_index += team.members) {
+        let channel = vec4<u32>(0u, 1u, 2u, 3u) + c4_index * 4u;
         let value = select(vec4<f32>(), vec4<f32>(1.0), channel == vec4<u32>(largest));
-        output[destination + group] = pack_element(value);
+        output[destination + c4_index] = pack_element(value);
     }
 }

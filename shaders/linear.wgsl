@@ -1,6 +1,13 @@
-// A fully connected layer of few rows. A team answers four features of one row: its invocations split
-// the inner dimension and add their sums up. The weights lie [out / 4][in], four output features to an
-// element, and each dispatch holds the output groups from `first_group` on.
+// Fully connected layer for few rows: a GEMV per row, split along K.
+//
+//   M          rows of the input (the batch)
+//   N          output features
+//   K          input features
+//   team       M = 1 row, N = 4 output features (one element); its invocations split K and reduce their sums
+//   workgroup  as many teams as fit, side by side along N
+//   weights    [out / 4][in], four output features per element: a team reads one contiguous row
+//
+// A dispatch has the weights of the output elements from `first_output_c4` on.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -11,10 +18,10 @@
 struct Params {
     input: TensorView,
     output: TensorView,
-    epilogue: Epilogue,
-    first_group: u32,
-    // Output groups of this dispatch.
-    groups: u32,
+    epilogue: EpilogueParams,
+    first_output_c4: u32,
+    // Output elements of this dispatch.
+    output_c4: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -31,28 +38,28 @@ fn main(
     invocation: Invocation,
 ) {
     let team = team_of(invocation);
-    // Teams that are left over redo the last, since a barrier may not stand behind a return.
-    let part = workgroup.x * team.teams + team.team;
-    let block = min(part, params.groups - 1u);
-    let group = params.first_group + block;
-    // The fold of many rows into z can leave some over as well.
+    // Surplus teams repeat the last element, since a barrier must not follow a return.
+    let index = workgroup.x * team.teams + team.team;
+    let local_c4 = min(index, params.output_c4 - 1u);
+    let c4_index = params.first_output_c4 + local_c4;
+    // Folding rows into z can leave surplus rows as well.
     let row = min(workgroup.z * workgroups.y + workgroup.y, params.output.pixels - 1u);
-    let source = element_of(params.input, row);
-    let inner = params.input.groups;
-    let row_of_weights = block * inner * 4u;
+    let source = element_of_pixel(params.input, row);
+    let k_c4 = params.input.c4;
+    let weight_row = local_c4 * k_c4 * 4u;
 
     var sum = vec4<f32>();
-    for (var i = team.member; i < inner; i += team.members) {
-        let value = unpack_element(input[source + i]);
-        let at = row_of_weights + i * 4u;
+    for (var k4 = team.member; k4 < k_c4; k4 += team.members) {
+        let value = unpack_element(input[source + k4]);
+        let at = weight_row + k4 * 4u;
         sum = fma(vec4<f32>(value.x), unpack_element(weight[at]), sum);
         sum = fma(vec4<f32>(value.y), unpack_element(weight[at + 1u]), sum);
         sum = fma(vec4<f32>(value.z), unpack_element(weight[at + 2u]), sum);
         sum = fma(vec4<f32>(value.w), unpack_element(weight[at + 3u]), sum);
     }
     sum = reduce_team(sum, invocation);
-    if team.member == 0u && part < params.groups {
-        let value = finish(sum + bias[group], position_of(params.output, row), group);
-        output[element_of(params.output, row) + group] = pack_element(value);
+    if team.member == 0u && index < params.output_c4 {
+        let value = apply_epilogue(sum + bias[c4_index], pixel_position(params.output, row), c4_index);
+        output[element_of_pixel(params.output, row) + c4_index] = pack_element(value);
     }
 }

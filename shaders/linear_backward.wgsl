@@ -1,22 +1,30 @@
-// The gradient through a fully connected layer of few rows, by the weights that `linear.wgsl` reads:
-// [out / 4][in], four output features to an element. A workgroup answers ELEMENTS elements of one row,
-// each a sum over all output features, which its invocations split; neighbours read neighbouring
-// weights. Each dispatch holds the output groups from `first_group` on, and all but the first add.
+// Gradient of a fully connected layer with respect to its input, for few rows.
+//
+//   M          rows of the gradient (the batch)
+//   N          input row_stride of the layer
+//   K          output row_stride of the layer
+//   workgroup  M = 1 row, N = 4 * ELEMENTS input row_stride; its invocations split K, 64 / ELEMENTS ways, and
+//              reduce their sums
+//   weights    as `linear.wgsl` reads them: [out / 4][in], four output row_stride per element; neighboring
+//              invocations read neighboring weights
+//
+// A dispatch has the weights of the layer's output elements from `first_output_c4` on, and every dispatch but
+// the first adds to the sum.
 #import element
 #import shared/tensor_view
 #import shared/grid
 #import shared/reduce
 #import reduction
 
-// Elements of four input features a workgroup.
+// Elements of four input row_stride per workgroup.
 const ELEMENTS: u32 = 4u;
 
 struct Params {
     gradient: TensorView,
     output: TensorView,
-    first_group: u32,
-    // Output groups of this dispatch.
-    groups: u32,
+    first_output_c4: u32,
+    // Output elements of the layer in this dispatch.
+    output_c4: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -31,18 +39,18 @@ fn main(
     invocation: Invocation,
 ) {
     let index = index_of(invocation);
-    let block = workgroup.y * workgroups.x + workgroup.x;
-    let element = block * ELEMENTS + index % ELEMENTS;
-    // What is left over redoes the last, since a barrier may not stand behind a return.
-    let first = min(element, params.output.groups - 1u) * 4u;
+    let flat_workgroup = workgroup.y * workgroups.x + workgroup.x;
+    let element = flat_workgroup * ELEMENTS + index % ELEMENTS;
+    // Surplus invocations repeat the last element, since a barrier must not follow a return.
+    let first = min(element, params.output.c4 - 1u) * 4u;
     let row = workgroup.z;
-    let source = element_of(params.gradient, row) + params.first_group;
-    let features = params.output.groups * 4u;
+    let source = element_of_pixel(params.gradient, row) + params.first_output_c4;
+    let row_stride = params.output.c4 * 4u;
 
     var sum = vec4<f32>();
-    for (var group = index / ELEMENTS; group < params.groups; group += WORKGROUP / ELEMENTS) {
-        let value = unpack_element(gradient[source + group]);
-        let at = group * features + first;
+    for (var k4 = index / ELEMENTS; k4 < params.output_c4; k4 += WORKGROUP / ELEMENTS) {
+        let value = unpack_element(gradient[source + k4]);
+        let at = k4 * row_stride + first;
         sum += vec4<f32>(
             dot(unpack_element(weight[at]), value),
             dot(unpack_element(weight[at + 1u]), value),
@@ -51,9 +59,9 @@ fn main(
         );
     }
     sum = reduce_workgroup(sum, ELEMENTS, invocation);
-    if index < ELEMENTS && element < params.output.groups {
-        let at = element_of(params.output, row) + element;
-        if params.first_group > 0u {
+    if index < ELEMENTS && element < params.output.c4 {
+        let at = element_of_pixel(params.output, row) + element;
+        if params.first_output_c4 > 0u {
             sum += unpack_element(output[at]);
         }
         output[at] = pack_element(sum);

@@ -1,5 +1,5 @@
-// The gradient through max pooling: a window's goes to its maximum, the first of several. An
-// invocation looks at the windows that see its pixel.
+// Gradient of max pooling: the gradient of a window goes to its maximum, the first of equals. An invocation
+// checks the windows that contain its input pixel.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -30,60 +30,60 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
-    let at = position_of(params.output, pixel);
-    let position = at.yz + params.padding;
-    let reach = params.dilation * (params.kernel - 1u) + 1u;
-    let rows = covering(position.x, reach.x, params.stride.x, params.pooled.height);
-    let columns = covering(position.y, reach.y, params.stride.y, params.pooled.width);
-    let value = unpack_element(input[element_of(params.input, pixel) + group]);
+    let position = pixel_position(params.output, pixel);
+    let padded_position = position.yz + params.padding;
+    let extent = params.dilation * (params.kernel - 1u) + 1u;
+    let rows = windows_containing(padded_position.x, extent.x, params.stride.x, params.pooled.height);
+    let columns = windows_containing(padded_position.y, extent.y, params.stride.y, params.pooled.width);
+    let value = unpack_element(input[element_of_pixel(params.input, pixel) + c4_index]);
     var sum = vec4<f32>();
     for (var row = rows.x; row < rows.y; row++) {
-        let down = position.x - row * params.stride.x;
-        if down % params.dilation.x != 0u {
+        let row_offset = padded_position.x - row * params.stride.x;
+        if row_offset % params.dilation.x != 0u {
             continue;
         }
         for (var column = columns.x; column < columns.y; column++) {
-            let right = position.y - column * params.stride.y;
-            if right % params.dilation.y != 0u {
+            let column_offset = padded_position.y - column * params.stride.y;
+            if column_offset % params.dilation.y != 0u {
                 continue;
             }
             let largest = unpack_element(
-                pooled[element_at(params.pooled, at.x, row, column) + group]
+                pooled[element_at(params.pooled, position.x, row, column) + c4_index]
             );
-            var is_largest = same(value, largest);
+            var is_largest = equal_or_nan(value, largest);
             if any(is_largest) {
-                let tap = vec2<u32>(down, right) / params.dilation;
-                let window = vec3<u32>(at.x, row, column);
-                is_largest &= !is_earlier(window, tap, largest, group);
-                let g = gradient[element_at(params.gradient, at.x, row, column) + group];
+                let tap = vec2<u32>(row_offset, column_offset) / params.dilation;
+                let window = vec3<u32>(position.x, row, column);
+                is_largest &= !has_earlier_maximum(window, tap, largest, c4_index);
+                let g = gradient[element_at(params.gradient, position.x, row, column) + c4_index];
                 sum += select(vec4<f32>(), unpack_element(g), is_largest);
             }
         }
     }
-    output[element_of(params.output, pixel) + group] =
-        pack_element(zero_unused_lanes(sum, group, params.output.channels));
+    output[element_of_pixel(params.output, pixel) + c4_index] =
+        pack_element(zero_unused_lanes(sum, c4_index, params.output.channels));
 }
 
-fn same(a: vec4<f32>, b: vec4<f32>) -> vec4<bool> {
+fn equal_or_nan(a: vec4<f32>, b: vec4<f32>) -> vec4<bool> {
     return (a == b) | (is_nan(a) & is_nan(b));
 }
 
-// Whether a tap before `tap` (row, column) of the window (batch, row, column) has its maximum.
-fn is_earlier(window: vec3<u32>, tap: vec2<u32>, largest: vec4<f32>, group: u32) -> vec4<bool> {
-    // What lies above or before the input wraps around.
+// Whether a tap before `tap` (row, column) of the window (batch, row, column) equals the window's maximum.
+fn has_earlier_maximum(window: vec3<u32>, tap: vec2<u32>, largest: vec4<f32>, c4_index: u32) -> vec4<bool> {
+    // Coordinates above or left of the input wrap around to huge numbers.
     let first = window.yz * params.stride - params.padding;
     var found = vec4<bool>();
     for (var i = 0u; i < tap.x * params.kernel.y + tap.y; i++) {
         let y = first.x + i / params.kernel.y * params.dilation.x;
         let x = first.y + i % params.kernel.y * params.dilation.y;
         if y < params.input.height && x < params.input.width {
-            let other = unpack_element(input[element_at(params.input, window.x, y, x) + group]);
-            found |= same(other, largest);
+            let other = unpack_element(input[element_at(params.input, window.x, y, x) + c4_index]);
+            found |= equal_or_nan(other, largest);
         }
     }
     return found;

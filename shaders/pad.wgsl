@@ -1,4 +1,4 @@
-// The input moved in a plane of one value: padding, and cropping where it moves the other way.
+// Padding with a constant value; cropping where the padding is negative.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -6,7 +6,7 @@
 struct Params {
     input: TensorView,
     output: TensorView,
-    // Rows above and columns before; below zero (wrapped around) where cut off.
+    // Rows added above and columns added on the left. Negative (wrapped around) where cropped.
     before: vec2<u32>,
     value: f32,
 }
@@ -21,18 +21,18 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
-    let at = position_of(params.output, pixel);
-    // What lies above or before wraps around to a huge number.
-    let place = at.yz - params.before;
+    let position = pixel_position(params.output, pixel);
+    // Coordinates above or left of the input wrap around to huge numbers.
+    let source = position.yz - params.before;
     var result = vec4<f32>(params.value);
-    if place.x < params.input.height && place.y < params.input.width {
-        result = unpack_element(input[element_at(params.input, at.x, place.x, place.y) + group]);
+    if source.x < params.input.height && source.y < params.input.width {
+        result = unpack_element(input[element_at(params.input, position.x, source.x, source.y) + c4_index]);
     }
-    output[element_of(params.output, pixel) + group] =
-        pack_element(zero_unused_lanes(result, group, params.output.channels));
+    output[element_of_pixel(params.output, pixel) + c4_index] =
+        pack_element(zero_unused_lanes(result, c4_index, params.output.channels));
 }

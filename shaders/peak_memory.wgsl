@@ -1,19 +1,20 @@
-// As many bytes as the device can read and write, or only read: kernels that read much more than they
-// write are faster than a copy. An invocation takes EACH elements: many, so that its start is no part of
-// it, or few, for devices with many invocations. Eight of them take a line of 128 bytes together and go
-// along their own stretch of memory, which suits caches of GPUs and what CPUs fetch ahead.
+// Measures the peak memory bandwidth, of a copy or of reads only: kernels that read much more than they write
+// are faster than a copy. An invocation accesses EACH elements: many, so that its startup cost does not show,
+// or few, for devices that run many invocations. Eight invocations access a line of 128 bytes together and
+// walk along a stretch of memory of their own, which suits both the caches of GPUs and the prefetchers of
+// CPUs.
 #import element
 #import shared/grid
 
 // 1 to copy, 0 to only read.
 override COPY: u32 = 1u;
 override EACH: u32 = 32u;
-// Elements of a line.
+// Elements per line.
 const LINE: u32 = 8u;
 
 struct Params {
     elements: u32,
-    // Of indices: all ones, or fewer to go round and round in a part that a cache holds.
+    // Mask of element indices: all ones, or fewer bits to loop over a range that fits a cache.
     mask: u32,
 }
 
@@ -27,15 +28,15 @@ fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
-    let block = workgroup.y * workgroups.x + workgroup.x;
-    let first = block * WORKGROUP * EACH + local / LINE * LINE * EACH + local % LINE;
-    // Nothing is left over of what an invocation takes.
+    let flat_workgroup = workgroup.y * workgroups.x + workgroup.x;
+    let first = flat_workgroup * WORKGROUP * EACH + local / LINE * LINE * EACH + local % LINE;
+    // The number of elements is a multiple of what an invocation accesses.
     if first >= params.elements {
         return;
     }
     var sum = vec4<f32>();
     for (var i = 0u; i < EACH; i += 4u) {
-        // Four at a time, which do not wait for one another.
+        // Four independent accesses at a time.
         let index = (vec4(first) + vec4(i, i + 1u, i + 2u, i + 3u) * LINE) & vec4(params.mask);
         let a = input[index.x];
         let b = input[index.y];
@@ -50,7 +51,7 @@ fn main(
             sum += unpack_element(a) + unpack_element(b) + (unpack_element(c) + unpack_element(d));
         }
     }
-    // The input is zeros, which no compiler knows: nothing is written, and nothing left out.
+    // The input is all zeros, which the compiler cannot know: nothing is written, and no read is removed.
     if COPY == 0u && sum.x + sum.y + sum.z + sum.w != 0.0 {
         output[0] = pack_element(sum);
     }

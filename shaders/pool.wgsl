@@ -1,4 +1,4 @@
-// Max and average pooling over windows.
+// Max and average pooling.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -15,13 +15,13 @@ struct Params {
     kernel: vec2<u32>,
     stride: vec2<u32>,
     dilation: vec2<u32>,
-    // Top and left, then bottom and right; below zero (wrapped around) where cropped.
+    // Top and left, then bottom and right. Negative (wrapped around) where cropped.
     padding: vec2<u32>,
     padding_after: vec2<u32>,
     count_include_pad: u32,
-    // What a window that sees no pixel answers: minus infinity for a maximum.
+    // The result of a window without pixels: minus infinity for a maximum.
     empty: f32,
-    // What a tap beside the input sees.
+    // The value of taps outside the input.
     outside: f32,
 }
 
@@ -35,16 +35,16 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
-    let at = position_of(params.output, pixel);
+    let position = pixel_position(params.output, pixel);
     let size = vec2<u32>(params.input.height, params.input.width);
-    // In padded coordinates; less the padding it wraps around above and before the input, and so is
-    // not below its size.
-    let start = at.yz * params.stride;
+    // `start` is in padded coordinates. `first` wraps around above and left of the input, and then fails the
+    // comparison with its size.
+    let start = position.yz * params.stride;
     let first = start - params.padding;
     var result = vec4<f32>(params.empty);
     var count = 0u;
@@ -54,7 +54,7 @@ fn main(
             let x = first.y + kx * params.dilation.y;
             var value = vec4<f32>(params.outside);
             if y < size.x && x < size.y {
-                value = unpack_element(input[element_at(params.input, at.x, y, x) + group]);
+                value = unpack_element(input[element_at(params.input, position.x, y, x) + c4_index]);
                 count++;
             }
             if OPERATION == AVERAGE {
@@ -66,12 +66,12 @@ fn main(
     }
     if OPERATION == AVERAGE {
         if params.count_include_pad != 0u {
-            // The window's part inside the padded input; what ceil mode hangs over does not count.
+            // The part of the window inside the padded input: what ceil mode adds beyond does not count.
             let end = min(start + params.kernel, size + params.padding + params.padding_after);
             count = (end.x - start.x) * (end.y - start.y);
         }
         result /= f32(count);
     }
-    output[element_of(params.output, pixel) + group] =
-        pack_element(zero_unused_lanes(result, group, params.output.channels));
+    output[element_of_pixel(params.output, pixel) + c4_index] =
+        pack_element(zero_unused_lanes(result, c4_index, params.output.channels));
 }

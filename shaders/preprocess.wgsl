@@ -1,44 +1,47 @@
-// A host's texture into one image of a network's input, NCHW float32: resized, cropped, normalised.
+// Converts a texture to one image of a network's input, NCHW float32: resized, cropped and normalized.
 //
-// In the fixed point of `src/vision/resize.rs`, for networks were trained on these bytes: the rows of a
-// pixel's support are summed up one by one and rounded to bytes, then those bytes are. An invocation
-// answers some pixels of a column, whose supports overlap: what they share is read once.
+// The arithmetic is the fixed point of `src/vision/resize.rs`, because networks were trained on images resized
+// so: each row of a pixel's support is summed and rounded to bytes, then those bytes are summed along the
+// column. An invocation computes a strip of pixels in a column; their supports overlap, and what they share is
+// read once.
 #import shared/grid
 
-// Whether what is read is linear light, to be encoded as sRGB. Whether it can be anything, infinite or
-// NaN, and not only from 0 to 1. Whether red stands for all three channels. Channels of the network.
+// 1 where the texture has linear light, to be encoded as sRGB.
 override LINEAR: u32 = 0u;
+// 1 where texels may have any value, including infinity and NaN, rather than 0 to 1.
 override FLOAT: u32 = 0u;
+// 1 where red stands for all three channels.
 override GREY: u32 = 0u;
+// Channels of the network's input.
 override CHANNELS: u32 = 3u;
 
-// The most pixels that an invocation answers.
+// The most pixels per invocation.
 const STRIP: u32 = 4u;
-// See `PRECISION_BITS` and `HALF` there.
+// As in `src/vision/resize.rs`.
 const PRECISION_BITS: u32 = 22u;
 const HALF: i32 = 2097152;
 
 struct Axis {
-    // Of the input: its length, and where the picture lies in it.
+    // The length of the network's input along this axis, and where the image begins in it and how long it is.
     whole: u32,
     padding: u32,
     len: u32,
-    // In `tables`: each pixel's first source pixel, `len` of them, the numbers of taps, then the weights
-    // of first taps, of second ones, and so on.
+    // Where in `tables` this axis begins: the first source pixel of each of `len` pixels, then their numbers of
+    // taps, then the weights of all first taps, of all second taps, and so on.
     table: u32,
 }
 
 struct Params {
     x: Axis,
     y: Axis,
-    // Pixels an invocation, up to STRIP.
+    // Pixels per invocation, up to STRIP.
     strip: u32,
-    // In `tables`: what each byte becomes, 256 a channel.
-    normalised: u32,
-    // Where the image begins in `output`.
+    // Where in `tables` the normalized values of bytes begin, 256 per channel.
+    normalized: u32,
+    // Where the image begins in `output`, in floats.
     offset: u32,
     unused: u32,
-    // A byte for each channel.
+    // The background's byte of each channel.
     background: vec4<u32>,
 }
 
@@ -60,7 +63,7 @@ fn texel_bytes(at: vec2<u32>) -> vec3<i32> {
         value = texel.rrr;
     }
     if FLOAT == 1u {
-        // By its bits, since drivers may assume that there is no NaN. It is no colour: black.
+        // NaN becomes black. It is tested by its bits, since drivers may assume that there is no NaN.
         let is_nan = (bitcast<vec3<u32>>(value) & vec3<u32>(0x7fffffffu)) > vec3<u32>(0x7f800000u);
         value = clamp(select(value, vec3<f32>(), is_nan), vec3<f32>(), vec3<f32>(1.0));
     }
@@ -69,7 +72,7 @@ fn texel_bytes(at: vec2<u32>) -> vec3<i32> {
     }
     let bytes = vec3<i32>(255.0 * value + 0.5);
     if CHANNELS == 1u {
-        // Luma as `greyscale` in `src/vision/preprocess.rs` has it.
+        // Luma as in `src/vision/preprocess.rs`.
         let luma = (19595 * bytes.r + 38470 * bytes.g + 7471 * bytes.b + 32768) >> 16u;
         return vec3<i32>(luma);
     }
@@ -91,11 +94,11 @@ fn main(
     if top >= params.y.whole {
         return;
     }
-    // What lies before the picture wraps around, and so is beyond it.
+    // Columns left of the image wrap around, and fail the same comparison as those right of it.
     let x = column - params.x.padding;
     let has_column = x < params.x.len;
 
-    // The source rows of each pixel, and those of all of them.
+    // The source rows of each pixel, and the range of all of them.
     var starts = array<u32, STRIP>();
     var counts = array<u32, STRIP>();
     var sums = array<vec3<i32>, STRIP>();
@@ -118,13 +121,13 @@ fn main(
         first_column = u32(tables[params.x.table + x]);
         taps = u32(tables[params.x.table + params.x.len + x]);
     }
-    // As if the strip began in the picture: wraps around where it does not, and is right again for pixels
-    // that do.
+    // For a strip that begins above the image this wraps around; the index of a pixel within the image is
+    // correct again.
     let row_weights = params.y.table + 2u * params.y.len + top - params.y.padding;
     let column_weights = params.x.table + 2u * params.x.len + x;
-    // The view may show less than the tables are for, if the host said something else of it.
+    // The texture may be smaller than the tables assume, where the caller gave a wrong size.
     let last = textureDimensions(source) - vec2<u32>(1u);
-    // Two rows at a time, which share the weights of columns.
+    // Two rows at a time, which share the column weights.
     for (var row = first_row; row < end_row; row += 2u) {
         let rows = min(vec2<u32>(row, row + 1u), last.yy);
         var upper = vec3<i32>(HALF);
@@ -138,7 +141,7 @@ fn main(
         upper = to_bytes(upper);
         lower = to_bytes(lower);
         for (var i = 0u; i < STRIP; i++) {
-            // Rows before a pixel's first wrap around, too.
+            // Rows before a pixel's first wrap around, and fail the comparison with its taps.
             let tap = row - starts[i];
             let weight = row_weights + tap * params.y.len + i;
             if tap < counts[i] {
@@ -154,10 +157,10 @@ fn main(
     for (var i = 0u; i < STRIP; i++) {
         let y = top + i;
         if i < params.strip && y < params.y.whole {
-            let has_picture = has_column && y - params.y.padding < params.y.len;
-            let pixel = select(vec3<i32>(params.background.rgb), to_bytes(sums[i]), has_picture);
+            let is_in_image = has_column && y - params.y.padding < params.y.len;
+            let pixel = select(vec3<i32>(params.background.rgb), to_bytes(sums[i]), is_in_image);
             for (var channel = 0u; channel < CHANNELS; channel++) {
-                let value = tables[params.normalised + 256u * channel + u32(pixel[channel])];
+                let value = tables[params.normalized + 256u * channel + u32(pixel[channel])];
                 output[params.offset + channel * plane + y * params.x.whole + column] =
                     bitcast<f32>(value);
             }

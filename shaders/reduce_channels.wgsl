@@ -1,4 +1,4 @@
-// A reduction over the channels, an invocation a pixel.
+// Reduction over the channels. An invocation computes one pixel.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -22,8 +22,8 @@ fn main(
     if pixel >= params.output.pixels {
         return;
     }
-    let source = element_of(params.input, pixel);
-    // Reduced in the first lane; the others carry copies and are dropped.
+    let source = element_of_pixel(params.input, pixel);
+    // All lanes carry the same value; only the first is stored.
     var result = vec4<f32>(unpack_element(input[source]).x);
     for (var channel = 1u; channel < params.input.channels; channel++) {
         let value = unpack_element(input[source + channel / 4u])[channel % 4u];
@@ -32,6 +32,6 @@ fn main(
     if OPERATION == MEAN {
         result /= f32(params.input.channels);
     }
-    output[element_of(params.output, pixel)] =
+    output[element_of_pixel(params.output, pixel)] =
         pack_element(vec4<f32>(result.x, 0.0, 0.0, 0.0));
 }

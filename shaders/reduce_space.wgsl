@@ -1,6 +1,6 @@
-// A reduction over windows that cover the input between them: over all of height and width, or adaptive
-// average pooling. A workgroup answers 8 elements of one output pixel; 8 invocations share the window
-// of each.
+// Reduction over bins that together cover the input: over all of height and width, or adaptive average
+// pooling. A workgroup computes ELEMENTS elements of one output pixel; PARTS invocations share the bin of each
+// element.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -22,8 +22,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> prologue: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> output: array<Element>;
 
-fn load(n: u32, at: vec2<u32>, group: u32) -> vec4<f32> {
-    return enter(unpack_element(input[element_at(params.input, n, at.x, at.y) + group]), group);
+fn load(n: u32, position: vec2<u32>, c4_index: u32) -> vec4<f32> {
+    return apply_prologue(unpack_element(input[element_at(params.input, n, position.x, position.y) + c4_index]), c4_index);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -34,28 +34,28 @@ fn main(
 ) {
     let index = index_of(invocation);
     let part = index / ELEMENTS;
-    let blocks = (params.output.groups + ELEMENTS - 1u) / ELEMENTS;
-    let block = workgroup.y * workgroups.x + workgroup.x;
-    let pixel = block / blocks;
-    let group = (block % blocks) * ELEMENTS + index % ELEMENTS;
-    let inside = pixel < params.output.pixels && group < params.output.groups;
+    let workgroups_per_pixel = (params.output.c4 + ELEMENTS - 1u) / ELEMENTS;
+    let flat_workgroup = workgroup.y * workgroups.x + workgroup.x;
+    let pixel = flat_workgroup / workgroups_per_pixel;
+    let c4_index = (flat_workgroup % workgroups_per_pixel) * ELEMENTS + index % ELEMENTS;
+    let inside = pixel < params.output.pixels && c4_index < params.output.c4;
 
-    let at = position_of(params.output, min(pixel, params.output.pixels - 1u));
+    let position = pixel_position(params.output, min(pixel, params.output.pixels - 1u));
     let size = vec2<u32>(params.input.height, params.input.width);
     let bins = vec2<u32>(params.output.height, params.output.width);
-    let start = at.yz * size / bins;
-    let end = ((at.yz + 1u) * size + bins - 1u) / bins;
+    let start = position.yz * size / bins;
+    let end = ((position.yz + 1u) * size + bins - 1u) / bins;
     let extent = end - start;
     let count = extent.x * extent.y;
 
     var result = vec4<f32>();
     if inside {
         if OPERATION == MAX || OPERATION == MIN {
-            // Of nothing there is no extreme; the first counts as often as one likes.
-            result = load(at.x, start, group);
+            // Maximum and minimum have no neutral element: start from the first value, which may repeat.
+            result = load(position.x, start, c4_index);
         }
         for (var i = part; i < count; i += PARTS) {
-            let value = load(at.x, start + vec2<u32>(i / extent.y, i % extent.y), group);
+            let value = load(position.x, start + vec2<u32>(i / extent.y, i % extent.y), c4_index);
             result = reduce(result, value);
         }
     }
@@ -64,7 +64,7 @@ fn main(
         if OPERATION == MEAN {
             result /= f32(count);
         }
-        output[element_of(params.output, pixel) + group] =
-            pack_element(zero_unused_lanes(result, group, params.output.channels));
+        output[element_of_pixel(params.output, pixel) + c4_index] =
+            pack_element(zero_unused_lanes(result, c4_index, params.output.channels));
     }
 }

@@ -1,5 +1,5 @@
-// Darknet's reorg: the input read as [N, C / s2, H, s, W, s] with axes moved to
-// [N, s, s, C / s2, H, W], whose elements in order are the output's, [N, C s2, H / s, W / s].
+// Darknet's reorg, a space-to-depth with a peculiar order: the input, viewed as [N, C / s2, H, s, W, s], is
+// transposed to [N, s, s, C / s2, H, W] and reshaped to the output, [N, C * s2, H / s, W / s] (s2 = s * s).
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -20,37 +20,36 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
-    let at = position_of(params.output, pixel);
+    let position = pixel_position(params.output, pixel);
     let s = params.stride;
     let height = params.input.height;
     let width = params.input.width;
     let outer = params.input.channels / (s * s);
     var value = vec4<f32>();
     for (var lane = 0u; lane < 4u; lane++) {
-        let channel_out = group * 4u + lane;
+        let channel_out = c4_index * 4u + lane;
         if channel_out < params.output.channels {
-            // Place in the output of one image, taken apart as [s, s, C / s2, H, W].
-            var rest = (channel_out * params.output.height + at.y) * params.output.width + at.z;
+            // The index in one image of the output, split as [s, s, C / s2, H, W].
+            var rest = (channel_out * params.output.height + position.y) * params.output.width + position.z;
             let column = rest % width;
             rest /= width;
             let row = rest % height;
             rest /= height;
             let channel = rest % outer;
             rest /= outer;
-            // Place in the input of one image, put together as [C / s2, H, s, W, s] and taken
-            // apart as [C, H, W].
+            // The index in one image of the input, composed as [C / s2, H, s, W, s] and split as [C, H, W].
             rest = (((channel * height + row) * s + rest / s) * width + column) * s + rest % s;
             let x = rest % width;
             let y = (rest / width) % height;
             let channel_in = rest / (width * height);
-            let element = input[element_at(params.input, at.x, y, x) + channel_in / 4u];
+            let element = input[element_at(params.input, position.x, y, x) + channel_in / 4u];
             value[lane] = unpack_element(element)[channel_in % 4u];
         }
     }
-    output[element_of(params.output, pixel) + group] = pack_element(value);
+    output[element_of_pixel(params.output, pixel) + c4_index] = pack_element(value);
 }

@@ -1,4 +1,4 @@
-// Softmax over the channels. A team answers one pixel.
+// Softmax over the channels. A team computes one pixel.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -15,15 +15,16 @@ struct Params {
 
 const LOWEST: f32 = -3.4028234e38;
 
-// Lanes beyond the last channel made the lowest number: they add exp(lowest - largest) = 0.
-fn load(element: u32, group: u32) -> vec4<f32> {
-    let channel = vec4<u32>(0u, 1u, 2u, 3u) + group * 4u;
-    let value = unpack_element(input[element + group]);
+// An element with the lanes beyond the last channel set to the lowest float: they add
+// exp(lowest - largest) = 0.
+fn load(element: u32, c4_index: u32) -> vec4<f32> {
+    let channel = vec4<u32>(0u, 1u, 2u, 3u) + c4_index * 4u;
+    let value = unpack_element(input[element + c4_index]);
     return select(vec4<f32>(LOWEST), value, channel < vec4<u32>(params.input.channels));
 }
 
-// The largest of the channels that an invocation has seen, and the sum of exp(channel - largest). A NaN
-// may be lost from the first, but not from the sum.
+// Combines pairs of the largest of some channels and their sum of exp(channel - largest). A NaN may be lost
+// from the former, but not from the sum.
 fn reduce(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let largest = max(a.x, b.x);
     let sum = a.y * exp(a.x - largest) + b.y * exp(b.x - largest);
@@ -37,25 +38,25 @@ fn main(
     invocation: Invocation,
 ) {
     let team = team_of(invocation);
-    // Teams that are left over redo the last pixel, since a barrier may not stand behind a return.
-    let part = (workgroup.y * workgroups.x + workgroup.x) * team.teams + team.team;
-    let pixel = min(part, params.output.pixels - 1u);
-    let source = element_of(params.input, pixel);
+    // Surplus teams repeat the last pixel, since a barrier must not follow a return.
+    let index = (workgroup.y * workgroups.x + workgroup.x) * team.teams + team.team;
+    let pixel = min(index, params.output.pixels - 1u);
+    let source = element_of_pixel(params.input, pixel);
 
-    var found = vec4<f32>(LOWEST, 0.0, 0.0, 0.0);
-    for (var group = team.member; group < params.input.groups; group += team.members) {
-        let value = load(source, group);
-        let largest = max(found.x, max(max(value.x, value.y), max(value.z, value.w)));
+    var partial_softmax = vec4<f32>(LOWEST, 0.0, 0.0, 0.0);
+    for (var c4_index = team.member; c4_index < params.input.c4; c4_index += team.members) {
+        let value = load(source, c4_index);
+        let largest = max(partial_softmax.x, max(max(value.x, value.y), max(value.z, value.w)));
         let terms = exp(value - largest);
-        let sum = found.y * exp(found.x - largest) + terms.x + terms.y + terms.z + terms.w;
-        found = vec4<f32>(largest, sum, 0.0, 0.0);
+        let sum = partial_softmax.y * exp(partial_softmax.x - largest) + terms.x + terms.y + terms.z + terms.w;
+        partial_softmax = vec4<f32>(largest, sum, 0.0, 0.0);
     }
-    found = reduce_team(found, invocation);
+    partial_softmax = reduce_team(partial_softmax, invocation);
 
-    let destination = element_of(params.output, pixel);
-    for (var group = team.member; group < params.output.groups; group += team.members) {
-        let value = exp(load(source, group) - found.x) / found.y;
-        output[destination + group] =
-            pack_element(zero_unused_lanes(value, group, params.output.channels));
+    let destination = element_of_pixel(params.output, pixel);
+    for (var c4_index = team.member; c4_index < params.output.c4; c4_index += team.members) {
+        let value = exp(load(source, c4_index) - partial_softmax.x) / partial_softmax.y;
+        output[destination + c4_index] =
+            pack_element(zero_unused_lanes(value, c4_index, params.output.channels));
     }
 }

@@ -1,4 +1,4 @@
-// Features [N, C * H * W], in NCHW order, into a map: `flatten.wgsl` the other way.
+// Reshapes features [N, C * H * W], in NCHW order, to a feature map: the inverse of `flatten.wgsl`.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -18,20 +18,20 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
     let plane = params.output.height * params.output.width;
-    let source = element_of(params.input, pixel / plane);
+    let source = element_of_pixel(params.input, pixel / plane);
     var value = vec4<f32>();
     for (var lane = 0u; lane < 4u; lane++) {
-        let channel = group * 4u + lane;
+        let channel = c4_index * 4u + lane;
         if channel < params.output.channels {
             let feature = channel * plane + pixel % plane;
             value[lane] = unpack_element(input[source + feature / 4u])[feature % 4u];
         }
     }
-    output[element_of(params.output, pixel) + group] = pack_element(value);
+    output[element_of_pixel(params.output, pixel) + c4_index] = pack_element(value);
 }

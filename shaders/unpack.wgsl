@@ -1,4 +1,5 @@
-// A map into a tensor as users take it, NCHW float32.
+// Converts a tensor from the engine's layout (NHWC in elements of four channels) to NCHW float32, as callers
+// receive it.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -18,17 +19,17 @@ fn main(
 ) {
     let index = flat_index(id, workgroups);
     let plane = params.input.height * params.input.width;
-    let group = (index / plane) % params.input.groups;
-    let n = index / (plane * params.input.groups);
+    let c4_index = (index / plane) % params.input.c4;
+    let n = index / (plane * params.input.c4);
     if n >= params.input.batch {
         return;
     }
-    let within = index % plane;
-    let value = unpack_element(input[element_of(params.input, n * plane + within) + group]);
+    let plane_pixel = index % plane;
+    let value = unpack_element(input[element_of_pixel(params.input, n * plane + plane_pixel) + c4_index]);
     for (var lane = 0u; lane < 4u; lane++) {
-        let channel = group * 4u + lane;
+        let channel = c4_index * 4u + lane;
         if channel < params.input.channels {
-            output[(n * params.input.channels + channel) * plane + within] = value[lane];
+            output[(n * params.input.channels + channel) * plane + plane_pixel] = value[lane];
         }
     }
 }

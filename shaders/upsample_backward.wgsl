@@ -1,6 +1,6 @@
-// The gradient through resizing: to each pixel that was read, the gradients of those that were made of
-// it, by how far it counted for them. Positions are computed as `upsample.wgsl` does, so that what is
-// chosen is the same.
+// Gradient of upsampling: each input pixel sums the gradients of the output pixels that it contributed to,
+// times its interpolation weights. Positions are computed exactly as in `upsample.wgsl`, so that the same
+// pixels are selected.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -14,7 +14,7 @@ override MODE: u32 = NEAREST;
 struct Params {
     gradient: TensorView,
     output: TensorView,
-    // Pixels that were read a pixel made.
+    // Input pixels per output pixel of the upsampling, along each axis.
     scale: vec2<f32>,
 }
 
@@ -28,36 +28,36 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
     let index = flat_index(id, workgroups);
-    let pixel = index / params.output.groups;
-    let group = index % params.output.groups;
+    let pixel = index / params.output.c4;
+    let c4_index = index % params.output.c4;
     if pixel >= params.output.pixels {
         return;
     }
-    let at = position_of(params.output, pixel);
+    let input_position = pixel_position(params.output, pixel);
     let size = vec2<u32>(params.output.height, params.output.width);
-    let made = vec2<u32>(params.gradient.height, params.gradient.width);
-    let rows = candidates(at.y, size.x, made.x, params.scale.x);
-    let columns = candidates(at.z, size.y, made.y, params.scale.y);
+    let output_size = vec2<u32>(params.gradient.height, params.gradient.width);
+    let rows = contribution_range(input_position.y, size.x, output_size.x, params.scale.x);
+    let columns = contribution_range(input_position.z, size.y, output_size.y, params.scale.y);
     var sum = vec4<f32>();
     for (var row = rows.x; row < rows.y; row++) {
-        let part = counted(row, at.y, size.x, params.scale.x);
-        if part == 0.0 {
+        let row_weight = interpolation_weight(row, input_position.y, size.x, params.scale.x);
+        if row_weight == 0.0 {
             continue;
         }
         for (var column = columns.x; column < columns.y; column++) {
-            let whole = part * counted(column, at.z, size.y, params.scale.y);
-            if whole != 0.0 {
-                let g = gradient[element_at(params.gradient, at.x, row, column) + group];
-                sum += whole * unpack_element(g);
+            let weight = row_weight * interpolation_weight(column, input_position.z, size.y, params.scale.y);
+            if weight != 0.0 {
+                let g = gradient[element_at(params.gradient, input_position.x, row, column) + c4_index];
+                sum += weight * unpack_element(g);
             }
         }
     }
-    output[element_of(params.output, pixel) + group] = pack_element(sum);
+    output[element_of_pixel(params.output, pixel) + c4_index] = pack_element(sum);
 }
 
-// The first pixel that may have been made of `read`, and the end of them, one axis at a time: where a
-// position lies within a pixel of it, and one more for rounding.
-fn candidates(read: u32, size: u32, made: u32, scale: f32) -> vec2<u32> {
+// A half-open range, along one axis, of output pixels that input pixel `read` may have contributed to: those
+// whose position is within a pixel of it, and one more on either side for rounding.
+fn contribution_range(read: u32, size: u32, output_size: u32, scale: f32) -> vec2<u32> {
     var positions = vec2<f32>(f32(read), f32(read) + 1.0);
     if MODE == BILINEAR {
         positions += vec2<f32>(-0.5, 0.5);
@@ -65,21 +65,21 @@ fn candidates(read: u32, size: u32, made: u32, scale: f32) -> vec2<u32> {
     if MODE == BILINEAR_ALIGNED {
         positions.x -= 1.0;
     }
-    // A scale may be 0, where all were made of the first.
+    // The scale is 0 where the first input pixel is the only one read.
     var range = positions / max(scale, 1e-30) + vec2<f32>(-2.0, 2.0);
     if MODE == BILINEAR {
         range -= 0.5;
     }
-    let found = vec2<u32>(clamp(range, vec2<f32>(), vec2<f32>(f32(made))));
-    // What lies outside was made of the first or the last.
+    let found = vec2<u32>(clamp(range, vec2<f32>(), vec2<f32>(f32(output_size))));
+    // Positions outside the input are clamped to the first or last pixel.
     return vec2<u32>(
         select(found.x, 0u, read == 0u),
-        select(found.y, made, read == size - 1u),
+        select(found.y, output_size, read == size - 1u),
     );
 }
 
-// How far `read` counted for the pixel `index` of those made.
-fn counted(index: u32, read: u32, size: u32, scale: f32) -> f32 {
+// The interpolation weight of input pixel `read` for output pixel `index`, along one axis.
+fn interpolation_weight(index: u32, read: u32, size: u32, scale: f32) -> f32 {
     var position = f32(index) * scale;
     if MODE == BILINEAR {
         position = max((f32(index) + 0.5) * scale - 0.5, 0.0);
@@ -89,6 +89,6 @@ fn counted(index: u32, read: u32, size: u32, scale: f32) -> f32 {
         return f32(first == read);
     }
     let second = min(first + 1u, size - 1u);
-    let part = position - f32(first);
-    return select(0.0, 1.0 - part, first == read) + select(0.0, part, second == read);
+    let fraction = position - f32(first);
+    return select(0.0, 1.0 - fraction, first == read) + select(0.0, fraction, second == read);
 }

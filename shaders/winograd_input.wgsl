@@ -1,11 +1,15 @@
-// The first step of Winograd's convolution: tiles of the input, overlapping by two rows and columns,
-// transformed by B^T d B. Answers lie [position][tile][in / 4].
+// Winograd convolution, step 1 of 3: the input transform B^T d B of tiles that overlap by two rows and
+// columns. The GEMMs between the transforms are computed by the `conv2d` kernels. The legend of the tile's
+// dimensions is in `shared/winograd.wgsl`.
+//
+//   input         NHWC, [in / 4] elements per pixel
+//   output        [point][tile][in / 4]: the A matrices of ALPHA^2 GEMMs
 #import shared/winograd
 
 struct Params {
     input: TensorView,
     tiles: Tiles,
-    // Rows above and columns before the input; below zero (wrapped around) where they are cut off.
+    // Rows above and columns left of the input. Negative (wrapped around) where the input is cropped.
     padding: vec2<u32>,
 }
 
@@ -38,34 +42,34 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let turn = turn_of(params.tiles, workgroup, workgroups, local);
-    let line = turn.line;
-    let e = turn.e;
-    let place = turn.place;
-    let corner = place.at.yz * TILE - params.padding;
+    let task = line_task(params.tiles, workgroup, workgroups, local);
+    let line = task.line;
+    let e = task.local_element;
+    let element = task.element;
+    let corner = element.position.yz * TILE - params.padding;
 
     var d: Line;
-    for (var r = 0u; r < SIDE; r++) {
+    for (var r = 0u; r < ALPHA; r++) {
         let y = corner.x + r;
         let x = corner.y + line;
-        // What lies above or before wraps around to a huge number.
+        // Coordinates above or left of the input wrap around to huge numbers.
         let inside = y < params.input.height && x < params.input.width;
-        let element = select(0u, element_at(params.input, place.at.x, y, x) + place.group, inside);
-        d[r] = select(vec4<f32>(), unpack_element(input[element]), inside);
+        let source = select(0u, element_at(params.input, element.position.x, y, x) + element.c4_index, inside);
+        d[r] = select(vec4<f32>(), unpack_element(input[source]), inside);
     }
     d = transform(d);
-    for (var r = 0u; r < SIDE; r++) {
-        lines[(r * SIDE + line) * SPREAD + e] = d[r];
+    for (var r = 0u; r < ALPHA; r++) {
+        lines[(r * ALPHA + line) * ELEMENTS_PER_WORKGROUP + e] = d[r];
     }
     workgroupBarrier();
-    for (var c = 0u; c < SIDE; c++) {
-        d[c] = lines[(line * SIDE + c) * SPREAD + e];
+    for (var c = 0u; c < ALPHA; c++) {
+        d[c] = lines[(line * ALPHA + c) * ELEMENTS_PER_WORKGROUP + e];
     }
     d = transform(d);
-    if place.inside && local < SIDE * SPREAD {
-        for (var c = 0u; c < SIDE; c++) {
-            let row = (line * SIDE + c) * params.tiles.count + place.tile;
-            output[params.tiles.first + row * params.tiles.groups + place.group] = d[c];
+    if element.inside && local < ALPHA * ELEMENTS_PER_WORKGROUP {
+        for (var c = 0u; c < ALPHA; c++) {
+            let row = (line * ALPHA + c) * params.tiles.count + element.tile;
+            output[params.tiles.offset + row * params.tiles.c4 + element.c4_index] = d[c];
         }
     }
 }

@@ -1,11 +1,14 @@
-// The last step of Winograd's convolution: products, as [position][tile][out / 4], transformed by
-// A^T m A into tiles of the output.
+// Winograd convolution, step 3 of 3: the output transform A^T m A of the products, then the epilogue. The
+// legend of the tile's dimensions is in `shared/winograd.wgsl`.
+//
+//   input         [point][tile][out / 4]: the C matrices of ALPHA^2 GEMMs
+//   output        NHWC, [out / 4] elements per pixel
 #import shared/winograd
 #import shared/epilogue
 
 struct Params {
     output: TensorView,
-    epilogue: Epilogue,
+    epilogue: EpilogueParams,
     tiles: Tiles,
 }
 
@@ -15,7 +18,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> residual: array<Element>;
 @group(0) @binding(4) var<storage, read_write> output: array<Element>;
 
-// A^T m: the first TILE of the answer.
+// A^T m: only the first TILE values are used.
 fn transform(m: Line) -> Line {
     let none = vec4<f32>();
     if TILE == 2u {
@@ -41,33 +44,33 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let turn = turn_of(params.tiles, workgroup, workgroups, local);
-    let line = turn.line;
-    let e = turn.e;
-    let place = turn.place;
+    let task = line_task(params.tiles, workgroup, workgroups, local);
+    let line = task.line;
+    let e = task.local_element;
+    let element = task.element;
 
     var m: Line;
-    for (var r = 0u; r < SIDE; r++) {
-        let row = (r * SIDE + line) * params.tiles.count + place.tile;
-        m[r] = input[params.tiles.first + row * params.tiles.groups + place.group];
+    for (var r = 0u; r < ALPHA; r++) {
+        let row = (r * ALPHA + line) * params.tiles.count + element.tile;
+        m[r] = input[params.tiles.offset + row * params.tiles.c4 + element.c4_index];
     }
     m = transform(m);
     for (var r = 0u; r < TILE; r++) {
-        lines[(r * SIDE + line) * SPREAD + e] = m[r];
+        lines[(r * ALPHA + line) * ELEMENTS_PER_WORKGROUP + e] = m[r];
     }
     workgroupBarrier();
     let row = min(line, TILE - 1u);
-    for (var c = 0u; c < SIDE; c++) {
-        m[c] = lines[(row * SIDE + c) * SPREAD + e];
+    for (var c = 0u; c < ALPHA; c++) {
+        m[c] = lines[(row * ALPHA + c) * ELEMENTS_PER_WORKGROUP + e];
     }
     m = transform(m);
-    let y = place.at.y * TILE + row;
-    if place.inside && local < TILE * SPREAD && y < params.output.height {
+    let y = element.position.y * TILE + row;
+    if element.inside && local < TILE * ELEMENTS_PER_WORKGROUP && y < params.output.height {
         for (var c = 0u; c < TILE; c++) {
-            let at = vec3<u32>(place.at.x, y, place.at.z * TILE + c);
-            if at.z < params.output.width {
-                let value = finish(m[c] + bias[place.group], at, place.group);
-                output[element_at(params.output, at.x, at.y, at.z) + place.group] = pack_element(value);
+            let position = vec3<u32>(element.position.x, y, element.position.z * TILE + c);
+            if position.z < params.output.width {
+                let value = apply_epilogue(m[c] + bias[element.c4_index], position, element.c4_index);
+                output[element_at(params.output, position.x, position.y, position.z) + element.c4_index] = pack_element(value);
             }
         }
     }

@@ -68,6 +68,7 @@ pub use wgpu;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
+    pub use crate::gpu::peak_params::{PeakFmaParams, PeakMemoryParams};
     pub use crate::gpu::{PEAK_FMA, PEAK_MEMORY, Pipeline, PipelineKey};
     pub use crate::graph::internals::*;
     pub use crate::kernels::Choice;

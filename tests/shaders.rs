@@ -1,4 +1,4 @@
-//! Every shader, in every form that a kernel uses, translates to what each platform's driver takes:
+//! Every shader, in every variant that a kernel uses, compiles to the shading language of each platform:
 //! SPIR-V (Vulkan), HLSL (Direct3D 12), MSL (Metal), GLSL ES (OpenGL).
 
 use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants, spv};
@@ -6,8 +6,8 @@ use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use shadernet::gpu::{Precision, SHADERS, Shader, WriteTarget};
 
-/// Settings of a shader's override constants: every value of each, the others as they are by default,
-/// since no two of them meet in one expression.
+/// Values of a shader's override constants: every value of each constant with the defaults of the others,
+/// since no expression depends on two of them.
 fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
     const ACTIVATIONS: (&str, std::ops::Range<u32>) = ("ACTIVATION", 0..8);
     const RESIDUAL: (&str, std::ops::Range<u32>) = ("RESIDUAL", 0..3);
@@ -15,29 +15,29 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
     const PROLOGUE: [(&str, std::ops::Range<u32>); 2] =
         [("PROLOGUE_NORM", 0..2), ("PROLOGUE_ACTIVATION", 0..8)];
     let epilogue = [ACTIVATIONS, RESIDUAL, IN_PLACE];
-    let planar = (shader.name.ends_with("_planar")).then_some(("CHANNELS", 1..5));
+    let nchw = (shader.name.ends_with("_nchw")).then_some(("CHANNELS", 1..5));
     let constants = match shader.name {
         "activation" | "activation_backward" => vec![ACTIVATIONS],
         "batch_norm" => PROLOGUE.to_vec(),
         "binary" => vec![("OPERATION", 0..6), ACTIVATIONS],
-        "conv2d" | "conv2d_planar" => ([("PIXELS", 1..5)].into_iter())
-            .chain(planar)
+        "conv2d" | "conv2d_nchw" => ([("M_PER_INVOCATION", 1..5)].into_iter())
+            .chain(nchw)
             .chain(epilogue)
             .chain(PROLOGUE)
             .collect(),
-        "conv2d_subgroup" | "conv2d_subgroup_planar" => ([("PIXELS", 1..3)].into_iter())
-            .chain(planar)
+        "conv2d_subgroup" | "conv2d_subgroup_nchw" => ([("M_PER_INVOCATION", 1..3)].into_iter())
+            .chain(nchw)
             .chain(epilogue)
             .chain(PROLOGUE)
             .collect(),
         "conv2d_cooperative" | "conv2d_cooperative_emulated" => ([2, 4, 8].into_iter())
-            .map(|blocks| ("BLOCKS", blocks..blocks + 1))
+            .map(|n_tiles| ("N_TILES", n_tiles..n_tiles + 1))
             .chain(epilogue)
             .chain(PROLOGUE)
             .collect(),
-        "conv2d_tiled" | "conv2d_tiled_planar" => ([("PIXELS", 1..5), ("BLOCKS", 1..5)]
+        "conv2d_tiled" | "conv2d_tiled_nchw" => ([("M_PER_INVOCATION", 1..5), ("N_TILES", 1..5)]
             .into_iter())
-        .chain(planar)
+        .chain(nchw)
         .chain(epilogue)
         .chain(PROLOGUE)
         .collect(),
@@ -70,42 +70,42 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
         "upsample" | "upsample_backward" => vec![("MODE", 0..3)],
         _ => return vec![vec![]],
     };
-    // What an override selects is behind another: a residual in place is looked at where there is one.
-    let needed = |name| match name {
+    // Some constants have an effect only together with another: RESIDUAL_IN_PLACE needs a residual.
+    let required = |name| match name {
         "RESIDUAL_IN_PLACE" => vec![("RESIDUAL", 1)],
         _ => vec![],
     };
     let values = |(name, values): (&'static str, std::ops::Range<u32>)| {
-        values.map(move |value| [vec![(name, value)], needed(name)].concat())
+        values.map(move |value| [vec![(name, value)], required(name)].concat())
     };
     constants.into_iter().flat_map(values).collect()
 }
 
-/// Whether a shader is only for devices with cooperative matrices: Vulkan ones, for naga's HLSL and
-/// GLSL have none, and Metal's are of 8×8.
-fn has_matrices(shader: &Shader) -> bool {
+/// Whether a shader needs cooperative matrices of 16×16. Those are Vulkan only: naga's HLSL and GLSL backends
+/// have none, and Metal's are of 8×8.
+fn needs_cooperative_matrices(shader: &Shader) -> bool {
     shader.name == "conv2d_cooperative"
 }
 
-/// Invocations a workgroup.
-fn invocations(shader: &Shader) -> u32 {
+/// Invocations per workgroup.
+fn workgroup_size(shader: &Shader) -> u32 {
     match shader.name {
         "conv2d_cooperative" | "conv2d_cooperative_emulated" => 128,
         _ => 64,
     }
 }
 
-/// What a device has to be able to do. No capability beyond what every WebGPU device has, but for
-/// shaders that need subgroups or matrices: WGSL has the float16 packing functions without any feature.
+/// The capabilities that a shader may use: those of every WebGPU device, except that some shaders need
+/// subgroups or cooperative matrices. WGSL's float16 packing functions need no feature.
 fn capabilities(shader: &Shader) -> Capabilities {
-    let mut needed = match has_matrices(shader) {
+    let mut allowed = match needs_cooperative_matrices(shader) {
         true => Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16,
         false => Capabilities::SHADER_FLOAT16_IN_FLOAT32,
     };
-    if has_matrices(shader) || shader.name.contains("_subgroup") {
-        needed |= Capabilities::SUBGROUP;
+    if needs_cooperative_matrices(shader) || shader.name.contains("_subgroup") {
+        allowed |= Capabilities::SUBGROUP;
     }
-    needed
+    allowed
 }
 
 fn parse(shader: &Shader, precision: Precision) -> (naga::Module, ModuleInfo) {
@@ -118,12 +118,12 @@ fn parse(shader: &Shader, precision: Precision) -> (naga::Module, ModuleInfo) {
     (module, info)
 }
 
-/// Runs `check` on every form of every shader, its overrides fixed.
-fn for_every_form(
-    wanted: impl Fn(&Shader) -> bool,
+/// Runs `check` on every variant of the selected shaders, with their override constants resolved.
+fn for_every_variant(
+    is_selected: impl Fn(&Shader) -> bool,
     check: impl Fn(&Shader, &naga::Module, &ModuleInfo, &str),
 ) {
-    for shader in SHADERS.iter().filter(|shader| wanted(shader)) {
+    for shader in SHADERS.iter().filter(|shader| is_selected(shader)) {
         for precision in [Precision::F32, Precision::F16] {
             let (module, info) = parse(shader, precision);
             for constants in variants(shader) {
@@ -141,8 +141,8 @@ fn for_every_form(
 }
 
 #[test]
-fn to_spirv() {
-    for_every_form(
+fn every_variant_compiles_to_spirv() {
+    for_every_variant(
         |_| true,
         |_, module, info, what| {
             let words = spv::write_vec(module, info, &spv::Options::default(), None)
@@ -153,13 +153,13 @@ fn to_spirv() {
 }
 
 #[test]
-fn to_hlsl() {
-    for_every_form(
-        |shader| !has_matrices(shader),
+fn every_variant_compiles_to_hlsl() {
+    for_every_variant(
+        |shader| !needs_cooperative_matrices(shader),
         |shader, module, info, what| {
             let mut text = String::new();
             let options = hlsl::Options {
-                // wgpu passes the number of workgroups in a constant of its own.
+                // wgpu passes the number of workgroups in a separate constant buffer.
                 special_constants_binding: Some(hlsl::BindTarget {
                     space: 1,
                     ..Default::default()
@@ -170,16 +170,16 @@ fn to_hlsl() {
             hlsl::Writer::new(&mut text, &options, &pipeline)
                 .write(module, info, None)
                 .unwrap_or_else(|e| panic!("{what}: {e}"));
-            let size = format!("[numthreads({}, 1, 1)]", invocations(shader));
+            let size = format!("[numthreads({}, 1, 1)]", workgroup_size(shader));
             assert!(text.contains(&size), "{what}: {text}");
         },
     );
 }
 
 #[test]
-fn to_msl() {
-    for_every_form(
-        |shader| !has_matrices(shader),
+fn every_variant_compiles_to_msl() {
+    for_every_variant(
+        |shader| !needs_cooperative_matrices(shader),
         |_, module, info, what| {
             let options = msl::Options {
                 fake_missing_bindings: true,
@@ -194,9 +194,9 @@ fn to_msl() {
 }
 
 #[test]
-fn to_glsl_es() {
-    for_every_form(
-        |shader| !has_matrices(shader),
+fn every_variant_compiles_to_glsl_es() {
+    for_every_variant(
+        |shader| !needs_cooperative_matrices(shader),
         |shader, module, info, what| {
             let mut text = String::new();
             let options = glsl::Options {
@@ -212,14 +212,14 @@ fn to_glsl_es() {
             glsl::Writer::new(&mut text, module, info, &options, &pipeline, policies)
                 .and_then(|mut writer| writer.write())
                 .unwrap_or_else(|e| panic!("{what}: {e}"));
-            let size = format!("local_size_x = {}", invocations(shader));
+            let size = format!("local_size_x = {}", workgroup_size(shader));
             assert!(text.contains(&size), "{what}: {text}");
         },
     );
 }
 
 #[test]
-fn bindings_are_as_registered() {
+fn bindings_match_their_registration() {
     for shader in SHADERS {
         let (module, _) = parse(shader, Precision::F32);
         let access = |load_only: bool| {
@@ -261,14 +261,14 @@ fn bindings_are_as_registered() {
     }
 }
 
-/// naga 30 leaves out the number of a stride or a matrix that was not computed before the call: every
-/// operand has to be something that an instruction before made.
+/// naga 30 emits id 0 for a stride or matrix operand whose expression was not evaluated before the call, so
+/// every operand is checked to be a valid id.
 #[test]
-fn matrices_have_all_their_operands() {
+fn cooperative_matrix_instructions_have_all_operands() {
     const LOAD: u32 = 4457;
     const STORE: u32 = 4458;
     const MULTIPLY_ADD: u32 = 4459;
-    for_every_form(has_matrices, |_, module, info, what| {
+    for_every_variant(needs_cooperative_matrices, |_, module, info, what| {
         let words = spv::write_vec(module, info, &spv::Options::default(), None).unwrap();
         let mut seen = [0; 3];
         let mut at = 5;
@@ -296,19 +296,19 @@ fn matrices_have_all_their_operands() {
     });
 }
 
-/// OpenGL ES gives a workgroup this much memory at least, and WebGPU 32 bytes more: with it there is no
-/// device on which a plan would have to look for this limit.
+/// OpenGL ES guarantees this much workgroup memory, and WebGPU 32 bytes more. Since no shader exceeds it, a
+/// plan need not check this limit.
 #[test]
-fn workgroup_memory_is_what_every_device_has() {
+fn workgroup_memory_fits_every_device() {
     const EVERY_DEVICE: u32 = 16_352;
     assert_eq!(
         wgpu::Limits::downlevel_defaults().max_compute_workgroup_storage_size,
         EVERY_DEVICE
     );
-    for_every_form(
+    for_every_variant(
         |_| true,
         |shader, module, _, what| {
-            // Matrices, and what stands in for them in tests, are used with float16 only.
+            // Cooperative matrices and their emulation are used with float16 only.
             if shader.name.starts_with("conv2d_cooperative") && what.contains(" F32 ") {
                 return;
             }

@@ -1,4 +1,4 @@
-// Element-wise functions. NaN stays NaN.
+// Activation functions. NaN stays NaN.
 #import shared/nan
 
 const IDENTITY: u32 = 0u;
@@ -13,7 +13,7 @@ const SILU: u32 = 7u;
 override ACTIVATION: u32 = IDENTITY;
 
 fn sigmoid(x: vec4<f32>) -> vec4<f32> {
-    // exp(-x) overflows to infinity for very negative x, and 1 / infinity is the 0 wanted.
+    // exp(-x) overflows to infinity for very negative x; 1 / infinity is 0, which is the limit.
     return 1.0 / (1.0 + exp(-x));
 }
 
@@ -21,7 +21,7 @@ fn relu6(x: vec4<f32>) -> vec4<f32> {
     return clamp(x, vec4<f32>(), vec4<f32>(6.0));
 }
 
-// `slope` is the leaky ReLU's.
+// `slope` is the negative slope of leaky ReLU.
 fn activate(x: vec4<f32>, slope: f32) -> vec4<f32> {
     return activate_as(ACTIVATION, x, slope);
 }
@@ -30,10 +30,10 @@ fn activate_as(activation: u32, x: vec4<f32>, slope: f32) -> vec4<f32> {
     if activation == IDENTITY {
         return x;
     }
-    return select(activate_number(activation, x, slope), x, is_nan(x));
+    return select(activate_not_nan(activation, x, slope), x, is_nan(x));
 }
 
-fn activate_number(activation: u32, x: vec4<f32>, slope: f32) -> vec4<f32> {
+fn activate_not_nan(activation: u32, x: vec4<f32>, slope: f32) -> vec4<f32> {
     switch activation {
         case RELU: {
             return max(x, vec4<f32>());
@@ -48,7 +48,7 @@ fn activate_number(activation: u32, x: vec4<f32>, slope: f32) -> vec4<f32> {
             return sigmoid(x);
         }
         case TANH: {
-            // Written so that large arguments saturate: some drivers' tanh answers NaN there.
+            // Written so that large arguments saturate: the tanh of some drivers returns NaN for them.
             let magnitude = 1.0 - 2.0 / (exp(2.0 * abs(x)) + 1.0);
             return select(magnitude, -magnitude, x < vec4<f32>());
         }

@@ -1,10 +1,11 @@
-// A box that a head has found, before non-maximum suppression.
+// A box found by a detection head, before non-maximum suppression.
 struct Candidate {
     // Left, top, right and bottom in units of the network's input.
     corners: vec4<f32>,
     score: f32,
-    id: u32,
-    // Its place among the boxes of its class, head after head, in the order of `Head::decode`.
+    class_id: u32,
+    // Index among all boxes, head after head, in the order of `Head::decode`. It breaks ties between
+    // equal scores of a class.
     sequence: u32,
     unused: u32,
 }

@@ -1,11 +1,21 @@
-// What the dense convolutions share: their uniform block, their bindings, and how an answer is
-// stored. Weights lie [plane][block][ky][kx][in / 4][4 in][16 out], or
-// [block][plane] and so on.
+// Shared by the dense convolutions, which compute an implicit GEMM: C[M, N] = A[M, K] x B[K, N] + bias.
 //
-// Groups of channels are served where both sides of a group are whole elements; a block never
-// crosses into the next group. A dispatch may compute several planes, each with weights of its own:
-// the remainders of a transposed convolution's stride, whose answers interleave, or the positions of
-// Winograd's transform, each of which is a row of the input and of the output.
+//   M       output pixels, over the whole batch
+//   N       output channels
+//   K       kernel taps x input channels, tap by tap
+//   A       patches of the input, gathered on the fly (implicit im2col), C4: four channels per element
+//   B       weights, [gemm][n_tile][ky][kx][in / 4][4 in][16 out], or [n_tile][gemm] and so on: the
+//           strides are in `Params`
+//   C       the output, NHWC in elements of four channels
+//   N tile  16 output channels = N_TILE_C4 elements. An N tile never crosses into the next channel group.
+//   k_c4    K elements per tap: input channels of a channel group / 4
+//
+// Grouped convolutions are supported where the channels of a group are whole elements in both the input
+// and the output.
+//
+// A dispatch may compute a batch of several GEMMs, each with its own weights: the stride phases of a
+// transposed convolution, whose outputs interleave, or the points of Winograd's transform, each of which
+// is `gemm_rows` rows of the input and of the output.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -19,25 +29,25 @@ struct Params {
     output: TensorView,
     window: Window,
     outputs: Outputs,
-    epilogue: Epilogue,
-    // Elements of the input that one output channel reads, and of the output in a channel group.
-    inner: u32,
-    group_elements: u32,
-    // Blocks in a channel group, and the first block that this dispatch's weights hold.
-    group_blocks: u32,
-    first_block: u32,
-    // Blocks of each plane in this dispatch.
-    blocks: u32,
+    epilogue: EpilogueParams,
+    // Input elements per tap, and output elements per channel group.
+    k_c4: u32,
+    group_out_c4: u32,
+    // N tiles per channel group, and the first N tile whose weights this dispatch has.
+    group_n_tiles: u32,
+    first_n_tile: u32,
+    // N tiles per GEMM in this dispatch.
+    n_tiles: u32,
     prologue_slope: f32,
-    // Rows of the input between planes, and planes in this dispatch.
-    plane_rows: u32,
-    planes: u32,
-    // Blocks of weights from one plane to the next, and from one block to the next.
-    plane_step: u32,
-    block_step: u32,
-    // Whether neighbours in the dispatch work at different blocks of the same pixels, rather than at
-    // other pixels with the same block: what is larger should be read once. Subgroups only.
-    blocks_first: u32,
+    // Input rows from one GEMM to the next, and GEMMs in this dispatch.
+    gemm_rows: u32,
+    gemms: u32,
+    // Weight strides in N tiles: from one GEMM to the next, and from one N tile to the next.
+    weight_gemm_stride: u32,
+    weight_n_tile_stride: u32,
+    // 1 where consecutive tiles of the dispatch step along N (same pixels, next N tile), 0 where they
+    // step along M: the larger operand should be read only once. Used by `conv2d_subgroup` only.
+    n_fastest: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -47,47 +57,50 @@ struct Params {
 @group(0) @binding(5) var<storage, read> prologue: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> output: array<Element>;
 
-// Elements of a block.
-const BLOCK: u32 = 4u;
+// Elements of an N tile: 16 output channels.
+const N_TILE_C4: u32 = 4u;
 
-// What an invocation, or a subgroup, works at: one block of output channels of one plane.
-struct Work {
-    plane: u32,
-    block: u32,
-    // The first elements, of a pixel, that it reads and writes.
-    first_input: u32,
-    first_output: u32,
-    // The block's first element within its channel group.
-    in_group: u32,
-    // Where its weights begin.
-    weights: u32,
+// One N tile of one GEMM: what an invocation or a subgroup computes.
+struct NTile {
+    gemm: u32,
+    // Index over all channel groups.
+    n_tile: u32,
+    // The first element of a pixel that the tile reads, and the first that it writes.
+    first_input_c4: u32,
+    first_output_c4: u32,
+    // The tile's first element within its channel group.
+    first_c4_in_group: u32,
+    // Where the tile's weights begin, in elements.
+    weight_offset: u32,
 }
 
-// The work of index `index` among planes and blocks.
-fn work_at(index: u32) -> Work {
-    let block = params.first_block + index % params.blocks;
-    let channel_group = block / params.group_blocks;
-    let in_group = (block % params.group_blocks) * BLOCK;
-    return Work(
-        index / params.blocks,
-        block,
-        channel_group * params.inner,
-        channel_group * params.group_elements + in_group,
-        in_group,
-        weights_of(index / params.blocks, index % params.blocks),
+// The tile of index `index`, N tiles varying fastest, then GEMMs.
+fn n_tile_at(index: u32) -> NTile {
+    let n_tile = params.first_n_tile + index % params.n_tiles;
+    let channel_group = n_tile / params.group_n_tiles;
+    let first_c4_in_group = (n_tile % params.group_n_tiles) * N_TILE_C4;
+    return NTile(
+        index / params.n_tiles,
+        n_tile,
+        channel_group * params.k_c4,
+        channel_group * params.group_out_c4 + first_c4_in_group,
+        first_c4_in_group,
+        weight_offset(index / params.n_tiles, index % params.n_tiles),
     );
 }
 
-// Where the weights of a plane and a block of this dispatch begin.
-fn weights_of(plane: u32, block: u32) -> u32 {
+// Where the weights of a GEMM and of an N tile, counted from the dispatch's first, begin.
+fn weight_offset(gemm: u32, n_tile: u32) -> u32 {
     let taps = params.window.kernel.x * params.window.kernel.y;
-    return (plane * params.plane_step + block * params.block_step) * taps * params.inner * 4u * BLOCK;
+    return (gemm * params.weight_gemm_stride + n_tile * params.weight_n_tile_stride)
+        * taps * params.k_c4 * 4u * N_TILE_C4;
 }
 
-// Stores element `b` of the block for the pixel at `place` of the output.
-fn store(work: Work, place: vec3<u32>, b: u32, sum: vec4<f32>) {
-    if work.in_group + b < params.group_elements {
-        let element = element_at(params.output, place.x, place.y, place.z) + work.first_output + b;
-        output[element] = pack_element(finish(sum, place, work.first_output + b));
+// Stores element `n4` of the N tile for the pixel at `position` (batch, row, column) of the output.
+fn store_output(tile: NTile, position: vec3<u32>, n4: u32, sum: vec4<f32>) {
+    if tile.first_c4_in_group + n4 < params.group_out_c4 {
+        let element = element_at(params.output, position.x, position.y, position.z)
+            + tile.first_output_c4 + n4;
+        output[element] = pack_element(apply_epilogue(sum, position, tile.first_output_c4 + n4));
     }
 }

@@ -1,4 +1,4 @@
-// What the depthwise convolutions share: their uniform block and their bindings.
+// Uniform block and bindings of the depthwise convolutions.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -9,7 +9,7 @@ struct Params {
     input: TensorView,
     output: TensorView,
     window: Window,
-    epilogue: Epilogue,
+    epilogue: EpilogueParams,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,5 +1,5 @@
-// Four channels of one pixel as they are stored: float16, two to a word. Needs no shader-f16, so
-// every device and OpenGL can do it; arithmetic stays float32.
+// Storage type of an element, four channels of one pixel: float16, two per 32-bit word. Needs no
+// `shader-f16`, so it works on every device, OpenGL included. Arithmetic stays float32.
 alias Element = vec2<u32>;
 
 fn unpack_element(element: Element) -> vec4<f32> {

@@ -1,4 +1,4 @@
-// Four channels of one pixel as they are stored: float32.
+// Storage type of an element, four channels of one pixel: float32.
 alias Element = vec4<f32>;
 
 fn unpack_element(element: Element) -> vec4<f32> {

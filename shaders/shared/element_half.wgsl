@@ -1,5 +1,5 @@
-// Four channels of one pixel as they are stored: float16, as a type of its own, which the loads of
-// cooperative matrices need. In memory it is what `element_f16.wgsl` stores. Needs shader-f16.
+// Storage type of an element, four channels of one pixel: float16 as a native type, which loads of
+// cooperative matrices need. The layout in memory is that of `element_f16.wgsl`. Needs `shader-f16`.
 alias Element = vec4<f16>;
 
 fn unpack_element(element: Element) -> vec4<f32> {

@@ -1,8 +1,8 @@
-// What is done to a sum (its bias added already) before it is stored: the residual is added and the
-// activation applied. A shader that imports this has `epilogue: Epilogue` and `output: TensorView` in its
-// uniform block, and bindings `residual: array<Element>` (where there is none, or it lies where the
-// answer goes, any buffer) and `output: array<Element>`. The invocation that calls `finish` is the one
-// that stores its answer: the residual may lie there.
+// Epilogue of a kernel, applied to a sum (bias included) before it is stored: adds the residual and applies
+// the activation. A shader that imports this has `epilogue: EpilogueParams` and `output: TensorView` in its
+// uniform block, and the bindings `residual: array<Element>` (any buffer where there is no residual or it
+// is in place) and `output: array<Element>`. The invocation that calls `apply_epilogue` for an element must
+// be the one that stores it, since an in-place residual is read from the same element.
 #import shared/activation
 
 const NO_RESIDUAL: u32 = 0u;
@@ -10,30 +10,30 @@ const BEFORE_ACTIVATION: u32 = 1u;
 const AFTER_ACTIVATION: u32 = 2u;
 
 override RESIDUAL: u32 = NO_RESIDUAL;
-// Whether the residual lies where the answer goes.
+// 1 where the residual is stored in the output's memory.
 override RESIDUAL_IN_PLACE: u32 = 0u;
 
-struct Epilogue {
+struct EpilogueParams {
     residual: TensorView,
-    // Filled up: what follows a struct in a uniform block begins at a multiple of 16 bytes.
+    // Padded: in a uniform block, the member after a struct begins at a multiple of 16 bytes.
     @size(16) slope: f32,
 }
 
-// The answer of a pixel (batch, row, column of the output), channels from `group * 4` on.
-fn finish(sum: vec4<f32>, at: vec3<u32>, group: u32) -> vec4<f32> {
+// The output of the pixel at `position` (batch, row, column), channels from `c4_index * 4` on.
+fn apply_epilogue(sum: vec4<f32>, position: vec3<u32>, c4_index: u32) -> vec4<f32> {
     var value = sum;
     if RESIDUAL == BEFORE_ACTIVATION {
-        value += residual_at(at, group);
+        value += load_residual(position, c4_index);
     }
     value = activate(value, params.epilogue.slope);
     if RESIDUAL == AFTER_ACTIVATION {
-        value += residual_at(at, group);
+        value += load_residual(position, c4_index);
     }
-    return zero_unused_lanes(value, group, params.output.channels);
+    return zero_unused_lanes(value, c4_index, params.output.channels);
 }
 
-fn residual_at(at: vec3<u32>, group: u32) -> vec4<f32> {
-    let element = element_at(params.epilogue.residual, at.x, at.y, at.z) + group;
+fn load_residual(position: vec3<u32>, c4_index: u32) -> vec4<f32> {
+    let element = element_at(params.epilogue.residual, position.x, position.y, position.z) + c4_index;
     if RESIDUAL_IN_PLACE != 0u {
         return unpack_element(output[element]);
     }

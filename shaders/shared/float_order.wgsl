@@ -1,7 +1,6 @@
-// Numbers compared by their bits: drivers may assume that there is no NaN, and may take the smallest
-// numbers for zero.
+// Floats compared by their bits: drivers may assume that there is no NaN, and may flush denormals to zero.
 
-// Of NaN; above that of every number.
+// `float_order` of NaN: above that of every number.
 const NAN_ORDER: u32 = 0xfffffffeu;
 
 fn is_number(x: f32) -> bool {
@@ -12,13 +11,13 @@ fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7fffffffu) < 0x7f800000u;
 }
 
-// Larger for larger numbers, and equal for both zeros.
-fn order_of(x: f32) -> u32 {
+// An integer that orders floats: larger for larger numbers, equal for both zeros.
+fn float_order(x: f32) -> u32 {
     let bits = bitcast<u32>(x);
     let magnitude = bits & 0x7fffffffu;
     if magnitude > 0x7f800000u {
         return NAN_ORDER;
     }
-    // What is negative falls as its bits rise.
+    // Negative numbers get smaller as their magnitude grows.
     return select(0x80000000u + magnitude, 0x80000000u - magnitude, bits >= 0x80000000u);
 }

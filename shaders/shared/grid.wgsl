@@ -1,5 +1,5 @@
-// A dimension of a dispatch holds 65,535 workgroups at the most, so long rows of them are folded
-// into y. Every shader has 64 invocations a workgroup.
+// A dispatch has at most 65,535 workgroups per dimension, so a long row of them is folded into y. Workgroups
+// have 64 invocations, except where a shader defines its own size.
 const WORKGROUP: u32 = 64u;
 
 // The index of an invocation in a dispatch folded over x and y.

@@ -1,17 +1,17 @@
-// What is done to an element as it is loaded: a norm, as one scale and one shift a channel, and an
-// activation. A shader that imports this has `prologue_slope: f32` in its uniform block, and a
-// binding `prologue: array<vec4<f32>>`, scale and shift of an element side by side; where there is
-// no norm, any buffer. Zeros of a padding are not to go through it.
+// Prologue of a kernel, applied to an input element as it is loaded: a normalization, as one scale and one
+// shift per channel, and an activation. A shader that imports this has `prologue_slope: f32` in its uniform
+// block, and a binding `prologue: array<vec4<f32>>` with each element's scale and shift side by side, or any
+// buffer where there is no normalization. The zeros of padding must not go through the prologue.
 #import shared/activation
 
 override PROLOGUE_NORM: u32 = 0u;
 override PROLOGUE_ACTIVATION: u32 = IDENTITY;
 
-// The element of channels from `group * 4` on.
-fn enter(element: vec4<f32>, group: u32) -> vec4<f32> {
+// `element` holds the channels from `c4_index * 4` on.
+fn apply_prologue(element: vec4<f32>, c4_index: u32) -> vec4<f32> {
     var value = element;
     if PROLOGUE_NORM != 0u {
-        value = value * prologue[group * 2u] + prologue[group * 2u + 1u];
+        value = value * prologue[c4_index * 2u] + prologue[c4_index * 2u + 1u];
     }
     return activate_as(PROLOGUE_ACTIVATION, value, params.prologue_slope);
 }

@@ -1,4 +1,4 @@
-// Sum, mean, maximum or minimum, a lane at a time.
+// Sum, mean, maximum or minimum, lane by lane. The mean is summed here and divided by the caller.
 #import shared/nan
 
 const SUM: u32 = 0u;
@@ -8,7 +8,7 @@ const MIN: u32 = 3u;
 
 override OPERATION: u32 = SUM;
 
-// Both together; NaN wins.
+// Combines two partial results; NaN wins.
 fn reduce(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     if OPERATION == MAX {
         return select(a, b, (b > a) | is_nan(b));

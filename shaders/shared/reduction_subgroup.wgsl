@@ -1,6 +1,6 @@
-// Values of several invocations made one by subgroups: within them by exchange, and by way of workgroup
-// memory from there on. Subgroups may be of any size that is a power of two. What importing shaders have
-// to have is told in `reduction_memory.wgsl`, whose functions these are.
+// Reduction over invocations by subgroups: shuffles within a subgroup, then workgroup memory across
+// subgroups. The subgroup size may be any power of two. `reduction_memory.wgsl` says what importing shaders
+// must define, and has the same functions.
 #import shared/reduction_team
 
 struct Invocation {
@@ -11,31 +11,31 @@ struct Invocation {
 
 var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
 
-// By subgroups and not the built-in index, which neighbours in a subgroup need not follow.
-fn index_of(at: Invocation) -> u32 {
-    return at.subgroup * at.subgroup_size + at.lane;
+// Derived from subgroups: neighbors in a subgroup need not have consecutive `local_invocation_index`.
+fn index_of(invocation: Invocation) -> u32 {
+    return invocation.subgroup * invocation.subgroup_size + invocation.lane;
 }
 
-// Invocations of a subgroup: one larger than the workgroup has lanes that nobody is in.
-fn lanes_of(at: Invocation) -> u32 {
-    return min(at.subgroup_size, WORKGROUP);
+// Active invocations of a subgroup. A subgroup larger than the workgroup has unused lanes.
+fn active_lanes(invocation: Invocation) -> u32 {
+    return min(invocation.subgroup_size, WORKGROUP);
 }
 
-// The same within a subgroup.
-fn exchange(own: vec4<f32>, stride: u32, at: Invocation) -> vec4<f32> {
+// As `reduce_workgroup`, but within a subgroup.
+fn reduce_subgroup(own: vec4<f32>, stride: u32, invocation: Invocation) -> vec4<f32> {
     var value = own;
-    for (var distance = stride; distance < lanes_of(at); distance *= 2u) {
+    for (var distance = stride; distance < active_lanes(invocation); distance *= 2u) {
         value = reduce(value, subgroupShuffleXor(value, distance));
     }
     return value;
 }
 
-fn reduce_workgroup(own: vec4<f32>, stride: u32, at: Invocation) -> vec4<f32> {
-    let index = index_of(at);
-    partial[index] = exchange(own, stride, at);
+fn reduce_workgroup(own: vec4<f32>, stride: u32, invocation: Invocation) -> vec4<f32> {
+    let index = index_of(invocation);
+    partial[index] = reduce_subgroup(own, stride, invocation);
     workgroupBarrier();
     let first = index % stride;
-    let step = max(lanes_of(at), stride);
+    let step = max(active_lanes(invocation), stride);
     var value = partial[first];
     for (var i = first + step; i < WORKGROUP; i += step) {
         value = reduce(value, partial[i]);
@@ -43,11 +43,16 @@ fn reduce_workgroup(own: vec4<f32>, stride: u32, at: Invocation) -> vec4<f32> {
     return value;
 }
 
-// A subgroup is a team: nothing goes through memory, and nobody waits.
-fn team_of(at: Invocation) -> Team {
-    return Team(at.lane, lanes_of(at), at.subgroup, WORKGROUP / lanes_of(at));
+// Each subgroup is a team: a reduction needs no workgroup memory and no barrier.
+fn team_of(invocation: Invocation) -> Team {
+    return Team(
+        invocation.lane,
+        active_lanes(invocation),
+        invocation.subgroup,
+        WORKGROUP / active_lanes(invocation),
+    );
 }
 
-fn reduce_team(own: vec4<f32>, at: Invocation) -> vec4<f32> {
-    return exchange(own, 1u, at);
+fn reduce_team(own: vec4<f32>, invocation: Invocation) -> vec4<f32> {
+    return reduce_subgroup(own, 1u, invocation);
 }

@@ -1,9 +1,9 @@
-// The invocations that reduce at the least cost: a subgroup, or where there are none, a workgroup.
+// The invocations that reduce at the lowest cost: a subgroup, or a workgroup on devices without subgroups.
 struct Team {
-    // Which of its members the invocation is, and of how many.
+    // The invocation's index in its team, and the team's size.
     member: u32,
     members: u32,
-    // Which of the workgroup's teams it is, and of how many.
+    // The team's index in its workgroup, and the number of teams per workgroup.
     team: u32,
     teams: u32,
 }

@@ -12,12 +12,15 @@ mod cooperative;
 mod device_errors;
 mod download;
 mod options;
+#[cfg(feature = "internals")]
+pub(crate) mod peak_params;
 mod pipeline_file;
 mod pipelines;
 mod precision;
 mod shaders;
 mod submission;
 mod tensor;
+pub(crate) mod uniform;
 mod warm_up;
 mod watcher;
 

@@ -1,11 +1,15 @@
 //! The WGSL sources and the import step.
 //!
-//! A line `#import NAME` stands for the file `shaders/NAME.wgsl`, taken in once however often it is
-//! asked for. `#import element` stands for the element type of the precision asked for, unless
-//! `#import element_half` came before it, which settles it; `#import input` for how the shader reads
-//! its input; `#import reduction` for how a workgroup's invocations meet. So a file can be two shaders: one
-//! that any device and input will do for, and one for images as users give them, or for devices with
-//! subgroups. Nothing else is done to a source.
+//! A line `#import NAME` is replaced by the file `shaders/NAME.wgsl`, once per shader however often it is
+//! imported. Three imports depend on the shader's variant:
+//!
+//! - `#import element`: the element type of the requested precision, unless an earlier
+//!   `#import element_half` has chosen it;
+//! - `#import input`: how the shader reads its input, in the engine's layout or NCHW;
+//! - `#import reduction`: how the invocations of a workgroup reduce, through memory or by subgroups.
+//!
+//! So one file can be two shaders: a portable one, and one for NCHW inputs or for devices with subgroups.
+//! Sources are not changed otherwise.
 
 use std::collections::HashSet;
 
@@ -20,7 +24,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// `f32` or `f16`, as on the command line.
+    /// `f32` or `f16`.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -28,7 +32,7 @@ impl Precision {
         }
     }
 
-    /// Bytes of an element, four channels of one pixel.
+    /// Bytes per element, four channels of one pixel.
     pub fn element_bytes(self) -> u64 {
         match self {
             Self::F32 => 16,
@@ -40,43 +44,44 @@ impl Precision {
 /// A compute shader.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Shader {
-    /// The file's name in `shaders/`, without its ending.
+    /// For a portable shader, the name of its file in `shaders/`, without the extension; for another variant,
+    /// that with a suffix.
     pub name: &'static str,
-    /// What is bound to it.
+    /// The resources that it binds.
     pub bindings: Bindings,
     source: &'static str,
-    form: Form,
+    variant: Variant,
 }
 
-/// What is bound to a shader, in this order: a uniform block, read-only storage buffers, sampled
-/// textures (two-dimensional, of floats, not filtered), and the one thing that it writes.
+/// The resources that a shader binds, in this order: a uniform block, read-only storage buffers, sampled
+/// textures (two-dimensional, float, not filterable), and one resource that it writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Bindings {
-    /// Read-only storage buffers.
+    /// The number of read-only storage buffers.
     pub reads: u32,
-    /// Sampled textures.
+    /// The number of sampled textures.
     pub textures: u32,
-    /// What is written.
+    /// The resource that it writes.
     pub writes: WriteTarget,
 }
 
-/// What a shader writes.
+/// The kind of resource that a shader writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WriteTarget {
     /// A storage buffer.
     Buffer,
-    /// A storage texture of `rgba8unorm`.
+    /// A storage texture of format `rgba8unorm`.
     Texture,
 }
 
 /// Which of the shaders that a file can be.
 #[derive(Debug, PartialEq, Eq, Hash)]
-enum Form {
-    /// The one that every device and every input will do for.
-    Plain,
-    /// It reads images as users give them.
-    Planar,
-    /// Its workgroups reduce by subgroups.
+enum Variant {
+    /// Runs on every device, and reads its input in the engine's layout.
+    Portable,
+    /// Reads its input as NCHW float32, as callers pass it.
+    Nchw,
+    /// Reduces by subgroups rather than through workgroup memory.
     Subgroup,
 }
 
@@ -89,7 +94,7 @@ macro_rules! source {
 macro_rules! shaders {
     ($(
         $constant:ident = $name:literal, reads $reads:literal
-        $(and textures $textures:literal)? $(into $written:ident)? $(, $form:ident form of $file:ident)?;
+        $(and textures $textures:literal)? $(into $written:ident)? $(, $variant:ident variant of $file:ident)?;
     )*) => {
         $(
             #[doc = concat!("`shaders/", $name, ".wgsl`.")]
@@ -101,20 +106,20 @@ macro_rules! shaders {
                     writes: shaders!(writes $($written)?),
                 },
                 source: shaders!(source $name $($file)?),
-                form: shaders!(form $($form)?),
+                variant: shaders!(variant $($variant)?),
             };
         )*
 
-        /// Every shader, by name.
+        /// Every shader, sorted by name.
         pub static SHADERS: &[&Shader] = &[$(&$constant),*];
     };
     (writes) => { WriteTarget::Buffer };
     (writes texture) => { WriteTarget::Texture };
     (source $name:literal) => { source!($name) };
     (source $name:literal $file:ident) => { $file.source };
-    (form) => { Form::Plain };
-    (form planar) => { Form::Planar };
-    (form subgroup) => { Form::Subgroup };
+    (variant) => { Variant::Portable };
+    (variant nchw) => { Variant::Nchw };
+    (variant subgroup) => { Variant::Subgroup };
 }
 
 shaders! {
@@ -134,20 +139,20 @@ shaders! {
     CONV2D_DEPTHWISE_ROW = "conv2d_depthwise_row", reads 4;
     CONV2D_DEPTHWISE_TRANSPOSED = "conv2d_depthwise_transposed", reads 4;
     CONV2D_GROUPED = "conv2d_grouped", reads 4;
-    CONV2D_PLANAR = "conv2d_planar", reads 5, planar form of CONV2D;
+    CONV2D_NCHW = "conv2d_nchw", reads 5, nchw variant of CONV2D;
     CONV2D_SUBGROUP = "conv2d_subgroup", reads 5;
-    CONV2D_SUBGROUP_PLANAR = "conv2d_subgroup_planar", reads 5, planar form of CONV2D_SUBGROUP;
+    CONV2D_SUBGROUP_NCHW = "conv2d_subgroup_nchw", reads 5, nchw variant of CONV2D_SUBGROUP;
     CONV2D_TILED = "conv2d_tiled", reads 5;
-    CONV2D_TILED_PLANAR = "conv2d_tiled_planar", reads 5, planar form of CONV2D_TILED;
+    CONV2D_TILED_NCHW = "conv2d_tiled_nchw", reads 5, nchw variant of CONV2D_TILED;
     COPY_CHANNELS = "copy_channels", reads 1;
     EMBEDDING = "embedding", reads 2;
     FLATTEN = "flatten", reads 1;
     HARDMAX = "hardmax", reads 1;
-    HARDMAX_SUBGROUP = "hardmax_subgroup", reads 1, subgroup form of HARDMAX;
+    HARDMAX_SUBGROUP = "hardmax_subgroup", reads 1, subgroup variant of HARDMAX;
     LINEAR = "linear", reads 4;
     LINEAR_BACKWARD = "linear_backward", reads 2;
-    LINEAR_BACKWARD_SUBGROUP = "linear_backward_subgroup", reads 2, subgroup form of LINEAR_BACKWARD;
-    LINEAR_SUBGROUP = "linear_subgroup", reads 4, subgroup form of LINEAR;
+    LINEAR_BACKWARD_SUBGROUP = "linear_backward_subgroup", reads 2, subgroup variant of LINEAR_BACKWARD;
+    LINEAR_SUBGROUP = "linear_subgroup", reads 4, subgroup variant of LINEAR;
     LOCAL_RESPONSE_NORM = "local_response_norm", reads 1;
     LOCAL_RESPONSE_NORM_BACKWARD = "local_response_norm_backward", reads 2;
     MASK_TEXTURE = "mask_texture", reads 2 into texture;
@@ -160,10 +165,10 @@ shaders! {
     PREPROCESS = "preprocess", reads 1 and textures 1;
     REDUCE_CHANNELS = "reduce_channels", reads 1;
     REDUCE_SPACE = "reduce_space", reads 2;
-    REDUCE_SPACE_SUBGROUP = "reduce_space_subgroup", reads 2, subgroup form of REDUCE_SPACE;
+    REDUCE_SPACE_SUBGROUP = "reduce_space_subgroup", reads 2, subgroup variant of REDUCE_SPACE;
     REORG = "reorg", reads 1;
     SOFTMAX = "softmax", reads 1;
-    SOFTMAX_SUBGROUP = "softmax_subgroup", reads 1, subgroup form of SOFTMAX;
+    SOFTMAX_SUBGROUP = "softmax_subgroup", reads 1, subgroup variant of SOFTMAX;
     TOP_K = "top_k", reads 1;
     UNFLATTEN = "unflatten", reads 1;
     UNPACK = "unpack", reads 1;
@@ -177,7 +182,7 @@ const ELEMENT_F32: &str = include_str!("../../shaders/shared/element_f32.wgsl");
 const ELEMENT_F16: &str = include_str!("../../shaders/shared/element_f16.wgsl");
 const ELEMENT_HALF: &str = include_str!("../../shaders/shared/element_half.wgsl");
 
-/// The pieces that shaders share, by the name they are imported under.
+/// Shared files, by the name under which they are imported.
 const SHARED: &[(&str, &str)] = &[
     (
         "shared/activation",
@@ -212,12 +217,12 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../shaders/shared/grid.wgsl"),
     ),
     (
-        "shared/input_elements",
-        include_str!("../../shaders/shared/input_elements.wgsl"),
+        "shared/input_c4",
+        include_str!("../../shaders/shared/input_c4.wgsl"),
     ),
     (
-        "shared/input_planar",
-        include_str!("../../shaders/shared/input_planar.wgsl"),
+        "shared/input_nchw",
+        include_str!("../../shaders/shared/input_nchw.wgsl"),
     ),
     (
         "shared/argmax",
@@ -263,18 +268,18 @@ const SHARED: &[(&str, &str)] = &[
 ];
 
 impl Shader {
-    /// The whole source, its imports taken in.
+    /// The whole source, with imports replaced.
     pub fn assemble(&self, precision: Precision) -> String {
         let mut text = String::new();
-        self.take_in(self.source, precision, &mut HashSet::new(), &mut text);
+        self.include(self.source, precision, &mut HashSet::new(), &mut text);
         text
     }
 
-    fn take_in(
+    fn include(
         &self,
         source: &'static str,
         precision: Precision,
-        seen: &mut HashSet<&'static str>,
+        included: &mut HashSet<&'static str>,
         text: &mut String,
     ) {
         for line in source.lines() {
@@ -284,28 +289,28 @@ impl Shader {
                 continue;
             };
             let name = match name {
-                "input" if self.form == Form::Planar => "shared/input_planar",
-                "input" => "shared/input_elements",
-                "reduction" if self.form == Form::Subgroup => "shared/reduction_subgroup",
+                "input" if self.variant == Variant::Nchw => "shared/input_nchw",
+                "input" => "shared/input_c4",
+                "reduction" if self.variant == Variant::Subgroup => "shared/reduction_subgroup",
                 "reduction" => "shared/reduction_memory",
                 _ => name,
             };
-            if !seen.insert(name) {
+            if !included.insert(name) {
                 continue;
             }
-            let piece = match (name, precision) {
+            let file = match (name, precision) {
                 ("element", Precision::F32) => Some(ELEMENT_F32),
                 ("element", Precision::F16) => Some(ELEMENT_F16),
                 ("element_half", _) => {
-                    seen.insert("element");
+                    included.insert("element");
                     Some(ELEMENT_HALF)
                 }
                 _ => SHARED.iter().find(|(n, _)| *n == name).map(|(_, s)| *s),
             };
-            match piece {
-                Some(piece) => self.take_in(piece, precision, seen, text),
-                // Left as it is: not WGSL, so that naga's message names the line. The shader tests
-                // compile every shader, so no release can hold one.
+            match file {
+                Some(file) => self.include(file, precision, included, text),
+                // The line is kept. It is not WGSL, so naga's error message quotes it; the tests compile every
+                // shader, so an unknown import is found before a release.
                 None => {
                     text.push_str(line);
                     text.push('\n');
@@ -320,7 +325,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_is_registered() {
+    fn every_shader_file_is_registered() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
         let stems = |dir: &std::path::Path| -> Vec<String> {
             let mut names: Vec<String> = std::fs::read_dir(dir)
@@ -332,7 +337,7 @@ mod tests {
             names.sort();
             names
         };
-        let files = SHADERS.iter().filter(|s| s.form == Form::Plain);
+        let files = SHADERS.iter().filter(|s| s.variant == Variant::Portable);
         let registered: Vec<&str> = files.map(|s| s.name).collect();
         assert_eq!(stems(&root), registered);
         let mut shared: Vec<&str> = SHARED.iter().map(|(n, _)| &n["shared/".len()..]).collect();
@@ -342,12 +347,12 @@ mod tests {
     }
 
     #[test]
-    fn imports_are_taken_in_once() {
+    fn imports_are_included_once() {
         for shader in SHADERS {
             for precision in [Precision::F32, Precision::F16] {
                 let text = shader.assemble(precision);
                 assert!(!text.contains("#import"), "{}", shader.name);
-                // Those that read and write no values of networks have none.
+                // Shaders that access no tensors of a network have none.
                 assert!(
                     text.matches("alias Element").count() <= 1,
                     "{}",

@@ -1,18 +1,25 @@
 //! Element-wise activations.
 
-use bytemuck::{Pod, Zeroable};
-
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{ACTIVATION, ACTIVATION_BACKWARD};
 use crate::graph::Activation;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: TensorView,
-    output: TensorView,
-    slope: f32,
+uniforms! {
+    struct Params for ACTIVATION {
+        input: TensorView,
+        output: TensorView,
+        slope: f32,
+    }
+
+    struct BackwardParams for ACTIVATION_BACKWARD {
+        gradient: TensorView,
+        value: TensorView,
+        output: TensorView,
+        slope: f32,
+        unused: [u32; 3],
+    }
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Dispatch>> {
@@ -24,16 +31,6 @@ pub(super) fn dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Di
     };
     let dispatch = context.per_element(&ACTIVATION, &params, vec![Read::Input(0)])?;
     Ok(vec![dispatch.constant("ACTIVATION", code)])
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct BackwardParams {
-    gradient: TensorView,
-    value: TensorView,
-    output: TensorView,
-    slope: f32,
-    unused: [u32; 3],
 }
 
 pub(super) fn backward_dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Dispatch>> {
@@ -50,7 +47,7 @@ pub(super) fn backward_dispatches(context: &NodeContext, op: Activation) -> Resu
     Ok(vec![dispatch.constant("ACTIVATION", code)])
 }
 
-/// The number that `shaders/shared/activation.wgsl` has for it, and the slope.
+/// The activation's code in `shaders/shared/activation.wgsl`, and the slope of leaky ReLU.
 pub(super) fn code(op: Option<Activation>) -> (u32, f32) {
     match op {
         None => (0, 0.0),

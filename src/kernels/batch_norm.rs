@@ -1,29 +1,28 @@
-//! Batch normalisation that no convolution takes in.
-
-use bytemuck::{Pod, Zeroable};
+//! Batch normalization that is not fused with a convolution.
 
 use super::prologue::Prologue;
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::BATCH_NORM;
+use crate::gpu::uniform::uniforms;
 use crate::graph::{BatchNorm2d, Norm};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: TensorView,
-    output: TensorView,
-    slope: f32,
-    unused: [u32; 3],
+uniforms! {
+    struct Params for BATCH_NORM {
+        input: TensorView,
+        output: TensorView,
+        prologue_slope: f32,
+        unused: [u32; 3],
+    }
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: &BatchNorm2d) -> Result<Vec<Dispatch>> {
     let activation = context.node.fused.activation;
-    let whole = Prologue::made_of(context, Some(norm(context, op)), activation, op.channels);
-    dispatch(context, &whole)
+    let affine = Prologue::made_of(context, Some(norm(context, op)), activation, op.channels);
+    dispatch(context, &affine)
 }
 
-/// The scale alone: shifts make no difference to how fast the answer grows.
+/// Applies only the scale: the gradient does not depend on the shift.
 pub(super) fn backward_dispatches(
     context: &NodeContext,
     op: &BatchNorm2d,
@@ -38,14 +37,14 @@ fn norm(context: &NodeContext, op: &BatchNorm2d) -> Norm {
     }
 }
 
-fn dispatch(context: &NodeContext, whole: &Prologue) -> Result<Vec<Dispatch>> {
+fn dispatch(context: &NodeContext, affine: &Prologue) -> Result<Vec<Dispatch>> {
     let params = Params {
         input: context.inputs[0],
         output: context.output,
-        slope: whole.slope,
+        prologue_slope: affine.slope,
         unused: [0; 3],
     };
-    let reads = vec![Read::Input(0), whole.read(&Read::Input(0))];
+    let reads = vec![Read::Input(0), affine.read(&Read::Input(0))];
     let dispatch = context.per_element(&BATCH_NORM, &params, reads)?;
-    Ok(vec![whole.select(dispatch)])
+    Ok(vec![affine.select(dispatch)])
 }

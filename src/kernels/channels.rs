@@ -1,21 +1,20 @@
-//! Channels copied: concatenation, one dispatch an input, and slices.
-
-use bytemuck::{Pod, Zeroable};
+//! Copies of channels: concatenation, one dispatch per input, and slices.
 
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::COPY_CHANNELS;
+use crate::gpu::uniform::uniforms;
 use crate::graph::SliceChannels;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: TensorView,
-    output: TensorView,
-    first_input: u32,
-    first_output: u32,
-    count: u32,
-    unused: u32,
+uniforms! {
+    struct Params for COPY_CHANNELS {
+        input: TensorView,
+        output: TensorView,
+        first_input: u32,
+        first_output: u32,
+        count: u32,
+        unused: u32,
+    }
 }
 
 pub(super) fn concat(
@@ -34,7 +33,7 @@ pub(super) fn concat(
 }
 
 pub(super) fn slice(context: &NodeContext, op: SliceChannels) -> Result<Vec<Dispatch>> {
-    // The graph has seen that the input has these channels.
+    // Shape inference has checked that the input has these channels.
     let count = (op.end - op.start) as u32;
     Ok(vec![copy(context, 0, op.start as u32, 0, count)?])
 }
@@ -54,8 +53,8 @@ fn copy(
         count,
         unused: 0,
     };
-    let groups = (first_output + count - 1) / 4 - first_output / 4 + 1;
-    let invocations = u64::from(context.output.pixels) * u64::from(groups);
+    let c4 = (first_output + count - 1) / 4 - first_output / 4 + 1;
+    let invocations = u64::from(context.output.pixels) * u64::from(c4);
     let grid = context.device.flat_grid(&context.node.name, invocations)?;
     let reads = vec![Read::Input(input)];
     Ok((context.device).dispatch(&COPY_CHANNELS, &params, reads, grid))

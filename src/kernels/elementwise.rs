@@ -1,21 +1,20 @@
-//! Element-wise functions of two values.
-
-use bytemuck::{Pod, Zeroable};
+//! Element-wise functions of two tensors.
 
 use super::activation;
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::BINARY;
+use crate::gpu::uniform::uniforms;
 use crate::graph::Binary;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    a: TensorView,
-    b: TensorView,
-    output: TensorView,
-    slope: f32,
-    unused: [u32; 3],
+uniforms! {
+    struct Params for BINARY {
+        a: TensorView,
+        b: TensorView,
+        output: TensorView,
+        slope: f32,
+        unused: [u32; 3],
+    }
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: Binary) -> Result<Vec<Dispatch>> {
@@ -28,7 +27,7 @@ pub(super) fn dispatches(context: &NodeContext, op: Binary) -> Result<Vec<Dispat
         unused: [0; 3],
     };
     let reads = vec![Read::Input(0), Read::Input(1)];
-    // The number that `shaders/binary.wgsl` has for it.
+    // The operation's code in `shaders/binary.wgsl`.
     let code = match op {
         Binary::Add => 0,
         Binary::Mul => 1,

@@ -1,21 +1,20 @@
-//! Rows of a table for token ids.
-
-use bytemuck::{Pod, Zeroable};
+//! Embedding: rows of a table, looked up by token ids.
 
 use super::weight::split;
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::EMBEDDING;
+use crate::gpu::uniform::uniforms;
 use crate::graph::Embedding;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    output: TensorView,
-    rows: u32,
-    first_row: u32,
-    end_row: u32,
-    missing: f32,
+uniforms! {
+    struct Params for EMBEDDING {
+        output: TensorView,
+        rows: u32,
+        first_row: u32,
+        end_row: u32,
+        missing: f32,
+    }
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: &Embedding) -> Result<Vec<Dispatch>> {

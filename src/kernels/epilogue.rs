@@ -1,30 +1,29 @@
-//! What is done to a sum before it is stored: `shaders/shared/epilogue.wgsl`.
-
-use bytemuck::{Pod, Zeroable};
+//! The epilogue of a kernel, applied to a sum before it is stored: `shaders/shared/epilogue.wgsl`.
 
 use super::activation::code;
 use super::{Dispatch, NodeContext, Read, TensorView};
+use crate::gpu::uniform::uniforms;
 use crate::graph::Residual;
 
-/// A node's activation and residual, for a shader that imports `shared/epilogue`: its uniform block
-/// has [`Epilogue::params`], and its binding `residual` is [`Epilogue::read`].
+/// A node's residual and activation, for a shader that imports `shared/epilogue`: its uniform block
+/// contains [`Epilogue::params`], and its binding `residual` is [`Epilogue::read`].
 pub(super) struct Epilogue {
     pub params: EpilogueParams,
     residual: Option<Read>,
     constants: [(&'static str, u32); 3],
 }
 
-/// `Epilogue` of the shader, filled up to 16 bytes.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub(super) struct EpilogueParams {
-    residual: TensorView,
-    slope: f32,
-    unused: [u32; 3],
+uniforms! {
+    /// `EpilogueParams` of the shader, padded to 16 bytes.
+    pub(super) struct EpilogueParams {
+        residual: TensorView,
+        slope: f32,
+        unused: [u32; 3],
+    }
 }
 
 impl EpilogueParams {
-    /// Of an epilogue that does nothing.
+    /// The parameters of an epilogue that does nothing.
     pub fn nothing(output: TensorView) -> Self {
         Self {
             residual: output,
@@ -38,7 +37,7 @@ impl Epilogue {
     pub fn of(context: &NodeContext) -> Self {
         let fused = &context.node.fused;
         let (activation, slope) = code(fused.activation);
-        // The numbers that the shader has for them.
+        // The codes in the shader.
         let residual = match fused.residual {
             None => 0,
             Some(Residual::BeforeActivation) => 1,
@@ -62,13 +61,13 @@ impl Epilogue {
         }
     }
 
-    /// What to bind as the residual: `other`, which the shader reads anyway, where there is none or
-    /// it lies where the answer goes.
+    /// The buffer to bind as the residual: `other`, which the shader binds anyway, where there is no residual
+    /// or it is in place.
     pub fn read(&self, other: &Read) -> Read {
         self.residual.clone().unwrap_or_else(|| other.clone())
     }
 
-    /// The dispatch with the constants that select what is done.
+    /// Adds the override constants that select the epilogue.
     pub fn select(&self, dispatch: Dispatch) -> Dispatch {
         dispatch.constants(&self.constants)
     }

@@ -1,19 +1,30 @@
-//! Maps into features, and back.
+//! Flattening feature maps to features, and back.
 
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{FLATTEN, Shader, UNFLATTEN};
 
+uniforms! {
+    struct Params for FLATTEN, UNFLATTEN {
+        input: TensorView,
+        output: TensorView,
+    }
+}
+
 pub(super) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
-    moved(context, &FLATTEN)
+    reshape(context, &FLATTEN)
 }
 
 pub(super) fn back_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
-    moved(context, &UNFLATTEN)
+    reshape(context, &UNFLATTEN)
 }
 
-fn moved(context: &NodeContext, shader: &'static Shader) -> Result<Vec<Dispatch>> {
-    let params: [TensorView; 2] = [context.inputs[0], context.output];
+fn reshape(context: &NodeContext, shader: &'static Shader) -> Result<Vec<Dispatch>> {
+    let params = Params {
+        input: context.inputs[0],
+        output: context.output,
+    };
     let dispatch = context.per_element(shader, &params, vec![Read::Input(0)])?;
     Ok(vec![dispatch])
 }

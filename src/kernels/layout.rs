@@ -1,19 +1,31 @@
-//! Between tensors as users see them, NCHW float32, and maps.
+//! Conversion between NCHW float32, as callers see tensors, and the engine's layout: NHWC in elements of four
+//! channels.
 
 use super::{DeviceContext, Dispatch, Read, TensorView};
 use crate::error::Result;
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{PACK, UNPACK};
 
-/// A tensor into a map. The read is the tensor.
+uniforms! {
+    struct PackParams for PACK {
+        output: TensorView,
+    }
+
+    struct UnpackParams for UNPACK {
+        input: TensorView,
+    }
+}
+
+/// Converts an NCHW tensor, the dispatch's only read, to the engine's layout.
 pub(crate) fn pack(device: &DeviceContext, what: &str, output: TensorView) -> Result<Dispatch> {
     let count = u64::from(output.pixels) * u64::from(output.groups);
     let grid = device.flat_grid(what, count)?;
-    Ok(device.dispatch(&PACK, &output, vec![Read::Input(0)], grid))
+    Ok(device.dispatch(&PACK, &PackParams { output }, vec![Read::Input(0)], grid))
 }
 
-/// A map into a tensor. The read is the map.
+/// Converts a tensor in the engine's layout, the dispatch's only read, to NCHW.
 pub(crate) fn unpack(device: &DeviceContext, what: &str, input: TensorView) -> Result<Dispatch> {
     let count = u64::from(input.pixels) * u64::from(input.groups);
     let grid = device.flat_grid(what, count)?;
-    Ok(device.dispatch(&UNPACK, &input, vec![Read::Input(0)], grid))
+    Ok(device.dispatch(&UNPACK, &UnpackParams { input }, vec![Read::Input(0)], grid))
 }

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::epilogue::{Epilogue, EpilogueParams};
@@ -10,19 +9,28 @@ use super::norm::Folding;
 use super::weight::split;
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{LINEAR, LINEAR_BACKWARD, LINEAR_BACKWARD_SUBGROUP, LINEAR_SUBGROUP};
 use crate::graph::{Conv2d, ConvTranspose2d, Linear};
 use crate::weights::Weights;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: TensorView,
-    output: TensorView,
-    epilogue: EpilogueParams,
-    first_group: u32,
-    groups: u32,
-    unused: [u32; 2],
+uniforms! {
+    struct Params for LINEAR, LINEAR_SUBGROUP {
+        input: TensorView,
+        output: TensorView,
+        epilogue: EpilogueParams,
+        first_group: u32,
+        groups: u32,
+        unused: [u32; 2],
+    }
+
+    struct BackwardParams for LINEAR_BACKWARD, LINEAR_BACKWARD_SUBGROUP {
+        gradient: TensorView,
+        output: TensorView,
+        first_group: u32,
+        groups: u32,
+        unused: [u32; 2],
+    }
 }
 
 /// Rows from which on a product that reads each weight once for several of them is faster than
@@ -59,16 +67,6 @@ pub(super) fn dispatches(context: &NodeContext, op: &Linear) -> Result<Vec<Dispa
         steps.push(epilogue.select(dispatch).selected(None, why));
     }
     Ok(steps)
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct BackwardParams {
-    gradient: TensorView,
-    output: TensorView,
-    first_group: u32,
-    groups: u32,
-    unused: [u32; 2],
 }
 
 /// Elements that a workgroup of `linear_backward.wgsl` answers.

@@ -1,44 +1,48 @@
-//! Local response normalisation.
-
-use bytemuck::{Pod, Zeroable};
+//! Local response normalization.
 
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{LOCAL_RESPONSE_NORM, LOCAL_RESPONSE_NORM_BACKWARD};
 use crate::graph::LocalResponseNorm;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: TensorView,
-    output: TensorView,
-    settings: Settings,
+uniforms! {
+    struct Params for LOCAL_RESPONSE_NORM {
+        input: TensorView,
+        output: TensorView,
+        before: u32,
+        after: u32,
+        share: f32,
+        beta: f32,
+        k: f32,
+        unused: [u32; 3],
+    }
+
+    struct BackwardParams for LOCAL_RESPONSE_NORM_BACKWARD {
+        gradient: TensorView,
+        input: TensorView,
+        output: TensorView,
+        before: u32,
+        after: u32,
+        share: f32,
+        beta: f32,
+        k: f32,
+        unused: [u32; 3],
+    }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct BackwardParams {
-    gradient: TensorView,
-    input: TensorView,
-    output: TensorView,
-    settings: Settings,
-}
-
-/// What both shaders have in their uniform blocks, behind where things lie.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
+/// The settings that both uniform blocks have.
 struct Settings {
     before: u32,
     after: u32,
     share: f32,
     beta: f32,
     k: f32,
-    unused: [u32; 3],
 }
 
 impl Settings {
     fn new(op: &LocalResponseNorm, channels: u32) -> Self {
-        // More than there are channels is as many as there are, and does not overflow.
+        // Limited to the number of channels, which changes nothing and cannot overflow.
         let reach = |size: usize| size.min(channels as usize) as u32;
         Self {
             before: reach(op.size / 2),
@@ -46,16 +50,21 @@ impl Settings {
             share: (op.alpha / op.size as f64) as f32,
             beta: op.beta as f32,
             k: op.k as f32,
-            unused: [0; 3],
         }
     }
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: &LocalResponseNorm) -> Result<Vec<Dispatch>> {
+    let settings = Settings::new(op, context.output.channels);
     let params = Params {
         input: context.inputs[0],
         output: context.output,
-        settings: Settings::new(op, context.output.channels),
+        before: settings.before,
+        after: settings.after,
+        share: settings.share,
+        beta: settings.beta,
+        k: settings.k,
+        unused: [0; 3],
     };
     let reads = vec![Read::Input(0)];
     let dispatch = context.per_element(&LOCAL_RESPONSE_NORM, &params, reads)?;
@@ -66,11 +75,17 @@ pub(super) fn backward_dispatches(
     context: &NodeContext,
     op: &LocalResponseNorm,
 ) -> Result<Vec<Dispatch>> {
+    let settings = Settings::new(op, context.output.channels);
     let params = BackwardParams {
         gradient: context.inputs[0],
         input: context.inputs[1],
         output: context.output,
-        settings: Settings::new(op, context.output.channels),
+        before: settings.before,
+        after: settings.after,
+        share: settings.share,
+        beta: settings.beta,
+        k: settings.k,
+        unused: [0; 3],
     };
     let reads = vec![Read::Input(0), Read::Input(1)];
     let dispatch = context.per_element(&LOCAL_RESPONSE_NORM_BACKWARD, &params, reads)?;

@@ -208,3 +208,7 @@ impl Dispatch {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod uniforms;
+#[cfg(test)]
+pub(crate) use uniforms::uniforms;

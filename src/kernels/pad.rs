@@ -1,25 +1,24 @@
 //! Padding and cropping.
 
-use bytemuck::{Pod, Zeroable};
-
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::PAD;
+use crate::gpu::uniform::uniforms;
 use crate::graph::{CenterCropOrPad, Pad2d};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: TensorView,
-    output: TensorView,
-    /// Wraps around below zero, as the shader's arithmetic does.
-    before: [u32; 2],
-    value: f32,
-    unused: u32,
+uniforms! {
+    struct Params for PAD {
+        input: TensorView,
+        output: TensorView,
+        /// Rows above and columns on the left. Negative values wrap around, as in the shader's arithmetic.
+        before: [u32; 2],
+        value: f32,
+        unused: u32,
+    }
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: &Pad2d) -> Result<Vec<Dispatch>> {
-    moved(context, [op.top, op.left], op.value)
+    pad(context, [op.top, op.left], op.value)
 }
 
 pub(super) fn center_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
@@ -28,10 +27,10 @@ pub(super) fn center_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> 
         CenterCropOrPad::before(input.height as usize, output.height as usize),
         CenterCropOrPad::before(input.width as usize, output.width as usize),
     ];
-    moved(context, before, 0.0)
+    pad(context, before, 0.0)
 }
 
-fn moved(context: &NodeContext, before: [isize; 2], value: f32) -> Result<Vec<Dispatch>> {
+fn pad(context: &NodeContext, before: [isize; 2], value: f32) -> Result<Vec<Dispatch>> {
     let params = Params {
         input: context.inputs[0],
         output: context.output,

@@ -1,27 +1,26 @@
-//! Pooling by windows.
-
-use bytemuck::{Pod, Zeroable};
+//! Max and average pooling.
 
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::POOL;
+use crate::gpu::uniform::uniforms;
 use crate::graph::{Pool2d, PoolKind};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: TensorView,
-    output: TensorView,
-    kernel: [u32; 2],
-    stride: [u32; 2],
-    dilation: [u32; 2],
-    /// Wraps around below zero, as the shader's arithmetic does.
-    padding: [u32; 2],
-    padding_after: [u32; 2],
-    count_include_pad: u32,
-    empty: f32,
-    outside: f32,
-    unused: [u32; 3],
+uniforms! {
+    struct Params for POOL {
+        input: TensorView,
+        output: TensorView,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        dilation: [u32; 2],
+        /// Top and left. Negative values wrap around, as in the shader's arithmetic.
+        padding: [u32; 2],
+        padding_after: [u32; 2],
+        count_include_pad: u32,
+        empty: f32,
+        outside: f32,
+        unused: [u32; 3],
+    }
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
@@ -30,11 +29,11 @@ pub(super) fn dispatches(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispa
     let own = op.padding_for(fused.padded([input.height as usize, input.width as usize]));
     let side = |i: usize| (own[i] as isize + fused.pad[i]) as u32;
     let [top, bottom, left, right] = [0, 1, 2, 3].map(side);
-    // The number that `shaders/pool.wgsl` has for it.
+    // The operation's code in `shaders/pool.wgsl`.
     let (code, count_include_pad, empty) = match op.kind {
         PoolKind::Max => (0, false, f32::NEG_INFINITY),
-        // What passes have it pad counts: they leave that to pools without padding of their own where
-        // their own would not.
+        // Padding that a pass has fused counts toward the divisor. Passes fuse it into a pooling that does
+        // not count its padding only where that has none of its own.
         PoolKind::Average { count_include_pad } => (1, count_include_pad || fused.pads(), 0.0),
     };
     let params = Params {

@@ -1,23 +1,38 @@
-//! Gradients through pooling.
-
-use bytemuck::{Pod, Zeroable};
+//! Gradients of pooling.
 
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{ADAPTIVE_AVG_POOL_BACKWARD, AVG_POOL_BACKWARD, MAX_POOL_BACKWARD};
 use crate::graph::{Pool2d, PoolKind};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct MaxParams {
-    gradient: TensorView,
-    input: TensorView,
-    pooled: TensorView,
-    output: TensorView,
-    kernel: [u32; 2],
-    stride: [u32; 2],
-    dilation: [u32; 2],
-    padding: [u32; 2],
+uniforms! {
+    struct AdaptiveAverageParams for ADAPTIVE_AVG_POOL_BACKWARD {
+        gradient: TensorView,
+        output: TensorView,
+    }
+
+    struct MaxParams for MAX_POOL_BACKWARD {
+        gradient: TensorView,
+        input: TensorView,
+        pooled: TensorView,
+        output: TensorView,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        dilation: [u32; 2],
+        padding: [u32; 2],
+    }
+
+    struct AverageParams for AVG_POOL_BACKWARD {
+        gradient: TensorView,
+        output: TensorView,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        padding: [u32; 2],
+        padding_after: [u32; 2],
+        count_include_pad: u32,
+        unused: [u32; 3],
+    }
 }
 
 pub(super) fn max(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
@@ -40,22 +55,9 @@ pub(super) fn max(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
     )?])
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct AverageParams {
-    gradient: TensorView,
-    output: TensorView,
-    kernel: [u32; 2],
-    stride: [u32; 2],
-    padding: [u32; 2],
-    padding_after: [u32; 2],
-    count_include_pad: u32,
-    unused: [u32; 3],
-}
-
 pub(super) fn average(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
     let [top, bottom, left, right] = padding(context, op);
-    let counts = matches!(
+    let count_include_pad = matches!(
         op.kind,
         PoolKind::Average {
             count_include_pad: true
@@ -68,7 +70,7 @@ pub(super) fn average(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch
         stride: op.stride.map(|v| v as u32),
         padding: [top, left],
         padding_after: [bottom, right],
-        count_include_pad: u32::from(counts),
+        count_include_pad: u32::from(count_include_pad),
         unused: [0; 3],
     };
     let reads = vec![Read::Input(0)];
@@ -80,7 +82,10 @@ pub(super) fn average(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch
 }
 
 pub(super) fn adaptive_average(context: &NodeContext) -> Result<Vec<Dispatch>> {
-    let params: [TensorView; 2] = [context.inputs[0], context.output];
+    let params = AdaptiveAverageParams {
+        gradient: context.inputs[0],
+        output: context.output,
+    };
     let reads = vec![Read::Input(0)];
     Ok(vec![context.per_element(
         &ADAPTIVE_AVG_POOL_BACKWARD,
@@ -89,7 +94,8 @@ pub(super) fn adaptive_average(context: &NodeContext) -> Result<Vec<Dispatch>> {
     )?])
 }
 
-/// `[top, bottom, left, right]` of the map that was pooled, which is of the answer's size.
+/// The padding `[top, bottom, left, right]` of the pooling's input, whose size is that of the gradient computed
+/// here.
 fn padding(context: &NodeContext, op: &Pool2d) -> [u32; 4] {
     let size = [context.output.height, context.output.width];
     op.padding_for(size.map(|v| v as usize)).map(|v| v as u32)

@@ -1,4 +1,4 @@
-//! What is done to an element as it is loaded: `shaders/shared/prologue.wgsl`.
+//! The prologue of a kernel, applied to an input element as it is loaded: `shaders/shared/prologue.wgsl`.
 
 use super::activation::code;
 use super::norm::Affine;
@@ -14,14 +14,14 @@ pub(super) struct Prologue {
 }
 
 impl Prologue {
-    /// Of a node whose first input has `channels`.
+    /// The prologue of a node whose first input has `channels` channels.
     pub fn of(context: &NodeContext, channels: usize) -> Self {
         let fused = context.node.fused.prologue.as_ref();
         let norm = fused.and_then(|p| p.norm.clone());
         Self::made_of(context, norm, fused.and_then(|p| p.activation), channels)
     }
 
-    /// Of a norm and an activation.
+    /// A prologue of a norm and an activation.
     pub fn made_of(
         context: &NodeContext,
         norm: Option<Norm>,
@@ -40,7 +40,7 @@ impl Prologue {
         }
     }
 
-    /// Of a norm without its shift, and no activation.
+    /// A prologue of a norm's scale only, without its shift or an activation.
     pub fn scale_of(context: &NodeContext, norm: Norm) -> Self {
         let channels = norm.op.channels;
         Self {
@@ -50,31 +50,31 @@ impl Prologue {
         }
     }
 
-    /// What to bind as the prologue: `other`, which the shader reads anyway, where there is none.
+    /// The buffer to bind as the prologue: `other`, which the shader binds anyway, where there is no norm.
     pub fn read(&self, other: &Read) -> Read {
         self.scales.clone().unwrap_or_else(|| other.clone())
     }
 
-    /// The dispatch with the constants that select what is done.
+    /// Adds the override constants that select the prologue.
     pub fn select(&self, dispatch: Dispatch) -> Dispatch {
         dispatch.constants(&self.constants)
     }
 }
 
-/// Scale and shift of an element side by side; shifts of zero where not `shifted`.
-fn scales(context: &NodeContext, norm: Norm, channels: usize, shifted: bool) -> Read {
-    let groups = channels.div_ceil(4);
-    let layout = match shifted {
+/// Each element's scale and shift side by side. Shifts are zero unless `with_shift`.
+fn scales(context: &NodeContext, norm: Norm, channels: usize, with_shift: bool) -> Read {
+    let c4 = channels.div_ceil(4);
+    let layout = match with_shift {
         true => format!("prologue {}", norm.name),
         false => format!("scale {}", norm.name),
     };
-    context.per_channel(&layout, groups * 8, move |weights| {
+    context.per_channel(&layout, c4 * 8, move |weights| {
         let affine = Affine::read(&norm, weights)?;
-        let mut packed = vec![0.0; groups * 8];
+        let mut packed = vec![0.0; c4 * 8];
         for (channel, (scale, shift)) in affine.scale.iter().zip(&affine.shift).enumerate() {
             let at = channel / 4 * 8 + channel % 4;
             packed[at] = *scale as f32;
-            if shifted {
+            if with_shift {
                 packed[at + 4] = *shift as f32;
             }
         }

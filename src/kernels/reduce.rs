@@ -1,10 +1,10 @@
-//! Reductions over space or channels; adaptive (and so global) average pooling is one of the former.
-
-use bytemuck::{Pod, Zeroable};
+//! Reductions over space or channels. Adaptive average pooling, and so global average pooling, is a reduction
+//! over space.
 
 use super::prologue::Prologue;
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{REDUCE_CHANNELS, REDUCE_SPACE, REDUCE_SPACE_SUBGROUP};
 use crate::graph::{Reduce, ReduceKind, ReduceOver};
 
@@ -15,7 +15,7 @@ pub(super) fn dispatches(context: &NodeContext, op: Reduce) -> Result<Vec<Dispat
     }
 }
 
-/// The number that `shaders/shared/reduce.wgsl` has for it.
+/// The operation's code in `shaders/shared/reduce.wgsl`.
 fn code(kind: ReduceKind) -> u32 {
     match kind {
         ReduceKind::Sum => 0,
@@ -25,19 +25,24 @@ fn code(kind: ReduceKind) -> u32 {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct SpaceParams {
-    input: TensorView,
-    output: TensorView,
-    prologue_slope: f32,
-    unused: [u32; 3],
+uniforms! {
+    struct ChannelsParams for REDUCE_CHANNELS {
+        input: TensorView,
+        output: TensorView,
+    }
+
+    struct SpaceParams for REDUCE_SPACE, REDUCE_SPACE_SUBGROUP {
+        input: TensorView,
+        output: TensorView,
+        prologue_slope: f32,
+        unused: [u32; 3],
+    }
 }
 
-/// Elements that a workgroup of `reduce_space.wgsl` answers.
+/// Elements per workgroup of `reduce_space.wgsl`.
 const ELEMENTS: u32 = 8;
 
-/// Of windows that cover the input, one for each pixel of the output.
+/// Reduces the bins of the input, one per output pixel.
 pub(super) fn over_space(context: &NodeContext, kind: ReduceKind) -> Result<Vec<Dispatch>> {
     let (device, output) = (context.device, context.output);
     let prologue = Prologue::of(context, context.inputs[0].channels as usize);
@@ -57,7 +62,10 @@ pub(super) fn over_space(context: &NodeContext, kind: ReduceKind) -> Result<Vec<
 }
 
 fn over_channels(context: &NodeContext, kind: ReduceKind) -> Result<Vec<Dispatch>> {
-    let params: [TensorView; 2] = [context.inputs[0], context.output];
+    let params = ChannelsParams {
+        input: context.inputs[0],
+        output: context.output,
+    };
     let pixels = u64::from(context.output.pixels);
     let grid = context.device.flat_grid(&context.node.name, pixels)?;
     let reads = vec![Read::Input(0)];

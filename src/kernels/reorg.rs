@@ -1,19 +1,18 @@
-//! Darknet's reorg.
-
-use bytemuck::{Pod, Zeroable};
+//! Darknet's reorg, a space-to-depth.
 
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::REORG;
+use crate::gpu::uniform::uniforms;
 use crate::graph::Reorg;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: TensorView,
-    output: TensorView,
-    stride: u32,
-    unused: [u32; 3],
+uniforms! {
+    struct Params for REORG {
+        input: TensorView,
+        output: TensorView,
+        stride: u32,
+        unused: [u32; 3],
+    }
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: Reorg) -> Result<Vec<Dispatch>> {

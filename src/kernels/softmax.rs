@@ -2,27 +2,38 @@
 
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{HARDMAX, HARDMAX_SUBGROUP, SOFTMAX, SOFTMAX_SUBGROUP, Shader};
 
+uniforms! {
+    struct Params for HARDMAX, HARDMAX_SUBGROUP, SOFTMAX, SOFTMAX_SUBGROUP {
+        input: TensorView,
+        output: TensorView,
+    }
+}
+
 pub(super) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
-    by_teams(context, &SOFTMAX, &SOFTMAX_SUBGROUP)
+    per_pixel_team(context, &SOFTMAX, &SOFTMAX_SUBGROUP)
 }
 
 pub(super) fn hard_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
-    by_teams(context, &HARDMAX, &HARDMAX_SUBGROUP)
+    per_pixel_team(context, &HARDMAX, &HARDMAX_SUBGROUP)
 }
 
-/// A team a pixel.
-fn by_teams(
+/// One team (`shaders/shared/reduction_team.wgsl`) per pixel.
+fn per_pixel_team(
     context: &NodeContext,
-    plain: &'static Shader,
-    by_subgroups: &'static Shader,
+    portable: &'static Shader,
+    subgroup: &'static Shader,
 ) -> Result<Vec<Dispatch>> {
-    let params: [TensorView; 2] = [context.inputs[0], context.output];
+    let params = Params {
+        input: context.inputs[0],
+        output: context.output,
+    };
     let pixels = u64::from(context.output.pixels);
     let [x, y] = (context.device).fold(&context.node.name, context.device.teams(pixels))?;
     let reads = vec![Read::Input(0)];
-    let (shader, why) = (context.device).reducing(plain, by_subgroups);
+    let (shader, why) = (context.device).reducing(portable, subgroup);
     let dispatch = (context.device).dispatch(shader, &params, reads, [x, y, 1]);
     Ok(vec![dispatch.selected(None, why)])
 }

@@ -1,22 +1,22 @@
 //! Where a value lies in its buffer.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::gpu::Precision;
+use crate::gpu::uniform::uniforms;
 use crate::tensor::Shape;
 
-/// `TensorView` of `shaders/shared/tensor_view.wgsl`, field by field.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub(crate) struct TensorView {
-    pub batch: u32,
-    pub height: u32,
-    pub width: u32,
-    pub channels: u32,
-    pub stride: u32,
-    pub offset: u32,
-    pub groups: u32,
-    pub pixels: u32,
+uniforms! {
+    /// `TensorView` of `shaders/shared/tensor_view.wgsl`, field by field.
+    #[derive(PartialEq, Eq)]
+    pub(crate) struct TensorView {
+        pub batch: u32,
+        pub height: u32,
+        pub width: u32,
+        pub channels: u32,
+        pub stride: u32,
+        pub offset: u32,
+        pub groups: u32,
+        pub pixels: u32,
+    }
 }
 
 impl TensorView {

@@ -1,45 +1,59 @@
-//! Resizing.
-
-use bytemuck::{Pod, Zeroable};
+//! Upsampling.
 
 use super::{Dispatch, NodeContext, Read, TensorView};
 use crate::error::Result;
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{UPSAMPLE, UPSAMPLE_BACKWARD};
 use crate::graph::{Upsample, UpsampleMode};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: TensorView,
-    output: TensorView,
-    scale: [f32; 2],
-    unused: [u32; 2],
+uniforms! {
+    struct Params for UPSAMPLE {
+        input: TensorView,
+        output: TensorView,
+        scale: [f32; 2],
+        unused: [u32; 2],
+    }
+
+    struct BackwardParams for UPSAMPLE_BACKWARD {
+        gradient: TensorView,
+        output: TensorView,
+        scale: [f32; 2],
+        unused: [u32; 2],
+    }
 }
 
 pub(super) fn dispatches(context: &NodeContext, op: &Upsample) -> Result<Vec<Dispatch>> {
-    let params = params(op, context, context.inputs[0], context.output);
+    let (input, output) = (context.inputs[0], context.output);
+    let params = Params {
+        input,
+        output,
+        scale: scale(op, &input, &output),
+        unused: [0; 2],
+    };
     let dispatch = context.per_element(&UPSAMPLE, &params, vec![Read::Input(0)])?;
     Ok(vec![dispatch.constant("MODE", code(op.mode))])
 }
 
 pub(super) fn backward_dispatches(context: &NodeContext, op: &Upsample) -> Result<Vec<Dispatch>> {
-    let params = params(op, context, context.output, context.inputs[0]);
+    let (gradient, output) = (context.inputs[0], context.output);
+    let params = BackwardParams {
+        gradient,
+        output,
+        // The gradient has the size of the upsampling's output, and its own output that of the input.
+        scale: scale(op, &output, &gradient),
+        unused: [0; 2],
+    };
     let dispatch = context.per_element(&UPSAMPLE_BACKWARD, &params, vec![Read::Input(0)])?;
     Ok(vec![dispatch.constant("MODE", code(op.mode))])
 }
 
-/// For a map that went from `before` to `after`.
-fn params(op: &Upsample, context: &NodeContext, before: TensorView, after: TensorView) -> Params {
-    let size = |map: &TensorView| [map.height as usize, map.width as usize];
-    Params {
-        input: context.inputs[0],
-        output: context.output,
-        scale: op.scale(size(&before), size(&after)).map(|s| s as f32),
-        unused: [0; 2],
-    }
+/// Input pixels per output pixel of an upsampling from `input` to `output`, along each axis.
+fn scale(op: &Upsample, input: &TensorView, output: &TensorView) -> [f32; 2] {
+    let size = |view: &TensorView| [view.height as usize, view.width as usize];
+    op.scale(size(input), size(output)).map(|s| s as f32)
 }
 
-/// The number that `shaders/upsample.wgsl` has for it.
+/// The mode's code in `shaders/upsample.wgsl`.
 fn code(mode: UpsampleMode) -> u32 {
     match mode {
         UpsampleMode::Nearest => 0,

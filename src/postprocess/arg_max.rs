@@ -1,7 +1,6 @@
-use bytemuck::{Pod, Zeroable};
-
 use super::kernel::{Context, Kernel, Target};
 use crate::error::{Error, Result};
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{ARG_MAX, Gpu, GpuTensor};
 use crate::tensor::Shape;
 use crate::util::lru::LruCache;
@@ -27,13 +26,13 @@ pub struct ClassMap {
     pub shape: Shape,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    offset: u32,
-    channels: u32,
-    plane: u32,
-    pixels: u32,
+uniforms! {
+    struct Params for ARG_MAX {
+        offset: u32,
+        channels: u32,
+        plane: u32,
+        pixels: u32,
+    }
 }
 
 impl ArgMax {

@@ -1,8 +1,9 @@
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Zeroable;
 use wgpu::BufferUsages;
 
 use super::kernel::{Context, Kernel, Span, Target};
 use crate::error::{Error, Result};
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{BOX_CANDIDATES, BOX_LIST, Gpu, GpuTensor};
 use crate::vision::{DetectionOptions, Head, ImageTransform, Preprocessing, ScoredBox};
 
@@ -63,35 +64,34 @@ pub struct BoxListOutput {
     pub unlisted: u32,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct DecodeParams {
-    offset: u32,
-    is_vector: u32,
-    width: u32,
-    height: u32,
-    boxes: u32,
-    classes: u32,
-    softmax: u32,
-    sqrt: u32,
-    sequence: u32,
-    capacity: u32,
-    threshold: f32,
-    unit: [f32; 2],
-    unused: [u32; 3],
-}
+uniforms! {
+    struct DecodeParams for BOX_CANDIDATES {
+        offset: u32,
+        is_vector: u32,
+        width: u32,
+        height: u32,
+        boxes: u32,
+        classes: u32,
+        softmax: u32,
+        sqrt: u32,
+        sequence: u32,
+        capacity: u32,
+        threshold: f32,
+        unit_width: f32,
+        unit_height: f32,
+        unused: [u32; 3],
+    }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct ListParams {
-    capacity: u32,
-    most: u32,
-    iou: f32,
-    unused: u32,
-    scale: [f32; 2],
-    shift: [f32; 2],
-    size: [f32; 2],
-    also_unused: [u32; 2],
+    struct ListParams for BOX_LIST {
+        capacity: u32,
+        most: u32,
+        iou: f32,
+        unused: u32,
+        scale: [f32; 2],
+        shift: [f32; 2],
+        size: [f32; 2],
+        unused_2: [u32; 2],
+    }
 }
 
 /// Words of the list before the first box.
@@ -272,7 +272,8 @@ impl DecodeParams {
             height: height as u32,
             boxes: head.anchors().len() as u32,
             classes: head.classes() as u32,
-            unit: [1.0; 2],
+            unit_width: 1.0,
+            unit_height: 1.0,
             ..Self::zeroed()
         };
         match *head {
@@ -293,11 +294,13 @@ impl DecodeParams {
             },
             Head::Region { softmax, .. } => Self {
                 softmax: u32::from(softmax),
-                unit: [width as f32, height as f32],
+                unit_width: width as f32,
+                unit_height: height as f32,
                 ..map
             },
             Head::Yolo { .. } => Self {
-                unit: [input[1] as f32, input[0] as f32],
+                unit_width: input[1] as f32,
+                unit_height: input[0] as f32,
                 ..map
             },
         }
@@ -318,7 +321,7 @@ impl ListParams {
             scale: [end[0] - shift[0], end[1] - shift[1]],
             shift,
             size: [width as f32, height as f32],
-            also_unused: [0; 2],
+            unused_2: [0; 2],
         }
     }
 }

@@ -1,9 +1,9 @@
-use bytemuck::{Pod, Zeroable};
 use wgpu::{BufferUsages, TextureFormat, TextureUsages};
 
 use super::ColorTable;
 use super::kernel::{Context, KEPT, Kernel, Span, Target};
 use crate::error::{Error, Result};
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{Gpu, GpuTensor, MASK_TEXTURE};
 use crate::util::lru::LruCache;
 
@@ -31,15 +31,15 @@ pub struct MapRegion {
     pub width: usize,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    offset: u32,
-    channels: u32,
-    plane: u32,
-    row: u32,
-    first: [u32; 2],
-    size: [u32; 2],
+uniforms! {
+    struct Params for MASK_TEXTURE {
+        offset: u32,
+        channels: u32,
+        plane: u32,
+        row: u32,
+        first: [u32; 2],
+        size: [u32; 2],
+    }
 }
 
 /// Texels along either side of what a workgroup answers.

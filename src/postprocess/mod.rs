@@ -59,3 +59,17 @@ pub use box_list::{BoxList, BoxListOutput, ImagePlacement};
 pub use color_table::ColorTable;
 pub use mask_texture::{MapRegion, MaskTexture};
 pub use top_k::{ClassScore, TopClasses, TopK};
+
+/// The uniform blocks of the kernels here.
+#[cfg(test)]
+pub(crate) fn uniforms() -> Vec<crate::gpu::uniform::UniformBlock> {
+    [
+        arg_max::uniforms(),
+        box_list::uniforms(),
+        mask_texture::uniforms(),
+        top_k::uniforms(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

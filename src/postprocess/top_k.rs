@@ -1,7 +1,6 @@
-use bytemuck::{Pod, Zeroable};
-
 use super::kernel::{Context, Kernel, Target};
 use crate::error::{Error, Result};
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{Gpu, GpuTensor, TOP_K};
 use crate::util::lru::LruCache;
 
@@ -39,15 +38,15 @@ pub struct ClassScore {
     pub probability: f32,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    offset: u32,
-    images: u32,
-    classes: u32,
-    k: u32,
-    softmax: u32,
-    unused: [u32; 3],
+uniforms! {
+    struct Params for TOP_K {
+        offset: u32,
+        images: u32,
+        classes: u32,
+        k: u32,
+        softmax: u32,
+        unused: [u32; 3],
+    }
 }
 
 impl TopK {

@@ -73,3 +73,5 @@ mod tables;
 pub use input::TextureInput;
 pub use preprocessor::Preprocessor;
 pub use source::{ColorEncoding, TextureSource};
+#[cfg(test)]
+pub(crate) use tables::uniforms;

@@ -1,35 +1,32 @@
 //! What the kernel is told of a texture's size and of its preprocessing: the weights of both axes, what
 //! bytes become, and the uniform block.
 
-use bytemuck::{Pod, Zeroable};
-
+use crate::gpu::uniform::uniforms;
 use crate::vision::{Axis as Window, FilterWeights, ImageTransform, Interpolation, Preprocessing};
 
 /// The most pixels that an invocation answers, those of a column. As in `shaders/preprocess.wgsl`.
 const STRIP: u32 = 4;
 
-/// One axis of the input, as in the shader.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-struct Axis {
-    whole: u32,
-    padding: u32,
-    len: u32,
-    table: u32,
-}
+uniforms! {
+    /// One axis of the input, as in the shader.
+    struct Axis {
+        whole: u32,
+        padding: u32,
+        len: u32,
+        table: u32,
+    }
 
-/// The uniform block.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub(super) struct Params {
-    x: Axis,
-    y: Axis,
-    strip: u32,
-    normalised: u32,
-    /// Elements before the image in the input.
-    offset: u32,
-    unused: u32,
-    background: [u32; 4],
+    /// The uniform block.
+    pub(super) struct Params for PREPROCESS {
+        x: Axis,
+        y: Axis,
+        strip: u32,
+        normalized: u32,
+        /// Elements before the image in the input.
+        offset: u32,
+        unused: u32,
+        background: [u32; 4],
+    }
 }
 
 /// The read buffer, and the uniform block of a batch's first image.
@@ -47,7 +44,7 @@ impl Tables {
         let mut values = Vec::new();
         let x = add_axis(&mut values, x, interpolation, left, to_width);
         let y = add_axis(&mut values, y, interpolation, top, to_height);
-        let normalised = values.len() as u32;
+        let normalized = values.len() as u32;
         let mut background = [0; 4];
         for (channel, byte) in background.iter_mut().enumerate().take(channels) {
             let bits = preprocessing
@@ -64,7 +61,7 @@ impl Tables {
                 Interpolation::Nearest => 1,
                 _ => STRIP,
             },
-            normalised,
+            normalized,
             offset: 0,
             unused: 0,
             background,
@@ -143,7 +140,7 @@ mod tests {
         );
         assert_eq!(values[9], 0);
         assert_eq!(values[10..13], [0, 1, 1 << 22]);
-        assert_eq!(params.normalised, 13);
+        assert_eq!(params.normalized, 13);
         let at = |byte: usize| f32::from_bits(values[13 + byte] as u32);
         assert_eq!((values.len(), at(0), at(255)), (13 + 256, -1.0, 1.0));
         assert_eq!(params.invocations(), 2);

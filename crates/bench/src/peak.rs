@@ -20,7 +20,9 @@ use wgpu::BufferUsages;
 
 use shadernet::error::Result;
 use shadernet::gpu::{Gpu, Precision, Shader};
-use shadernet::internals::{PEAK_FMA, PEAK_MEMORY, Pipeline, PipelineKey};
+use shadernet::internals::{
+    PEAK_FMA, PEAK_MEMORY, PeakFmaParams, PeakMemoryParams, Pipeline, PipelineKey,
+};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +75,10 @@ impl Peak {
         let buffers = buffers(gpu, most_elements)?;
         // What a copy moves, or a kernel that only reads, whichever is more.
         let moved = |mask: u32| -> Result<f64> {
-            let params = [most_elements as u32, mask];
+            let params = PeakMemoryParams {
+                elements: most_elements as u32,
+                mask,
+            };
             let mut fastest: Option<(f64, Kernel, f64)> = None;
             for (each, is_copy) in EACH
                 .into_iter()
@@ -100,7 +105,12 @@ impl Peak {
         let cached_bytes_per_second = moved((CACHED / element) as u32 - 1)?.max(bytes_per_second);
 
         let all = u64::from(INVOCATIONS);
-        let params = [TURNS, INVOCATIONS, 0.5_f32.to_bits(), 0.5_f32.to_bits()];
+        let params = PeakFmaParams {
+            turns: TURNS,
+            elements: INVOCATIONS,
+            factor: 0.5,
+            term: 0.5,
+        };
         let own = self::buffers(gpu, all)?;
         let kernel = Kernel::new(gpu, &PEAK_FMA, Vec::new(), &own, all, &params)?;
         let seconds = kernel.seconds(TIMES)?;
@@ -221,7 +231,7 @@ impl<'a> Kernel<'a> {
         constants: Vec<(&'static str, u32)>,
         buffers: &[wgpu::Buffer; 2],
         invocations: u64,
-        params: &[u32],
+        params: &impl bytemuck::Pod,
     ) -> Result<Self> {
         let key = PipelineKey {
             shader,
@@ -235,7 +245,7 @@ impl<'a> Kernel<'a> {
             let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
             let uniform = gpu.buffer("peak", 16, usage, false);
             gpu.queue()
-                .write_buffer(&uniform, 0, bytemuck::cast_slice(params));
+                .write_buffer(&uniform, 0, bytemuck::bytes_of(params));
             let all = [&uniform].into_iter().chain(buffers);
             pipeline.bind_group(gpu, shader.name, all.map(wgpu::Buffer::as_entire_binding))
         })?;

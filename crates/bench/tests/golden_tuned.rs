@@ -233,9 +233,9 @@ fn check_others(
                 .map(|(_, shader)| shader.as_str());
             let names: Vec<&str> = names.collect();
             // Winograd's is left to the rule where an image is read as it is given.
-            let is_planar = names.iter().any(|name| name.contains("_planar"));
+            let is_planar = names.iter().any(|name| name.contains("_nchw"));
             let used = names.iter().any(|name| {
-                let name = name.replace("_planar", "").replace("_emulated", "") + " ";
+                let name = name.replace("_nchw", "").replace("_emulated", "") + " ";
                 name.starts_with(&format!("{} ", family(kernel)))
             });
             if is_planar && matches!(kernel, ConvAlgorithm::Winograd { .. }) {

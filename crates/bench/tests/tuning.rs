@@ -229,9 +229,9 @@ fn a_wrong_kernel_is_found_out() {
             panic!("{name}: {broken:?}");
         };
         let _ = broken.inject_fault(match wrong {
-            ConvAlgorithm::Direct => "conv2d_planar",
-            ConvAlgorithm::Subgroup => "conv2d_subgroup_planar",
-            ConvAlgorithm::Tiled { .. } => "conv2d_tiled_planar",
+            ConvAlgorithm::Direct => "conv2d_nchw",
+            ConvAlgorithm::Subgroup => "conv2d_subgroup_nchw",
+            ConvAlgorithm::Tiled { .. } => "conv2d_tiled_nchw",
             other => panic!("{name}: {other} is not for images as they are given"),
         });
         let shapes = [input().shape().clone()];

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
@@ -12,36 +11,37 @@ use super::super::{Dispatch, NodeContext, Read, TensorView, WORKGROUP};
 use super::gemm_shader::{GemmShader, LANES, PixelsEach};
 use super::geometry::{Filter, Outputs, Part, Window};
 use crate::error::Result;
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{
-    CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_EMULATED, CONV2D_PLANAR, CONV2D_SUBGROUP,
-    CONV2D_SUBGROUP_PLANAR, CONV2D_TILED, CONV2D_TILED_PLANAR, Cooperative,
+    CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_EMULATED, CONV2D_NCHW, CONV2D_SUBGROUP,
+    CONV2D_SUBGROUP_NCHW, CONV2D_TILED, CONV2D_TILED_NCHW, Cooperative,
 };
 use crate::weights::Weights;
 
 /// Output channels of a block of the dense shaders.
 pub(super) const BLOCK: usize = 16;
 
-/// `Params` of `shaders/shared/conv2d.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct Params {
-    pub input: TensorView,
-    pub output: TensorView,
-    pub window: Window,
-    pub outputs: Outputs,
-    pub epilogue: EpilogueParams,
-    pub inner: u32,
-    pub group_elements: u32,
-    pub group_blocks: u32,
-    pub first_block: u32,
-    pub blocks: u32,
-    pub prologue_slope: f32,
-    pub plane_rows: u32,
-    pub planes: u32,
-    pub plane_step: u32,
-    pub block_step: u32,
-    pub blocks_first: u32,
-    pub unused: u32,
+uniforms! {
+    /// `Params` of `shaders/shared/conv2d.wgsl`.
+    pub(super) struct Params for CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_EMULATED, CONV2D_NCHW, CONV2D_SUBGROUP, CONV2D_SUBGROUP_NCHW, CONV2D_TILED, CONV2D_TILED_NCHW {
+        pub input: TensorView,
+        pub output: TensorView,
+        pub window: Window,
+        pub outputs: Outputs,
+        pub epilogue: EpilogueParams,
+        pub inner: u32,
+        pub group_elements: u32,
+        pub group_blocks: u32,
+        pub first_block: u32,
+        pub blocks: u32,
+        pub prologue_slope: f32,
+        pub plane_rows: u32,
+        pub planes: u32,
+        pub plane_step: u32,
+        pub block_step: u32,
+        pub blocks_first: u32,
+        pub unused: u32,
+    }
 }
 
 /// The dispatches of `places`, whose windows and numbers of outputs are equal: one, where the weights
@@ -166,11 +166,11 @@ pub(super) fn step(
     let work = u64::from(params.blocks) * u64::from(params.planes);
     let shader = match (engine, context.planar) {
         (GemmShader::Direct, false) => &CONV2D,
-        (GemmShader::Direct, true) => &CONV2D_PLANAR,
+        (GemmShader::Direct, true) => &CONV2D_NCHW,
         (GemmShader::Subgroup, false) => &CONV2D_SUBGROUP,
-        (GemmShader::Subgroup, true) => &CONV2D_SUBGROUP_PLANAR,
+        (GemmShader::Subgroup, true) => &CONV2D_SUBGROUP_NCHW,
         (GemmShader::Tiled { .. }, false) => &CONV2D_TILED,
-        (GemmShader::Tiled { .. }, true) => &CONV2D_TILED_PLANAR,
+        (GemmShader::Tiled { .. }, true) => &CONV2D_TILED_NCHW,
         // Never with planar input: see `GemmShader::cooperative`.
         (GemmShader::Cooperative { .. }, _) => match device.cooperative {
             Some(Cooperative::Emulated) => &CONV2D_COOPERATIVE_EMULATED,
@@ -183,7 +183,7 @@ pub(super) fn step(
             let subgroups = each.tiles(pixels) * work;
             let [x, y] = device.fold(name, subgroups.div_ceil(WORKGROUP / LANES))?;
             let dispatch = device.dispatch(shader, params, reads, [x, y, 1]);
-            dispatch.constant("PIXELS", each.0)
+            dispatch.constant("M_PER_INVOCATION", each.0)
         }
         GemmShader::Direct => {
             // As many pixels an invocation as leave none of a workgroup's without one.
@@ -195,22 +195,22 @@ pub(super) fn step(
             let [x, z] = device.fold(name, pixels.div_ceil(WORKGROUP * u64::from(each)))?;
             // `split` has seen to it that a dimension of a dispatch holds the blocks.
             let dispatch = device.dispatch(shader, params, reads, [x, work as u32, z]);
-            dispatch.constant("PIXELS", each)
+            dispatch.constant("M_PER_INVOCATION", each)
         }
         GemmShader::Tiled { each, blocks } => {
             let tile = WORKGROUP / u64::from(blocks) * u64::from(each);
             let [x, z] = device.fold(name, pixels.div_ceil(tile))?;
             let rows = params.blocks.div_ceil(blocks) * params.planes;
             let dispatch = device.dispatch(shader, params, reads, [x, rows, z]);
-            let dispatch = dispatch.constant("PIXELS", each);
-            dispatch.constant("BLOCKS", blocks)
+            let dispatch = dispatch.constant("M_PER_INVOCATION", each);
+            dispatch.constant("N_TILES", blocks)
         }
         GemmShader::Cooperative { blocks } => {
             let tiles = pixels.div_ceil(GemmShader::cooperative_pixels(blocks));
             let [x, z] = device.fold(name, tiles)?;
             let rows = params.blocks.div_ceil(blocks) * params.planes;
             let dispatch = device.dispatch(shader, params, reads, [x, rows, z]);
-            dispatch.constant("BLOCKS", blocks)
+            dispatch.constant("N_TILES", blocks)
         }
     };
     Ok(match context.planar {

@@ -2,25 +2,24 @@
 
 use std::borrow::Cow;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::{Dispatch, NodeContext, Read, TensorView};
 use super::geometry::{ConvProblem, Filter, Kernels, Window};
 use crate::error::Result;
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{CONV2D_DEPTHWISE, CONV2D_DEPTHWISE_ROW, CONV2D_DEPTHWISE_TRANSPOSED};
 use crate::graph::{Conv2d, ConvTranspose2d};
 
 /// Pixels an invocation of `conv2d_depthwise_row.wgsl`.
 const COLUMNS: u32 = 4;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: TensorView,
-    output: TensorView,
-    window: Window,
-    epilogue: EpilogueParams,
+uniforms! {
+    struct Params for CONV2D_DEPTHWISE, CONV2D_DEPTHWISE_ROW, CONV2D_DEPTHWISE_TRANSPOSED {
+        input: TensorView,
+        output: TensorView,
+        window: Window,
+        epilogue: EpilogueParams,
+    }
 }
 
 pub(super) fn dispatch(context: &NodeContext, conv: &ConvProblem) -> Result<Dispatch> {

@@ -1,9 +1,8 @@
 //! Where a convolution's windows lie, and where its weights.
 
+use crate::gpu::uniform::uniforms;
 use std::borrow::Cow;
 use std::ops::Range;
-
-use bytemuck::{Pod, Zeroable};
 
 use super::super::NodeContext;
 use super::super::norm::Folding;
@@ -11,15 +10,26 @@ use crate::error::Result;
 use crate::graph::{Conv2d, ConvTranspose2d};
 use crate::weights::Weights;
 
-/// `Window` of `shaders/shared/window.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub(super) struct Window {
-    pub kernel: [u32; 2],
-    pub stride: [u32; 2],
-    pub dilation: [u32; 2],
-    /// Wraps around below zero, as the shader's arithmetic does.
-    pub padding: [u32; 2],
+uniforms! {
+    /// `Window` of `shaders/shared/window.wgsl`.
+    #[derive(PartialEq, Eq)]
+    pub(super) struct Window {
+        pub kernel: [u32; 2],
+        pub stride: [u32; 2],
+        pub dilation: [u32; 2],
+        /// Wraps around below zero, as the shader's arithmetic does.
+        pub padding: [u32; 2],
+    }
+
+    /// `Outputs` of `shaders/shared/window.wgsl`.
+    pub(super) struct Outputs {
+        pub size: [u32; 2],
+        pub step: [u32; 2],
+        pub origin: [u32; 2],
+        pub pixels: u32,
+        /// Remainders of the columns in one dispatch.
+        pub columns: u32,
+    }
 }
 
 impl Window {
@@ -37,18 +47,6 @@ impl Window {
             padding: [before(0), before(2)],
         }
     }
-}
-
-/// `Outputs` of `shaders/shared/window.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub(super) struct Outputs {
-    pub size: [u32; 2],
-    pub step: [u32; 2],
-    pub origin: [u32; 2],
-    pub pixels: u32,
-    /// Remainders of the columns in one dispatch.
-    pub columns: u32,
 }
 
 /// The part of a convolution that one set of dispatches computes.

@@ -1,26 +1,25 @@
 //! Groups of any number of channels.
 
-use bytemuck::{Pod, Zeroable};
-
 use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::weight::split;
 use super::super::{Dispatch, NodeContext, Read, TensorView, WORKGROUP};
 use super::geometry::{Filter, Outputs, Part, Window};
 use crate::error::Result;
 use crate::gpu::CONV2D_GROUPED;
+use crate::gpu::uniform::uniforms;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: TensorView,
-    output: TensorView,
-    window: Window,
-    outputs: Outputs,
-    epilogue: EpilogueParams,
-    group_inputs: u32,
-    group_outputs: u32,
-    first_element: u32,
-    unused: u32,
+uniforms! {
+    struct Params for CONV2D_GROUPED {
+        input: TensorView,
+        output: TensorView,
+        window: Window,
+        outputs: Outputs,
+        epilogue: EpilogueParams,
+        group_inputs: u32,
+        group_outputs: u32,
+        first_element: u32,
+        unused: u32,
+    }
 }
 
 pub(super) fn dispatches(

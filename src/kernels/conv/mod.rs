@@ -180,5 +180,19 @@ fn part(
     }
 }
 
+/// The uniform blocks of the convolutions.
+#[cfg(test)]
+pub(super) fn uniforms() -> Vec<crate::gpu::uniform::UniformBlock> {
+    [
+        dense::uniforms(),
+        depthwise::uniforms(),
+        grouped::uniforms(),
+        winograd::uniforms(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,6 @@
 
 use std::ops::Range;
 
-use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
@@ -14,6 +13,7 @@ use super::dense::{self, BLOCK, Params};
 use super::gemm_shader::GemmShader;
 use super::geometry::{Filter, Outputs, Window};
 use crate::error::Result;
+use crate::gpu::uniform::uniforms;
 use crate::gpu::{Precision, WINOGRAD_INPUT, WINOGRAD_OUTPUT};
 use crate::weights::Weights;
 
@@ -26,32 +26,28 @@ pub(super) enum Tile {
     Four = 4,
 }
 
-/// `Tiles` of `shaders/shared/winograd.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-struct Tiles {
-    size: [u32; 2],
-    count: u32,
-    groups: u32,
-    first: u32,
-    unused: [u32; 3],
-}
+uniforms! {
+    /// `Tiles` of `shaders/shared/winograd.wgsl`.
+    struct Tiles {
+        size: [u32; 2],
+        count: u32,
+        groups: u32,
+        first: u32,
+        unused: [u32; 3],
+    }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct InputParams {
-    input: TensorView,
-    tiles: Tiles,
-    padding: [u32; 2],
-    unused: [u32; 2],
-}
+    struct InputParams for WINOGRAD_INPUT {
+        input: TensorView,
+        tiles: Tiles,
+        padding: [u32; 2],
+        unused: [u32; 2],
+    }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct OutputParams {
-    output: TensorView,
-    epilogue: EpilogueParams,
-    tiles: Tiles,
+    struct OutputParams for WINOGRAD_OUTPUT {
+        output: TensorView,
+        epilogue: EpilogueParams,
+        tiles: Tiles,
+    }
 }
 
 impl Tile {

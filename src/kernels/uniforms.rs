@@ -1,0 +1,29 @@
+//! The uniform blocks of all kernels, for the test that compares them with the WGSL.
+
+use super::*;
+use crate::gpu::uniform::UniformBlock;
+
+pub(crate) fn uniforms() -> Vec<UniformBlock> {
+    [
+        activation::uniforms(),
+        batch_norm::uniforms(),
+        channels::uniforms(),
+        conv::uniforms(),
+        elementwise::uniforms(),
+        embedding::uniforms(),
+        flatten::uniforms(),
+        layout::uniforms(),
+        linear::uniforms(),
+        local_response_norm::uniforms(),
+        pad::uniforms(),
+        pool::uniforms(),
+        pool_backward::uniforms(),
+        reduce::uniforms(),
+        reorg::uniforms(),
+        softmax::uniforms(),
+        upsample::uniforms(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
