@@ -175,11 +175,7 @@ fn kernels(gpu: &Gpu) -> Result<Value> {
     let mut rows = Vec::new();
     for precision in [Precision::F32, Precision::F16] {
         let bar = progress::bar(0);
-        let options = BenchOptions {
-            precision,
-            rounds: 1,
-            ..Default::default()
-        };
+        let options = BenchOptions::default().precision(precision).rounds(1);
         let variants = variants(gpu, &cases, &options, |at| progress::tell(&bar, at))?;
         for (case, variants) in cases.iter().zip(variants) {
             rows.extend(variants.into_iter().map(|variant| {

@@ -44,8 +44,8 @@ pub fn passes() -> impl FnMut(usize, usize) + Send {
 
 /// Shows how far kernels have been checked and timed.
 pub fn tell(bar: &ProgressBar, at: BenchProgress) {
-    bar.set_length(at.of as u64);
-    bar.set_position(at.done as u64);
+    bar.set_length(at.total as u64);
+    bar.set_position(at.completed as u64);
     bar.set_message(format!("{} ({})", at.case, at.kernel));
 }
 

@@ -158,11 +158,10 @@ impl KernelsArgs {
         bar.set_message("measuring the device's peak");
         bar.tick();
         let peak = Peak::measure(gpu)?;
-        let options = BenchOptions {
-            precision: self.precision,
-            rounds: self.rounds.get(),
-            only: self.kernel.clone(),
-        };
+        let options = BenchOptions::default()
+            .precision(self.precision)
+            .rounds(self.rounds.get())
+            .only(self.kernel.iter().copied());
         let measured = variants(gpu, &cases, &options, |at| progress::tell(&bar, at))?;
         bar.set_message("measuring the device's peak once more");
         let peak = peak.max(Peak::measure(gpu)?);
@@ -203,7 +202,7 @@ fn as_json(case: &Case, variant: &Variant, peak: &Peak) -> Value {
     let mut row = json!({
         "case": case.name,
         "kernel": variant.name,
-        "rule": variant.is_rule,
+        "rule": variant.is_selected,
     });
     let (key, reason) = match &variant.outcome {
         VariantOutcome::Timed(measured) => {
@@ -220,8 +219,8 @@ fn as_json(case: &Case, variant: &Variant, peak: &Peak) -> Value {
                 "intensity": measured.operations as f64 / measured.bytes.max(1) as f64,
                 "gflop_per_second": measured.operations as f64 / seconds / 1e9,
                 "gbyte_per_second": measured.bytes as f64 / seconds / 1e9,
-                "bound": bound.limit.name(),
-                "of_bound": bound.reached,
+                "bound": bound.bottleneck.name(),
+                "of_bound": bound.utilization,
                 "error": measured.error,
             });
             if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {

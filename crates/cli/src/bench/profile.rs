@@ -185,7 +185,7 @@ fn as_json(step: &StepProfile, profile: &Profile, peak: &Peak) -> serde_json::Va
         "bytes": step.bytes,
         "gflop_per_second": rate(step.operations, step),
         "gbyte_per_second": rate(step.bytes, step),
-        "bound": bound.limit.name(),
-        "of_bound": bound.reached,
+        "bound": bound.bottleneck.name(),
+        "of_bound": bound.utilization,
     })
 }
