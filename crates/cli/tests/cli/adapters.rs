@@ -3,11 +3,11 @@
 use shadernet::gpu::Backend;
 
 use crate::devices::backends;
-use crate::support::{answer, answer_to, chelsea, classify, shadernet, small_model};
+use crate::support::{chelsea, classify, execute, execute_with_input, shadernet, small_model};
 
 #[test]
 fn devices_lists_what_tests_run_on() {
-    let lines = answer(shadernet().args(["devices", "--json"])).ok().json();
+    let lines = execute(shadernet().args(["devices", "--json"])).ok().json();
     let listed: Vec<&str> = (lines.iter())
         .map(|line| line["backend"].as_str().unwrap())
         .collect();
@@ -36,7 +36,7 @@ fn devices_lists_what_tests_run_on() {
         }
     }
 
-    let text = answer(shadernet().arg("devices")).ok().out;
+    let text = execute(shadernet().arg("devices")).ok().out;
     for line in &lines {
         assert!(text.contains(line["name"].as_str().unwrap()), "{text}");
         assert!(text.contains(line["driver"].as_str().unwrap()), "{text}");
@@ -56,7 +56,7 @@ fn every_backend_names_the_same_class() {
     for backend in backends().iter().chain([&Backend::Cpu]) {
         let mut command = shadernet();
         command.args(["classify", "--json", "--top", "1", &chelsea()]);
-        let run = answer(command.args(["--backend", backend.name()])).ok();
+        let run = execute(command.args(["--backend", backend.name()])).ok();
         assert_eq!(run.json()[0]["predictions"][0]["class"], 282);
         // The summary says which device it was.
         let device = match backend {
@@ -64,7 +64,7 @@ fn every_backend_names_the_same_class() {
             backend => format!("({}", backend.name()),
         };
         assert_eq!(run.err.lines().count(), 1, "{}", run.err);
-        run.says(&["1 picture in ", &device]);
+        run.says(&["1 image in ", &device]);
     }
 }
 
@@ -72,7 +72,7 @@ fn every_backend_names_the_same_class() {
 fn devices_that_are_not_there_are_named_with_those_that_are() {
     let run = |args: &[&str]| {
         let mut command = shadernet();
-        answer(command.args(["classify", &chelsea()]).args(args))
+        execute(command.args(["classify", &chelsea()]).args(args))
     };
     let other = match std::env::consts::OS {
         "macos" => "dx12",
@@ -88,30 +88,30 @@ fn devices_that_are_not_there_are_named_with_those_that_are() {
 
     let mut command = shadernet();
     command.env("WGPU_ADAPTER_NAME", "nonsense");
-    answer(command.args(["classify", &chelsea()])).fails(&["'nonsense'"]);
+    execute(command.args(["classify", &chelsea()])).fails(&["'nonsense'"]);
     let mut command = shadernet();
     command.env("WGPU_ADAPTER_NAME", "nonsense");
-    let list = answer(command.args(["devices", "--json"]));
+    let list = execute(command.args(["devices", "--json"]));
     assert_eq!(list.code, 1);
     assert!(list.json().iter().all(|line| line["default"] == false));
     list.says(&["'nonsense'"]);
 }
 
-/// More than one binding holds, whatever the device: refused before any picture is read.
+/// More than one binding holds, whatever the device: refused before any image is read.
 #[test]
 fn a_batch_beyond_the_devices_limit_names_the_node_and_what_to_do() {
     let backend = backends()[0].name();
-    let lines = answer(shadernet().args(["devices", "--json"])).ok().json();
+    let lines = execute(shadernet().args(["devices", "--json"])).ok().json();
     let device = lines.iter().find(|line| line["backend"] == backend);
     let limit = &device.unwrap()["max_storage_buffer_binding_size"];
-    // What conv1 answers for one picture: 64 maps of 32x32.
+    // What conv1 answers for one image: 64 maps of 32x32.
     let batch = limit.as_u64().unwrap() / (64 * 32 * 32 * 4) + 1;
     let mut command = shadernet();
     command.args(["classify", "-", "--backend", backend, "--model"]);
     command
         .arg(small_model())
         .args(["--batch", &batch.to_string()]);
-    answer_to(&mut command, b"nothing of this is read\n").fails(&[
+    execute_with_input(&mut command, b"nothing of this is read\n").fails(&[
         &format!("the output [{batch}, 64, 32, 32] of '"),
         &format!("allows {limit} (max_storage_buffer_binding_size)"),
         "use a smaller image or batch",
@@ -132,7 +132,7 @@ fn without_a_driver_the_cpu_runs_and_says_how_to_get_one() {
             }
             // Of OpenGL, only what runs everywhere.
             command.env("LIBGL_ALWAYS_SOFTWARE", "1");
-            answer(command)
+            execute(command)
         };
         let run = without(shadernet().args(["classify", "--json", &chelsea()])).ok();
         assert_eq!(run.json()[0]["predictions"][0]["class"], 282);
@@ -169,11 +169,11 @@ fn no_display_is_nobodys_error() {
     for name in ["XDG_RUNTIME_DIR", "WAYLAND_DISPLAY", "DISPLAY"] {
         command.env_remove(name);
     }
-    assert_eq!(answer(command.arg("devices")).ok().err, "");
+    assert_eq!(execute(command.arg("devices")).ok().err, "");
     assert!(
-        answer(classify().arg(chelsea()))
+        execute(classify().arg(chelsea()))
             .ok()
             .err
-            .starts_with("1 picture")
+            .starts_with("1 image")
     );
 }

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::devices::backends;
-use crate::support::{answer, shadernet};
+use crate::support::{execute, shadernet};
 
 fn rows(line: &Value) -> &[Value] {
     line["kernels"].as_array().map_or(&[], Vec::as_slice)
@@ -21,7 +21,7 @@ fn kernels_are_timed_on_every_adapter() {
     )
     .unwrap();
     let json = folder.path().join("kernels.json");
-    let bench = answer(
+    let bench = execute(
         shadernet()
             .args(["bench", "kernels", "--all", "--rounds=2", "--kernel=direct"])
             .args(["--kernel=winograd-2", "--shapes"])
@@ -61,7 +61,7 @@ fn kernels_are_timed_on_every_adapter() {
 #[test]
 fn a_broken_kernel_is_named_and_not_timed() {
     for backend in backends() {
-        let bench = answer(
+        let bench = execute(
             shadernet()
                 .args([
                     "bench",
@@ -73,7 +73,7 @@ fn a_broken_kernel_is_named_and_not_timed() {
                 .args([
                     "--kernel=direct",
                     "--kernel=winograd-4",
-                    "--inject_fault=winograd_output",
+                    "--inject-fault=winograd_output",
                 ])
                 .args(["--backend", backend.name()]),
         );
@@ -103,7 +103,7 @@ fn drivers_that_crash_or_hang_cost_their_own_row() {
         ("crash", "its process died"),
         ("hang", "did not end within 2 s"),
     ] {
-        let bench = answer(shadernet().args([
+        let bench = execute(shadernet().args([
             "bench",
             "kernels",
             "--all",
@@ -121,7 +121,7 @@ fn drivers_that_crash_or_hang_cost_their_own_row() {
         let [page, results] = ["page.html", "results.json"].map(|name| folder.path().join(name));
         let mut bench = shadernet();
         bench.args(["bench", what, rest, "--all", "--misbehave=crash", "--json"]);
-        let bench = answer(bench.arg("--report").arg(&page));
+        let bench = execute(bench.arg("--report").arg(&page));
         assert_eq!(bench.code, 1);
         assert!(bench.err.contains("its process died"), "{}", bench.err);
         let page = fs::read_to_string(&page).unwrap();
@@ -141,7 +141,7 @@ fn mistakes_in_shapes_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let shapes = folder.path().join("mine.txt");
     fs::write(&shapes, "relu 1x8x9x9\nconv2d 1x8x9x9 out=8\n").unwrap();
-    let bench = |args: &[&str]| answer(shadernet().args(["bench", "kernels"]).args(args));
+    let bench = |args: &[&str]| execute(shadernet().args(["bench", "kernels"]).args(args));
     let path = shapes.to_str().unwrap();
     bench(&["--shapes", path]).fails(&["mine.txt", "line 2", "'kernel=NUMBER' is missing"]);
     bench(&["--shapes", "nonsuch.txt"]).fails(&["nonsuch.txt"]);
@@ -157,7 +157,7 @@ fn mistakes_in_shapes_are_told() {
 
 #[test]
 fn settings_are_compared_in_turns() {
-    let bench = answer(shadernet().args([
+    let bench = execute(shadernet().args([
         "bench",
         "model",
         "small_cnn",
@@ -197,7 +197,7 @@ fn settings_are_compared_in_turns() {
     let wrong = ["--vs=speed=2", "--vs=fast"];
     for wrong in wrong {
         assert_eq!(
-            answer(shadernet().args(["bench", "model", "small_cnn", wrong])).code,
+            execute(shadernet().args(["bench", "model", "small_cnn", wrong])).code,
             2
         );
     }
@@ -207,9 +207,9 @@ fn settings_are_compared_in_turns() {
 fn the_doctor_finds_what_is_broken() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("doctor.md");
-    let doctor = answer(
+    let doctor = execute(
         shadernet()
-            .args(["doctor", "--inject_fault=conv2d_depthwise_row", "--report"])
+            .args(["doctor", "--inject-fault=conv2d_depthwise_row", "--report"])
             .arg(&path)
             .args(["--json", "--backend", backends()[0].name()]),
     );
@@ -250,7 +250,7 @@ fn two_backends_are_compared_with_each_other() {
     let backends = backends();
     let (first, last) = (backends[0], backends[backends.len() - 1]);
     let pair = |more: &[&str]| {
-        answer(
+        execute(
             shadernet()
                 .args([
                     "doctor",
@@ -271,7 +271,7 @@ fn two_backends_are_compared_with_each_other() {
     };
     assert!(says(&agreeing.out, " to 1e-3"), "{}", agreeing.out);
     // The other backend's shaders are as they were.
-    let broken = pair(&["--inject_fault=conv2d_depthwise_row"]);
+    let broken = pair(&["--inject-fault=conv2d_depthwise_row"]);
     assert_eq!(broken.code, 1, "{}", broken.err);
     let told = format!(" and {} is '", last.name());
     assert!(says(&broken.out, &told), "{}", broken.out);

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use shadernet::gpu::Backend;
 
 use crate::devices::backends;
-use crate::support::{Answer, answer, chelsea, shadernet, small_model};
+use crate::support::{CommandOutput, chelsea, execute, shadernet, small_model};
 
 /// Classifies with this cache folder, and answers with what was logged.
-fn classify(backend: &str, cache: &Path) -> Answer {
+fn classify(backend: &str, cache: &Path) -> CommandOutput {
     let mut command = shadernet();
     command.args(["classify", "--json", "--backend", backend, "--model"]);
     command.arg(small_model()).arg(chelsea());
     command.env("SHADERNET_CACHE", cache);
-    answer(command.env("SHADERNET_LOG", "warn")).ok()
+    execute(command.env("SHADERNET_LOG", "warn")).ok()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -1,16 +1,16 @@
-//! `shadernet classify`: pictures good and bad.
+//! `shadernet classify`: images good and bad.
 
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Answer, answer, chelsea, classify, copies, picture, shadernet};
+use crate::support::{CommandOutput, chelsea, classify, copies, execute, shadernet, test_image};
 
 /// A PNG whose header claims 60000x60000 pixels, with no data for them.
 const HUGE_PNG: &[u8] = b"\x89PNG\r\n\x1a\n\
     \0\0\0\rIHDR\0\0\xea\x60\0\0\xea\x60\x08\x02\0\0\0\x0f\xb0\xe2\x15\
     \0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82";
 
-/// A folder of files that are no pictures, each with what its message says.
+/// A folder of files that are no images, each with what its message says.
 struct Bad {
     folder: tempfile::TempDir,
     files: Vec<(String, &'static str)>,
@@ -18,7 +18,7 @@ struct Bad {
 
 fn bad() -> Bad {
     let folder = tempfile::tempdir().unwrap();
-    let whole = fs::read(picture("chelsea.png")).unwrap();
+    let whole = fs::read(test_image("chelsea.png")).unwrap();
     let files: [(&str, &[u8], &str); 4] = [
         (
             "text.png",
@@ -43,21 +43,21 @@ fn bad() -> Bad {
     }
 }
 
-/// The pictures' names and the number of classes under each, of an answer for people.
+/// The images' names and the number of classes under each, of an answer for people.
 #[track_caller]
-fn read(answer: &Answer) -> Vec<(&str, usize)> {
-    let mut pictures: Vec<(&str, usize)> = Vec::new();
+fn read(answer: &CommandOutput) -> Vec<(&str, usize)> {
+    let mut images: Vec<(&str, usize)> = Vec::new();
     for line in answer.out.lines() {
         if let Some(class) = line.strip_prefix("  ") {
             let (percent, rest) = class.split_once(" %  ").unwrap();
             assert!((0.0..=100.0).contains(&percent.trim().parse::<f32>().unwrap()));
             assert!(rest.ends_with(')'), "{line}");
-            pictures.last_mut().unwrap().1 += 1;
+            images.last_mut().unwrap().1 += 1;
         } else {
-            pictures.push((line, 0));
+            images.push((line, 0));
         }
     }
-    pictures
+    images
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn the_first_command_names_the_cat() {
     let run = |args: &[&str]| {
         let mut command = shadernet();
         command.args(["classify", "--backend", "cpu", "tests/images/chelsea.png"]);
-        answer(command.args(args)).ok()
+        execute(command.args(args)).ok()
     };
     let text = run(&[]);
     assert_eq!(read(&text), [("tests/images/chelsea.png", 5)]);
@@ -76,7 +76,7 @@ fn the_first_command_names_the_cat() {
     );
     // One line on standard error, with the time and the device.
     assert_eq!(text.err.lines().count(), 1, "{}", text.err);
-    assert!(text.err.starts_with("1 picture in "), "{}", text.err);
+    assert!(text.err.starts_with("1 image in "), "{}", text.err);
     assert!(text.err.contains(" images/s, on the CPU"), "{}", text.err);
 
     let json = run(&["--json", "--top", "2"]).json();
@@ -96,7 +96,7 @@ fn the_first_command_names_the_cat() {
 #[test]
 fn bad_pictures_are_reported_and_the_rest_go_on() {
     let bad = bad();
-    let run = answer(
+    let run = execute(
         (classify().arg(chelsea()))
             .args(bad.files.iter().map(|(path, _)| path))
             .args([chelsea().as_str(), "--top", "3"]),
@@ -110,7 +110,7 @@ fn bad_pictures_are_reported_and_the_rest_go_on() {
         assert!(error.starts_with(&format!("error: {path}: ")), "{error}");
         assert!(error.contains(message), "'{message}' is not in: {error}");
     }
-    run.says(&["2 pictures in ", "5 could not be read, on the CPU"]);
+    run.says(&["2 images in ", "5 could not be read, on the CPU"]);
 }
 
 /// Whatever the batch, and wherever in it the bad ones fall.
@@ -123,7 +123,7 @@ fn json_has_one_line_a_picture_in_the_order_given() {
         given.extend([chelsea.as_str(), path]);
     }
     for batch in ["1", "2", "3", "100000"] {
-        let run = answer(classify().args(&given).args(["--json", "--batch", batch]));
+        let run = execute(classify().args(&given).args(["--json", "--batch", batch]));
         assert_eq!(run.code, 1);
         let lines = run.json();
         assert_eq!(lines.len(), given.len());
@@ -141,16 +141,12 @@ fn json_has_one_line_a_picture_in_the_order_given() {
 #[test]
 fn folders_are_their_pictures_by_name() {
     let folder = copies(3);
-    for other in ["notes.txt", "pictures", "000.jpg.part"] {
-        fs::write(
-            folder.path().join(other),
-            "no picture, and nobody's mistake",
-        )
-        .unwrap();
+    for other in ["notes.txt", "images", "000.jpg.part"] {
+        fs::write(folder.path().join(other), "no image, and nobody's mistake").unwrap();
     }
     fs::create_dir(folder.path().join("folder.png")).unwrap();
     fs::rename(folder.path().join("001.jpg"), folder.path().join("001.JPG")).unwrap();
-    let run = answer(
+    let run = execute(
         classify()
             .arg(folder.path())
             .args(["--json", "--batch", "2"]),
@@ -167,7 +163,7 @@ fn folders_are_their_pictures_by_name() {
             .iter()
             .all(|line| line["predictions"] == lines[0]["predictions"])
     );
-    run.says(&["3 pictures in "]);
+    run.says(&["3 images in "]);
 }
 
 #[test]
@@ -177,19 +173,19 @@ fn folders_without_pictures_are_errors() {
     fs::create_dir(&empty).unwrap();
     fs::write(empty.join("notes.txt"), "").unwrap();
     // Before anything is run.
-    answer(classify().arg(chelsea()).arg(&empty)).fails(&[
-        "empty: expected pictures (png, jpg,",
+    execute(classify().arg(chelsea()).arg(&empty)).fails(&[
+        "empty: expected images (png, jpg,",
         "found none; its subfolders are not looked into",
     ]);
 }
 
 #[test]
 fn batches_do_not_change_the_answers() {
-    let pictures = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"];
+    let images = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"];
     let run = |batch: &str| {
         let mut command = classify();
-        command.args(pictures.map(picture));
-        answer(command.args(["--json", "--batch", batch])).ok().out
+        command.args(images.map(test_image));
+        execute(command.args(["--json", "--batch", batch])).ok().out
     };
     let one = run("1");
     assert_eq!(one.lines().count(), 4);
@@ -216,7 +212,7 @@ fn a_closed_standard_output_ends_quietly() {
     out.read_line(&mut first).unwrap();
     drop(out);
     assert!(first.ends_with("000.jpg\n"), "{first}");
-    let end = Answer::new(child.wait_with_output().unwrap()).ok();
+    let end = CommandOutput::new(child.wait_with_output().unwrap()).ok();
     assert_eq!(end.err, "");
 }
 
@@ -232,17 +228,17 @@ fn standard_streams_that_cannot_be_written() {
     };
     let mut command = classify();
     command.args(["missing.png", &chelsea(), "--json"]);
-    let deaf = answer(command.stderr(full()));
+    let deaf = execute(command.stderr(full()));
     assert_eq!((deaf.code, deaf.json().len()), (1, 2));
 
     let mut command = classify();
-    answer(command.arg(chelsea()).stdout(full())).fails(&["standard output: No space left"]);
+    execute(command.arg(chelsea()).stdout(full())).fails(&["standard output: No space left"]);
 }
 
 #[test]
 fn float16_on_the_cpu_is_said_not_to_be() {
     let mut command = classify();
-    let run = answer(command.args([&chelsea(), "--precision", "f16", "--top", "1"])).ok();
+    let run = execute(command.args([&chelsea(), "--precision", "f16", "--top", "1"])).ok();
     assert_eq!(read(&run).len(), 1);
     run.says(&["the CPU computes in float32"]);
 }

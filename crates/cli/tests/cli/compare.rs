@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Answer, answer, shadernet};
+use crate::support::{CommandOutput, execute, shadernet};
 
 /// A folder with results files.
 struct Files(TempDir);
@@ -25,10 +25,10 @@ impl Files {
     }
 
     /// Compares `a` with `b`.
-    fn compare(&self, args: &[&str]) -> Answer {
+    fn compare(&self, args: &[&str]) -> CommandOutput {
         let mut compare = shadernet();
         compare.args(["bench", "compare", "a", "b"]);
-        answer(compare.args(args).current_dir(self.0.path()))
+        execute(compare.args(args).current_dir(self.0.path()))
     }
 }
 
@@ -62,7 +62,7 @@ fn model(batch: usize, ms: f64) -> Value {
 }
 
 /// The verdicts that are not "same", by kernel or setting.
-fn moved(answer: &Answer) -> Vec<(String, String)> {
+fn moved(answer: &CommandOutput) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let pairs = answer.json()[0]["pairs"].as_array().unwrap().clone();
     let pairs = pairs.iter().filter(|pair| pair["verdict"] != "same");

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::json;
 use shadernet::weights::{Dtype, Weights};
 
-use crate::support::{answer, picture, shadernet, small_model};
+use crate::support::{execute, shadernet, small_model, test_image};
 
 /// A detector of one convolution, for 32 x 32: 21 channels are 3 anchors of 2 classes.
 const CFG: &str = "\
@@ -87,7 +87,7 @@ fn darknets_files_become_a_folder_that_detects() {
         "out",
         "--half",
     ];
-    let run = answer(files.convert(&args).arg("--json")).ok();
+    let run = execute(files.convert(&args).arg("--json")).ok();
     let written = &run.json()[0];
     assert_eq!(
         (
@@ -107,7 +107,7 @@ fn darknets_files_become_a_folder_that_detects() {
         "0",
         "--model",
     ]);
-    let run = answer(detect.arg(files.path("out")).arg(picture("chelsea.png"))).ok();
+    let run = execute(detect.arg(files.path("out")).arg(test_image("chelsea.png"))).ok();
     let label = &run.json()[0]["detections"][0]["label"];
     assert!(
         ["cat", "dog"].map(|name| json!(name)).contains(label),
@@ -115,7 +115,7 @@ fn darknets_files_become_a_folder_that_detects() {
     );
 
     // A folder that is there is not written over.
-    let run = answer(&mut files.convert(&args));
+    let run = execute(&mut files.convert(&args));
     run.fails(&["out: ", "found one with something in it"]);
 }
 
@@ -131,7 +131,7 @@ fn a_safetensors_file_becomes_half_as_large() {
             .arg("-o")
             .arg(files.path(to))
             .args(args);
-        answer(&mut command)
+        execute(&mut command)
     };
     // All of it is float16 in the small model: first to float32, and back.
     convert(&whole, "f32.safetensors", &[]).ok();
@@ -187,12 +187,12 @@ fn damaged_files_leave_nothing_behind() {
     ];
     for (cfg, numbers, part) in cases {
         let files = Files::new(cfg, numbers);
-        answer(&mut files.convert(&args)).fails(&[part]);
+        execute(&mut files.convert(&args)).fails(&[part]);
         files.assert_untouched();
     }
     let files = Files::new(CFG, NUMBERS);
     fs::write(files.path("tiny.names"), "one\n").unwrap();
-    answer(
+    execute(
         files
             .convert(&args)
             .arg("--names")
@@ -200,10 +200,10 @@ fn damaged_files_leave_nothing_behind() {
     )
     .fails(&["tiny.names: 2 names were expected", "found 1"]);
     files.assert_untouched();
-    answer(&mut files.convert(&["tiny.cfg", "tiny.weights", "-o", "no/where"]))
+    execute(&mut files.convert(&["tiny.cfg", "tiny.weights", "-o", "no/where"]))
         .fails(&["there is no folder"]);
-    answer(&mut files.convert(&["none.cfg", "tiny.weights", "-o", "out"])).fails(&["none.cfg: "]);
-    answer(&mut files.convert(&["tiny.cfg", "none.weights", "-o", "out"]))
+    execute(&mut files.convert(&["none.cfg", "tiny.weights", "-o", "out"])).fails(&["none.cfg: "]);
+    execute(&mut files.convert(&["tiny.cfg", "none.weights", "-o", "out"]))
         .fails(&["none.weights: "]);
     files.assert_untouched();
 }
@@ -223,7 +223,7 @@ fn files_that_do_not_go_together_are_code_2() {
             "--names is for Darknet's files",
         ),
     ] {
-        let run = answer(&mut files.convert(args));
+        let run = execute(&mut files.convert(args));
         assert_eq!((run.code, run.out.as_str()), (2, ""));
         run.says(&["error: ", part]);
     }

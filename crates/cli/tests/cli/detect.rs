@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::json;
 use shadernet::vision::decode;
 
-use crate::support::{answer, answer_to, picture, shadernet, small_model};
+use crate::support::{execute, execute_with_input, shadernet, small_model, test_image};
 
 fn detect(images: &[&Path]) -> Command {
     let mut command = shadernet();
@@ -15,33 +15,33 @@ fn detect(images: &[&Path]) -> Command {
     command
 }
 
-/// A folder with a picture under two names, and a file that is none.
+/// A folder with a image under two names, and a file that is none.
 fn mixed() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::copy(picture("coffee.png"), folder.path().join("a.png")).unwrap();
+    fs::copy(test_image("coffee.png"), folder.path().join("a.png")).unwrap();
     fs::write(folder.path().join("b.png"), "This is a text.").unwrap();
-    fs::copy(picture("rocket.jpg"), folder.path().join("c.jpg")).unwrap();
+    fs::copy(test_image("rocket.jpg"), folder.path().join("c.jpg")).unwrap();
     folder
 }
 
 #[test]
 fn the_first_command_finds_the_cup() {
-    let run = answer(&mut detect(&[
-        &picture("coffee.png"),
-        &picture("chelsea.png"),
+    let run = execute(&mut detect(&[
+        &test_image("coffee.png"),
+        &test_image("chelsea.png"),
     ]))
     .ok();
     let lines: Vec<&str> = run.out.lines().collect();
     assert_eq!(lines.len(), 4, "{}", run.out);
     assert!(lines[1].contains(" %  cup (41) from "), "{}", run.out);
     assert_eq!(lines[3], "  nothing above 0.25");
-    run.says(&["2 pictures in ", "on the CPU"]);
+    run.says(&["2 images in ", "on the CPU"]);
 }
 
 #[test]
 fn json_has_boxes_in_pixels_and_the_rest_goes_on_after_a_bad_picture() {
     let folder = mixed();
-    let run = answer(detect(&[folder.path()]).arg("--json"));
+    let run = execute(detect(&[folder.path()]).arg("--json"));
     assert_eq!(run.code, 1);
     let lines = run.json();
     assert_eq!(lines.len(), 3);
@@ -66,8 +66,8 @@ fn json_has_boxes_in_pixels_and_the_rest_goes_on_after_a_bad_picture() {
 
 #[test]
 fn lists_are_read_from_standard_input() {
-    let list = format!("{}\n", picture("coffee.png").display());
-    let run = answer_to(
+    let list = format!("{}\n", test_image("coffee.png").display());
+    let run = execute_with_input(
         detect(&[Path::new("-")]).args(["--json", "--threshold", "0.1"]),
         list.as_bytes(),
     )
@@ -82,10 +82,10 @@ fn boxes_are_drawn_into_a_file() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["out.png", "out.jpg"] {
         let out = folder.path().join(name);
-        answer(detect(&[&picture("coffee.png")]).arg("-o").arg(&out)).ok();
+        execute(detect(&[&test_image("coffee.png")]).arg("-o").arg(&out)).ok();
         let (drawn, plain) = (
             decode(&out).unwrap(),
-            decode(picture("coffee.png")).unwrap(),
+            decode(test_image("coffee.png")).unwrap(),
         );
         assert_eq!(drawn.dimensions(), plain.dimensions());
         let differs = |x, y| {
@@ -111,7 +111,7 @@ fn boxes_are_drawn_into_a_file() {
 fn boxes_of_several_pictures_are_drawn_into_a_folder() {
     let (one, other) = (mixed(), mixed());
     let out = one.path().join("made/here");
-    let run = answer(detect(&[one.path(), other.path()]).arg("-o").arg(&out));
+    let run = execute(detect(&[one.path(), other.path()]).arg("-o").arg(&out));
     assert_eq!(run.code, 1);
     let mut names: Vec<String> = fs::read_dir(&out)
         .unwrap()
@@ -129,10 +129,10 @@ fn pictures_are_never_drawn_over_themselves() {
     let folder = mixed();
     let before = fs::read(folder.path().join("a.png")).unwrap();
     let image = folder.path().join("a.png");
-    let run = answer(detect(&[&image]).arg("-o").arg(&image));
-    run.fails(&["this is the picture itself"]);
-    let run = answer(detect(&[&image]).arg("-o").arg(folder.path()));
-    run.fails(&["the picture lies in the folder that is to be written to"]);
+    let run = execute(detect(&[&image]).arg("-o").arg(&image));
+    run.fails(&["this is the image itself"]);
+    let run = execute(detect(&[&image]).arg("-o").arg(folder.path()));
+    run.fails(&["the image lies in the folder that is to be written to"]);
     assert_eq!(fs::read(image).unwrap(), before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
 }
@@ -143,23 +143,23 @@ fn outputs_that_make_no_sense_are_code_2() {
     let text = folder.path().join("b.png");
     for (images, out, part) in [
         (
-            vec![picture("coffee.png")],
+            vec![test_image("coffee.png")],
             folder.path().join("out.xyz"),
             "ends in .png or .jpg",
         ),
         (
-            vec![picture("coffee.png"), picture("chelsea.png")],
+            vec![test_image("coffee.png"), test_image("chelsea.png")],
             text.clone(),
-            "several pictures need a folder",
+            "several images need a folder",
         ),
         (
             vec![folder.path().to_owned()],
             text.clone(),
-            "several pictures need a folder",
+            "several images need a folder",
         ),
     ] {
         let images: Vec<&Path> = images.iter().map(|p| p.as_path()).collect();
-        let run = answer(detect(&images).arg("-o").arg(out));
+        let run = execute(detect(&images).arg("-o").arg(out));
         assert_eq!((run.code, run.out.as_str()), (2, ""));
         run.says(&["error: ", part]);
     }
@@ -171,14 +171,14 @@ fn the_smallest_picture_is_no_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dot.ppm");
     fs::write(&path, b"P6 1 1 255 \xff\x00\x00").unwrap();
-    let run = answer(detect(&[&path]).arg("--json")).ok();
+    let run = execute(detect(&[&path]).arg("--json")).ok();
     assert_eq!(run.json()[0]["detections"], json!([]));
 }
 
 #[test]
 fn models_for_something_else_are_refused() {
-    answer(
-        detect(&[&picture("coffee.png")])
+    execute(
+        detect(&[&test_image("coffee.png")])
             .arg("--model")
             .arg(small_model()),
     )
@@ -188,7 +188,7 @@ fn models_for_something_else_are_refused() {
     ]);
     let mut classify = shadernet();
     classify.args(["classify", "--backend", "cpu", "--model", "yolov3_tiny"]);
-    answer(classify.arg(picture("coffee.png"))).fails(&[
+    execute(classify.arg(test_image("coffee.png"))).fails(&[
         "a network for classification was expected; yolov3_tiny is one for detection",
         "`shadernet detect`",
     ]);

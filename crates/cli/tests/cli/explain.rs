@@ -8,7 +8,7 @@ use serde_json::Value;
 use shadernet::vision::decode;
 
 use crate::devices;
-use crate::support::{answer, chelsea, picture, shadernet, small_model};
+use crate::support::{chelsea, execute, shadernet, small_model, test_image};
 
 fn explain(args: &[&str]) -> Command {
     let mut command = shadernet();
@@ -17,7 +17,7 @@ fn explain(args: &[&str]) -> Command {
 }
 
 fn coffee() -> String {
-    picture("coffee.png").to_str().unwrap().to_owned()
+    test_image("coffee.png").to_str().unwrap().to_owned()
 }
 
 /// The peak of a prediction, and whether it lies in the box of left, top, right and bottom.
@@ -38,7 +38,7 @@ fn devices_agree_that_the_espresso_lies_in_the_cup() {
     for backend in backends.chain(["cpu"]) {
         let mut command = shadernet();
         command.args(["explain", "--json", "--backend", backend, &coffee()]);
-        let lines = answer(&mut command).ok().json();
+        let lines = execute(&mut command).ok().json();
         assert_eq!(lines.len(), 1);
         let line = &lines[0];
         assert_eq!(line["image"], coffee());
@@ -80,7 +80,7 @@ fn every_method_draws_and_finds_the_cup() {
         ("occlusion", vec!["--window", "56", "--stride", "56"]),
     ] {
         let mut command = explain(&[&coffee(), "--json", "--method", method]);
-        let run = answer(command.args(settings).arg("-o").arg(&out)).ok();
+        let run = execute(command.args(settings).arg("-o").arg(&out)).ok();
         let line = &run.json()[0];
         assert_eq!(line["method"], method);
         assert_eq!(line["drawn"], out.to_str().unwrap());
@@ -110,7 +110,7 @@ fn integrated_gradients_tell_how_well_they_add_up() {
         "--steps",
         "2",
     ];
-    let run = answer(&mut explain(&[&args[..], &["--json"]].concat())).ok();
+    let run = execute(&mut explain(&[&args[..], &["--json"]].concat())).ok();
     let added = &run.json()[0]["predictions"][0]["completeness"];
     let number = |field: &str| added[field].as_f64().unwrap();
     let error = (number("attributed") - number("difference")).abs() / number("difference").abs();
@@ -124,7 +124,7 @@ fn integrated_gradients_tell_how_well_they_add_up() {
         "chelsea.png: tiger cat: the attributions add up to ",
         "more --steps",
     ]);
-    let run = answer(&mut explain(&args)).ok();
+    let run = execute(&mut explain(&args)).ok();
     assert!(run.out.contains(" % off, 2 steps"), "{}", run.out);
 }
 
@@ -135,7 +135,7 @@ fn several_classes_lie_side_by_side() {
     let run = |args: &[&str]| {
         let mut command = explain(&[&chelsea(), "--json", "-o", out.to_str().unwrap()]);
         command.args(args);
-        let line = answer(&mut command).ok().json().swap_remove(0);
+        let line = execute(&mut command).ok().json().swap_remove(0);
         let classes: Vec<u64> = (line["predictions"].as_array().unwrap().iter())
             .map(|found| found["class"].as_u64().unwrap())
             .collect();
@@ -160,7 +160,7 @@ fn several_classes_lie_side_by_side() {
 fn pictures_that_cannot_be_read_are_told_and_the_rest_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text.png");
-    fs::write(&text, "no picture").unwrap();
+    fs::write(&text, "no image").unwrap();
     let out = folder.path().join("heat");
     let mut command = explain(&[
         &coffee(),
@@ -169,7 +169,7 @@ fn pictures_that_cannot_be_read_are_told_and_the_rest_go_on() {
         "--json",
         "-o",
     ]);
-    let run = answer(command.arg(&out));
+    let run = execute(command.arg(&out));
     assert_eq!(run.code, 1);
     let lines = run.json();
     assert_eq!(lines.len(), 3);
@@ -182,18 +182,18 @@ fn pictures_that_cannot_be_read_are_told_and_the_rest_go_on() {
         .collect();
     names.sort();
     assert_eq!(names, ["chelsea.png", "coffee.png"]);
-    // The pictures themselves stay.
+    // The images themselves stay.
     let copy = folder.path().join("copy.png");
     fs::copy(coffee(), &copy).unwrap();
     let copy = copy.to_str().unwrap();
-    answer(&mut explain(&[copy, "-o", copy])).fails(&["this is the picture itself"]);
+    execute(&mut explain(&[copy, "-o", copy])).fails(&["this is the image itself"]);
     assert_eq!(fs::read(copy).unwrap(), fs::read(coffee()).unwrap());
 }
 
 #[test]
 fn layers_are_listed() {
-    // Without a picture, and without a device.
-    let run = answer(shadernet().args(["explain", "--layer", "?", "--json"])).ok();
+    // Without a image, and without a device.
+    let run = execute(shadernet().args(["explain", "--layer", "?", "--json"])).ok();
     let layers = run.json();
     let usual: Vec<_> = layers
         .iter()
@@ -203,7 +203,7 @@ fn layers_are_listed() {
     assert_eq!(usual[0]["layer"], "act2");
     assert_eq!(usual[0]["operator"], "ReLU6");
     assert_eq!(usual[0]["shape"], serde_json::json!([1, 1280, 7, 7]));
-    let text = answer(shadernet().args(["explain", "--layer", "?"]))
+    let text = execute(shadernet().args(["explain", "--layer", "?"]))
         .ok()
         .out;
     assert!(text.lines().last().unwrap().ends_with("default"), "{text}");
@@ -237,10 +237,10 @@ fn mistakes_are_told_before_anything_is_written() {
             ["classification", "shadernet detect"],
         ),
     ] {
-        answer(explain(&[&image, "-o"]).arg(&out).args(args)).fails(&parts);
+        execute(explain(&[&image, "-o"]).arg(&out).args(args)).fails(&parts);
     }
     let window = ["--method", "occlusion", "--window", "225"];
-    answer(explain(&[&image, "-o"]).arg(&out).args(window)).fails(&["225", "224x224"]);
+    execute(explain(&[&image, "-o"]).arg(&out).args(window)).fails(&["225", "224x224"]);
     for (args, part) in [
         (
             vec!["--samples", "3"],
@@ -256,23 +256,23 @@ fn mistakes_are_told_before_anything_is_written() {
         ),
         (vec!["--stride", "3"], "--stride is for --method occlusion"),
     ] {
-        let run = answer(explain(&[&image, "-o"]).arg(&out).args(args));
+        let run = execute(explain(&[&image, "-o"]).arg(&out).args(args));
         assert_eq!((run.code, run.out.as_str()), (2, ""));
         run.says(&["error: ", part]);
     }
-    let run = answer(&mut explain(&["--layer", "act2"]));
+    let run = execute(&mut explain(&["--layer", "act2"]));
     assert_eq!(run.code, 2);
-    run.says(&["a picture was expected"]);
+    run.says(&["a image was expected"]);
     assert!(!folder.path().join("made").exists());
     // A place that cannot be written, before the work.
     let nowhere = folder.path().join("no/heat.png");
-    answer(explain(&[&image, "-o"]).arg(nowhere)).fails(&["there is no folder"]);
+    execute(explain(&[&image, "-o"]).arg(nowhere)).fails(&["there is no folder"]);
 }
 
 #[test]
 fn other_models_are_explained() {
     let mut command = explain(&[&chelsea(), "--json", "--class", "kind 3", "--model"]);
-    let run = answer(command.arg(small_model())).ok();
+    let run = execute(command.arg(small_model())).ok();
     let line = &run.json()[0];
     assert_eq!(line["predictions"][0]["class"], 3);
     let heat = &line["predictions"][0]["heat"];

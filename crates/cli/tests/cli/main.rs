@@ -6,8 +6,8 @@ mod common;
 mod devices;
 
 mod adapters;
-mod bench;
 mod bench_kernels;
+mod bench_model;
 mod cache;
 mod classify;
 mod compare;

@@ -1,4 +1,4 @@
-//! Memory over many pictures, and of a large network.
+//! Memory over many images, and of a large network.
 
 #![cfg(target_os = "linux")]
 
@@ -12,9 +12,9 @@ use shadernet::weights::{Dtype, Weights, write_safetensors};
 use shadernet::zoo::{self, ZooOptions};
 
 use crate::devices::backends;
-use crate::support::{Answer, copies, shadernet, write_config};
+use crate::support::{CommandOutput, copies, shadernet, write_config};
 
-/// The model of the repository, for small pictures: what is kept of each shows, and little beside.
+/// The model of the repository, for small images: what is kept of each shows, and little beside.
 fn model() -> tempfile::TempDir {
     let carried = crate::common::place::repository().join("models/efficientnet_lite0");
     let folder = tempfile::tempdir().unwrap();
@@ -28,7 +28,7 @@ fn model() -> tempfile::TempDir {
 }
 
 /// Runs a command to a good end, and answers the process's largest memory in KiB.
-fn watch(command: &mut Command) -> (u64, Answer) {
+fn watch(command: &mut Command) -> (u64, CommandOutput) {
     let mut child = command
         // The same on any machine: each thread has work of its own at hand.
         .env("RAYON_NUM_THREADS", "2")
@@ -47,16 +47,19 @@ fn watch(command: &mut Command) -> (u64, Answer) {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    (peak, Answer::new(child.wait_with_output().unwrap()).ok())
+    (
+        peak,
+        CommandOutput::new(child.wait_with_output().unwrap()).ok(),
+    )
 }
 
-/// Classifies so many copies of one picture, and answers the process's largest memory in KiB.
-fn peak(model: &Path, pictures: usize) -> u64 {
-    let folder = copies(pictures);
+/// Classifies so many copies of one image, and answers the process's largest memory in KiB.
+fn peak(model: &Path, images: usize) -> u64 {
+    let folder = copies(images);
     let mut command = shadernet();
     command.args(["classify", "--backend", "cpu"]);
     let (peak, end) = watch(command.arg("--model").arg(model).arg(folder.path()));
-    let begin = format!("{pictures} pictures in ");
+    let begin = format!("{images} images in ");
     assert!(end.err.starts_with(&begin), "{}", end.err);
     assert!(end.err.contains(" images/s, on the CPU"), "{}", end.err);
     println!("{} KiB, {}", peak, end.err.trim_end());
@@ -66,9 +69,9 @@ fn peak(model: &Path, pictures: usize) -> u64 {
 #[test]
 fn memory_is_flat_over_many_pictures() {
     let model = model();
-    let [few, many] = [20, 200].map(|pictures| peak(model.path(), pictures));
+    let [few, many] = [20, 200].map(|images| peak(model.path(), images));
     assert!(few > 10_000, "{few} KiB is too little to be true");
-    // 180 decoded pictures would be 140 MB, 180 prepared ones 20 MB.
+    // 180 decoded images would be 140 MB, 180 prepared ones 20 MB.
     assert!(many < few + 5_000, "{few} KiB became {many} KiB");
 }
 

@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use crate::devices::backends;
-use crate::support::{Answer, answer, shadernet, small_model};
+use crate::support::{CommandOutput, execute, shadernet, small_model};
 
 /// The plan for WebGPU's default limits: the same on every machine, with a GPU or without.
-fn plan(arguments: &[&str]) -> Answer {
+fn plan(arguments: &[&str]) -> CommandOutput {
     let mut command = shadernet();
     command
         .args(["plan", "--limits", "default"])
         .args(arguments);
-    answer(&mut command)
+    execute(&mut command)
 }
 
 fn verdict<'a>(object: &'a Value, backend: &str) -> &'a Value {
@@ -111,7 +111,7 @@ fn adapters_are_planned_for_where_there_are_any() {
     for backend in backends().iter().map(|backend| backend.name()) {
         let mut command = shadernet();
         command.args(["plan", "resnet18", "--json", "--backend", backend]);
-        let object = &answer(&mut command).ok().json()[0];
+        let object = &execute(&mut command).ok().json()[0];
         assert!(object["device"].as_str().unwrap().contains(backend));
         assert_eq!(object["broken"], verdict(object, backend)["broken"]);
     }
@@ -119,7 +119,7 @@ fn adapters_are_planned_for_where_there_are_any() {
     // The CPU makes no plan.
     let mut command = shadernet();
     command.args(["plan", "mlp", "--backend=cpu"]);
-    let without = answer(&mut command)
+    let without = execute(&mut command)
         .ok()
         .says(&["default limits are assumed"]);
     assert!(
@@ -142,7 +142,7 @@ fn no_driver_is_needed() {
         ] {
             command.env(name, "/nonexistent");
         }
-        answer(&mut command)
+        execute(&mut command)
     };
     let assumed = without(&["--limits=default"]).ok();
     assert_eq!(assumed.err, "");

@@ -1,7 +1,7 @@
 //! `--report`: pages of what was measured.
 
 use crate::devices::backends;
-use crate::support::{answer, shadernet};
+use crate::support::{execute, shadernet};
 
 #[test]
 fn kernels_are_reported() {
@@ -15,7 +15,7 @@ fn kernels_are_reported() {
     let mut bench = shadernet();
     bench.args(["bench", "kernels", "--rounds=1", "--backend", backend]);
     bench.args(["--filter", cases[0], "--filter", cases[1], "--report"]);
-    answer(bench.arg(&page).arg("--json").arg(&results)).ok();
+    execute(bench.arg(&page).arg("--json").arg(&results)).ok();
     let page = std::fs::read_to_string(page).unwrap();
     for part in cases
         .iter()
@@ -25,7 +25,7 @@ fn kernels_are_reported() {
     }
     // What was just measured is no slower than itself.
     let compare = |args: &[&str]| {
-        answer(
+        execute(
             shadernet()
                 .args(["bench", "compare"])
                 .arg(&results)
@@ -53,7 +53,7 @@ fn networks_are_reported() {
         "--input=3x32x40",
         "--rounds=2",
     ]);
-    answer(bench.args(["--backend=cpu", "--report"]).arg(&page)).ok();
+    execute(bench.args(["--backend=cpu", "--report"]).arg(&page)).ok();
     let page = std::fs::read_to_string(page).unwrap();
     for part in ["mobilenet_v1", "batch 1, 3x32x40", "cpu", "class=\"bar\""] {
         assert!(page.contains(part), "'{part}' is not in: {page}");
@@ -72,7 +72,7 @@ fn an_unwritable_report_is_told_at_once() {
         for what in [&["kernels"][..], &["model", "small_cnn"]] {
             let mut bench = shadernet();
             bench.args(["bench"]).args(what).arg("--report").arg(path);
-            answer(&mut bench).fails(&[path.to_str().unwrap(), part]);
+            execute(&mut bench).fails(&[path.to_str().unwrap(), part]);
         }
     }
 }

@@ -11,7 +11,7 @@ use shadernet::weights::{Dtype, Weights, write_safetensors};
 
 use crate::common::safetensors;
 use crate::devices::backends;
-use crate::support::{answer, shadernet, small_model, with_header};
+use crate::support::{execute, shadernet, small_model, with_header};
 
 /// A folder with an input, weights, and an output of an earlier run.
 struct Files {
@@ -61,7 +61,7 @@ impl Files {
     fn fails(&self, bytes: &[u8], parts: &[&str]) {
         let weights = self.path("weights.safetensors");
         fs::write(&weights, bytes).unwrap();
-        let answer = answer(self.run(&weights).args(["--backend", "cpu"]));
+        let answer = execute(self.run(&weights).args(["--backend", "cpu"]));
         answer.fails(parts).says(&["weights.safetensors"]);
         fs::remove_file(&weights).unwrap();
         self.are_as_they_were();
@@ -126,7 +126,7 @@ fn every_tensor_that_does_not_fit_is_listed() {
 #[test]
 fn inputs_that_do_not_fit_are_refused() {
     let files = Files::new();
-    let run = || answer(files.run(&weights()).args(["--backend", "cpu"]));
+    let run = || execute(files.run(&weights()).args(["--backend", "cpu"]));
     files.write_input("images", &generated_input([1, 3, 8, 8]));
     run().fails(&["expected a tensor 'input', found 'images'"]);
     files.write_input("input", &generated_input([1, 2, 8, 8]));
@@ -146,7 +146,7 @@ fn unknown_architectures_find_the_nearest() {
         run.args(["run", "--arch", name]);
         // Not looked at: the name comes first.
         run.args(["--weights", "none", "--input", "none", "--output", "none"]);
-        answer(&mut run)
+        execute(&mut run)
     };
     unknown("resnet81").fails(&["unknown architecture 'resnet81'; did you mean 'resnet18'"]);
     let nothing_near = unknown("vit_base").fails(&["unknown architecture 'vit_base' ("]);
@@ -156,7 +156,7 @@ fn unknown_architectures_find_the_nearest() {
 #[test]
 fn outputs_that_cannot_be_written_leave_nothing_behind() {
     let files = Files::new();
-    let run = |output: &Path| answer(files.run_to(&weights(), output).args(["--backend", "cpu"]));
+    let run = |output: &Path| execute(files.run_to(&weights(), output).args(["--backend", "cpu"]));
     run(&files.path("none/output")).fails(&["there is no folder", "none to write it to"]);
     run(files.folder.path()).fails(&["expected a file to write to, found a folder"]);
     // A folder that not even root may write to. The name that is not ours to know stays away.
@@ -183,7 +183,7 @@ fn a_write_that_fails_halfway_leaves_the_old_output() {
         .arg(run.get_program())
         .args(run.get_args())
         .args(["--backend", "cpu"]);
-    answer(&mut limited).fails(&["output.safetensors: File too large"]);
+    execute(&mut limited).fails(&["output.safetensors: File too large"]);
     files.are_as_they_were();
 }
 
@@ -196,7 +196,7 @@ fn not_a_number_is_passed_through_on_every_backend() {
     files.write_input("input", &input);
     let names = backends().into_iter().map(|backend| backend.name());
     for backend in names.chain(["cpu"]) {
-        let run = answer(files.run(&weights()).args(["--backend", backend])).ok();
+        let run = execute(files.run(&weights()).args(["--backend", backend])).ok();
         assert!(run.out.contains("[2, 10]"), "{}", run.out);
         let output = Weights::open(files.output()).unwrap();
         let logits = output.read("output.0").unwrap();
@@ -212,7 +212,7 @@ fn passes_can_be_left_out() {
     let files = Files::new();
     let backend = backends()[0].name();
     let logits = |args: &[&str]| {
-        answer(
+        execute(
             files
                 .run(&weights())
                 .args(["--backend", backend])
@@ -235,12 +235,12 @@ fn passes_can_be_left_out() {
 #[test]
 fn results_are_for_people_or_for_machines() {
     let files = Files::new();
-    let text = answer(files.run(&weights()).args(["--backend", "cpu"])).ok();
+    let text = execute(files.run(&weights()).args(["--backend", "cpu"])).ok();
     assert_eq!((text.out.lines().count(), text.err.as_str()), (1, ""));
     assert!(text.out.starts_with("resnet18 on the CPU"), "{}", text.out);
     assert!(text.out.contains("[2, 10]"), "{}", text.out);
 
-    let json = answer(files.run(&weights()).args(["--backend", "cpu", "--json"])).ok();
+    let json = execute(files.run(&weights()).args(["--backend", "cpu", "--json"])).ok();
     let [line] = &json.json()[..] else {
         panic!("{}", json.out)
     };
@@ -264,7 +264,7 @@ fn unused_tensors_are_mentioned() {
     });
     let path = files.path("weights.safetensors");
     fs::write(&path, more).unwrap();
-    let run = answer(files.run(&path).args(["--backend", "cpu"])).ok();
+    let run = execute(files.run(&path).args(["--backend", "cpu"])).ok();
     assert_eq!(run.out.lines().count(), 1);
     run.says(&["not used by resnet18: head.weight\n"]);
 }

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::support::{answer, shadernet};
+use crate::support::{execute, shadernet};
 
 fn summary(networks: &[&str]) -> Vec<Value> {
     let mut command = shadernet();
     command.arg("summary").args(networks).arg("--json");
-    answer(&mut command).ok().json()
+    execute(&mut command).ok().json()
 }
 
 /// Some layers of a network, in order: `key` of each.
@@ -83,7 +83,7 @@ fn heads_have_yolos_depths() {
     assert_eq!(last["output"][1], 7 * 7 * 90);
     let mut command = shadernet();
     command.args(["summary", "yolov2", "--input", "3x416x416"]);
-    let text = answer(&mut command).ok().out;
+    let text = execute(&mut command).ok().out;
     assert!(text.contains("[1, 425, 13, 13]"), "{text}");
     assert_eq!(shape("yolov3_tiny", "layers.15.conv")[1], 255);
     assert_eq!(shape("yolov3_tiny", "layers.22.conv")[1], 255);
@@ -99,26 +99,26 @@ fn tables_stand_side_by_side_and_the_input_may_be_chosen() {
         "models/efficientnet_lite0",
     ]);
     command.args(["--input", "3x96x128"]);
-    let text = answer(&mut command).ok().out;
+    let text = execute(&mut command).ok().out;
     let first = text.lines().next().unwrap();
     for name in ["alexnet", "resnet18", "efficientnet_lite0"] {
         assert!(first.contains(name), "{text}");
     }
     assert_eq!(text.matches("[1, 3, 96, 128]").count(), 3, "{text}");
     // A network of two inputs, and another number of channels.
-    answer(shadernet().args(["summary", "densenet_multimodal", "--input", "1x64x64"])).ok();
+    execute(shadernet().args(["summary", "densenet_multimodal", "--input", "1x64x64"])).ok();
 }
 
 #[test]
 fn mistakes_are_told() {
-    answer(shadernet().args(["summary", "resnet81"])).fails(&["resnet81", "resnet18"]);
-    answer(shadernet().args(["summary", "resnet18", "--input", "3x2x2"])).ok();
-    answer(shadernet().args(["summary", "darknet19", "--input", "3x8x8"])).fails(&["layers."]);
+    execute(shadernet().args(["summary", "resnet81"])).fails(&["resnet81", "resnet18"]);
+    execute(shadernet().args(["summary", "resnet18", "--input", "3x2x2"])).ok();
+    execute(shadernet().args(["summary", "darknet19", "--input", "3x8x8"])).fails(&["layers."]);
     for size in ["3x224", "3x0x5x6", "axbxc", "3x-1x4"] {
-        let usage = answer(shadernet().args(["summary", "resnet18", "--input", size]));
+        let usage = execute(shadernet().args(["summary", "resnet18", "--input", size]));
         assert_eq!(usage.code, 2, "{size}: {}", usage.err);
     }
-    answer(shadernet().args(["summary", "resnet18", "--input", "3x0x224"]))
+    execute(shadernet().args(["summary", "resnet18", "--input", "3x0x224"]))
         .fails(&["found [1, 3, 0, 224]"]);
-    answer(shadernet().args(["summary", "tests/images"])).fails(&["config.json"]);
+    execute(shadernet().args(["summary", "tests/images"])).fails(&["config.json"]);
 }

@@ -44,7 +44,7 @@ pub fn classify() -> Command {
 }
 
 /// What a command printed.
-pub struct Answer {
+pub struct CommandOutput {
     pub code: i32,
     pub out: String,
     pub err: String,
@@ -52,21 +52,21 @@ pub struct Answer {
 
 /// Runs a command to its end. A signal or panic fails the test, whatever is asked of the answer.
 #[track_caller]
-pub fn answer(command: &mut Command) -> Answer {
-    Answer::new(command.output().unwrap())
+pub fn execute(command: &mut Command) -> CommandOutput {
+    CommandOutput::new(command.output().unwrap())
 }
 
 /// As [`answer`], with `input` on standard input.
 #[track_caller]
-pub fn answer_to(command: &mut Command, input: &[u8]) -> Answer {
+pub fn execute_with_input(command: &mut Command, input: &[u8]) -> CommandOutput {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("input");
     std::fs::write(&path, input).unwrap();
     command.stdin(std::fs::File::open(path).unwrap());
-    answer(command)
+    execute(command)
 }
 
-impl Answer {
+impl CommandOutput {
     #[track_caller]
     pub fn new(output: Output) -> Self {
         let err = String::from_utf8(output.stderr).unwrap();
@@ -113,22 +113,22 @@ impl Answer {
     }
 }
 
-/// A picture of the repository.
-pub fn picture(name: &str) -> PathBuf {
+/// A image of the repository.
+pub fn test_image(name: &str) -> PathBuf {
     place::repository().join("tests/images").join(name)
 }
 
-/// A picture as arguments and JSON have it.
+/// A image as arguments and JSON have it.
 pub fn chelsea() -> String {
-    picture("chelsea.png").to_str().unwrap().to_owned()
+    test_image("chelsea.png").to_str().unwrap().to_owned()
 }
 
-/// A folder with `count` copies of one picture, called `000.jpg` and so on.
+/// A folder with `count` copies of one image, called `000.jpg` and so on.
 pub fn copies(count: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for i in 0..count {
         std::fs::copy(
-            picture("rocket.jpg"),
+            test_image("rocket.jpg"),
             folder.path().join(format!("{i:03}.jpg")),
         )
         .unwrap();

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::common::place;
-use crate::support::{Answer, answer, chelsea, shadernet, small_model};
+use crate::support::{CommandOutput, chelsea, execute, shadernet, small_model};
 
 /// Some of them: software drivers take a while to compile each.
 const FEW: [&str; 2] = ["--only=direct", "--only=winograd-2"];
@@ -11,10 +11,10 @@ const FEW: [&str; 2] = ["--only=direct", "--only=winograd-2"];
 /// The software Vulkan adapter compiles quickly.
 const ON: [&str; 2] = ["--backend", "vulkan"];
 
-fn tune(folder: &std::path::Path) -> Answer {
+fn tune(folder: &std::path::Path) -> CommandOutput {
     let mut command = shadernet();
     command.args(["tune", "small_cnn", "--rounds=1", "--json"]);
-    answer(command.args(ON).args(FEW).env("SHADERNET_CACHE", folder)).ok()
+    execute(command.args(ON).args(FEW).env("SHADERNET_CACHE", folder)).ok()
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn the_winners_are_kept_and_used() {
         let mut command = shadernet();
         command.args(["bench", "model", "small_cnn", "--rounds=1", "--json"]);
         command.args(ON).args(more);
-        answer(command.env("SHADERNET_CACHE", folder.path())).ok()
+        execute(command.env("SHADERNET_CACHE", folder.path())).ok()
     };
     let found = bench(&[]);
     assert_eq!(
@@ -73,7 +73,7 @@ fn a_tuned_classifier_says_the_same() {
             .args(ON)
             .args(FEW)
             .arg("--only=tiled-64x16");
-        let table = answer(&mut command).ok().out;
+        let table = execute(&mut command).ok().out;
         assert!(
             table.contains("times faster") && table.contains("kept in"),
             "{table}"
@@ -83,7 +83,7 @@ fn a_tuned_classifier_says_the_same() {
             let mut command = shadernet();
             command.args(["classify", "--json", "--top=10", "--model"]);
             command.arg(model).arg(chelsea()).args(ON).args(more);
-            let answer = answer(&mut command).ok();
+            let answer = execute(&mut command).ok();
             assert!(!answer.err.contains("not used"), "{}", answer.err);
             let predictions = answer.json()[0]["predictions"].as_array().unwrap().clone();
             predictions
@@ -100,11 +100,11 @@ fn a_tuned_classifier_says_the_same() {
 
 #[test]
 fn what_cannot_be_tuned_is_told_of() {
-    answer(shadernet().args(["tune", "small_cnn", "--backend=cpu"]))
+    execute(shadernet().args(["tune", "small_cnn", "--backend=cpu"]))
         .fails(&["nothing to tune on the CPU"]);
-    answer(shadernet().args(["tune", "resnet81"])).fails(&["resnet18"]);
+    execute(shadernet().args(["tune", "resnet81"])).fails(&["resnet18"]);
     let both = ["bench", "model", "mlp", "--tuning=x", "--no-tuning"];
-    assert_eq!(answer(shadernet().args(both)).code, 2);
+    assert_eq!(execute(shadernet().args(both)).code, 2);
     let missing = [
         "bench",
         "model",
@@ -112,7 +112,7 @@ fn what_cannot_be_tuned_is_told_of() {
         "--tuning=no/such/file",
         "--rounds=1",
     ];
-    answer(shadernet().args(missing).args(ON))
+    execute(shadernet().args(missing).args(ON))
         .ok()
         .says(&["tuned kernels are not used", "no/such/file"]);
 }

@@ -1,6 +1,6 @@
 //! Wrong command lines, and help.
 
-use crate::support::{answer, chelsea, shadernet};
+use crate::support::{chelsea, execute, shadernet};
 
 #[test]
 fn wrong_command_lines_are_code_2() {
@@ -49,11 +49,11 @@ fn wrong_command_lines_are_code_2() {
         ("clasify".to_owned(), "'classify'"),
     ];
     for (args, part) in cases {
-        let run = answer(shadernet().args(args.split('\n')));
+        let run = execute(shadernet().args(args.split('\n')));
         assert_eq!((run.code, run.out.as_str()), (2, ""), "{args}");
         run.says(&["error: ", part, "--help"]);
     }
-    assert_eq!(answer(&mut shadernet()).code, 2);
+    assert_eq!(execute(&mut shadernet()).code, 2);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn help_has_an_example_and_fits_eighty_columns() {
         "bench peak",
     ] {
         let args = command.split_whitespace().chain(["--help"]);
-        let help = answer(shadernet().args(args)).ok();
+        let help = execute(shadernet().args(args)).ok();
         assert_eq!(help.err, "");
         assert!(help.out.contains("Example"), "{}", help.out);
         assert!(
@@ -95,7 +95,7 @@ fn help_has_an_example_and_fits_eighty_columns() {
             "{examples}"
         );
     }
-    let version = answer(shadernet().arg("--version")).ok().out;
+    let version = execute(shadernet().arg("--version")).ok().out;
     assert_eq!(
         version.trim_end(),
         concat!("shadernet ", env!("CARGO_PKG_VERSION"))
