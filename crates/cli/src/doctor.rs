@@ -30,11 +30,11 @@ Examples:
   shadernet doctor --backend vulkan --report doctor.md
   shadernet doctor --backend gl --against vulkan
 
-Every kernel of every operator is compared with the reference backend on the CPU, in
-float32 and float16, on small shapes that cover edge cases. Then the bundled network is
-compared with the reference backend and with the first adapter that works; if they
-differ, the first step that differs is named. Each adapter and backend is checked in a
-process of its own, so that a driver that crashes or hangs affects only its own result.
+Every kernel of every operator is compared with the reference backend on the CPU, in \
+float32 and float16, on small shapes that cover edge cases. Then the bundled network is \
+compared with the reference backend and with the first adapter that works; if they \
+differ, the first step that differs is named. Each adapter and backend is checked in a \
+process of its own, so that a driver that crashes or hangs affects only its own result. \
 The exit code is 1 if anything is wrong. The report can be attached to an issue.")]
 pub struct Doctor {
     #[command(flatten)]
@@ -78,8 +78,8 @@ impl FromStr for Against {
     }
 }
 
-/// How much the network's outputs may differ between devices, relative to the largest magnitude. It allows for
-/// the rounding of a hundred layers.
+/// How much the network's outputs may differ between devices, relative to the largest magnitude. It allows
+/// for the rounding of a hundred layers.
 const TOLERANCE: f64 = 1e-3;
 
 impl Doctor {
@@ -196,7 +196,8 @@ fn check_kernels(gpu: &Gpu) -> Result<Value> {
     Ok(json!(rows))
 }
 
-/// Compares a network on two devices: the bundled one, or MobileNetV2 with generated weights if that is missing.
+/// Compares a network on two devices: the bundled one, or MobileNetV2 with generated weights if that is
+/// missing.
 fn compare_network(reference: &Device, device: &Device) -> Result<Value> {
     let network = match default_model() {
         Ok(model) => Network::resolve(&model.path.to_string_lossy(), None, 1)?,

@@ -30,10 +30,10 @@ Examples:
   shadernet explain --layer '?'
   shadernet explain --json --method occlusion holiday/ -o heat/
 
-grad-cam, grad-cam++ and guided-grad-cam use the gradient at a layer. saliency, smooth-grad and
-integrated-gradients use the gradient at the pixels. occlusion uses none: it hides regions of the
-image and measures how the score changes. A peak is a column and row in pixels of the image. Maps
-of methods that work on pixels are drawn up to their 99th percentile. An image that cannot be read
+grad-cam, grad-cam++ and guided-grad-cam use the gradient at a layer. saliency, smooth-grad and \
+integrated-gradients use the gradient at the pixels. occlusion uses none: it hides regions of the \
+image and measures how the score changes. A peak is a column and row in pixels of the image. Maps \
+of methods that work on pixels are drawn up to their 99th percentile. An image that cannot be read \
 is reported and skipped; the exit code is then 1.")]
 pub struct Explain {
     /// Images, folders of images, or - for a list of files on standard input

@@ -26,8 +26,8 @@ Examples:
   shadernet features photo.jpg --all -o stages/
   shadernet features photo.jpg --layer blocks.4 --json | jq .channels[0]
 
-Channels are sorted by the largest value of their feature map. A peak is a column and row in pixels
-of the image. Active is the fraction of a map's values above 0. A projection shows the part of the
+Channels are sorted by the largest value of their feature map. A peak is a column and row in pixels \
+of the image. Active is the fraction of a map's values above 0. A projection shows the part of the \
 image that a channel responds to: the deconvnet of Zeiler and Fergus (2014), from the map's peak.")]
 pub struct Features {
     /// The image

@@ -17,8 +17,8 @@ pub struct ImagePaths {
 }
 
 impl ImagePaths {
-    /// Resolves files, folders and `-`, which stands for a list on standard input. Folders are read now, standard
-    /// input when its turn comes.
+    /// Resolves files, folders and `-`, which stands for a list on standard input. Folders are read now,
+    /// standard input when its turn comes.
     ///
     /// # Errors
     /// If a folder cannot be read or holds no images.

@@ -9,8 +9,8 @@ use comfy_table::{
 };
 use shadernet::tensor::Shape;
 
-/// An empty table with a header. If it is too wide for the terminal, the last column is wrapped; cells are not
-/// wrapped when the output is piped.
+/// An empty table with a header. If it is too wide for the terminal, the last column is wrapped; cells are
+/// not wrapped when the output is piped.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     let rule = LineStyle::none().fill('─').junction('─');

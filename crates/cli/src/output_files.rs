@@ -1,4 +1,5 @@
-//! The files that commands write: one image file or a folder of images, and files that are replaced atomically.
+//! The files that commands write: one image file or a folder of images, and files that are replaced
+//! atomically.
 
 use std::collections::HashSet;
 use std::fs;
@@ -36,8 +37,8 @@ impl OutputFiles {
         path.map(|path| Self::new(option, path, single)).transpose()
     }
 
-    /// Interprets the value `path` of `option`. For a `single` image it is a file, unless it is an existing folder
-    /// or has no extension. Otherwise it is a folder, which is created.
+    /// Interprets the value `path` of `option`. For a `single` image it is a file, unless it is an existing
+    /// folder or has no extension. Otherwise it is a folder, which is created.
     pub fn new(option: &str, path: &Path, single: bool) -> Result<Self, Failure> {
         let is_folder = path.is_dir() || path.extension().is_none();
         if single && !is_folder {
@@ -104,8 +105,8 @@ impl OutputFiles {
         write_file(path, format, source, encode)
     }
 
-    /// Writes `image`, which was made from the file `source`. Returns the path: the file, or a file called `name`
-    /// in the folder.
+    /// Writes `image`, which was made from the file `source`. Returns the path: the file, or a file called
+    /// `name` in the folder.
     pub fn write_as(&self, source: &Path, name: &str, image: &RgbImage) -> Result<PathBuf> {
         let (path, format) = match self {
             Self::File(path, format) => (path.clone(), *format),

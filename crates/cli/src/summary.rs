@@ -21,9 +21,9 @@ Examples:
   shadernet summary resnet18 mobilenet_v2 --input 3x160x160
   shadernet summary small_cnn --json | jq '.layers[] | [.name, .parameters]'
 
-Needs no weights and no GPU. For several networks, only the totals are printed, side by side.
-\"sees\" is the receptive field and \"jump\" the distance between the receptive fields of
-neighboring outputs, both in input pixels; \"all\" is the whole input. Multiplications are for one
+Needs no weights and no GPU. For several networks, only the totals are printed, side by side. \
+\"sees\" is the receptive field and \"jump\" the distance between the receptive fields of \
+neighboring outputs, both in input pixels; \"all\" is the whole input. Multiplications are for one \
 pass with one image. Activations are the largest set of values alive at the same time.")]
 pub struct Summary {
     /// Architectures (listed by `shadernet models`), or model folders

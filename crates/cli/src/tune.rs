@@ -91,8 +91,8 @@ Examples:
   shadernet tune models/efficientnet_lite0 --batch 8 --precision f16
   shadernet tune unet -o tuned.txt       writes a file to ship with an application
 
-Each kernel is first compared with the reference backend on the layer's shape. A kernel with wrong
-results is reported, and not used on this device any more. The winners are added to the device's
+Each kernel is first compared with the reference backend on the layer's shape. A kernel with wrong \
+results is reported, and not used on this device any more. The winners are added to the device's \
 file in the cache folder. The other commands use this file unless they get --no-tuning.")]
 pub struct Tune {
     #[command(flatten)]

@@ -246,8 +246,8 @@ impl<'a, Report: FnMut(BenchProgress)> Schedule<'a, Report> {
     }
 }
 
-/// Compares the output with `expected`, and makes one timed pass as a warm-up: caches are cold and clocks low,
-/// so its time is replaced later.
+/// Compares the output with `expected`, and makes one timed pass as a warm-up: caches are cold and clocks
+/// low, so its time is replaced later.
 fn checked(
     session: &mut GpuSession,
     inputs: &[Tensor],

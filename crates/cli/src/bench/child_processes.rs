@@ -56,8 +56,8 @@ impl ChildProcessArgs {
         }
     }
 
-    /// Runs `shadernet` with `args` and `--json` on every adapter. Returns the JSON objects that the processes
-    /// print; for an adapter that prints none, an object of `kind` with the reason as `failed`.
+    /// Runs `shadernet` with `args` and `--json` on every adapter. Returns the JSON objects that the
+    /// processes print; for an adapter that prints none, an object of `kind` with the reason as `failed`.
     pub fn run_on_all_adapters(
         &self,
         kind: &str,

@@ -16,8 +16,8 @@ pub struct Cost {
 impl Cost {
     /// The cost of one pass with these input shapes.
     ///
-    /// What can be fused into another layer costs nothing: batch norm and activations, one operand and the result
-    /// of an addition, and concatenating or slicing channels.
+    /// What can be fused into another layer costs nothing: batch norm and activations, one operand and the
+    /// result of an addition, and concatenating or slicing channels.
     pub fn new(graph: &Graph, inputs: &[Shape], precision: Precision) -> Result<Self> {
         let shapes = graph.infer(inputs)?;
         let mut elements = 0;

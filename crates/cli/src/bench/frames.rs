@@ -23,10 +23,10 @@ use crate::{DeviceArgs, Failure, SessionArgs, output, progress};
 Example:
   shadernet bench frames resnet50 --budget 4
 
-A pass is split into chunks of about --budget milliseconds, according to the
-measured times of its steps. Each frame submits one chunk, like a program that
-draws in between. The longest submission is the longest time that the interface
-waits; for comparison, whole passes are timed, too. A chunk has at least one
+A pass is split into chunks of about --budget milliseconds, according to the \
+measured times of its steps. Each frame submits one chunk, like a program that \
+draws in between. The longest submission is the longest time that the interface \
+waits; for comparison, whole passes are timed, too. A chunk has at least one \
 dispatch: if that takes longer than the budget, so does the chunk.")]
 pub struct FramesArgs {
     #[command(flatten)]

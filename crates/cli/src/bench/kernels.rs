@@ -33,14 +33,14 @@ A shapes file has one case per line: an operator, its input's shape, and setting
                                                        # prologue, residual
   linear 1x2048 out=1000
   max_pool2d 1x64x112x112 kernel=3 stride=2 padding=1
-The other operators are conv_transpose2d, avg_pool2d, adaptive_avg_pool2d, upsample,
+The other operators are conv_transpose2d, avg_pool2d, adaptive_avg_pool2d, upsample, \
 batch_norm2d, local_response_norm, add, concat, softmax and relu.
 
-Every output is first compared with the reference backend's. A kernel with wrong
-results is reported and not timed, and the exit code is 1. Each round times all
-kernels of all cases once. The time is that of the fastest round, because disturbances
-only make a kernel slower; spread is the distance to the third fastest. GFLOP/s counts
-the kernel's own multiplications and additions; for Winograd kernels these are fewer
+Every output is first compared with the reference backend's. A kernel with wrong \
+results is reported and not timed, and the exit code is 1. Each round times all \
+kernels of all cases once. The time is that of the fastest round, because disturbances \
+only make a kernel slower; spread is the distance to the third fastest. GFLOP/s counts \
+the kernel's own multiplications and additions; for Winograd kernels these are fewer \
 than the layer's. GB/s counts each value once per dispatch.")]
 pub struct KernelsArgs {
     /// File with shapes to use instead of the built-in ones

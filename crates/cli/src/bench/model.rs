@@ -32,19 +32,19 @@ Examples:
   shadernet bench model resnet50 --vs precision=f16,kernel=direct
   shadernet bench model unet --input 3x256x256 --json | jq .median_ms
 
-An architecture gets generated weights; a model folder has its own. A timed pass
-uploads the input, computes, and reads the output back. Before that, the network is
-warmed up until passes get no faster. The time to the first result includes opening
-the device, loading weights, compiling shaders and a pass; for the first row it is
-measured from the start of the process. `spread` is the range of nine of ten passes,
+An architecture gets generated weights; a model folder has its own. A timed pass \
+uploads the input, computes, and reads the output back. Before that, the network is \
+warmed up until passes get no faster. The time to the first result includes opening \
+the device, loading weights, compiling shaders and a pass; for the first row it is \
+measured from the start of the process. `spread` is the range of nine of ten passes, \
 relative to the median.
 
---vs compares with another backend, adapter, precision, kernel or without-pass. Passes
-of both settings alternate. The ratio is the median over the pairs; below 1, the other
+--vs compares with another backend, adapter, precision, kernel or without-pass. Passes \
+of both settings alternate. The ratio is the median over the pairs; below 1, the other \
 setting is faster.
 
-With --serve, `ready` is printed after the first result. Then one pass is made for
-every line on standard input, and its seconds are printed. Scripts use this to
+With --serve, `ready` is printed after the first result. Then one pass is made for \
+every line on standard input, and its seconds are printed. Scripts use this to \
 alternate between engines.")]
 pub struct Model {
     /// Architectures (listed by `shadernet models`), or model folders
@@ -205,8 +205,8 @@ impl Model {
         Ok(rows)
     }
 
-    /// Warms up, then times passes of all sessions, alternating between them. Returns the number of warm-up passes
-    /// and the seconds of each session's passes.
+    /// Warms up, then times passes of all sessions, alternating between them. Returns the number of warm-up
+    /// passes and the seconds of each session's passes.
     fn time<const N: usize>(
         &self,
         network: &Network,

@@ -15,9 +15,9 @@ use crate::{DeviceArgs, Failure, output};
 Example:
   shadernet bench peak --json
 
-Arithmetic is measured with a kernel that multiplies and adds in registers. Memory
-is measured with kernels that copy or only read more than the caches hold; the
-fastest counts. A network cannot be faster than its operations and bytes
+Arithmetic is measured with a kernel that multiplies and adds in registers. Memory \
+is measured with kernels that copy or only read more than the caches hold; the \
+fastest counts. A network cannot be faster than its operations and bytes \
 (`bench model --json`) take at these rates.")]
 pub struct PeakArgs {
     #[command(flatten)]

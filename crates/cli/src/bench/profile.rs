@@ -25,12 +25,12 @@ Examples:
   shadernet bench profile models/efficientnet_lite0 --top 10
   shadernet bench profile unet --trace unet.json    for ui.perfetto.dev or chrome://tracing
 
-There is one row per dispatch. Times come from the device's timestamps, or without
-them from the host's clock over many dispatches of each step; the line below the
-table says which. They are means over the middle half of the passes, so that they add
-up. GFLOP/s counts the kernel's multiplications and additions, and GB/s each value
-once. Both are compared with the peaks that are measured first: `bound` is the nearer
-peak and how much of it is reached. A step far from all peaks waits for something
+There is one row per dispatch. Times come from the device's timestamps, or without \
+them from the host's clock over many dispatches of each step; the line below the \
+table says which. They are means over the middle half of the passes, so that they add \
+up. GFLOP/s counts the kernel's multiplications and additions, and GB/s each value \
+once. Both are compared with the peaks that are measured first: `bound` is the nearer \
+peak and how much of it is reached. A step far from all peaks waits for something \
 else, such as its launch or memory latency.")]
 pub struct ProfileArgs {
     #[command(flatten)]

@@ -91,8 +91,8 @@ pub fn open(args: &DeviceArgs, overrides: &Overrides) -> Result<(Device, Duratio
 }
 
 impl TimedSession {
-    /// Uploads the weights, compiles pipelines and makes the first pass. `start` is the beginning of the time to
-    /// the first result, `device_time` the part of it that opening the device took.
+    /// Uploads the weights, compiles pipelines and makes the first pass. `start` is the beginning of the time
+    /// to the first result, `device_time` the part of it that opening the device took.
     pub fn new(
         (device, device_time): (&Device, Duration),
         network: &Network,

@@ -80,8 +80,8 @@ pub fn time_passes<E, const N: usize>(
     let (mut round, mut duration) = (0, MIN_DURATION);
     while rounds.needs_more(round, begin.elapsed(), duration) {
         for position in 0..N {
-            // The order is reversed every other round: a pass may be affected by the caches and clocks that the
-            // previous one left behind.
+            // The order is reversed every other round: a pass may be affected by the caches and clocks that
+            // the previous one left behind.
             let session = match round % 2 {
                 0 => position,
                 _ => N - 1 - position,

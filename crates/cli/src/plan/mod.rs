@@ -27,9 +27,9 @@ Examples:
   shadernet plan resnet18 --dot plan.dot && dot -Tsvg plan.dot -o plan.svg
   shadernet plan resnet50 --json | jq '.steps[] | [.name, .kernel, .why]'
 
-There is one row per dispatch. MFLOP are the operations of its kernel and MB the
-bytes that it reads and writes, each value counted once. Memory of the driver is
-not included. --limits default needs no GPU: it plans for a device with WebGPU's
+There is one row per dispatch. MFLOP are the operations of its kernel and MB the \
+bytes that it reads and writes, each value counted once. Memory of the driver is \
+not included. --limits default needs no GPU: it plans for a device with WebGPU's \
 default limits, without subgroups and tuned kernels.")]
 pub struct Plan {
     #[command(flatten)]

@@ -82,7 +82,8 @@ fn operator(node: &PlannedNode) -> String {
 /// At most this many nodes are named for each reason.
 const MAX_NAMES: usize = 3;
 
-/// Why fusions were not applied: one line per pass and reason. The last line has the passes that were skipped.
+/// Why fusions were not applied: one line per pass and reason. The last line has the passes that were
+/// skipped.
 fn refused(reports: &[PassReport]) -> Vec<String> {
     let mut lines = Vec::new();
     // A norm that cannot be folded into the node before it may be the prologue of the node after it.

@@ -1,4 +1,4 @@
-//! Devices on the command line: which there are, which is taken, and what where there is none.
+//! `shadernet devices`, and selecting devices on the command line.
 
 use shadernet::gpu::Backend;
 
@@ -6,7 +6,7 @@ use crate::devices::backends;
 use crate::support::{chelsea, classify, execute, execute_with_input, shadernet, small_model};
 
 #[test]
-fn devices_lists_what_tests_run_on() {
+fn devices_lists_the_backends_under_test() {
     let lines = execute(shadernet().args(["devices", "--json"])).ok().json();
     let listed: Vec<&str> = (lines.iter())
         .map(|line| line["backend"].as_str().unwrap())
@@ -45,14 +45,14 @@ fn devices_lists_what_tests_run_on() {
         text.matches("\n* ").count() + usize::from(text.starts_with("* ")),
         2
     );
-    // But for names, which are the driver's, lines fit a terminal.
+    // All lines fit a terminal, except for names, which come from the driver.
     for line in text.lines().filter(|line| line.starts_with("    ")) {
         assert!(line.contains("driver") || line.len() <= 80, "{line}");
     }
 }
 
 #[test]
-fn every_backend_names_the_same_class() {
+fn every_backend_finds_the_same_class() {
     for backend in backends().iter().chain([&Backend::Cpu]) {
         let mut command = shadernet();
         command.args(["classify", "--json", "--top", "1", &chelsea()]);
@@ -69,7 +69,7 @@ fn every_backend_names_the_same_class() {
 }
 
 #[test]
-fn devices_that_are_not_there_are_named_with_those_that_are() {
+fn missing_devices_are_errors_that_list_the_available_ones() {
     let run = |args: &[&str]| {
         let mut command = shadernet();
         execute(command.args(["classify", &chelsea()]).args(args))
@@ -97,14 +97,14 @@ fn devices_that_are_not_there_are_named_with_those_that_are() {
     list.says(&["'nonsense'"]);
 }
 
-/// More than one binding holds, whatever the device: refused before any image is read.
+/// The batch exceeds the maximum size of a binding. It is rejected before any image is read.
 #[test]
-fn a_batch_beyond_the_devices_limit_names_the_node_and_what_to_do() {
+fn a_batch_beyond_the_devices_limit_is_an_error_with_node_and_advice() {
     let backend = backends()[0].name();
     let lines = execute(shadernet().args(["devices", "--json"])).ok().json();
     let device = lines.iter().find(|line| line["backend"] == backend);
     let limit = &device.unwrap()["max_storage_buffer_binding_size"];
-    // What conv1 answers for one image: 64 maps of 32x32.
+    // The output of conv1 for one image: 64 maps of 32x32.
     let batch = limit.as_u64().unwrap() / (64 * 32 * 32 * 4) + 1;
     let mut command = shadernet();
     command.args(["classify", "-", "--backend", backend, "--model"]);
@@ -118,10 +118,10 @@ fn a_batch_beyond_the_devices_limit_names_the_node_and_what_to_do() {
     ]);
 }
 
-/// No Vulkan driver, as on a machine with nothing but Rust: with software OpenGL there, and without.
+/// Without a Vulkan driver, as on a new machine; with and without software OpenGL.
 #[cfg(target_os = "linux")]
 #[test]
-fn without_a_driver_the_cpu_runs_and_says_how_to_get_one() {
+fn without_a_driver_the_cpu_runs_and_a_warning_says_how_to_get_one() {
     for opengl in [true, false] {
         let without = |command: &mut std::process::Command| {
             for name in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
@@ -130,7 +130,7 @@ fn without_a_driver_the_cpu_runs_and_says_how_to_get_one() {
             if !opengl {
                 command.env("__EGL_VENDOR_LIBRARY_FILENAMES", "/nonexistent");
             }
-            // Of OpenGL, only what runs everywhere.
+            // Only software OpenGL, which every machine has.
             command.env("LIBGL_ALWAYS_SOFTWARE", "1");
             execute(command)
         };
@@ -152,7 +152,7 @@ fn without_a_driver_the_cpu_runs_and_says_how_to_get_one() {
             (&cpu["backend"], &cpu["default"]),
             (&"cpu".into(), &true.into())
         );
-        // Asked for by name, there is no falling back.
+        // A backend given by name has no fallback.
         let refused = without(shadernet().args(["classify", "--backend", "vulkan", &chelsea()]));
         refused.fails(&[
             "answers to backend vulkan",
@@ -161,10 +161,10 @@ fn without_a_driver_the_cpu_runs_and_says_how_to_get_one() {
     }
 }
 
-/// In containers and over SSH, a library of Mesa's would print an error of its own.
+/// In containers and over SSH, libwayland would print an error.
 #[cfg(target_os = "linux")]
 #[test]
-fn no_display_is_nobodys_error() {
+fn a_missing_display_prints_no_error() {
     let mut command = shadernet();
     for name in ["XDG_RUNTIME_DIR", "WAYLAND_DISPLAY", "DISPLAY"] {
         command.env_remove(name);

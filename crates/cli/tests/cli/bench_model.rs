@@ -1,11 +1,11 @@
-//! `shadernet bench`.
+//! `shadernet bench model`, `frames`, `peak` and `profile`.
 
 use serde_json::json;
 
 use crate::devices::backends;
 use crate::support::{execute, execute_with_input, shadernet, small_model};
 
-/// Every backend, and the CPU twin.
+/// Every backend, and the reference backend.
 fn backend_names() -> Vec<&'static str> {
     let backends = backends().into_iter().map(|backend| backend.name());
     backends.chain(["cpu"]).collect()
@@ -75,7 +75,7 @@ fn model_folders_are_timed_with_their_own_weights() {
         folder,
         "[1, 3, 64, 64]",
         "median",
-        "first answer",
+        "first result",
         "2 passes",
     ] {
         assert!(
@@ -86,9 +86,8 @@ fn model_folders_are_timed_with_their_own_weights() {
     }
 }
 
-/// A pass in pieces is what a program submits that draws in between.
 #[test]
-fn frames_are_of_pieces() {
+fn frames_are_timed_in_chunks() {
     let bench = || {
         let mut bench = shadernet();
         bench.args([
@@ -111,7 +110,7 @@ fn frames_are_of_pieces() {
 
     let table = execute(bench().arg("--budget=1e6")).ok();
     for part in [
-        "1 pieces a pass, 30 passes",
+        "1 chunks per pass, 30 passes",
         "times the budget",
         "without a budget",
     ] {
@@ -124,12 +123,17 @@ fn frames_are_of_pieces() {
     let wrong = execute(bench().arg("--budget=0"));
     assert!(wrong.err.contains("a number above 0"), "{}", wrong.err);
     let cpu = execute(bench().arg("--backend=cpu"));
-    assert!(cpu.err.contains("the CPU twin has none"), "{}", cpu.err);
+    assert!(
+        cpu.err
+            .contains("the reference backend on the CPU has none"),
+        "{}",
+        cpu.err
+    );
 }
 
-/// Words beside the image are made up too.
+/// Token inputs are generated, too.
 #[test]
-fn networks_of_two_inputs_are_timed() {
+fn networks_with_two_inputs_are_timed() {
     let line = &execute(shadernet().args([
         "bench",
         "model",
@@ -145,15 +149,15 @@ fn networks_of_two_inputs_are_timed() {
 }
 
 #[test]
-fn a_served_network_answers_every_line() {
+fn serve_times_one_pass_per_line() {
     let serve = || {
         let mut serve = shadernet();
         serve.args(["bench", "model", "small_cnn", "--serve", "--backend=cpu"]);
         serve
     };
-    let answered = execute_with_input(&mut serve(), b"\nnext\nno newline at the end").ok();
-    let lines: Vec<&str> = answered.out.lines().collect();
-    assert_eq!((lines[0], lines.len()), ("ready", 4), "{}", answered.out);
+    let served = execute_with_input(&mut serve(), b"\nnext\nno newline at the end").ok();
+    let lines: Vec<&str> = served.out.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("ready", 4), "{}", served.out);
     for seconds in &lines[1..] {
         assert!(seconds.parse::<f64>().unwrap() > 0.0, "{seconds}");
     }
@@ -162,7 +166,7 @@ fn a_served_network_answers_every_line() {
 }
 
 #[test]
-fn mistakes_are_told() {
+fn invalid_arguments_are_errors() {
     let bench = |args: &[&str]| execute(shadernet().args(["bench", "model"]).args(args));
     bench(&["resnet81"]).fails(&["resnet81", "resnet18"]);
     bench(&["models/nonsuch"]).fails(&["models/nonsuch", "no such folder"]);
@@ -222,7 +226,7 @@ fn steps_are_profiled_on_every_backend() {
         let sum = |key: &str| -> f64 { steps.iter().map(|s| s[key].as_f64().unwrap()).sum() };
         assert!((sum("share") - 1.0).abs() < 1e-9);
         assert!((sum("ms") - line["steps_ms"].as_f64().unwrap()).abs() < 1e-9);
-        // As `bench model` has it: nothing is Winograd's here.
+        // The same operations as in `bench model`, because no Winograd kernel is used.
         let model = execute(shadernet().args([
             "bench",
             "model",
@@ -250,12 +254,12 @@ fn steps_are_profiled_on_every_backend() {
 }
 
 #[test]
-fn the_twin_has_no_steps_to_profile() {
-    let answer = execute(shadernet().args(["bench", "profile", "small_cnn", "--backend=cpu"]));
-    assert_eq!(answer.code, 1);
+fn the_reference_backend_cannot_be_profiled() {
+    let profile = execute(shadernet().args(["bench", "profile", "small_cnn", "--backend=cpu"]));
+    assert_eq!(profile.code, 1);
     assert!(
-        answer.err.contains("the CPU twin has none"),
+        (profile.err).contains("the reference backend on the CPU has none"),
         "{}",
-        answer.err
+        profile.err
     );
 }

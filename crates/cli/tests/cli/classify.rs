@@ -1,4 +1,4 @@
-//! `shadernet classify`: images good and bad.
+//! `shadernet classify`, with valid and invalid images.
 
 use std::fs;
 use std::path::Path;
@@ -10,13 +10,14 @@ const HUGE_PNG: &[u8] = b"\x89PNG\r\n\x1a\n\
     \0\0\0\rIHDR\0\0\xea\x60\0\0\xea\x60\x08\x02\0\0\0\x0f\xb0\xe2\x15\
     \0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82";
 
-/// A folder of files that are no images, each with what its message says.
-struct Bad {
+/// A folder of files that are not images.
+struct InvalidImages {
     folder: tempfile::TempDir,
+    /// Each file, and a part of its error message.
     files: Vec<(String, &'static str)>,
 }
 
-fn bad() -> Bad {
+fn invalid_images() -> InvalidImages {
     let folder = tempfile::tempdir().unwrap();
     let whole = fs::read(test_image("chelsea.png")).unwrap();
     let files: [(&str, &[u8], &str); 4] = [
@@ -37,17 +38,17 @@ fn bad() -> Bad {
     }
     let missing = folder.path().join("missing.png");
     named.push((missing.to_str().unwrap().to_owned(), "missing.png: "));
-    Bad {
+    InvalidImages {
         folder,
         files: named,
     }
 }
 
-/// The images' names and the number of classes under each, of an answer for people.
+/// Parses text output: the images' names and the number of classes of each.
 #[track_caller]
-fn read(answer: &CommandOutput) -> Vec<(&str, usize)> {
+fn parse_text(output: &CommandOutput) -> Vec<(&str, usize)> {
     let mut images: Vec<(&str, usize)> = Vec::new();
-    for line in answer.out.lines() {
+    for line in output.out.lines() {
         if let Some(class) = line.strip_prefix("  ") {
             let (percent, rest) = class.split_once(" %  ").unwrap();
             assert!((0.0..=100.0).contains(&percent.trim().parse::<f32>().unwrap()));
@@ -61,14 +62,14 @@ fn read(answer: &CommandOutput) -> Vec<(&str, usize)> {
 }
 
 #[test]
-fn the_first_command_names_the_cat() {
+fn the_first_example_finds_the_cat() {
     let run = |args: &[&str]| {
         let mut command = shadernet();
         command.args(["classify", "--backend", "cpu", "tests/images/chelsea.png"]);
         execute(command.args(args)).ok()
     };
     let text = run(&[]);
-    assert_eq!(read(&text), [("tests/images/chelsea.png", 5)]);
+    assert_eq!(parse_text(&text), [("tests/images/chelsea.png", 5)]);
     assert!(
         text.out.lines().nth(1).unwrap().ends_with("(282)"),
         "{}",
@@ -94,32 +95,35 @@ fn the_first_command_names_the_cat() {
 }
 
 #[test]
-fn bad_pictures_are_reported_and_the_rest_go_on() {
-    let bad = bad();
+fn invalid_images_are_reported_and_skipped() {
+    let invalid = invalid_images();
     let run = execute(
         (classify().arg(chelsea()))
-            .args(bad.files.iter().map(|(path, _)| path))
+            .args(invalid.files.iter().map(|(path, _)| path))
             .args([chelsea().as_str(), "--top", "3"]),
     );
     assert_eq!(run.code, 1);
     let chelsea = chelsea();
-    assert_eq!(read(&run), [(chelsea.as_str(), 3), (chelsea.as_str(), 3)]);
+    assert_eq!(
+        parse_text(&run),
+        [(chelsea.as_str(), 3), (chelsea.as_str(), 3)]
+    );
     let errors: Vec<&str> = run.err.lines().collect();
-    assert_eq!(errors.len(), bad.files.len() + 1, "{}", run.err);
-    for (error, (path, message)) in errors.iter().zip(&bad.files) {
+    assert_eq!(errors.len(), invalid.files.len() + 1, "{}", run.err);
+    for (error, (path, message)) in errors.iter().zip(&invalid.files) {
         assert!(error.starts_with(&format!("error: {path}: ")), "{error}");
         assert!(error.contains(message), "'{message}' is not in: {error}");
     }
     run.says(&["2 images in ", "5 could not be read, on the CPU"]);
 }
 
-/// Whatever the batch, and wherever in it the bad ones fall.
+/// For every batch size, and wherever in a batch the invalid images are.
 #[test]
-fn json_has_one_line_a_picture_in_the_order_given() {
-    let bad = bad();
+fn json_has_one_line_per_image_in_the_order_given() {
+    let invalid = invalid_images();
     let chelsea = chelsea();
     let mut given: Vec<&str> = Vec::new();
-    for (path, _) in &bad.files {
+    for (path, _) in &invalid.files {
         given.extend([chelsea.as_str(), path]);
     }
     for batch in ["1", "2", "3", "100000"] {
@@ -139,10 +143,14 @@ fn json_has_one_line_a_picture_in_the_order_given() {
 }
 
 #[test]
-fn folders_are_their_pictures_by_name() {
+fn folders_stand_for_their_images_in_order_of_names() {
     let folder = copies(3);
     for other in ["notes.txt", "images", "000.jpg.part"] {
-        fs::write(folder.path().join(other), "no image, and nobody's mistake").unwrap();
+        fs::write(
+            folder.path().join(other),
+            "not an image; skipped without an error",
+        )
+        .unwrap();
     }
     fs::create_dir(folder.path().join("folder.png")).unwrap();
     fs::rename(folder.path().join("001.jpg"), folder.path().join("001.JPG")).unwrap();
@@ -167,20 +175,20 @@ fn folders_are_their_pictures_by_name() {
 }
 
 #[test]
-fn folders_without_pictures_are_errors() {
-    let bad = bad();
-    let empty = bad.folder.path().join("empty");
+fn folders_without_images_are_errors() {
+    let invalid = invalid_images();
+    let empty = invalid.folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
     fs::write(empty.join("notes.txt"), "").unwrap();
-    // Before anything is run.
+    // Before any image is classified.
     execute(classify().arg(chelsea()).arg(&empty)).fails(&[
         "empty: expected images (png, jpg,",
-        "found none; its subfolders are not looked into",
+        "found none; subfolders are not searched",
     ]);
 }
 
 #[test]
-fn batches_do_not_change_the_answers() {
+fn the_batch_size_does_not_change_the_results() {
     let images = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"];
     let run = |batch: &str| {
         let mut command = classify();
@@ -193,7 +201,7 @@ fn batches_do_not_change_the_answers() {
     assert_eq!(one, run("18446744073709551615"));
 }
 
-/// `| head -1`: whoever read has seen enough, and nothing is wrong.
+/// As in `| head -1`: not an error.
 #[cfg(unix)]
 #[test]
 fn a_closed_standard_output_ends_quietly() {
@@ -216,10 +224,10 @@ fn a_closed_standard_output_ends_quietly() {
     assert_eq!(end.err, "");
 }
 
-/// `2>&1 | head -1`, and a full disk.
+/// As in `2>&1 | head -1`, and on a full disk.
 #[cfg(target_os = "linux")]
 #[test]
-fn standard_streams_that_cannot_be_written() {
+fn write_errors_matter_on_standard_output_only() {
     let full = || {
         fs::OpenOptions::new()
             .write(true)
@@ -228,17 +236,17 @@ fn standard_streams_that_cannot_be_written() {
     };
     let mut command = classify();
     command.args(["missing.png", &chelsea(), "--json"]);
-    let deaf = execute(command.stderr(full()));
-    assert_eq!((deaf.code, deaf.json().len()), (1, 2));
+    let unheard = execute(command.stderr(full()));
+    assert_eq!((unheard.code, unheard.json().len()), (1, 2));
 
     let mut command = classify();
     execute(command.arg(chelsea()).stdout(full())).fails(&["standard output: No space left"]);
 }
 
 #[test]
-fn float16_on_the_cpu_is_said_not_to_be() {
+fn float16_on_the_cpu_is_warned_about() {
     let mut command = classify();
     let run = execute(command.args([&chelsea(), "--precision", "f16", "--top", "1"])).ok();
-    assert_eq!(read(&run).len(), 1);
+    assert_eq!(parse_text(&run).len(), 1);
     run.says(&["the CPU computes in float32"]);
 }

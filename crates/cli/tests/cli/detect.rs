@@ -1,4 +1,4 @@
-//! `shadernet detect`: boxes for people, for machines, and drawn.
+//! `shadernet detect`: text, JSON and drawings.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn detect(images: &[&Path]) -> Command {
     command
 }
 
-/// A folder with a image under two names, and a file that is none.
+/// A folder with two images and a file that is not an image.
 fn mixed() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(test_image("coffee.png"), folder.path().join("a.png")).unwrap();
@@ -25,7 +25,7 @@ fn mixed() -> tempfile::TempDir {
 }
 
 #[test]
-fn the_first_command_finds_the_cup() {
+fn the_first_example_finds_the_cup() {
     let run = execute(&mut detect(&[
         &test_image("coffee.png"),
         &test_image("chelsea.png"),
@@ -39,7 +39,7 @@ fn the_first_command_finds_the_cup() {
 }
 
 #[test]
-fn json_has_boxes_in_pixels_and_the_rest_goes_on_after_a_bad_picture() {
+fn json_has_boxes_in_pixels_and_invalid_images_are_skipped() {
     let folder = mixed();
     let run = execute(detect(&[folder.path()]).arg("--json"));
     assert_eq!(run.code, 1);
@@ -73,7 +73,7 @@ fn lists_are_read_from_standard_input() {
     )
     .ok();
     let lines = run.json();
-    // The cup is a bowl as well, less surely.
+    // The cup is also found as a bowl, with a lower score.
     assert_eq!(lines[0]["detections"].as_array().unwrap().len(), 2);
 }
 
@@ -96,7 +96,7 @@ fn boxes_are_drawn_into_a_file() {
                 .zip(plain.get_pixel(x, y).0);
             pairs.map(|(a, b)| a.abs_diff(b)).max().unwrap() > 50
         };
-        // The left edge of the box and the label above it, but not the middle nor outside.
+        // The left edge of the box and the label above it differ; the middle and the outside do not.
         assert!(differs(149, 250) && differs(155, 10), "{name}");
         assert!(!differs(300, 160) && !differs(50, 380), "{name}");
     }
@@ -108,7 +108,7 @@ fn boxes_are_drawn_into_a_file() {
 }
 
 #[test]
-fn boxes_of_several_pictures_are_drawn_into_a_folder() {
+fn boxes_of_several_images_are_drawn_into_a_folder() {
     let (one, other) = (mixed(), mixed());
     let out = one.path().join("made/here");
     let run = execute(detect(&[one.path(), other.path()]).arg("-o").arg(&out));
@@ -125,37 +125,37 @@ fn boxes_of_several_pictures_are_drawn_into_a_folder() {
 }
 
 #[test]
-fn pictures_are_never_drawn_over_themselves() {
+fn input_images_are_never_overwritten() {
     let folder = mixed();
     let before = fs::read(folder.path().join("a.png")).unwrap();
     let image = folder.path().join("a.png");
     let run = execute(detect(&[&image]).arg("-o").arg(&image));
-    run.fails(&["this is the image itself"]);
+    run.fails(&["this is the input image"]);
     let run = execute(detect(&[&image]).arg("-o").arg(folder.path()));
-    run.fails(&["the image lies in the folder that is to be written to"]);
+    run.fails(&["the image is in the output folder"]);
     assert_eq!(fs::read(image).unwrap(), before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
 }
 
 #[test]
-fn outputs_that_make_no_sense_are_code_2() {
+fn invalid_outputs_are_usage_errors() {
     let folder = mixed();
     let text = folder.path().join("b.png");
     for (images, out, part) in [
         (
             vec![test_image("coffee.png")],
             folder.path().join("out.xyz"),
-            "ends in .png or .jpg",
+            "expected a .png or .jpg file",
         ),
         (
             vec![test_image("coffee.png"), test_image("chelsea.png")],
             text.clone(),
-            "several images need a folder",
+            "expected a folder for several images",
         ),
         (
             vec![folder.path().to_owned()],
             text.clone(),
-            "several images need a folder",
+            "expected a folder for several images",
         ),
     ] {
         let images: Vec<&Path> = images.iter().map(|p| p.as_path()).collect();
@@ -167,7 +167,7 @@ fn outputs_that_make_no_sense_are_code_2() {
 }
 
 #[test]
-fn the_smallest_picture_is_no_error() {
+fn an_image_of_one_pixel_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dot.ppm");
     fs::write(&path, b"P6 1 1 255 \xff\x00\x00").unwrap();
@@ -176,7 +176,7 @@ fn the_smallest_picture_is_no_error() {
 }
 
 #[test]
-fn models_for_something_else_are_refused() {
+fn models_for_other_tasks_are_rejected() {
     execute(
         detect(&[&test_image("coffee.png")])
             .arg("--model")

@@ -16,9 +16,9 @@ fn features(args: &[&str]) -> Command {
 }
 
 #[test]
-fn channels_come_strongest_first_on_every_device() {
+fn channels_are_sorted_by_strength_on_every_device() {
     let backends = devices::backends().into_iter().map(|b| b.name());
-    let answers: Vec<_> = (backends.chain(["cpu"]))
+    let strongest: Vec<_> = (backends.chain(["cpu"]))
         .map(|backend| {
             let mut command = shadernet();
             command.args([
@@ -50,7 +50,8 @@ fn channels_come_strongest_first_on_every_device() {
             channels[0]["channel"].clone()
         })
         .collect();
-    assert!(answers.iter().all(|channel| *channel == 8), "{answers:?}");
+    let is_same = strongest.iter().all(|channel| *channel == 8);
+    assert!(is_same, "{strongest:?}");
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn sheets_grow_with_the_channels_and_with_projections() {
 }
 
 #[test]
-fn all_makes_a_sheet_a_stage_of_any_model() {
+fn all_draws_one_sheet_per_stage_of_any_model() {
     for (model, stages) in [("efficientnet_lite0", 5), ("yolov3_tiny", 7)] {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("made/here");
@@ -117,7 +118,7 @@ fn layers_are_listed() {
 }
 
 #[test]
-fn mistakes_are_told_before_anything_is_written() {
+fn invalid_arguments_are_reported_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("made");
     let run = |args: &[&str]| execute(features(args).arg("-o").arg(&out));
@@ -128,13 +129,14 @@ fn mistakes_are_told_before_anything_is_written() {
     assert!(!out.exists());
     let usage = execute(&mut features(&["--layer", "act2"]));
     assert_eq!(usage.code, 2);
-    usage.says(&["a image was expected"]);
+    usage.says(&["expected an image"]);
     let usage = execute(&mut features(&[&image, "--all", "-o", &image]));
     assert_eq!(usage.code, 2);
-    // Not over the image.
+    // The input image is not overwritten.
     let copy = folder.path().join("copy.png");
     fs::copy(&image, &copy).unwrap();
     let copy = copy.to_str().unwrap();
-    execute(&mut features(&[copy, "--layer", "act2", "-o", copy])).fails(&["the image itself"]);
+    execute(&mut features(&[copy, "--layer", "act2", "-o", copy]))
+        .fails(&["this is the input image"]);
     assert_eq!(fs::read(copy).unwrap(), fs::read(&image).unwrap());
 }

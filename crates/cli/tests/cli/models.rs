@@ -16,7 +16,7 @@ fn classify_with(model: &Path) -> CommandOutput {
 }
 
 #[test]
-fn a_folder_from_the_hub_runs_as_it_is() {
+fn a_folder_from_the_hub_runs_unchanged() {
     let mut command = shadernet();
     command.args(["classify", "--backend", "cpu", "--top", "99", "--json"]);
     let run = execute(command.arg(chelsea()).arg("--model").arg(small_model())).ok();
@@ -51,7 +51,7 @@ fn models_are_found_by_name() {
 }
 
 #[test]
-fn damaged_folders_are_refused() {
+fn damaged_folders_are_rejected() {
     let config = small_config().to_string();
     let changed = |key: &str, value: Value| {
         let mut config = small_config();
@@ -79,7 +79,7 @@ fn damaged_folders_are_refused() {
         &changed("label_names", json!(["one"])),
         &["label_names", "10 names", "found 1"],
     );
-    // Weights for ten classes, a configuration for seven: both tensors of the classifier.
+    // Weights for ten classes, a configuration for seven: both tensors of the classifier differ.
     let mut seven = small_config();
     seven["num_classes"] = 7.into();
     seven["label_names"].as_array_mut().unwrap().truncate(7);

@@ -1,4 +1,4 @@
-//! `--report`: pages of what was measured.
+//! `--report`: HTML pages of results.
 
 use crate::devices::backends;
 use crate::support::{execute, shadernet};
@@ -23,7 +23,7 @@ fn kernels_are_reported() {
     {
         assert!(page.contains(part), "'{part}' is not in: {page}");
     }
-    // What was just measured is no slower than itself.
+    // Results compared with themselves are not worse.
     let compare = |args: &[&str]| {
         execute(
             shadernet()
@@ -60,14 +60,14 @@ fn networks_are_reported() {
     }
 }
 
-/// Before anything is measured: the network is not even found.
+/// Before anything is measured.
 #[test]
-fn an_unwritable_report_is_told_at_once() {
+fn an_unwritable_report_is_an_error_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let in_nothing = folder.path().join("there is no folder").join("page.html");
+    let in_nothing = folder.path().join("missing").join("page.html");
     for (path, part) in [
         (in_nothing.as_path(), "there is no folder"),
-        (folder.path(), "this is a folder"),
+        (folder.path(), "expected a file, found a folder"),
     ] {
         for what in [&["kernels"][..], &["model", "small_cnn"]] {
             let mut bench = shadernet();

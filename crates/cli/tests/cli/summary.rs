@@ -1,4 +1,4 @@
-//! `shadernet summary`: the numbers of the papers and of the reference.
+//! `shadernet summary`: numbers from the papers and from PyTorch.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ fn summary(networks: &[&str]) -> Vec<Value> {
     execute(&mut command).ok().json()
 }
 
-/// Some layers of a network, in order: `key` of each.
+/// The value `key` of these layers of a network.
 fn layers(network: &Value, names: &[&str], key: &str) -> Vec<Value> {
     let layers = network["layers"].as_array().unwrap();
     (names.iter())
@@ -19,10 +19,10 @@ fn layers(network: &Value, names: &[&str], key: &str) -> Vec<Value> {
 }
 
 #[test]
-fn small_cnn_on_paper() {
-    let paper = &summary(&["small_cnn"])[0];
+fn small_cnn_has_the_expected_numbers() {
+    let network = &summary(&["small_cnn"])[0];
     let stages = ["conv1", "conv2", "conv3"];
-    let numbers = |key| layers(paper, &stages, key);
+    let numbers = |key| layers(network, &stages, key);
     assert_eq!(numbers("parameters"), [4_864, 204_928, 819_456]);
     let multiplications = [19_660_800, 209_715_200, 209_715_200];
     assert_eq!(numbers("multiplications"), multiplications);
@@ -34,26 +34,26 @@ fn small_cnn_on_paper() {
         numbers("jump"),
         [2.0, 4.0, 8.0].map(|x| Value::from(vec![x, x]))
     );
-    assert_eq!(paper["linear_parameters"], 13_107_400);
-    assert_eq!(paper["parameters"], 14_136_648);
-    let percent = paper["linear_percent"].as_f64().unwrap();
+    assert_eq!(network["linear_parameters"], 13_107_400);
+    assert_eq!(network["parameters"], 14_136_648);
+    let percent = network["linear_percent"].as_f64().unwrap();
     assert_eq!(format!("{percent:.2}"), "92.72");
 }
 
 #[test]
-fn separable_stages_on_paper() {
-    let paper = &summary(&["small_cnn_separable"])[0];
+fn separable_stages_have_the_expected_numbers() {
+    let network = &summary(&["small_cnn_separable"])[0];
     for (stage, parameters, multiplications) in [
         ("conv2", 9_984, [1_638_400, 8_388_608]),
         ("conv3", 36_352, [819_200, 8_388_608]),
     ] {
         let parts = [format!("{stage}.0"), format!("{stage}.1")];
         let parts = [parts[0].as_str(), parts[1].as_str()];
-        let sum: u64 = (layers(paper, &parts, "parameters").iter())
+        let sum: u64 = (layers(network, &parts, "parameters").iter())
             .map(|n| n.as_u64().unwrap())
             .sum();
         assert_eq!(sum, parameters);
-        assert_eq!(layers(paper, &parts, "multiplications"), multiplications);
+        assert_eq!(layers(network, &parts, "multiplications"), multiplications);
     }
 }
 
@@ -67,19 +67,19 @@ fn parameters_are_the_published_ones() {
         ("mobilenet_v2", 3_504_872),
         ("unet", 31_037_698),
     ];
-    let papers = summary(&published.map(|(name, _)| name));
-    for (paper, (name, parameters)) in papers.iter().zip(published) {
-        assert_eq!(paper["parameters"], parameters, "{name}");
+    let networks = summary(&published.map(|(name, _)| name));
+    for (network, (name, parameters)) in networks.iter().zip(published) {
+        assert_eq!(network["parameters"], parameters, "{name}");
     }
 }
 
 #[test]
-fn heads_have_yolos_depths() {
+fn detection_heads_have_the_expected_channels() {
     let shape =
         |name: &str, layer: &str| layers(&summary(&[name])[0], &[layer], "output")[0].clone();
-    // 7 x 7 cells of 2 boxes of 5 numbers and 80 classes.
-    let paper = &summary(&["yolov1", "--num-classes", "80"])[0];
-    let last = paper["layers"].as_array().unwrap().last().unwrap();
+    // 7x7 cells, each with 2 boxes of 5 numbers and 80 classes.
+    let network = &summary(&["yolov1", "--num-classes", "80"])[0];
+    let last = network["layers"].as_array().unwrap().last().unwrap();
     assert_eq!(last["output"][1], 7 * 7 * 90);
     let mut command = shadernet();
     command.args(["summary", "yolov2", "--input", "3x416x416"]);
@@ -90,7 +90,7 @@ fn heads_have_yolos_depths() {
 }
 
 #[test]
-fn tables_stand_side_by_side_and_the_input_may_be_chosen() {
+fn totals_are_side_by_side_and_the_input_size_can_be_set() {
     let mut command = shadernet();
     command.args([
         "summary",
@@ -105,12 +105,12 @@ fn tables_stand_side_by_side_and_the_input_may_be_chosen() {
         assert!(first.contains(name), "{text}");
     }
     assert_eq!(text.matches("[1, 3, 96, 128]").count(), 3, "{text}");
-    // A network of two inputs, and another number of channels.
+    // A network with two inputs, and another number of channels.
     execute(shadernet().args(["summary", "densenet_multimodal", "--input", "1x64x64"])).ok();
 }
 
 #[test]
-fn mistakes_are_told() {
+fn invalid_arguments_are_errors() {
     execute(shadernet().args(["summary", "resnet81"])).fails(&["resnet81", "resnet18"]);
     execute(shadernet().args(["summary", "resnet18", "--input", "3x2x2"])).ok();
     execute(shadernet().args(["summary", "darknet19", "--input", "3x8x8"])).fails(&["layers."]);

@@ -5,10 +5,10 @@ use serde_json::json;
 use crate::common::place;
 use crate::support::{CommandOutput, chelsea, execute, shadernet, small_model};
 
-/// Some of them: software drivers take a while to compile each.
+/// A few algorithms: software drivers take a while to compile each.
 const FEW: [&str; 2] = ["--only=direct", "--only=winograd-2"];
 
-/// The software Vulkan adapter compiles quickly.
+/// The Vulkan backend, whose software adapter compiles quickly.
 const ON: [&str; 2] = ["--backend", "vulkan"];
 
 fn tune(folder: &std::path::Path) -> CommandOutput {
@@ -18,7 +18,7 @@ fn tune(folder: &std::path::Path) -> CommandOutput {
 }
 
 #[test]
-fn the_winners_are_kept_and_used() {
+fn the_winners_are_saved_and_used() {
     let folder = tempfile::tempdir().unwrap();
     let tuned = tune(folder.path());
     let line = &tuned.json()[0];
@@ -47,7 +47,7 @@ fn the_winners_are_kept_and_used() {
     assert_eq!(bench(&["--no-tuning"]).json()[0]["tuned"], json!(false));
     assert_eq!(bench(&["--tuning", path]).json()[0]["tuned"], json!(true));
 
-    // Damage is told of, and does no harm.
+    // A damaged file is reported and ignored.
     let text = std::fs::read_to_string(path).unwrap();
     std::fs::write(path, text.replacen("use ", "use  ", 1)).unwrap();
     let damaged = bench(&[]).says(&["tuned kernels are not used", path, "damaged"]);
@@ -61,7 +61,7 @@ fn the_winners_are_kept_and_used() {
 }
 
 #[test]
-fn a_tuned_classifier_says_the_same() {
+fn a_tuned_classifier_finds_the_same_classes() {
     let bundled = place::repository().join("models/efficientnet_lite0");
     for model in [small_model(), &bundled] {
         let folder = tempfile::tempdir().unwrap();
@@ -75,7 +75,7 @@ fn a_tuned_classifier_says_the_same() {
             .arg("--only=tiled-64x16");
         let table = execute(&mut command).ok().out;
         assert!(
-            table.contains("times faster") && table.contains("kept in"),
+            table.contains("times faster") && table.contains("saved to"),
             "{table}"
         );
 
@@ -83,9 +83,9 @@ fn a_tuned_classifier_says_the_same() {
             let mut command = shadernet();
             command.args(["classify", "--json", "--top=10", "--model"]);
             command.arg(model).arg(chelsea()).args(ON).args(more);
-            let answer = execute(&mut command).ok();
-            assert!(!answer.err.contains("not used"), "{}", answer.err);
-            let predictions = answer.json()[0]["predictions"].as_array().unwrap().clone();
+            let run = execute(&mut command).ok();
+            assert!(!run.err.contains("not used"), "{}", run.err);
+            let predictions = run.json()[0]["predictions"].as_array().unwrap().clone();
             predictions
                 .iter()
                 .map(|p| p["label"].clone())
@@ -99,7 +99,7 @@ fn a_tuned_classifier_says_the_same() {
 }
 
 #[test]
-fn what_cannot_be_tuned_is_told_of() {
+fn invalid_arguments_and_files_are_reported() {
     execute(shadernet().args(["tune", "small_cnn", "--backend=cpu"]))
         .fails(&["nothing to tune on the CPU"]);
     execute(shadernet().args(["tune", "resnet81"])).fails(&["resnet18"]);

@@ -1,9 +1,9 @@
-//! Wrong command lines, and help.
+//! Wrong command lines, and `--help`.
 
 use crate::support::{chelsea, execute, shadernet};
 
 #[test]
-fn wrong_command_lines_are_code_2() {
+fn wrong_command_lines_have_exit_code_2() {
     let image = chelsea();
     let classify = |args: &[&str]| [&["classify", &image], args].concat().join("\n");
     let detect = |args: &[&str]| [&["detect", &image], args].concat().join("\n");
@@ -15,7 +15,7 @@ fn wrong_command_lines_are_code_2() {
         (classify(&["--precision", "f64"]), "expected f32 or f16"),
         (
             classify(&["--backend", "cuda"]),
-            "expected vulkan, gl, metal, dx12, cpu",
+            "known: vulkan, gl, metal, dx12, cpu",
         ),
         (classify(&["--nonsense"]), "'--nonsense'"),
         (
@@ -38,7 +38,10 @@ fn wrong_command_lines_are_code_2() {
         ("detect".to_owned(), "<IMAGE>"),
         ("explain".to_owned(), "<IMAGE>"),
         (explain(&["--method", "cam"]), "grad-cam++"),
-        (explain(&["--noise", "-1"]), "expected a number from 0 on"),
+        (
+            explain(&["--noise", "-1"]),
+            "expected a number that is 0 or greater",
+        ),
         (explain(&["--top", "2", "--class", "1"]), "'--top <K>'"),
         ("features\na.png".to_owned(), "--layer <NAME|?>"),
         ("features\na.png\n--all\n--project".to_owned(), "--output"),
@@ -68,10 +71,15 @@ fn help_has_an_example_and_fits_eighty_columns() {
         "convert",
         "run",
         "devices",
+        "doctor",
         "models",
+        "summary",
         "plan",
+        "tune",
         "bench",
         "bench model",
+        "bench profile",
+        "bench frames",
         "bench kernels",
         "bench compare",
         "bench peak",
@@ -88,7 +96,7 @@ fn help_has_an_example_and_fits_eighty_columns() {
         for line in help.out.lines().filter(|line| !line.starts_with("Usage:")) {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        // A line that was broken at another width leaves a short one behind.
+        // Paragraphs broken at a fixed width would leave short lines when they are wrapped again.
         let examples = help.out.split_once("Example").unwrap().1;
         assert!(
             !examples.contains("\n.") && !examples.contains(" \\\n\n"),

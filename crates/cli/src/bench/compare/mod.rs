@@ -21,12 +21,12 @@ Example:
   shadernet bench kernels --json after.json
   shadernet bench compare before.json after.json --tolerance 5
 
-Kernels are paired by device, backend, precision, case and kernel. Networks are paired
-by device, backend, precision, network, batch and input. The ratio is B's time divided
-by A's: the medians of networks, the fastest rounds of kernels. A difference below the
+Kernels are paired by device, backend, precision, case and kernel. Networks are paired \
+by device, backend, precision, network, batch and input. The ratio is B's time divided \
+by A's: the medians of networks, the fastest rounds of kernels. A difference below the \
 larger of the two spreads counts as no change.
 
-The exit code is 3 if something is worse: slower by more than the tolerance and the
+The exit code is 3 if something is worse: slower by more than the tolerance and the \
 spread, or wrong or failed in B but not in A.")]
 pub struct CompareArgs {
     /// Results before: the output of `bench kernels --json` or `bench model --json`

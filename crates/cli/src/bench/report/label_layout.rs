@@ -1,5 +1,5 @@
-//! Places labels in a plot so that they do not overlap other labels, dots or lines. A label far from its dot gets a
-//! leader, a thin line between the two. Leaders may cross lines, but no labels.
+//! Places labels in a plot so that they do not overlap other labels, dots or lines. A label far from its dot
+//! gets a leader, a thin line between the two. Leaders may cross lines, but no labels.
 
 /// A rectangle in pixels.
 #[derive(Clone, Copy)]
@@ -110,8 +110,8 @@ impl LabelLayout {
         rects.iter().filter(|rect| !self.is_free(rect)).count()
     }
 
-    /// Places a line's label along the line, above or below it, where it collides least. Returns `None` if the line
-    /// is too short.
+    /// Places a line's label along the line, above or below it, where it collides least. Returns `None` if
+    /// the line is too short.
     pub fn place_along(
         &mut self,
         from: (f64, f64),
