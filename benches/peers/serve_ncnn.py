@@ -46,7 +46,7 @@ def main():
         extractor.input("in0", image)
         code, _ = extractor.extract("out0")
         if code != 0:
-            sys.exit(f"{name}: ncnn answers error {code}")
+            sys.exit(f"{name}: ncnn returned error {code}")
 
     serve.serve(forward)
 

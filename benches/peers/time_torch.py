@@ -89,12 +89,12 @@ def passes(torch, network, batch, half, graph, device):
     torch.cuda.current_stream().wait_stream(side_stream)
     recorded = torch.cuda.CUDAGraph()
     with torch.cuda.graph(recorded):
-        answer = model(image)
+        output = model(image)
 
     def forward():
         upload()
         recorded.replay()
-        answer.float().cpu()
+        output.float().cpu()
 
     return forward
 
