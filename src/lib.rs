@@ -74,7 +74,6 @@ pub mod internals {
     pub use crate::kernels::Choice;
     pub use crate::plan::ConvLayer;
     pub use crate::session::GpuSession;
-    pub use crate::util::did_you_mean::nearest;
 }
 
 /// The README's example, compiled and run as a test.

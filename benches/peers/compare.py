@@ -1,12 +1,12 @@
-"""Times this engine and others in alternating rounds on one device, and prints the ratios.
+"""Times this engine and others in alternating rounds on one device, and prints the ratios of their times.
 
     python compare.py [NETWORK…] [--rounds 7] [--engines ncnn,onnxruntime] [--json]
 
-Every engine is a process that holds its network ready and does one pass when it is asked to
-(`serve.py`). Each round asks them one after another, in an order that turns from round to round, so that
-whatever else the machine does meets all alike: single figures drift, the ratios of a round do not.
+Every engine is a process that loads its network once and makes one pass per request (`serve.py`). A round requests
+one pass of each engine; the order rotates from round to round. Other load on the machine then affects all engines
+alike: single times drift, but the ratios within a round do not.
 
-See README.md for how to install the engines and how to choose the device.
+See README.md for how to install the engines and select the device.
 """
 
 import argparse
@@ -25,11 +25,11 @@ import networks
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 OURS = "shadernet"
-# Those that are programs of their own, each built by the package in the folder of its name.
+# Engines with a Rust program, built from the package in the folder of the same name.
 CRATES = ["burn", "wonnx"]
 THEIRS = ["ncnn", "ncnn-fp16", "onnxruntime", *CRATES]
-# A process that is asked to end is given so many seconds.
-PATIENCE = 10
+# Seconds that a process may take to exit.
+EXIT_TIMEOUT = 10
 
 
 class Engine:
@@ -38,7 +38,7 @@ class Engine:
     def __init__(self, name, command, given):
         self.name = name
         self.limit = given.limit
-        # What it says is kept for the case that it fails.
+        # Standard error is kept in case the engine fails.
         self.log = None if given.verbose else tempfile.TemporaryFile("w+", errors="replace")
         self.imports = 0.0
         self.device = None
@@ -53,18 +53,18 @@ class Engine:
                 self.imports = float(value)
             elif key == "device":
                 self.device = value
-        # What Python takes to load a package is no part of an engine.
+        # The time to import the Python package is not the engine's.
         self.first = time.perf_counter() - begin - self.imports
 
     def line(self):
-        # Killed, it closes its output, which ends the reading.
+        # Killing the process closes its output, which ends `readline`.
         alarm = threading.Timer(self.limit, self.process.kill)
         alarm.start()
         line = self.process.stdout.readline()
         in_time = alarm.is_alive()
         alarm.cancel()
         if not line and not in_time:
-            raise EngineFailed(f"gave no answer within {self.limit:g} s")
+            raise EngineFailed(f"no response within {self.limit:g} s")
         if not line:
             raise EngineFailed(f"ended with exit code {self.process.wait()}{self.last_words()}")
         return line.strip()
@@ -76,7 +76,7 @@ class Engine:
         lines = [line.strip() for line in self.log if line.strip()]
         return f": {lines[-1]}" if lines else ""
 
-    def ask(self):
+    def time_pass(self):
         try:
             self.process.stdin.write("\n")
             self.process.stdin.flush()
@@ -88,7 +88,7 @@ class Engine:
     def close(self):
         self.process.stdin.close()
         try:
-            self.process.wait(PATIENCE)
+            self.process.wait(EXIT_TIMEOUT)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -100,38 +100,38 @@ class EngineFailed(Exception):
 
 def arguments():
     parser = argparse.ArgumentParser(
-        description=__doc__.split("\n")[0], epilog="See README.md beside this script."
+        description=__doc__.split("\n")[0], epilog="See README.md in the folder of this script."
     )
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(networks.NAMES)} [default: all]")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds that count [default: 7]")
-    parser.add_argument("--warm-up", type=int, default=1, help="rounds before them [default: 1]")
-    parser.add_argument("--engines", default="ncnn,onnxruntime", help=f"the others, of {', '.join(THEIRS)} [default: %(default)s]")
-    parser.add_argument("--limit", type=float, default=900, help="seconds that an engine may take for an answer [default: 900]")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"some of {', '.join(networks.NAMES)} [default: all]")
+    parser.add_argument("--rounds", type=int, default=7, help="timed rounds [default: 7]")
+    parser.add_argument("--warm-up", type=int, default=1, help="rounds before them, not counted [default: 1]")
+    parser.add_argument("--engines", default="ncnn,onnxruntime", help=f"the other engines, some of {', '.join(THEIRS)} [default: %(default)s]")
+    parser.add_argument("--limit", type=float, default=900, help="seconds that an engine may take for a response [default: 900]")
     parser.add_argument("--shadernet", default=ROOT / "target/release/shadernet", type=pathlib.Path, help="the command to time [default: target/release/shadernet]")
-    parser.add_argument("--precision", default="f32", help="ours: f32 or f16 [default: f32]")
-    parser.add_argument("--backend", default="vulkan", help="ours: the graphics API [default: vulkan]")
-    parser.add_argument("--adapter", help="ours: a part of the adapter's name")
+    parser.add_argument("--precision", default="f32", help="shadernet's precision: f32 or f16 [default: f32]")
+    parser.add_argument("--backend", default="vulkan", help="shadernet's graphics API [default: vulkan]")
+    parser.add_argument("--adapter", help="a part of the name of shadernet's adapter")
     parser.add_argument("--baseline", type=pathlib.Path, help="a second shadernet command, to compare two builds")
-    parser.add_argument("--verbose", action="store_true", help="show what the engines say on standard error")
-    parser.add_argument("--json", action="store_true", help="a JSON object a line, one a network")
+    parser.add_argument("--verbose", action="store_true", help="show the engines' standard error")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per network, one per line")
     given = parser.parse_args()
     for name in given.networks:
         if name not in networks.NAMES:
-            parser.error(f"unknown network '{name}'; known are {', '.join(networks.NAMES)}")
+            parser.error(f"unknown network '{name}'; known: {', '.join(networks.NAMES)}")
     given.engines = [name for name in given.engines.split(",") if name]
     for name in given.engines:
         if name not in THEIRS:
             parser.error(f"unknown engine '{name}'")
     for command in filter(None, (given.shadernet, given.baseline)):
         if not command.is_file():
-            parser.error(f"{command} is not there; build it with cargo build --release")
+            parser.error(f"{command} does not exist; build it with cargo build --release")
     if given.rounds < 1 or given.warm_up < 0:
-        parser.error("--rounds is at least 1 and --warm-up at least 0")
+        parser.error("--rounds must be at least 1 and --warm-up at least 0")
     return given
 
 
 def ours(command, network, given):
-    """The command that serves `network` with a build of ours."""
+    """The command that serves `network` with a build of shadernet."""
     side = networks.side(network)
     words = [command.resolve(), "bench", "model", network, "--serve", "--input", f"3x{side}x{side}"]
     words += ["--backend", given.backend, "--precision", given.precision]
@@ -147,19 +147,19 @@ def theirs(engine, network, onnx_file):
         program = HERE / engine / "target/release" / f"serve_{engine}"
         if not program.exists():
             manifest = (HERE / engine / "Cargo.toml").relative_to(ROOT)
-            raise EngineFailed(f"not there; cargo build --release --manifest-path {manifest} builds it")
+            raise EngineFailed(f"not built; run cargo build --release --manifest-path {manifest}")
         file = networks.param_file(network) if engine == "burn" else onnx_file(network, "--for-wonnx")
         return [program, file, networks.side(network)]
     return [sys.executable, "serve_onnxruntime.py", onnx_file(network)]
 
 
 def measure(network, given, folder):
-    """Starts every engine with `network`, lets them take turns, and answers those that did."""
+    """Times every engine with `network`. Returns the engines that succeeded, and the errors of the others."""
 
     def onnx_file(name, *flags):
         path = pathlib.Path(folder) / f"{name}{''.join(flags)}.onnx"
         if not path.exists():
-            # In a process of its own: the file is as large as the weights, and so is what makes it.
+            # In a process of its own, which frees its memory: it is as large as the weights.
             subprocess.run([sys.executable, "make_onnx.py", name, path, *flags], check=True, cwd=HERE)
         return path
 
@@ -174,27 +174,27 @@ def measure(network, given, folder):
                 engines.append(Engine(name, [str(word) for word in command()], given))
             except (EngineFailed, OSError, subprocess.CalledProcessError, ValueError) as error:
                 failures[name] = str(error)
-        turns = collections.deque(engines)
-        for done in range(given.warm_up + given.rounds):
-            for engine in list(turns):
+        order = collections.deque(engines)
+        for _ in range(given.warm_up + given.rounds):
+            for engine in list(order):
                 try:
-                    engine.ask()
+                    engine.time_pass()
                 except (EngineFailed, ValueError) as error:
                     failures[engine.name] = str(error)
-                    turns.remove(engine)
-            turns.rotate(1)
-        engines_done = list(turns)
+                    order.remove(engine)
+            order.rotate(1)
+        succeeded = list(order)
     finally:
         for engine in engines:
             engine.close()
-    for engine in engines_done:
+    for engine in succeeded:
         engine.times = engine.times[given.warm_up :]
-    engines_done.sort(key=lambda engine: [OURS, "baseline", *given.engines].index(engine.name))
-    return engines_done, failures
+    succeeded.sort(key=lambda engine: [OURS, "baseline", *given.engines].index(engine.name))
+    return succeeded, failures
 
 
 def result(network, engines, failures, given):
-    """What was measured, for JSON."""
+    """The measurements as a JSON object."""
     own = next((engine.times for engine in engines if engine.name == OURS), None)
     measured = {}
     for engine in engines:
@@ -208,7 +208,7 @@ def result(network, engines, failures, given):
             row["device"] = engine.device
         if own and engine.name != OURS:
             pairs = [mine / other for mine, other in zip(own, engine.times)]
-            # Below 1, ours is the faster.
+            # Below 1, shadernet is faster.
             row["ratio"] = statistics.median(pairs)
             row["min_ratio"] = min(own) / min(engine.times)
         measured[engine.name] = row
@@ -224,7 +224,7 @@ def result(network, engines, failures, given):
 
 def show(found):
     print(f"\n{found['network']}, batch 1, {found['rounds']} rounds")
-    print(f"  {'engine':14}{'median ms':>12}{'min ms':>12}{'first ms':>12}{'ours/theirs':>14}{'of minima':>12}")
+    print(f"  {'engine':14}{'median ms':>12}{'min ms':>12}{'first ms':>12}{'ours/theirs':>14}{'minima':>12}")
     for name, row in found["engines"].items():
         ratios = ["", ""]
         if "ratio" in row:
@@ -253,7 +253,7 @@ def main():
             for path in pathlib.Path(folder).iterdir():
                 path.unlink()
     if failed and not given.verbose:
-        print("--verbose shows what the engines said", file=sys.stderr)
+        print("--verbose shows the engines' standard error", file=sys.stderr)
     sys.exit(1 if failed else 0)
 
 

@@ -1,9 +1,9 @@
-"""The networks of `networks.py` as ONNX files, for ONNX Runtime and wonnx. Needs `onnx` and `numpy`.
+"""Writes the networks of `networks.py` as ONNX files, for ONNX Runtime and wonnx. Needs `onnx` and `numpy`.
 
     python make_onnx.py NAME FILE [BATCH] [--for-wonnx]
 
-Weights are random with a fixed seed: good for timing only. wonnx infers no shapes and has no multiplication by
-a transposed matrix: for it, the file holds the shape of every value and the matrices the other way round.
+Weights are random with a fixed seed, which suffices for timing. wonnx does not infer shapes and cannot multiply by a
+transposed matrix: with --for-wonnx, the file has the shape of every value and transposed matrices.
 """
 
 import sys
@@ -38,7 +38,7 @@ class Writer:
     def add(self, layer):
         name, kind, output = layer.name, layer.kind, layer.outputs[0]
         read = self.shapes[layer.inputs[0]]
-        # With an activation, the layer's own value has another name.
+        # With an activation, the layer's value before it has another name.
         value = f"{output}.linear" if layer.activation else output
         if kind in ("Convolution", "ConvolutionDepthWise"):
             groups = layer.get("7", 1) if kind == "ConvolutionDepthWise" else 1
@@ -73,7 +73,7 @@ class Writer:
         elif kind in ("ReLU", "Flatten"):
             self.node({"ReLU": "Relu"}.get(kind, kind), layer.inputs, value)
         else:
-            raise ValueError(f"{name}: {kind} is not known here")
+            raise ValueError(f"{name}: unsupported layer {kind}")
         if layer.activation == "relu":
             self.node("Relu", [value], output)
         elif layer.activation == "clip":

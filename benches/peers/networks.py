@@ -1,5 +1,5 @@
-"""The networks that engines are compared on, read from `ncnn/*.param`: one source for ncnn itself, for
-ONNX files and for PyTorch. Shapes are inferred here, so that nothing else has to know a network.
+"""The networks of the comparison, read from `ncnn/*.param`: one source for ncnn, ONNX files and PyTorch. Shapes are
+inferred here, so that no other script needs to know a network.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ NAMES = ["alexnet", "vgg16", "resnet18", "resnet50", "densenet121", "mobilenet_v
 
 @dataclasses.dataclass
 class Layer:
-    """One line of a .param file. Keys are ncnn's numbers."""
+    """One line of a .param file. Keys are ncnn's parameter numbers."""
 
     kind: str
     name: str
@@ -25,7 +25,7 @@ class Layer:
 
     @property
     def activation(self):
-        """`None`, `relu`, or `clip`, which all the networks here have as 0 to 6."""
+        """`None`, `relu`, or `clip`, which is from 0 to 6 in all of these networks."""
         return {0: None, 1: "relu", 3: "clip"}[self.get("9")]
 
     @property
@@ -64,12 +64,12 @@ def param_file(name):
 
 
 def weight_bytes(name):
-    """What ncnn reads of a weights file for the network."""
+    """The number of bytes that ncnn reads of a weights file for the network."""
     return json.loads((FOLDER / "sizes.json").read_text())[name]
 
 
 def layers(name):
-    """The network's layers but for inputs and splits, in order; the input is `in0`, the output `out0`."""
+    """The network's layers in order, without inputs and splits. The input is `in0`, the output `out0`."""
     alias = {}
     result = []
     for line in param_file(name).read_text().splitlines()[2:]:
@@ -88,7 +88,7 @@ def layers(name):
 
 
 def shapes(name, batch=1):
-    """The shape of every value, NCHW, or NC behind a flattening."""
+    """The shape of every value: NCHW, or NC after a flatten."""
     found = {"in0": (batch, 3, side(name), side(name))}
     for layer in layers(name):
         read = [found[value] for value in layer.inputs]

@@ -1,7 +1,7 @@
-"""What the scripts that serve an engine have in common: the protocol of `shadernet bench model --serve`.
+"""The protocol of the scripts that serve an engine, which is that of `shadernet bench model --serve`.
 
-`import SECONDS`, what Python took to load the engine's package; `ready` after the first answer; then one
-timed pass for every line on standard input, and its seconds.
+A script prints `import SECONDS`, the time to import the engine's package, and `ready` after the first result. Then
+it makes one pass for every line on standard input, and prints its seconds.
 """
 
 import sys
@@ -9,7 +9,7 @@ import time
 
 
 def loaded(start):
-    """To be called when the engine's package has been imported, which began at `start`."""
+    """Call this after importing the engine's package; the import began at `start`."""
     print(f"import {time.perf_counter() - start:.6f}", flush=True)
 
 

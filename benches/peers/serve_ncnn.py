@@ -3,8 +3,8 @@
     pip install ncnn numpy
     python serve_ncnn.py NAME [--fp16]
 
-Weights are zeros of the right size, from a temporary file: good for timing only. ncnn's Vulkan backend
-takes one image at a time.
+Weights are zeros of the right size from a temporary file, which suffices for timing. ncnn's Vulkan backend takes one
+image at a time.
 """
 
 import sys
@@ -29,10 +29,10 @@ def main():
     net = ncnn.Net()
     net.opt.use_vulkan_compute = True
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = "--fp16" in flags
-    # Arithmetic in float32, as everywhere here.
+    # Arithmetic in float32, as in the other engines.
     net.opt.use_fp16_arithmetic = net.opt.use_bf16_storage = net.opt.use_bf16_packed = False
     if net.load_param(str(networks.param_file(name))) != 0:
-        sys.exit(f"ncnn does not read {networks.param_file(name)}")
+        sys.exit(f"ncnn cannot read {networks.param_file(name)}")
     with tempfile.NamedTemporaryFile(suffix=".bin") as weights:
         weights.truncate(networks.weight_bytes(name))
         if net.load_model(weights.name) != 0:
@@ -46,7 +46,7 @@ def main():
         extractor.input("in0", image)
         code, _ = extractor.extract("out0")
         if code != 0:
-            sys.exit(f"{name}: ncnn answers error {code}")
+            sys.exit(f"{name}: ncnn returned error {code}")
 
     serve.serve(forward)
 

@@ -24,7 +24,7 @@ def main():
     if PROVIDER not in onnxruntime.get_available_providers():
         sys.exit("this ONNX Runtime has no WebGPU backend; pip install onnxruntime-webgpu")
     options = onnxruntime.SessionOptions()
-    # Errors only: it warns of nodes that it keeps on the CPU, shapes and the like.
+    # Errors only: it warns about nodes that run on the CPU, such as shape computations.
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=[PROVIDER])
     if session.get_providers()[0] != PROVIDER:

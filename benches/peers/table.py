@@ -1,10 +1,11 @@
-"""The table of docs/performance.md, from what `compare.py --json` printed.
+"""Prints the table of docs/performance.md from the output of `compare.py --json`.
 
     python compare.py --json > compare.jsonl
     python table.py compare.jsonl [--shadernet target/release/shadernet] [--backend vulkan]
 
-Measures the device's peaks (`shadernet bench peak`) and asks for each network's operations and bytes
-(`shadernet bench model`): what they take at the peaks is the bound, and ours is given as a multiple of it.
+Measures the device's peaks (`shadernet bench peak`) and gets each network's operations and bytes
+(`shadernet bench model`). The time that these take at the peaks is the lower bound; shadernet's time is given as a
+multiple of it.
 """
 
 import argparse
@@ -29,7 +30,7 @@ def main():
     compared = [json.loads(line) for line in given.compared.read_text().splitlines()]
     peak = ask("peak")
     print(f"{peak['device']}, {peak['driver']}: {peak['gflop_per_second']:.0f} GFLOP/s, {peak['gbyte_per_second']:.1f} GB/s\n")
-    # An engine may have failed on the first network, and not on others.
+    # An engine may have failed on some networks only.
     named = [name for row in compared for name in (*row["engines"], *row["failed"])]
     others = [name for name in dict.fromkeys(named) if name != "shadernet"]
     head = ["network", "GFLOP", "MB", "arithmetic ms", "memory ms", "ours ms", "of the bound"]

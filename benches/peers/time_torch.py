@@ -1,16 +1,16 @@
-"""Times networks in PyTorch with cuDNN, as `scripts/gpu-report` compares with. Needs `torch` and CUDA.
+"""Times networks in PyTorch with cuDNN, for `scripts/gpu-report`. Needs `torch` and CUDA.
 
     python time_torch.py [NETWORK…] [--batch 1] [--rounds 30] [--cpu]
 
-A JSON object for each network, batch and way to run:
+Prints a JSON object for each network, precision and mode:
 
-- `eager`: as written;
-- `graph`: one CUDA graph, which leaves out what launching costs the CPU;
+- `eager`: the model as written;
+- `graph`: one CUDA graph, without the CPU's cost of kernel launches;
 - `f32`: float32, NCHW, without TF32; `f16`: float16 weights, values and arithmetic, channels last.
 
-A pass uploads the input from pinned memory, computes, and reads the answer back, as those of
-`shadernet bench model` do; cuDNN chooses its algorithms by trying them (`cudnn.benchmark`). `--cpu` tries
-the script where there is no CUDA, float32 eager only.
+A pass uploads the input from pinned memory, computes, and reads the output back, as in `shadernet bench model`.
+cuDNN selects its algorithms by timing them (`cudnn.benchmark`). `--cpu` runs the script without CUDA, in float32 and
+eager mode only.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def arguments():
     given = parser.parse_args()
     unknown = set(given.networks) - set(networks.NAMES)
     if unknown:
-        parser.error(f"unknown network '{min(unknown)}'; known are {', '.join(networks.NAMES)}")
+        parser.error(f"unknown network '{min(unknown)}'; known: {', '.join(networks.NAMES)}")
     return given
 
 
@@ -56,7 +56,7 @@ def timed(forward, rounds):
 
 
 def passes(torch, network, batch, half, graph, device):
-    """A function that does one pass."""
+    """Returns a function that makes one pass."""
     side = networks.side(network.name)
     dtype = torch.float16 if half else torch.float32
     layout = torch.channels_last if half else torch.contiguous_format
@@ -69,7 +69,7 @@ def passes(torch, network, batch, half, graph, device):
     staged = torch.empty(host.shape, device=device)
 
     def upload():
-        # Across the bus as it is; conversion and layout are the device's work.
+        # Uploads float32 NCHW; the device converts type and layout.
         staged.copy_(host, non_blocking=True)
         image.copy_(staged)
 
@@ -89,12 +89,12 @@ def passes(torch, network, batch, half, graph, device):
     torch.cuda.current_stream().wait_stream(side_stream)
     recorded = torch.cuda.CUDAGraph()
     with torch.cuda.graph(recorded):
-        answer = model(image)
+        output = model(image)
 
     def forward():
         upload()
         recorded.replay()
-        answer.float().cpu()
+        output.float().cpu()
 
     return forward
 
@@ -131,7 +131,7 @@ def main():
                     forward = passes(torch, network, given.batch, precision == "f16", way == "graph", device)
                     row |= timed(forward, given.rounds)
                 except RuntimeError as error:
-                    # Out of memory, most likely; the next may fit.
+                    # Probably out of memory; the next network may fit.
                     row["error"] = str(error).splitlines()[0]
             print(json.dumps(row), flush=True)
             del network

@@ -7,7 +7,7 @@ import networks
 
 
 class Network(nn.Module):
-    """Runs the layers in order. Weights are PyTorch's own, drawn: good for timing only."""
+    """Runs the layers in order. Weights have PyTorch's random initialization, which suffices for timing."""
 
     def __init__(self, name):
         super().__init__()
@@ -15,7 +15,7 @@ class Network(nn.Module):
         self.layers = networks.layers(name)
         self.steps = nn.ModuleList(module(layer, shapes[layer.inputs[0]]) for layer in self.layers)
         last = {value: i for i, layer in enumerate(self.layers) for value in layer.inputs}
-        # What no later layer reads is let go, as in a network written by hand.
+        # Values that no later layer reads are freed, as in a hand-written network.
         self.done = [[v for v in layer.inputs if last[v] == i] for i, layer in enumerate(self.layers)]
 
     def forward(self, image):
@@ -39,7 +39,7 @@ class Concat(nn.Module):
 
 
 def module(layer, read):
-    """The layer as a module, its activation included."""
+    """The layer as a module, including its activation."""
     kind = layer.kind
     window = {"kernel_size": layer.kernel, "stride": layer.stride, "padding": layer.padding} if windowed(layer) else {}
     out, bias = layer.get("0"), layer.get("5") == 1
@@ -62,7 +62,7 @@ def module(layer, read):
     else:
         made = {"ReLU": lambda: nn.ReLU(inplace=True), "BinaryOp": Add, "Concat": Concat, "Flatten": nn.Flatten}[kind]()
     activation = {"relu": nn.ReLU, "clip": nn.ReLU6}.get(layer.activation)
-    # Nobody else has seen the value that the activation is applied to.
+    # In place is safe: no other layer reads the value before the activation.
     return nn.Sequential(made, activation(inplace=True)) if activation else made
 
 

@@ -1,10 +1,10 @@
-//! Tells the command what it was built of, for results that are compared later.
+//! Compiles the commit and wgpu's version into the command. Results of benchmarks name them.
 
 use std::fs;
 use std::process::Command;
 
 fn main() {
-    // Where there is no repository, as in a package from a registry, there is no commit to name.
+    // Outside a repository, as in a package from a registry, the commit stays empty.
     println!("cargo::rerun-if-changed=../../.git/logs/HEAD");
     println!("cargo::rerun-if-changed=../../Cargo.lock");
     let git = Command::new("git")
@@ -20,7 +20,7 @@ fn main() {
     println!("cargo::rustc-env=SHADERNET_WGPU={wgpu}");
 }
 
-/// The version of `package` in a Cargo.lock, which has it in the line after the name.
+/// The version of `package` in a Cargo.lock, where it is in the line after the name.
 fn version(lock: &str, package: &str) -> Option<String> {
     let name = format!("name = \"{package}\"");
     let mut lines = lock.lines().skip_while(|line| *line != name).skip(1);

@@ -71,7 +71,9 @@ impl<'a> Case<'a> {
         let shapes: Vec<Shape> = self.inputs.iter().map(|t| t.shape().clone()).collect();
         for (name, device) in devices {
             for precision in [Precision::F32, Precision::F16] {
-                let options = SessionOptions::new().precision(precision).prefer(self.prefer);
+                let options = SessionOptions::new()
+                    .precision(precision)
+                    .prefer(self.prefer);
                 let mut session =
                     Session::new(device, self.graph, weights.clone(), &options, &shapes).unwrap();
                 let outputs = session.run(self.inputs).unwrap();

@@ -1,9 +1,9 @@
-//! Measures what the engine does: single kernels, whole devices, and which kernel is fastest for each layer.
+//! Benchmarks of the shadernet inference engine: kernel timing, device peaks and tuning.
 //!
-//! - [`kernels`] times every way to compute an operator, each checked against the reference backend.
-//! - [`peak`] measures what a device can do at most, the bound that kernels are held to.
+//! - [`kernels`] times every implementation of an operator and checks each against the reference backend.
+//! - [`peak`] measures a device's peak arithmetic and memory throughput, the upper bound for any kernel.
 //! - [`tune`] times the algorithms of each convolution of a network and keeps the fastest.
-//! - [`samples`] summarises repeated measurements.
+//! - [`samples`] holds repeated measurements and their statistics.
 //!
 //! ```
 //! use shadernet_bench::samples::Samples;

@@ -1,5 +1,5 @@
-//! What a device can do at most, measured with kernels that do nothing else: the bounds that a
-//! network's time is held to.
+//! Peak throughput of a device, measured with kernels that do nothing else. It gives a lower bound for the
+//! time of a network.
 //!
 //! ```
 //! use shadernet::device::{Device, DeviceOptions};
@@ -7,7 +7,7 @@
 //!
 //! if let Device::Gpu(gpu) = Device::open(&DeviceOptions::default())? {
 //!     let peak = Peak::measure(&gpu)?;
-//!     // No network of so many operations and bytes can be faster than this.
+//!     // No network with this many operations and bytes can be faster.
 //!     println!("{} ms", 1e3 * peak.bound_seconds(3.6e9, 50e6));
 //! }
 //! # Ok::<(), shadernet::Error>(())
@@ -24,97 +24,114 @@ use shadernet::internals::{
     PEAK_FMA, PEAK_MEMORY, PeakFmaParams, PeakMemoryParams, Pipeline, PipelineKey,
 };
 
-/// See the module.
-#[derive(Clone, Copy, Debug)]
+/// Peak arithmetic and memory throughput of a device.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Peak {
-    /// float32 operations a second, a multiplication and an addition counted as two.
+    /// float32 operations per second. A fused multiply-add counts as two.
     pub operations_per_second: f64,
-    /// Bytes a second, each that is read and each that is written counted, of more than caches hold: of
-    /// a copy, or of a kernel that only reads where that is more.
+    /// Bytes read plus bytes written per second, with a working set larger than the caches: of a copy or of a
+    /// kernel that only reads, whichever is faster.
     pub bytes_per_second: f64,
-    /// The same of as little as a cache near the cores holds, over and over; no less than the other.
+    /// The same with a working set that fits a cache near the cores. At least `bytes_per_second`.
     pub cached_bytes_per_second: f64,
 }
 
-/// Invocations of a workgroup, as `shared/grid.wgsl` has them.
+/// Invocations per workgroup, as in `shared/grid.wgsl`.
 const WORKGROUP: u32 = 64;
-/// Elements that an invocation of `peak_memory.wgsl` copies or reads: which is faster depends on the
+/// Elements that an invocation of `peak_memory.wgsl` copies or reads. Which is fastest depends on the
 /// device. The last is a multiple of the others.
-const EACH: [u32; 3] = [4, 8, 32];
-/// Workgroups in a row of a dispatch; more are folded into rows.
-const ROW: u32 = 32_768;
-/// Copied at once where the device binds so much: more than caches hold.
-const MOST_COPIED: u64 = 512 << 20;
-/// Touched again and again: what a cache of any device holds, a power of two.
-const CACHED: u64 = 1 << 20;
-/// Enough for the largest GPU to have something to do everywhere.
+const ELEMENTS_PER_INVOCATION: [u32; 3] = [4, 8, 32];
+/// The largest x dimension of a dispatch; more workgroups are folded into y.
+const MAX_WORKGROUPS_X: u32 = 32_768;
+/// Size of the copy if the device can bind that much: larger than any cache.
+const MAX_COPY_BYTES: u64 = 512 << 20;
+/// Working set of the cache measurement. It fits a cache of any device, and is a power of two.
+const CACHED_BYTES: u64 = 1 << 20;
+/// Enough to occupy the largest GPU.
 const INVOCATIONS: u32 = 1 << 20;
-/// Of `peak_fma.wgsl`: a dispatch is long enough for its start not to show, and short enough for no
-/// driver to lose patience.
-const TURNS: u32 = 32;
-const OPERATIONS_A_TURN: u32 = 8 * 32 * 2;
-/// As many dispatches are timed at once as take so long, the best of so many times; of several kernels each
-/// so often to see which is fastest.
-const LONG_ENOUGH: Duration = Duration::from_millis(100);
-const TIMES: usize = 5;
-const LOOKS: usize = 2;
+/// Loop iterations of `peak_fma.wgsl`: long enough to hide the cost of a dispatch, and short enough not to
+/// reach a driver's timeout.
+const FMA_ITERATIONS: u32 = 32;
+const OPERATIONS_PER_ITERATION: u32 = 8 * 32 * 2;
+/// Dispatches are batched until a batch takes this long.
+const MIN_DURATION: Duration = Duration::from_millis(100);
+/// The best of this many batches counts.
+const REPETITIONS: usize = 5;
+/// Batches of each candidate kernel, to find the fastest.
+const CANDIDATE_REPETITIONS: usize = 2;
 
 impl Peak {
-    /// Measures `gpu`, which should have nothing else to do: for a few seconds, on a software driver for up to
-    /// ten.
+    /// Measures `gpu`, which should be idle. Takes a few seconds, on a software driver up to ten.
     ///
     /// # Errors
-    /// [`shadernet::Error::Device`] where the device fails.
+    /// [`shadernet::Error::Device`] if the device fails.
     pub fn measure(gpu: &Gpu) -> Result<Self> {
         let limits = gpu.limits();
         let element = Precision::F32.element_bytes();
-        let most = limits.max_storage_buffer_binding_size;
-        let most_elements = MOST_COPIED.min(most).min(limits.max_buffer_size) / element;
-        let whole = u64::from(WORKGROUP * EACH[EACH.len() - 1]);
-        let most_elements = most_elements / whole * whole;
-        let buffers = buffers(gpu, most_elements)?;
-        // What a copy moves, or a kernel that only reads, whichever is more.
-        let moved = |mask: u32| -> Result<f64> {
+        let max_binding = limits.max_storage_buffer_binding_size;
+        let max_elements = MAX_COPY_BYTES.min(max_binding).min(limits.max_buffer_size) / element;
+        let largest = ELEMENTS_PER_INVOCATION[ELEMENTS_PER_INVOCATION.len() - 1];
+        let per_workgroup = u64::from(WORKGROUP * largest);
+        let elements = max_elements / per_workgroup * per_workgroup;
+        let memory_buffers = buffers(gpu, elements)?;
+        // Bytes per second of the fastest kernel that copies or only reads. Element indices are masked.
+        let throughput = |mask: u32| -> Result<f64> {
             let params = PeakMemoryParams {
-                elements: most_elements as u32,
+                elements: elements as u32,
                 mask,
             };
             let mut fastest: Option<(f64, Kernel, f64)> = None;
-            for (each, is_copy) in EACH
+            for (per_invocation, is_copy) in ELEMENTS_PER_INVOCATION
                 .into_iter()
-                .flat_map(|each| [(each, true), (each, false)])
+                .flat_map(|count| [(count, true), (count, false)])
             {
-                let constants = vec![("COPY", u32::from(is_copy)), ("EACH", each)];
-                let invocations = most_elements.div_ceil(u64::from(each));
-                let kernel =
-                    Kernel::new(gpu, &PEAK_MEMORY, constants, &buffers, invocations, &params)?;
-                let touched = most_elements * if is_copy { 2 } else { 1 };
+                let constants = vec![("COPY", u32::from(is_copy)), ("EACH", per_invocation)];
+                let invocations = elements.div_ceil(u64::from(per_invocation));
+                let kernel = Kernel::new(
+                    gpu,
+                    &PEAK_MEMORY,
+                    constants,
+                    &memory_buffers,
+                    invocations,
+                    &params,
+                )?;
+                let touched = elements * if is_copy { 2 } else { 1 };
                 let bytes = (touched * element) as f64;
-                let rate = bytes / kernel.seconds(LOOKS)?;
-                if fastest.as_ref().is_none_or(|(most, ..)| rate > *most) {
+                let rate = bytes / kernel.seconds(CANDIDATE_REPETITIONS)?;
+                if fastest.as_ref().is_none_or(|(best, ..)| rate > *best) {
                     fastest = Some((rate, kernel, bytes));
                 }
             }
-            // Only that is worth a closer look.
+            // Only the fastest is measured at length.
             match fastest {
-                Some((rate, kernel, bytes)) => Ok(rate.max(bytes / kernel.seconds(TIMES)?)),
+                Some((rate, kernel, bytes)) => Ok(rate.max(bytes / kernel.seconds(REPETITIONS)?)),
                 None => Ok(0.0),
             }
         };
-        let bytes_per_second = moved(u32::MAX)?;
-        let cached_bytes_per_second = moved((CACHED / element) as u32 - 1)?.max(bytes_per_second);
+        let bytes_per_second = throughput(u32::MAX)?;
+        let cached_bytes_per_second =
+            throughput((CACHED_BYTES / element) as u32 - 1)?.max(bytes_per_second);
 
-        let all = u64::from(INVOCATIONS);
+        let invocations = u64::from(INVOCATIONS);
         let params = PeakFmaParams {
-            turns: TURNS,
+            turns: FMA_ITERATIONS,
             elements: INVOCATIONS,
             factor: 0.5,
             term: 0.5,
         };
-        let own = self::buffers(gpu, all)?;
-        let kernel = Kernel::new(gpu, &PEAK_FMA, Vec::new(), &own, all, &params)?;
-        let seconds = kernel.seconds(TIMES)?;
-        let operations = f64::from(INVOCATIONS) * f64::from(TURNS * OPERATIONS_A_TURN);
+        let fma_buffers = buffers(gpu, invocations)?;
+        let kernel = Kernel::new(
+            gpu,
+            &PEAK_FMA,
+            Vec::new(),
+            &fma_buffers,
+            invocations,
+            &params,
+        )?;
+        let seconds = kernel.seconds(REPETITIONS)?;
+        let operations =
+            f64::from(INVOCATIONS) * f64::from(FMA_ITERATIONS * OPERATIONS_PER_ITERATION);
         Ok(Self {
             operations_per_second: operations / seconds,
             bytes_per_second,
@@ -122,8 +139,8 @@ impl Peak {
         })
     }
 
-    /// The higher of two measurements, bound by bound: a device that something else held up once did
-    /// more the other time.
+    /// The higher value of each field of two measurements. If the device was busy during one of them, the
+    /// other is nearer to the peak.
     pub fn max(self, other: Self) -> Self {
         Self {
             operations_per_second: self.operations_per_second.max(other.operations_per_second),
@@ -133,64 +150,68 @@ impl Peak {
         }
     }
 
-    /// What bounds a kernel of so many operations and bytes that took so many seconds.
+    /// What limits a kernel that takes `seconds` for this many operations and bytes.
     pub fn bound(&self, operations: u64, bytes: u64, seconds: f64) -> Bound {
         let seconds = seconds.max(f64::MIN_POSITIVE);
         let share = |count: u64, peak: f64| count as f64 / peak / seconds;
         let arithmetic = share(operations, self.operations_per_second);
         let memory = match share(bytes, self.bytes_per_second) {
-            // More than memory gives: it came from a cache.
+            // Faster than memory: the data came from a cache.
             share if share > 1.0 => (
                 Bottleneck::Cache,
                 bytes as f64 / self.cached_bytes_per_second / seconds,
             ),
             share => (Bottleneck::Memory, share),
         };
-        let (limit, reached) = match memory {
+        let (nearest, utilization) = match memory {
             (_, share) if arithmetic > share => (Bottleneck::Arithmetic, arithmetic),
-            nearer => nearer,
+            memory => memory,
         };
-        let limit = match reached < FAR {
+        let bottleneck = match utilization < LATENCY_THRESHOLD {
             true => Bottleneck::Latency,
-            false => limit,
+            false => nearest,
         };
-        Bound { limit, reached }
+        Bound {
+            bottleneck,
+            utilization,
+        }
     }
 
-    /// The least time for so many operations and bytes, done at the same time.
+    /// The minimum time for this many operations and bytes if arithmetic and memory traffic overlap fully.
     pub fn bound_seconds(&self, operations: f64, bytes: f64) -> f64 {
         (operations / self.operations_per_second).max(bytes / self.bytes_per_second)
     }
 }
 
-/// Which of a device's peaks a kernel comes nearest to.
+/// The peak that a kernel comes nearest to. Printed as `memory 85 %`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Bound {
-    /// Which.
-    pub limit: Bottleneck,
-    /// How much of it is reached: 1 is all.
-    pub reached: f64,
+    /// What limits the kernel.
+    pub bottleneck: Bottleneck,
+    /// The fraction of the nearest peak that the kernel reaches; 1 is the peak itself.
+    pub utilization: f64,
 }
 
-/// What may take a kernel's time.
+/// What limits a kernel's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bottleneck {
-    /// Multiplying and adding.
+    /// Multiplications and additions.
     Arithmetic,
-    /// Reading and writing memory.
+    /// Memory traffic.
     Memory,
-    /// The same in a cache: it is faster than memory is.
+    /// Cache traffic: the kernel moves more bytes than memory alone could deliver.
     Cache,
-    /// Less than a quarter of any of them is reached. The kernel waits for something else: its start,
+    /// The kernel reaches less than a quarter of every peak. It waits for something else: its launch, memory
     /// latency, or work that is not counted.
     Latency,
 }
 
-/// Below this share of the peaks something else takes the time.
-const FAR: f64 = 0.25;
+/// Below this utilization, neither arithmetic nor memory limits a kernel.
+const LATENCY_THRESHOLD: f64 = 0.25;
 
 impl Bottleneck {
-    /// `arithmetic`, `memory`, `cache` or `neither`.
+    /// `arithmetic`, `memory`, `cache`, or `neither` for [`Bottleneck::Latency`].
     pub fn name(self) -> &'static str {
         match self {
             Self::Arithmetic => "arithmetic",
@@ -203,19 +224,24 @@ impl Bottleneck {
 
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:.0} %", self.limit.name(), self.reached * 100.0)
+        write!(
+            f,
+            "{} {:.0} %",
+            self.bottleneck.name(),
+            self.utilization * 100.0
+        )
     }
 }
 
-/// An input and an output of so many elements. wgpu fills both with zeros before they are used first.
+/// Input and output buffers. wgpu zero-initializes both before their first use.
 fn buffers(gpu: &Gpu, elements: u64) -> Result<[wgpu::Buffer; 2]> {
     let bytes = elements * Precision::F32.element_bytes();
-    gpu.with_error_scopes("making buffers", || {
+    gpu.with_error_scopes("creating buffers", || {
         ["input", "output"].map(|label| gpu.buffer(label, bytes, BufferUsages::STORAGE, false))
     })
 }
 
-/// A kernel with its buffers.
+/// A pipeline with its bind group and dispatch size.
 struct Kernel<'a> {
     gpu: &'a Gpu,
     pipeline: Pipeline,
@@ -224,7 +250,7 @@ struct Kernel<'a> {
 }
 
 impl<'a> Kernel<'a> {
-    /// `shader` with what it reads and what it writes, and so many invocations.
+    /// `buffers` are the input and the output.
     fn new(
         gpu: &'a Gpu,
         shader: &'static Shader,
@@ -239,34 +265,38 @@ impl<'a> Kernel<'a> {
             constants,
         };
         let pipeline = gpu.pipelines(&[key])?.swap_remove(0);
-        // Both have been bounded to 32 bits by the limits of the device, or are constants.
+        // The device's limits, or a constant, bound `invocations` to 32 bits.
         let workgroups = invocations.div_ceil(u64::from(WORKGROUP)) as u32;
-        let bind_group = gpu.with_error_scopes("making buffers", || {
+        let bind_group = gpu.with_error_scopes("creating buffers", || {
             let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
             let uniform = gpu.buffer("peak", 16, usage, false);
             gpu.queue()
                 .write_buffer(&uniform, 0, bytemuck::bytes_of(params));
-            let all = [&uniform].into_iter().chain(buffers);
-            pipeline.bind_group(gpu, shader.name, all.map(wgpu::Buffer::as_entire_binding))
+            let bindings = [&uniform].into_iter().chain(buffers);
+            let bindings = bindings.map(wgpu::Buffer::as_entire_binding);
+            pipeline.bind_group(gpu, shader.name, bindings)
         })?;
         Ok(Self {
             gpu,
             pipeline,
             bind_group,
-            workgroups: [workgroups.min(ROW), workgroups.div_ceil(ROW)],
+            workgroups: [
+                workgroups.min(MAX_WORKGROUPS_X),
+                workgroups.div_ceil(MAX_WORKGROUPS_X),
+            ],
         })
     }
 
-    /// What one dispatch takes, the best of so many times.
-    fn seconds(&self, times: usize) -> Result<f64> {
+    /// Seconds per dispatch in the fastest of `repetitions` batches.
+    fn seconds(&self, repetitions: usize) -> Result<f64> {
         self.run(1)?;
         let mut dispatches = 1;
         let mut best = self.run(dispatches)?;
-        while best < LONG_ENOUGH {
+        while best < MIN_DURATION {
             dispatches *= 2;
             best = self.run(dispatches)?;
         }
-        for _ in 1..times {
+        for _ in 1..repetitions {
             best = best.min(self.run(dispatches)?);
         }
         Ok(best.as_secs_f64() / f64::from(dispatches))
@@ -275,7 +305,7 @@ impl<'a> Kernel<'a> {
     fn run(&self, dispatches: u32) -> Result<Duration> {
         let gpu = self.gpu;
         let start = Instant::now();
-        gpu.with_error_scopes("measuring its peak", || {
+        gpu.with_error_scopes("measuring the device's peak", || {
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
             pass.set_pipeline(&self.pipeline.pipeline);
@@ -288,7 +318,7 @@ impl<'a> Kernel<'a> {
             gpu.queue().submit([encoder.finish()]);
             gpu.device().poll(wgpu::PollType::wait_indefinitely())
         })?
-        .map_err(|error| gpu.error("measuring its peak", error))?;
+        .map_err(|error| gpu.error("measuring the device's peak", error))?;
         Ok(start.elapsed())
     }
 }
@@ -298,7 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_slower_of_the_two_bounds_counts() {
+    fn bound_seconds_is_the_larger_of_arithmetic_and_memory_time() {
         let peak = Peak {
             operations_per_second: 100.0,
             bytes_per_second: 10.0,
@@ -309,15 +339,15 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_peak_is_the_bound() {
+    fn the_bottleneck_is_the_peak_with_the_highest_utilization() {
         let peak = Peak {
             operations_per_second: 100.0,
             bytes_per_second: 10.0,
             cached_bytes_per_second: 40.0,
         };
         let bound = |operations, bytes, seconds| {
-            let Bound { limit, reached } = peak.bound(operations, bytes, seconds);
-            (limit, reached)
+            let bound = peak.bound(operations, bytes, seconds);
+            (bound.bottleneck, bound.utilization)
         };
         assert_eq!(bound(50, 4, 1.0), (Bottleneck::Arithmetic, 0.5));
         assert_eq!(bound(30, 4, 1.0), (Bottleneck::Memory, 0.4));

@@ -1,16 +1,16 @@
-//! Repeated measurements, and what is said of them.
+//! Repeated measurements and their statistics.
 //!
 //! ```
 //! use shadernet_bench::samples::Samples;
 //!
 //! let times = Samples::new(vec![4.0, 1.0, 9.0, 2.0, 8.0]).unwrap();
 //! assert_eq!((times.median(), times.min(), times.max()), (4.0, 1.0, 9.0));
-//! // Three agree on the least to within 3.
+//! // The three smallest lie within 3 of the minimum.
 //! assert_eq!(times.min_spread(), (4.0 - 1.0) / 1.0);
 //! assert!(Samples::new(Vec::new()).is_none());
 //! ```
 
-/// Measurements of one thing, one at least.
+/// Repeated measurements of one quantity; at least one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Samples {
     /// In ascending order.
@@ -18,50 +18,50 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// `None` of nothing.
+    /// `None` if `values` is empty.
     pub fn new(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         (!values.is_empty()).then_some(Self { sorted: values })
     }
 
-    /// How many there are.
+    /// The number of samples.
     pub fn count(&self) -> usize {
         self.sorted.len()
     }
 
-    /// The least.
+    /// The smallest sample.
     pub fn min(&self) -> f64 {
         self.sorted[0]
     }
 
-    /// The largest.
+    /// The largest sample.
     pub fn max(&self) -> f64 {
         self.sorted[self.sorted.len() - 1]
     }
 
-    /// The middle one, or between the two in the middle.
+    /// The middle sample, or the mean of the two in the middle.
     pub fn median(&self) -> f64 {
         self.quantile(0.5)
     }
 
-    /// From the 5th to the 95th of a hundred, as a share of the median: nine of ten samples lie so
-    /// close together.
+    /// The distance from the 5th to the 95th percentile, relative to the median: the width of the range that
+    /// nine of ten samples lie in.
     pub fn spread(&self) -> f64 {
         (self.quantile(0.95) - self.quantile(0.05)) / self.median()
     }
 
-    /// From the least to the third least, as a share of the least: what three samples agree on. Of two
-    /// or one it is from the least to the largest, which says little.
+    /// The distance from the smallest to the third smallest sample, relative to the smallest: how well the
+    /// three best agree. With one or two samples it is the distance to the largest, which says little.
     pub fn min_spread(&self) -> f64 {
         let third = self.sorted[2.min(self.sorted.len() - 1)];
         (third - self.min()) / self.min()
     }
 
-    /// What the share of samples from 0 to 1 is not above, interpolated between the two nearest.
-    pub fn quantile(&self, share: f64) -> f64 {
-        let place = share.clamp(0.0, 1.0) * (self.sorted.len() - 1) as f64;
-        let (low, high) = (place.floor() as usize, place.ceil() as usize);
-        let part = place - place.floor();
+    /// The quantile at `fraction` (clamped to 0..=1), interpolated linearly between the two nearest samples.
+    pub fn quantile(&self, fraction: f64) -> f64 {
+        let position = fraction.clamp(0.0, 1.0) * (self.sorted.len() - 1) as f64;
+        let (low, high) = (position.floor() as usize, position.ceil() as usize);
+        let part = position - position.floor();
         self.sorted[low] * (1.0 - part) + self.sorted[high] * part
     }
 }

@@ -1,5 +1,5 @@
-//! The cheaper golden networks with tuned kernels: with others than the rule's throughout, and with
-//! the winners of a tuning.
+//! The smaller golden networks with tuned kernels: with algorithms other than the heuristic's in every layer,
+//! and with the winners of a tuning.
 
 #[path = "../../../tests/common/mod.rs"]
 mod common;
@@ -24,7 +24,7 @@ use common::golden::{TOLERANCE_F16, alone, precisions};
 use common::{Golden, relative_error};
 use devices::{devices, with_matrices_emulated};
 
-/// A golden case, its weights in a file.
+/// A golden case with its weights in a file.
 struct Case {
     name: &'static str,
     graph: Graph,
@@ -53,8 +53,7 @@ impl Case {
         }
     }
 
-    /// Checks the answers with `tuning`, after its way through a file. Answers the shaders of each
-    /// node.
+    /// Checks the outputs with `tuning`, written and parsed once. Returns the shaders of each node.
     fn check(
         &self,
         (name, device): &(String, Device),
@@ -69,10 +68,10 @@ impl Case {
         let (graph, weights) = (&self.graph, self.weights.clone());
         let mut session = Session::new(device, graph, weights, &options, &self.shapes).unwrap();
         assert_eq!(session.warning(), None, "{what}");
-        let answers = session.run(std::slice::from_ref(&self.input)).unwrap();
-        assert_eq!(answers.len(), self.expected.len());
-        for (found, expected) in answers.iter().zip(&self.expected) {
-            let error = relative_error(found, expected);
+        let outputs = session.run(std::slice::from_ref(&self.input)).unwrap();
+        assert_eq!(outputs.len(), self.expected.len());
+        for (output, expected) in outputs.iter().zip(&self.expected) {
+            let error = relative_error(output, expected);
             println!("{what}, tuned: error {error:.1e}");
             assert!(error < tolerance, "{what}, tuned: error {error:.1e}");
         }
@@ -80,7 +79,7 @@ impl Case {
     }
 }
 
-/// Software drivers take long to compile all kernels: most devices get one of each family.
+/// Software drivers take long to compile all kernels, so most devices try one of each family.
 fn options(device: &str, precision: Precision) -> TuneOptions {
     let few = [
         "direct",
@@ -109,7 +108,8 @@ fn gpu((_, device): &(String, Device)) -> &Gpu {
     }
 }
 
-/// As the other goldens; checks of indices do not see precisions.
+/// The precisions and tolerances of the other golden tests. Bounds checks do not depend on the precision, so
+/// checked devices run only the first.
 fn tolerated((name, device): &(String, Device)) -> Vec<(Precision, f64)> {
     let mut precisions = precisions(name, device);
     if name.ends_with(" checked") {
@@ -118,8 +118,7 @@ fn tolerated((name, device): &(String, Device)) -> Vec<(Precision, f64)> {
     precisions
 }
 
-/// What a kernel's shader is called, apart from the forms that it has, and the constant that tells
-/// it from others.
+/// The name of the algorithm's shader without the suffixes of its forms, and the constant that identifies it.
 fn family(kernel: ConvAlgorithm) -> String {
     match kernel {
         ConvAlgorithm::Direct => "conv2d".to_owned(),
@@ -127,12 +126,12 @@ fn family(kernel: ConvAlgorithm) -> String {
         ConvAlgorithm::Tiled { .. } => "conv2d_tiled".to_owned(),
         ConvAlgorithm::Cooperative { .. } => "conv2d_cooperative".to_owned(),
         ConvAlgorithm::Winograd { tile } => format!("winograd_input TILE={tile}"),
-        other => panic!("{other} is of no known family"),
+        other => panic!("unknown family: {other}"),
     }
 }
 
-/// For every layer another kernel than the rule's, of the family that was met least so far; of
-/// several, one at random, the same each time. `met` has every family that could be chosen.
+/// For every layer an algorithm other than the heuristic's, from the family used least so far. Ties are
+/// broken pseudo-randomly, the same way each time. `met` has every family that could be chosen.
 fn others(
     gpu: &Gpu,
     layers: &[LayerCandidates],
@@ -161,9 +160,9 @@ fn others(
     (tuning, chosen)
 }
 
-/// Whatever tuning may choose on whatever device, networks answer as PyTorch does.
+/// Networks compute PyTorch's outputs on every device, whatever tuning chooses.
 #[test]
-fn answers_stay_whatever_is_chosen() {
+fn outputs_are_correct_whatever_is_chosen() {
     let _alone = alone();
     let cheap = [
         "small_cnn",
@@ -189,7 +188,7 @@ fn answers_stay_whatever_is_chosen() {
         ] {
             assert!(met.contains_key(family), "{}: {met:?}", device.0);
         }
-        // And whatever else the device has.
+        // And every other family that the device supports.
         assert!(
             met.values().all(|times| *times > 0),
             "{}: {met:?}",
@@ -198,9 +197,9 @@ fn answers_stay_whatever_is_chosen() {
     }
 }
 
-/// Cooperative matrices are chosen nowhere but on devices opened with them.
+/// Cooperative matrices are chosen only on devices opened with them.
 #[test]
-fn answers_stay_with_cooperative_matrices_chosen() {
+fn outputs_are_correct_with_cooperative_matrices() {
     let _alone = alone();
     let case = Case::new("small_cnn");
     let devices = with_matrices_emulated().iter();
@@ -232,7 +231,7 @@ fn check_others(
                 .filter(|(label, _)| label == node)
                 .map(|(_, shader)| shader.as_str());
             let names: Vec<&str> = names.collect();
-            // Winograd's is left to the rule where an image is read as it is given.
+            // Winograd does not read NCHW inputs, so the heuristic selects another algorithm there.
             let is_planar = names.iter().any(|name| name.contains("_nchw"));
             let used = names.iter().any(|name| {
                 let name = name.replace("_nchw", "").replace("_emulated", "") + " ";
@@ -248,7 +247,7 @@ fn check_others(
 }
 
 #[test]
-fn answers_stay_with_the_winners() {
+fn outputs_are_correct_with_the_winners() {
     let _alone = alone();
     let case = Case::new("small_cnn");
     for device in devices() {

@@ -1,4 +1,4 @@
-//! Kernels chosen by timing them: what is found, what is kept, and that networks answer the same.
+//! Tuning: which algorithms win, what is stored, and that tuned networks compute the same outputs.
 
 #[path = "../../../tests/common/mod.rs"]
 mod common;
@@ -22,7 +22,7 @@ use shadernet::weights::Weights;
 use shadernet::weights::generate::generated_input;
 use shadernet_bench::tune::{CandidateOutcome, TuneOptions, TuneReport, tune};
 
-/// All that is fused into convolutions, and convolutions of several kinds.
+/// Convolutions of several kinds, with everything that can be fused into them.
 fn graph() -> Graph {
     let mut b = GraphBuilder::new("several");
     let x = b.image_input("input", 3);
@@ -54,7 +54,7 @@ fn input() -> Tensor {
     generated_input([2, 3, 21, 26])
 }
 
-/// OpenGL's software driver takes seconds to compile each, so that it gets few.
+/// OpenGL's software driver takes seconds to compile each algorithm, so it tries only a few.
 fn quick(name: &str, precision: Precision) -> TuneOptions {
     let few = [
         ConvAlgorithm::Direct,
@@ -85,7 +85,7 @@ fn gpus() -> Vec<(&'static str, &'static Device, &'static Gpu)> {
         .collect()
 }
 
-/// What tuning finds on every device, once a process.
+/// The tuning reports of all devices, made once per process.
 fn reports() -> &'static [(&'static str, &'static Device, &'static Gpu, TuneReport)] {
     static REPORTS: OnceLock<Vec<(&str, &Device, &Gpu, TuneReport)>> = OnceLock::new();
     REPORTS.get_or_init(|| {
@@ -107,26 +107,26 @@ fn run(device: &Device, tuning: Option<Tuning>, precision: Precision) -> (Vec<Te
     let (graph, shapes) = (graph(), [input().shape().clone()]);
     let weights = Weights::generated(&graph, 1.0);
     let mut session = Session::new(device, &graph, weights, &options, &shapes).unwrap();
-    let answers = session.run(&[input()]).unwrap();
-    (answers, session.warning().unwrap_or_default().to_owned())
+    let outputs = session.run(&[input()]).unwrap();
+    (outputs, session.warning().unwrap_or_default().to_owned())
 }
 
 #[track_caller]
-fn assert_right(answers: &[Tensor], tolerance: f64, what: &str) {
+fn assert_correct(outputs: &[Tensor], tolerance: f64, what: &str) {
     static EXPECTED: OnceLock<Vec<Tensor>> = OnceLock::new();
     let expected = EXPECTED.get_or_init(|| {
         let weights = Weights::generated(&graph(), 1.0);
-        let twin: Reference = Reference::new(&graph(), &weights).unwrap();
-        twin.run(&[input()]).unwrap()
+        let reference: Reference = Reference::new(&graph(), &weights).unwrap();
+        reference.run(&[input()]).unwrap()
     });
-    for (answer, expected) in answers.iter().zip(expected) {
-        let error = relative_error(answer, expected);
+    for (output, expected) in outputs.iter().zip(expected) {
+        let error = relative_error(output, expected);
         assert!(error < tolerance, "{what}: {error:.1e}");
     }
 }
 
 #[test]
-fn every_candidate_is_right_and_timed() {
+fn every_candidate_is_correct_and_timed() {
     for (name, _, gpu, report) in reports() {
         let nodes: Vec<&str> = (report.layers.iter())
             .flat_map(|layer| layer.nodes.iter().map(String::as_str))
@@ -159,9 +159,9 @@ fn every_candidate_is_right_and_timed() {
 }
 
 #[test]
-fn progress_tells_of_every_candidate() {
+fn progress_reports_every_candidate() {
     let (name, _, gpu, report) = &reports()[0];
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let shapes = [input().shape().clone()];
     tune(
         gpu,
@@ -170,18 +170,18 @@ fn progress_tells_of_every_candidate() {
         &quick(name, Precision::F32),
         |progress| {
             assert!(progress.layer < progress.layers);
-            told.push((progress.signature.to_owned(), progress.kernel));
+            reported.push((progress.signature.to_owned(), progress.kernel));
         },
     )
     .unwrap();
     let tried = (report.layers.iter())
         .flat_map(|l| l.candidates.iter().map(|c| (l.signature.clone(), c.kernel)));
-    assert_eq!(told, tried.collect::<Vec<_>>());
+    assert_eq!(reported, tried.collect::<Vec<_>>());
 }
 
-/// Whatever is chosen, also what no tuning would: every candidate takes its turn on every layer.
+/// Every candidate is used for every layer once, including those that tuning would not choose.
 #[test]
-fn all_choices_answer_the_same() {
+fn every_choice_computes_the_same_outputs() {
     for (name, device, gpu, report) in reports() {
         let most = report.layers.iter().map(|l| l.candidates.len()).max();
         for turn in 0..most.unwrap() {
@@ -192,15 +192,15 @@ fn all_choices_answer_the_same() {
             }
             let what = format!("{name}\n{}", tuning.to_text());
             let tuning = Tuning::parse(&tuning.to_text()).unwrap();
-            let (answers, notice) = run(device, Some(tuning), Precision::F32);
-            assert_eq!(notice, "", "{what}");
-            assert_right(&answers, 2e-4, &what);
+            let (outputs, warning) = run(device, Some(tuning), Precision::F32);
+            assert_eq!(warning, "", "{what}");
+            assert_correct(&outputs, 2e-4, &what);
         }
     }
 }
 
 #[test]
-fn float16_is_tuned_by_itself() {
+fn float16_is_tuned_separately() {
     for (name, device, gpu) in gpus() {
         if !name.ends_with(" unchecked") {
             continue;
@@ -209,16 +209,16 @@ fn float16_is_tuned_by_itself() {
         let report = tune(gpu, &graph(), &shapes, &quick(name, Precision::F16), |_| {}).unwrap();
         assert!(report.quarantined().is_empty(), "{name}: {report:?}");
         assert!(report.layers.iter().all(|l| l.signature.starts_with("f16")));
-        let (answers, notice) = run(device, Some(report.tuning), Precision::F16);
-        assert_eq!(notice, "");
-        assert_right(&answers, 2e-2, name);
+        let (outputs, warning) = run(device, Some(report.tuning), Precision::F16);
+        assert_eq!(warning, "");
+        assert_correct(&outputs, 2e-2, name);
     }
 }
 
 #[test]
-fn a_wrong_kernel_is_found_out() {
+fn a_wrong_kernel_is_quarantined() {
     for (name, device, gpu, report) in reports() {
-        // One that the rule would choose, so that another has to take its place.
+        // The one that the heuristic selects, so that another has to replace it.
         let wrong = report.layers[0].rule;
         let broken = Device::open(
             &DeviceOptions::new()
@@ -232,13 +232,13 @@ fn a_wrong_kernel_is_found_out() {
             ConvAlgorithm::Direct => "conv2d_nchw",
             ConvAlgorithm::Subgroup => "conv2d_subgroup_nchw",
             ConvAlgorithm::Tiled { .. } => "conv2d_tiled_nchw",
-            other => panic!("{name}: {other} is not for images as they are given"),
+            other => panic!("{name}: {other} does not read NCHW inputs"),
         });
         let shapes = [input().shape().clone()];
         let options = quick(name, Precision::F32);
         let report = tune(&broken, &graph(), &shapes, &options, |_| {}).unwrap();
         let quarantined = report.quarantined();
-        // Tiles of several sizes are one shader.
+        // All tile sizes share one shader.
         let is_alike = |kernel| discriminant(&kernel) == discriminant(&wrong);
         assert!(
             quarantined.iter().all(|q| is_alike(q.kernel)),
@@ -253,13 +253,13 @@ fn a_wrong_kernel_is_found_out() {
             "{report:?}"
         );
 
-        // It stays out of the way, also where it was chosen, and after a round through a file.
+        // It is not used even if it is chosen, nor after writing and reading the tuning.
         let mut tuning = Tuning::parse(&report.tuning.to_text()).unwrap();
         assert_eq!(tuning.quarantined(), quarantined);
         tuning.choose(&report.layers[0].signature, wrong);
-        let (answers, notice) = run(device, Some(tuning), Precision::F32);
-        assert_eq!(notice, "");
-        assert_right(&answers, 2e-4, name);
+        let (outputs, warning) = run(device, Some(tuning), Precision::F32);
+        assert_eq!(warning, "");
+        assert_correct(&outputs, 2e-4, name);
     }
 }
 
@@ -274,26 +274,26 @@ fn tunings_of_other_devices_are_ignored() {
             assert_eq!(backends().len(), 1);
             continue;
         };
-        let (answers, notice) = run(device, Some(foreign.tuning.clone()), Precision::F32);
+        let (outputs, warning) = run(device, Some(foreign.tuning.clone()), Precision::F32);
         assert!(
-            notice.contains("tuned kernels are not used: it is of"),
-            "{notice}"
+            warning.contains("tuned kernels are not used: it is of"),
+            "{warning}"
         );
-        assert_right(&answers, 2e-4, name);
+        assert_correct(&outputs, 2e-4, name);
     }
 }
 
 #[test]
-fn impossible_choices_are_left_to_the_rule() {
+fn impossible_choices_fall_back_to_the_heuristic() {
     for (name, device, gpu, report) in reports() {
         let mut tuning = Tuning::new(gpu);
         for layer in &report.layers {
-            // Strides, groups and kernels of one pixel are not Winograd's.
+            // Winograd does not support strides, groups and 1x1 kernels.
             tuning.choose(&layer.signature, ConvAlgorithm::Winograd { tile: 2 });
         }
         tuning.choose("no layer", ConvAlgorithm::Direct);
-        let (answers, _) = run(device, Some(tuning), Precision::F32);
-        assert_right(&answers, 2e-4, name);
+        let (outputs, _) = run(device, Some(tuning), Precision::F32);
+        assert_correct(&outputs, 2e-4, name);
     }
 }
 

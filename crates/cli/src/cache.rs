@@ -1,11 +1,11 @@
-//! Where the command keeps pipelines between runs.
+//! The folder in which the command caches compiled shaders and tuned kernels.
 
 use std::path::PathBuf;
 
 use directories::ProjectDirs;
 
-/// `SHADERNET_CACHE`, else the platform's folder for caches. None where the variable is set to
-/// nothing, which switches the cache off, or where there is no such folder.
+/// `SHADERNET_CACHE`, or the platform's cache folder. `None` if the variable is empty, which turns the cache
+/// off, or if the platform has no cache folder.
 pub fn folder() -> Option<PathBuf> {
     match std::env::var_os("SHADERNET_CACHE") {
         Some(folder) if folder.is_empty() => None,

@@ -13,12 +13,12 @@ use shadernet::tensor::Tensor;
 use shadernet::vision::decode;
 use shadernet::zoo::Task;
 
-use super::decode_ahead::{Prepared, ahead_of};
-use super::image_paths::sources;
-use super::report::{Answer, Report};
+use super::decode_ahead::{Decoded, decode_ahead};
+use super::image_paths::ImagePaths;
+use super::report::{ImageResult, Report};
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, open_model, output};
 
-/// Name what is in pictures
+/// Classify images
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -26,21 +26,21 @@ Examples:
   shadernet classify --json --batch 8 holiday/ | jq .predictions[0].label
   find . -name '*.jpg' | shadernet classify -
 
-A picture that cannot be read is reported, the rest go on, and the exit code is 1 at the end.")]
+An image that cannot be read is reported and skipped; the exit code is then 1.")]
 pub struct Classify {
-    /// Pictures, folders of pictures, or - for a list of files on standard input
+    /// Images, folders of images, or - for a list of files on standard input
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
 
-    /// Model folder, or the name of one that `shadernet models` lists [default: efficientnet_lite0]
+    /// Model folder, or the name of a model of `shadernet models` [default: efficientnet_lite0]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
 
-    /// How many classes to print for each picture
+    /// How many classes to print for each image
     #[arg(long, default_value = "5", value_name = "K")]
     top: NonZeroUsize,
 
-    /// How many pictures to run at once
+    /// Images per pass
     #[arg(long, default_value = "1", value_name = "N")]
     batch: NonZeroUsize,
 
@@ -50,86 +50,84 @@ pub struct Classify {
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// One JSON object a line, as each picture is done
+    /// Print one JSON object per image, one per line
     #[arg(long)]
     json: bool,
 }
 
-/// A batch of more pictures than this is not prepared whole while the device is busy.
-const MOST_AHEAD: usize = 256;
+/// At most this many images are decoded ahead. Larger batches are not decoded completely while the device is
+/// busy.
+const MAX_AHEAD: usize = 256;
 
 impl Classify {
     pub fn execute(&self) -> Result<(), Failure> {
-        let sources = sources(&self.images)?;
+        let images = ImagePaths::new(&self.images)?;
         let folder = open_model(self.model.as_deref())?;
         let device = self.device.open()?;
         let options = self.session.options(&device);
         let mut classifier = Classifier::new(&device, &folder, &options)
             .map_err(|error| loading_failure(error, &folder, Task::Classification))?;
-        if let Some(notice) = classifier.warning() {
-            output::say(notice);
-        }
-        // A batch larger than all there is would never be full.
-        let batch = match sources.known {
+        output::warn(classifier.warning());
+        // A batch larger than the number of images would never be full.
+        let batch = match images.count {
             Some(count) => self.batch.get().min(count.max(1)),
             None => self.batch.get(),
         };
-        // Now rather than when the first batch is full, so that one too large is refused before
-        // any picture is read.
+        // Rejects a batch that is too large before any image is read.
         classifier.prepare(batch)?;
         let preprocessing = classifier.preprocessing().clone();
-        let mut running = Running {
+        let mut batches = Batches {
             classifier,
             top: self.top.get(),
             batch,
-            report: Report::new(self.json, sources.known),
+            report: Report::new(self.json, images.count),
             pending: Vec::new(),
             values: Vec::new(),
         };
-        let ahead = batch.min(MOST_AHEAD).max(rayon::current_num_threads());
-        let make = move |path: &Path| {
+        let ahead = batch.min(MAX_AHEAD).max(rayon::current_num_threads());
+        let decode = move |path: &Path| {
             let input = preprocessing.apply(&decode(path)?)?;
             Ok(input.into_data())
         };
-        let result = ahead_of(sources.paths, ahead, make, |prepared| running.run(prepared));
-        running.report.finish(result, &device)
+        let result = decode_ahead(images.paths, ahead, decode, |images| batches.run(images));
+        batches.report.finish(result, &device)
     }
 }
 
-/// Pictures on their way through the network.
-struct Running {
+/// Collects images into batches and classifies them.
+struct Batches {
     classifier: Classifier,
     top: usize,
     batch: usize,
     report: Report,
-    /// In the order given: files whose pictures are in `values`, and such as could not be read.
+    /// Files in the order given: those whose images are in `values`, and those that could not be read.
     pending: Vec<(PathBuf, Result<()>)>,
-    /// The pictures of the next batch, one after another.
+    /// The preprocessed images of the next batch, one after another.
     values: Vec<f32>,
 }
 
-impl Running {
-    fn run(&mut self, prepared: Receiver<Prepared<Vec<f32>>>) -> Result<(), Failure> {
+impl Batches {
+    fn run(&mut self, images: Receiver<Decoded<Vec<f32>>>) -> Result<(), Failure> {
         let mut waiting = 0;
-        for (path, picture) in prepared {
-            let read = picture.map(|picture| {
+        for (path, image) in images {
+            let read = image.map(|image| {
                 waiting += 1;
-                self.values.extend(picture);
+                self.values.extend(image);
             });
             self.pending.push((path, read));
             if waiting == self.batch || waiting == 0 {
-                self.answer()?;
+                self.classify_pending()?;
                 waiting = 0;
             }
         }
-        self.answer()
+        self.classify_pending()
     }
 
-    /// Runs what waits, and reports on everything in the order in which it was given.
-    fn answer(&mut self) -> Result<(), Failure> {
+    /// Classifies the pending images, and reports all pending files in the order given.
+    fn classify_pending(&mut self) -> Result<(), Failure> {
         let [channels, height, width] = self.classifier.preprocessing().input_size;
         let count = self.values.len() / (channels * height * width);
-        let answers = match count {
+        let predictions = match count {
             0 => Vec::new(),
             _ => {
                 let values = std::mem::take(&mut self.values);
@@ -137,13 +135,14 @@ impl Running {
                 self.classifier.predict(input, self.top)?
             }
         };
-        let mut answers = answers.into_iter();
+        let mut predictions = predictions.into_iter();
         for (path, read) in self.pending.drain(..) {
             match read {
                 Ok(()) => {
-                    // One for each picture.
-                    let predictions = answers.next().unwrap_or_default();
-                    self.report.success(&path, &Named::new(&predictions))?;
+                    // There is one entry per image.
+                    let predictions = predictions.next().unwrap_or_default();
+                    let classes = Classes::new(&predictions);
+                    self.report.success(&path, &classes)?;
                 }
                 Err(error) => self.report.failure(&path, &error)?,
             }
@@ -152,9 +151,9 @@ impl Running {
     }
 }
 
-/// The classes of a picture.
+/// The most probable classes of an image.
 #[derive(Serialize)]
-struct Named<'a> {
+struct Classes<'a> {
     predictions: Vec<Class<'a>>,
 }
 
@@ -165,7 +164,7 @@ struct Class<'a> {
     probability: f32,
 }
 
-impl<'a> Named<'a> {
+impl<'a> Classes<'a> {
     fn new(predictions: &'a [Prediction]) -> Self {
         let classes = predictions.iter().map(|p| Class {
             class: p.class,
@@ -178,7 +177,7 @@ impl<'a> Named<'a> {
     }
 }
 
-impl Answer for Named<'_> {
+impl ImageResult for Classes<'_> {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         for p in &self.predictions {
             let percent = 100.0 * p.probability;

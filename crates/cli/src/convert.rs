@@ -11,25 +11,26 @@ use shadernet::weights::Dtype;
 use super::mapped_weights::open_weights;
 use super::{Failure, output};
 
-/// Make a model folder of Darknet's files, or a smaller safetensors file
+/// Convert Darknet files to a model folder, or weights to float16
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   shadernet convert tiny.cfg tiny.weights --names coco.names -o models/tiny --half
   shadernet convert model.safetensors -o half.safetensors --half
 
-With --half, kernels and matrices are stored as float16; biases and batch norms, a hundredth of the \
-numbers, stay float32. A folder is made whole or not at all.")]
+With --half, the weights of convolutions and fully connected layers are stored as float16. Biases \
+and batch norms, about 1 % of the parameters, stay float32. If the conversion fails, nothing is \
+written.")]
 pub struct Convert {
     /// Darknet's .cfg and .weights, or one safetensors file
     #[arg(required = true, num_args = 1..=2, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// The model folder to be made, or the safetensors file to be written
+    /// The model folder or safetensors file to write
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
 
-    /// The names of the classes, one a line; for Darknet's files
+    /// File with the class names, one per line; only for Darknet files
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
 
@@ -37,7 +38,7 @@ pub struct Convert {
     #[arg(long)]
     half: bool,
 
-    /// One JSON object that says what was written
+    /// Print one JSON object about what was written
     #[arg(long)]
     json: bool,
 }
@@ -54,18 +55,18 @@ impl Convert {
         };
         match self.files.as_slice() {
             [file] if ends_in(file, "cfg") || ends_in(file, "weights") => {
-                Err(usage("Darknet's .cfg and .weights go together; name both"))
+                Err(usage("expected both a .cfg and a .weights file"))
             }
             [_] if self.names.is_some() => Err(usage(
-                "--names is for Darknet's files; a safetensors file has no classes",
+                "--names is only for Darknet files; a safetensors file has no class names",
             )),
             [file] => self.safetensors(file, matrices),
             [weights, cfg] if ends_in(weights, "weights") || ends_in(cfg, "cfg") => {
-                Err(usage("the .cfg comes first, the .weights second"))
+                Err(usage("expected the .cfg first and the .weights second"))
             }
             [cfg, weights] => self.darknet(cfg, weights, matrices),
-            // clap counts them.
-            _ => Err(usage("name one file or two")),
+            // clap has checked the number of files.
+            _ => Err(usage("expected one or two files")),
         }
     }
 

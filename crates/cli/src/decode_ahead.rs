@@ -1,4 +1,4 @@
-//! Pictures on their way to a network: decoded and prepared ahead of it, several at a time.
+//! Decodes images on other threads, ahead of the network.
 
 use std::iter;
 use std::path::{Path, PathBuf};
@@ -9,20 +9,21 @@ use rayon::prelude::*;
 use shadernet::Result;
 
 use super::Failure;
+use super::report::{ImageResult, Report};
 
-/// A picture's file, and the picture ready for the network or why there is none.
-pub type Prepared<T> = (PathBuf, Result<T>);
+/// The file of an image, and the decoded image or why it could not be decoded.
+pub type Decoded<T> = (PathBuf, Result<T>);
 
-/// Lets `make` prepare the pictures of `paths` on other threads, at most `ahead` of `run`, which
-/// takes them in the order given. Memory stays flat however many there are.
-pub fn ahead_of<T: Send + 'static>(
+/// Calls `decode` for the images of `paths` on other threads, and `run` with the results in the order of
+/// `paths`. At most `ahead` images are decoded ahead of `run`, which bounds memory.
+pub fn decode_ahead<T: Send + 'static>(
     paths: Box<dyn Iterator<Item = Result<PathBuf>> + Send>,
     ahead: usize,
-    make: impl Fn(&Path) -> Result<T> + Send + Sync + 'static,
-    run: impl FnOnce(Receiver<Prepared<T>>) -> Result<(), Failure>,
+    decode: impl Fn(&Path) -> Result<T> + Send + Sync + 'static,
+    run: impl FnOnce(Receiver<Decoded<T>>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let (sender, listed) = sync_channel(ahead);
-    // Never waited for: it may sit at a standard input that does not end.
+    // This thread is not joined: it may wait for a standard input that does not end.
     thread::spawn(move || {
         for path in paths {
             if sender.send(path).is_err() {
@@ -30,34 +31,49 @@ pub fn ahead_of<T: Send + 'static>(
             }
         }
     });
-    let (sender, prepared) = sync_channel(ahead);
-    let preparing = thread::spawn(move || {
+    let (sender, decoded) = sync_channel(ahead);
+    let decoder = thread::spawn(move || {
         while let Ok(first) = listed.recv() {
-            // With it those that are there by now: no picture waits for a line still to be written.
+            // Only paths that are available already, so that no image waits for a path still to be written.
             let chunk: Vec<Result<PathBuf>> = iter::once(first)
                 .chain(listed.try_iter().take(ahead - 1))
                 .collect();
-            let pictures: Vec<Prepared<T>> = (chunk.into_par_iter())
+            let images: Vec<Decoded<T>> = (chunk.into_par_iter())
                 .map(|path| match path {
                     Ok(path) => {
-                        let picture = make(&path);
-                        (path, picture)
+                        let image = decode(&path);
+                        (path, image)
                     }
                     Err(error) => ("-".into(), Err(error)),
                 })
                 .collect();
-            for picture in pictures {
-                if sender.send(picture).is_err() {
+            for image in images {
+                if sender.send(image).is_err() {
                     return;
                 }
             }
         }
     });
-    let result = run(prepared);
+    let result = run(decoded);
     if result.is_ok()
-        && let Err(panic) = preparing.join()
+        && let Err(panic) = decoder.join()
     {
         std::panic::resume_unwind(panic);
     }
     result
+}
+
+/// Reports the result of `process` for each image, or its error.
+pub fn report_each<T, R: ImageResult>(
+    images: Receiver<Decoded<T>>,
+    report: &mut Report,
+    mut process: impl FnMut(&Path, T) -> Result<R>,
+) -> Result<(), Failure> {
+    for (path, image) in images {
+        match image.and_then(|image| process(&path, image)) {
+            Ok(result) => report.success(&path, &result)?,
+            Err(error) => report.failure(&path, &error)?,
+        }
+    }
+    Ok(())
 }

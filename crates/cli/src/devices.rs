@@ -10,16 +10,16 @@ use shadernet::wgpu;
 
 use super::{Failure, output};
 
-/// List every adapter: backend, driver, type, limits and features that matter
+/// List the adapters with backend, driver, type, limits and features
 #[derive(Args)]
 #[command(after_help = "\
 Example:
   shadernet devices --json | jq 'select(.kind == \"discrete\") | .name'
 
-The one marked * runs where none is named. --backend and --adapter name one, as do wgpu's \
-environment variables WGPU_BACKEND, WGPU_ADAPTER_NAME and WGPU_POWER_PREF.")]
+The default is marked with *. Other commands select an adapter with --backend and --adapter, or with \
+wgpu's environment variables WGPU_BACKEND, WGPU_ADAPTER_NAME and WGPU_POWER_PREF.")]
 pub struct Devices {
-    /// One JSON object a line
+    /// Print one JSON object per adapter, one per line
     #[arg(long)]
     json: bool,
 }
@@ -38,7 +38,7 @@ struct Row {
     features: Vec<&'static str>,
 }
 
-/// Features that kernels use, or may come to use.
+/// Features that kernels use or may use in the future.
 const FEATURES: [(&str, wgpu::Features); 4] = [
     ("shader-f16", wgpu::Features::SHADER_F16),
     ("subgroup", wgpu::Features::SUBGROUP),
@@ -51,8 +51,8 @@ const FEATURES: [(&str, wgpu::Features); 4] = [
 
 impl Devices {
     pub fn execute(&self) -> Result<(), Failure> {
-        let chosen = Device::open(&DeviceOptions::default());
-        let is_chosen = |info: Option<&wgpu::AdapterInfo>| match (&chosen, info) {
+        let default = Device::open(&DeviceOptions::default());
+        let is_default = |info: Option<&wgpu::AdapterInfo>| match (&default, info) {
             (Ok(Device::Gpu(gpu)), Some(info)) => gpu.info() == info,
             (Ok(Device::Cpu { .. }), None) => true,
             _ => false,
@@ -60,11 +60,11 @@ impl Devices {
         let mut rows: Vec<Row> = (adapters(None).iter())
             .map(|adapter| {
                 let info = adapter.get_info();
-                row(adapter, &info, is_chosen(Some(&info)))
+                row(adapter, &info, is_default(Some(&info)))
             })
             .collect();
         rows.push(Row {
-            default: is_chosen(None),
+            default: is_default(None),
             name: "CPU reference implementation".to_owned(),
             backend: "cpu".to_owned(),
             kind: "cpu",
@@ -82,10 +82,10 @@ impl Devices {
         } else {
             let rows: Vec<String> = rows.iter().map(describe).collect();
             let rows = rows.join("\n\n");
-            writeln!(io::stdout(), "{rows}\n\n* runs where no other is asked for")?;
+            writeln!(io::stdout(), "{rows}\n\n* the default device")?;
         }
-        // A wish in the environment that nothing answers is an error, after the list that helps.
-        chosen?;
+        // If the environment asks for an adapter that does not exist, the error follows the list.
+        default?;
         Ok(())
     }
 }
@@ -119,7 +119,7 @@ fn row(adapter: &wgpu::Adapter, info: &wgpu::AdapterInfo, default: bool) -> Row 
     }
 }
 
-/// A device for people, in lines that fit any terminal.
+/// A device as text, in short lines.
 fn describe(row: &Row) -> String {
     let mut lines = vec![match row.default {
         true => format!("* {}", row.name),
@@ -135,7 +135,8 @@ fn describe(row: &Row) -> String {
         row.max_storage_buffer_binding_size.map(output::bytes),
         row.max_buffer_size.map(output::bytes),
     ) {
-        line("memory", format!("{binding} a binding, {buffer} a buffer"));
+        let text = format!("at most {binding} per binding, {buffer} per buffer");
+        line("memory", text);
     }
     if let (Some(invocations), Some(memory)) = (
         row.max_compute_invocations_per_workgroup,
@@ -144,7 +145,7 @@ fn describe(row: &Row) -> String {
         let memory = output::bytes(memory.into());
         line(
             "workgroup",
-            format!("{invocations} invocations, {memory} of shared memory"),
+            format!("{invocations} invocations, {memory} of workgroup memory"),
         );
     }
     if !row.features.is_empty() {

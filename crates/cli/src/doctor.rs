@@ -17,12 +17,12 @@ use shadernet_bench::kernels::{
     BenchOptions, Divergence, VariantOutcome, first_divergence, small_cases, variants,
 };
 
-use super::bench::{ChildArgs, Kernels, about, gpu_of, kernel_faults};
+use super::bench::{ChildProcessArgs, Kernels, device_info, kernel_faults, require_gpu, text};
 use super::output_files::save;
 use super::resolve_model::Network;
 use super::{DeviceArgs, Failure, output, progress};
 
-/// Check every kernel and a network on this machine, and say what is wrong
+/// Check every kernel and a network on this machine, and report errors
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -30,28 +30,28 @@ Examples:
   shadernet doctor --backend vulkan --report doctor.md
   shadernet doctor --backend gl --against vulkan
 
-Every way to compute every operator is compared with the CPU twin, in float32 and
-float16, on small shapes with odd edges; then the bundled network, with the twin and
-with the first adapter that answered, and where two differ, the first step that does
-is named. Each adapter and backend is looked at in a process of its own, so that a
-driver that crashes or hangs shows as that. The exit code is 1 where anything is
-wrong. The report can be attached to an issue.")]
+Every kernel of every operator is compared with the reference backend on the CPU, in \
+float32 and float16, on small shapes that cover edge cases. Then the bundled network is \
+compared with the reference backend and with the first adapter that works; if they \
+differ, the first step that differs is named. Each adapter and backend is checked in a \
+process of its own, so that a driver that crashes or hangs affects only its own result. \
+The exit code is 1 if anything is wrong. The report can be attached to an issue.")]
 pub struct Doctor {
     #[command(flatten)]
     device: DeviceArgs,
 
     #[command(flatten)]
-    child: ChildArgs,
+    child: ChildProcessArgs,
 
-    /// Only compare the network, and not with the CPU twin but with this backend or adapter
+    /// Compare only the network, with this backend or adapter instead of the reference backend
     #[arg(long, value_name = "BACKEND[:ADAPTER]")]
     against: Option<Against>,
 
-    /// Write a report with everything that was checked: Markdown
+    /// Write a Markdown report of all checks
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 
-    /// A JSON object an adapter
+    /// Print one JSON object per adapter, one per line
     #[arg(long)]
     json: bool,
 }
@@ -78,51 +78,50 @@ impl FromStr for Against {
     }
 }
 
-/// How far the network's answer on a device may be from another's, as a share of its largest
-/// magnitude: rounding of a hundred layers, and no more.
+/// How much the network's outputs may differ between devices, relative to the largest magnitude. It allows
+/// for the rounding of a hundred layers.
 const TOLERANCE: f64 = 1e-3;
 
 impl Doctor {
     pub fn execute(&self) -> Result<(), Failure> {
-        let is_one = self.device.backend.is_some() || self.device.adapter.is_some();
-        let results = match (is_one, &self.against) {
+        let is_one_device = self.device.backend.is_some() || self.device.adapter.is_some();
+        let results = match (is_one_device, &self.against) {
             (true, _) => {
-                self.child.begin();
-                vec![self.examine()?]
+                self.child.misbehave_for_tests();
+                vec![self.check_device()?]
             }
             (false, Some(_)) => {
                 return Err(Failure::Usage(
-                    "--against compares one device with another: say which with --backend or \
-                     --adapter"
+                    "--against compares one device with another; name it with --backend or --adapter"
                         .to_owned(),
                 ));
             }
-            (false, None) => self.examine_all()?,
+            (false, None) => self.check_all_devices()?,
         };
         if let Some(path) = &self.report {
             save(path, report(&results)?.as_bytes())?;
         }
         let mut out = io::stdout().lock();
-        let mut all_right = true;
+        let mut all_correct = true;
         for line in &results {
             let faults = faults(line)?;
-            all_right &= faults.is_empty();
+            all_correct &= faults.is_empty();
             match self.json {
                 true => output::json_line(line)?,
                 false => write!(out, "{}", summary(line, &faults))?,
             }
         }
-        match all_right {
+        match all_correct {
             true => Ok(()),
             false => Err(Failure::Reported),
         }
     }
 
-    /// The one device that was asked for.
-    fn examine(&self) -> Result<Value, Failure> {
+    /// Checks the device that the options select.
+    fn check_device(&self) -> Result<Value, Failure> {
         let device = self.device.open()?;
-        let gpu = gpu_of(&device)?;
-        let trusted = match &self.against {
+        let gpu = require_gpu(&device)?;
+        let reference = match &self.against {
             None => Device::cpu(),
             Some(against) => {
                 let mut options = self.device.options().backend(against.backend);
@@ -130,32 +129,29 @@ impl Doctor {
                 Device::open(&options)?
             }
         };
-        let mut results = about(&device);
+        let mut results = device_info(&device);
         results["kind"] = json!("doctor");
         if self.against.is_none() {
-            results["kernels"] = kernels(gpu)?;
+            results["kernels"] = check_kernels(gpu)?;
         }
-        results["networks"] = json!([network(&trusted, &device)?]);
+        results["networks"] = json!([compare_network(&reference, &device)?]);
         Ok(results)
     }
 
-    /// Every adapter and backend; those after the first that answered also beside that.
-    fn examine_all(&self) -> Result<Vec<Value>, Failure> {
+    /// Checks every adapter and backend. All after the first that works are also compared with the first.
+    fn check_all_devices(&self) -> Result<Vec<Value>, Failure> {
         let mut args: Vec<OsString> = vec!["doctor".into()];
         args.extend(self.device.flags());
-        let mut results = self.child.each("doctor", &args)?;
-        let mut answered = results.iter_mut().filter(|line| line["failed"].is_null());
-        let Some(first) = answered.next() else {
+        let mut results = self.child.run_on_all_adapters("doctor", &args)?;
+        let mut working = results.iter_mut().filter(|line| line["failed"].is_null());
+        let Some(first) = working.next() else {
             return Ok(results);
         };
-        let name = |line: &Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
-        let against = format!("{}:{}", name(first, "backend"), name(first, "device"));
+        let against = format!("{}:{}", text(first, "backend"), text(first, "device"));
         args.extend(["--against".into(), against.clone().into()]);
-        for line in answered {
-            let pair = self
-                .child
-                .one(&args, &name(line, "backend"), &name(line, "device"));
-            let row = match pair {
+        for line in working {
+            let (backend, adapter) = (text(line, "backend"), text(line, "device"));
+            let row = match self.child.run_on_adapter(&args, backend, adapter) {
                 Ok(mut lines) => {
                     (lines[0].pointer_mut("/networks/0")).map_or(Value::Null, Value::take)
                 }
@@ -169,18 +165,16 @@ impl Doctor {
     }
 }
 
-/// Every variant of every small case, in both precisions.
-fn kernels(gpu: &Gpu) -> Result<Value> {
+/// Checks every variant of every small case in both precisions.
+fn check_kernels(gpu: &Gpu) -> Result<Value> {
     let cases = small_cases()?;
     let mut rows = Vec::new();
     for precision in [Precision::F32, Precision::F16] {
         let bar = progress::bar(0);
-        let options = BenchOptions {
-            precision,
-            rounds: 1,
-            ..Default::default()
-        };
-        let variants = variants(gpu, &cases, &options, |at| progress::tell(&bar, at))?;
+        let options = BenchOptions::default().precision(precision).rounds(1);
+        let variants = variants(gpu, &cases, &options, |progress| {
+            progress::show_bench(&bar, progress)
+        })?;
         for (case, variants) in cases.iter().zip(variants) {
             rows.extend(variants.into_iter().map(|variant| {
                 let (key, value) = match variant.outcome {
@@ -202,15 +196,16 @@ fn kernels(gpu: &Gpu) -> Result<Value> {
     Ok(json!(rows))
 }
 
-/// The bundled network, or one with generated weights where it is not at hand, on two devices.
-fn network(trusted: &Device, device: &Device) -> Result<Value> {
+/// Compares a network on two devices: the bundled one, or MobileNetV2 with generated weights if that is
+/// missing.
+fn compare_network(reference: &Device, device: &Device) -> Result<Value> {
     let network = match default_model() {
-        Ok(model) => Network::find(&model.path.to_string_lossy(), None, 1)?,
-        Err(_) => Network::find("mobilenet_v2", None, 1)?,
+        Ok(model) => Network::resolve(&model.path.to_string_lossy(), None, 1)?,
+        Err(_) => Network::resolve("mobilenet_v2", None, 1)?,
     };
     let weights = Arc::new(network.weights()?);
     let divergence = first_divergence(
-        trusted,
+        reference,
         device,
         &network.graph,
         &weights,
@@ -219,23 +214,23 @@ fn network(trusted: &Device, device: &Device) -> Result<Value> {
         TOLERANCE,
     );
     let mut row = json!({
-        "against": match trusted {
-            Device::Cpu { .. } => "the CPU twin".to_owned(),
-            Device::Gpu(_) => trusted.to_string(),
+        "against": match reference {
+            Device::Cpu { .. } => "the reference backend".to_owned(),
+            Device::Gpu(_) => reference.to_string(),
         },
         "name": network.graph.name(),
-        "weights": network.source(),
+        "weights": network.weights_source(),
     });
     match divergence {
         Ok(None) => row["tolerance"] = json!(TOLERANCE),
-        Ok(Some(divergence)) => row["diverges"] = diverges(&divergence),
+        Ok(Some(divergence)) => row["diverges"] = as_json(&divergence),
         Err(error @ Error::Limit { .. }) => row["impossible"] = json!(error.report().to_string()),
         Err(error) => row["failed"] = json!(error.report().to_string()),
     }
     Ok(row)
 }
 
-fn diverges(divergence: &Divergence) -> Value {
+fn as_json(divergence: &Divergence) -> Value {
     json!({
         "node": divergence.node,
         "operator": divergence.kind,
@@ -244,18 +239,14 @@ fn diverges(divergence: &Divergence) -> Value {
     })
 }
 
-/// The comparisons of the network on a device.
+/// The comparisons of the network in a device's results.
 fn networks(results: &Value) -> impl Iterator<Item = &Value> {
     results["networks"].as_array().into_iter().flatten()
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_default()
-}
-
-/// Everything that is wrong on a device, a line each.
+/// The faults of a device, one line each.
 fn faults(results: &Value) -> Result<Vec<String>> {
-    let mut faults = kernel_faults(&Kernels::of(results)?);
+    let mut faults = kernel_faults(&Kernels::parse(results)?);
     for network in networks(results) {
         let (name, against) = (text(network, "name"), text(network, "against"));
         if let Some(reason) = network["failed"].as_str() {
@@ -265,7 +256,7 @@ fn faults(results: &Value) -> Result<Vec<String>> {
             let shaders = step["shaders"].as_array().into_iter().flatten();
             let shaders: Vec<&str> = shaders.filter_map(Value::as_str).collect();
             faults.push(format!(
-                "{name}: the first step that diverges between {against} and {} is '{}' ({}, {}), by {:.1e} of its largest value",
+                "{name}: the first step that differs between {against} and {} is '{}' ({}, {}), by {:.1e} of its largest value",
                 text(results, "backend"),
                 text(step, "node"),
                 text(step, "operator"),
@@ -277,7 +268,7 @@ fn faults(results: &Value) -> Result<Vec<String>> {
     Ok(faults)
 }
 
-/// What is known of a device, for people.
+/// The results of a device as text.
 fn summary(results: &Value, faults: &[String]) -> String {
     let mut lines = format!(
         "{} ({}), {}\n",
@@ -286,13 +277,13 @@ fn summary(results: &Value, faults: &[String]) -> String {
         text(results, "driver")
     );
     if let Some(checks) = results["kernels"].as_array() {
-        let beyond = checks.iter().filter(|row| row["impossible"].is_string());
-        let beyond = match beyond.count() {
+        let skipped = checks.iter().filter(|row| row["impossible"].is_string());
+        let skipped = match skipped.count() {
             0 => String::new(),
-            count => format!(", {count} beyond the device's limits"),
+            count => format!(", {count} exceed the device's limits"),
         };
         lines += &format!(
-            "  {} kernels checked in f32 and f16{beyond}\n",
+            "  {} kernels checked in f32 and f16{skipped}\n",
             checks.len()
         );
     }
@@ -306,7 +297,7 @@ fn summary(results: &Value, faults: &[String]) -> String {
         }
     }
     match faults {
-        [] => lines += "  nothing wrong was found\n",
+        [] => lines += "  no errors found\n",
         faults => {
             for fault in faults {
                 lines += &format!("  WRONG  {fault}\n");
@@ -316,13 +307,13 @@ fn summary(results: &Value, faults: &[String]) -> String {
     lines
 }
 
-/// Markdown for an issue: what is wrong first, then all that was measured.
+/// A Markdown report for an issue: the summaries, then all results.
 fn report(results: &[Value]) -> Result<String> {
     let mut text = format!(
         "# shadernet doctor\n\nshadernet {} ({}), wgpu {}, {} {}\n",
         env!("CARGO_PKG_VERSION"),
         match env!("SHADERNET_COMMIT") {
-            "" => "no commit known",
+            "" => "unknown commit",
             commit => commit,
         },
         env!("SHADERNET_WGPU"),
@@ -333,7 +324,7 @@ fn report(results: &[Value]) -> Result<String> {
         let summary = summary(line, &faults(line)?);
         text += &format!("\n```text\n{summary}```\n");
     }
-    text += "\n<details><summary>Everything that was checked</summary>\n\n```json\n";
+    text += "\n<details><summary>All checks</summary>\n\n```json\n";
     for line in results {
         text += &format!("{line}\n");
     }

@@ -13,14 +13,15 @@ use shadernet::model_folder::ModelFolder;
 use shadernet::vision::{Panel, RgbImage, decode, figure};
 use shadernet::zoo::Task;
 
-use super::decode_ahead::{Prepared, ahead_of};
-use super::heat_overlay::{Evidence, Explained};
-use super::image_paths::sources;
+use super::decode_ahead::{Decoded, decode_ahead};
+use super::explain_results::{ClassExplanation, ImageExplanation};
+use super::image_paths::ImagePaths;
 use super::output_files::OutputFiles;
 use super::report::Report;
-use super::{DeviceArgs, Failure, SessionArgs, layers, loading_failure, open_model, progress};
+use super::value_parsers::non_negative;
+use super::{DeviceArgs, Failure, SessionArgs, layer_list, loading_failure, open_model, progress};
 
-/// Show where in pictures the evidence for a class lies
+/// Explain classifications: show which regions of an image support a class
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -30,59 +31,59 @@ Examples:
   shadernet explain --layer '?'
   shadernet explain --json --method occlusion holiday/ -o heat/
 
-grad-cam, grad-cam++ and guided-grad-cam ask a layer's gradient, saliency, smooth-grad and
-integrated-gradients that of the pixels, occlusion none: it hides places and looks what becomes of
-the score. Peaks are column and row in pixels of the picture; of methods by pixels, the hottest
-hundredth is drawn in one colour. A picture that cannot be read is
-reported, the rest go on, and the exit code is 1 at the end.")]
+grad-cam, grad-cam++ and guided-grad-cam use the gradient at a layer. saliency, smooth-grad and \
+integrated-gradients use the gradient at the pixels. occlusion uses none: it hides regions of the \
+image and measures how the score changes. A peak is a column and row in pixels of the image. Maps \
+of methods that work on pixels are drawn up to their 99th percentile. An image that cannot be read \
+is reported and skipped; the exit code is then 1.")]
 pub struct Explain {
-    /// Pictures, folders of pictures, or - for a list of files on standard input
+    /// Images, folders of images, or - for a list of files on standard input
     #[arg(value_name = "IMAGE", required_unless_present = "layer")]
     images: Vec<PathBuf>,
 
-    /// Model folder, or the name of one that `shadernet models` lists [default: efficientnet_lite0]
+    /// Model folder, or the name of a model of `shadernet models` [default: efficientnet_lite0]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
 
-    /// Explain this class: its label, a part that no other has, or its index; may be given several
-    /// times [default: the likeliest]
+    /// Explain this class: its label, a part of it that is unique, or its index; can be repeated
+    /// [default: the most probable]
     #[arg(long = "class", value_name = "NAME|INDEX", conflicts_with = "top")]
     classes: Vec<String>,
 
-    /// Explain each picture's K likeliest classes
+    /// Explain the K most probable classes of each image
     #[arg(long, default_value = "1", value_name = "K")]
     top: NonZeroUsize,
 
-    /// How evidence is found
+    /// Explanation method
     #[arg(long, value_name = "METHOD", default_value = "grad-cam", value_parser = method())]
     method: ExplainMethod,
 
-    /// The layer whose map is made, or ? for a list of them [default: the last convolution's]
+    /// The layer to explain, or ? for a list of layers [default: the last convolutional layer]
     #[arg(long, value_name = "NAME|?")]
     layer: Option<String>,
 
-    /// Noisy copies that smooth-grad takes the mean of [default: 24]
+    /// Number of noisy copies that smooth-grad averages [default: 24]
     #[arg(long, value_name = "N")]
     samples: Option<NonZeroUsize>,
 
-    /// Their noise's deviation, as a share of the range of the input's values [default: 0.15]
-    #[arg(long, value_name = "SHARE", value_parser = noise, allow_negative_numbers = true)]
+    /// Standard deviation of smooth-grad's noise, relative to the input's range [default: 0.15]
+    #[arg(long, value_name = "SHARE", value_parser = non_negative, allow_negative_numbers = true)]
     noise: Option<f32>,
 
-    /// Points that integrated-gradients goes through [default: as many as it takes to add up]
+    /// Number of steps of integrated-gradients [default: as many as needed to add up]
     #[arg(long, value_name = "N")]
     steps: Option<NonZeroUsize>,
 
-    /// The side of occlusion's square, in pixels of the network's input [default: 32]
+    /// Side length of occlusion's square, in pixels of the network's input [default: 32]
     #[arg(long, value_name = "PIXELS")]
     window: Option<NonZeroUsize>,
 
-    /// From one such square to the next [default: 16]
+    /// Distance between occlusion's squares, in pixels [default: 16]
     #[arg(long, value_name = "PIXELS")]
     stride: Option<NonZeroUsize>,
 
-    /// Lay the heat over the picture, a panel for each class, into a file (.png, .jpg) or, for
-    /// several pictures, into a folder
+    /// Draw the heat map over the image, one panel per class, into a file (.png, .jpg) or, for
+    /// several images, a folder
     #[arg(short, long, value_name = "OUT.png|DIR")]
     output: Option<PathBuf>,
 
@@ -92,7 +93,7 @@ pub struct Explain {
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// One JSON object a line, as each picture is done
+    /// Print one JSON object per image, one per line
     #[arg(long)]
     json: bool,
 }
@@ -102,34 +103,26 @@ fn method() -> impl TypedValueParser<Value = ExplainMethod> {
         .try_map(|name| name.parse::<ExplainMethod>())
 }
 
-fn noise(text: &str) -> Result<f32, String> {
-    let number = text.parse().ok();
-    number
-        .filter(|number: &f32| *number >= 0.0 && number.is_finite())
-        .ok_or_else(|| "expected a number from 0 on".to_owned())
-}
-
-/// How much of the picture the hottest place hides.
+/// Opacity of the heat map at its peak.
 const OPACITY: f32 = 0.75;
 
-/// Of methods by pixels, the share of pixels below those that all get the hottest colour: a few are so hot
-/// that nothing would be seen of the others (Smilkov et al. 2017 draw them so).
-const SHOWN: f64 = 0.99;
+/// Maps of methods that work on pixels are drawn up to this quantile. A few pixels are so hot that the others
+/// would not be visible. As in Smilkov et al. (2017).
+const MAX_QUANTILE: f64 = 0.99;
 
 impl Explain {
     pub fn execute(&self) -> Result<(), Failure> {
         let method = self.method()?;
         let open = || open_model(self.model.as_deref());
-        if self.layer.as_deref() == Some(layers::ASK) {
+        if self.layer.as_deref() == Some(layer_list::LIST) {
             return self.list(&open()?);
         }
         if self.images.is_empty() {
             return Err(Failure::Usage(
-                "a picture was expected; only --layer '?' goes without one (see --help)".into(),
+                "expected an image; only --layer '?' works without one (see --help)".into(),
             ));
         }
-        let sources = sources(&self.images)?;
-        let single = sources.known == Some(1) && !self.images.iter().any(|image| image.is_dir());
+        let images = ImagePaths::new(&self.images)?;
         let folder = open()?;
         let classes = self.classes.iter().map(|class| folder.labels.find(class));
         let options = ExplainOptions {
@@ -143,29 +136,30 @@ impl Explain {
         let mut explainer = Explainer::new(&device, &folder, &session)
             .map_err(|error| loading_failure(error, &folder, Task::Classification))?;
         explainer.check(&options)?;
-        // Last, as it makes a folder.
-        let written = match &self.output {
-            Some(path) => Some(OutputFiles::ready("--output", path, single)?),
-            None => None,
-        };
-        // With more pictures there is a bar for these.
-        if sources.known == Some(1) {
+        // Last, because it creates a folder.
+        let output = self.output.as_deref();
+        let drawings = OutputFiles::optional("--output", output, images.is_single)?;
+        if let Some(drawings) = &drawings {
+            drawings.check()?;
+        }
+        // With more images, the bar counts images.
+        if images.count == Some(1) {
             explainer.on_progress(progress::passes());
         }
         let mut running = Running {
             explainer,
             options,
-            written,
-            report: Report::new(self.json, sources.known),
-            noticed: false,
+            drawings,
+            report: Report::new(self.json, images.count),
+            has_warned: false,
         };
-        let make = |path: &Path| decode(path);
+        let decode = |path: &Path| decode(path);
         let ahead = rayon::current_num_threads();
-        let result = ahead_of(sources.paths, ahead, make, |prepared| running.run(prepared));
+        let result = decode_ahead(images.paths, ahead, decode, |images| running.run(images));
         running.report.finish(result, &device)
     }
 
-    /// The method with the settings that it was given.
+    /// The method with its settings.
     fn method(&self) -> Result<ExplainMethod, Failure> {
         let chosen = self.method.name();
         let settings = [
@@ -175,67 +169,67 @@ impl Explain {
             ("--window", self.window.is_some(), "occlusion"),
             ("--stride", self.stride.is_some(), "occlusion"),
         ];
-        let refused = |option: &str, reader: &str| {
+        let unused = |option: &str, method: &str| {
             Failure::Usage(format!(
-                "{option} is for --method {reader}; {chosen} does not take it"
+                "{option} is for --method {method}; {chosen} does not use it"
             ))
         };
-        for (option, given, reader) in settings {
-            if given && reader != chosen {
-                return Err(refused(option, reader));
+        for (option, is_given, method) in settings {
+            if is_given && method != chosen {
+                return Err(unused(option, method));
             }
         }
-        let asks = self.layer.as_deref() == Some(layers::ASK);
-        if self.layer.is_some() && !asks && !self.method.takes_layer() {
-            return Err(refused(
+        let lists_layers = self.layer.as_deref() == Some(layer_list::LIST);
+        if self.layer.is_some() && !lists_layers && !self.method.takes_layer() {
+            return Err(unused(
                 "--layer",
                 "grad-cam, grad-cam++ and guided-grad-cam",
             ));
         }
-        let given = |option: Option<NonZeroUsize>, usual| option.map_or(usual, NonZeroUsize::get);
+        let value_or =
+            |option: Option<NonZeroUsize>, default| option.map_or(default, NonZeroUsize::get);
         Ok(match self.method {
             ExplainMethod::SmoothGrad { samples, noise } => ExplainMethod::SmoothGrad {
-                samples: given(self.samples, samples),
+                samples: value_or(self.samples, samples),
                 noise: self.noise.unwrap_or(noise),
             },
             ExplainMethod::IntegratedGradients { .. } => ExplainMethod::IntegratedGradients {
                 steps: self.steps.map(NonZeroUsize::get),
             },
             ExplainMethod::Occlusion { window, stride } => ExplainMethod::Occlusion {
-                window: given(self.window, window),
-                stride: given(self.stride, stride),
+                window: value_or(self.window, window),
+                stride: value_or(self.stride, stride),
             },
             method => method,
         })
     }
 
-    /// Prints the layers that there are. Nothing is run, and so no device is needed.
+    /// Lists the layers. The network is not run, so no GPU is needed.
     fn list(&self, folder: &ModelFolder) -> Result<(), Failure> {
         let explainer = Explainer::new(&Device::cpu(), folder, &Default::default())
             .map_err(|error| loading_failure(error, folder, Task::Classification))?;
-        let usual = explainer.default_layer()?.to_owned();
-        layers::print(&explainer.layers()?, &[usual], "default", self.json)?;
+        let default = explainer.default_layer()?.to_owned();
+        layer_list::print(&explainer.layers()?, &[default], "default", self.json)?;
         Ok(())
     }
 }
 
-/// Pictures on their way through the network.
 struct Running {
     explainer: Explainer,
     options: ExplainOptions,
-    written: Option<OutputFiles>,
+    drawings: Option<OutputFiles>,
     report: Report,
-    /// Whether the network's notice was told, which is there once it has run.
-    noticed: bool,
+    /// Whether the session's warning was printed. There is none before the first run.
+    has_warned: bool,
 }
 
 impl Running {
-    fn run(&mut self, prepared: Receiver<Prepared<RgbImage>>) -> Result<(), Failure> {
-        for (path, picture) in prepared {
-            match picture.and_then(|picture| self.answer(&path, &picture)) {
-                Ok(answer) => {
-                    self.report.success(&path, &answer)?;
-                    answer.warn(&path, &self.report);
+    fn run(&mut self, images: Receiver<Decoded<RgbImage>>) -> Result<(), Failure> {
+        for (path, image) in images {
+            match image.and_then(|image| self.explain(&path, &image)) {
+                Ok(explanation) => {
+                    self.report.success(&path, &explanation)?;
+                    explanation.warn(&path, &self.report);
                 }
                 Err(error) => self.report.failure(&path, &error)?,
             }
@@ -243,32 +237,32 @@ impl Running {
         Ok(())
     }
 
-    fn answer(&mut self, path: &Path, picture: &RgbImage) -> Result<Explained> {
-        let found = self.explainer.explain(picture, &self.options)?;
-        if let (false, Some(notice)) = (self.noticed, self.explainer.warning()) {
-            self.report.say(notice);
-            self.noticed = true;
+    fn explain(&mut self, path: &Path, image: &RgbImage) -> Result<ImageExplanation> {
+        let found = self.explainer.explain(image, &self.options)?;
+        if let (false, Some(warning)) = (self.has_warned, self.explainer.warning()) {
+            self.report.say(warning);
+            self.has_warned = true;
         }
-        let drawn = match &mut self.written {
-            Some(written) => {
+        let drawn = match &mut self.drawings {
+            Some(drawings) => {
                 let panels = (found.iter())
-                    .map(|one| panel(&self.explainer, self.options.method, picture, one))
+                    .map(|one| panel(&self.explainer, self.options.method, image, one))
                     .collect::<Result<Vec<Panel>>>()?;
-                let path = written.write_picture(path, &figure(&panels)?)?;
+                let path = drawings.write_image(path, &figure(&panels)?)?;
                 Some(path.display().to_string())
             }
             None => None,
         };
-        let size = picture.dimensions();
+        let size = image.dimensions();
         let layer = found.first().and_then(|one| one.layer.clone());
         let preprocessing = self.explainer.preprocessing();
-        Ok(Explained {
+        Ok(ImageExplanation {
             size: size.into(),
             method: self.options.method.name(),
             layer,
             seen: preprocessing.seen(size.0, size.1),
             predictions: (found.into_iter())
-                .map(|one| Evidence::new(one, &self.explainer, size))
+                .map(|one| ClassExplanation::new(one, &self.explainer, size))
                 .collect(),
             drawn,
         })
@@ -278,16 +272,16 @@ impl Running {
 fn panel(
     explainer: &Explainer,
     method: ExplainMethod,
-    picture: &RgbImage,
+    image: &RgbImage,
     found: &Explanation,
 ) -> Result<Panel> {
-    let (width, height) = picture.dimensions();
-    let by_pixels = !matches!(
+    let (width, height) = image.dimensions();
+    let works_on_pixels = !matches!(
         method,
         ExplainMethod::GradCam | ExplainMethod::GradCamPlusPlus | ExplainMethod::Occlusion { .. }
     );
-    let heat = match by_pixels {
-        true => &found.heat.capped(SHOWN),
+    let heat = match works_on_pixels {
+        true => &found.heat.capped(MAX_QUANTILE),
         false => &found.heat,
     };
     let heat = heat.on_image(explainer.preprocessing(), width, height)?;
@@ -296,8 +290,8 @@ fn panel(
     if let Some(layer) = &found.layer {
         title += &format!(" at {layer}");
     }
-    if by_pixels {
+    if works_on_pixels {
         title += ", up to its 99th percentile";
     }
-    Panel::heat(title, picture, &heat, OPACITY)
+    Panel::heat(title, image, &heat, OPACITY)
 }

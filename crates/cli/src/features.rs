@@ -12,34 +12,34 @@ use shadernet::model_folder::ModelFolder;
 use shadernet::vision::{Panel, RgbImage, SheetOptions, Tile, TilePixels, decode, figure, sheet};
 use shadernet::{Error, Result};
 
-use super::heat_overlay::Place;
+use super::explain_results::Pixel;
 use super::output_files::OutputFiles;
-use super::{DeviceArgs, Failure, SessionArgs, layers, open_model, output, progress};
+use super::{DeviceArgs, Failure, SessionArgs, layer_list, open_model, output, progress};
 
-/// Show what the channels of a network's layers answer to a picture
+/// Show which image features a layer's channels respond to
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   shadernet features --layer '?'
   shadernet features photo.jpg --layer blocks.1 -o channels.png
-  shadernet features photo.jpg --layer blocks.4 --top 16 --project -o seen.png
+  shadernet features photo.jpg --layer blocks.4 --top 16 --project -o features.png
   shadernet features photo.jpg --all -o stages/
   shadernet features photo.jpg --layer blocks.4 --json | jq .channels[0]
 
-Channels come strongest first: by the largest value of each one's map. Peaks are column and row in
-pixels of the picture, active is the share of a map that is above 0. A projection is what of the
-picture made a channel answer so: the deconvnet of Zeiler and Fergus (2014), from its peak.")]
+Channels are sorted by the largest value of their feature map. A peak is a column and row in pixels \
+of the image. Active is the fraction of a map's values above 0. A projection shows the part of the \
+image that a channel responds to: the deconvnet of Zeiler and Fergus (2014), from the map's peak.")]
 pub struct Features {
-    /// The picture
+    /// The image
     #[arg(value_name = "IMAGE", required_unless_present = "layer")]
     image: Option<PathBuf>,
 
-    /// Model folder, or the name of one that `shadernet models` lists; any whose network reads
-    /// pictures [default: efficientnet_lite0]
+    /// Model folder, or the name of a model of `shadernet models`; any network whose input is an
+    /// image [default: efficientnet_lite0]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
 
-    /// The layer, or ? for a list of them
+    /// The layer, or ? for a list of layers
     #[arg(
         long,
         value_name = "NAME|?",
@@ -48,20 +48,20 @@ pub struct Features {
     )]
     layer: Option<String>,
 
-    /// The last layer of each stage, as layers of one size in a row are called
+    /// The last layer of each stage; a stage is a run of layers with the same map size
     #[arg(long)]
     all: bool,
 
-    /// How many channels of a layer; 0 for all
+    /// How many channels of a layer to show; 0 for all
     #[arg(long, default_value = "64", value_name = "N")]
     top: usize,
 
-    /// Draw beside the maps what of the picture the channels answered to
+    /// Also draw the part of the image that each channel responds to
     #[arg(long, requires = "output")]
     project: bool,
 
-    /// Draw the channels' maps, into a file (.png, .jpg), or into a folder that gets one for each
-    /// layer, called as the layer is
+    /// Draw the feature maps into a file (.png, .jpg), or into a folder with one file per layer,
+    /// named after the layer
     #[arg(short, long, value_name = "OUT.png|DIR")]
     output: Option<PathBuf>,
 
@@ -71,26 +71,26 @@ pub struct Features {
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// One JSON object a line, one a layer
+    /// Print one JSON object per layer, one per line
     #[arg(long)]
     json: bool,
 }
 
-/// Channels projected at once, between which progress is shown.
-const AT_ONCE: usize = 8;
+/// Channels projected at once. Progress is shown in between.
+const CHANNELS_PER_STEP: usize = 8;
 
 impl Features {
     pub fn execute(&self) -> Result<(), Failure> {
         let open = || open_model(self.model.as_deref());
-        if self.layer.as_deref() == Some(layers::ASK) {
+        if self.layer.as_deref() == Some(layer_list::LIST) {
             return self.list(&open()?);
         }
-        let Some(image) = &self.image else {
+        let Some(path) = &self.image else {
             return Err(Failure::Usage(
-                "a picture was expected; only --layer '?' goes without one (see --help)".into(),
+                "expected an image; only --layer '?' works without one (see --help)".into(),
             ));
         };
-        let picture = decode(image)?;
+        let image = decode(path)?;
         let folder = open()?;
         let device = self.device.open()?;
         let options = self.session.options(&device);
@@ -104,15 +104,15 @@ impl Features {
         };
         if names.is_empty() {
             return Err(Failure::Error(Error::Inputs(format!(
-                "{} has no spatial maps: no layer answers more than one pixel",
+                "{} has no feature maps: no layer's output has more than one pixel",
                 folder.architecture
             ))));
         }
-        // Last, as it makes a folder.
-        let written = match &self.output {
-            Some(path) => Some(OutputFiles::ready("--output", path, !self.all)?),
-            None => None,
-        };
+        // Last, because it creates a folder.
+        let drawings = OutputFiles::optional("--output", self.output.as_deref(), !self.all)?;
+        if let Some(drawings) = &drawings {
+            drawings.check()?;
+        }
         let bar = match names.len() > 1 || self.project {
             true => progress::bar(names.len()),
             false => ProgressBar::hidden(),
@@ -120,64 +120,63 @@ impl Features {
         bar.tick();
         let mut running = Running {
             command: self,
+            path,
             image,
-            picture,
             maps,
-            written,
+            drawings,
             bar,
-            noticed: false,
+            has_warned: false,
         };
         let result = names.iter().try_for_each(|name| running.layer(name));
         running.bar.finish_and_clear();
         result
     }
 
-    /// Prints the layers that there are. Nothing is run, and so no device is needed.
+    /// Lists the layers. The network is not run, so no GPU is needed.
     fn list(&self, folder: &ModelFolder) -> Result<(), Failure> {
         let maps = FeatureMaps::new(&Device::cpu(), folder, &Default::default())?;
-        layers::print(&maps.layers()?, &maps.stages()?, "stage", self.json)?;
+        layer_list::print(&maps.layers()?, &maps.stages()?, "stage", self.json)?;
         Ok(())
     }
 }
 
-/// A picture on its way through the layers.
 struct Running<'a> {
     command: &'a Features,
-    image: &'a Path,
-    picture: RgbImage,
+    path: &'a Path,
+    image: RgbImage,
     maps: FeatureMaps,
-    written: Option<OutputFiles>,
+    drawings: Option<OutputFiles>,
     bar: ProgressBar,
-    /// Whether the network's notice was told, which is there once it has run.
-    noticed: bool,
+    /// Whether the session's warning was printed. There is none before the first run.
+    has_warned: bool,
 }
 
 impl Running<'_> {
     fn layer(&mut self, name: &str) -> Result<(), Failure> {
         self.bar.set_message(name.to_owned());
-        let mut found = self.maps.channels(&self.picture, name)?;
-        if let (false, Some(notice)) = (self.noticed, self.maps.warning()) {
-            self.bar.suspend(|| output::say(notice));
-            self.noticed = true;
+        let mut found = self.maps.channels(&self.image, name)?;
+        if let (false, Some(warning)) = (self.has_warned, self.maps.warning()) {
+            self.bar.suspend(|| output::say(warning));
+            self.has_warned = true;
         }
         let count = found.channels.len();
         if self.command.top > 0 {
             found.channels.truncate(self.command.top);
         }
-        let drawn = match self.written {
+        let drawn = match self.drawings {
             Some(_) => Some(self.draw(&found, count)?),
             None => None,
         };
-        let answer = self.answer(&found, drawn);
+        let features = self.features(&found, drawn);
         self.bar.inc(1);
         self.bar.suspend(|| match self.command.json {
-            true => output::json_line(&answer),
-            false => answer.print(),
+            true => output::json_line(&features),
+            false => features.print(),
         })?;
         Ok(())
     }
 
-    /// The channels of `found`, of so many, and where they were drawn.
+    /// Draws the channels of `found`. `count` is the layer's number of channels. Returns the file.
     fn draw(&mut self, found: &Found, count: usize) -> Result<PathBuf> {
         let shown = found.channels.len();
         let title = match shown == count {
@@ -194,27 +193,27 @@ impl Running<'_> {
         let mut drawn = sheet(&title, &tiles, &options)?;
         if self.command.project {
             let tiles = self.projections(found)?;
-            let title = "what of the picture they answered to (deconvnet), cut out";
+            let title = "image regions that the channels respond to (deconvnet)";
             let projected = sheet(title, &tiles, &options)?;
             drawn = figure(&[Panel::plain("", drawn), Panel::plain("", projected)])?;
         }
-        match &mut self.written {
-            Some(written) => written.write_as(self.image, &found.layer, &drawn),
+        match &mut self.drawings {
+            Some(drawings) => drawings.write_as(self.path, &found.layer, &drawn),
             None => Ok(PathBuf::new()),
         }
     }
 
-    /// What of the picture the channels answered to, from their peaks.
+    /// The part of the image that each channel responds to, projected from its peak.
     fn projections(&mut self, found: &Found) -> Result<Vec<Tile>> {
         let channels: Vec<usize> = found.channels.iter().map(|channel| channel.index).collect();
-        let mut pictures = Vec::with_capacity(channels.len());
-        for some in channels.chunks(AT_ONCE) {
-            pictures.extend(self.maps.projections(&self.picture, found, some)?);
-            let (done, all) = (pictures.len(), channels.len());
-            let message = format!("{}: {done} of {all} projected", found.layer);
+        let mut images = Vec::with_capacity(channels.len());
+        for chunk in channels.chunks(CHANNELS_PER_STEP) {
+            images.extend(self.maps.projections(&self.image, found, chunk)?);
+            let (completed, total) = (images.len(), channels.len());
+            let message = format!("{}: {completed} of {total} projected", found.layer);
             self.bar.set_message(message);
         }
-        let tiles = channels.iter().zip(patches(&pictures));
+        let tiles = channels.iter().zip(patches(&images));
         Ok(tiles
             .map(|(channel, patch)| Tile {
                 label: format!("#{channel}"),
@@ -223,54 +222,54 @@ impl Running<'_> {
             .collect())
     }
 
-    fn answer(&self, found: &Found, drawn: Option<PathBuf>) -> Answer {
-        let (width, height) = self.picture.dimensions();
+    fn features(&self, found: &Found, drawn: Option<PathBuf>) -> LayerFeatures {
+        let (width, height) = self.image.dimensions();
         let [_, channels, rows, columns] = found.activation.shape().nchw();
-        let strongest = |channel: &Channel| {
+        let summary = |channel: &Channel| {
             let values = channel.map.values();
             let active = values.iter().filter(|value| **value > 0.0).count();
             let preprocessing = self.maps.preprocessing();
             let [x, y] = channel.map.peak_on_image(preprocessing, width, height);
-            Strongest {
+            ChannelSummary {
                 channel: channel.index,
                 largest: channel.largest,
-                peak: Place { x, y },
+                peak: Pixel { x, y },
                 active: active as f64 / values.len() as f64,
             }
         };
-        Answer {
-            image: self.image.display().to_string(),
+        LayerFeatures {
+            image: self.path.display().to_string(),
             size: [width, height],
             layer: found.layer.clone(),
             shape: [1, channels, rows, columns],
             seen: self.maps.preprocessing().seen(width, height),
-            channels: found.channels.iter().map(strongest).collect(),
+            channels: found.channels.iter().map(summary).collect(),
             drawn: drawn.map(|path| path.display().to_string()),
         }
     }
 }
 
-/// Of each projection what is not grey, which is little in the first layers: patches of one size, that of the
-/// largest.
+/// Crops each projection to the part that is not gray, which is small in the first layers. All crops have the
+/// size of the largest.
 fn patches(projections: &[RgbImage]) -> Vec<RgbImage> {
-    let seen: Vec<Option<[u32; 4]>> = projections.iter().map(not_grey).collect();
-    let side = |first: usize| {
-        let sides = seen
+    let boxes: Vec<Option<[u32; 4]>> = projections.iter().map(bounding_box).collect();
+    let extent = |first: usize| {
+        let extents = boxes
             .iter()
             .flatten()
-            .map(|of| of[first + 2] - of[first] + 1);
-        sides.max()
+            .map(|sides| sides[first + 2] - sides[first] + 1);
+        extents.max()
     };
-    let (Some(width), Some(height)) = (side(0), side(1)) else {
-        // Nothing came back anywhere.
+    let (Some(width), Some(height)) = (extent(0), extent(1)) else {
+        // All projections are gray.
         return projections.to_vec();
     };
-    (projections.iter().zip(&seen))
-        .map(|(projection, seen)| {
-            let [left, top, right, bottom] = seen.unwrap_or_default();
-            // About its middle, as far as the picture goes.
-            let start = |first: u32, last: u32, len: u32, all: u32| {
-                ((first + last + 1).saturating_sub(len) / 2).min(all - len)
+    (projections.iter().zip(&boxes))
+        .map(|(projection, sides)| {
+            let [left, top, right, bottom] = sides.unwrap_or_default();
+            // Centered, but within the image.
+            let start = |first: u32, last: u32, len: u32, size: u32| {
+                ((first + last + 1).saturating_sub(len) / 2).min(size - len)
             };
             let left = start(left, right, width, projection.width());
             let top = start(top, bottom, height, projection.height());
@@ -279,11 +278,11 @@ fn patches(projections: &[RgbImage]) -> Vec<RgbImage> {
         .collect()
 }
 
-/// The first and the last column and row in which something is not grey: left, top, right and bottom.
-fn not_grey(projection: &RgbImage) -> Option<[u32; 4]> {
-    const GREY: [u8; 3] = [128; 3];
-    let places = projection.enumerate_pixels();
-    let boxes = (places.filter(|(_, _, pixel)| pixel.0 != GREY)).map(|(x, y, _)| [x, y, x, y]);
+/// Left, top, right and bottom of the pixels that are not gray.
+fn bounding_box(projection: &RgbImage) -> Option<[u32; 4]> {
+    const GRAY: [u8; 3] = [128; 3];
+    let pixels = projection.enumerate_pixels();
+    let boxes = (pixels.filter(|(_, _, pixel)| pixel.0 != GRAY)).map(|(x, y, _)| [x, y, x, y]);
     boxes.reduce(|a, b| {
         [
             a[0].min(b[0]),
@@ -294,29 +293,29 @@ fn not_grey(projection: &RgbImage) -> Option<[u32; 4]> {
     })
 }
 
-/// What a layer answers to the picture.
+/// The channels of a layer.
 #[derive(Serialize)]
-struct Answer {
+struct LayerFeatures {
     image: String,
     /// Width and height.
     size: [u32; 2],
     layer: String,
     shape: [usize; 4],
     seen: [f32; 4],
-    channels: Vec<Strongest>,
+    channels: Vec<ChannelSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     drawn: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Strongest {
+struct ChannelSummary {
     channel: usize,
     largest: f32,
-    peak: Place,
+    peak: Pixel,
     active: f64,
 }
 
-impl Answer {
+impl LayerFeatures {
     fn print(&self) -> io::Result<()> {
         let [_, channels, height, width] = self.shape;
         let mut table = output::table(&["channel", "largest", "peak", "active"]);

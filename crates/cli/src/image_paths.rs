@@ -1,4 +1,4 @@
-//! Which pictures a command was given.
+//! The image files that a command's arguments stand for.
 
 use std::io::{self, BufRead};
 use std::iter;
@@ -6,37 +6,49 @@ use std::path::{Path, PathBuf};
 
 use shadernet::{Error, Result};
 
-/// The pictures to be looked at.
-pub struct Sources {
-    /// Their files in the order given, or why standard input could not be read on.
+/// Image files in the order of the arguments.
+pub struct ImagePaths {
+    /// The files, and errors of reading standard input.
     pub paths: Box<dyn Iterator<Item = Result<PathBuf>> + Send>,
-    /// How many, unless they come from standard input.
-    pub known: Option<usize>,
+    /// The number of files. `None` if they come from standard input.
+    pub count: Option<usize>,
+    /// Whether there is one file, and no folder. A folder stands for any number of images.
+    pub is_single: bool,
 }
 
-/// The picture files that `arguments` stand for: files, folders, and `-` for a list on standard
-/// input. Folders are looked into at once, standard input when its turn comes.
-pub fn sources(arguments: &[PathBuf]) -> Result<Sources> {
-    let mut known = Some(0);
-    let mut paths: Box<dyn Iterator<Item = Result<PathBuf>> + Send> = Box::new(iter::empty());
-    for argument in arguments {
-        if argument.as_os_str() == "-" {
-            known = None;
-            paths = Box::new(paths.chain(listed(io::BufReader::new(io::stdin()))));
-        } else {
-            let files = match argument.is_dir() {
-                true => pictures_in(argument)?,
-                false => vec![argument.clone()],
-            };
-            known = known.map(|count| count + files.len());
-            paths = Box::new(paths.chain(files.into_iter().map(Ok)));
+impl ImagePaths {
+    /// Resolves files, folders and `-`, which stands for a list on standard input. Folders are read now,
+    /// standard input when its turn comes.
+    ///
+    /// # Errors
+    /// If a folder cannot be read or holds no images.
+    pub fn new(arguments: &[PathBuf]) -> Result<Self> {
+        let mut count = Some(0);
+        let mut paths: Box<dyn Iterator<Item = Result<PathBuf>> + Send> = Box::new(iter::empty());
+        for argument in arguments {
+            if argument.as_os_str() == "-" {
+                count = None;
+                let list = read_list(io::BufReader::new(io::stdin()));
+                paths = Box::new(paths.chain(list));
+            } else {
+                let files = match argument.is_dir() {
+                    true => images_in(argument)?,
+                    false => vec![argument.clone()],
+                };
+                count = count.map(|count| count + files.len());
+                paths = Box::new(paths.chain(files.into_iter().map(Ok)));
+            }
         }
+        Ok(Self {
+            paths,
+            count,
+            is_single: count == Some(1) && !arguments.iter().any(|argument| argument.is_dir()),
+        })
     }
-    Ok(Sources { paths, known })
 }
 
-/// The files that `list` names, one a line. Ends after an error.
-fn listed(list: impl BufRead) -> impl Iterator<Item = Result<PathBuf>> {
+/// The files that `list` names, one per line. Ends after an error.
+fn read_list(list: impl BufRead) -> impl Iterator<Item = Result<PathBuf>> {
     let mut lines = list.split(b'\n');
     let mut failed = false;
     iter::from_fn(move || {
@@ -65,14 +77,14 @@ fn path(name: &[u8]) -> PathBuf {
     std::ffi::OsStr::from_bytes(name).into()
 }
 
-/// A name that is not text stands for no file here, and is reported as one that is not there.
+/// A name that is not UTF-8 cannot exist here. It is reported as missing later.
 #[cfg(not(unix))]
 fn path(name: &[u8]) -> PathBuf {
     String::from_utf8_lossy(name).into_owned().into()
 }
 
-/// The pictures of a folder, not of its subfolders, by name.
-fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The images of a folder in order of their names, without subfolders.
+fn images_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let failed = |source| Error::Io {
         path: folder.to_owned(),
         source,
@@ -80,10 +92,10 @@ fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        // By ending: other files in a folder are nobody's mistake.
-        let is_picture = (path.extension().and_then(|e| e.to_str()))
-            .is_some_and(|ending| ENDINGS.contains(&ending.to_lowercase().as_str()));
-        if is_picture && path.is_file() {
+        // Other files in the folder are skipped without an error.
+        let is_image = (path.extension().and_then(|e| e.to_str()))
+            .is_some_and(|extension| EXTENSIONS.contains(&extension.to_lowercase().as_str()));
+        if is_image && path.is_file() {
             found.push(path);
         }
     }
@@ -91,8 +103,8 @@ fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
         return Err(Error::file(
             folder,
             format!(
-                "expected pictures ({}) in this folder, found none; its subfolders are not looked into",
-                ENDINGS.join(", ")
+                "expected images ({}) in this folder, found none; subfolders are not searched",
+                EXTENSIONS.join(", ")
             ),
         ));
     }
@@ -100,7 +112,7 @@ fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-const ENDINGS: [&str; 13] = [
+const EXTENSIONS: [&str; 13] = [
     "png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "ppm", "pgm", "pbm", "pam", "pnm",
 ];
 
@@ -109,14 +121,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_may_have_empty_lines_and_either_line_end() {
+    fn lists_may_have_empty_lines_and_either_line_ending() {
         let list = b"a.png\r\n\n b c.png \nlast" as &[u8];
-        let names: Vec<PathBuf> = listed(list).map(Result::unwrap).collect();
+        let names: Vec<PathBuf> = read_list(list).map(Result::unwrap).collect();
         assert_eq!(names, ["a.png", " b c.png ", "last"].map(PathBuf::from));
     }
 
     #[test]
-    fn a_list_that_cannot_be_read_on_says_so_once() {
+    fn a_read_error_is_reported_once() {
         struct Broken;
         impl io::Read for Broken {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -124,7 +136,7 @@ mod tests {
             }
         }
         let list = io::BufReader::new(io::Read::chain(b"a.png\n" as &[u8], Broken));
-        let items: Vec<String> = listed(list)
+        let items: Vec<String> = read_list(list)
             .map(|item| match item {
                 Ok(path) => path.display().to_string(),
                 Err(error) => error.report().to_string(),

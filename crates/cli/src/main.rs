@@ -1,7 +1,7 @@
-//! The `shadernet` command: one file per subcommand, nothing that a library user would want.
+//! The `shadernet` command, with one file per subcommand. What a program needs is in the library.
 //!
-//! Exit codes: 0, all done; 1, something could not be done; 2, the command line was wrong;
-//! 3, `bench compare` found something worse.
+//! Exit codes: 0, success; 1, something failed; 2, the command line was wrong; 3, `bench compare` found a
+//! regression.
 
 mod bench;
 mod cache;
@@ -12,10 +12,10 @@ mod detect;
 mod devices;
 mod doctor;
 mod explain;
+mod explain_results;
 mod features;
-mod heat_overlay;
 mod image_paths;
-mod layers;
+mod layer_list;
 mod log;
 mod mapped_weights;
 mod models;
@@ -29,6 +29,7 @@ mod run;
 mod segment;
 mod summary;
 mod tune;
+mod value_parsers;
 
 use std::ffi::OsString;
 use std::io;
@@ -53,15 +54,15 @@ use tune::TuningArgs;
     max_term_width = 100,
     after_help = "\
 Example:
-  shadernet classify photo.jpg      names what is in a picture
-  shadernet detect photo.jpg        finds things in a picture
-  shadernet devices                 lists what networks can run on here
+  shadernet classify photo.jpg      classifies an image
+  shadernet detect photo.jpg        detects objects in an image
+  shadernet devices                 lists the devices of this machine
 
-SHADERNET_LOG=debug prints what the library and wgpu do, on standard error.
-SHADERNET_CACHE names the folder in which compiled shaders are kept; set to nothing, none are.
+SHADERNET_LOG=debug prints messages of the library and wgpu on standard error.
+SHADERNET_CACHE is the folder for compiled shaders; if it is empty, none are kept.
 
-Exit codes: 0, all done; 1, something could not be done; 2, the command line was wrong;
-3, `bench compare` found something worse."
+Exit codes: 0, success; 1, something failed; 2, the command line was wrong; \
+3, `bench compare` found a regression."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -113,11 +114,11 @@ impl SessionArgs {
 /// Which graph passes run.
 #[derive(Args)]
 struct PassArgs {
-    /// Run the network node by node, as it is defined: no graph pass
+    /// Run the network node by node, without graph passes
     #[arg(long)]
     no_optimize: bool,
 
-    /// Leave out the graph pass NAME, such as norms or residuals; may be given several times
+    /// Skip the graph pass NAME, such as norms or residuals; can be repeated
     #[arg(long, value_name = "NAME", value_parser = pass)]
     without_pass: Vec<String>,
 }
@@ -128,7 +129,7 @@ impl PassArgs {
             true => PassOptions::none(),
             false => PassOptions::default(),
         };
-        // Names that there are not were refused as the command line was read.
+        // Unknown names were rejected by the command line's parser.
         let without =
             |options: PassOptions, name: &String| options.without(name).unwrap_or(options);
         self.without_pass.iter().fold(all, without)
@@ -143,7 +144,7 @@ fn pass(name: &str) -> Result<String, Error> {
 /// Where to run.
 #[derive(Args, Clone)]
 struct DeviceArgs {
-    /// Graphics API, or cpu for the reference implementation [default: the best adapter there is]
+    /// Graphics API, or cpu for the reference backend [default: that of the best adapter]
     #[arg(long, value_name = "vulkan|gl|metal|dx12|cpu", value_parser = str::parse::<Backend>)]
     backend: Option<Backend>,
 
@@ -151,12 +152,12 @@ struct DeviceArgs {
     #[arg(long, value_name = "SUBSTRING")]
     adapter: Option<String>,
 
-    /// Keep bounds and loop checks in the shaders: slower, for hunting errors in kernels
+    /// Keep bounds and loop checks in the shaders: slower, to debug kernels
     #[arg(long)]
     runtime_checks: bool,
 
-    /// Use cooperative matrices (tensor cores) for float16 convolutions where the device has them:
-    /// experimental in wgpu
+    /// Use cooperative matrices (tensor cores) for float16 convolutions if the device supports
+    /// them; experimental in wgpu
     #[arg(long)]
     cooperative_matrices: bool,
 
@@ -166,16 +167,19 @@ struct DeviceArgs {
 }
 
 impl DeviceArgs {
-    /// The options that hold for any adapter.
+    /// The flags that do not depend on the adapter, for a child process.
     fn flags(&self) -> Vec<OsString> {
         let flags = [
             ("--runtime-checks", self.runtime_checks),
             ("--cooperative-matrices", self.cooperative_matrices),
         ];
         let given = flags.into_iter().filter(|(_, given)| *given);
-        let fault = (self.inject_fault.iter()).map(|shader| format!("--inject-fault={shader}"));
+        let inject_fault = self
+            .inject_fault
+            .iter()
+            .map(|shader| format!("--inject-fault={shader}"));
         (given.map(|(name, _)| name.into()))
-            .chain(fault.map(OsString::from))
+            .chain(inject_fault.map(OsString::from))
             .collect()
     }
 
@@ -193,12 +197,10 @@ impl DeviceArgs {
         options
     }
 
-    /// Opens the device, and says on standard error what its user should know.
+    /// Opens the device, and prints its warning on standard error.
     fn open(&self) -> Result<Device, Error> {
         let device = Device::open(&self.options())?;
-        if let Some(notice) = device.warning() {
-            output::say(notice);
-        }
+        output::warn(device.warning());
         if let (Device::Gpu(gpu), Some(shader)) = (&device, &self.inject_fault)
             && !gpu.inject_fault(shader)
         {
@@ -209,19 +211,19 @@ impl DeviceArgs {
     }
 }
 
-/// Why a command did not end well.
+/// Why a command did not succeed.
 enum Failure {
-    /// To be printed.
+    /// An error to print.
     Error(Error),
-    /// An error with what to do about it on the command line, to be printed.
+    /// An error to print, with what to do about it on the command line.
     Advised(String),
-    /// The command line was wrong in a way that its parser could not see.
+    /// The command line is wrong in a way that its parser cannot detect.
     Usage(String),
-    /// Standard output is closed: whoever read it has seen enough.
+    /// Standard output was closed by its reader, as by `head`. Not an error.
     Closed,
-    /// Everything that went wrong has been printed already.
+    /// All errors have been printed already.
     Reported,
-    /// What was compared got worse, and that has been printed.
+    /// `bench compare` found a regression, and has printed it.
     Worse,
 }
 
@@ -232,7 +234,7 @@ impl From<Error> for Failure {
 }
 
 impl From<io::Error> for Failure {
-    /// Of writing to standard output; files have errors of their own.
+    /// For writes to standard output. Errors of files name the file.
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::Closed,
@@ -244,7 +246,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// The model folder that was asked for, or the classifier that there is.
+/// Opens the model folder `model`, or the default classifier.
 fn open_model(model: Option<&Path>) -> Result<ModelFolder> {
     let found = match model {
         Some(model) => find_model(model),
@@ -261,17 +263,18 @@ fn loading_failure(error: Error, folder: &ModelFolder, expected: Task) -> Failur
             Task::Classification => "classify",
             Task::Segmentation => "segment",
             Task::Detection => "detect",
+            _ => return Failure::Error(error),
         },
         _ => return Failure::Error(error),
     };
     Failure::Advised(format!(
-        "{error}: use `shadernet {subcommand}`, or another model"
+        "{}: use `shadernet {subcommand}`, or another model",
+        error.report()
     ))
 }
 
 fn main() -> ExitCode {
-    // As near to the start of the process as can be told without asking the system for it: what the
-    // loader does before is a few milliseconds.
+    // The dynamic loader has run for a few milliseconds before this.
     let start = Instant::now();
     silence_wayland();
     let cli = Cli::parse();
@@ -314,13 +317,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Where there can be no Wayland display, keeps its library from saying so in the middle of ours:
-/// Mesa's Vulkan layer for choosing a device asks for one, and libwayland then prints "error:
-/// XDG_RUNTIME_DIR is invalid or not set in the environment" in every container and over SSH.
+/// Keeps libwayland from printing "error: XDG_RUNTIME_DIR is invalid or not set in the environment" in
+/// containers and over SSH, where there is no Wayland display. Mesa's device selection layer for Vulkan
+/// connects to one.
 fn silence_wayland() {
     let absent = |name| std::env::var_os(name).is_none_or(|value| value.is_empty());
     if cfg!(target_os = "linux") && absent("XDG_RUNTIME_DIR") && absent("WAYLAND_DISPLAY") {
-        // SAFETY: called before anything else in `main`; there is no other thread yet.
+        // SAFETY: called first in `main`; there is no other thread yet.
         unsafe { std::env::set_var("WAYLAND_DISPLAY", "/nonexistent") };
     }
 }

@@ -9,24 +9,24 @@ use shadernet::zoo;
 
 use super::{Failure, output};
 
-/// List the architectures known and the model folders found
+/// List the known architectures and the model folders found
 #[derive(Args)]
 #[command(after_help = "\
 Example:
   shadernet models
   SHADERNET_MODELS=~/models shadernet models --json
 
-Model folders are looked for in $SHADERNET_MODELS, in models/ in the current folder, and in \
-models/ beside the executable or up to three folders above it.")]
+Model folders are searched in $SHADERNET_MODELS, in models/ in the current folder, and in models/ \
+next to the executable or up to three folders above it.")]
 pub struct Models {
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
 impl Models {
     pub fn execute(&self) -> Result<(), Failure> {
-        let mut architectures = output::table(&["architecture", "input", "what it is"]);
+        let mut architectures = output::table(&["architecture", "input", "description"]);
         for architecture in zoo::architectures() {
             if self.json {
                 output::json_line(&json!({
@@ -40,14 +40,14 @@ impl Models {
                 }))?;
             }
             let [channels, height, width] = architecture.input_size;
-            let mut what = architecture.description.to_owned();
+            let mut description = architecture.description.to_owned();
             if !architecture.aliases.is_empty() {
-                what += &format!("\nalso called {}", architecture.aliases.join(", "));
+                description += &format!("\nalso called {}", architecture.aliases.join(", "));
             }
             architectures.add_row([
                 architecture.name,
                 &format!("{channels}x{height}x{width}"),
-                &what,
+                &description,
             ]);
         }
         let mut folders = output::table(&["model", "architecture", "classes", "folder"]);

@@ -1,13 +1,17 @@
-//! Standard output and standard error.
+//! Writes to standard output and standard error: tables, JSON lines and messages.
 
 use std::fmt;
 use std::io::{self, Write};
+use std::ops::Range;
 
-use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{
+    CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle,
+};
+use shadernet::tensor::Shape;
 use shadernet::{Error, ErrorKind};
 
-/// An empty table with a header, as wide as the terminal allows; cells are not wrapped when piped.
-/// Where it is too wide for the terminal, the last column gives way.
+/// An empty table with a header. If it is too wide for the terminal, the last column is wrapped; cells are
+/// not wrapped when the output is piped.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     let rule = LineStyle::none().fill('─').junction('─');
@@ -25,6 +29,15 @@ pub fn table(header: &[&str]) -> Table {
     table
 }
 
+/// Right-aligns the cells of `columns`.
+pub fn right_align(table: &mut Table, columns: Range<usize>) {
+    for column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
 /// Prints `value` as one line of JSON.
 pub fn json_line(value: &impl serde::Serialize) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -33,8 +46,8 @@ pub fn json_line(value: &impl serde::Serialize) -> io::Result<()> {
     out.flush()
 }
 
-/// A line on standard error. Where nobody reads it any more (`2>&1 | head -1`), the work goes on;
-/// `eprintln!` would panic.
+/// Prints a line on standard error. Ignores errors: if the reader is gone (`2>&1 | head -1`), the command
+/// continues. `eprintln!` would panic.
 pub fn say(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
@@ -62,6 +75,20 @@ fn tip(error: &Error) -> Option<&'static str> {
 }
 
 /// Bytes for people: `128 MiB`.
+/// Prints a warning of the library on standard error, if there is one.
+pub fn warn(warning: Option<&str>) {
+    if let Some(warning) = warning {
+        say(warning);
+    }
+}
+
+/// Shapes in one line: `[1, 3, 224, 224] [1, 32]`.
+pub fn shapes(shapes: &[Shape]) -> String {
+    let shapes: Vec<String> = shapes.iter().map(Shape::to_string).collect();
+    shapes.join(" ")
+}
+
+/// A number of bytes with its unit: `128 MiB`.
 pub fn bytes(count: u64) -> String {
     let text = indicatif::BinaryBytes(count).to_string();
     text.replace(".00 ", " ")

@@ -1,4 +1,5 @@
-//! Pictures that a command writes: one file, or a folder with a file for each picture.
+//! The files that commands write: one image file or a folder of images, and files that are replaced
+//! atomically.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,22 +14,31 @@ use tempfile::NamedTempFile;
 
 use super::Failure;
 
-/// JPEG's, of 100: lines and letters stay clean.
+/// Of 100: lines and letters have no visible artifacts.
 const JPEG_QUALITY: u8 = 92;
 
-/// Where pictures go.
+/// Where images are written.
 pub enum OutputFiles {
     File(PathBuf, ImageFormat),
     Folder {
         folder: PathBuf,
-        /// Names that were given already, as two pictures from two folders may have one.
+        /// The names used so far. Images from different folders may have the same name.
         names: HashSet<String>,
     },
 }
 
 impl OutputFiles {
-    /// What `option` with `path` means: a file for a `single` picture, unless it is a folder or has no ending;
-    /// else a folder, which is made.
+    /// [`OutputFiles::new`] for an option that may be absent.
+    pub fn optional(
+        option: &str,
+        path: Option<&Path>,
+        single: bool,
+    ) -> Result<Option<Self>, Failure> {
+        path.map(|path| Self::new(option, path, single)).transpose()
+    }
+
+    /// Interprets the value `path` of `option`. For a `single` image it is a file, unless it is an existing
+    /// folder or has no extension. Otherwise it is a folder, which is created.
     pub fn new(option: &str, path: &Path, single: bool) -> Result<Self, Failure> {
         let is_folder = path.is_dir() || path.extension().is_none();
         if single && !is_folder {
@@ -37,14 +47,14 @@ impl OutputFiles {
             return match format {
                 Some(format) => Ok(Self::File(path.to_owned(), format)),
                 None => Err(Failure::Usage(format!(
-                    "{option} {}: expected a file that ends in .png or .jpg, or a folder",
+                    "{option} {}: expected a .png or .jpg file, or a folder",
                     path.display()
                 ))),
             };
         }
         if path.exists() && !path.is_dir() {
             return Err(Failure::Usage(format!(
-                "{option} {}: several pictures need a folder, and this is a file",
+                "{option} {}: expected a folder for several images, found a file",
                 path.display()
             )));
         }
@@ -55,22 +65,21 @@ impl OutputFiles {
         })
     }
 
-    /// The same, where the file can be written: to be told before minutes are spent on what goes into it.
-    pub fn ready(option: &str, path: &Path, single: bool) -> Result<Self, Failure> {
-        let written = Self::new(option, path, single)?;
-        if let Self::File(path, _) = &written {
-            check(path)?;
+    /// Checks that a file can be written, before a long computation.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::File(path, _) => check_writable(path),
+            Self::Folder { .. } => Ok(()),
         }
-        Ok(written)
     }
 
-    /// Writes `picture`, made of the one at `source`, and answers where.
-    pub fn write_picture(&mut self, source: &Path, picture: &RgbImage) -> Result<PathBuf> {
-        self.write(source, |format| encoded(picture, format))
+    /// Writes `image`, which was made from the file `source`. Returns the path.
+    pub fn write_image(&mut self, source: &Path, image: &RgbImage) -> Result<PathBuf> {
+        self.write(source, |format| encoded(image, format))
     }
 
-    /// Writes what `encode` makes of the picture at `source`, and answers where. What is there is
-    /// replaced, whole, but for pictures that might be asked about.
+    /// Writes the output of `encode` for the image `source`. Returns the path. An existing file is replaced
+    /// atomically, but `source` is never overwritten, and nothing is written into its folder by this name.
     pub fn write(
         &mut self,
         source: &Path,
@@ -82,33 +91,33 @@ impl OutputFiles {
                 if same(folder, folder_of(source)) {
                     return Err(Error::file(
                         source,
-                        "the picture lies in the folder that is to be written to; name another folder",
+                        "the image is in the output folder; choose another output folder",
                     ));
                 }
-                let name = unused(source, names);
+                let name = unused_name(source, names);
                 (folder.join(name), ImageFormat::Png)
             }
         };
-        put(path, format, source, encode)
+        write_file(path, format, source, encode)
     }
 
-    /// Writes `picture`, made of the one at `source`, and answers where: into the file, or into one of
-    /// the folder that is called `name`.
-    pub fn write_as(&self, source: &Path, name: &str, picture: &RgbImage) -> Result<PathBuf> {
+    /// Writes `image`, which was made from the file `source`. Returns the path: the file, or a file called
+    /// `name` in the folder.
+    pub fn write_as(&self, source: &Path, name: &str, image: &RgbImage) -> Result<PathBuf> {
         let (path, format) = match self {
             Self::File(path, format) => (path.clone(), *format),
             Self::Folder { folder, .. } => {
-                // What some system or other does not have in names.
+                // Characters that some operating system does not allow in file names.
                 let name = name.replace(['/', '\\', ':', '*', '?', '"', '<', '>', '|'], "_");
                 (folder.join(format!("{name}.png")), ImageFormat::Png)
             }
         };
-        put(path, format, source, |format| encoded(picture, format))
+        write_file(path, format, source, |format| encoded(image, format))
     }
 }
 
-/// Writes `path`, but not over the picture at `source`.
-fn put(
+/// Writes `path`. Refuses to overwrite `source`.
+fn write_file(
     path: PathBuf,
     format: ImageFormat,
     source: &Path,
@@ -117,7 +126,7 @@ fn put(
     if same(&path, source) {
         return Err(Error::file(
             path,
-            "this is the picture itself, which is not written over; name another file",
+            "this is the input image; choose another output file",
         ));
     }
     match encode(format) {
@@ -127,12 +136,12 @@ fn put(
     Ok(path)
 }
 
-/// The picture's name with the ending `.png`, and a number where that has been given.
-fn unused(source: &Path, names: &mut HashSet<String>) -> String {
+/// The image's name with the extension `.png`, and a number if that name is used already.
+fn unused_name(source: &Path, names: &mut HashSet<String>) -> String {
     let stem = source.file_stem().unwrap_or_default().to_string_lossy();
     let numbered = (2..).map(|i| format!("{stem}-{i}.png"));
     let mut candidates = std::iter::once(format!("{stem}.png")).chain(numbered);
-    // Of endless names, one has not been given.
+    // `candidates` is infinite, so there is one that is not used.
     let name = candidates
         .find(|name| !names.contains(name))
         .unwrap_or_default();
@@ -147,7 +156,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Whether two paths are one file or folder.
+/// Whether two paths are the same file or folder.
 fn same(a: &Path, b: &Path) -> bool {
     match (a.canonicalize(), b.canonicalize()) {
         (Ok(a), Ok(b)) => a == b,
@@ -155,13 +164,13 @@ fn same(a: &Path, b: &Path) -> bool {
     }
 }
 
-fn encoded(picture: &RgbImage, format: ImageFormat) -> Result<Vec<u8>, String> {
+fn encoded(image: &RgbImage, format: ImageFormat) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let result = match format {
         ImageFormat::Jpeg => {
-            picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))
+            image.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))
         }
-        format => picture.write_to(&mut Cursor::new(&mut bytes), format),
+        format => image.write_to(&mut Cursor::new(&mut bytes), format),
     };
     match result {
         Ok(()) => Ok(bytes),
@@ -169,7 +178,7 @@ fn encoded(picture: &RgbImage, format: ImageFormat) -> Result<Vec<u8>, String> {
     }
 }
 
-/// A mask as a PNG whose pixels are the classes, with the classes' colours as its palette.
+/// A mask as an indexed PNG: the pixels are the classes, and the palette has their colors.
 pub fn indexed_png(mask: &Mask) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, mask.width(), mask.height());
@@ -190,11 +199,11 @@ pub fn indexed_png(mask: &Mask) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Whether [`save`] could write `path`: to be told before minutes are spent on what goes into it.
-pub fn check(path: &Path) -> Result<()> {
+/// Checks that [`save`] can write `path`, before a long computation.
+pub fn check_writable(path: &Path) -> Result<()> {
     let folder = folder_of(path);
     let reason = if path.is_dir() {
-        "this is a folder; name a file in it".to_owned()
+        "expected a file, found a folder".to_owned()
     } else if !folder.is_dir() {
         format!("there is no folder {}", folder.display())
     } else {
@@ -203,7 +212,7 @@ pub fn check(path: &Path) -> Result<()> {
     Err(Error::file(path, reason))
 }
 
-/// Under another name first, so that `path` never holds half a file.
+/// Writes a file atomically: under a temporary name first, so that `path` never holds an incomplete file.
 pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = temporary(path)?;
     file.write_all(bytes).map_err(failed(path))?;
@@ -211,14 +220,14 @@ pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A file beside `path`, gone when it is dropped.
+/// A temporary file in the folder of `path`. It is deleted when dropped.
 fn temporary(path: &Path) -> Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".shadernet-").suffix(".tmp");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let file = builder.tempfile_in(folder_of(path));
-    // Without the temporary file's name, which nobody asked for.
+    // The error names `path`, not the temporary file.
     file.map_err(|error| failed(path)(error.kind().into()))
 }
 

@@ -1,4 +1,4 @@
-//! What is shown on terminals while work goes on.
+//! Progress bars. Nothing is shown if standard error is not a terminal.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use shadernet::session::{self, Loading};
 use shadernet_bench::kernels::BenchProgress;
 
-/// A spinner with the time and a message; nothing where standard error is no terminal.
+/// A spinner with the elapsed time and a message.
 pub fn spinner() -> ProgressBar {
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
@@ -17,7 +17,7 @@ pub fn spinner() -> ProgressBar {
     bar
 }
 
-/// A bar for `steps`, with a message; nothing where standard error is no terminal.
+/// A bar for `steps` with a message.
 pub fn bar(steps: usize) -> ProgressBar {
     let bar = ProgressBar::new(steps as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} {msg}") {
@@ -26,14 +26,14 @@ pub fn bar(steps: usize) -> ProgressBar {
     bar
 }
 
-/// Shows how far a method of many passes is, from 0 on again for each class.
+/// Shows the progress of an explanation method with many passes. It restarts for each class.
 pub fn passes() -> impl FnMut(usize, usize) + Send {
     let bar = bar(0);
     bar.set_message("passes");
-    move |done, all| {
-        bar.set_length(all as u64);
-        match done < all {
-            true => bar.set_position(done as u64),
+    move |completed, total| {
+        bar.set_length(total as u64);
+        match completed < total {
+            true => bar.set_position(completed as u64),
             false => {
                 bar.finish_and_clear();
                 bar.reset();
@@ -42,17 +42,17 @@ pub fn passes() -> impl FnMut(usize, usize) + Send {
     }
 }
 
-/// Shows how far kernels have been checked and timed.
-pub fn tell(bar: &ProgressBar, at: BenchProgress) {
-    bar.set_length(at.of as u64);
-    bar.set_position(at.done as u64);
-    bar.set_message(format!("{} ({})", at.case, at.kernel));
+/// Shows the progress of a kernel benchmark.
+pub fn show_bench(bar: &ProgressBar, progress: BenchProgress) {
+    bar.set_length(progress.total as u64);
+    bar.set_position(progress.completed as u64);
+    bar.set_message(format!("{} ({})", progress.case, progress.kernel));
 }
 
-/// Shows how far the making of sessions is, one after another.
+/// Shows the progress of creating sessions, one after another.
 pub fn loading() -> session::LoadProgress {
     let bar = ProgressBar::new_spinner();
-    // Both are told of at once, from several threads.
+    // Pipelines and weights report at the same time, from several threads.
     let known: Mutex<[Option<(u64, u64)>; 2]> = Mutex::default();
     session::LoadProgress::new(move |loading| {
         let Ok(mut known) = known.lock() else { return };
@@ -63,13 +63,15 @@ pub fn loading() -> session::LoadProgress {
             Loading::Weights { completed, total } => known[1] = Some((completed, total)),
             _ => return,
         }
-        let pipelines = known[0].map(|(done, all)| format!("kernels compiled: {done} of {all}"));
-        let percent = |(done, all): (u64, u64)| 100 * done / all.max(1);
+        let pipelines =
+            known[0].map(|(completed, total)| format!("kernels compiled: {completed} of {total}"));
+        let percent = |(completed, total): (u64, u64)| 100 * completed / total.max(1);
         let weights = known[1].map(|weights| format!("weights: {} %", percent(weights)));
         let parts: Vec<String> = [pipelines, weights].into_iter().flatten().collect();
         bar.set_message(parts.join(", "));
         bar.tick();
-        if known.iter().flatten().all(|(done, all)| done == all) {
+        let mut parts = known.iter().flatten();
+        if parts.all(|(completed, total)| completed == total) {
             bar.finish_and_clear();
             *known = Default::default();
             bar.reset();

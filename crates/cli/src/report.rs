@@ -1,4 +1,4 @@
-//! What is said of each picture.
+//! Prints the results of images as they are computed, and counts them.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -12,27 +12,27 @@ use shadernet::device::Device;
 
 use super::{Failure, output};
 
-/// Prints answers as they come, and counts.
+/// Prints results as text or JSON, and counts images.
 pub struct Report {
     json: bool,
     bar: ProgressBar,
     start: Instant,
-    pub done: usize,
-    pub failed: usize,
+    completed: usize,
+    failed: usize,
 }
 
-/// What a network says of a picture: for machines as [`Serialize`] has it, an object.
-pub trait Answer: Serialize {
-    /// For people, in lines below the picture's name.
+/// The result for one image. It serializes to a JSON object.
+pub trait ImageResult: Serialize {
+    /// Prints it as text, in lines below the image's path.
     fn print(&self, out: &mut dyn Write) -> io::Result<()>;
 }
 
-/// A picture's line for machines.
+/// An image's line of JSON.
 #[derive(Serialize)]
-struct Line<'a, A> {
+struct Line<'a, R> {
     image: String,
     #[serde(flatten)]
-    answer: &'a A,
+    result: &'a R,
 }
 
 #[derive(Serialize)]
@@ -41,18 +41,18 @@ struct Failed {
 }
 
 impl Report {
-    /// Begins to count pictures and time. `known` is how many there will be.
-    pub fn new(json: bool, known: Option<usize>) -> Self {
-        let (bar, style) = match known {
-            // One picture is done before a bar is read.
+    /// Starts the clock. `count` is the number of images, if it is known.
+    pub fn new(json: bool, count: Option<usize>) -> Self {
+        let (bar, style) = match count {
+            // One image does not need a bar.
             Some(0 | 1) => (ProgressBar::hidden(), ""),
             Some(count) => (
                 ProgressBar::new(count as u64),
-                "{wide_bar} {pos}/{len} pictures, {per_sec}, {eta} left",
+                "{wide_bar} {pos}/{len} images, {per_sec}, {eta} left",
             ),
             None => (
                 ProgressBar::new_spinner(),
-                "{spinner} {pos} pictures, {per_sec}",
+                "{spinner} {pos} images, {per_sec}",
             ),
         };
         if let Ok(style) = ProgressStyle::with_template(style) {
@@ -62,20 +62,20 @@ impl Report {
             json,
             bar,
             start: Instant::now(),
-            done: 0,
+            completed: 0,
             failed: 0,
         }
     }
 
-    pub fn success(&mut self, path: &Path, answer: &impl Answer) -> io::Result<()> {
-        self.done += 1;
+    pub fn success(&mut self, path: &Path, result: &impl ImageResult) -> io::Result<()> {
+        self.completed += 1;
         let json = self.json;
         self.bar.suspend(|| match json {
-            true => line(path, answer),
+            true => line(path, result),
             false => {
                 let mut out = io::stdout().lock();
                 writeln!(out, "{}", path.display())?;
-                answer.print(&mut out)?;
+                result.print(&mut out)?;
                 out.flush()
             }
         })?;
@@ -83,12 +83,12 @@ impl Report {
         Ok(())
     }
 
-    /// A line on standard error, beside the answers.
+    /// Prints a line on standard error.
     pub fn say(&self, line: impl fmt::Display) {
         self.bar.suspend(|| output::say(line));
     }
 
-    /// A picture that could not be read: on standard error, and for machines in its place.
+    /// Reports an image that failed: on standard error, and with `--json` also as its line.
     pub fn failure(&mut self, path: &Path, error: &Error) -> io::Result<()> {
         self.failed += 1;
         let json = self.json;
@@ -106,17 +106,17 @@ impl Report {
         Ok(())
     }
 
-    /// The end: how it went on `device`, unless `result` says that something went wrong altogether.
+    /// Prints the summary for `device`, or returns the error of `result`.
     pub fn finish(&self, result: Result<(), Failure>, device: &Device) -> Result<(), Failure> {
         self.bar.finish_and_clear();
         result?;
         let seconds = self.start.elapsed().as_secs_f64();
-        let mut text = match self.done {
-            1 => format!("1 picture in {seconds:.2} s"),
-            done => format!("{done} pictures in {seconds:.2} s"),
+        let mut text = match self.completed {
+            1 => format!("1 image in {seconds:.2} s"),
+            count => format!("{count} images in {seconds:.2} s"),
         };
-        if self.done > 0 {
-            text += &format!(", {:.1} images/s", self.done as f64 / seconds);
+        if self.completed > 0 {
+            text += &format!(", {:.1} images/s", self.completed as f64 / seconds);
         }
         if self.failed > 0 {
             text += &format!(", {} could not be read", self.failed);
@@ -129,9 +129,9 @@ impl Report {
     }
 }
 
-fn line(path: &Path, answer: &impl Serialize) -> io::Result<()> {
+fn line(path: &Path, result: &impl Serialize) -> io::Result<()> {
     output::json_line(&Line {
         image: path.display().to_string(),
-        answer,
+        result,
     })
 }

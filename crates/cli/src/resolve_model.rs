@@ -1,4 +1,4 @@
-//! Networks by name or folder, with the inputs they are to get.
+//! Finds a network by the name of its architecture or by its model folder, and its input shapes.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -13,27 +13,27 @@ use shadernet::weights::generate::generated_input;
 use shadernet::zoo::{self, ZooOptions};
 
 use super::mapped_weights::open_folder;
-use super::summary::image_size;
+use super::value_parsers::image_size;
 
-/// Which network, and for what inputs.
+/// The network, and the size of its inputs.
 #[derive(Args)]
 pub struct NetworkArgs {
-    /// Architecture, as `shadernet models` lists them, or a model folder
+    /// Architecture (one of `shadernet models`), or a model folder
     #[arg(value_name = "NAME|DIR")]
     network: String,
 
-    /// The image: channels, height and width [default: what the network was made for]
+    /// Channels, height and width of the image [default: the network's input size]
     #[arg(long, value_name = "CxHxW", value_parser = image_size)]
     input: Option<[usize; 3]>,
 
-    /// How many images a pass
+    /// Images per pass
     #[arg(long, default_value = "1", value_name = "N")]
     batch: NonZeroUsize,
 }
 
 impl NetworkArgs {
-    pub fn find(&self) -> Result<Network> {
-        Network::find(&self.network, self.input, self.batch.get())
+    pub fn resolve(&self) -> Result<Network> {
+        Network::resolve(&self.network, self.input, self.batch.get())
     }
 }
 
@@ -41,15 +41,25 @@ impl NetworkArgs {
 pub struct Network {
     pub graph: Graph,
     pub inputs: Vec<Shape>,
-    /// Its weights, where it is no bare architecture.
+    /// The model folder with its weights. `None` for an architecture.
     pub folder: Option<ModelFolder>,
 }
 
 impl Network {
-    /// `name` is an architecture's or a folder's; `size` is what it was made for unless given.
-    pub fn find(name: &str, size: Option<[usize; 3]>, batch: usize) -> Result<Self> {
+    /// `name` is an architecture or a model folder. `size` defaults to the network's input size.
+    pub fn resolve(name: &str, size: Option<[usize; 3]>, batch: usize) -> Result<Self> {
+        Self::with_classes(name, size, batch, None)
+    }
+
+    /// As [`Network::resolve`], with another number of classes for architectures.
+    pub fn with_classes(
+        name: &str,
+        size: Option<[usize; 3]>,
+        batch: usize,
+        num_classes: Option<usize>,
+    ) -> Result<Self> {
         let path = Path::new(name);
-        // What cannot be an architecture's name is a folder that is not there, and is told of so.
+        // A path of several components cannot be an architecture: the error is about a missing folder.
         let is_folder = path.is_dir() || path.components().count() > 1;
         let (graph, size, tokens, folder) = match is_folder {
             true => {
@@ -61,7 +71,9 @@ impl Network {
             false => {
                 let architecture = zoo::find(name)?;
                 let size = size.unwrap_or(architecture.input_size);
-                let options = ZooOptions::default().with_channels(size[0]);
+                let options = ZooOptions::default()
+                    .with_classes(num_classes)
+                    .with_channels(size[0]);
                 let graph = architecture.build(&options)?;
                 (graph, size, architecture.tokens, None)
             }
@@ -80,28 +92,29 @@ impl Network {
         })
     }
 
-    /// Its own weights, or generated ones.
+    /// The weights of the model folder, or generated ones.
     pub fn weights(&self) -> Result<Weights> {
         match &self.folder {
             Some(folder) => folder.weights(&self.graph),
-            // Of this gain no value grows with depth; what the values are does not matter.
+            // With this gain, activations do not grow with depth. Their values do not matter otherwise.
             None => Ok(Weights::generated(&self.graph, 1.0)),
         }
     }
 
-    /// Where the weights are from, for people.
-    pub fn source(&self) -> String {
+    /// The model folder, or `generated weights`.
+    pub fn weights_source(&self) -> String {
         match &self.folder {
             Some(folder) => folder.path.display().to_string(),
             None => "generated weights".to_owned(),
         }
     }
 
+    /// Generated inputs.
     pub fn input_tensors(&self) -> Vec<Tensor> {
         let graph = &self.graph;
         (graph.inputs().iter().zip(&self.inputs))
             .map(|(&input, shape)| match graph.node(input).op() {
-                // The first word of any vocabulary.
+                // Token 0 is in every vocabulary.
                 Op::Input(op) if op.is_ids() => Tensor::zeros(shape.clone()),
                 _ => generated_input(shape.clone()),
             })

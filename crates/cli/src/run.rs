@@ -16,21 +16,21 @@ use shadernet::{Error, Result};
 use super::mapped_weights::open_weights;
 use super::{DeviceArgs, Failure, SessionArgs, output};
 
-/// Run a network on raw tensors: safetensors in, safetensors out
+/// Run a network on tensors of a safetensors file
 #[derive(Args)]
 #[command(after_help = "\
 Example:
   shadernet run --arch resnet18 --weights model.safetensors \\
                 --input in.safetensors --output out.safetensors
 
-The input file holds a tensor `input`, NCHW; the output file gets `output.0`, `output.1`, … as \
-float32. Not-a-number in the input is not hidden: it shows in the output.")]
+The input file holds a tensor `input` in NCHW layout. The output file holds `output.0`, \
+`output.1` and so on as float32. NaN in the input leads to NaN in the output.")]
 pub struct Run {
-    /// Architecture, as `shadernet models` lists them
+    /// Architecture, one of `shadernet models`
     #[arg(long, value_name = "NAME")]
     arch: String,
 
-    /// Weights, a safetensors file in torchvision's or timm's names
+    /// Weights, a safetensors file with torchvision's or timm's tensor names
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
 
@@ -38,15 +38,15 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
 
-    /// Where the outputs go, a safetensors file
+    /// Outputs, a safetensors file that is written
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Classes; what the architecture was made for unless given
+    /// Number of classes [default: the architecture's]
     #[arg(long, value_name = "N")]
     num_classes: Option<usize>,
 
-    /// Channels of the image; what the architecture was made for unless given
+    /// Channels of the image [default: the architecture's]
     #[arg(long, value_name = "N")]
     in_channels: Option<usize>,
 
@@ -56,7 +56,7 @@ pub struct Run {
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// One JSON object with the outputs' shapes and the times
+    /// Print one JSON object with the outputs' shapes and the times
     #[arg(long)]
     json: bool,
 }
@@ -70,7 +70,7 @@ impl Run {
         let graph = architecture.build(&options)?;
         let inputs = self.inputs(&graph)?;
         let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
-        // Shapes before weights: cheaper to find out, and clearer.
+        // Shapes are checked before weights: it is faster, and the message is clearer.
         graph.infer(&shapes)?;
         let weights = architecture.adapt(open_weights(&self.weights)?, &graph)?;
         let unused = weights.check(&graph)?.unused;
@@ -88,12 +88,10 @@ impl Run {
         let options = self.session.options(&device);
         let is_tuned = options.tuning.is_some();
         let mut session = Session::new(&device, &graph, weights, &options, &shapes)?;
-        if let Some(notice) = session.warning() {
-            output::say(notice);
-        }
-        let ready = start.elapsed();
+        output::warn(session.warning());
+        let prepare = start.elapsed();
         let outputs = session.run(&inputs)?;
-        let answered = start.elapsed() - ready;
+        let run = start.elapsed() - prepare;
 
         let named = (outputs.iter().enumerate()).map(|(i, t)| (format!("output.{i}"), t));
         write_safetensors(&self.output, named, Dtype::F32)?;
@@ -105,14 +103,14 @@ impl Run {
                 "backend": device.backend().name(),
                 "tuned": is_tuned,
                 "outputs": shapes,
-                "prepare_ms": ready.as_secs_f64() * 1e3,
-                "run_ms": answered.as_secs_f64() * 1e3,
+                "prepare_ms": prepare.as_secs_f64() * 1e3,
+                "run_ms": run.as_secs_f64() * 1e3,
             }))?;
         } else {
             let shapes: Vec<String> = outputs.iter().map(|t| t.shape().to_string()).collect();
             writeln!(
                 io::stdout(),
-                "{} on {device}: {} in {answered:.1?} (prepared in {ready:.1?}), written to {}",
+                "{} on {device}: {} in {run:.1?} (prepared in {prepare:.1?}), written to {}",
                 graph.name(),
                 shapes.join(", "),
                 self.output.display()
@@ -121,7 +119,7 @@ impl Run {
         Ok(())
     }
 
-    /// The tensors that the graph's inputs are called after.
+    /// Reads the tensors with the names of the graph's inputs.
     fn inputs(&self, graph: &Graph) -> Result<Vec<Tensor>> {
         let file = open_weights(&self.input)?;
         (graph.inputs().iter())

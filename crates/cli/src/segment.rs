@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
 
 use clap::Args;
 use serde::Serialize;
@@ -12,41 +11,41 @@ use shadernet::tasks::{SegmentSize, Segmenter};
 use shadernet::vision::{Mask, RgbImage, decode};
 use shadernet::zoo::Task;
 
-use super::decode_ahead::{Prepared, ahead_of};
-use super::image_paths::sources;
+use super::decode_ahead::{decode_ahead, report_each};
+use super::image_paths::ImagePaths;
 use super::mapped_weights::open_found;
 use super::output_files::{OutputFiles, indexed_png};
-use super::report::{Answer, Report};
+use super::report::{ImageResult, Report};
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 
-/// Tell which pixels of pictures belong to what
+/// Segment images: find the class of every pixel
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  shadernet segment --model models/my_unet photo.jpg -o mask.png --overlay shown.png
+  shadernet segment --model models/my_unet photo.jpg -o mask.png --overlay overlay.png
   shadernet segment --model models/my_unet --json scans/ -o masks/
 
-The model is a folder of a U-Net (unet, unet_bilinear, unet_paper); none is carried. The mask is an \
-indexed PNG of the picture's size: a pixel's value is its class. A picture that cannot be read is \
-reported, the rest go on, and the exit code is 1 at the end.")]
+The model is the folder of a U-Net (unet, unet_bilinear or unet_paper); none is bundled. The mask is \
+an indexed PNG of the image's size: the value of a pixel is its class. An image that cannot be read \
+is reported and skipped; the exit code is then 1.")]
 pub struct Segment {
-    /// Pictures, folders of pictures, or - for a list of files on standard input
+    /// Images, folders of images, or - for a list of files on standard input
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
 
-    /// Model folder, or the name of one that `shadernet models` lists
+    /// Model folder, or the name of a model of `shadernet models`
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
 
-    /// Write the mask, into a .png or, for several pictures, into a folder
+    /// Write the mask into a .png file or, for several images, a folder
     #[arg(short, long, value_name = "MASK.png|DIR")]
     output: Option<PathBuf>,
 
-    /// Write the picture with its classes' colours laid over it, into a file or a folder
+    /// Write the image with the classes' colors over it into a file or a folder
     #[arg(long, value_name = "OUT.png|DIR")]
     overlay: Option<PathBuf>,
 
-    /// Segment at the size the model was made for, or at the picture's own
+    /// Segment at the model's input size, or at the image's own size
     #[arg(long, value_name = "model|picture", default_value = "model", value_parser = size)]
     size: SegmentSize,
 
@@ -56,7 +55,7 @@ pub struct Segment {
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// One JSON object a line, as each picture is done
+    /// Print one JSON object per image, one per line
     #[arg(long)]
     json: bool,
 }
@@ -65,106 +64,90 @@ fn size(name: &str) -> Result<SegmentSize, String> {
     match name {
         "model" => Ok(SegmentSize::Model),
         "picture" => Ok(SegmentSize::Picture),
-        _ => Err("expected model or picture".to_owned()),
+        _ => Err("expected model or image".to_owned()),
     }
 }
 
-/// How much of the picture shows through the colours.
+/// Opacity of the classes' colors in the overlay.
 const OPACITY: f32 = 0.5;
 
 impl Segment {
     pub fn execute(&self) -> Result<(), Failure> {
-        let sources = sources(&self.images)?;
-        let single = sources.known == Some(1) && !self.images.iter().any(|image| image.is_dir());
-        let written = |path: &Option<PathBuf>, option| -> Result<Option<OutputFiles>, Failure> {
-            match path {
-                Some(path) => OutputFiles::new(option, path, single).map(Some),
-                None => Ok(None),
-            }
-        };
-        let masks = written(&self.output, "--output")?;
+        let images = ImagePaths::new(&self.images)?;
+        let single = images.is_single;
+        let masks = OutputFiles::optional("--output", self.output.as_deref(), single)?;
         if let Some(OutputFiles::File(path, format)) = &masks
             && *format != image::ImageFormat::Png
         {
             return Err(Failure::Usage(format!(
-                "--output {}: a mask is an indexed PNG; expected a file that ends in .png, or a folder",
+                "--output {}: a mask is an indexed PNG; expected a .png file or a folder",
                 path.display()
             )));
         }
-        let overlays = written(&self.overlay, "--overlay")?;
+        let overlays = OutputFiles::optional("--overlay", self.overlay.as_deref(), single)?;
         let folder = open_found(&find_model(&self.model)?)?;
         let device = self.device.open()?;
         let options = self.session.options(&device);
         let segmenter = Segmenter::new(&device, &folder, &options)
             .map_err(|error| loading_failure(error, &folder, Task::Segmentation))?;
-        if let Some(notice) = segmenter.warning() {
-            output::say(notice);
-        }
+        output::warn(segmenter.warning());
         let mut running = Running {
             segmenter,
             size: self.size,
             masks,
             overlays,
-            report: Report::new(self.json, sources.known),
         };
+        let mut report = Report::new(self.json, images.count);
         let ahead = rayon::current_num_threads();
-        let make = |path: &Path| decode(path);
-        let result = ahead_of(sources.paths, ahead, make, |prepared| running.run(prepared));
-        running.report.finish(result, &device)
+        let decode = |path: &Path| decode(path);
+        let result = decode_ahead(images.paths, ahead, decode, |images| {
+            report_each(images, &mut report, |path, image| {
+                running.segment(path, &image)
+            })
+        });
+        report.finish(result, &device)
     }
 }
 
-/// Pictures on their way through the network.
 struct Running {
     segmenter: Segmenter,
     size: SegmentSize,
     masks: Option<OutputFiles>,
     overlays: Option<OutputFiles>,
-    report: Report,
 }
 
 impl Running {
-    fn run(&mut self, prepared: Receiver<Prepared<RgbImage>>) -> Result<(), Failure> {
-        for (path, picture) in prepared {
-            match picture.and_then(|picture| self.answer(&path, &picture)) {
-                Ok(answer) => self.report.success(&path, &answer)?,
-                Err(error) => self.report.failure(&path, &error)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn answer(&mut self, path: &Path, picture: &RgbImage) -> Result<Segments> {
-        let mask = self.segmenter.segment(picture, self.size)?;
-        let shown = |path: PathBuf| path.display().to_string();
+    fn segment(&mut self, path: &Path, image: &RgbImage) -> Result<Segmentation> {
+        let mask = self.segmenter.segment(image, self.size)?;
+        let text = |path: PathBuf| path.display().to_string();
         let mask_file = match &mut self.masks {
-            Some(masks) => Some(shown(masks.write(path, |_| indexed_png(&mask))?)),
+            Some(masks) => Some(text(masks.write(path, |_| indexed_png(&mask))?)),
             None => None,
         };
         let overlay_file = match &mut self.overlays {
             Some(overlays) => {
-                let picture = mask.overlay(picture, OPACITY)?;
-                Some(shown(overlays.write_picture(path, &picture)?))
+                let overlay = mask.overlay(image, OPACITY)?;
+                Some(text(overlays.write_image(path, &overlay)?))
             }
             None => None,
         };
-        Ok(Segments {
-            classes: self.shares(&mask),
+        Ok(Segmentation {
+            classes: self.classes(&mask),
             mask: mask_file,
             overlay: overlay_file,
         })
     }
 
-    /// The classes there are, the largest first.
-    fn shares(&self, mask: &Mask) -> Vec<Share> {
-        let mut shares: Vec<Share> = (0..=u8::MAX)
+    /// The classes in `mask`, the one with the most pixels first.
+    fn classes(&self, mask: &Mask) -> Vec<ClassShare> {
+        let mut shares: Vec<ClassShare> = (0..=u8::MAX)
             .filter_map(|class| {
                 let of_class = (mask.classes().iter().zip(mask.probabilities()))
                     .filter(|(found, _)| **found == class);
                 let (pixels, sum) = of_class.fold((0_u64, 0.0_f64), |(n, sum), (_, p)| {
                     (n + 1, sum + f64::from(*p))
                 });
-                (pixels > 0).then(|| Share {
+                (pixels > 0).then(|| ClassShare {
                     class,
                     label: self.segmenter.label(class),
                     pixels,
@@ -178,10 +161,10 @@ impl Running {
     }
 }
 
-/// What a picture consists of.
+/// The classes of an image, and the files written for it.
 #[derive(Serialize)]
-struct Segments {
-    classes: Vec<Share>,
+struct Segmentation {
+    classes: Vec<ClassShare>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mask: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,7 +172,7 @@ struct Segments {
 }
 
 #[derive(Serialize)]
-struct Share {
+struct ClassShare {
     class: u8,
     label: String,
     pixels: u64,
@@ -197,7 +180,7 @@ struct Share {
     mean_probability: f64,
 }
 
-impl Answer for Segments {
+impl ImageResult for Segmentation {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         for share in &self.classes {
             writeln!(

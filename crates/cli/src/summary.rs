@@ -1,19 +1,19 @@
 //! `shadernet summary`.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use clap::Args;
 use serde_json::json;
 use shadernet::Result;
-use shadernet::graph::{Graph, LayerSummary, Op, Summary as Paper};
-use shadernet::model_folder::ModelFolder;
+use shadernet::graph::{LayerSummary, Summary as GraphSummary};
 use shadernet::tensor::Shape;
-use shadernet::zoo::{self, ZooOptions};
 
+use super::output::right_align;
+use super::resolve_model::Network;
+use super::value_parsers::image_size;
 use super::{Failure, output};
 
-/// Print a network on paper: shapes, parameters, multiplications, receptive fields
+/// Summarize a network: shapes, parameters, multiplications, receptive fields
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -21,46 +21,38 @@ Examples:
   shadernet summary resnet18 mobilenet_v2 --input 3x160x160
   shadernet summary small_cnn --json | jq '.layers[] | [.name, .parameters]'
 
-Needs no weights and no GPU. With several networks, their totals side by side. Receptive field and
-jump are in input pixels; \"all\" is the whole input. Multiplications are for one pass, activations
-the largest set of values that must be alive at once, both for one image in float32.")]
+Needs no weights and no GPU. For several networks, only the totals are printed, side by side. \
+\"sees\" is the receptive field and \"jump\" the distance between the receptive fields of \
+neighboring outputs, both in input pixels; \"all\" is the whole input. Multiplications are for one \
+pass with one image. Activations are the largest set of values alive at the same time.")]
 pub struct Summary {
-    /// Architectures, as `shadernet models` lists them, or model folders
+    /// Architectures (listed by `shadernet models`), or model folders
     #[arg(required = true, value_name = "NAME|DIR")]
     networks: Vec<String>,
 
-    /// The image: channels, height and width [default: what each network was made for]
+    /// Channels, height and width of the image [default: each network's input size]
     #[arg(long, value_name = "CxHxW", value_parser = image_size)]
     input: Option<[usize; 3]>,
 
-    /// Classes that architectures tell apart [default: what each was made for]
+    /// Number of classes of architectures [default: each architecture's]
     #[arg(long, value_name = "N")]
     num_classes: Option<usize>,
 
-    /// One JSON object a line, one a network
+    /// Print one JSON object per network, one per line
     #[arg(long)]
     json: bool,
 }
 
-/// `3x224x224`.
-pub fn image_size(text: &str) -> Result<[usize; 3], String> {
-    let extents: Vec<usize> = (text.split('x').map(str::parse).collect::<Result<_, _>>())
-        .map_err(|_| format!("expected CxHxW such as 3x224x224, found '{text}'"))?;
-    <[usize; 3]>::try_from(extents)
-        .map_err(|_| format!("expected three numbers as in 3x224x224, found '{text}'"))
-}
-
-/// A network with the inputs it is looked at with.
-struct Network {
-    graph: Graph,
-    inputs: Vec<Shape>,
-    paper: Paper,
+/// A network with its summary.
+struct Summarized {
+    network: Network,
+    summary: GraphSummary,
 }
 
 impl Summary {
     pub fn execute(&self) -> Result<(), Failure> {
-        let networks: Vec<Network> = (self.networks.iter())
-            .map(|name| self.network(name))
+        let networks: Vec<Summarized> = (self.networks.iter())
+            .map(|name| self.summarize(name))
             .collect::<Result<_>>()?;
         if self.json {
             for network in &networks {
@@ -80,42 +72,15 @@ impl Summary {
         Ok(())
     }
 
-    fn network(&self, name: &str) -> Result<Network> {
-        let (graph, size, tokens) = match Path::new(name).is_dir() {
-            true => {
-                let mut folder = ModelFolder::open(name)?;
-                let size = self.input.unwrap_or(folder.preprocessing.input_size);
-                folder.preprocessing.input_size = size;
-                (folder.graph()?.0, size, None)
-            }
-            false => {
-                let architecture = zoo::find(name)?;
-                let size = self.input.unwrap_or(architecture.input_size);
-                let options = ZooOptions::default()
-                    .with_classes(self.num_classes)
-                    .with_channels(size[0]);
-                (architecture.build(&options)?, size, architecture.tokens)
-            }
-        };
-        let [channels, height, width] = size;
-        // Extents that the graph leaves free: an image's, or the length of a row of tokens.
-        let inputs: Vec<Shape> = (graph.inputs().iter())
-            .map(|&input| match graph.node(input).op() {
-                Op::Input(op) if op.is_ids() => Shape::from([1, tokens.unwrap_or(1)]),
-                _ => Shape::from([1, channels, height, width]),
-            })
-            .collect();
-        let paper = graph.summary(&inputs)?;
-        Ok(Network {
-            graph,
-            inputs,
-            paper,
-        })
+    fn summarize(&self, name: &str) -> Result<Summarized> {
+        let network = Network::with_classes(name, self.input, 1, self.num_classes)?;
+        let summary = network.graph.summary(&network.inputs)?;
+        Ok(Summarized { network, summary })
     }
 }
 
-/// A row a layer.
-fn layers(network: &Network) -> comfy_table::Table {
+/// One row per layer.
+fn layers(network: &Summarized) -> comfy_table::Table {
     let mut table = output::table(&[
         "layer",
         "operator",
@@ -128,7 +93,7 @@ fn layers(network: &Network) -> comfy_table::Table {
         "sees",
         "jump",
     ]);
-    for layer in &network.paper.layers {
+    for layer in &network.summary.layers {
         let pair = |pair: Option<[usize; 2]>| match pair {
             Some([a, b]) if a == b => a.to_string(),
             Some([a, b]) => format!("{a}x{b}"),
@@ -156,15 +121,16 @@ fn layers(network: &Network) -> comfy_table::Table {
     table
 }
 
-/// Sums by the first part of the layers' names.
-fn stages(network: &Network) -> comfy_table::Table {
+/// Sums over the layers whose names share the first component.
+fn stages(network: &Summarized) -> comfy_table::Table {
     let mut table = output::table(&["stage", "parameters", "multiplications"]);
     let stage = |layer: &LayerSummary| {
         let end = layer.name.find('.').unwrap_or(layer.name.len());
         layer.name[..end].to_owned()
     };
-    for stage_layers in network.paper.layers.chunk_by(|a, b| stage(a) == stage(b)) {
-        let sum = |of: fn(&LayerSummary) -> u64| stage_layers.iter().map(of).sum::<u64>();
+    let layers = &network.summary.layers;
+    for stage_layers in layers.chunk_by(|a, b| stage(a) == stage(b)) {
+        let sum = |value: fn(&LayerSummary) -> u64| stage_layers.iter().map(value).sum::<u64>();
         let (parameters, multiplications) = (sum(|l| l.parameters), sum(|l| l.multiplications));
         if parameters + multiplications > 0 {
             table.add_row([
@@ -178,56 +144,47 @@ fn stages(network: &Network) -> comfy_table::Table {
     table
 }
 
-/// A column a network.
-fn totals(networks: &[Network]) -> comfy_table::Table {
+/// One column per network.
+fn totals(networks: &[Summarized]) -> comfy_table::Table {
     let mut header = vec![""];
-    header.extend(networks.iter().map(|n| n.graph.name()));
+    header.extend(networks.iter().map(|n| n.network.graph.name()));
     let mut table = output::table(&header);
-    let mut row = |name: &str, cell: &dyn Fn(&Network) -> String| {
+    let mut row = |name: &str, cell: &dyn Fn(&Summarized) -> String| {
         let mut cells = vec![name.to_owned()];
         cells.extend(networks.iter().map(cell));
         table.add_row(cells);
     };
-    row("input", &|n| shapes(&n.inputs));
-    row("layers", &|n| count(n.paper.layers.len() as u64));
-    row("parameters", &|n| count(n.paper.parameters));
-    row("of fully connected layers", &|n| {
-        let linear = n.paper.linear_parameters;
+    row("input", &|n| output::shapes(&n.network.inputs));
+    row("layers", &|n| count(n.summary.layers.len() as u64));
+    row("parameters", &|n| count(n.summary.parameters));
+    row("  in fully connected layers", &|n| {
+        let linear = n.summary.linear_parameters;
         let linear = indicatif::HumanCount(linear);
-        format!("{linear} ({:.2} %)", linear_percent(&n.paper))
+        format!("{linear} ({:.2} %)", linear_percent(&n.summary))
     });
-    row("multiplications", &|n| count(n.paper.multiplications));
-    row("receptive field", &|n| field(Some(n.paper.receptive_field)));
-    row("weights, float32", &|n| output::bytes(n.paper.weight_bytes));
+    row("multiplications", &|n| count(n.summary.multiplications));
+    row("receptive field", &|n| {
+        field(Some(n.summary.receptive_field))
+    });
+    row("weights, float32", &|n| {
+        output::bytes(n.summary.weight_bytes)
+    });
     row("weights, float16", &|n| {
-        output::bytes(n.paper.weight_bytes / 2)
+        output::bytes(n.summary.weight_bytes / 2)
     });
     row("activations, float32", &|n| {
-        output::bytes(n.paper.activation_bytes)
+        output::bytes(n.summary.activation_bytes)
     });
     let columns = networks.len() + 1;
     right_align(&mut table, 1..columns);
     table
 }
 
-fn right_align(table: &mut comfy_table::Table, columns: std::ops::Range<usize>) {
-    for column in columns {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(comfy_table::CellAlignment::Right);
-        }
-    }
+fn linear_percent(summary: &GraphSummary) -> f64 {
+    100.0 * summary.linear_parameters as f64 / summary.parameters.max(1) as f64
 }
 
-fn linear_percent(paper: &Paper) -> f64 {
-    100.0 * paper.linear_parameters as f64 / paper.parameters.max(1) as f64
-}
-
-fn shapes(shapes: &[Shape]) -> String {
-    let shapes: Vec<String> = shapes.iter().map(Shape::to_string).collect();
-    shapes.join(" ")
-}
-
-/// `1,234,567`; nothing for zero, so that tables show where the weight is.
+/// `1,234,567`; empty for zero, so that the other numbers stand out.
 fn count(number: u64) -> String {
     match number {
         0 => String::new(),
@@ -235,7 +192,7 @@ fn count(number: u64) -> String {
     }
 }
 
-/// `5`, `5x7`, or `all`; fractions where maps were upsampled.
+/// `5`, `5x7`, or `all`. Fractions occur after upsampling.
 fn field(size: Option<[f64; 2]>) -> String {
     match size {
         None => "all".to_owned(),
@@ -244,9 +201,8 @@ fn field(size: Option<[f64; 2]>) -> String {
     }
 }
 
-fn as_json(network: &Network) -> serde_json::Value {
-    let paper = &network.paper;
-    let layers: Vec<_> = (paper.layers.iter())
+fn as_json(Summarized { network, summary }: &Summarized) -> serde_json::Value {
+    let layers: Vec<_> = (summary.layers.iter())
         .map(|layer| {
             json!({
                 "name": layer.name,
@@ -266,13 +222,13 @@ fn as_json(network: &Network) -> serde_json::Value {
     json!({
         "network": network.graph.name(),
         "inputs": inputs,
-        "parameters": paper.parameters,
-        "linear_parameters": paper.linear_parameters,
-        "linear_percent": linear_percent(paper),
-        "multiplications": paper.multiplications,
-        "receptive_field": paper.receptive_field,
-        "weight_bytes": paper.weight_bytes,
-        "activation_bytes": paper.activation_bytes,
+        "parameters": summary.parameters,
+        "linear_parameters": summary.linear_parameters,
+        "linear_percent": linear_percent(summary),
+        "multiplications": summary.multiplications,
+        "receptive_field": summary.receptive_field,
+        "weight_bytes": summary.weight_bytes,
+        "activation_bytes": summary.activation_bytes,
         "layers": layers,
     })
 }

@@ -1,4 +1,4 @@
-//! `shadernet tune`, and the files that the other commands read.
+//! `shadernet tune`, and how the other commands load its files.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -20,20 +20,20 @@ use shadernet_bench::tune::{CandidateOutcome, TuneOptions, TuneReport, TunedLaye
 use super::resolve_model::{Network, NetworkArgs};
 use super::{DeviceArgs, Failure, PassArgs, cache, output};
 
-/// Which tuned kernels a network is run with.
+/// The tuned kernels to run a network with.
 #[derive(Args)]
 pub struct TuningArgs {
-    /// Tuned kernels, as `shadernet tune` writes them [default: this device's, where it was tuned]
+    /// Tuned kernels, a file of `shadernet tune` [default: the device's file, if it was tuned]
     #[arg(long, value_name = "FILE")]
     tuning: Option<PathBuf>,
 
-    /// Leave tuned kernels out: the rule's choice everywhere
+    /// Do not use tuned kernels: select all kernels with the heuristic
     #[arg(long, conflicts_with = "tuning")]
     no_tuning: bool,
 }
 
 impl TuningArgs {
-    /// As they were given.
+    /// The arguments for a child process.
     pub fn args(&self) -> Vec<OsString> {
         let mut args = Vec::new();
         if let Some(path) = &self.tuning {
@@ -45,16 +45,16 @@ impl TuningArgs {
         args
     }
 
-    /// Whether a file is asked for.
+    /// Whether `--tuning` is given.
     pub fn names_a_file(&self) -> bool {
         self.tuning.is_some()
     }
 
-    /// The tuned kernels for `device`, if there are any. What cannot be used is told of and left out.
+    /// The tuned kernels for `device`, if there are any. A file that cannot be used is reported and ignored.
     pub fn load(&self, device: &Device) -> Option<Arc<Tuning>> {
         let Device::Gpu(gpu) = device else {
             if self.tuning.is_some() {
-                output::say("tuned kernels are not used: the CPU has none to choose from");
+                output::say("tuned kernels are not used: the reference backend has no kernels");
             }
             return None;
         };
@@ -63,7 +63,7 @@ impl TuningArgs {
             (Some(path), _) => path.clone(),
             (None, _) => default_file(gpu).filter(|path| path.exists())?,
         };
-        let tuning = usable(gpu, &path);
+        let tuning = load_for(gpu, &path);
         if let Err(reason) = &tuning {
             output::say(format_args!("tuned kernels are not used: {reason}"));
         }
@@ -71,29 +71,29 @@ impl TuningArgs {
     }
 }
 
-/// The file of a device, beside its pipelines.
+/// The device's file in the cache folder.
 fn default_file(gpu: &Gpu) -> Option<PathBuf> {
     cache::folder().map(|folder| folder.join(Tuning::file_name(gpu)))
 }
 
-/// The tuning in a file, where it is of this device.
-fn usable(gpu: &Gpu, path: &Path) -> Result<Tuning, String> {
+/// Loads a file, and checks that it belongs to this device.
+fn load_for(gpu: &Gpu, path: &Path) -> Result<Tuning, String> {
     let tuning = Tuning::load(path).map_err(|error| error.report().to_string())?;
     (tuning.fits(gpu)).map_err(|reason| format!("{}: {reason}", path.display()))?;
     Ok(tuning)
 }
 
-/// Time the kernels that can compute each layer, and keep the fastest
+/// Time the kernels of each convolution, and keep the fastest
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   shadernet tune resnet50
   shadernet tune models/efficientnet_lite0 --batch 8 --precision f16
-  shadernet tune unet -o tuned.txt       a file to ship with an application
+  shadernet tune unet -o tuned.txt       writes a file to ship with an application
 
-Each kernel is first compared with the CPU on the layer's own shape; one that answers wrongly is
-named, and used no more on this device. The winners are added to the device's file beside the
-compiled shaders, which the other commands read; --no-tuning leaves it out there.")]
+Each kernel is first compared with the reference backend on the layer's shape. A kernel with wrong \
+results is reported, and not used on this device any more. The winners are added to the device's \
+file in the cache folder. The other commands use this file unless they get --no-tuning.")]
 pub struct Tune {
     #[command(flatten)]
     network: NetworkArgs,
@@ -102,16 +102,16 @@ pub struct Tune {
     #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = str::parse::<Precision>)]
     precision: Precision,
 
-    /// Times that each kernel is timed; the best counts
+    /// How many times each kernel is timed; the fastest counts
     #[arg(long, default_value = "5", value_name = "N")]
     rounds: NonZeroUsize,
 
-    /// Try this kernel, such as winograd-4, beside the rule's choice; may be given several times
+    /// Try this kernel, such as winograd-4, besides the heuristic's choice; can be repeated
     /// [default: all]
     #[arg(long, value_name = "KERNEL")]
     only: Vec<ConvAlgorithm>,
 
-    /// Where the winners go [default: this device's file, which other commands read]
+    /// Where to write the winners [default: the device's file, which other commands read]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -121,20 +121,21 @@ pub struct Tune {
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 impl Tune {
     pub fn execute(&self) -> Result<(), Failure> {
-        let network = self.network.find()?;
-        // Shapes before the device: cheaper to find out.
+        let network = self.network.resolve()?;
+        // Shapes are checked before a device is opened, which takes longer.
         network.graph.infer(&network.inputs)?;
         let device = self.device.open()?;
         let Device::Gpu(gpu) = &device else {
             return Err(Failure::Error(Error::NoAdapter(
-                "there is nothing to tune on the CPU: it has one way to compute each layer"
+                "nothing to tune on the CPU: the reference backend has one implementation of each \
+                 layer; `shadernet devices` lists the GPUs"
                     .to_owned(),
             )));
         };
@@ -156,15 +157,13 @@ impl Tune {
         let report = report?;
         for found in report.quarantined() {
             output::say(format_args!(
-                "{} is wrong on {device} and is quarantined: {}: {}",
+                "{} computes wrong results on {device} and is quarantined: {}: {}",
                 found.kernel, found.signature, found.reason
             ));
         }
         match &path {
-            Some(path) => add(gpu, &report.tuning, path)?,
-            None => {
-                output::say("the winners are kept nowhere: there is no cache folder, and no -o")
-            }
+            Some(path) => add_to_file(gpu, &report.tuning, path)?,
+            None => output::say("the winners are not saved: there is no cache folder; use -o FILE"),
         }
         match self.json {
             true => output::json_line(&as_json(&network, &device, &report, path.as_deref()))?,
@@ -174,11 +173,11 @@ impl Tune {
     }
 }
 
-/// Adds what was found to a file: other networks' layers stay. A file that cannot be used is replaced.
-fn add(gpu: &Gpu, found: &Tuning, path: &Path) -> shadernet::Result<()> {
+/// Adds tuned kernels to a file, and keeps those of other layers. A file that cannot be used is replaced.
+fn add_to_file(gpu: &Gpu, found: &Tuning, path: &Path) -> shadernet::Result<()> {
     let mut tuning = Tuning::new(gpu);
     if path.exists() {
-        match usable(gpu, path) {
+        match load_for(gpu, path) {
             Ok(known) => tuning = known,
             Err(reason) => output::say(format_args!("replaced: {reason}")),
         }
@@ -197,7 +196,7 @@ fn progress() -> ProgressBar {
     bar
 }
 
-/// How many times faster the winner is.
+/// The heuristic's time divided by the winner's.
 fn ratio(layer: &TunedLayer) -> Option<f64> {
     let [rule, winner] = [layer.rule, layer.winner].map(|kernel| layer.time(kernel));
     Some(rule?.as_secs_f64() / winner?.as_secs_f64())
@@ -254,7 +253,7 @@ fn print(
     writeln!(out, "{} on {device}\n", network.graph.name())?;
     let header = [
         "layers",
-        "rule",
+        "heuristic",
         "ms",
         "winner",
         "ms",
@@ -280,7 +279,7 @@ fn print(
     }
     writeln!(out, "{}", table.trim_fmt())?;
     if let Some(path) = path {
-        writeln!(out, "\nkept in {}", path.display())?;
+        writeln!(out, "\nsaved to {}", path.display())?;
     }
     Ok(())
 }

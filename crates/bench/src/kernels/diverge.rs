@@ -1,4 +1,4 @@
-//! Where two devices part ways in a network.
+//! Finds the first node of a network at which two devices disagree.
 
 use std::sync::Arc;
 
@@ -11,28 +11,30 @@ use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 
-/// The first step of a network at which a device's answers leave another's.
+/// The first node of a network at which a device's output differs from the reference.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Divergence {
     /// The node's name.
     pub node: String,
-    /// Its operator, in PyTorch's terms.
+    /// Its operator, by PyTorch's name.
     pub kind: &'static str,
-    /// The shaders of the device that end in its value, passes included.
+    /// The device's shaders that compute the node's value, after graph passes.
     pub shaders: Vec<String>,
-    /// The largest difference, as a share of the largest magnitude.
+    /// The largest difference, relative to the largest magnitude of the reference value.
     pub error: f64,
 }
 
-/// Looks for the first node of `graph` at which `device` differs from `trusted` ([`Device::cpu`] or
-/// another backend) by more than `tolerance`, as a share of the value's largest magnitude: `None` where
-/// the network's answers agree. What differs is taken to differ from there on, so that a search by
-/// halves finds it.
+/// Finds the first node of `graph` at which `device` differs from `reference` ([`Device::cpu`] or another
+/// backend) by more than `tolerance`, relative to the value's largest magnitude. Returns `None` if the
+/// network's outputs agree.
+///
+/// The search is a bisection: it assumes that every node after the first wrong one is wrong, too.
 ///
 /// # Errors
 /// As [`Session::run`].
 pub fn first_divergence(
-    trusted: &Device,
+    reference: &Device,
     device: &Device,
     graph: &Graph,
     weights: &Arc<Weights>,
@@ -43,33 +45,33 @@ pub fn first_divergence(
     let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
     let session =
         |device, graph: &Graph| Session::new(device, graph, weights.clone(), options, &shapes);
-    // The largest difference of any output, infinite where there is a NaN.
+    // The largest difference of any output; infinite if one has a NaN.
     let error = |graph: &Graph| -> Result<f64> {
-        let answers = session(device, graph)?.run(inputs)?;
-        let expected = session(trusted, graph)?.run(inputs)?;
-        let pairs = answers.iter().zip(&expected);
+        let outputs = session(device, graph)?.run(inputs)?;
+        let expected = session(reference, graph)?.run(inputs)?;
+        let pairs = outputs.iter().zip(&expected);
         Ok(pairs.map(|(a, b)| difference(a, b)).fold(0.0, f64::max))
     };
     let whole = error(graph)?;
     if whole <= tolerance {
         return Ok(None);
     }
-    // Those with something to compute, in order: the last of them is wrong.
+    // Nodes that compute something, in order. The last one is wrong.
     let nodes: Vec<ValueId> = (graph.values())
         .filter(|(_, node)| !matches!(node.op(), Op::Input(_) | Op::Dropout))
         .map(|(value, _)| value)
         .collect();
-    let (mut right, mut wrong) = (0, nodes.len().saturating_sub(1));
-    let mut least = whole;
-    while right < wrong {
-        let middle = right.midpoint(wrong);
+    let (mut low, mut first_wrong) = (0, nodes.len().saturating_sub(1));
+    let mut first_error = whole;
+    while low < first_wrong {
+        let middle = low.midpoint(first_wrong);
         let error = error(&up_to(graph, nodes[middle]))?;
         match error <= tolerance {
-            true => right = middle + 1,
-            false => (wrong, least) = (middle, error),
+            true => low = middle + 1,
+            false => (first_wrong, first_error) = (middle, error),
         }
     }
-    let Some(&value) = nodes.get(wrong) else {
+    let Some(&value) = nodes.get(first_wrong) else {
         return Ok(None);
     };
     let node = graph.node(value);
@@ -79,11 +81,11 @@ pub fn first_divergence(
         node: node.name().to_owned(),
         kind: node.op().as_operator().kind(),
         shaders: shaders.into_iter().map(|(_, shader)| shader).collect(),
-        error: least,
+        error: first_error,
     }))
 }
 
-/// `graph` as far as `value`, which is its answer.
+/// The nodes of `graph` up to `value`, which becomes the output.
 fn up_to(graph: &Graph, value: ValueId) -> Graph {
     let nodes = graph.nodes()[..=value.index()].to_vec();
     graph_from_nodes(graph.name(), nodes, vec![value])

@@ -1,10 +1,10 @@
-//! Checking and timing the variants of cases.
+//! Checks and times the variants of cases.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Case;
-use super::variant::{BenchOptions, BenchProgress, Measured, Variant, VariantOutcome};
+use super::variant::{BenchOptions, BenchProgress, Measurement, Variant, VariantOutcome};
 use crate::samples::Samples;
 use shadernet::accuracy::{difference, rejection, tolerance};
 use shadernet::error::{Error, Result};
@@ -19,120 +19,125 @@ use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 use shadernet::weights::generate::generated_inputs;
 
-/// A variant is timed for so long at least in each round, over as many passes as that takes.
-const ROUND: Duration = Duration::from_millis(20);
-/// No more variants take turns than have so many bytes on the device together, and one.
-const HELD: u64 = 1 << 30;
+/// In each round a variant is timed for at least this long, over as many passes as that takes.
+const MIN_ROUND: Duration = Duration::from_millis(20);
+/// Variants are timed once their sessions hold more than this many bytes on the device.
+const MAX_HELD_BYTES: u64 = 1 << 30;
 
-/// Checks and times every way to compute each of `cases` on `gpu`, which should have nothing else to do:
-/// for each case its variants. In each round all variants of all cases have a turn, as far as memory
-/// goes, so that whatever else the device does, and its clock, meet all alike.
+/// Checks and times every variant of each of `cases` on `gpu`, which should be idle. Returns the variants of
+/// each case.
+///
+/// In each round every variant of every case is timed once, as far as device memory allows, so that clock
+/// changes and other load on the device affect all variants alike.
 ///
 /// # Errors
-/// Where the CPU twin cannot compute a case. What a variant fails at is its [`VariantOutcome`].
+/// If the reference backend cannot compute a case. Errors of a variant are its [`VariantOutcome`].
 pub fn variants(
     gpu: &Gpu,
     cases: &[Case],
     options: &BenchOptions,
-    tell: impl FnMut(BenchProgress),
+    report: impl FnMut(BenchProgress),
 ) -> Result<Vec<Vec<Variant>>> {
-    let benches: Vec<Bench> = (cases.iter())
-        .map(|case| Bench::new(gpu, case, options))
+    let benches: Vec<CaseBench> = (cases.iter())
+        .map(|case| CaseBench::new(gpu, case, options))
         .collect::<Result<_>>()?;
-    let kernels: usize = benches.iter().map(|bench| bench.kernels.len()).sum();
-    let mut turns = Turns {
-        ready: Vec::new(),
+    let variants: usize = benches.iter().map(|bench| bench.algorithms.len()).sum();
+    let rounds = options.rounds.max(1);
+    let mut schedule = Schedule {
+        pending: Vec::new(),
         variants: Vec::with_capacity(cases.len()),
-        rounds: options.rounds.max(1),
-        done: 0,
-        of: kernels * (1 + options.rounds.max(1)),
-        tell,
+        rounds,
+        completed: 0,
+        total: variants * (1 + rounds),
+        report,
     };
     for bench in &benches {
-        turns.variants.push(Vec::with_capacity(bench.kernels.len()));
-        let (inputs, expected) = bench.answer()?;
-        for &kernel in &bench.kernels {
-            let name = bench.name(kernel);
-            turns.tell(bench.case, &name);
-            let mut session = bench.session(kernel);
-            let tolerance = tolerance(kernel, options.precision);
+        let capacity = bench.algorithms.len();
+        schedule.variants.push(Vec::with_capacity(capacity));
+        let (inputs, expected) = bench.reference_run()?;
+        for &algorithm in &bench.algorithms {
+            let name = bench.name(algorithm);
+            schedule.report_progress(bench.case, &name);
+            let mut session = bench.session(algorithm);
+            let tolerance = tolerance(algorithm, options.precision);
             let outcome = match checked(&mut session, &inputs, &expected, tolerance) {
                 Ok(outcome) => outcome,
                 Err(error @ Error::Limit { .. }) => VariantOutcome::Impossible(error.to_string()),
                 Err(error) => VariantOutcome::Failed(error.report().to_string()),
             };
-            let is_right = matches!(outcome, VariantOutcome::Timed(_));
-            turns.add(
+            let is_correct = matches!(outcome, VariantOutcome::Timed(_));
+            schedule.add(
                 bench.case,
                 Variant {
                     name,
-                    is_rule: bench.rule.is_none_or(|rule| Some(rule) == kernel),
+                    is_selected: (bench.selected).is_none_or(|choice| Some(choice) == algorithm),
                     outcome,
                 },
-                is_right.then_some(session),
+                is_correct.then_some(session),
             );
         }
     }
-    turns.time();
-    Ok(turns.variants)
+    schedule.time_pending();
+    Ok(schedule.variants)
 }
 
-/// A case with what all its variants share.
-struct Bench<'a> {
+/// A case, and what all its variants share.
+struct CaseBench<'a> {
     gpu: &'a Gpu,
     case: &'a Case,
     precision: Precision,
     passes: PassOptions,
     weights: Arc<Weights>,
-    /// What the rule chooses, where there is a choice.
-    rule: Option<ConvAlgorithm>,
-    kernels: Vec<Option<ConvAlgorithm>>,
+    /// The algorithm that the kernel selection picks, if the case has a choice.
+    selected: Option<ConvAlgorithm>,
+    /// The algorithms to try; one `None` if the case has no choice.
+    algorithms: Vec<Option<ConvAlgorithm>>,
 }
 
-impl<'a> Bench<'a> {
+impl<'a> CaseBench<'a> {
     fn new(gpu: &'a Gpu, case: &'a Case, options: &BenchOptions) -> Result<Self> {
         let mut bench = Self {
             gpu,
             case,
             precision: options.precision,
-            // Inputs that are joined would be packed where they belong, and nothing left to time.
+            // With this pass, inputs of a concatenation would be packed in place, with nothing left to time.
             passes: PassOptions::default().without("concatenations")?,
             weights: Arc::new(Weights::generated(&case.graph, 1.0)),
-            rule: None,
-            kernels: vec![None],
+            selected: None,
+            algorithms: vec![None],
         };
         let layers = bench.session(None).conv_layers(&case.inputs)?;
         if let Some(layer) = layers.first() {
             let only = &options.only;
-            let is_wanted = |kernel: &&ConvAlgorithm| only.is_empty() || only.contains(kernel);
-            let kernels = layer.choice.candidates.iter().filter(is_wanted);
-            bench.kernels = kernels.copied().map(Some).collect();
-            bench.rule = Some(layer.choice.rule);
+            let is_tried = |candidate: &&ConvAlgorithm| only.is_empty() || only.contains(candidate);
+            let candidates = layer.choice.candidates.iter().filter(is_tried);
+            bench.algorithms = candidates.copied().map(Some).collect();
+            bench.selected = Some(layer.choice.rule);
         }
         Ok(bench)
     }
 
-    fn session(&self, kernel: Option<ConvAlgorithm>) -> GpuSession {
+    fn session(&self, algorithm: Option<ConvAlgorithm>) -> GpuSession {
         let options = SessionOptions::new()
             .precision(self.precision)
             .passes(self.passes)
-            .prefer(kernel);
+            .prefer(algorithm);
         GpuSession::new(self.gpu, &self.case.graph, self.weights.clone(), &options)
     }
 
-    /// Inputs, and what the CPU twin makes of them.
-    fn answer(&self) -> Result<(Vec<Tensor>, Tensor)> {
+    /// The inputs, and the reference backend's output for them.
+    fn reference_run(&self) -> Result<(Vec<Tensor>, Tensor)> {
         let inputs = generated_inputs(&self.case.inputs);
-        let twin = Reference::<f32>::new(&self.case.graph, &self.weights)?;
-        let expected = twin.run(&inputs)?.swap_remove(0);
+        let reference = Reference::<f32>::new(&self.case.graph, &self.weights)?;
+        let expected = reference.run(&inputs)?.swap_remove(0);
         Ok((inputs, expected))
     }
 
-    /// The kernel's, where there is a choice, or the names of the shaders; where the case cannot be
-    /// planned, its operator's.
-    fn name(&self, kernel: Option<ConvAlgorithm>) -> String {
-        if let Some(kernel) = kernel {
-            return kernel.to_string();
+    /// The algorithm's name, or without an algorithm the names of the shaders; the operator's if the case
+    /// cannot be planned.
+    fn name(&self, algorithm: Option<ConvAlgorithm>) -> String {
+        if let Some(algorithm) = algorithm {
+            return algorithm.to_string();
         }
         let steps = self.session(None).shaders(&self.case.inputs);
         let steps = steps.unwrap_or_default();
@@ -149,88 +154,87 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Variants that take turns.
-struct Turns<'a, Tell> {
-    ready: Vec<Ready<'a>>,
-    /// Of each case so far.
+/// Times variants round-robin and collects the results.
+struct Schedule<'a, Report> {
+    /// Variants still to be timed.
+    pending: Vec<Pending<'a>>,
+    /// The variants of each case so far.
     variants: Vec<Vec<Variant>>,
     rounds: usize,
-    done: usize,
-    of: usize,
-    tell: Tell,
+    completed: usize,
+    total: usize,
+    report: Report,
 }
 
-/// A variant that has answered rightly.
-struct Ready<'a> {
+/// A variant whose output is correct and that is still to be timed.
+struct Pending<'a> {
     case: &'a Case,
-    /// Among the cases, and among the variants of that.
+    /// The case's index, and the variant's index in the case.
     index: (usize, usize),
     session: GpuSession,
-    /// Of each round so far.
+    /// One entry per round so far.
     seconds: Result<Vec<f64>>,
 }
 
-impl<'a, Tell: FnMut(BenchProgress)> Turns<'a, Tell> {
-    fn tell(&mut self, case: &Case, kernel: &str) {
-        (self.tell)(BenchProgress {
-            done: self.done,
-            of: self.of,
+impl<'a, Report: FnMut(BenchProgress)> Schedule<'a, Report> {
+    fn report_progress(&mut self, case: &Case, kernel: &str) {
+        (self.report)(BenchProgress {
+            completed: self.completed,
+            total: self.total,
             case: &case.name,
             kernel,
         });
     }
 
-    /// Adds a variant to the last case, with the session to time it with if it is to be timed.
+    /// Adds a variant to the last case. `session` is what it is timed with, if it is to be timed.
     fn add(&mut self, case: &'a Case, variant: Variant, session: Option<GpuSession>) {
         let last = self.variants.len() - 1;
         self.variants[last].push(variant);
-        self.done += 1;
+        self.completed += 1;
         match session {
-            // It has no rounds.
-            None => self.done += self.rounds,
-            Some(session) => self.ready.push(Ready {
+            // Its rounds are skipped.
+            None => self.completed += self.rounds,
+            Some(session) => self.pending.push(Pending {
                 case,
                 index: (last, self.variants[last].len() - 1),
                 session,
                 seconds: Ok(Vec::with_capacity(self.rounds)),
             }),
         }
-        if self
-            .ready
+        let bytes = self
+            .pending
             .iter()
-            .map(|one| one.session.device_bytes())
-            .sum::<u64>()
-            > HELD
-        {
-            self.time();
+            .map(|entry| entry.session.device_bytes());
+        if bytes.sum::<u64>() > MAX_HELD_BYTES {
+            self.time_pending();
         }
     }
 
-    /// Times what is ready, and frees it.
-    fn time(&mut self) {
-        let mut ready = std::mem::take(&mut self.ready);
+    /// Times the pending variants and frees their sessions.
+    fn time_pending(&mut self) {
+        let mut pending = std::mem::take(&mut self.pending);
         for _ in 0..self.rounds {
-            for one in &mut ready {
-                let (case, variant) = one.index;
+            for entry in &mut pending {
+                let (case, variant) = entry.index;
                 let name = self.variants[case][variant].name.clone();
-                self.tell(one.case, &name);
-                self.done += 1;
-                if let Ok(seconds) = &mut one.seconds {
-                    match round(&mut one.session, &one.case.inputs) {
+                self.report_progress(entry.case, &name);
+                self.completed += 1;
+                if let Ok(seconds) = &mut entry.seconds {
+                    match time_round(&mut entry.session, &entry.case.inputs) {
                         Ok(median) => seconds.push(median),
-                        Err(error) => one.seconds = Err(error),
+                        Err(error) => entry.seconds = Err(error),
                     }
                 }
             }
         }
-        for one in ready {
-            let (case, variant) = one.index;
+        for entry in pending {
+            let (case, variant) = entry.index;
             let outcome = &mut self.variants[case][variant].outcome;
-            match (one.seconds, &mut *outcome) {
-                (Ok(seconds), VariantOutcome::Timed(measured)) => {
-                    // There was a round at least.
+            match (entry.seconds, &mut *outcome) {
+                (Ok(seconds), VariantOutcome::Timed(measurement)) => {
+                    // There is at least one round.
                     if let Some(seconds) = Samples::new(seconds) {
-                        measured.seconds = seconds;
+                        measurement.seconds = seconds;
                     }
                 }
                 (Ok(_), _) => {}
@@ -240,24 +244,24 @@ impl<'a, Tell: FnMut(BenchProgress)> Turns<'a, Tell> {
     }
 }
 
-/// Compares an answer with the twin's, and makes one pass with a clock, which is not to count: caches are
-/// cold, and clocks low.
+/// Compares the output with `expected`, and makes one timed pass as a warm-up: caches are cold and clocks
+/// low, so its time is replaced later.
 fn checked(
     session: &mut GpuSession,
     inputs: &[Tensor],
     expected: &Tensor,
     tolerance: f64,
 ) -> Result<VariantOutcome> {
-    let answer = session.run(inputs)?.swap_remove(0);
-    let error = difference(&answer, expected);
+    let output = session.run(inputs)?.swap_remove(0);
+    let error = difference(&output, expected);
     if let Some(reason) = rejection(error, tolerance) {
         return Ok(VariantOutcome::Wrong(reason));
     }
     let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape().clone()).collect();
-    let steps = own_steps(session, &shapes)?;
+    let steps = timed_steps(session, &shapes)?;
     let seconds = Samples::new(vec![steps.iter().map(|step| step.seconds).sum()]);
     Ok(match seconds.filter(|_| !steps.is_empty()) {
-        Some(seconds) => VariantOutcome::Timed(Measured {
+        Some(seconds) => VariantOutcome::Timed(Measurement {
             method: session.method(),
             seconds,
             operations: steps.iter().map(|step| step.operations).sum(),
@@ -269,22 +273,22 @@ fn checked(
     })
 }
 
-/// A timed pass, without the steps at its borders.
-fn own_steps(session: &mut GpuSession, shapes: &[Shape]) -> Result<Vec<StepProfile>> {
+/// The steps of a timed pass, without those that convert inputs and outputs.
+fn timed_steps(session: &mut GpuSession, shapes: &[Shape]) -> Result<Vec<StepProfile>> {
     let mut steps = session.timed_pass(shapes)?;
     steps.retain(|step| !matches!(step.kind, "Input" | "Output"));
     Ok(steps)
 }
 
-/// The median pass of a round.
-fn round(session: &mut GpuSession, shapes: &[Shape]) -> Result<f64> {
+/// Seconds of the median pass of a round.
+fn time_round(session: &mut GpuSession, shapes: &[Shape]) -> Result<f64> {
     let start = Instant::now();
     let mut pass = || -> Result<f64> {
-        let steps = own_steps(session, shapes)?;
+        let steps = timed_steps(session, shapes)?;
         Ok(steps.iter().map(|step| step.seconds).sum())
     };
     let mut passes = vec![pass()?];
-    while start.elapsed() < ROUND {
+    while start.elapsed() < MIN_ROUND {
         passes.push(pass()?);
     }
     passes.sort_by(f64::total_cmp);

@@ -1,19 +1,19 @@
-//! Shapes files: a line a case.
+//! Parses shapes files, which have one case per line.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
 use super::Case;
-use shadernet::error::{Error, Result};
+use shadernet::error::{Error, Result, UnknownName};
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Graph, GraphBuilder,
     Linear, LocalResponseNorm, Pool2d, Upsample, ValueId,
 };
-use shadernet::internals::nearest;
 use shadernet::tensor::Shape;
 
-/// The name of the node that is timed, with what is fused into it.
+/// The name of the node under test.
 pub(super) const NAME: &str = "case";
 
 const OPERATORS: [&str; 13] = [
@@ -42,7 +42,48 @@ const ACTIVATIONS: [(&str, Activation); 7] = [
     ("tanh", Activation::Tanh),
 ];
 
-/// The cases of the shapes file `text`; `path` is for errors, which name the line.
+/// A line of text that is not a [`Case`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParseCaseError {
+    /// The first word is not an operator.
+    UnknownOperator(UnknownName),
+    /// The operator has no such setting.
+    UnknownSetting {
+        /// The operator.
+        operator: String,
+        /// The setting, and the ones that the operator has.
+        setting: UnknownName,
+    },
+    /// A word is missing, has a wrong value, or does not fit the input's shape. Holds the message.
+    Invalid(String),
+}
+
+impl fmt::Display for ParseCaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownOperator(name) => name.fmt(f),
+            Self::UnknownSetting { operator, setting } => write!(f, "{operator}: {setting}"),
+            Self::Invalid(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for ParseCaseError {}
+
+impl From<String> for ParseCaseError {
+    fn from(reason: String) -> Self {
+        Self::Invalid(reason)
+    }
+}
+
+impl From<&str> for ParseCaseError {
+    fn from(reason: &str) -> Self {
+        Self::Invalid(reason.to_owned())
+    }
+}
+
+/// The cases of the shapes file `text`. `path` is for errors, which name the line.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -50,41 +91,38 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Case>> {
         if line.is_empty() {
             continue;
         }
-        let case = (line.parse())
-            .map_err(|reason| Error::file(path, format!("line {number}: {reason}")))?;
+        let case: Case = line
+            .parse()
+            .map_err(|error| Error::file(path, format!("line {number}: {error}")))?;
         cases.push(case);
     }
     match cases.is_empty() {
         true => Err(Error::file(
             path,
-            "it has no shapes; a line is like 'conv2d 1x64x56x56 out=64 kernel=3'",
+            "expected lines such as 'conv2d 1x64x56x56 out=64 kernel=3', found none",
         )),
         false => Ok(cases),
     }
 }
 
 impl FromStr for Case {
-    type Err = String;
+    type Err = ParseCaseError;
 
-    fn from_str(line: &str) -> Result<Self, String> {
+    fn from_str(line: &str) -> Result<Self, ParseCaseError> {
         let mut words = line.split_whitespace();
-        let operator = words.next().ok_or("an operator is missing")?;
+        let operator = words.next().ok_or("expected an operator, found nothing")?;
         if !OPERATORS.contains(&operator) {
-            return Err(format!(
-                "there is no operator '{operator}'{}; there are {}",
-                nearest(operator, OPERATORS)
-                    .map_or_else(String::new, |near| format!(" (did you mean '{near}'?)")),
-                OPERATORS.join(", ")
-            ));
+            let unknown = UnknownName::new("operator", operator, OPERATORS);
+            return Err(ParseCaseError::UnknownOperator(unknown));
         }
         let input = words
             .next()
-            .ok_or("the input's shape is missing, such as 1x64x56x56")?;
+            .ok_or("expected the input's shape, such as 1x64x56x56, found nothing")?;
         let input = shape(input)?;
-        let mut settings = Settings::of(words)?;
+        let mut settings = Settings::parse(words)?;
         let (graph, inputs) = build(operator, &input, &mut settings)?;
-        settings.end(operator)?;
-        // What does not fit together is found now, where the line is known.
+        settings.expect_empty(operator)?;
+        // Checked here, where the line is known.
         graph
             .infer(&inputs)
             .map_err(|error| error.report().to_string())?;
@@ -99,26 +137,26 @@ impl FromStr for Case {
 
 /// `NxCxHxW` or `NxF`.
 fn shape(text: &str) -> Result<Shape, String> {
-    let wrong = || format!("expected a shape such as 1x64x56x56 or 1x2048, found '{text}'");
+    let invalid = || format!("expected a shape such as 1x64x56x56 or 1x2048, found '{text}'");
     let dims: Vec<usize> =
-        (text.split('x').map(str::parse).collect::<Result<_, _>>()).map_err(|_| wrong())?;
+        (text.split('x').map(str::parse).collect::<Result<_, _>>()).map_err(|_| invalid())?;
     match dims.len() == 4 || dims.len() == 2 {
         true => Ok(Shape::from(dims)),
-        false => Err(wrong()),
+        false => Err(invalid()),
     }
 }
 
-/// What a line says after the shape.
+/// The words of a line after the shape: `key=value` or a flag.
 #[derive(Clone)]
 struct Settings<'a> {
-    /// `None` of words without a value.
+    /// Words that have not been read yet. A flag's value is `None`.
     words: BTreeMap<&'a str, Option<&'a str>>,
-    /// What was asked for.
+    /// The settings that the operator has.
     known: Vec<&'static str>,
 }
 
 impl<'a> Settings<'a> {
-    fn of(words: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+    fn parse(words: impl Iterator<Item = &'a str>) -> Result<Self, String> {
         let mut settings = BTreeMap::new();
         for word in words {
             let (key, value) = match word.split_once('=') {
@@ -135,7 +173,7 @@ impl<'a> Settings<'a> {
         })
     }
 
-    /// The number `key`, or what it is where it is not given.
+    /// The number `key`, or `default` if the line does not have it.
     fn number(&mut self, key: &'static str, default: Option<usize>) -> Result<usize, String> {
         self.known.push(key);
         match (self.words.remove(key), default) {
@@ -143,11 +181,18 @@ impl<'a> Settings<'a> {
                 .parse()
                 .map_err(|_| format!("{key}: expected a number, found '{text}'")),
             (None, Some(default)) => Ok(default),
-            _ => Err(format!(
-                "'{key}=NUMBER' is missing{}",
-                nearest(key, self.words.keys().copied())
-                    .map_or_else(String::new, |near| format!("; '{near}' is no setting"))
-            )),
+            _ => {
+                let is_misspelled = |word: &&&str| {
+                    let unknown = UnknownName::new("setting", word, [key]);
+                    !unknown.nearest.is_empty()
+                };
+                let misspelled = self.words.keys().find(is_misspelled);
+                Err(format!(
+                    "'{key}=NUMBER' is missing{}",
+                    misspelled
+                        .map_or_else(String::new, |word| format!("; '{word}' is not a setting"))
+                ))
+            }
         }
     }
 
@@ -156,28 +201,25 @@ impl<'a> Settings<'a> {
         self.words.remove(key).flatten()
     }
 
-    /// Whether the word `key` is there.
+    /// Whether the line has the flag `key`.
     fn flag(&mut self, key: &'static str) -> bool {
         self.known.push(key);
         self.words.remove(key).is_some()
     }
 
-    /// Nothing may be left.
-    fn end(&self, operator: &str) -> Result<(), String> {
+    /// Returns an error if a word has not been read.
+    fn expect_empty(&self, operator: &str) -> Result<(), ParseCaseError> {
         match self.words.keys().next() {
             None => Ok(()),
-            Some(key) => Err(format!(
-                "{operator} has no setting '{key}'{}",
-                match self.known.is_empty() {
-                    true => "; it has none".to_owned(),
-                    false => format!("; it has {}", self.known.join(", ")),
-                }
-            )),
+            Some(word) => Err(ParseCaseError::UnknownSetting {
+                operator: operator.to_owned(),
+                setting: UnknownName::new("setting", word, &self.known),
+            }),
         }
     }
 }
 
-/// The operator with what is around it, and its inputs.
+/// The graph of the operator with what is fused into it, and the shapes of its inputs.
 fn build(
     operator: &str,
     input: &Shape,
@@ -189,7 +231,7 @@ fn build(
     let is_map = input.dims().len() == 4;
     if is_map == (operator == "linear") && operator != "softmax" {
         return Err(format!(
-            "{operator} wants a shape such as {}",
+            "{operator} expects a shape such as {}",
             if is_map { "1x2048" } else { "1x64x56x56" }
         ));
     }
@@ -201,12 +243,12 @@ fn build(
         x = b.batch_norm("prologue.norm", x, BatchNorm2d::new(channels));
         x = b.activation("prologue.relu", x, Activation::Relu);
     }
-    let again = settings.clone();
+    let operator_settings = settings.clone();
     x = node(operator, channels, &mut b, x, settings, &mut inputs)?;
     if matches!(operator, "conv2d" | "conv_transpose2d") && settings.flag("residual") {
-        let answer = answer_shape(operator, input, again)?;
-        let residual = b.image_input("residual", answer.dims()[1]);
-        inputs.push(answer);
+        let output = output_shape(operator, input, operator_settings)?;
+        let residual = b.image_input("residual", output.dims()[1]);
+        inputs.push(output);
         x = b.add("sum", x, residual);
     }
     if !matches!(operator, "relu" | "softmax") {
@@ -221,8 +263,8 @@ fn build(
     Ok((graph, inputs))
 }
 
-/// What the operator by itself makes of its input.
-fn answer_shape(operator: &str, input: &Shape, mut settings: Settings) -> Result<Shape, String> {
+/// The output shape of the operator alone.
+fn output_shape(operator: &str, input: &Shape, mut settings: Settings) -> Result<Shape, String> {
     let mut b = GraphBuilder::new(NAME);
     let channels = input.dims()[1];
     let x = b.image_input("input", channels);
@@ -234,6 +276,7 @@ fn answer_shape(operator: &str, input: &Shape, mut settings: Settings) -> Result
     Ok(shapes[x.index()].clone())
 }
 
+/// Adds the operator, and further inputs if it has more than one.
 fn node(
     operator: &str,
     channels: usize,

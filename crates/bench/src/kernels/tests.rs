@@ -1,21 +1,20 @@
 use super::*;
 
 fn reason(line: &str) -> String {
-    line.parse::<Case>().unwrap_err()
+    line.parse::<Case>().unwrap_err().to_string()
 }
 
 #[test]
-fn the_documented_shapes_can_be_read() {
+fn the_built_in_cases_parse_and_cover_every_operator() {
     for cases in [cases().unwrap(), small_cases().unwrap()] {
         let operators: std::collections::HashSet<&str> =
             cases.iter().map(|case| case.operator.as_str()).collect();
-        // Each operator that a line can have is there.
         assert_eq!(operators.len(), 13, "{operators:?}");
     }
 }
 
 #[test]
-fn a_line_is_a_graph() {
+fn a_line_becomes_a_graph() {
     let case: Case = "conv2d 2x6x9x8  out=4 kernel=3 stride=2 padding=1 prologue residual relu6"
         .parse()
         .unwrap();
@@ -39,19 +38,28 @@ fn a_line_is_a_graph() {
 }
 
 #[test]
-fn errors_name_what_is_wrong() {
-    assert!(reason("conv3d 1x4x4x4").contains("did you mean 'conv2d'"));
-    assert!(reason("conv2d").contains("shape is missing"));
+fn errors_say_what_was_expected_and_found() {
+    let unknown = reason("conv 1x4x4x4");
+    assert!(
+        unknown.starts_with("unknown operator 'conv'; did you mean 'conv2d'? (known: conv2d, "),
+        "{unknown}"
+    );
+    assert!(reason("").contains("expected an operator"));
+    assert!(reason("conv2d").contains("expected the input's shape"));
     assert!(reason("conv2d 1x4x4 out=4 kernel=1").contains("found '1x4x4'"));
     assert!(reason("conv2d 1x4x4x4 kernel=1").contains("'out=NUMBER' is missing"));
     let typo = reason("conv2d 1x4x4x4 out=4 kernl=1");
     assert!(
-        typo.contains("'kernel=NUMBER' is missing; 'kernl' is no"),
+        typo.contains("'kernel=NUMBER' is missing; 'kernl' is not a setting"),
         "{typo}"
     );
     assert!(reason("conv2d 1x4x4x4 out=four kernel=1").contains("found 'four'"));
     assert!(reason("conv2d 1x4x4x4 out=4 out=4 kernel=1").contains("twice"));
-    assert!(reason("conv2d 1x4x4x4 out=4 kernel=1 strides=2").contains("no setting 'strides'"));
+    let typo = reason("conv2d 1x4x4x4 out=4 kernel=1 strides=2");
+    assert!(
+        typo.contains("conv2d: unknown setting 'strides'; did you mean 'stride'? (known: "),
+        "{typo}"
+    );
     assert!(reason("conv2d 1x4x4x4 out=4 kernel=0").contains("kernel"));
     assert!(reason("conv2d 1x4x2x2 out=4 kernel=5").contains("case"));
     assert!(reason("linear 1x4x2x2 out=4").contains("1x2048"));
@@ -62,7 +70,7 @@ fn errors_name_what_is_wrong() {
     std::fs::write(&path, "# mine\n\nrelu 1x4x2x2\nrelu 1x4x2x2 slope=1\n").unwrap();
     let error = cases_from_file(&path).unwrap_err().to_string();
     assert!(
-        error.contains("shapes.txt: line 4: relu has no setting"),
+        error.contains("shapes.txt: line 4: relu: unknown setting 'slope'"),
         "{error}"
     );
     std::fs::write(&path, "# nothing\n").unwrap();
@@ -70,6 +78,6 @@ fn errors_name_what_is_wrong() {
         cases_from_file(&path)
             .unwrap_err()
             .to_string()
-            .contains("no shapes")
+            .contains("found none")
     );
 }

@@ -1,19 +1,29 @@
-//! Ways to compute a case, and what is found out about them.
+//! Implementations of a case and what is measured of them.
 
 use crate::samples::Samples;
 use shadernet::gpu::Precision;
 use shadernet::profile::TimingMethod;
 use shadernet::session::ConvAlgorithm;
 
-/// How [`variants`](super::variants) times.
-#[derive(Clone, Debug)]
+/// Options of [`variants`](super::variants). Made with `Default`, and changed with the methods of the same
+/// names as the fields:
+///
+/// ```
+/// use shadernet::gpu::Precision;
+/// use shadernet_bench::kernels::BenchOptions;
+///
+/// let options = BenchOptions::default().precision(Precision::F16).rounds(3);
+/// assert_eq!((options.precision, options.rounds), (Precision::F16, 3));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BenchOptions {
-    /// How values and weights are stored.
+    /// How values and weights are stored. Default: float32.
     pub precision: Precision,
-    /// How often each variant is timed.
+    /// How many rounds each variant is timed; at least one is. Default: 10.
     pub rounds: usize,
-    /// Which convolution kernels are tried; all where it is empty. Software drivers take seconds to
-    /// compile some.
+    /// The convolution algorithms to try; all if empty, which is the default. Some take a software driver
+    /// seconds to compile.
     pub only: Vec<ConvAlgorithm>,
 }
 
@@ -27,56 +37,82 @@ impl Default for BenchOptions {
     }
 }
 
-/// A way to compute a case.
+impl BenchOptions {
+    /// Sets [`precision`](Self::precision).
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// Sets [`rounds`](Self::rounds).
+    #[must_use]
+    pub fn rounds(mut self, rounds: usize) -> Self {
+        self.rounds = rounds;
+        self
+    }
+
+    /// Sets [`only`](Self::only).
+    #[must_use]
+    pub fn only(mut self, algorithms: impl IntoIterator<Item = ConvAlgorithm>) -> Self {
+        self.only = algorithms.into_iter().collect();
+        self
+    }
+}
+
+/// One implementation of a case.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Variant {
-    /// The convolution kernel's name where there is a choice of them, else the shader's.
+    /// The name of the convolution algorithm, or of the shaders if the case is not a convolution.
     pub name: String,
-    /// Whether it is what the rule chooses.
-    pub is_rule: bool,
-    /// How it did.
+    /// Whether the kernel selection picks this variant.
+    pub is_selected: bool,
+    /// The measurement, or why there is none.
     pub outcome: VariantOutcome,
 }
 
-/// How a variant did.
+/// The outcome of checking and timing a variant.
 #[derive(Clone, Debug)]
 pub enum VariantOutcome {
-    /// It answered as the CPU twin does.
-    Timed(Measured),
-    /// It answered otherwise, and was not timed: how far off it was.
+    /// The output agrees with the reference backend's.
+    Timed(Measurement),
+    /// The output is wrong, so the variant was not timed. Holds how far off it is.
     Wrong(String),
-    /// The device refused it: why.
+    /// The device failed. Holds the error.
     Failed(String),
-    /// A limit of the device is in the way: which.
+    /// The variant exceeds a limit of the device. Holds which one.
     Impossible(String),
 }
 
-/// What was measured of a variant.
+/// The measurement of a variant.
 #[derive(Clone, Debug)]
-pub struct Measured {
+#[non_exhaustive]
+pub struct Measurement {
     /// How it was timed.
     pub method: TimingMethod,
-    /// Seconds of all dispatches together: of each round the median pass.
+    /// Seconds of all dispatches together: one sample per round, the median of the round's passes.
     pub seconds: Samples,
-    /// Multiplications and additions that it does.
+    /// Multiplications and additions.
     pub operations: u64,
-    /// Bytes of what it reads and writes, each counted once by each dispatch that touches it.
+    /// Bytes read and written. Each value counts once for each dispatch that touches it.
     pub bytes: u64,
-    /// The largest difference from the twin's answer, as a share of its largest magnitude.
+    /// The largest difference from the reference output, relative to its largest magnitude.
     pub error: f64,
-    /// The shaders, in the order of the dispatches.
+    /// The shaders, in dispatch order.
     pub shaders: Vec<&'static str>,
 }
 
-/// How far [`variants`](super::variants) has come.
+/// The progress of [`variants`](super::variants).
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct BenchProgress<'a> {
-    /// Checks and timings done, all cases together.
-    pub done: usize,
-    /// Of so many.
-    pub of: usize,
-    /// The case that has its turn now.
+    /// Checks and timing rounds completed, over all cases.
+    pub completed: usize,
+    /// Checks and timing rounds in total.
+    pub total: usize,
+    /// The name of the current case.
     pub case: &'a str,
-    /// The variant's name.
+    /// The name of the current variant.
     pub kernel: &'a str,
 }

@@ -1,25 +1,24 @@
-//! What a pass costs on paper: the arithmetic, and the bytes that no plan can do without.
+//! The theoretical cost of a pass: its arithmetic, and the minimum memory traffic.
 
 use shadernet::Result;
 use shadernet::gpu::Precision;
 use shadernet::graph::{Graph, Op};
 use shadernet::tensor::Shape;
 
-/// See the module.
+/// The cost of a pass if everything that can be fused is fused.
 pub struct Cost {
     /// Two for each multiplication of convolutions and fully connected layers.
     pub operations: u64,
-    /// Weights read once, and values written and read once by whoever makes and uses them, where
-    /// everything is fused that can be.
+    /// Bytes of weights, read once, and of values, written once and read once by each node that uses them.
     pub bytes: u64,
 }
 
 impl Cost {
-    /// Of one pass with inputs of these shapes.
+    /// The cost of one pass with these input shapes.
     ///
-    /// Taken as free, since another layer can do them while it has the value at hand: batch norm
-    /// and activations, one operand and the result of an addition, and joining or slicing channels.
-    pub fn of(graph: &Graph, inputs: &[Shape], precision: Precision) -> Result<Self> {
+    /// What can be fused into another layer costs nothing: batch norm and activations, one operand and the
+    /// result of an addition, and concatenating or slicing channels.
+    pub fn new(graph: &Graph, inputs: &[Shape], precision: Precision) -> Result<Self> {
         let shapes = graph.infer(inputs)?;
         let mut elements = 0;
         for (value, node) in graph.values() {
@@ -32,12 +31,12 @@ impl Cost {
                 _ => operands.sum::<u64>() + len(value.index()),
             };
         }
-        let paper = graph.summary(inputs)?;
-        // Four channels to an element.
+        let summary = graph.summary(inputs)?;
+        // An element of a buffer holds four channels.
         let bytes = precision.element_bytes() / 4;
         Ok(Self {
-            operations: 2 * paper.multiplications,
-            bytes: bytes * (elements + paper.weight_bytes / 4),
+            operations: 2 * summary.multiplications,
+            bytes: bytes * (elements + summary.weight_bytes / 4),
         })
     }
 }
@@ -48,7 +47,7 @@ mod tests {
     use shadernet::graph::{Conv2d, GraphBuilder};
 
     #[test]
-    fn what_can_be_fused_is_free() {
+    fn fusible_operators_cost_nothing() {
         let mut b = GraphBuilder::new("g");
         let x = b.image_input("input", 1);
         let y = b.conv2d("conv", x, Conv2d::new(1, 4, 1).bias(false));
@@ -56,7 +55,7 @@ mod tests {
         let s = b.add("add", y, z);
         b.output(s);
         let graph = b.build().unwrap();
-        let cost = |precision| Cost::of(&graph, &[Shape::from([2, 1, 3, 5])], precision).unwrap();
+        let cost = |precision| Cost::new(&graph, &[Shape::from([2, 1, 3, 5])], precision).unwrap();
         // The input (30) is written and read; y (120) is written, and read by conv2 and the sum; z.
         let elements = 30 + (30 + 120) + (120 + 120) + 120;
         let weights = 4 + 16;

@@ -14,13 +14,13 @@ use shadernet_bench::kernels::{
 };
 use shadernet_bench::peak::Peak;
 
-use super::children::AllArgs;
+use super::child_processes::AllAdaptersArgs;
 use super::results::Kernels;
-use super::{about, gpu_of, report, table};
-use crate::output_files::{check, save};
+use super::{device_info, kernel_table, report, require_gpu};
+use crate::output_files::{check_writable, save};
 use crate::{DeviceArgs, Failure, output, progress};
 
-/// Time every kernel on shapes from the networks, and hold each to the device's peaks
+/// Time every kernel on shapes from the networks, and compare with the device's peaks
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -28,30 +28,30 @@ Examples:
   shadernet bench kernels --shapes mine.txt --kernel subgroup --kernel winograd-4
   shadernet bench kernels --all --json kernels.json --report kernels.html
 
-A shapes file has a line a case: an operator, its input, settings.
+A shapes file has one case per line: an operator, its input's shape, and settings.
   conv2d 1x64x56x56 out=64 kernel=3 padding=1 relu     # stride, dilation, groups,
                                                        # prologue, residual
   linear 1x2048 out=1000
   max_pool2d 1x64x112x112 kernel=3 stride=2 padding=1
-The other operators are conv_transpose2d, avg_pool2d, adaptive_avg_pool2d, upsample,
+The other operators are conv_transpose2d, avg_pool2d, adaptive_avg_pool2d, upsample, \
 batch_norm2d, local_response_norm, add, concat, softmax and relu.
 
-Every answer is first compared with the CPU twin's. One that is wrong is named, has
-no time, and makes the exit code 1. Kernels have their turns in rounds over all
-cases; the time is the fastest round's, since what disturbs a kernel only makes it
-slower, and two others are within the spread of it. GFLOP/s counts what a kernel
-multiplies and adds, which is less than the layer's in Winograd's; GB/s counts each
-value once a dispatch.")]
+Every output is first compared with the reference backend's. A kernel with wrong \
+results is reported and not timed, and the exit code is 1. Each round times all \
+kernels of all cases once. The time is that of the fastest round, because disturbances \
+only make a kernel slower; spread is the distance to the third fastest. GFLOP/s counts \
+the kernel's own multiplications and additions; for Winograd kernels these are fewer \
+than the layer's. GB/s counts each value once per dispatch.")]
 pub struct KernelsArgs {
-    /// Shapes of one's own in place of the documented set
+    /// File with shapes to use instead of the built-in ones
     #[arg(long, value_name = "FILE")]
     shapes: Option<PathBuf>,
 
-    /// Only cases whose line has TEXT in it; may be given several times
+    /// Only cases whose line contains TEXT; can be repeated
     #[arg(long, value_name = "TEXT")]
     filter: Vec<String>,
 
-    /// Only this convolution kernel, such as subgroup or winograd-4; may be given several times
+    /// Only this convolution algorithm, such as subgroup or winograd-4; can be repeated
     #[arg(long, value_name = "KERNEL", value_parser = str::parse::<ConvAlgorithm>)]
     kernel: Vec<ConvAlgorithm>,
 
@@ -59,7 +59,7 @@ pub struct KernelsArgs {
     #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = str::parse::<Precision>)]
     precision: Precision,
 
-    /// How often each kernel has a turn of 20 ms or a pass, if that is longer
+    /// Number of rounds; in each, a kernel is timed for 20 ms or one pass
     #[arg(long, value_name = "N", default_value = "10")]
     rounds: NonZeroUsize,
 
@@ -67,40 +67,40 @@ pub struct KernelsArgs {
     device: DeviceArgs,
 
     #[command(flatten)]
-    all: AllArgs,
+    all: AllAdaptersArgs,
 
-    /// A JSON object a device, on standard output or in FILE
+    /// Print one JSON object per device, on standard output or into FILE
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
 
-    /// A page with a roofline plot and the table: HTML
+    /// Write an HTML page with a roofline plot and tables
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
 }
 
 impl KernelsArgs {
     pub fn execute(&self) -> Result<(), Failure> {
-        // Also where children do the work: what is wrong in the file is said once.
+        // Also with child processes, so that an error in the file is reported once.
         let cases = self.cases()?;
         let json = self.json.iter().filter(|path| path.as_os_str() != "-");
         for path in json.chain(&self.report) {
-            check(path)?;
+            check_writable(path)?;
         }
         let results = match self.all.all {
-            true => self.all.child.each("kernels", &self.args())?,
+            true => (self.all.child).run_on_all_adapters("kernels", &self.args())?,
             false => {
-                self.all.child.begin();
+                self.all.child.misbehave_for_tests();
                 vec![self.measure(cases)?]
             }
         };
-        let mut to_screen = true;
+        let mut prints_table = true;
         match &self.json {
             Some(path) if path.as_os_str() != "-" => {
                 let lines: String = results.iter().map(|line| format!("{line}\n")).collect();
                 save(path, lines.as_bytes())?;
             }
             Some(_) => {
-                to_screen = false;
+                prints_table = false;
                 for line in &results {
                     output::json_line(line)?;
                 }
@@ -110,28 +110,28 @@ impl KernelsArgs {
         if let Some(path) = &self.report {
             report::write(path, &results)?;
         }
-        let mut all_right = true;
+        let mut all_correct = true;
         for (i, line) in results.iter().enumerate() {
-            let line = Kernels::of(line)?;
-            if to_screen {
+            let line = Kernels::parse(line)?;
+            if prints_table {
                 let mut out = io::stdout().lock();
                 if i > 0 {
                     writeln!(out)?;
                 }
-                table::print(&line, &mut out)?;
+                kernel_table::print(&line, &mut out)?;
             }
-            for fault in table::faults(&line) {
+            for fault in kernel_table::faults(&line) {
                 output::say(fault);
-                all_right = false;
+                all_correct = false;
             }
         }
-        match all_right {
+        match all_correct {
             true => Ok(()),
             false => Err(Failure::Reported),
         }
     }
 
-    /// The same command for one device, without that.
+    /// The arguments of the same command for a child process, without the device and the output.
     fn args(&self) -> Vec<OsString> {
         let mut args: Vec<OsString> = ["bench", "kernels"].map(OsString::from).into();
         let mut push = |name: &str, value: OsString| args.extend([name.into(), value]);
@@ -150,27 +150,28 @@ impl KernelsArgs {
         args
     }
 
-    /// A JSON object of the one device.
+    /// Measures one device. Returns its JSON object.
     fn measure(&self, cases: Vec<Case>) -> Result<Value, Failure> {
         let device = self.device.open()?;
-        let gpu = gpu_of(&device)?;
+        let gpu = require_gpu(&device)?;
         let bar = progress::bar(cases.len());
         bar.set_message("measuring the device's peak");
         bar.tick();
         let peak = Peak::measure(gpu)?;
-        let options = BenchOptions {
-            precision: self.precision,
-            rounds: self.rounds.get(),
-            only: self.kernel.clone(),
-        };
-        let measured = variants(gpu, &cases, &options, |at| progress::tell(&bar, at))?;
-        bar.set_message("measuring the device's peak once more");
+        let options = BenchOptions::default()
+            .precision(self.precision)
+            .rounds(self.rounds.get())
+            .only(self.kernel.iter().copied());
+        let measured = variants(gpu, &cases, &options, |progress| {
+            progress::show_bench(&bar, progress)
+        })?;
+        bar.set_message("measuring the device's peak again");
         let peak = peak.max(Peak::measure(gpu)?);
         let rows: Vec<Value> = (cases.iter().zip(&measured))
             .flat_map(|(case, variants)| variants.iter().map(|v| as_json(case, v, &peak)))
             .collect();
         bar.finish_and_clear();
-        let mut results = about(&device);
+        let mut results = device_info(&device);
         results["kind"] = json!("kernels");
         results["precision"] = json!(self.precision.name());
         results["rounds"] = json!(self.rounds);
@@ -186,12 +187,12 @@ impl KernelsArgs {
             Some(path) => cases_from_file(path)?,
             None => cases()?,
         };
-        let all = cases.len();
-        let wanted = |case: &Case| self.filter.iter().any(|text| case.name.contains(text));
-        cases.retain(|case| self.filter.is_empty() || wanted(case));
+        let total = cases.len();
+        let matches = |case: &Case| self.filter.iter().any(|text| case.name.contains(text));
+        cases.retain(|case| self.filter.is_empty() || matches(case));
         match cases.is_empty() {
             true => Err(Failure::Usage(format!(
-                "--filter {}: none of the {all} cases has that in its line",
+                "--filter {}: none of the {total} cases contains that text",
                 self.filter.join(", ")
             ))),
             false => Ok(cases),
@@ -203,29 +204,30 @@ fn as_json(case: &Case, variant: &Variant, peak: &Peak) -> Value {
     let mut row = json!({
         "case": case.name,
         "kernel": variant.name,
-        "rule": variant.is_rule,
+        "rule": variant.is_selected,
     });
     let (key, reason) = match &variant.outcome {
-        VariantOutcome::Timed(measured) => {
-            // What disturbs a kernel only ever makes it slower; peaks are measured so, too.
-            let seconds = measured.seconds.min();
-            let bound = peak.bound(measured.operations, measured.bytes, seconds);
-            let more = json!({
-                "method": measured.method.name(),
-                "shaders": measured.shaders,
+        VariantOutcome::Timed(measurement) => {
+            // Disturbances only make a kernel slower. Peaks are measured the same way.
+            let seconds = measurement.seconds.min();
+            let (operations, bytes) = (measurement.operations, measurement.bytes);
+            let bound = peak.bound(operations, bytes, seconds);
+            let timing = json!({
+                "method": measurement.method.name(),
+                "shaders": measurement.shaders,
                 "min_ms": seconds * 1e3,
-                "spread_percent": measured.seconds.min_spread() * 100.0,
-                "operations": measured.operations,
-                "bytes": measured.bytes,
-                "intensity": measured.operations as f64 / measured.bytes.max(1) as f64,
-                "gflop_per_second": measured.operations as f64 / seconds / 1e9,
-                "gbyte_per_second": measured.bytes as f64 / seconds / 1e9,
-                "bound": bound.limit.name(),
-                "of_bound": bound.reached,
-                "error": measured.error,
+                "spread_percent": measurement.seconds.min_spread() * 100.0,
+                "operations": operations,
+                "bytes": bytes,
+                "intensity": operations as f64 / bytes.max(1) as f64,
+                "gflop_per_second": operations as f64 / seconds / 1e9,
+                "gbyte_per_second": bytes as f64 / seconds / 1e9,
+                "bound": bound.bottleneck.name(),
+                "of_bound": bound.utilization,
+                "error": measurement.error,
             });
-            if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {
-                row.extend(more);
+            if let (Some(row), Value::Object(timing)) = (row.as_object_mut(), timing) {
+                row.extend(timing);
             }
             return row;
         }

@@ -1,9 +1,10 @@
-//! `shadernet bench`: how fast networks are here.
+//! `shadernet bench`: benchmarks of networks, kernels and devices.
 
-mod children;
+mod child_processes;
 mod compare;
 mod cost;
 mod frames;
+mod kernel_table;
 mod kernels;
 mod model;
 mod model_results;
@@ -12,40 +13,39 @@ mod profile;
 mod report;
 mod results;
 mod setup;
-mod table;
 mod timing;
 mod trace;
 
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 use shadernet::Error;
 use shadernet::device::Device;
 use shadernet::gpu::{Gpu, is_software};
 
 use super::Failure;
-pub use children::ChildArgs;
+pub use child_processes::ChildProcessArgs;
+pub use kernel_table::faults as kernel_faults;
 pub use results::Kernels;
-pub use table::faults as kernel_faults;
 
-/// Measure how fast networks are here
+/// Benchmark networks, kernels and devices
 #[derive(Args)]
 #[command(after_help = "\
 Example:
-  shadernet bench model resnet50     times a network on this device
-  shadernet bench profile resnet50   shows where its time goes
-  shadernet bench frames resnet50    shows how long an interface waits for it
-  shadernet bench kernels            compares kernels on shapes from the networks
-  shadernet bench compare A B        tells what got slower between two results files
-  shadernet bench peak               measures what the device can do at most")]
+  shadernet bench model resnet50     times a network
+  shadernet bench profile resnet50   times each step of a network
+  shadernet bench frames resnet50    measures how long a user interface waits
+  shadernet bench kernels            times kernels on shapes from the networks
+  shadernet bench compare A B        compares two results files
+  shadernet bench peak               measures the device's peak throughput")]
 pub struct Bench {
     #[command(subcommand)]
-    what: What,
+    command: BenchCommand,
 }
 
 #[derive(Subcommand)]
-enum What {
+enum BenchCommand {
     Model(model::Model),
     Profile(profile::ProfileArgs),
     Frames(frames::FramesArgs),
@@ -55,33 +55,43 @@ enum What {
 }
 
 impl Bench {
-    /// `start` is when the process began, which first answers are counted from.
+    /// `start` is when the process began. Times to the first result are measured from there.
     pub fn execute(&self, start: Instant) -> Result<(), Failure> {
-        match &self.what {
-            What::Model(model) => model.execute(start),
-            What::Profile(profile) => profile.execute(),
-            What::Frames(frames) => frames.execute(),
-            What::Kernels(kernels) => kernels.execute(),
-            What::Compare(compare) => compare.execute(),
-            What::Peak(peak) => peak.execute(),
+        match &self.command {
+            BenchCommand::Model(model) => model.execute(start),
+            BenchCommand::Profile(profile) => profile.execute(),
+            BenchCommand::Frames(frames) => frames.execute(),
+            BenchCommand::Kernels(kernels) => kernels.execute(),
+            BenchCommand::Compare(compare) => compare.execute(),
+            BenchCommand::Peak(peak) => peak.execute(),
         }
     }
 }
 
-/// The GPU, where what is to be measured are shaders.
-pub fn gpu_of(device: &Device) -> Result<&Gpu, Error> {
+/// The GPU of `device`.
+///
+/// # Errors
+/// On the CPU, which has no shaders to measure.
+pub fn require_gpu(device: &Device) -> Result<&Gpu, Error> {
     match device {
         Device::Gpu(gpu) => Ok(gpu),
         Device::Cpu { .. } => Err(Error::NoAdapter(
-            "this measures shaders, and the reference backend has none".to_owned(),
+            "this command measures shaders, and the reference backend on the CPU has none; \
+             `shadernet devices` lists the adapters"
+                .to_owned(),
         )),
     }
 }
 
-/// Which device it was, for JSON.
-pub fn about(device: &Device) -> serde_json::Value {
+/// The string `key` of a JSON object; empty if there is none.
+pub fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+    object[key].as_str().unwrap_or_default()
+}
+
+/// The device and the versions of shadernet and wgpu as a JSON object.
+pub fn device_info(device: &Device) -> Value {
     let backend = device.backend().name();
-    let mut about = match device {
+    let mut object = match device {
         Device::Gpu(gpu) => {
             let info = gpu.info();
             let driver = format!("{} {}", info.driver, info.driver_info);
@@ -101,14 +111,14 @@ pub fn about(device: &Device) -> serde_json::Value {
             "software": true,
         }),
     };
-    about["shadernet"] = json!(env!("CARGO_PKG_VERSION"));
-    about["commit"] = json!(env!("SHADERNET_COMMIT"));
-    about["wgpu"] = json!(env!("SHADERNET_WGPU"));
-    about
+    object["shadernet"] = json!(env!("CARGO_PKG_VERSION"));
+    object["commit"] = json!(env!("SHADERNET_COMMIT"));
+    object["wgpu"] = json!(env!("SHADERNET_WGPU"));
+    object
 }
 
-/// Those of the device's limits that bound networks and kernels, and its subgroups.
-fn limits(gpu: &Gpu) -> serde_json::Value {
+/// The device's limits that matter for networks and kernels, and its subgroup sizes.
+fn limits(gpu: &Gpu) -> Value {
     let (limits, info) = (gpu.limits(), gpu.info());
     json!({
         "max_buffer_size": limits.max_buffer_size,

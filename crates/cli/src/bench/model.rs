@@ -12,17 +12,17 @@ use serde_json::Value;
 use shadernet::gpu::Precision;
 use shadernet::{Error, Result};
 
-use super::children::AllArgs;
-use super::model_results::{Measured, Versus, print};
+use super::child_processes::AllAdaptersArgs;
+use super::model_results::{ModelTiming, Versus, print};
 use super::report;
-use super::setup::{Change, Prepared, open};
-use super::timing::{Rounds, samples, take, warm_up};
-use crate::output_files::check;
+use super::setup::{Overrides, TimedSession, open};
+use super::timing::{Rounds, samples, time_passes, warm_up};
+use crate::output_files::check_writable;
 use crate::resolve_model::Network;
-use crate::summary::image_size;
+use crate::value_parsers::image_size;
 use crate::{DeviceArgs, Failure, TuningArgs, output, progress};
 
-/// Time networks: the first answer, and passes after it
+/// Time networks: the time to the first result, and the passes after it
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -32,43 +32,45 @@ Examples:
   shadernet bench model resnet50 --vs precision=f16,kernel=direct
   shadernet bench model unet --input 3x256x256 --json | jq .median_ms
 
-An architecture gets generated weights, a model folder has its own. Every timed
-pass uploads the input, computes, and reads the answer back; passes before them are
-made until they get no faster. The first answer of the first row is counted from the
-start of the process, of the others from the start of theirs: device, weights, shaders
-and a pass. `spread` is what nine of ten passes lie within, as a share of the median.
+An architecture gets generated weights; a model folder has its own. A timed pass \
+uploads the input, computes, and reads the output back. Before that, the network is \
+warmed up until passes get no faster. The time to the first result includes opening \
+the device, loading weights, compiling shaders and a pass; for the first row it is \
+measured from the start of the process. `spread` is the range of nine of ten passes, \
+relative to the median.
 
---vs changes backend, adapter, precision, kernel or without-pass; passes of both are
-made in turns, and the ratio is the median of the pairs' ratios: below 1, the changed
+--vs compares with another backend, adapter, precision, kernel or without-pass. Passes \
+of both settings alternate. The ratio is the median over the pairs; below 1, the other \
 setting is faster.
 
-With --serve, `ready` is printed after the first answer, and then for every line
-on standard input one pass is done and its seconds printed: for scripts that let
-several engines take turns.")]
+With --serve, `ready` is printed after the first result. Then one pass is made for \
+every line on standard input, and its seconds are printed. Scripts use this to \
+alternate between engines.")]
 pub struct Model {
-    /// Architectures, as `shadernet models` lists them, or model folders
+    /// Architectures (listed by `shadernet models`), or model folders
     #[arg(value_name = "NAME|DIR", required = true)]
     networks: Vec<String>,
 
-    /// The image: channels, height and width [default: what the network was made for]
+    /// Channels, height and width of the image [default: each network's input size]
     #[arg(long, value_name = "CxHxW", value_parser = image_size)]
     input: Option<[usize; 3]>,
 
-    /// How many images a pass; several with commas between
+    /// Images per pass; several numbers are separated by commas
     #[arg(long, default_value = "1", value_name = "N", value_delimiter = ',')]
     batch: Vec<NonZeroUsize>,
 
-    /// How values and weights are stored on the device; both with a comma between
+    /// How values and weights are stored on the device; f32,f16 times both
     #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = str::parse::<Precision>,
         value_delimiter = ',')]
     precision: Vec<Precision>,
 
-    /// A setting to compare with, KEY=VALUE: backend, adapter, precision, kernel or without-pass
-    #[arg(long, value_name = "SETTING", value_parser = str::parse::<Change>)]
-    vs: Option<Change>,
+    /// Compare with a setting KEY=VALUE of backend, adapter, precision, kernel or without-pass;
+    /// several are separated by commas
+    #[arg(long, value_name = "SETTING", value_parser = str::parse::<Overrides>)]
+    vs: Option<Overrides>,
 
-    /// Timed passes [default: as many as 3 seconds hold, or up to 15 where their spread is more than
-    /// 20 %, and 10 at least]
+    /// Number of timed passes [default: at least 10, for at least 3 seconds, and for up to 15
+    /// seconds if their spread is above 20 %]
     #[arg(long, value_name = "N")]
     rounds: Option<NonZeroUsize>,
 
@@ -79,42 +81,42 @@ pub struct Model {
     device: DeviceArgs,
 
     #[command(flatten)]
-    all: AllArgs,
+    all: AllAdaptersArgs,
 
-    /// A JSON object a row
+    /// Print one JSON object per row, one per line
     #[arg(long)]
     json: bool,
 
-    /// A page with bars and the table: HTML
+    /// Write an HTML page with bar charts and a table
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
 
-    /// A timed pass for every line on standard input
+    /// Make and time one pass for every line on standard input
     #[arg(long, conflicts_with_all = ["json", "report", "rounds", "vs", "all"])]
     serve: bool,
 }
 
 impl Model {
     pub fn execute(&self, start: Instant) -> Result<(), Failure> {
-        // Names and shapes first: what is wrong with them is found without a device.
+        // Names and shapes are checked before a device is opened, which takes longer.
         let mut networks = Vec::new();
         for name in &self.networks {
             for batch in &self.batch {
-                let network = Network::find(name, self.input, batch.get())?;
+                let network = Network::resolve(name, self.input, batch.get())?;
                 network.graph.infer(&network.inputs)?;
                 networks.push(network);
             }
         }
         if let Some(path) = &self.report {
-            check(path)?;
+            check_writable(path)?;
         }
         if self.serve {
             return self.serve(&networks, start);
         }
         let results = match self.all.all {
-            true => self.all.child.each("model", &self.args())?,
+            true => (self.all.child).run_on_all_adapters("model", &self.args())?,
             false => {
-                self.all.child.begin();
+                self.all.child.misbehave_for_tests();
                 self.measure(&networks, start)?
             }
         };
@@ -136,63 +138,64 @@ impl Model {
         }
     }
 
-    /// A row for each network, batch and precision.
+    /// One row per network, batch and precision.
     fn measure(&self, networks: &[Network], start: Instant) -> Result<Vec<Value>> {
         let bar = progress::spinner();
         bar.set_message("opening the device");
-        let as_asked = Change::default();
-        let (device, opened) = open(&self.device, &as_asked)?;
-        let other = self.vs.as_ref().map(|change| open(&self.device, change));
+        let no_overrides = Overrides::default();
+        let (device, device_time) = open(&self.device, &no_overrides)?;
+        let other = (self.vs.as_ref()).map(|overrides| open(&self.device, overrides));
         let other = other.transpose()?;
         let mut rows = Vec::new();
         let mut start = Some(start);
         for network in networks {
             for &precision in &self.precision {
                 let name = network.graph.name();
-                let tell = |part: &'static str| bar.set_message(format!("{name}: {part}"));
-                // A row that is not the first has its device already.
-                let opened = start.map_or_else(Default::default, |_| opened);
+                let report = |part: &'static str| bar.set_message(format!("{name}: {part}"));
+                // Only the first row includes opening the device.
+                let device_time = start.map_or_else(Default::default, |_| device_time);
                 let begin = start.take().unwrap_or_else(Instant::now);
-                let prepare = |device, change, begin| {
-                    Prepared::new(
+                let set_up = |device, overrides, begin| {
+                    TimedSession::new(
                         device,
                         network,
                         precision,
-                        change,
+                        overrides,
                         &self.tuning,
                         begin,
-                        tell,
+                        report,
                     )
                 };
-                let mut prepared = prepare((&device, opened), &as_asked, begin)?;
-                // From here on no thread wakes up beside the passes.
+                let mut session = set_up((&device, device_time), &no_overrides, begin)?;
+                // The spinner's thread would disturb the timing.
                 bar.disable_steady_tick();
-                let measured = |prepared, warm_up, seconds| Measured {
+                let timing = |session, warm_up, seconds| ModelTiming {
                     network,
-                    prepared,
+                    session,
                     warm_up,
                     seconds,
                 };
                 let row = match (&self.vs, &other) {
-                    (Some(change), Some((other, opened))) => {
-                        let mut second = prepare((other, *opened), change, Instant::now())?;
+                    (Some(overrides), Some((other, device_time))) => {
+                        let other_device = (other, *device_time);
+                        let mut second = set_up(other_device, overrides, Instant::now())?;
                         let (warm_ups, seconds) =
-                            self.take(network, [&mut prepared, &mut second], &bar)?;
+                            self.time(network, [&mut session, &mut second], &bar)?;
                         let ratios = (seconds[0].iter().zip(&seconds[1])).map(|(a, b)| b / a);
                         let ratios = samples(ratios.collect());
                         let [first_seconds, second_seconds] = seconds.map(samples);
                         let versus = Versus {
-                            change: &change.text,
+                            setting: &overrides.text,
                             device: other,
-                            measured: measured(second, warm_ups[1], second_seconds),
+                            timing: timing(second, warm_ups[1], second_seconds),
                             ratios,
                         };
-                        measured(prepared, warm_ups[0], first_seconds)
+                        timing(session, warm_ups[0], first_seconds)
                             .as_json(&device, Some(&versus))?
                     }
                     _ => {
-                        let ([warm_up], [seconds]) = self.take(network, [&mut prepared], &bar)?;
-                        measured(prepared, warm_up, samples(seconds)).as_json(&device, None)?
+                        let ([warm_up], [seconds]) = self.time(network, [&mut session], &bar)?;
+                        timing(session, warm_up, samples(seconds)).as_json(&device, None)?
                     }
                 };
                 rows.push(row);
@@ -202,11 +205,12 @@ impl Model {
         Ok(rows)
     }
 
-    /// Warms up, then times passes of all in turns.
-    fn take<const N: usize>(
+    /// Warms up, then times passes of all sessions, alternating between them. Returns the number of warm-up
+    /// passes and the seconds of each session's passes.
+    fn time<const N: usize>(
         &self,
         network: &Network,
-        mut all: [&mut Prepared; N],
+        mut sessions: [&mut TimedSession; N],
         bar: &ProgressBar,
     ) -> Result<([usize; N], [Vec<f64>; N])> {
         let inputs = network.input_tensors();
@@ -214,22 +218,22 @@ impl Model {
         bar.set_message(format!("{name}: warming up"));
         bar.tick();
         let mut warm_ups = [0; N];
-        for (prepared, count) in all.iter_mut().zip(&mut warm_ups) {
-            *count = warm_up(|| prepared.session.run(&inputs).map(drop))?;
+        for (timed, count) in sessions.iter_mut().zip(&mut warm_ups) {
+            *count = warm_up(|| timed.session.run(&inputs).map(drop))?;
         }
-        let rounds = self.rounds.map_or(Rounds::Enough, Rounds::Fixed);
-        let mut done = 0;
-        let pass = |which: usize| all[which].session.run(&inputs).map(drop);
-        let seconds = take(rounds, pass, || {
-            done += 1;
-            let most = rounds.at_least().max(done);
-            bar.set_message(format!("{name}: pass {done} of {most}"));
+        let rounds = self.rounds.map_or(Rounds::Adaptive, Rounds::Fixed);
+        let mut completed = 0;
+        let pass = |index: usize| sessions[index].session.run(&inputs).map(drop);
+        let seconds = time_passes(rounds, pass, || {
+            completed += 1;
+            let total = rounds.at_least().max(completed);
+            bar.set_message(format!("{name}: pass {completed} of {total}"));
             bar.tick();
         })?;
         Ok((warm_ups, seconds))
     }
 
-    /// The same command for one device, without that.
+    /// The arguments of the same command for a child process, without the device and the output.
     fn args(&self) -> Vec<OsString> {
         fn list(values: impl Iterator<Item = String>) -> OsString {
             values.collect::<Vec<_>>().join(",").into()
@@ -245,8 +249,8 @@ impl Model {
             "--precision",
             list(self.precision.iter().map(|p| p.name().to_owned())),
         );
-        if let Some(change) = &self.vs {
-            push("--vs", change.text.clone().into());
+        if let Some(overrides) = &self.vs {
+            push("--vs", overrides.text.clone().into());
         }
         if let Some(rounds) = self.rounds {
             push("--rounds", rounds.to_string().into());
@@ -256,21 +260,20 @@ impl Model {
         args
     }
 
-    /// A pass for every line on standard input, until it ends.
+    /// Makes a pass for every line on standard input, until it ends.
     fn serve(&self, networks: &[Network], start: Instant) -> Result<(), Failure> {
         let ([network], [precision]) = (networks, &self.precision[..]) else {
             return Err(Failure::Usage(
                 "--serve is for one network, batch and precision".to_owned(),
             ));
         };
-        let as_asked = Change::default();
-        let (device, opened) = open(&self.device, &as_asked)?;
-        let device = (&device, opened);
-        let mut prepared = Prepared::new(
-            device,
+        let no_overrides = Overrides::default();
+        let (device, device_time) = open(&self.device, &no_overrides)?;
+        let mut timed = TimedSession::new(
+            (&device, device_time),
             network,
             *precision,
-            &as_asked,
+            &no_overrides,
             &self.tuning,
             start,
             |_| {},
@@ -285,7 +288,7 @@ impl Model {
                 source,
             })?;
             let begin = Instant::now();
-            prepared.session.run(&inputs)?;
+            timed.session.run(&inputs)?;
             writeln!(out, "{:.6}", begin.elapsed().as_secs_f64())?;
             out.flush()?;
         }

@@ -1,4 +1,4 @@
-//! What `bench model` has measured, for machines and for people.
+//! The results of `bench model` as JSON and as text.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -9,38 +9,39 @@ use shadernet::device::Device;
 use shadernet::tensor::Shape;
 use shadernet_bench::samples::Samples;
 
-use super::about;
 use super::cost::Cost;
-use super::setup::Prepared;
+use super::setup::TimedSession;
+use super::{device_info, text};
 use crate::output;
 use crate::resolve_model::Network;
 
-/// A network's passes on a device.
-pub struct Measured<'a> {
+/// The timing of a network on a device.
+pub struct ModelTiming<'a> {
     pub network: &'a Network,
-    pub prepared: Prepared,
-    /// Passes before those that were timed.
+    pub session: TimedSession,
+    /// Number of warm-up passes.
     pub warm_up: usize,
+    /// Seconds of each timed pass.
     pub seconds: Samples,
 }
 
-/// The setting that was timed in turns with another.
+/// The timing of the `--vs` setting.
 pub struct Versus<'a> {
-    /// As it was written.
-    pub change: &'a str,
+    /// The option's value.
+    pub setting: &'a str,
     pub device: &'a Device,
-    pub measured: Measured<'a>,
-    /// Its times over the other's, pair by pair.
+    pub timing: ModelTiming<'a>,
+    /// This setting's times divided by the default's, pair by pair.
     pub ratios: Samples,
 }
 
-impl Measured<'_> {
-    /// A row.
+impl ModelTiming<'_> {
+    /// A row of the results.
     pub fn as_json(&self, device: &Device, versus: Option<&Versus>) -> Result<Value> {
         let mut row = self.row(device)?;
         if let Some(versus) = versus {
-            row["vs"] = versus.measured.row(versus.device)?;
-            row["vs"]["setting"] = json!(versus.change);
+            row["vs"] = versus.timing.row(versus.device)?;
+            row["vs"]["setting"] = json!(versus.setting);
             row["ratio"] = json!(versus.ratios.median());
             row["ratio_spread_percent"] = json!(versus.ratios.spread() * 100.0);
             row["ratio_min"] = json!(versus.ratios.min());
@@ -52,24 +53,24 @@ impl Measured<'_> {
     fn row(&self, device: &Device) -> Result<Value> {
         let Self {
             network,
-            prepared,
+            session,
             seconds,
             ..
         } = self;
-        let first = &prepared.first;
+        let first = &session.first;
         let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
         let inputs: Vec<&[usize]> = network.inputs.iter().map(Shape::dims).collect();
         let batch = inputs[0][0];
-        let cost = Cost::of(&network.graph, &network.inputs, prepared.precision)?;
+        let cost = Cost::new(&network.graph, &network.inputs, session.precision)?;
         let gflop = cost.operations as f64 / 1e9;
-        let mut row = about(device);
-        let more = json!({
+        let mut row = device_info(device);
+        let timing = json!({
             "kind": "model",
             "network": network.graph.name(),
             "model": network.folder.as_ref().map(|folder| folder.path.display().to_string()),
-            "source": network.source(),
-            "precision": prepared.precision.name(),
-            "tuned": prepared.is_tuned,
+            "source": network.weights_source(),
+            "precision": session.precision.name(),
+            "tuned": session.is_tuned,
             "batch": batch,
             "input": &inputs[0][1..],
             "inputs": inputs,
@@ -81,24 +82,24 @@ impl Measured<'_> {
             "max_ms": seconds.max() * 1e3,
             "spread_percent": seconds.spread() * 100.0,
             "images_per_second": batch as f64 / seconds.median(),
-            "first_ms": ms(first.whole),
+            "first_ms": ms(first.total),
             "device_ms": ms(first.device),
             "weights_ms": ms(first.weights),
             "prepare_ms": ms(first.prepare),
             "first_run_ms": ms(first.run),
-            "device_bytes": prepared.session.device_bytes(),
+            "device_bytes": session.session.device_bytes(),
             "gflop": gflop,
             "gflop_per_second": gflop / seconds.median(),
             "bytes": cost.bytes,
         });
-        if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {
-            row.extend(more);
+        if let (Some(row), Value::Object(timing)) = (row.as_object_mut(), timing) {
+            row.extend(timing);
         }
         Ok(row)
     }
 }
 
-/// Rows as [`Measured::as_json`] makes them, or with a reason under `failed`.
+/// Prints rows of [`ModelTiming::as_json`], or rows with a reason as `failed`.
 pub fn print(rows: &[Value], out: &mut impl Write) -> io::Result<()> {
     match rows {
         [row] if row["vs"].is_null() && row["failed"].is_null() => details(row, out),
@@ -106,7 +107,7 @@ pub fn print(rows: &[Value], out: &mut impl Write) -> io::Result<()> {
     }
 }
 
-/// One row, with where the first answer's time went.
+/// Prints one row, with the parts of the time to the first result.
 fn details(row: &Value, out: &mut impl Write) -> io::Result<()> {
     let inputs = row["inputs"].as_array().into_iter().flatten();
     let shapes: Vec<String> = inputs.map(shape).collect();
@@ -137,21 +138,19 @@ fn details(row: &Value, out: &mut impl Write) -> io::Result<()> {
     );
     add("median", "median_ms", rates);
     add("minimum", "min_ms", String::new());
-    add("95 %", "p95_ms", "of the passes are no slower".to_owned());
+    add("95th percentile", "p95_ms", String::new());
     let passes = format!(
-        "{} passes, nine of ten within {:.1} % of the median of one another",
+        "{} passes, spread {:.1} %",
         row["rounds"],
         number(row, "spread_percent")
     );
     add("maximum", "max_ms", passes);
-    add("first answer", "first_ms", "of which".to_owned());
+    add("first result", "first_ms", String::new());
     add("  device", "device_ms", String::new());
     add("  weights", "weights_ms", String::new());
-    add("  preparing", "prepare_ms", String::new());
+    add("  preparation", "prepare_ms", String::new());
     add("  first pass", "first_run_ms", String::new());
-    if let Some(column) = table.column_mut(1) {
-        column.set_cell_alignment(comfy_table::CellAlignment::Right);
-    }
+    output::right_align(&mut table, 1..2);
     writeln!(out, "{}", table.trim_fmt())?;
     match row["device_bytes"].as_u64() {
         Some(bytes) => writeln!(out, "\n{} on the device", output::bytes(bytes)),
@@ -159,7 +158,7 @@ fn details(row: &Value, out: &mut impl Write) -> io::Result<()> {
     }
 }
 
-/// Several rows; where settings are compared, each with the other below it.
+/// Prints several rows. With `--vs`, each is followed by that of the other setting.
 fn overview(rows: &[Value], out: &mut impl Write) -> io::Result<()> {
     let header = [
         "network",
@@ -168,7 +167,7 @@ fn overview(rows: &[Value], out: &mut impl Write) -> io::Result<()> {
         "precision",
         "median ms",
         "min",
-        "95 %",
+        "p95",
         "spread",
         "images/s",
         "first ms",
@@ -200,11 +199,7 @@ fn overview(rows: &[Value], out: &mut impl Write) -> io::Result<()> {
             table.add_row(cells(name, &device, other, ratio));
         }
     }
-    for i in 4..header.len() {
-        if let Some(column) = table.column_mut(i) {
-            column.set_cell_alignment(comfy_table::CellAlignment::Right);
-        }
-    }
+    output::right_align(&mut table, 4..header.len());
     if failures.len() < rows.len() {
         writeln!(out, "{}", table.trim_fmt())?;
     }
@@ -231,15 +226,11 @@ fn cells(name: String, device: &str, row: &Value, ratio: String) -> Vec<String> 
     ]
 }
 
-/// `[1, 3, 224, 224]`, as shapes are printed elsewhere.
+/// The text of a shape, such as `[1, 3, 224, 224]`.
 fn shape(dims: &Value) -> String {
     let dims = dims.as_array().into_iter().flatten();
     let dims: Vec<usize> = dims.filter_map(Value::as_u64).map(|d| d as usize).collect();
     Shape::from(dims).to_string()
-}
-
-fn text<'a>(row: &'a Value, key: &str) -> &'a str {
-    row[key].as_str().unwrap_or_default()
 }
 
 fn number(row: &Value, key: &str) -> f64 {

@@ -6,23 +6,24 @@ use clap::Args;
 use serde_json::json;
 use shadernet_bench::peak::Peak;
 
-use super::{about, gpu_of};
+use super::{device_info, require_gpu};
 use crate::{DeviceArgs, Failure, output};
 
-/// Measure what the device can do at most: arithmetic and memory
+/// Measure the device's peak arithmetic and memory throughput
 #[derive(Args)]
 #[command(after_help = "\
 Example:
   shadernet bench peak --json
 
-A kernel that multiplies and adds in registers, and ones that copy or only read
-more than caches hold, the fastest of them. What a network's operations and bytes
-(`bench model --json`) take at these rates is the bound that its time is held to.")]
+Arithmetic is measured with a kernel that multiplies and adds in registers. Memory \
+is measured with kernels that copy or only read more than the caches hold; the \
+fastest counts. A network cannot be faster than its operations and bytes \
+(`bench model --json`) take at these rates.")]
 pub struct PeakArgs {
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -30,14 +31,14 @@ pub struct PeakArgs {
 impl PeakArgs {
     pub fn execute(&self) -> Result<(), Failure> {
         let device = self.device.open()?;
-        let gpu = gpu_of(&device)?;
+        let gpu = require_gpu(&device)?;
         let peak = Peak::measure(gpu)?;
         let gflop = peak.operations_per_second / 1e9;
         let gbyte = peak.bytes_per_second / 1e9;
         let cached = peak.cached_bytes_per_second / 1e9;
         match self.json {
             true => {
-                let mut line = about(&device);
+                let mut line = device_info(&device);
                 line["gflop_per_second"] = json!(gflop);
                 line["gbyte_per_second"] = json!(gbyte);
                 line["cached_gbyte_per_second"] = json!(cached);

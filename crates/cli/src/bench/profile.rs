@@ -12,12 +12,12 @@ use shadernet::session::Session;
 use shadernet_bench::peak::{Bound, Peak};
 
 use super::trace::trace;
-use super::{about, gpu_of};
+use super::{device_info, require_gpu};
 use crate::output_files::save;
 use crate::resolve_model::NetworkArgs;
 use crate::{DeviceArgs, Failure, SessionArgs, output, progress};
 
-/// Show where a network's time goes, step by step
+/// Time each step of a network
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -25,13 +25,13 @@ Examples:
   shadernet bench profile models/efficientnet_lite0 --top 10
   shadernet bench profile unet --trace unet.json    for ui.perfetto.dev or chrome://tracing
 
-A row is a dispatch. Times are by the device's timestamps where it has them,
-else by the host's clock over many dispatches of each step, as the line below the
-table says: means over the middle half of the passes, so that they add up. GFLOP/s
-counts what the kernel multiplies and adds, and GB/s each value once. Both are held
-to what `bench peak` measures first: the nearer of the two bounds is named, with how
-much of it was reached, and a step far from both waits for something else: its
-start, or memory's latency.")]
+There is one row per dispatch. Times come from the device's timestamps, or without \
+them from the host's clock over many dispatches of each step; the line below the \
+table says which. They are means over the middle half of the passes, so that they add \
+up. GFLOP/s counts the kernel's multiplications and additions, and GB/s each value \
+once. Both are compared with the peaks that are measured first: `bound` is the nearer \
+peak and how much of it is reached. A step far from all peaks waits for something \
+else, such as its launch or memory latency.")]
 pub struct ProfileArgs {
     #[command(flatten)]
     network: NetworkArgs,
@@ -39,43 +39,41 @@ pub struct ProfileArgs {
     #[command(flatten)]
     session: SessionArgs,
 
-    /// Passes that are timed
+    /// Number of timed passes
     #[arg(long, value_name = "N", default_value = "10")]
     rounds: NonZeroUsize,
 
-    /// Only the N steps that take longest, the longest first
+    /// Print only the N slowest steps, the slowest first
     #[arg(long, value_name = "N")]
     top: Option<usize>,
 
-    /// Write a trace for Perfetto and Chrome: JSON
+    /// Write a JSON trace for Perfetto and Chrome
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
 
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 impl ProfileArgs {
     pub fn execute(&self) -> Result<(), Failure> {
-        let network = self.network.find()?;
+        let network = self.network.resolve()?;
         let device = self.device.open()?;
-        let gpu = gpu_of(&device)?;
+        let gpu = require_gpu(&device)?;
         let bar = progress::spinner();
-        bar.set_message("uploading the weights, making pipelines");
+        bar.set_message("uploading weights, compiling pipelines");
         let options = self.session.options(&device);
         let (graph, weights) = (&network.graph, network.weights()?);
         let mut session = Session::new(&device, graph, weights, &options, &network.inputs)?;
-        if let Some(notice) = session.warning() {
-            bar.suspend(|| output::say(notice));
-        }
+        bar.suspend(|| output::warn(session.warning()));
         bar.set_message("measuring the device's peak");
         let peak = Peak::measure(gpu)?;
         bar.set_message("timing the steps");
-        // From here on no thread wakes up beside the passes.
+        // The spinner's thread would disturb the timing.
         bar.disable_steady_tick();
         let profile = session.profile(&network.input_tensors(), self.rounds.get())?;
         bar.finish_and_clear();
@@ -86,7 +84,7 @@ impl ProfileArgs {
         }
         match self.json {
             true => {
-                let mut line = about(&device);
+                let mut line = device_info(&device);
                 line["network"] = json!(name);
                 line["method"] = json!(profile.method.name());
                 line["rounds"] = json!(self.rounds);
@@ -136,17 +134,13 @@ impl ProfileArgs {
                     .to_string(),
             ]);
         }
-        for i in 4..8 {
-            if let Some(column) = table.column_mut(i) {
-                column.set_cell_alignment(comfy_table::CellAlignment::Right);
-            }
-        }
+        output::right_align(&mut table, 4..8);
         writeln!(out, "{}\n", table.trim_fmt())?;
         let (steps, pass) = (profile.step_seconds() * 1e3, profile.pass_seconds * 1e3);
         writeln!(
             out,
             "{} steps, {steps:.2} ms by {} (the middle half of {} passes)\n\
-             a whole pass, input and answer copied: {pass:.2} ms by the host's clock; the steps are {:.0} % of it\n\
+             a whole pass with upload and readback: {pass:.2} ms by the host's clock; the steps take {:.0} % of it\n\
              peaks: {:.1} GFLOP/s, {:.1} GB/s\non {device}",
             profile.steps.len(),
             profile.method,
@@ -162,7 +156,7 @@ fn share(step: &StepProfile, profile: &Profile) -> f64 {
     step.seconds / profile.step_seconds().max(f64::MIN_POSITIVE)
 }
 
-/// So many a second, in billions; nothing where no time was seen to pass.
+/// `count` per second, in billions; 0 if no time was measured.
 fn rate(count: u64, step: &StepProfile) -> f64 {
     match step.seconds > 0.0 {
         true => count as f64 / step.seconds / 1e9,
@@ -185,7 +179,7 @@ fn as_json(step: &StepProfile, profile: &Profile, peak: &Peak) -> serde_json::Va
         "bytes": step.bytes,
         "gflop_per_second": rate(step.operations, step),
         "gbyte_per_second": rate(step.bytes, step),
-        "bound": bound.limit.name(),
-        "of_bound": bound.reached,
+        "bound": bound.bottleneck.name(),
+        "of_bound": bound.utilization,
     })
 }

@@ -1,5 +1,4 @@
-//! Results files: JSON objects one after the other, as `bench kernels --json` and `bench model --json`
-//! print them.
+//! Results files: the JSON objects that `bench kernels --json` and `bench model --json` print.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use shadernet::{Error, Result};
 
-/// An object of a results file. What it does not have is `None` or empty.
+/// An object of a results file. Missing fields are `None` or empty.
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Results {
@@ -16,9 +15,9 @@ pub enum Results {
     Model(Model),
 }
 
-/// Where it was measured.
+/// The device and precision of a measurement.
 #[derive(Deserialize)]
-pub struct Place {
+pub struct Environment {
     pub device: String,
     pub backend: String,
     #[serde(default)]
@@ -31,19 +30,19 @@ pub struct Place {
 #[derive(Deserialize)]
 pub struct Kernels {
     #[serde(flatten)]
-    pub place: Place,
+    pub environment: Environment,
     pub peak_gflop_per_second: Option<f64>,
     pub peak_gbyte_per_second: Option<f64>,
     pub cached_gbyte_per_second: Option<f64>,
     #[serde(default)]
     pub kernels: Vec<Kernel>,
-    /// Why there are none.
+    /// Why there are no kernels.
     pub failed: Option<String>,
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
 
-/// A way to compute a case.
+/// A variant of a case.
 #[derive(Deserialize)]
 pub struct Kernel {
     pub case: String,
@@ -70,8 +69,8 @@ pub struct Kernel {
 #[derive(Deserialize)]
 pub struct Model {
     #[serde(flatten)]
-    pub place: Place,
-    /// Empty where a device failed before there was one.
+    pub environment: Environment,
+    /// Empty if the device failed before a network was timed.
     #[serde(default)]
     pub network: String,
     pub batch: Option<u64>,
@@ -87,19 +86,19 @@ pub struct Model {
     pub more: Map<String, Value>,
 }
 
-/// How long it took.
+/// A measured time.
 #[derive(Clone, Default, Deserialize)]
 pub struct Time {
-    /// Of networks.
+    /// Only for networks.
     pub median_ms: Option<f64>,
     pub min_ms: Option<f64>,
     pub p95_ms: Option<f64>,
-    /// Of the median: nine of ten samples lie so close together. Where there is none, of the minimum:
-    /// two more samples lie so close to it.
+    /// For networks the range of nine of ten samples, relative to the median. For kernels the distance to the
+    /// third fastest sample, relative to the minimum.
     pub spread_percent: Option<f64>,
 }
 
-/// Why there is no time.
+/// Why a time is missing.
 #[derive(Deserialize)]
 pub struct Fault {
     wrong: Option<String>,
@@ -108,23 +107,25 @@ pub struct Fault {
 }
 
 impl Kernels {
-    /// Of what `bench kernels` and `doctor` make of a device.
-    pub fn of(line: &Value) -> Result<Self> {
-        Self::deserialize(line).map_err(|error| {
-            let reason = format!("{error}; expected what this version of shadernet makes");
-            Error::file("the results", reason)
+    /// Parses a device's object of `bench kernels` or `doctor`.
+    pub fn parse(object: &Value) -> Result<Self> {
+        Self::deserialize(object).map_err(|error| {
+            Error::file(
+                "the results",
+                format!("{error}; expected results of this version of shadernet"),
+            )
         })
     }
 }
 
 impl Fault {
-    /// Whether something is wrong, where the device could do it.
+    /// Whether the kernel or network is faulty. Exceeding a limit of the device is not a fault.
     pub fn is_fault(&self) -> bool {
         self.wrong.is_some() || self.failed.is_some()
     }
 
-    /// What kind of fault, and why.
-    pub fn told(&self) -> Option<(&'static str, &str)> {
+    /// `wrong`, `failed` or `impossible`, and the reason.
+    pub fn reason(&self) -> Option<(&'static str, &str)> {
         let kinds = [
             ("wrong", &self.wrong),
             ("failed", &self.failed),
@@ -132,13 +133,13 @@ impl Fault {
         ];
         kinds
             .into_iter()
-            .find_map(|(what, why)| Some((what, why.as_deref()?)))
+            .find_map(|(kind, reason)| Some((kind, reason.as_deref()?)))
     }
 }
 
 impl Time {
-    /// What is compared: a network's median, a kernel's minimum.
-    pub fn told(&self) -> Option<f64> {
+    /// The time that is compared: the median of networks, the minimum of kernels.
+    pub fn compared_ms(&self) -> Option<f64> {
         self.median_ms.or(self.min_ms)
     }
 }
@@ -154,23 +155,25 @@ impl Model {
     }
 }
 
-/// Reads a file; every message has the line.
+/// Reads a results file. Errors name the line.
 pub fn read(path: &Path) -> Result<Vec<Results>> {
     let text = fs::read(path).map_err(|source| Error::Io {
         path: path.to_owned(),
         source,
     })?;
-    let refused = |line: usize, reason: String| {
-        let reason = format!(
-            "line {line}: {reason}; expected what `shadernet bench kernels --json` or `bench model \
-             --json` writes"
-        );
-        Error::file(path, reason)
+    let invalid = |line: usize, reason: String| {
+        Error::file(
+            path,
+            format!(
+                "line {line}: {reason}; expected the output of `shadernet bench kernels --json` or \
+             `bench model --json`"
+            ),
+        )
     };
     let mut all = Vec::new();
     let mut values = serde_json::Deserializer::from_slice(&text).into_iter::<Value>();
     loop {
-        // Where the object begins, not where the one before ends.
+        // The line where the object begins, not where the previous one ends.
         let rest = &text[values.byte_offset()..];
         let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace());
         let begin = values.byte_offset() + blank.count();
@@ -179,15 +182,15 @@ pub fn read(path: &Path) -> Result<Vec<Results>> {
             break;
         };
         let value = value.map_err(|error| {
-            // It has the line already, of the file as a whole.
+            // The message ends with the line, which `invalid` puts first.
             let reason = error.to_string();
             let reason = reason.split(" at line ").next().unwrap_or_default();
-            refused(error.line(), format!("no JSON: {reason}"))
+            invalid(error.line(), format!("not JSON: {reason}"))
         })?;
-        all.push(Results::deserialize(value).map_err(|error| refused(line, error.to_string()))?);
+        all.push(Results::deserialize(value).map_err(|error| invalid(line, error.to_string()))?);
     }
     match all.is_empty() {
-        true => Err(refused(1, "the file is empty".to_owned())),
+        true => Err(invalid(1, "the file is empty".to_owned())),
         false => Ok(all),
     }
 }

@@ -1,4 +1,4 @@
-//! How a network is timed: on which device, with what precision and kernels.
+//! Sets up a network for timing: device, precision, kernels, and the first pass.
 
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -13,24 +13,24 @@ use shadernet::{Error, Result};
 use crate::resolve_model::Network;
 use crate::{DeviceArgs, TuningArgs, output};
 
-/// What `--vs` changes.
+/// The settings that `--vs` overrides.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Change {
-    /// As it was written.
+pub struct Overrides {
+    /// The option's value.
     pub text: String,
     pub backend: Option<Backend>,
     pub adapter: Option<String>,
     pub precision: Option<Precision>,
     pub kernel: Option<ConvAlgorithm>,
-    pub without: Option<PassOptions>,
+    pub passes: Option<PassOptions>,
 }
 
-impl FromStr for Change {
+impl FromStr for Overrides {
     type Err = String;
 
-    /// `KEY=VALUE`, or several with commas between.
+    /// Parses `KEY=VALUE`, or several of these separated by commas.
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut change = Self {
+        let mut overrides = Self {
             text: text.to_owned(),
             ..Self::default()
         };
@@ -40,105 +40,100 @@ impl FromStr for Change {
                 format!("expected KEY=VALUE such as precision=f16, found '{part}'")
             })?;
             match key {
-                "backend" => change.backend = Some(value.parse().map_err(unknown)?),
-                "adapter" => change.adapter = Some(value.to_owned()),
-                "precision" => change.precision = Some(value.parse().map_err(unknown)?),
-                "kernel" => change.kernel = Some(value.parse().map_err(unknown)?),
+                "backend" => overrides.backend = Some(value.parse().map_err(unknown)?),
+                "adapter" => overrides.adapter = Some(value.to_owned()),
+                "precision" => overrides.precision = Some(value.parse().map_err(unknown)?),
+                "kernel" => overrides.kernel = Some(value.parse().map_err(unknown)?),
                 "without-pass" => {
-                    let passes = change.without.unwrap_or_default();
+                    let passes = overrides.passes.unwrap_or_default();
                     let passes = passes.without(value).map_err(|error| error.to_string())?;
-                    change.without = Some(passes);
+                    overrides.passes = Some(passes);
                 }
-                _ => {
-                    return Err(format!(
-                        "there is no setting '{key}'; there are backend, adapter, precision, kernel \
-                         and without-pass"
-                    ));
-                }
+                _ => return Err(UnknownName::new("setting", key, SETTINGS).to_string()),
             }
         }
-        Ok(change)
+        Ok(overrides)
     }
 }
 
-/// A network on a device, ready for passes.
-pub struct Prepared {
+const SETTINGS: [&str; 5] = ["backend", "adapter", "precision", "kernel", "without-pass"];
+
+/// A session that has made its first pass.
+pub struct TimedSession {
     pub session: Session,
     pub precision: Precision,
     pub is_tuned: bool,
-    pub first: First,
+    pub first: FirstResultTimes,
 }
 
-/// The parts of the way to the first answer.
-pub struct First {
+/// The time to the first result, and its parts.
+pub struct FirstResultTimes {
     pub device: Duration,
     pub weights: Duration,
     pub prepare: Duration,
     pub run: Duration,
-    /// All of it, from the start of the process where it was the first.
-    pub whole: Duration,
+    /// The total; for the first row from the start of the process.
+    pub total: Duration,
 }
 
-/// Opens the device that `args` and `change` name, and how long that took.
-pub fn open(args: &DeviceArgs, change: &Change) -> Result<(Device, Duration)> {
+/// Opens the device of `args` and `overrides`. Also returns how long that took.
+pub fn open(args: &DeviceArgs, overrides: &Overrides) -> Result<(Device, Duration)> {
     let begin = Instant::now();
     let mut args = args.clone();
-    if change.backend.is_some() {
-        // Another backend's adapters have other names.
+    if overrides.backend.is_some() {
+        // The adapters of another backend may have other names.
         args.adapter = None;
     }
-    args.backend = change.backend.or(args.backend);
-    args.adapter = change.adapter.clone().or(args.adapter);
+    args.backend = overrides.backend.or(args.backend);
+    args.adapter = overrides.adapter.clone().or(args.adapter);
     let device = args.open()?;
     Ok((device, begin.elapsed()))
 }
 
-impl Prepared {
-    /// Uploads the weights, makes pipelines and does the first pass. `start` is when the way to the
-    /// first answer began, `device_time` what opening the device took of it.
+impl TimedSession {
+    /// Uploads the weights, compiles pipelines and makes the first pass. `start` is the beginning of the time
+    /// to the first result, `device_time` the part of it that opening the device took.
     pub fn new(
         (device, device_time): (&Device, Duration),
         network: &Network,
         precision: Precision,
-        change: &Change,
+        overrides: &Overrides,
         tuning: &TuningArgs,
         start: Instant,
-        mut tell: impl FnMut(&'static str),
+        mut report: impl FnMut(&'static str),
     ) -> Result<Self> {
-        let precision = change.precision.unwrap_or(precision);
-        tell("reading the weights");
+        let precision = overrides.precision.unwrap_or(precision);
+        report("reading the weights");
         let begin = Instant::now();
         let weights = network.weights()?;
-        let read = begin.elapsed();
-        tell("uploading the weights, making pipelines");
+        let weights_time = begin.elapsed();
+        report("uploading weights, compiling pipelines");
         let begin = Instant::now();
         let options = SessionOptions::new()
             .precision(precision)
-            .prefer(change.kernel)
-            .passes(change.without.unwrap_or_default())
+            .prefer(overrides.kernel)
+            .passes(overrides.passes.unwrap_or_default())
             .tuning(tuning.load(device));
         let is_tuned = options.tuning.is_some();
         let mut session = Session::new(device, &network.graph, weights, &options, &network.inputs)?;
-        let prepared = begin.elapsed();
-        tell("the first pass");
+        let prepare_time = begin.elapsed();
+        report("first pass");
         let inputs = network.input_tensors();
         let begin = Instant::now();
         session.run(&inputs)?;
-        let first = First {
+        let first = FirstResultTimes {
             device: device_time,
-            weights: read,
-            prepare: prepared,
+            weights: weights_time,
+            prepare: prepare_time,
             run: begin.elapsed(),
-            whole: start.elapsed(),
+            total: start.elapsed(),
         };
-        if let Some(notice) = session.warning() {
-            output::say(notice);
-        }
-        if let Some(kernel) = change.kernel
+        output::warn(session.warning());
+        if let Some(kernel) = overrides.kernel
             && !uses(&session, network, kernel)?
         {
             return Err(Error::Inputs(format!(
-                "kernel={kernel}: no layer of {} can be computed with it on {device}",
+                "kernel={kernel}: no layer of {} can use it on {device}",
                 network.graph.name()
             )));
         }
@@ -151,7 +146,7 @@ impl Prepared {
     }
 }
 
-/// Whether any layer could be computed with `kernel`.
+/// Whether any layer uses `kernel`.
 fn uses(session: &Session, network: &Network, kernel: ConvAlgorithm) -> Result<bool> {
     let kernels = session.kernels(&network.inputs)?;
     Ok(kernels.iter().any(|(_, used)| *used == kernel))
@@ -162,18 +157,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_read() {
-        let change: Change = "backend=gl,precision=f16,kernel=winograd-4"
+    fn overrides_are_parsed() {
+        let overrides: Overrides = "backend=gl,precision=f16,kernel=winograd-4"
             .parse()
             .unwrap();
-        assert_eq!(change.backend, Some(Backend::Gl));
-        assert_eq!(change.precision, Some(Precision::F16));
-        assert_eq!(change.kernel, Some(ConvAlgorithm::Winograd { tile: 4 }));
-        let reason = |text: &str| text.parse::<Change>().unwrap_err();
+        assert_eq!(overrides.backend, Some(Backend::Gl));
+        assert_eq!(overrides.precision, Some(Precision::F16));
+        assert_eq!(overrides.kernel, Some(ConvAlgorithm::Winograd { tile: 4 }));
+        let reason = |text: &str| text.parse::<Overrides>().unwrap_err();
         assert!(reason("f16").contains("'f16'"));
         assert!(reason("precision=int8").contains("int8"));
         assert!(reason("kernel=winograd-5").contains("winograd-4"));
-        assert!(reason("speed=2").contains("no setting 'speed'"));
+        assert!(reason("speed=2").contains("unknown setting 'speed'"));
         assert!(reason("without-pass=norm").contains("norms"));
     }
 }

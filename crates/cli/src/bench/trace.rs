@@ -1,9 +1,9 @@
-//! A pass as a trace in the format that Chrome's tracing and Perfetto read.
+//! A pass as a trace for Perfetto and Chrome's tracing.
 
 use serde_json::{Value, json};
 use shadernet::profile::Profile;
 
-/// Complete events ("X"), times in microseconds, as Chrome's "Trace Event Format" has them.
+/// A trace in Chrome's "Trace Event Format": complete events ("X") with times in microseconds.
 pub fn trace(network: &str, device: &str, profile: &Profile) -> Value {
     let name = |what: &str, name: &str| json!({"ph": "M", "pid": 1, "tid": 1, "name": what, "args": {"name": name}});
     let steps = profile.steps.iter().map(|step| {

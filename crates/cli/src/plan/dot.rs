@@ -1,10 +1,10 @@
-//! The graph after fusion, in Graphviz's language.
+//! The graph after fusion in Graphviz's DOT language.
 
 use std::fmt::Write;
 
 use shadernet::plan::{PlanReport, PlannedNode};
 
-/// A box a node with its parts and kernels, an edge a value with its shape.
+/// One box per node, with what is fused into it and its kernels, and one edge per value, with its shape.
 pub fn graph(report: &PlanReport) -> String {
     let mut text = format!("digraph \"{}\" {{\n", escaped(&report.network));
     text += "  node [shape=box, fontname=\"sans-serif\", fontsize=10];\n";
@@ -18,7 +18,7 @@ pub fn graph(report: &PlanReport) -> String {
                 None => step.shader.to_owned(),
             })
             .collect();
-        // What is not computed is there for its edges.
+        // Nodes without a kernel are drawn dashed.
         let style = if kernels.is_empty() {
             ", style=dashed"
         } else {
@@ -49,12 +49,12 @@ pub fn graph(report: &PlanReport) -> String {
     text + "}\n"
 }
 
-/// Whether the input at `position` is a residual, which comes last.
+/// Whether the input at `position` is a residual. Residuals are the last input.
 fn is_residual(node: &PlannedNode, position: usize) -> bool {
     position + 1 == node.inputs.len() && node.fused.iter().any(|part| part.kind == "residual")
 }
 
-/// As it stands between quotation marks.
+/// Escapes text for a quoted string.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! The plan for machines.
+//! The plan as JSON.
 
 use serde_json::{Value, json};
 use shadernet::gpu::Precision;
@@ -6,10 +6,10 @@ use shadernet::passes::Remark;
 use shadernet::plan::{BrokenLimit, PlannedNode, PlannedStep};
 use shadernet::tensor::Shape;
 
-use super::Found;
+use super::PlanResult;
 
-pub fn object(found: &Found) -> Value {
-    let report = &found.report;
+pub fn object(plan: &PlanResult) -> Value {
+    let report = &plan.report;
     let dims = |shapes: &[Shape]| -> Vec<Vec<usize>> {
         shapes.iter().map(|shape| shape.dims().to_vec()).collect()
     };
@@ -25,16 +25,16 @@ pub fn object(found: &Found) -> Value {
             "refused": remarks(&pass.refused),
         })
     });
-    let limits = found.verdicts.iter().map(|verdict| {
+    let limits = plan.limit_checks.iter().map(|check| {
         json!({
-            "device": verdict.device,
-            "backend": verdict.backend,
-            "broken": verdict.broken.iter().map(broken).collect::<Vec<_>>(),
+            "device": check.device,
+            "backend": check.backend,
+            "broken": check.broken.iter().map(broken).collect::<Vec<_>>(),
         })
     });
     json!({
         "network": report.network,
-        "device": found.device,
+        "device": plan.device,
         "precision": match report.precision {
             Precision::F32 => "f32",
             Precision::F16 => "f16",

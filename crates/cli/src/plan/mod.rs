@@ -18,19 +18,19 @@ use super::output_files::save;
 use super::resolve_model::{Network, NetworkArgs};
 use super::{DeviceArgs, Failure, SessionArgs, output};
 
-/// Show how a network would run, without running it: kernels and why, fusions, memory, limits
+/// Plan a network without running it: kernels, fusions, memory, limits
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   shadernet plan resnet50
-  shadernet plan unet --input 3x2048x2048 --limits default    needs no GPU
+  shadernet plan unet --input 3x2048x2048 --limits default
   shadernet plan resnet18 --dot plan.dot && dot -Tsvg plan.dot -o plan.svg
   shadernet plan resnet50 --json | jq '.steps[] | [.name, .kernel, .why]'
 
-A row is a dispatch. Operations and bytes are what its kernel does and touches,
-each value counted once; memory is without what drivers add. --limits default
-plans for a device with WebGPU's default limits and nothing more: no subgroups,
-no tuned kernels.")]
+There is one row per dispatch. MFLOP are the operations of its kernel and MB the \
+bytes that it reads and writes, each value counted once. Memory of the driver is \
+not included. --limits default needs no GPU: it plans for a device with WebGPU's \
+default limits, without subgroups and tuned kernels.")]
 pub struct Plan {
     #[command(flatten)]
     network: NetworkArgs,
@@ -38,69 +38,69 @@ pub struct Plan {
     #[command(flatten)]
     session: SessionArgs,
 
-    /// Whose limits to plan for [default: adapter, where there is one]
+    /// The limits to plan for [default: adapter, if there is one]
     #[arg(long, value_name = "default|adapter")]
     limits: Option<Limits>,
 
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// Write the graph after fusion to FILE, for Graphviz
+    /// Write the graph after fusion to FILE in Graphviz's DOT language
     #[arg(long, value_name = "FILE")]
     dot: Option<PathBuf>,
 
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Limits {
-    /// WebGPU's defaults, which need no GPU
+    /// WebGPU's default limits; needs no GPU
     Default,
-    /// The adapter's that would run it
+    /// The adapter's limits
     Adapter,
 }
 
-/// A device, and the limits of it that a network would break.
-struct Verdict {
+/// The limits of a device that a network exceeds.
+struct LimitCheck {
     device: String,
-    /// `assumed` where there is no device.
+    /// `assumed` for WebGPU's default limits.
     backend: String,
     broken: Vec<BrokenLimit>,
 }
 
-/// All that is told.
-struct Found {
-    /// What it was planned for, for people.
+/// A plan, and how it fits the limits of each device.
+struct PlanResult {
+    /// The device that was planned for.
     device: String,
     report: PlanReport,
-    verdicts: Vec<Verdict>,
+    limit_checks: Vec<LimitCheck>,
 }
 
 impl Plan {
     pub fn execute(&self) -> Result<(), Failure> {
-        let network = self.network.find()?;
-        // Shapes before the device: cheaper to find out.
+        let network = self.network.resolve()?;
+        // Shapes are checked before a device is opened, which takes longer.
         network.graph.infer(&network.inputs)?;
-        let found = self.plan(&network)?;
+        let plan = self.plan(&network)?;
         if let Some(path) = &self.dot {
-            save(path, dot::graph(&found.report).as_bytes())?;
+            save(path, dot::graph(&plan.report).as_bytes())?;
         }
         match self.json {
-            true => output::json_line(&json::object(&found))?,
-            false => table::print(&found, &mut io::stdout().lock())?,
+            true => output::json_line(&json::object(&plan))?,
+            false => table::print(&plan, &mut io::stdout().lock())?,
         }
         Ok(())
     }
 
-    fn plan(&self, network: &Network) -> Result<Found> {
+    fn plan(&self, network: &Network) -> Result<PlanResult> {
         let (graph, inputs) = (&network.graph, &network.inputs);
         let options = SessionOptions::new()
             .precision(self.session.precision)
             .passes(self.session.passes.options());
         let assumed = PlanReport::assumed(wgpu::Limits::default(), graph, inputs, &options)?;
-        let mut verdicts = vec![Verdict {
+        let mut limit_checks = vec![LimitCheck {
             device: "WebGPU's default limits".to_owned(),
             backend: "assumed".to_owned(),
             broken: assumed.broken.clone(),
@@ -108,7 +108,7 @@ impl Plan {
         for adapter in adapters(None) {
             let info = adapter.get_info();
             let report = PlanReport::from_adapter(&adapter, graph, inputs, &options)?;
-            verdicts.push(Verdict {
+            limit_checks.push(LimitCheck {
                 device: info.name,
                 backend: info.backend.to_str().to_owned(),
                 broken: report.broken,
@@ -123,24 +123,24 @@ impl Plan {
             }
             None => ("WebGPU's default limits, assumed".to_owned(), assumed),
         };
-        Ok(Found {
+        Ok(PlanResult {
             device,
             report,
-            verdicts,
+            limit_checks,
         })
     }
 
-    /// The device to plan for, if it is not an assumed one.
+    /// The GPU to plan for. `None` for WebGPU's default limits.
     fn gpu(&self) -> Result<Option<Gpu>> {
         if self.limits != Some(Limits::Default) {
             if let Device::Gpu(gpu) = Device::open(&self.device.options())? {
                 return Ok(Some(gpu));
             }
-            output::say("there is no GPU adapter to plan for; WebGPU's default limits are assumed");
+            output::say("no GPU adapter to plan for; WebGPU's default limits are assumed");
         }
         if self.session.tuning.names_a_file() {
             output::say(
-                "tuned kernels are not used: they are of a device, and none is planned for",
+                "tuned kernels are not used: they belong to a device, and the plan is for none",
             );
         }
         Ok(None)

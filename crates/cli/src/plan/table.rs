@@ -1,44 +1,50 @@
-//! The plan for people.
+//! The plan as text.
 
 use std::io::{self, Write};
 
-use comfy_table::CellAlignment;
 use shadernet::passes::{self, PassReport};
 use shadernet::plan::{BrokenLimit, PlanReport, PlannedNode};
-use shadernet::tensor::Shape;
 
-use super::{Found, Verdict};
-use crate::output;
+use super::{LimitCheck, PlanResult};
+use crate::output::{self, right_align};
 
-pub fn print(found: &Found, out: &mut impl Write) -> io::Result<()> {
-    let report = &found.report;
-    writeln!(out, "{} for {}\n", report.network, found.device)?;
+pub fn print(plan: &PlanResult, out: &mut impl Write) -> io::Result<()> {
+    let report = &plan.report;
+    writeln!(out, "{} for {}\n", report.network, plan.device)?;
     if !report.broken.is_empty() {
         writeln!(
             out,
-            "It cannot run there: see the limits below. This is how it would with larger ones.\n"
+            "The network cannot run there: see the limits below. The plan assumes larger limits.\n"
         )?;
     }
     writeln!(out, "{}\n", steps(report).trim_fmt())?;
-    writeln!(out, "fusions that did not happen")?;
+    writeln!(out, "fusions not applied")?;
     for line in refused(&report.passes) {
         writeln!(out, "  {line}")?;
     }
     writeln!(out, "\n{}\n", totals(report).trim_fmt())?;
-    writeln!(out, "limits that it would break")?;
-    // Those that break the same are told of together.
-    let alike = |a: &Verdict, b: &Verdict| a.broken == b.broken;
-    for verdicts in found.verdicts.chunk_by(alike) {
-        for line in broken(verdicts) {
+    writeln!(out, "limits exceeded")?;
+    // Devices that exceed the same limits are grouped.
+    let is_same = |a: &LimitCheck, b: &LimitCheck| a.broken == b.broken;
+    for checks in plan.limit_checks.chunk_by(is_same) {
+        for line in broken(checks) {
             writeln!(out, "  {line}")?;
         }
     }
     Ok(())
 }
 
-/// A row a dispatch.
+/// One row per dispatch.
 fn steps(report: &PlanReport) -> comfy_table::Table {
-    let header = ["node", "operator", "kernel", "output", "MB", "MFLOP", "why"];
+    let header = [
+        "node",
+        "operator",
+        "kernel",
+        "output",
+        "MB",
+        "MFLOP",
+        "selection reason",
+    ];
     let mut table = output::table(&header);
     for step in &report.steps {
         let node = &report.nodes[step.node];
@@ -73,20 +79,21 @@ fn operator(node: &PlannedNode) -> String {
     parts.join(" + ")
 }
 
-/// Nodes named for a reason.
-const NAMED: usize = 3;
+/// At most this many nodes are named for each reason.
+const MAX_NAMES: usize = 3;
 
-/// A line a pass and reason, and the passes that did not run.
+/// Why fusions were not applied: one line per pass and reason. The last line has the passes that were
+/// skipped.
 fn refused(reports: &[PassReport]) -> Vec<String> {
     let mut lines = Vec::new();
-    // A norm that goes into nothing before it may have gone into what follows.
+    // A norm that cannot be folded into the node before it may be the prologue of the node after it.
     let prologues: Vec<&str> = (reports.iter())
         .filter(|report| report.pass == "prologues")
         .flat_map(|report| &report.applied)
         .map(|remark| remark.node.as_str())
         .collect();
     for report in reports {
-        // Reasons that differ in the nodes they name are one.
+        // Reasons that differ only in node names are grouped.
         let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
         for remark in &report.refused {
             let mut reason = without_names(&remark.text);
@@ -99,17 +106,17 @@ fn refused(reports: &[PassReport]) -> Vec<String> {
             }
         }
         for (reason, nodes) in groups {
-            let mut names = nodes[..nodes.len().min(NAMED)].join(", ");
-            if nodes.len() > NAMED {
-                names += &format!(" and {} more", nodes.len() - NAMED);
+            let mut names = nodes[..nodes.len().min(MAX_NAMES)].join(", ");
+            if nodes.len() > MAX_NAMES {
+                names += &format!(" and {} more", nodes.len() - MAX_NAMES);
             }
             lines.push(format!("{}: {reason}: {names}", report.pass));
         }
     }
     let ran = |name: &&str| reports.iter().any(|report| report.pass == *name);
-    let left_out: Vec<&str> = passes::names().filter(|name| !ran(name)).collect();
-    if !left_out.is_empty() {
-        lines.push(format!("left out: {}", left_out.join(", ")));
+    let skipped: Vec<&str> = passes::names().filter(|name| !ran(name)).collect();
+    if !skipped.is_empty() {
+        lines.push(format!("passes skipped: {}", skipped.join(", ")));
     }
     if lines.is_empty() {
         lines.push("none".to_owned());
@@ -117,7 +124,7 @@ fn refused(reports: &[PassReport]) -> Vec<String> {
     lines
 }
 
-/// `'conv1' is read 2 times` without the name.
+/// Replaces quoted names: `'conv1' is read 2 times` becomes `'…' is read 2 times`.
 fn without_names(text: &str) -> String {
     let parts = text.split('\'').enumerate();
     let parts = parts.map(|(i, part)| if i % 2 == 1 { "'…'" } else { part });
@@ -127,20 +134,16 @@ fn without_names(text: &str) -> String {
 fn totals(report: &PlanReport) -> comfy_table::Table {
     let memory = &report.memory;
     let operations: u64 = report.steps.iter().map(|step| step.operations).sum();
-    let shapes = |shapes: &[Shape]| {
-        let shapes: Vec<String> = shapes.iter().map(Shape::to_string).collect();
-        shapes.join(" ")
-    };
     let mut table = output::table(&["total", ""]);
     let rows = [
-        ("input", shapes(&report.inputs)),
-        ("output", shapes(&report.outputs)),
+        ("input", output::shapes(&report.inputs)),
+        ("output", output::shapes(&report.outputs)),
         ("dispatches", report.steps.len().to_string()),
         ("pipelines", report.pipelines.to_string()),
         ("operations", indicatif::HumanCount(operations).to_string()),
         ("weights", output::bytes(memory.weights)),
         ("activations", output::bytes(memory.activations)),
-        ("of which at least", output::bytes(memory.lower_bound)),
+        ("  lower bound", output::bytes(memory.lower_bound)),
         ("workspace", output::bytes(memory.workspace)),
         (
             "inputs and outputs",
@@ -155,19 +158,11 @@ fn totals(report: &PlanReport) -> comfy_table::Table {
     table
 }
 
-fn right_align(table: &mut comfy_table::Table, columns: std::ops::Range<usize>) {
-    for column in columns {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-}
-
-/// The limits that devices break, all of them the same.
-fn broken(alike: &[Verdict]) -> Vec<String> {
-    let device = |verdict: &Verdict| format!("{} ({})", verdict.device, verdict.backend);
-    let devices = alike.iter().map(device).collect::<Vec<_>>().join(", ");
-    let limits = alike.first().map_or(&[][..], |verdict| &verdict.broken);
+/// The limits that a group of devices exceeds, which are the same for all of them.
+fn broken(group: &[LimitCheck]) -> Vec<String> {
+    let device = |check: &LimitCheck| format!("{} ({})", check.device, check.backend);
+    let devices = group.iter().map(device).collect::<Vec<_>>().join(", ");
+    let limits = group.first().map_or(&[][..], |check| &check.broken);
     if limits.is_empty() {
         return vec![format!("{devices}: none")];
     }
@@ -189,7 +184,7 @@ mod tests {
     use super::without_names;
 
     #[test]
-    fn reasons_that_name_other_nodes_are_one() {
+    fn reasons_that_differ_in_node_names_are_equal() {
         let [one, other] = ["'a.b' is read 2 times", "'c' is read 2 times"].map(without_names);
         assert_eq!((one.as_str(), &one), ("'…' is read 2 times", &other));
     }

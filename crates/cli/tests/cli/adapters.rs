@@ -1,13 +1,13 @@
-//! Devices on the command line: which there are, which is taken, and what where there is none.
+//! `shadernet devices`, and selecting devices on the command line.
 
 use shadernet::gpu::Backend;
 
 use crate::devices::backends;
-use crate::support::{answer, answer_to, chelsea, classify, shadernet, small_model};
+use crate::support::{chelsea, classify, execute, execute_with_input, shadernet, small_model};
 
 #[test]
-fn devices_lists_what_tests_run_on() {
-    let lines = answer(shadernet().args(["devices", "--json"])).ok().json();
+fn devices_lists_the_backends_under_test() {
+    let lines = execute(shadernet().args(["devices", "--json"])).ok().json();
     let listed: Vec<&str> = (lines.iter())
         .map(|line| line["backend"].as_str().unwrap())
         .collect();
@@ -36,7 +36,7 @@ fn devices_lists_what_tests_run_on() {
         }
     }
 
-    let text = answer(shadernet().arg("devices")).ok().out;
+    let text = execute(shadernet().arg("devices")).ok().out;
     for line in &lines {
         assert!(text.contains(line["name"].as_str().unwrap()), "{text}");
         assert!(text.contains(line["driver"].as_str().unwrap()), "{text}");
@@ -45,18 +45,18 @@ fn devices_lists_what_tests_run_on() {
         text.matches("\n* ").count() + usize::from(text.starts_with("* ")),
         2
     );
-    // But for names, which are the driver's, lines fit a terminal.
+    // All lines fit a terminal, except for names, which come from the driver.
     for line in text.lines().filter(|line| line.starts_with("    ")) {
         assert!(line.contains("driver") || line.len() <= 80, "{line}");
     }
 }
 
 #[test]
-fn every_backend_names_the_same_class() {
+fn every_backend_finds_the_same_class() {
     for backend in backends().iter().chain([&Backend::Cpu]) {
         let mut command = shadernet();
         command.args(["classify", "--json", "--top", "1", &chelsea()]);
-        let run = answer(command.args(["--backend", backend.name()])).ok();
+        let run = execute(command.args(["--backend", backend.name()])).ok();
         assert_eq!(run.json()[0]["predictions"][0]["class"], 282);
         // The summary says which device it was.
         let device = match backend {
@@ -64,15 +64,15 @@ fn every_backend_names_the_same_class() {
             backend => format!("({}", backend.name()),
         };
         assert_eq!(run.err.lines().count(), 1, "{}", run.err);
-        run.says(&["1 picture in ", &device]);
+        run.says(&["1 image in ", &device]);
     }
 }
 
 #[test]
-fn devices_that_are_not_there_are_named_with_those_that_are() {
+fn missing_devices_are_errors_that_list_the_available_ones() {
     let run = |args: &[&str]| {
         let mut command = shadernet();
-        answer(command.args(["classify", &chelsea()]).args(args))
+        execute(command.args(["classify", &chelsea()]).args(args))
     };
     let other = match std::env::consts::OS {
         "macos" => "dx12",
@@ -88,40 +88,40 @@ fn devices_that_are_not_there_are_named_with_those_that_are() {
 
     let mut command = shadernet();
     command.env("WGPU_ADAPTER_NAME", "nonsense");
-    answer(command.args(["classify", &chelsea()])).fails(&["'nonsense'"]);
+    execute(command.args(["classify", &chelsea()])).fails(&["'nonsense'"]);
     let mut command = shadernet();
     command.env("WGPU_ADAPTER_NAME", "nonsense");
-    let list = answer(command.args(["devices", "--json"]));
+    let list = execute(command.args(["devices", "--json"]));
     assert_eq!(list.code, 1);
     assert!(list.json().iter().all(|line| line["default"] == false));
     list.says(&["'nonsense'"]);
 }
 
-/// More than one binding holds, whatever the device: refused before any picture is read.
+/// The batch exceeds the maximum size of a binding. It is rejected before any image is read.
 #[test]
-fn a_batch_beyond_the_devices_limit_names_the_node_and_what_to_do() {
+fn a_batch_beyond_the_devices_limit_is_an_error_with_node_and_advice() {
     let backend = backends()[0].name();
-    let lines = answer(shadernet().args(["devices", "--json"])).ok().json();
+    let lines = execute(shadernet().args(["devices", "--json"])).ok().json();
     let device = lines.iter().find(|line| line["backend"] == backend);
     let limit = &device.unwrap()["max_storage_buffer_binding_size"];
-    // What conv1 answers for one picture: 64 maps of 32x32.
+    // The output of conv1 for one image: 64 maps of 32x32.
     let batch = limit.as_u64().unwrap() / (64 * 32 * 32 * 4) + 1;
     let mut command = shadernet();
     command.args(["classify", "-", "--backend", backend, "--model"]);
     command
         .arg(small_model())
         .args(["--batch", &batch.to_string()]);
-    answer_to(&mut command, b"nothing of this is read\n").fails(&[
+    execute_with_input(&mut command, b"nothing of this is read\n").fails(&[
         &format!("the output [{batch}, 64, 32, 32] of '"),
         &format!("allows {limit} (max_storage_buffer_binding_size)"),
         "use a smaller image or batch",
     ]);
 }
 
-/// No Vulkan driver, as on a machine with nothing but Rust: with software OpenGL there, and without.
+/// Without a Vulkan driver, as on a new machine; with and without software OpenGL.
 #[cfg(target_os = "linux")]
 #[test]
-fn without_a_driver_the_cpu_runs_and_says_how_to_get_one() {
+fn without_a_driver_the_cpu_runs_and_a_warning_says_how_to_get_one() {
     for opengl in [true, false] {
         let without = |command: &mut std::process::Command| {
             for name in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
@@ -130,9 +130,9 @@ fn without_a_driver_the_cpu_runs_and_says_how_to_get_one() {
             if !opengl {
                 command.env("__EGL_VENDOR_LIBRARY_FILENAMES", "/nonexistent");
             }
-            // Of OpenGL, only what runs everywhere.
+            // Only software OpenGL, which every machine has.
             command.env("LIBGL_ALWAYS_SOFTWARE", "1");
-            answer(command)
+            execute(command)
         };
         let run = without(shadernet().args(["classify", "--json", &chelsea()])).ok();
         assert_eq!(run.json()[0]["predictions"][0]["class"], 282);
@@ -152,7 +152,7 @@ fn without_a_driver_the_cpu_runs_and_says_how_to_get_one() {
             (&cpu["backend"], &cpu["default"]),
             (&"cpu".into(), &true.into())
         );
-        // Asked for by name, there is no falling back.
+        // A backend given by name has no fallback.
         let refused = without(shadernet().args(["classify", "--backend", "vulkan", &chelsea()]));
         refused.fails(&[
             "matches backend vulkan",
@@ -161,19 +161,19 @@ fn without_a_driver_the_cpu_runs_and_says_how_to_get_one() {
     }
 }
 
-/// In containers and over SSH, a library of Mesa's would print an error of its own.
+/// In containers and over SSH, libwayland would print an error.
 #[cfg(target_os = "linux")]
 #[test]
-fn no_display_is_nobodys_error() {
+fn a_missing_display_prints_no_error() {
     let mut command = shadernet();
     for name in ["XDG_RUNTIME_DIR", "WAYLAND_DISPLAY", "DISPLAY"] {
         command.env_remove(name);
     }
-    assert_eq!(answer(command.arg("devices")).ok().err, "");
+    assert_eq!(execute(command.arg("devices")).ok().err, "");
     assert!(
-        answer(classify().arg(chelsea()))
+        execute(classify().arg(chelsea()))
             .ok()
             .err
-            .starts_with("1 picture")
+            .starts_with("1 image")
     );
 }

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::devices::backends;
-use crate::support::{answer, shadernet};
+use crate::support::{execute, shadernet};
 
 fn rows(line: &Value) -> &[Value] {
     line["kernels"].as_array().map_or(&[], Vec::as_slice)
@@ -21,7 +21,7 @@ fn kernels_are_timed_on_every_adapter() {
     )
     .unwrap();
     let json = folder.path().join("kernels.json");
-    let bench = answer(
+    let bench = execute(
         shadernet()
             .args(["bench", "kernels", "--all", "--rounds=2", "--kernel=direct"])
             .args(["--kernel=winograd-2", "--shapes"])
@@ -48,7 +48,7 @@ fn kernels_are_timed_on_every_adapter() {
         }
         assert!(line["limits"]["max_buffer_size"].as_u64().unwrap() > 0);
         assert!(line["wgpu"].as_str().unwrap().starts_with("30."));
-        // The same for people.
+        // The table, too.
         assert!(
             bench.out.contains(&format!("({})", backend.name())),
             "{}",
@@ -59,9 +59,9 @@ fn kernels_are_timed_on_every_adapter() {
 }
 
 #[test]
-fn a_broken_kernel_is_named_and_not_timed() {
+fn a_wrong_kernel_is_reported_and_not_timed() {
     for backend in backends() {
-        let bench = answer(
+        let bench = execute(
             shadernet()
                 .args([
                     "bench",
@@ -98,12 +98,12 @@ fn a_broken_kernel_is_named_and_not_timed() {
 }
 
 #[test]
-fn drivers_that_crash_or_hang_cost_their_own_row() {
-    for (how, said) in [
+fn drivers_that_crash_or_hang_lose_only_their_own_results() {
+    for (how, message) in [
         ("crash", "its process died"),
         ("hang", "did not end within 2 s"),
     ] {
-        let bench = answer(shadernet().args([
+        let bench = execute(shadernet().args([
             "bench",
             "kernels",
             "--all",
@@ -113,15 +113,15 @@ fn drivers_that_crash_or_hang_cost_their_own_row() {
             "--filter=relu",
         ]));
         assert_eq!(bench.code, 1);
-        assert!(bench.err.contains(said), "{}", bench.err);
+        assert!(bench.err.contains(message), "{}", bench.err);
     }
-    // What there is of the others is not lost: the page and the file are written, and can be read.
+    // The page and the file are still written, and the file can be read.
     let folder = tempfile::tempdir().unwrap();
     for (what, rest) in [("kernels", "--filter=relu"), ("model", "small_cnn")] {
         let [page, results] = ["page.html", "results.json"].map(|name| folder.path().join(name));
         let mut bench = shadernet();
         bench.args(["bench", what, rest, "--all", "--misbehave=crash", "--json"]);
-        let bench = answer(bench.arg("--report").arg(&page));
+        let bench = execute(bench.arg("--report").arg(&page));
         assert_eq!(bench.code, 1);
         assert!(bench.err.contains("its process died"), "{}", bench.err);
         let page = fs::read_to_string(&page).unwrap();
@@ -131,21 +131,21 @@ fn drivers_that_crash_or_hang_cost_their_own_row() {
             .args(["bench", "compare"])
             .args([&results, &results])
             .output();
-        let said = String::from_utf8(compare.unwrap().stderr).unwrap();
-        assert!(!said.contains("missing field"), "{said}");
+        let err = String::from_utf8(compare.unwrap().stderr).unwrap();
+        assert!(!err.contains("missing field"), "{err}");
     }
 }
 
 #[test]
-fn mistakes_in_shapes_are_told() {
+fn invalid_shapes_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let shapes = folder.path().join("mine.txt");
     fs::write(&shapes, "relu 1x8x9x9\nconv2d 1x8x9x9 out=8\n").unwrap();
-    let bench = |args: &[&str]| answer(shadernet().args(["bench", "kernels"]).args(args));
+    let bench = |args: &[&str]| execute(shadernet().args(["bench", "kernels"]).args(args));
     let path = shapes.to_str().unwrap();
     bench(&["--shapes", path]).fails(&["mine.txt", "line 2", "'kernel=NUMBER' is missing"]);
     bench(&["--shapes", "nonsuch.txt"]).fails(&["nonsuch.txt"]);
-    bench(&["--backend=cpu"]).fails(&["the CPU twin has none"]);
+    bench(&["--backend=cpu"]).fails(&["the reference backend on the CPU has none"]);
     for wrong in [
         &["--filter=nonsuch"][..],
         &["--kernel=fast"],
@@ -156,8 +156,8 @@ fn mistakes_in_shapes_are_told() {
 }
 
 #[test]
-fn settings_are_compared_in_turns() {
-    let bench = answer(shadernet().args([
+fn two_settings_are_compared() {
+    let bench = execute(shadernet().args([
         "bench",
         "model",
         "small_cnn",
@@ -197,17 +197,17 @@ fn settings_are_compared_in_turns() {
     let wrong = ["--vs=speed=2", "--vs=fast"];
     for wrong in wrong {
         assert_eq!(
-            answer(shadernet().args(["bench", "model", "small_cnn", wrong])).code,
+            execute(shadernet().args(["bench", "model", "small_cnn", wrong])).code,
             2
         );
     }
 }
 
 #[test]
-fn the_doctor_finds_what_is_broken() {
+fn doctor_finds_a_wrong_kernel() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("doctor.md");
-    let doctor = answer(
+    let doctor = execute(
         shadernet()
             .args(["doctor", "--inject-fault=conv2d_depthwise_row", "--report"])
             .arg(&path)
@@ -239,18 +239,18 @@ fn the_doctor_finds_what_is_broken() {
     );
     let report = fs::read_to_string(&path).unwrap();
     assert!(
-        report.contains("the first step that diverges between the CPU twin and"),
+        report.contains("the first step that differs between the reference backend and"),
         "{report}"
     );
 }
 
 #[test]
-fn two_backends_are_compared_with_each_other() {
-    // Where there is one backend only, it is compared with itself.
+fn doctor_compares_two_backends() {
+    // A single backend is compared with itself.
     let backends = backends();
     let (first, last) = (backends[0], backends[backends.len() - 1]);
     let pair = |more: &[&str]| {
-        answer(
+        execute(
             shadernet()
                 .args([
                     "doctor",
@@ -263,18 +263,18 @@ fn two_backends_are_compared_with_each_other() {
         )
     };
     let agreeing = pair(&[]).ok();
-    // As a device is printed, where hardware is not said to be software.
+    // A device's text; software devices are marked.
     let with = [", software", ""].map(|more| format!("({}{more})", first.name()));
     let says = |out: &str, rest: &str| {
         with.iter()
             .any(|with| out.contains(&format!("{with}{rest}")))
     };
     assert!(says(&agreeing.out, " to 1e-3"), "{}", agreeing.out);
-    // The other backend's shaders are as they were.
+    // The fault is only in the shaders of one backend.
     let broken = pair(&["--inject-fault=conv2d_depthwise_row"]);
     assert_eq!(broken.code, 1, "{}", broken.err);
-    let told = format!(" and {} is '", last.name());
-    assert!(says(&broken.out, &told), "{}", broken.out);
+    let message = format!(" and {} is '", last.name());
+    assert!(says(&broken.out, &message), "{}", broken.out);
     assert!(
         broken.out.contains("conv2d_depthwise_row"),
         "{}",

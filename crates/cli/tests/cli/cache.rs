@@ -1,4 +1,4 @@
-//! Pipelines kept between runs: what is written, and what becomes of files that are of no use.
+//! The pipeline cache: what is written, and what happens to files that cannot be used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use shadernet::gpu::Backend;
 
 use crate::devices::backends;
-use crate::support::{Answer, answer, chelsea, shadernet, small_model};
+use crate::support::{CommandOutput, chelsea, execute, shadernet, small_model};
 
-/// Classifies with this cache folder, and answers with what was logged.
-fn classify(backend: &str, cache: &Path) -> Answer {
+/// Classifies with this cache folder and logging of warnings.
+fn classify(backend: &str, cache: &Path) -> CommandOutput {
     let mut command = shadernet();
     command.args(["classify", "--json", "--backend", backend, "--model"]);
     command.arg(small_model()).arg(chelsea());
     command.env("SHADERNET_CACHE", cache);
-    answer(command.env("SHADERNET_LOG", "warn")).ok()
+    execute(command.env("SHADERNET_LOG", "warn")).ok()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -22,7 +22,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
-/// The FNV-1a hash, with which files are signed.
+/// The FNV-1a hash that the files contain.
 fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
@@ -30,7 +30,7 @@ fn checksum(bytes: &[u8]) -> u64 {
 }
 
 #[test]
-fn pipelines_are_kept_and_bad_files_made_anew() {
+fn pipelines_are_cached_and_bad_files_are_replaced() {
     if !backends().contains(&Backend::Vulkan) {
         return;
     }
@@ -45,7 +45,7 @@ fn pipelines_are_kept_and_bad_files_made_anew() {
 
     let mut flipped = good.clone();
     *flipped.last_mut().unwrap() ^= 1;
-    // The same data, signed, of another driver: a byte of its name, after the header, is changed.
+    // A valid file of another driver: a byte of the driver's name, after the header, is changed.
     let mut foreign = good.clone();
     foreign[28] ^= 1;
     let sum = checksum(&foreign[28..]);
@@ -61,7 +61,7 @@ fn pipelines_are_kept_and_bad_files_made_anew() {
         fs::write(file, bad).unwrap();
         let found = classify("vulkan", &cache).says(&["not used, and replaced", reason]);
         assert_eq!(found.out, first.out);
-        // What was written instead is taken without a word, and is the only file.
+        // The new file is used without a warning, and is the only one.
         let again = classify("vulkan", &cache);
         assert!(!again.err.contains("pipeline cache"), "{}", again.err);
         assert_eq!(files(&cache), std::slice::from_ref(file));
@@ -69,7 +69,7 @@ fn pipelines_are_kept_and_bad_files_made_anew() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_written_is_none() {
+fn a_cache_that_cannot_be_written_is_not_used() {
     if !backends().contains(&Backend::Vulkan) {
         return;
     }
@@ -81,7 +81,7 @@ fn a_cache_that_cannot_be_written_is_none() {
 }
 
 #[test]
-fn without_pipelines_there_is_no_cache() {
+fn the_reference_backend_writes_no_cache() {
     let folder = tempfile::tempdir().unwrap();
     classify("cpu", folder.path());
     assert_eq!(files(folder.path()), <[PathBuf; 0]>::default());

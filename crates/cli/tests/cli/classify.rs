@@ -1,24 +1,25 @@
-//! `shadernet classify`: pictures good and bad.
+//! `shadernet classify`, with valid and invalid images.
 
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Answer, answer, chelsea, classify, copies, picture, shadernet};
+use crate::support::{CommandOutput, chelsea, classify, copies, execute, shadernet, test_image};
 
 /// A PNG whose header claims 60000x60000 pixels, with no data for them.
 const HUGE_PNG: &[u8] = b"\x89PNG\r\n\x1a\n\
     \0\0\0\rIHDR\0\0\xea\x60\0\0\xea\x60\x08\x02\0\0\0\x0f\xb0\xe2\x15\
     \0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82";
 
-/// A folder of files that are no pictures, each with what its message says.
-struct Bad {
+/// A folder of files that are not images.
+struct InvalidImages {
     folder: tempfile::TempDir,
+    /// Each file, and a part of its error message.
     files: Vec<(String, &'static str)>,
 }
 
-fn bad() -> Bad {
+fn invalid_images() -> InvalidImages {
     let folder = tempfile::tempdir().unwrap();
-    let whole = fs::read(picture("chelsea.png")).unwrap();
+    let whole = fs::read(test_image("chelsea.png")).unwrap();
     let files: [(&str, &[u8], &str); 4] = [
         (
             "text.png",
@@ -37,38 +38,38 @@ fn bad() -> Bad {
     }
     let missing = folder.path().join("missing.png");
     named.push((missing.to_str().unwrap().to_owned(), "missing.png: "));
-    Bad {
+    InvalidImages {
         folder,
         files: named,
     }
 }
 
-/// The pictures' names and the number of classes under each, of an answer for people.
+/// Parses text output: the images' names and the number of classes of each.
 #[track_caller]
-fn read(answer: &Answer) -> Vec<(&str, usize)> {
-    let mut pictures: Vec<(&str, usize)> = Vec::new();
-    for line in answer.out.lines() {
+fn parse_text(output: &CommandOutput) -> Vec<(&str, usize)> {
+    let mut images: Vec<(&str, usize)> = Vec::new();
+    for line in output.out.lines() {
         if let Some(class) = line.strip_prefix("  ") {
             let (percent, rest) = class.split_once(" %  ").unwrap();
             assert!((0.0..=100.0).contains(&percent.trim().parse::<f32>().unwrap()));
             assert!(rest.ends_with(')'), "{line}");
-            pictures.last_mut().unwrap().1 += 1;
+            images.last_mut().unwrap().1 += 1;
         } else {
-            pictures.push((line, 0));
+            images.push((line, 0));
         }
     }
-    pictures
+    images
 }
 
 #[test]
-fn the_first_command_names_the_cat() {
+fn the_first_example_finds_the_cat() {
     let run = |args: &[&str]| {
         let mut command = shadernet();
         command.args(["classify", "--backend", "cpu", "tests/images/chelsea.png"]);
-        answer(command.args(args)).ok()
+        execute(command.args(args)).ok()
     };
     let text = run(&[]);
-    assert_eq!(read(&text), [("tests/images/chelsea.png", 5)]);
+    assert_eq!(parse_text(&text), [("tests/images/chelsea.png", 5)]);
     assert!(
         text.out.lines().nth(1).unwrap().ends_with("(282)"),
         "{}",
@@ -76,7 +77,7 @@ fn the_first_command_names_the_cat() {
     );
     // One line on standard error, with the time and the device.
     assert_eq!(text.err.lines().count(), 1, "{}", text.err);
-    assert!(text.err.starts_with("1 picture in "), "{}", text.err);
+    assert!(text.err.starts_with("1 image in "), "{}", text.err);
     assert!(text.err.contains(" images/s, on the CPU"), "{}", text.err);
 
     let json = run(&["--json", "--top", "2"]).json();
@@ -94,36 +95,39 @@ fn the_first_command_names_the_cat() {
 }
 
 #[test]
-fn bad_pictures_are_reported_and_the_rest_go_on() {
-    let bad = bad();
-    let run = answer(
+fn invalid_images_are_reported_and_skipped() {
+    let invalid = invalid_images();
+    let run = execute(
         (classify().arg(chelsea()))
-            .args(bad.files.iter().map(|(path, _)| path))
+            .args(invalid.files.iter().map(|(path, _)| path))
             .args([chelsea().as_str(), "--top", "3"]),
     );
     assert_eq!(run.code, 1);
     let chelsea = chelsea();
-    assert_eq!(read(&run), [(chelsea.as_str(), 3), (chelsea.as_str(), 3)]);
+    assert_eq!(
+        parse_text(&run),
+        [(chelsea.as_str(), 3), (chelsea.as_str(), 3)]
+    );
     let errors: Vec<&str> = run.err.lines().collect();
-    assert_eq!(errors.len(), bad.files.len() + 1, "{}", run.err);
-    for (error, (path, message)) in errors.iter().zip(&bad.files) {
+    assert_eq!(errors.len(), invalid.files.len() + 1, "{}", run.err);
+    for (error, (path, message)) in errors.iter().zip(&invalid.files) {
         assert!(error.starts_with(&format!("error: {path}: ")), "{error}");
         assert!(error.contains(message), "'{message}' is not in: {error}");
     }
-    run.says(&["2 pictures in ", "5 could not be read, on the CPU"]);
+    run.says(&["2 images in ", "5 could not be read, on the CPU"]);
 }
 
-/// Whatever the batch, and wherever in it the bad ones fall.
+/// For every batch size, and wherever in a batch the invalid images are.
 #[test]
-fn json_has_one_line_a_picture_in_the_order_given() {
-    let bad = bad();
+fn json_has_one_line_per_image_in_the_order_given() {
+    let invalid = invalid_images();
     let chelsea = chelsea();
     let mut given: Vec<&str> = Vec::new();
-    for (path, _) in &bad.files {
+    for (path, _) in &invalid.files {
         given.extend([chelsea.as_str(), path]);
     }
     for batch in ["1", "2", "3", "100000"] {
-        let run = answer(classify().args(&given).args(["--json", "--batch", batch]));
+        let run = execute(classify().args(&given).args(["--json", "--batch", batch]));
         assert_eq!(run.code, 1);
         let lines = run.json();
         assert_eq!(lines.len(), given.len());
@@ -139,18 +143,18 @@ fn json_has_one_line_a_picture_in_the_order_given() {
 }
 
 #[test]
-fn folders_are_their_pictures_by_name() {
+fn folders_stand_for_their_images_in_order_of_names() {
     let folder = copies(3);
-    for other in ["notes.txt", "pictures", "000.jpg.part"] {
+    for other in ["notes.txt", "images", "000.jpg.part"] {
         fs::write(
             folder.path().join(other),
-            "no picture, and nobody's mistake",
+            "not an image; skipped without an error",
         )
         .unwrap();
     }
     fs::create_dir(folder.path().join("folder.png")).unwrap();
     fs::rename(folder.path().join("001.jpg"), folder.path().join("001.JPG")).unwrap();
-    let run = answer(
+    let run = execute(
         classify()
             .arg(folder.path())
             .args(["--json", "--batch", "2"]),
@@ -167,29 +171,29 @@ fn folders_are_their_pictures_by_name() {
             .iter()
             .all(|line| line["predictions"] == lines[0]["predictions"])
     );
-    run.says(&["3 pictures in "]);
+    run.says(&["3 images in "]);
 }
 
 #[test]
-fn folders_without_pictures_are_errors() {
-    let bad = bad();
-    let empty = bad.folder.path().join("empty");
+fn folders_without_images_are_errors() {
+    let invalid = invalid_images();
+    let empty = invalid.folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
     fs::write(empty.join("notes.txt"), "").unwrap();
-    // Before anything is run.
-    answer(classify().arg(chelsea()).arg(&empty)).fails(&[
-        "empty: expected pictures (png, jpg,",
-        "found none; its subfolders are not looked into",
+    // Before any image is classified.
+    execute(classify().arg(chelsea()).arg(&empty)).fails(&[
+        "empty: expected images (png, jpg,",
+        "found none; subfolders are not searched",
     ]);
 }
 
 #[test]
-fn batches_do_not_change_the_answers() {
-    let pictures = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"];
+fn the_batch_size_does_not_change_the_results() {
+    let images = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"];
     let run = |batch: &str| {
         let mut command = classify();
-        command.args(pictures.map(picture));
-        answer(command.args(["--json", "--batch", batch])).ok().out
+        command.args(images.map(test_image));
+        execute(command.args(["--json", "--batch", batch])).ok().out
     };
     let one = run("1");
     assert_eq!(one.lines().count(), 4);
@@ -197,7 +201,7 @@ fn batches_do_not_change_the_answers() {
     assert_eq!(one, run("18446744073709551615"));
 }
 
-/// `| head -1`: whoever read has seen enough, and nothing is wrong.
+/// As in `| head -1`: not an error.
 #[cfg(unix)]
 #[test]
 fn a_closed_standard_output_ends_quietly() {
@@ -216,14 +220,14 @@ fn a_closed_standard_output_ends_quietly() {
     out.read_line(&mut first).unwrap();
     drop(out);
     assert!(first.ends_with("000.jpg\n"), "{first}");
-    let end = Answer::new(child.wait_with_output().unwrap()).ok();
+    let end = CommandOutput::new(child.wait_with_output().unwrap()).ok();
     assert_eq!(end.err, "");
 }
 
-/// `2>&1 | head -1`, and a full disk.
+/// As in `2>&1 | head -1`, and on a full disk.
 #[cfg(target_os = "linux")]
 #[test]
-fn standard_streams_that_cannot_be_written() {
+fn write_errors_matter_on_standard_output_only() {
     let full = || {
         fs::OpenOptions::new()
             .write(true)
@@ -232,17 +236,17 @@ fn standard_streams_that_cannot_be_written() {
     };
     let mut command = classify();
     command.args(["missing.png", &chelsea(), "--json"]);
-    let deaf = answer(command.stderr(full()));
-    assert_eq!((deaf.code, deaf.json().len()), (1, 2));
+    let unheard = execute(command.stderr(full()));
+    assert_eq!((unheard.code, unheard.json().len()), (1, 2));
 
     let mut command = classify();
-    answer(command.arg(chelsea()).stdout(full())).fails(&["standard output: No space left"]);
+    execute(command.arg(chelsea()).stdout(full())).fails(&["standard output: No space left"]);
 }
 
 #[test]
-fn float16_on_the_cpu_is_said_not_to_be() {
+fn float16_on_the_cpu_is_warned_about() {
     let mut command = classify();
-    let run = answer(command.args([&chelsea(), "--precision", "f16", "--top", "1"])).ok();
-    assert_eq!(read(&run).len(), 1);
+    let run = execute(command.args([&chelsea(), "--precision", "f16", "--top", "1"])).ok();
+    assert_eq!(parse_text(&run).len(), 1);
     run.says(&["the CPU computes in float32"]);
 }

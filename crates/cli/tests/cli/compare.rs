@@ -1,11 +1,11 @@
-//! `shadernet bench compare`, on made-up results.
+//! `shadernet bench compare`, with made-up results.
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Answer, answer, shadernet};
+use crate::support::{CommandOutput, execute, shadernet};
 
 /// A folder with results files.
 struct Files(TempDir);
@@ -25,10 +25,10 @@ impl Files {
     }
 
     /// Compares `a` with `b`.
-    fn compare(&self, args: &[&str]) -> Answer {
+    fn compare(&self, args: &[&str]) -> CommandOutput {
         let mut compare = shadernet();
         compare.args(["bench", "compare", "a", "b"]);
-        answer(compare.args(args).current_dir(self.0.path()))
+        execute(compare.args(args).current_dir(self.0.path()))
     }
 }
 
@@ -62,9 +62,9 @@ fn model(batch: usize, ms: f64) -> Value {
 }
 
 /// The verdicts that are not "same", by kernel or setting.
-fn moved(answer: &Answer) -> Vec<(String, String)> {
+fn changes(output: &CommandOutput) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let pairs = answer.json()[0]["pairs"].as_array().unwrap().clone();
+    let pairs = output.json()[0]["pairs"].as_array().unwrap().clone();
     let pairs = pairs.iter().filter(|pair| pair["verdict"] != "same");
     pairs
         .map(|pair| {
@@ -79,7 +79,7 @@ fn pair(name: &str, verdict: &str) -> (String, String) {
 }
 
 #[test]
-fn one_slower_kernel_is_marked_alone() {
+fn only_the_slower_kernel_is_worse() {
     let files = Files::new();
     files.write("a", &[kernels(), model(1, 20.0)]);
     let mut after = kernels();
@@ -106,22 +106,22 @@ fn one_slower_kernel_is_marked_alone() {
 
     let line = files.compare(&["--json"]);
     assert_eq!(line.code, 3);
-    assert_eq!(moved(&line), [pair("subgroup", "worse")]);
+    assert_eq!(changes(&line), [pair("subgroup", "worse")]);
     assert_eq!(line.json()[0]["worse"], 1);
 
-    // Within the tolerance it has moved, and is good.
+    // Within the tolerance it is slower, but not worse.
     let line = files.compare(&["--json", "--tolerance=31"]).ok();
-    assert_eq!(moved(&line), [pair("subgroup", "slower")]);
-    // The other way round it is faster.
+    assert_eq!(changes(&line), [pair("subgroup", "slower")]);
+    // With the files swapped it is faster.
     std::fs::rename(files.path("a"), files.path("c")).unwrap();
     std::fs::rename(files.path("b"), files.path("a")).unwrap();
     std::fs::rename(files.path("c"), files.path("b")).unwrap();
     let line = files.compare(&["--json"]).ok();
-    assert_eq!(moved(&line), [pair("subgroup", "faster")]);
+    assert_eq!(changes(&line), [pair("subgroup", "faster")]);
 }
 
 #[test]
-fn noise_is_not_worse() {
+fn differences_within_the_spread_are_not_worse() {
     let files = Files::new();
     files.write("a", &[kernels()]);
     let mut after = kernels();
@@ -129,11 +129,11 @@ fn noise_is_not_worse() {
     // Either file's spread counts.
     after["kernels"][1]["spread_percent"] = json!(40.0);
     files.write("b", &[after]);
-    assert_eq!(moved(&files.compare(&["--json"]).ok()), []);
+    assert_eq!(changes(&files.compare(&["--json"]).ok()), []);
 }
 
 #[test]
-fn what_has_no_time_any_more_is_worse() {
+fn a_result_without_a_time_is_worse() {
     let files = Files::new();
     let mut before = kernels();
     before["kernels"][0] =
@@ -146,14 +146,14 @@ fn what_has_no_time_any_more_is_worse() {
     let line = files.compare(&["--json"]);
     assert_eq!(line.code, 3);
     assert_eq!(
-        moved(&line),
+        changes(&line),
         [pair("direct", "mended"), pair("activation", "worse")]
     );
     files
         .compare(&[])
         .says(&["activation of relu 1x8x6x6", "failed: no memory"]);
 
-    // A device that crashed takes all its kernels with it, and is told of once.
+    // A device that crashed has no kernels, and is reported once.
     let crashed = json!({"kind": "kernels", "device": "Someone's GPU", "backend": "vulkan", "failed": "signal 11"});
     files.write("b", std::slice::from_ref(&crashed));
     let table = files.compare(&[]);
@@ -165,7 +165,7 @@ fn what_has_no_time_any_more_is_worse() {
     );
     assert!(!table.out.contains("only in"), "{}", table.out);
     table.says(&["every kernel on Someone's GPU, vulkan: failed: signal 11"]);
-    // Networks are another matter, and so is another precision.
+    // Networks and other precisions are not affected.
     files.write("a", &[kernels(), model(1, 20.0)]);
     files.write("b", &[crashed.clone(), model(1, 20.0)]);
     assert_eq!(files.compare(&[]).code, 3);
@@ -179,14 +179,14 @@ fn what_has_no_time_any_more_is_worse() {
     let table = files.compare(&[]);
     assert_eq!(table.code, 3);
     table.says(&["every network on Someone's GPU, vulkan: failed: hung"]);
-    // It had before.
+    // It had crashed before, too.
     files.write("b", std::slice::from_ref(&crashed));
     files.write("a", &[crashed]);
     files.compare(&[]).ok();
 }
 
 #[test]
-fn rows_of_one_file_are_listed() {
+fn rows_in_only_one_file_are_listed() {
     let files = Files::new();
     files.write("a", &[model(1, 20.0), model(8, 90.0)]);
     files.write("b", &[model(1, 20.1), model(32, 300.0), kernels()]);
@@ -209,7 +209,7 @@ fn rows_of_one_file_are_listed() {
 }
 
 #[test]
-fn mistakes_are_told() {
+fn invalid_files_and_arguments_are_errors() {
     let files = Files::new();
     files.write("a", &[kernels()]);
     files.compare(&[]).fails(&["b: ", "No such file"]);
@@ -220,11 +220,11 @@ fn mistakes_are_told() {
     refused("", &["line 1", "empty"]);
     refused(
         &format!("{}\n{{\"kind\": ", kernels()),
-        &["line 2", "no JSON: EOF"],
+        &["line 2", "not JSON: EOF"],
     );
     refused(
         "case  kernel\n",
-        &["line 1", "no JSON", "bench kernels --json"],
+        &["line 1", "not JSON", "bench kernels --json"],
     );
     refused("{}", &["line 1", "missing field `kind`"]);
     refused("[1]\n", &["line 1"]);
@@ -245,7 +245,7 @@ fn mistakes_are_told() {
         &untimed.to_string(),
         &["direct of conv2d", "neither a time (median_ms, min_ms) nor"],
     );
-    // Nothing to compare is no success.
+    // Results without common rows are an error.
     let mut other = kernels();
     other["device"] = json!("Another GPU");
     refused(

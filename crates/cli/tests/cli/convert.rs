@@ -1,4 +1,4 @@
-//! `shadernet convert`: what is made, and that nothing is half made.
+//! `shadernet convert`: what is written, and that errors leave no files behind.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,9 +7,9 @@ use std::process::Command;
 use serde_json::json;
 use shadernet::weights::{Dtype, Weights};
 
-use crate::support::{answer, picture, shadernet, small_model};
+use crate::support::{execute, shadernet, small_model, test_image};
 
-/// A detector of one convolution, for 32 x 32: 21 channels are 3 anchors of 2 classes.
+/// A detector with one convolution for 32x32 images: 3 anchors and 2 classes make 21 channels.
 const CFG: &str = "\
 [net]
 width=32
@@ -34,7 +34,7 @@ const NUMBERS: usize = 21 + 21 * 3 * 9;
 struct Files(tempfile::TempDir);
 
 impl Files {
-    /// `tiny.cfg`, and `tiny.weights` of so many numbers.
+    /// Writes `tiny.cfg`, and `tiny.weights` with `numbers` numbers.
     fn new(cfg: &str, numbers: usize) -> Self {
         let files = Self(tempfile::tempdir().unwrap());
         fs::write(files.path("tiny.cfg"), cfg).unwrap();
@@ -51,7 +51,7 @@ impl Files {
         self.0.path().join(name)
     }
 
-    /// `convert` with those of its arguments that are files of this folder.
+    /// `convert` with these arguments; those that are not options are files in this folder.
     fn convert(&self, args: &[&str]) -> Command {
         let mut command = shadernet();
         command.arg("convert");
@@ -64,7 +64,7 @@ impl Files {
         command
     }
 
-    /// That nothing is here but what [`Self::new`] made.
+    /// Checks that the folder holds only the files of [`Self::new`].
     #[track_caller]
     fn assert_untouched(&self) {
         let entries = fs::read_dir(self.0.path()).unwrap();
@@ -76,7 +76,7 @@ impl Files {
 }
 
 #[test]
-fn darknets_files_become_a_folder_that_detects() {
+fn darknet_files_become_a_folder_for_detect() {
     let files = Files::new(CFG, NUMBERS);
     let args = [
         "tiny.cfg",
@@ -87,7 +87,7 @@ fn darknets_files_become_a_folder_that_detects() {
         "out",
         "--half",
     ];
-    let run = answer(files.convert(&args).arg("--json")).ok();
+    let run = execute(files.convert(&args).arg("--json")).ok();
     let written = &run.json()[0];
     assert_eq!(
         (
@@ -107,20 +107,20 @@ fn darknets_files_become_a_folder_that_detects() {
         "0",
         "--model",
     ]);
-    let run = answer(detect.arg(files.path("out")).arg(picture("chelsea.png"))).ok();
+    let run = execute(detect.arg(files.path("out")).arg(test_image("chelsea.png"))).ok();
     let label = &run.json()[0]["detections"][0]["label"];
     assert!(
         ["cat", "dog"].map(|name| json!(name)).contains(label),
         "{label}"
     );
 
-    // A folder that is there is not written over.
-    let run = answer(&mut files.convert(&args));
-    run.fails(&["out: ", "found a file or a folder with files in it"]);
+    // An existing folder is not overwritten.
+    let run = execute(&mut files.convert(&args));
+    run.fails(&["out: ", "found one with something in it"]);
 }
 
 #[test]
-fn a_safetensors_file_becomes_half_as_large() {
+fn a_safetensors_file_is_converted_to_float16() {
     let files = Files::new(CFG, NUMBERS);
     let whole = small_model().join("model.safetensors");
     let convert = |from: &Path, to: &str, args: &[&str]| {
@@ -131,9 +131,9 @@ fn a_safetensors_file_becomes_half_as_large() {
             .arg("-o")
             .arg(files.path(to))
             .args(args);
-        answer(&mut command)
+        execute(&mut command)
     };
-    // All of it is float16 in the small model: first to float32, and back.
+    // The small model is float16: it is converted to float32 and back.
     convert(&whole, "f32.safetensors", &[]).ok();
     let run = convert(
         &files.path("f32.safetensors"),
@@ -153,7 +153,7 @@ fn a_safetensors_file_becomes_half_as_large() {
             "{name}"
         );
     }
-    // In place: the file is replaced whole.
+    // A file can be converted in place.
     convert(
         &files.path("f32.safetensors"),
         "f32.safetensors",
@@ -187,12 +187,12 @@ fn damaged_files_leave_nothing_behind() {
     ];
     for (cfg, numbers, part) in cases {
         let files = Files::new(cfg, numbers);
-        answer(&mut files.convert(&args)).fails(&[part]);
+        execute(&mut files.convert(&args)).fails(&[part]);
         files.assert_untouched();
     }
     let files = Files::new(CFG, NUMBERS);
     fs::write(files.path("tiny.names"), "one\n").unwrap();
-    answer(
+    execute(
         files
             .convert(&args)
             .arg("--names")
@@ -200,30 +200,30 @@ fn damaged_files_leave_nothing_behind() {
     )
     .fails(&["tiny.names: 2 names were expected", "found 1"]);
     files.assert_untouched();
-    answer(&mut files.convert(&["tiny.cfg", "tiny.weights", "-o", "no/where"]))
+    execute(&mut files.convert(&["tiny.cfg", "tiny.weights", "-o", "no/where"]))
         .fails(&["there is no folder"]);
-    answer(&mut files.convert(&["none.cfg", "tiny.weights", "-o", "out"])).fails(&["none.cfg: "]);
-    answer(&mut files.convert(&["tiny.cfg", "none.weights", "-o", "out"]))
+    execute(&mut files.convert(&["none.cfg", "tiny.weights", "-o", "out"])).fails(&["none.cfg: "]);
+    execute(&mut files.convert(&["tiny.cfg", "none.weights", "-o", "out"]))
         .fails(&["none.weights: "]);
     files.assert_untouched();
 }
 
 #[test]
-fn files_that_do_not_go_together_are_code_2() {
+fn wrong_combinations_of_files_are_usage_errors() {
     let files = Files::new(CFG, NUMBERS);
     for (args, part) in [
-        (&["tiny.cfg", "-o", "out"][..], "name both"),
-        (&["tiny.weights", "-o", "out"], "name both"),
+        (&["tiny.cfg", "-o", "out"][..], "expected both"),
+        (&["tiny.weights", "-o", "out"], "expected both"),
         (
             &["tiny.weights", "tiny.cfg", "-o", "out"],
-            "the .cfg comes first",
+            "expected the .cfg first",
         ),
         (
             &["a.safetensors", "--names", "tiny.names", "-o", "out"],
-            "--names is for Darknet's files",
+            "--names is only for Darknet files",
         ),
     ] {
-        let run = answer(&mut files.convert(args));
+        let run = execute(&mut files.convert(args));
         assert_eq!((run.code, run.out.as_str()), (2, ""));
         run.says(&["error: ", part]);
     }

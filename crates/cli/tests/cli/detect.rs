@@ -1,4 +1,4 @@
-//! `shadernet detect`: boxes for people, for machines, and drawn.
+//! `shadernet detect`: text, JSON and drawings.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::json;
 use shadernet::vision::decode;
 
-use crate::support::{answer, answer_to, picture, shadernet, small_model};
+use crate::support::{execute, execute_with_input, shadernet, small_model, test_image};
 
 fn detect(images: &[&Path]) -> Command {
     let mut command = shadernet();
@@ -15,33 +15,33 @@ fn detect(images: &[&Path]) -> Command {
     command
 }
 
-/// A folder with a picture under two names, and a file that is none.
+/// A folder with two images and a file that is not an image.
 fn mixed() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::copy(picture("coffee.png"), folder.path().join("a.png")).unwrap();
+    fs::copy(test_image("coffee.png"), folder.path().join("a.png")).unwrap();
     fs::write(folder.path().join("b.png"), "This is a text.").unwrap();
-    fs::copy(picture("rocket.jpg"), folder.path().join("c.jpg")).unwrap();
+    fs::copy(test_image("rocket.jpg"), folder.path().join("c.jpg")).unwrap();
     folder
 }
 
 #[test]
-fn the_first_command_finds_the_cup() {
-    let run = answer(&mut detect(&[
-        &picture("coffee.png"),
-        &picture("chelsea.png"),
+fn the_first_example_finds_the_cup() {
+    let run = execute(&mut detect(&[
+        &test_image("coffee.png"),
+        &test_image("chelsea.png"),
     ]))
     .ok();
     let lines: Vec<&str> = run.out.lines().collect();
     assert_eq!(lines.len(), 4, "{}", run.out);
     assert!(lines[1].contains(" %  cup (41) from "), "{}", run.out);
     assert_eq!(lines[3], "  nothing above 0.25");
-    run.says(&["2 pictures in ", "on the CPU"]);
+    run.says(&["2 images in ", "on the CPU"]);
 }
 
 #[test]
-fn json_has_boxes_in_pixels_and_the_rest_goes_on_after_a_bad_picture() {
+fn json_has_boxes_in_pixels_and_invalid_images_are_skipped() {
     let folder = mixed();
-    let run = answer(detect(&[folder.path()]).arg("--json"));
+    let run = execute(detect(&[folder.path()]).arg("--json"));
     assert_eq!(run.code, 1);
     let lines = run.json();
     assert_eq!(lines.len(), 3);
@@ -66,14 +66,14 @@ fn json_has_boxes_in_pixels_and_the_rest_goes_on_after_a_bad_picture() {
 
 #[test]
 fn lists_are_read_from_standard_input() {
-    let list = format!("{}\n", picture("coffee.png").display());
-    let run = answer_to(
+    let list = format!("{}\n", test_image("coffee.png").display());
+    let run = execute_with_input(
         detect(&[Path::new("-")]).args(["--json", "--threshold", "0.1"]),
         list.as_bytes(),
     )
     .ok();
     let lines = run.json();
-    // The cup is a bowl as well, less surely.
+    // The cup is also found as a bowl, with a lower score.
     assert_eq!(lines[0]["detections"].as_array().unwrap().len(), 2);
 }
 
@@ -82,10 +82,10 @@ fn boxes_are_drawn_into_a_file() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["out.png", "out.jpg"] {
         let out = folder.path().join(name);
-        answer(detect(&[&picture("coffee.png")]).arg("-o").arg(&out)).ok();
+        execute(detect(&[&test_image("coffee.png")]).arg("-o").arg(&out)).ok();
         let (drawn, plain) = (
             decode(&out).unwrap(),
-            decode(picture("coffee.png")).unwrap(),
+            decode(test_image("coffee.png")).unwrap(),
         );
         assert_eq!(drawn.dimensions(), plain.dimensions());
         let differs = |x, y| {
@@ -96,7 +96,7 @@ fn boxes_are_drawn_into_a_file() {
                 .zip(plain.get_pixel(x, y).0);
             pairs.map(|(a, b)| a.abs_diff(b)).max().unwrap() > 50
         };
-        // The left edge of the box and the label above it, but not the middle nor outside.
+        // The left edge of the box and the label above it differ; the middle and the outside do not.
         assert!(differs(149, 250) && differs(155, 10), "{name}");
         assert!(!differs(300, 160) && !differs(50, 380), "{name}");
     }
@@ -108,10 +108,10 @@ fn boxes_are_drawn_into_a_file() {
 }
 
 #[test]
-fn boxes_of_several_pictures_are_drawn_into_a_folder() {
+fn boxes_of_several_images_are_drawn_into_a_folder() {
     let (one, other) = (mixed(), mixed());
     let out = one.path().join("made/here");
-    let run = answer(detect(&[one.path(), other.path()]).arg("-o").arg(&out));
+    let run = execute(detect(&[one.path(), other.path()]).arg("-o").arg(&out));
     assert_eq!(run.code, 1);
     let mut names: Vec<String> = fs::read_dir(&out)
         .unwrap()
@@ -125,41 +125,41 @@ fn boxes_of_several_pictures_are_drawn_into_a_folder() {
 }
 
 #[test]
-fn pictures_are_never_drawn_over_themselves() {
+fn input_images_are_never_overwritten() {
     let folder = mixed();
     let before = fs::read(folder.path().join("a.png")).unwrap();
     let image = folder.path().join("a.png");
-    let run = answer(detect(&[&image]).arg("-o").arg(&image));
-    run.fails(&["this is the picture itself"]);
-    let run = answer(detect(&[&image]).arg("-o").arg(folder.path()));
-    run.fails(&["the picture lies in the folder that is to be written to"]);
+    let run = execute(detect(&[&image]).arg("-o").arg(&image));
+    run.fails(&["this is the input image"]);
+    let run = execute(detect(&[&image]).arg("-o").arg(folder.path()));
+    run.fails(&["the image is in the output folder"]);
     assert_eq!(fs::read(image).unwrap(), before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
 }
 
 #[test]
-fn outputs_that_make_no_sense_are_code_2() {
+fn invalid_outputs_are_usage_errors() {
     let folder = mixed();
     let text = folder.path().join("b.png");
     for (images, out, part) in [
         (
-            vec![picture("coffee.png")],
+            vec![test_image("coffee.png")],
             folder.path().join("out.xyz"),
-            "ends in .png or .jpg",
+            "expected a .png or .jpg file",
         ),
         (
-            vec![picture("coffee.png"), picture("chelsea.png")],
+            vec![test_image("coffee.png"), test_image("chelsea.png")],
             text.clone(),
-            "several pictures need a folder",
+            "expected a folder for several images",
         ),
         (
             vec![folder.path().to_owned()],
             text.clone(),
-            "several pictures need a folder",
+            "expected a folder for several images",
         ),
     ] {
         let images: Vec<&Path> = images.iter().map(|p| p.as_path()).collect();
-        let run = answer(detect(&images).arg("-o").arg(out));
+        let run = execute(detect(&images).arg("-o").arg(out));
         assert_eq!((run.code, run.out.as_str()), (2, ""));
         run.says(&["error: ", part]);
     }
@@ -167,18 +167,18 @@ fn outputs_that_make_no_sense_are_code_2() {
 }
 
 #[test]
-fn the_smallest_picture_is_no_error() {
+fn an_image_of_one_pixel_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dot.ppm");
     fs::write(&path, b"P6 1 1 255 \xff\x00\x00").unwrap();
-    let run = answer(detect(&[&path]).arg("--json")).ok();
+    let run = execute(detect(&[&path]).arg("--json")).ok();
     assert_eq!(run.json()[0]["detections"], json!([]));
 }
 
 #[test]
-fn models_for_something_else_are_refused() {
-    answer(
-        detect(&[&picture("coffee.png")])
+fn models_for_other_tasks_are_rejected() {
+    execute(
+        detect(&[&test_image("coffee.png")])
             .arg("--model")
             .arg(small_model()),
     )
@@ -188,7 +188,7 @@ fn models_for_something_else_are_refused() {
     ]);
     let mut classify = shadernet();
     classify.args(["classify", "--backend", "cpu", "--model", "yolov3_tiny"]);
-    answer(classify.arg(picture("coffee.png"))).fails(&[
+    execute(classify.arg(test_image("coffee.png"))).fails(&[
         "a network for classification was expected; yolov3_tiny is one for detection",
         "`shadernet detect`",
     ]);

@@ -1,4 +1,4 @@
-//! `shadernet explain`: on the model that is carried, where the answers are known.
+//! `shadernet explain`, with the bundled model and images whose explanations are known.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use shadernet::vision::decode;
 
 use crate::devices;
-use crate::support::{answer, chelsea, picture, shadernet, small_model};
+use crate::support::{chelsea, execute, shadernet, small_model, test_image};
 
 fn explain(args: &[&str]) -> Command {
     let mut command = shadernet();
@@ -17,12 +17,12 @@ fn explain(args: &[&str]) -> Command {
 }
 
 fn coffee() -> String {
-    picture("coffee.png").to_str().unwrap().to_owned()
+    test_image("coffee.png").to_str().unwrap().to_owned()
 }
 
-/// The peak of a prediction, and whether it lies in the box of left, top, right and bottom.
+/// Checks that a prediction's peak is in the box of left, top, right and bottom.
 #[track_caller]
-fn peaks_inside(prediction: &Value, [left, top, right, bottom]: [u64; 4]) {
+fn assert_peak_in(prediction: &Value, [left, top, right, bottom]: [u64; 4]) {
     let peak = &prediction["heat"]["peak"];
     let [x, y] = ["x", "y"].map(|axis| peak[axis].as_u64().unwrap());
     let inside = (left..right).contains(&x) && (top..bottom).contains(&y);
@@ -33,12 +33,12 @@ fn peaks_inside(prediction: &Value, [left, top, right, bottom]: [u64; 4]) {
 const CUP: [u64; 4] = [170, 20, 420, 240];
 
 #[test]
-fn devices_agree_that_the_espresso_lies_in_the_cup() {
+fn devices_agree_that_the_espresso_is_in_the_cup() {
     let backends = devices::backends().into_iter().map(|b| b.name());
     for backend in backends.chain(["cpu"]) {
         let mut command = shadernet();
         command.args(["explain", "--json", "--backend", backend, &coffee()]);
-        let lines = answer(&mut command).ok().json();
+        let lines = execute(&mut command).ok().json();
         assert_eq!(lines.len(), 1);
         let line = &lines[0];
         assert_eq!(line["image"], coffee());
@@ -55,7 +55,7 @@ fn devices_agree_that_the_espresso_lies_in_the_cup() {
         );
         assert!((found["probability"].as_f64().unwrap() - 0.951).abs() < 0.01);
         assert!((found["score"].as_f64().unwrap() - 11.39).abs() < 0.1);
-        peaks_inside(found, CUP);
+        assert_peak_in(found, CUP);
         let heat = &found["heat"];
         assert_eq!((&heat["width"], &heat["height"]), (&7.into(), &7.into()));
         let [min, max, mean, sum] =
@@ -80,19 +80,20 @@ fn every_method_draws_and_finds_the_cup() {
         ("occlusion", vec!["--window", "56", "--stride", "56"]),
     ] {
         let mut command = explain(&[&coffee(), "--json", "--method", method]);
-        let run = answer(command.args(settings).arg("-o").arg(&out)).ok();
+        let run = execute(command.args(settings).arg("-o").arg(&out)).ok();
         let line = &run.json()[0];
         assert_eq!(line["method"], method);
         assert_eq!(line["drawn"], out.to_str().unwrap());
         assert_eq!(line.get("layer").is_some(), method.contains("cam"));
         let found = &line["predictions"][0];
         assert_eq!(found["label"], "espresso");
-        // Of single pixels, one beside the cup may be the hottest; the input is all that was seen.
+        // With methods that work on pixels, the hottest pixel may be outside the cup, but not outside the
+        // crop.
         let inside = match method {
             "saliency" | "integrated-gradients" | "smooth-grad" => [125, 25, 475, 375],
             _ => CUP,
         };
-        peaks_inside(found, inside);
+        assert_peak_in(found, inside);
         let drawn = decode(&out).unwrap();
         assert!(drawn.width() >= 600 && drawn.height() > 400, "{method}");
         fs::remove_file(&out).unwrap();
@@ -101,8 +102,8 @@ fn every_method_draws_and_finds_the_cup() {
 }
 
 #[test]
-fn integrated_gradients_tell_how_well_they_add_up() {
-    // So few steps that they do not.
+fn integrated_gradients_report_how_well_they_add_up() {
+    // With two steps they do not add up.
     let args = [
         &chelsea(),
         "--method",
@@ -110,7 +111,7 @@ fn integrated_gradients_tell_how_well_they_add_up() {
         "--steps",
         "2",
     ];
-    let run = answer(&mut explain(&[&args[..], &["--json"]].concat())).ok();
+    let run = execute(&mut explain(&[&args[..], &["--json"]].concat())).ok();
     let added = &run.json()[0]["predictions"][0]["completeness"];
     let number = |field: &str| added[field].as_f64().unwrap();
     let error = (number("attributed") - number("difference")).abs() / number("difference").abs();
@@ -122,20 +123,20 @@ fn integrated_gradients_tell_how_well_they_add_up() {
     assert!(error > 0.01, "{added}");
     run.says(&[
         "chelsea.png: tiger cat: the attributions add up to ",
-        "more --steps",
+        "increase --steps",
     ]);
-    let run = answer(&mut explain(&args)).ok();
+    let run = execute(&mut explain(&args)).ok();
     assert!(run.out.contains(" % off, 2 steps"), "{}", run.out);
 }
 
 #[test]
-fn several_classes_lie_side_by_side() {
+fn several_classes_are_drawn_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("heat.png");
     let run = |args: &[&str]| {
         let mut command = explain(&[&chelsea(), "--json", "-o", out.to_str().unwrap()]);
         command.args(args);
-        let line = answer(&mut command).ok().json().swap_remove(0);
+        let line = execute(&mut command).ok().json().swap_remove(0);
         let classes: Vec<u64> = (line["predictions"].as_array().unwrap().iter())
             .map(|found| found["class"].as_u64().unwrap())
             .collect();
@@ -157,10 +158,10 @@ fn several_classes_lie_side_by_side() {
 }
 
 #[test]
-fn pictures_that_cannot_be_read_are_told_and_the_rest_go_on() {
+fn invalid_images_are_reported_and_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text.png");
-    fs::write(&text, "no picture").unwrap();
+    fs::write(&text, "not an image").unwrap();
     let out = folder.path().join("heat");
     let mut command = explain(&[
         &coffee(),
@@ -169,7 +170,7 @@ fn pictures_that_cannot_be_read_are_told_and_the_rest_go_on() {
         "--json",
         "-o",
     ]);
-    let run = answer(command.arg(&out));
+    let run = execute(command.arg(&out));
     assert_eq!(run.code, 1);
     let lines = run.json();
     assert_eq!(lines.len(), 3);
@@ -182,35 +183,35 @@ fn pictures_that_cannot_be_read_are_told_and_the_rest_go_on() {
         .collect();
     names.sort();
     assert_eq!(names, ["chelsea.png", "coffee.png"]);
-    // The pictures themselves stay.
+    // The input images are not overwritten.
     let copy = folder.path().join("copy.png");
     fs::copy(coffee(), &copy).unwrap();
     let copy = copy.to_str().unwrap();
-    answer(&mut explain(&[copy, "-o", copy])).fails(&["this is the picture itself"]);
+    execute(&mut explain(&[copy, "-o", copy])).fails(&["this is the input image"]);
     assert_eq!(fs::read(copy).unwrap(), fs::read(coffee()).unwrap());
 }
 
 #[test]
 fn layers_are_listed() {
-    // Without a picture, and without a device.
-    let run = answer(shadernet().args(["explain", "--layer", "?", "--json"])).ok();
+    // Without an image and without a device.
+    let run = execute(shadernet().args(["explain", "--layer", "?", "--json"])).ok();
     let layers = run.json();
-    let usual: Vec<_> = layers
+    let default: Vec<_> = layers
         .iter()
         .filter(|layer| layer["default"] == true)
         .collect();
-    assert_eq!(usual.len(), 1);
-    assert_eq!(usual[0]["layer"], "act2");
-    assert_eq!(usual[0]["operator"], "ReLU6");
-    assert_eq!(usual[0]["shape"], serde_json::json!([1, 1280, 7, 7]));
-    let text = answer(shadernet().args(["explain", "--layer", "?"]))
+    assert_eq!(default.len(), 1);
+    assert_eq!(default[0]["layer"], "act2");
+    assert_eq!(default[0]["operator"], "ReLU6");
+    assert_eq!(default[0]["shape"], serde_json::json!([1, 1280, 7, 7]));
+    let text = execute(shadernet().args(["explain", "--layer", "?"]))
         .ok()
         .out;
     assert!(text.lines().last().unwrap().ends_with("default"), "{text}");
 }
 
 #[test]
-fn mistakes_are_told_before_anything_is_written() {
+fn invalid_arguments_are_reported_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("made/here");
     let image = coffee();
@@ -237,10 +238,10 @@ fn mistakes_are_told_before_anything_is_written() {
             ["classification", "shadernet detect"],
         ),
     ] {
-        answer(explain(&[&image, "-o"]).arg(&out).args(args)).fails(&parts);
+        execute(explain(&[&image, "-o"]).arg(&out).args(args)).fails(&parts);
     }
     let window = ["--method", "occlusion", "--window", "225"];
-    answer(explain(&[&image, "-o"]).arg(&out).args(window)).fails(&["225", "224x224"]);
+    execute(explain(&[&image, "-o"]).arg(&out).args(window)).fails(&["225", "224x224"]);
     for (args, part) in [
         (
             vec!["--samples", "3"],
@@ -256,23 +257,23 @@ fn mistakes_are_told_before_anything_is_written() {
         ),
         (vec!["--stride", "3"], "--stride is for --method occlusion"),
     ] {
-        let run = answer(explain(&[&image, "-o"]).arg(&out).args(args));
+        let run = execute(explain(&[&image, "-o"]).arg(&out).args(args));
         assert_eq!((run.code, run.out.as_str()), (2, ""));
         run.says(&["error: ", part]);
     }
-    let run = answer(&mut explain(&["--layer", "act2"]));
+    let run = execute(&mut explain(&["--layer", "act2"]));
     assert_eq!(run.code, 2);
-    run.says(&["a picture was expected"]);
+    run.says(&["expected an image"]);
     assert!(!folder.path().join("made").exists());
-    // A place that cannot be written, before the work.
+    // Also a file that cannot be written.
     let nowhere = folder.path().join("no/heat.png");
-    answer(explain(&[&image, "-o"]).arg(nowhere)).fails(&["there is no folder"]);
+    execute(explain(&[&image, "-o"]).arg(nowhere)).fails(&["there is no folder"]);
 }
 
 #[test]
 fn other_models_are_explained() {
     let mut command = explain(&[&chelsea(), "--json", "--class", "kind 3", "--model"]);
-    let run = answer(command.arg(small_model())).ok();
+    let run = execute(command.arg(small_model())).ok();
     let line = &run.json()[0];
     assert_eq!(line["predictions"][0]["class"], 3);
     let heat = &line["predictions"][0]["heat"];

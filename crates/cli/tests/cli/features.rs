@@ -7,7 +7,7 @@ use serde_json::json;
 use shadernet::vision::decode;
 
 use crate::devices;
-use crate::support::{answer, chelsea, shadernet};
+use crate::support::{chelsea, execute, shadernet};
 
 fn features(args: &[&str]) -> Command {
     let mut command = shadernet();
@@ -16,9 +16,9 @@ fn features(args: &[&str]) -> Command {
 }
 
 #[test]
-fn channels_come_strongest_first_on_every_device() {
+fn channels_are_sorted_by_strength_on_every_device() {
     let backends = devices::backends().into_iter().map(|b| b.name());
-    let answers: Vec<_> = (backends.chain(["cpu"]))
+    let strongest: Vec<_> = (backends.chain(["cpu"]))
         .map(|backend| {
             let mut command = shadernet();
             command.args([
@@ -30,7 +30,7 @@ fn channels_come_strongest_first_on_every_device() {
                 "5",
             ]);
             command.args(["--backend", backend, &chelsea()]);
-            let line = answer(&mut command).ok().json().swap_remove(0);
+            let line = execute(&mut command).ok().json().swap_remove(0);
             assert_eq!(line["layer"], "blocks.1.1.add");
             assert_eq!(line["shape"], json!([1, 24, 56, 56]));
             assert_eq!(line["size"], json!([451, 300]));
@@ -50,7 +50,8 @@ fn channels_come_strongest_first_on_every_device() {
             channels[0]["channel"].clone()
         })
         .collect();
-    assert!(answers.iter().all(|channel| *channel == 8), "{answers:?}");
+    let is_same = strongest.iter().all(|channel| *channel == 8);
+    assert!(is_same, "{strongest:?}");
 }
 
 #[test]
@@ -59,7 +60,7 @@ fn sheets_grow_with_the_channels_and_with_projections() {
     let out = folder.path().join("sheet.png");
     let size = |args: &[&str]| {
         let mut command = features(&[&chelsea(), "--layer", "blocks.1.1.add", "-o"]);
-        let run = answer(command.arg(&out).args(args)).ok();
+        let run = execute(command.arg(&out).args(args)).ok();
         assert!(
             run.out
                 .starts_with("blocks.1.1.add, 24 channels of 56x56\n"),
@@ -79,7 +80,7 @@ fn sheets_grow_with_the_channels_and_with_projections() {
 }
 
 #[test]
-fn all_makes_a_sheet_a_stage_of_any_model() {
+fn all_draws_one_sheet_per_stage_of_any_model() {
     for (model, stages) in [("efficientnet_lite0", 5), ("yolov3_tiny", 7)] {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("made/here");
@@ -92,7 +93,7 @@ fn all_makes_a_sheet_a_stage_of_any_model() {
             "--model",
             model,
         ]);
-        let lines = answer(command.arg("-o").arg(&out)).ok().json();
+        let lines = execute(command.arg("-o").arg(&out)).ok().json();
         assert_eq!(lines.len(), stages, "{model}");
         for line in &lines {
             let drawn = line["drawn"].as_str().unwrap();
@@ -106,7 +107,7 @@ fn all_makes_a_sheet_a_stage_of_any_model() {
 
 #[test]
 fn layers_are_listed() {
-    let run = answer(shadernet().args(["features", "--layer", "?", "--json"])).ok();
+    let run = execute(shadernet().args(["features", "--layer", "?", "--json"])).ok();
     let layers = run.json();
     assert_eq!(layers[0]["layer"], "conv_stem");
     assert_eq!(layers[0]["shape"], json!([1, 32, 112, 112]));
@@ -117,24 +118,25 @@ fn layers_are_listed() {
 }
 
 #[test]
-fn mistakes_are_told_before_anything_is_written() {
+fn invalid_arguments_are_reported_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("made");
-    let run = |args: &[&str]| answer(features(args).arg("-o").arg(&out));
+    let run = |args: &[&str]| execute(features(args).arg("-o").arg(&out));
     let image = chelsea();
     run(&[&image, "--layer", "blocks.1.1.ad"]).fails(&["no layer", "blocks.1.1.add"]);
     run(&[&image, "--layer", "classifier"]).fails(&["'classifier'", "no map"]);
     run(&["missing.png", "--layer", "act2"]).fails(&["missing.png: "]);
     assert!(!out.exists());
-    let usage = answer(&mut features(&["--layer", "act2"]));
+    let usage = execute(&mut features(&["--layer", "act2"]));
     assert_eq!(usage.code, 2);
-    usage.says(&["a picture was expected"]);
-    let usage = answer(&mut features(&[&image, "--all", "-o", &image]));
+    usage.says(&["expected an image"]);
+    let usage = execute(&mut features(&[&image, "--all", "-o", &image]));
     assert_eq!(usage.code, 2);
-    // Not over the picture.
+    // The input image is not overwritten.
     let copy = folder.path().join("copy.png");
     fs::copy(&image, &copy).unwrap();
     let copy = copy.to_str().unwrap();
-    answer(&mut features(&[copy, "--layer", "act2", "-o", copy])).fails(&["the picture itself"]);
+    execute(&mut features(&[copy, "--layer", "act2", "-o", copy]))
+        .fails(&["this is the input image"]);
     assert_eq!(fs::read(copy).unwrap(), fs::read(&image).unwrap());
 }

@@ -5,44 +5,44 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::support::{answer_to, chelsea, classify, picture};
+use crate::support::{chelsea, classify, execute_with_input, test_image};
 
 #[test]
 fn lists_are_read_line_by_line() {
-    let [cat, rocket] = ["chelsea.png", "rocket.jpg"].map(|n| picture(n).display().to_string());
+    let [cat, rocket] = ["chelsea.png", "rocket.jpg"].map(|n| test_image(n).display().to_string());
     let list = format!("{cat}\r\n\n{rocket}\nmissing.png\n{cat}");
     let mut command = classify();
-    // More at once than the list has: only as much work as there are pictures.
+    // The batch is larger than the list: only as many images as there are cost time.
     command.args([&rocket, "-", "--json", "--batch", "2000"]);
-    let run = answer_to(&mut command, list.as_bytes());
+    let run = execute_with_input(&mut command, list.as_bytes());
     assert_eq!(run.code, 1);
     let lines = run.json();
     let images: Vec<&str> = lines.iter().map(|l| l["image"].as_str().unwrap()).collect();
     assert_eq!(images, [&rocket, &cat, &rocket, "missing.png", &cat]);
     assert_eq!(lines[1]["predictions"], lines[4]["predictions"]);
-    run.says(&["4 pictures in ", "1 could not be read"]);
+    run.says(&["4 images in ", "1 could not be read"]);
 }
 
 #[test]
-fn an_empty_list_is_no_picture() {
-    let run = answer_to(classify().arg("-"), b"\n\n").ok();
+fn an_empty_list_has_no_images() {
+    let run = execute_with_input(classify().arg("-"), b"\n\n").ok();
     assert_eq!(run.out, "");
-    run.says(&["0 pictures in "]);
+    run.says(&["0 images in "]);
 }
 
-/// Names are bytes: one that is not text is a file like any other, and the list goes on after it.
+/// File names are bytes. One that is not UTF-8 is used like any other.
 #[cfg(target_os = "linux")]
 #[test]
-fn names_need_not_be_text() {
+fn names_need_not_be_utf8() {
     use std::os::unix::ffi::OsStrExt;
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder
         .path()
         .join(std::ffi::OsStr::from_bytes(b"caf\xe9.png"));
-    std::fs::copy(picture("chelsea.png"), &path).unwrap();
+    std::fs::copy(test_image("chelsea.png"), &path).unwrap();
     let list = [path.as_os_str().as_bytes(), b"\n", chelsea().as_bytes()].concat();
-    let lines = answer_to(classify().args(["-", "--json"]), &list)
+    let lines = execute_with_input(classify().args(["-", "--json"]), &list)
         .ok()
         .json();
     assert_eq!(lines.len(), 2);
@@ -53,13 +53,13 @@ fn names_need_not_be_text() {
 #[test]
 fn a_standard_input_that_cannot_be_read_is_an_error() {
     let folder = std::fs::File::open(crate::common::place::repository()).unwrap();
-    let run = crate::support::answer(classify().arg("-").stdin(folder));
+    let run = crate::support::execute(classify().arg("-").stdin(folder));
     run.fails(&["error: standard input: "]);
 }
 
-/// Whoever writes a name and waits for the answer before the next gets it.
+/// A program that writes one name and waits for the result before the next does not block.
 #[test]
-fn every_picture_is_answered_before_the_next_is_named() {
+fn each_result_is_printed_before_the_next_name_is_read() {
     let mut command = classify();
     let mut child = (command.args(["-", "--json"]))
         .stdin(Stdio::piped())
@@ -81,7 +81,7 @@ fn every_picture_is_answered_before_the_next_is_named() {
             Ok(line) => assert!(line.contains(name), "{line}"),
             Err(error) => {
                 child.kill().unwrap();
-                panic!("{name} was not answered: {error}");
+                panic!("no result for {name}: {error}");
             }
         }
     }
@@ -89,11 +89,11 @@ fn every_picture_is_answered_before_the_next_is_named() {
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
-/// A batch size that nobody checked must not become an allocation that nobody survives.
+/// An absurd batch size must be an error, not an allocation.
 #[test]
-fn batches_beyond_all_bounds_are_refused_before_any_picture() {
+fn absurd_batches_are_rejected_before_any_image_is_read() {
     for batch in ["1000000", "18446744073709551615"] {
-        let run = answer_to(
+        let run = execute_with_input(
             classify().args(["-", "--batch", batch]),
             chelsea().as_bytes(),
         );

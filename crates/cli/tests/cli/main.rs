@@ -1,4 +1,4 @@
-//! The command line as a user meets it: the real binary, what it prints, and its exit codes.
+//! Tests of the command: runs the binary, and checks its output and exit codes.
 
 #[path = "../../../../tests/common/mod.rs"]
 mod common;
@@ -6,8 +6,8 @@ mod common;
 mod devices;
 
 mod adapters;
-mod bench;
 mod bench_kernels;
+mod bench_model;
 mod cache;
 mod classify;
 mod compare;

@@ -1,4 +1,4 @@
-//! Memory over many pictures, and of a large network.
+//! Memory use with many images, and with a large network.
 
 #![cfg(target_os = "linux")]
 
@@ -12,9 +12,9 @@ use shadernet::weights::{Dtype, Weights, write_safetensors};
 use shadernet::zoo::{self, ZooOptions};
 
 use crate::devices::backends;
-use crate::support::{Answer, copies, shadernet, write_config};
+use crate::support::{CommandOutput, copies, shadernet, write_config};
 
-/// The model of the repository, for small pictures: what is kept of each shows, and little beside.
+/// The bundled model with a small input size, so that memory kept per image is visible.
 fn model() -> tempfile::TempDir {
     let carried = crate::common::place::repository().join("models/efficientnet_lite0");
     let folder = tempfile::tempdir().unwrap();
@@ -27,10 +27,10 @@ fn model() -> tempfile::TempDir {
     folder
 }
 
-/// Runs a command to a good end, and answers the process's largest memory in KiB.
-fn watch(command: &mut Command) -> (u64, Answer) {
+/// Runs a command that must succeed. Returns the peak memory of the process in KiB.
+fn watch(command: &mut Command) -> (u64, CommandOutput) {
     let mut child = command
-        // The same on any machine: each thread has work of its own at hand.
+        // The same on any machine: each thread holds images of its own.
         .env("RAYON_NUM_THREADS", "2")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -38,7 +38,7 @@ fn watch(command: &mut Command) -> (u64, Answer) {
         .unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
-    // The mark only rises, and is gone once the process has ended.
+    // The high-water mark only rises, and is not available after the process has ended.
     while child.try_wait().unwrap().is_none() {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
         let mark = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -47,16 +47,19 @@ fn watch(command: &mut Command) -> (u64, Answer) {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    (peak, Answer::new(child.wait_with_output().unwrap()).ok())
+    (
+        peak,
+        CommandOutput::new(child.wait_with_output().unwrap()).ok(),
+    )
 }
 
-/// Classifies so many copies of one picture, and answers the process's largest memory in KiB.
-fn peak(model: &Path, pictures: usize) -> u64 {
-    let folder = copies(pictures);
+/// Classifies `images` copies of one image. Returns the peak memory of the process in KiB.
+fn peak(model: &Path, images: usize) -> u64 {
+    let folder = copies(images);
     let mut command = shadernet();
     command.args(["classify", "--backend", "cpu"]);
     let (peak, end) = watch(command.arg("--model").arg(model).arg(folder.path()));
-    let begin = format!("{pictures} pictures in ");
+    let begin = format!("{images} images in ");
     assert!(end.err.starts_with(&begin), "{}", end.err);
     assert!(end.err.contains(" images/s, on the CPU"), "{}", end.err);
     println!("{} KiB, {}", peak, end.err.trim_end());
@@ -64,18 +67,18 @@ fn peak(model: &Path, pictures: usize) -> u64 {
 }
 
 #[test]
-fn memory_is_flat_over_many_pictures() {
+fn memory_does_not_grow_with_the_number_of_images() {
     let model = model();
-    let [few, many] = [20, 200].map(|pictures| peak(model.path(), pictures));
+    let [few, many] = [20, 200].map(|images| peak(model.path(), images));
     assert!(few > 10_000, "{few} KiB is too little to be true");
-    // 180 decoded pictures would be 140 MB, 180 prepared ones 20 MB.
+    // 180 decoded images would be 140 MB, 180 prepared ones 20 MB.
     assert!(many < few + 5_000, "{few} KiB became {many} KiB");
 }
 
-/// Software Vulkan keeps in the process what a GPU keeps in its own memory, so that everything
-/// counts: the weights once, what they go through, values, the driver and its compiler.
+/// With software Vulkan, device memory is part of the process. So everything counts: the weights once,
+/// staging buffers, activations, the driver and its compiler.
 #[test]
-fn a_network_takes_little_more_than_its_weights() {
+fn a_network_needs_little_more_memory_than_its_weights() {
     if !backends().contains(&Backend::Vulkan) {
         return;
     }
@@ -90,7 +93,7 @@ fn a_network_takes_little_more_than_its_weights() {
         let mut command = shadernet();
         command.args(["run", "--backend", "vulkan", "--arch", "resnet50"]);
         command.args(["--precision", precision]);
-        // Compiled here and now, as on a first run: that takes the most.
+        // Shaders are compiled as on a first run, which needs the most memory.
         command.env("MESA_SHADER_CACHE_DIR", path(precision));
         for (option, name) in [
             ("--weights", "weights"),
@@ -103,7 +106,7 @@ fn a_network_takes_little_more_than_its_weights() {
         println!("{precision}: {peak} KiB");
         peak
     };
-    // The plan's three values of the largest size, 64 x 112 x 112, are the least there can be.
+    // The minimum is three values of the largest size, 64x112x112.
     let planned = std::fs::metadata(path("weights")).unwrap().len() + 3 * 64 * 112 * 112 * 4;
     let limit = (planned * 22 / 10 + 60_000_000) / 1024;
     let whole = peak("f32");

@@ -6,20 +6,20 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, answer, chelsea, model_with, shadernet, small_config, small_model, write_config,
+    CommandOutput, chelsea, execute, model_with, shadernet, small_config, small_model, write_config,
 };
 
-fn classify_with(model: &Path) -> Answer {
+fn classify_with(model: &Path) -> CommandOutput {
     let mut command = shadernet();
     command.args(["classify", "--backend", "cpu", "--json", &chelsea()]);
-    answer(command.arg("--model").arg(model))
+    execute(command.arg("--model").arg(model))
 }
 
 #[test]
-fn a_folder_from_the_hub_runs_as_it_is() {
+fn a_folder_from_the_hub_runs_unchanged() {
     let mut command = shadernet();
     command.args(["classify", "--backend", "cpu", "--top", "99", "--json"]);
-    let run = answer(command.arg(chelsea()).arg("--model").arg(small_model())).ok();
+    let run = execute(command.arg(chelsea()).arg("--model").arg(small_model())).ok();
     let lines = run.json();
     let classes = lines[0]["predictions"].as_array().unwrap();
     assert_eq!(classes.len(), 10);
@@ -38,12 +38,12 @@ fn models_are_found_by_name() {
     let mut command = shadernet();
     command.args(["classify", "--backend", "cpu", &chelsea()]);
     command.env("SHADERNET_MODELS", small_model());
-    let run = answer(command.args(["--model", "resnet18_ten", "--top", "10"])).ok();
+    let run = execute(command.args(["--model", "resnet18_ten", "--top", "10"])).ok();
     assert_eq!(run.out.matches("kind ").count(), 10, "{}", run.out);
 
     let mut command = shadernet();
     command.args(["classify", "--backend", "cpu", &chelsea()]);
-    answer(command.args(["--model", "no_such"])).fails(&[
+    execute(command.args(["--model", "no_such"])).fails(&[
         "no_such: no model folder of that name",
         "found efficientnet_lite0",
         "SHADERNET_MODELS",
@@ -51,7 +51,7 @@ fn models_are_found_by_name() {
 }
 
 #[test]
-fn damaged_folders_are_refused() {
+fn damaged_folders_are_rejected() {
     let config = small_config().to_string();
     let changed = |key: &str, value: Value| {
         let mut config = small_config();
@@ -79,7 +79,7 @@ fn damaged_folders_are_refused() {
         &changed("label_names", json!(["one"])),
         &["label_names", "10 names", "found 1"],
     );
-    // Weights for ten classes, a configuration for seven: both tensors of the classifier.
+    // Weights for ten classes, a configuration for seven: both tensors of the classifier differ.
     let mut seven = small_config();
     seven["num_classes"] = 7.into();
     seven["label_names"].as_array_mut().unwrap().truncate(7);
@@ -110,7 +110,7 @@ fn models_lists_architectures_and_folders() {
     let places = [small_model(), folder.path()];
     command.env("SHADERNET_MODELS", std::env::join_paths(places).unwrap());
 
-    let text = answer(&mut command).ok();
+    let text = execute(&mut command).ok();
     assert_eq!(text.err, "");
     for part in [
         "efficientnet_lite0",
@@ -126,7 +126,7 @@ fn models_lists_architectures_and_folders() {
         text.out
     );
 
-    let lines = answer(command.arg("--json")).ok().json();
+    let lines = execute(command.arg("--json")).ok().json();
     let models: Vec<&Value> = lines.iter().filter(|l| l.get("model").is_some()).collect();
     for line in lines.iter().filter(|line| line.get("model").is_none()) {
         assert!(line["architecture"].is_string() && line["aliases"].is_array());

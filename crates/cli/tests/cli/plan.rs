@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use crate::devices::backends;
-use crate::support::{Answer, answer, shadernet, small_model};
+use crate::support::{CommandOutput, execute, shadernet, small_model};
 
-/// The plan for WebGPU's default limits: the same on every machine, with a GPU or without.
-fn plan(arguments: &[&str]) -> Answer {
+/// A plan for WebGPU's default limits, which is the same on every machine.
+fn plan(arguments: &[&str]) -> CommandOutput {
     let mut command = shadernet();
     command
         .args(["plan", "--limits", "default"])
         .args(arguments);
-    answer(&mut command)
+    execute(&mut command)
 }
 
 fn verdict<'a>(object: &'a Value, backend: &str) -> &'a Value {
@@ -20,7 +20,7 @@ fn verdict<'a>(object: &'a Value, backend: &str) -> &'a Value {
 }
 
 #[test]
-fn a_table_tells_of_steps_totals_and_limits() {
+fn the_table_has_steps_totals_and_limits() {
     let text = plan(&["resnet18"]).ok().out;
     for part in [
         "resnet18 for WebGPU's default limits, assumed",
@@ -29,27 +29,28 @@ fn a_table_tells_of_steps_totals_and_limits() {
         "Winograd costs ",
         "no Winograd: stride 2x2",
         "16 tiles, fewer than 32",
-        "fusions that did not happen\n  none\n",
+        "selection reason",
+        "fusions not applied\n  none\n",
         "peak memory",
-        "of which at least",
+        "lower bound",
         "WebGPU's default limits (assumed)",
     ] {
         assert!(text.contains(part), "'{part}' is not in: {text}");
     }
-    // Every reason for a pass that did nothing, nodes of one reason together.
+    // Every reason why a fusion was not applied, with the nodes of one reason together.
     let text = plan(&["densenet121"]).ok().out;
     let reason = "norms: '…' (Concat) before it has no weights to fold it into; \
                   it became a prologue instead: ";
     assert_eq!(text.matches(reason).count(), 1, "{text}");
     assert!(text.contains(" and 55 more\n"), "{text}");
     let text = plan(&["resnet18", "--no-optimize"]).ok().out;
-    assert!(text.contains("  left out: identities, "), "{text}");
+    assert!(text.contains("  passes skipped: identities, "), "{text}");
     let text = plan(&["resnet18", "--without-pass", "residuals"]).ok().out;
-    assert!(text.contains("  left out: residuals\n"), "{text}");
+    assert!(text.contains("  passes skipped: residuals\n"), "{text}");
 }
 
 #[test]
-fn one_object_for_machines() {
+fn json_is_one_object() {
     let lines = plan(&["resnet18", "--batch=2", "--json"]).ok().json();
     let [object] = &lines[..] else {
         panic!("{lines:?}");
@@ -72,7 +73,7 @@ fn one_object_for_machines() {
     let half = plan(&["resnet18", "--batch=2", "--precision=f16", "--json"]).ok();
     let half = half.json()[0]["activation_bytes"].as_u64().unwrap();
     assert!(half < number("activation_bytes"));
-    // A folder, at its own size; and another.
+    // A folder at its own input size and at another.
     let folder = small_model().to_str().unwrap();
     let own = plan(&[folder, "--json"]).ok().json();
     assert_eq!(own[0]["inputs"][0], serde_json::json!([1, 3, 64, 64]));
@@ -81,7 +82,7 @@ fn one_object_for_machines() {
 }
 
 #[test]
-fn graphviz_gets_a_box_a_node_and_an_edge_a_value() {
+fn dot_has_one_box_per_node_and_one_edge_per_value() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.dot");
     let path_text = path.to_str().unwrap();
@@ -95,31 +96,30 @@ fn graphviz_gets_a_box_a_node_and_an_edge_a_value() {
         text.matches("  n").count() - 1 - text.matches(" -> ").count(),
         25
     );
-    // One less but for what is added in 8 places, and the output.
+    // One edge per node but the input, one more for each of 8 residuals, and the output.
     assert_eq!(text.matches(" -> ").count(), 24 + 8 + 1);
     assert!(text.contains("label=\"[1, 64, 56, 56]\", style=bold"));
-    // Nothing else is left there.
+    // No temporary file is left.
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 
     let missing = folder.path().join("no/such/plan.dot");
     plan(&["resnet18", "--dot", missing.to_str().unwrap()]).fails(&["no/such/plan.dot"]);
 }
 
-/// An adapter's own plan says what it is of; the convolutions' reasons are its own.
 #[test]
-fn adapters_are_planned_for_where_there_are_any() {
+fn plans_are_made_for_the_selected_adapter() {
     for backend in backends().iter().map(|backend| backend.name()) {
         let mut command = shadernet();
         command.args(["plan", "resnet18", "--json", "--backend", backend]);
-        let object = &answer(&mut command).ok().json()[0];
+        let object = &execute(&mut command).ok().json()[0];
         assert!(object["device"].as_str().unwrap().contains(backend));
         assert_eq!(object["broken"], verdict(object, backend)["broken"]);
     }
 
-    // The CPU makes no plan.
+    // The reference backend has no plan.
     let mut command = shadernet();
     command.args(["plan", "mlp", "--backend=cpu"]);
-    let without = answer(&mut command)
+    let without = execute(&mut command)
         .ok()
         .says(&["default limits are assumed"]);
     assert!(
@@ -131,7 +131,7 @@ fn adapters_are_planned_for_where_there_are_any() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn no_driver_is_needed() {
+fn plan_needs_no_driver() {
     let without = |arguments: &[&str]| {
         let mut command = shadernet();
         command.args(["plan", "resnet18", "--json"]).args(arguments);
@@ -142,27 +142,25 @@ fn no_driver_is_needed() {
         ] {
             command.env(name, "/nonexistent");
         }
-        answer(&mut command)
+        execute(&mut command)
     };
     let assumed = without(&["--limits=default"]).ok();
     assert_eq!(assumed.err, "");
     assert_eq!(assumed.json()[0]["limits"].as_array().unwrap().len(), 1);
-    let fallen_back = without(&[])
-        .ok()
-        .says(&["there is no GPU adapter to plan for"]);
+    let fallen_back = without(&[]).ok().says(&["no GPU adapter to plan for"]);
     assert_eq!(fallen_back.json(), assumed.json());
     without(&["--backend=vulkan"]).fails(&["matches backend vulkan"]);
 }
 
-/// Not the first only: each with what it needs, and the limit; and a plan as if there were none.
+/// All nodes, each with the size it needs and the limit. The plan ignores the limits.
 #[test]
-fn images_too_large_name_every_node() {
+fn every_node_that_exceeds_a_limit_is_listed() {
     let large = ["unet", "--input=3x4096x4096"];
     let text = plan(&large).ok().out;
     let line = "the output [1, 64, 4096, 4096] of 'inc.double_conv.0' needs 4,294,967,296 bytes; \
                 max_storage_buffer_binding_size allows 134,217,728";
     assert!(text.contains(line), "{text}");
-    assert!(text.contains("It cannot run there"), "{text}");
+    assert!(text.contains("The network cannot run there"), "{text}");
     assert!(text.contains("of 'outc.conv' needs"), "{text}");
     let object = &plan(&[&large[..], &["--json"]].concat()).ok().json()[0];
     let broken = object["broken"].as_array().unwrap();
@@ -175,7 +173,7 @@ fn images_too_large_name_every_node() {
 }
 
 #[test]
-fn mistakes_are_told() {
+fn invalid_arguments_are_errors() {
     plan(&["resnet81"]).fails(&["resnet81", "resnet18"]);
     plan(&["no/such/folder"]).fails(&["no/such/folder"]);
     plan(&["darknet19", "--input=3x8x8"]).fails(&["layers."]);

@@ -1,7 +1,7 @@
-//! `--report`: pages of what was measured.
+//! `--report`: HTML pages of results.
 
 use crate::devices::backends;
-use crate::support::{answer, shadernet};
+use crate::support::{execute, shadernet};
 
 #[test]
 fn kernels_are_reported() {
@@ -15,7 +15,7 @@ fn kernels_are_reported() {
     let mut bench = shadernet();
     bench.args(["bench", "kernels", "--rounds=1", "--backend", backend]);
     bench.args(["--filter", cases[0], "--filter", cases[1], "--report"]);
-    answer(bench.arg(&page).arg("--json").arg(&results)).ok();
+    execute(bench.arg(&page).arg("--json").arg(&results)).ok();
     let page = std::fs::read_to_string(page).unwrap();
     for part in cases
         .iter()
@@ -23,9 +23,9 @@ fn kernels_are_reported() {
     {
         assert!(page.contains(part), "'{part}' is not in: {page}");
     }
-    // What was just measured is no slower than itself.
+    // Results compared with themselves are not worse.
     let compare = |args: &[&str]| {
-        answer(
+        execute(
             shadernet()
                 .args(["bench", "compare"])
                 .arg(&results)
@@ -53,26 +53,26 @@ fn networks_are_reported() {
         "--input=3x32x40",
         "--rounds=2",
     ]);
-    answer(bench.args(["--backend=cpu", "--report"]).arg(&page)).ok();
+    execute(bench.args(["--backend=cpu", "--report"]).arg(&page)).ok();
     let page = std::fs::read_to_string(page).unwrap();
     for part in ["mobilenet_v1", "batch 1, 3x32x40", "cpu", "class=\"bar\""] {
         assert!(page.contains(part), "'{part}' is not in: {page}");
     }
 }
 
-/// Before anything is measured: the network is not even found.
+/// Before anything is measured.
 #[test]
-fn an_unwritable_report_is_told_at_once() {
+fn an_unwritable_report_is_an_error_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let in_nothing = folder.path().join("there is no folder").join("page.html");
+    let in_nothing = folder.path().join("missing").join("page.html");
     for (path, part) in [
         (in_nothing.as_path(), "there is no folder"),
-        (folder.path(), "this is a folder"),
+        (folder.path(), "expected a file, found a folder"),
     ] {
         for what in [&["kernels"][..], &["model", "small_cnn"]] {
             let mut bench = shadernet();
             bench.args(["bench"]).args(what).arg("--report").arg(path);
-            answer(&mut bench).fails(&[path.to_str().unwrap(), part]);
+            execute(&mut bench).fails(&[path.to_str().unwrap(), part]);
         }
     }
 }

@@ -11,9 +11,9 @@ use shadernet::weights::{Dtype, Weights, write_safetensors};
 
 use crate::common::safetensors;
 use crate::devices::backends;
-use crate::support::{answer, shadernet, small_model, with_header};
+use crate::support::{execute, shadernet, small_model, with_header};
 
-/// A folder with an input, weights, and an output of an earlier run.
+/// A folder with an input and an output of an earlier run.
 struct Files {
     folder: tempfile::TempDir,
 }
@@ -56,20 +56,20 @@ impl Files {
         command
     }
 
-    /// Runs with `bytes` as weights, which must fail and leave everything as it was.
+    /// Runs with `bytes` as weights. This must fail, and leave the files unchanged.
     #[track_caller]
     fn fails(&self, bytes: &[u8], parts: &[&str]) {
         let weights = self.path("weights.safetensors");
         fs::write(&weights, bytes).unwrap();
-        let answer = answer(self.run(&weights).args(["--backend", "cpu"]));
-        answer.fails(parts).says(&["weights.safetensors"]);
+        let run = execute(self.run(&weights).args(["--backend", "cpu"]));
+        run.fails(parts).says(&["weights.safetensors"]);
         fs::remove_file(&weights).unwrap();
-        self.are_as_they_were();
+        self.assert_unchanged();
     }
 
-    /// The old output is untouched, and no temporary file lies beside it.
+    /// Checks that the old output is unchanged, and that there is no temporary file.
     #[track_caller]
-    fn are_as_they_were(&self) {
+    fn assert_unchanged(&self) {
         assert_eq!(fs::read(self.output()).unwrap(), OLD);
         let mut names: Vec<_> = (fs::read_dir(self.folder.path()).unwrap())
             .map(|entry| entry.unwrap().file_name())
@@ -88,7 +88,7 @@ fn weights_with(change: impl FnOnce(&mut Value)) -> Vec<u8> {
 }
 
 #[test]
-fn damaged_weights_are_refused() {
+fn damaged_weights_are_rejected() {
     let files = Files::new();
     let whole = fs::read(weights()).unwrap();
     files.fails(&whole[..whole.len() - 1], &["truncated", "download"]);
@@ -100,7 +100,7 @@ fn damaged_weights_are_refused() {
         "second":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#;
     files.fails(&safetensors(overlap, 12), &["'first' and 'second' overlap"]);
     files.fails(b"", &["empty", "expected a safetensors file"]);
-    files.fails(b"just a text, but a longer one", &["safetensors"]);
+    files.fails(b"plain text that is longer", &["safetensors"]);
     files.fails(b"PK\x03\x04....", &["PyTorch checkpoint", "convert it"]);
 }
 
@@ -124,9 +124,9 @@ fn every_tensor_that_does_not_fit_is_listed() {
 }
 
 #[test]
-fn inputs_that_do_not_fit_are_refused() {
+fn inputs_that_do_not_fit_are_rejected() {
     let files = Files::new();
-    let run = || answer(files.run(&weights()).args(["--backend", "cpu"]));
+    let run = || execute(files.run(&weights()).args(["--backend", "cpu"]));
     files.write_input("images", &generated_input([1, 3, 8, 8]));
     run().fails(&["expected a tensor 'input', found 'images'"]);
     files.write_input("input", &generated_input([1, 2, 8, 8]));
@@ -136,40 +136,40 @@ fn inputs_that_do_not_fit_are_refused() {
     fs::remove_file(files.path("input.safetensors")).unwrap();
     run().fails(&["input.safetensors: "]);
     files.write_input("input", &generated_input([1, 3, 8, 8]));
-    files.are_as_they_were();
+    files.assert_unchanged();
 }
 
 #[test]
-fn unknown_architectures_find_the_nearest() {
+fn unknown_architectures_suggest_the_nearest() {
     let unknown = |name: &str| {
         let mut run = shadernet();
         run.args(["run", "--arch", name]);
-        // Not looked at: the name comes first.
+        // These files are not opened, because the name is checked first.
         run.args(["--weights", "none", "--input", "none", "--output", "none"]);
-        answer(&mut run)
+        execute(&mut run)
     };
     unknown("resnet81").fails(&["unknown architecture 'resnet81'; did you mean 'resnet18'"]);
-    let nothing_near = unknown("vit_base").fails(&["unknown architecture 'vit_base' ("]);
-    assert!(!nothing_near.err.contains("did you mean"));
+    let no_suggestion = unknown("vit_base").fails(&["unknown architecture 'vit_base' ("]);
+    assert!(!no_suggestion.err.contains("did you mean"));
 }
 
 #[test]
 fn outputs_that_cannot_be_written_leave_nothing_behind() {
     let files = Files::new();
-    let run = |output: &Path| answer(files.run_to(&weights(), output).args(["--backend", "cpu"]));
+    let run = |output: &Path| execute(files.run_to(&weights(), output).args(["--backend", "cpu"]));
     run(&files.path("none/output")).fails(&["there is no folder", "none to write it to"]);
     run(files.folder.path()).fails(&["expected a file to write to, found a folder"]);
-    // A folder that not even root may write to. The name that is not ours to know stays away.
+    // A folder that even root cannot write to. The error does not name the temporary file.
     #[cfg(target_os = "linux")]
     {
-        let answer = run(Path::new("/sys/output.safetensors"));
-        let answer = answer.fails(&["error: /sys/output.safetensors: "]);
-        assert!(!answer.err.contains(".shadernet-"), "{}", answer.err);
+        let run = run(Path::new("/sys/output.safetensors"));
+        let run = run.fails(&["error: /sys/output.safetensors: "]);
+        assert!(!run.err.contains(".shadernet-"), "{}", run.err);
     }
-    files.are_as_they_were();
+    files.assert_unchanged();
 }
 
-/// A disk that fills up while the output is written, by the shell's limit on a file's size.
+/// A full disk while the output is written, simulated with the shell's limit on file sizes.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_write_that_fails_halfway_leaves_the_old_output() {
@@ -183,20 +183,20 @@ fn a_write_that_fails_halfway_leaves_the_old_output() {
         .arg(run.get_program())
         .args(run.get_args())
         .args(["--backend", "cpu"]);
-    answer(&mut limited).fails(&["output.safetensors: cannot be read or written: File too large"]);
-    files.are_as_they_were();
+    execute(&mut limited).fails(&["output.safetensors: File too large"]);
+    files.assert_unchanged();
 }
 
-/// Not-a-number in one image of a batch shows in that image's answer, and in no other.
+/// NaN in one image of a batch appears in that image's output only.
 #[test]
-fn not_a_number_is_passed_through_on_every_backend() {
+fn nan_is_passed_through_on_every_backend() {
     let files = Files::new();
     let mut input = generated_input([2, 3, 64, 64]);
     input.data_mut()[5000] = f32::NAN;
     files.write_input("input", &input);
     let names = backends().into_iter().map(|backend| backend.name());
     for backend in names.chain(["cpu"]) {
-        let run = answer(files.run(&weights()).args(["--backend", backend])).ok();
+        let run = execute(files.run(&weights()).args(["--backend", backend])).ok();
         assert!(run.out.contains("[2, 10]"), "{}", run.out);
         let output = Weights::open(files.output()).unwrap();
         let logits = output.read("output.0").unwrap();
@@ -206,13 +206,13 @@ fn not_a_number_is_passed_through_on_every_backend() {
     }
 }
 
-/// The answers are those of the default, but for rounding.
+/// The outputs are those of the default, except for rounding.
 #[test]
-fn passes_can_be_left_out() {
+fn passes_can_be_skipped() {
     let files = Files::new();
     let backend = backends()[0].name();
     let logits = |args: &[&str]| {
-        answer(
+        execute(
             files
                 .run(&weights())
                 .args(["--backend", backend])
@@ -233,14 +233,14 @@ fn passes_can_be_left_out() {
 }
 
 #[test]
-fn results_are_for_people_or_for_machines() {
+fn results_are_printed_as_text_or_json() {
     let files = Files::new();
-    let text = answer(files.run(&weights()).args(["--backend", "cpu"])).ok();
+    let text = execute(files.run(&weights()).args(["--backend", "cpu"])).ok();
     assert_eq!((text.out.lines().count(), text.err.as_str()), (1, ""));
     assert!(text.out.starts_with("resnet18 on the CPU"), "{}", text.out);
     assert!(text.out.contains("[2, 10]"), "{}", text.out);
 
-    let json = answer(files.run(&weights()).args(["--backend", "cpu", "--json"])).ok();
+    let json = execute(files.run(&weights()).args(["--backend", "cpu", "--json"])).ok();
     let [line] = &json.json()[..] else {
         panic!("{}", json.out)
     };
@@ -253,7 +253,7 @@ fn results_are_for_people_or_for_machines() {
 }
 
 #[test]
-fn unused_tensors_are_mentioned() {
+fn unused_tensors_are_reported() {
     let files = Files::new();
     let more = weights_with(|header| {
         let data = header.as_object().unwrap().values();
@@ -264,7 +264,7 @@ fn unused_tensors_are_mentioned() {
     });
     let path = files.path("weights.safetensors");
     fs::write(&path, more).unwrap();
-    let run = answer(files.run(&path).args(["--backend", "cpu"])).ok();
+    let run = execute(files.run(&path).args(["--backend", "cpu"])).ok();
     assert_eq!(run.out.lines().count(), 1);
     run.says(&["not used by resnet18: head.weight\n"]);
 }

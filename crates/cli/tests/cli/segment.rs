@@ -10,9 +10,9 @@ use shadernet::zoo::{self, ZooOptions};
 
 use crate::common::write_weights;
 use crate::devices;
-use crate::support::{answer, chelsea, picture, shadernet, small_model, write_config};
+use crate::support::{chelsea, execute, shadernet, small_model, test_image, write_config};
 
-/// A folder of a U-Net with generated weights. Made once a process for each number of classes.
+/// The folder of a U-Net with generated weights, made once per process and number of classes.
 fn unet(classes: usize) -> &'static Path {
     static FOLDERS: [OnceLock<PathBuf>; 2] = [const { OnceLock::new() }; 2];
     FOLDERS[classes - 1].get_or_init(|| {
@@ -46,7 +46,7 @@ fn indices(path: &Path) -> (Vec<u8>, u32, u32) {
     let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
     let mut reader = png::Decoder::new(file).read_info().unwrap();
     assert_eq!(reader.info().color_type, png::ColorType::Indexed);
-    // The first colours of PASCAL VOC's map.
+    // The first colors of PASCAL VOC's map.
     let palette = reader.info().palette.as_ref().unwrap();
     assert_eq!(palette[..6], [0, 0, 0, 128, 0, 0]);
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
@@ -56,7 +56,7 @@ fn indices(path: &Path) -> (Vec<u8>, u32, u32) {
 }
 
 #[test]
-fn masks_are_of_the_pictures_size_and_overlays_show_the_picture() {
+fn masks_have_the_images_size_and_overlays_show_the_image() {
     let folder = tempfile::tempdir().unwrap();
     for classes in [1, 2] {
         let mask = folder.path().join("mask.png");
@@ -66,10 +66,10 @@ fn masks_are_of_the_pictures_size_and_overlays_show_the_picture() {
             .args([chelsea().as_str(), "--json", "-o"])
             .arg(&mask);
         command.arg("--overlay").arg(&overlay);
-        let answer = answer(&mut command).ok();
-        let line = &answer.json()[0];
+        let run = execute(&mut command).ok();
+        let line = &run.json()[0];
         let (pixels, width, height) = indices(&mask);
-        let original = image::open(picture("chelsea.png")).unwrap().to_rgb8();
+        let original = image::open(test_image("chelsea.png")).unwrap().to_rgb8();
         assert_eq!((width, height), original.dimensions());
         let total: u64 = (line["classes"].as_array().unwrap().iter())
             .map(|class| {
@@ -80,7 +80,7 @@ fn masks_are_of_the_pictures_size_and_overlays_show_the_picture() {
             })
             .sum();
         assert_eq!(total, u64::from(width * height));
-        // Both classes, or the test would show nothing.
+        // The test needs both classes.
         assert!(pixels.contains(&0) && pixels.contains(&1));
         let blended = image::open(&overlay).unwrap().to_rgb8();
         for (i, (before, after)) in original.pixels().zip(blended.pixels()).enumerate() {
@@ -99,64 +99,64 @@ fn devices_agree_on_the_mask() {
             let mut command = shadernet();
             command.args(["segment", &chelsea(), "--backend", backend, "--model"]);
             command.arg(unet(2)).arg("-o").arg(&mask);
-            answer(&mut command).ok();
+            execute(&mut command).ok();
             indices(&mask).0
         })
         .collect();
-    let (twin, others) = masks.split_last().unwrap();
+    let (reference, others) = masks.split_last().unwrap();
     for mask in others {
-        let differ = mask.iter().zip(twin).filter(|(a, b)| a != b).count();
-        // Ties aside.
+        let differ = mask.iter().zip(reference).filter(|(a, b)| a != b).count();
+        // A few pixels may differ, where two classes are nearly equal.
         assert!(
-            differ * 1000 < twin.len(),
+            differ * 1000 < reference.len(),
             "{differ} of {} pixels",
-            twin.len()
+            reference.len()
         );
     }
 }
 
 #[test]
-fn pictures_may_be_segmented_at_their_own_size() {
+fn images_can_be_segmented_at_their_own_size() {
     let folder = tempfile::tempdir().unwrap();
-    // The last is smaller than the network's stride, and seen continued by its mirror image.
+    // The last is smaller than the network's stride, and padded by reflection.
     for (width, height) in [(75, 51), (5, 3)] {
         let small = folder.path().join("small.png");
-        let picture = image::open(picture("chelsea.png")).unwrap();
-        picture.thumbnail_exact(width, height).save(&small).unwrap();
+        let image = image::open(test_image("chelsea.png")).unwrap();
+        image.thumbnail_exact(width, height).save(&small).unwrap();
         let mask = folder.path().join("mask.png");
         let mut command = segment(2);
         command
             .args(["--size", "picture", "-o"])
             .arg(&mask)
             .arg(&small);
-        answer(&mut command).ok();
+        execute(&mut command).ok();
         let (_, mask_width, mask_height) = indices(&mask);
         assert_eq!((mask_width, mask_height), (width, height));
     }
 }
 
 #[test]
-fn mistakes_are_told() {
+fn invalid_inputs_and_outputs_are_errors() {
     let folder = tempfile::tempdir().unwrap();
-    // Not an image, among those that are.
+    // An invalid image and a valid one.
     let text = folder.path().join("text.png");
-    std::fs::write(&text, "no picture").unwrap();
+    std::fs::write(&text, "not an image").unwrap();
     let mut command = segment(2);
-    let mixed = answer(command.arg(&text).arg(picture("chelsea.png")));
+    let mixed = execute(command.arg(&text).arg(test_image("chelsea.png")));
     assert_eq!(mixed.code, 1);
     assert!(mixed.out.contains("part 1"), "{}", mixed.out);
     mixed.says(&["text.png", "an image"]);
-    // A classifier.
+    // A model for classification.
     let mut command = shadernet();
     command.args(["segment", &chelsea(), "--backend", "cpu", "--model"]);
-    answer(command.arg(small_model())).fails(&["segmentation", "shadernet classify"]);
-    // A mask that cannot be one, and places that cannot be written.
+    execute(command.arg(small_model())).fails(&["segmentation", "shadernet classify"]);
+    // A wrong format for masks, and a file that cannot be written.
     let mut command = segment(2);
-    let usage = answer(command.args([&chelsea(), "-o", "mask.jpg"]));
+    let usage = execute(command.args([&chelsea(), "-o", "mask.jpg"]));
     assert_eq!(usage.code, 2);
     usage.says(&["mask.jpg", ".png"]);
     let mut command = segment(2);
     let missing = folder.path().join("no/such/mask.png");
-    answer(command.arg(chelsea()).arg("-o").arg(&missing)).says(&["no/such"]);
+    execute(command.arg(chelsea()).arg("-o").arg(&missing)).says(&["no/such"]);
     assert!(!folder.path().join("no").exists());
 }

@@ -1,16 +1,16 @@
-//! `shadernet summary`: the numbers of the papers and of the reference.
+//! `shadernet summary`: numbers from the papers and from PyTorch.
 
 use serde_json::Value;
 
-use crate::support::{answer, shadernet};
+use crate::support::{execute, shadernet};
 
 fn summary(networks: &[&str]) -> Vec<Value> {
     let mut command = shadernet();
     command.arg("summary").args(networks).arg("--json");
-    answer(&mut command).ok().json()
+    execute(&mut command).ok().json()
 }
 
-/// Some layers of a network, in order: `key` of each.
+/// The value `key` of these layers of a network.
 fn layers(network: &Value, names: &[&str], key: &str) -> Vec<Value> {
     let layers = network["layers"].as_array().unwrap();
     (names.iter())
@@ -19,10 +19,10 @@ fn layers(network: &Value, names: &[&str], key: &str) -> Vec<Value> {
 }
 
 #[test]
-fn small_cnn_on_paper() {
-    let paper = &summary(&["small_cnn"])[0];
+fn small_cnn_has_the_expected_numbers() {
+    let network = &summary(&["small_cnn"])[0];
     let stages = ["conv1", "conv2", "conv3"];
-    let numbers = |key| layers(paper, &stages, key);
+    let numbers = |key| layers(network, &stages, key);
     assert_eq!(numbers("parameters"), [4_864, 204_928, 819_456]);
     let multiplications = [19_660_800, 209_715_200, 209_715_200];
     assert_eq!(numbers("multiplications"), multiplications);
@@ -34,26 +34,26 @@ fn small_cnn_on_paper() {
         numbers("jump"),
         [2.0, 4.0, 8.0].map(|x| Value::from(vec![x, x]))
     );
-    assert_eq!(paper["linear_parameters"], 13_107_400);
-    assert_eq!(paper["parameters"], 14_136_648);
-    let percent = paper["linear_percent"].as_f64().unwrap();
+    assert_eq!(network["linear_parameters"], 13_107_400);
+    assert_eq!(network["parameters"], 14_136_648);
+    let percent = network["linear_percent"].as_f64().unwrap();
     assert_eq!(format!("{percent:.2}"), "92.72");
 }
 
 #[test]
-fn separable_stages_on_paper() {
-    let paper = &summary(&["small_cnn_separable"])[0];
+fn separable_stages_have_the_expected_numbers() {
+    let network = &summary(&["small_cnn_separable"])[0];
     for (stage, parameters, multiplications) in [
         ("conv2", 9_984, [1_638_400, 8_388_608]),
         ("conv3", 36_352, [819_200, 8_388_608]),
     ] {
         let parts = [format!("{stage}.0"), format!("{stage}.1")];
         let parts = [parts[0].as_str(), parts[1].as_str()];
-        let sum: u64 = (layers(paper, &parts, "parameters").iter())
+        let sum: u64 = (layers(network, &parts, "parameters").iter())
             .map(|n| n.as_u64().unwrap())
             .sum();
         assert_eq!(sum, parameters);
-        assert_eq!(layers(paper, &parts, "multiplications"), multiplications);
+        assert_eq!(layers(network, &parts, "multiplications"), multiplications);
     }
 }
 
@@ -67,30 +67,30 @@ fn parameters_are_the_published_ones() {
         ("mobilenet_v2", 3_504_872),
         ("unet", 31_037_698),
     ];
-    let papers = summary(&published.map(|(name, _)| name));
-    for (paper, (name, parameters)) in papers.iter().zip(published) {
-        assert_eq!(paper["parameters"], parameters, "{name}");
+    let networks = summary(&published.map(|(name, _)| name));
+    for (network, (name, parameters)) in networks.iter().zip(published) {
+        assert_eq!(network["parameters"], parameters, "{name}");
     }
 }
 
 #[test]
-fn heads_have_yolos_depths() {
+fn detection_heads_have_the_expected_channels() {
     let shape =
         |name: &str, layer: &str| layers(&summary(&[name])[0], &[layer], "output")[0].clone();
-    // 7 x 7 cells of 2 boxes of 5 numbers and 80 classes.
-    let paper = &summary(&["yolov1", "--num-classes", "80"])[0];
-    let last = paper["layers"].as_array().unwrap().last().unwrap();
+    // 7x7 cells, each with 2 boxes of 5 numbers and 80 classes.
+    let network = &summary(&["yolov1", "--num-classes", "80"])[0];
+    let last = network["layers"].as_array().unwrap().last().unwrap();
     assert_eq!(last["output"][1], 7 * 7 * 90);
     let mut command = shadernet();
     command.args(["summary", "yolov2", "--input", "3x416x416"]);
-    let text = answer(&mut command).ok().out;
+    let text = execute(&mut command).ok().out;
     assert!(text.contains("[1, 425, 13, 13]"), "{text}");
     assert_eq!(shape("yolov3_tiny", "layers.15.conv")[1], 255);
     assert_eq!(shape("yolov3_tiny", "layers.22.conv")[1], 255);
 }
 
 #[test]
-fn tables_stand_side_by_side_and_the_input_may_be_chosen() {
+fn totals_are_side_by_side_and_the_input_size_can_be_set() {
     let mut command = shadernet();
     command.args([
         "summary",
@@ -99,26 +99,26 @@ fn tables_stand_side_by_side_and_the_input_may_be_chosen() {
         "models/efficientnet_lite0",
     ]);
     command.args(["--input", "3x96x128"]);
-    let text = answer(&mut command).ok().out;
+    let text = execute(&mut command).ok().out;
     let first = text.lines().next().unwrap();
     for name in ["alexnet", "resnet18", "efficientnet_lite0"] {
         assert!(first.contains(name), "{text}");
     }
     assert_eq!(text.matches("[1, 3, 96, 128]").count(), 3, "{text}");
-    // A network of two inputs, and another number of channels.
-    answer(shadernet().args(["summary", "densenet_multimodal", "--input", "1x64x64"])).ok();
+    // A network with two inputs, and another number of channels.
+    execute(shadernet().args(["summary", "densenet_multimodal", "--input", "1x64x64"])).ok();
 }
 
 #[test]
-fn mistakes_are_told() {
-    answer(shadernet().args(["summary", "resnet81"])).fails(&["resnet81", "resnet18"]);
-    answer(shadernet().args(["summary", "resnet18", "--input", "3x2x2"])).ok();
-    answer(shadernet().args(["summary", "darknet19", "--input", "3x8x8"])).fails(&["layers."]);
+fn invalid_arguments_are_errors() {
+    execute(shadernet().args(["summary", "resnet81"])).fails(&["resnet81", "resnet18"]);
+    execute(shadernet().args(["summary", "resnet18", "--input", "3x2x2"])).ok();
+    execute(shadernet().args(["summary", "darknet19", "--input", "3x8x8"])).fails(&["layers."]);
     for size in ["3x224", "3x0x5x6", "axbxc", "3x-1x4"] {
-        let usage = answer(shadernet().args(["summary", "resnet18", "--input", size]));
+        let usage = execute(shadernet().args(["summary", "resnet18", "--input", size]));
         assert_eq!(usage.code, 2, "{size}: {}", usage.err);
     }
-    answer(shadernet().args(["summary", "resnet18", "--input", "3x0x224"]))
+    execute(shadernet().args(["summary", "resnet18", "--input", "3x0x224"]))
         .fails(&["found [1, 3, 0, 224]"]);
-    answer(shadernet().args(["summary", "tests/images"])).fails(&["config.json"]);
+    execute(shadernet().args(["summary", "tests/images"])).fails(&["config.json"]);
 }

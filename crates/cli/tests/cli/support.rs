@@ -1,4 +1,4 @@
-//! Runs the binary, and the files that it is run on.
+//! Runs the binary, and makes files for it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -11,16 +11,16 @@ use shadernet::zoo::{self, ZooOptions};
 
 use crate::common::{place, write_weights};
 
-/// The binary, in the repository's folder and without what the environment may say.
+/// The binary, run in the repository's folder with environment variables that could affect it removed.
 pub fn shadernet() -> Command {
     let mut command = Command::new(place::command());
     command
         .current_dir(place::repository())
-        // A panic is to show at its worst.
+        // Makes panics visible.
         .env("RUST_BACKTRACE", "1")
-        // The width that help is wrapped to.
+        // The width of the help.
         .env("COLUMNS", "80")
-        // The user's cache is not for tests to write.
+        // Tests must not write to the user's cache.
         .env("SHADERNET_CACHE", "")
         .stdin(Stdio::null());
     for name in [
@@ -35,7 +35,8 @@ pub fn shadernet() -> Command {
     command
 }
 
-/// `shadernet classify` with the small model on the CPU twin, where the device does not matter.
+/// `shadernet classify` with the small model on the reference backend, for tests that do not depend on the
+/// device.
 pub fn classify() -> Command {
     let mut command = shadernet();
     command.args(["classify", "--backend", "cpu", "--model"]);
@@ -43,30 +44,30 @@ pub fn classify() -> Command {
     command
 }
 
-/// What a command printed.
-pub struct Answer {
+/// The exit code and output of a command.
+pub struct CommandOutput {
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
-/// Runs a command to its end. A signal or panic fails the test, whatever is asked of the answer.
+/// Runs a command to its end. A signal or panic fails the test.
 #[track_caller]
-pub fn answer(command: &mut Command) -> Answer {
-    Answer::new(command.output().unwrap())
+pub fn execute(command: &mut Command) -> CommandOutput {
+    CommandOutput::new(command.output().unwrap())
 }
 
-/// As [`answer`], with `input` on standard input.
+/// As [`execute`], with `input` on standard input.
 #[track_caller]
-pub fn answer_to(command: &mut Command, input: &[u8]) -> Answer {
+pub fn execute_with_input(command: &mut Command, input: &[u8]) -> CommandOutput {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("input");
     std::fs::write(&path, input).unwrap();
     command.stdin(std::fs::File::open(path).unwrap());
-    answer(command)
+    execute(command)
 }
 
-impl Answer {
+impl CommandOutput {
     #[track_caller]
     pub fn new(output: Output) -> Self {
         let err = String::from_utf8(output.stderr).unwrap();
@@ -88,7 +89,7 @@ impl Answer {
         self
     }
 
-    /// Exit code 1, nothing on standard output, and an error that holds `parts`.
+    /// Checks that the command failed: exit code 1, no standard output, and an error that contains `parts`.
     #[track_caller]
     pub fn fails(self, parts: &[&str]) -> Self {
         assert_eq!((self.code, self.out.as_str()), (1, ""), "{}", self.err);
@@ -96,7 +97,7 @@ impl Answer {
         self.says(parts)
     }
 
-    /// Standard error holds `parts`.
+    /// Checks that standard error contains `parts`.
     #[track_caller]
     pub fn says(self, parts: &[&str]) -> Self {
         for part in parts {
@@ -105,7 +106,7 @@ impl Answer {
         self
     }
 
-    /// Standard output, one JSON value a line.
+    /// Standard output with one JSON value per line.
     #[track_caller]
     pub fn json(&self) -> Vec<Value> {
         let line = |line: &str| serde_json::from_str(line).unwrap();
@@ -113,22 +114,22 @@ impl Answer {
     }
 }
 
-/// A picture of the repository.
-pub fn picture(name: &str) -> PathBuf {
+/// An image of the repository.
+pub fn test_image(name: &str) -> PathBuf {
     place::repository().join("tests/images").join(name)
 }
 
-/// A picture as arguments and JSON have it.
+/// The path of an image as text.
 pub fn chelsea() -> String {
-    picture("chelsea.png").to_str().unwrap().to_owned()
+    test_image("chelsea.png").to_str().unwrap().to_owned()
 }
 
-/// A folder with `count` copies of one picture, called `000.jpg` and so on.
+/// A folder with `count` copies of one image, named `000.jpg` and so on.
 pub fn copies(count: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for i in 0..count {
         std::fs::copy(
-            picture("rocket.jpg"),
+            test_image("rocket.jpg"),
             folder.path().join(format!("{i:03}.jpg")),
         )
         .unwrap();
@@ -142,7 +143,7 @@ pub fn small_graph() -> Graph {
     zoo::build("resnet18", &options).unwrap()
 }
 
-/// The `config.json` of [`small_model`], as timm writes them.
+/// The `config.json` of [`small_model`], in timm's format.
 pub fn small_config() -> Value {
     let names: Vec<String> = (0..10).map(|class| format!("kind {class}")).collect();
     json!({
@@ -168,7 +169,7 @@ pub fn small_config() -> Value {
     })
 }
 
-/// A folder as from the hub: [`small_graph`] with generated weights. Made once a process.
+/// A model folder like those of the hub: [`small_graph`] with generated weights. Made once per process.
 pub fn small_model() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -181,14 +182,14 @@ pub fn small_model() -> &'static Path {
     })
 }
 
-/// Puts `config.json` into a folder at one stroke: another process may be reading the old one.
+/// Writes `config.json` atomically, because another process may be reading the old one.
 pub fn write_config(folder: &Path, text: &str) {
     let file = tempfile::NamedTempFile::new_in(folder).unwrap();
     std::fs::write(file.path(), text).unwrap();
     file.persist(folder.join("config.json")).unwrap();
 }
 
-/// A folder with the small model's weights, changed by `header`, and the configuration `config`.
+/// A folder with the configuration `config` and the small model's weights, whose header `header` changes.
 pub fn model_with(config: &str, header: impl FnOnce(&mut Value)) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     write_config(folder.path(), config);
@@ -198,7 +199,7 @@ pub fn model_with(config: &str, header: impl FnOnce(&mut Value)) -> tempfile::Te
     folder
 }
 
-/// A safetensors file with its header changed and its data as it was.
+/// A safetensors file with a changed header and the same data.
 pub fn with_header(file: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let (length, rest) = file.split_first_chunk().unwrap();
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);

@@ -3,22 +3,22 @@
 use serde_json::json;
 
 use crate::common::place;
-use crate::support::{Answer, answer, chelsea, shadernet, small_model};
+use crate::support::{CommandOutput, chelsea, execute, shadernet, small_model};
 
-/// Some of them: software drivers take a while to compile each.
+/// A few algorithms: software drivers take a while to compile each.
 const FEW: [&str; 2] = ["--only=direct", "--only=winograd-2"];
 
-/// The software Vulkan adapter compiles quickly.
+/// The Vulkan backend, whose software adapter compiles quickly.
 const ON: [&str; 2] = ["--backend", "vulkan"];
 
-fn tune(folder: &std::path::Path) -> Answer {
+fn tune(folder: &std::path::Path) -> CommandOutput {
     let mut command = shadernet();
     command.args(["tune", "small_cnn", "--rounds=1", "--json"]);
-    answer(command.args(ON).args(FEW).env("SHADERNET_CACHE", folder)).ok()
+    execute(command.args(ON).args(FEW).env("SHADERNET_CACHE", folder)).ok()
 }
 
 #[test]
-fn the_winners_are_kept_and_used() {
+fn the_winners_are_saved_and_used() {
     let folder = tempfile::tempdir().unwrap();
     let tuned = tune(folder.path());
     let line = &tuned.json()[0];
@@ -37,7 +37,7 @@ fn the_winners_are_kept_and_used() {
         let mut command = shadernet();
         command.args(["bench", "model", "small_cnn", "--rounds=1", "--json"]);
         command.args(ON).args(more);
-        answer(command.env("SHADERNET_CACHE", folder.path())).ok()
+        execute(command.env("SHADERNET_CACHE", folder.path())).ok()
     };
     let found = bench(&[]);
     assert_eq!(
@@ -47,7 +47,7 @@ fn the_winners_are_kept_and_used() {
     assert_eq!(bench(&["--no-tuning"]).json()[0]["tuned"], json!(false));
     assert_eq!(bench(&["--tuning", path]).json()[0]["tuned"], json!(true));
 
-    // Damage is told of, and does no harm.
+    // A damaged file is reported and ignored.
     let text = std::fs::read_to_string(path).unwrap();
     std::fs::write(path, text.replacen("use ", "use  ", 1)).unwrap();
     let damaged = bench(&[]).says(&["tuned kernels are not used", path, "damaged"]);
@@ -61,7 +61,7 @@ fn the_winners_are_kept_and_used() {
 }
 
 #[test]
-fn a_tuned_classifier_says_the_same() {
+fn a_tuned_classifier_finds_the_same_classes() {
     let bundled = place::repository().join("models/efficientnet_lite0");
     for model in [small_model(), &bundled] {
         let folder = tempfile::tempdir().unwrap();
@@ -73,9 +73,9 @@ fn a_tuned_classifier_says_the_same() {
             .args(ON)
             .args(FEW)
             .arg("--only=tiled-64x16");
-        let table = answer(&mut command).ok().out;
+        let table = execute(&mut command).ok().out;
         assert!(
-            table.contains("times faster") && table.contains("kept in"),
+            table.contains("times faster") && table.contains("saved to"),
             "{table}"
         );
 
@@ -83,9 +83,9 @@ fn a_tuned_classifier_says_the_same() {
             let mut command = shadernet();
             command.args(["classify", "--json", "--top=10", "--model"]);
             command.arg(model).arg(chelsea()).args(ON).args(more);
-            let answer = answer(&mut command).ok();
-            assert!(!answer.err.contains("not used"), "{}", answer.err);
-            let predictions = answer.json()[0]["predictions"].as_array().unwrap().clone();
+            let run = execute(&mut command).ok();
+            assert!(!run.err.contains("not used"), "{}", run.err);
+            let predictions = run.json()[0]["predictions"].as_array().unwrap().clone();
             predictions
                 .iter()
                 .map(|p| p["label"].clone())
@@ -99,12 +99,12 @@ fn a_tuned_classifier_says_the_same() {
 }
 
 #[test]
-fn what_cannot_be_tuned_is_told_of() {
-    answer(shadernet().args(["tune", "small_cnn", "--backend=cpu"]))
+fn invalid_arguments_and_files_are_reported() {
+    execute(shadernet().args(["tune", "small_cnn", "--backend=cpu"]))
         .fails(&["nothing to tune on the CPU"]);
-    answer(shadernet().args(["tune", "resnet81"])).fails(&["resnet18"]);
+    execute(shadernet().args(["tune", "resnet81"])).fails(&["resnet18"]);
     let both = ["bench", "model", "mlp", "--tuning=x", "--no-tuning"];
-    assert_eq!(answer(shadernet().args(both)).code, 2);
+    assert_eq!(execute(shadernet().args(both)).code, 2);
     let missing = [
         "bench",
         "model",
@@ -112,7 +112,7 @@ fn what_cannot_be_tuned_is_told_of() {
         "--tuning=no/such/file",
         "--rounds=1",
     ];
-    answer(shadernet().args(missing).args(ON))
+    execute(shadernet().args(missing).args(ON))
         .ok()
         .says(&["tuned kernels are not used", "no/such/file"]);
 }

@@ -1,9 +1,9 @@
-//! Wrong command lines, and help.
+//! Wrong command lines, and `--help`.
 
-use crate::support::{answer, chelsea, shadernet};
+use crate::support::{chelsea, execute, shadernet};
 
 #[test]
-fn wrong_command_lines_are_code_2() {
+fn wrong_command_lines_have_exit_code_2() {
     let image = chelsea();
     let classify = |args: &[&str]| [&["classify", &image], args].concat().join("\n");
     let detect = |args: &[&str]| [&["detect", &image], args].concat().join("\n");
@@ -38,7 +38,10 @@ fn wrong_command_lines_are_code_2() {
         ("detect".to_owned(), "<IMAGE>"),
         ("explain".to_owned(), "<IMAGE>"),
         (explain(&["--method", "cam"]), "grad-cam++"),
-        (explain(&["--noise", "-1"]), "expected a number from 0 on"),
+        (
+            explain(&["--noise", "-1"]),
+            "expected a number that is 0 or greater",
+        ),
         (explain(&["--top", "2", "--class", "1"]), "'--top <K>'"),
         ("features\na.png".to_owned(), "--layer <NAME|?>"),
         ("features\na.png\n--all\n--project".to_owned(), "--output"),
@@ -49,11 +52,11 @@ fn wrong_command_lines_are_code_2() {
         ("clasify".to_owned(), "'classify'"),
     ];
     for (args, part) in cases {
-        let run = answer(shadernet().args(args.split('\n')));
+        let run = execute(shadernet().args(args.split('\n')));
         assert_eq!((run.code, run.out.as_str()), (2, ""), "{args}");
         run.says(&["error: ", part, "--help"]);
     }
-    assert_eq!(answer(&mut shadernet()).code, 2);
+    assert_eq!(execute(&mut shadernet()).code, 2);
 }
 
 #[test]
@@ -68,16 +71,21 @@ fn help_has_an_example_and_fits_eighty_columns() {
         "convert",
         "run",
         "devices",
+        "doctor",
         "models",
+        "summary",
         "plan",
+        "tune",
         "bench",
         "bench model",
+        "bench profile",
+        "bench frames",
         "bench kernels",
         "bench compare",
         "bench peak",
     ] {
         let args = command.split_whitespace().chain(["--help"]);
-        let help = answer(shadernet().args(args)).ok();
+        let help = execute(shadernet().args(args)).ok();
         assert_eq!(help.err, "");
         assert!(help.out.contains("Example"), "{}", help.out);
         assert!(
@@ -88,14 +96,14 @@ fn help_has_an_example_and_fits_eighty_columns() {
         for line in help.out.lines().filter(|line| !line.starts_with("Usage:")) {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        // A line that was broken at another width leaves a short one behind.
+        // Paragraphs broken at a fixed width would leave short lines when they are wrapped again.
         let examples = help.out.split_once("Example").unwrap().1;
         assert!(
             !examples.contains("\n.") && !examples.contains(" \\\n\n"),
             "{examples}"
         );
     }
-    let version = answer(shadernet().arg("--version")).ok().out;
+    let version = execute(shadernet().arg("--version")).ok().out;
     assert_eq!(
         version.trim_end(),
         concat!("shadernet ", env!("CARGO_PKG_VERSION"))

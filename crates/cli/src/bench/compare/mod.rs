@@ -10,9 +10,10 @@ use pairs::{Comparison, Key, Outcome, Pair, Row, Verdict, ms, ratio, rows, sprea
 use serde_json::{Value, json};
 use shadernet::Error;
 
+use crate::value_parsers::percentage;
 use crate::{Failure, output};
 
-/// Compare two results files, and tell what got slower
+/// Compare two results files, and report regressions
 #[derive(Args)]
 #[command(after_help = "\
 Example:
@@ -20,15 +21,15 @@ Example:
   shadernet bench kernels --json after.json
   shadernet bench compare before.json after.json --tolerance 5
 
-Kernels are paired by device, backend, precision, case and kernel, and networks by
-device, backend, precision, network, batch and input. The ratio is B's time by
-A's: of networks the median, of kernels the fastest round. What differs by less than
-the spread of either (the larger) has not moved.
+Kernels are paired by device, backend, precision, case and kernel. Networks are paired \
+by device, backend, precision, network, batch and input. The ratio is B's time divided \
+by A's: the medians of networks, the fastest rounds of kernels. A difference below the \
+larger of the two spreads counts as no change.
 
-Exit code 3: something is worse: slower by more than the tolerance and by more than
-its spread, or wrong or failed in B and not in A.")]
+The exit code is 3 if something is worse: slower by more than the tolerance and the \
+spread, or wrong or failed in B but not in A.")]
 pub struct CompareArgs {
-    /// Results before: what --json of `bench kernels` or `bench model` wrote
+    /// Results before: the output of `bench kernels --json` or `bench model --json`
     #[arg(value_name = "A.json")]
     a: PathBuf,
 
@@ -36,20 +37,13 @@ pub struct CompareArgs {
     #[arg(value_name = "B.json")]
     b: PathBuf,
 
-    /// How much slower is still good
-    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = percent)]
+    /// How much slower is acceptable
+    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = percentage)]
     tolerance: f64,
 
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
-}
-
-fn percent(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(percent) if (0.0..=1e6).contains(&percent) => Ok(percent),
-        _ => Err("expected a number of percent, such as 10".to_owned()),
-    }
 }
 
 impl CompareArgs {
@@ -57,15 +51,15 @@ impl CompareArgs {
         let (a, b) = (rows(&self.a)?, rows(&self.b)?);
         let comparison = Comparison::new(a, b, self.tolerance);
         if comparison.pairs.is_empty() {
-            // A gate that compared nothing must not open.
+            // In a script, a comparison of nothing must not look like success.
             return Err(Failure::Error(Error::file(
                 &self.b,
                 format!(
-                    "nothing in it is of the same device, backend, precision and case as anything in \
-                     {}: {} there, {} here",
+                    "no result has the same device, backend, precision and case as one in {}, \
+                     which has results of {}; this file has results of {}",
                     self.a.display(),
-                    places(&comparison.only_a),
-                    places(&comparison.only_b),
+                    environments(&comparison.only_a),
+                    environments(&comparison.only_b),
                 ),
             )));
         }
@@ -78,7 +72,7 @@ impl CompareArgs {
             .iter()
             .filter(|pair| pair.verdict == Verdict::Worse);
         for pair in worse {
-            output::say(format_args!("worse: {}", told(pair)));
+            output::say(format_args!("worse: {}", describe(pair)));
         }
         match comparison.count(Verdict::Worse) {
             0 => Ok(()),
@@ -93,35 +87,31 @@ impl CompareArgs {
             .filter(|pair| !pair.key.is_whole_device())
             .peekable();
         while let Some(first) = pairs.peek() {
-            let of = |pair: &Pair| {
+            let group_of = |pair: &Pair| {
                 let key = &pair.key;
-                (key.kind, place(key))
+                (key.kind, environment(key))
             };
-            let group = of(first);
+            let group = group_of(first);
             let header = match group.0 {
                 "kernels" => ["case", "kernel"],
                 _ => ["network", "setting"],
             };
             let header = [
-                header[0], header[1], "A ms", "B ms", "B/A", "spread", "moved",
+                header[0], header[1], "A ms", "B ms", "B/A", "spread", "change",
             ];
             let mut table = output::table(&header);
             let mut last = String::new();
-            while let Some(pair) = pairs.next_if(|pair| of(pair) == group) {
-                let repeated = last == pair.key.what;
-                last.clone_from(&pair.key.what);
-                let what = if repeated {
+            while let Some(pair) = pairs.next_if(|pair| group_of(pair) == group) {
+                let is_repeated = last == pair.key.name;
+                last.clone_from(&pair.key.name);
+                let name = if is_repeated {
                     String::new()
                 } else {
                     last.clone()
                 };
-                table.add_row(cells(what, pair));
+                table.add_row(cells(name, pair));
             }
-            for i in 2..6 {
-                if let Some(column) = table.column_mut(i) {
-                    column.set_cell_alignment(comfy_table::CellAlignment::Right);
-                }
-            }
+            output::right_align(&mut table, 2..6);
             writeln!(out, "{}\n\n{}\n", group.1, table.trim_fmt())?;
         }
         for (path, rows) in [(&self.a, &comparison.only_a), (&self.b, &comparison.only_b)] {
@@ -132,19 +122,19 @@ impl CompareArgs {
         let count = |verdict| comparison.count(verdict);
         writeln!(
             out,
-            "{} pairs: {} worse (by more than {} % and their spread), {} slower, {} faster, {} the same",
+            "{} pairs: {} worse (by more than {} % and the spread), {} slower, {} faster, {} unchanged",
             comparison.pairs.len(),
             count(Verdict::Worse),
             self.tolerance,
             count(Verdict::Slower),
-            count(Verdict::Faster) + count(Verdict::Mended),
+            count(Verdict::Faster) + count(Verdict::Fixed),
             count(Verdict::Same) + count(Verdict::Neither),
         )
     }
 
     fn as_json(&self, comparison: &Comparison) -> Value {
         let identity = |key: &Key| {
-            let [what, setting] = match key.kind {
+            let [name, setting] = match key.kind {
                 "kernels" => ["case", "kernel"],
                 _ => ["network", "setting"],
             };
@@ -153,7 +143,7 @@ impl CompareArgs {
                 "device": key.device,
                 "backend": key.backend,
                 "precision": key.precision,
-                what: key.what,
+                name: key.name,
                 setting: key.setting,
             })
         };
@@ -164,7 +154,7 @@ impl CompareArgs {
             {
                 match outcome {
                     Ok(time) => line[key] = json!(ms(time)),
-                    Err((what, why)) => line[fault] = json!(format!("{what}: {why}")),
+                    Err((kind, reason)) => line[fault] = json!(format!("{kind}: {reason}")),
                 }
             }
             if let (Ok(a), Ok(b)) = (&pair.a, &pair.b) {
@@ -187,7 +177,7 @@ impl CompareArgs {
     }
 }
 
-fn cells(what: String, pair: &Pair) -> Vec<String> {
+fn cells(name: String, pair: &Pair) -> Vec<String> {
     let time = |outcome: &Outcome| match outcome {
         Ok(time) => format!("{:.3}", ms(time)),
         Err((fault, _)) => (*fault).to_owned(),
@@ -199,25 +189,23 @@ fn cells(what: String, pair: &Pair) -> Vec<String> {
         ],
         _ => ["–".to_owned(), "–".to_owned()],
     };
-    let moved = match pair.verdict {
+    let change = match pair.verdict {
         Verdict::Same | Verdict::Neither => "",
         verdict => verdict.name(),
     };
-    let setting = pair.key.setting.clone();
-    let moved = moved.to_owned();
     vec![
-        what,
-        setting,
+        name,
+        pair.key.setting.clone(),
         time(&pair.a),
         time(&pair.b),
         ratio,
         spread,
-        moved,
+        change.to_owned(),
     ]
 }
 
-/// What happened to a pair that got worse.
-fn told(pair: &Pair) -> String {
+/// How a pair got worse.
+fn describe(pair: &Pair) -> String {
     let name = name(&pair.key);
     match (&pair.a, &pair.b) {
         (Ok(a), Ok(b)) => format!(
@@ -226,13 +214,14 @@ fn told(pair: &Pair) -> String {
             ratio(a, b),
             ms(a),
         ),
-        (_, Err((what, why))) => format!("{name}: {what}: {why}"),
-        // It is worse by its time or by its fault.
+        (_, Err((kind, reason))) => format!("{name}: {kind}: {reason}"),
+        // Not reached: a pair is worse by its time or by its fault.
         (Err(_), Ok(_)) => name,
     }
 }
 
-fn place(key: &Key) -> String {
+/// `NVIDIA H100, vulkan, f16`, as far as known.
+fn environment(key: &Key) -> String {
     let parts = [&key.device, &key.backend, &key.precision];
     let parts: Vec<&str> = parts
         .into_iter()
@@ -243,17 +232,17 @@ fn place(key: &Key) -> String {
 }
 
 fn name(key: &Key) -> String {
-    let what = match (key.kind, key.what.as_str()) {
+    let name = match (key.kind, key.name.as_str()) {
         ("kernels", "") => "every kernel".to_owned(),
         (_, "") => "every network".to_owned(),
         ("kernels", case) => format!("{} of {case}", key.setting),
         (_, network) => format!("{network}, {}", key.setting),
     };
-    format!("{what} on {}", place(key))
+    format!("{name} on {}", environment(key))
 }
 
-fn places(rows: &[Row]) -> String {
-    let mut places: Vec<String> = rows.iter().map(|row| place(&row.key)).collect();
-    places.dedup();
-    places.join("; ")
+fn environments(rows: &[Row]) -> String {
+    let mut environments: Vec<String> = rows.iter().map(|row| environment(&row.key)).collect();
+    environments.dedup();
+    environments.join("; ")
 }

@@ -1,13 +1,13 @@
-//! Which rows of two results files belong together, and how they differ.
+//! Pairs the rows of two results files, and judges how they differ.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use shadernet::{Error, Result};
 
-use crate::bench::results::{self, Fault, Place, Results, Time};
+use crate::bench::results::{self, Environment, Fault, Results, Time};
 
-/// What is the same in the rows of a pair.
+/// Identifies a row. The rows of a pair have equal keys.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     pub kind: &'static str,
@@ -15,14 +15,14 @@ pub struct Key {
     pub backend: String,
     pub precision: String,
     /// The case or network.
-    pub what: String,
+    pub name: String,
     /// The kernel, or the batch and input.
     pub setting: String,
-    /// How many such were before it in the file.
+    /// Counts rows of one file that are otherwise equal.
     pub nth: usize,
 }
 
-/// A time, or a kind of fault and why.
+/// A time, or the kind of fault and its reason.
 pub type Outcome = Result<Time, (&'static str, String)>;
 
 pub struct Row {
@@ -31,13 +31,19 @@ pub struct Row {
 }
 
 impl Row {
-    fn new(kind: &'static str, place: &Place, what: &str, setting: &str, outcome: Outcome) -> Self {
+    fn new(
+        kind: &'static str,
+        environment: &Environment,
+        name: &str,
+        setting: &str,
+        outcome: Outcome,
+    ) -> Self {
         let key = Key {
             kind,
-            device: place.device.clone(),
-            backend: place.backend.clone(),
-            precision: place.precision.clone(),
-            what: what.to_owned(),
+            device: environment.device.clone(),
+            backend: environment.backend.clone(),
+            precision: environment.precision.clone(),
+            name: name.to_owned(),
             setting: setting.to_owned(),
             nth: 0,
         };
@@ -46,48 +52,47 @@ impl Row {
 }
 
 impl Key {
-    /// All of a device that crashed, hung or refused: one row without a case or network.
+    /// Whether the row stands for a whole device that crashed, hung or failed. It has no case or network.
     pub fn is_whole_device(&self) -> bool {
-        self.what.is_empty()
+        self.name.is_empty()
     }
 
-    /// Whether it is of the device that `lost` is all of.
-    fn is_of(&self, lost: &Self) -> bool {
-        let precision = lost.precision.is_empty() || self.precision == lost.precision;
+    /// Whether the row belongs to the device of `failed`, a row for a whole device.
+    fn belongs_to(&self, failed: &Self) -> bool {
+        let is_precision = failed.precision.is_empty() || self.precision == failed.precision;
         let device = |key: &Self| (key.kind, key.device.clone(), key.backend.clone());
-        precision && device(self) == device(lost)
+        is_precision && device(self) == device(failed)
     }
 }
 
-/// How a row of B is beside A's.
+/// How a row of B compares with A's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// Within its spread.
+    /// The difference is within the spread.
     Same,
     Faster,
-    /// Beyond its spread, within the tolerance.
+    /// The difference is above the spread, but within the tolerance.
     Slower,
     Worse,
-    /// It has a time now.
-    Mended,
+    /// Only B has a time.
+    Fixed,
     /// Neither has a time.
     Neither,
 }
 
 impl Verdict {
-    fn of(a: &Outcome, b: &Outcome, tolerance: f64) -> Self {
+    fn new(a: &Outcome, b: &Outcome, tolerance: f64) -> Self {
         let (a, b) = match (a, b) {
             (Ok(a), Ok(b)) => (a, b),
             (Ok(_), Err(_)) => return Self::Worse,
-            (Err(_), Ok(_)) => return Self::Mended,
+            (Err(_), Ok(_)) => return Self::Fixed,
             (Err(_), Err(_)) => return Self::Neither,
         };
-        let moved = (ratio(a, b) - 1.0) * 100.0;
         let spread = spread(a, b);
-        match moved {
-            moved if moved.abs() <= spread => Self::Same,
-            moved if moved < 0.0 => Self::Faster,
-            moved if moved > tolerance => Self::Worse,
+        match (ratio(a, b) - 1.0) * 100.0 {
+            percent if percent.abs() <= spread => Self::Same,
+            percent if percent < 0.0 => Self::Faster,
+            percent if percent > tolerance => Self::Worse,
             _ => Self::Slower,
         }
     }
@@ -98,19 +103,19 @@ impl Verdict {
             Self::Faster => "faster",
             Self::Slower => "slower",
             Self::Worse => "worse",
-            Self::Mended => "mended",
+            Self::Fixed => "mended",
             Self::Neither => "neither",
         }
     }
 }
 
-/// What is compared: a network's median, a kernel's fastest round.
+/// The time that is compared: the median of networks, the fastest round of kernels.
 pub fn ms(time: &Time) -> f64 {
-    // Rows without either are refused as they are read.
-    time.told().unwrap_or_default()
+    // Rows without a time are rejected when they are read.
+    time.compared_ms().unwrap_or_default()
 }
 
-/// B by A.
+/// B's time divided by A's.
 pub fn ratio(a: &Time, b: &Time) -> f64 {
     match ms(a) == ms(b) {
         true => 1.0,
@@ -118,10 +123,10 @@ pub fn ratio(a: &Time, b: &Time) -> f64 {
     }
 }
 
-/// The larger of both, in percent.
+/// The larger spread, in percent.
 pub fn spread(a: &Time, b: &Time) -> f64 {
-    let of = |time: &Time| time.spread_percent.unwrap_or_default();
-    of(a).max(of(b))
+    let spread = |time: &Time| time.spread_percent.unwrap_or_default();
+    spread(a).max(spread(b))
 }
 
 pub struct Pair {
@@ -139,36 +144,36 @@ pub struct Comparison {
 
 impl Comparison {
     pub fn new(a: Vec<Row>, b: Vec<Row>, tolerance: f64) -> Self {
-        let mut places: HashMap<Key, usize> = HashMap::new();
+        let mut indices: HashMap<Key, usize> = HashMap::new();
         for (i, row) in b.iter().enumerate() {
-            places.insert(row.key.clone(), i);
+            indices.insert(row.key.clone(), i);
         }
-        let lost: Vec<Key> = (b.iter().filter(|row| row.key.is_whole_device()))
+        let failed_devices: Vec<Key> = (b.iter().filter(|row| row.key.is_whole_device()))
             .map(|row| row.key.clone())
             .collect();
         let mut b: Vec<Option<Row>> = b.into_iter().map(Some).collect();
         let (mut pairs, mut only_a) = (Vec::new(), Vec::new());
         for row in a {
-            let like = places.get(&row.key).and_then(|i| b[*i].take());
-            if let Some(Row { key, outcome }) = like {
-                let verdict = Verdict::of(&row.outcome, &outcome, tolerance);
+            let partner = indices.get(&row.key).and_then(|i| b[*i].take());
+            if let Some(Row { key, outcome }) = partner {
+                let verdict = Verdict::new(&row.outcome, &outcome, tolerance);
                 let (a, b) = (row.outcome, outcome);
                 pairs.push(Pair { key, a, b, verdict });
             } else {
                 only_a.push(row);
             }
         }
-        // All that a lost device had is one thing that got worse.
-        for key in lost {
-            let had = |row: &Row| row.key.is_of(&key) && row.outcome.is_ok();
-            let place = places.get(&key).filter(|_| only_a.iter().any(had));
-            let Some(Row { key, outcome }) = place.and_then(|i| b[*i].take()) else {
+        // All rows of a device that failed in B make one pair that is worse.
+        for key in failed_devices {
+            let worked = |row: &Row| row.key.belongs_to(&key) && row.outcome.is_ok();
+            let index = indices.get(&key).filter(|_| only_a.iter().any(worked));
+            let Some(Row { key, outcome }) = index.and_then(|i| b[*i].take()) else {
                 continue;
             };
-            only_a.retain(|row| !row.key.is_of(&key));
+            only_a.retain(|row| !row.key.belongs_to(&key));
             pairs.push(Pair {
                 key,
-                // It had times, none of which is the device's.
+                // The rows of A had times, but the device as a whole has none.
                 a: Ok(Time::default()),
                 b: outcome,
                 verdict: Verdict::Worse,
@@ -189,15 +194,16 @@ impl Comparison {
     }
 }
 
-/// The rows of a file.
+/// Reads the rows of a file.
 pub fn rows(path: &Path) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for results in results::read(path)? {
         match results {
             Results::Kernels(kernels) => {
-                let place = &kernels.place;
-                if let Some(why) = kernels.failed {
-                    rows.push(Row::new("kernels", place, "", "", Err(("failed", why))));
+                let environment = &kernels.environment;
+                if let Some(reason) = kernels.failed {
+                    let outcome = Err(("failed", reason));
+                    rows.push(Row::new("kernels", environment, "", "", outcome));
                 }
                 for kernel in &kernels.kernels {
                     let (case, name) = (&kernel.case, &kernel.kernel);
@@ -207,14 +213,14 @@ pub fn rows(path: &Path) -> Result<Vec<Row>> {
                         &kernel.time,
                         &kernel.fault,
                     )?;
-                    rows.push(Row::new("kernels", place, case, name, outcome));
+                    rows.push(Row::new("kernels", environment, case, name, outcome));
                 }
             }
             Results::Model(model) => {
                 let outcome = outcome(path, &model.network, &model.time, &model.fault)?;
                 rows.push(Row::new(
                     "model",
-                    &model.place,
+                    &model.environment,
                     &model.network,
                     &model.setting(),
                     outcome,
@@ -232,14 +238,16 @@ pub fn rows(path: &Path) -> Result<Vec<Row>> {
 }
 
 fn outcome(path: &Path, name: &str, time: &Time, fault: &Fault) -> Result<Outcome> {
-    if let Some((what, why)) = fault.told() {
-        return Ok(Err((what, why.to_owned())));
+    if let Some((kind, reason)) = fault.reason() {
+        return Ok(Err((kind, reason.to_owned())));
     }
-    match time.told() {
+    match time.compared_ms() {
         Some(ms) if ms >= 0.0 => Ok(Ok(time.clone())),
         _ => Err(Error::file(
             path,
-            format!("{name} has neither a time (median_ms, min_ms) nor a reason for that"),
+            format!(
+                "{name} has neither a time (median_ms, min_ms) nor a reason (wrong, failed, impossible)"
+            ),
         )),
     }
 }

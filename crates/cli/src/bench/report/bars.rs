@@ -1,36 +1,36 @@
-//! Bars: of what moves data and computes nothing, and of networks.
+//! Bar charts: kernels without arithmetic, and networks.
 
 use maud::{Markup, html};
 
 use super::number;
 use crate::bench::results::{Kernel, Kernels, Model};
 
-/// The kernels without arithmetic: GB/s, beside what memory gives.
-pub fn movers(kernels: &Kernels) -> Markup {
+/// The kernels without arithmetic: GB/s, with a mark at the memory's peak.
+pub fn data_movement(kernels: &Kernels) -> Markup {
     let rate = |kernel: &Kernel| kernel.gbyte_per_second.filter(|rate| rate.is_finite());
     let moves = |kernel: &&Kernel| kernel.operations == Some(0.0) && rate(kernel).is_some();
-    let movers: Vec<&Kernel> = kernels.kernels.iter().filter(moves).collect();
-    if movers.is_empty() {
+    let kernels_shown: Vec<&Kernel> = kernels.kernels.iter().filter(moves).collect();
+    if kernels_shown.is_empty() {
         return html! {};
     }
     let memory = kernels.peak_gbyte_per_second.filter(|peak| *peak > 0.0);
-    let rates = movers.iter().filter_map(|kernel| rate(kernel));
-    let most = rates.chain(memory).fold(0.0, f64::max);
+    let rates = kernels_shown.iter().filter_map(|kernel| rate(kernel));
+    let largest = rates.chain(memory).fold(0.0, f64::max);
     html! {
         h3 { "Kernels that only move data: GB/s" }
         @if let Some(memory) = memory {
-            p { "The line is at " (number(Some(memory))) " GB/s, what memory gave a large copy; beyond it a \
-                cache helped." }
+            p { "The line is at " (number(Some(memory))) " GB/s, the measured peak of memory. Kernels beyond it \
+                read from a cache." }
         }
         div.bars {
-            @for kernel in movers {
-                (bar(&name(kernel), rate(kernel).unwrap_or_default(), most, memory, &number(rate(kernel))))
+            @for kernel in kernels_shown {
+                (bar(&name(kernel), rate(kernel).unwrap_or_default(), largest, memory, &number(rate(kernel))))
             }
         }
     }
 }
 
-/// The case, and the kernel where that says more.
+/// The case, and the kernel if its name differs from the operator's.
 fn name(kernel: &Kernel) -> String {
     match kernel.case.starts_with(&kernel.kernel) {
         true => kernel.case.clone(),
@@ -38,25 +38,25 @@ fn name(kernel: &Kernel) -> String {
     }
 }
 
-/// The networks, one after the other: images a second on each device and setting.
+/// For each network, images per second on each device and with each setting.
 pub fn networks(models: &[&Model]) -> Markup {
     let mut names: Vec<&str> = models.iter().map(|model| model.network.as_str()).collect();
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(*name));
     html! {
-        p { "Images a second; the longest bar is the network's fastest. In brackets the median of a pass, \
-            and how close together half of the passes are." }
+        p { "Images per second. In parentheses: the median time of a pass, and the range of nine of ten passes \
+            relative to it." }
         @for name in names {
             @let group = models.iter().filter(|model| model.network == name);
-            @let most = group.clone().filter_map(|model| rate(model)).fold(0.0, f64::max);
-            h3 { (if name.is_empty() { "All of a device" } else { name }) }
+            @let largest = group.clone().filter_map(|model| rate(model)).fold(0.0, f64::max);
+            h3 { (if name.is_empty() { "Devices that failed" } else { name }) }
             div.bars {
                 @for model in group {
-                    @let value = match model.fault.told() {
-                        Some((what, _)) => what.to_owned(),
-                        None => told(model),
+                    @let value = match model.fault.reason() {
+                        Some((kind, _)) => kind.to_owned(),
+                        None => value(model),
                     };
-                    (bar(&place(model), rate(model).unwrap_or_default(), most, None, &value))
+                    (bar(&setting(model), rate(model).unwrap_or_default(), largest, None, &value))
                 }
             }
         }
@@ -67,7 +67,7 @@ fn rate(model: &Model) -> Option<f64> {
     model.images_per_second.filter(|rate| rate.is_finite())
 }
 
-fn told(model: &Model) -> String {
+fn value(model: &Model) -> String {
     let (median, spread) = (model.time.median_ms, model.time.spread_percent);
     format!(
         "{} ({} ms, {} %)",
@@ -77,17 +77,23 @@ fn told(model: &Model) -> String {
     )
 }
 
-fn place(model: &Model) -> String {
-    let place = &model.place;
+fn setting(model: &Model) -> String {
+    let environment = &model.environment;
     let setting = model.setting();
-    let parts = [&place.backend, &place.precision, &setting, &place.device];
+    let parts = [
+        &environment.backend,
+        &environment.precision,
+        &setting,
+        &environment.device,
+    ];
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     parts.cloned().collect::<Vec<_>>().join(", ")
 }
 
-fn bar(name: &str, value: f64, most: f64, mark: Option<f64>, told: &str) -> Markup {
-    let percent = |value: f64| match most > 0.0 {
-        true => format!("{:.2}%", (value / most).clamp(0.0, 1.0) * 100.0),
+/// A bar with its name and the text `label`. `largest` is the value of a full bar.
+fn bar(name: &str, value: f64, largest: f64, mark: Option<f64>, label: &str) -> Markup {
+    let percent = |value: f64| match largest > 0.0 {
+        true => format!("{:.2}%", (value / largest).clamp(0.0, 1.0) * 100.0),
         false => "0".to_owned(),
     };
     html! {
@@ -96,6 +102,6 @@ fn bar(name: &str, value: f64, most: f64, mark: Option<f64>, told: &str) -> Mark
             div.bar style={ "width:" (percent(value)) } {}
             @if let Some(mark) = mark { div.mark style={ "left:" (percent(mark)) } {} }
         }
-        div.number { (told) }
+        div.number { (label) }
     }
 }

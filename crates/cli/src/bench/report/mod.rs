@@ -1,7 +1,7 @@
-//! Results as one page of HTML that needs nothing else: no script, no other file, no network.
+//! Results as a self-contained HTML page, without scripts or external resources.
 
 mod bars;
-mod labels;
+mod label_layout;
 mod roofline;
 mod tables;
 
@@ -12,28 +12,28 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use shadernet::Error;
 
-use super::results::{Kernel, Kernels, Model, Place, Results};
+use super::results::{Environment, Kernel, Kernels, Results};
 use crate::Failure;
 use crate::output_files::save;
 
 const STYLE: &str = include_str!("page.css");
-/// A browser that is told so loads nothing, whatever a name in the results may hold.
-const NOTHING_ELSE: &str = "default-src 'none'; style-src 'unsafe-inline'";
+/// Keeps the browser from loading anything, whatever text the results contain.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-/// Writes `results`, objects as `bench kernels --json` and `bench model --json` print them, to `path`.
+/// Writes a page about `results`, which are objects of `bench kernels --json` and `bench model --json`.
 pub fn write(path: &Path, results: &[Value]) -> Result<(), Failure> {
-    let refused = |reason: String| Failure::Error(Error::file(path, reason));
-    let read = |value: &Value| Results::deserialize(value);
-    let results: Result<Vec<Results>, _> = results.iter().map(read).collect();
-    let results = results.map_err(|error| refused(format!("no results: {error}")))?;
-    let page = page(&results).map_err(|error| refused(error.to_string()))?;
+    let failed = |reason: String| Failure::Error(Error::file(path, reason));
+    let parse = |value: &Value| Results::deserialize(value);
+    let results: Result<Vec<Results>, _> = results.iter().map(parse).collect();
+    let results = results.map_err(|error| failed(format!("invalid results: {error}")))?;
+    let page = page(&results).map_err(|error| failed(error.to_string()))?;
     Ok(save(path, page.into_string().as_bytes())?)
 }
 
-/// What the SVG backend may say. It writes to a string, and has nothing to say.
-type Drawn<T> = Result<T, Box<dyn std::error::Error>>;
+/// The errors of the SVG backend. It writes to a string, so there are none in practice.
+type DrawResult<T> = Result<T, Box<dyn std::error::Error>>;
 
-fn page(results: &[Results]) -> Drawn<Markup> {
+fn page(results: &[Results]) -> DrawResult<Markup> {
     let (mut devices, mut models) = (Vec::new(), Vec::new());
     for one in results {
         match one {
@@ -43,14 +43,14 @@ fn page(results: &[Results]) -> Drawn<Markup> {
     }
     let families = roofline::families(devices.iter().copied());
     let device = |kernels| device(kernels, &families);
-    let devices: Drawn<Vec<Markup>> = devices.into_iter().map(device).collect();
+    let devices: DrawResult<Vec<Markup>> = devices.into_iter().map(device).collect();
     let devices = devices?;
     Ok(html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(NOTHING_ELSE);
+                meta http-equiv="Content-Security-Policy" content=(CONTENT_SECURITY_POLICY);
                 meta name="viewport" content="width=device-width";
                 title { "Shadernet bench" }
                 style { (PreEscaped(STYLE)) }
@@ -72,22 +72,20 @@ fn page(results: &[Results]) -> Drawn<Markup> {
     })
 }
 
-/// Each place once, with the versions that the results name.
+/// A table of the devices and versions.
 fn header(results: &[Results]) -> Markup {
     let mut rows: Vec<[String; 5]> = Vec::new();
     for one in results {
-        let (
-            Place {
-                device,
-                backend,
-                driver,
-                ..
-            },
-            more,
-        ) = match one {
-            Results::Kernels(Kernels { place, more, .. }) => (place, more),
-            Results::Model(Model { place, more, .. }) => (place, more),
+        let (environment, more) = match one {
+            Results::Kernels(kernels) => (&kernels.environment, &kernels.more),
+            Results::Model(model) => (&model.environment, &model.more),
         };
+        let Environment {
+            device,
+            backend,
+            driver,
+            ..
+        } = environment;
         let software = match more.get("software") {
             Some(Value::Bool(true)) => "software",
             Some(Value::Bool(false)) => "hardware",
@@ -112,31 +110,31 @@ fn header(results: &[Results]) -> Markup {
     }
 }
 
-/// `wgpu 30.0.1, commit 0123abc`, as far as they are there.
+/// `wgpu 30.0.1, commit 0123abc`, as far as known.
 fn versions(more: &Map<String, Value>) -> String {
     let is_version = |key: &str| {
         key.contains("version") || key.contains("commit") || ["wgpu", "shadernet"].contains(&key)
     };
     let versions = more.iter().filter(|(key, _)| is_version(key));
-    let told = versions.filter_map(|(key, value)| {
+    let texts = versions.filter_map(|(key, value)| {
         let key = key.trim_end_matches("_version").replace('_', " ");
         Some(format!("{key} {}", value.as_str()?))
     });
-    told.collect::<Vec<_>>().join(", ")
+    texts.collect::<Vec<_>>().join(", ")
 }
 
-/// The kernels of a device: plots and the whole table.
-fn device(kernels: &Kernels, families: &[&str]) -> Drawn<Markup> {
-    let place = &kernels.place;
+/// The kernels of a device: plots and the table.
+fn device(kernels: &Kernels, families: &[&str]) -> DrawResult<Markup> {
+    let environment = &kernels.environment;
     Ok(html! {
         section {
-            h2 { "Kernels on " (place.device) ", " (place.backend)
-                @if !place.precision.is_empty() { ", " (place.precision) } }
+            h2 { "Kernels on " (environment.device) ", " (environment.backend)
+                @if !environment.precision.is_empty() { ", " (environment.precision) } }
             @match &kernels.failed {
                 Some(reason) => p.fault { "Nothing was measured: " (reason) },
                 None => {
                     (roofline::figure(kernels, families)?)
-                    (bars::movers(kernels))
+                    (bars::data_movement(kernels))
                     (tables::kernels(kernels))
                 }
             }
@@ -144,7 +142,7 @@ fn device(kernels: &Kernels, families: &[&str]) -> Drawn<Markup> {
     })
 }
 
-/// What a kernel is drawn by: `winograd` for `winograd-4`.
+/// The family that determines a kernel's color: `winograd` for `winograd-4`.
 fn family(kernel: &Kernel) -> &str {
     let name = kernel.kernel.as_str();
     match name.split_once('-') {
@@ -153,7 +151,7 @@ fn family(kernel: &Kernel) -> &str {
     }
 }
 
-/// A number with three digits or so, for people.
+/// A number with about three significant digits.
 fn number(value: Option<f64>) -> String {
     let Some(value) = value.filter(|value| value.is_finite()) else {
         return "–".to_owned();

@@ -1,4 +1,4 @@
-//! The roofline: what kernels reach, under what the device was measured to give at most.
+//! The roofline plot: the throughput of kernels below the measured peaks of the device.
 
 use std::ops::Range;
 
@@ -6,19 +6,19 @@ use maud::{Markup, PreEscaped, html};
 use plotters::coord::combinators::WithKeyPoints;
 use plotters::prelude::*;
 
-use super::labels::{Along, Area, Label, Room};
-use super::{Drawn, family, number};
+use super::label_layout::{DotLabel, LabelLayout, LineLabel, Rect};
+use super::{DrawResult, family, number};
 use crate::bench::results::{Kernel, Kernels};
 
 const SIZE: (u32, u32) = (1200, 640);
-/// Colours that are told apart on white, by people who see few of them too (Paul Tol's, darkened).
-const COLOURS: [&str; 10] = [
+/// Colors that are distinct on white, also for color-blind readers (Paul Tol's, darkened).
+const COLORS: [&str; 10] = [
     "#0072b2", "#d55e00", "#009e73", "#aa3377", "#8c6d00", "#56a0d3", "#666666", "#332288",
     "#000000", "#882255",
 ];
 const LINE: RGBColor = RGBColor(87, 96, 106);
-/// Names beside dots: no more, for they are to be read.
-const NAMES: usize = 9;
+/// At most this many dots are labeled, to keep the labels readable.
+const MAX_LABELS: usize = 9;
 
 struct Dot<'a> {
     kernel: &'a Kernel,
@@ -26,15 +26,16 @@ struct Dot<'a> {
     y: f64,
 }
 
-/// What the device gives at most, in billions a second, where that is known.
+/// The device's peaks as far as known.
 struct Peaks {
+    /// GFLOP/s.
     arithmetic: Option<f64>,
-    /// Bytes, and of what.
+    /// `memory` and `cache` with GB/s.
     slopes: Vec<(&'static str, f64)>,
 }
 
-/// A ceiling in the plot.
-struct Line {
+/// A ceiling of the roofline.
+struct Ceiling {
     name: String,
     from: (f64, f64),
     to: (f64, f64),
@@ -43,7 +44,7 @@ struct Line {
 impl Peaks {
     fn new(kernels: &Kernels) -> Self {
         let memory = positive(kernels.peak_gbyte_per_second);
-        // One line where the two are the same.
+        // Only one line if both are nearly equal.
         let cache = positive(kernels.cached_gbyte_per_second)
             .filter(|cache| memory.is_none_or(|memory| *cache > memory * 1.05));
         let slopes = [
@@ -56,27 +57,27 @@ impl Peaks {
         }
     }
 
-    /// The intensities from which on arithmetic is the bound.
+    /// The intensities above which arithmetic is the bottleneck.
     fn ridges(&self) -> impl Iterator<Item = f64> {
         self.slopes
             .iter()
             .filter_map(|(_, slope)| Some(self.arithmetic? / slope))
     }
 
-    /// Whether so many operations a second are beyond all of it, and not by a hair.
+    /// Whether the dot is more than 2 % above all ceilings.
     fn are_below(&self, dot: &Dot) -> bool {
         let slope = self.slopes.last().map(|(_, slope)| slope * dot.x);
-        let most = [self.arithmetic, slope].into_iter().flatten();
-        most.fold(f64::INFINITY, f64::min) * 1.02 < dot.y
+        let ceilings = [self.arithmetic, slope].into_iter().flatten();
+        ceilings.fold(f64::INFINITY, f64::min) * 1.02 < dot.y
     }
 
-    /// The slopes up to where they meet the peak, and the peak from there on.
-    fn lines(&self, xs: &Range<f64>, ys: &Range<f64>) -> Vec<Line> {
+    /// The slopes up to their ridge, and the flat line from the first ridge.
+    fn ceilings(&self, xs: &Range<f64>, ys: &Range<f64>) -> Vec<Ceiling> {
         let top = self.arithmetic.unwrap_or(ys.end);
         let slopes = self.slopes.iter().map(|(name, slope)| {
             let start = xs.start.max(ys.start / slope);
             let end = xs.end.min(top / slope);
-            Line {
+            Ceiling {
                 name: format!("{name}, {} GB/s", number(Some(*slope))),
                 from: (start, start * slope),
                 to: (end, end * slope),
@@ -85,13 +86,13 @@ impl Peaks {
         let flat = self.arithmetic.map(|peak| {
             let first = self.ridges().fold(f64::INFINITY, f64::min);
             let start = if first.is_finite() { first } else { xs.start };
-            Line {
+            Ceiling {
                 name: format!("arithmetic, {} GFLOP/s", number(Some(peak))),
                 from: (start, peak),
                 to: (xs.end, peak),
             }
         });
-        // A slope that is nowhere in the plot is not drawn.
+        // Slopes outside the plot are not drawn.
         slopes
             .chain(flat)
             .filter(|line| line.from.0 < line.to.0)
@@ -103,7 +104,7 @@ fn positive(value: Option<f64>) -> Option<f64> {
     value.filter(|value| *value > 0.0 && value.is_finite())
 }
 
-/// The families of the kernels that are dots, each of which has one colour on all of a page.
+/// The families of all kernels that are drawn as dots. A family has the same color in all plots of the page.
 pub fn families<'a>(kernels: impl Iterator<Item = &'a Kernels>) -> Vec<&'a str> {
     let dots = kernels.flat_map(|kernels| kernels.kernels.iter().filter_map(Dot::new));
     let mut families = Vec::new();
@@ -115,38 +116,38 @@ pub fn families<'a>(kernels: impl Iterator<Item = &'a Kernels>) -> Vec<&'a str> 
     families
 }
 
-/// The plot with its legend; nothing where no kernel computes.
-pub fn figure(kernels: &Kernels, families: &[&str]) -> Drawn<Markup> {
+/// The plot with its legend; empty if no kernel has arithmetic.
+pub fn figure(kernels: &Kernels, families: &[&str]) -> DrawResult<Markup> {
     let mut dots: Vec<Dot> = kernels.kernels.iter().filter_map(Dot::new).collect();
-    // The rule's choices over the others.
+    // Selected kernels are drawn on top.
     dots.sort_by_key(|dot| dot.kernel.rule);
     if dots.is_empty() {
         return Ok(html! {});
     }
-    let colour = |name: &str| {
-        let place = families.iter().position(|family| *family == name);
-        COLOURS[place.unwrap_or_default() % COLOURS.len()]
+    let color = |name: &str| {
+        let index = families.iter().position(|family| *family == name);
+        COLORS[index.unwrap_or_default() % COLORS.len()]
     };
-    let here = |name: &&&str| dots.iter().any(|dot| family(dot.kernel) == **name);
+    let is_used = |name: &&&str| dots.iter().any(|dot| family(dot.kernel) == **name);
     let peaks = Peaks::new(kernels);
     let above = dots.iter().filter(|dot| peaks.are_below(dot)).count();
     Ok(html! {
         h3 { "Roofline" }
         figure {
-            (plot(kernels, &dots, &colour)?)
+            (plot(kernels, &dots, &color)?)
             ul.legend {
-                @for name in families.iter().filter(here) {
+                @for name in families.iter().filter(is_used) {
                     li {
-                        span.dot style={ "color:" (colour(name)) } {}
+                        span.dot style={ "color:" (color(name)) } {}
                         (name)
                     }
                 }
             }
             figcaption {
-                "A dot is a kernel on a case, filled where the rule chooses it; pointing at it tells which. The \
-                 lines are what was measured of this device: no kernel can be above them all."
+                "Each dot is a kernel on a case; it is filled if the heuristic selects the kernel. Hover over a dot for \
+                 details. The lines are the measured peaks of this device, the upper bound for kernels."
                 @if above > 0 {
-                    " " (above) " are: the device was busy as its peaks were measured, or a cache helped that these do not know."
+                    " Dots above all lines: " (above) ". The device was busy when its peaks were measured, or a cache is faster than the measured one."
                 }
             }
         }
@@ -163,7 +164,7 @@ impl<'a> Dot<'a> {
         })
     }
 
-    /// All that is known of it.
+    /// The details shown on hover.
     fn title(&self) -> String {
         let kernel = self.kernel;
         format!(
@@ -171,7 +172,7 @@ impl<'a> Dot<'a> {
             kernel.case,
             kernel.kernel,
             if kernel.rule {
-                " (the rule's choice)"
+                " (selected by the heuristic)"
             } else {
                 ""
             },
@@ -182,8 +183,8 @@ impl<'a> Dot<'a> {
         )
     }
 
-    /// As much of it as there is room for: the kernel, and the operator's input and output.
-    fn name(&self) -> String {
+    /// A short label: the kernel, and the operator's input and output channels.
+    fn label(&self) -> String {
         let mut name = self.kernel.kernel.clone();
         let mut words = self.kernel.case.split_whitespace().skip(1);
         name.extend(words.next().map(|shape| format!(" {shape}")));
@@ -195,11 +196,15 @@ impl<'a> Dot<'a> {
     }
 }
 
-fn plot(kernels: &Kernels, dots: &[Dot], colour: &dyn Fn(&str) -> &'static str) -> Drawn<Markup> {
+fn plot(
+    kernels: &Kernels,
+    dots: &[Dot],
+    color: &dyn Fn(&str) -> &'static str,
+) -> DrawResult<Markup> {
     let peaks = Peaks::new(kernels);
-    let xs = around(dots.iter().map(|dot| dot.x).chain(peaks.ridges()));
-    let ys = around(dots.iter().map(|dot| dot.y).chain(peaks.arithmetic));
-    let lines = peaks.lines(&xs, &ys);
+    let xs = padded_range(dots.iter().map(|dot| dot.x).chain(peaks.ridges()));
+    let ys = padded_range(dots.iter().map(|dot| dot.y).chain(peaks.arithmetic));
+    let ceilings = peaks.ceilings(&xs, &ys);
 
     let mut svg = String::new();
     let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -220,8 +225,8 @@ fn plot(kernels: &Kernels, dots: &[Dot], colour: &dyn Fn(&str) -> &'static str) 
         .axis_style(LINE)
         .label_style(("sans-serif", 16, &RGBColor(27, 31, 36)))
         .draw()?;
-    for line in &lines {
-        let ends = [line.from, line.to];
+    for ceiling in &ceilings {
+        let ends = [ceiling.from, ceiling.to];
         chart.draw_series(LineSeries::new(ends, LINE.stroke_width(2)))?;
     }
     let pixel = |point: &(f64, f64)| {
@@ -229,70 +234,71 @@ fn plot(kernels: &Kernels, dots: &[Dot], colour: &dyn Fn(&str) -> &'static str) 
         (f64::from(x), f64::from(y))
     };
     let (across, down) = chart.plotting_area().get_pixel_range();
-    let mut room = Room::new(Area {
+    let mut layout = LabelLayout::new(Rect {
         left: f64::from(across.start) + 2.0,
         top: f64::from(down.start) + 2.0,
         right: f64::from(across.end) - 2.0,
         bottom: f64::from(down.end) - 2.0,
     });
-    let places: Vec<(f64, f64)> = dots.iter().map(|dot| pixel(&(dot.x, dot.y))).collect();
-    for place in &places {
-        room.take(Area::around(*place, 6.0));
+    let positions: Vec<(f64, f64)> = dots.iter().map(|dot| pixel(&(dot.x, dot.y))).collect();
+    for position in &positions {
+        layout.occupy(Rect::around(*position, 6.0));
     }
-    for line in &lines {
-        room.take_line(pixel(&line.from), pixel(&line.to));
+    for ceiling in &ceilings {
+        layout.occupy_line(pixel(&ceiling.from), pixel(&ceiling.to));
     }
     let mut texts = Vec::new();
-    for line in &lines {
-        let label = room.along(pixel(&line.from), pixel(&line.to), &line.name);
-        texts.extend(label.map(|Along { base, degrees }| {
-            let turn = format!(
-                "translate({:.1} {:.1}) rotate({degrees:.2})",
-                base.0, base.1
-            );
-            html! { text.ceiling transform=(turn) dominant-baseline="central" { (line.name) } }
+    for ceiling in &ceilings {
+        let (from, to) = (pixel(&ceiling.from), pixel(&ceiling.to));
+        let label = layout.place_along(from, to, &ceiling.name);
+        texts.extend(label.map(|LineLabel { base, degrees }| {
+            let (x, y) = base;
+            let transform = format!("translate({x:.1} {y:.1}) rotate({degrees:.2})");
+            html! {
+                text.ceiling transform=(transform) dominant-baseline="central" { (ceiling.name) }
+            }
         }));
     }
     root.present()?;
     drop(chart);
     drop(root);
-    for (place, name) in named(dots, &places) {
-        if let Some(Label { base, leader }) = room.beside(place, &name) {
+    for (dot, label) in labeled(dots, &positions) {
+        if let Some(DotLabel { base, leader }) = layout.place_near(dot, &label) {
             texts.push(html! {
                 @if let Some(end) = leader {
-                    line.leader x1=(pixels(place.0)) y1=(pixels(place.1)) x2=(pixels(end.0)) y2=(pixels(end.1)) {}
+                    line.leader x1=(pixels(dot.0)) y1=(pixels(dot.1)) x2=(pixels(end.0)) y2=(pixels(end.1)) {}
                 }
-                text.label x=(pixels(base.0)) y=(pixels(base.1)) { (name) }
+                text.label x=(pixels(base.0)) y=(pixels(base.1)) { (label) }
             });
         }
     }
-    // Over the plot: what has a title or a colour, which the backend does not write.
-    let over = html! {
+    // Elements with titles and classes, which the SVG backend cannot write.
+    let overlay = html! {
         @for text in &texts { (text) }
-        @for (dot, place) in dots.iter().zip(&places) {
-            @let colour = colour(family(dot.kernel));
-            @let fill = if dot.kernel.rule { colour } else { "#fff" };
-            circle cx=(pixels(place.0)) cy=(pixels(place.1)) r="4.5" stroke=(colour) stroke-width="1.5" fill=(fill) {
+        @for (dot, position) in dots.iter().zip(&positions) {
+            @let color = color(family(dot.kernel));
+            @let fill = if dot.kernel.rule { color } else { "#fff" };
+            circle cx=(pixels(position.0)) cy=(pixels(position.1)) r="4.5" stroke=(color) stroke-width="1.5" fill=(fill) {
                 title { (dot.title()) }
             }
         }
     };
-    // In a page the name space is known without its address.
+    // Inline SVG in HTML needs no namespace.
     let svg = svg.replace(" xmlns=\"http://www.w3.org/2000/svg\"", " role=\"img\"");
     let svg = svg.trim_end().trim_end_matches("</svg>");
-    Ok(html! { (PreEscaped(svg)) (over) (PreEscaped("</svg>")) })
+    Ok(html! { (PreEscaped(svg)) (overlay) (PreEscaped("</svg>")) })
 }
 
-/// Which dots are named, the most telling first: the fastest, those of the rule's choices that are
-/// farthest from and nearest to what bounds them, and the fastest of each family.
-fn named(dots: &[Dot], places: &[(f64, f64)]) -> Vec<((f64, f64), String)> {
+/// The dots that get labels, the most interesting first: the fastest; of the selected kernels those with the
+/// lowest and the highest utilization; the fastest of each family.
+fn labeled(dots: &[Dot], positions: &[(f64, f64)]) -> Vec<((f64, f64), String)> {
     let all: Vec<usize> = (0..dots.len()).collect();
     let mut order: Vec<usize> = all.clone();
     order.sort_by(|a, b| dots[*b].y.total_cmp(&dots[*a].y));
-    let share = |i: &usize| dots[*i].kernel.of_bound.unwrap_or(1.0);
-    let chosen = || all.iter().copied().filter(|i| dots[*i].kernel.rule);
-    let worst = chosen().min_by(|a, b| share(a).total_cmp(&share(b)));
-    let best = chosen().max_by(|a, b| share(a).total_cmp(&share(b)));
+    let utilization = |i: &usize| dots[*i].kernel.of_bound.unwrap_or(1.0);
+    let selected = || all.iter().copied().filter(|i| dots[*i].kernel.rule);
+    let worst = selected().min_by(|a, b| utilization(a).total_cmp(&utilization(b)));
+    let best = selected().max_by(|a, b| utilization(a).total_cmp(&utilization(b)));
     let mut picked: Vec<usize> = order
         .first()
         .copied()
@@ -315,19 +321,19 @@ fn named(dots: &[Dot], places: &[(f64, f64)]) -> Vec<((f64, f64), String)> {
             true
         }
     });
-    let name = |i: &usize| (places[*i], dots[*i].name());
-    picked.iter().take(NAMES).map(name).collect()
+    let label = |i: &usize| (positions[*i], dots[*i].label());
+    picked.iter().take(MAX_LABELS).map(label).collect()
 }
 
-/// From below the least to above the largest, with room for names.
-fn around(values: impl Iterator<Item = f64>) -> Range<f64> {
-    let (least, most) = values.fold((f64::INFINITY, 0.0_f64), |(least, most), value| {
-        (least.min(value), most.max(value))
+/// The range of the values with a margin for labels.
+fn padded_range(values: impl Iterator<Item = f64>) -> Range<f64> {
+    let (min, max) = values.fold((f64::INFINITY, 0.0_f64), |(min, max), value| {
+        (min.min(value), max.max(value))
     });
-    least / 1.8..most * 1.8
+    min / 1.8..max * 1.8
 }
 
-/// A logarithmic axis with numbers at the powers of ten, and between them where there are few.
+/// A logarithmic axis with numbers at the powers of ten, and more numbers if the range is small.
 fn axis(range: &Range<f64>) -> WithKeyPoints<LogCoord<f64>> {
     let ticks = |steps: &[f64]| {
         let powers = range.start.log10().floor() as i32..=range.end.log10().ceil() as i32;
@@ -343,10 +349,10 @@ fn axis(range: &Range<f64>) -> WithKeyPoints<LogCoord<f64>> {
     axis.with_key_points(bold).with_light_points(light)
 }
 
-/// A number on an axis: powers of ten as they are written.
+/// The text of a tick, without an exponent unless it is very small or large.
 fn tick(value: f64) -> String {
     match (0.001..1e7).contains(&value) {
-        // Without what is left of a logarithm.
+        // Removes the rounding error of the logarithm.
         true => format!("{}", (value * 1e6).round() / 1e6),
         false => format!("{value:e}"),
     }

@@ -1,4 +1,4 @@
-//! The tables: everything that was measured.
+//! Tables of all measurements.
 
 use maud::{Markup, html};
 
@@ -8,8 +8,9 @@ use crate::bench::results::{Kernel, Kernels, Model};
 pub fn kernels(kernels: &Kernels) -> Markup {
     html! {
         h3 { "All kernels" }
-        p { "The fastest of the rounds, and the spread that two more are within. What the rule chooses is bold and has an asterisk. The error is the largest difference \
-            from the CPU twin's answer, as a share of its largest value." }
+        p { "Times are those of the fastest round; the spread is the distance to the third fastest. Kernels that the \
+            heuristic selects are bold with an asterisk. The error is the largest difference from the reference \
+            backend's output, relative to its largest value." }
         div.scroll {
             table {
                 thead { tr {
@@ -17,7 +18,7 @@ pub fn kernels(kernels: &Kernels) -> Markup {
                     @for name in ["ms", "spread", "GFLOP/s", "GB/s", "FLOP/byte"] {
                         th.number { (name) }
                     }
-                    th { "bound" } th.number { "error" } th { "by" }
+                    th { "bound" } th.number { "error" } th { "timed by" }
                 } }
                 @for case in kernels.kernels.chunk_by(|a, b| a.case == b.case) {
                     tbody {
@@ -35,8 +36,8 @@ fn row(kernel: &Kernel) -> Markup {
     html! {
         tr {
             td.rule[kernel.rule] { (kernel.kernel) @if kernel.rule { " *" } }
-            @if let Some((what, reason)) = kernel.fault.told() {
-                td.fault colspan="8" { (what) ": " (reason) }
+            @if let Some((kind, reason)) = kernel.fault.reason() {
+                td.fault colspan="8" { (kind) ": " (reason) }
             } @else {
                 td.number { (number(time.min_ms)) }
                 td.number { (percent(time.spread_percent)) }
@@ -58,7 +59,7 @@ pub fn models(models: &[&Model]) -> Markup {
             table {
                 thead { tr {
                     @for name in ["network", "setting", "precision", "backend", "adapter"] { th { (name) } }
-                    @for name in ["median ms", "p95", "min", "spread", "images/s", "first answer ms"] {
+                    @for name in ["median ms", "p95", "min", "spread", "images/s", "first result ms"] {
                         th.number { (name) }
                     }
                 } }
@@ -69,16 +70,16 @@ pub fn models(models: &[&Model]) -> Markup {
 }
 
 fn model_row(model: &Model) -> Markup {
-    let (place, time) = (&model.place, &model.time);
+    let (environment, time) = (&model.environment, &model.time);
     html! {
         tr {
             td { (model.network) }
             td { (model.setting()) }
-            td { (place.precision) }
-            td { (place.backend) }
-            td { (place.device) }
-            @if let Some((what, reason)) = model.fault.told() {
-                td.fault colspan="6" { (what) ": " (reason) }
+            td { (environment.precision) }
+            td { (environment.backend) }
+            td { (environment.device) }
+            @if let Some((kind, reason)) = model.fault.reason() {
+                td.fault colspan="6" { (kind) ": " (reason) }
             } @else {
                 td.number { (number(time.median_ms)) }
                 td.number { (number(time.p95_ms)) }

@@ -1,10 +1,10 @@
-//! Pages of made-up results.
+//! Tests with made-up results.
 
 use serde_json::{Value, json};
 
 use super::*;
 
-fn of(results: &[Value]) -> String {
+fn page_of(results: &[Value]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("page.html");
     assert!(write(&path, results).is_ok());
@@ -40,8 +40,8 @@ fn device(kernels: &[Value]) -> Value {
 }
 
 #[test]
-fn everything_is_on_the_page() {
-    let page = of(&[
+fn the_page_shows_all_results() {
+    let page = page_of(&[
         device(&[
             kernel("conv2d 1x8x6x6 out=8", "winograd-4", 9, 6.0, 12.0),
             kernel("conv2d 1x8x6x6 out=8", "tiled-8x16", 9, 6.0, 10.0),
@@ -72,10 +72,10 @@ fn everything_is_on_the_page() {
     ] {
         assert!(page.contains(part), "'{part}' is not in {page}");
     }
-    // Two dots; what computes nothing is a bar, and so are the networks.
+    // Two dots. Kernels without arithmetic and networks are bars.
     assert_eq!(page.matches("<circle").count(), 2);
     assert_eq!(page.matches("class=\"bar\"").count(), 3);
-    // It loads nothing.
+    // No external resources.
     for outside in [
         "http:", "https:", "<script", "src=", "<link", "@import", "url(",
     ] {
@@ -84,7 +84,7 @@ fn everything_is_on_the_page() {
 }
 
 #[test]
-fn what_is_not_there_breaks_nothing() {
+fn missing_and_extreme_values_are_accepted() {
     let mut without = device(&[
         json!({"case": "a", "kernel": "b", "min_ms": null, "operations": 5}),
         kernel("c", "d", 7, 0.0, f64::NAN),
@@ -94,14 +94,14 @@ fn what_is_not_there_breaks_nothing() {
         without[peak] = json!(null);
     }
     let model = json!({"kind": "model", "device": "", "backend": "", "network": "n"});
-    let page = of(&[without, device(&[]), model]);
+    let page = page_of(&[without, device(&[]), model]);
     assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
-    assert!(of(&[]).contains("</html>"));
+    assert!(page_of(&[]).contains("</html>"));
     assert!(write(Path::new("page.html"), &[json!({"kind": "other"})]).is_err());
 }
 
 #[test]
-fn names_are_no_markup() {
+fn names_are_escaped() {
     let hostile = "<script>\"'&</title></svg>{}";
     let mut results = device(&[
         kernel(hostile, hostile, 9, 6.0, 12.0),
@@ -121,7 +121,7 @@ fn names_are_no_markup() {
         "kind": "model", "device": hostile, "backend": hostile, "network": hostile,
         "images_per_second": 1.0, "wrong": hostile,
     });
-    let page = of(&[results, model]);
+    let page = page_of(&[results, model]);
     assert!(page.contains("&lt;script&gt;"), "{page}");
     for part in ["<script", "'&<"] {
         assert!(!page.contains(part), "'{part}' is in {page}");

@@ -1,4 +1,4 @@
-//! The results of `bench kernels` for people.
+//! The results of `bench kernels` as text.
 
 use std::io::{self, Write};
 
@@ -15,51 +15,48 @@ pub fn print(results: &Kernels, out: &mut impl Write) -> io::Result<()> {
     ];
     let mut table = output::table(&header);
     let mut methods = Vec::new();
-    let mut before = "";
+    let mut previous = "";
     for row in &results.kernels {
-        table.add_row(cells(row, row.case == before));
-        before = &row.case;
+        table.add_row(cells(row, row.case == previous));
+        previous = &row.case;
         let method = row.method.as_str();
         if !method.is_empty() && !methods.contains(&method) {
             methods.push(method);
         }
     }
-    for i in 2..7 {
-        if let Some(column) = table.column_mut(i) {
-            column.set_cell_alignment(comfy_table::CellAlignment::Right);
-        }
-    }
+    output::right_align(&mut table, 2..7);
     let peak = |peak: Option<f64>| peak.unwrap_or_default();
     writeln!(
         out,
-        "{}\n\n* the rule's choice; the fastest rounds, by {}\npeaks: {:.1} GFLOP/s, {:.1} GB/s ({:.1} GB/s in a cache)\non {}, {}",
+        "{}\n\n* selected by the heuristic; times of the fastest rounds, by {}\npeaks: {:.1} GFLOP/s, {:.1} GB/s ({:.1} GB/s in a cache)\non {}, {}",
         table.trim_fmt(),
         methods.join(" and "),
         peak(results.peak_gflop_per_second),
         peak(results.peak_gbyte_per_second),
         peak(results.cached_gbyte_per_second),
         device(results),
-        results.place.driver,
+        results.environment.driver,
     )
 }
 
 fn device(results: &Kernels) -> String {
-    format!("{} ({})", results.place.device, results.place.backend)
+    let environment = &results.environment;
+    format!("{} ({})", environment.device, environment.backend)
 }
 
-/// `is_more`: of the case of the row above.
-fn cells(row: &Kernel, is_more: bool) -> [String; 8] {
+/// `is_same_case`: whether the row above is of the same case.
+fn cells(row: &Kernel, is_same_case: bool) -> [String; 8] {
     let number = |value: Option<f64>, digits: usize, unit: &str| match value {
         Some(value) => format!("{value:.digits$}{unit}"),
         None => "–".to_owned(),
     };
-    let bound = match (row.of_bound, row.fault.told()) {
+    let bound = match (row.of_bound, row.fault.reason()) {
         (Some(share), _) => format!("{} {:.0} %", row.bound, share * 100.0),
-        (None, Some((what, _))) => what.to_owned(),
+        (None, Some((kind, _))) => kind.to_owned(),
         (None, None) => "–".to_owned(),
     };
     [
-        match is_more {
+        match is_same_case {
             true => String::new(),
             false => row.case.clone(),
         },
@@ -73,14 +70,14 @@ fn cells(row: &Kernel, is_more: bool) -> [String; 8] {
     ]
 }
 
-/// What went wrong on a device, a line each; not what its limits do not allow, which is no fault.
+/// The faults of a device, one line each. Kernels that exceed its limits are not faulty.
 pub fn faults(results: &Kernels) -> Vec<String> {
-    let place = device(results);
-    let failed = results.failed.iter().map(|why| format!("{place}: {why}"));
+    let device = device(results);
+    let failed = (results.failed.iter()).map(|reason| format!("{device}: {reason}"));
     let kernels = results.kernels.iter().filter_map(|row| {
-        let (what, reason) = row.fault.told().filter(|_| row.fault.is_fault())?;
+        let (kind, reason) = row.fault.reason().filter(|_| row.fault.is_fault())?;
         Some(format!(
-            "{place}: {} of {}: {what}: {reason}",
+            "{device}: {} of {}: {kind}: {reason}",
             row.kernel, row.case
         ))
     });

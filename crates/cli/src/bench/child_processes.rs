@@ -1,5 +1,5 @@
-//! The same command on every adapter and backend of the machine, each in a process of its own: a
-//! driver that crashes or hangs costs its own row and no other.
+//! Runs the same command on every adapter and backend of the machine, each in a child process. A driver that
+//! crashes or hangs loses only its own results.
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -15,54 +15,58 @@ use wait_timeout::ChildExt;
 
 use crate::{Failure, progress};
 
-/// Where a command runs, if not on one device.
+/// Runs a command on all adapters instead of one.
 #[derive(Args)]
-pub struct AllArgs {
-    /// Every adapter and backend of the machine in turn, each in a process of its own
+pub struct AllAdaptersArgs {
+    /// Run on every adapter and backend of the machine, each in a process of its own
     #[arg(long, conflicts_with_all = ["backend", "adapter"])]
     pub all: bool,
 
     #[command(flatten)]
-    pub child: ChildArgs,
+    pub child: ChildProcessArgs,
 }
 
-/// How processes for each adapter are dealt with.
+/// Options of the child processes.
 #[derive(Args)]
-pub struct ChildArgs {
-    /// How long each adapter may take where all are run; then it is stopped, and said to hang
+pub struct ChildProcessArgs {
+    /// Seconds that each adapter may take if all are run; then it is stopped and reported
     #[arg(long, value_name = "SECONDS", default_value = "1800")]
     time_limit: u64,
 
-    /// Does as a bad driver would, to see that it is borne. For tests
+    /// Makes the child process crash or hang like a broken driver. For tests
     #[arg(long, hide = true, value_name = "crash|hang")]
-    misbehave: Option<Misbehaviour>,
+    misbehave: Option<Misbehavior>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Misbehaviour {
+enum Misbehavior {
     Crash,
     Hang,
 }
 
-impl ChildArgs {
-    /// What the process for one adapter does first.
-    pub fn begin(&self) {
+impl ChildProcessArgs {
+    /// Crashes or hangs if a test asks for it. Called first in a child process.
+    pub fn misbehave_for_tests(&self) {
         match self.misbehave {
-            Some(Misbehaviour::Crash) => std::process::abort(),
-            Some(Misbehaviour::Hang) => loop {
+            Some(Misbehavior::Crash) => std::process::abort(),
+            Some(Misbehavior::Hang) => loop {
                 thread::park();
             },
             None => {}
         }
     }
 
-    /// Runs `shadernet` with `args` and `--json` on every adapter, and answers the JSON objects that
-    /// they print, or one of `kind` with the reason under `failed` for each adapter that prints none.
-    pub fn each(&self, kind: &str, args: &[OsString]) -> Result<Vec<Value>, Failure> {
+    /// Runs `shadernet` with `args` and `--json` on every adapter. Returns the JSON objects that the
+    /// processes print; for an adapter that prints none, an object of `kind` with the reason as `failed`.
+    pub fn run_on_all_adapters(
+        &self,
+        kind: &str,
+        args: &[OsString],
+    ) -> Result<Vec<Value>, Failure> {
         let adapters = adapters(None);
         if adapters.is_empty() {
             return Err(Failure::Error(shadernet::Error::NoAdapter(
-                "there is no adapter on this machine".to_owned(),
+                "no adapter was found on this machine; see `shadernet devices`".to_owned(),
             )));
         }
         let bar = progress::spinner();
@@ -70,15 +74,15 @@ impl ChildArgs {
         let mut seen = Vec::new();
         for adapter in adapters {
             let info = adapter.get_info();
-            // As wgpu names it, which is how it is asked for.
+            // The name that --backend takes.
             let backend = Device::backend_of(&info).name();
             if seen.contains(&(backend, info.name.clone())) {
                 continue;
             }
             seen.push((backend, info.name.clone()));
             bar.set_message(format!("{} ({backend})", info.name));
-            match self.one(args, backend, &info.name) {
-                Ok(own) => lines.extend(own),
+            match self.run_on_adapter(args, backend, &info.name) {
+                Ok(printed) => lines.extend(printed),
                 Err(reason) => lines.push(json!({
                     "kind": kind,
                     "device": info.name,
@@ -93,27 +97,28 @@ impl ChildArgs {
         Ok(lines)
     }
 
-    /// The same on one adapter: what it prints, or why that is nothing.
-    pub fn one(
+    /// Runs `shadernet` on one adapter. Returns the JSON objects that it prints, or why there are none.
+    pub fn run_on_adapter(
         &self,
         args: &[OsString],
         backend: &str,
         adapter: &str,
     ) -> Result<Vec<Value>, String> {
-        let own = std::env::current_exe();
-        let mut command = Command::new(own.map_err(|error| format!("it did not start: {error}"))?);
+        let executable = std::env::current_exe();
+        let executable = executable.map_err(|error| format!("it did not start: {error}"))?;
+        let mut command = Command::new(executable);
         command
             .args(args)
             .args(["--json", "--backend", backend, "--adapter", adapter]);
-        if let Some(misbehaviour) = self.misbehave.and_then(|m| m.to_possible_value()) {
-            command.args(["--misbehave", misbehaviour.get_name()]);
+        if let Some(misbehavior) = self.misbehave.and_then(|m| m.to_possible_value()) {
+            command.args(["--misbehave", misbehavior.get_name()]);
         }
-        lines_of(&mut command, Duration::from_secs(self.time_limit))
+        json_lines(&mut command, Duration::from_secs(self.time_limit))
     }
 }
 
 /// The JSON objects that `command` prints within `limit`, or why there are none.
-fn lines_of(command: &mut Command, limit: Duration) -> Result<Vec<Value>, String> {
+fn json_lines(command: &mut Command, limit: Duration) -> Result<Vec<Value>, String> {
     let mut child = (command.stdin(Stdio::null()))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -140,7 +145,7 @@ fn lines_of(command: &mut Command, limit: Duration) -> Result<Vec<Value>, String
     let lines: Vec<Value> = (out.lines())
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect();
-    // Exit code 1 with an answer: something in it is wrong, and told of there.
+    // Exit code 1 with output: the output says what is wrong.
     if !lines.is_empty() && status.code().is_some() {
         return Ok(lines);
     }
@@ -152,18 +157,18 @@ fn lines_of(command: &mut Command, limit: Duration) -> Result<Vec<Value>, String
     })
 }
 
-/// Already dead, or not to be killed: nothing more can be done.
+/// Kills the process. Errors are ignored: it has ended already or cannot be killed.
 fn stop(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
 }
 
-/// Reads a pipe to its end beside the other, so that neither fills up.
+/// Reads a pipe to its end on a thread, so that neither pipe fills up.
 fn reader(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut pipe) = pipe {
-            // What was read before an error is as good.
+            // Output before an error is used.
             let _ = pipe.read_to_end(&mut bytes);
         }
         String::from_utf8_lossy(&bytes).into_owned()

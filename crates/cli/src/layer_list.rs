@@ -1,4 +1,4 @@
-//! `--layer '?'`: the layers that there are.
+//! `--layer '?'`: lists the layers of a network.
 
 use std::io::{self, Write};
 
@@ -7,10 +7,10 @@ use shadernet::tensor::Shape;
 
 use super::output;
 
-/// What stands for a list rather than for a layer.
-pub const ASK: &str = "?";
+/// The value of `--layer` that asks for the list.
+pub const LIST: &str = "?";
 
-/// Prints layers, those in `marked` marked as `mark`.
+/// Prints `layers`. Those in `marked` get the text `mark` in the last column, or true as the JSON key `mark`.
 pub fn print(
     layers: &[(String, &'static str, Shape)],
     marked: &[String],

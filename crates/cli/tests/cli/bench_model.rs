@@ -1,11 +1,11 @@
-//! `shadernet bench`.
+//! `shadernet bench model`, `frames`, `peak` and `profile`.
 
 use serde_json::json;
 
 use crate::devices::backends;
-use crate::support::{answer, answer_to, shadernet, small_model};
+use crate::support::{execute, execute_with_input, shadernet, small_model};
 
-/// Every backend, and the CPU twin.
+/// Every backend, and the reference backend.
 fn backend_names() -> Vec<&'static str> {
     let backends = backends().into_iter().map(|backend| backend.name());
     backends.chain(["cpu"]).collect()
@@ -15,7 +15,7 @@ fn backend_names() -> Vec<&'static str> {
 fn networks_are_timed_on_every_backend() {
     for backend in backend_names() {
         for precision in ["f32", "f16"] {
-            let bench = answer(shadernet().args([
+            let bench = execute(shadernet().args([
                 "bench",
                 "model",
                 "mobilenet_v1",
@@ -64,18 +64,18 @@ fn model_folders_are_timed_with_their_own_weights() {
         bench.args(["bench", "model", folder, "--rounds=2", "--backend=cpu"]);
         bench
     };
-    let line = &answer(bench().arg("--json")).ok().json()[0];
+    let line = &execute(bench().arg("--json")).ok().json()[0];
     assert_eq!(line["model"], folder);
     assert_eq!(line["network"], "resnet18");
     assert_eq!(line["input"], json!([3, 64, 64]));
 
-    let table = answer(&mut bench()).ok();
+    let table = execute(&mut bench()).ok();
     for part in [
         "resnet18",
         folder,
         "[1, 3, 64, 64]",
         "median",
-        "first answer",
+        "first result",
         "2 passes",
     ] {
         assert!(
@@ -86,9 +86,8 @@ fn model_folders_are_timed_with_their_own_weights() {
     }
 }
 
-/// A pass in pieces is what a program submits that draws in between.
 #[test]
-fn frames_are_of_pieces() {
+fn frames_are_timed_in_chunks() {
     let bench = || {
         let mut bench = shadernet();
         bench.args([
@@ -100,16 +99,18 @@ fn frames_are_of_pieces() {
         ]);
         bench
     };
-    let line = &answer(bench().args(["--budget=0.5", "--json"])).ok().json()[0];
+    let line = &execute(bench().args(["--budget=0.5", "--json"]))
+        .ok()
+        .json()[0];
     let number = |key: &str| line[key].as_f64().unwrap();
     assert_eq!(number("frames"), 30.0);
     assert!(number("pieces") > 1.0 && number("pieces") <= 60.0, "{line}");
     assert!(number("median_ms") < number("whole_pass_ms"), "{line}");
     assert!(number("longest_ms") >= number("median_ms"), "{line}");
 
-    let table = answer(bench().arg("--budget=1e6")).ok();
+    let table = execute(bench().arg("--budget=1e6")).ok();
     for part in [
-        "1 pieces a pass, 30 passes",
+        "1 chunks per pass, 30 passes",
         "times the budget",
         "without a budget",
     ] {
@@ -119,16 +120,21 @@ fn frames_are_of_pieces() {
             table.out
         );
     }
-    let wrong = answer(bench().arg("--budget=0"));
+    let wrong = execute(bench().arg("--budget=0"));
     assert!(wrong.err.contains("a number above 0"), "{}", wrong.err);
-    let cpu = answer(bench().arg("--backend=cpu"));
-    assert!(cpu.err.contains("the CPU twin has none"), "{}", cpu.err);
+    let cpu = execute(bench().arg("--backend=cpu"));
+    assert!(
+        cpu.err
+            .contains("the reference backend on the CPU has none"),
+        "{}",
+        cpu.err
+    );
 }
 
-/// Words beside the image are made up too.
+/// Token inputs are generated, too.
 #[test]
-fn networks_of_two_inputs_are_timed() {
-    let line = &answer(shadernet().args([
+fn networks_with_two_inputs_are_timed() {
+    let line = &execute(shadernet().args([
         "bench",
         "model",
         "densenet_multimodal",
@@ -143,25 +149,25 @@ fn networks_of_two_inputs_are_timed() {
 }
 
 #[test]
-fn a_served_network_answers_every_line() {
+fn serve_times_one_pass_per_line() {
     let serve = || {
         let mut serve = shadernet();
         serve.args(["bench", "model", "small_cnn", "--serve", "--backend=cpu"]);
         serve
     };
-    let answered = answer_to(&mut serve(), b"\nnext\nno newline at the end").ok();
-    let lines: Vec<&str> = answered.out.lines().collect();
-    assert_eq!((lines[0], lines.len()), ("ready", 4), "{}", answered.out);
+    let served = execute_with_input(&mut serve(), b"\nnext\nno newline at the end").ok();
+    let lines: Vec<&str> = served.out.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("ready", 4), "{}", served.out);
     for seconds in &lines[1..] {
         assert!(seconds.parse::<f64>().unwrap() > 0.0, "{seconds}");
     }
-    assert_eq!(answer(&mut serve()).ok().out, "ready\n");
-    assert_eq!(answer(serve().arg("--json")).code, 2);
+    assert_eq!(execute(&mut serve()).ok().out, "ready\n");
+    assert_eq!(execute(serve().arg("--json")).code, 2);
 }
 
 #[test]
-fn mistakes_are_told() {
-    let bench = |args: &[&str]| answer(shadernet().args(["bench", "model"]).args(args));
+fn invalid_arguments_are_errors() {
+    let bench = |args: &[&str]| execute(shadernet().args(["bench", "model"]).args(args));
     bench(&["resnet81"]).fails(&["resnet81", "resnet18"]);
     bench(&["models/nonsuch"]).fails(&["models/nonsuch", "no such folder"]);
     bench(&["tests/images"]).fails(&["config.json"]);
@@ -186,7 +192,7 @@ fn mistakes_are_told() {
 #[test]
 fn the_peak_is_measured() {
     for backend in backend_names() {
-        let peak = || answer(shadernet().args(["bench", "peak", "--json", "--backend", backend]));
+        let peak = || execute(shadernet().args(["bench", "peak", "--json", "--backend", backend]));
         if backend == "cpu" {
             peak().fails(&["adapter"]);
             continue;
@@ -205,7 +211,7 @@ fn steps_are_profiled_on_every_backend() {
     for backend in backends() {
         let backend = backend.name();
         let path = folder.path().join(format!("{backend}.json"));
-        let profile = answer(
+        let profile = execute(
             shadernet()
                 .args(["bench", "profile", "mobilenet_v1", "--input=3x32x40"])
                 .args(["--rounds=3", "--json", "--backend", backend, "--trace"])
@@ -220,8 +226,8 @@ fn steps_are_profiled_on_every_backend() {
         let sum = |key: &str| -> f64 { steps.iter().map(|s| s[key].as_f64().unwrap()).sum() };
         assert!((sum("share") - 1.0).abs() < 1e-9);
         assert!((sum("ms") - line["steps_ms"].as_f64().unwrap()).abs() < 1e-9);
-        // As `bench model` has it: nothing is Winograd's here.
-        let model = answer(shadernet().args([
+        // The same operations as in `bench model`, because no Winograd kernel is used.
+        let model = execute(shadernet().args([
             "bench",
             "model",
             "mobilenet_v1",
@@ -248,12 +254,12 @@ fn steps_are_profiled_on_every_backend() {
 }
 
 #[test]
-fn the_twin_has_no_steps_to_profile() {
-    let answer = answer(shadernet().args(["bench", "profile", "small_cnn", "--backend=cpu"]));
-    assert_eq!(answer.code, 1);
+fn the_reference_backend_cannot_be_profiled() {
+    let profile = execute(shadernet().args(["bench", "profile", "small_cnn", "--backend=cpu"]));
+    assert_eq!(profile.code, 1);
     assert!(
-        answer.err.contains("the CPU twin has none"),
+        (profile.err).contains("the reference backend on the CPU has none"),
         "{}",
-        answer.err
+        profile.err
     );
 }

@@ -1,4 +1,4 @@
-//! What `shadernet explain` says of a picture.
+//! The output of `shadernet explain` for an image.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -6,79 +6,80 @@ use std::path::Path;
 use serde::Serialize;
 use shadernet::explain::{Completeness, Explainer, Explanation};
 
-use super::report::{Answer, Report};
+use super::report::{ImageResult, Report};
 
-/// The evidence in a picture.
+/// The explanations of an image.
 #[derive(Serialize)]
-pub struct Explained {
+pub struct ImageExplanation {
     /// Width and height.
     pub size: [u32; 2],
     pub method: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
     pub seen: [f32; 4],
-    pub predictions: Vec<Evidence>,
+    pub predictions: Vec<ClassExplanation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drawn: Option<String>,
 }
 
-/// That for one class.
+/// The explanation of one class.
 #[derive(Serialize)]
-pub struct Evidence {
+pub struct ClassExplanation {
     class: usize,
     label: String,
     probability: f32,
     score: f32,
-    heat: Heat,
+    heat: HeatStatistics,
     #[serde(skip_serializing_if = "Option::is_none")]
-    completeness: Option<AddedUp>,
+    completeness: Option<CompletenessCheck>,
 }
 
 #[derive(Serialize)]
-struct Heat {
+struct HeatStatistics {
     width: usize,
     height: usize,
     min: f32,
     max: f32,
     mean: f64,
     sum: f64,
-    /// Where there is heat.
-    peak: Option<Place>,
+    /// `None` if no value is positive.
+    peak: Option<Pixel>,
 }
 
-/// A pixel of the picture.
+/// A pixel of the image.
 #[derive(Serialize)]
-pub struct Place {
+pub struct Pixel {
     pub x: u32,
     pub y: u32,
 }
 
+/// How well the attributions add up to the difference of the scores.
 #[derive(Serialize)]
-struct AddedUp {
+struct CompletenessCheck {
     attributed: f64,
     difference: f64,
     error_percent: f64,
     steps: usize,
 }
 
-impl Evidence {
+impl ClassExplanation {
     pub fn new(found: Explanation, explainer: &Explainer, (width, height): (u32, u32)) -> Self {
         let statistics = found.heat.statistics();
         let [x, y] = (found.heat).peak_on_image(explainer.preprocessing(), width, height);
-        let heat = Heat {
+        let heat = HeatStatistics {
             width: found.heat.width(),
             height: found.heat.height(),
             min: statistics.min,
             max: statistics.max,
             mean: statistics.mean,
             sum: statistics.sum,
-            peak: (statistics.max > 0.0).then_some(Place { x, y }),
+            peak: (statistics.max > 0.0).then_some(Pixel { x, y }),
         };
-        let completeness = found.completeness.map(|added| AddedUp {
-            attributed: added.attributed,
-            difference: added.difference,
-            error_percent: 100.0 * added.error(),
-            steps: added.steps,
+        let completeness = found.completeness.map(|check| CompletenessCheck {
+            attributed: check.attributed,
+            difference: check.difference,
+            error_percent: 100.0 * check.error(),
+            steps: check.steps,
         });
         Self {
             class: found.class,
@@ -91,39 +92,39 @@ impl Evidence {
     }
 }
 
-impl Explained {
-    /// Says which attributions do not add up.
+impl ImageExplanation {
+    /// Warns about attributions that do not add up.
     pub fn warn(&self, path: &Path, report: &Report) {
         for found in &self.predictions {
-            let Some(added) = &found.completeness else {
+            let Some(check) = &found.completeness else {
                 continue;
             };
-            // What is not a number does not add up either.
-            if added.error_percent <= 100.0 * Completeness::TOLERANCE {
+            // Written so that NaN is warned about.
+            if check.error_percent <= 100.0 * Completeness::TOLERANCE {
                 continue;
             }
             report.say(format_args!(
-                "{}: {}: the attributions add up to {:.3} rather than {:.3}, {:.1} % off after {} \
-                 steps; more --steps come nearer",
+                "{}: {}: the attributions add up to {:.3} instead of {:.3}, {:.1} % off after {} \
+                 steps; increase --steps",
                 path.display(),
                 found.label,
-                added.attributed,
-                added.difference,
-                added.error_percent,
-                added.steps
+                check.attributed,
+                check.difference,
+                check.error_percent,
+                check.steps
             ));
         }
     }
 }
 
-impl Answer for Explained {
+impl ImageResult for ImageExplanation {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         match &self.layer {
             Some(layer) => writeln!(out, "  {} at {layer}", self.method)?,
             None => writeln!(out, "  {}", self.method)?,
         }
         for found in &self.predictions {
-            let Evidence {
+            let ClassExplanation {
                 class, label, heat, ..
             } = found;
             let percent = 100.0 * found.probability;
@@ -133,17 +134,17 @@ impl Answer for Explained {
                 "  {percent:6.2} %  {label} ({class}), score {score:.2}: "
             )?;
             match &heat.peak {
-                Some(Place { x, y }) => {
+                Some(Pixel { x, y }) => {
                     let mean = 100.0 * heat.mean / f64::from(heat.max);
                     writeln!(out, "peak at {x},{y}, mean {mean:.1} % of it")?;
                 }
                 None => writeln!(out, "no heat")?,
             }
-            if let Some(added) = &found.completeness {
+            if let Some(check) = &found.completeness {
                 writeln!(
                     out,
                     "            adds up to {:.3} of {:.3}, {:.2} % off, {} steps",
-                    added.attributed, added.difference, added.error_percent, added.steps
+                    check.attributed, check.difference, check.error_percent, check.steps
                 )?;
             }
         }
