@@ -87,7 +87,7 @@ pub fn decode_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<RgbImage> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(too_long(name));
     }
-    let damaged = |error: ImageError| Error::file(name, describe(format, &error));
+    let damaged = |error: ImageError| Error::file_caused_by(name, describe(format, &error), error);
 
     // Some decoders read past the header before they tell the size, and would call a huge picture
     // cut short. Where this cannot tell, the decoder does below.
@@ -174,16 +174,18 @@ fn too_long(name: &Path) -> Error {
 fn describe(format: ImageFormat, error: &ImageError) -> String {
     match error {
         // Reading from memory fails only where the bytes run out.
-        ImageError::IoError(error) => cut_short(format, &error.to_string()),
-        ImageError::Limits(error) => format!(
-            "an image that decodes within {} MiB was expected; this {format:?} does not ({error})",
+        ImageError::IoError(_) => {
+            format!("a whole {format:?} was expected; this one is cut short: get the file anew")
+        }
+        ImageError::Limits(_) => format!(
+            "an image that decodes within {} MiB was expected; this {format:?} does not",
             MAX_DECODER_BYTES >> 20
         ),
-        ImageError::Unsupported(error) => {
-            format!("this kind of {format:?} is not read here ({error}): convert it to PNG")
+        ImageError::Unsupported(_) => {
+            format!("this kind of {format:?} is not read here: convert it to PNG")
         }
-        error => format!(
-            "a whole {format:?} was expected; this one is damaged or cut short ({error}): get the file anew"
+        _ => format!(
+            "a whole {format:?} was expected; this one is damaged or cut short: get the file anew"
         ),
     }
 }
