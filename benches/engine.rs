@@ -1,5 +1,5 @@
-//! What the engine costs the CPU, and small networks end to end, on the device that is the default
-//! here. `cargo bench` runs all, `cargo bench -- encode` one group, `cargo bench -- --quick` soon.
+//! The engine's CPU time, and small networks end to end, on the default device. `cargo bench` runs all,
+//! `cargo bench -- encode` one group, and `cargo bench -- --quick` takes less time.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -25,8 +25,8 @@ fn session(name: &str, size: [usize; 2]) -> (Session, Vec<Shape>) {
     (session, shapes)
 }
 
-/// Planning and encoding ResNet-50: what a pass and a new input shape cost the CPU. The bound that
-/// encoding is held to is in `docs/performance.md`.
+/// Planning and encoding ResNet-50: the CPU time of a pass and of a new input shape. The bound for encoding is
+/// in `docs/performance.md`.
 fn cpu(c: &mut Criterion) {
     let (mut session, shapes) = session("resnet50", [224, 224]);
     let dispatches = session.plan_only(&shapes).expect("a plan");
@@ -39,7 +39,7 @@ fn cpu(c: &mut Criterion) {
     });
 }
 
-/// Whole passes of sizes that a software device does in milliseconds.
+/// Whole passes of sizes that take a software device milliseconds.
 fn passes(c: &mut Criterion) {
     let mut group = c.benchmark_group("pass");
     group
@@ -50,7 +50,7 @@ fn passes(c: &mut Criterion) {
         ("mobilenet_v2", [64, 64]),
         ("densenet121", [64, 64]),
     ] {
-        // Made when it is first asked for: the command line may name other benches.
+        // Made when first needed: the command line may select other benchmarks.
         let mut ready = None;
         let [height, width] = size;
         group.bench_function(format!("{name} {height}x{width}"), |b| {

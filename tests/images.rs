@@ -122,7 +122,7 @@ fn crops_equal_timm_to_the_byte() {
 fn refusal(name: &str, bytes: &[u8]) -> String {
     let error = decode_bytes(name, bytes).unwrap_err();
     assert!(matches!(error, Error::File { .. }), "{error:?}");
-    let message = error.to_string();
+    let message = error.report().to_string();
     assert!(message.starts_with(&format!("{name}: ")), "{message}");
     message
 }

@@ -24,7 +24,7 @@ fn open(config: &str) -> Result<ModelFolder> {
 fn refusal(config: &str) -> String {
     let error = open(config).unwrap_err();
     assert!(matches!(error, Error::File { .. }), "{error:?}");
-    let message = error.to_string();
+    let message = error.report().to_string();
     assert!(message.contains("config.json: "), "{message}");
     message
 }

@@ -1,5 +1,5 @@
-//! What a session promises: nothing is made by a second run, shapes may change, precisions and
-//! devices agree, and what fails says why.
+//! Sessions: a second run allocates nothing, shapes may change, precisions and devices agree, and errors are
+//! specific.
 
 mod common;
 #[path = "common/devices.rs"]
@@ -18,7 +18,7 @@ use shadernet::weights::Weights;
 use shadernet::weights::generate::generated_input;
 use shadernet::zoo::{self, ZooOptions};
 
-/// How many of everything a device holds.
+/// The number of objects of each kind on a device.
 fn counters(device: &Device) -> Vec<(&'static str, isize)> {
     let Device::Gpu(gpu) = device else {
         panic!("only a GPU has counters");
@@ -36,10 +36,10 @@ fn counters(device: &Device) -> Vec<(&'static str, isize)> {
     ]
 }
 
-/// Counters tell what is alive, so a second thread looks at them while runs go on: what a run made
-/// and dropped again would show in between.
+/// Counters count live objects, so a second thread reads them during the runs: it sees objects that a run makes
+/// and drops again.
 #[test]
-fn the_second_run_makes_nothing() {
+fn the_second_run_allocates_nothing() {
     for (name, device) in devices::open_all() {
         let graph = zoo::build("efficientnet_lite0", &ZooOptions::default()).unwrap();
         let weights = Weights::generated(&graph, 1.0);
@@ -74,7 +74,7 @@ fn the_second_run_makes_nothing() {
             watcher.join().unwrap()
         });
         let without_encoders = |counts: &[(&'static str, isize)]| {
-            // An encoder records each run; wgpu keeps a pool of what is behind it.
+            // Each run has an encoder, from a pool of wgpu's.
             let kept = counts
                 .iter()
                 .filter(|(what, _)| *what != "command encoders");
@@ -86,7 +86,7 @@ fn the_second_run_makes_nothing() {
 }
 
 #[test]
-fn sessions_of_a_device_share_what_they_can() {
+fn sessions_of_a_device_share_pipelines_and_modules() {
     for (name, device) in devices::open_all() {
         let open = |size: usize, classes: usize| {
             let graph = zoo::build("resnet18", &ZooOptions::classes(classes)).unwrap();
@@ -103,7 +103,7 @@ fn sessions_of_a_device_share_what_they_can() {
             counts.retain(|(what, _)| shared.contains(what));
             counts
         };
-        // Both sizes: which pipelines there are depends on the size, too.
+        // Both sizes, because the pipelines depend on the size as well.
         let _first = [open(64, 7), open(96, 7)];
         let before = count();
         assert!(before.iter().any(|(_, count)| *count > 3), "{before:?}");
@@ -112,9 +112,9 @@ fn sessions_of_a_device_share_what_they_can() {
     }
 }
 
-/// Each takes a driver time to compile, which a first answer waits for.
+/// The driver compiles each pipeline before the first output.
 #[test]
-fn resnet50_takes_few_pipelines() {
+fn resnet50_needs_few_pipelines() {
     let (name, device) = devices::open_all().swap_remove(0);
     let graph = zoo::build("resnet50", &ZooOptions::default()).unwrap();
     let weights = Weights::generated(&graph, 1.0);
@@ -127,13 +127,13 @@ fn resnet50_takes_few_pipelines() {
 }
 
 #[test]
-fn shapes_may_change_and_come_back() {
+fn shapes_may_change_and_change_back() {
     let graph = zoo::build("resnet18", &ZooOptions::classes(7)).unwrap();
     let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
     let inputs: Vec<Tensor> = [[1, 3, 33, 47], [2, 3, 32, 32], [1, 3, 33, 47]]
         .map(generated_input)
         .to_vec();
-    let mut answers: Vec<Vec<Tensor>> = Vec::new();
+    let mut by_device: Vec<Vec<Tensor>> = Vec::new();
     for (_, device) in devices_and_cpu() {
         let options = SessionOptions::default();
         let shapes = [inputs[0].shape().clone()];
@@ -145,15 +145,15 @@ fn shapes_may_change_and_come_back() {
                 .unwrap()
                 .swap_remove(0)
         };
-        answers.push(inputs.iter().map(run).collect());
+        by_device.push(inputs.iter().map(run).collect());
     }
-    // The last device is the CPU twin.
-    let expected = answers.pop().unwrap();
-    for answers in answers {
-        for (found, expected) in answers.iter().zip(&expected) {
+    // The last device is the reference backend.
+    let expected = by_device.pop().unwrap();
+    for outputs in by_device {
+        for (found, expected) in outputs.iter().zip(&expected) {
             assert!(relative_error(found, expected) < 1e-4);
         }
-        assert_eq!(answers[0].data(), answers[2].data());
+        assert_eq!(outputs[0].data(), outputs[2].data());
     }
 }
 
@@ -168,18 +168,18 @@ fn nan_in_the_input_is_nan_in_the_output() {
         let options = SessionOptions::default();
         let mut session =
             Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
-        let answer = session
+        let output = session
             .run(std::slice::from_ref(&input))
             .unwrap()
             .swap_remove(0);
-        let (first, second) = answer.data().split_at(1000);
+        let (first, second) = output.data().split_at(1000);
         assert!(first.iter().all(|v| v.is_nan()), "{name}");
         assert!(second.iter().all(|v| v.is_finite()), "{name}");
     }
 }
 
 #[test]
-fn half_precision_stays_near() {
+fn half_precision_is_accurate() {
     let graph = zoo::build("resnet18", &ZooOptions::default()).unwrap();
     let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
     let input = generated_input([1, 3, 64, 64]);
@@ -189,9 +189,9 @@ fn half_precision_stays_near() {
             let options = SessionOptions::new().precision(precision);
             let mut session =
                 Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
-            // The CPU twin has no float16 and must say so.
-            let told = session.warning().is_some();
-            assert_eq!(told, name == "cpu" && precision == Precision::F16);
+            // The reference backend has no float16, and must warn.
+            let has_warning = session.warning().is_some();
+            assert_eq!(has_warning, name == "cpu" && precision == Precision::F16);
             session
                 .run(std::slice::from_ref(&input))
                 .unwrap()
@@ -210,7 +210,7 @@ fn several_inputs_and_outputs() {
     let z = b.conv2d("conv", x, Conv2d::new(3, 5, 3).padding(1));
     let sum = b.add("sum", z, y);
     let relu = b.activation("relu", sum, Activation::Relu);
-    // An input as an output, one value twice, and one that others read on.
+    // An input as an output, one value twice, and one that other nodes read.
     for output in [y, relu, relu, sum] {
         b.output(output);
     }
@@ -223,13 +223,13 @@ fn several_inputs_and_outputs() {
         let options = SessionOptions::default();
         let mut session =
             Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
-        let answers = session.run(&inputs).unwrap();
-        assert_eq!(answers[0].data(), inputs[1].data(), "{name}");
-        assert_eq!(answers[1].data(), answers[2].data(), "{name}");
+        let outputs = session.run(&inputs).unwrap();
+        assert_eq!(outputs[0].data(), inputs[1].data(), "{name}");
+        assert_eq!(outputs[1].data(), outputs[2].data(), "{name}");
         match &expected {
-            None => expected = Some(answers),
+            None => expected = Some(outputs),
             Some(expected) => {
-                for (found, expected) in answers.iter().zip(expected) {
+                for (found, expected) in outputs.iter().zip(expected) {
                     assert!(relative_error(found, expected) < 1e-5, "{name}");
                 }
             }
@@ -237,9 +237,8 @@ fn several_inputs_and_outputs() {
     }
 }
 
-/// What passes did and the memory it comes to can be asked for.
 #[test]
-fn a_session_tells_what_was_optimized() {
+fn sessions_report_passes_and_memory() {
     let graph = zoo::build("resnet18", &ZooOptions::classes(7)).unwrap();
     let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
     let shapes = [Shape::from([1, 3, 64, 64])];
@@ -266,12 +265,12 @@ fn a_session_tells_what_was_optimized() {
     }
 }
 
-/// What is planned without a session is what a session then does.
+/// A plan report is made without a session; a session then does the same.
 #[test]
-fn reports_of_plans_are_of_what_runs() {
+fn plan_reports_match_sessions() {
     for (name, device) in devices() {
         let Device::Gpu(gpu) = device else {
-            panic!("{name} is no GPU");
+            panic!("{name} is not a GPU");
         };
         for precision in [Precision::F32, Precision::F16] {
             let graph = zoo::build("resnet18", &ZooOptions::default()).unwrap();
@@ -321,13 +320,13 @@ fn wrong_inputs_are_named() {
         session.prepare(&huge).unwrap_err(),
         "use a smaller image or batch",
     );
-    // A refused shape leaves the session as it was.
+    // After a refused shape, the session works as before.
     assert!(session.run(&[generated_input([1, 3, 64, 64])]).is_ok());
 }
 
-/// Pictures come in any number of sizes; what is kept for them does not grow with it.
+/// Images come in any number of sizes; memory does not grow with it.
 #[test]
-fn plans_for_many_shapes_are_let_go() {
+fn plans_for_many_shapes_are_evicted() {
     let mut b = GraphBuilder::new("conv");
     let x = b.image_input("input", 3);
     let y = b.conv2d("conv", x, Conv2d::new(3, 4, 3).padding(1));
@@ -345,8 +344,8 @@ fn plans_for_many_shapes_are_let_go() {
         let first = run(5);
         (6..16).for_each(|size| drop(run(size)));
         let after_ten = counters(&device);
-        // Other sizes may take another kernel, and so weights in another layout: they go with the
-        // last plan that reads them.
+        // Other sizes may use another kernel, and so another layout of the weights, which is dropped with
+        // the last plan that reads it.
         (16..40).for_each(|size| drop(run(size)));
         (6..16).for_each(|size| drop(run(size)));
         assert_eq!(counters(&device)[0], after_ten[0], "{name}");

@@ -35,8 +35,8 @@ pub(super) fn read(path: &Path) -> Result<Config> {
     }
     let bytes = fs::read(path).map_err(Error::io(path))?;
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
-        // The error of serde_json includes line and column.
-        Error::file(path, format!("JSON was expected: {error}"))
+        // serde_json's message has the line and the column.
+        Error::file_caused_by(path, "JSON was expected", error)
     })?;
     let Value::Object(root) = &value else {
         let found = excerpt(&value);

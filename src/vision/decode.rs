@@ -87,7 +87,7 @@ pub fn decode_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<RgbImage> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(too_large(name));
     }
-    let damaged = |error: ImageError| Error::file(name, describe(format, &error));
+    let damaged = |error: ImageError| Error::file_caused_by(name, describe(format, &error), error);
 
     // Some decoders read past the header before they report the size, and would report a huge image as
     // truncated. Where `imagesize` does not know the format, the decoder's own size is checked below.
@@ -174,16 +174,18 @@ fn too_large(name: &Path) -> Error {
 fn describe(format: ImageFormat, error: &ImageError) -> String {
     match error {
         // Reading from memory fails only at the end of the bytes.
-        ImageError::IoError(error) => truncated(format, &error.to_string()),
-        ImageError::Limits(error) => format!(
-            "an image that decodes within {} MiB was expected; this {format:?} does not ({error})",
+        ImageError::IoError(_) => {
+            format!("a complete {format:?} was expected; this one is truncated: get the file again")
+        }
+        ImageError::Limits(_) => format!(
+            "an image that decodes within {} MiB was expected; this {format:?} does not",
             MAX_DECODER_BYTES >> 20
         ),
-        ImageError::Unsupported(error) => {
-            format!("this kind of {format:?} is not supported ({error}): convert it to PNG")
+        ImageError::Unsupported(_) => {
+            format!("this kind of {format:?} is not supported: convert it to PNG")
         }
-        error => format!(
-            "a complete {format:?} was expected; this one is damaged or truncated ({error}): get the file again"
+        _ => format!(
+            "a complete {format:?} was expected; this one is damaged or truncated: get the file again"
         ),
     }
 }

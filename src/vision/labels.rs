@@ -69,8 +69,9 @@ impl Labels {
     /// None in practice: the names are compiled into the library, and a test parses them.
     pub fn imagenet() -> Result<Self> {
         const JSON: &str = include_str!("imagenet/classes.json");
-        let names: Vec<String> = serde_json::from_str(JSON)
-            .map_err(|error| Error::file("imagenet/classes.json", error.to_string()))?;
+        let names: Vec<String> = serde_json::from_str(JSON).map_err(|error| {
+            Error::file_caused_by("imagenet/classes.json", "JSON was expected", error)
+        })?;
         Ok(Self(
             names
                 .iter()

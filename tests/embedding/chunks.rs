@@ -60,7 +60,7 @@ fn a_pass_that_was_overtaken_does_not_go_on() {
     let other = another(&input, 3);
     let expected = session.run(std::slice::from_ref(&other)).unwrap();
     let error = slices.encode(&mut encoder).unwrap_err();
-    assert!(error.to_string().contains("begin it anew"), "{error}");
+    assert!(error.to_string().contains("begin it again"), "{error}");
     // One that is dropped in the middle leaves nothing behind.
     let mut slices = session
         .encode_chunks(&mut encoder, &inputs, Duration::ZERO)

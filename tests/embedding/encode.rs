@@ -147,5 +147,9 @@ fn the_cpu_records_nothing() {
     let error = session
         .encode(&mut encoder, &[SessionInput::Tensor(&input)])
         .unwrap_err();
-    assert!(error.to_string().contains("use a GPU"), "{error}");
+    assert!(
+        error.report().to_string().contains("use a GPU"),
+        "{}",
+        error.report()
+    );
 }

@@ -188,7 +188,7 @@ fn a_download_is_given_once() {
         let second = receive([2; 16]);
         host.wait();
         let error = first.take_if_ready().unwrap().unwrap_err();
-        assert!(error.to_string().contains("again"), "{error}");
+        assert!(error.to_string().contains("already taken"), "{error}");
         assert_eq!(block_on(second).unwrap(), [2; 8], "{backend:?}");
     }
 }
