@@ -5,7 +5,7 @@ mod common;
 #[path = "common/devices.rs"]
 mod devices;
 
-use common::relative_error;
+use common::{relative_error, tolerance};
 use devices::{devices, devices_and_cpu};
 use shadernet::device::Device;
 use shadernet::gpu::Precision;
@@ -151,7 +151,7 @@ fn shapes_may_change_and_come_back() {
     let expected = answers.pop().unwrap();
     for answers in answers {
         for (found, expected) in answers.iter().zip(&expected) {
-            assert!(relative_error(found, expected) < 1e-4);
+            assert!(relative_error(found, expected) < tolerance::SMALL_NETWORK);
         }
         assert_eq!(answers[0].data(), answers[2].data());
     }
@@ -201,7 +201,10 @@ fn half_precision_stays_near() {
                 .swap_remove(0)
         };
         let error = relative_error(&run(Precision::F16), &run(Precision::F32));
-        assert!(error < 2e-2, "{name}: {error}");
+        assert!(
+            error < tolerance::network(Precision::F16),
+            "{name}: {error}"
+        );
     }
 }
 
@@ -233,7 +236,10 @@ fn several_inputs_and_outputs() {
             None => expected = Some(answers),
             Some(expected) => {
                 for (found, expected) in answers.iter().zip(expected) {
-                    assert!(relative_error(found, expected) < 1e-5, "{name}");
+                    assert!(
+                        relative_error(found, expected) < tolerance::FEW_LAYERS,
+                        "{name}"
+                    );
                 }
             }
         }

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use common::relative_error;
+use common::tolerance::network;
 use devices::{backends, devices};
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{Gpu, Precision};
@@ -196,7 +197,7 @@ fn all_choices_answer_the_same() {
             let tuning = Tuning::parse(&tuning.to_text()).unwrap();
             let (answers, notice) = run(device, Some(tuning), Precision::F32);
             assert_eq!(notice, "", "{what}");
-            assert_right(&answers, 2e-4, &what);
+            assert_right(&answers, network(Precision::F32), &what);
         }
     }
 }
@@ -213,7 +214,7 @@ fn float16_is_tuned_by_itself() {
         assert!(report.layers.iter().all(|l| l.signature.starts_with("f16")));
         let (answers, notice) = run(device, Some(report.tuning), Precision::F16);
         assert_eq!(notice, "");
-        assert_right(&answers, 2e-2, name);
+        assert_right(&answers, network(Precision::F16), name);
     }
 }
 
@@ -261,7 +262,7 @@ fn a_wrong_kernel_is_found_out() {
         tuning.choose(&report.layers[0].signature, wrong);
         let (answers, notice) = run(device, Some(tuning), Precision::F32);
         assert_eq!(notice, "");
-        assert_right(&answers, 2e-4, name);
+        assert_right(&answers, network(Precision::F32), name);
     }
 }
 
@@ -281,7 +282,7 @@ fn tunings_of_other_devices_are_ignored() {
             notice.contains("tuned kernels are not used: it is of"),
             "{notice}"
         );
-        assert_right(&answers, 2e-4, name);
+        assert_right(&answers, network(Precision::F32), name);
     }
 }
 
@@ -295,7 +296,7 @@ fn impossible_choices_are_left_to_the_rule() {
         }
         tuning.choose("no layer", ConvAlgorithm::Direct);
         let (answers, _) = run(device, Some(tuning), Precision::F32);
-        assert_right(&answers, 2e-4, name);
+        assert_right(&answers, network(Precision::F32), name);
     }
 }
 

@@ -338,7 +338,11 @@ mod tests {
         assert!(found.reason.contains("4x4 and 8x8"), "{}", found.reason);
         assert!(misfit(&[Layer::Route(vec![])]).reason.contains("no layer"));
         let found = misfit(&[conv(6), Layer::Reorg { stride: 2 }]);
-        assert!(found.reason.contains("6 input channels"), "{}", found.reason);
+        assert!(
+            found.reason.contains("6 input channels"),
+            "{}",
+            found.reason
+        );
         let large = Layer::Conv(Conv {
             padding: 0,
             ..Conv::new(4, 9)
