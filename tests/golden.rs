@@ -1,4 +1,4 @@
-//! Whole networks, through the real loader, against what PyTorch answers.
+//! Whole networks, loaded from files, against the outputs of PyTorch.
 
 mod common;
 #[path = "common/devices.rs"]
@@ -10,7 +10,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use common::golden::{TOLERANCE, TOLERANCE_F16, alone, precisions};
+use common::golden::{alone, precisions};
+use common::tolerance::{REFERENCE_F32, network};
 use common::{Golden, golden_file, parameter_shapes, relative_error};
 use devices::{devices_and_cpu, with_defaults};
 use shadernet::device::Device;
@@ -24,7 +25,7 @@ use shadernet::weights::generate::generated_input;
 use shadernet::weights::{Dtype, Weights, write_safetensors};
 use shadernet::zoo::{self, ZooOptions};
 
-/// Which GPUs run a network, besides the CPU twin.
+/// Which GPUs run a network, besides the reference backend.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Gpus {
     /// All but OpenGL, whose software driver takes minutes for a large network.
@@ -34,11 +35,11 @@ enum Gpus {
 }
 
 impl Gpus {
-    /// These and the CPU twin.
+    /// These devices and the reference backend.
     fn devices(self) -> Vec<(String, Device)> {
         let mut devices = devices_and_cpu();
         devices.retain(|(name, _)| self == Self::All || !name.starts_with("gl "));
-        // What a host has that asked for nothing in particular.
+        // A host's device with default limits and no features.
         let first = devices::backends()[0];
         devices.push((
             "a host's with WebGPU's defaults".to_owned(),
@@ -63,7 +64,7 @@ fn check(case: &str, gpus: Gpus) {
     let input = golden.input();
     let expected = golden.outputs();
     for (name, device) in gpus.devices() {
-        for (precision, tolerance) in precisions(&name, &device) {
+        for precision in precisions(&name, &device) {
             let start = Instant::now();
             let outputs = run_in(precision, &device, &graph, &weights, &input);
             assert_eq!(outputs.len(), expected.len());
@@ -72,13 +73,13 @@ fn check(case: &str, gpus: Gpus) {
                 let what =
                     format!("{case} {precision:?} on {name}: error {error:.1e} of output {i}");
                 println!("{what}, {:.2?}", start.elapsed());
-                assert!(error < tolerance, "{what}");
+                assert!(error < network(precision), "{what}");
             }
         }
     }
 }
 
-/// Runs a network at a size that its strides do not divide, and compares with the CPU twin.
+/// Runs a network at a size that its strides do not divide, and compares with the reference backend.
 fn check_size(name: &str, size: [usize; 2], gpus: Gpus) {
     let _alone = alone();
     let graph = zoo::build(name, &ZooOptions::default()).unwrap();
@@ -90,7 +91,7 @@ fn check_size(name: &str, size: [usize; 2], gpus: Gpus) {
         let error = relative_error(&outputs[0], &expected[0]);
         println!("{name} {size:?} on {device_name}: error {error:.1e}");
         assert!(
-            error < TOLERANCE,
+            error < network(Precision::F32),
             "{name} {size:?} on {device_name}: {error:.1e}"
         );
     }
@@ -113,7 +114,7 @@ fn run_in(
     session.run(std::slice::from_ref(input)).unwrap()
 }
 
-/// A test for every row: a golden case and where it runs.
+/// A test for each golden case, with the devices that run it.
 macro_rules! golden {
     ($($case:ident: $gpus:ident,)*) => {
         mod golden {
@@ -149,9 +150,9 @@ golden! {
     yolov3_tiny: All,
 }
 
-/// Every pass left out by itself, and all of them.
+/// With each pass disabled, and with all of them disabled.
 #[test]
-fn answers_stay_whatever_passes_run() {
+fn outputs_do_not_depend_on_the_passes_that_run() {
     let every: Vec<&str> = passes::names().collect();
     let cases = [
         ("mlp", &every[..]),
@@ -189,7 +190,7 @@ fn answers_stay_whatever_passes_run() {
             for (found, expected) in outputs.iter().zip(&expected) {
                 let error = relative_error(found, expected);
                 assert!(
-                    error < TOLERANCE,
+                    error < network(Precision::F32),
                     "{case} on {name}, {passes:?}: {error:.1e}"
                 );
             }
@@ -212,7 +213,7 @@ fn unet_at_an_odd_size() {
     check_size("unet", [117, 155], Gpus::AllButGl);
 }
 
-/// A network of two inputs: an image, and token ids that no float16 would hold.
+/// A network with two inputs: an image, and token ids that float16 cannot represent.
 #[test]
 fn image_and_text() {
     let _alone = alone();
@@ -223,10 +224,9 @@ fn image_and_text() {
     let inputs = [image, ids];
     let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
     let mut expected: Option<Tensor> = None;
-    // The CPU twin first.
+    // The reference backend first.
     for (name, device) in devices_and_cpu().into_iter().rev() {
-        for (precision, tolerance) in [(Precision::F32, TOLERANCE), (Precision::F16, TOLERANCE_F16)]
-        {
+        for precision in [Precision::F32, Precision::F16] {
             let options = SessionOptions::new().precision(precision);
             let weights = weights.clone();
             let mut session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
@@ -234,7 +234,10 @@ fn image_and_text() {
             let expected = expected.get_or_insert_with(|| output.clone());
             let error = relative_error(&output, expected);
             println!("image and text {precision:?} on {name}: error {error:.1e}");
-            assert!(error < tolerance, "{precision:?} on {name}: {error:.1e}");
+            assert!(
+                error < network(precision),
+                "{precision:?} on {name}: {error:.1e}"
+            );
         }
     }
 }
@@ -249,9 +252,7 @@ fn weights_larger_than_a_binding() {
         let input = generated_input([1, 3, 64, 64]);
         let expected = run(&Device::cpu(), &graph, &weights, &input);
         for (device_name, device) in Gpus::AllButGl.devices() {
-            for (precision, tolerance) in
-                [(Precision::F32, TOLERANCE), (Precision::F16, TOLERANCE_F16)]
-            {
+            for precision in [Precision::F32, Precision::F16] {
                 let shapes = [input.shape().clone()];
                 let options = SessionOptions::new().precision(precision);
                 let weights = weights.clone();
@@ -261,13 +262,13 @@ fn weights_larger_than_a_binding() {
                 let error = relative_error(&outputs[0], &expected[0]);
                 let what = format!("{name} {precision:?} on {device_name}: error {error:.1e}");
                 println!("{what}");
-                assert!(error < tolerance, "{what}");
+                assert!(error < network(precision), "{what}");
             }
         }
     }
 }
 
-/// As a user would: weights, input and output are files, the program is the command.
+/// Runs the command, with weights, input and output in files.
 fn check_through_the_command(case: &str) {
     let _alone = alone();
     let golden = Golden::load(case);
@@ -291,7 +292,8 @@ fn check_through_the_command(case: &str) {
             let found = Tensor::new(expected.shape().clone(), data).unwrap();
             let error = relative_error(&found, expected);
             println!("{case} on {name}: error {error:.1e}");
-            assert!(error < TOLERANCE, "{case} on {name}: error {error:.1e}");
+            let tolerance = network(Precision::F32);
+            assert!(error < tolerance, "{case} on {name}: error {error:.1e}");
         }
     }
 }
@@ -309,9 +311,9 @@ fn efficientnet_lite0_has_timms_tensors() {
     assert_eq!(parameter_shapes(&graph), published);
 }
 
-/// Every pixel is seen through many layers: a wrong order of sums or a race would show.
+/// Every pixel goes through many layers, so that a race in the parallel loops would show.
 #[test]
-fn efficientnet_lite0_in_f32_follows_f64() {
+fn efficientnet_lite0_in_f32_matches_f64() {
     let graph = zoo::build("efficientnet_lite0", &ZooOptions::default()).unwrap();
     let weights = Weights::generated(&graph, 1.0);
     let input = generated_input([1, 3, 224, 224]);
@@ -322,5 +324,5 @@ fn efficientnet_lite0_in_f32_follows_f64() {
     println!("efficientnet_lite0: {:.2?}", start.elapsed());
     let exact = double.run(&[input.map(|&x| f64::from(x))]).unwrap();
     let exact: Tensor = exact[0].map(|&x| x as f32);
-    assert!(relative_error(&found[0], &exact) < 1e-5);
+    assert!(relative_error(&found[0], &exact) < REFERENCE_F32);
 }

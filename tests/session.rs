@@ -5,7 +5,7 @@ mod common;
 #[path = "common/devices.rs"]
 mod devices;
 
-use common::relative_error;
+use common::{relative_error, tolerance};
 use devices::{devices, devices_and_cpu};
 use shadernet::device::Device;
 use shadernet::gpu::Precision;
@@ -151,7 +151,7 @@ fn shapes_may_change_and_change_back() {
     let expected = by_device.pop().unwrap();
     for outputs in by_device {
         for (found, expected) in outputs.iter().zip(&expected) {
-            assert!(relative_error(found, expected) < 1e-4);
+            assert!(relative_error(found, expected) < tolerance::SMALL_NETWORK);
         }
         assert_eq!(outputs[0].data(), outputs[2].data());
     }
@@ -198,7 +198,10 @@ fn half_precision_is_accurate() {
                 .swap_remove(0)
         };
         let error = relative_error(&run(Precision::F16), &run(Precision::F32));
-        assert!(error < 2e-2, "{name}: {error}");
+        assert!(
+            error < tolerance::network(Precision::F16),
+            "{name}: {error}"
+        );
     }
 }
 
@@ -230,7 +233,10 @@ fn several_inputs_and_outputs() {
             None => expected = Some(outputs),
             Some(expected) => {
                 for (found, expected) in outputs.iter().zip(expected) {
-                    assert!(relative_error(found, expected) < 1e-5, "{name}");
+                    assert!(
+                        relative_error(found, expected) < tolerance::FEW_LAYERS,
+                        "{name}"
+                    );
                 }
             }
         }

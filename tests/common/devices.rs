@@ -1,5 +1,5 @@
-//! The devices that GPU tests run on. A backend that is missing fails the tests: a green run means
-//! that the shaders ran.
+//! The devices that GPU tests run on. A missing backend fails the tests, so that a green run means that the
+//! shaders ran.
 
 use std::sync::OnceLock;
 
@@ -7,7 +7,7 @@ use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{Backend, CooperativeMatrices, Gpu, GpuOptions, adapters};
 use shadernet::wgpu::{DeviceDescriptor, Features, Limits};
 
-/// `SHADERNET_TEST_BACKENDS` (a list such as `vulkan,gl`), or what the platform has.
+/// `SHADERNET_TEST_BACKENDS` (a list such as `vulkan,gl`), or the backends of the platform.
 pub fn backends() -> Vec<Backend> {
     let platform = match std::env::consts::OS {
         "macos" | "ios" => "metal",
@@ -20,7 +20,7 @@ pub fn backends() -> Vec<Backend> {
         .collect()
 }
 
-/// Each backend with runtime checks off and on, opened once a process.
+/// Each backend with runtime checks off and on, opened once per process.
 #[allow(dead_code, reason = "not every test file uses every list")]
 pub fn devices() -> &'static [(String, Device)] {
     static DEVICES: OnceLock<Vec<(String, Device)>> = OnceLock::new();
@@ -64,7 +64,7 @@ pub fn with_matrices_emulated() -> &'static [(String, Device)] {
     })
 }
 
-/// Each backend with what cooperative matrices need, where its adapter has that.
+/// Each backend, opened with cooperative matrices if its adapter has them.
 #[allow(dead_code, reason = "not every test file uses every list")]
 pub fn with_matrices() -> Vec<(String, Device)> {
     let open = |backend: Backend| {
@@ -77,7 +77,7 @@ pub fn with_matrices() -> Vec<(String, Device)> {
     backends().into_iter().map(open).collect()
 }
 
-/// Each backend without runtime checks, on a device of its own: what it counts is the caller's.
+/// Each backend without runtime checks, on a new device, so that its counters are the caller's alone.
 #[allow(dead_code, reason = "not every test file uses every list")]
 pub fn open_all() -> Vec<(String, Device)> {
     let open = |backend: Backend| {
@@ -87,7 +87,7 @@ pub fn open_all() -> Vec<(String, Device)> {
     backends().into_iter().map(open).collect()
 }
 
-/// Each backend without runtime checks, and the CPU twin.
+/// Each backend without runtime checks, and the reference backend.
 #[allow(dead_code, reason = "not every test file uses every list")]
 pub fn devices_and_cpu() -> Vec<(String, Device)> {
     let unchecked = devices()
@@ -143,7 +143,7 @@ pub fn with_defaults(backend: Backend) -> Device {
     Gpu::from_wgpu(&adapter, device, queue).into()
 }
 
-/// A device with no other optional features than `features`, as far as the adapter has them.
+/// A device with those of `features` that the adapter has, and no other optional features.
 fn open_with(
     backend: Backend,
     features: Features,

@@ -6,7 +6,7 @@ use image::RgbImage;
 use shadernet::gpu::{Gpu, GpuTensor};
 use shadernet::wgpu::{self, BufferUsages, TextureFormat, TextureUsages};
 
-/// What a texture needs that is written and shown to a network.
+/// Usages of a texture that is written and then read by a network.
 pub const SHOWN: TextureUsages = TextureUsages::TEXTURE_BINDING.union(TextureUsages::COPY_DST);
 
 /// A plain texture of one level.
@@ -56,7 +56,7 @@ pub fn write(gpu: &Gpu, texture: &wgpu::Texture, level: u32, texels: &[u8]) {
     gpu.queue().write_texture(at, texels, layout, size);
 }
 
-/// A texture with a picture's pixels.
+/// A texture with an image's pixels.
 pub fn drawn(gpu: &Gpu, picture: &RgbImage) -> wgpu::TextureView {
     let size = picture.dimensions().into();
     let texture = texture(gpu, size, TextureFormat::Rgba8Unorm, SHOWN);
@@ -79,15 +79,15 @@ pub fn buffer(gpu: &Gpu, bytes: &[u8], usage: BufferUsages) -> wgpu::Buffer {
     buffer
 }
 
-/// What `record` makes of an encoder that is submitted then.
+/// Records commands by `record`, submits them and returns its result.
 pub fn submitted<T>(gpu: &Gpu, record: impl FnOnce(&mut wgpu::CommandEncoder) -> T) -> T {
     let mut encoder = gpu.device().create_command_encoder(&Default::default());
-    let answer = record(&mut encoder);
+    let result = record(&mut encoder);
     gpu.queue().submit([encoder.finish()]);
-    answer
+    result
 }
 
-/// A copy of a buffer that can be read when the encoder was submitted.
+/// A copy of a buffer that can be read once the encoder is submitted.
 pub fn download(
     gpu: &Gpu,
     encoder: &mut wgpu::CommandEncoder,

@@ -1,9 +1,11 @@
-//! What several integration tests need.
+//! Helpers of several integration tests.
 // Each test file is a crate of its own and uses some of this.
 #![allow(dead_code)]
 
 pub mod golden;
 pub mod place;
+pub mod ran;
+pub mod tolerance;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +22,7 @@ pub struct Golden {
     case: String,
     input: Vec<usize>,
     gain: f64,
-    /// Learnable numbers.
+    /// Number of learnable elements.
     pub parameters: u64,
     outputs: Vec<Vec<usize>>,
     /// Every tensor's shape by name.
@@ -42,7 +44,7 @@ impl Golden {
         generated_input(self.input.clone())
     }
 
-    /// The case's weights for `graph`, written to `folder`; answers the file.
+    /// The case's weights for `graph`, written to `folder`. Returns the file.
     pub fn write_weights(&self, graph: &Graph, folder: &Path, dtype: Dtype) -> PathBuf {
         let path = folder.join(format!("{}.safetensors", self.case));
         let parameters = graph.parameters().into_iter();
@@ -84,7 +86,7 @@ pub fn write_weights(path: &Path, weights: &Weights, dtype: Dtype) {
     write_safetensors(path, tensors.iter().map(|(n, t)| (*n, t)), dtype).unwrap();
 }
 
-/// The bytes of a safetensors file of `header` and then `data` zeros, be they what they may.
+/// The bytes of a safetensors file of `header` followed by `data` zeros, valid or not.
 pub fn safetensors(header: &str, data: usize) -> Vec<u8> {
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend(header.as_bytes());
@@ -100,8 +102,8 @@ pub fn parameter_shapes(graph: &Graph) -> BTreeMap<String, Vec<usize>> {
         .collect()
 }
 
-/// The largest error, in the largest magnitude of `expected`. Where either holds a NaN that the
-/// other does not, infinite.
+/// The largest absolute difference over the largest magnitude of `expected`; infinite if only one of the two is
+/// NaN at some position.
 pub fn relative_error(found: &Tensor, expected: &Tensor) -> f64 {
     assert_eq!(found.shape(), expected.shape());
     let pairs = found.data().iter().zip(expected.data());

@@ -1,4 +1,4 @@
-//! A graph's gradients by central finite differences of the CPU twin in float64.
+//! A graph's gradients by central finite differences of the reference backend in float64.
 
 use std::sync::Arc;
 
@@ -8,10 +8,12 @@ use shadernet::reference::Reference;
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 
+use crate::common::ran::{Shaders, assert_ran};
+use crate::common::tolerance::gradient;
 use crate::devices::devices;
 use crate::generate::{tensor, weights_for};
 
-/// Half the distance of the two points whose difference is taken.
+/// Half the distance between the two points of a difference.
 const STEP: f64 = 1e-5;
 
 fn wide(tensors: &[Tensor]) -> Vec<Tensor<f64>> {
@@ -22,10 +24,10 @@ fn dot(a: &Tensor<f64>, b: &Tensor<f64>) -> f64 {
     a.data().iter().zip(b.data()).map(|(a, b)| a * b).sum()
 }
 
-/// The gradient of `seed` times the graph's output with respect to its input `target`, an element at a
+/// The gradient of `seed` times the graph's output with respect to its input `target`, one element at a
 /// time.
 fn by_differences(
-    twin: &Reference<f64>,
+    reference: &Reference<f64>,
     inputs: &[Tensor<f64>],
     seed: &Tensor<f64>,
     target: usize,
@@ -37,29 +39,42 @@ fn by_differences(
             let mut data = moved[target].data().to_vec();
             data[i] += step;
             moved[target] = Tensor::new(moved[target].shape().clone(), data).unwrap();
-            dot(&twin.run(&moved).unwrap()[0], seed)
+            dot(&reference.run(&moved).unwrap()[0], seed)
         });
         (ahead - behind) / (2.0 * STEP)
     })
 }
 
-/// Holds the gradients with respect to every input, on every device and on the twin, against finite
-/// differences. `inputs` must be further than the step from where the operator has corners.
-pub fn check(graph: &Graph, inputs: &[Tensor], seed: u64) {
-    check_within(graph, inputs, seed, 1e-2);
+/// Compares the gradients with respect to every input, on every device and in the reference backend, with finite
+/// differences. `inputs` must be further than the step from the operator's kinks. `shaders` lists backward nodes
+/// with the shaders that must compute them.
+pub fn check(graph: &Graph, inputs: &[Tensor], seed: u64, shaders: &[(&str, Shaders)]) {
+    check_within(
+        graph,
+        inputs,
+        seed,
+        shaders,
+        gradient::operator(Precision::F16),
+    );
 }
 
-/// The same, with what float16 may be off by, in the largest gradient.
-pub fn check_within(graph: &Graph, inputs: &[Tensor], seed: u64, half: f64) {
+/// The same with a tolerance for float16.
+pub fn check_within(
+    graph: &Graph,
+    inputs: &[Tensor],
+    seed: u64,
+    shaders: &[(&str, Shaders)],
+    half: f64,
+) {
     let weights = Arc::new(weights_for(graph, seed));
     let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
     let output = graph.outputs()[0];
     let seed = tensor(&graph.infer(&shapes).unwrap()[output.index()], seed + 50);
-    let twin = Reference::<f64>::new(graph, &weights).unwrap();
+    let reference = Reference::<f64>::new(graph, &weights).unwrap();
     let expected: Vec<Tensor<f64>> = (0..inputs.len())
         .map(|i| {
             by_differences(
-                &twin,
+                &reference,
                 &wide(inputs),
                 &wide(std::slice::from_ref(&seed))[0],
                 i,
@@ -78,29 +93,26 @@ pub fn check_within(graph: &Graph, inputs: &[Tensor], seed: u64, half: f64) {
         )
         .unwrap();
     let given: Vec<Tensor> = inputs.iter().chain([&seed]).cloned().collect();
-    let twin = Reference::<f64>::new(&with, &weights).unwrap();
-    let answers = twin.run(&wide(&given)).unwrap();
-    for (answer, expected) in answers[1..].iter().zip(&expected) {
-        // What the differences themselves are off by.
-        close(
-            answer,
-            expected,
-            1e-6,
-            &format!("twin, {:?}", graph.nodes()),
-        );
+    let reference = Reference::<f64>::new(&with, &weights).unwrap();
+    let outputs = reference.run(&wide(&given)).unwrap();
+    for (found, expected) in outputs[1..].iter().zip(&expected) {
+        let what = format!("reference backend, {:?}", graph.nodes());
+        close(found, expected, gradient::DIFFERENCES, &what);
     }
 
     let shapes: Vec<Shape> = given.iter().map(|t| t.shape().clone()).collect();
     for (name, device) in devices() {
-        for (precision, tolerance) in [(Precision::F32, 2e-5), (Precision::F16, half)] {
+        let single = gradient::operator(Precision::F32);
+        for (precision, tolerance) in [(Precision::F32, single), (Precision::F16, half)] {
             let options = SessionOptions::new().precision(precision);
             let mut session =
                 Session::new(device, &with, weights.clone(), &options, &shapes).unwrap();
-            let answers = session.run(&given).unwrap();
-            for (answer, expected) in answers[1..].iter().zip(&expected) {
-                let what = format!("{name} {precision:?} {shapes:?} {:?}", graph.nodes());
+            let outputs = session.run(&given).unwrap();
+            let what = format!("{name} {precision:?} {shapes:?} {:?}", graph.nodes());
+            assert_ran(device, precision, &session, &shapes, shaders, &what);
+            for (found, expected) in outputs[1..].iter().zip(&expected) {
                 close(
-                    &wide(std::slice::from_ref(answer))[0],
+                    &wide(std::slice::from_ref(found))[0],
                     expected,
                     tolerance,
                     &what,

@@ -1,7 +1,8 @@
-//! Any named value as an output: the same, whatever is fused around it.
+//! Intermediate outputs: the same values, whatever is fused around them.
 
 use std::sync::Arc;
 
+use shadernet::gpu::Precision;
 use shadernet::graph::Graph;
 use shadernet::passes::PassOptions;
 use shadernet::reference::Reference;
@@ -12,6 +13,7 @@ use shadernet::weights::generate::generated_input;
 use shadernet::zoo::{self, ZooOptions};
 
 use crate::common::relative_error;
+use crate::common::tolerance::network;
 use crate::devices::devices;
 
 /// Every value of a network, one at a time (so that all else is fused as it would be) or `at_once`.
@@ -19,8 +21,8 @@ fn check(name: &str, size: usize, at_once: bool) {
     let graph = zoo::build(name, &ZooOptions::default()).unwrap();
     let weights = Arc::new(Weights::generated(&graph, 1.0));
     let input = generated_input([2, 3, size, size]);
-    let twin: Reference = Reference::new(&graph, &weights).unwrap();
-    let values = twin.run_all(std::slice::from_ref(&input)).unwrap();
+    let reference: Reference = Reference::new(&graph, &weights).unwrap();
+    let values = reference.run_all(std::slice::from_ref(&input)).unwrap();
     let names: Vec<&str> = graph.nodes().iter().map(|node| node.name()).collect();
     let outputs = graph.outputs().len();
     let groups: Vec<&[&str]> = match at_once {
@@ -33,25 +35,28 @@ fn check(name: &str, size: usize, at_once: bool) {
     {
         let mut position = 0;
         for group in &groups {
-            let tapped = graph.with_intermediate_outputs(group).unwrap();
+            let extended = graph.with_intermediate_outputs(group).unwrap();
             let shapes = [input.shape().clone()];
             let mut session = Session::new(
                 device,
-                &tapped,
+                &extended,
                 weights.clone(),
                 &Default::default(),
                 &shapes,
             )
             .unwrap();
-            let answers: Vec<Tensor> = session.run(std::slice::from_ref(&input)).unwrap();
-            for (name, answer) in group.iter().zip(&answers[outputs..]) {
-                let error = relative_error(answer, &values[position]);
-                assert!(error < 2e-4, "'{name}' on {device_name}: {error:.1e}");
+            let results: Vec<Tensor> = session.run(std::slice::from_ref(&input)).unwrap();
+            for (name, found) in group.iter().zip(&results[outputs..]) {
+                let error = relative_error(found, &values[position]);
+                assert!(
+                    error < network(Precision::F32),
+                    "'{name}' on {device_name}: {error:.1e}"
+                );
                 position += 1;
             }
             let last = graph.outputs()[0].index();
             assert!(
-                relative_error(&answers[0], &values[last]) < 2e-4,
+                relative_error(&results[0], &values[last]) < network(Precision::F32),
                 "{device_name}"
             );
         }
@@ -70,9 +75,9 @@ fn all_at_once() {
     check("densenet121", 32, true);
 }
 
-/// A network keeps its fusions around a tap that none of them is about.
+/// A network keeps the fusions that an intermediate output does not affect.
 #[test]
-fn the_rest_is_fused() {
+fn the_rest_stays_fused() {
     let graph = zoo::build("resnet18", &ZooOptions::default()).unwrap();
     let shapes = [shadernet::tensor::Shape::from([1, 3, 64, 64])];
     let count = |graph: &Graph| {
@@ -81,12 +86,12 @@ fn the_rest_is_fused() {
         graph.nodes().len()
     };
     let plain = count(&graph);
-    // What a block ends with is there to be read anyway.
+    // The output of a block is stored in any case.
     assert_eq!(
         count(&graph.with_intermediate_outputs(&["layer2.1.relu"]).unwrap()),
         plain
     );
-    // A convolution before its norm is not: but then who reads the norm and the activation applies both.
+    // The output of a convolution before its norm is not: then the reader of the norm and activation applies both.
     let graph = graph
         .with_intermediate_outputs(&["layer2.1.conv1"])
         .unwrap();

@@ -1,5 +1,5 @@
-//! Gradients: of every operator and of whole networks, against finite differences of the CPU twin in
-//! float64; what is made of them; and taps.
+//! Gradients of every operator and of whole networks, against finite differences of the reference backend in
+//! float64; and intermediate outputs.
 
 #[path = "../common/mod.rs"]
 mod common;

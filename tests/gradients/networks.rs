@@ -10,14 +10,15 @@ use shadernet::weights::Weights;
 use shadernet::weights::generate::generated_input;
 use shadernet::zoo::{self, ZooOptions};
 
+use crate::common::tolerance::gradient as tolerance;
 use crate::devices::devices;
 use crate::generate::tensor;
 
-/// How far apart the points are whose difference is taken, in the inputs' deviation.
+/// Half the distance between the two points of a difference, in units of the inputs' deviation.
 const STEP: f64 = 1e-7;
 
-/// The twin's gradient in float64 against central finite differences along random directions, and every
-/// device's against the twin's. A class is given; `gain` as in the goldens.
+/// Compares the reference backend's gradient of one class in float64 with central finite differences along random
+/// directions, and every device's gradient with the reference backend's. `gain` is as in the golden cases.
 fn check(name: &str, size: usize, gain: f64) {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -31,9 +32,9 @@ fn check(name: &str, size: usize, gain: f64) {
     seed.data_mut()[281] = 1.0;
 
     let wide = |x: &Tensor| x.map(|v| f64::from(*v));
-    let twin = Reference::<f64>::new(&with, &weights).unwrap();
-    let answers = twin.run(&[wide(&input), wide(&seed)]).unwrap();
-    let (score, gradient) = (&answers[0], &answers[1]);
+    let reference = Reference::<f64>::new(&with, &weights).unwrap();
+    let outputs = reference.run(&[wide(&input), wide(&seed)]).unwrap();
+    let (score, gradient) = (&outputs[0], &outputs[1]);
     let forward = Reference::<f64>::new(&graph, &weights).unwrap();
     assert_eq!(graph.outputs(), [scores]);
     assert_eq!(
@@ -41,9 +42,12 @@ fn check(name: &str, size: usize, gain: f64) {
         score.data()
     );
     let norm = norm(gradient.data());
-    assert!(norm > 1e-6, "{name}: a gradient of nothing");
+    assert!(
+        norm > tolerance::SMALLEST_NORM,
+        "{name}: the gradient vanishes"
+    );
     for direction in 0..2 {
-        // Half along the gradient, so that the difference is no sum of nothing.
+        // Half along the gradient, so that the difference does not vanish.
         let random = wide(&tensor(&shape, direction));
         let length = self::norm(random.data());
         let pairs = gradient.data().iter().zip(random.data());
@@ -65,7 +69,10 @@ fn check(name: &str, size: usize, gain: f64) {
         println!(
             "{name}: {expected:.9e} along a direction, differences {difference:.9e}: {error:.1e}"
         );
-        assert!(error < 1e-6, "{name}: {expected}, expected {difference}");
+        assert!(
+            error < tolerance::NETWORK_DIFFERENCES,
+            "{name}: {expected}, expected {difference}"
+        );
     }
 
     for (device_name, device) in devices()
@@ -75,14 +82,17 @@ fn check(name: &str, size: usize, gain: f64) {
         let shapes = [shape.clone(), seed.shape().clone()];
         let options = Default::default();
         let mut session = Session::new(device, &with, weights.clone(), &options, &shapes).unwrap();
-        let answers = session.run(&[input.clone(), seed.clone()]).unwrap();
-        let found = answers[1].data().iter().zip(gradient.data());
+        let outputs = session.run(&[input.clone(), seed.clone()]).unwrap();
+        let found = outputs[1].data().iter().zip(gradient.data());
         let off: Vec<f64> = found
             .map(|(found, expected)| f64::from(*found) - expected)
             .collect();
         let error = self::norm(&off) / norm;
         println!("{name} on {device_name}: {error:.1e}");
-        assert!(error < 1e-4, "{name} on {device_name}: {error:.1e}");
+        assert!(
+            error < tolerance::NETWORK,
+            "{name} on {device_name}: {error:.1e}"
+        );
     }
 }
 
@@ -133,7 +143,7 @@ fn efficientnet_lite0() {
     check("efficientnet_lite0", 96, 1.0);
 }
 
-/// Every classifier that there is has a gradient with respect to its picture, as large as that.
+/// Every classifier of the zoo has a gradient with respect to its image, of the image's shape.
 #[test]
 fn every_classifier_has_gradients() {
     let mut count = 0;

@@ -1,4 +1,4 @@
-//! Every operator that has a rule.
+//! The gradient of every operator that has one.
 
 use proptest::prelude::*;
 use shadernet::graph::{
@@ -8,20 +8,46 @@ use shadernet::graph::{
 };
 use shadernet::tensor::{Shape, Tensor};
 
+use crate::common::ran::DENSE;
+use crate::common::ran::Shaders::{self, AnyOf, NoneOrAnyOf, Only, Team};
+use crate::common::tolerance::gradient;
 use crate::differences::{check, check_within};
 use crate::generate::{cases, conv_settings, extents, graph_of, tensor};
 
-fn one(op: impl Into<Op>, shape: impl Into<Shape>, seed: u64) {
+/// The shaders of convolutions and transposed convolutions of any groups.
+const ANY_CONVOLUTION: Shaders = AnyOf(&[
+    "conv2d",
+    "conv2d_subgroup",
+    "conv2d_tiled",
+    "conv2d_planar",
+    "conv2d_subgroup_planar",
+    "conv2d_tiled_planar",
+    "winograd_input",
+    "winograd_output",
+    "conv2d_grouped",
+    "conv2d_depthwise",
+    "conv2d_depthwise_row",
+    "conv2d_depthwise_transposed",
+]);
+
+/// The node `op.backward`, if it runs at all.
+const fn maybe(names: &'static [&'static str]) -> Shaders {
+    NoneOrAnyOf(names)
+}
+
+/// One operator. `shaders` compute its node `op.backward`.
+fn one(op: impl Into<Op>, shape: impl Into<Shape>, seed: u64, shaders: Shaders) {
     let shape = shape.into();
     check(
         &graph_of(op, std::slice::from_ref(&shape)),
         &[apart(&shape, seed)],
         seed,
+        &[("op.backward", shaders)],
     );
 }
 
-/// Distinct values in -2..2, each in a random place, none within a hundredth of the next but where there
-/// are more than 400, and none near the corners of activations: float16 tells them apart.
+/// Distinct values in -2..2 in random order, at least a hundredth apart unless there are more than 400, and none
+/// near the kinks of activations, so that float16 distinguishes them.
 fn apart(shape: &Shape, seed: u64) -> Tensor {
     let random = tensor(shape, seed);
     let mut order: Vec<usize> = (0..shape.len()).collect();
@@ -52,7 +78,7 @@ proptest! {
         let [top, bottom, left, right] = conv.padding_for([h, w]);
         prop_assume!(conv.dilation[0] * (conv.kernel[0] - 1) < h + top + bottom);
         prop_assume!(conv.dilation[1] * (conv.kernel[1] - 1) < w + left + right);
-        one(conv.clone(), [n, conv.in_channels, h, w], seed);
+        one(conv.clone(), [n, conv.in_channels, h, w], seed, ANY_CONVOLUTION);
     }
 
     #[test]
@@ -77,12 +103,21 @@ proptest! {
         };
         let shape = Shape::from([n, op.in_channels, h.min(4), w.min(4)]);
         prop_assume!(graph_of(op.clone(), std::slice::from_ref(&shape)).infer(std::slice::from_ref(&shape)).is_ok());
-        one(op, shape, seed);
+        // If the output padding is cropped first, `op.backward` is the crop.
+        let shaders = match op.output_padding.iter().zip(&op.padding).any(|(added, cut)| added > cut) {
+            true => maybe(&["pad"]),
+            false => ANY_CONVOLUTION,
+        };
+        one(op, shape, seed, shaders);
     }
 
     #[test]
     fn fully_connected(rows in 1..7_usize, inputs in 1..40_usize, outputs in 1..40_usize, seed in 0..1000_u64) {
-        one(Linear::new(inputs, outputs), [rows, inputs], seed);
+        let shaders = match rows {
+            0..4 => Team("linear_backward"),
+            _ => DENSE,
+        };
+        one(Linear::new(inputs, outputs), [rows, inputs], seed, shaders);
     }
 
     #[test]
@@ -105,8 +140,8 @@ proptest! {
         }
         pool.padding = match conv.padding {
             Padding::Explicit { top, bottom, left, right } => {
-                // A window of taps that all lie in the padding answers minus infinity, which has no
-                // differences.
+                // If all taps of a window lie in the padding, its maximum is minus infinity, which has no
+                // finite differences.
                 let [h, w] = [0, 1].map(|i| match pool.dilation[i] {
                     1 => pool.kernel[i] - 1,
                     _ => 0,
@@ -118,23 +153,29 @@ proptest! {
         let shape = Shape::from([n, channels, h, w]);
         let graph = graph_of(pool.clone(), std::slice::from_ref(&shape));
         prop_assume!(graph.infer(std::slice::from_ref(&shape)).is_ok());
-        one(pool, shape, seed);
+        let shader = if average { "avg_pool_backward" } else { "max_pool_backward" };
+        one(pool, shape, seed, Only(shader));
     }
 
     #[test]
     fn adaptive_pooling([n, h, w] in extents(), channels in 1..7_usize, out in [1..9_usize, 1..9_usize], seed in 0..1000_u64) {
-        one(AdaptiveAvgPool2d::new(out[0], out[1]), [n, channels, h, w], seed);
+        one(
+            AdaptiveAvgPool2d::new(out[0], out[1]),
+            [n, channels, h, w],
+            seed,
+            Only("adaptive_avg_pool_backward"),
+        );
     }
 
     #[test]
-    fn normalisation([n, h, w] in extents(), channels in 1..11_usize, size in 1..8_usize, seed in 0..1000_u64) {
+    fn normalization([n, h, w] in extents(), channels in 1..11_usize, size in 1..8_usize, seed in 0..1000_u64) {
         let shape = [n, channels, h.min(5), w.min(5)];
-        one(BatchNorm2d::new(channels), shape, seed);
-        one(BatchNorm2d::new(channels), [n, channels], seed);
+        one(BatchNorm2d::new(channels), shape, seed, Only("batch_norm"));
+        one(BatchNorm2d::new(channels), [n, channels], seed, Only("batch_norm"));
         let mut op = LocalResponseNorm::new(size);
-        // Large enough to show.
+        // Large enough to matter.
         (op.alpha, op.k) = (0.5, 2.0);
-        one(op, shape, seed);
+        one(op, shape, seed, Only("local_response_norm_backward"));
     }
 
     #[test]
@@ -148,12 +189,13 @@ proptest! {
             Activation::HardSwish,
             Activation::Silu,
         ] {
-            // In -8..8: both corners of ReLU6 and of Hardswish.
+            // In -8..8, which includes both kinks of ReLU6 and of Hardswish.
             let shape = Shape::from([n, channels, h.min(4), w.min(4)]);
             let input = apart(&shape, seed).map(|x| x * 4.0);
             let far = |x: &f32| [0.0, 6.0, 3.0, -3.0].iter().all(|corner| (x - corner).abs() > 1e-2);
             prop_assume!(input.data().iter().all(far));
-            check(&graph_of(op, std::slice::from_ref(&shape)), &[input], seed);
+            let expected = [("op.backward", Only("activation_backward"))];
+            check(&graph_of(op, std::slice::from_ref(&shape)), &[input], seed, &expected);
         }
     }
 
@@ -163,7 +205,10 @@ proptest! {
         let a = Shape::from([n, channels, h, w]);
         let b = if one_pixel { Shape::from([n, channels, 1, 1]) } else { a.clone() };
         for op in [Binary::Add, Binary::Mul] {
-            check(&graph_of(op, &[a.clone(), b.clone()]), &[tensor(&a, seed), tensor(&b, seed + 1)], seed);
+            let inputs = [tensor(&a, seed), tensor(&b, seed + 1)];
+            // The gradient of a sum is the incoming one; of a broadcast operand, its sum over space.
+            let expected = [("op.backward", maybe(&["binary", "reduce_space", "reduce_space_subgroup"]))];
+            check(&graph_of(op, &[a.clone(), b.clone()]), &inputs, seed, &expected);
         }
     }
 
@@ -171,7 +216,7 @@ proptest! {
     fn concatenation([n, h, w] in extents(), channels in [1..9_usize, 1..9_usize, 1..9_usize], seed in 0..1000_u64) {
         let shapes = channels.map(|c| Shape::from([n, c, h.min(5), w.min(5)]));
         let inputs: Vec<Tensor> = shapes.iter().map(|shape| tensor(shape, seed)).collect();
-        check(&graph_of(Concat, &shapes), &inputs, seed);
+        check(&graph_of(Concat, &shapes), &inputs, seed, &[("op.backward", maybe(&["copy_channels"]))]);
     }
 
     #[test]
@@ -191,27 +236,32 @@ proptest! {
             let shape = Shape::from([n, channels, h.min(7), w.min(7)]);
             let graph = graph_of(Upsample { mode, size }, std::slice::from_ref(&shape));
             prop_assume!(graph.infer(std::slice::from_ref(&shape)).is_ok());
-            one(Upsample { mode, size }, shape, seed);
+            one(Upsample { mode, size }, shape, seed, Only("upsample_backward"));
         }
     }
 
     #[test]
     fn shapes_and_reductions([n, h, w] in extents(), channels in 1..7_usize, sides in [-2..3_isize, -2..3, -2..3, -2..3], seed in 0..1000_u64) {
         let shape = Shape::from([n, channels, h, w]);
-        one(Flatten, shape.clone(), seed);
-        one(Op::Dropout, shape.clone(), seed);
+        one(Flatten, shape.clone(), seed, maybe(&["unflatten"]));
+        one(Op::Dropout, shape.clone(), seed, maybe(&[]));
         for kind in [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max] {
-            one(Reduce { kind, over: ReduceOver::Space }, shape.clone(), seed);
+            let shader = match kind {
+                ReduceKind::Sum => "upsample",
+                ReduceKind::Mean => "adaptive_avg_pool_backward",
+                _ => "max_pool_backward",
+            };
+            one(Reduce { kind, over: ReduceOver::Space }, shape.clone(), seed, Only(shader));
         }
         let [top, bottom, left, right] = sides;
         let pad = Pad2d::zeros(top, bottom, left, right);
         let fits = |before: isize, size: usize, after: isize| size as isize + before.min(0) + after.min(0) > 0;
         if fits(top, h, bottom) && fits(left, w, right) {
-            one(pad, shape, seed);
+            one(pad, shape, seed, maybe(&["pad"]));
         }
     }
 
-    /// Values that several read, a residual, a scale for every pixel: what comes back is added up.
+    /// Values with several readers, a residual, a broadcast scale: gradients are summed.
     #[test]
     fn several_readers([n, h, w] in extents(), seed in 0..1000_u64) {
         let (h, w) = (h.min(5) + 1, w.min(5) + 1);
@@ -233,14 +283,19 @@ proptest! {
         let y = b.linear("fc", y, Linear::new(16 * h * w, 3));
         b.output(y);
         let graph = b.build().unwrap();
-        // Rounded to 11 bits nine times forth and nine times back.
-        check_within(&graph, &[tensor(&Shape::from([n, 5, h, w]), seed)], seed, 0.1);
+        let expected = [
+            ("conv1.backward", DENSE),
+            ("conv2.backward", DENSE),
+            ("tanh.backward", Only("activation_backward")),
+        ];
+        let inputs = [tensor(&Shape::from([n, 5, h, w]), seed)];
+        check_within(&graph, &inputs, seed, &expected, gradient::BLOCK_F16);
     }
 }
 
-/// An operator without a rule is named; where it is not on the way, nothing is amiss.
+/// The error names an operator without a gradient.
 #[test]
-fn what_has_no_rule_is_named() {
+fn operators_without_a_gradient_are_named() {
     let shape = [Shape::from([1, 4, 4, 4])];
     let graph: Graph = graph_of(shadernet::graph::Reorg { stride: 2 }, &shape);
     let error = graph

@@ -20,7 +20,8 @@ use shadernet::weights::{Dtype, Weights};
 use shadernet::zoo::{self, ZooOptions};
 use shadernet_bench::tune::{LayerCandidates, TuneOptions, candidates, tune};
 
-use common::golden::{TOLERANCE_F16, alone, precisions};
+use common::golden::{alone, precisions};
+use common::tolerance::network;
 use common::{Golden, relative_error};
 use devices::{devices, with_matrices_emulated};
 
@@ -115,7 +116,9 @@ fn tolerated((name, device): &(String, Device)) -> Vec<(Precision, f64)> {
     if name.ends_with(" checked") {
         precisions.truncate(1);
     }
-    precisions
+    (precisions.into_iter())
+        .map(|precision| (precision, network(precision)))
+        .collect()
 }
 
 /// The name of the algorithm's shader without the suffixes of its forms, and the constant that identifies it.
@@ -205,7 +208,12 @@ fn outputs_are_correct_with_cooperative_matrices() {
     let devices = with_matrices_emulated().iter();
     for device in devices.filter(|(name, _)| !name.starts_with("gl ")) {
         let mut met = BTreeMap::new();
-        check_others(&case, device, (Precision::F16, TOLERANCE_F16), &mut met);
+        check_others(
+            &case,
+            device,
+            (Precision::F16, network(Precision::F16)),
+            &mut met,
+        );
         assert!(
             met.get("conv2d_cooperative") > Some(&0),
             "{}: {met:?}",

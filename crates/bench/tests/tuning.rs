@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use common::relative_error;
+use common::tolerance::network;
 use devices::{backends, devices};
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{Gpu, Precision};
@@ -194,7 +195,7 @@ fn every_choice_computes_the_same_outputs() {
             let tuning = Tuning::parse(&tuning.to_text()).unwrap();
             let (outputs, warning) = run(device, Some(tuning), Precision::F32);
             assert_eq!(warning, "", "{what}");
-            assert_correct(&outputs, 2e-4, &what);
+            assert_correct(&outputs, network(Precision::F32), &what);
         }
     }
 }
@@ -211,7 +212,7 @@ fn float16_is_tuned_separately() {
         assert!(report.layers.iter().all(|l| l.signature.starts_with("f16")));
         let (outputs, warning) = run(device, Some(report.tuning), Precision::F16);
         assert_eq!(warning, "");
-        assert_correct(&outputs, 2e-2, name);
+        assert_correct(&outputs, network(Precision::F16), name);
     }
 }
 
@@ -259,7 +260,7 @@ fn a_wrong_kernel_is_quarantined() {
         tuning.choose(&report.layers[0].signature, wrong);
         let (outputs, warning) = run(device, Some(tuning), Precision::F32);
         assert_eq!(warning, "");
-        assert_correct(&outputs, 2e-4, name);
+        assert_correct(&outputs, network(Precision::F32), name);
     }
 }
 
@@ -279,7 +280,7 @@ fn tunings_of_other_devices_are_ignored() {
             warning.contains("tuned kernels are not used: it is of"),
             "{warning}"
         );
-        assert_correct(&outputs, 2e-4, name);
+        assert_correct(&outputs, network(Precision::F32), name);
     }
 }
 
@@ -293,7 +294,7 @@ fn impossible_choices_fall_back_to_the_heuristic() {
         }
         tuning.choose("no layer", ConvAlgorithm::Direct);
         let (outputs, _) = run(device, Some(tuning), Precision::F32);
-        assert_correct(&outputs, 2e-4, name);
+        assert_correct(&outputs, network(Precision::F32), name);
     }
 }
 
