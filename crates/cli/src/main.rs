@@ -50,6 +50,7 @@ use tune::TuningArgs;
 /// Convolutional networks on the GPU, through WGSL compute shaders.
 #[derive(Parser)]
 #[command(
+    name = "shadernet",
     version,
     max_term_width = 100,
     after_help = "\

@@ -25,16 +25,16 @@ use crate::{DeviceArgs, Failure, output, progress};
 #[command(after_help = "\
 Examples:
   shadernet bench kernels
-  shadernet bench kernels --shapes mine.txt --kernel subgroup --kernel winograd-4
+  shadernet bench kernels --shapes mine.txt --kernel direct --kernel winograd-4
   shadernet bench kernels --all --json kernels.json --report kernels.html
 
 A shapes file has one case per line: an operator, its input's shape, and settings.
-  conv2d 1x64x56x56 out=64 kernel=3 padding=1 relu     # stride, dilation, groups,
-                                                       # prologue, residual
+  conv2d 1x64x56x56 out=64 kernel=3 padding=1 relu
   linear 1x2048 out=1000
   max_pool2d 1x64x112x112 kernel=3 stride=2 padding=1
-The other operators are conv_transpose2d, avg_pool2d, adaptive_avg_pool2d, upsample, \
-batch_norm2d, local_response_norm, add, concat, softmax and relu.
+conv2d also has stride, dilation, groups, prologue and residual. The other operators are \
+conv_transpose2d, avg_pool2d, adaptive_avg_pool2d, upsample, batch_norm2d, \
+local_response_norm, add, concat, softmax and relu.
 
 Every output is first compared with the reference backend's. A kernel with wrong \
 results is reported and not timed, and the exit code is 1. Each round times all \
