@@ -43,15 +43,11 @@ macro_rules! uniforms {
 
         /// The uniform blocks that are defined here.
         #[cfg(test)]
-        #[allow(dead_code, unused_mut)]
+        #[allow(dead_code)]
         pub(crate) fn uniforms() -> Vec<$crate::gpu::uniform::UniformBlock> {
-            let mut blocks = Vec::new();
-            $($($(
-                blocks.push($crate::gpu::uniform::UniformBlock::of::<$name>(
-                    &$crate::gpu::$shader,
-                ));
-            )+)?)+
-            blocks
+            vec![$($($(
+                $crate::gpu::uniform::UniformBlock::of::<$name>(&$crate::gpu::$shader),
+            )+)?)+]
         }
     };
 }
