@@ -62,7 +62,7 @@ pub struct Segment {
 fn size(name: &str) -> Result<SegmentSize, String> {
     match name {
         "model" => Ok(SegmentSize::Model),
-        "picture" => Ok(SegmentSize::Picture),
+        "picture" => Ok(SegmentSize::Image),
         _ => Err("expected model or picture".to_owned()),
     }
 }

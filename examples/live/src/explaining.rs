@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, TryRecvError};
 
 use eframe::egui;
 use shadernet::device::Device;
-use shadernet::explain::{ExplainOptions, Explainer, Method};
+use shadernet::explain::{ExplainOptions, Explainer, ExplainMethod};
 use shadernet::gpu::Gpu;
 use shadernet::model_folder::ModelFolder;
 use shadernet::vision::{HeatMap, RgbImage};
@@ -161,11 +161,7 @@ fn evidence(
     question: &Question,
 ) -> Result<Evidence, Box<dyn Error + Send + Sync>> {
     let picture = &*question.picture;
-    let options = ExplainOptions {
-        method: question.method,
-        classes: question.class.into_iter().collect(),
-        ..Default::default()
-    };
+    let options = ExplainOptions::new(question.method).classes(question.class);
     let found = explainer.explain(picture, &options)?;
     let found = (found.into_iter().next()).ok_or("the network explained no class")?;
     let (width, height) = picture.dimensions();
