@@ -1,7 +1,7 @@
 //! What an explanation costs, in forward passes of the same network on the same device:
 //! `cargo bench --bench explain [-- NETWORK…]`. Each round runs the forward pass and every method in turn,
 //! so that what slows the machine down slows all of them; printed is the median of the rounds' ratios.
-//! Both include preparing the picture and reading the answers back.
+//! Both include preparing the image and reading the answers back.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,18 +38,18 @@ fn main() -> Result<(), shadernet::Error> {
     }
     let rounds = if is_quick { 1 } else { 7 };
     let device = Device::open(&DeviceOptions::default())?;
-    let picture = decode("tests/images/chelsea.png")?;
+    let image = decode("tests/images/chelsea.png")?;
     println!("{device}, {rounds} rounds");
     for name in names {
         let graph = zoo::find(name)?.build(&ZooOptions::default())?;
         let weights = Arc::new(Weights::generated(&graph, 1.0));
         let preprocessing = Preprocessing::default();
         let options = Default::default();
-        let shapes = [preprocessing.apply(&picture)?.shape().clone()];
+        let shapes = [preprocessing.apply(&image)?.shape().clone()];
         let mut session = Session::new(&device, &graph, weights.clone(), &options, &shapes)?;
         let mut forward = || -> Result<f64, shadernet::Error> {
             let start = Instant::now();
-            session.run(&[preprocessing.apply(&picture)?])?;
+            session.run(&[preprocessing.apply(&image)?])?;
             Ok(start.elapsed().as_secs_f64())
         };
         forward()?;
@@ -59,17 +59,14 @@ fn main() -> Result<(), shadernet::Error> {
             let weights = weights.clone();
             let mut explainer =
                 Explainer::from_graph(&device, &graph, weights, &preprocessing, labels, &options)?;
-            let asked = ExplainOptions {
-                method,
-                ..Default::default()
-            };
-            explainer.explain(&picture, &asked)?;
+            let explain_options = ExplainOptions::new(method);
+            explainer.explain(&image, &explain_options)?;
             let mut ratios = Vec::new();
             let mut passes = Vec::new();
             for _ in 0..rounds {
                 let pass = forward()?;
                 let start = Instant::now();
-                explainer.explain(&picture, &asked)?;
+                explainer.explain(&image, &explain_options)?;
                 ratios.push(start.elapsed().as_secs_f64() / pass);
                 passes.push(1e3 * pass);
             }

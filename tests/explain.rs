@@ -27,11 +27,7 @@ fn trained(device: &Device) -> Explainer {
 }
 
 fn with(method: ExplainMethod, classes: &[usize]) -> ExplainOptions {
-    ExplainOptions {
-        method,
-        classes: classes.to_vec(),
-        ..Default::default()
-    }
+    ExplainOptions::new(method).classes(classes.iter().copied())
 }
 
 /// Class activation mapping (Zhou et al. 2016): of networks that end in global average pooling and one
@@ -262,10 +258,7 @@ fn what_cannot_be_explained_is_said() {
     let picture = decode("tests/images/coffee.png").unwrap();
     let mut explainer = trained(&Device::cpu());
     let mut fail = |options: &ExplainOptions| explainer.explain(&picture, options).unwrap_err();
-    let layer = |layer: &str| ExplainOptions {
-        layer: Some(layer.to_owned()),
-        ..Default::default()
-    };
+    let layer = |layer: &str| ExplainOptions::default().layer(layer);
     let error = fail(&layer("blocks.5.2.conv_pwx"));
     assert!(
         matches!(&error, Error::UnknownName(unknown) if unknown.nearest.len() == 3),
@@ -273,7 +266,7 @@ fn what_cannot_be_explained_is_said() {
     );
     assert!(error.to_string().contains("blocks.5.2.conv_pw"), "{error}");
     let error = fail(&layer("classifier")).to_string();
-    assert!(error.contains("no map of several pixels"), "{error}");
+    assert!(error.contains("not a map of several pixels"), "{error}");
     let error = fail(&with(ExplainMethod::GradCam, &[1000])).to_string();
     assert!(
         error.contains("no class 1000") && error.contains("has 1000"),

@@ -1,26 +1,26 @@
-//! Class activation maps, of an activation and a score's gradient with respect to it.
+//! Class activation maps of a layer's activation and a score's gradient with respect to it.
 
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::vision::HeatMap;
 
-/// Grad-CAM (Selvaraju et al. 2017): the channels of `activation`, each by the mean of its gradient, added
-/// up, and what is positive of it. Both are `[1, C, H, W]`; answers a map, H by W.
+/// Grad-CAM (Selvaraju et al. 2017): the sum of the channels of `activation`, each weighted by the mean of its
+/// gradient, and the positive part of that sum. Both tensors are `[1, C, H, W]`; the map is H by W.
 pub(super) fn grad_cam(activation: &Tensor, gradient: &Tensor) -> Result<HeatMap> {
     weighted(activation, gradient, |_, gradient| {
         mean(gradient.iter().map(|&g| f64::from(g)))
     })
 }
 
-/// Grad-CAM++ (Chattopadhyay et al. 2018, equation 19, of the exponential of the score): what a gradient
-/// counts for is greater where fewer of its channel's pixels are active.
+/// Grad-CAM++ (Chattopadhyay et al. 2018, equation 19, for the exponential of the score): a gradient's weight is
+/// larger where fewer pixels of its channel are active.
 pub(super) fn grad_cam_plus_plus(activation: &Tensor, gradient: &Tensor) -> Result<HeatMap> {
     weighted(activation, gradient, |activation, gradient| {
         let active: f64 = activation.iter().map(|&a| f64::from(a)).sum();
         let parts = gradient.iter().map(|&g| {
             let g = f64::from(g);
             let denominator = 2.0 * g * g + active * g * g * g;
-            // Nothing comes of a gradient of 0, whatever the quotient.
+            // A gradient of 0 has no weight, whatever the quotient.
             let alpha = if denominator == 0.0 {
                 0.0
             } else {
@@ -52,7 +52,7 @@ fn weighted(
             *sum += weight * f64::from(a);
         }
     }
-    // NaN stays what it is, and is refused.
+    // NaN is kept, and `HeatMap::new` refuses it.
     let positive = |x: f64| if x < 0.0 { 0.0 } else { x as f32 };
     HeatMap::new(width, height, sum.into_iter().map(positive).collect())
 }

@@ -5,81 +5,57 @@ use std::sync::Arc;
 use image::RgbImage;
 
 use super::cam::{grad_cam, grad_cam_plus_plus};
-use super::explanation::{Completeness, ExplainOptions, Explanation};
+use super::explanation::{Completeness, Explanation};
+use super::integrated_gradients::integrated_gradients;
 use super::method::ExplainMethod;
-use super::model_variants::VariantRunner;
 use super::occlusion::occlusion;
-use super::pixels;
+use super::options::ExplainOptions;
+use super::pixel_heat::{batch_row, guided_cam, max_magnitude};
+use super::probe::{Probe, Targets};
+use super::smooth_grad::smooth_grad;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::{GradientRule, Graph, Seed, ValueId};
+use crate::graph::{Graph, ValueId};
 use crate::model_folder::ModelFolder;
 use crate::session::SessionOptions;
+use crate::tasks::{classifier_graph, model_methods};
 use crate::tensor::{Shape, Tensor};
 use crate::vision::{HeatMap, Labels, Preprocessing, softmax, top_k};
 use crate::weights::Weights;
-use crate::zoo::Task;
 
-/// Pictures run at once where there are many: noisy copies, steps, squares.
-pub(super) const BATCH: usize = 8;
-
-/// Finds the evidence for a classifier's answers. See [`crate::explain`] for an example.
+/// Finds the evidence for a classifier's predictions. See [`crate::explain`] for an example.
 pub struct Explainer {
-    pub(super) runner: VariantRunner<Variant>,
-    labels: Labels,
-    scores: ValueId,
-    /// The shape of one picture's scores.
-    scores_shape: Shape,
-    progress: Option<Box<dyn FnMut(usize, usize) + Send>>,
+    probe: Probe,
 }
 
-/// What is asked of the network.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Variant {
-    wanted: Targets,
-    /// Whether classes are given, rather than each picture's likeliest.
-    given: bool,
-}
+model_methods!(Explainer, probe.model, probe);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Targets {
-    /// The scores.
-    Scores,
-    /// The scores, a layer and the gradient with respect to it.
-    Layer(ValueId),
-    /// These, and what guided backpropagation brings back to the input.
-    Guided(ValueId),
-    /// The scores and the gradient with respect to the input.
-    Input,
+impl std::fmt::Debug for Explainer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Explainer")
+            .field("network", &self.probe.graph().name())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Explainer {
     /// Opens a model folder's classifier.
     ///
     /// # Errors
-    /// [`Error::File`] where the folder's network is no classifier; those of [`Self::from_graph`].
+    /// [`Error::File`] where the folder's network is not a classifier or has no classes; those of
+    /// [`Self::from_graph`].
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
-        let (graph, task) = folder.graph()?;
-        if task != Task::Classification || folder.num_classes == 0 {
-            return Err(folder.wrong_task(task, Task::Classification));
-        }
+        let graph = classifier_graph(folder)?;
         let weights = folder.weights(&graph)?;
-        let labels = folder.labels.clone();
-        Self::from_graph(
-            device,
-            &graph,
-            weights,
-            &folder.preprocessing,
-            labels,
-            options,
-        )
+        let (preprocessing, labels) = (&folder.preprocessing, folder.labels.clone());
+        Self::from_graph(device, &graph, weights, preprocessing, labels, options)
     }
 
-    /// Opens a classifier: a graph whose first output is one score a class, or their softmax.
+    /// Opens a classifier: a graph whose first output is one score per class, or their softmax.
     ///
     /// # Errors
-    /// Where the weights do not fit the graph, or the graph not the preprocessing's input; and
-    /// [`Error::Inputs`] for a graph that answers no scores or reads more than a picture.
+    /// Where the weights do not fit the graph, or the graph does not fit the preprocessing's input; and
+    /// [`Error::Inputs`] for a graph whose output is not scores, or which has other inputs than one image.
     pub fn from_graph(
         device: &Device,
         graph: &Graph,
@@ -88,95 +64,70 @@ impl Explainer {
         labels: Labels,
         options: &SessionOptions,
     ) -> Result<Self> {
-        let runner = VariantRunner::new(device, graph, weights, preprocessing, options)?;
-        let scores = graph.scores();
-        let scores_shape = graph.infer(&[runner.shape(1)])?.swap_remove(scores.index());
-        if scores_shape.len() != scores_shape.nchw()[1] {
+        let probe = Probe::new(device, graph, weights, preprocessing, labels, options)?;
+        let scores = probe.scores_shape();
+        if scores.len() != scores.nchw()[1] {
             return Err(Error::Inputs(format!(
-                "one score a class was expected of {}; found an output {scores_shape}",
+                "one score per class was expected of {}; found an output {scores}",
                 graph.name()
             )));
         }
-        Ok(Self {
-            runner,
-            labels,
-            scores,
-            scores_shape,
-            progress: None,
-        })
+        Ok(Self { probe })
     }
 
-    /// Is told, as `progress(done, all)`, how far methods of many passes are.
+    /// Sets a callback for methods of many passes: `progress(completed, total)`.
     pub fn on_progress(&mut self, progress: impl FnMut(usize, usize) + Send + 'static) {
-        self.progress = Some(Box::new(progress));
-    }
-
-    /// How pictures become inputs.
-    pub fn preprocessing(&self) -> &Preprocessing {
-        &self.runner.preprocessing
+        self.probe.on_progress(progress);
     }
 
     /// The classes' names.
     pub fn labels(&self) -> &Labels {
-        &self.labels
+        &self.probe.model.labels
     }
 
-    /// What the user should be told about how the network runs; see
-    /// [`Session::warning`](crate::session::Session::warning).
-    pub fn warning(&self) -> Option<&str> {
-        self.runner.warning()
-    }
-
-    /// Moves to another device, after the first was lost.
-    pub fn restore(&mut self, device: &Device) {
-        self.runner.restore(device);
-    }
-
-    /// The evidence in `picture` for each of the classes asked for, in their order.
+    /// The evidence in `image` for each of the classes in `options`, in their order.
     ///
     /// # Errors
-    /// [`Error::UnknownName`], with the nearest names; [`Error::Inputs`] for a class that there is not,
-    /// for a layer that is no map or has nothing to do with the scores, for a network without maps, and
-    /// where the network answers what are no numbers; [`Error::Node`] where an operator on the way has no
-    /// gradient; those of [`Preprocessing::apply`] and of the device.
+    /// [`Error::UnknownName`] for an unknown layer, with the nearest names; [`Error::Inputs`] for a class
+    /// that the network does not have, for a layer that is not a feature map or does not affect the scores,
+    /// for a network without feature maps, and where the network's outputs are NaN; [`Error::Node`] where an
+    /// operator between the layer and the scores has no gradient; those of [`Preprocessing::apply`] and of
+    /// the device.
     pub fn explain(
         &mut self,
-        picture: &RgbImage,
+        image: &RgbImage,
         options: &ExplainOptions,
     ) -> Result<Vec<Explanation>> {
         self.check(options)?;
-        let input = self.runner.preprocessing.apply(picture)?;
-        let wanted = match options.method {
-            ExplainMethod::GradCam | ExplainMethod::GradCamPlusPlus => {
-                Targets::Layer(self.layer(options.layer.as_deref())?)
-            }
-            ExplainMethod::GuidedGradCam => Targets::Guided(self.layer(options.layer.as_deref())?),
-            ExplainMethod::Occlusion { .. } => Targets::Scores,
-            ExplainMethod::Saliency
-            | ExplainMethod::SmoothGrad { .. }
-            | ExplainMethod::IntegratedGradients { .. } => Targets::Input,
-        };
+        let input = self.preprocessing().apply(image)?;
         match options.method {
-            ExplainMethod::GradCam
-            | ExplainMethod::GradCamPlusPlus
-            | ExplainMethod::GuidedGradCam
-            | ExplainMethod::Saliency => self.in_one_pass(&input, wanted, options),
+            ExplainMethod::GradCam | ExplainMethod::GradCamPlusPlus => {
+                let layer = self.layer(options.layer.as_deref())?;
+                self.explain_in_one_pass(&input, Targets::Layer(layer), options)
+            }
+            ExplainMethod::GuidedGradCam => {
+                let layer = self.layer(options.layer.as_deref())?;
+                self.explain_in_one_pass(&input, Targets::Guided(layer), options)
+            }
+            ExplainMethod::Saliency => self.explain_in_one_pass(&input, Targets::Input, options),
             ExplainMethod::SmoothGrad { samples, noise } => {
-                self.in_many(&input, wanted, options, |this, _, class| {
-                    let heat = pixels::smooth_grad(this, &input, class, samples, noise)?;
+                self.explain_one_by_one(&input, options, |probe, _, class| {
+                    let heat = smooth_grad(probe, &input, class, samples, noise)?;
                     Ok((heat, None))
                 })
             }
             ExplainMethod::IntegratedGradients { steps } => {
-                self.in_many(&input, wanted, options, |this, scores, class| {
+                self.explain_one_by_one(&input, options, |probe, scores, class| {
                     let (heat, completeness) =
-                        pixels::integrated_gradients(this, &input, scores, class, steps)?;
+                        integrated_gradients(probe, &input, scores, class, steps)?;
                     Ok((heat, Some(completeness)))
                 })
             }
             ExplainMethod::Occlusion { window, stride } => {
-                let (scores, classes) = self.look(&input, wanted, options)?;
-                let heats = occlusion(self, &input, &scores, &classes, window, stride)?;
+                let (scores, classes) =
+                    self.scores_and_classes(&input, Targets::Scores, options)?;
+                let probe = &mut self.probe;
+                let heats = occlusion(probe, &input, &scores, &classes, window, stride)?;
                 let found = classes.into_iter().zip(heats);
                 Ok(found
                     .map(|(class, heat)| self.explanation(scores.data(), class, heat))
@@ -185,17 +136,17 @@ impl Explainer {
         }
     }
 
-    /// Whether `options` can be done, whatever the picture.
+    /// Checks `options`, as far as that is possible without an image.
     ///
     /// # Errors
-    /// Those of [`Self::explain`] that are about its options.
+    /// Those errors of [`Self::explain`] that concern its options.
     pub fn check(&self, options: &ExplainOptions) -> Result<()> {
-        let [_, height, width] = self.runner.preprocessing.input_size;
+        let [_, height, width] = self.preprocessing().input_size;
         options.method.check([height, width])?;
         match (&options.layer, options.method.takes_layer()) {
             (Some(layer), false) => {
                 return Err(Error::Inputs(format!(
-                    "{} is about pixels and takes no layer; '{layer}' was asked for",
+                    "{} explains pixels and takes no layer; found '{layer}'",
                     options.method
                 )));
             }
@@ -205,115 +156,117 @@ impl Explainer {
         (options.classes.iter()).try_for_each(|&class| self.check_class(class))
     }
 
-    /// The layers that options may name: those that answer maps of more than one pixel. Name, operator
+    /// The layers that options may name: those whose output is a map of more than one pixel. Name, operator
     /// in PyTorch's terms, and shape.
     ///
     /// # Errors
-    /// As [`Graph::infer`].
+    /// Those of [`Graph::infer`].
     pub fn layers(&self) -> Result<Vec<(String, &'static str, Shape)>> {
-        let mut layers = self.runner.layers()?;
+        let mut layers = self.probe.layers()?;
         layers.retain(|(_, _, shape)| shape.dims()[2..].iter().product::<usize>() > 1);
         Ok(layers)
     }
 
-    /// The layer whose map is made where none is named.
+    /// The layer that is explained where none is named.
     ///
     /// # Errors
-    /// [`Error::Inputs`] for a network without maps.
+    /// [`Error::Inputs`] for a network without feature maps.
     pub fn default_layer(&self) -> Result<&str> {
         let layer = self.layer(None)?;
-        Ok(&self.runner.graph.node(layer).name)
+        Ok(&self.probe.graph().node(layer).name)
     }
 
     fn check_class(&self, class: usize) -> Result<()> {
-        let count = self.scores_shape.len();
+        let count = self.probe.scores_shape().len();
         match class < count {
             true => Ok(()),
             false => Err(Error::Inputs(format!(
                 "there is no class {class}: {} has {count}, counted from 0",
-                self.runner.graph.name()
+                self.probe.graph().name()
             ))),
         }
     }
 
-    /// The layer of that name, or the last map.
+    /// The layer of that name, or the last feature map.
     fn layer(&self, name: Option<&str>) -> Result<ValueId> {
-        let graph = &self.runner.graph;
+        let graph = self.probe.graph();
         let Some(name) = name else {
-            return graph.last_feature_map(&[self.runner.shape(1)])?.ok_or_else(|| {
+            let last = graph.last_feature_map(&[self.probe.model.shape(1)])?;
+            return last.ok_or_else(|| {
                 Error::Inputs(format!(
-                    "{} has no spatial maps: none of its convolutions answers more than one pixel, so that \
-                     there is nowhere to point to; pixels can be asked for all the same \
+                    "{} has no spatial maps: none of its convolutions has an output of more than one pixel, \
+                     so that no place can be shown; methods that explain pixels work all the same \
                      (saliency, integrated-gradients, occlusion)",
                     graph.name()
                 ))
             });
         };
-        let value = graph.find(name)?;
-        let shape = &graph.infer(&[self.runner.shape(1)])?[value.index()];
+        let (value, shape) = self.probe.layer(name)?;
         match shape.dims() {
             [_, _, h, w] if h * w > 1 => Ok(value),
             _ => Err(Error::Inputs(format!(
-                "'{name}' of {} is {shape}, no map of several pixels; choose an earlier layer",
+                "'{name}' of {} is {shape}, not a map of several pixels; choose an earlier layer",
                 graph.name()
             ))),
         }
     }
 
-    /// Methods of one pass, in which they find the likeliest class, too.
-    fn in_one_pass(
+    /// Methods that take one pass for all classes, which finds the top class, too.
+    fn explain_in_one_pass(
         &mut self,
         input: &Tensor,
-        wanted: Targets,
+        targets: Targets,
         options: &ExplainOptions,
     ) -> Result<Vec<Explanation>> {
         let classes = match options.classes.is_empty() && options.top > 1 {
-            true => self.look(input, wanted, options)?.1,
+            true => self.scores_and_classes(input, targets, options)?.1,
             false => options.classes.clone(),
         };
-        let answers = self.run(wanted, input, &classes)?;
-        let layer = match wanted {
+        let outputs = self.probe.run_for_each(targets, input, &classes)?;
+        let layer = match targets {
             Targets::Layer(layer) | Targets::Guided(layer) => {
-                Some(self.runner.graph.node(layer).name.clone())
+                Some(self.probe.graph().node(layer).name.clone())
             }
             Targets::Scores | Targets::Input => None,
         };
-        (answers[0]
-            .data()
-            .chunks(self.scores_shape.len())
-            .enumerate())
-        .map(|(row, scores)| {
-            let image = |answer: usize| pixels::image(&answers[answer], row);
-            let heat = match options.method {
-                ExplainMethod::GradCamPlusPlus => grad_cam_plus_plus(&image(1), &image(2))?,
-                ExplainMethod::GuidedGradCam => {
-                    pixels::guided(&grad_cam(&image(1), &image(2))?, &image(3))?
-                }
-                ExplainMethod::Saliency => pixels::largest(&image(1))?,
-                _ => grad_cam(&image(1), &image(2))?,
-            };
-            // A row has scores, and so a likeliest.
-            let class = (classes.get(row).copied()).unwrap_or_else(|| top_k(scores, 1)[0]);
-            Ok(Explanation {
-                layer: layer.clone(),
-                ..self.explanation(scores, class, heat)
+        let rows = (outputs[0].data()).chunks(self.probe.scores_shape().len());
+        rows.enumerate()
+            .map(|(row, scores)| {
+                let image = |output: usize| batch_row(&outputs[output], row);
+                let heat = match options.method {
+                    ExplainMethod::GradCamPlusPlus => grad_cam_plus_plus(&image(1), &image(2))?,
+                    ExplainMethod::GuidedGradCam => {
+                        guided_cam(&grad_cam(&image(1), &image(2))?, &image(3))?
+                    }
+                    ExplainMethod::Saliency => max_magnitude(&image(1))?,
+                    _ => grad_cam(&image(1), &image(2))?,
+                };
+                // Each row has at least one score, and so a top class.
+                let class = (classes.get(row).copied()).unwrap_or_else(|| top_k(scores, 1)[0]);
+                Ok(Explanation {
+                    layer: layer.clone(),
+                    ..self.explanation(scores, class, heat)
+                })
             })
-        })
-        .collect()
+            .collect()
     }
 
-    /// Methods of many passes, `one` class after the other; it is given the picture's scores.
-    fn in_many(
+    /// Methods of gradients with respect to the input that take many passes per class. `explain_class` gets
+    /// the image's scores and a class.
+    fn explain_one_by_one(
         &mut self,
         input: &Tensor,
-        wanted: Targets,
         options: &ExplainOptions,
-        mut one: impl FnMut(&mut Self, &Tensor, usize) -> Result<(HeatMap, Option<Completeness>)>,
+        mut explain_class: impl FnMut(
+            &mut Probe,
+            &Tensor,
+            usize,
+        ) -> Result<(HeatMap, Option<Completeness>)>,
     ) -> Result<Vec<Explanation>> {
-        let (scores, classes) = self.look(input, wanted, options)?;
+        let (scores, classes) = self.scores_and_classes(input, Targets::Input, options)?;
         (classes.into_iter())
             .map(|class| {
-                let (heat, completeness) = one(self, &scores, class)?;
+                let (heat, completeness) = explain_class(&mut self.probe, &scores, class)?;
                 Ok(Explanation {
                     completeness,
                     ..self.explanation(scores.data(), class, heat)
@@ -322,14 +275,14 @@ impl Explainer {
             .collect()
     }
 
-    /// The picture's scores, and the classes asked for or the likeliest.
-    fn look(
+    /// The image's scores, and the classes in `options` or else the top classes.
+    fn scores_and_classes(
         &mut self,
         input: &Tensor,
-        wanted: Targets,
+        targets: Targets,
         options: &ExplainOptions,
     ) -> Result<(Tensor, Vec<usize>)> {
-        let scores = self.scores_of(wanted, input)?;
+        let scores = self.probe.scores(targets, input)?;
         let classes = match options.classes.is_empty() {
             true => top_k(scores.data(), options.top.max(1)),
             false => options.classes.clone(),
@@ -337,89 +290,10 @@ impl Explainer {
         Ok((scores, classes))
     }
 
-    /// The scores of one input, from the session that answers `wanted`.
-    pub(super) fn scores_of(&mut self, wanted: Targets, input: &Tensor) -> Result<Tensor> {
-        // Of a given class, whichever, so that it is the session used on.
-        let answers = self.run_rows(wanted, input.clone(), Some(&[0]));
-        Ok(answers?.swap_remove(0))
-    }
-
-    /// Runs a picture, once for each class; once where none is given.
-    fn run(&mut self, wanted: Targets, input: &Tensor, classes: &[usize]) -> Result<Vec<Tensor>> {
-        if classes.is_empty() {
-            return self.run_rows(wanted, input.clone(), None);
-        }
-        // Rows of all batches one behind the other.
-        let mut all: Vec<Tensor> = Vec::new();
-        for some in classes.chunks(BATCH) {
-            let rows = input.data().repeat(some.len());
-            let rows = Tensor::new(self.runner.shape(some.len()), rows)?;
-            let answers = self.run_rows(wanted, rows, Some(some))?;
-            all = match all.is_empty() {
-                true => answers,
-                false => (all.into_iter().zip(answers))
-                    .map(|(all, more)| concat_batches(all, more))
-                    .collect::<Result<_>>()?,
-            };
-        }
-        Ok(all)
-    }
-
-    /// Runs a batch, each row for its own class, or for its likeliest.
-    pub(super) fn run_rows(
-        &mut self,
-        wanted: Targets,
-        rows: Tensor,
-        classes: Option<&[usize]>,
-    ) -> Result<Vec<Tensor>> {
-        let (scores, input) = (self.scores, self.runner.input());
-        let given = classes.is_some() && wanted != Targets::Scores;
-        let (shape, scores_shape) = (self.runner.shape(1), self.scores_shape.clone());
-        let make = |graph: &Graph| {
-            let seed = match given {
-                true => Seed::Input,
-                false => Seed::ArgMax,
-            };
-            let mut shapes = vec![shape.clone()];
-            let mut add = |graph: Graph, target, rule| {
-                let graph = graph.with_gradients(&shapes, scores, seed, &[target], rule)?;
-                shapes.extend(given.then(|| scores_shape.clone()));
-                Ok(graph)
-            };
-            let plain = GradientRule::Gradient;
-            match wanted {
-                Targets::Scores => Ok(graph.with_outputs(vec![scores])),
-                Targets::Input => add(graph.with_outputs(vec![scores]), input, plain),
-                Targets::Layer(layer) => add(graph.with_outputs(vec![scores, layer]), layer, plain),
-                Targets::Guided(layer) => {
-                    let graph = add(graph.with_outputs(vec![scores, layer]), layer, plain)?;
-                    add(graph, input, GradientRule::Guided)
-                }
-            }
-        };
-        let seeds = match (given, wanted) {
-            (false, _) => 0,
-            (true, Targets::Guided(_)) => 2,
-            (true, _) => 1,
-        };
-        let mut inputs = vec![rows];
-        if let Some(classes) = classes.filter(|_| seeds > 0) {
-            let mut dims = self.scores_shape.dims().to_vec();
-            dims[0] = classes.len();
-            let mut seed = Tensor::zeros(dims);
-            let count = self.scores_shape.len();
-            for (row, class) in seed.data_mut().chunks_mut(count).zip(classes) {
-                row[*class] = 1.0;
-            }
-            inputs.extend(vec![seed; seeds]);
-        }
-        self.runner.run(Variant { wanted, given }, make, &inputs)
-    }
-
     fn explanation(&self, scores: &[f32], class: usize, heat: HeatMap) -> Explanation {
         Explanation {
             class,
-            label: self.labels.text(class).into_owned(),
+            label: self.probe.model.label(class),
             score: scores[class],
             probability: softmax(scores)[class],
             heat,
@@ -427,19 +301,4 @@ impl Explainer {
             completeness: None,
         }
     }
-
-    pub(super) fn tell(&mut self, done: usize, all: usize) {
-        if let Some(progress) = &mut self.progress {
-            progress(done, all);
-        }
-    }
-}
-
-/// Two batches as one.
-fn concat_batches(first: Tensor, second: Tensor) -> Result<Tensor> {
-    let mut dims = first.shape().dims().to_vec();
-    dims[0] += second.shape().dims()[0];
-    let mut data = first.into_data();
-    data.extend(second.data());
-    Tensor::new(dims, data)
 }

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use image::{Rgb, RgbImage};
 
-use super::explainer::BATCH;
-use super::model_variants::VariantRunner;
-use super::pixels;
+use super::pixel_heat::{batch_row, max_magnitude};
+use super::probe::{BATCH, Probe};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::{GradientRule, Graph, Seed, ValueId};
+use crate::graph::{Graph, ValueId};
 use crate::model_folder::ModelFolder;
 use crate::session::SessionOptions;
+use crate::tasks::model_methods;
 use crate::tensor::{Shape, Tensor};
-use crate::vision::{HeatMap, Preprocessing};
+use crate::vision::{HeatMap, Labels, Preprocessing};
 use crate::weights::Weights;
 
-/// Shows what the layers of a network of any task answer.
+/// Shows the feature maps of a network's layers, whatever its task.
 ///
 /// ```
 /// use shadernet::device::Device;
@@ -32,42 +32,46 @@ use crate::weights::Weights;
 /// # Ok::<(), shadernet::Error>(())
 /// ```
 pub struct FeatureMaps {
-    runner: VariantRunner<Variant>,
+    probe: Probe,
 }
 
-/// What is asked of the network.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Variant {
-    /// A layer.
-    Layer(ValueId),
-    /// What of the input a layer's channels answer to.
-    Projection(ValueId),
-}
-
-/// What a layer answers.
+/// The output of a layer, and its channels.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Features {
     /// The layer's name.
     pub layer: String,
     /// Its channels, strongest first.
     pub channels: Vec<Channel>,
-    /// What it answers, `[1, C, H, W]`.
+    /// The layer's output, `[1, C, H, W]`.
     pub activation: Tensor,
 }
 
 /// One channel of a layer.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Channel {
     /// Its index.
     pub index: usize,
-    /// The largest value of its map, which is what it is ranked by (Zeiler and Fergus 2014).
+    /// The largest value of its map, by which channels are ranked (Zeiler and Fergus 2014).
     pub largest: f32,
-    /// The mean of its map, which decides between those of one largest value: ReLU6 has many end at 6.
+    /// The mean of its map, which ranks channels of the same largest value: with ReLU6, many have a largest
+    /// value of 6.
     pub mean: f64,
-    /// Column and row of that value.
+    /// Column and row of the largest value.
     pub peak: [usize; 2],
     /// Its map.
     pub map: HeatMap,
+}
+
+model_methods!(FeatureMaps, probe.model, probe);
+
+impl std::fmt::Debug for FeatureMaps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FeatureMaps")
+            .field("network", &self.probe.graph().name())
+            .finish_non_exhaustive()
+    }
 }
 
 impl FeatureMaps {
@@ -81,10 +85,11 @@ impl FeatureMaps {
         Self::from_graph(device, &graph, weights, &folder.preprocessing, options)
     }
 
-    /// Opens a network that reads pictures.
+    /// Opens a network that reads images.
     ///
     /// # Errors
-    /// Where the weights do not fit the graph, or the graph not the preprocessing's input.
+    /// Where the weights do not fit the graph, or the graph does not fit the preprocessing's input;
+    /// [`Error::Inputs`] for a graph with other inputs than one image.
     pub fn from_graph(
         device: &Device,
         graph: &Graph,
@@ -92,35 +97,24 @@ impl FeatureMaps {
         preprocessing: &Preprocessing,
         options: &SessionOptions,
     ) -> Result<Self> {
-        Ok(Self {
-            runner: VariantRunner::new(device, graph, weights, preprocessing, options)?,
-        })
+        let labels = Labels::default();
+        let probe = Probe::new(device, graph, weights, preprocessing, labels, options)?;
+        Ok(Self { probe })
     }
 
-    /// What the user should be told about how the network runs; see
-    /// [`Session::warning`](crate::session::Session::warning).
-    pub fn warning(&self) -> Option<&str> {
-        self.runner.warning()
-    }
-
-    /// How pictures become inputs.
-    pub fn preprocessing(&self) -> &Preprocessing {
-        &self.runner.preprocessing
-    }
-
-    /// Every layer that answers a map: its name, its operator in PyTorch's terms, and its shape.
+    /// Every layer whose output is a map: its name, its operator in PyTorch's terms, and its shape.
     ///
     /// # Errors
-    /// As [`Graph::infer`].
+    /// Those of [`Graph::infer`].
     pub fn layers(&self) -> Result<Vec<(String, &'static str, Shape)>> {
-        self.runner.layers()
+        self.probe.layers()
     }
 
-    /// The last layer of each stage, as layers of one height and width in a row are called; but for those
-    /// of one pixel.
+    /// The last layer of each stage. A stage is a run of layers of the same height and width; those of one
+    /// pixel are left out.
     ///
     /// # Errors
-    /// As [`Graph::infer`].
+    /// Those of [`Graph::infer`].
     pub fn stages(&self) -> Result<Vec<String>> {
         let layers = self.layers()?;
         let size = |shape: &Shape| [shape.dims()[2], shape.dims()[3]];
@@ -133,29 +127,23 @@ impl FeatureMaps {
         Ok(last.map(|i| layers[i].0.clone()).collect())
     }
 
-    /// Whether `layer` is one of [`Self::layers`].
+    /// Checks that `layer` is one of [`Self::layers`].
     ///
     /// # Errors
-    /// As [`Self::channels`] has them of its layer.
+    /// Those errors of [`Self::channels`] that concern its layer.
     pub fn check(&self, layer: &str) -> Result<()> {
         self.layer(layer).map(drop)
     }
 
-    /// The channels of the layer `layer` for `picture`, strongest first.
+    /// The channels of the layer `layer` for `image`, strongest first.
     ///
     /// # Errors
-    /// [`Error::UnknownName`] with the nearest names; [`Error::Inputs`] where the layer answers no map,
-    /// or what are no numbers; those of [`Preprocessing::apply`] and of the device.
-    pub fn channels(&mut self, picture: &RgbImage, layer: &str) -> Result<Features> {
+    /// [`Error::UnknownName`] with the nearest names; [`Error::Inputs`] where the layer's output is not a
+    /// map, or is NaN; those of [`Preprocessing::apply`] and of the device.
+    pub fn channels(&mut self, image: &RgbImage, layer: &str) -> Result<Features> {
         let value = self.layer(layer)?;
-        let input = self.runner.preprocessing.apply(picture)?;
-        let make = |graph: &Graph| Ok(graph.with_outputs(vec![value]));
-        let answers = self.runner.run(Variant::Layer(value), make, &[input])?;
-        // One output was asked for.
-        let activation = answers
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| Tensor::zeros([0]));
+        let input = self.preprocessing().apply(image)?;
+        let activation = self.probe.activation(value, input)?;
         let [_, _, height, width] = activation.shape().nchw();
         let mut channels: Vec<Channel> = (activation.data().chunks(height * width).enumerate())
             .map(|(index, map)| {
@@ -179,22 +167,21 @@ impl FeatureMaps {
         })
     }
 
-    /// What of the picture made channels of a layer answer: each channel alone goes back to the pixels
-    /// through the deconvnet of Zeiler and Fergus (2014), from its strongest place. Answers a picture of
-    /// the network's input for each of `channels` (indices), grey where nothing came back.
+    /// The patterns in `image` that activate channels of a layer: each channel's peak alone is projected back
+    /// to the pixels through the deconvnet of Zeiler and Fergus (2014). Returns an image of the network's
+    /// input size for each of `channels` (indices), gray where the projection is 0.
     ///
     /// # Errors
-    /// As [`Self::channels`]; and [`Error::Node`] where an operator on the way has no gradient.
+    /// Those of [`Self::channels`]; [`Error::Inputs`] for a channel that the layer does not have;
+    /// [`Error::Node`] where an operator between the input and the layer has no gradient.
     pub fn projections(
         &mut self,
-        picture: &RgbImage,
+        image: &RgbImage,
         features: &Features,
         channels: &[usize],
     ) -> Result<Vec<RgbImage>> {
         let value = self.layer(&features.layer)?;
-        let input = self.runner.preprocessing.apply(picture)?;
-        let target = self.runner.input();
-        let shape = self.runner.shape(1);
+        let input = self.preprocessing().apply(image)?;
         let [_, count, height, width] = features.activation.shape().nchw();
         if let Some(channel) = channels.iter().find(|channel| **channel >= count) {
             return Err(Error::Inputs(format!(
@@ -202,62 +189,47 @@ impl FeatureMaps {
                 features.layer
             )));
         }
-        let mut pictures = Vec::new();
-        for some in channels.chunks(BATCH) {
-            let rows = Tensor::new(
-                self.runner.shape(some.len()),
-                input.data().repeat(some.len()),
-            )?;
-            let mut seed = Tensor::zeros([some.len(), count, height, width]);
-            for (row, &channel) in seed.data_mut().chunks_mut(count * height * width).zip(some) {
+        let mut images = Vec::new();
+        for chunk in channels.chunks(BATCH) {
+            let rows = input.data().repeat(chunk.len());
+            let rows = Tensor::new(self.probe.model.shape(chunk.len()), rows)?;
+            let mut seeds = Tensor::zeros([chunk.len(), count, height, width]);
+            let len = count * height * width;
+            for (row, &channel) in seeds.data_mut().chunks_mut(len).zip(chunk) {
                 let found = features.channels.iter().find(|c| c.index == channel);
                 if let Some(found) = found {
                     let [x, y] = found.peak;
                     row[(channel * height + y) * width + x] = found.largest;
                 }
             }
-            let make = |graph: &Graph| {
-                let graph = graph.with_outputs(vec![value]);
-                let rule = GradientRule::Deconvnet;
-                graph.with_gradients(
-                    std::slice::from_ref(&shape),
-                    value,
-                    Seed::Input,
-                    &[target],
-                    rule,
-                )
-            };
-            let answers = (self.runner).run(Variant::Projection(value), make, &[rows, seed])?;
-            for row in 0..some.len() {
-                pictures.push(visible(&pixels::image(&answers[1], row))?);
+            let projected = self.probe.project(value, rows, seeds)?;
+            for row in 0..chunk.len() {
+                images.push(projection_image(&batch_row(&projected, row))?);
             }
         }
-        Ok(pictures)
+        Ok(images)
     }
 
     fn layer(&self, name: &str) -> Result<ValueId> {
-        let graph = &self.runner.graph;
-        let value = graph.find(name)?;
-        let shape = &graph.infer(&[self.runner.shape(1)])?[value.index()];
+        let (value, shape) = self.probe.layer(name)?;
         match shape.rank() {
             4 => Ok(value),
             _ => Err(Error::Inputs(format!(
-                "'{name}' of {} is {shape}, no map [N, C, H, W] whose channels could be shown",
-                graph.name()
+                "'{name}' of {} is {shape}, not a map [N, C, H, W] with channels to show",
+                self.probe.graph().name()
             ))),
         }
     }
 }
 
-/// What came back to the pixels, `[1, C, H, W]`, as a picture: 0 is grey, and the largest magnitude black
-/// or white.
-fn visible(image: &Tensor) -> Result<RgbImage> {
-    let [_, channels, height, width] = image.shape().nchw();
-    let largest = pixels::largest(image)?.statistics().max;
+/// A projection `[1, C, H, W]` as an image: 0 is gray, and the largest magnitude black or white.
+fn projection_image(projection: &Tensor) -> Result<RgbImage> {
+    let [_, channels, height, width] = projection.shape().nchw();
+    let largest = max_magnitude(projection)?.statistics().max;
     let plane = height * width;
     let level = |channel: usize, pixel: usize| {
-        // Grey pictures have one channel for all three.
-        let value = image.data()[channel.min(channels - 1) * plane + pixel];
+        // Networks of grayscale images have one channel for all three.
+        let value = projection.data()[channel.min(channels - 1) * plane + pixel];
         match largest > 0.0 {
             true => (127.5 + 127.5 * value / largest).round() as u8,
             false => 128,

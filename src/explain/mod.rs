@@ -1,9 +1,10 @@
-//! Why a network answers what it does: where the evidence for a class lies, and what the layers see.
+//! Why a network predicts what it does: where in an image the evidence for a class lies, and what the layers
+//! respond to.
 //!
-//! [`Explainer`] makes heat maps of a classifier's answers: Grad-CAM and its kind from a layer's
-//! gradient, saliency, SmoothGrad and integrated gradients from the input's, and occlusion from no gradient
-//! at all. [`FeatureMaps`] shows the channels of any layer, and what of the picture made them
-//! answer. The gradients are computed where the network is: see
+//! [`Explainer`] makes heat maps for a classifier's predictions: Grad-CAM and its variants from a layer's
+//! gradient; saliency, SmoothGrad and integrated gradients from the input's gradient; and occlusion without
+//! gradients. [`FeatureMaps`] shows the channels of any layer, and which pixels activated them. Gradients are
+//! computed on the same device as the network: see
 //! [`Graph::with_gradients`](crate::graph::Graph::with_gradients).
 //!
 //! ```
@@ -14,11 +15,11 @@
 //!
 //! let folder = default_model()?.open()?;
 //! let mut explainer = Explainer::new(&Device::cpu(), &folder, &Default::default())?;
-//! let picture = decode("tests/images/coffee.png")?;
-//! let found = explainer.explain(&picture, &ExplainOptions::default())?;
+//! let image = decode("tests/images/coffee.png")?;
+//! let found = explainer.explain(&image, &ExplainOptions::default())?;
 //! assert_eq!(found[0].label, "espresso");
 //!
-//! let heat = found[0].heat.on_image(explainer.preprocessing(), picture.width(), picture.height())?;
+//! let heat = found[0].heat.on_image(explainer.preprocessing(), image.width(), image.height())?;
 //! // On the cup.
 //! let [x, y] = heat.statistics().peak;
 //! assert!((200..420).contains(&x) && (60..330).contains(&y), "{x}, {y}");
@@ -29,13 +30,17 @@ mod cam;
 mod explainer;
 mod explanation;
 mod features;
-mod integrated;
+mod integrated_gradients;
 mod method;
-mod model_variants;
 mod occlusion;
-mod pixels;
+mod options;
+mod pixel_heat;
+mod probe;
+mod smooth_grad;
+mod variant_session;
 
 pub use explainer::Explainer;
-pub use explanation::{Completeness, ExplainOptions, Explanation};
+pub use explanation::{Completeness, Explanation};
 pub use features::{Channel, FeatureMaps, Features};
 pub use method::ExplainMethod;
+pub use options::ExplainOptions;

@@ -1,25 +1,26 @@
-use super::kernel::{Context, Kernel, Target};
+use super::compute_kernel::{ComputeKernel, KernelContext, WriteTarget};
 use crate::error::{Error, Result};
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{ARG_MAX, Gpu, GpuTensor};
 use crate::tensor::Shape;
 use crate::util::lru::LruCache;
 
-/// The likeliest class of every pixel or image.
+/// The class with the largest logit, for every pixel or image.
 ///
-/// Of equal logits the smaller class is answered. One channel is a sigmoid: class 1 where the logit is
-/// above 0, else class 0. NaN is never the likeliest, but in channel 0, as in
-/// [`Mask`](crate::vision::Mask).
+/// Among equal logits, the smallest class wins. A single channel is the logit of a sigmoid: class 1 where it is
+/// above 0, else class 0. NaN never wins, except in channel 0, as in [`Mask`](crate::vision::Mask).
+#[derive(Debug)]
 pub struct ArgMax {
-    context: Context,
-    kernel: Kernel,
+    context: KernelContext,
+    kernel: ComputeKernel,
     outputs: LruCache<u64, wgpu::Buffer>,
 }
 
 /// Classes on the GPU.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ClassMap {
-    /// A `u32` for every element of [`Self::shape`], row-major, from the buffer's start. Usages
+    /// A `u32` for every element of [`Self::shape`], row-major, from the start of the buffer. Usages
     /// `STORAGE` and `COPY_SRC`.
     pub buffer: wgpu::Buffer,
     /// `[N, H, W]` of logits `[N, C, H, W]`, `[N]` of `[N, C]`.
@@ -39,10 +40,10 @@ impl ArgMax {
     /// Makes the pipeline.
     ///
     /// # Errors
-    /// [`Error::Device`] and its like where the device refuses.
+    /// [`Error::Device`] and the other device errors where the device refuses.
     pub fn new(gpu: &Gpu) -> Result<Self> {
-        let context = Context::new(gpu);
-        let [kernel] = Kernel::all(&context, [&ARG_MAX])?;
+        let context = KernelContext::new(gpu);
+        let [kernel] = ComputeKernel::all(&context, [&ARG_MAX])?;
         Ok(Self {
             context,
             kernel,
@@ -50,18 +51,18 @@ impl ArgMax {
         })
     }
 
-    /// Adds to `encoder` what finds the likeliest class of every pixel of logits `[N, C, H, W]`, or of
-    /// every image of `[N, C]`.
+    /// Records a pass that finds the top class of every pixel of logits `[N, C, H, W]`, or of every image of
+    /// `[N, C]`.
     ///
     /// # Errors
-    /// [`Error::Inputs`] where the logits are neither; [`Error::Limit`] where they are too large for
-    /// the device; [`Error::Device`] and its like where it refuses.
+    /// [`Error::Inputs`] where the logits have another shape; [`Error::Limit`] where they are too large for
+    /// the device; [`Error::Device`] and the other device errors where it refuses.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         logits: &GpuTensor,
     ) -> Result<ClassMap> {
-        let what = "the likeliest classes";
+        let what = "the top classes";
         let shape = match *logits.shape.dims() {
             [n, _, h, w] => Shape::from([n, h, w]),
             [n, _] => Shape::from([n]),
@@ -76,7 +77,7 @@ impl ArgMax {
         let pixels = shape.len() as u64;
         let grid = self.context.device.flat_grid(what, pixels)?;
         let buffer = self.context.output(&mut self.outputs, what, 4 * pixels)?;
-        // `input` has bounded the elements to 32 bits.
+        // `input` has checked that element indices fit 32 bits.
         let [_, channels, height, width] = logits.shape.nchw();
         let params = Params {
             offset,
@@ -84,13 +85,13 @@ impl ArgMax {
             plane: (height * width) as u32,
             pixels: pixels as u32,
         };
-        let written = Target::Buffer(buffer.clone());
+        let written = WriteTarget::Buffer(buffer.clone());
         let bound = (vec![read], written);
         (self.kernel).encode(&self.context, what, encoder, &params, bound, grid)?;
         Ok(ClassMap { buffer, shape })
     }
 
-    /// Lets go of the buffers that are kept.
+    /// Drops the cached buffers and bind groups.
     pub fn clear(&mut self) {
         self.kernel.clear();
         self.outputs.clear();

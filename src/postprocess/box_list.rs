@@ -1,66 +1,69 @@
 use bytemuck::Zeroable;
 use wgpu::BufferUsages;
 
-use super::kernel::{Context, Kernel, Span, Target};
+use super::compute_kernel::{BufferRange, ComputeKernel, KernelContext, WriteTarget};
 use crate::error::{Error, Result};
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{BOX_CANDIDATES, BOX_LIST, Gpu, GpuTensor};
 use crate::vision::{DetectionOptions, Head, ImageTransform, Preprocessing, ScoredBox};
 
-/// What a YOLO network has found, decoded and listed on the GPU: [`Head::decode`] and
-/// [`non_maximum_suppression`](crate::vision::non_maximum_suppression), in pixels of the picture.
+/// Decodes the outputs of a YOLO network into a list of boxes on the GPU, as [`Head::decode`] and
+/// [`non_maximum_suppression`](crate::vision::non_maximum_suppression) do, in pixels of the image.
 ///
-/// Up to [`Self::CANDIDATES`] boxes above the threshold are looked at. Where there are more, which of
-/// them differs from run to run, and the list says how many were not. Of what is left at most
-/// [`Self::MOST`] boxes are listed, the surest. What the network answers is looked through for NaN,
-/// as by [`Detector`](crate::tasks::Detector).
+/// Up to [`Self::CANDIDATES`] boxes above the threshold are considered. Where there are more, which of them are
+/// considered varies from run to run, and the list has the number of those that were dropped. At most
+/// [`Self::MOST`] of the remaining boxes are listed, those of the highest scores. The network's outputs are
+/// checked for NaN, as by [`Detector`](crate::tasks::Detector).
 ///
-/// # The list
-/// A buffer of [`Self::BYTES`], usages `STORAGE`, `COPY_SRC` and `VERTEX`. Eight `u32` come first:
+/// # Layout of the list
+/// The list is a buffer of [`Self::BYTES`], usages `STORAGE`, `COPY_SRC` and `VERTEX`. It begins with eight
+/// `u32`:
 ///
 /// | word | |
 /// | --- | --- |
-/// | 0 | boxes listed |
+/// | 0 | boxes in the list |
 /// | 1 | boxes above the threshold, before suppression |
-/// | 2 | those of them that did not fit, and were passed over |
-/// | 3 | numbers of the network's answer that are NaN: where there are any, the list means nothing |
-/// | 4 | boxes left over when the list was full; some of them may have been suppressed yet |
+/// | 2 | those of them that were dropped because there were too many |
+/// | 3 | NaN values in the network's outputs: unless this is 0, the list is meaningless |
+/// | 4 | boxes left over when the list was full; suppression might have removed some of them |
 /// | 5–7 | 0 |
 ///
-/// From byte 32 on there are 24 bytes a box, surest first (of equals the smaller class, then the order
-/// of [`Head::decode`]): left, top, right and bottom, in pixels of the picture and within it, and the
-/// score, all `f32`; and the class, a `u32`. What follows the last box is left from before.
+/// From byte 32 on there are 24 bytes per box, highest score first (among equal scores, by class and then in
+/// the order of [`Head::decode`]): left, top, right and bottom, in pixels of the image and clipped to it, and
+/// the score, all `f32`; and the class, a `u32`. The bytes after the last box are left from earlier lists.
+#[derive(Debug)]
 pub struct BoxList {
-    context: Context,
-    heads: Vec<(Head, Span)>,
-    decode: Kernel,
-    suppress: Kernel,
+    context: KernelContext,
+    heads: Vec<(Head, BufferRange)>,
+    decode: ComputeKernel,
+    suppress: ComputeKernel,
     candidates: wgpu::Buffer,
     boxes: wgpu::Buffer,
 }
 
-/// Where a picture lies in a network's input, and how large it is, for boxes to be in its pixels.
+/// Where an image lies in a network's input, and its size: what brings boxes into the image's pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct ImagePlacement {
     /// Height and width of the network's input.
     pub input: [usize; 2],
-    /// Where the picture lies in it.
+    /// Where the image lies in the input.
     pub placement: ImageTransform,
-    /// Width and height of the picture.
+    /// Width and height of the image.
     pub size: (u32, u32),
 }
 
-/// A list as its reader sees it.
+/// A decoded list of boxes.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BoxListOutput {
-    /// Surest first, in pixels of the picture.
+    /// The boxes, highest score first, in pixels of the image.
     pub boxes: Vec<ScoredBox>,
     /// Boxes above the threshold, before suppression.
     pub candidates: u32,
-    /// Those of them that were passed over, since there were more than [`BoxList::CANDIDATES`]: a
-    /// higher threshold leaves fewer.
+    /// Those of them that were dropped, because there were more than [`BoxList::CANDIDATES`]: a higher
+    /// threshold leaves fewer.
     pub dropped: u32,
-    /// Boxes left over when the list was full; some of them may have been suppressed yet.
+    /// Boxes left over when the list was full; suppression might have removed some of them.
     pub unlisted: u32,
 }
 
@@ -96,40 +99,40 @@ uniforms! {
 
 /// Words of the list before the first box.
 const HEADER: usize = 8;
-/// Words a box.
+/// Words per box.
 const RECORD: usize = 6;
 
 impl BoxList {
-    /// The most boxes above the threshold that are looked at.
+    /// The most boxes above the threshold that are considered.
     pub const CANDIDATES: u32 = 4096;
     /// The most boxes that are listed.
     pub const MOST: u32 = 256;
-    /// Bytes of the list.
+    /// The size of the list in bytes.
     pub const BYTES: u64 = 4 * (HEADER as u64 + RECORD as u64 * Self::MOST as u64);
 
     /// Makes the pipelines, and buffers for the outputs of `heads`.
     ///
     /// # Errors
-    /// [`Error::Device`] and its like where the device refuses.
+    /// [`Error::Device`] and the other device errors where the device refuses.
     pub fn new(gpu: &Gpu, heads: &[Head]) -> Result<Self> {
-        let context = Context::new(gpu);
-        let [decode, suppress] = Kernel::all(&context, [&BOX_CANDIDATES, &BOX_LIST])?;
+        let context = KernelContext::new(gpu);
+        let [decode, suppress] = ComputeKernel::all(&context, [&BOX_CANDIDATES, &BOX_LIST])?;
         let with_anchors = |head: &Head| {
-            // A buffer may not be empty: heads without anchors read none.
+            // A buffer must not be empty. Heads without anchors do not read it.
             let mut anchors = head.anchors();
             anchors.resize(anchors.len().max(1), [0.0; 2]);
             let bytes = bytemuck::cast_slice(&anchors);
             let anchors = context.filled("anchors", bytes, BufferUsages::STORAGE)?;
-            Ok((head.clone(), Span::all(&anchors)))
+            Ok((head.clone(), BufferRange::all(&anchors)))
         };
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::VERTEX;
         Ok(Self {
             heads: heads.iter().map(with_anchors).collect::<Result<_>>()?,
-            decode: decode.times(heads.len()),
+            decode: decode.dispatches_per_pass(heads.len()),
             suppress,
             candidates: context.buffer(
                 "candidates for boxes",
-                // A counter and the rest of 16 bytes, then `Candidate` of the shaders.
+                // A counter, padded to 16 bytes, then the shaders' `Candidate`s.
                 16 + 32 * u64::from(Self::CANDIDATES),
                 BufferUsages::STORAGE | BufferUsages::COPY_DST,
             )?,
@@ -138,18 +141,18 @@ impl BoxList {
         })
     }
 
-    /// Adds to `encoder` what lists the boxes of one picture, of the network's outputs in the order of
-    /// the heads. The answer is the list.
+    /// Records a pass that lists the boxes of one image, from the network's outputs in the order of the
+    /// heads. Returns the list.
     ///
     /// # Errors
     /// [`Error::Inputs`] where the outputs do not fit the heads ([`Head::check`]), are of several
     /// images, or the options are not between 0 and 1; [`Error::Limit`] where outputs are too large for
-    /// the device; [`Error::Device`] and its like where it refuses.
+    /// the device; [`Error::Device`] and the other device errors where it refuses.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         outputs: &[GpuTensor],
-        picture: &ImagePlacement,
+        image: &ImagePlacement,
         options: &DetectionOptions,
     ) -> Result<wgpu::Buffer> {
         let what = "boxes";
@@ -167,7 +170,7 @@ impl BoxList {
             head.check(&output.shape)?;
             if output.shape.dims()[0] != 1 {
                 return Err(Error::Inputs(format!(
-                    "outputs for one picture were expected, found {}",
+                    "outputs for one image were expected, found {}",
                     output.shape
                 )));
             }
@@ -177,20 +180,20 @@ impl BoxList {
                 sequence,
                 capacity: Self::CANDIDATES,
                 threshold: options.threshold,
-                ..DecodeParams::of(head, &output.shape.nchw(), picture.input)
+                ..DecodeParams::of(head, &output.shape.nchw(), image.input)
             };
-            // Each of them has an element of the output, which are fewer than 2^32.
+            // Each box has at least one element of the output, which has fewer than 2^32.
             let boxes = params.width * params.height * params.boxes;
             sequence = sequence.wrapping_add(boxes);
             let grid = self.context.device.flat_grid(what, u64::from(boxes))?;
             let reads = vec![read, anchors.clone()];
-            let written = Target::Buffer(self.candidates.clone());
+            let written = WriteTarget::Buffer(self.candidates.clone());
             let bound = self.decode.bind(&self.context, &params, reads, written)?;
             dispatches.push((bound, grid));
         }
-        let params = ListParams::of(picture, options.iou);
-        let reads = vec![Span::all(&self.candidates)];
-        let written = Target::Buffer(self.boxes.clone());
+        let params = ListParams::of(image, options.iou);
+        let reads = vec![BufferRange::all(&self.candidates)];
+        let written = WriteTarget::Buffer(self.boxes.clone());
         let list = self.suppress.bind(&self.context, &params, reads, written)?;
         self.context.gpu.with_error_scopes(what, || {
             encoder.clear_buffer(&self.candidates, 0, Some(16));
@@ -204,17 +207,17 @@ impl BoxList {
         Ok(self.boxes.clone())
     }
 
-    /// Lets go of the outputs that are kept.
+    /// Drops the cached bind groups, which keep outputs alive.
     pub fn clear(&mut self) {
         self.decode.clear();
         self.suppress.clear();
     }
 
-    /// What a list says, of its bytes.
+    /// Decodes the bytes of a list.
     ///
     /// # Errors
-    /// [`Error::Inputs`] where the bytes are no list, or the network has answered NaN, which is not to
-    /// pass for "nothing there".
+    /// [`Error::Inputs`] where the bytes are not a list, or the network's outputs contain NaN, which must not
+    /// pass for "no objects".
     pub fn parse(bytes: &[u8]) -> Result<BoxListOutput> {
         let (words, _) = bytes.as_chunks::<4>();
         let words: Vec<u32> = words.iter().map(|&word| u32::from_le_bytes(word)).collect();
@@ -224,17 +227,17 @@ impl BoxList {
                 let records = records.as_chunks::<RECORD>().0.get(..header[0] as usize)?;
                 Some((header, records))
             });
-        let Some((&[_, candidates, dropped, not_a_number, unlisted, ..], records)) = list else {
+        let Some((&[_, candidates, dropped, nan_count, unlisted, ..], records)) = list else {
             return Err(Error::Inputs(format!(
-                "a list of boxes was expected, of {} bytes; found {} that are none",
+                "a list of boxes was expected, of {} bytes; found {} bytes that are not one",
                 Self::BYTES,
                 bytes.len()
             )));
         };
-        if not_a_number > 0 {
+        if nan_count > 0 {
             return Err(Error::Inputs(format!(
-                "the network answered not-a-number ({not_a_number} values): its weights are damaged, or \
-                 float16 is too narrow for them"
+                "the network's outputs are not numbers ({nan_count} values are NaN): its weights are \
+                 damaged, or float16 is too narrow for them"
             )));
         }
         let found = |&[left, top, right, bottom, score, class]: &[u32; RECORD]| ScoredBox {
@@ -252,7 +255,7 @@ impl BoxList {
 }
 
 impl ImagePlacement {
-    /// A picture of `width` and `height` that was prepared by `preprocessing`.
+    /// An image of `width` and `height` that `preprocessing` brought into the input.
     pub fn new(preprocessing: &Preprocessing, width: u32, height: u32) -> Self {
         let [_, input_height, input_width] = preprocessing.input_size;
         Self {
@@ -264,9 +267,9 @@ impl ImagePlacement {
 }
 
 impl DecodeParams {
-    /// What a head and an output of its shape say.
+    /// The parameters for a head and an output of this shape.
     fn of(head: &Head, &[_, _, height, width]: &[usize; 4], input: [usize; 2]) -> Self {
-        // `Head::check` saw the shape, and the elements are fewer than 2^32.
+        // `Head::check` has checked the shape, and there are fewer than 2^32 elements.
         let map = Self {
             width: width as u32,
             height: height as u32,
@@ -308,11 +311,11 @@ impl DecodeParams {
 }
 
 impl ListParams {
-    fn of(picture: &ImagePlacement, iou: f32) -> Self {
-        let [height, width] = picture.input;
-        let shift = picture.placement.to_image([0.0; 2]);
-        let end = picture.placement.to_image([width as f32, height as f32]);
-        let (width, height) = picture.size;
+    fn of(image: &ImagePlacement, iou: f32) -> Self {
+        let [height, width] = image.input;
+        let shift = image.placement.to_image([0.0; 2]);
+        let end = image.placement.to_image([width as f32, height as f32]);
+        let (width, height) = image.size;
         Self {
             capacity: BoxList::CANDIDATES,
             most: BoxList::MOST,

@@ -1,13 +1,13 @@
 use crate::error::{Error, Result};
 use crate::vision::mask_color;
 
-/// A colour for each of up to 256 classes: red, green, blue and alpha, written to the texture as they
-/// are. Hosts that blend premultiplied colours give such.
+/// A color for each of up to 256 classes: red, green, blue and alpha, written to the texture unchanged. Hosts
+/// that blend premultiplied colors use premultiplied ones here.
 ///
 /// ```
 /// use shadernet::postprocess::ColorTable;
 ///
-/// // PASCAL VOC's colours at half opacity, with people in red.
+/// // PASCAL VOC's colors at half opacity, with people in red.
 /// let mut colors = ColorTable::pascal_voc(128);
 /// colors.set(15, [255, 0, 0, 128]);
 /// assert_eq!(colors.get(0), [0, 0, 0, 0]);
@@ -36,7 +36,7 @@ impl ColorTable {
         };
         let Some(first) = table.colors.get_mut(..colors.len()) else {
             return Err(Error::Inputs(format!(
-                "up to 256 colours were expected, found {}",
+                "up to 256 colors were expected, found {}",
                 colors.len()
             )));
         };
@@ -44,7 +44,7 @@ impl ColorTable {
         Ok(table)
     }
 
-    /// PASCAL VOC's colours ([`mask_color`]) with this alpha, not premultiplied; class 0, the
+    /// PASCAL VOC's colors ([`mask_color`]) with this alpha, not premultiplied; class 0, the
     /// background, is transparent.
     pub fn pascal_voc(alpha: u8) -> Self {
         let mut colors = Box::new([[0; 4]; 256]);
@@ -55,17 +55,17 @@ impl ColorTable {
         Self { colors }
     }
 
-    /// The colour of a class.
+    /// The color of a class.
     pub fn get(&self, class: u8) -> [u8; 4] {
         self.colors[usize::from(class)]
     }
 
-    /// Changes the colour of a class.
+    /// Sets the color of a class.
     pub fn set(&mut self, class: u8, color: [u8; 4]) {
         self.colors[usize::from(class)] = color;
     }
 
-    /// Class after class four bytes, 1024 in all.
+    /// Four bytes per class, 1024 in total.
     pub(super) fn bytes(&self) -> &[u8] {
         self.colors.as_flattened()
     }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_without_a_colour_are_transparent() {
+    fn classes_without_a_color_are_transparent() {
         let table = ColorTable::new(&[[1, 2, 3, 4], [5, 6, 7, 8]]).unwrap();
         assert_eq!(table.get(1), [5, 6, 7, 8]);
         assert_eq!(table.get(2), [0; 4]);

@@ -1,33 +1,34 @@
 use wgpu::{BufferUsages, TextureFormat, TextureUsages};
 
 use super::ColorTable;
-use super::kernel::{Context, KEPT, Kernel, Span, Target};
+use super::compute_kernel::{BufferRange, CACHED, ComputeKernel, KernelContext, WriteTarget};
 use crate::error::{Error, Result};
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{Gpu, GpuTensor, MASK_TEXTURE};
 use crate::util::lru::LruCache;
 
-/// A segmentation network's logits as a picture of its classes, in a texture of the host.
+/// Writes the colors of a segmentation network's classes to a texture of the host.
 ///
-/// The texture may be of any size. Logits are interpolated before they are compared, exactly as
-/// [`Mask::from_logits`](crate::vision::Mask::from_logits) does it for a picture of the texture's size.
+/// The texture may have any size. Logits are interpolated before they are compared, exactly as
+/// [`Mask::from_logits`](crate::vision::Mask::from_logits) does for an image of the texture's size.
+#[derive(Debug)]
 pub struct MaskTexture {
-    context: Context,
-    kernel: Kernel,
+    context: KernelContext,
+    kernel: ComputeKernel,
     tables: LruCache<ColorTable, wgpu::Buffer>,
 }
 
-/// A part of a map, in its pixels: what of the logits lies over the picture, where a network sees more
-/// than that.
+/// A region of a map, in its pixels: the part of the logits that covers the image, where the network's input
+/// was padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapRegion {
     /// The first row.
     pub top: usize,
     /// The first column.
     pub left: usize,
-    /// Rows.
+    /// The number of rows.
     pub height: usize,
-    /// Columns.
+    /// The number of columns.
     pub width: usize,
 }
 
@@ -42,17 +43,17 @@ uniforms! {
     }
 }
 
-/// Texels along either side of what a workgroup answers.
+/// The side, in texels, of the square that a workgroup writes.
 const TILE: u32 = 8;
 
 impl MaskTexture {
     /// Makes the pipeline.
     ///
     /// # Errors
-    /// [`Error::Device`] and its like where the device refuses.
+    /// [`Error::Device`] and the other device errors where the device refuses.
     pub fn new(gpu: &Gpu) -> Result<Self> {
-        let context = Context::new(gpu);
-        let [kernel] = Kernel::all(&context, [&MASK_TEXTURE])?;
+        let context = KernelContext::new(gpu);
+        let [kernel] = ComputeKernel::all(&context, [&MASK_TEXTURE])?;
         Ok(Self {
             context,
             kernel,
@@ -60,24 +61,24 @@ impl MaskTexture {
         })
     }
 
-    /// Adds to `encoder` what writes every texel of `mask`: the colour of the likeliest class there, of
-    /// logits `[1, C, h, w]` of up to 256 classes. `part` of the map lies over the texture, or all of
-    /// it.
+    /// Records a pass that writes every texel of `mask` with the color of its top class, by logits
+    /// `[1, C, h, w]` of up to 256 classes. `region` of the map is stretched over the texture; by default the
+    /// whole map.
     ///
     /// `mask` is a two-dimensional view of one mip level of a texture of format
     /// [`Rgba8Unorm`](TextureFormat::Rgba8Unorm) with usage
     /// [`STORAGE_BINDING`](TextureUsages::STORAGE_BINDING).
     ///
     /// # Errors
-    /// [`Error::Inputs`] where the logits, the part or the texture are not so; [`Error::Limit`] where
-    /// the logits are too large for the device; [`Error::Device`] and its like where it refuses.
+    /// [`Error::Inputs`] where the logits, the region or the texture are not as described; [`Error::Limit`] where
+    /// the logits are too large for the device; [`Error::Device`] and the other device errors where it refuses.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         logits: &GpuTensor,
         mask: &wgpu::TextureView,
         colors: &ColorTable,
-        part: Option<MapRegion>,
+        region: Option<MapRegion>,
     ) -> Result<()> {
         let what = "a mask";
         let &[1, channels @ 1..=256, height, width] = logits.shape.dims() else {
@@ -86,43 +87,43 @@ impl MaskTexture {
                 logits.shape
             )));
         };
-        let part = part.unwrap_or(MapRegion {
+        let region = region.unwrap_or(MapRegion {
             top: 0,
             left: 0,
             height,
             width,
         });
-        part.check([height, width])?;
+        region.check([height, width])?;
         check_texture(mask.texture())?;
         let (read, offset) = self.context.input(what, logits)?;
         let table = match self.tables.get(|known| known == colors) {
             Some(table) => table.clone(),
             None => {
-                let (name, bytes) = ("colours of classes", colors.bytes());
+                let (name, bytes) = ("colors of classes", colors.bytes());
                 let table = self.context.filled(name, bytes, BufferUsages::STORAGE)?;
-                self.tables.insert(colors.clone(), table.clone(), KEPT);
+                self.tables.insert(colors.clone(), table.clone(), CACHED);
                 table
             }
         };
-        // `input` has bounded the elements to 32 bits.
+        // `input` has checked that element indices fit 32 bits.
         let params = Params {
             offset,
             channels: channels as u32,
             plane: (height * width) as u32,
             row: width as u32,
-            first: [part.left as u32, part.top as u32],
-            size: [part.width as u32, part.height as u32],
+            first: [region.left as u32, region.top as u32],
+            size: [region.width as u32, region.height as u32],
         };
-        let reads = vec![read, Span::all(&table)];
-        let bound = (reads, Target::Texture(mask.clone()));
-        // Of the first mip level: for others, there are workgroups that have nothing to do.
+        let reads = vec![read, BufferRange::all(&table)];
+        let bound = (reads, WriteTarget::Texture(mask.clone()));
+        // The size of the first mip level: for smaller levels, some workgroups write nothing.
         let size = mask.texture().size();
         let grid = [size.width.div_ceil(TILE), size.height.div_ceil(TILE), 1];
         (self.kernel).encode(&self.context, what, encoder, &params, bound, grid)
     }
 
-    /// Lets go of the textures and buffers that are kept: for a host that has resized its textures and
-    /// wants the old ones' memory back at once. What was recorded stays valid.
+    /// Drops the cached textures and buffers, for a host that has resized its textures and wants the memory
+    /// of the old ones back at once. Recorded passes stay valid.
     pub fn clear(&mut self) {
         self.kernel.clear();
         self.tables.clear();
@@ -130,7 +131,7 @@ impl MaskTexture {
 }
 
 impl MapRegion {
-    /// Whether it lies within a map of `height` and `width`, and is not empty.
+    /// Checks that the region lies within a map of `height` and `width`, and is not empty.
     fn check(&self, [height, width]: [usize; 2]) -> Result<()> {
         let within = |first: usize, len: usize, all: usize| {
             len > 0 && first.checked_add(len).is_some_and(|end| end <= all)
@@ -139,7 +140,7 @@ impl MapRegion {
             return Ok(());
         }
         Err(Error::Inputs(format!(
-            "a part of the map of {height} rows and {width} columns was expected, found {} rows from {} \
+            "a region within the map of {height} rows and {width} columns was expected, found {} rows from {} \
              and {} columns from {}",
             self.height, self.top, self.width, self.left
         )))

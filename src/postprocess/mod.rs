@@ -1,22 +1,22 @@
-//! Answers that stay on the GPU: what a network has answered there made into classes, masks and boxes
-//! there, for a host to draw or to read in a few bytes.
+//! Postprocessing on the GPU: a network's outputs become classes, masks and boxes without leaving the GPU, for a
+//! host to draw, or to read back in a few bytes.
 //!
-//! | kernel | from | to |
+//! | kernel | input | output |
 //! | --- | --- | --- |
-//! | [`ArgMax`] | logits `[N, C, H, W]` or `[N, C]` | a class for every pixel or image |
-//! | [`TopK`] | logits or probabilities `[N, C]` | the k likeliest classes and their probabilities |
-//! | [`MaskTexture`] | logits `[1, C, H, W]` | a host's texture: the colour of every texel's class |
+//! | [`ArgMax`] | logits `[N, C, H, W]` or `[N, C]` | the top class of every pixel or image |
+//! | [`TopK`] | logits or probabilities `[N, C]` | the top k classes and their probabilities |
+//! | [`MaskTexture`] | logits `[1, C, H, W]` | a host's texture with the color of every texel's class |
 //! | [`BoxList`] | the outputs of a YOLO network | the boxes that non-maximum suppression leaves |
 //!
-//! All answer as their twins in [`crate::vision`] do, but for rounding: where two classes are as likely
-//! as each other to the last digits of float32, the two may decide differently.
+//! All compute what their reference implementations in [`crate::vision`] compute, up to rounding: where the
+//! logits of two classes are equal to the last digits of float32, the two may decide differently.
 //!
-//! Each is made once for a device, which is when its pipelines are made. `encode` then adds dispatches
-//! to the host's encoder: it submits nothing, waits for nothing and maps nothing. What an encoder holds
-//! is not changed by later calls. The buffer of an answer is written anew by every call that answers as
-//! many bytes, in the order in which encoders are submitted. Where the same buffers and textures come
-//! again, nothing is made: each kernel keeps the last few, which so stay alive until others came, `clear`
-//! is called, or it is dropped.
+//! Each kernel is made once per device, which compiles its pipelines. `encode` then adds dispatches to the
+//! host's encoder: it submits nothing, waits for nothing and maps nothing. Later calls do not change what an
+//! encoder has recorded. Calls whose results have the same size write the same buffer, in the order in which
+//! their encoders are submitted. Calls with the same buffers and textures allocate nothing: each kernel caches
+//! the last few bind groups, which keep their buffers and textures alive until they are evicted, `clear` is
+//! called, or the kernel is dropped.
 //!
 //! ```
 //! use shadernet::postprocess::TopK;
@@ -27,7 +27,7 @@
 //! let Device::Gpu(gpu) = Device::open(&DeviceOptions::default())? else {
 //!     return Ok(()); // No GPU here.
 //! };
-//! // What a session has answered for one image and four classes, say.
+//! // For example, a session's output for one image and four classes.
 //! let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
 //!     label: None,
 //!     size: 16,
@@ -40,17 +40,17 @@
 //!
 //! let mut top_k = TopK::new(&gpu, true)?;
 //! let mut encoder = gpu.device().create_command_encoder(&Default::default());
-//! let likeliest = top_k.encode(&mut encoder, &logits, 2)?;
+//! let top = top_k.encode(&mut encoder, &logits, 2)?;
 //! gpu.queue().submit([encoder.finish()]);
-//! // `likeliest.buffer` now holds two pairs of a class and its probability.
-//! assert_eq!(likeliest.bytes(), 16);
+//! // `top.buffer` now holds two pairs of a class and its probability.
+//! assert_eq!(top.bytes(), 16);
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
 mod arg_max;
 mod box_list;
 mod color_table;
-mod kernel;
+mod compute_kernel;
 mod mask_texture;
 mod top_k;
 

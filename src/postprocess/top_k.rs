@@ -1,40 +1,43 @@
-use super::kernel::{Context, Kernel, Target};
+use super::compute_kernel::{ComputeKernel, KernelContext, WriteTarget};
 use crate::error::{Error, Result};
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{Gpu, GpuTensor, TOP_K};
 use crate::util::lru::LruCache;
 
-/// The likeliest classes of every image, as [`softmax`](crate::vision::softmax) and
+/// The top classes of every image, as [`softmax`](crate::vision::softmax) and
 /// [`top_k`](crate::vision::top_k) find them.
 ///
-/// They come in the order of what the network has answered: equal logits in order of their classes, and
-/// also those in the order of their logits whose probabilities differ too little for float32. NaN comes
-/// before every number; one NaN among logits, or an infinite one, makes every probability NaN.
+/// Classes are ordered by the network's outputs, and those of equal outputs by their index: so logits decide
+/// even where the probabilities are equal in float32. NaN comes before every number; a NaN or infinite logit
+/// makes all probabilities of its image NaN.
+#[derive(Debug)]
 pub struct TopK {
-    context: Context,
-    kernel: Kernel,
+    context: KernelContext,
+    kernel: ComputeKernel,
     outputs: LruCache<u64, wgpu::Buffer>,
     softmax: bool,
 }
 
-/// The likeliest classes of images on the GPU.
+/// The top classes of images, on the GPU.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct TopClasses {
-    /// Image after image [`Self::k`] pairs, likeliest first, from the buffer's start: the class, a
-    /// `u32`, and its probability, an `f32`. Usages `STORAGE` and `COPY_SRC`.
+    /// From the start of the buffer, [`Self::k`] pairs for each image in order, most probable first: the
+    /// class, a `u32`, and its probability, an `f32`. Usages `STORAGE` and `COPY_SRC`.
     pub buffer: wgpu::Buffer,
-    /// Images.
+    /// The number of images.
     pub images: usize,
-    /// Classes an image: as many as were asked for, or all of them where there are fewer.
+    /// Classes per image: the requested number, or all classes where there are fewer.
     pub k: usize,
 }
 
-/// A class and how likely it is.
+/// A class and its probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ClassScore {
     /// The class's index.
     pub class: usize,
-    /// Between 0 and 1; NaN where the network answered NaN.
+    /// Between 0 and 1; NaN where the network's output is NaN.
     pub probability: f32,
 }
 
@@ -50,17 +53,17 @@ uniforms! {
 }
 
 impl TopK {
-    /// The most classes that may be asked for: each takes a look at all of them.
+    /// The largest k: the kernel scans all classes once for each of the k.
     pub const MOST: usize = 128;
 
-    /// Makes the pipeline. `softmax` says whether there will be logits, of which a softmax is to make
-    /// probabilities, or probabilities.
+    /// Makes the pipeline. With `softmax`, its inputs are logits, which a softmax makes probabilities; without,
+    /// its inputs are probabilities.
     ///
     /// # Errors
-    /// [`Error::Device`] and its like where the device refuses.
+    /// [`Error::Device`] and the other device errors where the device refuses.
     pub fn new(gpu: &Gpu, softmax: bool) -> Result<Self> {
-        let context = Context::new(gpu);
-        let [kernel] = Kernel::all(&context, [&TOP_K])?;
+        let context = KernelContext::new(gpu);
+        let [kernel] = ComputeKernel::all(&context, [&TOP_K])?;
         Ok(Self {
             context,
             kernel,
@@ -69,38 +72,38 @@ impl TopK {
         })
     }
 
-    /// Adds to `encoder` what finds the `k` likeliest classes of every image of `answers`, logits or
-    /// probabilities `[N, C]` or `[N, C, 1, 1]`.
+    /// Records a pass that finds the top `k` classes of every image of `scores`: logits or probabilities
+    /// `[N, C]` or `[N, C, 1, 1]`.
     ///
     /// # Errors
-    /// [`Error::Inputs`] where they are no such tensor, or `k` is 0 or above [`Self::MOST`];
-    /// [`Error::Limit`] where they are too large for the device; [`Error::Device`] and its like where
+    /// [`Error::Inputs`] where `scores` has another shape, or `k` is 0 or above [`Self::MOST`];
+    /// [`Error::Limit`] where they are too large for the device; [`Error::Device`] and the other device errors where
     /// it refuses.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
-        answers: &GpuTensor,
+        scores: &GpuTensor,
         k: usize,
     ) -> Result<TopClasses> {
-        let what = "the likeliest classes of images";
-        let &([images, classes] | [images, classes, 1, 1]) = answers.shape.dims() else {
+        let what = "the top classes of images";
+        let &([images, classes] | [images, classes, 1, 1]) = scores.shape.dims() else {
             return Err(Error::Inputs(format!(
-                "answers [N, C] or [N, C, 1, 1] were expected for {what}, found {}",
-                answers.shape
+                "scores [N, C] or [N, C, 1, 1] were expected for {what}, found {}",
+                scores.shape
             )));
         };
         if !(1..=Self::MOST).contains(&k) {
             return Err(Error::Inputs(format!(
-                "between 1 and {} likeliest classes were expected to be asked for, found {k}",
+                "k: a number between 1 and {} was expected, found {k}",
                 Self::MOST
             )));
         }
         let k = k.min(classes);
-        let (read, offset) = self.context.input(what, answers)?;
+        let (read, offset) = self.context.input(what, scores)?;
         let [x, y] = self.context.device.fold(what, images as u64)?;
         let bytes = 8 * (images * k) as u64;
         let buffer = self.context.output(&mut self.outputs, what, bytes)?;
-        // `input` has bounded the elements to 32 bits.
+        // `input` has checked that element indices fit 32 bits.
         let params = Params {
             offset,
             images: images as u32,
@@ -109,13 +112,13 @@ impl TopK {
             softmax: u32::from(self.softmax),
             unused: [0; 3],
         };
-        let written = Target::Buffer(buffer.clone());
+        let written = WriteTarget::Buffer(buffer.clone());
         let (bound, grid) = ((vec![read], written), [x, y, 1]);
         (self.kernel).encode(&self.context, what, encoder, &params, bound, grid)?;
         Ok(TopClasses { buffer, images, k })
     }
 
-    /// Lets go of the buffers that are kept.
+    /// Drops the cached buffers and bind groups.
     pub fn clear(&mut self) {
         self.kernel.clear();
         self.outputs.clear();
@@ -123,12 +126,12 @@ impl TopK {
 }
 
 impl TopClasses {
-    /// How many bytes of the buffer are the answer.
+    /// The size of the result in bytes, from the start of the buffer.
     pub fn bytes(&self) -> u64 {
         8 * (self.images * self.k) as u64
     }
 
-    /// What the buffer's first [`Self::bytes`] say: for every image its classes, likeliest first.
+    /// Decodes the first [`Self::bytes`] of the buffer: the classes of every image, most probable first.
     ///
     /// # Errors
     /// [`Error::Inputs`] where there are fewer bytes.
@@ -136,7 +139,7 @@ impl TopClasses {
         let (pairs, _) = bytes.as_chunks::<8>();
         let Some(pairs) = pairs.get(..self.images * self.k) else {
             return Err(Error::Inputs(format!(
-                "{} bytes were expected for the {} likeliest classes of {} images, found {}",
+                "{} bytes were expected for the top {} classes of {} images, found {}",
                 self.bytes(),
                 self.k,
                 self.images,

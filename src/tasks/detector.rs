@@ -1,102 +1,115 @@
-use std::sync::Arc;
-use std::time::Duration;
-
 use image::RgbImage;
 
-use super::on_gpu::OnGpu;
+use super::image_model::{ImageModel, graph_for};
+use super::task_runner::{Postprocess, TaskRunner, runner_methods};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
 use crate::postprocess::{BoxList, BoxListOutput, ImagePlacement};
-use crate::session::{PassChunks, Session, SessionInput, SessionOptions};
+use crate::session::{PassChunks, SessionOptions};
 use crate::tensor::{Shape, Tensor};
-use crate::texture::{TextureInput, TextureSource};
+use crate::texture::TextureSource;
 use crate::vision::{
-    DetectionOptions, Head, ImageTransform, Labels, Preprocessing, ScoredBox,
-    non_maximum_suppression,
+    DetectionOptions, Head, ImageTransform, Preprocessing, ScoredBox, non_maximum_suppression,
 };
 use crate::zoo::Task;
 
-/// Something found in a picture.
+/// An object found in an image.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Detection {
     /// The class's index.
     pub class: usize,
-    /// Its name.
+    /// The class's name.
     pub label: String,
-    /// Between 0 and 1; the larger the surer.
+    /// The confidence, between 0 and 1.
     pub score: f32,
-    /// Left, top, right and bottom in pixels of the picture, within it; 0, 0 is the top left corner
-    /// of the first pixel.
+    /// Left, top, right and bottom in pixels of the image, clipped to it; (0, 0) is the top left corner of
+    /// the first pixel.
     pub corners: [f32; 4],
 }
 
-/// A model folder's detector on a device, with its preparation of pictures and its class names.
+/// A model folder's detector on a device, with its preprocessing and its class names.
 pub struct Detector {
-    session: Session,
-    preprocessing: Preprocessing,
-    labels: Labels,
-    heads: Vec<Head>,
-    on_gpu: OnGpu<BoxList>,
+    runner: TaskRunner<BoxesOutput>,
 }
 
+/// The boxes that non-maximum suppression leaves.
+struct BoxesOutput {
+    heads: Vec<Head>,
+}
+
+impl Postprocess for BoxesOutput {
+    type Kernel = BoxList;
+    type Request<'a> = (TextureSource<'a>, &'a DetectionOptions);
+    type Output = wgpu::Buffer;
+
+    fn make_kernel(&self, gpu: &Gpu) -> Result<BoxList> {
+        BoxList::new(gpu, &self.heads)
+    }
+
+    fn encode(
+        kernel: &mut BoxList,
+        encoder: &mut wgpu::CommandEncoder,
+        outputs: &[GpuTensor],
+        preprocessing: &Preprocessing,
+        (source, options): Self::Request<'_>,
+    ) -> Result<wgpu::Buffer> {
+        let [width, height] = source.size()?;
+        let placement = ImagePlacement::new(preprocessing, width, height);
+        kernel.encode(encoder, outputs, &placement, options)
+    }
+
+    fn clear(kernel: &mut BoxList) {
+        kernel.clear();
+    }
+}
+
+runner_methods!(Detector);
+
 impl Detector {
-    /// Loads the network and prepares for one picture at a time.
+    /// Loads the network and prepares for one image at a time.
     ///
     /// # Errors
-    /// [`Error::File`] where the folder's architecture is not known (with the nearest that is), is no
+    /// [`Error::File`] where the folder's architecture is unknown (with the nearest known names), is not a
     /// detector, or its `heads` are missing or do not fit the network's outputs; and those of
-    /// [`Session::new`].
+    /// [`Session::new`](crate::session::Session::new).
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
-        let (graph, task) = folder.graph()?;
-        if task != Task::Detection {
-            return Err(folder.wrong_task(task, Task::Detection));
-        }
-        let [channels, height, width] = folder.preprocessing.input_size;
+        let graph = graph_for(folder, Task::Detection)?;
+        let preprocessing = folder.preprocessing.clone();
+        let [channels, height, width] = preprocessing.input_size;
         let shape = Shape::from([1, channels, height, width]);
         check_heads(folder, &graph, &shape)?;
-        let weights = Arc::new(folder.weights(&graph)?);
+        let input = shape.clone();
+        let model = ImageModel::load(device, folder, &graph, preprocessing, shape, options)?;
+        let heads = folder.heads.clone();
         Ok(Self {
-            session: Session::new(device, &graph, weights, options, &[shape])?,
-            preprocessing: folder.preprocessing.clone(),
-            labels: folder.labels.clone(),
-            heads: folder.heads.clone(),
-            on_gpu: OnGpu::new(),
+            runner: TaskRunner::new(model, input, BoxesOutput { heads }),
         })
     }
 
-    /// How pictures become inputs: [`Preprocessing::apply`] makes what [`Self::predict`] takes.
-    pub fn preprocessing(&self) -> &Preprocessing {
-        &self.preprocessing
-    }
-
-    /// What the user should be told about how the network runs; see [`Session::warning`].
-    pub fn warning(&self) -> Option<&str> {
-        self.session.warning()
-    }
-
-    /// What is in `picture`, surest first.
+    /// The objects in `image`, highest score first.
     ///
     /// # Errors
     /// Those of [`Preprocessing::apply`] and [`Self::predict`].
     pub fn detect(
         &mut self,
-        picture: &RgbImage,
+        image: &RgbImage,
         options: &DetectionOptions,
     ) -> Result<Vec<Detection>> {
-        let input = self.preprocessing.apply(picture)?;
-        self.predict(input, picture.dimensions(), options)
+        let input = self.preprocessing().apply(image)?;
+        self.predict(input, image.dimensions(), options)
     }
 
-    /// What is in a prepared picture `[1, C, H, W]` that was of `size` (width and height), surest
-    /// first.
+    /// The objects in a preprocessed image `[1, C, H, W]`, highest score first. `size` is the image's width
+    /// and height before preprocessing.
     ///
     /// # Errors
-    /// Those of [`DetectionOptions::check`] and [`Session::run`]; [`Error::Inputs`] where the input
-    /// is not one picture, or the network answers not-a-number, which is not to pass for "nothing
-    /// there".
+    /// Those of [`DetectionOptions::check`] and [`Session::run`](crate::session::Session::run);
+    /// [`Error::Inputs`] where the input is not a single image, or the network's outputs contain NaN, which
+    /// must not pass for "no objects".
     pub fn predict(
         &mut self,
         input: Tensor,
@@ -107,40 +120,41 @@ impl Detector {
         let [batch, _, height, width] = input.shape().nchw();
         if batch != 1 {
             return Err(Error::Inputs(format!(
-                "one picture was expected, found a batch of {batch}"
+                "one image was expected, found a batch of {batch}"
             )));
         }
-        let outputs = self.session.run(&[input])?;
+        let outputs = self.runner.model.session.run(&[input])?;
         let mut boxes = Vec::new();
-        for (head, output) in self.heads.iter().zip(&outputs) {
-            let unknown = output.data().iter().filter(|x| x.is_nan()).count();
-            if unknown > 0 {
+        for (head, output) in self.runner.postprocess.heads.iter().zip(&outputs) {
+            let nan_count = output.data().iter().filter(|x| x.is_nan()).count();
+            if nan_count > 0 {
                 return Err(Error::Inputs(format!(
-                    "the network answered not-a-number ({unknown} of {} values): its weights are \
-                     damaged, or float16 is too narrow for them",
+                    "the network's outputs are not numbers ({nan_count} of {} values are NaN): its weights \
+                     are damaged, or float16 is too narrow for them",
                     output.data().len()
                 )));
             }
             let found = head.decode(output, [height, width], options.threshold)?;
             boxes.extend(found.into_iter().flatten());
         }
-        let placement = self.preprocessing.image_transform(size.0, size.1);
+        let placement = self.preprocessing().image_transform(size.0, size.1);
         let boxes = non_maximum_suppression(boxes, options.iou);
         Ok((boxes.into_iter())
             .filter_map(|found| {
-                let corners = in_picture(&found, [width, height], &placement, size)?;
+                let corners = to_image_pixels(&found, [width, height], &placement, size)?;
                 Some(self.detection(&found, corners))
             })
             .collect())
     }
 
-    /// Records what lists the boxes of the picture that `source` shows, in the host's encoder: nothing is
-    /// submitted, and nothing waits. The answer is a list on the GPU, laid out as [`BoxList`] says, in texels
-    /// of the level that `source` shows ([`TextureSource::mip_level`]); [`BoxList::parse`] and [`Self::named`] say
-    /// what it means once it was read back.
+    /// Records a pass into the host's encoder that lists the boxes in the image in `source`. Nothing is
+    /// submitted, and nothing waits. The result is a list on the GPU, in the layout of [`BoxList`]. Boxes are
+    /// in texels of the mip level that `source` shows ([`TextureSource::mip_level`]). Once the list was read
+    /// back, [`BoxList::parse`] and [`Self::named`] decode it.
     ///
     /// # Errors
-    /// Those of [`Session::encode`] and [`BoxList::encode`]; [`Error::Device`] on the CPU twin.
+    /// Those of [`Session::encode`](crate::session::Session::encode) and [`BoxList::encode`];
+    /// [`Error::Device`] on the reference backend.
     pub fn encode<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -148,33 +162,15 @@ impl Detector {
         options: &DetectionOptions,
     ) -> Result<wgpu::Buffer> {
         let source = source.into();
-        let textures = [TextureInput::new(source, &self.preprocessing)];
-        let outputs = (self.session).encode(encoder, &[SessionInput::Textures(&textures)])?;
-        self.encode_postprocess(encoder, &outputs, source, options)
+        self.runner.encode(encoder, source, (source, options))
     }
 
-    /// As [`Self::encode`], in pieces which take the device about `max` each, so that a large network runs
-    /// over several frames: records how the texture gets in. [`PassChunks::encode`] records a piece of the
-    /// network, and with the last one gives the outputs for [`Self::encode_postprocess`].
+    /// Records what lists the boxes in a pass's outputs. Boxes are in texels of the mip level that `source`
+    /// shows, which must be as it was for [`Self::encode_chunks`].
     ///
     /// # Errors
-    /// Those of [`Session::encode_chunks`]; [`Error::Device`] on the CPU twin.
-    pub fn encode_chunks<'v>(
-        &mut self,
-        encoder: &mut wgpu::CommandEncoder,
-        source: impl Into<TextureSource<'v>>,
-        max: Duration,
-    ) -> Result<PassChunks> {
-        let textures = [TextureInput::new(source, &self.preprocessing)];
-        (self.session).encode_chunks(encoder, &[SessionInput::Textures(&textures)], max)
-    }
-
-    /// Records what lists the boxes in a pass's outputs, in texels of the level that `source` shows, which is
-    /// to be as it was for [`Self::encode_chunks`].
-    ///
-    /// # Errors
-    /// Those of [`BoxList::encode`]; [`Error::Inputs`] where `source` is of a level that its texture does not
-    /// have; [`Error::Device`] on the CPU twin.
+    /// Those of [`BoxList::encode`]; [`Error::Inputs`] where `source` is of a mip level that its texture does
+    /// not have; [`Error::Device`] on the reference backend.
     pub fn encode_postprocess<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -182,31 +178,8 @@ impl Detector {
         source: impl Into<TextureSource<'v>>,
         options: &DetectionOptions,
     ) -> Result<wgpu::Buffer> {
-        let make = |gpu: &Gpu| BoxList::new(gpu, &self.heads);
-        let list = self.on_gpu.get(&mut self.session, make)?;
-        let [width, height] = source.into().size()?;
-        let picture = ImagePlacement::new(&self.preprocessing, width, height);
-        list.encode(encoder, outputs, &picture, options)
-    }
-
-    /// Makes what [`Self::encode`] would make when it is called first.
-    ///
-    /// # Errors
-    /// [`Error::Device`] on the CPU twin, and where the device refuses.
-    pub fn prepare_encode(&mut self) -> Result<()> {
-        self.session.prepare_textures()?;
-        let make = |gpu: &Gpu| BoxList::new(gpu, &self.heads);
-        self.on_gpu.get(&mut self.session, make).map(drop)
-    }
-
-    /// Makes what [`Self::encode_chunks`] would make when it is called first: see
-    /// [`Session::prepare_chunks`].
-    ///
-    /// # Errors
-    /// Those of [`Session::prepare_chunks`].
-    pub fn prepare_chunks(&mut self) -> Result<()> {
-        let [channels, height, width] = self.preprocessing.input_size;
-        (self.session).prepare_chunks(&[Shape::from([1, channels, height, width])])
+        let request = (source.into(), options);
+        self.runner.encode_postprocess(encoder, outputs, request)
     }
 
     /// Boxes that were found on the GPU, with the names of their classes.
@@ -215,53 +188,35 @@ impl Detector {
         found.boxes.iter().map(named).collect()
     }
 
-    /// `found` with its class's name, at `corners` of the picture.
+    /// `found` with its class's name, at `corners` of the image.
     fn detection(&self, found: &ScoredBox, corners: [f32; 4]) -> Detection {
         Detection {
             class: found.class,
-            label: self.labels.text(found.class).into_owned(),
+            label: self.runner.model.label(found.class),
             score: found.score,
             corners,
         }
     }
-
-    /// Lets go of the host's textures that are kept for when they come again; see
-    /// [`Session::clear_textures`].
-    pub fn clear_textures(&mut self) {
-        self.session.clear_textures();
-        if let Some(kernel) = self.on_gpu.made() {
-            kernel.clear();
-        }
-    }
-
-    /// Moves to another device, after the first was lost; see [`Session::restore`]. What is encoded from
-    /// then on is for that one's encoders.
-    ///
-    /// # Errors
-    /// As [`Session::restore`].
-    pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
-        self.on_gpu.restore(&mut self.session, gpu)
-    }
 }
 
-/// A box in units of the input as one in pixels of the picture, cut off at its edges; none where
-/// nothing of it is within.
-fn in_picture(
+/// A box in units of the input as one in pixels of the image, clipped to the image; `None` where it lies
+/// wholly outside.
+fn to_image_pixels(
     found: &ScoredBox,
     [input_width, input_height]: [usize; 2],
     placement: &ImageTransform,
     (width, height): (u32, u32),
 ) -> Option<[f32; 4]> {
-    let to_picture = |x: f32, y: f32| {
+    let to_image = |x: f32, y: f32| {
         let [x, y] = placement.to_image([x * input_width as f32, y * input_height as f32]);
         [x.clamp(0.0, width as f32), y.clamp(0.0, height as f32)]
     };
     let [x0, y0, x1, y1] = found.corners;
-    let ([x0, y0], [x1, y1]) = (to_picture(x0, y0), to_picture(x1, y1));
+    let ([x0, y0], [x1, y1]) = (to_image(x0, y0), to_image(x1, y1));
     (x0 < x1 && y0 < y1).then_some([x0, y0, x1, y1])
 }
 
-/// Whether the folder's heads can read what the network answers.
+/// Checks that the folder's heads can decode the network's outputs.
 fn check_heads(folder: &ModelFolder, graph: &Graph, input: &Shape) -> Result<()> {
     let fault = |reason: String| Err(Error::file(folder.path.join("config.json"), reason));
     let outputs = graph.outputs();
@@ -289,7 +244,7 @@ mod tests {
     use crate::vision::CropMode;
 
     #[test]
-    fn boxes_are_cut_off_at_the_pictures_edges() {
+    fn boxes_are_clipped_to_the_image() {
         let preprocessing = Preprocessing {
             input_size: [3, 100, 100],
             crop_mode: CropMode::Letterbox,
@@ -303,7 +258,7 @@ mod tests {
                 score: 1.0,
                 corners,
             };
-            in_picture(&found, [100, 100], &placement, (200, 100))
+            to_image_pixels(&found, [100, 100], &placement, (200, 100))
         };
         assert_eq!(
             corners([0.0, 0.25, 1.0, 0.75]),
@@ -313,16 +268,16 @@ mod tests {
             corners([-9.0, 0.5, 0.5, 2.0]),
             Some([0.0, 50.0, 100.0, 100.0])
         );
-        // Wholly in the grey.
+        // Wholly in the gray padding.
         assert_eq!(corners([0.1, 0.0, 0.9, 0.2]), None);
         assert_eq!(corners([0.5, 0.5, 0.5, 0.5]), None);
-        let endless = [
+        let infinite = [
             f32::NEG_INFINITY,
             f32::NEG_INFINITY,
             f32::INFINITY,
             f32::INFINITY,
         ];
-        assert_eq!(corners(endless), Some([0.0, 0.0, 200.0, 100.0]));
+        assert_eq!(corners(infinite), Some([0.0, 0.0, 200.0, 100.0]));
         assert_eq!(corners([f32::NAN; 4]), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What people do with a trained network: a model folder on a device, pictures in, answers out.
+//! Complete tasks with a model folder: image classification, object detection and semantic segmentation.
 //!
 //! ```
 //! use shadernet::device::Device;
@@ -8,8 +8,8 @@
 //!
 //! let folder = default_model()?.open()?;
 //! let mut classifier = Classifier::new(&Device::cpu(), &folder, &Default::default())?;
-//! let picture = decode("tests/images/chelsea.png")?;
-//! for p in classifier.classify(&picture, 3)? {
+//! let image = decode("tests/images/chelsea.png")?;
+//! for p in classifier.classify(&image, 3)? {
 //!     println!("{:5.1} % {}", 100.0 * p.probability, p.label);
 //! }
 //!
@@ -21,10 +21,11 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 //!
-//! Each has an `encode` besides, for hosts with a device of their own: from a texture to an answer that
-//! stays on the GPU ([`crate::postprocess`]), recorded into the host's encoder. The first call makes pipelines,
-//! which `prepare_encode` does before. What they are shown is a view, or a [`crate::texture::TextureSource`] where the
-//! host has more to say of it: its level, its format, its light. [`crate::texture`] has the formats.
+//! Each task also has an `encode` for hosts with a wgpu device of their own. It records everything from a
+//! texture to a result on the GPU ([`crate::postprocess`]) into the host's encoder. The first call makes
+//! pipelines; `prepare_encode` makes them earlier. The texture is given as a view, or as a
+//! [`crate::texture::TextureSource`] that states its mip level, format or color encoding where wgpu cannot
+//! tell; [`crate::texture`] lists the formats.
 //!
 //! ```
 //! use shadernet::device::Device;
@@ -50,23 +51,27 @@
 //! #     usage: wgpu::TextureUsages::TEXTURE_BINDING,
 //! #     view_formats: &[],
 //! # });
-//! // A texture that the host has drawn.
+//! // A texture that the host has drawn to.
 //! let view = texture.create_view(&Default::default());
 //! let mut encoder = gpu.device().create_command_encoder(&Default::default());
-//! let likeliest = classifier.encode(&mut encoder, &view, 5)?;
+//! let top = classifier.encode(&mut encoder, &view, 5)?;
 //! gpu.queue().submit([encoder.finish()]);
-//! // 40 bytes in `likeliest.buffer`: for a shader of the host's, or to be read back and parsed.
-//! assert_eq!(likeliest.bytes(), 40);
+//! // 40 bytes in `top.buffer`: for a shader of the host, or to be read back and parsed.
+//! assert_eq!(top.bytes(), 40);
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
 mod classifier;
 mod detector;
-mod on_gpu;
+mod image_model;
 mod segmenter;
+mod task_runner;
 
 pub use classifier::{Classifier, Prediction};
 pub use detector::{Detection, Detector};
 pub use segmenter::{SegmentSize, Segmenter};
+
+pub(crate) use classifier::classifier_graph;
+pub(crate) use image_model::{ImageModel, RunsNetwork, model_methods};
 
 pub use crate::vision::DetectionOptions;

@@ -1,132 +1,182 @@
-use std::time::Duration;
-
 use image::RgbImage;
 
-use super::on_gpu::{OnGpu, only};
+use super::image_model::{ImageModel, graph_for};
+use super::task_runner::{Postprocess, TaskRunner, runner_methods, single_output};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
 use crate::postprocess::{ColorTable, MapRegion, MaskTexture};
-use crate::session::{PassChunks, Session, SessionInput, SessionOptions};
+use crate::session::{PassChunks, SessionOptions};
 use crate::tensor::{Shape, Tensor};
-use crate::texture::{TextureInput, TextureSource};
-use crate::vision::{CropMode, Labels, Mask, Preprocessing, resize};
+use crate::texture::TextureSource;
+use crate::vision::{CropMode, Mask, Preprocessing, resize};
 use crate::zoo::Task;
 
-/// At which size a picture is segmented.
+/// The size at which an image is segmented.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SegmentSize {
-    /// Resized, whole, to the size in the model's `config.json`: what the network was trained on.
+    /// The whole image is resized to the size in the model's `config.json`, which the network was trained
+    /// on.
     #[default]
     Model,
-    /// As it is: finer outlines, where the network knows objects of that size.
-    Picture,
+    /// The image keeps its size. Outlines are finer, where the network recognizes objects of that size.
+    Image,
 }
 
-/// A model folder's segmentation network on a device: a class for every pixel of a picture.
+/// A model folder's segmentation network on a device: it finds the class of every pixel of an image.
 ///
-/// Networks of unpadded convolutions, whose map is smaller than their input, see the picture
-/// continued by its mirror image, as Ronneberger et al. 2015 do, so that the map covers it whole.
+/// For networks of unpadded convolutions, whose map is smaller than their input, the image is continued by
+/// its reflection, as in Ronneberger et al. 2015, so that the map covers the whole image.
 pub struct Segmenter {
     graph: Graph,
-    session: Session,
-    preprocessing: Preprocessing,
-    labels: Labels,
-    /// What the network is to see for a map of the model's size: height and width.
-    seen: [usize; 2],
-    on_gpu: OnGpu<MaskTexture>,
+    runner: TaskRunner<MaskOutput>,
 }
 
-/// More rows and columns than any network here loses at its borders.
-const MOST_BORDER: usize = 1024;
+/// A texture with the color of every pixel's class.
+struct MaskOutput {
+    /// The network's name.
+    network: String,
+    /// Height and width of the map that covers the image.
+    map: [usize; 2],
+    /// Height and width of the input that the network needs for such a map.
+    input: [usize; 2],
+}
+
+impl Postprocess for MaskOutput {
+    type Kernel = MaskTexture;
+    type Request<'a> = (&'a wgpu::TextureView, &'a ColorTable);
+    type Output = ();
+
+    fn make_kernel(&self, gpu: &Gpu) -> Result<MaskTexture> {
+        MaskTexture::new(gpu)
+    }
+
+    /// The map has to cover the whole input: a texture is not padded by its reflection.
+    fn check_texture_input(&self) -> Result<()> {
+        let [height, width] = self.map;
+        if self.input != self.map {
+            return Err(Error::Inputs(format!(
+                "a network whose map is as large as its input was expected for a texture; {} needs an \
+                 input of {}x{} (height and width) for a map of {height}x{width}: use Segmenter::segment",
+                self.network, self.input[0], self.input[1]
+            )));
+        }
+        Ok(())
+    }
+
+    fn encode(
+        kernel: &mut MaskTexture,
+        encoder: &mut wgpu::CommandEncoder,
+        outputs: &[GpuTensor],
+        preprocessing: &Preprocessing,
+        (mask, colors): Self::Request<'_>,
+    ) -> Result<()> {
+        let [_, height, width] = preprocessing.input_size;
+        let logits = single_output(outputs)?;
+        // `input_size_for` made sure that this network's map is large enough; `MaskTexture` checks any other.
+        let [_, _, map_height, map_width] = logits.shape.nchw();
+        let region = MapRegion {
+            top: map_height.saturating_sub(height) / 2,
+            left: map_width.saturating_sub(width) / 2,
+            height,
+            width,
+        };
+        kernel.encode(encoder, logits, mask, colors, Some(region))
+    }
+
+    fn clear(kernel: &mut MaskTexture) {
+        kernel.clear();
+    }
+}
+
+/// More rows and columns than any supported network loses at its borders.
+const MAX_BORDER: usize = 1024;
+
+runner_methods!(Segmenter);
 
 impl Segmenter {
-    /// Loads the network and prepares for pictures of the model's size.
+    /// Loads the network and prepares for images of the model's size.
     ///
     /// # Errors
-    /// [`Error::File`] where the folder's network is none for segmentation; and those of
-    /// [`Session::new`].
+    /// [`Error::File`] where the folder's network is not for segmentation; and those of
+    /// [`Session::new`](crate::session::Session::new).
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
-        let (graph, task) = folder.graph()?;
-        if task != Task::Segmentation {
-            return Err(folder.wrong_task(task, Task::Segmentation));
-        }
+        let graph = graph_for(folder, Task::Segmentation)?;
         let preprocessing = Preprocessing {
             crop_pct: 1.0,
             crop_mode: CropMode::Squash,
             ..folder.preprocessing.clone()
         };
         let [channels, height, width] = preprocessing.input_size;
-        let seen = seen_size(&graph, channels, [height, width])?;
-        let shape = Shape::from([1, channels, seen[0], seen[1]]);
-        let weights = folder.weights(&graph)?;
+        let input = input_size_for(&graph, channels, [height, width])?;
+        let shape = Shape::from([1, channels, input[0], input[1]]);
+        let output = MaskOutput {
+            network: graph.name().to_owned(),
+            map: [height, width],
+            input,
+        };
+        let load_shape = shape.clone();
+        let model = ImageModel::load(device, folder, &graph, preprocessing, load_shape, options)?;
         Ok(Self {
-            session: Session::new(device, &graph, weights, options, &[shape])?,
             graph,
-            preprocessing,
-            labels: folder.labels.clone(),
-            seen,
-            on_gpu: OnGpu::new(),
+            runner: TaskRunner::new(model, shape, output),
         })
     }
 
-    /// What the user should be told about how the network runs; see [`Session::warning`].
-    pub fn warning(&self) -> Option<&str> {
-        self.session.warning()
-    }
-
-    /// The name of a class of a [`Mask`]. With one logit a pixel, class 0 is what the network does
-    /// not look for, and class 1 has the first name.
+    /// The name of a class of a [`Mask`]. With one logit per pixel, class 0 is the background, and class 1
+    /// has the first name.
     pub fn label(&self, class: u8) -> String {
-        let class = usize::from(class);
-        match (self.labels.len(), class) {
+        let (model, class) = (&self.runner.model, usize::from(class));
+        match (model.labels.len(), class) {
             (1, 0) => "background".to_owned(),
-            (1, _) => self.labels.text(class - 1).into_owned(),
-            _ => self.labels.text(class).into_owned(),
+            (1, _) => model.label(class - 1),
+            _ => model.label(class),
         }
     }
 
-    /// The class of every pixel of `picture`.
+    /// The class of every pixel of `image`.
     ///
     /// # Errors
-    /// Those of [`Preprocessing::apply`], [`Session::run`] and [`Mask::from_logits`].
-    pub fn segment(&mut self, picture: &RgbImage, size: SegmentSize) -> Result<Mask> {
-        let [channels, height, width] = self.preprocessing.input_size;
-        let (picture_width, picture_height) = picture.dimensions();
+    /// Those of [`Preprocessing::apply`], [`Session::run`](crate::session::Session::run) and
+    /// [`Mask::from_logits`].
+    pub fn segment(&mut self, image: &RgbImage, size: SegmentSize) -> Result<Mask> {
+        let [channels, height, width] = self.preprocessing().input_size;
+        let (image_width, image_height) = image.dimensions();
         let target = match size {
             SegmentSize::Model => [height, width],
-            SegmentSize::Picture => [picture_height as usize, picture_width as usize],
+            SegmentSize::Image => [image_height as usize, image_width as usize],
         };
-        let [seen_height, seen_width] = seen_size(&self.graph, channels, target)?;
-        let seen = match [seen_height, seen_width] == target {
-            true => picture.clone(),
+        let [input_height, input_width] = input_size_for(&self.graph, channels, target)?;
+        let padded = match [input_height, input_width] == target {
+            true => image.clone(),
             false => {
-                // Sides of pictures are far below 2^32.
+                // Sides of images are far below 2^32.
                 let [h, w] = target.map(|side| side as u32);
-                let resized = resize(picture, w, h, self.preprocessing.interpolation)?;
-                mirrored(&resized, seen_width as u32, seen_height as u32)
+                let resized = resize(image, w, h, self.preprocessing().interpolation)?;
+                reflect_pad(&resized, input_width as u32, input_height as u32)
             }
         };
         let preprocessing = Preprocessing {
-            input_size: [channels, seen_height, seen_width],
-            ..self.preprocessing.clone()
+            input_size: [channels, input_height, input_width],
+            ..self.preprocessing().clone()
         };
-        let input = preprocessing.apply(&seen)?;
-        let logits = self.session.run(&[input])?.swap_remove(0);
-        let logits = centre(&logits, target)?;
-        Mask::from_logits(&logits, picture_width, picture_height)
+        let input = preprocessing.apply(&padded)?;
+        let logits = self.runner.model.session.run(&[input])?.swap_remove(0);
+        let logits = center_crop(&logits, target)?;
+        Mask::from_logits(&logits, image_width, image_height)
     }
 
-    /// Records what writes every texel of `mask` with the colour of its class in the picture that `source`
-    /// shows, in the host's encoder: nothing is submitted, and nothing waits. The network sees the picture
-    /// at the model's size ([`SegmentSize::Model`]); the mask may be of any, see [`MaskTexture::encode`].
+    /// Records a pass into the host's encoder that writes every texel of `mask` with the color of its class
+    /// in the image in `source`. Nothing is submitted, and nothing waits. The network reads the image at the
+    /// model's size ([`SegmentSize::Model`]); the mask may be of any size, see [`MaskTexture::encode`].
     ///
     /// # Errors
-    /// Those of [`Session::encode`] and [`MaskTexture::encode`]; [`Error::Device`] on the CPU twin;
-    /// [`Error::Inputs`] for networks of unpadded convolutions, which would see a mirror image around the
-    /// picture: [`Self::segment`] has that.
+    /// Those of [`Session::encode`](crate::session::Session::encode) and [`MaskTexture::encode`];
+    /// [`Error::Device`] on the reference backend; [`Error::Inputs`] for networks of unpadded convolutions,
+    /// whose input has to be padded by reflection: [`Self::segment`] does that.
     pub fn encode<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -134,48 +184,13 @@ impl Segmenter {
         mask: &wgpu::TextureView,
         colors: &ColorTable,
     ) -> Result<()> {
-        self.check_map()?;
-        let textures = [TextureInput::new(source, &self.preprocessing)];
-        let outputs = (self.session).encode(encoder, &[SessionInput::Textures(&textures)])?;
-        self.encode_postprocess(encoder, &outputs, mask, colors)
+        self.runner.encode(encoder, source, (mask, colors))
     }
 
-    /// Whether the network's map lies over the whole of its input.
-    fn check_map(&self) -> Result<()> {
-        let [_, height, width] = self.preprocessing.input_size;
-        if self.seen != [height, width] {
-            return Err(Error::Inputs(format!(
-                "a network whose map is as large as its input was expected for a texture; {} sees {}x{} \
-                 (height and width) for a map of {height}x{width}: use Segmenter::segment",
-                self.graph.name(),
-                self.seen[0],
-                self.seen[1]
-            )));
-        }
-        Ok(())
-    }
-
-    /// As [`Self::encode`], in pieces which take the device about `max` each, so that a large network runs
-    /// over several frames: records how the texture gets in. [`PassChunks::encode`] records a piece of the
-    /// network, and with the last one gives the outputs for [`Self::encode_postprocess`].
+    /// Records what writes every texel of `mask` from a pass's outputs; see [`Self::encode_chunks`].
     ///
     /// # Errors
-    /// Those of [`Session::encode_chunks`]; [`Error::Device`] on the CPU twin.
-    pub fn encode_chunks<'v>(
-        &mut self,
-        encoder: &mut wgpu::CommandEncoder,
-        source: impl Into<TextureSource<'v>>,
-        max: Duration,
-    ) -> Result<PassChunks> {
-        self.check_map()?;
-        let textures = [TextureInput::new(source, &self.preprocessing)];
-        (self.session).encode_chunks(encoder, &[SessionInput::Textures(&textures)], max)
-    }
-
-    /// Records what writes every texel of `mask` by a pass's outputs; see [`Self::encode_chunks`].
-    ///
-    /// # Errors
-    /// Those of [`MaskTexture::encode`]; [`Error::Device`] on the CPU twin.
+    /// Those of [`MaskTexture::encode`]; [`Error::Device`] on the reference backend.
     pub fn encode_postprocess(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -183,63 +198,12 @@ impl Segmenter {
         mask: &wgpu::TextureView,
         colors: &ColorTable,
     ) -> Result<()> {
-        let kernel = self.on_gpu.get(&mut self.session, MaskTexture::new)?;
-        let [_, height, width] = self.preprocessing.input_size;
-        let logits = only(outputs)?;
-        // Of this network's, `seen_size` saw that it is large enough; of others, the kernel will.
-        let [_, _, map_height, map_width] = logits.shape.nchw();
-        let part = MapRegion {
-            top: map_height.saturating_sub(height) / 2,
-            left: map_width.saturating_sub(width) / 2,
-            height,
-            width,
-        };
-        kernel.encode(encoder, logits, mask, colors, Some(part))
-    }
-
-    /// Makes what [`Self::encode`] would make when it is called first.
-    ///
-    /// # Errors
-    /// [`Error::Device`] on the CPU twin, and where the device refuses.
-    pub fn prepare_encode(&mut self) -> Result<()> {
-        self.session.prepare_textures()?;
-        self.on_gpu
-            .get(&mut self.session, MaskTexture::new)
-            .map(drop)
-    }
-
-    /// Makes what [`Self::encode_chunks`] would make when it is called first: see
-    /// [`Session::prepare_chunks`].
-    ///
-    /// # Errors
-    /// Those of [`Session::prepare_chunks`].
-    pub fn prepare_chunks(&mut self) -> Result<()> {
-        let [channels, _, _] = self.preprocessing.input_size;
-        let [height, width] = self.seen;
-        (self.session).prepare_chunks(&[Shape::from([1, channels, height, width])])
-    }
-
-    /// Lets go of the host's textures that are kept for when they come again; see
-    /// [`Session::clear_textures`].
-    pub fn clear_textures(&mut self) {
-        self.session.clear_textures();
-        if let Some(kernel) = self.on_gpu.made() {
-            kernel.clear();
-        }
-    }
-
-    /// Moves to another device, after the first was lost; see [`Session::restore`]. What is encoded from
-    /// then on is for that one's encoders.
-    ///
-    /// # Errors
-    /// As [`Session::restore`].
-    pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
-        self.on_gpu.restore(&mut self.session, gpu)
+        (self.runner).encode_postprocess(encoder, outputs, (mask, colors))
     }
 }
 
-/// The smallest input whose map is as large as `target` (height, width) or larger.
-fn seen_size(graph: &Graph, channels: usize, target: [usize; 2]) -> Result<[usize; 2]> {
+/// The smallest input size whose map is at least as large as `target` (height, width).
+fn input_size_for(graph: &Graph, channels: usize, target: [usize; 2]) -> Result<[usize; 2]> {
     let [height, width] = target;
     let map = |border: usize| -> Result<Option<[usize; 2]>> {
         let size = [height + border, width + border];
@@ -247,14 +211,14 @@ fn seen_size(graph: &Graph, channels: usize, target: [usize; 2]) -> Result<[usiz
         let [_, _, h, w] = shapes[graph.outputs()[0].index()].nchw();
         Ok((h >= height && w >= width).then_some(size))
     };
-    // What a network without borders says of this size is what its user should hear.
-    let plain = map(0);
-    if let Ok(Some(size)) = plain {
+    // Where no border helps, the error for the size without a border is the one to report.
+    let without_border = map(0);
+    if let Ok(Some(size)) = without_border {
         return Ok(size);
     }
-    (1..MOST_BORDER)
+    (1..MAX_BORDER)
         .find_map(|border| map(border).ok().flatten())
-        .ok_or_else(|| match plain {
+        .ok_or_else(|| match without_border {
             Err(error) => error,
             Ok(_) => Error::Inputs(format!(
                 "{} has no input whose map covers {height}x{width}",
@@ -263,28 +227,25 @@ fn seen_size(graph: &Graph, channels: usize, target: [usize; 2]) -> Result<[usiz
         })
 }
 
-/// `picture` in the centre of a larger one, continued by its mirror image on all sides.
-fn mirrored(picture: &RgbImage, width: u32, height: u32) -> RgbImage {
+/// `image` in the center of a larger one, continued by its reflection on all sides.
+fn reflect_pad(image: &RgbImage, width: u32, height: u32) -> RgbImage {
     let reflect = |at: u32, margin: u32, size: u32| {
-        // Around the picture and back is one period; the edge itself is not repeated.
+        // Once across the image and back is one period; the edge itself is not repeated.
         let period = (2 * (size - 1)).max(1);
         let at = (at + period * margin.div_ceil(period) - margin) % period;
         at.min(period - at).min(size - 1)
     };
-    let (left, top) = (
-        (width - picture.width()) / 2,
-        (height - picture.height()) / 2,
-    );
+    let (left, top) = ((width - image.width()) / 2, (height - image.height()) / 2);
     RgbImage::from_fn(width, height, |x, y| {
-        *picture.get_pixel(
-            reflect(x, left, picture.width()),
-            reflect(y, top, picture.height()),
+        *image.get_pixel(
+            reflect(x, left, image.width()),
+            reflect(y, top, image.height()),
         )
     })
 }
 
-/// The middle `target` (height, width) of a map.
-fn centre(logits: &Tensor, target: [usize; 2]) -> Result<Tensor> {
+/// The central `target` (height, width) of a map.
+fn center_crop(logits: &Tensor, target: [usize; 2]) -> Result<Tensor> {
     let [_, channels, h, w] = logits.shape().nchw();
     let [height, width] = target;
     if [h, w] == target {
@@ -305,9 +266,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_continue_as_their_mirror_image() {
-        let picture = RgbImage::from_fn(3, 1, |x, _| image::Rgb([x as u8; 3]));
-        let wide = mirrored(&picture, 11, 3);
+    fn padding_reflects_the_image() {
+        let image = RgbImage::from_fn(3, 1, |x, _| image::Rgb([x as u8; 3]));
+        let wide = reflect_pad(&image, 11, 3);
         let row: Vec<u8> = (0..11).map(|x| wide.get_pixel(x, 2).0[0]).collect();
         assert_eq!(row, [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]);
     }

@@ -12,7 +12,7 @@ pub struct TextureInput<'a> {
 }
 
 impl<'a> TextureInput<'a> {
-    /// What `source` shows, a view or what a host says of one, as `preprocessing` wants it.
+    /// The image in `source`, which is a view or a [`TextureSource`], as `preprocessing` transforms it.
     pub fn new<'v: 'a>(
         source: impl Into<TextureSource<'v>>,
         preprocessing: &'a Preprocessing,
@@ -23,12 +23,12 @@ impl<'a> TextureInput<'a> {
         }
     }
 
-    /// Channels, height and width of the network's input that it is for.
+    /// Channels, height and width of the network's input.
     pub(crate) fn input_size(&self) -> [usize; 3] {
         self.preprocessing.input_size
     }
 
-    /// How it is to be read.
+    /// How the shader reads it.
     ///
     /// # Errors
     /// [`Error::Inputs`](crate::Error::Inputs) where it cannot be read at all, or the preprocessing cannot be

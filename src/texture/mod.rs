@@ -1,29 +1,29 @@
-//! A host's textures as a network's input: resized, cropped, normalised and laid out `[N, C, H, W]` on
-//! the GPU, without a copy through the CPU.
+//! A host's textures as a network's input: resized, cropped, normalized and laid out `[N, C, H, W]` on the GPU,
+//! without a copy through the CPU.
 //!
-//! What [`crate::vision::Preprocessing::apply`] makes of a picture, [`Preprocessor::encode`] makes of a
-//! texture with the same pixels, to the bit where they are 8-bit ones: with Pillow's filters in Pillow's
-//! fixed point, which networks were trained on. What is seen of the texture and where it lies is said by
-//! [`crate::vision::Preprocessing::image_transform`], as it is for pictures.
+//! [`Preprocessor::encode`] computes for a texture what [`crate::vision::Preprocessing::apply`] computes for an
+//! image with the same pixels, with Pillow's filters in Pillow's fixed-point arithmetic, which networks were
+//! trained with. For 8-bit formats the results are bit-identical. [`crate::vision::Preprocessing::image_transform`]
+//! says which part of the texture is visible to the network and where it lies, as for images.
 //!
 //! **Formats.** `Rgba8Unorm` and `Bgra8Unorm`, with and without `Srgb`, `Rgba16Float` and `R8Unorm`, which is
-//! grey: its one channel stands for all three.
+//! grayscale: its one channel stands for all three.
 //!
-//! **ColorEncoding.** Networks see pictures as files hold them, encoded as sRGB. A shader that reads an `Srgb` view
-//! gets linear light, so it is encoded again; `Rgba16Float` is taken as linear light, as renderers have it;
-//! `Rgba8Unorm`, `Bgra8Unorm` and `R8Unorm` are taken as they are, as encoded. Where a host has it otherwise,
-//! [`TextureSource::color_encoding`] says so. What is below 0 or above 1 is clamped, not tone-mapped; NaN is black.
-//! Encoding every texel that is read is most of the cost on a software driver: a host whose texture is
-//! `Srgb` may give a view without (`view_formats`), and say so with [`TextureSource::format`].
+//! **Color encoding.** Networks read images as files store them, encoded as sRGB. A shader that reads an `Srgb`
+//! view gets linear values, so they are encoded again. `Rgba16Float` is taken as linear, as renderers use it;
+//! `Rgba8Unorm`, `Bgra8Unorm` and `R8Unorm` are taken as encoded. [`TextureSource::color_encoding`] states
+//! otherwise. Values below 0 or above 1 are clamped, not tone-mapped; NaN is black. Encoding every texel that is
+//! read is most of the cost on a software driver: a host whose texture is `Srgb` may pass a view without it
+//! (`view_formats`), and state its format with [`TextureSource::format`].
 //!
-//! **Alpha is ignored**: a render target is opaque, and only the host knows what is behind one that is not.
+//! **Alpha is ignored**: a render target is opaque, and only the host knows what lies under one that is not.
 //!
-//! **Cost.** One dispatch an image and nothing in between: an invocation reads all the texels that its four
-//! pixels of the input depend on. Bicubic and made much smaller, each texel that is seen is read seven times,
-//! so that the cost grows with the area of the texture: at 1920 x 1080, some 500 texels an invocation; at
-//! 16384 x 16384, two thousand million in all, which takes a software driver seconds. It is one kernel on
-//! purpose: two would read less, but need memory in between, of the texture's height by the input's width. A
-//! host with larger textures has smaller levels of them, which [`TextureSource::mip_level`] takes.
+//! **Cost.** Each image takes one dispatch without intermediate memory: an invocation reads all texels that its
+//! four pixels of the input depend on. With bicubic downscaling, each visible texel is read seven times, so that
+//! the cost grows with the area of the texture: at 1920 x 1080, some 500 texels per invocation; at 16384 x
+//! 16384, two thousand million in total, which takes a software driver seconds. It is one kernel on purpose: two
+//! would read less, but need intermediate memory, of the texture's height by the input's width. A host with
+//! larger textures can pass a smaller mip level, with [`TextureSource::mip_level`].
 //!
 //! ```
 //! use shadernet::gpu::{Gpu, GpuOptions, adapters};
@@ -31,7 +31,7 @@
 //! use shadernet::vision::Preprocessing;
 //! use shadernet::wgpu;
 //!
-//! // A host has its own device; here, the first there is.
+//! // A host has a device of its own. This example opens the first adapter.
 //! let Some(adapter) = adapters(None).into_iter().next() else {
 //!     return Ok(());
 //! };

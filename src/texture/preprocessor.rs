@@ -1,4 +1,4 @@
-//! The kernel's dispatches, and what they need: made once, kept while it is used.
+//! The kernel's dispatches, and the buffers and bind groups that they need, which are cached.
 
 use wgpu::BufferUsages;
 
@@ -11,49 +11,49 @@ use crate::kernels::DeviceContext;
 use crate::util::lru::LruCache;
 use crate::vision::Preprocessing;
 
-/// How many sizes and bind groups are kept, or as many as a batch has images where that is more.
-const KEPT: usize = 8;
+/// The capacity of the caches; a batch with more images makes capacity for all of them.
+const CACHED: usize = 8;
 
-/// Makes textures a network's input; see [`crate::texture`].
+/// Turns textures into a network's input; see [`crate::texture`].
 ///
-/// What it needs for a texture's size and preprocessing, and for a view and a target, is made when they are
-/// first seen and kept for the last 8 of each (or as many as a batch has images): a host that shows the same
-/// views again makes nothing, and one that has a new view each frame has no more in use than these. A texture
-/// is kept alive while it is among them, see [`Self::clear`].
+/// The buffers for a texture's size and preprocessing, and the bind groups for a view and a target, are made at
+/// their first use. The last 8 of each are cached (or as many as a batch has images): a host that passes the
+/// same views again allocates nothing, and one with a new view each frame holds no more than these. A cached
+/// bind group keeps its texture alive, see [`Self::clear`].
 #[derive(Debug)]
 pub struct Preprocessor {
     gpu: Gpu,
     sizes: LruCache<([u32; 2], Preprocessing), SizeResources>,
-    bound: LruCache<Bound, wgpu::BindGroup>,
+    bind_groups: LruCache<BindGroupKey, wgpu::BindGroup>,
 }
 
-/// What there is for a texture's size and a preprocessing. No buffer is ever written again: one that was
-/// recorded may not have been submitted.
+/// The buffers for a texture's size and a preprocessing. No buffer is ever rewritten: an encoder that reads it
+/// may not have been submitted yet.
 #[derive(Debug)]
 struct SizeResources {
     tables: wgpu::Buffer,
-    /// Uniform blocks, one an image of the batch.
+    /// Uniform blocks, one per image of the batch.
     params: Vec<wgpu::Buffer>,
     first: Params,
     workgroups: [u32; 3],
 }
 
-/// What is bound; the tables, and how much of the target, go with the uniform block.
+/// The key of a bind group. The uniform block implies the tables and the bound size of the target.
 #[derive(Debug, PartialEq)]
-struct Bound {
+struct BindGroupKey {
     view: wgpu::TextureView,
     target: wgpu::Buffer,
     params: wgpu::Buffer,
 }
 
 impl Preprocessor {
-    /// Makes the pipelines for networks of three channels and textures of 8 bits; others are made when a
-    /// texture first needs them, which takes a moment then.
+    /// Makes the pipelines for networks of three channels and textures of 8 bits. Others are made when a texture
+    /// first needs them, which takes a moment.
     ///
     /// # Errors
-    /// [`Error::Device`] where the driver refuses, [`Error::DeviceLost`].
+    /// [`Error::Device`] where the driver refuses them, [`Error::DeviceLost`].
     pub fn new(gpu: &Gpu) -> Result<Self> {
-        let usual = [false, true].map(|linear| {
+        let common = [false, true].map(|linear| {
             let (float, grey) = (false, false);
             key(
                 Reading {
@@ -64,26 +64,26 @@ impl Preprocessor {
                 3,
             )
         });
-        gpu.pipelines(&usual)?;
+        gpu.pipelines(&common)?;
         if gpu.is_lost() {
             return Err(gpu.error("making a preprocessor", "lost"));
         }
         Ok(Self {
             gpu: gpu.clone(),
             sizes: LruCache::default(),
-            bound: LruCache::default(),
+            bind_groups: LruCache::default(),
         })
     }
 
-    /// Adds to `encoder` the dispatches that write `inputs` to `target` as `[N, C, H, W]` float32, row-major
-    /// from the buffer's beginning; nothing is submitted. The encoder is to be one of the same device's, and
-    /// `target` to have [`BufferUsages::STORAGE`]. Textures may differ in size, format and preprocessing, but
-    /// not in the size of the network's input.
+    /// Records the dispatches that write `inputs` to `target` as `[N, C, H, W]` float32, row-major from the start
+    /// of the buffer. Nothing is submitted. The encoder must be of the same device, and `target` must have
+    /// [`BufferUsages::STORAGE`]. Textures may differ in size, format and preprocessing, but not in the size of
+    /// the network's input.
     ///
     /// # Errors
     /// [`Error::Inputs`] where a texture, its preprocessing or the target cannot be used, [`Error::Limit`]
     /// where the device cannot bind so large a target, [`Error::Device`] where the device refuses something:
-    /// a view that is not 2D, a texture of another device. Nothing has been recorded then.
+    /// a view that is not 2D, a texture of another device. In these cases nothing is recorded.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -95,7 +95,7 @@ impl Preprocessor {
         let dispatches = (inputs.iter().zip(&pipelines).enumerate())
             .map(|(n, (input, pipeline))| {
                 let (bind_group, workgroups) =
-                    self.bind(n, input, target, pipeline, inputs.len().max(KEPT))?;
+                    self.bind(n, input, target, pipeline, inputs.len().max(CACHED))?;
                 Ok((pipeline, bind_group, workgroups))
             })
             .collect::<Result<Vec<_>>>()?;
@@ -113,10 +113,10 @@ impl Preprocessor {
             })
     }
 
-    /// Lets go of all textures and buffers that are kept: for a host that has resized its textures and wants
-    /// the old ones' memory back at once. What was recorded stays valid.
+    /// Drops all cached textures and buffers, for a host that has resize_resources its textures and wants the memory of
+    /// the old ones back at once. Recorded passes stay valid.
     pub fn clear(&mut self) {
-        self.bound.clear();
+        self.bind_groups.clear();
         self.sizes.clear();
     }
 
@@ -139,8 +139,8 @@ impl Preprocessor {
             let found = input.preprocessing.input_size;
             if found != expected {
                 return Err(named(Error::Inputs(format!(
-                    "the input size of texture 0, {expected:?}, was expected; found {found:?}: give \
-                     textures for inputs of different sizes in batches of their own"
+                    "the input size of texture 0, {expected:?}, was expected; found {found:?}: use \
+                     separate batches for inputs of different sizes"
                 ))));
             }
             Ok(key(reading, expected[0] as u32))
@@ -153,7 +153,7 @@ impl Preprocessor {
 
         let [channels, height, width] = expected;
         let shape = format!("[{}, {channels}, {height}, {width}]", inputs.len());
-        // Sides and channels have been checked: far below 2⁶⁴ for as many textures as there can be.
+        // Sides and channels have been checked: the product is far below 2⁶⁴ for any number of textures.
         let elements = expected.iter().map(|&extent| extent as u64);
         let bytes = inputs.len() as u64 * elements.product::<u64>() * 4;
         if target.size() < bytes {
@@ -178,47 +178,48 @@ impl Preprocessor {
         Ok(keys)
     }
 
-    /// The bind group for a batch's image `n`, and how many workgroups it takes.
+    /// The bind group for image `n` of a batch, and its number of workgroups.
     fn bind(
         &mut self,
         n: usize,
         input: &TextureInput,
         target: &wgpu::Buffer,
         pipeline: &Pipeline,
-        room: usize,
+        capacity: usize,
     ) -> Result<(wgpu::BindGroup, [u32; 3])> {
         let (size, preprocessing) = (input.source.size()?, input.preprocessing);
-        let is_wanted = |key: &([u32; 2], Preprocessing)| key.0 == size && key.1 == *preprocessing;
-        if self.sizes.get(is_wanted).is_none() {
+        let is_same = |key: &([u32; 2], Preprocessing)| key.0 == size && key.1 == *preprocessing;
+        if self.sizes.get(is_same).is_none() {
             let made = self.make(size, preprocessing)?;
-            self.sizes.insert((size, preprocessing.clone()), made, room);
+            self.sizes
+                .insert((size, preprocessing.clone()), made, capacity);
         }
-        // It was there, or was put there just now.
-        let sized = self.sizes.get(is_wanted).expect("a size that was made");
-        while sized.params.len() <= n {
+        // It was cached, or has just been inserted.
+        let size_resources = self.sizes.get(is_same).expect("a size that was made");
+        while size_resources.params.len() <= n {
             let [channels, height, width] = preprocessing.input_size;
-            let offset = sized.params.len() * channels * height * width;
-            let params = sized.first.at(offset);
+            let offset = size_resources.params.len() * channels * height * width;
+            let params = size_resources.first.at(offset);
             let buffer = filled(
                 &self.gpu,
                 BufferUsages::UNIFORM,
                 bytemuck::bytes_of(&params),
             )?;
-            sized.params.push(buffer);
+            size_resources.params.push(buffer);
         }
-        let wanted = Bound {
+        let key = BindGroupKey {
             view: input.source.view.clone(),
             target: target.clone(),
-            params: sized.params[n].clone(),
+            params: size_resources.params[n].clone(),
         };
-        if let Some(bind_group) = self.bound.get(|bound| *bound == wanted) {
-            return Ok((bind_group.clone(), sized.workgroups));
+        if let Some(bind_group) = self.bind_groups.get(|cached| *cached == key) {
+            return Ok((bind_group.clone(), size_resources.workgroups));
         }
         let [channels, height, width] = preprocessing.input_size;
         let resources = [
-            wanted.params.as_entire_binding(),
-            sized.tables.as_entire_binding(),
-            wgpu::BindingResource::TextureView(&wanted.view),
+            key.params.as_entire_binding(),
+            size_resources.tables.as_entire_binding(),
+            wgpu::BindingResource::TextureView(&key.view),
             wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer: target,
                 offset: 0,
@@ -229,8 +230,8 @@ impl Preprocessor {
             "binding a texture (a plain 2D view of one of this device's textures was expected)",
             || pipeline.bind_group(&self.gpu, "preprocess", resources),
         )?;
-        self.bound.insert(wanted, bind_group.clone(), room);
-        Ok((bind_group, sized.workgroups))
+        self.bind_groups.insert(key, bind_group.clone(), capacity);
+        Ok((bind_group, size_resources.workgroups))
     }
 
     fn make(&self, size: [u32; 2], preprocessing: &Preprocessing) -> Result<SizeResources> {

@@ -1,28 +1,28 @@
-//! What a host says of a texture, and whether it can be read.
+//! How a host describes a texture, and whether the texture can be read.
 
 use wgpu::{TextureDimension, TextureFormat, TextureUsages};
 
 use crate::error::{Error, Result};
 
-/// What the numbers stand for that a shader reads from a texture.
+/// What the values mean that a shader reads from a texture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ColorEncoding {
-    /// Values encoded as sRGB, as pictures are kept and as networks see them: taken as they are.
-    Encoded,
-    /// Linear color_encoding: encoded as sRGB before anything else is done.
+    /// Encoded as sRGB, as images are stored and as networks read them. The values are used unchanged.
+    Srgb,
+    /// Linear. The values are encoded as sRGB before anything else is done.
     Linear,
 }
 
-/// What a host shows to a network: a view of a texture, and what wgpu does not tell of it. Where there is
-/// nothing to be said, `&view` is one as well. See [`crate::texture`] for formats and color_encoding.
+/// A texture that a network reads: a view, and its properties that wgpu does not expose. Where the defaults are
+/// right, `&view` converts to one. See [`crate::texture`] for formats and color encoding.
 ///
 /// ```
 /// use shadernet::texture::{ColorEncoding, TextureSource};
 /// use shadernet::wgpu;
 ///
-/// /// The second level of a float texture, drawn with values that are encoded already.
-/// fn smaller(view: &wgpu::TextureView) -> TextureSource<'_> {
-///     TextureSource::new(view).mip_level(1).color_encoding(ColorEncoding::Encoded)
+/// /// The second mip level of a float texture whose values are already encoded as sRGB.
+/// fn second_level(view: &wgpu::TextureView) -> TextureSource<'_> {
+///     TextureSource::new(view).mip_level(1).color_encoding(ColorEncoding::Srgb)
 /// }
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ pub struct TextureSource<'a> {
     mip_level: u32,
 }
 
-/// How the shader is to read a texture: its `override` constants, but for the channels.
+/// How the shader reads a texture: its `override` constants, except the number of channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reading {
     pub linear: bool,
@@ -48,8 +48,9 @@ impl<'a> From<&'a wgpu::TextureView> for TextureSource<'a> {
 }
 
 impl<'a> TextureSource<'a> {
-    /// What `view` shows: a plain view of a 2D texture, made with [`TextureUsages::TEXTURE_BINDING`], of the
-    /// texture's format and from its first level.
+    /// The texture in `view`, which must be a 2D view of a 2D texture with usage
+    /// [`TextureUsages::TEXTURE_BINDING`]. The view is taken to have the texture's format, and to begin at its
+    /// first mip level.
     pub fn new(view: &'a wgpu::TextureView) -> Self {
         Self {
             view,
@@ -59,29 +60,28 @@ impl<'a> TextureSource<'a> {
         }
     }
 
-    /// Says what the numbers stand for that a shader reads from the view, where the format does not tell:
-    /// an `Srgb` view and `Rgba16Float` are linear color_encoding by default, all else is encoded.
+    /// Sets what the values mean that a shader reads from the view. By default, those of `Srgb` views and of
+    /// `Rgba16Float` are linear, and all others are encoded as sRGB.
     pub fn color_encoding(mut self, color_encoding: ColorEncoding) -> Self {
         self.color_encoding = Some(color_encoding);
         self
     }
 
-    /// Says what the view's format is, where it is not the texture's: wgpu does not tell. Such as
-    /// `Rgba8UnormSrgb` for a view of that format of an `Rgba8Unorm` texture. The colours are wrong where it
-    /// is not said.
+    /// Sets the view's format, where it differs from the texture's: for example `Rgba8UnormSrgb`, for such a
+    /// view of an `Rgba8Unorm` texture. wgpu does not expose it, and without it the colors are wrong.
     pub fn format(mut self, format: TextureFormat) -> Self {
         self.format = Some(format);
         self
     }
 
-    /// Says which of the texture's levels the view begins with (`base_mip_level`), where not with the first:
-    /// wgpu does not tell. A part of the texture is seen, stretched, where it is not said.
+    /// Sets the mip level that the view begins at (`base_mip_level`), where it is not the first. wgpu does not
+    /// expose it, and without it the network reads a stretched part of the texture.
     pub fn mip_level(mut self, level: u32) -> Self {
         self.mip_level = level;
         self
     }
 
-    /// Width and height of what it shows: of the level that the view begins with.
+    /// Width and height of the mip level that the view begins at.
     ///
     /// # Errors
     /// [`Error::Inputs`] where the texture has no such level, or no texels.
@@ -96,15 +96,15 @@ impl<'a> TextureSource<'a> {
             return fault(
                 &format!("a mip level below {}", texture.mip_level_count()),
                 self.mip_level.to_string(),
-                "give TextureSource::mip_level the base_mip_level of the view",
+                "pass the view's base_mip_level to TextureSource::mip_level",
             );
         }
-        // A texture that wgpu has refused may claim more levels than there are bits.
+        // A texture that wgpu has refused may claim more mip levels than a shift allows.
         let at_level = |side: u32| side.checked_shr(self.mip_level).unwrap_or(0).max(1);
         Ok([width, height].map(at_level))
     }
 
-    /// How it is to be read.
+    /// How the shader reads it.
     ///
     /// # Errors
     /// [`Error::Inputs`] where it cannot be read at all.
@@ -128,9 +128,9 @@ impl<'a> TextureSource<'a> {
         if texture.sample_count() != 1 {
             let found = format!("{} samples", texture.sample_count());
             return fault(
-                "a texture of one sample a texel",
+                "a texture of one sample per texel",
                 found,
-                "resolve it, and give the resolved texture",
+                "resolve it, and pass the resolved texture",
             );
         }
         if !texture.usage().contains(TextureUsages::TEXTURE_BINDING) {
@@ -146,7 +146,7 @@ impl<'a> TextureSource<'a> {
             return fault(
                 &format!("a view's format for a texture of {:?}", texture.format()),
                 format!("{format:?}"),
-                "give TextureSource::format the format that the view was created with",
+                "pass the view's format to TextureSource::format",
             );
         }
         let (linear, float, grey) = match format {

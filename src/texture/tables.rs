@@ -1,10 +1,10 @@
-//! What the kernel is told of a texture's size and of its preprocessing: the weights of both axes, what
-//! bytes become, and the uniform block.
+//! What the kernel reads besides the texture: the resampling weights of both axes, the normalized value of each
+//! byte, and the uniform block.
 
 use crate::gpu::uniform::uniforms;
 use crate::vision::{Axis as Window, FilterWeights, ImageTransform, Interpolation, Preprocessing};
 
-/// The most pixels that an invocation answers, those of a column. As in `shaders/preprocess.wgsl`.
+/// The most pixels that an invocation computes, all of one column. As in `shaders/preprocess.wgsl`.
 const STRIP: u32 = 4;
 
 uniforms! {
@@ -29,7 +29,7 @@ uniforms! {
     }
 }
 
-/// The read buffer, and the uniform block of a batch's first image.
+/// The contents of the storage buffer, and the uniform block of a batch's first image.
 pub(super) struct Tables {
     pub values: Vec<i32>,
     pub params: Params,
@@ -56,7 +56,7 @@ impl Tables {
         let params = Params {
             x,
             y,
-            // Where supports do not overlap, nothing is shared, and rows between them would be read.
+            // Filters whose supports do not overlap share no texels, and would read rows in between.
             strip: match interpolation {
                 Interpolation::Nearest => 1,
                 _ => STRIP,
@@ -71,23 +71,23 @@ impl Tables {
 }
 
 impl Params {
-    /// The block of an image that begins `offset` elements into the input.
+    /// The uniform block of an image at `offset` elements in the input.
     pub fn at(self, offset: usize) -> Self {
         Self {
-            // Bindings are far smaller than this could be.
+            // Bindings are far smaller than 2^32 elements.
             offset: offset as u32,
             ..self
         }
     }
 
-    /// Invocations that an image takes.
+    /// The number of invocations for an image.
     pub fn invocations(&self) -> u64 {
         u64::from(self.x.whole) * u64::from(self.y.whole.div_ceil(self.strip))
     }
 }
 
-/// Adds an axis: all starts, all counts, then all first weights, all second ones and so on, so that what
-/// neighbouring invocations read lies side by side. What does not count is zero.
+/// Appends an axis: all starts, all counts, then all first weights, all second weights and so on, so that
+/// neighboring invocations read neighboring values. Missing weights are zero.
 ///
 /// An input's side is at most [`crate::vision::MAX_SIDE`] and has a weight or two more than its source has
 /// pixels per tap of the filter, so that all numbers are far below 2³¹.
@@ -105,12 +105,12 @@ fn add_axis(
         len: window.len as u32,
         table: values.len() as u32,
     };
-    let most = weights.iter().map(|(_, weights)| weights.len()).max();
+    let max_taps = weights.iter().map(|(_, weights)| weights.len()).max();
     values.extend(weights.iter().map(|(start, _)| start as i32));
     values.extend(weights.iter().map(|(_, weights)| weights.len() as i32));
-    for tap in 0..most.unwrap_or(0) {
-        let of_tap = |(_, weights): (usize, &[i32])| weights.get(tap).copied().unwrap_or(0);
-        values.extend(weights.iter().map(of_tap));
+    for tap in 0..max_taps.unwrap_or(0) {
+        let weight = |(_, weights): (usize, &[i32])| weights.get(tap).copied().unwrap_or(0);
+        values.extend(weights.iter().map(weight));
     }
     axis
 }
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_lie_tap_by_tap() {
+    fn weights_are_stored_tap_by_tap() {
         let preprocessing = Preprocessing {
             input_size: [1, 1, 2],
             mean: vec![0.5],
@@ -130,7 +130,7 @@ mod tests {
             crop_mode: crate::vision::CropMode::Squash,
         };
         let Tables { values, params } = Tables::new([5, 1], &preprocessing);
-        // Two pixels of 2.5: of the five, the first has three taps.
+        // Two pixels of 2.5 texels each: the first has three taps of the five.
         assert_eq!(values[..4], [0, 3, 3, 2]);
         assert_eq!((params.x.table, params.x.len, params.y.table), (0, 2, 10));
         let sums = [0, 1].map(|x| (0..3).map(|tap| values[4 + 2 * tap + x]).sum::<i32>());
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn slivers_need_little() {
+    fn tables_of_extreme_sizes_are_small() {
         let preprocessing = Preprocessing::default();
         for size in [[16_384, 1], [1, 16_384], [16_384, 16_384]] {
             let tables = Tables::new(size, &preprocessing);

@@ -349,7 +349,10 @@ fn what_is_no_number_is_counted() {
             let found = bytes(gpu, &mut kernel, &outputs, &pictures()[0], &LOW);
             assert_eq!(words(&found)[3], count, "{name}: {heads:?}");
             let error = BoxList::parse(&found).unwrap_err().to_string();
-            assert!(error.contains(&format!("({count} values)")), "{error}");
+            assert!(
+                error.contains(&format!("({count} values are NaN)")),
+                "{error}"
+            );
         }
     }
 }

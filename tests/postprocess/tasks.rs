@@ -198,7 +198,7 @@ fn tasks_hear_what_the_host_says_of_a_view() {
         });
         let source = TextureSource::new(&view)
             .mip_level(1)
-            .color_encoding(ColorEncoding::Encoded);
+            .color_encoding(ColorEncoding::Srgb);
 
         let mut classifier = Classifier::new(&device, &cat, &options).unwrap();
         let expected = classifier.classify(&picture, 5).unwrap();

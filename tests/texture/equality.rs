@@ -136,11 +136,7 @@ fn light_is_what_the_host_says() {
             expected.data(),
             name,
         );
-        assert_same(
-            &shown(as_light(ColorEncoding::Encoded)),
-            linear.data(),
-            name,
-        );
+        assert_same(&shown(as_light(ColorEncoding::Srgb)), linear.data(), name);
 
         // Linear light in 8 bits, encoded by the kernel.
         let ramp = image::RgbImage::from_fn(256, 1, |x, _| image::Rgb([x as u8; 3]));
@@ -221,7 +217,7 @@ fn what_is_no_colour_is_clamped() {
         write(gpu, &texture, 0, &bytes);
         let view = texture.create_view(&Default::default());
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
-        for light in [ColorEncoding::Linear, ColorEncoding::Encoded] {
+        for light in [ColorEncoding::Linear, ColorEncoding::Srgb] {
             let input = TextureInput::new(
                 TextureSource::new(&view).color_encoding(light),
                 &preprocessing,

@@ -125,12 +125,10 @@ impl Explain {
         let images = ImagePaths::new(&self.images)?;
         let folder = open()?;
         let classes = self.classes.iter().map(|class| folder.labels.find(class));
-        let options = ExplainOptions {
-            method,
-            layer: self.layer.clone(),
-            classes: classes.collect::<Result<_>>()?,
-            top: self.top.get(),
-        };
+        let mut options = ExplainOptions::new(method)
+            .classes(classes.collect::<Result<Vec<_>>>()?)
+            .top(self.top.get());
+        options.layer = self.layer.clone();
         let device = self.device.open()?;
         let session = self.session.options(&device);
         let mut explainer = Explainer::new(&device, &folder, &session)

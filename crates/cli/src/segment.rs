@@ -63,8 +63,8 @@ pub struct Segment {
 fn size(name: &str) -> Result<SegmentSize, String> {
     match name {
         "model" => Ok(SegmentSize::Model),
-        "picture" => Ok(SegmentSize::Picture),
-        _ => Err("expected model or image".to_owned()),
+        "picture" => Ok(SegmentSize::Image),
+        _ => Err("expected model or picture".to_owned()),
     }
 }
 

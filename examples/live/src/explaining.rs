@@ -162,11 +162,7 @@ fn evidence(
     request: &ExplainRequest,
 ) -> Result<Evidence, Box<dyn Error + Send + Sync>> {
     let image = &*request.image;
-    let options = ExplainOptions {
-        method: request.method,
-        classes: request.class.into_iter().collect(),
-        ..Default::default()
-    };
+    let options = ExplainOptions::new(request.method).classes(request.class);
     let found = explainer.explain(image, &options)?;
     let found = (found.into_iter().next()).ok_or("the network explained no class")?;
     let (width, height) = image.dimensions();

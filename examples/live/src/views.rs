@@ -73,6 +73,7 @@ pub fn predictions(
             class,
             label,
             probability,
+            ..
         } = prediction;
         let entry = egui::Button::selectable(shown == Some(*class), label).truncate();
         if ui.add(entry).on_hover_text("Why?").clicked() {

@@ -1,4 +1,4 @@
-//! What all kernels here are made of: a pipeline, and what was bound to it lately.
+//! What all postprocessing kernels are made of: a compute pipeline with a cache of its bind groups.
 
 use bytemuck::Pod;
 use wgpu::BufferUsages;
@@ -8,48 +8,50 @@ use crate::gpu::{Gpu, GpuTensor, Pipeline, PipelineKey, Precision, Shader};
 use crate::kernels::DeviceContext;
 use crate::util::lru::LruCache;
 
-/// How many of each thing are kept: as many as a host plausibly takes in turns, the textures of a
-/// swapchain, say.
-pub(super) const KEPT: usize = 4;
+/// The capacity of each cache: as many as a host plausibly uses in turns, such as the textures of a swapchain.
+pub(super) const CACHED: usize = 4;
 
-/// The device, and the arithmetic with its limits.
-pub(super) struct Context {
+/// The device and its limits.
+#[derive(Debug)]
+pub(super) struct KernelContext {
     pub gpu: Gpu,
     pub device: DeviceContext,
 }
 
-/// A part of a buffer that is bound.
-#[derive(Clone, PartialEq)]
-pub(super) struct Span {
+/// A range of a buffer that a kernel reads.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct BufferRange {
     buffer: wgpu::Buffer,
     start: u64,
     bytes: u64,
 }
 
-/// What a kernel writes.
-#[derive(Clone, PartialEq)]
-pub(super) enum Target {
+/// The buffer or texture that a kernel writes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum WriteTarget {
     Buffer(wgpu::Buffer),
     Texture(wgpu::TextureView),
 }
 
-/// A pipeline and what was bound to it lately.
-pub(super) struct Kernel {
+/// A compute pipeline with a cache of its last bind groups.
+#[derive(Debug)]
+pub(super) struct ComputeKernel {
     name: &'static str,
     pipeline: Pipeline,
-    bound: LruCache<Bound, wgpu::BindGroup>,
-    /// How often it runs in a pass.
-    times: usize,
+    bind_groups: LruCache<BindGroupKey, wgpu::BindGroup>,
+    /// The number of dispatches per pass, each with a bind group of its own.
+    dispatches_per_pass: usize,
 }
 
-#[derive(PartialEq)]
-struct Bound {
+/// What a bind group binds.
+#[derive(Debug, PartialEq)]
+struct BindGroupKey {
     params: Vec<u8>,
-    reads: Vec<Span>,
-    written: Target,
+    reads: Vec<BufferRange>,
+    written: WriteTarget,
 }
 
-impl Context {
+impl KernelContext {
     pub fn new(gpu: &Gpu) -> Self {
         Self {
             gpu: gpu.clone(),
@@ -57,9 +59,9 @@ impl Context {
         }
     }
 
-    /// What of its buffer to bind for a tensor, and where in that it begins, in numbers. Sessions put
-    /// tensors where bindings may not begin.
-    pub fn input(&self, what: &str, tensor: &GpuTensor) -> Result<(Span, u32)> {
+    /// The range of its buffer to bind for a tensor, and the tensor's offset in that range, in elements.
+    /// Sessions place tensors at offsets at which bindings must not begin.
+    pub fn input(&self, what: &str, tensor: &GpuTensor) -> Result<(BufferRange, u32)> {
         let GpuTensor {
             buffer,
             offset,
@@ -91,16 +93,16 @@ impl Context {
                 "{what}: fewer than 2^32 elements were expected, found {shape}"
             )));
         }
-        let span = Span {
+        let span = BufferRange {
             buffer: buffer.clone(),
             start,
             bytes,
         };
-        // Less than an alignment, a u32.
+        // Less than the alignment, which is a u32.
         Ok((span, ((offset - start) / 4) as u32))
     }
 
-    /// A buffer for answers of so many bytes: the one that was used for as many before, if any.
+    /// A buffer for a result of `bytes`: the cached one of that size, if there is one.
     pub fn output(
         &self,
         outputs: &mut LruCache<u64, wgpu::Buffer>,
@@ -109,12 +111,12 @@ impl Context {
     ) -> Result<wgpu::Buffer> {
         self.device
             .check_binding(what, bytes, "use a smaller image or batch")?;
-        if let Some(output) = outputs.get(|&known| known == bytes) {
+        if let Some(output) = outputs.get(|&cached| cached == bytes) {
             return Ok(output.clone());
         }
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
         let output = self.buffer(what, bytes, usage)?;
-        outputs.insert(bytes, output.clone(), KEPT);
+        outputs.insert(bytes, output.clone(), CACHED);
         Ok(output)
     }
 
@@ -125,14 +127,14 @@ impl Context {
         self.gpu.with_error_scopes(what, make)
     }
 
-    /// A buffer that holds `content` from the start: no copy has to be submitted.
+    /// A buffer that is created with `content`, so that no copy has to be submitted.
     pub fn filled(&self, what: &str, content: &[u8], usage: BufferUsages) -> Result<wgpu::Buffer> {
         let _gl_lock = self.gpu.gl_lock();
         let make = || self.gpu.filled(what, content, usage);
         self.gpu.with_error_scopes(what, make).flatten()
     }
 
-    /// Adds a pass with `dispatches` to the host's encoder.
+    /// Records a pass of `dispatches` into the host's encoder.
     pub fn pass(
         &self,
         what: &str,
@@ -149,8 +151,8 @@ impl Context {
     }
 }
 
-impl Span {
-    /// All of a buffer.
+impl BufferRange {
+    /// A whole buffer.
     pub fn all(buffer: &wgpu::Buffer) -> Self {
         Self {
             buffer: buffer.clone(),
@@ -163,16 +165,16 @@ impl Span {
         wgpu::BindingResource::Buffer(wgpu::BufferBinding {
             buffer: &self.buffer,
             offset: self.start,
-            // No span is empty; and none would be all of the buffer.
+            // No range is empty: a size of `None` would bind the rest of the buffer.
             size: wgpu::BufferSize::new(self.bytes),
         })
     }
 }
 
-impl Kernel {
-    /// One kernel for each of `shaders`, their pipelines made together.
+impl ComputeKernel {
+    /// A kernel for each of `shaders`, whose pipelines are made together.
     pub fn all<const N: usize>(
-        context: &Context,
+        context: &KernelContext,
         shaders: [&'static Shader; N],
     ) -> Result<[Self; N]> {
         let keys = shaders.map(|shader| PipelineKey {
@@ -184,85 +186,85 @@ impl Kernel {
         let mut pipelines = context.gpu.pipelines(&keys)?.into_iter();
         Ok(shaders.map(|shader| Self {
             name: shader.name,
-            // One was asked for each.
+            // `pipelines` returns one pipeline per key.
             pipeline: pipelines.next().expect("a pipeline for every key"),
-            bound: LruCache::default(),
-            times: 1,
+            bind_groups: LruCache::default(),
+            dispatches_per_pass: 1,
         }))
     }
 
-    /// For a kernel that runs so often in a pass.
-    pub fn times(self, times: usize) -> Self {
+    /// Makes room in the cache for `count` dispatches per pass.
+    pub fn dispatches_per_pass(self, count: usize) -> Self {
         Self {
-            times: times.max(1),
+            dispatches_per_pass: count.max(1),
             ..self
         }
     }
 
-    /// Lets go of what is kept.
+    /// Drops the cached bind groups.
     pub fn clear(&mut self) {
-        self.bound.clear();
+        self.bind_groups.clear();
     }
 
-    /// What binds `params` and buffers: made, unless they were bound lately. Parameters have a uniform
-    /// of their own, for an encoder may not have been submitted yet that is to read others.
+    /// The bind group of `params`, `reads` and `written`, from the cache or else made. Each has a uniform
+    /// buffer of its own, as an encoder that reads other parameters may not have been submitted yet.
     pub fn bind(
         &mut self,
-        context: &Context,
+        context: &KernelContext,
         params: &impl Pod,
-        reads: Vec<Span>,
-        written: Target,
+        reads: Vec<BufferRange>,
+        written: WriteTarget,
     ) -> Result<wgpu::BindGroup> {
-        let key = Bound {
+        let key = BindGroupKey {
             params: bytemuck::bytes_of(params).to_vec(),
             reads,
             written,
         };
-        if let Some(bound) = self.bound.get(|known| *known == key) {
-            return Ok(bound.clone());
+        if let Some(bind_group) = self.bind_groups.get(|cached| *cached == key) {
+            return Ok(bind_group.clone());
         }
         let gpu = &context.gpu;
         let _gl_lock = gpu.gl_lock();
         let make = || -> Result<wgpu::BindGroup> {
             let params = gpu.filled(self.name, &key.params, BufferUsages::UNIFORM)?;
-            let reads = key.reads.iter().map(Span::resource);
+            let reads = key.reads.iter().map(BufferRange::resource);
             let written = match &key.written {
-                Target::Buffer(buffer) => buffer.as_entire_binding(),
-                Target::Texture(view) => wgpu::BindingResource::TextureView(view),
+                WriteTarget::Buffer(buffer) => buffer.as_entire_binding(),
+                WriteTarget::Texture(view) => wgpu::BindingResource::TextureView(view),
             };
             let resources = [params.as_entire_binding()].into_iter();
             let resources = resources.chain(reads).chain([written]);
             Ok(self.pipeline.bind_group(gpu, self.name, resources))
         };
-        let bound = gpu.with_error_scopes(self.name, make).flatten()?;
-        let room = KEPT * self.times;
-        self.bound.insert(key, bound.clone(), room);
-        Ok(bound)
+        let bind_group = gpu.with_error_scopes(self.name, make).flatten()?;
+        let capacity = CACHED * self.dispatches_per_pass;
+        self.bind_groups.insert(key, bind_group.clone(), capacity);
+        Ok(bind_group)
     }
 
-    /// Adds a pass of one dispatch to the host's encoder.
+    /// Records a pass of one dispatch into the host's encoder.
     pub fn encode(
         &mut self,
-        context: &Context,
+        context: &KernelContext,
         what: &str,
         encoder: &mut wgpu::CommandEncoder,
         params: &impl Pod,
-        (reads, written): (Vec<Span>, Target),
+        (reads, written): (Vec<BufferRange>, WriteTarget),
         grid: [u32; 3],
     ) -> Result<()> {
-        let bound = self.bind(context, params, reads, written)?;
-        context.pass(what, encoder, |pass| self.dispatch(pass, &bound, grid))
+        let bind_group = self.bind(context, params, reads, written)?;
+        context.pass(what, encoder, |pass| self.dispatch(pass, &bind_group, grid))
     }
 
-    /// Adds a dispatch to a pass.
+    /// Records a dispatch into a pass.
     pub fn dispatch(
         &self,
         pass: &mut wgpu::ComputePass,
-        bound: &wgpu::BindGroup,
+        bind_group: &wgpu::BindGroup,
         [x, y, z]: [u32; 3],
     ) {
         pass.set_pipeline(&self.pipeline.pipeline);
-        pass.set_bind_group(0, bound, &[]);
+        pass.set_bind_group(0, bind_group, &[]);
         pass.dispatch_workgroups(x, y, z);
     }
 }
