@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{ACTIVATION, ACTIVATION_BACKWARD};
 use crate::graph::Activation;
@@ -15,7 +15,7 @@ struct Params {
     slope: f32,
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: Activation) -> Result<Vec<Dispatch>> {
     let (code, slope) = code(Some(op));
     let params = Params {
         input: context.inputs[0],
@@ -36,7 +36,10 @@ struct BackwardParams {
     unused: [u32; 3],
 }
 
-pub(super) fn backward_dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Dispatch>> {
+pub(super) fn backward_dispatches(
+    context: &LoweringContext,
+    op: Activation,
+) -> Result<Vec<Dispatch>> {
     let (code, slope) = code(Some(op));
     let params = BackwardParams {
         gradient: context.inputs[0],

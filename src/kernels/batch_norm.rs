@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::prologue::Prologue;
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::BATCH_NORM;
 use crate::graph::{BatchNorm2d, Norm};
@@ -17,7 +17,7 @@ struct Params {
     unused: [u32; 3],
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: &BatchNorm2d) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: &BatchNorm2d) -> Result<Vec<Dispatch>> {
     let activation = context.node.fused.activation;
     let whole = Prologue::made_of(context, Some(norm(context, op)), activation, op.channels);
     dispatch(context, &whole)
@@ -25,20 +25,20 @@ pub(super) fn dispatches(context: &NodeContext, op: &BatchNorm2d) -> Result<Vec<
 
 /// The scale alone: shifts make no difference to how fast the answer grows.
 pub(super) fn backward_dispatches(
-    context: &NodeContext,
+    context: &LoweringContext,
     op: &BatchNorm2d,
 ) -> Result<Vec<Dispatch>> {
     dispatch(context, &Prologue::scale_of(context, norm(context, op)))
 }
 
-fn norm(context: &NodeContext, op: &BatchNorm2d) -> Norm {
+fn norm(context: &LoweringContext, op: &BatchNorm2d) -> Norm {
     Norm {
         name: context.node.parameter_prefix().to_owned(),
         op: op.clone(),
     }
 }
 
-fn dispatch(context: &NodeContext, whole: &Prologue) -> Result<Vec<Dispatch>> {
+fn dispatch(context: &LoweringContext, whole: &Prologue) -> Result<Vec<Dispatch>> {
     let params = Params {
         input: context.inputs[0],
         output: context.output,

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::activation;
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::BINARY;
 use crate::graph::Binary;
@@ -18,7 +18,7 @@ struct Params {
     unused: [u32; 3],
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: Binary) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: Binary) -> Result<Vec<Dispatch>> {
     let (activation, slope) = activation::code(context.node.fused.activation);
     let params = Params {
         a: context.inputs[0],

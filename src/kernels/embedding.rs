@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::weight::split;
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::EMBEDDING;
 use crate::graph::Embedding;
@@ -18,7 +18,7 @@ struct Params {
     missing: f32,
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: &Embedding) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: &Embedding) -> Result<Vec<Dispatch>> {
     let (rows, dim) = (op.num_embeddings, op.dim);
     let padded = dim.next_multiple_of(4);
     let row_bytes = padded as u64 / 4 * context.device.precision.element_bytes();

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::activation::code;
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::graph::Residual;
 
 /// A node's activation and residual, for a shader that imports `shared/epilogue`: its uniform block
@@ -35,7 +35,7 @@ impl EpilogueParams {
 }
 
 impl Epilogue {
-    pub fn of(context: &NodeContext) -> Self {
+    pub fn of(context: &LoweringContext) -> Self {
         let fused = &context.node.fused;
         let (activation, slope) = code(fused.activation);
         // The numbers that the shader has for them.

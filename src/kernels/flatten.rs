@@ -1,18 +1,18 @@
 //! Maps into features, and back.
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{FLATTEN, Shader, UNFLATTEN};
 
-pub(super) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext) -> Result<Vec<Dispatch>> {
     moved(context, &FLATTEN)
 }
 
-pub(super) fn back_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+pub(super) fn back_dispatches(context: &LoweringContext) -> Result<Vec<Dispatch>> {
     moved(context, &UNFLATTEN)
 }
 
-fn moved(context: &NodeContext, shader: &'static Shader) -> Result<Vec<Dispatch>> {
+fn moved(context: &LoweringContext, shader: &'static Shader) -> Result<Vec<Dispatch>> {
     let params: [TensorView; 2] = [context.inputs[0], context.output];
     let dispatch = context.per_element(shader, &params, vec![Read::Input(0)])?;
     Ok(vec![dispatch])

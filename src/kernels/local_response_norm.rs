@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{LOCAL_RESPONSE_NORM, LOCAL_RESPONSE_NORM_BACKWARD};
 use crate::graph::LocalResponseNorm;
@@ -51,7 +51,10 @@ impl Settings {
     }
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: &LocalResponseNorm) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(
+    context: &LoweringContext,
+    op: &LocalResponseNorm,
+) -> Result<Vec<Dispatch>> {
     let params = Params {
         input: context.inputs[0],
         output: context.output,
@@ -63,7 +66,7 @@ pub(super) fn dispatches(context: &NodeContext, op: &LocalResponseNorm) -> Resul
 }
 
 pub(super) fn backward_dispatches(
-    context: &NodeContext,
+    context: &LoweringContext,
     op: &LocalResponseNorm,
 ) -> Result<Vec<Dispatch>> {
     let params = BackwardParams {

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::PAD;
 use crate::graph::{CenterCropOrPad, Pad2d};
@@ -18,11 +18,11 @@ struct Params {
     unused: u32,
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: &Pad2d) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: &Pad2d) -> Result<Vec<Dispatch>> {
     moved(context, [op.top, op.left], op.value)
 }
 
-pub(super) fn center_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+pub(super) fn center_dispatches(context: &LoweringContext) -> Result<Vec<Dispatch>> {
     let (input, output) = (&context.inputs[0], &context.output);
     let before = [
         CenterCropOrPad::before(input.height as usize, output.height as usize),
@@ -31,7 +31,7 @@ pub(super) fn center_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> 
     moved(context, before, 0.0)
 }
 
-fn moved(context: &NodeContext, before: [isize; 2], value: f32) -> Result<Vec<Dispatch>> {
+fn moved(context: &LoweringContext, before: [isize; 2], value: f32) -> Result<Vec<Dispatch>> {
     let params = Params {
         input: context.inputs[0],
         output: context.output,

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::POOL;
 use crate::graph::{Pool2d, PoolKind};
@@ -24,7 +24,7 @@ struct Params {
     unused: [u32; 3],
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
     let input = context.inputs[0];
     let fused = &context.node.fused;
     let own = op.padding_for(fused.padded([input.height as usize, input.width as usize]));

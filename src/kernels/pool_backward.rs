@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{ADAPTIVE_AVG_POOL_BACKWARD, AVG_POOL_BACKWARD, MAX_POOL_BACKWARD};
 use crate::graph::{Pool2d, PoolKind};
@@ -20,7 +20,7 @@ struct MaxParams {
     padding: [u32; 2],
 }
 
-pub(super) fn max(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
+pub(super) fn max(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
     let [top, _, left, _] = padding(context, op);
     let params = MaxParams {
         gradient: context.inputs[0],
@@ -53,7 +53,7 @@ struct AverageParams {
     unused: [u32; 3],
 }
 
-pub(super) fn average(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
+pub(super) fn average(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
     let [top, bottom, left, right] = padding(context, op);
     let counts = matches!(
         op.kind,
@@ -79,7 +79,7 @@ pub(super) fn average(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch
     )?])
 }
 
-pub(super) fn adaptive_average(context: &NodeContext) -> Result<Vec<Dispatch>> {
+pub(super) fn adaptive_average(context: &LoweringContext) -> Result<Vec<Dispatch>> {
     let params: [TensorView; 2] = [context.inputs[0], context.output];
     let reads = vec![Read::Input(0)];
     Ok(vec![context.per_element(
@@ -90,7 +90,7 @@ pub(super) fn adaptive_average(context: &NodeContext) -> Result<Vec<Dispatch>> {
 }
 
 /// `[top, bottom, left, right]` of the map that was pooled, which is of the answer's size.
-fn padding(context: &NodeContext, op: &Pool2d) -> [u32; 4] {
+fn padding(context: &LoweringContext, op: &Pool2d) -> [u32; 4] {
     let size = [context.output.height, context.output.width];
     op.padding_for(size.map(|v| v as usize)).map(|v| v as u32)
 }

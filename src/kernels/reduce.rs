@@ -3,12 +3,12 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::prologue::Prologue;
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{REDUCE_CHANNELS, REDUCE_SPACE, REDUCE_SPACE_SUBGROUP};
 use crate::graph::{Reduce, ReduceKind, ReduceOver};
 
-pub(super) fn dispatches(context: &NodeContext, op: Reduce) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: Reduce) -> Result<Vec<Dispatch>> {
     match op.over {
         ReduceOver::Space => over_space(context, op.kind),
         ReduceOver::Channels => over_channels(context, op.kind),
@@ -38,7 +38,7 @@ struct SpaceParams {
 const ELEMENTS: u32 = 8;
 
 /// Of windows that cover the input, one for each pixel of the output.
-pub(super) fn over_space(context: &NodeContext, kind: ReduceKind) -> Result<Vec<Dispatch>> {
+pub(super) fn over_space(context: &LoweringContext, kind: ReduceKind) -> Result<Vec<Dispatch>> {
     let (device, output) = (context.device, context.output);
     let prologue = Prologue::of(context, context.inputs[0].channels as usize);
     let params = SpaceParams {
@@ -47,16 +47,16 @@ pub(super) fn over_space(context: &NodeContext, kind: ReduceKind) -> Result<Vec<
         prologue_slope: prologue.slope,
         unused: [0; 3],
     };
-    let workgroups = u64::from(output.pixels) * u64::from(output.groups.div_ceil(ELEMENTS));
+    let workgroups = u64::from(output.pixels) * u64::from(output.c4.div_ceil(ELEMENTS));
     let [x, y] = device.fold(&context.node.name, workgroups)?;
     let reads = vec![Read::Input(0), prologue.read(&Read::Input(0))];
-    let (shader, why) = device.reducing(&REDUCE_SPACE, &REDUCE_SPACE_SUBGROUP);
+    let (shader, reason) = context.reducing(&REDUCE_SPACE, &REDUCE_SPACE_SUBGROUP);
     let dispatch = device.dispatch(shader, &params, reads, [x, y, 1]);
-    let dispatch = prologue.select(dispatch).selected(None, why);
+    let dispatch = prologue.select(dispatch).selected(None, reason);
     Ok(vec![dispatch.constant("OPERATION", code(kind))])
 }
 
-fn over_channels(context: &NodeContext, kind: ReduceKind) -> Result<Vec<Dispatch>> {
+fn over_channels(context: &LoweringContext, kind: ReduceKind) -> Result<Vec<Dispatch>> {
     let params: [TensorView; 2] = [context.inputs[0], context.output];
     let pixels = u64::from(context.output.pixels);
     let grid = context.device.flat_grid(&context.node.name, pixels)?;

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::REORG;
 use crate::graph::Reorg;
@@ -16,7 +16,7 @@ struct Params {
     unused: [u32; 3],
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: Reorg) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: Reorg) -> Result<Vec<Dispatch>> {
     let params = Params {
         input: context.inputs[0],
         output: context.output,

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::{UPSAMPLE, UPSAMPLE_BACKWARD};
 use crate::graph::{Upsample, UpsampleMode};
@@ -16,20 +16,28 @@ struct Params {
     unused: [u32; 2],
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: &Upsample) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: &Upsample) -> Result<Vec<Dispatch>> {
     let params = params(op, context, context.inputs[0], context.output);
     let dispatch = context.per_element(&UPSAMPLE, &params, vec![Read::Input(0)])?;
     Ok(vec![dispatch.constant("MODE", code(op.mode))])
 }
 
-pub(super) fn backward_dispatches(context: &NodeContext, op: &Upsample) -> Result<Vec<Dispatch>> {
+pub(super) fn backward_dispatches(
+    context: &LoweringContext,
+    op: &Upsample,
+) -> Result<Vec<Dispatch>> {
     let params = params(op, context, context.output, context.inputs[0]);
     let dispatch = context.per_element(&UPSAMPLE_BACKWARD, &params, vec![Read::Input(0)])?;
     Ok(vec![dispatch.constant("MODE", code(op.mode))])
 }
 
 /// For a map that went from `before` to `after`.
-fn params(op: &Upsample, context: &NodeContext, before: TensorView, after: TensorView) -> Params {
+fn params(
+    op: &Upsample,
+    context: &LoweringContext,
+    before: TensorView,
+    after: TensorView,
+) -> Params {
     let size = |map: &TensorView| [map.height as usize, map.width as usize];
     Params {
         input: context.inputs[0],

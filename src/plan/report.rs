@@ -1,9 +1,9 @@
-//! A plan for people: what runs, by which kernel and why, and what memory it takes.
+//! A readable report of a plan: what runs, by which kernels and why, and what memory it takes.
 
 use std::collections::HashSet;
 
 use super::limits::{self, BrokenLimit};
-use super::{OutputLocation, Place, Placed, Plan, Step, values};
+use super::{BufferRef, OutputLocation, PlacedGraph, Plan, Selections, Step, values};
 use crate::error::{Error, Result};
 use crate::gpu::Precision;
 use crate::graph::{Graph, Node, Operator, Residual, Storage};
@@ -139,15 +139,17 @@ impl PlannedMemory {
 }
 
 impl PlanReport {
-    pub(crate) fn of(
+    /// Plans `graph` for `device`, without its limits where a plan would exceed one.
+    pub(crate) fn new(
         device: &DeviceContext,
         graph: &Graph,
         inputs: &[Shape],
         passes: &PassOptions,
     ) -> Result<Self> {
-        let (optimized, _) = passes::optimize(graph, inputs, passes)?;
-        let broken = limits::broken(&optimized, &optimized.infer(inputs)?, device)?;
-        let plan = match Plan::new(graph, inputs, passes, device) {
+        let (optimized, reports) = passes::optimize(graph, inputs, passes)?;
+        let selected = Selections::new(&optimized, optimized.infer(inputs)?, device);
+        let broken = limits::broken(&optimized, &selected, device)?;
+        let plan = match Plan::from_selections(optimized, selected, inputs, reports, device) {
             Err(Error::Limit { .. }) => Plan::new(graph, inputs, passes, &unlimited(device))?,
             plan => plan?,
         };
@@ -209,15 +211,15 @@ fn planned_step(step: &Step) -> PlannedStep {
         name: step.label.clone(),
         shader: key.shader.name,
         constants: key.constants.clone(),
-        kernel: step.dispatch.kernel,
-        why: step.dispatch.why.to_string(),
+        kernel: step.dispatch.algorithm,
+        why: step.dispatch.reason.to_string(),
         workgroups: step.dispatch.workgroups,
         operations: step.cost.operations,
         bytes: step.cost.bytes,
     }
 }
 
-fn planned_node(placed: &Placed, i: usize) -> PlannedNode {
+fn planned_node(placed: &PlacedGraph, i: usize) -> PlannedNode {
     let graph = &placed.graph;
     let node = &graph.nodes()[i];
     PlannedNode {
@@ -226,7 +228,7 @@ fn planned_node(placed: &Placed, i: usize) -> PlannedNode {
         fused: fused(graph, node),
         inputs: node.inputs.iter().map(|input| input.index()).collect(),
         output: placed.shapes[i].clone(),
-        storage: home(placed, i),
+        storage: storage(placed, i),
         is_output: graph.outputs().iter().any(|output| output.index() == i),
     }
 }
@@ -276,13 +278,13 @@ fn fused(graph: &Graph, node: &Node) -> Vec<FusedPart> {
     parts
 }
 
-/// Where a value lies, for people.
-fn home(placed: &Placed, i: usize) -> String {
+/// Where a value is, in words.
+fn storage(placed: &PlacedGraph, i: usize) -> String {
     let name = |i: usize| &placed.graph.nodes()[i].name;
     let node = &placed.graph.nodes()[i];
-    let slot = match placed.places[i] {
-        Place::Slot(slot) => slot,
-        Place::Input(_) | Place::Output(_) => return "as the user gives it".to_owned(),
+    let slot = match placed.buffers[i] {
+        BufferRef::Slot(slot) => slot,
+        BufferRef::Input(_) | BufferRef::Output(_) => return "as the user gives it".to_owned(),
     };
     match node.fused.storage {
         Storage::ConcatSlice { of, channel } => {
@@ -296,7 +298,7 @@ fn home(placed: &Placed, i: usize) -> String {
             format!("'{}' by another name", name(node.inputs[0].index()))
         }
         Storage::Owned => {
-            let first = u64::from(placed.maps[i].offset);
+            let first = u64::from(placed.views[i].offset);
             let residual = match placed.in_place[i] {
                 true => ", in its residual's place",
                 false => "",

@@ -153,7 +153,7 @@ impl Session {
             Engine::Gpu(session) => {
                 let layers = session.conv_layers(shapes)?;
                 let kernels = layers.into_iter();
-                Ok(kernels.map(|l| (l.node.name, l.choice.rule)).collect())
+                Ok(kernels.map(|l| (l.node.name, l.choice.selected)).collect())
             }
             Engine::Cpu(_) => Ok(Vec::new()),
         }

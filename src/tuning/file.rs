@@ -126,7 +126,7 @@ impl Tuning {
             "{FIRST}\nadapter: {adapter}\nbackend: {backend}\ndriver: {driver}\nversion: {version}\n"
         );
         // Writing to a string cannot fail.
-        for (signature, kernel) in &self.kernels {
+        for (signature, kernel) in &self.algorithms {
             let _ = writeln!(text, "use {kernel}: {signature}");
         }
         for (kernel, (signature, reason)) in &self.quarantined {

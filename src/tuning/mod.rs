@@ -40,7 +40,7 @@ use crate::session::ConvAlgorithm;
 pub struct Tuning {
     identity: Identity,
     /// The kernel of each convolution, by its signature.
-    kernels: BTreeMap<String, ConvAlgorithm>,
+    algorithms: BTreeMap<String, ConvAlgorithm>,
     /// Why a kernel must not be used, and the signature of the layer that showed it.
     quarantined: BTreeMap<ConvAlgorithm, (String, String)>,
 }
@@ -102,7 +102,7 @@ impl Tuning {
     fn of(identity: Identity) -> Self {
         Self {
             identity,
-            kernels: BTreeMap::new(),
+            algorithms: BTreeMap::new(),
             quarantined: BTreeMap::new(),
         }
     }
@@ -121,13 +121,13 @@ impl Tuning {
 
     /// The convolutions that have been tuned, by signature, and their kernels.
     pub fn choices(&self) -> impl Iterator<Item = (&str, ConvAlgorithm)> {
-        (self.kernels.iter()).map(|(signature, kernel)| (signature.as_str(), *kernel))
+        (self.algorithms.iter()).map(|(signature, kernel)| (signature.as_str(), *kernel))
     }
 
     /// Chooses `kernel` for the convolutions with this signature, as `shadernet_bench::tune` has it.
     /// A session whose device does not allow it there keeps to the rule, and says so in the log.
     pub fn choose(&mut self, signature: impl Into<String>, kernel: ConvAlgorithm) {
-        self.kernels.insert(signature.into(), kernel);
+        self.algorithms.insert(signature.into(), kernel);
     }
 
     /// The kernels that no session with this tuning uses.
@@ -160,8 +160,8 @@ impl Tuning {
                 other.identity, self.identity
             ));
         }
-        let kernels = other.kernels.iter();
-        (self.kernels).extend(kernels.map(|(signature, kernel)| (signature.clone(), *kernel)));
+        let kernels = other.algorithms.iter();
+        (self.algorithms).extend(kernels.map(|(signature, kernel)| (signature.clone(), *kernel)));
         let quarantined = other.quarantined.iter();
         (self.quarantined).extend(quarantined.map(|(kernel, entry)| (*kernel, entry.clone())));
         Ok(())
@@ -170,7 +170,7 @@ impl Tuning {
     /// As kernels want it.
     pub(crate) fn tuned(&self) -> Tuned {
         Tuned {
-            kernels: self.kernels.clone(),
+            algorithms: self.algorithms.clone(),
             quarantined: self.quarantined.keys().copied().collect(),
         }
     }

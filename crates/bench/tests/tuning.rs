@@ -145,7 +145,7 @@ fn every_candidate_is_right_and_timed() {
                     matches!(candidate.outcome, CandidateOutcome::Timed(time) if !time.is_zero());
                 assert!(timed, "{name}: {}: {candidate:?}", layer.signature);
             }
-            let (winner, rule) = (layer.time(layer.winner), layer.time(layer.rule));
+            let (winner, rule) = (layer.time(layer.winner), layer.time(layer.heuristic));
             assert!(winner <= rule, "{name}: {layer:?}");
         }
         assert!(report.quarantined().is_empty(), "{name}");
@@ -221,7 +221,7 @@ fn float16_is_tuned_by_itself() {
 fn a_wrong_kernel_is_found_out() {
     for (name, device, gpu, report) in reports() {
         // One that the rule would choose, so that another has to take its place.
-        let wrong = report.layers[0].rule;
+        let wrong = report.layers[0].heuristic;
         let broken = Device::open(&DeviceOptions {
             backend: Some(device.backend()),
             runtime_checks: gpu.runtime_checks(),

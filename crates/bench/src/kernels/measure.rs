@@ -107,7 +107,7 @@ impl<'a> Bench<'a> {
             let is_wanted = |kernel: &&ConvAlgorithm| only.is_empty() || only.contains(kernel);
             let kernels = layer.choice.candidates.iter().filter(is_wanted);
             bench.kernels = kernels.copied().map(Some).collect();
-            bench.rule = Some(layer.choice.rule);
+            bench.rule = Some(layer.choice.selected);
         }
         Ok(bench)
     }
