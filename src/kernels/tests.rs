@@ -6,7 +6,7 @@ fn device() -> DeviceContext {
 }
 
 #[test]
-fn long_rows_of_workgroups_are_folded() {
+fn many_workgroups_are_split_over_two_dimensions() {
     let device = device();
     for count in [1, 64, 65_535 * 64, 65_535 * 64 + 1, 1 << 31] {
         let [x, y, _] = device.flat_grid("test", count).unwrap();
@@ -17,23 +17,21 @@ fn long_rows_of_workgroups_are_folded() {
 }
 
 #[test]
-fn maps_have_the_layout_of_the_shaders() {
-    // The uniform block that every shader declares must be as large as what a kernel uploads,
-    // filled up to 16 bytes; the largest member order is checked by the kernels' answers.
-    // Those that measure a device's peak compute no values of a graph, nor do those that have no elements:
-    // they are for what is before a graph and after it.
+fn tensor_views_have_the_layout_of_the_shaders() {
+    // Shaders that measure a device's peak compute no values of a graph. Nor do those without elements:
+    // they run before or after a graph.
     for shader in SHADERS.iter().filter(|s| !s.name.starts_with("peak_")) {
         let source = shader.assemble(Precision::F32);
         if !source.contains("alias Element") {
             continue;
         }
         let module = naga::front::wgsl::parse_str(&source).unwrap();
-        let map = module
+        let view = module
             .types
             .iter()
             .find(|(_, ty)| ty.name.as_deref() == Some("TensorView"));
-        let (_, map) = map.expect("every shader has maps");
-        let naga::TypeInner::Struct { members, span } = &map.inner else {
+        let (_, view) = view.expect("every shader has tensor views");
+        let naga::TypeInner::Struct { members, span } = &view.inner else {
             panic!("TensorView is a struct");
         };
         assert_eq!(*span as usize, size_of::<TensorView>());

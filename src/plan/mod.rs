@@ -1,6 +1,8 @@
-//! A graph bound to input shapes and a device's limits: a plain list of dispatches over numbered
-//! buffers. Nothing here touches a device, so a plan can be made and examined without one: see
-//! [`PlanReport`].
+//! A graph planned for input shapes and a device: a list of dispatches over numbered buffers. Nothing
+//! here touches a device, so a plan can be made and examined without one: see [`PlanReport`].
+//!
+//! Planning optimizes the graph, selects the kernels of every node once, assigns memory to the values,
+//! and then lowers every node to dispatches.
 
 mod choices;
 mod cost;

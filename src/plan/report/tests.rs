@@ -13,7 +13,7 @@ fn network(name: &str) -> (Graph, Vec<Shape>) {
     (graph, architecture.input_shapes(1, &options))
 }
 
-/// With one kernel a layer.
+/// With one dispatch per convolution.
 fn directly(name: &str) -> PlanReport {
     let (graph, shapes) = network(name);
     let options = SessionOptions {
@@ -24,7 +24,7 @@ fn directly(name: &str) -> PlanReport {
 }
 
 #[test]
-fn operations_are_the_networks() {
+fn operations_are_those_of_the_network() {
     for name in [
         "resnet50",
         "mobilenet_v2",
@@ -41,7 +41,7 @@ fn operations_are_the_networks() {
 }
 
 #[test]
-fn resnet50_on_one_kernel_a_layer() {
+fn resnet50_with_one_dispatch_per_convolution() {
     let report = directly("resnet50");
     assert_eq!(report.steps.len(), 56);
     assert!(report.broken.is_empty());
@@ -83,7 +83,7 @@ fn resnet50_on_one_kernel_a_layer() {
     }
 }
 
-/// The kernel of a convolution over `shape`, and why.
+/// The algorithm of a convolution over an image of this size, and the selection reason.
 fn choice(device: &DeviceContext, conv: Conv2d, size: usize) -> (Option<ConvAlgorithm>, String) {
     let channels = conv.in_channels;
     let mut b = GraphBuilder::new("one");
@@ -149,7 +149,7 @@ fn every_selection_has_its_reason() {
 }
 
 #[test]
-fn tuned_kernels_say_so() {
+fn tuned_algorithms_have_that_reason() {
     let graph_signature = "f32 1x64x7x7 to 64x7x7 kernel 3x3 stride 1x1 dilation 1x1 groups 1 \
                            padding 1,1";
     let kernel = ConvAlgorithm::Winograd { tile: 4 };
@@ -166,7 +166,7 @@ fn tuned_kernels_say_so() {
 }
 
 #[test]
-fn a_prologue_keeps_winograd_away() {
+fn winograd_is_not_selected_for_a_prologue() {
     let (graph, shapes) = network("densenet121");
     let mut b = GraphBuilder::new("prologue");
     let x = b.image_input("input", 64);
@@ -191,7 +191,7 @@ fn a_prologue_keeps_winograd_away() {
     }
 }
 
-/// A plan can be made exactly where no limit is broken, and what it stops at is the first of them.
+/// Planning succeeds exactly where no limit is broken, and otherwise reports the first broken limit.
 #[test]
 fn limits_are_broken_where_a_plan_stops() {
     let defaults = wgpu::Limits::default;
