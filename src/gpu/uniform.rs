@@ -29,7 +29,6 @@ macro_rules! uniforms {
                 fn layout() -> $crate::gpu::uniform::Type {
                     use $crate::gpu::uniform::{Layout, Member, Type};
                     Type::Struct {
-                        name: stringify!($name).to_owned(),
                         size: size_of::<Self>(),
                         members: vec![$(Member {
                             name: stringify!($field).to_owned(),
@@ -81,7 +80,6 @@ mod reflection {
         /// One to four scalars of this WGSL type.
         Scalars(&'static str, usize),
         Struct {
-            name: String,
             size: usize,
             members: Vec<Member>,
         },
@@ -124,29 +122,6 @@ mod tests {
     use super::*;
     use crate::gpu::{Precision, SHADERS};
 
-    /// Rust names of fields that the kernels still have to rename to those of the WGSL.
-    const RENAMED: &[(&str, &str, &str)] = &[
-        ("TensorView", "stride", "pixel_stride"),
-        ("TensorView", "groups", "c4"),
-        ("Outputs", "columns", "phase_columns"),
-        ("Tiles", "groups", "c4"),
-        ("Tiles", "first", "offset"),
-        ("Params", "inner", "k_c4"),
-        ("Params", "group_elements", "group_out_c4"),
-        ("Params", "group_blocks", "group_n_tiles"),
-        ("Params", "first_block", "first_n_tile"),
-        ("Params", "blocks", "n_tiles"),
-        ("Params", "plane_rows", "gemm_rows"),
-        ("Params", "planes", "gemms"),
-        ("Params", "plane_step", "weight_gemm_stride"),
-        ("Params", "block_step", "weight_n_tile_stride"),
-        ("Params", "blocks_first", "n_fastest"),
-        ("Params", "first_group", "first_output_c4"),
-        ("Params", "groups", "output_c4"),
-        ("BackwardParams", "first_group", "first_output_c4"),
-        ("BackwardParams", "groups", "output_c4"),
-    ];
-
     /// The struct of the shader's uniform block, as naga lays it out.
     fn reflect(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Type {
         let scalars = |scalar: naga::Scalar, count| {
@@ -162,7 +137,6 @@ mod tests {
             naga::TypeInner::Scalar(scalar) => scalars(*scalar, 1),
             naga::TypeInner::Vector { size, scalar } => scalars(*scalar, *size as usize),
             naga::TypeInner::Struct { members, span } => Type::Struct {
-                name: module.types[ty].name.clone().unwrap(),
                 size: *span as usize,
                 members: (members.iter())
                     .map(|member| Member {
@@ -178,15 +152,14 @@ mod tests {
 
     /// One line per member, including members of nested structs, without padding.
     fn lines(prefix: &str, start: usize, ty: &Type, out: &mut Vec<String>) {
-        let Type::Struct { members, name, .. } = ty else {
+        let Type::Struct { members, .. } = ty else {
             return;
         };
         for member in members {
             if member.name == "unused" || member.name.starts_with("unused_") {
                 continue;
             }
-            let renamed = (RENAMED.iter()).find(|r| r.0 == name && r.1 == member.name);
-            let path = format!("{prefix}{}", renamed.map_or(&*member.name, |r| r.2));
+            let path = format!("{prefix}{}", member.name);
             let offset = start + member.offset;
             match &member.ty {
                 Type::Scalars(scalar, count) => {

@@ -1,6 +1,6 @@
 //! Element-wise activations.
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{ACTIVATION, ACTIVATION_BACKWARD};
@@ -22,7 +22,7 @@ uniforms! {
     }
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: Activation) -> Result<Vec<Dispatch>> {
     let (code, slope) = code(Some(op));
     let params = Params {
         input: context.inputs[0],
@@ -33,7 +33,10 @@ pub(super) fn dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Di
     Ok(vec![dispatch.constant("ACTIVATION", code)])
 }
 
-pub(super) fn backward_dispatches(context: &NodeContext, op: Activation) -> Result<Vec<Dispatch>> {
+pub(super) fn backward_dispatches(
+    context: &LoweringContext,
+    op: Activation,
+) -> Result<Vec<Dispatch>> {
     let (code, slope) = code(Some(op));
     let params = BackwardParams {
         gradient: context.inputs[0],

@@ -1,7 +1,7 @@
 //! Batch normalization that is not fused with a convolution.
 
 use super::prologue::Prologue;
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::BATCH_NORM;
 use crate::gpu::uniform::uniforms;
@@ -16,7 +16,7 @@ uniforms! {
     }
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: &BatchNorm2d) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: &BatchNorm2d) -> Result<Vec<Dispatch>> {
     let activation = context.node.fused.activation;
     let affine = Prologue::made_of(context, Some(norm(context, op)), activation, op.channels);
     dispatch(context, &affine)
@@ -24,20 +24,20 @@ pub(super) fn dispatches(context: &NodeContext, op: &BatchNorm2d) -> Result<Vec<
 
 /// Applies only the scale: the gradient does not depend on the shift.
 pub(super) fn backward_dispatches(
-    context: &NodeContext,
+    context: &LoweringContext,
     op: &BatchNorm2d,
 ) -> Result<Vec<Dispatch>> {
     dispatch(context, &Prologue::scale_of(context, norm(context, op)))
 }
 
-fn norm(context: &NodeContext, op: &BatchNorm2d) -> Norm {
+fn norm(context: &LoweringContext, op: &BatchNorm2d) -> Norm {
     Norm {
         name: context.node.parameter_prefix().to_owned(),
         op: op.clone(),
     }
 }
 
-fn dispatch(context: &NodeContext, affine: &Prologue) -> Result<Vec<Dispatch>> {
+fn dispatch(context: &LoweringContext, affine: &Prologue) -> Result<Vec<Dispatch>> {
     let params = Params {
         input: context.inputs[0],
         output: context.output,

@@ -1,6 +1,6 @@
 //! Copies of channels: concatenation, one dispatch per input, and slices.
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::COPY_CHANNELS;
 use crate::gpu::uniform::uniforms;
@@ -17,14 +17,11 @@ uniforms! {
     }
 }
 
-pub(super) fn concat(
-    context: &NodeContext,
-    in_place: &dyn Fn(usize) -> bool,
-) -> Result<Vec<Dispatch>> {
+pub(super) fn concat(context: &LoweringContext, in_place: &[bool]) -> Result<Vec<Dispatch>> {
     let mut first_output = 0;
     let mut steps = Vec::new();
     for (i, input) in context.inputs.iter().enumerate() {
-        if !in_place(i) {
+        if !in_place[i] {
             steps.push(copy(context, i, 0, first_output, input.channels)?);
         }
         first_output += input.channels;
@@ -32,14 +29,14 @@ pub(super) fn concat(
     Ok(steps)
 }
 
-pub(super) fn slice(context: &NodeContext, op: SliceChannels) -> Result<Vec<Dispatch>> {
+pub(super) fn slice(context: &LoweringContext, op: SliceChannels) -> Result<Vec<Dispatch>> {
     // Shape inference has checked that the input has these channels.
     let count = (op.end - op.start) as u32;
     Ok(vec![copy(context, 0, op.start as u32, 0, count)?])
 }
 
 fn copy(
-    context: &NodeContext,
+    context: &LoweringContext,
     input: usize,
     first_input: u32,
     first_output: u32,

@@ -1,33 +1,35 @@
-//! What kernels need to know of a device, and how they make dispatches for it.
+//! What kernel selection and lowering need to know about a device.
 
 use std::sync::Arc;
 
+use super::cost_table::DeviceClass;
 use super::{ConvAlgorithm, Dispatch, Read, SelectionReason, Target, Tuned, WORKGROUP};
 use crate::error::{Error, Result};
 use crate::gpu::{Cooperative, Gpu, PipelineKey, Precision, Shader};
 
-/// What kernels need to know of the device.
+/// A device, as far as the selection and lowering of kernels depend on it, with the options of a
+/// session that select kernels.
 #[derive(Clone, Debug)]
 pub(crate) struct DeviceContext {
     pub name: String,
     pub limits: wgpu::Limits,
     pub precision: Precision,
-    /// The most invocations that a subgroup may have, where shaders may use subgroups.
+    /// The largest subgroup, in invocations, where shaders may use subgroups.
     pub largest_subgroup: Option<u32>,
-    /// Invocations a subgroup, where shaders may use it and that is the same for all.
+    /// Invocations per subgroup, where shaders may use subgroups and all have the same size.
     pub subgroup_size: Option<u32>,
-    /// Whether the device is the CPU in disguise, where workgroup memory is no faster than any.
-    pub is_software: bool,
-    /// What computes products of cooperative matrices of float16, where values are stored so.
+    /// Selects the table of costs.
+    pub class: DeviceClass,
+    /// How float16 cooperative matrices are multiplied, where they can be used and values are float16.
     pub cooperative: Option<Cooperative>,
-    /// The convolution kernel to use wherever it can be.
+    /// The convolution algorithm to use wherever it is possible.
     pub prefer: Option<ConvAlgorithm>,
-    /// What tuning has found, which the rule gives way to.
+    /// What tuning has found, which takes precedence over the heuristic.
     pub tuned: Option<Arc<Tuned>>,
 }
 
 impl DeviceContext {
-    /// A GPU of which nothing but its limits is known.
+    /// A GPU of which only the limits are known.
     pub fn assumed(limits: wgpu::Limits) -> Self {
         Self {
             name: "assumed".to_owned(),
@@ -35,14 +37,14 @@ impl DeviceContext {
             precision: Precision::F32,
             largest_subgroup: None,
             subgroup_size: None,
-            is_software: false,
+            class: DeviceClass::Discrete,
             cooperative: None,
             prefer: None,
             tuned: None,
         }
     }
 
-    /// An open device of which nothing but its limits matters.
+    /// An open device of which only the limits matter.
     pub fn from_limits_of(gpu: &Gpu) -> Self {
         Self {
             name: gpu.info().name.clone(),
@@ -50,31 +52,12 @@ impl DeviceContext {
         }
     }
 
-    /// Whether tuning has found `kernel` to answer wrongly.
-    pub(super) fn is_quarantined(&self, kernel: ConvAlgorithm) -> bool {
-        (self.tuned.as_ref()).is_some_and(|tuned| tuned.quarantined.contains(&kernel))
+    /// Whether tuning found a wrong result of `algorithm`.
+    pub(super) fn is_quarantined(&self, algorithm: ConvAlgorithm) -> bool {
+        (self.tuned.as_ref()).is_some_and(|tuned| tuned.quarantined.contains(&algorithm))
     }
 
-    /// The form of a shader with `#import reduction` to use.
-    pub(super) fn reducing(
-        &self,
-        plain: &'static Shader,
-        by_subgroups: &'static Shader,
-    ) -> (&'static Shader, SelectionReason) {
-        let why = SelectionReason::Team(self.largest_subgroup);
-        match self.largest_subgroup {
-            Some(_) => (by_subgroups, why),
-            None => (plain, why),
-        }
-    }
-
-    /// Workgroups for `count` teams of such a shader, as `shaders/shared/reduction_team.wgsl` has them: enough
-    /// wherever subgroups are as large as they get.
-    pub(super) fn teams(&self, count: u64) -> u64 {
-        let members = self.largest_subgroup.map_or(WORKGROUP, u64::from);
-        count.div_ceil((WORKGROUP / members).max(1))
-    }
-
+    /// A dispatch that writes the node's output.
     pub(super) fn dispatch(
         &self,
         shader: &'static Shader,
@@ -93,18 +76,18 @@ impl DeviceContext {
             reads,
             workgroups,
             operations: None,
-            kernel: None,
-            why: SelectionReason::Only,
+            algorithm: None,
+            reason: SelectionReason::Only,
         }
     }
 
-    /// Workgroups for `count` invocations, folded over x and y as `flat_index` unfolds them.
+    /// Workgroups for `count` invocations, in x and y as `flat_index` of the shaders reads them.
     pub fn flat_grid(&self, what: &str, count: u64) -> Result<[u32; 3]> {
         let [x, y] = self.fold(what, count.div_ceil(WORKGROUP))?;
         Ok([x, y, 1])
     }
 
-    /// `workgroups` as a product of two dimensions that holds at least as many.
+    /// Two dimensions whose product is at least `workgroups`.
     pub fn fold(&self, what: &str, workgroups: u64) -> Result<[u32; 2]> {
         let limit = u64::from(self.limits.max_compute_workgroups_per_dimension);
         let rows = workgroups.div_ceil(limit).max(1);
@@ -123,12 +106,12 @@ impl DeviceContext {
         Ok([workgroups.div_ceil(rows).max(1) as u32, rows as u32])
     }
 
-    /// The most bytes that one binding may show.
+    /// The most bytes that one binding may have.
     pub fn largest_binding(&self) -> u64 {
         self.binding_limit().0
     }
 
-    /// That, and the name of the limit.
+    /// The same, with the name of the limit.
     pub fn binding_limit(&self) -> (u64, &'static str) {
         let limits = &self.limits;
         match limits.max_buffer_size < limits.max_storage_buffer_binding_size {
@@ -140,7 +123,10 @@ impl DeviceContext {
         }
     }
 
-    /// Whether `bytes` fit one binding.
+    /// Checks that `bytes` fit one binding. `what` and `advice` are for the error's message.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] where they do not.
     pub fn check_binding(&self, what: &str, bytes: u64, advice: &'static str) -> Result<()> {
         let (limit, name) = self.binding_limit();
         if bytes <= limit {

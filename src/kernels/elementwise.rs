@@ -1,7 +1,7 @@
 //! Element-wise functions of two tensors.
 
 use super::activation;
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::BINARY;
 use crate::gpu::uniform::uniforms;
@@ -17,7 +17,7 @@ uniforms! {
     }
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: Binary) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: Binary) -> Result<Vec<Dispatch>> {
     let (activation, slope) = activation::code(context.node.fused.activation);
     let params = Params {
         a: context.inputs[0],

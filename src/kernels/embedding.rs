@@ -1,7 +1,7 @@
 //! Embedding: rows of a table, looked up by token ids.
 
 use super::weight::split;
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::EMBEDDING;
 use crate::gpu::uniform::uniforms;
@@ -17,7 +17,7 @@ uniforms! {
     }
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: &Embedding) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: &Embedding) -> Result<Vec<Dispatch>> {
     let (rows, dim) = (op.num_embeddings, op.dim);
     let padded = dim.next_multiple_of(4);
     let row_bytes = padded as u64 / 4 * context.device.precision.element_bytes();

@@ -1,7 +1,7 @@
 //! The epilogue of a kernel, applied to a sum before it is stored: `shaders/shared/epilogue.wgsl`.
 
 use super::activation::code;
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::gpu::uniform::uniforms;
 use crate::graph::Residual;
 
@@ -34,7 +34,7 @@ impl EpilogueParams {
 }
 
 impl Epilogue {
-    pub fn of(context: &NodeContext) -> Self {
+    pub fn of(context: &LoweringContext) -> Self {
         let fused = &context.node.fused;
         let (activation, slope) = code(fused.activation);
         // The codes in the shader.

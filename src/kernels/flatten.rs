@@ -1,6 +1,6 @@
 //! Flattening feature maps to features, and back.
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{FLATTEN, Shader, UNFLATTEN};
@@ -12,15 +12,15 @@ uniforms! {
     }
 }
 
-pub(super) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext) -> Result<Vec<Dispatch>> {
     reshape(context, &FLATTEN)
 }
 
-pub(super) fn back_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+pub(super) fn back_dispatches(context: &LoweringContext) -> Result<Vec<Dispatch>> {
     reshape(context, &UNFLATTEN)
 }
 
-fn reshape(context: &NodeContext, shader: &'static Shader) -> Result<Vec<Dispatch>> {
+fn reshape(context: &LoweringContext, shader: &'static Shader) -> Result<Vec<Dispatch>> {
     let params = Params {
         input: context.inputs[0],
         output: context.output,

@@ -1,6 +1,6 @@
 //! Local response normalization.
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{LOCAL_RESPONSE_NORM, LOCAL_RESPONSE_NORM_BACKWARD};
@@ -54,7 +54,10 @@ impl Settings {
     }
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: &LocalResponseNorm) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(
+    context: &LoweringContext,
+    op: &LocalResponseNorm,
+) -> Result<Vec<Dispatch>> {
     let settings = Settings::new(op, context.output.channels);
     let params = Params {
         input: context.inputs[0],
@@ -72,7 +75,7 @@ pub(super) fn dispatches(context: &NodeContext, op: &LocalResponseNorm) -> Resul
 }
 
 pub(super) fn backward_dispatches(
-    context: &NodeContext,
+    context: &LoweringContext,
     op: &LocalResponseNorm,
 ) -> Result<Vec<Dispatch>> {
     let settings = Settings::new(op, context.output.channels);

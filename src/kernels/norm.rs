@@ -1,15 +1,14 @@
-//! Batch norms made into one multiplication and one addition a channel, and folded into weights.
+//! Batch norms as one multiplication and one addition per channel, and their folding into weights.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::NodeContext;
 use crate::error::Result;
-use crate::graph::Norm;
+use crate::graph::{Node, Norm};
 use crate::weights::Weights;
 
-/// `x * scale + shift`, a channel at a time. In float64: made once, so that its rounding should not
-/// show.
+/// `x * scale + shift` for each channel. In float64, since it is computed once and its rounding error
+/// would be in every output.
 pub(super) struct Affine {
     pub scale: Vec<f64>,
     pub shift: Vec<f64>,
@@ -30,8 +29,8 @@ impl Affine {
     }
 }
 
-/// A node's bias and the norm that was folded into it. Weights of whatever layout are read through
-/// it, so that no kernel has to know of norms.
+/// A node's bias and the norm that was folded into it. Weights of every layout are read through it, so
+/// that no kernel has to deal with norms.
 #[derive(Clone, Debug)]
 pub(super) struct Folding {
     norm: Option<Norm>,
@@ -41,11 +40,11 @@ pub(super) struct Folding {
 }
 
 impl Folding {
-    /// For a node of so many output channels.
-    pub fn of(context: &NodeContext, outputs: usize, has_bias: bool) -> Self {
+    /// For a node with this number of output channels.
+    pub fn new(node: &Node, outputs: usize, has_bias: bool) -> Self {
         Self {
-            norm: context.node.fused.norm.clone(),
-            bias: has_bias.then(|| context.node.parameter_name("bias")),
+            norm: node.fused.norm.clone(),
+            bias: has_bias.then(|| node.parameter_name("bias")),
             outputs,
         }
     }
@@ -55,8 +54,8 @@ impl Folding {
         self.bias.is_none() && self.norm.is_none()
     }
 
-    /// `values`, the weights of the output channels `outputs`, equally many of each one after
-    /// another, multiplied by the norm's scale.
+    /// Multiplies `values` by the norm's scale. They are the weights of the output channels `outputs` in
+    /// order, the same number for each.
     pub fn scaled<'a>(
         &self,
         weights: &Weights,
@@ -67,7 +66,7 @@ impl Folding {
         self.scaled_by(weights, values, |i| outputs.start + i / len.max(1))
     }
 
-    /// `values` multiplied by the norm's scale, each by that of the output channel `output(index)`.
+    /// Multiplies each of `values` by the norm's scale for the output channel `output(index)`.
     pub fn scaled_by<'a>(
         &self,
         weights: &Weights,
@@ -83,7 +82,7 @@ impl Folding {
         Ok(values)
     }
 
-    /// The bias after the norm, one a channel; zeros where there is neither.
+    /// The bias after the norm, one value per channel; zeros where there is neither.
     pub fn bias(&self, weights: &Weights) -> Result<Vec<f32>> {
         let bias = match &self.bias {
             Some(name) => weights.read(name)?.into_owned(),

@@ -1,6 +1,6 @@
 //! Padding and cropping.
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::PAD;
 use crate::gpu::uniform::uniforms;
@@ -17,11 +17,11 @@ uniforms! {
     }
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: &Pad2d) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: &Pad2d) -> Result<Vec<Dispatch>> {
     pad(context, [op.top, op.left], op.value)
 }
 
-pub(super) fn center_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+pub(super) fn center_dispatches(context: &LoweringContext) -> Result<Vec<Dispatch>> {
     let (input, output) = (&context.inputs[0], &context.output);
     let before = [
         CenterCropOrPad::before(input.height as usize, output.height as usize),
@@ -30,7 +30,7 @@ pub(super) fn center_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> 
     pad(context, before, 0.0)
 }
 
-fn pad(context: &NodeContext, before: [isize; 2], value: f32) -> Result<Vec<Dispatch>> {
+fn pad(context: &LoweringContext, before: [isize; 2], value: f32) -> Result<Vec<Dispatch>> {
     let params = Params {
         input: context.inputs[0],
         output: context.output,

@@ -1,6 +1,6 @@
 //! Max and average pooling.
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::POOL;
 use crate::gpu::uniform::uniforms;
@@ -23,7 +23,7 @@ uniforms! {
     }
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
     let input = context.inputs[0];
     let fused = &context.node.fused;
     let own = op.padding_for(fused.padded([input.height as usize, input.width as usize]));

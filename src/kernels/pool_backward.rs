@@ -1,6 +1,6 @@
 //! Gradients of pooling.
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{ADAPTIVE_AVG_POOL_BACKWARD, AVG_POOL_BACKWARD, MAX_POOL_BACKWARD};
@@ -35,7 +35,7 @@ uniforms! {
     }
 }
 
-pub(super) fn max(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
+pub(super) fn max(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
     let [top, _, left, _] = padding(context, op);
     let params = MaxParams {
         gradient: context.inputs[0],
@@ -55,7 +55,7 @@ pub(super) fn max(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
     )?])
 }
 
-pub(super) fn average(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
+pub(super) fn average(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
     let [top, bottom, left, right] = padding(context, op);
     let count_include_pad = matches!(
         op.kind,
@@ -81,7 +81,7 @@ pub(super) fn average(context: &NodeContext, op: &Pool2d) -> Result<Vec<Dispatch
     )?])
 }
 
-pub(super) fn adaptive_average(context: &NodeContext) -> Result<Vec<Dispatch>> {
+pub(super) fn adaptive_average(context: &LoweringContext) -> Result<Vec<Dispatch>> {
     let params = AdaptiveAverageParams {
         gradient: context.inputs[0],
         output: context.output,
@@ -96,7 +96,7 @@ pub(super) fn adaptive_average(context: &NodeContext) -> Result<Vec<Dispatch>> {
 
 /// The padding `[top, bottom, left, right]` of the pooling's input, whose size is that of the gradient computed
 /// here.
-fn padding(context: &NodeContext, op: &Pool2d) -> [u32; 4] {
+fn padding(context: &LoweringContext, op: &Pool2d) -> [u32; 4] {
     let size = [context.output.height, context.output.width];
     op.padding_for(size.map(|v| v as usize)).map(|v| v as u32)
 }

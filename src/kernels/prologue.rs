@@ -2,7 +2,7 @@
 
 use super::activation::code;
 use super::norm::Affine;
-use super::{Dispatch, NodeContext, Read};
+use super::{Dispatch, LoweringContext, Read};
 use crate::graph::{Activation, Norm};
 
 /// A node's prologue, for a shader that imports `shared/prologue`: its uniform block has
@@ -15,7 +15,7 @@ pub(super) struct Prologue {
 
 impl Prologue {
     /// The prologue of a node whose first input has `channels` channels.
-    pub fn of(context: &NodeContext, channels: usize) -> Self {
+    pub fn of(context: &LoweringContext, channels: usize) -> Self {
         let fused = context.node.fused.prologue.as_ref();
         let norm = fused.and_then(|p| p.norm.clone());
         Self::made_of(context, norm, fused.and_then(|p| p.activation), channels)
@@ -23,7 +23,7 @@ impl Prologue {
 
     /// A prologue of a norm and an activation.
     pub fn made_of(
-        context: &NodeContext,
+        context: &LoweringContext,
         norm: Option<Norm>,
         activation: Option<Activation>,
         channels: usize,
@@ -41,7 +41,7 @@ impl Prologue {
     }
 
     /// A prologue of a norm's scale only, without its shift or an activation.
-    pub fn scale_of(context: &NodeContext, norm: Norm) -> Self {
+    pub fn scale_of(context: &LoweringContext, norm: Norm) -> Self {
         let channels = norm.op.channels;
         Self {
             slope: 0.0,
@@ -62,7 +62,7 @@ impl Prologue {
 }
 
 /// Each element's scale and shift side by side. Shifts are zero unless `with_shift`.
-fn scales(context: &NodeContext, norm: Norm, channels: usize, with_shift: bool) -> Read {
+fn scales(context: &LoweringContext, norm: Norm, channels: usize, with_shift: bool) -> Read {
     let c4 = channels.div_ceil(4);
     let layout = match with_shift {
         true => format!("prologue {}", norm.name),

@@ -2,13 +2,13 @@
 //! over space.
 
 use super::prologue::Prologue;
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{REDUCE_CHANNELS, REDUCE_SPACE, REDUCE_SPACE_SUBGROUP};
 use crate::graph::{Reduce, ReduceKind, ReduceOver};
 
-pub(super) fn dispatches(context: &NodeContext, op: Reduce) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: Reduce) -> Result<Vec<Dispatch>> {
     match op.over {
         ReduceOver::Space => over_space(context, op.kind),
         ReduceOver::Channels => over_channels(context, op.kind),
@@ -43,7 +43,7 @@ uniforms! {
 const ELEMENTS: u32 = 8;
 
 /// Reduces the bins of the input, one per output pixel.
-pub(super) fn over_space(context: &NodeContext, kind: ReduceKind) -> Result<Vec<Dispatch>> {
+pub(super) fn over_space(context: &LoweringContext, kind: ReduceKind) -> Result<Vec<Dispatch>> {
     let (device, output) = (context.device, context.output);
     let prologue = Prologue::of(context, context.inputs[0].channels as usize);
     let params = SpaceParams {
@@ -52,16 +52,16 @@ pub(super) fn over_space(context: &NodeContext, kind: ReduceKind) -> Result<Vec<
         prologue_slope: prologue.slope,
         unused: [0; 3],
     };
-    let workgroups = u64::from(output.pixels) * u64::from(output.groups.div_ceil(ELEMENTS));
+    let workgroups = u64::from(output.pixels) * u64::from(output.c4.div_ceil(ELEMENTS));
     let [x, y] = device.fold(&context.node.name, workgroups)?;
     let reads = vec![Read::Input(0), prologue.read(&Read::Input(0))];
-    let (shader, why) = device.reducing(&REDUCE_SPACE, &REDUCE_SPACE_SUBGROUP);
+    let (shader, reason) = context.reducing(&REDUCE_SPACE, &REDUCE_SPACE_SUBGROUP);
     let dispatch = device.dispatch(shader, &params, reads, [x, y, 1]);
-    let dispatch = prologue.select(dispatch).selected(None, why);
+    let dispatch = prologue.select(dispatch).selected(None, reason);
     Ok(vec![dispatch.constant("OPERATION", code(kind))])
 }
 
-fn over_channels(context: &NodeContext, kind: ReduceKind) -> Result<Vec<Dispatch>> {
+fn over_channels(context: &LoweringContext, kind: ReduceKind) -> Result<Vec<Dispatch>> {
     let params = ChannelsParams {
         input: context.inputs[0],
         output: context.output,

@@ -1,6 +1,6 @@
 //! Darknet's reorg, a space-to-depth.
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::REORG;
 use crate::gpu::uniform::uniforms;
@@ -15,7 +15,7 @@ uniforms! {
     }
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: Reorg) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: Reorg) -> Result<Vec<Dispatch>> {
     let params = Params {
         input: context.inputs[0],
         output: context.output,

@@ -1,34 +1,34 @@
-//! Why a kernel was selected: what the rules answer beside their choice.
+//! Why a kernel was selected, for reports.
 
 use std::fmt;
 
 use super::ConvAlgorithm;
 
-/// Why a dispatch is computed by the kernel that it has.
+/// Why a dispatch has the kernel that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SelectionReason {
-    /// There is no other for the operator.
+    /// The operator has no other.
     Only,
-    /// A team of invocations shares each answer: by subgroups of at most so many, where the device
-    /// has them, else through workgroup memory.
-    Team(Option<u32>),
-    /// Each channel has a filter of its own; several pixels an invocation, where its size has that.
+    /// A team of invocations computes each result together: a subgroup of at most this size, or through
+    /// workgroup memory where the device has no subgroups.
+    Reduction(Option<u32>),
+    /// One filter per channel; several pixels per invocation for the sizes that have such a shader.
     Depthwise { in_rows: bool },
-    /// Groups that are not whole elements.
+    /// Groups whose channels are no multiple of 4.
     Grouped,
-    /// Dense, and Winograd's convolution passed over, where that was a question.
-    Dense(GemmReason, Option<WinogradRejection>),
-    /// Rows of a fully connected layer, as pixels of a convolution.
+    /// An implicit GEMM, with the reason against Winograd's convolution where that was considered.
+    Gemm(GemmReason, Option<WinogradRejection>),
+    /// Rows of a fully connected layer as pixels of a convolution.
     Rows(GemmReason),
-    /// A transposed convolution, as ordinary ones.
+    /// A transposed convolution, as one ordinary convolution per stride phase.
     Transposed(GemmReason),
     /// Winograd's convolution.
     Winograd(WinogradReason),
-    /// The product within Winograd's convolution.
-    Product(GemmReason),
+    /// The GEMM within Winograd's convolution.
+    WinogradGemm(GemmReason),
 }
 
-/// Why one of the dense shaders was taken.
+/// Why one of the GEMM shaders was selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GemmReason {
     Preferred,
@@ -36,67 +36,72 @@ pub(crate) enum GemmReason {
     Cooperative,
     Subgroup,
     Software,
-    /// The largest tile that leaves enough workgroups: so many.
+    /// The largest tile that leaves enough workgroups, and their number.
     LargestTile(u64),
-    /// No tile leaves enough.
+    /// No tile leaves enough workgroups; their number with the smallest tile.
     SmallestTile(u64),
-    /// All others are quarantined.
+    /// All other shaders are quarantined.
     Quarantine,
 }
 
-/// Why Winograd's convolution was taken.
+/// Why Winograd's convolution was selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WinogradReason {
     Preferred,
     Tuned,
-    /// What it and what the best dense shader would cost, in the rule's unit.
+    /// The estimated costs of it and of the implicit GEMM, in the unit of the cost table.
     CostsLess {
         cost: u64,
-        dense: u64,
+        gemm: u64,
     },
 }
 
-/// Why Winograd's convolution was not taken.
+/// Why Winograd's convolution was not selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WinogradRejection {
     Kernel([usize; 2]),
     Stride([usize; 2]),
     Dilation([usize; 2]),
     Groups(usize),
-    Planar,
+    NchwInput,
     Prologue,
     Memory,
-    /// So many tiles, fewer than the least.
-    FewTiles(u64, u64),
+    /// Fewer tiles than the least.
+    FewTiles {
+        tiles: u64,
+        least: u64,
+    },
     Quarantined(ConvAlgorithm),
-    /// What it and what the dense shader would cost.
+    /// The estimated costs of it and of the implicit GEMM.
     CostsMore {
         cost: u64,
-        dense: u64,
+        gemm: u64,
     },
 }
 
 impl fmt::Display for SelectionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Only => f.write_str("the only kernel for it"),
-            Self::Team(Some(size)) => write!(f, "sums are shared within subgroups of up to {size}"),
-            Self::Team(None) => {
-                f.write_str("no subgroups: sums are shared through workgroup memory")
+            Self::Only => f.write_str("the only kernel of this operator"),
+            Self::Reduction(Some(size)) => {
+                write!(f, "partial sums are added within subgroups of up to {size}")
+            }
+            Self::Reduction(None) => {
+                f.write_str("no subgroups: partial sums are added through workgroup memory")
             }
             Self::Depthwise { in_rows: true } => {
-                f.write_str("depthwise: a row of pixels an invocation")
+                f.write_str("depthwise: a row of pixels per invocation")
             }
-            Self::Depthwise { in_rows: false } => {
-                f.write_str("depthwise, of a kernel, stride or dilation without rows of pixels")
-            }
-            Self::Grouped => f.write_str("channels a group are no multiple of 4"),
-            Self::Dense(engine, None) => write!(f, "{engine}"),
-            Self::Dense(engine, Some(not)) => write!(f, "{engine}; no Winograd: {not}"),
-            Self::Rows(engine) => write!(f, "many rows, computed as pixels: {engine}"),
-            Self::Transposed(engine) => write!(f, "a convolution for each remainder: {engine}"),
-            Self::Winograd(why) => write!(f, "{why}"),
-            Self::Product(engine) => write!(f, "Winograd's product: {engine}"),
+            Self::Depthwise { in_rows: false } => f.write_str(
+                "depthwise, one pixel per invocation: kernel size, stride or dilation is uncommon",
+            ),
+            Self::Grouped => f.write_str("channels per group are no multiple of 4"),
+            Self::Gemm(reason, None) => write!(f, "{reason}"),
+            Self::Gemm(reason, Some(rejection)) => write!(f, "{reason}; no Winograd: {rejection}"),
+            Self::Rows(reason) => write!(f, "many rows, computed as pixels: {reason}"),
+            Self::Transposed(reason) => write!(f, "a convolution per stride phase: {reason}"),
+            Self::Winograd(reason) => write!(f, "{reason}"),
+            Self::WinogradGemm(reason) => write!(f, "Winograd's GEMM: {reason}"),
         }
     }
 }
@@ -115,7 +120,7 @@ impl fmt::Display for GemmReason {
             Self::SmallestTile(count) => {
                 write!(f, "smallest tile, as none fills a GPU ({count} workgroups)")
             }
-            Self::Quarantine => f.write_str("all others have answered wrongly here"),
+            Self::Quarantine => f.write_str("all other kernels are quarantined"),
         }
     }
 }
@@ -125,11 +130,8 @@ impl fmt::Display for WinogradReason {
         match self {
             Self::Preferred => f.write_str(PREFERRED),
             Self::Tuned => f.write_str(TUNED),
-            Self::CostsLess { cost, dense } => {
-                write!(
-                    f,
-                    "Winograd costs {cost} by the rule, a dense kernel {dense}"
-                )
+            Self::CostsLess { cost, gemm } => {
+                write!(f, "Winograd costs {cost} by the heuristic, a GEMM {gemm}")
             }
         }
     }
@@ -142,17 +144,17 @@ impl fmt::Display for WinogradRejection {
             Self::Stride([h, w]) => write!(f, "stride {h}x{w}"),
             Self::Dilation([h, w]) => write!(f, "dilation {h}x{w}"),
             Self::Groups(count) => write!(f, "{count} groups"),
-            Self::Planar => f.write_str("reads the image as it is given"),
+            Self::NchwInput => f.write_str("reads the input as NCHW"),
             Self::Prologue => f.write_str("has a prologue"),
             Self::Memory => f.write_str("its workspace or weights exceed a limit"),
-            Self::FewTiles(count, least) => write!(f, "{count} tiles, fewer than {least}"),
-            Self::Quarantined(kernel) => write!(f, "{kernel} has answered wrongly here"),
-            Self::CostsMore { cost, dense } => {
-                write!(f, "it costs {cost} by the rule, this {dense}")
+            Self::FewTiles { tiles, least } => write!(f, "{tiles} tiles, fewer than {least}"),
+            Self::Quarantined(algorithm) => write!(f, "{algorithm} is quarantined"),
+            Self::CostsMore { cost, gemm } => {
+                write!(f, "it costs {cost} by the heuristic, this {gemm}")
             }
         }
     }
 }
 
-const PREFERRED: &str = "asked for";
+const PREFERRED: &str = "preferred by the options";
 const TUNED: &str = "tuned: the fastest when timed on this device";

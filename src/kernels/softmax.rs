@@ -1,6 +1,6 @@
 //! Softmax and hardmax over the channels.
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{HARDMAX, HARDMAX_SUBGROUP, SOFTMAX, SOFTMAX_SUBGROUP, Shader};
@@ -12,17 +12,17 @@ uniforms! {
     }
 }
 
-pub(super) fn dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext) -> Result<Vec<Dispatch>> {
     per_pixel_team(context, &SOFTMAX, &SOFTMAX_SUBGROUP)
 }
 
-pub(super) fn hard_dispatches(context: &NodeContext) -> Result<Vec<Dispatch>> {
+pub(super) fn hard_dispatches(context: &LoweringContext) -> Result<Vec<Dispatch>> {
     per_pixel_team(context, &HARDMAX, &HARDMAX_SUBGROUP)
 }
 
 /// One team (`shaders/shared/reduction_team.wgsl`) per pixel.
 fn per_pixel_team(
-    context: &NodeContext,
+    context: &LoweringContext,
     portable: &'static Shader,
     subgroup: &'static Shader,
 ) -> Result<Vec<Dispatch>> {
@@ -31,9 +31,9 @@ fn per_pixel_team(
         output: context.output,
     };
     let pixels = u64::from(context.output.pixels);
-    let [x, y] = (context.device).fold(&context.node.name, context.device.teams(pixels))?;
+    let [x, y] = (context.device).fold(&context.node.name, context.teams(pixels))?;
     let reads = vec![Read::Input(0)];
-    let (shader, why) = (context.device).reducing(portable, subgroup);
+    let (shader, reason) = context.reducing(portable, subgroup);
     let dispatch = (context.device).dispatch(shader, &params, reads, [x, y, 1]);
-    Ok(vec![dispatch.selected(None, why)])
+    Ok(vec![dispatch.selected(None, reason)])
 }

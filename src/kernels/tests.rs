@@ -5,7 +5,7 @@ fn device() -> DeviceContext {
 }
 
 #[test]
-fn long_rows_of_workgroups_are_folded() {
+fn many_workgroups_are_split_over_two_dimensions() {
     let device = device();
     for count in [1, 64, 65_535 * 64, 65_535 * 64 + 1, 1 << 31] {
         let [x, y, _] = device.flat_grid("test", count).unwrap();

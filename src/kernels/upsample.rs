@@ -1,6 +1,6 @@
 //! Upsampling.
 
-use super::{Dispatch, NodeContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{UPSAMPLE, UPSAMPLE_BACKWARD};
@@ -22,7 +22,7 @@ uniforms! {
     }
 }
 
-pub(super) fn dispatches(context: &NodeContext, op: &Upsample) -> Result<Vec<Dispatch>> {
+pub(super) fn dispatches(context: &LoweringContext, op: &Upsample) -> Result<Vec<Dispatch>> {
     let (input, output) = (context.inputs[0], context.output);
     let params = Params {
         input,
@@ -34,7 +34,10 @@ pub(super) fn dispatches(context: &NodeContext, op: &Upsample) -> Result<Vec<Dis
     Ok(vec![dispatch.constant("MODE", code(op.mode))])
 }
 
-pub(super) fn backward_dispatches(context: &NodeContext, op: &Upsample) -> Result<Vec<Dispatch>> {
+pub(super) fn backward_dispatches(
+    context: &LoweringContext,
+    op: &Upsample,
+) -> Result<Vec<Dispatch>> {
     let (gradient, output) = (context.inputs[0], context.output);
     let params = BackwardParams {
         gradient,

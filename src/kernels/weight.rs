@@ -1,28 +1,28 @@
-//! Weights in the layouts that shaders want.
+//! Weights in the layouts of the shaders.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::norm::Folding;
-use super::{DeviceContext, NodeContext, Read};
+use super::{DeviceContext, LoweringContext, Read};
 use crate::error::{Error, Result};
 use crate::gpu::Precision;
 use crate::weights::Weights;
 
-/// Reads parameters and lays out the blocks of a range as float32, four to an element.
+/// Reads parameters and packs the blocks of a range as float32, four to an element.
 type Pack = Box<dyn Fn(&Weights, Range<usize>) -> Result<Vec<f32>> + Send + Sync>;
 
-/// A buffer of weights, described but not yet made.
+/// A buffer of weights before it exists.
 pub(crate) struct PackedWeight {
-    /// Tells it from every other of the same graph, layout included.
+    /// Unique among the weights of a graph: the parameter, its layout and what is folded into it.
     pub name: String,
-    /// How it is stored. Small, sensitive things (biases, scales) stay float32.
+    /// How it is stored. Biases and scales, which are small and sensitive, stay float32.
     pub precision: Precision,
-    /// float32 values before storing.
+    /// Number of values.
     pub len: usize,
-    /// Parts of equal size that can be packed each by itself, so that a large weight need not be in
-    /// memory twice.
+    /// Blocks of equal size that can be packed separately, so that a large weight need not be in memory
+    /// twice.
     blocks: usize,
     pack: Pack,
 }
@@ -32,8 +32,8 @@ impl PackedWeight {
         self.len as u64 / 4 * self.precision.element_bytes()
     }
 
-    /// Ranges of blocks of at most `bytes` on the device each, a single block at least; in order,
-    /// and all blocks together.
+    /// Ranges that cover all blocks in order, each of at most `bytes` on the device but of one block at
+    /// least.
     pub fn parts(&self, bytes: u64) -> impl Iterator<Item = Range<usize>> {
         let run = (bytes / (self.bytes() / self.blocks as u64).max(1)).max(1) as usize;
         let blocks = self.blocks;
@@ -42,7 +42,7 @@ impl PackedWeight {
             .map(move |start| start..blocks.min(start.saturating_add(run)))
     }
 
-    /// How many values some blocks hold.
+    /// The number of values in some blocks.
     pub fn len_of(&self, blocks: &Range<usize>) -> usize {
         self.len / self.blocks * blocks.len()
     }
@@ -62,8 +62,8 @@ impl fmt::Debug for PackedWeight {
     }
 }
 
-impl NodeContext<'_> {
-    /// A weight of this node. `layout` tells it from its other forms and parts.
+impl LoweringContext<'_> {
+    /// A weight of this node. `layout` distinguishes it from its other layouts and parts.
     pub(super) fn weight(
         &self,
         layout: &str,
@@ -74,8 +74,8 @@ impl NodeContext<'_> {
         self.weight_in_blocks(self.device.precision, layout, 1, len, pack)
     }
 
-    /// As [`Self::weight`], stored with `precision`, of `blocks` blocks of `block_len` numbers; `pack`
-    /// is asked for a range of them at a time.
+    /// As [`Self::weight`], stored with `precision`, in `blocks` blocks of `block_len` values; `pack`
+    /// packs a range of them.
     pub(super) fn weight_in_blocks(
         &self,
         precision: Precision,
@@ -89,13 +89,13 @@ impl NodeContext<'_> {
             name: format!("{parameter} {layout}{}", self.norm_suffix()),
             precision,
             len: blocks * block_len,
-            // Of none, none could be packed.
+            // At least one, to divide by.
             blocks: blocks.max(1),
             pack: Box::new(move |weights, blocks| pack(weights, &parameter, blocks)),
         }))
     }
 
-    /// One float32 a channel, filled up to `len` with zeros.
+    /// One float32 per channel, padded to `len` with zeros.
     pub(super) fn per_channel(
         &self,
         suffix: &str,
@@ -119,7 +119,7 @@ impl NodeContext<'_> {
         }))
     }
 
-    /// The bias, the norm folded in, or zeros.
+    /// The bias with the norm folded in, or zeros.
     pub(super) fn bias(&self, folding: &Folding, len: usize) -> Read {
         if folding.has_no_bias() {
             return self.zeros(len);
@@ -128,8 +128,8 @@ impl NodeContext<'_> {
         self.per_channel("bias", len, move |weights| folding.bias(weights))
     }
 
-    /// What is bound for a bias where there is none. It is of no node, whose parameters another node
-    /// may read that has a bias.
+    /// What is bound for a bias where there is none. Its name has no node: another node may read the same
+    /// parameters with a bias.
     pub(super) fn zeros(&self, len: usize) -> Read {
         Read::Weight(Arc::new(PackedWeight {
             name: format!("zeros {len}"),
@@ -140,15 +140,18 @@ impl NodeContext<'_> {
         }))
     }
 
-    /// Tells weights with a norm folded in from the same without: plans for other shapes may have
-    /// been optimized differently, and weights are shared by all of a session.
+    /// A part of the names of weights with a norm folded in. The plans of a session share weights, and
+    /// passes may have optimized them differently for other shapes.
     fn norm_suffix(&self) -> String {
         let norm = self.node.fused.norm.as_ref();
         norm.map_or_else(String::new, |norm| format!(" with {}", norm.name))
     }
 }
 
-/// Splits `count` equal blocks of weights into runs that fit one binding each.
+/// Splits `count` equal blocks of weights into ranges that fit one binding each.
+///
+/// # Errors
+/// [`Error::Limit`] where one block does not fit.
 pub(super) fn split(
     device: &DeviceContext,
     what: &str,
@@ -165,10 +168,10 @@ pub(super) fn split(
             device: device.name.clone(),
             limit,
             name: limit_name,
-            advice: "use another device, or the CPU (--backend cpu)",
+            advice: "use another device, or the CPU",
         });
     }
-    // At least 1, since a block fits; and no more than a dimension of a dispatch holds.
+    // At least 1, since a block fits, and no more than a dimension of a dispatch holds.
     let run = (limit / block_bytes.max(1)).min(rows) as usize;
     Ok((0..count)
         .step_by(run)

@@ -1,9 +1,9 @@
-//! The convolutions of a graph that kernels can be chosen for.
+//! The convolutions of a graph that several algorithms can compute.
 
-use super::values::Values;
+use super::selections::Selections;
 use crate::error::Result;
 use crate::graph::{Conv2d, Graph, Node, Op};
-use crate::kernels::{self, Choice, DeviceContext, NodeContext, TensorView};
+use crate::kernels::{self, Choice, DeviceContext};
 use crate::passes::{self, PassOptions};
 use crate::tensor::Shape;
 
@@ -13,7 +13,7 @@ pub struct ConvLayer {
     pub node: Node,
     /// Its operator.
     pub op: Conv2d,
-    /// Shapes of what it reads; where it adds a residual, that last.
+    /// Shapes of its inputs; where it adds a residual, that comes last.
     pub inputs: Vec<Shape>,
     /// The algorithms that can compute it.
     pub choice: Choice,
@@ -31,31 +31,24 @@ pub(crate) fn conv_layers(
 ) -> Result<Vec<ConvLayer>> {
     let (graph, _) = passes::optimize(graph, inputs, passes)?;
     let shapes = graph.infer(inputs)?;
-    let as_given = Values::new(&graph, &shapes, device).as_given;
+    let selected = Selections::new(&graph, shapes, device);
     let mut layers = Vec::new();
     for (value, node) in graph.values() {
         let Op::Conv2d(op) = &node.op else {
             continue;
         };
-        let inputs: Vec<Shape> = (node.inputs.iter())
-            .map(|input| shapes[input.index()].clone())
-            .collect();
-        let maps: Vec<TensorView> = inputs.iter().map(TensorView::new).collect();
-        let choice = kernels::choice(&NodeContext {
-            node,
-            inputs: &maps,
-            output: TensorView::new(&shapes[value.index()]),
-            residual_in_place: false,
-            planar: (node.inputs.first()).is_some_and(|v| as_given[v.index()].is_some()),
-            scratch: &[],
-            device,
-        });
-        layers.extend(choice.map(|choice| ConvLayer {
+        let Some(choice) = kernels::choice(&selected.selections[value.index()], device) else {
+            continue;
+        };
+        let inputs = node.inputs.iter();
+        layers.push(ConvLayer {
             node: node.clone(),
             op: op.clone(),
-            inputs,
+            inputs: inputs
+                .map(|input| selected.shapes[input.index()].clone())
+                .collect(),
             choice,
-        }));
+        });
     }
     Ok(layers)
 }

@@ -1,74 +1,61 @@
-//! Every limit of a device that a graph would break, where a plan stops at the first.
+//! All limits of a device that a graph would break. A plan stops at the first.
 
-use super::values::{Values, renames};
+use super::selections::Selections;
+use super::steps::{concat_in_place, is_computed};
+use super::values::Values;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Op, Storage};
-use crate::kernels::{self, DeviceContext, Dispatch, NodeContext, Read, TensorView, WORKGROUP};
-use crate::tensor::Shape;
+use crate::graph::{Graph, Op, ValueId};
+use crate::kernels::{self, DeviceContext, Dispatch, Placement, Read, TensorView, WORKGROUP};
 
-/// A limit that a network is beyond.
+/// A limit that a network exceeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokenLimit {
     /// The node.
     pub node: String,
-    /// What of it: its output, a weight, its dispatch.
+    /// What exceeds it: the node's output, a weight, its dispatch.
     pub what: String,
-    /// How much that needs.
+    /// How much it needs.
     pub needed: u64,
     /// `bytes`, `workgroups`, …
     pub unit: &'static str,
     /// WebGPU's name of the limit.
     pub limit: &'static str,
-    /// How much it allows.
+    /// How much the limit allows.
     pub allowed: u64,
 }
 
-/// Those that `graph`, after its passes, would break on `device`. They depend on the sizes of
-/// values, but not on where these lie, so that no plan is needed to tell.
+/// The limits that `graph`, after its passes, would break on `device`. They depend on the sizes of
+/// values, not on where these are stored, so every value is assumed to have a buffer of its own.
 pub(super) fn broken(
     graph: &Graph,
-    shapes: &[Shape],
+    selected: &Selections,
     device: &DeviceContext,
 ) -> Result<Vec<BrokenLimit>> {
-    let values = Values::new(graph, shapes, device);
+    let values = Values::new(graph, selected, device);
     let mut found = Vec::new();
-    let mut is_too_large = vec![false; shapes.len()];
-    for (i, error) in values.too_large(graph, shapes, device) {
+    let mut is_too_large = vec![false; selected.shapes.len()];
+    for (i, error) in values.too_large(graph, selected, device) {
         is_too_large[i] = true;
         found.push(broken_by(&graph.nodes()[i].name, error)?);
     }
     for (value, node) in graph.values() {
         let i = value.index();
-        let is_computed = node.fused.storage != Storage::View && !renames(graph, shapes, i);
-        // What reads or makes a value that there cannot be is not looked into.
+        // What reads or makes a value that is too large is not examined.
         let reads = node.inputs.iter().map(|input| values.roots[input.index()]);
-        if !is_computed || reads.chain([values.roots[i]]).any(|i| is_too_large[i]) {
+        if !is_computed(graph, &selected.shapes, value)
+            || reads.chain([values.roots[i]]).any(|i| is_too_large[i])
+        {
             continue;
         }
-        let inputs: Vec<TensorView> = node.inputs.iter().map(|v| values.own[v.index()]).collect();
-        let is_given = |i: usize| values.as_given[i].is_some();
-        let context = NodeContext {
-            node,
-            inputs: &inputs,
-            output: values.own[i],
-            residual_in_place: false,
-            planar: (node.inputs.first()).is_some_and(|v| is_given(v.index())),
-            scratch: &[0; 2],
-            device,
-        };
-        let in_place = |input: usize| {
-            let home = graph.node(node.inputs[input]).fused.storage;
-            matches!(home, Storage::ConcatSlice { of, .. } if of == value)
-        };
-        let map = values.own[i];
+        let view = selected.views[i];
         let mut dispatches = match &node.op {
-            Op::Input(_) if is_given(i) => Ok(Vec::new()),
-            Op::Input(_) => kernels::pack(device, &node.name, map).map(|pack| vec![pack]),
-            _ => kernels::dispatches(&context, &in_place),
+            Op::Input(_) if selected.read_unpacked[i].is_some() => Ok(Vec::new()),
+            Op::Input(_) => kernels::pack(device, &node.name, view).map(|pack| vec![pack]),
+            _ => in_separate_buffers(graph, selected, value, device),
         };
         if graph.outputs().contains(&value) && !values.kept.contains(&value) {
             dispatches = dispatches.and_then(|mut dispatches| {
-                dispatches.push(kernels::unpack(device, &node.name, map)?);
+                dispatches.push(kernels::unpack(device, &node.name, view)?);
                 Ok(dispatches)
             });
         }
@@ -95,17 +82,39 @@ pub(super) fn broken(
     Ok(found)
 }
 
+/// The dispatches of a node where every value and workspace is at the start of a buffer of its own.
+fn in_separate_buffers(
+    graph: &Graph,
+    selected: &Selections,
+    value: ValueId,
+    device: &DeviceContext,
+) -> Result<Vec<Dispatch>> {
+    let node = graph.node(value);
+    let selection = &selected.selections[value.index()];
+    let views: Vec<TensorView> = (node.inputs.iter())
+        .map(|input| selected.views[input.index()])
+        .collect();
+    let placement = Placement {
+        inputs: &views,
+        output: selected.views[value.index()],
+        workspace: &vec![0; selection.workspace.len()],
+        residual_in_place: false,
+        concat_in_place: &concat_in_place(graph, value),
+    };
+    kernels::lower(node, selection, &placement, device)
+}
+
 type Broken = (&'static str, u64, &'static str, &'static str, u64);
 
-/// What kernels take for granted, as WebGPU's defaults have it and a device may not, and how many
-/// workgroups there are. Workgroup memory is not looked at: `tests/shaders.rs` sees to it that no kernel
-/// takes more than the least of any device.
+/// Limits of the number of workgroups, and those that all kernels rely on: WebGPU's defaults allow them,
+/// but a device may not. Workgroup memory is not examined: `tests/shaders.rs` checks that no kernel takes
+/// more than every device has.
 fn of_dispatch(dispatch: &Dispatch, device: &DeviceContext) -> Vec<Broken> {
     let limits = &device.limits;
     let workgroups = dispatch.workgroups.into_iter().max().unwrap_or(0);
     let weights = dispatch.reads.iter().filter_map(|read| match read {
         Read::Weight(weight) => Some(weight.bytes()),
-        Read::Input(_) | Read::Scratch(_) => None,
+        Read::Input(_) | Read::Workspace(_) => None,
     });
     let (largest_binding, binding_limit) = device.binding_limit();
     let all = [

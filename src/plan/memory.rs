@@ -1,20 +1,23 @@
-//! Lifetimes coloured onto few buffers, all of them known beforehand.
+//! Assigns values to few buffers by their lifetimes, all of which are known in advance.
 //!
-//! Several buffers rather than one arena: WebGPU forbids one buffer to be read and written in the
-//! same dispatch, even in disjoint ranges. Within a buffer, values alive at once lie side by side.
+//! There are several buffers instead of one arena: WebGPU forbids that a dispatch reads and writes the
+//! same buffer, even in disjoint ranges. Within a buffer, values that are alive at once lie side by side.
 //!
-//! Finding the least memory is NP-hard. Requests are given their spots one after another; the order
-//! in which, and which request is told its buffer, are then changed by chance and kept where that
-//! needs no more, or little more (the same each time: nothing here differs between two runs).
+//! Finding the least memory is NP-hard. Requests are placed one after another. The order, and hints at
+//! the buffers, are then changed at random, and changes are kept where they need no more memory, or
+//! little more. The random numbers are the same each time, so two runs give the same result.
+
+mod placing;
 
 use crate::graph::{Lifetime, peak};
+use placing::{Placing, Problem};
 
 /// Offsets are multiples of it, as the elements of values are.
 const ALIGNMENT: u64 = 16;
-/// Changes tried at the most; fewer where there are many requests, so that planning stays a matter
-/// of milliseconds.
+/// Changes tried at most. There are fewer where there are many requests, so that planning takes
+/// milliseconds.
 const TRIES: usize = 600;
-/// Pairs of requests that all tries together may look at.
+/// Pairs of requests that all tries together may examine.
 const PAIRS: usize = 4_000_000;
 
 /// Memory for one value.
@@ -22,26 +25,26 @@ const PAIRS: usize = 4_000_000;
 pub(super) struct Request {
     pub bytes: u64,
     pub lifetime: Lifetime,
-    /// The requests that must be in another buffer: what a step reads where this is written, and
-    /// the other way round.
+    /// The requests that must be in another buffer: those that a step reads where this is written, and
+    /// those that are written where this is read.
     pub conflicts: Vec<usize>,
 }
 
-/// Where a value lies.
+/// Where a value is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Allocation {
     pub slot: usize,
     pub offset: u64,
 }
 
-/// The answer to all requests.
+/// The memory for all requests.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     /// Bytes of each buffer.
     pub slots: Vec<u64>,
-    /// One a request.
-    pub spots: Vec<Allocation>,
-    /// Bytes that values take; the rest is for what is needed within a node only.
+    /// One per request.
+    pub allocations: Vec<Allocation>,
+    /// Bytes that values take; the rest is for workspaces.
     pub value_bytes: u64,
 }
 
@@ -51,7 +54,7 @@ impl Memory {
     }
 }
 
-/// The most that is alive at once: what no plan can go below.
+/// Bytes of the largest set of requests that are alive at once: no assignment needs less.
 pub(super) fn lower_bound(requests: &[Request]) -> u64 {
     peak(
         requests
@@ -60,246 +63,120 @@ pub(super) fn lower_bound(requests: &[Request]) -> u64 {
     )
 }
 
-/// A small plan for `requests` in buffers of at most `largest` bytes each. The first `values` of them
-/// are values; the others, needed within a node only, are put where values leave room, and else on
-/// top.
+/// A small assignment of `requests` to buffers of at most `largest` bytes each. The first `values` of
+/// them are values. The others are workspaces: they are placed where values leave room, and else add
+/// memory.
 pub(super) fn assign(requests: &[Request], values: usize, largest: u64) -> Memory {
-    let mut memory = assign_values(&requests[..values], largest);
-    memory.value_bytes = memory.bytes();
-    let sizes = aligned_sizes(requests);
-    let problem = Problem {
-        requests,
-        sizes: &sizes,
-        largest,
-    };
-    let mut members = vec![Vec::new(); memory.slots.len()];
-    for (i, spot) in memory.spots.iter().enumerate() {
-        members[spot.slot].push(i);
+    let problem = Problem::new(requests, largest);
+    let enough = lower_bound(&requests[..values]) / 100 * 101;
+    let best = assign_values(&problem, values, enough);
+    let mut placing = Placing::new(&problem);
+    placing.replay(&(0..values).collect::<Vec<_>>(), &best.allocations);
+    let value_bytes = placing.bytes();
+    for i in problem.by_size(values..requests.len()) {
+        placing.place(i, None);
     }
-    memory.spots.resize(requests.len(), Allocation::default());
-    let mut rest: Vec<usize> = (values..requests.len()).collect();
-    rest.sort_by_key(|&i| (std::cmp::Reverse(sizes[i]), i));
-    for i in rest {
-        problem.place(&mut memory, &mut members, i, None);
+    Memory {
+        slots: placing.slot_bytes().collect(),
+        allocations: placing.allocations,
+        value_bytes,
     }
-    memory
 }
 
-fn aligned_sizes(requests: &[Request]) -> Vec<u64> {
-    let bytes = requests.iter().map(|request| request.bytes);
-    bytes.map(|b| b.next_multiple_of(ALIGNMENT)).collect()
+/// One order of placement, the buffers that are hinted at, and the result.
+#[derive(Clone)]
+struct Attempt {
+    order: Vec<usize>,
+    /// For each request, the buffer that it goes to if possible.
+    hints: Vec<Option<usize>>,
+    allocations: Vec<Allocation>,
+    slots: usize,
+    bytes: u64,
 }
 
-fn assign_values(requests: &[Request], largest: u64) -> Memory {
-    let sizes = aligned_sizes(requests);
-    let problem = Problem {
-        requests,
-        sizes: &sizes,
-        largest,
+/// The best assignment found for the first `count` requests, or the first of at most `enough` bytes.
+fn assign_values(problem: &Problem, count: usize, enough: u64) -> Attempt {
+    let mut placing = Placing::new(problem);
+    let by_size = problem.by_size(0..count);
+    let by_breadth = problem.by_breadth(count);
+    let no_hints = vec![None; count];
+    let two_coloring = problem.two_coloring(count);
+    let mut attempt = |order: &[usize], hints: &[Option<usize>]| {
+        placing.place_all(order, hints, 0, &[], u64::MAX);
+        Attempt {
+            order: order.to_vec(),
+            hints: hints.to_vec(),
+            allocations: placing.allocations.clone(),
+            slots: placing.slot_bytes().count(),
+            bytes: placing.bytes(),
+        }
     };
-    let count = requests.len();
-    let by_size = problem.by_size();
-    let mut now = problem.place_all(by_size.clone(), vec![None; count]);
-    for (order, told) in [
-        (problem.by_breadth(), vec![None; count]),
-        (by_size, problem.two_coloring()),
-        (problem.by_breadth(), problem.two_coloring()),
+    let mut now = attempt(&by_size, &no_hints);
+    for (order, hints) in [
+        (&by_breadth, &no_hints),
+        (&by_size, &two_coloring),
+        (&by_breadth, &two_coloring),
     ] {
-        let other = problem.place_all(order, told);
-        if other.memory.bytes() < now.memory.bytes() {
+        let other = attempt(order, hints);
+        if other.bytes < now.bytes {
             now = other;
         }
     }
-    let mut best = now.memory.clone();
-    // A hundredth more is not worth looking for.
-    let enough = lower_bound(requests) / 100 * 101;
-    let mut dice = SplitMix64(0);
+    let mut best = now.clone();
+    let mut random = SplitMix64(0);
+    let mut order = Vec::with_capacity(count);
+    let mut hints = Vec::with_capacity(count);
     for _ in 0..TRIES.min(PAIRS / (count * count).max(1)) {
-        if best.bytes() <= enough {
+        // One percent more is not worth a search.
+        if best.bytes <= enough {
             break;
         }
-        let (mut order, mut told) = (now.order.clone(), now.told.clone());
-        let position = dice.throw(count);
-        if dice.throw(2) == 0 {
+        order.clone_from(&now.order);
+        hints.clone_from(&now.hints);
+        let position = random.below(count);
+        // Placements before the change stay as they are.
+        let unchanged = if random.below(2) == 0 {
             let request = order.remove(position);
-            order.insert(dice.throw(count), request);
+            let other = random.below(count);
+            order.insert(other, request);
+            position.min(other)
         } else {
-            let slots = now.memory.slots.len();
-            let slot = dice.throw(slots + 1);
-            told[position] = (slot < slots).then_some(slot);
-        }
-        let next = problem.place_all(order, told);
-        // As good is taken, too, and now and then what is a little worse: they lead away from where no
-        // change helps.
-        let allowed = match dice.throw(6) {
-            0 => best.bytes() / 100 * 104,
+            let slot = random.below(now.slots + 1);
+            hints[position] = (slot < now.slots).then_some(slot);
+            order.iter().position(|&i| i == position).unwrap_or(0)
+        };
+        // Equally good changes are kept, and sometimes those that are a little worse: they lead to
+        // assignments that no improvement reaches.
+        let allowed = match random.below(6) {
+            0 => best.bytes / 100 * 104,
             _ => 0,
         };
-        if next.memory.bytes() <= now.memory.bytes().max(allowed) {
-            now = next;
-            if now.memory.bytes() < best.bytes() {
-                best = now.memory.clone();
+        let most = now.bytes.max(allowed);
+        if placing.place_all(&order, &hints, unchanged, &now.allocations, most) {
+            std::mem::swap(&mut now.order, &mut order);
+            std::mem::swap(&mut now.hints, &mut hints);
+            now.allocations.clone_from(&placing.allocations);
+            now.slots = placing.slot_bytes().count();
+            now.bytes = placing.bytes();
+            if now.bytes < best.bytes {
+                best.clone_from(&now);
             }
         }
     }
     best
 }
 
-/// What every place_all has to solve.
-struct Problem<'a> {
-    requests: &'a [Request],
-    /// Bytes with alignment.
-    sizes: &'a [u64],
-    largest: u64,
-}
-
-/// One order in which spots are given, the buffers that requests are told, and what comes of it.
-struct Attempt {
-    order: Vec<usize>,
-    told: Vec<Option<usize>>,
-    memory: Memory,
-}
-
-impl Problem<'_> {
-    /// The largest first.
-    fn by_size(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.sizes.len()).collect();
-        order.sort_by_key(|&i| (std::cmp::Reverse(self.sizes[i]), i));
-        order
-    }
-
-    /// Those first that live beside the most.
-    fn by_breadth(&self) -> Vec<usize> {
-        let beside = |i: usize| -> u64 {
-            let others = self.requests.iter().zip(self.sizes);
-            let lifetime = self.requests[i].lifetime;
-            let alive = others.filter(|(other, _)| other.lifetime.overlaps(lifetime));
-            alive.map(|(_, size)| size).sum()
-        };
-        let mut order: Vec<usize> = (0..self.sizes.len()).collect();
-        order.sort_by_cached_key(|&i| (std::cmp::Reverse(beside(i)), i));
-        order
-    }
-
-    /// Two buffers that are read and written in turn, from the first value to the last, as far as that
-    /// goes: changes by chance do not find what a whole network has to agree on.
-    fn two_coloring(&self) -> Vec<Option<usize>> {
-        let mut told: Vec<Option<usize>> = vec![None; self.requests.len()];
-        let mut order: Vec<usize> = (0..self.requests.len()).collect();
-        order.sort_by_key(|&i| self.requests[i].lifetime.first);
-        for i in order {
-            let taken = |slot| {
-                let mut conflicts = self.requests[i].conflicts.iter();
-                conflicts.any(|&other| told.get(other) == Some(&Some(slot)))
-            };
-            told[i] = (0..).find(|&slot| !taken(slot));
-        }
-        told
-    }
-
-    /// Gives each request in `order` a spot in the buffer that it was told, if that may be; else the
-    /// one that makes memory grow least, and of those that make it grow equally, the tightest.
-    fn place_all(&self, order: Vec<usize>, told: Vec<Option<usize>>) -> Attempt {
-        let mut memory = Memory {
-            slots: Vec::new(),
-            spots: vec![Allocation::default(); self.requests.len()],
-            value_bytes: 0,
-        };
-        let mut members: Vec<Vec<usize>> = Vec::new();
-        for &i in &order {
-            self.place(&mut memory, &mut members, i, told[i]);
-        }
-        Attempt {
-            order,
-            told,
-            memory,
-        }
-    }
-
-    /// Gives request `i` its spot.
-    fn place(
-        &self,
-        memory: &mut Memory,
-        members: &mut Vec<Vec<usize>>,
-        i: usize,
-        told: Option<usize>,
-    ) {
-        let size = self.sizes[i];
-        let mut chosen: Option<((bool, u64, u64), Allocation)> = None;
-        for (slot, members) in members.iter().enumerate() {
-            let conflicts = &self.requests[i].conflicts;
-            if members.iter().any(|member| conflicts.contains(member)) {
-                continue;
-            }
-            let bytes = memory.slots[slot];
-            let is_other = told.is_some_and(|told| told != slot);
-            for (offset, room) in gaps(&self.taken(memory, members, i), size, bytes) {
-                let growth = (offset + size).saturating_sub(bytes);
-                let cost = (is_other, growth, room);
-                let better = chosen.as_ref().is_none_or(|(least, _)| cost < *least);
-                if offset + size <= self.largest && better {
-                    chosen = Some((cost, Allocation { slot, offset }));
-                }
-            }
-        }
-        let spot = match chosen {
-            Some(((_, growth, _), spot)) if growth <= size => spot,
-            // A buffer of its own costs no more.
-            _ => {
-                memory.slots.push(0);
-                members.push(Vec::new());
-                Allocation {
-                    slot: members.len() - 1,
-                    offset: 0,
-                }
-            }
-        };
-        memory.spots[i] = spot;
-        memory.slots[spot.slot] = memory.slots[spot.slot].max(spot.offset + size);
-        members[spot.slot].push(i);
-    }
-
-    /// The bytes of those `members` that live beside request `i`, sorted.
-    fn taken(&self, memory: &Memory, members: &[usize], i: usize) -> Vec<(u64, u64)> {
-        let lifetime = self.requests[i].lifetime;
-        let mut taken: Vec<(u64, u64)> = (members.iter())
-            .filter(|&&member| self.requests[member].lifetime.overlaps(lifetime))
-            .map(|&member| {
-                let offset = memory.spots[member].offset;
-                (offset, offset + self.sizes[member])
-            })
-            .collect();
-        taken.sort_unstable();
-        taken
-    }
-}
-
-/// Places for `size` bytes between those `taken` (sorted, perhaps overlapping) in a buffer of `end`
-/// bytes, each with the space that would be left over; the last is behind them all.
-fn gaps(taken: &[(u64, u64)], size: u64, end: u64) -> Vec<(u64, u64)> {
-    let mut gaps = Vec::new();
-    let mut free_from = 0;
-    for &(start, stop) in taken {
-        if start >= free_from + size {
-            gaps.push((free_from, start - free_from - size));
-        }
-        free_from = free_from.max(stop);
-    }
-    gaps.push((free_from, end.saturating_sub(free_from + size)));
-    gaps
-}
-
-/// Numbers that look like chance, the same each time (splitmix64).
+/// Pseudorandom numbers (splitmix64), the same each time.
 struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// A number below `sides`.
-    fn throw(&mut self, sides: usize) -> usize {
+    /// A number below `bound`.
+    fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) as usize % sides.max(1)
+        (z ^ (z >> 31)) as usize % bound.max(1)
     }
 }
 
@@ -307,24 +184,24 @@ impl SplitMix64 {
 mod tests {
     use super::*;
 
-    /// Requests of any sizes and lifetimes, some of which must be conflicts.
-    fn some_requests(dice: &mut SplitMix64) -> Vec<Request> {
-        let count = dice.throw(30) + 1;
+    /// Requests of random sizes and lifetimes, some of which conflict.
+    fn some_requests(random: &mut SplitMix64) -> Vec<Request> {
+        let count = random.below(30) + 1;
         let mut requests: Vec<Request> = (0..count)
             .map(|_| {
-                let first = dice.throw(20);
+                let first = random.below(20);
                 Request {
-                    bytes: dice.throw(5000) as u64,
+                    bytes: random.below(5000) as u64,
                     lifetime: Lifetime {
                         first,
-                        last: first + dice.throw(8),
+                        last: first + random.below(8),
                     },
                     conflicts: Vec::new(),
                 }
             })
             .collect();
-        for _ in 0..dice.throw(2 * count) {
-            let (a, b) = (dice.throw(count), dice.throw(count));
+        for _ in 0..random.below(2 * count) {
+            let (a, b) = (random.below(count), random.below(count));
             if a != b {
                 requests[a].conflicts.push(b);
                 requests[b].conflicts.push(a);
@@ -334,24 +211,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_alive_at_once_lies_side_by_side() {
-        let mut dice = SplitMix64(2026);
+    fn live_requests_do_not_overlap() {
+        let mut random = SplitMix64(2026);
         for _ in 0..50 {
-            let requests = some_requests(&mut dice);
+            let requests = some_requests(&mut random);
             let largest = 8000;
             let memory = assign(&requests, requests.len() / 2, largest);
             assert!(memory.slots.iter().all(|bytes| *bytes <= largest));
             for (i, a) in requests.iter().enumerate() {
-                let spot = memory.spots[i];
-                assert!(spot.offset.is_multiple_of(ALIGNMENT));
-                assert!(spot.offset + a.bytes <= memory.slots[spot.slot]);
+                let allocation = memory.allocations[i];
+                assert!(allocation.offset.is_multiple_of(ALIGNMENT));
+                assert!(allocation.offset + a.bytes <= memory.slots[allocation.slot]);
                 for (j, b) in requests.iter().enumerate().filter(|(j, _)| *j != i) {
-                    let other = memory.spots[j];
-                    assert!(other.slot != spot.slot || !a.conflicts.contains(&j));
-                    let beside = spot.offset + a.bytes <= other.offset
-                        || other.offset + b.bytes <= spot.offset;
+                    let other = memory.allocations[j];
+                    assert!(other.slot != allocation.slot || !a.conflicts.contains(&j));
+                    let is_disjoint = allocation.offset + a.bytes <= other.offset
+                        || other.offset + b.bytes <= allocation.offset;
                     let alive_at_once = a.lifetime.overlaps(b.lifetime);
-                    assert!(other.slot != spot.slot || beside || !alive_at_once);
+                    assert!(other.slot != allocation.slot || is_disjoint || !alive_at_once);
                 }
             }
         }

@@ -1,9 +1,9 @@
-//! A plan for people: what runs, by which kernel and why, and what memory it takes.
+//! A readable report of a plan: what runs, by which kernels and why, and what memory it takes.
 
 use std::collections::HashSet;
 
 use super::limits::{self, BrokenLimit};
-use super::{OutputLocation, Place, Placed, Plan, Step, values};
+use super::{BufferRef, OutputLocation, PlacedGraph, Plan, Selections, Step, values};
 use crate::error::{Error, Result};
 use crate::gpu::Precision;
 use crate::graph::{Graph, Node, Operator, Residual, Storage};
@@ -39,7 +39,7 @@ use crate::tensor::Shape;
 pub struct PlanReport {
     /// The network's name.
     pub network: String,
-    /// What it was planned for: an adapter's name, or `assumed`.
+    /// The device it was planned for: an adapter's name, or `assumed`.
     pub device: String,
     /// How values and weights are stored.
     pub precision: Precision,
@@ -47,22 +47,22 @@ pub struct PlanReport {
     pub inputs: Vec<Shape>,
     /// Shapes of the outputs.
     pub outputs: Vec<Shape>,
-    /// The graph after the passes; every node follows those it reads.
+    /// The graph after the passes. Every node comes after its inputs.
     pub nodes: Vec<PlannedNode>,
     /// The dispatches, in order.
     pub steps: Vec<PlannedStep>,
-    /// What each pass did, and did not do and why.
+    /// What each pass did, and what it did not do and why.
     pub passes: Vec<PassReport>,
-    /// How many pipelines the dispatches need.
+    /// The number of pipelines of the dispatches.
     pub pipelines: usize,
-    /// What memory it takes.
+    /// The memory it takes.
     pub memory: PlannedMemory,
-    /// The limits that it would break. Where there are any, the rest of the report is of a device
-    /// that has none.
+    /// The limits that it would exceed. If there are any, the rest of the report is for a device without
+    /// them.
     pub broken: Vec<BrokenLimit>,
 }
 
-/// A node, and what passes have moved into it.
+/// A node, with all that passes have moved into it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PlannedNode {
@@ -70,15 +70,15 @@ pub struct PlannedNode {
     pub name: String,
     /// Its operator, in PyTorch's terms.
     pub operator: &'static str,
-    /// What else it does, in the order in which it does it.
+    /// What is fused into it, in the order of execution.
     pub fused: Vec<FusedPart>,
-    /// Indices of the nodes that it reads.
+    /// Indices of its inputs.
     pub inputs: Vec<usize>,
-    /// The shape of its value.
+    /// The shape of its output.
     pub output: Shape,
-    /// Where its value lies.
+    /// Where its output is stored.
     pub storage: String,
-    /// Whether its value is an output of the network.
+    /// Whether it is an output of the network.
     pub is_output: bool,
 }
 
@@ -87,7 +87,7 @@ pub struct PlannedNode {
 pub struct FusedPart {
     /// `pad`, `crop`, `prologue`, `norm`, `residual` or `activation`.
     pub kind: &'static str,
-    /// Which: the sides, the name of the node that it was or that is added, the function.
+    /// The sides, the name of the node that it was or that is added, or the function.
     pub text: String,
 }
 
@@ -97,21 +97,21 @@ pub struct FusedPart {
 pub struct PlannedStep {
     /// The index of its node in [`PlanReport::nodes`].
     pub node: usize,
-    /// The node's name, or `output.0` and so on for what makes an output as users see it.
+    /// The node's name, or `output.0` and so on for the dispatch that unpacks an output.
     pub name: String,
     /// The shader.
     pub shader: &'static str,
-    /// The constants that select what it does.
+    /// The constants that specialize it.
     pub constants: Vec<(&'static str, u32)>,
-    /// The way to compute a convolution that it is, or is a part of.
+    /// The convolution algorithm that it is, or is a part of.
     pub kernel: Option<ConvAlgorithm>,
-    /// Why this kernel, in a sentence.
+    /// The selection reason, in a sentence.
     pub why: String,
     /// Workgroups along x, y and z.
     pub workgroups: [u32; 3],
     /// Multiplications and additions.
     pub operations: u64,
-    /// Bytes of what it reads and writes.
+    /// Bytes that it reads and writes.
     pub bytes: u64,
 }
 
@@ -119,35 +119,37 @@ pub struct PlannedStep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlannedMemory {
-    /// Weights, as kernels want them.
+    /// Weights in the layouts of the kernels.
     pub weights: u64,
-    /// Buffers that values take turns in.
+    /// Buffers that values share.
     pub activations: u64,
-    /// What kernels need beyond those between their dispatches, such as Winograd's.
+    /// Additional memory between the dispatches of a node, such as Winograd's.
     pub workspace: u64,
     /// Inputs and outputs, on the device and where the host maps them.
     pub inputs_and_outputs: u64,
-    /// The largest set of values alive at once: what no plan's activations can go below.
+    /// The largest set of values that are alive at once: no plan's activations take less.
     pub lower_bound: u64,
 }
 
 impl PlannedMemory {
-    /// All that there is at once while it runs.
+    /// All of it, as while the network runs.
     pub fn peak(&self) -> u64 {
         self.weights + self.activations + self.workspace + self.inputs_and_outputs
     }
 }
 
 impl PlanReport {
-    pub(crate) fn of(
+    /// Plans `graph` for `device`, without its limits where a plan would exceed one.
+    pub(crate) fn new(
         device: &DeviceContext,
         graph: &Graph,
         inputs: &[Shape],
         passes: &PassOptions,
     ) -> Result<Self> {
-        let (optimized, _) = passes::optimize(graph, inputs, passes)?;
-        let broken = limits::broken(&optimized, &optimized.infer(inputs)?, device)?;
-        let plan = match Plan::new(graph, inputs, passes, device) {
+        let (optimized, reports) = passes::optimize(graph, inputs, passes)?;
+        let selected = Selections::new(&optimized, optimized.infer(inputs)?, device);
+        let broken = limits::broken(&optimized, &selected, device)?;
+        let plan = match Plan::from_selections(optimized, selected, inputs, reports, device) {
             Err(Error::Limit { .. }) => Plan::new(graph, inputs, passes, &unlimited(device))?,
             plan => plan?,
         };
@@ -168,7 +170,7 @@ impl PlanReport {
     }
 }
 
-/// `device` without the limits that depend on sizes, as far as 32 bits can count elements.
+/// `device` without the limits that depend on sizes, but with elements counted in 32 bits.
 fn unlimited(device: &DeviceContext) -> DeviceContext {
     let largest = (1 << 32) * Precision::F32.element_bytes();
     DeviceContext {
@@ -184,12 +186,12 @@ fn unlimited(device: &DeviceContext) -> DeviceContext {
 
 fn memory(plan: &Plan) -> PlannedMemory {
     let mut seen = HashSet::new();
-    // Those of one name are one buffer.
+    // Weights of the same name are one buffer.
     let weights = plan.weights().filter(|w| seen.insert(w.name.as_str()));
     let bytes = |shape: &Shape| shape.len() as u64 * 4;
     let inputs = plan.inputs.iter().map(|shape| 2 * bytes(shape));
     let outputs = plan.outputs.iter().zip(&plan.output_locations);
-    let outputs = outputs.map(|(shape, answer)| match answer {
+    let outputs = outputs.map(|(shape, location)| match location {
         OutputLocation::Unpacked => 2 * bytes(shape),
         OutputLocation::Slot { .. } => bytes(shape),
     });
@@ -209,15 +211,15 @@ fn planned_step(step: &Step) -> PlannedStep {
         name: step.label.clone(),
         shader: key.shader.name,
         constants: key.constants.clone(),
-        kernel: step.dispatch.kernel,
-        why: step.dispatch.why.to_string(),
+        kernel: step.dispatch.algorithm,
+        why: step.dispatch.reason.to_string(),
         workgroups: step.dispatch.workgroups,
         operations: step.cost.operations,
         bytes: step.cost.bytes,
     }
 }
 
-fn planned_node(placed: &Placed, i: usize) -> PlannedNode {
+fn planned_node(placed: &PlacedGraph, i: usize) -> PlannedNode {
     let graph = &placed.graph;
     let node = &graph.nodes()[i];
     PlannedNode {
@@ -226,7 +228,7 @@ fn planned_node(placed: &Placed, i: usize) -> PlannedNode {
         fused: fused(graph, node),
         inputs: node.inputs.iter().map(|input| input.index()).collect(),
         output: placed.shapes[i].clone(),
-        storage: home(placed, i),
+        storage: storage(placed, i),
         is_output: graph.outputs().iter().any(|output| output.index() == i),
     }
 }
@@ -276,13 +278,13 @@ fn fused(graph: &Graph, node: &Node) -> Vec<FusedPart> {
     parts
 }
 
-/// Where a value lies, for people.
-fn home(placed: &Placed, i: usize) -> String {
+/// Where a value is, in words.
+fn storage(placed: &PlacedGraph, i: usize) -> String {
     let name = |i: usize| &placed.graph.nodes()[i].name;
     let node = &placed.graph.nodes()[i];
-    let slot = match placed.places[i] {
-        Place::Slot(slot) => slot,
-        Place::Input(_) | Place::Output(_) => return "as the user gives it".to_owned(),
+    let slot = match placed.buffers[i] {
+        BufferRef::Slot(slot) => slot,
+        BufferRef::Input(_) | BufferRef::Output(_) => return "as the user gives it".to_owned(),
     };
     match node.fused.storage {
         Storage::ConcatSlice { of, channel } => {
@@ -296,7 +298,7 @@ fn home(placed: &Placed, i: usize) -> String {
             format!("'{}' by another name", name(node.inputs[0].index()))
         }
         Storage::Owned => {
-            let first = u64::from(placed.maps[i].offset);
+            let first = u64::from(placed.views[i].offset);
             let residual = match placed.in_place[i] {
                 true => ", in its residual's place",
                 false => "",

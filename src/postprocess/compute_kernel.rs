@@ -141,6 +141,7 @@ impl KernelContext {
         encoder: &mut wgpu::CommandEncoder,
         dispatches: impl FnOnce(&mut wgpu::ComputePass),
     ) -> Result<()> {
+        self.gpu.check_lost(what)?;
         self.gpu.with_error_scopes(what, || {
             let descriptor = wgpu::ComputePassDescriptor {
                 label: Some(what),

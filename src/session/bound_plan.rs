@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::gpu::{Gpu, GpuTensor, Pipeline, PipelineKey};
 use crate::kernels::Read;
 use crate::passes::PassReport;
-use crate::plan::{OutputLocation, Place, Plan, Step, StepCost};
+use crate::plan::{BufferRef, OutputLocation, Plan, Step, StepCost};
 use crate::tensor::Shape;
 
 /// A plan with its buffers, bind groups and pipelines.
@@ -91,10 +91,10 @@ impl BoundPlan {
             .collect();
         let (uniforms, offsets) = uniforms(gpu, &plan.steps)?;
 
-        let place = |place: Place| match place {
-            Place::Slot(i) => &slots[i],
-            Place::Input(i) => &inputs[i].buffer,
-            Place::Output(i) => &outputs[i].buffer,
+        let place = |place: BufferRef| match place {
+            BufferRef::Slot(i) => &slots[i],
+            BufferRef::Input(i) => &inputs[i].buffer,
+            BufferRef::Output(i) => &outputs[i].buffer,
         };
         let mut steps = Vec::with_capacity(plan.steps.len());
         for (step, offset) in plan.steps.iter().zip(offsets) {
@@ -104,7 +104,7 @@ impl BoundPlan {
             for read in &step.dispatch.reads {
                 buffers.push(match read {
                     Read::Input(i) => place(step.inputs[*i]),
-                    Read::Scratch(i) => place(step.scratch[*i]),
+                    Read::Workspace(i) => place(step.workspace[*i]),
                     Read::Weight(weight) => weights.buffer(weight).ok_or_else(|| {
                         gpu.error("binding weights", format!("{weight:?} was not uploaded"))
                     })?,

@@ -1,12 +1,12 @@
-//! What a session's options make of a device: what kernels and plans are to know of it.
+//! A device as kernels and plans see it, with the options of a session.
 
 use std::sync::Arc;
 
 use super::SessionOptions;
 use crate::error::Result;
-use crate::gpu::{Gpu, Precision, is_software};
+use crate::gpu::{Gpu, Precision};
 use crate::graph::Graph;
-use crate::kernels::DeviceContext;
+use crate::kernels::{DeviceClass, DeviceContext};
 use crate::plan::PlanReport;
 use crate::tensor::Shape;
 
@@ -17,7 +17,7 @@ impl DeviceContext {
             name: gpu.info().name.clone(),
             largest_subgroup: gpu.largest_subgroup(),
             subgroup_size: gpu.subgroup_size(),
-            is_software: is_software(gpu.info()),
+            class: DeviceClass::from_adapter(gpu.info()),
             cooperative: gpu
                 .cooperative()
                 .filter(|_| options.precision == Precision::F16),
@@ -34,7 +34,7 @@ impl DeviceContext {
         let has_subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
         let largest_subgroup = has_subgroups.then_some(info.subgroup_max_size);
         Self {
-            is_software: is_software(&info),
+            class: DeviceClass::from_adapter(&info),
             subgroup_size: largest_subgroup.filter(|&size| size == info.subgroup_min_size),
             largest_subgroup,
             name: info.name,
@@ -52,11 +52,11 @@ impl DeviceContext {
 }
 
 impl PlanReport {
-    /// For an open device, as a session with these options would run there.
+    /// Plans for an open device, as a session with these options would run there.
     ///
     /// # Errors
-    /// Where shapes do not fit ([`crate::Error::Node`], [`crate::Error::Inputs`]); limits are no
-    /// errors, but [`Self::broken`].
+    /// Where shapes do not fit ([`crate::Error::Node`], [`crate::Error::Inputs`]). Limits that the
+    /// network exceeds are no errors: they are in [`Self::broken`].
     pub fn from_gpu(
         gpu: &Gpu,
         graph: &Graph,
@@ -64,11 +64,11 @@ impl PlanReport {
         options: &SessionOptions,
     ) -> Result<Self> {
         let device = DeviceContext::from_gpu(gpu, options);
-        Self::of(&device, graph, shapes, &options.passes)
+        Self::new(&device, graph, shapes, &options.passes)
     }
 
-    /// For an adapter with all its limits, without opening it: tuning and cooperative matrices are
-    /// left out.
+    /// Plans for an adapter with all its limits, without opening it. Tuning and cooperative matrices are
+    /// not considered.
     ///
     /// # Errors
     /// As [`Self::from_gpu`].
@@ -79,10 +79,10 @@ impl PlanReport {
         options: &SessionOptions,
     ) -> Result<Self> {
         let device = DeviceContext::from_adapter(adapter, options);
-        Self::of(&device, graph, shapes, &options.passes)
+        Self::new(&device, graph, shapes, &options.passes)
     }
 
-    /// For a GPU of which nothing but its limits is known: it has no subgroups and no tuning.
+    /// Plans for a GPU of which only the limits are known: without subgroups and tuning.
     ///
     /// # Errors
     /// As [`Self::from_gpu`].
@@ -93,6 +93,6 @@ impl PlanReport {
         options: &SessionOptions,
     ) -> Result<Self> {
         let device = DeviceContext::from_limits(limits, options);
-        Self::of(&device, graph, shapes, &options.passes)
+        Self::new(&device, graph, shapes, &options.passes)
     }
 }

@@ -155,7 +155,7 @@ impl Session {
             Executor::Gpu(session) => {
                 let layers = session.conv_layers(shapes)?;
                 let kernels = layers.into_iter();
-                Ok(kernels.map(|l| (l.node.name, l.choice.rule)).collect())
+                Ok(kernels.map(|l| (l.node.name, l.choice.selected)).collect())
             }
             Executor::Cpu(_) => Ok(Vec::new()),
         }

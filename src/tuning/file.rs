@@ -1,4 +1,4 @@
-//! Tunings in files: lines of text, the last a checksum of those before.
+//! Tuning files: lines of text, of which the last is a checksum of the others.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,15 +11,14 @@ use crate::kernels::ConvAlgorithm;
 use crate::util::atomic_file::replace;
 use crate::util::fnv::fnv1a64;
 
-/// What a file begins with; the number is the form's version.
-const FIRST: &str = "shadernet tuning 1";
-/// No larger file is read: a network has some hundred lines of some hundred bytes.
-const LARGEST: u64 = 16 << 20;
+/// The first line of a file; the number is the version of the format.
+const FIRST_LINE: &str = "shadernet tuning 1";
+/// Larger files are rejected: a network has about a hundred lines of about a hundred bytes.
+const MAX_BYTES: u64 = 16 << 20;
 
 impl Tuning {
-    /// What a file for `gpu` is called where several devices have theirs in one folder: another for
-    /// every adapter and backend, the same for all drivers and versions, whose files replace each
-    /// other.
+    /// The name of a file for `gpu` in a folder with files for several devices. Every adapter and backend
+    /// has its own; it is the same for all drivers and versions, whose files replace each other.
     pub fn file_name(gpu: &Gpu) -> String {
         let Identity {
             adapter, backend, ..
@@ -34,38 +33,38 @@ impl Tuning {
         format!("tuning-{backend}-{plain}-{hash:08x}.txt")
     }
 
-    /// Reads a file that [`Self::save`] has written.
+    /// Reads a file written by [`Self::save`].
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::File`] where it is no such file, or damaged. Whether it is of the
-    /// device at hand is for [`Self::fits`] to say; sessions ask it.
+    /// [`Error::Io`], and [`Error::File`] where it is another kind of file, or damaged. Whether it is for a
+    /// device is checked by [`Self::fits`], which sessions call.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let metadata = fs::metadata(path).map_err(Error::io(path))?;
         if !metadata.is_file() {
-            return Err(Error::file(path, "it is no file"));
+            return Err(Error::file(path, "it is not a file"));
         }
-        if metadata.len() > LARGEST {
+        if metadata.len() > MAX_BYTES {
             let size = metadata.len();
-            let reason = format!("{size} bytes are more than any file of tuned kernels has");
+            let reason = format!("{size} bytes are more than any tuning file has");
             return Err(Error::file(path, reason));
         }
         let bytes = fs::read(path).map_err(Error::io(path))?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Error::file(path, "it is no file of tuned kernels"))?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| Error::file(path, "it is no tuning file"))?;
         Self::parse(&text).map_err(|reason| Error::file(path, reason))
     }
 
-    /// Reads the text of such a file. Kernels that this version does not know are left out, and told
-    /// of in the log.
+    /// Reads the text of such a file. Algorithms that this version does not know are skipped with a
+    /// warning in the log.
     ///
     /// # Errors
-    /// What is wrong with it, for people.
+    /// A message that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if text.lines().next() != Some(FIRST) {
-            return Err("it is no file of tuned kernels of this version's form".to_owned());
+        if text.lines().next() != Some(FIRST_LINE) {
+            return Err("it is no tuning file of this version's format".to_owned());
         }
-        let damaged = || "its checksum does not fit; it is damaged".to_owned();
+        let damaged = || "its checksum does not match; it is damaged".to_owned();
         let text = text.strip_suffix('\n').ok_or_else(damaged)?;
         let (_, sum) = text.rsplit_once('\n').ok_or_else(damaged)?;
         let body = text.strip_suffix(sum).ok_or_else(damaged)?;
@@ -93,13 +92,13 @@ impl Tuning {
 
     /// `use KERNEL: SIGNATURE` or `quarantine KERNEL: SIGNATURE: REASON`.
     fn read_line(&mut self, line: &str) -> Result<(), String> {
-        let unknown = || format!("it has a line that is not understood: '{line}'");
+        let unknown = || format!("it has an unknown line: '{line}'");
         let (head, rest) = line.split_once(": ").ok_or_else(unknown)?;
         let (verb, name) = head.split_once(' ').ok_or_else(unknown)?;
         let kernel: ConvAlgorithm = match name.parse() {
             Ok(kernel) => kernel,
             Err(reason) => {
-                tracing::warn!("a tuned choice is not used: {reason}");
+                tracing::warn!("a tuned algorithm is not used: {reason}");
                 return Ok(());
             }
         };
@@ -114,7 +113,7 @@ impl Tuning {
         Ok(())
     }
 
-    /// The text of a file: readable, and compared with ease.
+    /// The text of a file, which is easy to read and to compare.
     pub fn to_text(&self) -> String {
         let Identity {
             adapter,
@@ -123,10 +122,10 @@ impl Tuning {
             version,
         } = &self.identity;
         let mut text = format!(
-            "{FIRST}\nadapter: {adapter}\nbackend: {backend}\ndriver: {driver}\nversion: {version}\n"
+            "{FIRST_LINE}\nadapter: {adapter}\nbackend: {backend}\ndriver: {driver}\nversion: {version}\n"
         );
         // Writing to a string cannot fail.
-        for (signature, kernel) in &self.kernels {
+        for (signature, kernel) in &self.algorithms {
             let _ = writeln!(text, "use {kernel}: {signature}");
         }
         for (kernel, (signature, reason)) in &self.quarantined {
@@ -136,8 +135,8 @@ impl Tuning {
         text + &sum + "\n"
     }
 
-    /// Writes a file, and its folder where there is none. Others find the old file or the new one,
-    /// never a part.
+    /// Writes a file, and its folder if that does not exist. Readers see the old file or the new one, never
+    /// a part of it.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn files_are_read_as_written() {
         let text = tuning().to_text();
         assert_eq!(Tuning::parse(&text), Ok(tuning()), "{text}");
         let empty = Tuning::of(tuning().identity);
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn no_file_that_is_damaged_is_read() {
+    fn damaged_files_are_rejected() {
         let text = tuning().to_text();
         for len in 0..text.len() {
             assert!(Tuning::parse(&text[..len]).is_err(), "{len}");
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn kernels_of_other_versions_are_left_out() {
+    fn algorithms_of_other_versions_are_skipped() {
         let text = tuning().to_text().replace("winograd-4", "winograd-9");
         let (body, _) = text.split_at(text.rfind("checksum").unwrap());
         let text = format!("{body}{}\n", checksum_line(body));
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn only_those_of_one_device_are_merged() {
+    fn only_tunings_of_one_device_are_merged() {
         let mut merged = tuning();
         let mut other = Tuning::of(tuning().identity);
         other.choose(

@@ -1,11 +1,11 @@
-//! Kernels chosen by timing: a [`Tuning`] holds the fastest kernel of each layer on one device, goes into a
-//! file, and is given to sessions. `shadernet tune` makes one, and `shadernet_bench::tune` in a program.
+//! Algorithms chosen by timing: a [`Tuning`] holds the fastest algorithm of each convolution on one device.
+//! It is stored in a file and passed to sessions. `shadernet tune` makes one, and `shadernet_bench::tune` in a program.
 //!
-//! The heuristic chooses well without; tuning finds what it cannot know. A kernel that computed a wrong result
-//! while it was tuned is quarantined: no session with this tuning uses it, on any layer.
+//! The heuristic chooses well without; tuning finds what it cannot know. An algorithm that computed a wrong
+//! result while it was tuned is quarantined: no session with this tuning uses it, on any layer.
 //!
-//! A tuning belongs to one device, driver and version of this crate. A session that is given another's
-//! ignores it, and says so ([`Session::warning`](crate::session::Session::warning)).
+//! A tuning belongs to one device, driver and version of this crate. A session ignores any
+//! other tuning, with a warning ([`Session::warning`](crate::session::Session::warning)).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -34,20 +34,21 @@ use std::fmt;
 use crate::gpu::Gpu;
 use crate::kernels::{ConvAlgorithm, Tuned};
 
-/// What tuning has found out about one device. See the [module](self).
+/// What tuning has found on one device. See the [module](self).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tuning {
     identity: Identity,
-    /// The kernel of each convolution, by its signature.
-    kernels: BTreeMap<String, ConvAlgorithm>,
-    /// Why a kernel must not be used, and the signature of the layer that showed it.
+    /// The fastest algorithm of each convolution, by signature.
+    algorithms: BTreeMap<String, ConvAlgorithm>,
+    /// The algorithms that must not be used, each with the signature of the layer that showed it and the
+    /// reason.
     quarantined: BTreeMap<ConvAlgorithm, (String, String)>,
 }
 
-/// A kernel that has answered wrongly.
+/// An algorithm that computed a wrong result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
-    /// The kernel.
+    /// The algorithm.
     pub kernel: ConvAlgorithm,
     /// The signature of the layer that it computed.
     pub signature: String,
@@ -55,7 +56,7 @@ pub struct Quarantined {
     pub reason: String,
 }
 
-/// Whose times they are.
+/// The device, driver and version that a tuning is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Identity {
     adapter: String,
@@ -93,7 +94,7 @@ impl fmt::Display for Identity {
 }
 
 impl Tuning {
-    /// Nothing known of `gpu` yet: every choice is the rule's.
+    /// An empty tuning for `gpu`: the heuristic selects everything.
     pub fn new(gpu: &Gpu) -> Self {
         Self::of(Identity::of(gpu))
     }
@@ -101,35 +102,35 @@ impl Tuning {
     fn of(identity: Identity) -> Self {
         Self {
             identity,
-            kernels: BTreeMap::new(),
+            algorithms: BTreeMap::new(),
             quarantined: BTreeMap::new(),
         }
     }
 
-    /// Whether this was found on `gpu`, with its driver and this version of the crate.
+    /// Checks that this was found on `gpu`, with its driver and this version of the crate.
     ///
     /// # Errors
-    /// What it is of instead, for people.
+    /// A message that says what it is for instead.
     pub fn fits(&self, gpu: &Gpu) -> Result<(), String> {
         let here = Identity::of(gpu);
         match self.identity == here {
             true => Ok(()),
-            false => Err(format!("it is of {}, not of {here}", self.identity)),
+            false => Err(format!("it is for {}, not for {here}", self.identity)),
         }
     }
 
-    /// The convolutions that have been tuned, by signature, and their kernels.
+    /// The signatures of the convolutions that have been tuned, with their algorithms.
     pub fn choices(&self) -> impl Iterator<Item = (&str, ConvAlgorithm)> {
-        (self.kernels.iter()).map(|(signature, kernel)| (signature.as_str(), *kernel))
+        (self.algorithms.iter()).map(|(signature, kernel)| (signature.as_str(), *kernel))
     }
 
-    /// Chooses `kernel` for the convolutions with this signature, as `shadernet_bench::tune` has it.
-    /// A session whose device does not allow it there keeps to the rule, and says so in the log.
+    /// Chooses `kernel` for the convolutions with this signature, which `shadernet_bench::tune` reports.
+    /// A session whose device does not support it there uses the heuristic, and logs a warning.
     pub fn choose(&mut self, signature: impl Into<String>, kernel: ConvAlgorithm) {
-        self.kernels.insert(signature.into(), kernel);
+        self.algorithms.insert(signature.into(), kernel);
     }
 
-    /// The kernels that no session with this tuning uses.
+    /// The algorithms that no session with this tuning uses.
     pub fn quarantined(&self) -> Vec<Quarantined> {
         (self.quarantined.iter())
             .map(|(kernel, (signature, reason))| Quarantined {
@@ -141,35 +142,35 @@ impl Tuning {
     }
 
     /// Keeps sessions with this tuning from using `kernel` on any layer: on the layer of this signature it
-    /// computed a wrong result. The first reason counts.
+    /// computed a wrong result. The first reason is kept.
     pub fn quarantine(&mut self, kernel: ConvAlgorithm, signature: &str, reason: &str) {
         let line = |text: &str| text.replace(char::is_control, " ");
         let entry = (line(signature), line(reason));
         self.quarantined.entry(kernel).or_insert(entry);
     }
 
-    /// Takes over what `other` has found: its choices go before those that were here.
+    /// Adds what `other` has found. Its choices replace those of the same signature.
     ///
     /// # Errors
-    /// Where it is of another device, driver or version; nothing is changed then.
+    /// Where it is for another device, driver or version. Nothing is changed then.
     pub fn merge(&mut self, other: &Self) -> Result<(), String> {
         if self.identity != other.identity {
             return Err(format!(
-                "it is of {}, not of {}",
+                "it is for {}, not for {}",
                 other.identity, self.identity
             ));
         }
-        let kernels = other.kernels.iter();
-        (self.kernels).extend(kernels.map(|(signature, kernel)| (signature.clone(), *kernel)));
+        let kernels = other.algorithms.iter();
+        (self.algorithms).extend(kernels.map(|(signature, kernel)| (signature.clone(), *kernel)));
         let quarantined = other.quarantined.iter();
         (self.quarantined).extend(quarantined.map(|(kernel, entry)| (*kernel, entry.clone())));
         Ok(())
     }
 
-    /// As kernels want it.
+    /// The part that kernel selection needs.
     pub(crate) fn tuned(&self) -> Tuned {
         Tuned {
-            kernels: self.kernels.clone(),
+            algorithms: self.algorithms.clone(),
             quarantined: self.quarantined.keys().copied().collect(),
         }
     }

@@ -144,7 +144,7 @@ fn every_candidate_is_correct_and_timed() {
                     matches!(candidate.outcome, CandidateOutcome::Timed(time) if !time.is_zero());
                 assert!(timed, "{name}: {}: {candidate:?}", layer.signature);
             }
-            let (winner, rule) = (layer.time(layer.winner), layer.time(layer.rule));
+            let (winner, rule) = (layer.time(layer.winner), layer.time(layer.heuristic));
             assert!(winner <= rule, "{name}: {layer:?}");
         }
         assert!(report.quarantined().is_empty(), "{name}");
@@ -220,7 +220,7 @@ fn float16_is_tuned_separately() {
 fn a_wrong_kernel_is_quarantined() {
     for (name, device, gpu, report) in reports() {
         // The one that the heuristic selects, so that another has to replace it.
-        let wrong = report.layers[0].rule;
+        let wrong = report.layers[0].heuristic;
         let broken = Device::open(
             &DeviceOptions::new()
                 .backend(device.backend())

@@ -198,7 +198,7 @@ fn progress() -> ProgressBar {
 
 /// The heuristic's time divided by the winner's.
 fn ratio(layer: &TunedLayer) -> Option<f64> {
-    let [rule, winner] = [layer.rule, layer.winner].map(|kernel| layer.time(kernel));
+    let [rule, winner] = [layer.heuristic, layer.winner].map(|kernel| layer.time(kernel));
     Some(rule?.as_secs_f64() / winner?.as_secs_f64())
 }
 
@@ -217,9 +217,9 @@ fn as_json(network: &Network, device: &Device, report: &TuneReport, path: Option
         json!({
             "signature": layer.signature,
             "nodes": layer.nodes,
-            "rule": layer.rule.to_string(),
+            "rule": layer.heuristic.to_string(),
             "winner": layer.winner.to_string(),
-            "rule_ms": ms(layer.time(layer.rule)),
+            "rule_ms": ms(layer.time(layer.heuristic)),
             "winner_ms": ms(layer.time(layer.winner)),
             "ratio": ratio(layer),
             "candidates": candidates.collect::<Vec<_>>(),
@@ -269,8 +269,8 @@ fn print(
         let ratio = ratio(layer).map_or_else(String::new, |ratio| format!("{ratio:.2}"));
         table.add_row([
             layer.nodes.len().to_string(),
-            layer.rule.to_string(),
-            ms(layer.time(layer.rule)),
+            layer.heuristic.to_string(),
+            ms(layer.time(layer.heuristic)),
             layer.winner.to_string(),
             ms(layer.time(layer.winner)),
             ratio,

@@ -1,16 +1,17 @@
-//! One kernel a channel.
+//! Depthwise convolution: one filter per channel.
 
 use std::borrow::Cow;
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
-use super::super::{Dispatch, NodeContext, Read, TensorView};
-use super::geometry::{ConvProblem, Filter, Kernels, Window};
+use super::super::{Dispatch, LoweringContext, Read, TensorView};
+use super::filter::{Filter, Kernels};
+use super::problem::{ConvProblem, TransposedConvProblem};
+use super::window::Window;
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{CONV2D_DEPTHWISE, CONV2D_DEPTHWISE_ROW, CONV2D_DEPTHWISE_TRANSPOSED};
-use crate::graph::{Conv2d, ConvTranspose2d};
 
-/// Pixels an invocation of `conv2d_depthwise_row.wgsl`.
+/// Output pixels per invocation of `conv2d_depthwise_row.wgsl`.
 const COLUMNS: u32 = 4;
 
 uniforms! {
@@ -22,18 +23,48 @@ uniforms! {
     }
 }
 
-pub(super) fn dispatch(context: &NodeContext, conv: &ConvProblem) -> Result<Dispatch> {
-    let layout = format!("depthwise{}", conv.filter.form());
-    let weight = weight(context, &conv.filter, &layout, |kernels, channel, input| {
-        kernels.in_order(channel, input)
+/// The shader of a depthwise convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DepthwiseShader {
+    /// One output element per invocation, for all settings: `conv2d_depthwise.wgsl`.
+    Element,
+    /// Several pixels of a row per invocation: `conv2d_depthwise_row.wgsl`.
+    Row { kernel: u32, stride: u32 },
+}
+
+impl DepthwiseShader {
+    /// The shader for rows where it has this kernel and stride. Only sizes that are common in networks
+    /// have it, since every size is one more pipeline to compile.
+    pub fn select(problem: &ConvProblem) -> Self {
+        let kernel = [3, 5].into_iter().find(|&k| problem.kernel == [k, k]);
+        let stride = [1, 2].into_iter().find(|&s| problem.stride == [s, s]);
+        match (kernel, stride) {
+            (Some(kernel), Some(stride)) if problem.dilation == [1, 1] => Self::Row {
+                kernel: kernel as u32,
+                stride: stride as u32,
+            },
+            _ => Self::Element,
+        }
+    }
+}
+
+pub(super) fn dispatch(
+    context: &LoweringContext,
+    problem: &ConvProblem,
+    filter: &Filter,
+    shader: DepthwiseShader,
+) -> Result<Dispatch> {
+    let layout = format!("depthwise{}", filter.order_suffix());
+    let weight = weight(context, filter, &layout, |kernels, channel, input| {
+        kernels.in_window_order(channel, input)
     });
-    let (params, reads, epilogue) = common(context, &conv.filter, conv.part.window, weight);
-    let dispatch = match in_rows(&conv.op) {
-        None => context.per_element(&CONV2D_DEPTHWISE, &params, reads)?,
-        Some([kernel, stride]) => {
+    let (params, reads, epilogue) = common(context, filter, problem.window(), weight);
+    let dispatch = match shader {
+        DepthwiseShader::Element => context.per_element(&CONV2D_DEPTHWISE, &params, reads)?,
+        DepthwiseShader::Row { kernel, stride } => {
             let output = &context.output;
             let strips = u64::from(output.batch * output.height * output.width.div_ceil(COLUMNS));
-            let count = strips * u64::from(output.groups);
+            let count = strips * u64::from(output.c4);
             let grid = context.device.flat_grid(&context.node.name, count)?;
             (context.device)
                 .dispatch(&CONV2D_DEPTHWISE_ROW, &params, reads, grid)
@@ -44,27 +75,30 @@ pub(super) fn dispatch(context: &NodeContext, conv: &ConvProblem) -> Result<Disp
     Ok(epilogue.select(dispatch))
 }
 
-/// A transposed convolution, whatever its stride; what is cut off before is its window's padding.
-pub(super) fn transposed_dispatch(context: &NodeContext, op: &ConvTranspose2d) -> Result<Dispatch> {
-    let filter = Filter::transposed(context, op);
-    let [top, _, left, _] = context.node.fused.crop;
+/// A transposed convolution of any stride. What is cut off before is its window's padding.
+pub(super) fn transposed_dispatch(
+    context: &LoweringContext,
+    problem: &TransposedConvProblem,
+    filter: &Filter,
+) -> Result<Dispatch> {
     let window = Window {
-        kernel: op.kernel.map(|v| v as u32),
-        stride: op.stride.map(|v| v as u32),
-        dilation: op.dilation.map(|v| v as u32),
-        padding: [op.padding[0] + top, op.padding[1] + left].map(|v| v as u32),
+        kernel: problem.kernel.map(|v| v as u32),
+        stride: problem.stride.map(|v| v as u32),
+        dilation: problem.dilation.map(|v| v as u32),
+        padding: problem.cut.map(|v| v as u32),
     };
-    // One kernel a channel lies alike whichever way round: a convolution and its gradient share it.
-    let weight = weight(context, &filter, "depthwise", |kernels, channel, input| {
+    // With one filter per channel both orders of dimensions are the same: a convolution and its
+    // gradient share the packed weight.
+    let weight = weight(context, filter, "depthwise", |kernels, channel, input| {
         Cow::Borrowed(kernels.get(channel, input))
     });
-    let (params, reads, epilogue) = common(context, &filter, window, weight);
+    let (params, reads, epilogue) = common(context, filter, window, weight);
     let dispatch = context.per_element(&CONV2D_DEPTHWISE_TRANSPOSED, &params, reads)?;
     Ok(epilogue.select(dispatch))
 }
 
 fn common(
-    context: &NodeContext,
+    context: &LoweringContext,
     filter: &Filter,
     window: Window,
     weight: Read,
@@ -85,9 +119,9 @@ fn common(
     )
 }
 
-/// The kernels, `[ky][kx][channels]`, their taps in the order in which `kernel` has them.
+/// The weight, packed as `[ky][kx][channels]`, with the taps in the order in which `kernel` returns them.
 fn weight(
-    context: &NodeContext,
+    context: &LoweringContext,
     filter: &Filter,
     layout: &str,
     kernel: impl for<'a> Fn(&'a Kernels<'_>, usize, usize) -> Cow<'a, [f32]> + Send + Sync + 'static,
@@ -106,12 +140,4 @@ fn weight(
         }
         Ok(packed)
     })
-}
-
-/// Kernel and stride, where the shader for several pixels an invocation has them: sizes beyond those
-/// that networks use would be more pipelines to compile.
-pub(super) fn in_rows(op: &Conv2d) -> Option<[u32; 2]> {
-    let kernel = [3, 5].into_iter().find(|&k| op.kernel == [k, k])?;
-    let stride = [1, 2].into_iter().find(|&s| op.stride == [s, s])?;
-    (op.dilation == [1, 1]).then_some([kernel as u32, stride as u32])
 }

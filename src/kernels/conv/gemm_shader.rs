@@ -1,225 +1,234 @@
-//! The dense shaders: which of them a device takes, and what they cost.
+//! The GEMM shaders: which of them a device runs, and which is selected for a matrix product.
 
+use super::super::cost_table::CostTable;
 use super::super::selection_reason::GemmReason;
 use super::super::{ConvAlgorithm, DeviceContext, WORKGROUP};
-use super::dense::BLOCK;
-use super::geometry::Filter;
+use super::problem::{GemmProblem, N_TILE};
 use crate::gpu::Cooperative;
 
-/// Invocations a subgroup of `conv2d_subgroup.wgsl`.
-pub(super) const LANES: u64 = 8;
+/// Invocations per subgroup of `conv2d_subgroup.wgsl`.
+pub(super) const SUBGROUP: u64 = 8;
 
-/// The part of a product, in hundredths, that has to be of use for cooperative matrices to be taken.
-/// They are several times as fast as other arithmetic, but the rest is padding, which others need not
-/// compute. Not measured.
-const LEAST_USEFUL: u64 = 60;
+/// Rows and columns of a cooperative matrix. Input channels are padded to a multiple of it with zeros.
+pub(super) const COOPERATIVE_SIDE: usize = 16;
 
-/// A shader that computes dense convolutions, and products of matrices as such.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum GemmShader {
-    Direct,
-    Subgroup,
-    /// So many pixels an invocation, and blocks of output channels a workgroup.
-    Tiled {
-        each: u32,
-        blocks: u32,
-    },
-    /// So many blocks of output channels a workgroup.
-    Cooperative {
-        blocks: u32,
-    },
-}
-
-/// Rows and columns of a cooperative matrix; more inputs are filled up with zeros.
-pub(super) const SIDE: usize = 16;
-
-/// Pixels times blocks of a tile of `conv2d_cooperative.wgsl`.
+/// Output pixels times N tiles of a tile of `conv2d_cooperative.wgsl`.
 const COOPERATIVE_TILE: u32 = 256;
 
+/// A shader that computes implicit GEMMs, and other matrix products, with the variant to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GemmShader {
+    /// `conv2d.wgsl`.
+    Direct { m_per_invocation: u32 },
+    /// `conv2d_subgroup.wgsl`.
+    Subgroup { m_per_invocation: u32 },
+    /// `conv2d_tiled.wgsl`, with the N tiles of a workgroup.
+    Tiled { m_per_invocation: u32, n_tiles: u32 },
+    /// `conv2d_cooperative.wgsl` or its emulation, with the N tiles of a workgroup.
+    Cooperative { n_tiles: u32, kind: Cooperative },
+}
+
 impl GemmShader {
-    /// The shader of `kernel`, if it is one of these and the device can run it.
-    pub fn of(kernel: ConvAlgorithm, device: &DeviceContext) -> Option<Self> {
-        match kernel {
-            ConvAlgorithm::Direct => Some(Self::Direct),
+    /// The shader of `algorithm` for `gemm`, if it is one of these and the device can run it.
+    pub fn new(
+        algorithm: ConvAlgorithm,
+        device: &DeviceContext,
+        gemm: &GemmProblem,
+    ) -> Option<Self> {
+        match algorithm {
+            ConvAlgorithm::Direct => Some(Self::Direct {
+                // As many as possible without idle invocations in a workgroup.
+                m_per_invocation: match gemm.m.div_ceil(WORKGROUP) {
+                    0 | 1 => 1,
+                    2 => 2,
+                    _ => 4,
+                },
+            }),
             ConvAlgorithm::Subgroup => {
-                (device.subgroup_size == Some(LANES as u32)).then_some(Self::Subgroup)
+                let m_per_invocation = subgroup_m_per_invocation(gemm.m, device.class.costs());
+                (device.subgroup_size == Some(SUBGROUP as u32))
+                    .then_some(Self::Subgroup { m_per_invocation })
             }
             ConvAlgorithm::Tiled { pixels, channels } => {
-                let blocks = channels / BLOCK as u32;
-                let each = pixels * blocks / WORKGROUP as u32;
-                Some(Self::Tiled { each, blocks })
+                let n_tiles = channels / N_TILE as u32;
+                Some(Self::Tiled {
+                    m_per_invocation: pixels * n_tiles / WORKGROUP as u32,
+                    n_tiles,
+                })
             }
             ConvAlgorithm::Cooperative { channels, .. } => {
-                let blocks = channels / BLOCK as u32;
-                device.cooperative.map(|_| Self::Cooperative { blocks })
+                let n_tiles = channels / N_TILE as u32;
+                let kind = device.cooperative?;
+                Some(Self::Cooperative { n_tiles, kind })
             }
             ConvAlgorithm::Winograd { .. } => None,
         }
     }
 
-    /// The shader for a convolution in one group by cooperative matrices, where the device has them
-    /// and enough of the work is not padding: of its tiles, the one with the least of that.
-    pub fn cooperative(
+    /// Its name.
+    pub fn algorithm(self) -> ConvAlgorithm {
+        match self {
+            Self::Direct { .. } => ConvAlgorithm::Direct,
+            Self::Subgroup { .. } => ConvAlgorithm::Subgroup,
+            Self::Tiled {
+                m_per_invocation,
+                n_tiles,
+            } => ConvAlgorithm::Tiled {
+                pixels: WORKGROUP as u32 / n_tiles * m_per_invocation,
+                channels: N_TILE as u32 * n_tiles,
+            },
+            Self::Cooperative { n_tiles, .. } => ConvAlgorithm::Cooperative {
+                pixels: COOPERATIVE_TILE / n_tiles,
+                channels: N_TILE as u32 * n_tiles,
+            },
+        }
+    }
+
+    /// Selects the shader for a GEMM that no algorithm of another kind computes.
+    pub fn select(device: &DeviceContext, gemm: &GemmProblem) -> (Self, GemmReason) {
+        Self::select_cooperative(device, gemm)
+            .unwrap_or_else(|| Self::select_uncooperative(device, gemm))
+    }
+
+    /// Selects cooperative matrices for a GEMM of one group, where the device has them and enough of the
+    /// work is not padding: of the tiles, the one with the least padding.
+    pub fn select_cooperative(
         device: &DeviceContext,
-        pixels: u64,
-        filter: &Filter,
+        gemm: &GemmProblem,
     ) -> Option<(Self, GemmReason)> {
-        if device.cooperative.is_none() || filter.groups > 1 {
+        let kind = device.cooperative?;
+        if gemm.groups > 1 {
             return None;
         }
-        if let Some(preferred) = device.prefer.and_then(|kernel| Self::of(kernel, device)) {
+        let preferred = device.prefer.and_then(|it| Self::new(it, device, gemm));
+        if let Some(preferred) = preferred {
             return matches!(preferred, Self::Cooperative { .. })
                 .then_some((preferred, GemmReason::Preferred));
         }
-        if device.cooperative == Some(Cooperative::Emulated) {
+        if kind == Cooperative::Emulated {
             return None;
         }
-        let [inputs, outputs] = [filter.group_inputs, filter.group_outputs].map(|n| n as u64);
-        let padded = |blocks: u32| {
-            let across = u64::from(blocks) * BLOCK as u64;
-            let tile = u64::from(COOPERATIVE_TILE / blocks);
-            pixels.next_multiple_of(tile) * outputs.next_multiple_of(across)
+        let [inputs, outputs] = [gemm.group_inputs, gemm.group_outputs].map(|n| n as u64);
+        let padded = |n_tiles: u32| {
+            let tile_n = u64::from(n_tiles) * N_TILE as u64;
+            let tile_m = u64::from(COOPERATIVE_TILE / n_tiles);
+            gemm.m.next_multiple_of(tile_m) * outputs.next_multiple_of(tile_n)
         };
-        // The squarest, which loads least, before others that are as good.
-        let blocks = [4, 2, 8].into_iter().min_by_key(|&blocks| padded(blocks))?;
-        let work = pixels * outputs * inputs;
-        let done = padded(blocks) * inputs.next_multiple_of(SIDE as u64);
-        let engine = Self::Cooperative { blocks };
-        let is_usable =
-            work * 100 >= done * LEAST_USEFUL && !device.is_quarantined(engine.kernel());
-        is_usable.then_some((engine, GemmReason::Cooperative))
+        // The squarest tile loads least, so it comes before others with as little padding.
+        let n_tiles = [4, 2, 8].into_iter().min_by_key(|&tiles| padded(tiles))?;
+        let useful = gemm.m * outputs * inputs;
+        let all = padded(n_tiles) * inputs.next_multiple_of(COOPERATIVE_SIDE as u64);
+        let shader = Self::Cooperative { n_tiles, kind };
+        let is_usable = useful * 100 >= all * device.class.costs().min_cooperative_use
+            && !device.is_quarantined(shader.algorithm());
+        is_usable.then_some((shader, GemmReason::Cooperative))
     }
 
-    /// Elements of the input that a kernel reads at a tap, filled up as the shader wants it.
-    pub fn inner(self, inputs: usize) -> usize {
-        match self {
-            Self::Cooperative { .. } => inputs.div_ceil(SIDE) * (SIDE / 4),
-            _ => inputs.div_ceil(4),
-        }
-    }
-
-    /// Pixels of a tile of the cooperative shader.
-    pub fn cooperative_pixels(blocks: u32) -> u64 {
-        u64::from(COOPERATIVE_TILE / blocks)
-    }
-
-    /// Its name.
-    pub fn kernel(self) -> ConvAlgorithm {
-        match self {
-            Self::Direct => ConvAlgorithm::Direct,
-            Self::Subgroup => ConvAlgorithm::Subgroup,
-            Self::Tiled { each, blocks } => ConvAlgorithm::Tiled {
-                pixels: WORKGROUP as u32 / blocks * each,
-                channels: BLOCK as u32 * blocks,
-            },
-            Self::Cooperative { blocks } => ConvAlgorithm::Cooperative {
-                pixels: COOPERATIVE_TILE / blocks,
-                channels: BLOCK as u32 * blocks,
-            },
-        }
-    }
-
-    /// Whether it computes convolutions of so many groups: the blocks of a tile share what they read,
-    /// and blocks of different groups read different channels.
-    pub fn takes(self, groups: usize) -> bool {
-        let shares = matches!(
-            self,
-            Self::Tiled { blocks: 2.., .. } | Self::Cooperative { .. }
-        );
-        groups == 1 || !shares
-    }
-
-    /// The shader for so many pixels and blocks of output channels, unless another is asked for.
+    /// Selects one of the other shaders.
     ///
-    /// In software, loads are what costs: subgroups make the best of each, and workgroup memory
-    /// saves none. On a GPU, the largest tile that still leaves work for every core: the number of
-    /// those is not told, so as many workgroups as a middling GPU has room for.
-    pub fn rule(
-        device: &DeviceContext,
-        pixels: u64,
-        blocks: u64,
-        groups: usize,
-    ) -> (Self, GemmReason) {
-        let preferred = device.prefer.and_then(|kernel| Self::of(kernel, device));
-        // Cooperative matrices have a rule of their own.
-        let is_for_all =
-            |engine: &Self| engine.takes(groups) && !matches!(engine, Self::Cooperative { .. });
-        if let Some(engine) = preferred.filter(is_for_all) {
-            return (engine, GemmReason::Preferred);
+    /// In software, loads are what costs: subgroups make the most of each, and workgroup memory saves
+    /// none. On a GPU, it is the largest tile that still leaves work for every core.
+    pub fn select_uncooperative(device: &DeviceContext, gemm: &GemmProblem) -> (Self, GemmReason) {
+        let new = |algorithm| Self::new(algorithm, device, gemm);
+        let is_other = |shader: &Self| {
+            shader.supports_groups(gemm.groups) && !matches!(shader, Self::Cooperative { .. })
+        };
+        if let Some(shader) = device.prefer.and_then(new).filter(is_other) {
+            return (shader, GemmReason::Preferred);
         }
-        let is_usable =
-            |engine: &Self| engine.takes(groups) && !device.is_quarantined(engine.kernel());
-        if let Some(engine) = Self::of(ConvAlgorithm::Subgroup, device).filter(is_usable) {
-            return (engine, GemmReason::Subgroup);
+        let is_usable = |shader: &Self| {
+            shader.supports_groups(gemm.groups) && !device.is_quarantined(shader.algorithm())
+        };
+        if let Some(shader) = new(ConvAlgorithm::Subgroup).filter(is_usable) {
+            return (shader, GemmReason::Subgroup);
         }
-        let tiled = Self::tiled(pixels, blocks, is_usable);
-        match device.is_software {
-            true if is_usable(&Self::Direct) => (Self::Direct, GemmReason::Software),
-            // Where all of them are wrong, one is as good as another.
-            _ => tiled.unwrap_or((Self::Direct, GemmReason::Quarantine)),
+        let direct = || new(ConvAlgorithm::Direct);
+        if !device.class.costs().workgroup_memory_helps
+            && let Some(shader) = direct().filter(is_usable)
+        {
+            return (shader, GemmReason::Software);
         }
+        let tiled = Self::select_tiled(device, gemm, is_usable);
+        // Where all shaders compute wrong results, this is as good as any.
+        let fallback = Self::Direct {
+            m_per_invocation: 1,
+        };
+        tiled.unwrap_or_else(|| (direct().unwrap_or(fallback), GemmReason::Quarantine))
     }
 
     /// The largest tile that is usable and leaves work for every core, or the smallest.
-    fn tiled(
-        pixels: u64,
-        blocks: u64,
+    fn select_tiled(
+        device: &DeviceContext,
+        gemm: &GemmProblem,
         is_usable: impl Fn(&Self) -> bool,
     ) -> Option<(Self, GemmReason)> {
-        const WORKGROUPS: u64 = 128;
-        let widest: u32 = match blocks {
+        let widest: u32 = match gemm.n_tiles() {
             1 => 1,
             2 | 3 => 2,
             _ => 4,
         };
-        let shapes = [(4, widest), (2, widest), (1, widest), (1, 1)];
-        let workgroups = |(each, across): (u32, u32)| {
-            let tile = WORKGROUP / u64::from(across) * u64::from(each);
-            pixels.div_ceil(tile) * blocks.div_ceil(u64::from(across))
+        let tiles = [(4, widest), (2, widest), (1, widest), (1, 1)];
+        let workgroups = |(m_per_invocation, n_tiles): (u32, u32)| {
+            let tile_m = WORKGROUP / u64::from(n_tiles) * u64::from(m_per_invocation);
+            gemm.total_m().div_ceil(tile_m) * gemm.n_tiles().div_ceil(u64::from(n_tiles))
         };
-        let engine = |(each, blocks)| Self::Tiled { each, blocks };
-        let mut usable = shapes
-            .into_iter()
-            .filter(|&shape| is_usable(&engine(shape)));
-        let last = usable.clone().next_back();
-        match usable.find(|&shape| workgroups(shape) >= WORKGROUPS) {
-            Some(shape) => {
-                let why = GemmReason::LargestTile(workgroups(shape));
-                Some((engine(shape), why))
-            }
-            None => last.map(|shape| {
-                let why = GemmReason::SmallestTile(workgroups(shape));
-                (engine(shape), why)
-            }),
+        let shader = |(m_per_invocation, n_tiles)| Self::Tiled {
+            m_per_invocation,
+            n_tiles,
+        };
+        let mut usable = tiles.into_iter().filter(|&tile| is_usable(&shader(tile)));
+        let smallest = usable.clone().next_back();
+        match usable.find(|&tile| workgroups(tile) >= device.class.costs().busy_workgroups) {
+            Some(tile) => Some((shader(tile), GemmReason::LargestTile(workgroups(tile)))),
+            None => smallest.map(|tile| (shader(tile), GemmReason::SmallestTile(workgroups(tile)))),
         }
+    }
+
+    /// Whether it computes convolutions of this number of groups: the N tiles of a workgroup share the
+    /// input that they read, and those of different groups read different channels.
+    pub fn supports_groups(self, groups: usize) -> bool {
+        let shares = matches!(
+            self,
+            Self::Tiled { n_tiles: 2.., .. } | Self::Cooperative { .. }
+        );
+        groups == 1 || !shares
+    }
+
+    /// Whether it reads an NCHW input.
+    pub fn supports_nchw_input(self) -> bool {
+        !matches!(self, Self::Cooperative { .. })
+    }
+
+    /// Elements of the input that an output channel reads at a tap, padded as the shader's weights are.
+    pub fn padded_k_c4(self, group_inputs: usize) -> usize {
+        match self {
+            Self::Cooperative { .. } => {
+                group_inputs.div_ceil(COOPERATIVE_SIDE) * (COOPERATIVE_SIDE / 4)
+            }
+            _ => group_inputs.div_ceil(4),
+        }
+    }
+
+    /// Output pixels of a tile of the cooperative shader.
+    pub fn cooperative_m(n_tiles: u32) -> u64 {
+        u64::from(COOPERATIVE_TILE / n_tiles)
     }
 }
 
-/// Pixels an invocation of `conv2d_subgroup.wgsl`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PixelsEach(pub u32);
+/// Output pixels per invocation of `conv2d_subgroup.wgsl`. Two make better use of each load of weights,
+/// but not where they lie beyond the last pixel.
+fn subgroup_m_per_invocation(m: u64, costs: &CostTable) -> u32 {
+    let cost = |each: u32| subgroup_tiles(m, each) * costs.subgroup_tile[each as usize - 1];
+    if cost(2) < cost(1) { 2 } else { 1 }
+}
 
-impl PixelsEach {
-    /// More pixels make better use of a load of weights, but not where they lie beyond the last.
-    pub fn of(pixels: u64) -> Self {
-        match Self(2).cost(pixels) < Self(1).cost(pixels) {
-            true => Self(2),
-            false => Self(1),
-        }
-    }
+/// Subgroups of `conv2d_subgroup.wgsl` for one N tile.
+pub(super) fn subgroup_tiles(m: u64, m_per_invocation: u32) -> u64 {
+    m.div_ceil(SUBGROUP * u64::from(m_per_invocation))
+}
 
-    /// Subgroups for one block.
-    pub fn tiles(self, pixels: u64) -> u64 {
-        pixels.div_ceil(LANES * u64::from(self.0))
-    }
-
-    /// What one block costs for four input channels, in hundredths of a microsecond of a core of
-    /// the software device it was measured on; ratios are all that matters.
-    pub fn cost(self, pixels: u64) -> u64 {
-        let tile = match self.0 {
-            1 => 10,
-            _ => 14,
-        };
-        self.tiles(pixels) * tile
-    }
+/// The estimated cost of one N tile for four input channels, in the unit of the cost table.
+pub(super) fn n_tile_cost(m: u64, costs: &CostTable) -> u64 {
+    let each = subgroup_m_per_invocation(m, costs);
+    subgroup_tiles(m, each) * costs.subgroup_tile[each as usize - 1]
 }

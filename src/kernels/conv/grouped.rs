@@ -1,9 +1,10 @@
-//! Groups of any number of channels.
+//! Convolution in groups of any number of channels.
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::weight::split;
-use super::super::{Dispatch, NodeContext, Read, TensorView, WORKGROUP};
-use super::geometry::{Filter, Outputs, Part, Window};
+use super::super::{Dispatch, LoweringContext, Read, TensorView, WORKGROUP};
+use super::filter::Filter;
+use super::window::{Outputs, Phase, Window};
 use crate::error::Result;
 use crate::gpu::CONV2D_GROUPED;
 use crate::gpu::uniform::uniforms;
@@ -23,15 +24,14 @@ uniforms! {
 }
 
 pub(super) fn dispatches(
-    context: &NodeContext,
+    context: &LoweringContext,
     filter: &Filter,
-    place: &Part,
+    phase: &Phase,
 ) -> Result<Vec<Dispatch>> {
     let out_channels = filter.groups * filter.group_outputs;
-    let taps = place.rows.len() * place.columns.len();
-    let row_len = taps * filter.group_inputs;
+    let row_len = phase.taps() * filter.group_inputs;
     let element_bytes = row_len as u64 * context.device.precision.element_bytes();
-    let tiles = u64::from(place.outputs.pixels).div_ceil(WORKGROUP);
+    let tiles = u64::from(phase.outputs.pixels).div_ceil(WORKGROUP);
     let [x, z] = context.device.fold(&context.node.name, tiles)?;
     let elements = out_channels.div_ceil(4);
     let bias = context.bias(&filter.folding, elements * 4);
@@ -41,17 +41,20 @@ pub(super) fn dispatches(
         let params = Params {
             input: context.inputs[0],
             output: context.output,
-            window: place.window,
-            outputs: place.outputs,
+            window: phase.window,
+            outputs: phase.outputs,
             epilogue: epilogue.params,
             group_inputs: filter.group_inputs as u32,
             group_outputs: filter.group_outputs as u32,
             first_element: part.start as u32,
             unused: 0,
         };
-        let (filter, range) = (filter.clone(), part.clone());
-        let (rows, columns) = (place.rows.clone(), place.columns.clone());
-        let layout = format!("grouped {part:?} {rows:?} {columns:?}{}", filter.form());
+        let (filter, range, phase) = (filter.clone(), part.clone(), *phase);
+        let (rows, columns) = (phase.rows, phase.columns);
+        let layout = format!(
+            "grouped {part:?} {rows:?} {columns:?}{}",
+            filter.order_suffix()
+        );
         let weight = context.weight(&layout, part.len() * row_len * 4, move |weights, name| {
             let outputs = range.start * 4..(range.end * 4).min(out_channels);
             let kernels = filter.read(weights, name, outputs.clone())?;
@@ -59,13 +62,10 @@ pub(super) fn dispatches(
             for (i, output) in outputs.enumerate() {
                 for input in 0..filter.group_inputs {
                     let kernel = kernels.get(output, input);
-                    for (y, row) in rows.iter().enumerate() {
-                        for (x, column) in columns.iter().enumerate() {
-                            let tap = y * columns.len() + x;
-                            let inner = tap * filter.group_inputs + input;
-                            let at = (i / 4 * row_len + inner) * 4 + i % 4;
-                            packed[at] = kernel[filter.tap(*row, *column)];
-                        }
+                    for (tap, (row, column)) in phase.kernel_taps().enumerate() {
+                        let k = tap * filter.group_inputs + input;
+                        let at = (i / 4 * row_len + k) * 4 + i % 4;
+                        packed[at] = kernel[filter.tap(row, column)];
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! Which kernel is taken, with what grid and weights: without a device.
+//! Selected kernels, their grids and their weights, without a device.
 
 use super::super::{DeviceContext, Dispatch, Read};
 use crate::gpu::{Cooperative, Precision};
@@ -26,7 +26,7 @@ fn graph(op: impl Into<Op>, inputs: usize) -> Graph {
     b.build().unwrap()
 }
 
-/// What computes a graph of one convolution over an image of this size.
+/// The dispatches of a graph of one convolution over an image of this size.
 fn dispatches(device: &DeviceContext, graph: &Graph, shape: [usize; 4]) -> Vec<Dispatch> {
     let passes = PassOptions::default();
     let plan = Plan::new(graph, &[Shape::from(shape)], &passes, device).unwrap();
@@ -36,36 +36,36 @@ fn dispatches(device: &DeviceContext, graph: &Graph, shape: [usize; 4]) -> Vec<D
         .collect()
 }
 
-/// The blocks of the cooperative kernel's tile and the grid, if that kernel is taken.
+/// The N tiles of the cooperative kernel's workgroups and the grid, if that kernel is selected.
 fn tile(device: &DeviceContext, conv: Conv2d, size: [usize; 2]) -> Option<(u32, [u32; 3])> {
     let inputs = conv.in_channels;
     let shape = [1, inputs, size[0], size[1]];
     let dispatches = dispatches(device, &graph(conv, inputs), shape);
     let dispatch = dispatches.first().unwrap();
-    let blocks = dispatch.key.constants.iter().find(|c| c.0 == "N_TILES");
+    let n_tiles = dispatch.key.constants.iter().find(|c| c.0 == "N_TILES");
     (dispatch.key.shader.name == "conv2d_cooperative")
-        .then(|| (blocks.unwrap().1, dispatch.workgroups))
+        .then(|| (n_tiles.unwrap().1, dispatch.workgroups))
 }
 
 #[test]
-fn cooperative_tiles_pad_as_little_as_they_can() {
+fn cooperative_tiles_have_the_least_padding() {
     let device = device(Some(Cooperative::Native));
     let conv = |inputs, outputs| Conv2d::new(inputs, outputs, 3).padding(1);
     // 49 tiles of 64 pixels by 64 channels, without padding.
     assert_eq!(tile(&device, conv(64, 64), [56, 56]), Some((4, [49, 1, 1])));
-    // Half of those would be padding.
+    // Half of such tiles would be padding.
     assert_eq!(tile(&device, conv(64, 32), [56, 56]), Some((2, [25, 1, 1])));
     assert_eq!(tile(&device, conv(64, 96), [56, 56]), Some((2, [25, 3, 1])));
     // Few pixels, many channels.
     assert_eq!(tile(&device, conv(64, 256), [5, 6]), Some((8, [1, 2, 1])));
-    // 16 of 32 channels; 3 of 16 inputs; 9 of 32 pixels.
+    // Too much padding: 16 of 32 channels, 3 of 16 inputs, or 9 of 32 pixels are used.
     assert_eq!(tile(&device, conv(64, 16), [56, 56]), None);
     assert_eq!(tile(&device, conv(3, 64), [56, 56]), None);
     assert_eq!(tile(&device, conv(64, 64), [3, 3]), None);
 }
 
 #[test]
-fn cooperative_matrices_stay_where_they_belong() {
+fn cooperative_matrices_are_selected_only_where_supported() {
     let conv = || Conv2d::new(64, 64, 3).padding(1);
     assert_eq!(tile(&device(None), conv(), [56, 56]), None);
     assert_eq!(
@@ -74,7 +74,7 @@ fn cooperative_matrices_stay_where_they_belong() {
     );
     let offered = device(Some(Cooperative::Native));
     assert_eq!(tile(&offered, conv().groups(2), [56, 56]), None);
-    // What is preferred is done where it is possible, whatever the padding.
+    // A preferred algorithm is used where it is possible, whatever the padding.
     let prefer = |pixels: u32| DeviceContext {
         prefer: Some(ConvAlgorithm::Cooperative {
             pixels,
@@ -93,7 +93,7 @@ fn cooperative_matrices_stay_where_they_belong() {
 }
 
 #[test]
-fn products_of_winograd_stay_float32() {
+fn winograd_gemms_are_float32() {
     let device = DeviceContext {
         prefer: Some(ConvAlgorithm::Winograd { tile: 2 }),
         ..device(Some(Cooperative::Native))
@@ -105,17 +105,17 @@ fn products_of_winograd_stay_float32() {
 }
 
 #[test]
-fn transposed_convolutions_take_cooperative_matrices() {
+fn transposed_convolutions_use_cooperative_matrices() {
     let device = device(Some(Cooperative::Native));
     let graph = graph(ConvTranspose2d::new(64, 64, 2, 2), 64);
     let dispatches = dispatches(&device, &graph, [1, 64, 16, 16]);
     assert_eq!(dispatches.len(), 1);
     assert_eq!(dispatches[0].key.shader.name, "conv2d_cooperative");
-    // 256 pixels; a plane for each remainder of the stride.
+    // 256 pixels, and a GEMM for each stride phase.
     assert_eq!(dispatches[0].workgroups, [4, 4, 1]);
 }
 
-/// Weights are matrices of 16 inputs by 16 outputs, filled up with zeros.
+/// Weights are matrices of 16 inputs by 16 outputs, padded with zeros.
 #[test]
 fn cooperative_weights_are_whole_matrices() {
     let (inputs, outputs) = (20, 24);
@@ -140,10 +140,10 @@ fn cooperative_weights_are_whole_matrices() {
     for (i, found) in packed.iter().enumerate() {
         let (output, input) = (i / 1024 * 16 + i % 16, i / 16 % 32);
         let tap = i / 512 % 2;
-        let wanted = match input < inputs && output < outputs {
+        let expected = match input < inputs && output < outputs {
             true => kernels[(output * inputs + input) * 2 + tap],
             false => 0.0,
         };
-        assert_eq!(*found, wanted, "{output} {input} {tap}");
+        assert_eq!(*found, expected, "{output} {input} {tap}");
     }
 }

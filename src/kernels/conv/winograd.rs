@@ -1,28 +1,60 @@
-//! Winograd's convolution for kernels of 3×3 and stride 1: two transforms and a product for each
-//! position of a tile. Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016).
+//! Winograd's convolution for kernels of 3×3 and stride 1: a transform of the input, a GEMM for each
+//! point of the transform, and a transform of the products. Lavin and Gray, "Fast Algorithms for
+//! Convolutional Neural Networks" (2016).
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
+use super::super::selection_reason::GemmReason;
 use super::super::{
-    ConvAlgorithm, Dispatch, NodeContext, Read, SelectionReason, Target, TensorView, WORKGROUP,
+    ConvAlgorithm, DeviceContext, Dispatch, LoweringContext, Read, SelectionReason, Target,
+    TensorView, WORKGROUP,
 };
-use super::dense::{self, BLOCK, Params};
-use super::gemm_shader::GemmShader;
-use super::geometry::{Filter, Outputs, Window};
+use super::filter::Filter;
+use super::gemm::{self, Params};
+use super::gemm_shader::{GemmShader, n_tile_cost};
+use super::problem::{ConvProblem, GemmProblem, N_TILE};
+use super::window::{Outputs, Window};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{Precision, WINOGRAD_INPUT, WINOGRAD_OUTPUT};
 use crate::weights::Weights;
 
+/// The kernels of Winograd's convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WinogradKernels {
+    pub(super) tile: Tile,
+    /// The shader of the GEMMs between the transforms.
+    gemm: GemmShader,
+    gemm_reason: GemmReason,
+}
+
+impl WinogradKernels {
+    /// Selects the GEMM shader for tiles of this size. Values between the steps are float32, so
+    /// cooperative matrices are not considered.
+    pub fn select(problem: &ConvProblem, tile: Tile, device: &DeviceContext) -> Self {
+        let gemm = GemmProblem {
+            m: tile.count(problem),
+            gemms: u64::from(tile.points()),
+            ..problem.gemm()
+        };
+        let (gemm, gemm_reason) = GemmShader::select_uncooperative(device, &gemm);
+        Self {
+            tile,
+            gemm,
+            gemm_reason,
+        }
+    }
+}
+
 /// F(TILE×TILE, 3×3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Tile {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tile {
     /// 2.25 times fewer multiplications.
     Two = 2,
-    /// 4 times fewer, and a rounding error some ten times larger.
+    /// 4 times fewer multiplications, and a rounding error about ten times as large.
     Four = 4,
 }
 
@@ -31,8 +63,8 @@ uniforms! {
     struct Tiles {
         size: [u32; 2],
         count: u32,
-        groups: u32,
-        first: u32,
+        c4: u32,
+        offset: u32,
         unused: [u32; 3],
     }
 
@@ -52,48 +84,49 @@ uniforms! {
 
 impl Tile {
     /// Its name.
-    pub fn kernel(self) -> ConvAlgorithm {
+    pub fn algorithm(self) -> ConvAlgorithm {
         ConvAlgorithm::Winograd { tile: self as u32 }
     }
 
+    /// Rows and columns of a transformed tile.
     fn side(self) -> u32 {
         self as u32 + 2
     }
 
-    /// Positions of a tile, each a product of its own.
-    pub fn positions(self) -> u32 {
+    /// Points of a transformed tile, with a GEMM for each.
+    pub fn points(self) -> u32 {
         self.side() * self.side()
     }
 
-    /// Rows and columns of tiles that cover `output`.
-    fn tiles(self, output: &TensorView) -> [u32; 2] {
-        [output.height, output.width].map(|size| size.div_ceil(self as u32))
+    /// Rows and columns of tiles that cover an output of this height and width.
+    fn tiles(self, output: [usize; 2]) -> [usize; 2] {
+        output.map(|size| size.div_ceil(self as usize))
     }
 
     /// Tiles over the whole batch.
-    pub fn count(self, output: &TensorView) -> u64 {
-        let [rows, columns] = self.tiles(output).map(u64::from);
-        u64::from(output.batch) * rows * columns
+    pub fn count(self, problem: &ConvProblem) -> u64 {
+        let [rows, columns] = self.tiles(problem.output);
+        (problem.batch * rows * columns) as u64
     }
 
-    /// The transformed values of `channels`: an image with a row a position and a column a tile.
-    fn map(self, output: &TensorView, channels: u32, offset: u32) -> TensorView {
-        let groups = channels.div_ceil(4);
-        // The rule has seen that the elements are fewer than 2^32.
-        let width = self.count(output) as u32;
+    /// The transformed values of `channels`: an image with one row per point and one column per tile.
+    fn view(self, problem: &ConvProblem, channels: usize, offset: u32) -> TensorView {
+        let c4 = channels.div_ceil(4) as u32;
+        // The selection has checked that the elements are fewer than 2^32.
+        let width = self.count(problem) as u32;
         TensorView {
             batch: 1,
-            height: self.positions(),
+            height: self.points(),
             width,
-            channels,
-            stride: groups,
+            channels: channels as u32,
+            pixel_stride: c4,
             offset,
-            groups,
-            pixels: self.positions() * width,
+            c4,
+            pixels: self.points() * width,
         }
     }
 
-    /// G g G^T of a kernel, in float64: made once.
+    /// G g G^T of a kernel, in float64, since it is computed once.
     fn transformed(self, g: &[f32]) -> Vec<f64> {
         let lines: &[[f64; 3]] = match self {
             Self::Two => &[
@@ -112,64 +145,83 @@ impl Tile {
             ],
         };
         let g = |y: usize, x: usize| f64::from(g[y * 3 + x]);
-        let mut answer = Vec::with_capacity(lines.len() * lines.len());
+        let mut transformed = Vec::with_capacity(lines.len() * lines.len());
         for row in lines {
             // A row of G g.
             let line: [f64; 3] = [0, 1, 2].map(|x| (0..3).map(|y| row[y] * g(y, x)).sum());
             for column in lines {
-                answer.push((0..3).map(|x| line[x] * column[x]).sum());
+                transformed.push((0..3).map(|x| line[x] * column[x]).sum());
             }
         }
-        answer
+        transformed
     }
 }
 
-/// The largest values between the steps, in bytes: the transformed input and the products.
-pub(super) fn scratch(context: &NodeContext, tile: Tile) -> [u64; 2] {
-    // In 64 bits: whether a map can be made of them is yet to be seen.
-    let tiles = u64::from(tile.positions()) * tile.count(&context.output);
-    [context.inputs[0].channels, context.output.channels]
-        .map(|channels| tiles * u64::from(channels.div_ceil(4)) * Precision::F32.element_bytes())
+/// Bytes of the transformed input and of the products.
+pub(super) fn workspace(problem: &ConvProblem, tile: Tile) -> [u64; 2] {
+    // In 64 bits: it is not known yet whether the elements can be counted in 32.
+    let points = u64::from(tile.points()) * tile.count(problem);
+    [problem.in_channels, problem.out_channels]
+        .map(|channels| points * channels.div_ceil(4) as u64 * Precision::F32.element_bytes())
 }
 
 /// Bytes of the transformed kernels.
-pub(super) fn weight_bytes(filter: &Filter, tile: Tile) -> u64 {
-    let outputs = filter.group_outputs.next_multiple_of(BLOCK) as u64;
-    let inputs = filter.group_inputs.div_ceil(4) as u64;
-    u64::from(tile.positions()) * outputs * inputs * Precision::F32.element_bytes()
+pub(super) fn weight_bytes(problem: &ConvProblem, tile: Tile) -> u64 {
+    let outputs = problem.out_channels.next_multiple_of(N_TILE) as u64;
+    let inputs = problem.in_channels.div_ceil(4) as u64;
+    u64::from(tile.points()) * outputs * inputs * Precision::F32.element_bytes()
+}
+
+/// The estimated cost, in the unit of the cost table. `gemm` is the convolution's implicit GEMM.
+pub(super) fn cost(
+    problem: &ConvProblem,
+    gemm: &GemmProblem,
+    tile: Tile,
+    device: &DeviceContext,
+) -> u64 {
+    let costs = device.class.costs();
+    let tiles = tile.count(problem);
+    let gemms = n_tile_cost(tiles, costs) * u64::from(tile.points()) * gemm.k_c4() * gemm.n_tiles();
+    let transform = match tile {
+        Tile::Two => costs.winograd_transform[0],
+        Tile::Four => costs.winograd_transform[1],
+    };
+    let elements = tiles * (gemm.k_c4() + problem.out_channels.div_ceil(4) as u64);
+    gemms + transform * elements
 }
 
 /// The three steps of a convolution with one group, a kernel of 3×3 and stride 1, without dilation
-/// or prologue.
+/// or prologue. `reason` is the selection's.
 pub(super) fn dispatches(
-    context: &NodeContext,
+    context: &LoweringContext,
+    problem: &ConvProblem,
     filter: &Filter,
-    window: &Window,
-    tile: Tile,
-    why: SelectionReason,
+    kernels: WinogradKernels,
+    reason: SelectionReason,
 ) -> Result<Vec<Dispatch>> {
     let device = context.device;
     let (input, output) = (context.inputs[0], context.output);
-    let transformed = tile.map(&output, input.channels, context.scratch[0]);
-    let products = tile.map(&output, output.channels, context.scratch[1]);
-    let tiles = |map: &TensorView| Tiles {
-        size: tile.tiles(&output),
-        count: map.width,
-        groups: map.groups,
-        first: map.offset,
+    let tile = kernels.tile;
+    let transformed = tile.view(problem, problem.in_channels, context.workspace[0]);
+    let products = tile.view(problem, problem.out_channels, context.workspace[1]);
+    let tiles = |view: &TensorView| Tiles {
+        size: tile.tiles(problem.output).map(|v| v as u32),
+        count: view.width,
+        c4: view.c4,
+        offset: view.offset,
         unused: [0; 3],
     };
-    let grid = |groups: u32| -> Result<[u32; 3]> {
-        let elements = u64::from(transformed.width) * u64::from(groups);
-        let spread = WORKGROUP / u64::from(tile.side());
-        let [x, y] = device.fold(&context.node.name, elements.div_ceil(spread))?;
+    let grid = |c4: u32| -> Result<[u32; 3]> {
+        let elements = u64::from(transformed.width) * u64::from(c4);
+        let per_workgroup = WORKGROUP / u64::from(tile.side());
+        let [x, y] = device.fold(&context.node.name, elements.div_ceil(per_workgroup))?;
         Ok([x, y, 1])
     };
 
     let params = InputParams {
         input,
         tiles: tiles(&transformed),
-        padding: window.padding,
+        padding: problem.window().padding,
         unused: [0; 2],
     };
     let mut steps = Vec::with_capacity(3);
@@ -179,17 +231,16 @@ pub(super) fn dispatches(
                 &WINOGRAD_INPUT,
                 &params,
                 vec![Read::Input(0)],
-                grid(transformed.groups)?,
+                grid(transformed.c4)?,
             )
             .constant("TILE", tile as u32)
             .operations(0)
-            .selected(Some(tile.kernel()), why)
-            .into_target(Target::Scratch(0)),
+            .selected(Some(tile.algorithm()), reason)
+            .into_target(Target::Workspace(0)),
     );
 
-    let blocks = filter.group_outputs.div_ceil(BLOCK);
-    let inner = filter.group_inputs.div_ceil(4);
-    let no_bias = context.zeros(blocks * BLOCK);
+    let n_tiles = filter.group_outputs.div_ceil(N_TILE);
+    let no_bias = context.zeros(n_tiles * N_TILE);
     let params = Params {
         input: transformed,
         output: products,
@@ -204,79 +255,78 @@ pub(super) fn dispatches(
             step: [1, 1],
             origin: [0, 0],
             pixels: products.width,
-            columns: 1,
+            phase_columns: 1,
         },
         epilogue: EpilogueParams::nothing(products),
-        inner: inner as u32,
-        group_elements: products.groups,
-        group_blocks: blocks as u32,
-        first_block: 0,
-        blocks: blocks as u32,
+        k_c4: filter.group_inputs.div_ceil(4) as u32,
+        group_out_c4: products.c4,
+        group_n_tiles: n_tiles as u32,
+        first_n_tile: 0,
+        n_tiles: n_tiles as u32,
         prologue_slope: 0.0,
-        plane_rows: 1,
-        planes: tile.positions(),
-        plane_step: 1,
-        block_step: tile.positions(),
+        gemm_rows: 1,
+        gemms: tile.points(),
+        weight_gemm_stride: 1,
+        weight_n_tile_stride: tile.points(),
         // The other order was 5 % slower on VGG-16.
-        blocks_first: 0,
+        n_fastest: 0,
         unused: 0,
     };
-    let products_each = u64::from(tile.positions()) * u64::from(products.width);
-    let (engine, why_engine) = GemmShader::rule(device, products_each, blocks as u64, 1);
     let reads = vec![
-        Read::Scratch(0),
+        Read::Workspace(0),
         weight(context, filter, tile),
         no_bias.clone(),
         no_bias.clone(),
         no_bias,
     ];
     // Without constants: no epilogue and no prologue.
-    let mut product = dense::step(context, engine, &params, reads)?;
+    let mut product = gemm::dispatch(context, kernels.gemm, false, &params, reads)?;
     product.key.precision = Precision::F32;
-    let pairs = products_each * filter.group_inputs as u64 * filter.group_outputs as u64;
+    let pairs = u64::from(products.pixels) * (problem.in_channels * problem.out_channels) as u64;
+    let gemm_reason = SelectionReason::WinogradGemm(kernels.gemm_reason);
     steps.push(
         product
             .operations(2 * pairs)
-            .selected(Some(tile.kernel()), SelectionReason::Product(why_engine))
-            .into_target(Target::Scratch(1)),
+            .selected(Some(tile.algorithm()), gemm_reason)
+            .into_target(Target::Workspace(1)),
     );
 
     let epilogue = Epilogue::of(context);
-    let bias = dense::bias(context, filter, blocks);
+    let bias = gemm::bias(context, filter, n_tiles);
     let residual = epilogue.read(&bias);
     let params = OutputParams {
         output,
         epilogue: epilogue.params,
         tiles: tiles(&products),
     };
-    let reads = vec![Read::Scratch(1), bias, residual];
-    let last = device.dispatch(&WINOGRAD_OUTPUT, &params, reads, grid(products.groups)?);
+    let reads = vec![Read::Workspace(1), bias, residual];
+    let last = device.dispatch(&WINOGRAD_OUTPUT, &params, reads, grid(products.c4)?);
     let last = last.constant("TILE", tile as u32).operations(0);
-    let last = last.selected(Some(tile.kernel()), why);
+    let last = last.selected(Some(tile.algorithm()), reason);
     steps.push(epilogue.select(last));
     Ok(steps)
 }
 
-/// The transformed kernels, `[block][position][in / 4][4 in][16 out]`.
-fn weight(context: &NodeContext, filter: &Filter, tile: Tile) -> Read {
+/// The transformed kernels, `[N tile][point][in / 4][4 in][16 out]`.
+fn weight(context: &LoweringContext, filter: &Filter, tile: Tile) -> Read {
     let filter = filter.clone();
-    let inner = filter.group_inputs.div_ceil(4);
-    let blocks = filter.group_outputs.div_ceil(BLOCK);
-    let positions = tile.positions() as usize;
-    let plane_len = inner * 4 * BLOCK;
-    let layout = format!("winograd {}{}", tile as u32, filter.form());
-    let pack = move |weights: &Weights, name: &str, wanted: Range<usize>| {
-        let end = (wanted.end * BLOCK).min(filter.group_outputs);
-        let kernels = filter.read(weights, name, wanted.start * BLOCK..end)?;
-        let mut packed = vec![0.0; wanted.len() * positions * plane_len];
-        let chunks = packed.par_chunks_mut(positions * plane_len).zip(wanted);
-        chunks.for_each(|(packed, block)| {
-            let first = block * BLOCK;
-            for output in first..(first + BLOCK).min(filter.group_outputs) {
+    let n_tiles = filter.group_outputs.div_ceil(N_TILE);
+    let points = tile.points() as usize;
+    let point_len = filter.group_inputs.div_ceil(4) * 4 * N_TILE;
+    let tile_len = points * point_len;
+    let layout = format!("winograd {}{}", tile as u32, filter.order_suffix());
+    let pack = move |weights: &Weights, name: &str, indices: Range<usize>| {
+        let end = (indices.end * N_TILE).min(filter.group_outputs);
+        let kernels = filter.read(weights, name, indices.start * N_TILE..end)?;
+        let mut packed = vec![0.0; indices.len() * tile_len];
+        let chunks = packed.par_chunks_mut(tile_len).zip(indices);
+        chunks.for_each(|(packed, n_tile)| {
+            let first = n_tile * N_TILE;
+            for output in first..(first + N_TILE).min(filter.group_outputs) {
                 for input in 0..filter.group_inputs {
-                    let values = tile.transformed(&kernels.in_order(output, input));
-                    for (position, value) in values.iter().enumerate() {
-                        let at = position * plane_len + input * BLOCK + output - first;
+                    let values = tile.transformed(&kernels.in_window_order(output, input));
+                    for (point, value) in values.iter().enumerate() {
+                        let at = point * point_len + input * N_TILE + output - first;
                         packed[at] = *value as f32;
                     }
                 }
@@ -284,7 +334,6 @@ fn weight(context: &NodeContext, filter: &Filter, tile: Tile) -> Read {
         });
         Ok(packed)
     };
-    let block_len = positions * plane_len;
-    // What the steps exchange is float32, and so are these.
-    context.weight_in_blocks(Precision::F32, &layout, blocks, block_len, pack)
+    // The steps exchange float32 values, and the weights have the same precision.
+    context.weight_in_blocks(Precision::F32, &layout, n_tiles, tile_len, pack)
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::graph::{Activation, Conv2d, GraphBuilder};
-use crate::kernels::Tuned;
+use crate::kernels::{DeviceClass, Tuned};
 use crate::session::SessionOptions;
 use crate::zoo::{self, ZooOptions};
 
@@ -13,7 +13,7 @@ fn network(name: &str) -> (Graph, Vec<Shape>) {
     (graph, architecture.input_shapes(1, &options))
 }
 
-/// With one kernel a layer.
+/// With one dispatch per convolution.
 fn directly(name: &str) -> PlanReport {
     let (graph, shapes) = network(name);
     let options = SessionOptions {
@@ -24,7 +24,7 @@ fn directly(name: &str) -> PlanReport {
 }
 
 #[test]
-fn operations_are_the_networks() {
+fn operations_are_those_of_the_network() {
     for name in [
         "resnet50",
         "mobilenet_v2",
@@ -41,7 +41,7 @@ fn operations_are_the_networks() {
 }
 
 #[test]
-fn resnet50_on_one_kernel_a_layer() {
+fn resnet50_with_one_dispatch_per_convolution() {
     let report = directly("resnet50");
     assert_eq!(report.steps.len(), 56);
     assert!(report.broken.is_empty());
@@ -50,7 +50,7 @@ fn resnet50_on_one_kernel_a_layer() {
     assert_eq!(memory.workspace, 0);
     // 25.6 million parameters, the norms' folded into a bias each.
     assert!((100_000_000..104_000_000).contains(&memory.weights));
-    // The image and the answers, each there and mapped; the latter lie among the activations.
+    // The image on the device and mapped; the outputs are mapped, and on the device among the activations.
     assert_eq!(
         memory.inputs_and_outputs,
         4 * (2 * 3 * 224 * 224 + 1000),
@@ -83,7 +83,7 @@ fn resnet50_on_one_kernel_a_layer() {
     }
 }
 
-/// The kernel of a convolution over `shape`, and why.
+/// The algorithm of a convolution over an image of this size, and the selection reason.
 fn choice(device: &DeviceContext, conv: Conv2d, size: usize) -> (Option<ConvAlgorithm>, String) {
     let channels = conv.in_channels;
     let mut b = GraphBuilder::new("one");
@@ -92,14 +92,14 @@ fn choice(device: &DeviceContext, conv: Conv2d, size: usize) -> (Option<ConvAlgo
     b.output(x);
     let graph = b.build().unwrap();
     let shapes = [Shape::from([1, channels, size, size])];
-    let report = PlanReport::of(device, &graph, &shapes, &PassOptions::default()).unwrap();
+    let report = PlanReport::new(device, &graph, &shapes, &PassOptions::default()).unwrap();
     let mut of_node = report.steps.iter().filter(|step| step.name == "conv");
     let step = of_node.next().unwrap();
     (step.kernel, step.why.clone())
 }
 
 #[test]
-fn every_choice_has_its_reason() {
+fn every_selection_has_its_reason() {
     let plain = DeviceContext::assumed(wgpu::Limits::default());
     let subgroups = DeviceContext {
         largest_subgroup: Some(8),
@@ -107,7 +107,7 @@ fn every_choice_has_its_reason() {
         ..plain.clone()
     };
     let software = DeviceContext {
-        is_software: true,
+        class: DeviceClass::Software,
         ..plain.clone()
     };
     let prefers = DeviceContext {
@@ -130,37 +130,32 @@ fn every_choice_has_its_reason() {
         (&plain, conv(3).groups(2), 56, "no Winograd: 2 groups"),
         (&plain, conv(3), 7, "no Winograd: 16 tiles, fewer than 32"),
         (&plain, conv(3).groups(64), 56, "depthwise: "),
-        (&plain, conv(7).groups(64), 56, "depthwise, of a kernel"),
+        (&plain, conv(7).groups(64), 56, "depthwise, one pixel per"),
         (&plain, conv(3).groups(32), 56, "no multiple of 4"),
-        (
-            &plain,
-            Conv2d::new(3, 64, 3),
-            56,
-            "reads the image as it is",
-        ),
+        (&plain, Conv2d::new(3, 64, 3), 56, "reads the input as NCHW"),
         (&plain, conv(1), 224, "largest tile that fills a GPU ("),
         (&plain, conv(1), 7, "smallest tile, as none fills"),
         (&subgroups, conv(1), 56, "subgroups share each load"),
         (&software, conv(1), 56, "in software"),
-        (&prefers, conv(3), 7, "asked for"),
-        (&wrong, conv(3), 56, "winograd-2 has answered wrongly here"),
+        (&prefers, conv(3), 7, "preferred by"),
+        (&wrong, conv(3), 56, "winograd-2 is quarantined"),
     ] {
         let (kernel, why) = choice(device, conv.clone(), size);
         assert!(why.contains(reason), "{conv:?}, {size}: {kernel:?}, {why}");
         let is_winograd = matches!(kernel, Some(ConvAlgorithm::Winograd { .. }));
-        let told = why.starts_with("Winograd") || why == "asked for";
-        assert_eq!(is_winograd, told, "{kernel:?}, {why}");
+        let says_so = why.starts_with("Winograd") || why.starts_with("preferred");
+        assert_eq!(is_winograd, says_so, "{kernel:?}, {why}");
     }
 }
 
 #[test]
-fn tuned_kernels_say_so() {
+fn tuned_algorithms_have_that_reason() {
     let graph_signature = "f32 1x64x7x7 to 64x7x7 kernel 3x3 stride 1x1 dilation 1x1 groups 1 \
                            padding 1,1";
     let kernel = ConvAlgorithm::Winograd { tile: 4 };
     let device = DeviceContext {
         tuned: Some(Arc::new(Tuned {
-            kernels: [(graph_signature.to_owned(), kernel)].into(),
+            algorithms: [(graph_signature.to_owned(), kernel)].into(),
             ..Default::default()
         })),
         ..DeviceContext::assumed(wgpu::Limits::default())
@@ -171,7 +166,7 @@ fn tuned_kernels_say_so() {
 }
 
 #[test]
-fn a_prologue_keeps_winograd_away() {
+fn winograd_is_not_selected_for_a_prologue() {
     let (graph, shapes) = network("densenet121");
     let mut b = GraphBuilder::new("prologue");
     let x = b.image_input("input", 64);
@@ -196,7 +191,7 @@ fn a_prologue_keeps_winograd_away() {
     }
 }
 
-/// A plan can be made exactly where no limit is broken, and what it stops at is the first of them.
+/// Planning succeeds exactly where no limit is broken, and otherwise reports the first broken limit.
 #[test]
 fn limits_are_broken_where_a_plan_stops() {
     let defaults = wgpu::Limits::default;
@@ -219,7 +214,7 @@ fn limits_are_broken_where_a_plan_stops() {
             let what = format!("{name}: {limits:?}");
             let device = DeviceContext::assumed(limits);
             let plan = Plan::new(&graph, &shapes, &PassOptions::default(), &device);
-            let report = PlanReport::of(&device, &graph, &shapes, &Default::default()).unwrap();
+            let report = PlanReport::new(&device, &graph, &shapes, &Default::default()).unwrap();
             match plan {
                 Ok(_) => assert_eq!(report.broken, [], "{what}"),
                 Err(Error::Limit {

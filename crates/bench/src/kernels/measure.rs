@@ -112,7 +112,7 @@ impl<'a> CaseBench<'a> {
             let is_tried = |candidate: &&ConvAlgorithm| only.is_empty() || only.contains(candidate);
             let candidates = layer.choice.candidates.iter().filter(is_tried);
             bench.algorithms = candidates.copied().map(Some).collect();
-            bench.selected = Some(layer.choice.rule);
+            bench.selected = Some(layer.choice.selected);
         }
         Ok(bench)
     }

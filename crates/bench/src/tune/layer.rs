@@ -1,4 +1,4 @@
-//! One convolution by itself, as it stands in an optimized graph.
+//! One convolution of an optimized graph, by itself.
 
 use shadernet::error::Result;
 use shadernet::graph::{Conv2d, Graph, GraphBuilder, Input, Node, Op, Pad2d};
@@ -11,7 +11,7 @@ use shadernet::weights::generate::generated_inputs;
 /// The convolution's name here.
 pub(super) const NAME: &str = "conv";
 
-/// A convolution with what is fused into it, its inputs and the answer that it should give.
+/// A convolution with all that is fused into it, its inputs and its expected output.
 pub(super) struct Layer {
     /// The convolution and its inputs.
     pub graph: Graph,
@@ -20,12 +20,15 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// Asks the CPU twin for the answer, which takes a while.
+    /// Computes the expected output by the reference implementation, which takes a while.
+    ///
+    /// # Errors
+    /// Where the reference implementation cannot compute the layer.
     pub fn new(layer: &ConvLayer) -> Result<Self> {
         let fused = renamed(internals::fused(&layer.node));
-        let twin = unfused(&layer.op, &fused)?;
+        let layers = unfused(&layer.op, &fused)?;
         let inputs = generated_inputs(&layer.inputs);
-        let expected = Reference::<f32>::new(&twin, &Weights::generated(&twin, 1.0))?
+        let expected = Reference::<f32>::new(&layers, &Weights::generated(&layers, 1.0))?
             .run(&inputs)?
             .swap_remove(0);
         Ok(Self {
@@ -40,7 +43,7 @@ impl Layer {
     }
 }
 
-/// The same under names that cannot be those of others.
+/// The same with names that no other node has.
 fn renamed(fused: &Fused) -> Fused {
     let mut fused = fused.clone();
     fused.storage = Storage::Owned;
@@ -53,7 +56,7 @@ fn renamed(fused: &Fused) -> Fused {
     fused
 }
 
-/// The convolution with what is fused into it.
+/// A graph of the convolution with all that is fused into it.
 fn alone(op: &Conv2d, fused: Fused, inputs: &[Shape]) -> Graph {
     let mut nodes: Vec<Node> = (inputs.iter().enumerate())
         .map(|(i, shape)| {
@@ -67,7 +70,7 @@ fn alone(op: &Conv2d, fused: Fused, inputs: &[Shape]) -> Graph {
     internals::graph_from_nodes("layer", nodes, vec![output])
 }
 
-/// The same node by node, as the CPU twin knows it.
+/// The same with nothing fused, as the reference implementation requires.
 fn unfused(op: &Conv2d, fused: &Fused) -> Result<Graph> {
     let mut b = GraphBuilder::new("layer");
     let mut x = b.image_input("input.0", op.in_channels);

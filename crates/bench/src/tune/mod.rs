@@ -20,18 +20,19 @@ use shadernet::weights::Weights;
 /// How [`tune`] times.
 #[derive(Clone, Debug)]
 pub struct TuneOptions {
-    /// As sessions are to have it: float16 has kernels of its own choice.
+    /// The precision of the sessions to tune for: algorithms are selected for each separately.
     pub precision: Precision,
-    /// As sessions are to have it: what is fused into a convolution is timed with it.
+    /// The passes of the sessions to tune for: a convolution is timed with all that is fused into it.
     pub passes: PassOptions,
-    /// How often each candidate is timed; its best time counts. At least once.
+    /// How often each candidate is timed, at least once. The best time counts.
     pub rounds: usize,
-    /// What a round takes at least: a kernel is run as often as that takes.
+    /// The least duration of a round. A candidate runs several times in it if it is faster.
     pub round: Duration,
-    /// A candidate replaces the rule's choice only where it is faster by this part of its time.
+    /// The part of its time by which a candidate must be faster than the heuristic's selection to
+    /// replace it.
     pub margin: f64,
-    /// Which kernels are tried beside the rule's choice; all where it is empty. Software drivers take
-    /// seconds to compile some.
+    /// The algorithms that are tried besides the heuristic's selection; all if empty. Software drivers
+    /// take seconds to compile some.
     pub only: Vec<ConvAlgorithm>,
 }
 
@@ -48,12 +49,12 @@ impl Default for TuneOptions {
     }
 }
 
-/// How far [`tune`] is: told before each candidate.
+/// The progress of [`tune`], reported before each candidate.
 #[derive(Clone, Copy, Debug)]
 pub struct TuneProgress<'a> {
-    /// Which layer, from 0.
+    /// The index of the layer.
     pub layer: usize,
-    /// How many there are; equal ones count once.
+    /// The number of layers; equal ones count once.
     pub layers: usize,
     /// The layer's signature.
     pub signature: &'a str,
@@ -61,63 +62,64 @@ pub struct TuneProgress<'a> {
     pub kernel: ConvAlgorithm,
 }
 
-/// What [`tune`] has found.
+/// The result of [`tune`].
 #[derive(Clone, Debug)]
 pub struct TuneReport {
-    /// The layers, in the network's order; equal ones are one.
+    /// The layers, in the network's order; equal ones appear once.
     pub layers: Vec<TunedLayer>,
-    /// What sessions are given.
+    /// The tuning for sessions.
     pub tuning: Tuning,
 }
 
 /// A convolution whose candidates have been timed.
 #[derive(Clone, Debug)]
 pub struct TunedLayer {
-    /// Precision, shapes and settings in a line: convolutions that share it share the choice.
+    /// Precision, shapes and settings in one line: convolutions with the same signature have the same
+    /// algorithm.
     pub signature: String,
     /// The nodes that have it.
     pub nodes: Vec<String>,
-    /// What the rule chooses.
-    pub rule: ConvAlgorithm,
-    /// What was chosen; the rule's choice unless another is faster by more than the margin.
+    /// The heuristic's selection.
+    pub heuristic: ConvAlgorithm,
+    /// The result: the heuristic's selection unless another is faster by more than the margin.
     pub winner: ConvAlgorithm,
-    /// All that were tried.
+    /// All algorithms that were tried.
     pub candidates: Vec<Candidate>,
 }
 
-/// A convolution and the kernels that can compute it, none of them tried.
+/// A convolution and the algorithms that can compute it, none of them tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerCandidates {
     /// As [`TunedLayer::signature`].
     pub signature: String,
     /// The nodes that have it.
     pub nodes: Vec<String>,
-    /// What [`tune`] would try, the rule's choice first.
+    /// What [`tune`] would try, the heuristic's selection first.
     pub kernels: Vec<ConvAlgorithm>,
 }
 
-/// A kernel that was tried.
+/// An algorithm that was tried.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// The kernel.
+    /// The algorithm.
     pub kernel: ConvAlgorithm,
-    /// How it went.
+    /// What came of it.
     pub outcome: CandidateOutcome,
 }
 
-/// How a kernel did.
+/// What came of trying an algorithm.
 #[derive(Clone, Debug)]
 pub enum CandidateOutcome {
-    /// Its best time for one pass, its answer being right.
+    /// Its result is right; its best time for one pass.
     Timed(Duration),
-    /// It answered wrongly, or the device refused it: why.
+    /// Its result is wrong, or the device refused it, with the reason.
     Quarantined(String),
-    /// A limit of the device is in the way here: which.
+    /// It would exceed a limit of the device, with the limit.
     Impossible(String),
 }
 
 impl TuneReport {
-    /// The kernels that answered wrongly, named once each.
+    /// The algorithms that computed wrong results, each once.
     pub fn quarantined(&self) -> Vec<Quarantined> {
         self.tuning.quarantined()
     }
@@ -132,11 +134,9 @@ impl TunedLayer {
             _ => None,
         }
     }
-}
 
-impl TunedLayer {
-    /// The fastest that was timed, others left out.
-    fn fastest_but(&self, others: &[ConvAlgorithm]) -> Option<ConvAlgorithm> {
+    /// The fastest that was timed, without `others`.
+    fn fastest_except(&self, others: &[ConvAlgorithm]) -> Option<ConvAlgorithm> {
         let candidates = self.candidates.iter().map(|candidate| candidate.kernel);
         candidates
             .filter(|kernel| !others.contains(kernel))
@@ -146,14 +146,14 @@ impl TunedLayer {
     }
 }
 
-/// A candidate so many times slower than the best is timed once only.
+/// A candidate that is slower than the best by this factor is timed only once.
 const HOPELESS: f64 = 3.0;
-/// Passes that are submitted at once at the most, so that commands do not fill the memory.
-const MOST_PASSES: f64 = 500.0;
+/// The most passes that are submitted at once, so that commands do not fill the memory.
+const MAX_PASSES: f64 = 500.0;
 
-/// Checks and times all kernels that can compute each convolution of `graph`, after the passes, for
-/// inputs of `shapes`. Convolutions are timed one by one, with generated weights, and with what
-/// passes have fused into them; the device should have nothing else to do.
+/// Checks and times all algorithms that can compute each convolution of `graph`, after the passes, for
+/// inputs of `shapes`. Convolutions are timed separately, with generated weights and with all that
+/// passes have fused into them. The device should be idle otherwise.
 ///
 /// # Errors
 /// Where shapes do not fit, and [`Error::Device`] where the device fails on every candidate.
@@ -171,7 +171,7 @@ pub fn tune(
     };
     for (i, (layer, nodes)) in layers.iter().enumerate() {
         let signature = &layer.choice.signature;
-        let tell = |kernel| {
+        let report_progress = |kernel| {
             progress(TuneProgress {
                 layer: i,
                 layers: layers.len(),
@@ -184,7 +184,7 @@ pub fn tune(
             options,
             layer: Layer::new(layer)?,
         };
-        let tuned = bench.tune(layer, nodes.clone(), tell)?;
+        let tuned = bench.tune(layer, nodes.clone(), report_progress)?;
         for candidate in &tuned.candidates {
             if let CandidateOutcome::Quarantined(reason) = &candidate.outcome {
                 let kernel = candidate.kernel;
@@ -194,18 +194,21 @@ pub fn tune(
         }
         report.layers.push(tuned);
     }
-    // What was found out about a kernel on one layer holds for all others.
+    // An algorithm that is wrong for one layer is not used for any other.
     let quarantined: Vec<ConvAlgorithm> = report.quarantined().iter().map(|q| q.kernel).collect();
     for layer in &mut report.layers {
         if quarantined.contains(&layer.winner) {
-            layer.winner = layer.fastest_but(&quarantined).unwrap_or(layer.rule);
+            layer.winner = layer
+                .fastest_except(&quarantined)
+                .unwrap_or(layer.heuristic);
         }
         report.tuning.choose(&layer.signature, layer.winner);
     }
     Ok(report)
 }
 
-/// The convolutions that [`tune`] would time, in order, and what it would try for each. Nothing runs.
+/// The convolutions that [`tune`] would time, in order, and the algorithms that it would try for each.
+/// Nothing runs.
 ///
 /// # Errors
 /// Where shapes do not fit.
@@ -217,20 +220,20 @@ pub fn candidates(
 ) -> Result<Vec<LayerCandidates>> {
     let layers = distinct(session(gpu, graph, options, None).conv_layers(shapes)?);
     let layers = layers.into_iter().map(|(layer, nodes)| LayerCandidates {
-        kernels: tried(&layer.choice, &options.only),
+        kernels: algorithms_to_try(&layer.choice, &options.only),
         signature: layer.choice.signature,
         nodes,
     });
     Ok(layers.collect())
 }
 
-/// The rule's first: others that are much slower are then seen to be at once.
-fn tried(choice: &Choice, only: &[ConvAlgorithm]) -> Vec<ConvAlgorithm> {
-    let rule = choice.rule;
-    let mut kernels = choice.candidates.clone();
-    kernels.retain(|kernel| only.is_empty() || *kernel == rule || only.contains(kernel));
-    kernels.sort_by_key(|&kernel| kernel != rule);
-    kernels
+/// The heuristic's selection first: it is usually fast, so much slower ones are recognized at once.
+fn algorithms_to_try(choice: &Choice, only: &[ConvAlgorithm]) -> Vec<ConvAlgorithm> {
+    let heuristic = choice.selected;
+    let mut algorithms = choice.candidates.clone();
+    algorithms.retain(|it| only.is_empty() || *it == heuristic || only.contains(it));
+    algorithms.sort_by_key(|&it| it != heuristic);
+    algorithms
 }
 
 /// Layers with the names of all nodes that have their signature.
@@ -255,7 +258,7 @@ fn session(
     prefer: Option<ConvAlgorithm>,
 ) -> GpuSession {
     let passes = match prefer {
-        // What is fused already stays as it is.
+        // The layer's node has everything fused already.
         Some(_) => PassOptions::none(),
         None => options.passes,
     };
@@ -279,21 +282,21 @@ impl Bench<'_> {
         &self,
         layer: &ConvLayer,
         nodes: Vec<String>,
-        mut tell: impl FnMut(ConvAlgorithm),
+        mut report_progress: impl FnMut(ConvAlgorithm),
     ) -> Result<TunedLayer> {
-        let rule = layer.choice.rule;
-        let kernels = tried(&layer.choice, &self.options.only);
+        let heuristic = layer.choice.selected;
+        let algorithms = algorithms_to_try(&layer.choice, &self.options.only);
         let mut tuned = TunedLayer {
             signature: layer.choice.signature.clone(),
             nodes,
-            rule,
-            winner: rule,
-            candidates: Vec::with_capacity(kernels.len()),
+            heuristic,
+            winner: heuristic,
+            candidates: Vec::with_capacity(algorithms.len()),
         };
         let mut best: Option<(Duration, ConvAlgorithm)> = None;
         let mut failure = None;
-        for kernel in kernels {
-            tell(kernel);
+        for kernel in algorithms {
+            report_progress(kernel);
             let outcome = match self.first_time(kernel, best.map(|(time, _)| time)) {
                 Ok(outcome) => outcome,
                 Err(error @ Error::Limit { .. }) => CandidateOutcome::Impossible(error.to_string()),
@@ -311,9 +314,9 @@ impl Bench<'_> {
             tuned.candidates.push(Candidate { kernel, outcome });
         }
         match (best, failure) {
-            // Not a kernel's fault: the device is lost, or has no memory left.
+            // Not the fault of one algorithm: the device is lost, or has no memory left.
             (None, Some(error)) => return Err(error),
-            (Some((_, kernel)), _) if kernel != rule => {
+            (Some((_, kernel)), _) if kernel != heuristic => {
                 tuned.winner = self.winner(kernel, &mut tuned)?;
             }
             _ => {}
@@ -321,22 +324,22 @@ impl Bench<'_> {
         Ok(tuned)
     }
 
-    /// Compares a kernel's answer with the twin's, and times it if it is right.
+    /// Compares an algorithm's output with the reference implementation's, and times it if it is right.
     fn first_time(
         &self,
         kernel: ConvAlgorithm,
         best: Option<Duration>,
     ) -> Result<CandidateOutcome> {
         let mut session = self.session(kernel);
-        let answer = session.run(&self.layer.inputs)?.swap_remove(0);
-        let error = difference(&answer, &self.layer.expected);
+        let output = session.run(&self.layer.inputs)?.swap_remove(0);
+        let error = difference(&output, &self.layer.expected);
         let tolerance = tolerance(Some(kernel), self.options.precision);
         if let Some(reason) = rejection(error, tolerance) {
             return Ok(CandidateOutcome::Quarantined(reason));
         }
         let mut time = self.time(&mut session, 1)?;
-        let hopeless = best.is_some_and(|best| time > best.mul_f64(HOPELESS));
-        if !hopeless {
+        let is_hopeless = best.is_some_and(|best| time > best.mul_f64(HOPELESS));
+        if !is_hopeless {
             let passes = self.passes(time);
             for _ in 0..self.options.rounds.max(1) {
                 time = time.min(self.time(&mut session, passes)?);
@@ -345,16 +348,17 @@ impl Bench<'_> {
         Ok(CandidateOutcome::Timed(time))
     }
 
-    /// The rule's choice and its best challenger in turns, so that neither has the better moment.
+    /// Times the heuristic's selection and its best challenger in turns, so that changes of the device's
+    /// speed affect both.
     fn winner(&self, challenger: ConvAlgorithm, tuned: &mut TunedLayer) -> Result<ConvAlgorithm> {
-        let rule = tuned.rule;
-        let pair = [rule, challenger].map(|kernel| tuned.time(kernel));
+        let heuristic = tuned.heuristic;
+        let pair = [heuristic, challenger].map(|kernel| tuned.time(kernel));
         let [Some(first), Some(second)] = pair else {
-            // The rule's choice is wrong here.
+            // The heuristic's selection computed a wrong result.
             return Ok(challenger);
         };
         let mut times = [first, second];
-        let mut sessions = [rule, challenger].map(|kernel| self.session(kernel));
+        let mut sessions = [heuristic, challenger].map(|kernel| self.session(kernel));
         for session in &mut sessions {
             self.time(session, 1)?;
         }
@@ -365,27 +369,31 @@ impl Bench<'_> {
             }
         }
         for candidate in &mut tuned.candidates {
-            for (kernel, time) in [rule, challenger].into_iter().zip(times) {
+            for (kernel, time) in [heuristic, challenger].into_iter().zip(times) {
                 if candidate.kernel == kernel {
                     candidate.outcome = CandidateOutcome::Timed(time);
                 }
             }
         }
         let bound = times[0].mul_f64((1.0 - self.options.margin).clamp(0.0, 1.0));
-        Ok(if times[1] < bound { challenger } else { rule })
+        Ok(if times[1] < bound {
+            challenger
+        } else {
+            heuristic
+        })
     }
 
     fn session(&self, kernel: ConvAlgorithm) -> GpuSession {
         session(self.gpu, &self.layer.graph, self.options, Some(kernel))
     }
 
-    /// How often a kernel that takes `time` is run in a round.
+    /// How often an algorithm that takes `time` runs in a round.
     fn passes(&self, time: Duration) -> usize {
         let passes = self.options.round.as_secs_f64() / time.as_secs_f64().max(1e-9);
-        passes.ceil().clamp(1.0, MOST_PASSES) as usize
+        passes.ceil().clamp(1.0, MAX_PASSES) as usize
     }
 
-    /// What a pass takes where so many are made at once.
+    /// The time of one pass, averaged over `passes` that are submitted at once.
     fn time(&self, session: &mut GpuSession, passes: usize) -> Result<Duration> {
         let whole = session.time(&self.layer.shapes(), NAME, passes)?;
         Ok(whole / passes as u32)

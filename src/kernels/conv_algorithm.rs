@@ -1,4 +1,4 @@
-//! The ways to compute a convolution, by name.
+//! The convolution algorithms, by name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,63 +6,62 @@ use std::str::FromStr;
 
 use crate::error::UnknownName;
 
-/// A way to compute an ordinary convolution. Which of them a device and a shape allow, and which is
-/// used unless chosen otherwise, is the rule in `src/kernels/conv/rule.rs`.
+/// A way to compute an ordinary convolution. Which of them a device and a shape allow, and which the
+/// heuristic selects, is decided in `src/kernels/conv/select.rs`.
 ///
 /// ```
 /// use shadernet::session::ConvAlgorithm;
 ///
-/// let kernel: ConvAlgorithm = "winograd-4".parse()?;
-/// assert_eq!(kernel, ConvAlgorithm::Winograd { tile: 4 });
-/// assert_eq!(kernel.to_string(), "winograd-4");
+/// let algorithm: ConvAlgorithm = "winograd-4".parse()?;
+/// assert_eq!(algorithm, ConvAlgorithm::Winograd { tile: 4 });
+/// assert_eq!(algorithm.to_string(), "winograd-4");
 /// # Ok::<(), shadernet::error::UnknownName>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ConvAlgorithm {
-    /// Weights at addresses that are the same for a whole workgroup: `conv2d.wgsl`.
+    /// An implicit GEMM whose weights have the same address for a whole workgroup: `conv2d.wgsl`.
     Direct,
-    /// Weights handed round within subgroups of 8: `conv2d_subgroup.wgsl`.
+    /// An implicit GEMM whose weights are exchanged within subgroups of 8: `conv2d_subgroup.wgsl`.
     Subgroup,
-    /// An implicit matrix product in workgroup memory, tiles of so many pixels by so many output
-    /// channels: `conv2d_tiled.wgsl`.
+    /// An implicit GEMM with tiles in workgroup memory: `conv2d_tiled.wgsl`.
     Tiled {
-        /// Pixels of a tile.
+        /// Output pixels of a tile (M).
         pixels: u32,
-        /// Output channels of a tile.
+        /// Output channels of a tile (N).
         channels: u32,
     },
     /// The same with cooperative matrices, see
     /// [`DeviceOptions::cooperative_matrices`](crate::device::DeviceOptions::cooperative_matrices):
     /// `conv2d_cooperative.wgsl`.
     Cooperative {
-        /// Pixels of a tile.
+        /// Output pixels of a tile (M).
         pixels: u32,
-        /// Output channels of a tile.
+        /// Output channels of a tile (N).
         channels: u32,
     },
-    /// Winograd's F(tile×tile, 3×3): `winograd_input.wgsl`, a product, `winograd_output.wgsl`.
+    /// Winograd's F(tile×tile, 3×3): `winograd_input.wgsl`, a GEMM, `winograd_output.wgsl`.
     Winograd {
-        /// Outputs of a tile along a side: 2 or 4.
+        /// Output pixels along a side of a tile: 2 or 4.
         tile: u32,
     },
 }
 
 impl ConvAlgorithm {
-    /// Every kernel there is.
+    /// All algorithms.
     pub fn all() -> Vec<Self> {
-        let tiled = [1, 2, 4].into_iter().flat_map(|blocks| {
-            [1, 2, 4].map(|each| Self::Tiled {
-                pixels: 64 / blocks * each,
-                channels: 16 * blocks,
+        let tiled = [1, 2, 4].into_iter().flat_map(|n_tiles| {
+            [1, 2, 4].map(|m_per_invocation| Self::Tiled {
+                pixels: 64 / n_tiles * m_per_invocation,
+                channels: 16 * n_tiles,
             })
         });
         [Self::Direct, Self::Subgroup]
             .into_iter()
             .chain(tiled)
-            .chain([2, 4, 8].map(|blocks| Self::Cooperative {
-                pixels: 256 / blocks,
-                channels: 16 * blocks,
+            .chain([2, 4, 8].map(|n_tiles| Self::Cooperative {
+                pixels: 256 / n_tiles,
+                channels: 16 * n_tiles,
             }))
             .chain([2, 4].map(|tile| Self::Winograd { tile }))
             .collect()
@@ -86,30 +85,30 @@ impl FromStr for ConvAlgorithm {
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
         let all = Self::all();
-        if let Some(kernel) = all.iter().find(|kernel| kernel.to_string() == name) {
-            return Ok(*kernel);
+        if let Some(algorithm) = all.iter().find(|known| known.to_string() == name) {
+            return Ok(*algorithm);
         }
         let names: Vec<String> = all.iter().map(Self::to_string).collect();
         Err(UnknownName::new("convolution algorithm", name, names))
     }
 }
 
-/// What tuning has found out about a device.
+/// What tuning has found on a device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tuned {
-    /// The kernel of a convolution, by its signature.
-    pub kernels: BTreeMap<String, ConvAlgorithm>,
-    /// Kernels that have answered wrongly there, and are used only where they are asked for.
+    /// The fastest algorithm of each convolution, by signature.
+    pub algorithms: BTreeMap<String, ConvAlgorithm>,
+    /// Algorithms that computed a wrong result there. They are used only where the options prefer them.
     pub quarantined: BTreeSet<ConvAlgorithm>,
 }
 
-/// A convolution that several kernels can compute.
+/// A convolution that several algorithms can compute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// What the time that a kernel takes depends on, the device aside.
+    /// All that the time of an algorithm depends on, except the device.
     pub signature: String,
-    /// The kernel that the rule selects.
-    pub rule: ConvAlgorithm,
-    /// All that can compute it.
+    /// The algorithm that was selected.
+    pub selected: ConvAlgorithm,
+    /// All algorithms that can compute it.
     pub candidates: Vec<ConvAlgorithm>,
 }

@@ -1,0 +1,258 @@
+//! Convolution as an implicit GEMM: M output pixels by N output channels, K taps times input channels.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::super::epilogue::{Epilogue, EpilogueParams};
+use super::super::prologue::Prologue;
+use super::super::weight::split;
+use super::super::{Dispatch, LoweringContext, Read, TensorView, WORKGROUP};
+use super::filter::Filter;
+use super::gemm_shader::{GemmShader, SUBGROUP, subgroup_tiles};
+use super::problem::N_TILE;
+use super::window::{Outputs, Phase, Window};
+use crate::error::Result;
+use crate::gpu::uniform::uniforms;
+use crate::gpu::{
+    CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_EMULATED, CONV2D_NCHW, CONV2D_SUBGROUP,
+    CONV2D_SUBGROUP_NCHW, CONV2D_TILED, CONV2D_TILED_NCHW, Cooperative,
+};
+use crate::weights::Weights;
+
+uniforms! {
+    /// `Params` of `shaders/shared/conv2d.wgsl`.
+    pub(super) struct Params for CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_EMULATED, CONV2D_NCHW, CONV2D_SUBGROUP, CONV2D_SUBGROUP_NCHW, CONV2D_TILED, CONV2D_TILED_NCHW {
+        pub input: TensorView,
+        pub output: TensorView,
+        pub window: Window,
+        pub outputs: Outputs,
+        pub epilogue: EpilogueParams,
+        /// Elements of the input (four channels) that an output channel reads at a tap.
+        pub k_c4: u32,
+        /// Elements of the output in a channel group.
+        pub group_out_c4: u32,
+        /// N tiles of a channel group.
+        pub group_n_tiles: u32,
+        /// The first N tile of the dispatch.
+        pub first_n_tile: u32,
+        /// N tiles of each GEMM in the dispatch.
+        pub n_tiles: u32,
+        pub prologue_slope: f32,
+        /// Input rows from one GEMM of the batch to the next.
+        pub gemm_rows: u32,
+        /// GEMMs of the batch: stride phases, or points of Winograd's transform.
+        pub gemms: u32,
+        /// N tiles of weights from one GEMM to the next.
+        pub weight_gemm_stride: u32,
+        /// N tiles of weights from one N tile to the next.
+        pub weight_n_tile_stride: u32,
+        /// Whether neighboring workgroups compute different N tiles of the same pixels.
+        pub n_fastest: u32,
+        pub unused: u32,
+    }
+}
+
+/// The dispatches for `phases`, whose windows and numbers of outputs are equal: one, where the weights
+/// of all fit one binding.
+pub(super) fn dispatches(
+    context: &LoweringContext,
+    filter: &Filter,
+    phases: &[Phase],
+    shader: GemmShader,
+    nchw_input: bool,
+) -> Result<Vec<Dispatch>> {
+    let Some(phase) = phases.first() else {
+        return Ok(Vec::new());
+    };
+    let k_c4 = shader.padded_k_c4(filter.group_inputs);
+    let group_n_tiles = filter.group_outputs.div_ceil(N_TILE);
+    let n_tiles = group_n_tiles * filter.groups;
+    let tile_len = phase.taps() * k_c4 * 4 * N_TILE;
+    let precision = context.device.precision;
+    let tile_bytes = tile_len as u64 / 4 * precision.element_bytes();
+    let parts = split(
+        context.device,
+        &context.node.name,
+        n_tiles * phases.len(),
+        tile_bytes,
+    )?;
+    if phases.len() > 1 && parts.len() > 1 {
+        let separate = phases
+            .iter()
+            .map(|phase| dispatches(context, filter, &[*phase], shader, nchw_input))
+            .collect::<Result<Vec<_>>>()?;
+        return Ok(separate.into_iter().flatten().collect());
+    }
+
+    let bias = bias(context, filter, group_n_tiles);
+    let epilogue = Epilogue::of(context);
+    let prologue = Prologue::of(context, filter.groups * filter.group_inputs);
+    let input = context.inputs[0];
+    let input_bytes = u64::from(input.pixels) * u64::from(input.c4) * precision.element_bytes();
+    let mut dispatches = Vec::with_capacity(parts.len());
+    for part in parts {
+        // N tiles are counted through all phases; this is the range within each phase.
+        let tiles = part.start..part.end.min(part.start + n_tiles);
+        let params = Params {
+            input,
+            output: context.output,
+            window: phase.window,
+            outputs: phase.outputs,
+            epilogue: epilogue.params,
+            k_c4: k_c4 as u32,
+            group_out_c4: filter.group_outputs.div_ceil(4) as u32,
+            group_n_tiles: group_n_tiles as u32,
+            first_n_tile: tiles.start as u32,
+            n_tiles: tiles.len() as u32,
+            prologue_slope: prologue.slope,
+            gemm_rows: 0,
+            gemms: phases.len() as u32,
+            weight_gemm_stride: tiles.len() as u32,
+            weight_n_tile_stride: 1,
+            // The larger of both operands should be read once.
+            n_fastest: u32::from(input_bytes > tiles.len() as u64 * tile_bytes),
+            unused: 0,
+        };
+        let weight = weight(context, filter, phases, k_c4, part, tiles);
+        let residual = epilogue.read(&bias);
+        let scales = prologue.read(&bias);
+        let reads = vec![Read::Input(0), weight, bias.clone(), residual, scales];
+        let dispatch = dispatch(context, shader, nchw_input, &params, reads)?;
+        dispatches.push(prologue.select(epilogue.select(dispatch)));
+    }
+    Ok(dispatches)
+}
+
+/// The weights of the N tiles `part`, counted through `phases`, as
+/// `[phase][N tile][tap][in / 4][4 in][16 out]`. `tiles` are those of each phase.
+fn weight(
+    context: &LoweringContext,
+    filter: &Filter,
+    phases: &[Phase],
+    k_c4: usize,
+    part: Range<usize>,
+    tiles: Range<usize>,
+) -> Read {
+    let taps: Vec<_> = (phases.iter())
+        .map(|phase| (phase.rows, phase.columns))
+        .collect();
+    let suffix = filter.order_suffix();
+    let layout = format!("gemm {k_c4} {part:?} {taps:?}{suffix}");
+    let filter = filter.clone();
+    let phases = phases.to_vec();
+    let group_n_tiles = filter.group_outputs.div_ceil(N_TILE);
+    // All phases have the same number of taps.
+    let tile_len = phases.first().map_or(0, Phase::taps) * k_c4 * 4 * N_TILE;
+    let pack = move |weights: &Weights, name: &str, indices: Range<usize>| {
+        let tile = |i: usize| tiles.start + i % tiles.len();
+        let outputs = |tile: usize| {
+            let within = tile % group_n_tiles * N_TILE;
+            let first = tile / group_n_tiles * filter.group_outputs + within;
+            first..first + N_TILE.min(filter.group_outputs - within)
+        };
+        let read = indices.clone().map(|i| outputs(tile(i)));
+        let first = read.clone().map(|outputs| outputs.start).min();
+        let end = read.map(|outputs| outputs.end).max();
+        let kernels = filter.read(weights, name, first.unwrap_or(0)..end.unwrap_or(0))?;
+        let mut packed = vec![0.0; indices.len() * tile_len];
+        // A stride phase of a transposed convolution may have no taps, and so no weights.
+        let chunks = packed.par_chunks_mut(tile_len.max(1)).zip(indices);
+        chunks.for_each(|(packed, i)| {
+            let phase = &phases[i / tiles.len()];
+            for (i, output) in outputs(tile(i)).enumerate() {
+                for input in 0..filter.group_inputs {
+                    let kernel = kernels.get(output, input);
+                    for (tap, (row, column)) in phase.kernel_taps().enumerate() {
+                        let at = (tap * k_c4 * 4 + input) * N_TILE + i;
+                        packed[at] = kernel[filter.tap(row, column)];
+                    }
+                }
+            }
+        });
+        Ok(packed)
+    };
+    let precision = context.device.precision;
+    context.weight_in_blocks(precision, &layout, part.len(), tile_len, pack)
+}
+
+/// One dispatch of a GEMM shader.
+pub(super) fn dispatch(
+    context: &LoweringContext,
+    shader: GemmShader,
+    nchw_input: bool,
+    params: &Params,
+    reads: Vec<Read>,
+) -> Result<Dispatch> {
+    let device = context.device;
+    let name = &context.node.name;
+    let m = u64::from(params.outputs.pixels);
+    let n_tiles = params.n_tiles * params.gemms;
+    let wgsl = match (shader, nchw_input) {
+        (GemmShader::Direct { .. }, false) => &CONV2D,
+        (GemmShader::Direct { .. }, true) => &CONV2D_NCHW,
+        (GemmShader::Subgroup { .. }, false) => &CONV2D_SUBGROUP,
+        (GemmShader::Subgroup { .. }, true) => &CONV2D_SUBGROUP_NCHW,
+        (GemmShader::Tiled { .. }, false) => &CONV2D_TILED,
+        (GemmShader::Tiled { .. }, true) => &CONV2D_TILED_NCHW,
+        // Never selected for an NCHW input.
+        (GemmShader::Cooperative { kind, .. }, _) => match kind {
+            Cooperative::Emulated => &CONV2D_COOPERATIVE_EMULATED,
+            Cooperative::Native => &CONV2D_COOPERATIVE,
+        },
+    };
+    // `split` keeps the N tiles within a dimension of a dispatch.
+    let dispatch = match shader {
+        GemmShader::Subgroup { m_per_invocation } => {
+            let subgroups = subgroup_tiles(m, m_per_invocation) * u64::from(n_tiles);
+            let [x, y] = device.fold(name, subgroups.div_ceil(WORKGROUP / SUBGROUP))?;
+            let dispatch = device.dispatch(wgsl, params, reads, [x, y, 1]);
+            dispatch.constant("M_PER_INVOCATION", m_per_invocation)
+        }
+        GemmShader::Direct { m_per_invocation } => {
+            let tile_m = WORKGROUP * u64::from(m_per_invocation);
+            let [x, z] = device.fold(name, m.div_ceil(tile_m))?;
+            let dispatch = device.dispatch(wgsl, params, reads, [x, n_tiles, z]);
+            dispatch.constant("M_PER_INVOCATION", m_per_invocation)
+        }
+        GemmShader::Tiled {
+            m_per_invocation,
+            n_tiles,
+        } => {
+            let tile_m = WORKGROUP / u64::from(n_tiles) * u64::from(m_per_invocation);
+            let [x, z] = device.fold(name, m.div_ceil(tile_m))?;
+            let rows = params.n_tiles.div_ceil(n_tiles) * params.gemms;
+            let dispatch = device.dispatch(wgsl, params, reads, [x, rows, z]);
+            let dispatch = dispatch.constant("M_PER_INVOCATION", m_per_invocation);
+            dispatch.constant("N_TILES", n_tiles)
+        }
+        GemmShader::Cooperative { n_tiles, .. } => {
+            let [x, z] = device.fold(name, m.div_ceil(GemmShader::cooperative_m(n_tiles)))?;
+            let rows = params.n_tiles.div_ceil(n_tiles) * params.gemms;
+            let dispatch = device.dispatch(wgsl, params, reads, [x, rows, z]);
+            dispatch.constant("N_TILES", n_tiles)
+        }
+    };
+    Ok(match nchw_input {
+        true => dispatch.constant("CHANNELS", params.input.channels),
+        false => dispatch,
+    })
+}
+
+/// The bias, padded to N tiles as the weights are.
+pub(super) fn bias(context: &LoweringContext, filter: &Filter, group_n_tiles: usize) -> Read {
+    let len = filter.groups * group_n_tiles * N_TILE;
+    if filter.folding.has_no_bias() {
+        return context.zeros(len);
+    }
+    let filter = filter.clone();
+    context.per_channel("bias gemm", len, move |weights| {
+        let mut packed = vec![0.0; len];
+        let values = filter.folding.bias(weights)?;
+        for (group, values) in values.chunks(filter.group_outputs).enumerate() {
+            let first = group * group_n_tiles * N_TILE;
+            packed[first..][..filter.group_outputs].copy_from_slice(values);
+        }
+        Ok(packed)
+    })
+}

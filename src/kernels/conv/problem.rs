@@ -1,0 +1,284 @@
+//! What is to be convolved: shapes, settings and fusions, but nothing of where values lie.
+
+use super::window::{Outputs, Phase, Taps, Window};
+use crate::graph::{Conv2d, ConvTranspose2d, Fused, Linear};
+use crate::tensor::Shape;
+
+/// Output channels of an N tile of the GEMM shaders.
+pub(super) const N_TILE: usize = 16;
+
+/// A convolution of which every output pixel sees the same taps: an ordinary one, or what a transposed
+/// one of stride 1 is. Its settings are those of the window that slides over the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConvProblem {
+    pub batch: usize,
+    pub in_channels: usize,
+    pub out_channels: usize,
+    pub groups: usize,
+    /// Height and width of the input.
+    pub input: [usize; 2],
+    /// Height and width of the output.
+    pub output: [usize; 2],
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Rows above and columns to the left that are added to the input; negative where it is cropped.
+    pub padding: [isize; 2],
+    pub has_bias: bool,
+    pub weights: WeightOrder,
+    /// Whether the input is read as the user passes it: NCHW, float32.
+    pub nchw_input: bool,
+    pub has_prologue: bool,
+    pub has_residual: bool,
+}
+
+/// A transposed convolution with a stride. Output pixels see different taps, by the remainders of their
+/// row and column by the stride.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TransposedConvProblem {
+    pub batch: usize,
+    pub in_channels: usize,
+    pub out_channels: usize,
+    pub groups: usize,
+    /// Height and width of the output.
+    pub output: [usize; 2],
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Rows above and columns to the left that are cut off the output: its padding, and a crop that was
+    /// fused into it, which is the same.
+    pub cut: [usize; 2],
+    pub has_bias: bool,
+}
+
+/// The order of a weight's dimensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WeightOrder {
+    /// `[out, in / groups, kh, kw]`, of convolutions.
+    OutputFirst,
+    /// `[in, out / groups, kh, kw]`, of transposed convolutions. Windows see the taps in reverse.
+    InputFirst,
+}
+
+/// The matrix products of a convolution: a batch of equal ones, each for all channel groups.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GemmProblem {
+    /// Rows of one product: output pixels.
+    pub m: u64,
+    /// Products in a dispatch: stride phases, or points of Winograd's transform.
+    pub gemms: u64,
+    pub groups: usize,
+    /// Input channels of a group; K is that times the kernel's taps.
+    pub group_inputs: usize,
+    /// Output channels of a group: N.
+    pub group_outputs: usize,
+}
+
+impl ConvProblem {
+    /// `op` with what is fused into it. `nchw_input` says that the input is read NCHW.
+    pub fn new(
+        op: &Conv2d,
+        fused: &Fused,
+        input: &Shape,
+        output: &Shape,
+        nchw_input: bool,
+    ) -> Self {
+        let [_, _, height, width] = input.nchw();
+        let [top, _, left, _] = op.padding_for(fused.padded([height, width]));
+        Self {
+            dilation: op.dilation,
+            stride: op.stride,
+            padding: [top as isize + fused.pad[0], left as isize + fused.pad[2]],
+            input: [height, width],
+            nchw_input,
+            ..Self::unit_stride(
+                [op.in_channels, op.out_channels],
+                op.kernel,
+                (op.groups, op.bias),
+                fused,
+                output,
+            )
+        }
+    }
+
+    /// The convolution that `op`, of stride 1, is: its window starts where the last tap lies.
+    pub fn from_transposed(
+        op: &ConvTranspose2d,
+        fused: &Fused,
+        input: &Shape,
+        output: &Shape,
+    ) -> Self {
+        let [_, _, height, width] = input.nchw();
+        let cut = TransposedConvProblem::cut(op, fused);
+        let padding = |i: usize| ((op.kernel[i] - 1) * op.dilation[i]) as isize - cut[i] as isize;
+        Self {
+            dilation: op.dilation,
+            padding: [padding(0), padding(1)],
+            input: [height, width],
+            weights: WeightOrder::InputFirst,
+            ..Self::unit_stride(
+                [op.in_channels, op.out_channels],
+                op.kernel,
+                (op.groups, op.bias),
+                fused,
+                output,
+            )
+        }
+    }
+
+    /// The rows of a fully connected layer as pixels. The weights have the same order.
+    pub fn from_linear(op: &Linear, fused: &Fused, output: &Shape) -> Self {
+        let channels = [op.in_features, op.out_features];
+        Self::unit_stride(channels, [1, 1], (1, op.bias), fused, output)
+    }
+
+    /// The rows of a fully connected layer's gradient as pixels.
+    pub fn from_linear_backward(op: &Linear, fused: &Fused, output: &Shape) -> Self {
+        let channels = [op.out_features, op.in_features];
+        Self {
+            weights: WeightOrder::InputFirst,
+            ..Self::unit_stride(channels, [1, 1], (1, false), fused, output)
+        }
+    }
+
+    /// An input of the output's size, without padding.
+    fn unit_stride(
+        [in_channels, out_channels]: [usize; 2],
+        kernel: [usize; 2],
+        (groups, has_bias): (usize, bool),
+        fused: &Fused,
+        output: &Shape,
+    ) -> Self {
+        let [batch, _, height, width] = output.nchw();
+        Self {
+            batch,
+            in_channels,
+            out_channels,
+            groups,
+            input: [height, width],
+            output: [height, width],
+            kernel,
+            stride: [1, 1],
+            dilation: [1, 1],
+            padding: [0, 0],
+            has_bias,
+            weights: WeightOrder::OutputFirst,
+            nchw_input: false,
+            has_prologue: fused.prologue.is_some(),
+            has_residual: fused.residual.is_some(),
+        }
+    }
+
+    pub fn is_depthwise(&self) -> bool {
+        self.groups > 1 && self.groups == self.in_channels && self.groups == self.out_channels
+    }
+
+    /// Output pixels of the batch.
+    pub fn m(&self) -> u64 {
+        (self.batch * self.output[0] * self.output[1]) as u64
+    }
+
+    pub(super) fn gemm(&self) -> GemmProblem {
+        GemmProblem {
+            m: self.m(),
+            gemms: 1,
+            groups: self.groups,
+            group_inputs: self.in_channels / self.groups,
+            group_outputs: self.out_channels / self.groups,
+        }
+    }
+
+    pub(super) fn window(&self) -> Window {
+        Window {
+            kernel: self.kernel.map(|v| v as u32),
+            stride: self.stride.map(|v| v as u32),
+            dilation: self.dilation.map(|v| v as u32),
+            padding: self.padding.map(|v| v as u32),
+        }
+    }
+
+    /// All output pixels, as one phase.
+    pub(super) fn phase(&self) -> Phase {
+        let taps = |count: usize| match self.weights {
+            WeightOrder::OutputFirst => Taps::forward(count),
+            WeightOrder::InputFirst => Taps::reverse(count),
+        };
+        let size = self.output.map(|v| v as u32);
+        Phase {
+            window: self.window(),
+            outputs: Outputs {
+                size,
+                step: [1, 1],
+                origin: [0, 0],
+                pixels: self.batch as u32 * size[0] * size[1],
+                phase_columns: 1,
+            },
+            rows: taps(self.kernel[0]),
+            columns: taps(self.kernel[1]),
+        }
+    }
+}
+
+impl TransposedConvProblem {
+    /// `op`, whose stride is not 1, with what is fused into it.
+    pub fn new(op: &ConvTranspose2d, fused: &Fused, output: &Shape) -> Self {
+        let [batch, _, height, width] = output.nchw();
+        Self {
+            batch,
+            in_channels: op.in_channels,
+            out_channels: op.out_channels,
+            groups: op.groups,
+            output: [height, width],
+            kernel: op.kernel,
+            stride: op.stride,
+            dilation: op.dilation,
+            cut: Self::cut(op, fused),
+            has_bias: op.bias,
+        }
+    }
+
+    /// The products of `phases`, which are of one size.
+    pub(super) fn gemm(&self, phases: &[Phase]) -> GemmProblem {
+        GemmProblem {
+            m: phases
+                .first()
+                .map_or(0, |phase| u64::from(phase.outputs.pixels)),
+            gemms: phases.len() as u64,
+            groups: self.groups,
+            group_inputs: self.in_channels / self.groups,
+            group_outputs: self.out_channels / self.groups,
+        }
+    }
+
+    fn cut(op: &ConvTranspose2d, fused: &Fused) -> [usize; 2] {
+        let [top, _, left, _] = fused.crop;
+        [op.padding[0] + top, op.padding[1] + left]
+    }
+
+    pub fn is_depthwise(&self) -> bool {
+        self.groups > 1 && self.groups == self.in_channels && self.groups == self.out_channels
+    }
+}
+
+impl GemmProblem {
+    /// Rows of all products.
+    pub fn total_m(&self) -> u64 {
+        self.m * self.gemms
+    }
+
+    /// N tiles of all groups: no tile holds channels of two.
+    pub fn n_tiles(&self) -> u64 {
+        (self.groups * self.group_outputs.div_ceil(N_TILE)) as u64
+    }
+
+    /// Elements (four channels) of the input that an output channel reads at a tap.
+    pub fn k_c4(&self) -> u64 {
+        self.group_inputs.div_ceil(4) as u64
+    }
+
+    /// Whether the GEMM shaders can compute it: one group, or groups of whole elements.
+    pub fn has_whole_elements(&self) -> bool {
+        let is_whole = |channels: usize| channels.is_multiple_of(4);
+        self.groups == 1 || (is_whole(self.group_inputs) && is_whole(self.group_outputs))
+    }
+}

@@ -1,0 +1,99 @@
+//! The numbers that kernel selection weighs: one table for each class of device.
+
+/// What kind of device kernels are selected for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum DeviceClass {
+    /// The CPU behind a graphics API, such as lavapipe or llvmpipe.
+    Software,
+    /// A GPU that shares memory with the CPU.
+    Integrated,
+    /// A GPU with memory of its own; also a virtual or unknown one.
+    #[default]
+    Discrete,
+}
+
+/// What [`select`](super::select()) weighs. Only ratios between costs matter: their unit is a hundredth
+/// of a microsecond of one core of the software device on which they were measured.
+#[derive(Debug)]
+pub(crate) struct CostTable {
+    /// The cost of one subgroup of `conv2d_subgroup.wgsl` for one N tile and four input channels, with
+    /// one and with two output pixels per invocation.
+    pub subgroup_tile: [u64; 2],
+    /// The cost of transforming one element (four channels) of a Winograd tile, for tiles of 2x2 and of
+    /// 4x4 outputs.
+    pub winograd_transform: [u64; 2],
+    /// Fewer Winograd tiles than this do not pay for the larger weights.
+    pub min_winograd_tiles: u64,
+    /// The least share, in percent, of a cooperative GEMM that must not be padding. Cooperative matrices
+    /// are several times as fast as other arithmetic, but other shaders need not compute the padding.
+    pub min_cooperative_use: u64,
+    /// The workgroups that a GEMM needs to keep every core of the device busy. WebGPU does not report
+    /// the number of cores.
+    pub busy_workgroups: u64,
+    /// Whether tiles in workgroup memory are faster than reading storage buffers directly.
+    pub workgroup_memory_helps: bool,
+    /// The rows from which on a fully connected layer is computed as a GEMM, which reads each weight
+    /// once for several rows. `linear.wgsl` reads it once per row, and shares a dot product between the
+    /// invocations of a team.
+    pub min_linear_gemm_rows: u64,
+}
+
+/// Measured on lavapipe, Mesa's Vulkan driver for the CPU, unless a number says otherwise.
+const SOFTWARE: CostTable = CostTable {
+    subgroup_tile: [10, 14],
+    winograd_transform: [14, 30],
+    min_winograd_tiles: 32,
+    // Not measured: no software device has cooperative matrices.
+    min_cooperative_use: 60,
+    // Used only where the other shaders are quarantined. Guessed.
+    busy_workgroups: 128,
+    // llvmpipe's workgroup memory is ordinary memory, so copying to it saves no load.
+    workgroup_memory_helps: false,
+    min_linear_gemm_rows: 4,
+};
+
+/// No number was measured on hardware. Costs are those of the software device; others are guesses.
+const INTEGRATED: CostTable = CostTable {
+    subgroup_tile: [10, 14],
+    winograd_transform: [14, 30],
+    min_winograd_tiles: 32,
+    min_cooperative_use: 60,
+    // As many as a mid-range discrete GPU has room for; an integrated one is busy with fewer.
+    busy_workgroups: 128,
+    workgroup_memory_helps: true,
+    min_linear_gemm_rows: 4,
+};
+
+/// No number was measured on hardware. Costs are those of the software device; others are guesses.
+const DISCRETE: CostTable = CostTable {
+    subgroup_tile: [10, 14],
+    winograd_transform: [14, 30],
+    min_winograd_tiles: 32,
+    min_cooperative_use: 60,
+    // As many as a mid-range GPU has room for.
+    busy_workgroups: 128,
+    workgroup_memory_helps: true,
+    min_linear_gemm_rows: 4,
+};
+
+impl DeviceClass {
+    /// The class of an adapter.
+    pub fn from_adapter(info: &wgpu::AdapterInfo) -> Self {
+        match info.device_type {
+            wgpu::DeviceType::Cpu => Self::Software,
+            wgpu::DeviceType::IntegratedGpu => Self::Integrated,
+            wgpu::DeviceType::DiscreteGpu
+            | wgpu::DeviceType::VirtualGpu
+            | wgpu::DeviceType::Other => Self::Discrete,
+        }
+    }
+
+    /// The numbers for devices of this class.
+    pub fn costs(self) -> &'static CostTable {
+        match self {
+            Self::Software => &SOFTWARE,
+            Self::Integrated => &INTEGRATED,
+            Self::Discrete => &DISCRETE,
+        }
+    }
+}

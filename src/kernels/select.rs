@@ -1,0 +1,108 @@
+//! The first phase: which kernels compute a node. Nothing here knows where values lie in memory.
+
+use super::conv::{self, ConvKernels, ConvProblem, TransposedConvProblem, TransposedKernels};
+use super::{DeviceContext, SelectionReason};
+use crate::graph::{Node, Op, Reduce, ReduceOver};
+use crate::tensor::Shape;
+
+/// What is to be computed: all that the selection of kernels may depend on, the device aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// A convolution, or a transposed one of stride 1.
+    Conv(ConvProblem),
+    /// A transposed convolution with a stride.
+    TransposedConv(TransposedConvProblem),
+    /// A fully connected layer or its gradient, as the convolution that has its rows as pixels.
+    Linear(ConvProblem),
+    /// Sums or maxima that a team of invocations shares.
+    Reduction,
+    /// An operator with one kernel.
+    Other,
+}
+
+/// How a problem is computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Selection {
+    pub algorithm: Algorithm,
+    /// Why these kernels; dispatches that were selected by themselves have their own reasons.
+    pub reason: SelectionReason,
+    /// Bytes of each buffer between the dispatches of the node: the first dispatch writes the first
+    /// and the second reads it, and so on. The first dispatch reads the inputs, and the last one the
+    /// residual.
+    pub workspace: Vec<u64>,
+}
+
+/// The kernels that were selected, with their variants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    /// The operator's only kernel.
+    OneKernel,
+    /// A reduction within subgroups of at most this size, or through workgroup memory.
+    Reduction { largest_subgroup: Option<u32> },
+    /// A convolution, or rows of a fully connected layer as its pixels.
+    Conv(ConvProblem, ConvKernels),
+    /// A transposed convolution with a stride.
+    TransposedConv(TransposedConvProblem, TransposedKernels),
+}
+
+impl Problem {
+    /// The problem of `node`, by the shapes of its first input and of its output. `nchw_input` says
+    /// that the first input is read as the user passes it: NCHW, float32.
+    pub fn new(node: &Node, input: Option<&Shape>, output: &Shape, nchw_input: bool) -> Self {
+        let fused = &node.fused;
+        match (&node.op, input) {
+            (Op::Conv2d(op), Some(input)) => {
+                Self::Conv(ConvProblem::new(op, fused, input, output, nchw_input))
+            }
+            (Op::ConvTranspose2d(op), Some(input)) => match op.stride {
+                [1, 1] => Self::Conv(ConvProblem::from_transposed(op, fused, input, output)),
+                _ => Self::TransposedConv(TransposedConvProblem::new(op, fused, output)),
+            },
+            (Op::Linear(op), _) => Self::Linear(ConvProblem::from_linear(op, fused, output)),
+            (Op::LinearBackward(op), _) => {
+                Self::Linear(ConvProblem::from_linear_backward(&op.0, fused, output))
+            }
+            (Op::Softmax(_) | Op::Hardmax(_) | Op::AdaptiveAvgPool2d(_), _) => Self::Reduction,
+            (
+                Op::Reduce(Reduce {
+                    over: ReduceOver::Space,
+                    ..
+                }),
+                _,
+            ) => Self::Reduction,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Selects the kernels for `problem`. A plan calls this once for each of its nodes.
+pub(crate) fn select(problem: &Problem, device: &DeviceContext) -> Selection {
+    #[cfg(test)]
+    SELECTIONS.set(SELECTIONS.get() + 1);
+    match problem {
+        Problem::Conv(conv) => conv::select(conv, device),
+        Problem::TransposedConv(conv) => conv::select_transposed(conv, device),
+        Problem::Linear(conv) if conv.m() >= device.class.costs().min_linear_gemm_rows => {
+            conv::select_rows(conv, device)
+        }
+        Problem::Linear(_) | Problem::Reduction => {
+            let largest_subgroup = device.largest_subgroup;
+            Selection {
+                algorithm: Algorithm::Reduction { largest_subgroup },
+                reason: SelectionReason::Reduction(largest_subgroup),
+                workspace: Vec::new(),
+            }
+        }
+        Problem::Other => Selection {
+            algorithm: Algorithm::OneKernel,
+            reason: SelectionReason::Only,
+            workspace: Vec::new(),
+        },
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often [`select`] ran in this thread.
+    pub(crate) static SELECTIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
