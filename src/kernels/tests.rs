@@ -37,7 +37,14 @@ fn tensor_views_have_the_layout_of_the_shaders() {
         assert_eq!(*span as usize, size_of::<TensorView>());
         let names: Vec<_> = members.iter().filter_map(|m| m.name.as_deref()).collect();
         let expected = [
-            "batch", "height", "width", "channels", "stride", "offset", "groups", "pixels",
+            "batch",
+            "height",
+            "width",
+            "channels",
+            "pixel_stride",
+            "offset",
+            "c4",
+            "pixels",
         ];
         assert_eq!(names, expected);
     }

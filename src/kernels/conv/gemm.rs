@@ -207,13 +207,13 @@ pub(super) fn dispatch(
             let subgroups = subgroup_tiles(m, m_per_invocation) * u64::from(n_tiles);
             let [x, y] = device.fold(name, subgroups.div_ceil(WORKGROUP / SUBGROUP))?;
             let dispatch = device.dispatch(wgsl, params, reads, [x, y, 1]);
-            dispatch.constant("PIXELS", m_per_invocation)
+            dispatch.constant("M_PER_INVOCATION", m_per_invocation)
         }
         GemmShader::Direct { m_per_invocation } => {
             let tile_m = WORKGROUP * u64::from(m_per_invocation);
             let [x, z] = device.fold(name, m.div_ceil(tile_m))?;
             let dispatch = device.dispatch(wgsl, params, reads, [x, n_tiles, z]);
-            dispatch.constant("PIXELS", m_per_invocation)
+            dispatch.constant("M_PER_INVOCATION", m_per_invocation)
         }
         GemmShader::Tiled {
             m_per_invocation,
@@ -223,14 +223,14 @@ pub(super) fn dispatch(
             let [x, z] = device.fold(name, m.div_ceil(tile_m))?;
             let rows = params.n_tiles.div_ceil(n_tiles) * params.gemms;
             let dispatch = device.dispatch(wgsl, params, reads, [x, rows, z]);
-            let dispatch = dispatch.constant("PIXELS", m_per_invocation);
-            dispatch.constant("BLOCKS", n_tiles)
+            let dispatch = dispatch.constant("M_PER_INVOCATION", m_per_invocation);
+            dispatch.constant("N_TILES", n_tiles)
         }
         GemmShader::Cooperative { n_tiles, .. } => {
             let [x, z] = device.fold(name, m.div_ceil(GemmShader::cooperative_m(n_tiles)))?;
             let rows = params.n_tiles.div_ceil(n_tiles) * params.gemms;
             let dispatch = device.dispatch(wgsl, params, reads, [x, rows, z]);
-            dispatch.constant("BLOCKS", n_tiles)
+            dispatch.constant("N_TILES", n_tiles)
         }
     };
     Ok(match nchw_input {

@@ -42,7 +42,7 @@ fn tile(device: &DeviceContext, conv: Conv2d, size: [usize; 2]) -> Option<(u32, 
     let shape = [1, inputs, size[0], size[1]];
     let dispatches = dispatches(device, &graph(conv, inputs), shape);
     let dispatch = dispatches.first().unwrap();
-    let n_tiles = dispatch.key.constants.iter().find(|c| c.0 == "BLOCKS");
+    let n_tiles = dispatch.key.constants.iter().find(|c| c.0 == "N_TILES");
     (dispatch.key.shader.name == "conv2d_cooperative")
         .then(|| (n_tiles.unwrap().1, dispatch.workgroups))
 }
