@@ -102,9 +102,11 @@ impl<T> Tensor<T> {
     /// [`Error::TensorLength`] where `data` does not have exactly as many elements as `shape`.
     pub fn new(shape: impl Into<Shape>, data: Vec<T>) -> Result<Self> {
         let shape = shape.into();
-        if shape.checked_len() != Some(data.len()) {
+        let expected = shape.checked_len();
+        if expected != Some(data.len()) {
             return Err(Error::TensorLength {
-                shape,
+                shape: shape.dims().to_vec(),
+                expected,
                 found: data.len(),
             });
         }

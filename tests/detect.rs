@@ -170,7 +170,7 @@ fn heads_that_do_not_fit_are_refused() {
         ("key 'heads': 2 objects were expected", |c| {
             c["heads"] = json!([])
         }),
-        ("found 1; `shadernet convert`", |c| {
+        ("found 1; convert_darknet", |c| {
             c["heads"].as_array_mut().unwrap().truncate(1);
         }),
         ("'heads': a list of objects expected, found 3", |c| {

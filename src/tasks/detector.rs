@@ -223,7 +223,7 @@ fn check_heads(folder: &ModelFolder, graph: &Graph, input: &Shape) -> Result<()>
     if folder.heads.len() != outputs.len() {
         return fault(format!(
             "key 'heads': {} objects were expected, one for each output of {}, found {}; \
-             `shadernet convert` writes them from Darknet's .cfg",
+             convert_darknet writes them from Darknet's .cfg",
             outputs.len(),
             folder.architecture,
             folder.heads.len()

@@ -99,6 +99,7 @@ impl Preprocessor {
                 Ok((pipeline, bind_group, workgroups))
             })
             .collect::<Result<Vec<_>>>()?;
+        self.gpu.check_lost("recording the preprocessing")?;
         self.gpu
             .with_error_scopes("recording the preprocessing", || {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
@@ -113,7 +114,7 @@ impl Preprocessor {
             })
     }
 
-    /// Drops all cached textures and buffers, for a host that has resize_resources its textures and wants the memory of
+    /// Drops all cached textures and buffers, for a host that has resized its textures and wants the memory of
     /// the old ones back at once. Recorded passes stay valid.
     pub fn clear(&mut self) {
         self.bind_groups.clear();

@@ -165,7 +165,7 @@ fn invalid_values_are_named_with_their_line() {
             "[reorg]           # 4\nstride=2",
             "[reorg]\nstride=3",
             "[reorg]",
-            "must divide the 4 channels",
+            "must divide its 4 input channels",
         ),
         (
             "[reorg]           # 4\nstride=2",
@@ -278,7 +278,7 @@ fn sizes_whose_products_overflow_are_refused() {
     let doubling = "[route]\nlayers=-1,-1\n".repeat(80);
     let message = refusal(&with_head(1 << 20, &doubling));
     assert!(
-        message.contains("has more than 16777216 of one of them"),
+        message.contains("has more than 16777216 along one dimension"),
         "{message}"
     );
     let growing = "[upsample]\nstride=1024\n".repeat(20);

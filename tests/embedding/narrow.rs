@@ -93,6 +93,7 @@ fn what_is_too_narrow_is_named() {
         .unwrap();
     assert!(
         error
+            .report()
             .to_string()
             .contains("max_storage_buffers_per_shader_stage"),
         "{error}"

@@ -90,16 +90,14 @@ fn options(device: &str, precision: Precision) -> TuneOptions {
         "winograd-2",
         "winograd-4",
     ];
-    TuneOptions {
-        precision,
-        rounds: 1,
-        round: Duration::ZERO,
-        only: match device {
+    TuneOptions::new()
+        .precision(precision)
+        .rounds(1)
+        .round(Duration::ZERO)
+        .only(match device {
             "vulkan unchecked" => Vec::new(),
             _ => few.map(|name| name.parse().unwrap()).to_vec(),
-        },
-        ..Default::default()
-    }
+        })
 }
 
 fn gpu((_, device): &(String, Device)) -> &Gpu {

@@ -65,16 +65,14 @@ fn quick(name: &str, precision: Precision) -> TuneOptions {
         },
         ConvAlgorithm::Winograd { tile: 2 },
     ];
-    TuneOptions {
-        precision,
-        rounds: 1,
-        round: Duration::ZERO,
-        only: match name == "vulkan unchecked" {
+    TuneOptions::new()
+        .precision(precision)
+        .rounds(1)
+        .round(Duration::ZERO)
+        .only(match name == "vulkan unchecked" {
             true => Vec::new(),
             false => few.to_vec(),
-        },
-        ..Default::default()
-    }
+        })
 }
 
 fn gpus() -> Vec<(&'static str, &'static Device, &'static Gpu)> {

@@ -140,13 +140,11 @@ impl Tune {
             )));
         };
         let path = self.output.clone().or_else(|| default_file(gpu));
-        let options = TuneOptions {
-            precision: self.precision,
-            passes: self.passes.options(),
-            rounds: self.rounds.get(),
-            only: self.only.clone(),
-            ..Default::default()
-        };
+        let options = TuneOptions::new()
+            .precision(self.precision)
+            .passes(self.passes.options())
+            .rounds(self.rounds.get())
+            .only(self.only.clone());
         let bar = progress();
         let report = tune(gpu, &network.graph, &network.inputs, &options, |progress| {
             bar.set_length(progress.layers as u64);

@@ -1,13 +1,38 @@
-//! All algorithms that could compute a convolution, and what identifies it in tuning files.
+//! The algorithms that can compute a convolution, and what identifies it in tuning files.
 
 use std::fmt::Write as _;
 
+use super::super::selection_reason::WinogradRejection;
 use super::super::{ConvAlgorithm, DeviceContext};
+use super::depthwise::DepthwiseShader;
 use super::gemm_shader::GemmShader;
-use super::problem::ConvProblem;
-use super::select::{ConvKernels, winograd_unsupported};
-use super::winograd::{Tile, WinogradKernels};
+use super::problem::{ConvProblem, N_TILE};
+use super::winograd::{self, Tile, WinogradKernels};
 use crate::gpu::Precision;
+
+/// The kernels of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConvKernels {
+    /// Each channel has its own filter.
+    Depthwise(DepthwiseShader),
+    /// Groups that are not whole elements.
+    Grouped,
+    /// One group, or groups of whole elements on both sides.
+    Gemm(GemmShader),
+    /// 3×3 with stride 1 in one group.
+    Winograd(WinogradKernels),
+}
+
+impl ConvKernels {
+    /// The algorithm, if there is a choice between it and others.
+    pub fn algorithm(self) -> Option<ConvAlgorithm> {
+        match self {
+            Self::Depthwise(_) | Self::Grouped => None,
+            Self::Gemm(shader) => Some(shader.algorithm()),
+            Self::Winograd(kernels) => Some(kernels.tile.algorithm()),
+        }
+    }
+}
 
 /// The algorithms that can compute a convolution on `device`; none where there is no choice.
 pub(crate) fn candidates(problem: &ConvProblem, device: &DeviceContext) -> Vec<ConvAlgorithm> {
@@ -42,6 +67,46 @@ pub(super) fn supported(
             problem, tile, device,
         ))),
     }
+}
+
+/// Why Winograd's convolution with `tile` cannot compute it, if so.
+pub(super) fn winograd_unsupported(
+    problem: &ConvProblem,
+    tile: Tile,
+    device: &DeviceContext,
+) -> Option<WinogradRejection> {
+    let ConvProblem {
+        kernel,
+        stride,
+        dilation,
+        groups,
+        ..
+    } = *problem;
+    let rejections = [
+        (kernel != [3, 3], WinogradRejection::Kernel(kernel)),
+        (stride != [1, 1], WinogradRejection::Stride(stride)),
+        (dilation != [1, 1], WinogradRejection::Dilation(dilation)),
+        (groups != 1, WinogradRejection::Groups(groups)),
+        (problem.nchw_input, WinogradRejection::NchwInput),
+        (problem.has_prologue, WinogradRejection::Prologue),
+    ];
+    let found = rejections.into_iter().find(|(applies, _)| *applies);
+    found
+        .map(|(_, rejection)| rejection)
+        .or((!winograd_fits(problem, tile, device)).then_some(WinogradRejection::Memory))
+}
+
+/// Whether the workspace of Winograd's convolution, and its weights, can be bound.
+fn winograd_fits(problem: &ConvProblem, tile: Tile, device: &DeviceContext) -> bool {
+    // Elements are counted in 32 bits.
+    let addressable = u64::from(u32::MAX) * Precision::F32.element_bytes();
+    let largest = device.largest_binding().min(addressable);
+    let [transformed, products] = winograd::workspace(problem, tile);
+    let weights = winograd::weight_bytes(problem, tile);
+    let rows = u64::from(tile.points()) * problem.out_channels.div_ceil(N_TILE) as u64;
+    let limit = u64::from(device.limits.max_compute_workgroups_per_dimension);
+    let mut all = [transformed, products, weights].into_iter();
+    all.all(|bytes| bytes <= largest) && rows <= limit
 }
 
 /// All that the time of a convolution depends on, the device aside, in one line. Tuning files identify

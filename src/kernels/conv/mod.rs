@@ -11,16 +11,16 @@ mod select;
 mod stride_phases;
 mod window;
 mod winograd;
+mod winograd_weight;
 
 use super::{Dispatch, LoweringContext};
 use crate::error::Result;
 use crate::graph::{Conv2d, Node};
 use crate::tensor::Shape;
-pub(super) use candidates::{candidates, signature};
+pub(super) use candidates::{ConvKernels, candidates, signature};
 use filter::Filter;
 pub(super) use problem::{ConvProblem, TransposedConvProblem};
-pub(super) use select::{ConvKernels, TransposedKernels};
-pub(super) use select::{select, select_rows, select_transposed};
+pub(super) use select::{TransposedKernels, select, select_rows, select_transposed};
 
 /// Whether the kernels read an image of this shape as users pass it: where its channels fit one
 /// element. Prologues are not applied to such an input.

@@ -2,10 +2,6 @@
 //! point of the transform, and a transform of the products. Lavin and Gray, "Fast Algorithms for
 //! Convolutional Neural Networks" (2016).
 
-use std::ops::Range;
-
-use rayon::prelude::*;
-
 use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::selection_reason::GemmReason;
 use super::super::{
@@ -17,10 +13,10 @@ use super::gemm::{self, Params};
 use super::gemm_shader::{GemmShader, n_tile_cost};
 use super::problem::{ConvProblem, GemmProblem, N_TILE};
 use super::window::{Outputs, Window};
+use super::winograd_weight::weight;
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{Precision, WINOGRAD_INPUT, WINOGRAD_OUTPUT};
-use crate::weights::Weights;
 
 /// The kernels of Winograd's convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,36 +120,6 @@ impl Tile {
             c4,
             pixels: self.points() * width,
         }
-    }
-
-    /// G g G^T of a kernel, in float64, since it is computed once.
-    fn transformed(self, g: &[f32]) -> Vec<f64> {
-        let lines: &[[f64; 3]] = match self {
-            Self::Two => &[
-                [1.0, 0.0, 0.0],
-                [0.5, 0.5, 0.5],
-                [0.5, -0.5, 0.5],
-                [0.0, 0.0, 1.0],
-            ],
-            Self::Four => &[
-                [1.0 / 4.0, 0.0, 0.0],
-                [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
-                [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
-                [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
-                [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
-                [0.0, 0.0, 1.0],
-            ],
-        };
-        let g = |y: usize, x: usize| f64::from(g[y * 3 + x]);
-        let mut transformed = Vec::with_capacity(lines.len() * lines.len());
-        for row in lines {
-            // A row of G g.
-            let line: [f64; 3] = [0, 1, 2].map(|x| (0..3).map(|y| row[y] * g(y, x)).sum());
-            for column in lines {
-                transformed.push((0..3).map(|x| line[x] * column[x]).sum());
-            }
-        }
-        transformed
     }
 }
 
@@ -305,35 +271,4 @@ pub(super) fn dispatches(
     let last = last.selected(Some(tile.algorithm()), reason);
     steps.push(epilogue.select(last));
     Ok(steps)
-}
-
-/// The transformed kernels, `[N tile][point][in / 4][4 in][16 out]`.
-fn weight(context: &LoweringContext, filter: &Filter, tile: Tile) -> Read {
-    let filter = filter.clone();
-    let n_tiles = filter.group_outputs.div_ceil(N_TILE);
-    let points = tile.points() as usize;
-    let point_len = filter.group_inputs.div_ceil(4) * 4 * N_TILE;
-    let tile_len = points * point_len;
-    let layout = format!("winograd {}{}", tile as u32, filter.order_suffix());
-    let pack = move |weights: &Weights, name: &str, indices: Range<usize>| {
-        let end = (indices.end * N_TILE).min(filter.group_outputs);
-        let kernels = filter.read(weights, name, indices.start * N_TILE..end)?;
-        let mut packed = vec![0.0; indices.len() * tile_len];
-        let chunks = packed.par_chunks_mut(tile_len).zip(indices);
-        chunks.for_each(|(packed, n_tile)| {
-            let first = n_tile * N_TILE;
-            for output in first..(first + N_TILE).min(filter.group_outputs) {
-                for input in 0..filter.group_inputs {
-                    let values = tile.transformed(&kernels.in_window_order(output, input));
-                    for (point, value) in values.iter().enumerate() {
-                        let at = point * point_len + input * N_TILE + output - first;
-                        packed[at] = *value as f32;
-                    }
-                }
-            }
-        });
-        Ok(packed)
-    };
-    // The steps exchange float32 values, and the weights have the same precision.
-    context.weight_in_blocks(Precision::F32, &layout, n_tiles, tile_len, pack)
 }

@@ -1,11 +1,13 @@
 //! Times the algorithms that can compute each convolution of a network, and keeps the fastest.
 
 mod layer;
+mod options;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use layer::{Layer, NAME};
+pub use options::TuneOptions;
 use shadernet::accuracy::{difference, rejection, tolerance};
 use shadernet::error::{Error, Result};
 use shadernet::gpu::{Gpu, Precision};
@@ -16,38 +18,6 @@ use shadernet::session::{ConvAlgorithm, SessionOptions};
 use shadernet::tensor::Shape;
 use shadernet::tuning::{Quarantined, Tuning};
 use shadernet::weights::Weights;
-
-/// How [`tune`] times.
-#[derive(Clone, Debug)]
-pub struct TuneOptions {
-    /// The precision of the sessions to tune for: algorithms are selected for each separately.
-    pub precision: Precision,
-    /// The passes of the sessions to tune for: a convolution is timed with all that is fused into it.
-    pub passes: PassOptions,
-    /// How often each candidate is timed, at least once. The best time counts.
-    pub rounds: usize,
-    /// The least duration of a round. A candidate runs several times in it if it is faster.
-    pub round: Duration,
-    /// The part of its time by which a candidate must be faster than the heuristic's selection to
-    /// replace it.
-    pub margin: f64,
-    /// The algorithms that are tried besides the heuristic's selection; all if empty. Software drivers
-    /// take seconds to compile some.
-    pub only: Vec<ConvAlgorithm>,
-}
-
-impl Default for TuneOptions {
-    fn default() -> Self {
-        Self {
-            precision: Precision::F32,
-            passes: PassOptions::default(),
-            rounds: 5,
-            round: Duration::from_millis(5),
-            margin: 0.03,
-            only: Vec::new(),
-        }
-    }
-}
 
 /// The progress of [`tune`], reported before each candidate.
 #[derive(Clone, Copy, Debug)]

@@ -17,12 +17,13 @@
 //! assert!(error.report().to_string().starts_with("no/such/file: cannot be read or written: "));
 //! ```
 
+mod unknown_name;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::tensor::Shape;
-use crate::util::did_you_mean::nearest_few;
+pub use unknown_name::UnknownName;
 
 /// `std::result::Result` with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -80,11 +81,13 @@ pub enum Error {
     Inputs(String),
 
     /// A tensor's data does not fill its shape.
-    #[error("a tensor of shape {shape} holds {} elements, but {found} were given",
-        shape.checked_len().map_or_else(|| "more than addressable".to_owned(), |len| len.to_string()))]
+    #[error("a tensor of shape {shape:?} holds {} elements, but {found} were given",
+        expected.map_or_else(|| "more than addressable".to_owned(), |len| len.to_string()))]
     TensorLength {
-        /// The expected shape.
-        shape: Shape,
+        /// The extents of the tensor.
+        shape: Vec<usize>,
+        /// The number of elements that it holds; `None` where that cannot be addressed.
+        expected: Option<usize>,
         /// The number of elements given.
         found: usize,
     },
@@ -180,70 +183,6 @@ pub enum ErrorKind {
     /// The device is out of memory.
     OutOfMemory,
 }
-
-/// A name that is not known, with the most similar known names. The error of [`str::parse`] for all named
-/// types of this crate.
-///
-/// ```
-/// use shadernet::gpu::Backend;
-///
-/// let error = "vulcan".parse::<Backend>().unwrap_err();
-/// assert_eq!(error.to_string(), "unknown backend 'vulcan'; did you mean 'vulkan'? (known: vulkan, gl, metal, dx12, cpu)");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UnknownName {
-    /// What the name should denote, in the singular: `architecture`.
-    pub kind: &'static str,
-    /// The unknown name.
-    pub name: String,
-    /// Up to three similar known names, the most similar first.
-    pub nearest: Vec<String>,
-    /// All known names.
-    pub known: Vec<String>,
-}
-
-impl UnknownName {
-    /// An error for `name`, which is not among `known`.
-    pub fn new<S: AsRef<str>>(
-        kind: &'static str,
-        name: &str,
-        known: impl IntoIterator<Item = S>,
-    ) -> Self {
-        let known: Vec<String> = (known.into_iter())
-            .map(|name| name.as_ref().to_owned())
-            .collect();
-        Self {
-            kind,
-            name: name.to_owned(),
-            nearest: nearest_few(name, known.iter().map(String::as_str), MAX_SUGGESTIONS),
-            known,
-        }
-    }
-}
-
-/// The maximum number of known names that an [`UnknownName`] suggests.
-const MAX_SUGGESTIONS: usize = 3;
-/// Up to this many known names are listed; of more, only the number is printed.
-const MAX_LISTED: usize = 24;
-
-impl fmt::Display for UnknownName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown {} '{}'", self.kind, self.name)?;
-        if !self.nearest.is_empty() {
-            let quoted = self.nearest.iter().map(|name| format!("'{name}'"));
-            let quoted: Vec<String> = quoted.collect();
-            write!(f, "; did you mean {}?", quoted.join(" or "))?;
-        }
-        match self.known.len() {
-            0 => Ok(()),
-            1..=MAX_LISTED => write!(f, " (known: {})", self.known.join(", ")),
-            count => write!(f, " ({count} are known)"),
-        }
-    }
-}
-
-impl std::error::Error for UnknownName {}
 
 impl Error {
     /// The kind, for programs to branch on.
@@ -349,7 +288,8 @@ mod tests {
             },
             Error::Inputs("a texture was expected".to_owned()),
             Error::TensorLength {
-                shape: Shape::from([2, 3]),
+                shape: vec![2, 3],
+                expected: Some(6),
                 found: 5,
             },
             UnknownName::new("pass", "norm", ["norms"]).into(),
