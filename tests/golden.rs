@@ -5,8 +5,6 @@ mod common;
 mod devices;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,7 +20,7 @@ use shadernet::reference::Reference;
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::generate::generated_input;
-use shadernet::weights::{Dtype, Weights, write_safetensors};
+use shadernet::weights::{Dtype, Weights};
 use shadernet::zoo::{self, ZooOptions};
 
 /// Which GPUs run a network, besides the reference backend.
@@ -266,41 +264,6 @@ fn weights_larger_than_a_binding() {
             }
         }
     }
-}
-
-/// Runs the command, with weights, input and output in files.
-fn check_through_the_command(case: &str) {
-    let _alone = alone();
-    let golden = Golden::load(case);
-    let graph = zoo::build(case, &ZooOptions::default()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let weights = golden.write_weights(&graph, folder.path(), Dtype::F32);
-    let input = folder.path().join("input.safetensors");
-    write_safetensors(&input, [("input", &golden.input())], Dtype::F32).unwrap();
-    for (name, device) in devices_and_cpu() {
-        let output = folder.path().join(format!("{name}.safetensors"));
-        let status = Command::new(common::place::command())
-            .args(["run", "--arch", case, "--backend", device.backend().name()])
-            .args([OsStr::new("--weights"), weights.as_os_str()])
-            .args([OsStr::new("--input"), input.as_os_str()])
-            .args([OsStr::new("--output"), output.as_os_str()])
-            .status();
-        assert!(status.unwrap().success(), "{name}");
-        let found = Weights::open(&output).unwrap();
-        for (i, expected) in golden.outputs().iter().enumerate() {
-            let data = found.read(&format!("output.{i}")).unwrap().into_owned();
-            let found = Tensor::new(expected.shape().clone(), data).unwrap();
-            let error = relative_error(&found, expected);
-            println!("{case} on {name}: error {error:.1e}");
-            let tolerance = network(Precision::F32);
-            assert!(error < tolerance, "{case} on {name}: error {error:.1e}");
-        }
-    }
-}
-
-#[test]
-fn resnet18_through_the_command() {
-    check_through_the_command("resnet18");
 }
 
 #[test]

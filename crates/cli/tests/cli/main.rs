@@ -15,6 +15,7 @@ mod convert;
 mod detect;
 mod explain;
 mod features;
+mod golden;
 mod lists;
 mod memory;
 mod models;
