@@ -35,11 +35,11 @@ pub const DENSE: Shaders = Shaders::AnyOf(DENSE_NAMES);
 
 const DENSE_NAMES: &[&str] = &[
     "conv2d",
-    "conv2d_planar",
+    "conv2d_nchw",
     "conv2d_subgroup",
-    "conv2d_subgroup_planar",
+    "conv2d_subgroup_nchw",
     "conv2d_tiled",
-    "conv2d_tiled_planar",
+    "conv2d_tiled_nchw",
     "winograd_input",
     "winograd_output",
 ];
@@ -153,15 +153,15 @@ fn fits(
             !ran.is_empty() && among(DENSE_NAMES)
         }
         Shaders::Algorithm { of, planar } => {
-            let form = |name: &str| only(&format!("{name}{}", if planar { "_planar" } else { "" }));
+            let form = |name: &str| only(&format!("{name}{}", if planar { "_nchw" } else { "" }));
             match of {
                 ConvAlgorithm::Direct => form("conv2d"),
                 ConvAlgorithm::Subgroup => form("conv2d_subgroup"),
                 ConvAlgorithm::Tiled { pixels, channels } => {
                     let blocks = channels / 16;
                     let constants = [
-                        format!(" PIXELS={}", pixels * blocks / 64),
-                        format!(" BLOCKS={blocks}"),
+                        format!(" M_PER_INVOCATION={}", pixels * blocks / 64),
+                        format!(" N_TILES={blocks}"),
                     ];
                     let has_tile = |dispatch: &&str| {
                         let words = format!("{dispatch} ");

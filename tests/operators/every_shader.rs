@@ -36,7 +36,7 @@ const TESTED_ELSEWHERE: [&str; 10] = [
     // "conv2d_cooperative_emulated".
     "conv2d_cooperative",
     // A second form of "conv2d_subgroup"; where the device has subgroups of 8, `convolution_of_images`.
-    "conv2d_subgroup_planar",
+    "conv2d_subgroup_nchw",
 ];
 
 /// A graph with a node `op`, and how it is run.
@@ -175,13 +175,13 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
         only("batch_norm", BatchNorm2d::new(5).into(), one),
         only("binary", Binary::Sub.into(), &two),
         ("conv2d", ShaderCase::conv(ConvAlgorithm::Direct, 8)),
-        ("conv2d_planar", ShaderCase::conv(ConvAlgorithm::Direct, 3)),
+        ("conv2d_nchw", ShaderCase::conv(ConvAlgorithm::Direct, 3)),
         (
             "conv2d_subgroup",
             ShaderCase::conv(ConvAlgorithm::Subgroup, 8),
         ),
         ("conv2d_tiled", ShaderCase::conv(tiled, 8)),
-        ("conv2d_tiled_planar", ShaderCase::conv(tiled, 3)),
+        ("conv2d_tiled_nchw", ShaderCase::conv(tiled, 3)),
         (
             "winograd_input",
             ShaderCase::conv(ConvAlgorithm::Winograd { tile: 2 }, 8),
