@@ -161,7 +161,7 @@ fn outputs_that_no_head_reads() {
         for (outputs, what) in [
             (vec![], "each of 1 heads"),
             (vec![output([1, 8, 2, 2])], "[N, 7, H, W]"),
-            (vec![output([2, 7, 2, 2])], "one picture"),
+            (vec![output([2, 7, 2, 2])], "one image"),
         ] {
             let encode =
                 |encoder: &mut _| kernel.encode(encoder, &outputs, &picture, &Default::default());

@@ -342,7 +342,7 @@ fn passes_in_pieces_answer_as_whole_ones_do() {
 fn the_cpu_has_no_encoder() {
     let folder = model("yolov3_tiny");
     let mut detector = Detector::new(&Device::cpu(), &folder, &Default::default()).unwrap();
-    let message = detector.prepare_encode().unwrap_err().to_string();
+    let message = detector.prepare_encode().unwrap_err().report().to_string();
     assert!(message.contains("use a GPU"), "{message}");
     let (_, gpu) = gpus().swap_remove(0);
     let view = drawn(&gpu, &RgbImage::new(10, 10));

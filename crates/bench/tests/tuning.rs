@@ -275,7 +275,7 @@ fn tunings_of_other_devices_are_ignored() {
         };
         let (outputs, warning) = run(device, Some(foreign.tuning.clone()), Precision::F32);
         assert!(
-            warning.contains("tuned kernels are not used: it is of"),
+            warning.contains("tuned kernels are not used: it is for"),
             "{warning}"
         );
         assert_correct(&outputs, network(Precision::F32), name);
