@@ -8,6 +8,7 @@ use crate::passes::{self, PassOptions};
 use crate::tensor::Shape;
 
 /// A convolution of an optimized graph.
+#[derive(Debug)]
 pub struct ConvLayer {
     /// The node.
     pub node: Node,

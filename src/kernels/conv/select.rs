@@ -5,11 +5,10 @@ use super::super::{Algorithm, ConvAlgorithm, DeviceContext, Selection, Selection
 use super::candidates::{ConvKernels, signature, supported, winograd_unsupported};
 use super::depthwise::DepthwiseShader;
 use super::gemm_shader::{GemmShader, n_tile_cost};
-use super::problem::{ConvProblem, GemmProblem, N_TILE, TransposedConvProblem};
+use super::problem::{ConvProblem, GemmProblem, TransposedConvProblem};
 use super::stride_phases::{merged, stride_phases};
 use super::window::Phase;
 use super::winograd::{self, Tile, WinogradKernels};
-use crate::gpu::Precision;
 
 /// The kernels of a transposed convolution with a stride.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use layer::{Layer, NAME};
 pub use options::TuneOptions;
 use shadernet::accuracy::{difference, rejection, tolerance};
 use shadernet::error::{Error, Result};
-use shadernet::gpu::{Gpu, Precision};
+use shadernet::gpu::Gpu;
 use shadernet::graph::Graph;
 use shadernet::internals::{Choice, ConvLayer, GpuSession};
 use shadernet::passes::PassOptions;
