@@ -14,7 +14,7 @@
 //!
 //! let error = shadernet::weights::Weights::open("no/such/file").unwrap_err();
 //! assert_eq!(error.kind(), ErrorKind::Io);
-//! assert!(error.report().to_string().starts_with("no/such/file: cannot be read or written: "));
+//! assert!(error.report().to_string().starts_with("no/such/file: I/O error: "));
 //! ```
 
 mod unknown_name;
@@ -37,7 +37,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system could not read or write a file.
-    #[error("{}: cannot be read or written", path.display())]
+    #[error("{}: I/O error", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,

@@ -144,7 +144,7 @@ mod tests {
             .collect();
         assert_eq!(
             items,
-            ["a.png", "standard input: cannot be read or written: broken"]
+            ["a.png", "standard input: I/O error: broken"]
         );
     }
 }

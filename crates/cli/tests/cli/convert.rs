@@ -116,7 +116,7 @@ fn darknet_files_become_a_folder_for_detect() {
 
     // An existing folder is not overwritten.
     let run = execute(&mut files.convert(&args));
-    run.fails(&["out: ", "found one with something in it"]);
+    run.fails(&["out: ", "found a file or a folder with files in it"]);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn damaged_files_leave_nothing_behind() {
         (CFG, NUMBERS + 1, "needs 588 numbers, found 589 numbers"),
         (CFG, 0, "found 0 numbers"),
         (&unknown, NUMBERS, "tiny.cfg: line 6: unknown section [gru]"),
-        ("", NUMBERS, "tiny.cfg: a Darknet .cfg was expected"),
+        ("", NUMBERS, "tiny.cfg: a Darknet .cfg, which begins with [net], was expected"),
     ];
     for (cfg, numbers, part) in cases {
         let files = Files::new(cfg, numbers);

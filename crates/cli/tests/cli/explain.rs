@@ -218,7 +218,7 @@ fn invalid_arguments_are_reported_before_anything_is_written() {
     for (args, parts) in [
         (
             ["--layer", "blocks.6.0.b3"],
-            ["no layer 'blocks.6.0.b3'", "blocks.6.0.bn3"],
+            ["unknown layer 'blocks.6.0.b3'", "blocks.6.0.bn3"],
         ),
         (
             ["--layer", "global_pool"],

@@ -39,7 +39,7 @@ fn the_table_has_steps_totals_and_limits() {
     }
     // Every reason why a fusion was not applied, with the nodes of one reason together.
     let text = plan(&["densenet121"]).ok().out;
-    let reason = "norms: '…' (Concat) before it has no weights to fold it into; \
+    let reason = "norms: its input '…' (Concat) has no weights to fold it into; \
                   it became a prologue instead: ";
     assert_eq!(text.matches(reason).count(), 1, "{text}");
     assert!(text.contains(" and 55 more\n"), "{text}");
