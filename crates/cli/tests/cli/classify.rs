@@ -240,7 +240,8 @@ fn write_errors_matter_on_standard_output_only() {
     assert_eq!((unheard.code, unheard.json().len()), (1, 2));
 
     let mut command = classify();
-    execute(command.arg(chelsea()).stdout(full())).fails(&["standard output: I/O error: No space left"]);
+    execute(command.arg(chelsea()).stdout(full()))
+        .fails(&["standard output: I/O error: No space left"]);
 }
 
 #[test]

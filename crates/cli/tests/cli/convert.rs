@@ -183,7 +183,11 @@ fn damaged_files_leave_nothing_behind() {
         (CFG, NUMBERS + 1, "needs 588 numbers, found 589 numbers"),
         (CFG, 0, "found 0 numbers"),
         (&unknown, NUMBERS, "tiny.cfg: line 6: unknown section [gru]"),
-        ("", NUMBERS, "tiny.cfg: a Darknet .cfg, which begins with [net], was expected"),
+        (
+            "",
+            NUMBERS,
+            "tiny.cfg: a Darknet .cfg, which begins with [net], was expected",
+        ),
     ];
     for (cfg, numbers, part) in cases {
         let files = Files::new(cfg, numbers);
