@@ -1,7 +1,9 @@
-//! What an explanation costs, in forward passes of the same network on the same device:
-//! `cargo bench --bench explain [-- NETWORK…]`. Each round runs the forward pass and every method in turn,
-//! so that what slows the machine down slows all of them; printed is the median of the rounds' ratios.
-//! Both include preparing the image and reading the answers back.
+//! The cost of explanations, in forward passes of the same network on the same device:
+//! `cargo bench --bench explain [-- NETWORK…]`.
+//!
+//! Each round times a forward pass and then an explanation, so that changes of the machine's speed affect both
+//! alike. The bench prints the median of the rounds' ratios. Both times include preprocessing the image and
+//! reading the outputs back.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,14 +24,14 @@ const METHODS: [ExplainMethod; 4] = [
 
 fn main() -> Result<(), shadernet::Error> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo bench -- --quick` looks whether it runs.
+    // `cargo bench -- --quick` only checks that the bench runs.
     let is_quick = args.iter().any(|arg| arg == "--quick" || arg == "--test");
     let filters: Vec<&String> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
     let mut names = vec!["efficientnet_lite0", "mobilenet_v2", "resnet18", "resnet50"];
     if is_quick {
         names.truncate(1);
     }
-    // As criterion's: what filters leave nothing of is another bench's.
+    // As in criterion, a filter that matches nothing here is meant for another bench.
     if !filters.is_empty() {
         let all = zoo::architectures().map(|architecture| architecture.name);
         names = all

@@ -1,9 +1,11 @@
-//! The model that the repository carries, on its photographs: what timm answers, on every device.
+//! The repository's own classifier on its photographs, on every device, compared with timm.
 
 #[path = "common/devices.rs"]
 mod devices;
 #[path = "common/place.rs"]
 mod place;
+#[path = "common/tolerance.rs"]
+mod tolerance;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +19,7 @@ use shadernet::vision::decode;
 
 #[derive(Deserialize)]
 struct Expected {
-    /// For each picture: class, name, probability, likeliest first.
+    /// For each image: class, name and probability, most likely first.
     top5: BTreeMap<String, Vec<(usize, String, f32)>>,
 }
 
@@ -30,21 +32,21 @@ fn expected() -> Expected {
     serde_json::from_str(&text.unwrap()).unwrap()
 }
 
-/// A picture and all classes, likeliest first.
-type Answer = (&'static str, Vec<Prediction>);
+/// An image and all classes, most likely first.
+type ImagePredictions = (&'static str, Vec<Prediction>);
 
-/// All classes of each picture of `expected.json` that is clear enough to be compared.
-fn answers(precision: Precision) -> Vec<(String, Vec<Answer>)> {
+/// By device, all classes of each image whose most likely classes are clear enough to be compared.
+fn predictions(precision: Precision) -> Vec<(String, Vec<ImagePredictions>)> {
     let folder = ModelFolder::open(in_repository("models/efficientnet_lite0")).unwrap();
     (devices_and_cpu().into_iter())
         .map(|(name, device)| {
             let options = SessionOptions::new().precision(precision);
             let mut classifier = Classifier::new(&device, &folder, &options).unwrap();
-            let answers = ["chelsea.png", "coffee.png", "rocket.jpg"].map(|picture| {
-                let decoded = decode(in_repository("tests/images").join(picture)).unwrap();
-                (picture, classifier.classify(&decoded, 1000).unwrap())
+            let predictions = ["chelsea.png", "coffee.png", "rocket.jpg"].map(|image| {
+                let decoded = decode(in_repository("tests/images").join(image)).unwrap();
+                (image, classifier.classify(&decoded, 1000).unwrap())
             });
-            (name, answers.to_vec())
+            (name, predictions.to_vec())
         })
         .collect()
 }
@@ -57,52 +59,55 @@ fn probability(predictions: &[Prediction], class: usize) -> f32 {
         .probability
 }
 
-fn assert_as_timm(device: &str, answers: &[Answer]) {
+fn assert_matches_timm(device: &str, images: &[ImagePredictions]) {
     let expected = expected();
-    for (picture, predictions) in answers {
-        let expected = &expected.top5[*picture];
-        assert_eq!(predictions[0].class, expected[0].0, "{picture} on {device}");
-        for (class, label, wanted) in &expected[..3] {
+    for (image, predictions) in images {
+        let expected = &expected.top5[*image];
+        assert_eq!(predictions[0].class, expected[0].0, "{image} on {device}");
+        for (class, label, expected) in &expected[..3] {
             let found = probability(predictions, *class);
-            println!("{picture} on {device}: {label} {found:.4}, expected {wanted:.4}");
+            println!("{image} on {device}: {label} {found:.4}, expected {expected:.4}");
             assert!(
-                (found - wanted).abs() < 0.03,
-                "{picture} on {device}: {label}"
+                (found - expected).abs() < tolerance::FRAMEWORK_SCORE,
+                "{image} on {device}: {label}"
             );
         }
     }
 }
 
 #[test]
-fn photographs_are_named_as_timm_names_them() {
-    let answers = answers(Precision::F32);
-    for (device, answers) in &answers {
-        assert_as_timm(device, answers);
+fn photographs_have_the_classes_that_timm_predicts() {
+    let by_device = predictions(Precision::F32);
+    for (device, images) in &by_device {
+        assert_matches_timm(device, images);
     }
-    // Vulkan, GL and the CPU agree with each other, each probability relative to itself.
-    let (_, twin) = answers.last().unwrap();
-    for (device, answers) in &answers {
-        for ((picture, found), (_, wanted)) in answers.iter().zip(twin) {
-            for prediction in wanted.iter().take(20) {
+    // The devices agree with each other. The last one is the reference backend.
+    let (_, reference) = by_device.last().unwrap();
+    for (device, images) in &by_device {
+        for ((image, found), (_, expected)) in images.iter().zip(reference) {
+            for prediction in expected.iter().take(20) {
                 let found = probability(found, prediction.class);
                 let error = (found - prediction.probability).abs() / prediction.probability;
-                assert!(error < 1e-4, "{picture} on {device}: {error:e}");
+                assert!(
+                    error < tolerance::PROBABILITY,
+                    "{image} on {device}: {error:e}"
+                );
             }
         }
     }
 }
 
 #[test]
-fn float16_names_the_same() {
-    let single = answers(Precision::F32);
-    for ((device, answers), (_, single)) in answers(Precision::F16).iter().zip(&single) {
-        assert_as_timm(device, answers);
-        // The five likeliest, in whatever order.
-        for ((picture, found), (_, wanted)) in answers.iter().zip(single) {
+fn float16_predicts_the_same_top_5() {
+    let in_float32 = predictions(Precision::F32);
+    for ((device, images), (_, in_float32)) in predictions(Precision::F16).iter().zip(&in_float32) {
+        assert_matches_timm(device, images);
+        // The five most likely, in any order.
+        for ((image, found), (_, expected)) in images.iter().zip(in_float32) {
             let classes = |predictions: &[Prediction]| -> BTreeSet<usize> {
                 predictions.iter().take(5).map(|p| p.class).collect()
             };
-            assert_eq!(classes(found), classes(wanted), "{picture} on {device}");
+            assert_eq!(classes(found), classes(expected), "{image} on {device}");
         }
     }
 }

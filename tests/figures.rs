@@ -1,5 +1,5 @@
-//! Heat maps over a photograph and a sheet of maps, as they are drawn; the pictures stay in
-//! `target/tmp/figures`, to be looked at.
+//! Draws heat maps over a photograph and sheets of maps. The images are kept in `target/tmp/figures` for
+//! inspection.
 #![cfg(feature = "draw")]
 
 #[path = "common/place.rs"]
@@ -12,14 +12,14 @@ use shadernet::vision::{
     figure, sheet,
 };
 
-fn save(picture: &RgbImage, name: &str) {
+fn save(image: &RgbImage, name: &str) {
     let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures");
     std::fs::create_dir_all(&folder).unwrap();
-    picture.save(folder.join(name)).unwrap();
+    image.save(folder.join(name)).unwrap();
 }
 
-/// A bell around a place, both in pixels of the map.
-fn bell(side: usize, [x, y]: [f32; 2], width: f32) -> HeatMap {
+/// A Gaussian around a point; the point and the width are in pixels of the map.
+fn gaussian(side: usize, [x, y]: [f32; 2], width: f32) -> HeatMap {
     let at = |i: usize| {
         let (dx, dy) = ((i % side) as f32 + 0.5 - x, (i / side) as f32 + 0.5 - y);
         0.032 * (-(dx * dx + dy * dy) / (2.0 * width * width)).exp()
@@ -28,7 +28,7 @@ fn bell(side: usize, [x, y]: [f32; 2], width: f32) -> HeatMap {
 }
 
 #[test]
-fn heat_maps_stand_beside_the_photograph() {
+fn figures_hold_heat_maps_beside_the_photograph() {
     let chelsea = decode(place::repository().join("tests/images/chelsea.png")).unwrap();
     let (width, height) = chelsea.dimensions();
     let preprocessing = Preprocessing::default();
@@ -41,12 +41,12 @@ fn heat_maps_stand_beside_the_photograph() {
         Panel::plain("chelsea.png", chelsea.clone()),
         panel(
             "tabby 17.0 %, Grad-CAM at features.18",
-            bell(7, [3.5, 3.0], 1.2),
+            gaussian(7, [3.5, 3.0], 1.2),
         ),
         panel(
             "Egyptian cat 12.3 %, Grad-CAM at features.18, with a title that is far too long for one \
              line",
-            bell(7, [6.0, 0.7], 0.8),
+            gaussian(7, [6.0, 0.7], 0.8),
         ),
     ];
     let all = figure(&panels).unwrap();
@@ -55,7 +55,7 @@ fn heat_maps_stand_beside_the_photograph() {
     save(&figure(&panels[1..]).unwrap(), "two_panels.png");
 
     let small = shadernet::vision::resize(&chelsea, 32, 32, Default::default()).unwrap();
-    let heat = bell(4, [2.0, 2.0], 0.8);
+    let heat = gaussian(4, [2.0, 2.0], 0.8);
     let heat = heat.on_image(&preprocessing, 32, 32).unwrap();
     let small = Panel::heat("cat 99.0 %, Grad-CAM at stage 3", &small, &heat, 0.8).unwrap();
     save(&figure(&[small]).unwrap(), "small.png");
@@ -65,16 +65,16 @@ fn heat_maps_stand_beside_the_photograph() {
     );
     let (width, height) = (3000, 2000);
     let large = shadernet::vision::resize(&chelsea, width, height, Default::default()).unwrap();
-    let heat = bell(7, [3.5, 3.0], 1.2);
+    let heat = gaussian(7, [3.5, 3.0], 1.2);
     let heat = heat.on_image(&preprocessing, width, height).unwrap();
     let large = Panel::heat("tabby 17.0 %, Grad-CAM at features.18", &large, &heat, 0.8).unwrap();
     save(&figure(&[large]).unwrap(), "large.png");
 }
 
 #[test]
-fn channels_stand_on_a_sheet() {
+fn sheets_of_channels_are_nearly_square() {
     let tile = |i: usize| {
-        let at = |place: usize| ((place % 14) * i) as f32 + (place / 14) as f32;
+        let at = |pixel: usize| ((pixel % 14) * i) as f32 + (pixel / 14) as f32;
         let values = HeatMap::new(14, 14, (0..196).map(at).collect()).unwrap();
         Tile {
             label: format!("#{i}  max {:.1}", values.statistics().max),
@@ -96,8 +96,8 @@ fn channels_stand_on_a_sheet() {
 }
 
 #[test]
-fn sheets_mix_pictures_and_values_of_any_size() {
-    let picture = |w, h| {
+fn sheets_hold_images_and_values_of_any_size() {
+    let image = |w, h| {
         TilePixels::Image(RgbImage::from_fn(w, h, |x, y| {
             image::Rgb([(x * 255 / w) as u8, (y * 255 / h) as u8, 128])
         }))
@@ -107,8 +107,8 @@ fn sheets_mix_pictures_and_values_of_any_size() {
         TilePixels::Values(HeatMap::new(w, h, values).unwrap())
     };
     let pixels = [
-        picture(7, 7),
-        picture(300, 200),
+        image(7, 7),
+        image(300, 200),
         values(224, 224),
         values(30, 56),
         values(1, 1),

@@ -5,6 +5,8 @@
 
 #[path = "common/place.rs"]
 mod place;
+#[path = "common/tolerance.rs"]
+mod tolerance;
 
 use std::fs;
 use std::path::PathBuf;
@@ -72,9 +74,8 @@ fn every_kind_of_image_decodes_as_in_pillow() {
     for (name, pillow) in expected()["pictures"].as_object().unwrap() {
         let image = decode(fixture(name)).unwrap();
         let difference = difference(name, &image, pillow);
-        // JPEG decoders may round differently: by at most 2, measured against libjpeg-turbo.
-        let jpeg = name.ends_with(".jpg") && name != "png_called.jpg";
-        let allowed = if jpeg { 2 } else { 0 };
+        let is_jpeg = name.ends_with(".jpg") && name != "png_called.jpg";
+        let allowed = if is_jpeg { tolerance::JPEG_BYTE } else { 0 };
         assert!(difference <= allowed, "{name}: differs by {difference}");
     }
 }
@@ -179,7 +180,7 @@ fn truncated_and_damaged_images_are_refused() {
         // No prefix panics, and none that lacks a relevant part of the pixels is accepted.
         for length in 1..bytes.len() {
             let result = decode_bytes(name, &bytes[..length]);
-            // What may be missing: half of a JPEG's end marker, a PNG's end chunk, a WebP's EXIF.
+            // These may be missing: half of a JPEG's end marker, a PNG's end chunk, a WebP's EXIF.
             let tail = match name.rsplit('.').next() {
                 Some("jpg") => 2,
                 Some("webp") => 48,

@@ -74,7 +74,7 @@ fn the_second_run_allocates_nothing() {
             watcher.join().unwrap()
         });
         let without_encoders = |counts: &[(&'static str, isize)]| {
-            // Each run has an encoder, from a pool of wgpu's.
+            // Each run has an encoder, from wgpu's pool.
             let kept = counts
                 .iter()
                 .filter(|(what, _)| *what != "command encoders");
@@ -271,7 +271,7 @@ fn sessions_report_passes_and_memory() {
     }
 }
 
-/// A plan report is made without a session; a session then does the same.
+/// A plan report needs no session. A session of the same graph has the same memory, passes and shaders.
 #[test]
 fn plan_reports_match_sessions() {
     for (name, device) in devices() {

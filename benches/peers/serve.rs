@@ -6,13 +6,13 @@ use std::time::Instant;
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Serves what `load` makes of a file: passes, each from an image of three channels and so many pixels a
-/// side to an answer. The command line is that file and the side.
+/// Runs the passes of the network that `load` returns for a file. A pass takes an image of three channels and its
+/// side in pixels, and returns the output. The command line is the file and the side.
 pub fn serve<Pass>(usage: &str, load: impl FnOnce(&str) -> Result<Pass>) -> ExitCode
 where
     Pass: FnMut(&[f32], usize) -> Result<Vec<f32>>,
 {
-    // `compare.py` shows the last line that is said, which would be the advice on backtraces.
+    // `compare.py` shows the last line of output, which would be the advice on backtraces.
     std::panic::set_hook(Box::new(|info| eprintln!("{info}")));
     match rounds(usage, load) {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,11 +37,11 @@ where
         .collect();
     let mut checked = || -> Result<()> {
         let values = pass(&image, side)?;
-        // The weights are random: nothing computes zeros, but kernels that failed without a word leave them.
-        let sound = values.iter().all(|v| v.is_finite()) && values.iter().any(|v| *v != 0.0);
-        match sound {
+        // The weights are random, so no output is all zeros, unless kernels failed without an error.
+        let is_valid = values.iter().all(|v| v.is_finite()) && values.iter().any(|v| *v != 0.0);
+        match is_valid {
             true => Ok(()),
-            false => Err("the answer is zeros or not finite".into()),
+            false => Err("the output is zeros or not finite".into()),
         }
     };
     checked()?;

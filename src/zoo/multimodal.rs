@@ -49,7 +49,7 @@ impl Definition for Multimodal {
         settings: &Settings,
     ) -> Result<Vec<ValueId>> {
         let (x, image_channels) = IMAGE.features(b, image, "image", settings.channels);
-        let seen = layers::global_pool(b, x, "image.avgpool", "image.flatten");
+        let image_features = layers::global_pool(b, x, "image.avgpool", "image.flatten");
 
         let tokens = b.node("tokens", Input::ids(None), &[]);
         let table = Embedding {
@@ -58,9 +58,9 @@ impl Definition for Multimodal {
         };
         let words = b.node("text.embedding", table, &[tokens]);
         let (x, text_channels) = TEXT.build(b, words, "text", WORD);
-        let read = layers::global_pool(b, x, "text.avgpool", "text.flatten");
+        let text_features = layers::global_pool(b, x, "text.avgpool", "text.flatten");
 
-        let x = b.concat("fusion", &[seen, read]);
+        let x = b.concat("fusion", &[image_features, text_features]);
         let hidden = Linear::new(image_channels + text_channels, HIDDEN);
         let x = b.linear("classifier.0", x, hidden);
         let x = b.activation("classifier.1", x, Activation::Relu);
@@ -80,19 +80,20 @@ mod tests {
     use crate::zoo::ZooOptions;
 
     #[test]
-    fn both_inputs_count() {
+    fn both_inputs_affect_the_output() {
         let graph = ARCHITECTURES[0].build(&ZooOptions::classes(5)).unwrap();
-        let twin: Reference = Reference::new(&graph, &Weights::generated(&graph, 1.0)).unwrap();
-        let answer = |image: Tensor, first: usize| {
-            let tokens = Tensor::from_fn([1, 9], |i| (first + 1000 * i) as f32);
-            twin.run(&[image, tokens]).unwrap().swap_remove(0)
+        let reference: Reference =
+            Reference::new(&graph, &Weights::generated(&graph, 1.0)).unwrap();
+        let run = |image: Tensor, first_token: usize| {
+            let tokens = Tensor::from_fn([1, 9], |i| (first_token + 1000 * i) as f32);
+            reference.run(&[image, tokens]).unwrap().swap_remove(0)
         };
         let image = generated_input([1, 3, 40, 48]);
-        let base = answer(image.clone(), 0);
+        let base = run(image.clone(), 0);
         assert_eq!(base.shape().dims(), [1, 5]);
         assert!(base.data().iter().all(|x| x.is_finite()));
-        assert_ne!(answer(image.clone(), 1), base);
-        assert_ne!(answer(image.map(|x| -x), 0), base);
-        assert_eq!(answer(image, 0), base);
+        assert_ne!(run(image.clone(), 1), base);
+        assert_ne!(run(image.map(|x| -x), 0), base);
+        assert_eq!(run(image, 0), base);
     }
 }

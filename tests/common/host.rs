@@ -1,4 +1,4 @@
-//! What a host does on its device: textures of its own, and reading back.
+//! A host's own textures and buffers, and reading them back.
 // Each test file is a crate of its own and uses some of this.
 #![allow(dead_code)]
 
@@ -7,7 +7,8 @@ use shadernet::gpu::{Gpu, GpuTensor};
 use shadernet::wgpu::{self, BufferUsages, TextureFormat, TextureUsages};
 
 /// Usages of a texture that is written and then read by a network.
-pub const SHOWN: TextureUsages = TextureUsages::TEXTURE_BINDING.union(TextureUsages::COPY_DST);
+pub const INPUT_USAGES: TextureUsages =
+    TextureUsages::TEXTURE_BINDING.union(TextureUsages::COPY_DST);
 
 /// A plain texture of one level.
 pub fn descriptor(
@@ -56,11 +57,11 @@ pub fn write(gpu: &Gpu, texture: &wgpu::Texture, level: u32, texels: &[u8]) {
     gpu.queue().write_texture(at, texels, layout, size);
 }
 
-/// A texture with an image's pixels.
-pub fn drawn(gpu: &Gpu, picture: &RgbImage) -> wgpu::TextureView {
-    let size = picture.dimensions().into();
-    let texture = texture(gpu, size, TextureFormat::Rgba8Unorm, SHOWN);
-    let texels = picture
+/// A view of a texture with an image's pixels.
+pub fn image_view(gpu: &Gpu, image: &RgbImage) -> wgpu::TextureView {
+    let size = image.dimensions().into();
+    let texture = texture(gpu, size, TextureFormat::Rgba8Unorm, INPUT_USAGES);
+    let texels = image
         .pixels()
         .flat_map(|&image::Rgb([r, g, b])| [r, g, b, 255]);
     write(gpu, &texture, 0, &texels.collect::<Vec<_>>());

@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 use shadernet::accuracy;
+use shadernet::explain::Completeness;
 use shadernet::gpu::Precision;
 use shadernet::session::ConvAlgorithm;
 
@@ -98,15 +99,71 @@ pub mod gradient {
     pub const SMALLEST_NORM: f64 = 1e-6;
 }
 
-/// A class activation map computed by hand from the outputs of a network.
+/// A class activation map computed from the last layer's maps and weights, against Grad-CAM: sums of up to two
+/// thousand products, and gradients in between.
 pub const CLASS_ACTIVATION_MAP: f64 = 1e-4;
 
 /// Explanations of several classes in one pass against one class at a time: different batches may run
 /// different kernels, and gradients amplify the difference.
 pub const EXPLANATION_BATCH: f32 = 1e-3;
 
+/// Integrated gradients: the error of their sum, relative to the difference of the scores. Steps are added until
+/// the library's own tolerance is reached.
+pub const COMPLETENESS: f64 = Completeness::TOLERANCE;
+
 /// A probability on one device against another, relative to itself.
 pub const PROBABILITY: f32 = 1e-4;
 
-/// float16 in a weights file against float32: 11 bits, rounded to nearest, is 5e-4.
+/// A probability or score of a bundled model against timm's or Darknet's, absolute. Theirs are computed with
+/// float32 weights, the bundled ones are rounded to float16, and image decoding and resizing may differ.
+pub const FRAMEWORK_SCORE: f32 = 0.03;
+
+/// A corner of a box against Darknet's, in pixels of the image, for the same reasons.
+pub const DARKNET_CORNER: f32 = 3.0;
+
+/// A probability for a texture against that for the decoded image, absolute. The inputs are equal bit for bit;
+/// only the softmax is computed in another place.
+pub const TEXTURE_PROBABILITY: f32 = 1e-6;
+
+/// A box's score for a texture against that for the decoded image, absolute: sigmoids of the GPU.
+pub const TEXTURE_SCORE: f32 = 1e-5;
+
+/// A box's corner for a texture against that for the decoded image, in pixels: exponentials of the GPU, times
+/// some hundred pixels.
+pub const TEXTURE_CORNER: f32 = 0.01;
+
+/// A probability of a softmax on the GPU against the CPU's, relative to itself: some units in the last place
+/// (1.2e-7) of an exponential and a sum.
+pub const SOFTMAX: f32 = 2e-6;
+
+/// A box of the GPU against the CPU's: its score relative to itself, and its corners relative to the image's
+/// longer side. WGSL allows exponentials an error of some units in the last place.
+pub const BOX: f32 = 1e-5;
+
+/// Thresholds may change by this (ten times this for overlaps) without changing the boxes of a test case, so
+/// that rounding errors cannot.
+pub const DECISIVE_MARGIN: f32 = 1e-5;
+
+/// The smallest difference of two scores whose order does not depend on rounding errors.
+pub const DISTINCT_SCORES: f32 = 2e-6;
+
+/// Two classes tie at a pixel if their logits or probabilities, of magnitude 1, differ by less: interpolation
+/// rounds to 24 bits.
+pub const TIE: f64 = 1e-5;
+
+/// Two classes tie at a pixel if the better probability exceeds a half by less, where the logits were computed
+/// by a whole network on another device.
+pub const TEXTURE_TIE: f32 = 1e-3;
+
+/// A preprocessed pixel, before it is divided by the standard deviation: one of 256 levels.
+pub const PIXEL_LEVEL: f32 = 1.0 / 255.0;
+
+/// A byte of a decoded JPEG against Pillow's: decoders may round differently, by at most 2 measured against
+/// libjpeg-turbo.
+pub const JPEG_BYTE: u8 = 2;
+
+/// float16 in a weights file against float32, relative: 11 bits, rounded to nearest, is 5e-4.
 pub const STORED_F16: f32 = 1e-3;
+
+/// Values below this have fewer bits in float16 (subnormal below 6e-5): their error is relative to this.
+pub const STORED_F16_FLOOR: f32 = 1e-4;

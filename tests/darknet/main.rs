@@ -4,6 +4,8 @@ mod heads;
 mod hostile;
 #[path = "../common/place.rs"]
 mod place;
+#[path = "../common/tolerance.rs"]
+mod tolerance;
 mod weights;
 
 use shadernet::darknet::Network;

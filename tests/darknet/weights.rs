@@ -13,6 +13,7 @@ use shadernet::tensor::Tensor;
 use shadernet::weights::generate::{self, generated_input};
 use shadernet::weights::{Dtype, Weights};
 
+use crate::tolerance::{STORED_F16, STORED_F16_FLOOR};
 use crate::{CFG, network};
 
 /// The tensors of [`CFG`] in the order of its file, with their shapes.
@@ -61,7 +62,7 @@ fn file([major, minor]: [i32; 2], images: &[u8], transposed: bool) -> Vec<u8> {
     bytes
 }
 
-fn whole() -> Vec<u8> {
+fn complete() -> Vec<u8> {
     file([0, 2], &[7; 8], false)
 }
 
@@ -134,7 +135,7 @@ fn tensors_are_read_from_files_of_all_versions() {
 
 #[test]
 fn a_converted_folder_gives_the_same_outputs() {
-    let files = Files::new(&whole());
+    let files = Files::new(&complete());
     let network = network();
     let weights = network.read_weights(&files.weights).unwrap();
     let input = generated_input([1, 2, 24, 32]);
@@ -174,19 +175,19 @@ fn a_converted_folder_gives_the_same_outputs() {
 }
 
 #[test]
-fn only_filters_and_matrices_are_float16() {
-    let files = Files::new(&whole());
+fn only_filters_and_matrices_are_stored_as_float16() {
+    let files = Files::new(&complete());
     files.convert(Dtype::F16).unwrap();
     let stored = Weights::open(files.output().join("model.safetensors")).unwrap();
     for (name, tensor) in tensors() {
         let (dtype, tolerance) = match tensor.shape().rank() {
             1 => (Dtype::F32, 0.0),
-            _ => (Dtype::F16, 1e-3),
+            _ => (Dtype::F16, STORED_F16),
         };
         assert_eq!(stored.dtype(name), Some(dtype), "{name}");
         for (found, expected) in stored.read(name).unwrap().iter().zip(tensor.data()) {
             assert!(
-                (found - expected).abs() <= tolerance * expected.abs().max(1e-4),
+                (found - expected).abs() <= tolerance * expected.abs().max(STORED_F16_FLOOR),
                 "{name}"
             );
         }
@@ -195,7 +196,7 @@ fn only_filters_and_matrices_are_float16() {
 
 #[test]
 fn values_beyond_float16_are_refused_and_nothing_is_left() {
-    let mut bytes = whole();
+    let mut bytes = complete();
     // The first value of the first filter, after four vectors of four.
     bytes[20 + 64..][..4].copy_from_slice(&1e6_f32.to_le_bytes());
     let files = Files::new(&bytes);
@@ -225,20 +226,20 @@ fn refusal(bytes: &[u8]) -> String {
 
 #[test]
 fn files_of_other_lengths_are_refused_with_the_counts() {
-    let whole = whole();
-    let needed = (whole.len() - 20) / 4;
+    let complete = complete();
+    let needed = (complete.len() - 20) / 4;
     for length in (0..300)
-        .chain((300..whole.len()).step_by(997))
-        .chain([whole.len() - 1])
+        .chain((300..complete.len()).step_by(997))
+        .chain([complete.len() - 1])
     {
-        refusal(&whole[..length]);
+        refusal(&complete[..length]);
     }
-    let text = refusal(&whole[..19]);
+    let text = refusal(&complete[..19]);
     assert!(
         text.contains("a header of 20 bytes; the file has 19"),
         "{text}"
     );
-    let text = refusal(&whole[..20 + 4 * 50 + 1]);
+    let text = refusal(&complete[..20 + 4 * 50 + 1]);
     assert!(
         text.contains(&format!(
             "needs {needed} numbers, found 50 numbers and 1 bytes"
@@ -250,14 +251,14 @@ fn files_of_other_lengths_are_refused_with_the_counts() {
         "{text}"
     );
 
-    let longer = [&whole[..], &[0; 8]].concat();
+    let longer = [&complete[..], &[0; 8]].concat();
     let text = refusal(&longer);
     let found = needed + 2;
     assert!(
         text.contains(&format!("needs {needed} numbers, found {found} numbers")),
         "{text}"
     );
-    let text = refusal(&[&whole[..], &[0]].concat());
+    let text = refusal(&[&complete[..], &[0]].concat());
     assert!(
         text.contains(&format!("found {needed} numbers and 1 bytes")),
         "{text}"
@@ -284,7 +285,7 @@ fn folders_and_missing_files_are_refused() {
 
 #[test]
 fn folders_and_names_are_checked_before_anything_is_written() {
-    let files = Files::new(&whole());
+    let files = Files::new(&complete());
     let names = files.folder.path().join("names.txt");
     let convert = |text: &[u8], output: &Path| {
         std::fs::write(&names, text).unwrap();

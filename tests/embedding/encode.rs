@@ -1,8 +1,8 @@
-//! Passes in the host's encoder.
+//! Passes recorded in the host's encoder.
 
 use super::devices::backends;
 use super::host::{floats, read, values};
-use super::support::{Host, another, small};
+use super::support::{Host, scaled, small};
 use shadernet::device::Device;
 use shadernet::gpu::GpuTensor;
 use shadernet::session::{Session, SessionInput, SessionOptions};
@@ -33,7 +33,7 @@ fn a_pass_is_recorded_and_not_submitted() {
     for backend in backends() {
         let host = Host::open(backend);
         let mut session = host.session(&graph, &weights, input.shape());
-        let (first, second) = (another(&input, 1), another(&input, 2));
+        let (first, second) = (scaled(&input, 1), scaled(&input, 2));
         let expected = [&first, &second].map(|input| {
             session
                 .run(std::slice::from_ref(input))
@@ -45,7 +45,7 @@ fn a_pass_is_recorded_and_not_submitted() {
         session
             .encode(&mut encoder, &[SessionInput::Tensor(&first)])
             .unwrap();
-        // Both in one submission, the answer of the first copied before the second.
+        // Both passes are in one submission; the output of the first is copied before the second.
         let kept = host.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
             size: 28,
@@ -61,7 +61,7 @@ fn a_pass_is_recorded_and_not_submitted() {
         session
             .encode(&mut encoder, &[SessionInput::Buffer(&buffer)])
             .unwrap();
-        // What was recorded is thrown away as well as submitted.
+        // Commands may be discarded as well as submitted.
         let mut dropped = host.device.create_command_encoder(&Default::default());
         session
             .encode(&mut dropped, &[SessionInput::Tensor(&first)])
@@ -135,9 +135,8 @@ fn buffers_that_cannot_be_read_are_named() {
     );
 }
 
-/// The CPU twin says that it has no encoder.
 #[test]
-fn the_cpu_records_nothing() {
+fn encoding_on_the_reference_backend_is_refused() {
     let (graph, weights, input) = small();
     let host = Host::open(backends()[0]);
     let shapes = [input.shape().clone()];

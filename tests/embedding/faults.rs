@@ -1,7 +1,7 @@
-//! Lost devices, memory that is not there, and errors that must not end the process.
+//! Lost devices and insufficient memory.
 
 use super::devices::backends;
-use super::support::{Host, block_on, is_alone, tiny};
+use super::support::{Host, block_on, is_own_process, tiny};
 use shadernet::Error;
 use shadernet::gpu::{Backend, adapters, is_software};
 use shadernet::graph::{Conv2d, GraphBuilder};
@@ -11,7 +11,7 @@ use shadernet::weights::Weights;
 use shadernet::weights::generate::generated_input;
 use shadernet::wgpu;
 
-fn is_lost<T>(what: &str, result: Result<T, Error>) {
+fn assert_lost<T>(what: &str, result: Result<T, Error>) {
     match result {
         Err(Error::DeviceLost { .. }) => {}
         Err(error) => panic!("{what}: {error}"),
@@ -19,11 +19,11 @@ fn is_lost<T>(what: &str, result: Result<T, Error>) {
     }
 }
 
-/// Every call on a lost device says so; on another, the session carries on to the bit, and nothing is
-/// left behind.
+/// Every call on a lost device returns `DeviceLost`. After `restore` on another device, the session's outputs are
+/// the same bit for bit, and nothing leaks.
 #[test]
-fn a_lost_device_is_told_of_and_replaced() {
-    if cfg!(unix) && !is_alone("faults::a_lost_device_is_told_of_and_replaced", ":") {
+fn a_lost_device_is_an_error_and_can_be_replaced() {
+    if cfg!(unix) && !is_own_process("faults::a_lost_device_is_an_error_and_can_be_replaced", ":") {
         return;
     }
     let (graph, weights, input) = tiny();
@@ -47,46 +47,46 @@ fn a_lost_device_is_told_of_and_replaced() {
         for round in 0..50 {
             let runs: Vec<_> = (0..3).map(|_| session.run_async(inputs).unwrap()).collect();
             let mut encoder = host.device.create_command_encoder(&Default::default());
-            let in_pieces = std::time::Duration::from_millis(1);
-            let mut slices = (round == 0).then(|| {
+            let max = std::time::Duration::from_millis(1);
+            let mut chunks = (round == 0).then(|| {
                 session
-                    .encode_chunks(&mut encoder, &[SessionInput::Tensor(&input)], in_pieces)
+                    .encode_chunks(&mut encoder, &[SessionInput::Tensor(&input)], max)
                     .unwrap()
             });
             host.device.destroy();
-            // Those in flight were submitted before: they come back, or say why they do not.
+            // Runs in flight were submitted before. They complete, or fail because the device is lost.
             for run in runs {
                 match block_on(run) {
-                    Ok(answers) => assert_eq!(answers[0].data(), expected[0].data()),
-                    Err(error) => is_lost::<()>("in flight", Err(error)),
+                    Ok(outputs) => assert_eq!(outputs[0].data(), expected[0].data()),
+                    Err(error) => assert_lost::<()>("in flight", Err(error)),
                 }
             }
             assert!(host.gpu.is_lost());
-            is_lost("run", session.run(inputs));
-            is_lost("run_async", session.run_async(inputs).map(drop));
-            is_lost(
+            assert_lost("run", session.run(inputs));
+            assert_lost("run_async", session.run_async(inputs).map(drop));
+            assert_lost(
                 "encode",
                 session.encode(&mut encoder, &[SessionInput::Tensor(&input)]),
             );
-            is_lost("prepare", session.prepare(&[[2, 3, 32, 32].into()]));
-            is_lost("profile", session.profile(inputs, 1));
-            if let Some(slices) = &mut slices {
-                is_lost("slices", slices.encode(&mut encoder));
+            assert_lost("prepare", session.prepare(&[[2, 3, 32, 32].into()]));
+            assert_lost("profile", session.profile(inputs, 1));
+            if let Some(chunks) = &mut chunks {
+                assert_lost("chunks", chunks.encode(&mut encoder));
             }
-            drop((encoder, slices));
-            is_lost("restore on the lost device", session.restore(&host.gpu));
+            drop((encoder, chunks));
+            assert_lost("restore on the lost device", session.restore(&host.gpu));
 
             let next = Host::on(host.adapter.clone());
             session.restore(&next.gpu).unwrap();
             host = next;
-            let answers = session.run(inputs).unwrap();
+            let outputs = session.run(inputs).unwrap();
             assert_eq!(
-                answers[0].data(),
+                outputs[0].data(),
                 expected[0].data(),
                 "{backend:?}: round {round}"
             );
             assert_eq!(held(&host), at_first, "{backend:?}: round {round}");
-            // Of the process: what the lost devices held is given back.
+            // The memory of the process: that of lost devices is freed.
             if round == 10 {
                 resident = memory();
             }
@@ -104,23 +104,23 @@ fn a_lost_device_is_told_of_and_replaced() {
     }
 }
 
-/// Where there is no memory for a session, the error says how much it takes, and what was made for it is
-/// given back. A software driver's memory is the process's, which a child of this one has little of.
+/// Where there is too little memory for a session, the error states how much it needs, and what was created for
+/// it is freed. A software driver's memory is the process's, which is limited in a child process.
 #[test]
 #[cfg(target_os = "linux")]
-fn memory_that_is_not_there_is_told_of() {
+fn insufficient_memory_is_an_error_and_nothing_leaks() {
     let adapter = adapters(Some(Backend::Vulkan)).into_iter().next();
     if !adapter.is_some_and(|adapter| is_software(&adapter.get_info())) {
-        println!("only a software Vulkan driver can be given little memory");
+        println!("skipped: only the memory of a software Vulkan driver can be limited");
         return;
     }
-    let name = "faults::memory_that_is_not_there_is_told_of";
-    if !is_alone(name, "ulimit -v 4000000") {
+    let name = "faults::insufficient_memory_is_an_error_and_nothing_leaks";
+    if !is_own_process(name, "ulimit -v 4000000") {
         return;
     }
     let host = Host::on(adapters(Some(Backend::Vulkan)).swap_remove(0));
-    // Later versions of Mesa than 22 take memory when it is used, and refuse none that is asked for.
-    let ask = || -> Vec<wgpu::Buffer> {
+    // Mesa after version 22 takes memory when it is used, and never refuses an allocation.
+    let allocate = || -> Vec<wgpu::Buffer> {
         let descriptor = wgpu::BufferDescriptor {
             label: None,
             size: 64 << 20,
@@ -132,16 +132,16 @@ fn memory_that_is_not_there_is_told_of() {
             .collect()
     };
     let scope = host.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let asked = ask();
+    let buffers = allocate();
     if pollster::block_on(scope.pop()).is_none() {
         println!(
-            "{}: gives memory that is not there",
+            "skipped: {} allocates more memory than there is",
             host.adapter.get_info().driver_info
         );
         return;
     }
-    drop(asked);
-    // Many large values at once.
+    drop(buffers);
+    // Many large values are alive at once.
     let mut b = GraphBuilder::new("wide");
     let x = b.image_input("input", 4);
     for i in 0..64 {
@@ -150,8 +150,8 @@ fn memory_that_is_not_there_is_told_of() {
     }
     let graph = b.build().unwrap();
     let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
-    let little = [Shape::from([1, 4, 16, 16])];
-    let mut session = host.session(&graph, &weights, &little[0]);
+    let small = [Shape::from([1, 4, 16, 16])];
+    let mut session = host.session(&graph, &weights, &small[0]);
     let input = generated_input([1, 4, 16, 16]);
     let expected = session.run(std::slice::from_ref(&input)).unwrap();
     let held = || {
@@ -174,7 +174,7 @@ fn memory_that_is_not_there_is_told_of() {
     }
     let again = session.run(&[input]).unwrap();
     assert_eq!(again[0].data(), expected[0].data());
-    // wgpu lets go of what a dropped buffer was to be filled with at the next submission.
+    // wgpu frees the staging memory of a dropped buffer at the next submission.
     assert_eq!(held(), before);
 }
 

@@ -1,14 +1,14 @@
 //! Several runs in flight.
 
 use super::devices::{backends, devices_and_cpu};
-use super::support::{Host, another, block_on, small};
+use super::support::{Host, block_on, scaled, small};
 use shadernet::gpu::Downloads;
 use shadernet::session::{Run, Session, SessionOptions};
 use shadernet::tensor::Tensor;
 use shadernet::wgpu;
 
-/// What each of `inputs` is answered by itself.
-fn answers(session: &mut Session, inputs: &[Tensor]) -> Vec<Tensor> {
+/// The output of each of `inputs`, run by itself.
+fn run_each(session: &mut Session, inputs: &[Tensor]) -> Vec<Tensor> {
     let mut run = |input| {
         let mut outputs = session.run(std::slice::from_ref(input)).unwrap();
         outputs.swap_remove(0)
@@ -16,9 +16,8 @@ fn answers(session: &mut Session, inputs: &[Tensor]) -> Vec<Tensor> {
     inputs.iter().map(&mut run).collect()
 }
 
-/// Everything that a session or its parts may be asked to do on another thread.
 #[test]
-fn sessions_and_runs_can_be_sent() {
+fn sessions_and_runs_are_send() {
     fn is_send<T: Send>() {}
     fn is_sync<T: Sync>() {}
     is_send::<Session>();
@@ -36,11 +35,11 @@ fn futures_are_driven_by_any_executor() {
         let shapes = [input.shape().clone()];
         let mut session =
             Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
-        let inputs: Vec<Tensor> = (0..4).map(|i| another(&input, i)).collect();
-        let expected = answers(&mut session, &inputs);
+        let inputs: Vec<Tensor> = (0..4).map(|i| scaled(&input, i)).collect();
+        let expected = run_each(&mut session, &inputs);
         let start = |input| session.run_async(std::slice::from_ref(input)).unwrap();
         let runs: Vec<Run> = inputs.iter().map(start).collect();
-        // One is sent to another thread, the last is asked for first, one is given up.
+        // One run is sent to another thread, the last is awaited first, and one is dropped.
         let mut runs = runs.into_iter();
         let (first, second, third, last) = (
             runs.next().unwrap(),
@@ -68,7 +67,7 @@ fn futures_are_driven_by_any_executor() {
     }
 }
 
-/// A session is shared by a lock; sessions of one device need none.
+/// Threads share a session through a lock. Sessions on one device need no lock.
 #[test]
 fn threads_share_a_device() {
     let (graph, weights, input) = small();
@@ -94,15 +93,15 @@ fn threads_share_a_device() {
             scope.spawn(|| {
                 let mut own = host.session(&graph, &weights, input.shape());
                 for _ in 0..3 {
-                    let answers = own.run(std::slice::from_ref(&input)).unwrap();
-                    assert_eq!(answers[0].data(), expected[0].data());
+                    let outputs = own.run(std::slice::from_ref(&input)).unwrap();
+                    assert_eq!(outputs[0].data(), expected[0].data());
                 }
             });
         });
     }
 }
 
-/// Answers come right and in order, and a device holds as much after a thousand runs as after ten.
+/// Outputs are correct and in order, and a device has as many objects after a thousand runs as after ten.
 #[test]
 fn a_thousand_runs_with_three_in_flight() {
     const RUNS: usize = 1000;
@@ -112,8 +111,8 @@ fn a_thousand_runs_with_three_in_flight() {
     for backend in backends() {
         let host = Host::open(backend);
         let mut session = host.session(&graph, &weights, input.shape());
-        let inputs: Vec<Tensor> = (0..7).map(|i| another(&input, i)).collect();
-        let expected = answers(&mut session, &inputs);
+        let inputs: Vec<Tensor> = (0..7).map(|i| scaled(&input, i)).collect();
+        let expected = run_each(&mut session, &inputs);
         let counts = || {
             let hal = host.device.get_internal_counters().hal;
             let counters = [
@@ -129,9 +128,9 @@ fn a_thousand_runs_with_three_in_flight() {
         let mut in_flight = std::collections::VecDeque::new();
         let mut after_ten = None;
         let check = |(i, run): (usize, Run)| {
-            let answers = block_on(run).unwrap();
+            let outputs = block_on(run).unwrap();
             assert_eq!(
-                answers[0].data(),
+                outputs[0].data(),
                 expected[i % 7].data(),
                 "{backend:?}: run {i}"
             );
@@ -157,9 +156,9 @@ fn a_thousand_runs_with_three_in_flight() {
     }
 }
 
-/// Bytes are given once: the buffer that they were in may be another download's by then.
+/// Bytes can be taken once, because afterwards their buffer may serve another download.
 #[test]
-fn a_download_is_given_once() {
+fn a_download_can_be_taken_once() {
     for backend in backends() {
         let host = Host::open(backend);
         let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;

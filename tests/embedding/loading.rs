@@ -1,4 +1,4 @@
-//! How sessions are made: with progress, and from a cache on disk.
+//! Creating sessions: reported progress, and pipelines from a cache on disk.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,20 +10,20 @@ use super::devices::backends;
 use super::support::{Host, small, tiny};
 
 #[test]
-fn progress_is_told_to_its_end() {
+fn progress_is_reported_until_complete() {
     let (graph, weights, input) = small();
     for backend in backends() {
         let host = Host::open(backend);
-        let told: Arc<Mutex<Vec<Loading>>> = Arc::default();
-        let teller = told.clone();
+        let reported: Arc<Mutex<Vec<Loading>>> = Arc::default();
+        let reports = reported.clone();
         let options = SessionOptions::new().progress(LoadProgress::new(move |at| {
-            teller.lock().unwrap().push(at);
+            reports.lock().unwrap().push(at);
         }));
         let device = Device::from(host.gpu.clone());
         let shapes = [input.shape().clone()];
-        let make = || Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
-        make();
-        let first = std::mem::take(&mut *told.lock().unwrap());
+        let open = || Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
+        open();
+        let first = std::mem::take(&mut *reported.lock().unwrap());
         let (mut compiled, mut bytes) = ((0, 0), (0, 0));
         for loading in first {
             match loading {
@@ -43,8 +43,8 @@ fn progress_is_told_to_its_end() {
             "{backend:?}: {bytes:?}"
         );
         // A second session needs no new pipelines.
-        make();
-        let second = told.lock().unwrap();
+        open();
+        let second = reported.lock().unwrap();
         assert!(
             second
                 .iter()
@@ -53,12 +53,11 @@ fn progress_is_told_to_its_end() {
     }
 }
 
-/// A host's device with the feature keeps pipelines where it is told to, and anything else that lies there
-/// is passed over.
+/// A host's device with the feature keeps pipelines in the given folder, and replaces damaged files there.
 #[test]
-fn pipelines_are_kept_for_a_host() {
+fn pipelines_of_a_host_device_are_cached() {
     if !backends().contains(&Backend::Vulkan) {
-        // The one backend for which wgpu has such a cache.
+        // wgpu has a pipeline cache on Vulkan only.
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What a host relies on that shares its device with sessions: see `docs/embedding.md`.
+//! Guarantees for a host that shares its device with sessions: see `docs/embedding.md`.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -11,7 +11,7 @@ mod chunks;
 mod encode;
 mod faults;
 mod in_flight;
+mod limits;
 mod loading;
-mod narrow;
 mod support;
 mod texture_to_mask;

@@ -25,7 +25,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// With what Shadernet asks for.
+    /// With the features and limits that Shadernet prefers.
     pub fn open(backend: Backend) -> Self {
         let adapter = adapters(Some(backend)).swap_remove(0);
         Self::on(adapter)
@@ -71,16 +71,16 @@ impl Host {
     }
 }
 
-/// A classifier that takes little, its weights and an input.
+/// A small classifier, its weights and an input.
 pub fn small() -> (Graph, Arc<Weights>, Tensor) {
     let graph = zoo::build("resnet18", &ZooOptions::classes(7)).unwrap();
     let weights = Arc::new(Weights::generated(&graph, 1.0));
     (graph, weights, generated_input([1, 3, 64, 64]))
 }
 
-/// Whether this is a process for the test `name` alone, which a first call starts and waits for: what is
-/// asserted of memory is of the whole process. `limit` is a shell's command.
-pub fn is_alone(name: &str, limit: &str) -> bool {
+/// Whether this process runs the test `name` alone, for tests that measure the memory of their process. If
+/// not, starts such a process, after the shell command `setup`, and waits for it to pass.
+pub fn is_own_process(name: &str, setup: &str) -> bool {
     const CHILD: &str = "SHADERNET_TEST_ALONE";
     if std::env::var_os(CHILD).is_some() {
         return true;
@@ -88,7 +88,7 @@ pub fn is_alone(name: &str, limit: &str) -> bool {
     let output = std::process::Command::new("sh")
         .args([
             "-c",
-            &format!("{limit}; exec \"$0\" --exact \"$1\" --nocapture"),
+            &format!("{setup}; exec \"$0\" --exact \"$1\" --nocapture"),
         ])
         .arg(std::env::current_exe().unwrap())
         .arg(name)
@@ -101,7 +101,7 @@ pub fn is_alone(name: &str, limit: &str) -> bool {
     false
 }
 
-/// Hardly a network: convolutions of two kinds and a fully connected layer, and an input.
+/// A network of two kinds of convolution and a fully connected layer, its weights and an input.
 pub fn tiny() -> (Graph, Arc<Weights>, Tensor) {
     let mut b = GraphBuilder::new("tiny");
     let x = b.image_input("input", 3);
@@ -117,13 +117,13 @@ pub fn tiny() -> (Graph, Arc<Weights>, Tensor) {
     (graph, weights, generated_input([1, 3, 32, 32]))
 }
 
-/// As `input`, and unlike it for every other `number`.
-pub fn another(input: &Tensor, number: usize) -> Tensor {
+/// `input`, scaled by a factor that is different for each `number`.
+pub fn scaled(input: &Tensor, number: usize) -> Tensor {
     let data = input.data().iter().map(|x| x * (1.0 + number as f32 / 8.0));
     Tensor::new(input.shape().clone(), data.collect()).unwrap()
 }
 
-/// Drives a future as the simplest of executors does: nothing polls the device here.
+/// Drives a future like a minimal executor, which does not poll the device.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -135,7 +135,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(answer) => return answer,
+            Poll::Ready(output) => return output,
             Poll::Pending => std::thread::park(),
         }
     }

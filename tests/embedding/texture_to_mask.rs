@@ -1,4 +1,4 @@
-//! The whole way in the host's frame: its texture in, a mask in its texture out.
+//! Segmentation within a host's frame: from the host's texture to a mask in another of its textures.
 
 use shadernet::device::Device;
 use shadernet::model_folder::ModelFolder;
@@ -10,13 +10,13 @@ use shadernet::weights::{Dtype, Weights};
 use shadernet::wgpu::{BufferUsages, TextureFormat, TextureUsages};
 use shadernet::zoo::{self, ZooOptions};
 
-use super::common::{place, write_weights};
+use super::common::{place, tolerance, write_weights};
 use super::devices::backends;
-use super::host::{buffer, drawn, floats, read, submitted, texels, texture};
+use super::host::{buffer, floats, image_view, read, submitted, texels, texture};
 use super::support::Host;
 
-/// A device, textures and an encoder of the host's own; nothing of ours is mapped, and nothing made once
-/// the first frame was recorded. What the host reads back here, it reads by itself, to compare.
+/// Device, textures and encoder are the host's. Shadernet maps no buffer, and creates nothing after the first
+/// frame was recorded. The host reads the mask back here only to compare it.
 #[test]
 fn a_texture_becomes_a_mask() {
     let folder = tempfile::tempdir().unwrap();
@@ -35,20 +35,20 @@ fn a_texture_becomes_a_mask() {
     std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
     let folder = ModelFolder::open(folder.path()).unwrap();
 
-    let picture = decode(place::repository().join("tests/images/coffee.png")).unwrap();
-    let size = picture.dimensions().into();
-    let mut on_the_cpu = Segmenter::new(&Device::cpu(), &folder, &Default::default()).unwrap();
-    let expected = on_the_cpu.segment(&picture, SegmentSize::Model).unwrap();
+    let image = decode(place::repository().join("tests/images/coffee.png")).unwrap();
+    let size = image.dimensions().into();
+    let mut cpu_segmenter = Segmenter::new(&Device::cpu(), &folder, &Default::default()).unwrap();
+    let expected = cpu_segmenter.segment(&image, SegmentSize::Model).unwrap();
     let preprocessing = Preprocessing {
         crop_pct: 1.0,
         crop_mode: CropMode::Squash,
         ..folder.preprocessing.clone()
     };
-    let input = preprocessing.apply(&picture).unwrap();
+    let input = preprocessing.apply(&image).unwrap();
 
     for backend in backends() {
         let host = Host::open(backend);
-        let frame = drawn(&host.gpu, &picture);
+        let frame = image_view(&host.gpu, &image);
         let usage = TextureUsages::STORAGE_BINDING | TextureUsages::COPY_SRC;
         let mask = texture(&host.gpu, size, TextureFormat::Rgba8Unorm, usage);
         let target = mask.create_view(&Default::default());
@@ -56,28 +56,28 @@ fn a_texture_becomes_a_mask() {
         let device = Device::from(host.gpu.clone());
         let mut segmenter = Segmenter::new(&device, &folder, &Default::default()).unwrap();
         let colors = ColorTable::new(&[[10, 20, 30, 40], [50, 60, 70, 80]]).unwrap();
-        let mut held = Vec::new();
+        let mut counts = Vec::new();
         for _ in 0..3 {
             let mut encoder = host.device.create_command_encoder(&Default::default());
             segmenter
                 .encode(&mut encoder, &frame, &target, &colors)
                 .unwrap();
             host.queue.submit([encoder.finish()]);
-            // What wgpu itself keeps until a submission is done.
+            // Until then, wgpu itself keeps objects of the submission.
             host.wait();
             let hal = host.device.get_internal_counters().hal;
-            held.push(
+            counts.push(
                 [&hal.buffers, &hal.bind_groups, &hal.textures].map(|counter| counter.read()),
             );
         }
-        assert_eq!(held[0], held[2], "{backend:?}");
+        assert_eq!(counts[0], counts[2], "{backend:?}");
 
         let found = texels(&host.gpu, &mask);
         let expected_texels = expected.classes().iter().zip(expected.probabilities());
-        let (mut seen, mut ties) = ([0; 2], 0);
+        let (mut compared, mut ties) = ([0; 2], 0);
         for (found, (class, probability)) in found.into_iter().zip(expected_texels) {
-            // Two classes are as likely as each other where both are a half.
-            if probability - 0.5 < 1e-3 {
+            // Of two classes, the better one has at least a half.
+            if probability - 0.5 < tolerance::TEXTURE_TIE {
                 ties += 1;
                 continue;
             }
@@ -86,12 +86,12 @@ fn a_texture_becomes_a_mask() {
                 colors.get(*class),
                 "{backend:?}: {class} {probability}"
             );
-            seen[usize::from(*class)] += 1;
+            compared[usize::from(*class)] += 1;
         }
-        println!("{backend:?}: {seen:?} texels of each class, {ties} ties");
-        assert!(seen.iter().all(|&count| count > 1000) && ties < seen[0].min(seen[1]));
+        println!("{backend:?}: {compared:?} texels of each class, {ties} ties");
+        assert!(compared.iter().all(|&count| count > 1000) && ties < compared[0].min(compared[1]));
 
-        // What the network saw.
+        // The network's input.
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
         let buffer = buffer(&host.gpu, &vec![0; 4 * input.data().len()], usage);
         let mut preprocessor = Preprocessor::new(&host.gpu).unwrap();
@@ -106,9 +106,9 @@ fn a_texture_becomes_a_mask() {
             .map(|(i, (found, expected))| (found - expected).abs() * preprocessing.std[i / plane])
             .fold(0.0_f32, f32::max);
         println!(
-            "{backend:?}: preprocessing differs by {largest} at most, of 1/255 = {}",
-            1.0 / 255.0
+            "{backend:?}: preprocessing differs by {largest} at most, allowed are {}",
+            tolerance::PIXEL_LEVEL
         );
-        assert!(largest <= 1.0 / 255.0, "{backend:?}: {largest}");
+        assert!(largest <= tolerance::PIXEL_LEVEL, "{backend:?}: {largest}");
     }
 }

@@ -3,8 +3,10 @@
 //! backend, with runtime checks on and off, in float32 and float16. Every test names the shaders that must
 //! compute its nodes.
 
+mod binding_limits;
 mod compare;
 mod convolution;
+mod cooperative;
 #[path = "../common/devices.rs"]
 mod devices;
 mod every_shader;

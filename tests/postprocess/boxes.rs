@@ -7,22 +7,23 @@ use shadernet::vision::{
     CropMode, DetectionOptions, Head, Preprocessing, ScoredBox, non_maximum_suppression,
 };
 
+use crate::common::tolerance;
 use crate::harness::{Random, gpus, upload};
 use crate::host::{read, submitted, words};
 
-/// The lists of `outputs` as they are on the device.
+/// The list of boxes in `outputs`, in the bytes of the device.
 fn bytes(
     gpu: &Gpu,
     kernel: &mut BoxList,
     outputs: &[Tensor],
-    picture: &ImagePlacement,
+    placement: &ImagePlacement,
     options: &DetectionOptions,
 ) -> Vec<u8> {
     let outputs: Vec<_> = (outputs.iter().enumerate())
         .map(|(i, output)| upload(gpu, output, 16 * i as u64))
         .collect();
     let list = submitted(gpu, |encoder| {
-        kernel.encode(encoder, &outputs, picture, options)
+        kernel.encode(encoder, &outputs, placement, options)
     });
     read(gpu, &list.unwrap())
 }
@@ -33,7 +34,7 @@ fn list(gpu: &Gpu, case: &Case, options: &DetectionOptions) -> BoxListOutput {
         gpu,
         &mut kernel,
         &case.outputs,
-        &case.picture,
+        &case.placement,
         options,
     ))
     .unwrap()
@@ -42,7 +43,7 @@ fn list(gpu: &Gpu, case: &Case, options: &DetectionOptions) -> BoxListOutput {
 struct Case {
     heads: Vec<Head>,
     outputs: Vec<Tensor>,
-    picture: ImagePlacement,
+    placement: ImagePlacement,
 }
 
 impl Case {
@@ -50,40 +51,42 @@ impl Case {
         let decoded = self.heads.iter().zip(&self.outputs);
         decoded
             .flat_map(|(head, output)| {
-                let boxes = head.decode(output, self.picture.input, threshold).unwrap();
+                let boxes = head
+                    .decode(output, self.placement.input, threshold)
+                    .unwrap();
                 boxes.into_iter().flatten()
             })
             .collect()
     }
 
-    /// As `Detector` answers.
+    /// The boxes that `Detector` returns.
     fn expected(&self, options: &DetectionOptions) -> Vec<ScoredBox> {
         let boxes = non_maximum_suppression(self.candidates(options.threshold), options.iou);
         boxes
             .into_iter()
-            .filter_map(|found| self.in_picture(found))
+            .filter_map(|found| self.in_image_pixels(found))
             .collect()
     }
 
-    fn in_picture(&self, found: ScoredBox) -> Option<ScoredBox> {
+    fn in_image_pixels(&self, found: ScoredBox) -> Option<ScoredBox> {
         let ImagePlacement {
             input: [input_height, input_width],
             placement,
             size: (width, height),
-        } = self.picture;
-        let to_picture = |x: f32, y: f32| {
+        } = self.placement;
+        let to_pixels = |x: f32, y: f32| {
             let [x, y] = placement.to_image([x * input_width as f32, y * input_height as f32]);
             [x.clamp(0.0, width as f32), y.clamp(0.0, height as f32)]
         };
         let [x0, y0, x1, y1] = found.corners;
-        let ([x0, y0], [x1, y1]) = (to_picture(x0, y0), to_picture(x1, y1));
+        let ([x0, y0], [x1, y1]) = (to_pixels(x0, y0), to_pixels(x1, y1));
         (x0 < x1 && y0 < y1).then_some(ScoredBox {
             corners: [x0, y0, x1, y1],
             ..found
         })
     }
 
-    /// Whether the answer does not depend on rounding.
+    /// Whether the expected boxes do not depend on rounding errors.
     fn is_decisive(&self, options: &DetectionOptions) -> bool {
         let mut scores: Vec<f32> = (self.candidates(options.threshold).iter())
             .map(|found| found.score)
@@ -96,8 +99,11 @@ impl Case {
                 .map(|found| found.class)
                 .collect()
         };
-        let nearby = [-1e-5, 1e-5].map(|d| classes(options.threshold + d, options.iou + 10.0 * d));
-        scores.windows(2).all(|pair| pair[1] - pair[0] > 2e-6) && nearby[0] == nearby[1]
+        let margin = tolerance::DECISIVE_MARGIN;
+        let nearby =
+            [-margin, margin].map(|d| classes(options.threshold + d, options.iou + 10.0 * d));
+        let are_distinct = |pair: &[f32]| pair[1] - pair[0] > tolerance::DISTINCT_SCORES;
+        scores.windows(2).all(are_distinct) && nearby[0] == nearby[1]
     }
 }
 
@@ -111,18 +117,20 @@ fn check(name: &str, gpu: &Gpu, case: &Case, options: &DetectionOptions) {
 
 fn compare(name: &str, case: &Case, found: &[ScoredBox], expected: &[ScoredBox]) {
     assert_eq!(found.len(), expected.len(), "{name}: {:?}", case.heads);
-    let side = case.picture.size.0.max(case.picture.size.1) as f32;
+    let side = case.placement.size.0.max(case.placement.size.1) as f32;
     for (found, expected) in found.iter().zip(expected) {
         let pairs = found.corners.iter().zip(expected.corners);
         let near = found.class == expected.class
-            && (found.score - expected.score).abs() <= 1e-5 * expected.score
-            && pairs.into_iter().all(|(f, e)| (f - e).abs() <= 1e-5 * side);
+            && (found.score - expected.score).abs() <= tolerance::BOX * expected.score
+            && pairs
+                .into_iter()
+                .all(|(f, e)| (f - e).abs() <= tolerance::BOX * side);
         assert!(near, "{name}: {:?}: {found:?} {expected:?}", case.heads);
     }
 }
 
-fn pictures() -> [ImagePlacement; 3] {
-    let seen = |input_size, crop_mode, crop_pct, width, height| {
+fn placements() -> [ImagePlacement; 3] {
+    let placement = |input_size, crop_mode, crop_pct, width, height| {
         let preprocessing = Preprocessing {
             input_size,
             crop_mode,
@@ -132,13 +140,13 @@ fn pictures() -> [ImagePlacement; 3] {
         ImagePlacement::new(&preprocessing, width, height)
     };
     [
-        seen([3, 64, 96], CropMode::Squash, 1.0, 96, 64),
-        seen([3, 96, 96], CropMode::Letterbox, 1.0, 1000, 300),
-        seen([3, 64, 64], CropMode::Center, 0.875, 123, 457),
+        placement([3, 64, 96], CropMode::Squash, 1.0, 96, 64),
+        placement([3, 96, 96], CropMode::Letterbox, 1.0, 1000, 300),
+        placement([3, 64, 64], CropMode::Center, 0.875, 123, 457),
     ]
 }
 
-/// Maps of a head: most boxes small, most objectness low.
+/// The output of a head. Most boxes are small, and most objectness is low.
 fn output(head: &Head, random: &mut Random, [height, width]: [usize; 2]) -> Tensor {
     let classes = head.classes();
     match head {
@@ -164,7 +172,7 @@ fn output(head: &Head, random: &mut Random, [height, width]: [usize; 2]) -> Tens
 }
 
 fn map(boxes: usize, classes: usize, [height, width]: [usize; 2], random: &mut Random) -> Tensor {
-    // The more classes, the fewer of them are likely: else there would be too many for a decisive case.
+    // With more classes, each is less likely: otherwise no case with so many boxes would be decisive.
     let bias = (classes as f32).ln();
     Tensor::from_fn([1, boxes * (5 + classes), height, width], |i| {
         let x = random.next();
@@ -212,39 +220,36 @@ fn heads() -> Vec<Vec<Head>> {
 }
 
 #[test]
-fn boxes_are_those_of_the_cpu() {
+fn boxes_equal_those_of_the_cpu() {
     for (name, gpu) in gpus() {
         for (i, heads) in heads().into_iter().enumerate() {
             let mut listed = 0;
-            for (j, picture) in pictures().into_iter().enumerate() {
+            for (j, placement) in placements().into_iter().enumerate() {
                 for (threshold, iou) in [(0.25, 0.45), (0.1, 0.2), (0.5, 0.9)] {
                     let options = DetectionOptions::new().threshold(threshold).iou(iou);
-                    let made = |seed| {
+                    let case = |seed| {
                         let mut random = Random(seed);
                         let size = [[1, 1], [3, 5], [4, 2]][j];
                         let outputs = heads.iter().map(|head| output(head, &mut random, size));
                         Case {
                             outputs: outputs.collect(),
                             heads: heads.clone(),
-                            picture,
+                            placement,
                         }
                     };
-                    let mut cases = (100 * i as u64..).map(made);
+                    let mut cases = (100 * i as u64..).map(case);
                     let case = cases.find(|case| case.is_decisive(&options)).unwrap();
                     listed += case.expected(&options).len();
                     check(name, gpu, &case, &options);
                 }
             }
-            assert!(
-                listed > 9,
-                "{heads:?}: {listed} boxes are too few for a test"
-            );
+            assert!(listed > 9, "{heads:?}: {listed} boxes are too few to test");
         }
     }
 }
 
-/// Maps of zeros: all scores are a quarter, and all boxes as large as the anchor.
-fn all_alike([height, width]: [usize; 2], anchors: usize, classes: usize, size: f32) -> Case {
+/// Maps of zeros: every score is a quarter, and every box is as large as the anchor.
+fn identical([height, width]: [usize; 2], anchors: usize, classes: usize, size: f32) -> Case {
     Case {
         heads: vec![Head::Yolo {
             anchors: vec![[size, size]; anchors],
@@ -252,17 +257,17 @@ fn all_alike([height, width]: [usize; 2], anchors: usize, classes: usize, size: 
             classes,
         }],
         outputs: vec![Tensor::zeros([1, anchors * (5 + classes), height, width])],
-        picture: pictures()[0],
+        placement: placements()[0],
     }
 }
 
 const LOW: DetectionOptions = DetectionOptions::new().threshold(0.2).iou(0.45);
 
 #[test]
-fn of_equals_the_first_is_kept() {
+fn the_first_of_equal_boxes_is_kept() {
     for (name, gpu) in gpus() {
-        // The boxes of a cell are one and the same, those of its neighbours overlap by a third.
-        let case = all_alike([4, 6], 3, 4, 32.0);
+        // The boxes of a cell are identical; those of neighboring cells overlap by a third.
+        let case = identical([4, 6], 3, 4, 32.0);
         check(name, gpu, &case, &LOW);
         let options = LOW.iou(0.1);
         check(name, gpu, &case, &options);
@@ -270,14 +275,14 @@ fn of_equals_the_first_is_kept() {
 }
 
 #[test]
-fn nothing_found_is_an_empty_list() {
+fn a_high_threshold_gives_an_empty_list() {
     for (name, gpu) in gpus() {
-        let case = all_alike([4, 6], 3, 4, 32.0);
+        let case = identical([4, 6], 3, 4, 32.0);
         let options = DetectionOptions::new().threshold(1.0).iou(0.45);
         let mut kernel = BoxList::new(gpu, &case.heads).unwrap();
-        // Nor is anything left from before.
+        // The second list is empty, although the first was not.
         for options in [&LOW, &options] {
-            let found = bytes(gpu, &mut kernel, &case.outputs, &case.picture, options);
+            let found = bytes(gpu, &mut kernel, &case.outputs, &case.placement, options);
             let found = BoxList::parse(&found).unwrap();
             assert_eq!(found.boxes.is_empty(), options.threshold == 1.0, "{name}");
             assert_eq!(found.candidates == 0, options.threshold == 1.0, "{name}");
@@ -288,7 +293,7 @@ fn nothing_found_is_an_empty_list() {
 #[test]
 fn without_classes_there_are_no_boxes() {
     for (name, gpu) in gpus() {
-        let mut case = all_alike([4, 6], 2, 0, 32.0);
+        let mut case = identical([4, 6], 2, 0, 32.0);
         check(name, gpu, &case, &LOW);
         case.heads = vec![Head::Region {
             anchors: vec![[1.0, 1.0]; 2],
@@ -300,10 +305,10 @@ fn without_classes_there_are_no_boxes() {
 }
 
 #[test]
-fn what_does_not_fit_is_told() {
+fn boxes_beyond_the_capacity_are_counted() {
     for (name, gpu) in gpus() {
-        // 4,800 candidates that do not overlap, but for those of one cell.
-        let case = all_alike([40, 40], 3, 1, 0.5);
+        // 4,800 candidates. Only those of the same cell overlap.
+        let case = identical([40, 40], 3, 1, 0.5);
         let found = list(gpu, &case, &LOW);
         assert_eq!(
             [found.candidates, found.dropped],
@@ -313,8 +318,8 @@ fn what_does_not_fit_is_told() {
         assert_eq!(found.boxes.len(), BoxList::MOST as usize, "{name}");
         assert!(found.unlisted > 1000, "{name}: {}", found.unlisted);
 
-        // As many as fit, and more than are listed: the first of them are.
-        let case = all_alike([64, 64], 1, 1, 0.5);
+        // As many candidates as fit, but more than are listed: the first ones are listed.
+        let case = identical([64, 64], 1, 1, 0.5);
         let found = list(gpu, &case, &LOW);
         assert_eq!([found.candidates, found.dropped], [4096, 0], "{name}");
         assert_eq!(found.unlisted, 4096 - BoxList::MOST, "{name}");
@@ -328,7 +333,7 @@ fn what_does_not_fit_is_told() {
 }
 
 #[test]
-fn what_is_no_number_is_counted() {
+fn nan_values_are_counted() {
     for (name, gpu) in gpus() {
         let mut random = Random(9);
         for heads in heads() {
@@ -346,7 +351,7 @@ fn what_is_no_number_is_counted() {
                     })
                 })
                 .collect();
-            let found = bytes(gpu, &mut kernel, &outputs, &pictures()[0], &LOW);
+            let found = bytes(gpu, &mut kernel, &outputs, &placements()[0], &LOW);
             assert_eq!(words(&found)[3], count, "{name}: {heads:?}");
             let error = BoxList::parse(&found).unwrap_err().to_string();
             assert!(
@@ -358,20 +363,20 @@ fn what_is_no_number_is_counted() {
 }
 
 #[test]
-fn endless_boxes_end_at_the_pictures_edges() {
+fn infinite_boxes_are_clamped_to_the_image() {
     for (name, gpu) in gpus() {
-        let mut case = all_alike([1, 3], 1, 2, 32.0);
-        // Wide beyond all numbers; of no width; sure beyond doubt.
-        let odd = [
+        let mut case = identical([1, 3], 1, 2, 32.0);
+        // An infinite width, a width of zero, and an objectness of 1.
+        let special = [
             (2, 0, 100.0),
             (2, 1, f32::NEG_INFINITY),
             (4, 2, f32::INFINITY),
         ];
-        for (channel, cell, value) in odd {
+        for (channel, cell, value) in special {
             case.outputs[0].data_mut()[channel * 3 + cell] = value;
         }
         check(name, gpu, &case, &LOW);
-        // Class scores, of which a softmax makes nothing.
+        // Infinite class scores, also through a softmax.
         case.heads = vec![Head::Region {
             anchors: vec![[1.0, 1.0]],
             classes: 2,

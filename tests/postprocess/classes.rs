@@ -5,6 +5,7 @@ use shadernet::postprocess::{ArgMax, ClassScore, TopK};
 use shadernet::tensor::Tensor;
 use shadernet::vision::{Mask, softmax, top_k};
 
+use crate::common::tolerance;
 use crate::harness::{Random, gpus, upload};
 use crate::host::{read, submitted, words};
 
@@ -19,8 +20,8 @@ fn arg_max(gpu: &Gpu, kernel: &mut ArgMax, logits: &Tensor, offset: u64) -> Vec<
     words(&read(gpu, &map.buffer))[..map.shape.len()].to_vec()
 }
 
-/// As `Mask` finds the class of one pixel, for any number of images and classes.
-fn likeliest(logits: &Tensor) -> Vec<u32> {
+/// The class of each pixel by the rules of `Mask`, for any number of images and classes.
+fn expected_classes(logits: &Tensor) -> Vec<u32> {
     let [n, channels, h, w] = logits.shape().nchw();
     let plane = h * w;
     let class = |pixel: usize| {
@@ -42,7 +43,7 @@ fn likeliest(logits: &Tensor) -> Vec<u32> {
 }
 
 #[test]
-fn the_likeliest_class_of_every_pixel() {
+fn arg_max_equals_the_cpu() {
     for (name, gpu) in gpus() {
         let mut kernel = ArgMax::new(gpu).unwrap();
         let mut random = Random(1);
@@ -51,14 +52,22 @@ fn the_likeliest_class_of_every_pixel() {
                 let logits = random.tensor([n, channels, h, w]);
                 for offset in [0, 48, 1040] {
                     let found = arg_max(gpu, &mut kernel, &logits, offset);
-                    assert_eq!(found, likeliest(&logits), "{name}: {}", logits.shape());
+                    assert_eq!(
+                        found,
+                        expected_classes(&logits),
+                        "{name}: {}",
+                        logits.shape()
+                    );
                 }
             }
         }
         let vectors = random.tensor([300, 10]);
-        assert_eq!(arg_max(gpu, &mut kernel, &vectors, 16), likeliest(&vectors));
+        assert_eq!(
+            arg_max(gpu, &mut kernel, &vectors, 16),
+            expected_classes(&vectors)
+        );
 
-        // As `Mask` has it, where nothing is to be interpolated.
+        // `Mask` itself, at the size of the map, where nothing is interpolated.
         let logits = random.tensor([1, 21, 9, 4]);
         let mask = Mask::from_logits(&logits, 4, 9).unwrap();
         let classes: Vec<u32> = mask
@@ -71,8 +80,8 @@ fn the_likeliest_class_of_every_pixel() {
 }
 
 #[test]
-fn ties_and_what_is_no_number() {
-    const ODD: [f32; 9] = [
+fn arg_max_of_ties_nan_and_infinity_equals_the_cpu() {
+    const SPECIAL: [f32; 9] = [
         0.0,
         -0.0,
         1.0,
@@ -88,24 +97,24 @@ fn ties_and_what_is_no_number() {
         let mut random = Random(2);
         for channels in [1, 2, 3, 5] {
             let logits = Tensor::from_fn([2, channels, 20, 20], |_| {
-                ODD[(random.next().abs() * 8.99) as usize]
+                SPECIAL[(random.next().abs() * 8.99) as usize]
             });
             let found = arg_max(gpu, &mut kernel, &logits, 0);
-            assert_eq!(found, likeliest(&logits), "{name}: {channels}");
+            assert_eq!(found, expected_classes(&logits), "{name}: {channels}");
         }
     }
 }
 
-fn top(gpu: &Gpu, kernel: &mut TopK, answers: &Tensor, k: usize) -> Vec<Vec<ClassScore>> {
-    let answers = upload(gpu, answers, 16);
-    let top = submitted(gpu, |encoder| kernel.encode(encoder, &answers, k)).unwrap();
+fn top(gpu: &Gpu, kernel: &mut TopK, scores: &Tensor, k: usize) -> Vec<Vec<ClassScore>> {
+    let scores = upload(gpu, scores, 16);
+    let top = submitted(gpu, |encoder| kernel.encode(encoder, &scores, k)).unwrap();
     top.parse(&read(gpu, &top.buffer)).unwrap()
 }
 
-fn check_top(name: &str, gpu: &Gpu, kernel: &mut TopK, answers: &Tensor, k: usize, logits: bool) {
-    let found = top(gpu, kernel, answers, k);
-    let [_, classes, ..] = answers.shape().nchw();
-    let images = answers.data().chunks(classes);
+fn check_top(name: &str, gpu: &Gpu, kernel: &mut TopK, scores: &Tensor, k: usize, logits: bool) {
+    let found = top(gpu, kernel, scores, k);
+    let [_, classes, ..] = scores.shape().nchw();
+    let images = scores.data().chunks(classes);
     assert_eq!(found.len(), images.len());
     for (found, image) in found.iter().zip(images) {
         let probabilities = if logits {
@@ -114,12 +123,13 @@ fn check_top(name: &str, gpu: &Gpu, kernel: &mut TopK, answers: &Tensor, k: usiz
             image.to_vec()
         };
         let expected = top_k(&probabilities, k);
-        let what = format!("{name}: {} {k}", answers.shape());
-        let order: Vec<usize> = found.iter().map(|found| found.class).collect();
+        let what = format!("{name}: {} {k}", scores.shape());
+        let order: Vec<usize> = found.iter().map(|score| score.class).collect();
         assert_eq!(order, expected, "{what}");
         for found in found {
             let (found, expected) = (found.probability, probabilities[found.class]);
-            let near = found == expected || (found - expected).abs() <= 2e-6 * expected.abs();
+            let allowed = tolerance::SOFTMAX * expected.abs();
+            let near = found == expected || (found - expected).abs() <= allowed;
             assert!(
                 near || (found.is_nan() && expected.is_nan()),
                 "{what}: {found} {expected}"
@@ -128,8 +138,8 @@ fn check_top(name: &str, gpu: &Gpu, kernel: &mut TopK, answers: &Tensor, k: usiz
     }
 }
 
-/// Values that differ by more than rounding, in no order.
-fn apart(random: &mut Random, images: usize, classes: usize) -> Tensor {
+/// Values that differ by more than rounding errors, shuffled.
+fn distinct(random: &mut Random, images: usize, classes: usize) -> Tensor {
     let mut data = Vec::new();
     for _ in 0..images {
         let mut image: Vec<f32> = (0..classes).map(|i| i as f32 * 0.02 - 2.0).collect();
@@ -142,7 +152,7 @@ fn apart(random: &mut Random, images: usize, classes: usize) -> Tensor {
 }
 
 #[test]
-fn the_likeliest_classes_of_images() {
+fn top_k_equals_the_cpu() {
     for (name, gpu) in gpus() {
         let mut of_logits = TopK::new(gpu, true).unwrap();
         let mut of_probabilities = TopK::new(gpu, false).unwrap();
@@ -156,19 +166,19 @@ fn the_likeliest_classes_of_images() {
             (2, 257),
             (1, 1000),
         ] {
-            let answers = apart(&mut random, images, classes);
+            let scores = distinct(&mut random, images, classes);
             for k in [1, 5, 128] {
-                check_top(name, gpu, &mut of_logits, &answers, k, true);
-                check_top(name, gpu, &mut of_probabilities, &answers, k, false);
+                check_top(name, gpu, &mut of_logits, &scores, k, true);
+                check_top(name, gpu, &mut of_probabilities, &scores, k, false);
             }
         }
-        let maps = apart(&mut random, 2, 10).reshape([2, 10, 1, 1]).unwrap();
+        let maps = distinct(&mut random, 2, 10).reshape([2, 10, 1, 1]).unwrap();
         check_top(name, gpu, &mut of_logits, &maps, 3, true);
     }
 }
 
 #[test]
-fn ties_nan_and_infinity_come_as_on_the_cpu() {
+fn top_k_of_ties_nan_and_infinity_equals_the_cpu() {
     const NAN: f32 = f32::NAN;
     const INFINITY: f32 = f32::INFINITY;
     let images = [
@@ -185,11 +195,11 @@ fn ties_nan_and_infinity_come_as_on_the_cpu() {
         let mut of_logits = TopK::new(gpu, true).unwrap();
         let mut of_probabilities = TopK::new(gpu, false).unwrap();
         for image in images {
-            let answers = Tensor::new([1, 6], image.to_vec()).unwrap();
-            // Of what is too small for any probability, the CPU knows no order any more.
+            let scores = Tensor::new([1, 6], image.to_vec()).unwrap();
+            // The CPU sorts probabilities: where they underflow to 0, the order of the logits is lost.
             let k = if image[0] == 3e38 { 1 } else { 6 };
-            check_top(name, gpu, &mut of_logits, &answers, k, true);
-            check_top(name, gpu, &mut of_probabilities, &answers, 6, false);
+            check_top(name, gpu, &mut of_logits, &scores, k, true);
+            check_top(name, gpu, &mut of_probabilities, &scores, 6, false);
         }
     }
 }

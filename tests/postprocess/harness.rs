@@ -8,7 +8,7 @@ use shadernet::wgpu::BufferUsages;
 use crate::devices::devices;
 use crate::host::buffer;
 
-/// Every GPU of the tests, by name.
+/// Every GPU of the tests, with its name.
 pub fn gpus() -> impl Iterator<Item = (&'static str, &'static Gpu)> {
     devices().iter().filter_map(|(name, device)| match device {
         Device::Gpu(gpu) => Some((name.as_str(), gpu)),
@@ -16,7 +16,7 @@ pub fn gpus() -> impl Iterator<Item = (&'static str, &'static Gpu)> {
     })
 }
 
-/// Numbers between -1 and 1, the same each time.
+/// Reproducible pseudorandom numbers between -1 and 1.
 pub struct Random(pub u64);
 
 impl Random {
@@ -33,9 +33,9 @@ impl Random {
 
 /// A tensor that begins `offset` bytes into its buffer, with NaN before and after.
 pub fn upload(gpu: &Gpu, tensor: &Tensor, offset: u64) -> GpuTensor {
-    let around = vec![0xff; offset as usize];
+    let nan = vec![0xff; offset as usize];
     let data: Vec<u8> = tensor.data().iter().flat_map(|x| x.to_le_bytes()).collect();
-    let bytes = [&around, &data[..], &around].concat();
+    let bytes = [&nan, &data[..], &nan].concat();
     GpuTensor {
         buffer: buffer(gpu, &bytes, BufferUsages::STORAGE),
         offset,

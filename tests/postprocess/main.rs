@@ -1,5 +1,5 @@
-//! Answers on the GPU against their CPU twins in `vision`, on every backend, with runtime checks on and
-//! off.
+//! Postprocessing on the GPU against the CPU functions of `vision`, on every backend, with runtime checks on
+//! and off.
 
 mod boxes;
 mod classes;
@@ -7,10 +7,10 @@ mod classes;
 mod common;
 #[path = "../common/devices.rs"]
 mod devices;
+mod errors;
 mod harness;
 #[path = "../common/host.rs"]
 mod host;
 mod masks;
-mod refused;
 mod reuse;
 mod tasks;

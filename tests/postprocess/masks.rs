@@ -6,13 +6,14 @@ use shadernet::tensor::Tensor;
 use shadernet::vision::Mask;
 use shadernet::wgpu::{self, TextureFormat, TextureUsages};
 
+use crate::common::tolerance;
 use crate::harness::{Random, gpus, upload};
 use crate::host::{descriptor, submitted, texels, texture};
 
 const USAGE: TextureUsages = TextureUsages::STORAGE_BINDING.union(TextureUsages::COPY_SRC);
 
-/// A table that tells every class from every other.
-fn by_class() -> ColorTable {
+/// A table with a different color for every class.
+fn distinct_colors() -> ColorTable {
     let colors: Vec<[u8; 4]> = (0..=255)
         .map(|class| [class, 255 - class, 7, class])
         .collect();
@@ -24,14 +25,14 @@ fn classes(
     kernel: &mut MaskTexture,
     logits: &Tensor,
     size: [u32; 2],
-    part: Option<MapRegion>,
+    region: Option<MapRegion>,
 ) -> Vec<u8> {
     let logits = upload(gpu, logits, 80);
     let mask = texture(gpu, size, TextureFormat::Rgba8Unorm, USAGE);
     let view = mask.create_view(&Default::default());
-    let table = by_class();
+    let table = distinct_colors();
     submitted(gpu, |encoder| {
-        kernel.encode(encoder, &logits, &view, &table, part)
+        kernel.encode(encoder, &logits, &view, &table, region)
     })
     .unwrap();
     let texels = texels(gpu, &mask);
@@ -41,18 +42,18 @@ fn classes(
     texels.into_iter().map(|[class, ..]| class).collect()
 }
 
-/// Whether two classes are as likely as each other at a texel, but for rounding.
+/// Whether the logits of two classes at a texel are equal but for rounding.
 fn is_tie(logits: &Tensor, [width, height]: [u32; 2], texel: usize, classes: [u8; 2]) -> bool {
     let [_, channels, h, w] = logits.shape().nchw();
-    let between = |i: usize, out: u32, size: usize| {
+    let neighbors = |i: usize, out: u32, size: usize| {
         let position = ((i as f64 + 0.5) * size as f64 / f64::from(out) - 0.5).max(0.0);
         let first = (position as usize).min(size - 1);
         (first, (first + 1).min(size - 1), position - first as f64)
     };
-    let (left, right, u) = between(texel % width as usize, width, w);
-    let (top, bottom, v) = between(texel / width as usize, height, h);
+    let (left, right, u) = neighbors(texel % width as usize, width, w);
+    let (top, bottom, v) = neighbors(texel / width as usize, height, h);
     let logit = |class: u8| {
-        // Of a single logit, the other class has 0.
+        // With a single logit, class 0 has the logit 0.
         if usize::from(class) == channels || channels == 1 && class == 0 {
             return 0.0;
         }
@@ -61,7 +62,7 @@ fn is_tie(logits: &Tensor, [width, height]: [u32; 2], texel: usize, classes: [u8
         let row = |y| at(y, left) * (1.0 - u) + at(y, right) * u;
         row(top) * (1.0 - v) + row(bottom) * v
     };
-    (logit(classes[0]) - logit(classes[1])).abs() < 1e-5
+    (logit(classes[0]) - logit(classes[1])).abs() < tolerance::TIE
 }
 
 fn check(name: &str, logits: &Tensor, size: [u32; 2], found: &[u8]) {
@@ -77,7 +78,7 @@ fn check(name: &str, logits: &Tensor, size: [u32; 2], found: &[u8]) {
 }
 
 #[test]
-fn masks_are_those_of_the_cpu() {
+fn masks_equal_those_of_the_cpu() {
     for (name, gpu) in gpus() {
         let mut kernel = MaskTexture::new(gpu).unwrap();
         let mut random = Random(4);
@@ -95,28 +96,28 @@ fn masks_are_those_of_the_cpu() {
 }
 
 #[test]
-fn a_part_of_the_map_is_a_map() {
+fn masks_of_a_region_equal_those_of_a_cropped_map() {
     for (name, gpu) in gpus() {
         let mut kernel = MaskTexture::new(gpu).unwrap();
         let logits = Random(5).tensor([1, 5, 12, 9]);
-        let part = MapRegion {
+        let region = MapRegion {
             top: 3,
             left: 2,
             height: 7,
             width: 6,
         };
-        let inner = Tensor::from_fn([1, 5, part.height, part.width], |i| {
-            let (x, y) = (i % part.width, i / part.width % part.height);
-            let channel = i / (part.width * part.height);
-            logits.data()[(channel * 12 + part.top + y) * 9 + part.left + x]
+        let inner = Tensor::from_fn([1, 5, region.height, region.width], |i| {
+            let (x, y) = (i % region.width, i / region.width % region.height);
+            let channel = i / (region.width * region.height);
+            logits.data()[(channel * 12 + region.top + y) * 9 + region.left + x]
         });
-        let found = classes(gpu, &mut kernel, &logits, [50, 31], Some(part));
+        let found = classes(gpu, &mut kernel, &logits, [50, 31], Some(region));
         check(name, &inner, [50, 31], &found);
     }
 }
 
 #[test]
-fn what_is_no_number_is_not_the_likeliest() {
+fn nan_and_infinite_logits_are_ordered_as_on_the_cpu() {
     for (name, gpu) in gpus() {
         let mut kernel = MaskTexture::new(gpu).unwrap();
         let mut random = Random(6);
@@ -136,7 +137,7 @@ fn what_is_no_number_is_not_the_likeliest() {
 }
 
 #[test]
-fn a_mip_level_is_a_texture() {
+fn masks_are_written_to_a_mip_level() {
     for (name, gpu) in gpus() {
         let mut kernel = MaskTexture::new(gpu).unwrap();
         let logits = Random(7).tensor([1, 4, 6, 6]);
@@ -158,7 +159,7 @@ fn a_mip_level_is_a_texture() {
         );
         submitted(gpu, |encoder| {
             kernel
-                .encode(encoder, &on_device, &view, &by_class(), None)
+                .encode(encoder, &on_device, &view, &distinct_colors(), None)
                 .unwrap();
             let from = wgpu::TexelCopyTextureInfo {
                 mip_level: 1,

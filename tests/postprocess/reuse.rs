@@ -1,4 +1,4 @@
-//! What is made anew, and what is not.
+//! Resources that are reused between calls, and recorded parameters that are not changed.
 
 use shadernet::device::Device;
 use shadernet::postprocess::{BoxList, ColorTable, ImagePlacement, MaskTexture, TopK};
@@ -24,14 +24,14 @@ fn recorded_parameters_are_not_changed_by_later_ones() {
         let mut kernel = BoxList::new(gpu, &[head()]).unwrap();
         let output = Random(1).tensor([1, 7, 9, 9]);
         let on_device = [upload(gpu, &output, 32)];
-        let picture = ImagePlacement::new(&Preprocessing::default(), 300, 200);
+        let placement = ImagePlacement::new(&Preprocessing::default(), 300, 200);
         let thresholds: Vec<f32> = (1..12).map(|i| 0.03 * i as f32).collect();
-        // All in one encoder, more of them than are remembered.
+        // All in one encoder, and more than are cached.
         let copies: Vec<_> = submitted(gpu, |encoder| {
             let each = thresholds.iter().map(|&threshold| {
                 let options = DetectionOptions::new().threshold(threshold).iou(0.45);
                 let list = kernel
-                    .encode(encoder, &on_device, &picture, &options)
+                    .encode(encoder, &on_device, &placement, &options)
                     .unwrap();
                 download(gpu, encoder, &list)
             });
@@ -39,7 +39,7 @@ fn recorded_parameters_are_not_changed_by_later_ones() {
         });
         for (threshold, copy) in thresholds.into_iter().zip(copies) {
             let found = BoxList::parse(&bytes_of(gpu, &copy)).unwrap();
-            let expected = head().decode(&output, picture.input, threshold).unwrap();
+            let expected = head().decode(&output, placement.input, threshold).unwrap();
             assert_eq!(
                 found.candidates as usize,
                 expected[0].len(),
@@ -50,7 +50,7 @@ fn recorded_parameters_are_not_changed_by_later_ones() {
 }
 
 #[test]
-fn nothing_is_made_for_the_same_buffers() {
+fn repeated_calls_with_the_same_buffers_create_nothing() {
     for (name, device) in open_all() {
         let Device::Gpu(gpu) = device else {
             continue;
@@ -65,14 +65,14 @@ fn nothing_is_made_for_the_same_buffers() {
         let usage = TextureUsages::STORAGE_BINDING;
         let textures = [(); 3].map(|()| texture(&gpu, size, TextureFormat::Rgba8Unorm, usage));
         let views = textures.map(|texture| texture.create_view(&Default::default()));
-        let picture = ImagePlacement::new(&Preprocessing::default(), 300, 200);
+        let placement = ImagePlacement::new(&Preprocessing::default(), 300, 200);
         let colors = ColorTable::default();
-        let mut made = Vec::new();
+        let mut counts = Vec::new();
         for i in 0..40 {
             submitted(&gpu, |encoder| {
                 top_k.encode(encoder, &logits, 5).unwrap();
                 boxes
-                    .encode(encoder, &outputs, &picture, &Default::default())
+                    .encode(encoder, &outputs, &placement, &Default::default())
                     .unwrap();
                 mask.encode(encoder, &map, &views[i % 3], &colors, None)
                     .unwrap();
@@ -81,11 +81,11 @@ fn nothing_is_made_for_the_same_buffers() {
                 .poll(shadernet::wgpu::PollType::wait_indefinitely())
                 .unwrap();
             let counters = gpu.device().get_internal_counters().hal;
-            made.push([counters.buffers.read(), counters.bind_groups.read()]);
+            counts.push([counters.buffers.read(), counters.bind_groups.read()]);
         }
         assert!(
-            made[3..].iter().all(|counts| *counts == made[3]),
-            "{name}: {made:?}"
+            counts[3..].iter().all(|count| *count == counts[3]),
+            "{name}: {counts:?}"
         );
     }
 }

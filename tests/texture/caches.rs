@@ -1,4 +1,4 @@
-//! What is made, kept and let go, and that what was recorded is never changed.
+//! Resources that are created, cached and evicted, and recorded parameters that are not changed.
 
 use shadernet::gpu::Gpu;
 use shadernet::texture::{Preprocessor, TextureInput};
@@ -7,9 +7,9 @@ use shadernet::wgpu::{self, TextureFormat};
 
 use crate::support::*;
 
-/// Buffers, bind groups and views that there are. (On Vulkan, wgpu 30 counts textures only as they go.)
+/// The numbers of live buffers, bind groups and texture views. (On Vulkan, wgpu 30 does not count new textures.)
 fn counts(gpu: &Gpu) -> [isize; 3] {
-    // What was written goes with the next submission.
+    // Staging memory of writes is freed with the next submission.
     gpu.queue().submit([]);
     gpu.device()
         .poll(wgpu::PollType::wait_indefinitely())
@@ -24,15 +24,15 @@ fn counts(gpu: &Gpu) -> [isize; 3] {
 }
 
 #[test]
-fn a_host_that_shows_the_same_views_again_makes_nothing() {
+fn repeated_views_create_nothing() {
     let (_gl_lock, gpus) = gpus();
-    let picture = noise(40, 30);
+    let image = noise(40, 30);
     let preprocessing = preprocessing([3, 10, 10]);
     for (name, gpu) in gpus {
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
-        // Two frames in turns, and a batch larger than what is kept otherwise.
+        // Two frames alternately, and a batch of more textures than are cached otherwise.
         let views: Vec<_> = (0..11)
-            .map(|_| view(gpu, &picture, TextureFormat::Rgba8Unorm))
+            .map(|_| view(gpu, &image, TextureFormat::Rgba8Unorm))
             .collect();
         let inputs: Vec<_> = (views.iter())
             .map(|view| TextureInput::new(view, &preprocessing))
@@ -55,7 +55,7 @@ fn a_host_that_shows_the_same_views_again_makes_nothing() {
 }
 
 #[test]
-fn a_host_that_has_a_new_view_each_frame_has_few_in_use() {
+fn new_views_evict_old_ones() {
     let (_gl_lock, gpus) = gpus();
     let preprocessing = preprocessing([3, 10, 10]);
     for (name, gpu) in gpus {
@@ -64,7 +64,7 @@ fn a_host_that_has_a_new_view_each_frame_has_few_in_use() {
         let before = counts(gpu);
         let mut most = [0; 3];
         for frame in 0..60 {
-            // A window that is dragged larger: each frame is of another size.
+            // A window that is being enlarged: each frame has another size.
             let view = view(gpu, &noise(20 + frame, 30), TextureFormat::Rgba8Unorm);
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
             let input = TextureInput::new(&view, &preprocessing);
@@ -77,7 +77,7 @@ fn a_host_that_has_a_new_view_each_frame_has_few_in_use() {
                 most[i] = most[i].max(now[i] - before[i]);
             }
         }
-        // A table and a uniform block of each size that is kept, and of the one that just gave way.
+        // A table and a uniform block for each cached size, and for the one that was just evicted.
         assert!((16..=2 * 9 + 3).contains(&most[0]), "{name}: {most:?}");
         assert!((8..=9).contains(&most[1]), "{name}: {most:?}");
         assert!((8..=10).contains(&most[2]), "{name}: {most:?}");
@@ -86,14 +86,14 @@ fn a_host_that_has_a_new_view_each_frame_has_few_in_use() {
     }
 }
 
-/// More preprocessings than are kept, all in one encoder that is submitted at the end.
+/// More preprocessings than are cached, all in one encoder that is submitted at the end.
 #[test]
-fn what_was_recorded_stays_as_it_was() {
+fn recorded_parameters_are_not_changed_by_later_ones() {
     let (_gl_lock, gpus) = gpus();
-    let picture = noise(40, 30);
+    let image = noise(40, 30);
     for (name, gpu) in gpus {
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
-        let view = view(gpu, &picture, TextureFormat::Bgra8Unorm);
+        let view = view(gpu, &image, TextureFormat::Bgra8Unorm);
         let preprocessings: Vec<_> = (1..=20)
             .map(|i| Preprocessing {
                 std: vec![0.1 * i as f32; 3],
@@ -114,15 +114,15 @@ fn what_was_recorded_stays_as_it_was() {
         drop(preprocessor);
         gpu.queue().submit([encoder.finish()]);
         for (preprocessing, target) in preprocessings.iter().zip(&targets) {
-            let expected = preprocessing.apply(&picture).unwrap();
+            let expected = preprocessing.apply(&image).unwrap();
             assert_same(&read(gpu, target), expected.data(), name);
         }
     }
 }
 
 #[test]
-fn preprocessors_can_be_sent() {
-    fn is_send<T: Send + Sync>() {}
-    is_send::<Preprocessor>();
-    is_send::<TextureInput<'static>>();
+fn preprocessors_are_send_and_sync() {
+    fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Preprocessor>();
+    is_send_and_sync::<TextureInput<'static>>();
 }

@@ -1,15 +1,15 @@
-//! The same input from a texture as from a picture.
+//! A texture gives the same input as an image.
 
 use proptest::prelude::*;
 use shadernet::texture::{ColorEncoding, Preprocessor, TextureInput, TextureSource};
 use shadernet::vision::Preprocessing;
 use shadernet::wgpu::{self, TextureFormat};
 
-use crate::host::{SHOWN, descriptor, texture, write};
+use crate::host::{INPUT_USAGES, descriptor, texture, write};
 use crate::support::*;
 
-/// Width and height of a picture, and of an input: of one pixel, larger and smaller, odd, of other shapes,
-/// with a thousand taps.
+/// Width and height of an image, and of an input: of one pixel, larger and smaller, odd, of other proportions,
+/// with a thousand filter taps.
 const SIZES: [([u32; 2], [usize; 2]); 9] = [
     ([1, 1], [5, 3]),
     ([7, 5], [1, 1]),
@@ -26,21 +26,21 @@ const SIZES: [([u32; 2], [usize; 2]); 9] = [
 /// on every backend: sRGB textures are decoded by the driver and encoded again by the kernel, whose errors
 /// are less than half a byte.
 #[test]
-fn textures_are_as_pictures() {
+fn textures_give_the_same_input_as_images() {
     let (_gl_lock, gpus) = gpus();
     for (name, gpu) in gpus {
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
         for ([width, height], to) in SIZES {
             let preprocessings = all_preprocessings(to);
-            let picture = noise(width, height);
+            let image = noise(width, height);
             for format in FORMATS {
-                let view = view(gpu, &picture, format);
-                let shown = as_shown(&picture, format);
+                let view = view(gpu, &image, format);
+                let represented = as_represented(&image, format);
                 let inputs: Vec<_> = (preprocessings.iter())
                     .map(|preprocessing| TextureInput::new(&view, preprocessing))
                     .collect();
                 let expected: Vec<_> = (preprocessings.iter())
-                    .map(|preprocessing| preprocessing.apply(&shown).unwrap())
+                    .map(|preprocessing| preprocessing.apply(&represented).unwrap())
                     .collect();
                 let elements: Vec<_> = expected.iter().map(|e| e.data().len()).collect();
                 let found = each_preprocessed(gpu, &mut preprocessor, &inputs, &elements);
@@ -62,7 +62,7 @@ fn all_preprocessings([width, height]: [usize; 2]) -> Vec<Preprocessing> {
     let preprocessing = |(i, (crop_mode, interpolation)): (usize, _)| Preprocessing {
         crop_mode,
         interpolation,
-        // `i / 6`, so that no interpolation always meets the same.
+        // `i / 6`, so that an interpolation is not always combined with the same value.
         crop_pct: [1.25, 0.8, 1.0][(i + i / 6) % 3],
         ..preprocessing([[1, 3][(i + i / 6) % 2], height, width])
     };
@@ -70,7 +70,7 @@ fn all_preprocessings([width, height]: [usize; 2]) -> Vec<Preprocessing> {
 }
 
 #[test]
-fn batches_of_unlike_textures_lie_one_behind_the_other() {
+fn textures_of_a_batch_are_written_one_after_the_other() {
     let (_gl_lock, gpus) = gpus();
     let (wide, tall) = (noise(50, 20), noise(20, 50));
     let plain = preprocessing([3, 19, 21]);
@@ -78,7 +78,7 @@ fn batches_of_unlike_textures_lie_one_behind_the_other() {
         crop_mode: shadernet::vision::CropMode::Letterbox,
         ..plain.clone()
     };
-    let image = 3 * 19 * 21;
+    let image_len = 3 * 19 * 21;
     for (name, gpu) in gpus {
         let bgra = view(gpu, &wide, TextureFormat::Bgra8Unorm);
         let half = view(gpu, &tall, TextureFormat::Rgba16Float);
@@ -89,30 +89,30 @@ fn batches_of_unlike_textures_lie_one_behind_the_other() {
             TextureInput::new(&bgra, &plain),
         ];
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
-        let found = preprocessed(gpu, &mut preprocessor, &inputs, 4 * image + 5);
+        let found = preprocessed(gpu, &mut preprocessor, &inputs, 4 * image_len + 5);
         let expected = [
             (&plain, &wide),
             (&padded, &tall),
             (&padded, &wide),
             (&plain, &wide),
         ];
-        for (n, (preprocessing, picture)) in expected.into_iter().enumerate() {
-            let expected = preprocessing.apply(picture).unwrap();
-            let found = &found[n * image..][..image];
+        for (n, (preprocessing, image)) in expected.into_iter().enumerate() {
+            let expected = preprocessing.apply(image).unwrap();
+            let found = &found[n * image_len..][..image_len];
             assert_same(found, expected.data(), &format!("{name}, image {n}"));
         }
-        // What lies behind the batch is left alone.
-        assert_same(&found[4 * image..], &[7.0; 5], name);
+        // Elements after the batch are unchanged.
+        assert_same(&found[4 * image_len..], &[7.0; 5], name);
     }
 }
 
 #[test]
-fn light_is_what_the_host_says() {
+fn the_color_encoding_of_the_source_is_used() {
     let (_gl_lock, gpus) = gpus();
-    let picture = noise(16, 16);
+    let image = noise(16, 16);
     let preprocessing = preprocessing([3, 7, 7]);
-    let expected = preprocessing.apply(&picture).unwrap();
-    let linear: Vec<u8> = (picture.pixels())
+    let expected = preprocessing.apply(&image).unwrap();
+    let linear: Vec<u8> = (image.pixels())
         .flat_map(|pixel| pixel.0.map(to_linear))
         .map(|value| (255.0 * half::f16::from_f32(value).to_f32()).round() as u8)
         .collect();
@@ -120,25 +120,29 @@ fn light_is_what_the_host_says() {
     let linear = preprocessing.apply(&linear).unwrap();
     for (name, gpu) in gpus {
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
-        let mut shown = |input: TextureInput| {
+        let mut run = |input: TextureInput| {
             preprocessed(gpu, &mut preprocessor, &[input], expected.data().len())
         };
-        // Linear light taken as if it were encoded.
-        let view = view(gpu, &picture, TextureFormat::Rgba16Float);
-        let as_light = |light| {
+        // Linear values that are read as if they were sRGB.
+        let view = view(gpu, &image, TextureFormat::Rgba16Float);
+        let with_encoding = |encoding| {
             TextureInput::new(
-                TextureSource::new(&view).color_encoding(light),
+                TextureSource::new(&view).color_encoding(encoding),
                 &preprocessing,
             )
         };
         assert_same(
-            &shown(as_light(ColorEncoding::Linear)),
+            &run(with_encoding(ColorEncoding::Linear)),
             expected.data(),
             name,
         );
-        assert_same(&shown(as_light(ColorEncoding::Srgb)), linear.data(), name);
+        assert_same(
+            &run(with_encoding(ColorEncoding::Srgb)),
+            linear.data(),
+            name,
+        );
 
-        // Linear light in 8 bits, encoded by the kernel.
+        // Linear values in 8 bits, which the kernel encodes.
         let ramp = image::RgbImage::from_fn(256, 1, |x, _| image::Rgb([x as u8; 3]));
         let row = Preprocessing {
             input_size: [3, 1, 256],
@@ -164,7 +168,7 @@ fn light_is_what_the_host_says() {
     }
 }
 
-/// Every byte of sRGB is what it was, decoded by the driver and encoded by the kernel.
+/// sRGB bytes that the driver decodes and the kernel encodes again are unchanged.
 #[test]
 fn every_byte_survives_srgb() {
     let (_gl_lock, gpus) = gpus();
@@ -189,7 +193,7 @@ fn every_byte_survives_srgb() {
 }
 
 #[test]
-fn what_is_no_colour_is_clamped() {
+fn values_that_are_not_colors_are_clamped() {
     use half::f16;
     let (_gl_lock, gpus) = gpus();
     let texels = [
@@ -213,47 +217,47 @@ fn what_is_no_colour_is_clamped() {
     };
     for (name, gpu) in gpus {
         let size = [texels.len() as u32, 1];
-        let texture = texture(gpu, size, TextureFormat::Rgba16Float, SHOWN);
+        let texture = texture(gpu, size, TextureFormat::Rgba16Float, INPUT_USAGES);
         write(gpu, &texture, 0, &bytes);
         let view = texture.create_view(&Default::default());
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
-        for light in [ColorEncoding::Linear, ColorEncoding::Srgb] {
+        for encoding in [ColorEncoding::Linear, ColorEncoding::Srgb] {
             let input = TextureInput::new(
-                TextureSource::new(&view).color_encoding(light),
+                TextureSource::new(&view).color_encoding(encoding),
                 &preprocessing,
             );
             let found = preprocessed(gpu, &mut preprocessor, &[input], 6);
             assert_same(
                 &found,
                 &[0.0, 0.0, 1.0, 0.0, 1.0, 0.0],
-                &format!("{name} {light:?}"),
+                &format!("{name} {encoding:?}"),
             );
         }
     }
 }
 
-/// Views that show something else than their texture says: another format, another level.
+/// Views of another mip level, or of another format than the texture's.
 #[test]
-fn views_are_what_the_host_says() {
+fn the_mip_level_and_format_of_the_source_are_used() {
     let (_gl_lock, gpus) = gpus();
-    let (picture, smaller) = (noise(21, 13), noise(10, 6));
+    let (image, smaller) = (noise(21, 13), noise(10, 6));
     let preprocessing = preprocessing([3, 9, 9]);
     let elements = 3 * 9 * 9;
     for (name, gpu) in gpus {
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
         let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
             mip_level_count: 2,
-            ..descriptor([21, 13], TextureFormat::Rgba8Unorm, SHOWN)
+            ..descriptor([21, 13], TextureFormat::Rgba8Unorm, INPUT_USAGES)
         });
-        for (level, shown) in [(0, &picture), (1, &smaller)] {
+        for (level, pixels) in [(0, &image), (1, &smaller)] {
             write(
                 gpu,
                 &texture,
                 level,
-                &texels(shown, TextureFormat::Rgba8Unorm),
+                &texels(pixels, TextureFormat::Rgba8Unorm),
             );
         }
-        for (level, shown) in [(0, &picture), (1, &smaller)] {
+        for (level, pixels) in [(0, &image), (1, &smaller)] {
             let view = texture.create_view(&wgpu::TextureViewDescriptor {
                 base_mip_level: level,
                 ..Default::default()
@@ -261,9 +265,9 @@ fn views_are_what_the_host_says() {
             let input =
                 TextureInput::new(TextureSource::new(&view).mip_level(level), &preprocessing);
             let found = preprocessed(gpu, &mut preprocessor, &[input], elements);
-            let expected = preprocessing.apply(shown).unwrap();
+            let expected = preprocessing.apply(pixels).unwrap();
             assert_same(&found, expected.data(), &format!("{name} level {level}"));
-            // Not said: something wrong is seen, but nothing outside the texture is read.
+            // Without the mip level, the input is wrong, but nothing outside the texture is read.
             preprocessed(
                 gpu,
                 &mut preprocessor,
@@ -280,9 +284,9 @@ fn views_are_what_the_host_says() {
         for (of_texture, of_view) in [(0, 1), (1, 0)].map(|(t, v)| (formats[t], formats[v])) {
             let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
                 view_formats: &[of_view],
-                ..descriptor([21, 13], of_texture, SHOWN)
+                ..descriptor([21, 13], of_texture, INPUT_USAGES)
             });
-            write(gpu, &texture, 0, &texels(&picture, of_texture));
+            write(gpu, &texture, 0, &texels(&image, of_texture));
             let view = texture.create_view(&wgpu::TextureViewDescriptor {
                 format: Some(of_view),
                 ..Default::default()
@@ -290,7 +294,7 @@ fn views_are_what_the_host_says() {
             let input =
                 TextureInput::new(TextureSource::new(&view).format(of_view), &preprocessing);
             let found = preprocessed(gpu, &mut preprocessor, &[input], elements);
-            let expected = preprocessing.apply(&picture).unwrap();
+            let expected = preprocessing.apply(&image).unwrap();
             assert_same(&found, expected.data(), name);
         }
     }
@@ -300,7 +304,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn sizes_of_all_kinds_are_as_pictures(
+    fn random_sizes_give_the_same_input_as_images(
         from in [1_u32..300, 1_u32..300],
         to in [1_usize..60, 1_usize..60],
         format in 0..FORMATS.len(),
@@ -309,16 +313,16 @@ proptest! {
         crop_pct in 0.5..1.5,
     ) {
         let (_gl_lock, gpus) = gpus();
-        let picture = noise(from[0], from[1]);
+        let image = noise(from[0], from[1]);
         let preprocessing = Preprocessing {
             crop_mode: CROP_MODES[crop_mode],
             interpolation: INTERPOLATIONS[interpolation],
             crop_pct,
             ..preprocessing([3, to[0], to[1]])
         };
-        let expected = preprocessing.apply(&as_shown(&picture, FORMATS[format])).unwrap();
+        let expected = preprocessing.apply(&as_represented(&image, FORMATS[format])).unwrap();
         for (name, gpu) in gpus {
-            let view = view(gpu, &picture, FORMATS[format]);
+            let view = view(gpu, &image, FORMATS[format]);
             let mut preprocessor = Preprocessor::new(gpu).unwrap();
             let input = TextureInput::new(&view, &preprocessing);
             let found = preprocessed(gpu, &mut preprocessor, &[input], expected.data().len());

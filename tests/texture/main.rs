@@ -1,5 +1,5 @@
-//! Textures as a network's input, on every backend, with runtime checks on and off, held against what the
-//! CPU makes of pictures with the same pixels: to the bit.
+//! Textures as a network's input, on every backend, with runtime checks on and off. Results equal the CPU's
+//! preprocessing of images with the same pixels, bit for bit.
 
 #[path = "../common/devices.rs"]
 mod devices;
@@ -8,6 +8,6 @@ mod host;
 
 mod caches;
 mod equality;
-mod refusals;
+mod errors;
 mod speed;
 mod support;

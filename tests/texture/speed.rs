@@ -1,4 +1,4 @@
-//! How long it takes; nothing is asserted.
+//! Times preprocessing of a texture. Nothing is asserted.
 
 use std::time::Instant;
 
@@ -6,28 +6,28 @@ use shadernet::texture::{Preprocessor, TextureInput};
 
 use crate::support::*;
 
-/// `cargo test --test texture --release -- --ignored --nocapture speed`
+/// Run with `cargo test --test texture --release -- --ignored --nocapture speed`.
 #[test]
 #[ignore = "a measurement"]
-fn from_a_screen_to_a_network() {
+fn time_a_full_hd_texture_to_a_network_input() {
     let (_gl_lock, gpus) = gpus();
-    let picture = noise(1920, 1080);
+    let image = noise(1920, 1080);
     let preprocessing = preprocessing([3, 224, 224]);
     let started = Instant::now();
     for _ in 0..20 {
-        preprocessing.apply(&picture).unwrap();
+        preprocessing.apply(&image).unwrap();
     }
     println!("cpu: {:.2?}", started.elapsed() / 20);
     for (name, gpu) in gpus {
         let started = Instant::now();
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
-        // Software drivers compile on a thread of their own.
+        // Software drivers compile on another thread: wait for it.
         gpu.device()
             .poll(shadernet::wgpu::PollType::wait_indefinitely())
             .unwrap();
         println!("{name}: ready after {:.2?}", started.elapsed());
         for format in FORMATS {
-            let view = view(gpu, &picture, format);
+            let view = view(gpu, &image, format);
             let target = target(gpu, 3 * 224 * 224);
             let mut run = || {
                 let started = Instant::now();

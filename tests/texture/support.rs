@@ -1,4 +1,4 @@
-//! Textures made of pictures, and what becomes of them.
+//! Images, textures with the same pixels, and their preprocessing.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -11,9 +11,11 @@ use shadernet::vision::{CropMode, Interpolation, Preprocessing};
 use shadernet::wgpu::{self, BufferUsages, TextureFormat};
 
 use crate::devices::devices;
-use crate::host::{self, SHOWN, buffer, bytes_of, download, floats, submitted, texture, write};
+use crate::host::{
+    self, INPUT_USAGES, buffer, bytes_of, download, floats, submitted, texture, write,
+};
 
-/// All formats that are taken.
+/// All supported formats.
 pub const FORMATS: [TextureFormat; 6] = [
     TextureFormat::Rgba8Unorm,
     TextureFormat::Rgba8UnormSrgb,
@@ -39,15 +41,15 @@ pub const INTERPOLATIONS: [Interpolation; 6] = [
     Interpolation::Lanczos,
 ];
 
-/// Every device, one test at a time: OpenGL's threads must not wait for each other for long.
+/// Every GPU, for one test at a time, because OpenGL times out if threads wait for each other for long.
 pub fn gpus() -> (MutexGuard<'static, ()>, Vec<(&'static str, &'static Gpu)>) {
     static ONE: Mutex<()> = Mutex::new(());
-    let turn = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    let lock = ONE.lock().unwrap_or_else(|e| e.into_inner());
     let gpu = |(name, device): &'static (String, Device)| match device {
         Device::Gpu(gpu) => (name.as_str(), gpu),
-        Device::Cpu { .. } => panic!("{name} is no GPU"),
+        Device::Cpu { .. } => panic!("{name} is not a GPU"),
     };
-    (turn, devices().iter().map(gpu).collect())
+    (lock, devices().iter().map(gpu).collect())
 }
 
 pub fn preprocessing(input_size: [usize; 3]) -> Preprocessing {
@@ -60,7 +62,7 @@ pub fn preprocessing(input_size: [usize; 3]) -> Preprocessing {
     }
 }
 
-/// Pixels without pattern, all bytes among them.
+/// Pseudorandom pixels of all byte values.
 pub fn noise(width: u32, height: u32) -> RgbImage {
     let mut state = 0x9e37_79b9_u32 ^ (width << 16) ^ height;
     let mut byte = || {
@@ -72,15 +74,15 @@ pub fn noise(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |_, _| Rgb([byte(), byte(), byte()]))
 }
 
-/// The picture that a network is shown by a texture of `format` with these pixels.
-pub fn as_shown(picture: &RgbImage, format: TextureFormat) -> RgbImage {
-    let mut shown = picture.clone();
+/// The image that a texture of `format` with these pixels represents.
+pub fn as_represented(image: &RgbImage, format: TextureFormat) -> RgbImage {
+    let mut represented = image.clone();
     if format == TextureFormat::R8Unorm {
-        for pixel in shown.pixels_mut() {
+        for pixel in represented.pixels_mut() {
             pixel.0 = [pixel.0[0]; 3];
         }
     }
-    shown
+    represented
 }
 
 /// The linear light that sRGB encodes as a byte.
@@ -92,10 +94,10 @@ pub fn to_linear(byte: u8) -> f32 {
     }
 }
 
-pub fn texels(picture: &RgbImage, format: TextureFormat) -> Vec<u8> {
+pub fn texels(image: &RgbImage, format: TextureFormat) -> Vec<u8> {
     let texel = |&Rgb([r, g, b]): &Rgb<u8>| match format {
         TextureFormat::R8Unorm => vec![r],
-        // Alpha is not looked at.
+        // Alpha is ignored.
         TextureFormat::Bgra8Unorm | TextureFormat::Bgra8UnormSrgb => vec![b, g, r, g ^ r],
         TextureFormat::Rgba16Float => {
             let texel = [to_linear(r), to_linear(g), to_linear(b), f32::NAN];
@@ -106,17 +108,17 @@ pub fn texels(picture: &RgbImage, format: TextureFormat) -> Vec<u8> {
         }
         _ => vec![r, g, b, g ^ r],
     };
-    picture.pixels().flat_map(texel).collect()
+    image.pixels().flat_map(texel).collect()
 }
 
-/// A view of a texture with a picture's pixels.
-pub fn view(gpu: &Gpu, picture: &RgbImage, format: TextureFormat) -> wgpu::TextureView {
-    let texture = texture(gpu, picture.dimensions().into(), format, SHOWN);
-    write(gpu, &texture, 0, &texels(picture, format));
+/// A view of a texture with an image's pixels.
+pub fn view(gpu: &Gpu, image: &RgbImage, format: TextureFormat) -> wgpu::TextureView {
+    let texture = texture(gpu, image.dimensions().into(), format, INPUT_USAGES);
+    write(gpu, &texture, 0, &texels(image, format));
     texture.create_view(&Default::default())
 }
 
-/// A buffer for so many elements, all of them 7.
+/// A buffer of this many elements, all of them 7.
 pub fn target(gpu: &Gpu, elements: usize) -> wgpu::Buffer {
     let sevens = 7.0_f32.to_le_bytes().repeat(elements);
     buffer(gpu, &sevens, BufferUsages::STORAGE | BufferUsages::COPY_SRC)
@@ -126,7 +128,7 @@ pub fn read(gpu: &Gpu, buffer: &wgpu::Buffer) -> Vec<f32> {
     floats(&host::read(gpu, buffer))
 }
 
-/// Preprocesses and reads what came of it.
+/// Preprocesses a batch and reads the result.
 pub fn preprocessed(
     gpu: &Gpu,
     preprocessor: &mut Preprocessor,
@@ -138,7 +140,7 @@ pub fn preprocessed(
     read(gpu, &target)
 }
 
-/// What becomes of each input by itself; recorded and submitted at once.
+/// The result for each input by itself, all in one submission.
 pub fn each_preprocessed(
     gpu: &Gpu,
     preprocessor: &mut Preprocessor,
@@ -157,15 +159,15 @@ pub fn each_preprocessed(
     copies.iter().map(read).collect()
 }
 
-/// The same bits in both; what is unlike is told by the first.
+/// Asserts that both have the same bits. The message shows the first difference.
 pub fn assert_same(found: &[f32], expected: &[f32], what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let pairs = found.iter().zip(expected).enumerate();
-    let unlike: Vec<_> = pairs
+    let differing: Vec<_> = pairs
         .filter(|(_, (f, e))| f.to_bits() != e.to_bits())
         .collect();
-    if let Some((i, (f, e))) = unlike.first() {
-        let (count, of) = (unlike.len(), found.len());
-        panic!("{what}: {count} of {of} differ, the first at {i}: {f} for {e}");
+    if let Some((i, (f, e))) = differing.first() {
+        let (count, total) = (differing.len(), found.len());
+        panic!("{what}: {count} of {total} differ, the first at {i}: {f}, expected {e}");
     }
 }

@@ -20,8 +20,8 @@ fn main() -> ExitCode {
         let network = Network::new(&std::fs::read_to_string(file)?, &device)?;
         Ok(move |image: &[f32], side| {
             let data = TensorData::new(image.to_vec(), [1, 3, side, side]);
-            let answer = network.forward(Tensor::from_data(data, &device));
-            Ok(answer.try_into_data()?.try_into_vec::<f32>()?)
+            let output = network.forward(Tensor::from_data(data, &device));
+            Ok(output.try_into_data()?.try_into_vec::<f32>()?)
         })
     })
 }

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
             let mut outputs = pollster::block_on(session.run(&inputs))?;
             match outputs.remove("out0") {
                 Some(OutputTensor::F32(values)) => Ok(values),
-                _ => Err("no answer".into()),
+                _ => Err("the output is missing".into()),
             }
         })
     })

@@ -1,4 +1,4 @@
-//! What cannot be, and what is said of it.
+//! Errors for invalid inputs, foreign objects and lost devices.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,13 +23,13 @@ fn refused<T>(
 ) -> String {
     let mut encoder = gpu.device().create_command_encoder(&Default::default());
     let message = encode(&mut encoder).err().unwrap().to_string();
-    // Nothing was recorded that would be refused later.
+    // Nothing was recorded that makes the submission invalid.
     gpu.queue().submit([encoder.finish()]);
     message
 }
 
 #[test]
-fn tensors_that_are_none() {
+fn invalid_tensors_are_refused() {
     for (_, gpu) in gpus() {
         let mut kernel = ArgMax::new(gpu).unwrap();
         let good = upload(gpu, &Tensor::zeros([1, 2, 2, 2]), 0);
@@ -72,13 +72,13 @@ fn tensors_that_are_none() {
 }
 
 #[test]
-fn a_tensor_has_to_fit_a_binding_but_its_buffer_has_not() {
+fn a_buffer_may_exceed_a_binding_but_a_tensor_may_not() {
     for (name, device) in with_binding_limit(1024) {
         let Device::Gpu(gpu) = device else {
             continue;
         };
         let mut kernel = ArgMax::new(&gpu).unwrap();
-        // Around it, there are more bytes than can be bound.
+        // Its buffer has more bytes than can be bound.
         let last = Tensor::from_fn([1, 2, 2, 2], |i| i as f32);
         let on_device = upload(&gpu, &last, 4096 + 16);
         let classes = submitted(&gpu, |encoder| kernel.encode(encoder, &on_device)).unwrap();
@@ -93,16 +93,16 @@ fn a_tensor_has_to_fit_a_binding_but_its_buffer_has_not() {
 }
 
 #[test]
-fn kernels_can_be_sent() {
-    fn is_send<T: Send + Sync>() {}
-    is_send::<ArgMax>();
-    is_send::<TopK>();
-    is_send::<MaskTexture>();
-    is_send::<BoxList>();
+fn kernels_are_send_and_sync() {
+    fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<ArgMax>();
+    is_send_and_sync::<TopK>();
+    is_send_and_sync::<MaskTexture>();
+    is_send_and_sync::<BoxList>();
 }
 
 #[test]
-fn textures_that_cannot_be_written() {
+fn textures_that_cannot_be_written_are_refused() {
     for (_, gpu) in gpus() {
         let mut kernel = MaskTexture::new(gpu).unwrap();
         let logits = upload(gpu, &Tensor::zeros([1, 2, 4, 4]), 0);
@@ -148,7 +148,7 @@ fn textures_that_cannot_be_written() {
 }
 
 #[test]
-fn outputs_that_no_head_reads() {
+fn outputs_that_do_not_fit_the_heads_are_refused() {
     for (_, gpu) in gpus() {
         let head = Head::Region {
             anchors: vec![[1.0, 1.0]],
@@ -156,7 +156,7 @@ fn outputs_that_no_head_reads() {
             softmax: true,
         };
         let mut kernel = BoxList::new(gpu, &[head]).unwrap();
-        let picture = ImagePlacement::new(&Preprocessing::default(), 30, 20);
+        let placement = ImagePlacement::new(&Preprocessing::default(), 30, 20);
         let output = |shape: [usize; 4]| upload(gpu, &Tensor::zeros(shape), 0);
         for (outputs, what) in [
             (vec![], "each of 1 heads"),
@@ -164,13 +164,13 @@ fn outputs_that_no_head_reads() {
             (vec![output([2, 7, 2, 2])], "one image"),
         ] {
             let encode =
-                |encoder: &mut _| kernel.encode(encoder, &outputs, &picture, &Default::default());
+                |encoder: &mut _| kernel.encode(encoder, &outputs, &placement, &Default::default());
             let message = refused(gpu, encode);
             assert!(message.contains(what), "{message}");
         }
         let options = DetectionOptions::new().threshold(f32::NAN).iou(0.5);
         let outputs = [output([1, 7, 2, 2])];
-        let encode = |encoder: &mut _| kernel.encode(encoder, &outputs, &picture, &options);
+        let encode = |encoder: &mut _| kernel.encode(encoder, &outputs, &placement, &options);
         assert!(refused(gpu, encode).contains("threshold"));
     }
     for bytes in [
@@ -187,34 +187,34 @@ fn outputs_that_no_head_reads() {
     }
 }
 
-/// A device of a host, whose handler must hear of nothing.
-fn hosts_device(adapter: &wgpu::Adapter) -> (Gpu, Arc<AtomicUsize>) {
+/// A host's device, and the number of errors that reached its handler, which must stay 0.
+fn host_device(adapter: &wgpu::Adapter) -> (Gpu, Arc<AtomicUsize>) {
     let descriptor = wgpu::DeviceDescriptor {
         required_limits: Gpu::preferred_limits(adapter),
         ..Default::default()
     };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
-    let heard = Arc::new(AtomicUsize::new(0));
-    let counter = heard.clone();
+    let uncaptured = Arc::new(AtomicUsize::new(0));
+    let counter = uncaptured.clone();
     device.on_uncaptured_error(Arc::new(move |_| {
         counter.fetch_add(1, Ordering::Relaxed);
     }));
-    (Gpu::from_wgpu(adapter, device, queue), heard)
+    (Gpu::from_wgpu(adapter, device, queue), uncaptured)
 }
 
 #[test]
-fn what_wgpu_refuses_is_an_error() {
+fn validation_errors_are_returned() {
     for backend in backends() {
         let adapter = adapters(Some(backend)).swap_remove(0);
-        let [(gpu, heard), (other, _)] = [(), ()].map(|()| hosts_device(&adapter));
+        let [(gpu, uncaptured), (other, _)] = [(), ()].map(|()| host_device(&adapter));
         let foreign = upload(&other, &Tensor::zeros([1, 2]), 0);
         let mut kernel = ArgMax::new(&gpu).unwrap();
-        // Nor is anything of it remembered.
+        // Twice: the invalid bind group is not cached.
         for _ in 0..2 {
             let message = refused(&gpu, |encoder| kernel.encode(encoder, &foreign));
             assert!(message.contains("arg_max"), "{}: {message}", backend.name());
         }
-        // A view of an array is none that the shader can write.
+        // The shader cannot write a view of an array.
         let logits = upload(&gpu, &Tensor::zeros([1, 2, 4, 4]), 0);
         let usage = TextureUsages::STORAGE_BINDING;
         let mask = texture(&gpu, [8, 8], TextureFormat::Rgba8Unorm, usage);
@@ -226,30 +226,30 @@ fn what_wgpu_refuses_is_an_error() {
         let colors = ColorTable::default();
         let encode = |encoder: &mut _| masks.encode(encoder, &logits, &array, &colors, None);
         assert!(refused(&gpu, encode).contains("mask_texture"));
-        assert_eq!(heard.load(Ordering::Relaxed), 0, "{}", backend.name());
+        assert_eq!(uncaptured.load(Ordering::Relaxed), 0, "{}", backend.name());
     }
 }
 
 #[test]
-fn a_lost_device_is_told_of() {
+fn a_lost_device_is_an_error() {
     for backend in backends() {
         let adapter = adapters(Some(backend)).swap_remove(0);
-        let (gpu, heard) = hosts_device(&adapter);
+        let (gpu, uncaptured) = host_device(&adapter);
         let logits = upload(&gpu, &Tensor::zeros([1, 2]), 0);
         let mut arg_max = ArgMax::new(&gpu).unwrap();
         let mut top_k = TopK::new(&gpu, true).unwrap();
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         arg_max.encode(&mut encoder, &logits).unwrap();
         gpu.device().destroy();
-        let lost = |result: shadernet::Result<()>| {
+        let assert_lost = |result: shadernet::Result<()>| {
             let error = result.unwrap_err();
-            let is_it = matches!(error, shadernet::Error::DeviceLost { .. });
-            assert!(is_it, "{}: {error}", backend.name());
+            let is_lost = matches!(error, shadernet::Error::DeviceLost { .. });
+            assert!(is_lost, "{}: {error}", backend.name());
         };
-        // What was used before, and what was not.
-        lost(arg_max.encode(&mut encoder, &logits).map(drop));
-        lost(top_k.encode(&mut encoder, &logits, 2).map(drop));
-        lost(BoxList::new(&gpu, &[]).map(drop));
-        assert_eq!(heard.load(Ordering::Relaxed), 0, "{}", backend.name());
+        // A kernel that was used before, one that was not, and a new one.
+        assert_lost(arg_max.encode(&mut encoder, &logits).map(drop));
+        assert_lost(top_k.encode(&mut encoder, &logits, 2).map(drop));
+        assert_lost(BoxList::new(&gpu, &[]).map(drop));
+        assert_eq!(uncaptured.load(Ordering::Relaxed), 0, "{}", backend.name());
     }
 }

@@ -1,6 +1,6 @@
-//! A host's device with nothing but WebGPU's defaults. (All of the zoo runs on one in `tests/golden.rs`.)
+//! A host's device with WebGPU's default limits and no features. (`tests/golden.rs` runs the whole zoo on one.)
 
-use super::common::{place, relative_error};
+use super::common::{place, relative_error, tolerance};
 use super::devices::{backends, with_defaults};
 use super::support::{Host, small};
 use shadernet::device::Device;
@@ -13,11 +13,11 @@ use shadernet::vision::decode;
 use shadernet::wgpu;
 
 #[test]
-fn wanted_limits_can_be_had() {
+fn preferred_limits_are_within_the_adapters() {
     for backend in backends() {
         for adapter in adapters(Some(backend)) {
-            let wanted = Gpu::preferred_limits(&adapter);
-            assert!(wanted.check_limits(&adapter.limits()), "{backend:?}");
+            let preferred = Gpu::preferred_limits(&adapter);
+            assert!(preferred.check_limits(&adapter.limits()), "{backend:?}");
             assert!(
                 adapter
                     .features()
@@ -28,7 +28,7 @@ fn wanted_limits_can_be_had() {
 }
 
 #[test]
-fn bundled_models_run_on_webgpus_defaults() {
+fn bundled_models_run_with_webgpus_default_limits() {
     let file = |name: &str| place::repository().join(name);
     let options = SessionOptions::default();
     for backend in backends() {
@@ -36,8 +36,11 @@ fn bundled_models_run_on_webgpus_defaults() {
         let folder = ModelFolder::open(file("models/efficientnet_lite0")).unwrap();
         let mut classifier = Classifier::new(&device, &folder, &options).unwrap();
         let cat = decode(file("tests/images/chelsea.png")).unwrap();
-        let answers = classifier.classify(&cat, 1).unwrap();
-        assert!(answers[0].label.contains("cat"), "{backend:?}: {answers:?}");
+        let predictions = classifier.classify(&cat, 1).unwrap();
+        assert!(
+            predictions[0].label.contains("cat"),
+            "{backend:?}: {predictions:?}"
+        );
         let folder = ModelFolder::open(file("models/yolov3_tiny")).unwrap();
         let mut detector = Detector::new(&device, &folder, &options).unwrap();
         let coffee = decode(file("tests/images/coffee.png")).unwrap();
@@ -49,7 +52,7 @@ fn bundled_models_run_on_webgpus_defaults() {
     }
 }
 
-/// float16 is a way to store values, which takes no feature.
+/// float16 is a storage format only, which needs no feature.
 #[test]
 fn float16_needs_no_feature() {
     let (graph, weights, input) = small();
@@ -60,7 +63,7 @@ fn float16_needs_no_feature() {
             let shapes = [input.shape().clone()];
             let mut session =
                 Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
-            // Nor does timing steps take timestamps.
+            // Without timestamps, steps are timed on the CPU.
             let profile = session.profile(std::slice::from_ref(&input), 1).unwrap();
             assert_eq!(profile.method, TimingMethod::WallClock);
             session
@@ -69,13 +72,16 @@ fn float16_needs_no_feature() {
                 .swap_remove(0)
         };
         let error = relative_error(&run(Precision::F16), &run(Precision::F32));
-        assert!(error < 2e-2, "{backend:?}: {error}");
+        assert!(
+            error < tolerance::network(Precision::F16),
+            "{backend:?}: {error}"
+        );
     }
 }
 
-/// Less than WebGPU's defaults is too little, and said to be.
+/// Limits below WebGPU's defaults are insufficient, and the error names the limit.
 #[test]
-fn what_is_too_narrow_is_named() {
+fn insufficient_limits_are_named() {
     let (graph, weights, input) = small();
     let adapter = adapters(Some(backends()[0])).swap_remove(0);
     let descriptor = wgpu::DeviceDescriptor {

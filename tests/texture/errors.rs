@@ -1,4 +1,4 @@
-//! What cannot be shown to a network is refused, in words, and nothing is recorded.
+//! Errors for textures and targets that cannot be used. Nothing is recorded then.
 
 use shadernet::Error;
 use shadernet::gpu::Gpu;
@@ -7,28 +7,28 @@ use shadernet::vision::Preprocessing;
 use shadernet::wgpu::{self, TextureDescriptor, TextureFormat, TextureUsages};
 
 use crate::devices::open_all;
-use crate::host::{SHOWN, descriptor};
+use crate::host::{INPUT_USAGES, descriptor};
 use crate::support::*;
 
-/// The refusal of `input`; what is recorded afterwards has to be all right.
+/// The error for `inputs`. A valid input recorded afterwards must still work.
 fn refusal(gpu: &Gpu, inputs: &[TextureInput], target: &wgpu::Buffer) -> Error {
     let mut preprocessor = Preprocessor::new(gpu).unwrap();
     let mut encoder = gpu.device().create_command_encoder(&Default::default());
     let refused = preprocessor
         .encode(&mut encoder, inputs, target)
         .unwrap_err();
-    // Refused again: nothing that is wrong was kept.
+    // A second call fails too: nothing invalid was cached.
     assert!(preprocessor.encode(&mut encoder, inputs, target).is_err());
 
-    let picture = noise(9, 9);
+    let image = noise(9, 9);
     let preprocessing = preprocessing([3, 4, 4]);
-    let view = view(gpu, &picture, TextureFormat::Rgba8Unorm);
-    let right = crate::support::target(gpu, 48);
+    let view = view(gpu, &image, TextureFormat::Rgba8Unorm);
+    let valid = crate::support::target(gpu, 48);
     let input = TextureInput::new(&view, &preprocessing);
-    preprocessor.encode(&mut encoder, &[input], &right).unwrap();
+    preprocessor.encode(&mut encoder, &[input], &valid).unwrap();
     gpu.queue().submit([encoder.finish()]);
-    let expected = preprocessing.apply(&picture).unwrap();
-    assert_same(&read(gpu, &right), expected.data(), &refused.to_string());
+    let expected = preprocessing.apply(&image).unwrap();
+    assert_same(&read(gpu, &valid), expected.data(), &refused.to_string());
     refused
 }
 
@@ -36,7 +36,7 @@ fn refusal(gpu: &Gpu, inputs: &[TextureInput], target: &wgpu::Buffer) -> Error {
 fn textures_that_cannot_be_read_are_named() {
     let (_gl_lock, gpus) = gpus();
     let preprocessing = preprocessing([3, 4, 4]);
-    let plain = descriptor([8, 8], TextureFormat::Rgba8Unorm, SHOWN);
+    let plain = descriptor([8, 8], TextureFormat::Rgba8Unorm, INPUT_USAGES);
     type Change = fn(&mut TextureDescriptor<'static>);
     let cases: [(Change, &[&str]); 7] = [
         (
@@ -69,7 +69,7 @@ fn textures_that_cannot_be_read_are_named() {
             },
             &["a 2D texture", "D3", "8x8x2"],
         ),
-        // Only the view knows that it is one of an array.
+        // The texture is valid, but its default view is one of an array.
         (|d| d.size.depth_or_array_layers = 2, &["a plain 2D view"]),
     ];
     for (name, gpu) in gpus {
@@ -91,7 +91,7 @@ fn textures_that_cannot_be_read_are_named() {
 }
 
 #[test]
-fn what_does_not_fit_is_named() {
+fn inputs_and_targets_that_do_not_fit_are_named() {
     let (_gl_lock, gpus) = gpus();
     let (right, other) = (preprocessing([3, 4, 4]), preprocessing([3, 5, 4]));
     let wrong = Preprocessing {
@@ -108,29 +108,29 @@ fn what_does_not_fit_is_named() {
         let target = target(gpu, 48);
         let view = view(gpu, &noise(8, 8), TextureFormat::Rgba8Unorm);
         let input = TextureInput::new(&view, &right);
-        let says = |inputs: &[TextureInput], target: &wgpu::Buffer, words: &[&str]| {
+        let assert_refused = |inputs: &[TextureInput], target: &wgpu::Buffer, words: &[&str]| {
             let error = refusal(gpu, inputs, target).to_string();
             for word in words {
                 assert!(error.contains(word), "{name}: {error}");
             }
         };
-        says(&[], &target, &["at least one texture"]);
-        says(
+        assert_refused(&[], &target, &["at least one texture"]);
+        assert_refused(
             &[input, input],
             &target,
             &["[2, 3, 4, 4]", "384 bytes", "192"],
         );
-        says(
+        assert_refused(
             &[input, TextureInput::new(&view, &other)],
             &target,
             &["texture 1 of the batch", "[3, 5, 4]"],
         );
-        says(
+        assert_refused(
             &[input, TextureInput::new(&view, &wrong)],
             &target,
             &["texture 1 of the batch", "std"],
         );
-        says(
+        assert_refused(
             &[TextureInput::new(&view, &two)],
             &target,
             &["1 or 3 input channels"],
@@ -144,7 +144,7 @@ fn what_does_not_fit_is_named() {
                 ["Rgba8Unorm", "found Bgra8Unorm"],
             ),
         ] {
-            says(&[TextureInput::new(source, &right)], &target, &words);
+            assert_refused(&[TextureInput::new(source, &right)], &target, &words);
         }
         let unwritable = gpu.device().create_buffer(&wgpu::BufferDescriptor {
             label: None,
@@ -152,22 +152,22 @@ fn what_does_not_fit_is_named() {
             usage: wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        says(&[input], &unwritable, &["STORAGE", "COPY_DST"]);
+        assert_refused(&[input], &unwritable, &["STORAGE", "COPY_DST"]);
     }
 }
 
-/// A target larger than a binding is bound as far as it is needed.
+/// Only the needed part of a target larger than a binding is bound.
 #[test]
-fn limits_are_those_of_the_input() {
+fn a_target_may_exceed_a_binding_but_an_input_may_not() {
     let (_gl_lock, _) = gpus();
     for (name, device) in crate::devices::with_binding_limit(4096) {
         let shadernet::device::Device::Gpu(gpu) = &device else {
-            panic!("{name} is no GPU");
+            panic!("{name} is not a GPU");
         };
-        let picture = noise(8, 8);
-        let view = view(gpu, &picture, TextureFormat::Rgba8Unorm);
+        let image = noise(8, 8);
+        let view = view(gpu, &image, TextureFormat::Rgba8Unorm);
         let mut preprocessor = Preprocessor::new(gpu).unwrap();
-        // 256 levels a channel and the weights: 3 KiB and a little.
+        // 256 levels per channel, 3 KiB, and the weights.
         let fits = preprocessing([3, 4, 4]);
         let found = preprocessed(
             gpu,
@@ -175,7 +175,7 @@ fn limits_are_those_of_the_input() {
             &[TextureInput::new(&view, &fits)],
             4096,
         );
-        assert_same(&found[..48], fits.apply(&picture).unwrap().data(), &name);
+        assert_same(&found[..48], fits.apply(&image).unwrap().data(), &name);
         let large = preprocessing([3, 20, 20]);
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         let target = target(gpu, 1200);
@@ -191,12 +191,12 @@ fn limits_are_those_of_the_input() {
 }
 
 #[test]
-fn a_device_that_is_lost_is_an_error() {
+fn a_lost_device_is_an_error() {
     let (_gl_lock, _) = gpus();
     let preprocessing = preprocessing([3, 4, 4]);
     for (name, device) in open_all() {
         let shadernet::device::Device::Gpu(gpu) = &device else {
-            panic!("{name} is no GPU");
+            panic!("{name} is not a GPU");
         };
         let target = target(gpu, 48);
         let view = view(gpu, &noise(8, 8), TextureFormat::Rgba8Unorm);
@@ -213,15 +213,15 @@ fn a_device_that_is_lost_is_an_error() {
     }
 }
 
-/// Two devices of one adapter: what belongs to one is refused by the other.
+/// Two devices of one adapter: each refuses the other's textures and buffers.
 #[test]
-fn textures_of_another_device_are_refused() {
+fn objects_of_another_device_are_refused() {
     let (_gl_lock, _) = gpus();
     let preprocessing = preprocessing([3, 4, 4]);
     for backend in crate::devices::backends() {
         let adapter = shadernet::gpu::adapters(Some(backend)).swap_remove(0);
         let open = || Gpu::open(&adapter, &Default::default()).unwrap();
-        // OpenGL has one device an adapter.
+        // OpenGL has one device per adapter.
         if adapter.get_info().backend == wgpu::Backend::Gl {
             continue;
         }

@@ -1,0 +1,116 @@
+//! Convolutions with cooperative matrices: emulated ones, and those of the device.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use shadernet::gpu::Precision;
+use shadernet::graph::{Activation, BatchNorm2d, Conv2d, ConvTranspose2d, GraphBuilder};
+use shadernet::session::{ConvAlgorithm, Session, SessionOptions};
+use shadernet::tensor::Shape;
+
+use crate::compare::Case;
+use crate::generate::{cases, conv_settings, extents, graph_of, tensor, weights_for};
+use crate::ran::Shaders::{Algorithm, EmulatedMatrices};
+use crate::{devices, tolerance};
+
+proptest! {
+    #![proptest_config(cases())]
+
+    /// Tests everything in the cooperative shader except the matrices: loads, weight layout, stores.
+    #[test]
+    fn convolution_by_emulated_matrices(
+        (mut conv, [n, h, w], seed) in conv_settings(),
+        inputs in 1..41_usize,
+        outputs in 1..140_usize,
+        size in 0..12_usize,
+        residual in any::<bool>(),
+    ) {
+        (conv.in_channels, conv.out_channels) = (inputs, outputs);
+        let mut b = GraphBuilder::new("matrices");
+        let x = b.input("input", &[None, None, None, None]);
+        let norm = b.batch_norm("norm", x, BatchNorm2d::new(inputs));
+        let before = b.activation("before", norm, Activation::Relu);
+        let mut y = b.conv2d("conv", before, conv.clone());
+        if residual {
+            let other = b.conv2d("other", before, conv);
+            let act = b.activation("act", other, Activation::Relu);
+            y = b.add("add", y, act);
+        }
+        b.output(y);
+        let graph = b.build().unwrap();
+        let input = tensor(&Shape::from([n, inputs, h + size, w + size]), seed);
+        let blocks = [2, 4, 8][seed as usize % 3];
+        let algorithm = ConvAlgorithm::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
+        let mut expected = vec![("conv", EmulatedMatrices)];
+        if residual {
+            expected.push(("other", EmulatedMatrices));
+        }
+        Case::new(&graph, &[input], seed, &expected)
+            .prefer(algorithm)
+            .factor(tolerance::PROLOGUE_FACTOR)
+            .run_on(devices::with_matrices_emulated());
+    }
+
+    #[test]
+    fn transposed_convolution_by_emulated_matrices(
+        (inputs, outputs) in (1..20_usize, 1..40_usize),
+        (kernel, stride) in ([1..5_usize, 1..5_usize], [1..4_usize, 1..4_usize]),
+        [n, h, w] in extents(),
+        seed in 0..1000_u64,
+    ) {
+        let mut op = ConvTranspose2d::new(inputs, outputs, 1, 1);
+        (op.kernel, op.stride) = (kernel, stride);
+        let shape = Shape::from([n, inputs, h, w]);
+        let graph = graph_of(op, std::slice::from_ref(&shape));
+        let blocks = [2, 4, 8][seed as usize % 3];
+        let algorithm = ConvAlgorithm::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
+        Case::new(&graph, &[tensor(&shape, seed)], seed, &[("op", EmulatedMatrices)])
+            .prefer(algorithm)
+            .run_on(devices::with_matrices_emulated());
+    }
+}
+
+/// A device with cooperative matrices uses them for a suitable shape in float16. On others another algorithm
+/// is used, and a session that prefers them has a warning.
+#[test]
+fn convolution_by_matrices_of_the_device() {
+    let conv = Conv2d::new(64, 96, 3).padding(1);
+    let shape = Shape::from([1, 64, 17, 19]);
+    let graph = graph_of(conv, std::slice::from_ref(&shape));
+    let input = tensor(&shape, 5);
+    let algorithms = [
+        None,
+        Some(ConvAlgorithm::Cooperative {
+            pixels: 64,
+            channels: 64,
+        }),
+    ];
+    let all = devices::with_matrices();
+    let inputs = std::slice::from_ref(&input);
+    for algorithm in algorithms {
+        let of = ConvAlgorithm::Cooperative {
+            pixels: 64,
+            channels: 64,
+        };
+        let expected = [("op", Algorithm { of, planar: false })];
+        let mut case =
+            Case::new(&graph, inputs, 5, &expected).factor(tolerance::winograd_factor(4));
+        if let Some(algorithm) = algorithm {
+            case = case.prefer(algorithm);
+        }
+        case.run_on(&all);
+    }
+    let weights = Arc::new(weights_for(&graph, 5));
+    // These devices are opened without matrices.
+    for (name, device) in devices::devices() {
+        for precision in [Precision::F32, Precision::F16] {
+            for prefer in algorithms {
+                let options = SessionOptions::new().precision(precision).prefer(prefer);
+                let weights = weights.clone();
+                let shapes = std::slice::from_ref(&shape);
+                let session = Session::new(device, &graph, weights, &options, shapes).unwrap();
+                assert_eq!(session.warning().is_some(), prefer.is_some(), "{name}");
+            }
+        }
+    }
+}
