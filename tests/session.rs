@@ -316,9 +316,9 @@ fn wrong_inputs_are_named() {
         assert!(error.to_string().contains(part), "{error}");
     };
     fails(session.run(&[]).unwrap_err(), "takes 1 input(s) (input)");
-    let grey = generated_input([1, 1, 64, 64]);
+    let gray = generated_input([1, 1, 64, 64]);
     fails(
-        session.run(&[grey]).unwrap_err(),
+        session.run(&[gray]).unwrap_err(),
         "expected [N, 3, H, W], found [1, 1, 64, 64]",
     );
     let huge = [Shape::from([64, 3, 1024, 1024])];

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Runs the passes of the network that `load` returns for a file. A pass takes an image of three channels and its
-/// side in pixels, and returns the output. The command line is the file and the side.
+/// Runs the passes of the network that `load` returns for a file. A pass takes an image of three channels and
+/// its side in pixels, and returns the output. The command line is the file and the side.
 pub fn serve<Pass>(usage: &str, load: impl FnOnce(&str) -> Result<Pass>) -> ExitCode
 where
     Pass: FnMut(&[f32], usize) -> Result<Vec<f32>>,

@@ -107,8 +107,8 @@ pub const CLASS_ACTIVATION_MAP: f64 = 1e-4;
 /// different kernels, and gradients amplify the difference.
 pub const EXPLANATION_BATCH: f32 = 1e-3;
 
-/// Integrated gradients: the error of their sum, relative to the difference of the scores. Steps are added until
-/// the library's own tolerance is reached.
+/// Integrated gradients: the error of their sum, relative to the difference of the scores. Steps are added
+/// until the library's own tolerance is reached.
 pub const COMPLETENESS: f64 = Completeness::TOLERANCE;
 
 /// A probability on one device against another, relative to itself.

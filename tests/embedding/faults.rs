@@ -19,8 +19,8 @@ fn assert_lost<T>(what: &str, result: Result<T, Error>) {
     }
 }
 
-/// Every call on a lost device returns `DeviceLost`. After `restore` on another device, the session's outputs are
-/// the same bit for bit, and nothing leaks.
+/// Every call on a lost device returns `DeviceLost`. After `restore` on another device, the session's outputs
+/// are the same bit for bit, and nothing leaks.
 #[test]
 fn a_lost_device_is_an_error_and_can_be_replaced() {
     if cfg!(unix) && !is_own_process("faults::a_lost_device_is_an_error_and_can_be_replaced", ":") {

@@ -1,4 +1,5 @@
-//! A host's device with WebGPU's default limits and no features. (`tests/golden.rs` runs the whole zoo on one.)
+//! A host's device with WebGPU's default limits and no features. (`tests/golden.rs` runs the whole zoo on
+//! one.)
 
 use super::common::{place, relative_error, tolerance};
 use super::devices::{backends, with_defaults};

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes fixtures/: small pictures in every form that the decoder must understand, with what Pillow
-makes of them, and Pillow's resizing of the photographs, in fixtures/expected.json.
+"""Writes fixtures/: small images of every kind that the decoder must support. fixtures/expected.json has their pixels
+as Pillow decodes them, and checksums of Pillow's resizing of the photographs.
 
     pip install pillow numpy
     python make_fixtures.py
@@ -28,36 +28,36 @@ def base():
     return Image.fromarray(pixels, "RGB")
 
 
-def samples(picture, step):
+def samples(image, step):
     """Every `step`-th pixel, from the middle of the first step on."""
-    pixels = np.asarray(picture.convert("RGB"))[step // 2 :: step, step // 2 :: step]
-    return {"size": list(picture.size), "step": step, "pixels": pixels.reshape(-1).tolist()}
+    pixels = np.asarray(image.convert("RGB"))[step // 2 :: step, step // 2 :: step]
+    return {"size": list(image.size), "step": step, "pixels": pixels.reshape(-1).tolist()}
 
 
-def over_white(picture):
-    picture = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+def over_white(image):
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
-def expect(name, picture=None, step=8):
-    """Records Pillow's reading of `name`, or `picture` where Pillow reads it otherwise than we do."""
-    if picture is None:
-        picture = over_white(ImageOps.exif_transpose(Image.open(OUT / name)))
-    expected["pictures"][name] = samples(picture, step)
+def expect(name, image=None, step=8):
+    """Records the pixels that Pillow decodes from `name`, or those of `image` where our decoder differs from Pillow."""
+    if image is None:
+        image = over_white(ImageOps.exif_transpose(Image.open(OUT / name)))
+    expected["pictures"][name] = samples(image, step)
 
 
-def save(name, picture, **options):
-    picture.save(OUT / name, **options)
+def save(name, image, **options):
+    image.save(OUT / name, **options)
     expect(name)
 
 
-def png(name, width, height, depth, colour, rows, extra=b""):
+def png(name, width, height, depth, color_type, rows, extra=b""):
     """A PNG that Pillow cannot write. `rows` are the bytes of each row."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
     data = zlib.compress(b"".join(b"\0" + row for row in rows), 9)
     body = chunk(b"IHDR", header) + extra + chunk(b"IDAT", data) + chunk(b"IEND", b"")
     (OUT / name).write_bytes(b"\x89PNG\r\n\x1a\n" + body)
@@ -77,15 +77,15 @@ def jpegs(rgb):
         8: Image.Transpose.ROTATE_270,
     }
     for orientation, operation in undo.items():
-        lying = rgb if operation is None else rgb.transpose(operation)
+        stored = rgb if operation is None else rgb.transpose(operation)
         exif = Image.Exif()
         exif[ORIENTATION] = orientation
-        save(f"orientation_{orientation}.jpg", lying, exif=exif, **exact)
+        save(f"orientation_{orientation}.jpg", stored, exif=exif, **exact)
     save("grey.jpg", rgb.convert("L"), quality=95)
     save("progressive.jpg", rgb, progressive=True, quality=95)
     save("subsampled.jpg", rgb, quality=90, subsampling=2)
 
-    # Inks as a separation makes them: a black plate under the colours.
+    # Inks as in printing: black replaces a part of the colors.
     inks = 255 - np.asarray(rgb).astype(int)
     black = inks.min(axis=-1, keepdims=True) // 2
     cmyk = np.concatenate([(inks - black) * 255 // (255 - black), black], axis=-1).astype(np.uint8)
@@ -95,8 +95,8 @@ def jpegs(rgb):
     (OUT / "cmyk_without_adobe.jpg").write_bytes(data[:at] + data[at + 16 :])
     expect("cmyk_without_adobe.jpg")
 
-    # YCCK: what is in the file of C, M and Y is taken for 255 - RGB and stored as YCbCr. Pillow
-    # cannot write it, but inverts what it is given, so that the components can be smuggled past it.
+    # YCCK: the file's C, M and Y are read as 255 - RGB, which is stored as YCbCr. Pillow cannot write it. It inverts
+    # CMYK and stores the components as they are, so YCbCr can be passed as CMY, and the marker changed afterwards.
     stored = 255 - cmyk
     ycc = np.asarray(Image.fromarray(255 - stored[..., :3], "RGB").convert("YCbCr"))
     ycck = 255 - np.concatenate([ycc, stored[..., 3:]], axis=-1)
@@ -131,7 +131,7 @@ def others(rgb):
     (OUT / "png_called.jpg").write_bytes((OUT / "grey.png").read_bytes())
     expect("png_called.jpg")
 
-    # Pillow cuts 16 bits off where we round, and clips grey.
+    # Pillow truncates 16 bits to 8 where our decoder rounds, and clips gray images.
     deep = np.asarray(rgb).astype(np.uint32) * 257 + np.arange(48)[None, :, None] * 5
     deep = np.minimum(deep, 65535)
     rounded = ((deep + 128) // 257).astype(np.uint8)
@@ -144,8 +144,8 @@ def others(rgb):
 
 
 def resized():
-    """Checksums of Pillow's own results, for the comparison is to the byte. Pillow 11 and 13 agree
-    on all of them; 13 swaps its passes where the height shrinks much more than the width."""
+    """Checksums of Pillow's results, which ours must equal to the byte. Pillow 11 and 13 agree on all of them; 13
+    swaps its passes where the height shrinks much more than the width."""
     filters = ["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     for name, size in [
         ("chelsea.png", (384, 255)),
@@ -153,26 +153,26 @@ def resized():
         ("coffee.png", (224, 224)),
         ("astronaut.png", (37, 1024)),
     ]:
-        picture = Image.open(HERE / name).convert("RGB")
+        image = Image.open(HERE / name).convert("RGB")
         for f in filters:
-            to = picture.resize(size, Image.Resampling[f.upper()])
+            to = image.resize(size, Image.Resampling[f.upper()])
             checksum = zlib.adler32(to.tobytes())
             expected["resized"].append([name, list(size), f, checksum])
 
 
-def timm_crop(picture, size, crop_pct, mode, interpolation, mean):
-    """timm's transforms_imagenet_eval up to the conversion to a tensor, after timm 1.0 and
-    torchvision 0.29, without either."""
+def timm_crop(image, size, crop_pct, mode, interpolation, mean):
+    """timm's transforms_imagenet_eval up to the conversion to a tensor, reimplemented from timm 1.0 and torchvision
+    0.29, which are not needed."""
     height, width = size
     scale = [math.floor(x / crop_pct) for x in size]
     resample = Image.Resampling[interpolation.upper()]
-    w, h = picture.size
+    w, h = image.size
 
     def keep_ratio(pick):
         ratio = pick(h / scale[0], w / scale[1])
         return round(w / ratio), round(h / ratio)
 
-    fill = tuple(round(255 * mean) for _ in picture.getbands()) if mode == "border" else 0
+    fill = tuple(round(255 * mean) for _ in image.getbands()) if mode == "border" else 0
     if mode == "squash":
         to = (scale[1], scale[0])
     elif mode == "border":
@@ -183,16 +183,16 @@ def timm_crop(picture, size, crop_pct, mode, interpolation, mean):
         to = (scale[0], longer) if w <= h else (longer, scale[0])
     else:
         to = keep_ratio(min)
-    picture = picture.resize(to, resample)
+    image = image.resize(to, resample)
 
-    w, h = picture.size
+    w, h = image.size
     if width > w or height > h:
         left, top = max(width - w, 0) // 2, max(height - h, 0) // 2
         right, bottom = (max(width - w, 0) + 1) // 2, (max(height - h, 0) + 1) // 2
-        picture = ImageOps.expand(picture, (left, top, right, bottom), fill=fill)
-        w, h = picture.size
+        image = ImageOps.expand(image, (left, top, right, bottom), fill=fill)
+        w, h = image.size
     top, left = int(round((h - height) / 2.0)), int(round((w - width) / 2.0))
-    return picture.crop((left, top, left + width, top + height))
+    return image.crop((left, top, left + width, top + height))
 
 
 def cropped():
@@ -208,8 +208,8 @@ def cropped():
         ("astronaut.png", "center", (32, 32), 1.0, "bicubic", 1),
         ("coffee.png", "border", (99, 99), 1.0, "nearest", 1),
     ]:
-        picture = Image.open(HERE / name).convert("RGB" if channels == 3 else "L")
-        to = timm_crop(picture, size, crop_pct, mode, interpolation, 0.4)
+        image = Image.open(HERE / name).convert("RGB" if channels == 3 else "L")
+        to = timm_crop(image, size, crop_pct, mode, interpolation, 0.4)
         assert to.size == (size[1], size[0])
         expected["cropped"].append(
             {

@@ -7,7 +7,8 @@ use shadernet::wgpu::{self, TextureFormat};
 
 use crate::support::*;
 
-/// The numbers of live buffers, bind groups and texture views. (On Vulkan, wgpu 30 does not count new textures.)
+/// The numbers of live buffers, bind groups and texture views. (On Vulkan, wgpu 30 does not count new
+/// textures.)
 fn counts(gpu: &Gpu) -> [isize; 3] {
     // Staging memory of writes is freed with the next submission.
     gpu.queue().submit([]);

@@ -55,7 +55,7 @@ impl Network {
     pub fn forward(&self, image: Value) -> Value {
         let mut values = HashMap::from([("in0".to_string(), image)]);
         for layer in &self.layers {
-            // Nothing is held longer than it is needed: what is held, burn can neither fuse away nor overwrite.
+            // Values are dropped after their last use: burn can then fuse them away or overwrite them.
             let mut inputs: Vec<Value> = Vec::new();
             for name in &layer.inputs {
                 let value = match layer.last_read.contains(name) {
@@ -70,7 +70,7 @@ impl Network {
     }
 }
 
-/// A line of the text: what it says of the layer, its inputs and its outputs.
+/// Parses a line of the text into the layer's description, its inputs and its outputs.
 fn parse(line: &str) -> Option<(Description<'_>, Vec<String>, Vec<String>)> {
     let mut words = line.split_whitespace();
     let (kind, _name) = (words.next()?, words.next()?);
@@ -97,7 +97,7 @@ impl Description<'_> {
         })
     }
 
-    /// Height and width, where ncnn may leave out the height.
+    /// Height and width. ncnn leaves out a height that equals the width.
     fn pair(&self, height: &str, width: &str, default: usize) -> [usize; 2] {
         let width = self.get(width, default);
         [self.get(height, width), width]
@@ -112,7 +112,7 @@ impl Description<'_> {
         let kernel = self.pair("11", "1", 0);
         let channels = self.get("0", 0);
         let fed = |inputs: Vec<Value>| inputs.into_iter().next().expect("an input");
-        // The count of weights tells the channels that each of the outputs reads.
+        // The input channels of each output, from the number of weights.
         let read = |weights: usize| weights / (channels * kernel[0] * kernel[1]);
         let operation: Operation = match self.kind {
             "Convolution" | "ConvolutionDepthWise" => {
