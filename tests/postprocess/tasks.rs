@@ -356,5 +356,6 @@ fn encoding_on_the_cpu_is_refused() {
     let view = image_view(&gpu, &RgbImage::new(10, 10));
     let mut encoder = gpu.device().create_command_encoder(&Default::default());
     let result = detector.encode(&mut encoder, &view, &Default::default());
-    assert!(result.unwrap_err().to_string().contains("use a GPU"));
+    let message = result.unwrap_err().report().to_string();
+    assert!(message.contains("use a GPU"), "{message}");
 }
