@@ -348,5 +348,6 @@ fn the_cpu_has_no_encoder() {
     let view = drawn(&gpu, &RgbImage::new(10, 10));
     let mut encoder = gpu.device().create_command_encoder(&Default::default());
     let result = detector.encode(&mut encoder, &view, &Default::default());
-    assert!(result.unwrap_err().to_string().contains("use a GPU"));
+    let message = result.unwrap_err().report().to_string();
+    assert!(message.contains("use a GPU"), "{message}");
 }
