@@ -222,7 +222,7 @@ fn invalid_arguments_are_reported_before_anything_is_written() {
         ),
         (
             ["--layer", "global_pool"],
-            ["'global_pool'", "no map of several pixels"],
+            ["'global_pool'", "not a map of several pixels"],
         ),
         (
             ["--class", "espreso"],

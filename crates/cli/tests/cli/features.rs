@@ -124,7 +124,7 @@ fn invalid_arguments_are_reported_before_anything_is_written() {
     let run = |args: &[&str]| execute(features(args).arg("-o").arg(&out));
     let image = chelsea();
     run(&[&image, "--layer", "blocks.1.1.ad"]).fails(&["unknown layer", "blocks.1.1.add"]);
-    run(&[&image, "--layer", "classifier"]).fails(&["'classifier'", "no map"]);
+    run(&[&image, "--layer", "classifier"]).fails(&["'classifier'", "not a map"]);
     run(&["missing.png", "--layer", "act2"]).fails(&["missing.png: "]);
     assert!(!out.exists());
     let usage = execute(&mut features(&["--layer", "act2"]));
