@@ -240,7 +240,7 @@ pub(super) fn dispatches(
     };
     let reads = vec![
         Read::Workspace(0),
-        weight(context, filter, tile),
+        weight(context, filter, tile as u32),
         no_bias.clone(),
         no_bias.clone(),
         no_bias,

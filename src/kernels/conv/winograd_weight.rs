@@ -7,18 +7,19 @@ use rayon::prelude::*;
 use super::super::{LoweringContext, Read};
 use super::filter::Filter;
 use super::problem::N_TILE;
-use super::winograd::Tile;
 use crate::gpu::Precision;
 use crate::weights::Weights;
 
-/// The transformed kernels, `[N tile][point][in / 4][4 in][16 out]`.
-pub(super) fn weight(context: &LoweringContext, filter: &Filter, tile: Tile) -> Read {
+/// The transformed kernels, `[N tile][point][in / 4][4 in][16 out]`, for tiles of 2 or 4 outputs along a
+/// side.
+pub(super) fn weight(context: &LoweringContext, filter: &Filter, tile: u32) -> Read {
     let filter = filter.clone();
     let n_tiles = filter.group_outputs.div_ceil(N_TILE);
-    let points = tile.points() as usize;
+    // Points of the transform.
+    let points = ((tile + 2) * (tile + 2)) as usize;
     let point_len = filter.group_inputs.div_ceil(4) * 4 * N_TILE;
     let tile_len = points * point_len;
-    let layout = format!("winograd {}{}", tile as u32, filter.order_suffix());
+    let layout = format!("winograd {tile}{}", filter.order_suffix());
     let pack = move |weights: &Weights, name: &str, indices: Range<usize>| {
         let end = (indices.end * N_TILE).min(filter.group_outputs);
         let kernels = filter.read(weights, name, indices.start * N_TILE..end)?;
@@ -43,15 +44,15 @@ pub(super) fn weight(context: &LoweringContext, filter: &Filter, tile: Tile) -> 
 }
 
 /// G g G^T of a kernel, in float64, since it is computed once.
-fn transformed(tile: Tile, g: &[f32]) -> Vec<f64> {
+fn transformed(tile: u32, g: &[f32]) -> Vec<f64> {
     let lines: &[[f64; 3]] = match tile {
-        Tile::Two => &[
+        2 => &[
             [1.0, 0.0, 0.0],
             [0.5, 0.5, 0.5],
             [0.5, -0.5, 0.5],
             [0.0, 0.0, 1.0],
         ],
-        Tile::Four => &[
+        _ => &[
             [1.0 / 4.0, 0.0, 0.0],
             [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
             [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
