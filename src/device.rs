@@ -13,10 +13,9 @@
 //! ```
 
 use std::fmt;
-use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::gpu::{self, Backend, CooperativeMatrices, Gpu, GpuOptions};
+use crate::gpu::{self, Backend, Gpu, GpuOptions};
 
 /// Which device to open, and how. The default is the best adapter of the machine: discrete before
 /// integrated before software, or what wgpu's environment variables name (`WGPU_BACKEND`,
@@ -37,13 +36,8 @@ pub struct DeviceOptions {
     pub backend: Option<Backend>,
     /// A part of the adapter's name. Case does not matter.
     pub adapter: Option<String>,
-    /// See [`GpuOptions::runtime_checks`].
-    pub runtime_checks: bool,
-    /// A folder for compiled pipelines, see [`GpuOptions::cache`].
-    pub cache: Option<PathBuf>,
-    /// Whether float16 convolutions may use cooperative matrices (tensor cores). Off by default, because they
-    /// are experimental in wgpu.
-    pub cooperative_matrices: CooperativeMatrices,
+    /// How the device is used, where it is a GPU.
+    pub gpu: GpuOptions,
 }
 
 impl DeviceOptions {
@@ -66,24 +60,10 @@ impl DeviceOptions {
         self
     }
 
-    /// Sets [`Self::runtime_checks`].
+    /// Sets [`Self::gpu`].
     #[must_use]
-    pub fn runtime_checks(mut self, checks: bool) -> Self {
-        self.runtime_checks = checks;
-        self
-    }
-
-    /// Sets [`Self::cache`].
-    #[must_use]
-    pub fn cache(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.cache = Some(folder.into());
-        self
-    }
-
-    /// Sets [`Self::cooperative_matrices`].
-    #[must_use]
-    pub fn cooperative_matrices(mut self, matrices: CooperativeMatrices) -> Self {
-        self.cooperative_matrices = matrices;
+    pub fn gpu(mut self, options: GpuOptions) -> Self {
+        self.gpu = options;
         self
     }
 }
@@ -138,12 +118,7 @@ impl Device {
         }
         match gpu::choose(options.backend, options.adapter.as_deref()).await? {
             Ok(adapter) => {
-                let gpu = GpuOptions {
-                    runtime_checks: options.runtime_checks,
-                    cache: options.cache.clone(),
-                    cooperative_matrices: options.cooperative_matrices,
-                };
-                let gpu = Gpu::open_async(&adapter, &gpu).await?;
+                let gpu = Gpu::open_async(&adapter, &options.gpu).await?;
                 Ok(Self::Gpu(gpu))
             }
             Err(reason) => {

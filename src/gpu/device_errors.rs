@@ -140,8 +140,9 @@ impl Gpu {
     /// The device-lost callback reports the loss of a device that this crate opened; a host's device is
     /// asked.
     pub(crate) fn check_lost(&self, context: &str) -> Result<()> {
-        if !self.inner.device_errors.has_callback && self.is_lost() {
-            return Err(self.error(context, "lost"));
+        if !self.inner.device_errors.has_callback {
+            // Notes the loss.
+            self.is_lost();
         }
         self.check_known_lost(context)
     }

@@ -32,7 +32,7 @@ pub enum ConvAlgorithm {
         channels: u32,
     },
     /// The same with cooperative matrices, see
-    /// [`DeviceOptions::cooperative_matrices`](crate::device::DeviceOptions::cooperative_matrices):
+    /// [`GpuOptions::cooperative_matrices`](crate::gpu::GpuOptions::cooperative_matrices):
     /// `conv2d_cooperative.wgsl`.
     Cooperative {
         /// Output pixels of a tile (M).

@@ -30,7 +30,7 @@ pub fn devices() -> &'static [(String, Device)] {
             for runtime_checks in [false, true] {
                 let options = DeviceOptions::new()
                     .backend(backend)
-                    .runtime_checks(runtime_checks);
+                    .gpu(GpuOptions::new().runtime_checks(runtime_checks));
                 let device = Device::open(&options).unwrap_or_else(|error| {
                     panic!("{error}\n`scripts/test` installs software adapters for the tests")
                 });
@@ -52,10 +52,10 @@ pub fn with_matrices_emulated() -> &'static [(String, Device)] {
     static DEVICES: OnceLock<Vec<(String, Device)>> = OnceLock::new();
     DEVICES.get_or_init(|| {
         let open = |(backend, runtime_checks)| {
-            let options = DeviceOptions::new()
-                .backend(backend)
+            let gpu = GpuOptions::new()
                 .runtime_checks(runtime_checks)
                 .cooperative_matrices(CooperativeMatrices::Emulated);
+            let options = DeviceOptions::new().backend(backend).gpu(gpu);
             let name = format!("{} emulated {runtime_checks}", Backend::name(backend));
             (name, Device::open(&options).unwrap())
         };
@@ -68,9 +68,8 @@ pub fn with_matrices_emulated() -> &'static [(String, Device)] {
 #[allow(dead_code, reason = "not every test file uses every list")]
 pub fn with_matrices() -> Vec<(String, Device)> {
     let open = |backend: Backend| {
-        let options = DeviceOptions::new()
-            .backend(backend)
-            .cooperative_matrices(CooperativeMatrices::IfSupported);
+        let gpu = GpuOptions::new().cooperative_matrices(CooperativeMatrices::IfSupported);
+        let options = DeviceOptions::new().backend(backend).gpu(gpu);
         let name = format!("{} with matrices", backend.name());
         (name, Device::open(&options).unwrap())
     };

@@ -13,7 +13,7 @@ use common::relative_error;
 use common::tolerance::network;
 use devices::{backends, devices};
 use shadernet::device::{Device, DeviceOptions};
-use shadernet::gpu::{Gpu, Precision};
+use shadernet::gpu::{Gpu, GpuOptions, Precision};
 use shadernet::graph::{Activation, BatchNorm2d, Conv2d, Graph, GraphBuilder, Pad2d};
 use shadernet::reference::Reference;
 use shadernet::session::{ConvAlgorithm, Session, SessionOptions};
@@ -222,7 +222,7 @@ fn a_wrong_kernel_is_quarantined() {
         let broken = Device::open(
             &DeviceOptions::new()
                 .backend(device.backend())
-                .runtime_checks(gpu.runtime_checks()),
+                .gpu(GpuOptions::new().runtime_checks(gpu.runtime_checks())),
         );
         let Ok(Device::Gpu(broken)) = broken else {
             panic!("{name}: {broken:?}");

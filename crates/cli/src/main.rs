@@ -39,7 +39,7 @@ use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use shadernet::device::{Device, DeviceOptions};
-use shadernet::gpu::{Backend, CooperativeMatrices, Precision};
+use shadernet::gpu::{Backend, CooperativeMatrices, GpuOptions, Precision};
 use shadernet::model_folder::{ModelFolder, default_model, find_model};
 use shadernet::passes::PassOptions;
 use shadernet::session::SessionOptions;
@@ -189,12 +189,12 @@ impl DeviceArgs {
             true => CooperativeMatrices::IfSupported,
             false => CooperativeMatrices::Off,
         };
-        let mut options = DeviceOptions::new()
-            .backend(self.backend)
+        let mut gpu = GpuOptions::new()
             .runtime_checks(self.runtime_checks)
             .cooperative_matrices(matrices);
+        gpu.cache = cache::folder();
+        let mut options = DeviceOptions::new().backend(self.backend).gpu(gpu);
         options.adapter = self.adapter.clone();
-        options.cache = cache::folder();
         options
     }
 

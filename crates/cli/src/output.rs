@@ -74,7 +74,6 @@ fn tip(error: &Error) -> Option<&'static str> {
     }
 }
 
-/// Bytes for people: `128 MiB`.
 /// Prints a warning of the library on standard error, if there is one.
 pub fn warn(warning: Option<&str>) {
     if let Some(warning) = warning {
