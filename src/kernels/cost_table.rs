@@ -52,28 +52,22 @@ const SOFTWARE: CostTable = CostTable {
     min_linear_gemm_rows: 4,
 };
 
-/// No number was measured on hardware. Costs are those of the software device; others are guesses.
+/// No number was measured on hardware: those that are not here are the software device's.
 const INTEGRATED: CostTable = CostTable {
-    subgroup_tile: [10, 14],
-    winograd_transform: [14, 30],
-    min_winograd_tiles: 32,
-    min_cooperative_use: 60,
-    // As many as a mid-range discrete GPU has room for; an integrated one is busy with fewer.
+    // As many as a mid-range discrete GPU has room for; an integrated one is busy with fewer. Guessed.
     busy_workgroups: 128,
+    // Guessed: it is nearer to the cores than the memory shared with the CPU.
     workgroup_memory_helps: true,
-    min_linear_gemm_rows: 4,
+    ..SOFTWARE
 };
 
-/// No number was measured on hardware. Costs are those of the software device; others are guesses.
+/// No number was measured on hardware: those that are not here are the software device's.
 const DISCRETE: CostTable = CostTable {
-    subgroup_tile: [10, 14],
-    winograd_transform: [14, 30],
-    min_winograd_tiles: 32,
-    min_cooperative_use: 60,
-    // As many as a mid-range GPU has room for.
+    // As many as a mid-range GPU has room for. Guessed.
     busy_workgroups: 128,
+    // Guessed: it is nearer to the cores than the device's memory.
     workgroup_memory_helps: true,
-    min_linear_gemm_rows: 4,
+    ..SOFTWARE
 };
 
 impl DeviceClass {

@@ -6,7 +6,7 @@ use super::super::selection_reason::WinogradRejection;
 use super::super::{ConvAlgorithm, DeviceContext};
 use super::depthwise::DepthwiseShader;
 use super::gemm_shader::GemmShader;
-use super::problem::{ConvProblem, N_TILE};
+use super::problem::{ConvProblem, FilterShape, N_TILE};
 use super::winograd::{self, Tile, WinogradKernels};
 use crate::gpu::Precision;
 
@@ -36,7 +36,7 @@ impl ConvKernels {
 
 /// The algorithms that can compute a convolution on `device`; none where there is no choice.
 pub(crate) fn candidates(problem: &ConvProblem, device: &DeviceContext) -> Vec<ConvAlgorithm> {
-    if problem.is_depthwise() || !problem.gemm().has_whole_elements() {
+    if problem.filter.is_depthwise() || !problem.gemm().has_whole_elements() {
         return Vec::new();
     }
     (ConvAlgorithm::all().into_iter())
@@ -53,7 +53,7 @@ pub(super) fn supported(
 ) -> Option<ConvKernels> {
     let ConvAlgorithm::Winograd { tile } = algorithm else {
         let shader = GemmShader::new(algorithm, device, &problem.gemm())?;
-        let is_possible = shader.supports_groups(problem.groups)
+        let is_possible = shader.supports_groups(problem.filter.groups)
             && (shader.supports_nchw_input() || !problem.nchw_input);
         return is_possible.then_some(ConvKernels::Gemm(shader));
     };
@@ -75,13 +75,8 @@ pub(super) fn winograd_unsupported(
     tile: Tile,
     device: &DeviceContext,
 ) -> Option<WinogradRejection> {
-    let ConvProblem {
-        kernel,
-        stride,
-        dilation,
-        groups,
-        ..
-    } = *problem;
+    let FilterShape { kernel, groups, .. } = problem.filter;
+    let (stride, dilation) = (problem.stride, problem.dilation);
     let rejections = [
         (kernel != [3, 3], WinogradRejection::Kernel(kernel)),
         (stride != [1, 1], WinogradRejection::Stride(stride)),
@@ -103,7 +98,7 @@ fn winograd_fits(problem: &ConvProblem, tile: Tile, device: &DeviceContext) -> b
     let largest = device.largest_binding().min(addressable);
     let [transformed, products] = winograd::workspace(problem, tile);
     let weights = winograd::weight_bytes(problem, tile);
-    let rows = u64::from(tile.points()) * problem.out_channels.div_ceil(N_TILE) as u64;
+    let rows = u64::from(tile.points()) * problem.filter.out_channels.div_ceil(N_TILE) as u64;
     let limit = u64::from(device.limits.max_compute_workgroups_per_dimension);
     let mut all = [transformed, products, weights].into_iter();
     all.all(|bytes| bytes <= largest) && rows <= limit
@@ -112,14 +107,17 @@ fn winograd_fits(problem: &ConvProblem, tile: Tile, device: &DeviceContext) -> b
 /// All that the time of a convolution depends on, the device aside, in one line. Tuning files identify
 /// convolutions by it, so a change of its format invalidates them.
 pub(crate) fn signature(problem: &ConvProblem, precision: Precision) -> String {
-    let ConvProblem {
-        batch,
+    let FilterShape {
         in_channels,
         out_channels,
         groups,
+        kernel: [kh, kw],
+        ..
+    } = problem.filter;
+    let ConvProblem {
+        batch,
         input: [height, width],
         output: [out_height, out_width],
-        kernel: [kh, kw],
         stride: [sh, sw],
         dilation: [dh, dw],
         // Negative where the input is cropped.

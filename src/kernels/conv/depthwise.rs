@@ -36,7 +36,9 @@ impl DepthwiseShader {
     /// The shader for rows where it has this kernel and stride. Only sizes that are common in networks
     /// have it, since every size is one more pipeline to compile.
     pub fn select(problem: &ConvProblem) -> Self {
-        let kernel = [3, 5].into_iter().find(|&k| problem.kernel == [k, k]);
+        let kernel = [3, 5]
+            .into_iter()
+            .find(|&k| problem.filter.kernel == [k, k]);
         let stride = [1, 2].into_iter().find(|&s| problem.stride == [s, s]);
         match (kernel, stride) {
             (Some(kernel), Some(stride)) if problem.dilation == [1, 1] => Self::Row {
@@ -82,7 +84,7 @@ pub(super) fn transposed_dispatch(
     filter: &Filter,
 ) -> Result<Dispatch> {
     let window = Window {
-        kernel: problem.kernel.map(|v| v as u32),
+        kernel: problem.filter.kernel.map(|v| v as u32),
         stride: problem.stride.map(|v| v as u32),
         dilation: problem.dilation.map(|v| v as u32),
         padding: problem.cut.map(|v| v as u32),

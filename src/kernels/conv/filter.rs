@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::super::norm::Folding;
-use super::problem::{ConvProblem, TransposedConvProblem, WeightOrder};
+use super::problem::{FilterShape, WeightOrder};
 use crate::error::Result;
 use crate::graph::Node;
 use crate::weights::Weights;
@@ -23,25 +23,15 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub fn new(node: &Node, problem: &ConvProblem) -> Self {
+    /// The weights of `node`, which have this shape.
+    pub fn new(node: &Node, shape: &FilterShape) -> Self {
         Self {
-            groups: problem.groups,
-            group_inputs: problem.in_channels / problem.groups,
-            group_outputs: problem.out_channels / problem.groups,
-            folding: Folding::new(node, problem.out_channels, problem.has_bias),
-            kernel: problem.kernel,
-            order: problem.weights,
-        }
-    }
-
-    pub fn from_transposed(node: &Node, problem: &TransposedConvProblem) -> Self {
-        Self {
-            groups: problem.groups,
-            group_inputs: problem.in_channels / problem.groups,
-            group_outputs: problem.out_channels / problem.groups,
-            folding: Folding::new(node, problem.out_channels, problem.has_bias),
-            kernel: problem.kernel,
-            order: WeightOrder::InputFirst,
+            groups: shape.groups,
+            group_inputs: shape.group_inputs(),
+            group_outputs: shape.group_outputs(),
+            folding: Folding::new(node, shape.out_channels, shape.has_bias),
+            kernel: shape.kernel,
+            order: shape.order,
         }
     }
 

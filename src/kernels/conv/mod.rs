@@ -35,7 +35,7 @@ pub(super) fn lower(
     problem: &ConvProblem,
     kernels: ConvKernels,
 ) -> Result<Vec<Dispatch>> {
-    let filter = Filter::new(context.node, problem);
+    let filter = Filter::new(context.node, &problem.filter);
     let reason = context.selection.reason;
     let dispatches = match kernels {
         ConvKernels::Depthwise(shader) => {
@@ -64,7 +64,7 @@ pub(super) fn lower_transposed(
     problem: &TransposedConvProblem,
     kernels: &TransposedKernels,
 ) -> Result<Vec<Dispatch>> {
-    let filter = Filter::from_transposed(context.node, problem);
+    let filter = Filter::new(context.node, &problem.filter);
     let sets = match kernels {
         TransposedKernels::Depthwise => {
             let dispatch = depthwise::transposed_dispatch(context, problem, &filter)?;

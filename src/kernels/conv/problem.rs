@@ -12,20 +12,15 @@ pub(super) const N_TILE: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConvProblem {
     pub batch: usize,
-    pub in_channels: usize,
-    pub out_channels: usize,
-    pub groups: usize,
+    pub filter: FilterShape,
     /// Height and width of the input.
     pub input: [usize; 2],
     /// Height and width of the output.
     pub output: [usize; 2],
-    pub kernel: [usize; 2],
     pub stride: [usize; 2],
     pub dilation: [usize; 2],
     /// Rows above and columns to the left that are added to the input; negative where it is cropped.
     pub padding: [isize; 2],
-    pub has_bias: bool,
-    pub weights: WeightOrder,
     /// Whether the input is read as the user passes it: NCHW, float32.
     pub nchw_input: bool,
     pub has_prologue: bool,
@@ -37,18 +32,25 @@ pub(crate) struct ConvProblem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TransposedConvProblem {
     pub batch: usize,
-    pub in_channels: usize,
-    pub out_channels: usize,
-    pub groups: usize,
+    pub filter: FilterShape,
     /// Height and width of the output.
     pub output: [usize; 2],
-    pub kernel: [usize; 2],
     pub stride: [usize; 2],
     pub dilation: [usize; 2],
     /// Rows above and columns to the left that are cut off the output: its padding, and a crop that was
     /// fused into it, which is the same.
     pub cut: [usize; 2],
+}
+
+/// The weights of a convolution of either kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FilterShape {
+    pub in_channels: usize,
+    pub out_channels: usize,
+    pub groups: usize,
+    pub kernel: [usize; 2],
     pub has_bias: bool,
+    pub order: WeightOrder,
 }
 
 /// The order of a weight's dimensions.
@@ -74,6 +76,55 @@ pub(crate) struct GemmProblem {
     pub group_outputs: usize,
 }
 
+impl FilterShape {
+    fn of_conv(op: &Conv2d) -> Self {
+        Self {
+            in_channels: op.in_channels,
+            out_channels: op.out_channels,
+            groups: op.groups,
+            kernel: op.kernel,
+            has_bias: op.bias,
+            order: WeightOrder::OutputFirst,
+        }
+    }
+
+    fn of_transposed_conv(op: &ConvTranspose2d) -> Self {
+        Self {
+            in_channels: op.in_channels,
+            out_channels: op.out_channels,
+            groups: op.groups,
+            kernel: op.kernel,
+            has_bias: op.bias,
+            order: WeightOrder::InputFirst,
+        }
+    }
+
+    pub fn is_depthwise(&self) -> bool {
+        self.groups > 1 && self.groups == self.in_channels && self.groups == self.out_channels
+    }
+
+    /// Input channels of a group.
+    pub(super) fn group_inputs(&self) -> usize {
+        self.in_channels / self.groups
+    }
+
+    /// Output channels of a group.
+    pub(super) fn group_outputs(&self) -> usize {
+        self.out_channels / self.groups
+    }
+
+    /// A batch of `gemms` products with `m` rows each.
+    fn gemm(&self, m: u64, gemms: u64) -> GemmProblem {
+        GemmProblem {
+            m,
+            gemms,
+            groups: self.groups,
+            group_inputs: self.group_inputs(),
+            group_outputs: self.group_outputs(),
+        }
+    }
+}
+
 impl ConvProblem {
     /// `op` with what is fused into it. `nchw_input` says that the input is read NCHW.
     pub fn new(
@@ -91,13 +142,7 @@ impl ConvProblem {
             padding: [top as isize + fused.pad[0], left as isize + fused.pad[2]],
             input: [height, width],
             nchw_input,
-            ..Self::unit_stride(
-                [op.in_channels, op.out_channels],
-                op.kernel,
-                (op.groups, op.bias),
-                fused,
-                output,
-            )
+            ..Self::unit_stride(FilterShape::of_conv(op), fused, output)
         }
     }
 
@@ -115,62 +160,51 @@ impl ConvProblem {
             dilation: op.dilation,
             padding: [padding(0), padding(1)],
             input: [height, width],
-            weights: WeightOrder::InputFirst,
-            ..Self::unit_stride(
-                [op.in_channels, op.out_channels],
-                op.kernel,
-                (op.groups, op.bias),
-                fused,
-                output,
-            )
+            ..Self::unit_stride(FilterShape::of_transposed_conv(op), fused, output)
         }
     }
 
     /// The rows of a fully connected layer as pixels. The weights have the same order.
     pub fn from_linear(op: &Linear, fused: &Fused, output: &Shape) -> Self {
-        let channels = [op.in_features, op.out_features];
-        Self::unit_stride(channels, [1, 1], (1, op.bias), fused, output)
+        let filter = FilterShape {
+            in_channels: op.in_features,
+            out_channels: op.out_features,
+            groups: 1,
+            kernel: [1, 1],
+            has_bias: op.bias,
+            order: WeightOrder::OutputFirst,
+        };
+        Self::unit_stride(filter, fused, output)
     }
 
     /// The rows of a fully connected layer's gradient as pixels.
     pub fn from_linear_backward(op: &Linear, fused: &Fused, output: &Shape) -> Self {
-        let channels = [op.out_features, op.in_features];
-        Self {
-            weights: WeightOrder::InputFirst,
-            ..Self::unit_stride(channels, [1, 1], (1, false), fused, output)
-        }
+        let filter = FilterShape {
+            in_channels: op.out_features,
+            out_channels: op.in_features,
+            groups: 1,
+            kernel: [1, 1],
+            has_bias: false,
+            order: WeightOrder::InputFirst,
+        };
+        Self::unit_stride(filter, fused, output)
     }
 
     /// An input of the output's size, without padding.
-    fn unit_stride(
-        [in_channels, out_channels]: [usize; 2],
-        kernel: [usize; 2],
-        (groups, has_bias): (usize, bool),
-        fused: &Fused,
-        output: &Shape,
-    ) -> Self {
+    fn unit_stride(filter: FilterShape, fused: &Fused, output: &Shape) -> Self {
         let [batch, _, height, width] = output.nchw();
         Self {
             batch,
-            in_channels,
-            out_channels,
-            groups,
+            filter,
             input: [height, width],
             output: [height, width],
-            kernel,
             stride: [1, 1],
             dilation: [1, 1],
             padding: [0, 0],
-            has_bias,
-            weights: WeightOrder::OutputFirst,
             nchw_input: false,
             has_prologue: fused.prologue.is_some(),
             has_residual: fused.residual.is_some(),
         }
-    }
-
-    pub fn is_depthwise(&self) -> bool {
-        self.groups > 1 && self.groups == self.in_channels && self.groups == self.out_channels
     }
 
     /// Output pixels of the batch.
@@ -179,18 +213,12 @@ impl ConvProblem {
     }
 
     pub(super) fn gemm(&self) -> GemmProblem {
-        GemmProblem {
-            m: self.m(),
-            gemms: 1,
-            groups: self.groups,
-            group_inputs: self.in_channels / self.groups,
-            group_outputs: self.out_channels / self.groups,
-        }
+        self.filter.gemm(self.m(), 1)
     }
 
     pub(super) fn window(&self) -> Window {
         Window {
-            kernel: self.kernel.map(|v| v as u32),
+            kernel: self.filter.kernel.map(|v| v as u32),
             stride: self.stride.map(|v| v as u32),
             dilation: self.dilation.map(|v| v as u32),
             padding: self.padding.map(|v| v as u32),
@@ -199,7 +227,7 @@ impl ConvProblem {
 
     /// All output pixels, as one phase.
     pub(super) fn phase(&self) -> Phase {
-        let taps = |count: usize| match self.weights {
+        let taps = |count: usize| match self.filter.order {
             WeightOrder::OutputFirst => Taps::forward(count),
             WeightOrder::InputFirst => Taps::reverse(count),
         };
@@ -213,8 +241,8 @@ impl ConvProblem {
                 pixels: self.batch as u32 * size[0] * size[1],
                 phase_columns: 1,
             },
-            rows: taps(self.kernel[0]),
-            columns: taps(self.kernel[1]),
+            rows: taps(self.filter.kernel[0]),
+            columns: taps(self.filter.kernel[1]),
         }
     }
 }
@@ -225,38 +253,23 @@ impl TransposedConvProblem {
         let [batch, _, height, width] = output.nchw();
         Self {
             batch,
-            in_channels: op.in_channels,
-            out_channels: op.out_channels,
-            groups: op.groups,
+            filter: FilterShape::of_transposed_conv(op),
             output: [height, width],
-            kernel: op.kernel,
             stride: op.stride,
             dilation: op.dilation,
             cut: Self::cut(op, fused),
-            has_bias: op.bias,
         }
     }
 
     /// The products of `phases`, which are of one size.
     pub(super) fn gemm(&self, phases: &[Phase]) -> GemmProblem {
-        GemmProblem {
-            m: phases
-                .first()
-                .map_or(0, |phase| u64::from(phase.outputs.pixels)),
-            gemms: phases.len() as u64,
-            groups: self.groups,
-            group_inputs: self.in_channels / self.groups,
-            group_outputs: self.out_channels / self.groups,
-        }
+        let m = (phases.first()).map_or(0, |phase| u64::from(phase.outputs.pixels));
+        self.filter.gemm(m, phases.len() as u64)
     }
 
     fn cut(op: &ConvTranspose2d, fused: &Fused) -> [usize; 2] {
         let [top, _, left, _] = fused.crop;
         [op.padding[0] + top, op.padding[1] + left]
-    }
-
-    pub fn is_depthwise(&self) -> bool {
-        self.groups > 1 && self.groups == self.in_channels && self.groups == self.out_channels
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn select(problem: &ConvProblem, device: &DeviceContext) -> Selection
 
 fn kernels(problem: &ConvProblem, device: &DeviceContext) -> (ConvKernels, SelectionReason) {
     let gemm = problem.gemm();
-    if problem.is_depthwise() {
+    if problem.filter.is_depthwise() {
         let shader = DepthwiseShader::select(problem);
         let in_rows = matches!(shader, DepthwiseShader::Row { .. });
         return (
@@ -150,7 +150,7 @@ fn transposed_kernels(
     problem: &TransposedConvProblem,
     device: &DeviceContext,
 ) -> TransposedKernels {
-    if problem.is_depthwise() {
+    if problem.filter.is_depthwise() {
         return TransposedKernels::Depthwise;
     }
     let all = stride_phases(problem);
@@ -210,6 +210,6 @@ fn reject_winograd(
 
 /// The estimated cost of an implicit GEMM, in the unit of the cost table.
 fn gemm_cost(problem: &ConvProblem, gemm: &GemmProblem, device: &DeviceContext) -> u64 {
-    let taps = (problem.kernel[0] * problem.kernel[1]) as u64;
+    let taps = (problem.filter.kernel[0] * problem.filter.kernel[1]) as u64;
     n_tile_cost(gemm.m, device.class.costs()) * taps * gemm.k_c4() * gemm.n_tiles()
 }

@@ -76,7 +76,7 @@ impl AxisPhase {
             (difference % stride as isize == 0).then_some(difference / stride as isize)
         };
         // The last tap first, so that the rows or columns they read ascend.
-        let mut found = (0..problem.kernel[i])
+        let mut found = (0..problem.filter.kernel[i])
             .rev()
             .filter_map(|tap| Some((tap, offset(tap)?)));
         let first = found.next();

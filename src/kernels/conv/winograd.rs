@@ -127,14 +127,14 @@ impl Tile {
 pub(super) fn workspace(problem: &ConvProblem, tile: Tile) -> [u64; 2] {
     // In 64 bits: it is not known yet whether the elements can be counted in 32.
     let points = u64::from(tile.points()) * tile.count(problem);
-    [problem.in_channels, problem.out_channels]
+    [problem.filter.in_channels, problem.filter.out_channels]
         .map(|channels| points * channels.div_ceil(4) as u64 * Precision::F32.element_bytes())
 }
 
 /// Bytes of the transformed kernels.
 pub(super) fn weight_bytes(problem: &ConvProblem, tile: Tile) -> u64 {
-    let outputs = problem.out_channels.next_multiple_of(N_TILE) as u64;
-    let inputs = problem.in_channels.div_ceil(4) as u64;
+    let outputs = problem.filter.out_channels.next_multiple_of(N_TILE) as u64;
+    let inputs = problem.filter.in_channels.div_ceil(4) as u64;
     u64::from(tile.points()) * outputs * inputs * Precision::F32.element_bytes()
 }
 
@@ -152,7 +152,7 @@ pub(super) fn cost(
         Tile::Two => costs.winograd_transform[0],
         Tile::Four => costs.winograd_transform[1],
     };
-    let elements = tiles * (gemm.k_c4() + problem.out_channels.div_ceil(4) as u64);
+    let elements = tiles * (gemm.k_c4() + problem.filter.out_channels.div_ceil(4) as u64);
     gemms + transform * elements
 }
 
@@ -168,8 +168,8 @@ pub(super) fn dispatches(
     let device = context.device;
     let (input, output) = (context.inputs[0], context.output);
     let tile = kernels.tile;
-    let transformed = tile.view(problem, problem.in_channels, context.workspace[0]);
-    let products = tile.view(problem, problem.out_channels, context.workspace[1]);
+    let transformed = tile.view(problem, problem.filter.in_channels, context.workspace[0]);
+    let products = tile.view(problem, problem.filter.out_channels, context.workspace[1]);
     let tiles = |view: &TensorView| Tiles {
         size: tile.tiles(problem.output).map(|v| v as u32),
         count: view.width,
@@ -248,7 +248,8 @@ pub(super) fn dispatches(
     // Without constants: no epilogue and no prologue.
     let mut product = gemm::dispatch(context, kernels.gemm, false, &params, reads)?;
     product.key.precision = Precision::F32;
-    let pairs = u64::from(products.pixels) * (problem.in_channels * problem.out_channels) as u64;
+    let pairs = u64::from(products.pixels)
+        * (problem.filter.in_channels * problem.filter.out_channels) as u64;
     let gemm_reason = SelectionReason::WinogradGemm(kernels.gemm_reason);
     steps.push(
         product
