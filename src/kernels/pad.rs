@@ -22,12 +22,10 @@ pub(super) fn dispatches(context: &LoweringContext, op: &Pad2d) -> Result<Vec<Di
 }
 
 pub(super) fn center_dispatches(context: &LoweringContext) -> Result<Vec<Dispatch>> {
-    let (input, output) = (&context.inputs[0], &context.output);
-    let before = [
-        CenterCropOrPad::before(input.height as usize, output.height as usize),
-        CenterCropOrPad::before(input.width as usize, output.width as usize),
-    ];
-    pad(context, before, 0.0)
+    let size = |view: &TensorView| [view.height as usize, view.width as usize];
+    let sides = CenterCropOrPad::sides(size(&context.inputs[0]), size(&context.output));
+    let [top, _, left, _] = sides;
+    pad(context, [top, left], 0.0)
 }
 
 fn pad(context: &LoweringContext, before: [isize; 2], value: f32) -> Result<Vec<Dispatch>> {

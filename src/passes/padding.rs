@@ -20,8 +20,11 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
         let (pad, fill) = match &node.op {
             Op::Pad2d(op) => ([op.top, op.bottom, op.left, op.right], op.value),
             _ => {
-                let (from, to) = (draft.shape(input), draft.shape(value));
-                (CenterCropOrPad::sides(from, to), 0.0)
+                let size = |value| {
+                    let [_, _, h, w] = draft.shape(value).nchw();
+                    [h, w]
+                };
+                (CenterCropOrPad::sides(size(input), size(value)), 0.0)
             }
         };
         // Prefer the producer to the readers: cropped pixels are then not even computed.

@@ -192,11 +192,8 @@ fn apply<T: Real>(
         Op::Pad2d(op) => pad::pad2d(x, [op.top, op.left], T::from_f32(op.value), output),
         Op::CenterCropOrPad(_) => {
             let ([_, _, h, w], [_, _, out_h, out_w]) = (x.shape().nchw(), output.nchw());
-            let before = [
-                CenterCropOrPad::before(h, out_h),
-                CenterCropOrPad::before(w, out_w),
-            ];
-            pad::pad2d(x, before, T::zero(), output)
+            let [top, _, left, _] = CenterCropOrPad::sides([h, w], [out_h, out_w]);
+            pad::pad2d(x, [top, left], T::zero(), output)
         }
         Op::Reorg(op) => reorg::reorg(*op, x, output),
         Op::Reduce(op) => reduce::reduce(*op, x),

@@ -77,23 +77,17 @@ impl Operator for Pad2d {
 pub struct CenterCropOrPad;
 
 impl CenterCropOrPad {
-    /// Pixels added at the top or left; negative where they are cropped.
-    pub fn before(input: usize, output: usize) -> isize {
-        // Extents of tensors that exist are far below isize's range.
-        let difference = output as isize - input as isize;
-        // Half, rounded toward zero: a crop of 3 starts at 1, as a padding of 3 does.
-        difference / 2
-    }
-
-    /// Pixels added to a map of shape `input` to give it the size of `output`, negative where they are
-    /// cropped: top, bottom, left, right.
-    pub(crate) fn sides(input: &Shape, output: &Shape) -> [isize; 4] {
-        let ([_, _, h, w], [_, _, out_h, out_w]) = (input.nchw(), output.nchw());
-        let along = |input: usize, output: usize| {
-            let before = Self::before(input, output);
-            [before, output as isize - input as isize - before]
+    /// Pixels added to a map of height and width `input` to give it those of `output`, negative where they
+    /// are cropped: top, bottom, left, right.
+    pub(crate) fn sides(input: [usize; 2], output: [usize; 2]) -> [isize; 4] {
+        let along = |axis: usize| {
+            // Extents of tensors that exist are far below isize's range.
+            let difference = output[axis] as isize - input[axis] as isize;
+            // Half, rounded toward zero: a crop of 3 starts at 1, as a padding of 3 does.
+            let before = difference / 2;
+            [before, difference - before]
         };
-        let ([top, bottom], [left, right]) = (along(h, out_h), along(w, out_w));
+        let ([top, bottom], [left, right]) = (along(0), along(1));
         [top, bottom, left, right]
     }
 }
@@ -118,7 +112,9 @@ impl Operator for CenterCropOrPad {
         backward: &mut Backward,
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
-        let sides = Self::sides(backward.input_shape(0), backward.output_shape());
+        let [_, _, h, w] = backward.input_shape(0).nchw();
+        let [_, _, out_h, out_w] = backward.output_shape().nchw();
+        let sides = Self::sides([h, w], [out_h, out_w]);
         let [top, bottom, left, right] = sides.map(|side| -side);
         let node = backward.node(Pad2d::zeros(top, bottom, left, right), &[gradient]);
         Ok(vec![Some(node), None])
