@@ -12,7 +12,10 @@
 //! assert_eq!(seconds.median(), 0.2);
 //! ```
 
+#[doc(hidden)]
+pub mod fault_injection;
 pub mod kernels;
 pub mod peak;
+mod reference_output;
 pub mod samples;
 pub mod tune;

@@ -227,7 +227,7 @@ fn a_wrong_kernel_is_quarantined() {
         let Ok(Device::Gpu(broken)) = broken else {
             panic!("{name}: {broken:?}");
         };
-        let _ = broken.inject_fault(match wrong {
+        broken.inject_fault(match wrong {
             ConvAlgorithm::Direct => "conv2d_nchw",
             ConvAlgorithm::Subgroup => "conv2d_subgroup_nchw",
             ConvAlgorithm::Tiled { .. } => "conv2d_tiled_nchw",

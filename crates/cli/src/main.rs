@@ -45,6 +45,7 @@ use shadernet::passes::PassOptions;
 use shadernet::session::SessionOptions;
 use shadernet::zoo::Task;
 use shadernet::{Error, Result};
+use shadernet_bench::fault_injection::inject_fault;
 use tune::TuningArgs;
 
 /// Convolutional networks on the GPU, through WGSL compute shaders.
@@ -203,7 +204,7 @@ impl DeviceArgs {
         let device = Device::open(&self.options())?;
         output::warn(device.warning());
         if let (Device::Gpu(gpu), Some(shader)) = (&device, &self.inject_fault)
-            && !gpu.inject_fault(shader)
+            && !inject_fault(gpu, shader)
         {
             let reason = "this build cannot inject faults";
             return Err(Error::Inputs(reason.to_owned()));

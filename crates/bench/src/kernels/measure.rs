@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Case;
 use super::variant::{BenchOptions, BenchProgress, Measurement, Variant, VariantOutcome};
+use crate::reference_output::reference_output;
 use crate::samples::Samples;
 use shadernet::accuracy::{difference, rejection, tolerance};
 use shadernet::error::{Error, Result};
@@ -12,12 +13,10 @@ use shadernet::gpu::{Gpu, Precision};
 use shadernet::internals::GpuSession;
 use shadernet::passes::PassOptions;
 use shadernet::profile::StepProfile;
-use shadernet::reference::Reference;
 use shadernet::session::ConvAlgorithm;
 use shadernet::session::SessionOptions;
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
-use shadernet::weights::generate::generated_inputs;
 
 /// In each round a variant is timed for at least this long, over as many passes as that takes.
 const MIN_ROUND: Duration = Duration::from_millis(20);
@@ -54,7 +53,8 @@ pub fn variants(
     for bench in &benches {
         let capacity = bench.algorithms.len();
         schedule.variants.push(Vec::with_capacity(capacity));
-        let (inputs, expected) = bench.reference_run()?;
+        let weights = bench.weights.clone();
+        let (inputs, expected) = reference_output(&bench.case.graph, weights, &bench.case.inputs)?;
         for &algorithm in &bench.algorithms {
             let name = bench.name(algorithm);
             schedule.report_progress(bench.case, &name);
@@ -123,14 +123,6 @@ impl<'a> CaseBench<'a> {
             .passes(self.passes)
             .prefer(algorithm);
         GpuSession::new(self.gpu, &self.case.graph, self.weights.clone(), &options)
-    }
-
-    /// The inputs, and the reference backend's output for them.
-    fn reference_run(&self) -> Result<(Vec<Tensor>, Tensor)> {
-        let inputs = generated_inputs(&self.case.inputs);
-        let reference = Reference::<f32>::new(&self.case.graph, &self.weights)?;
-        let expected = reference.run(&inputs)?.swap_remove(0);
-        Ok((inputs, expected))
     }
 
     /// The algorithm's name, or without an algorithm the names of the shaders; the operator's if the case

@@ -1,12 +1,13 @@
 //! One convolution of an optimized graph, by itself.
 
+use std::sync::Arc;
+
+use crate::reference_output::reference_output;
 use shadernet::error::Result;
 use shadernet::graph::{Conv2d, Graph, GraphBuilder, Input, Node, Op, Pad2d};
 use shadernet::internals::{self, ConvLayer, Fused, Prologue, Residual, Storage, value_id};
-use shadernet::reference::Reference;
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
-use shadernet::weights::generate::generated_inputs;
 
 /// The convolution's name here.
 pub(super) const NAME: &str = "conv";
@@ -27,10 +28,8 @@ impl Layer {
     pub fn new(layer: &ConvLayer) -> Result<Self> {
         let fused = renamed(internals::fused(&layer.node));
         let layers = unfused(&layer.op, &fused)?;
-        let inputs = generated_inputs(&layer.inputs);
-        let expected = Reference::<f32>::new(&layers, &Weights::generated(&layers, 1.0))?
-            .run(&inputs)?
-            .swap_remove(0);
+        let weights = Arc::new(Weights::generated(&layers, 1.0));
+        let (inputs, expected) = reference_output(&layers, weights, &layer.inputs)?;
         Ok(Self {
             graph: alone(&layer.op, fused, &layer.inputs),
             inputs,
