@@ -64,7 +64,7 @@ pub use weights::Weights;
 /// The version of wgpu that this crate is built on, for hosts that bring their own device.
 pub use wgpu;
 
-/// Internals for `shadernet-bench`. Not covered by semantic versioning.
+/// Internals for `shadernet-bench` and the command. Not covered by semantic versioning.
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
@@ -74,6 +74,7 @@ pub mod internals {
     pub use crate::kernels::Choice;
     pub use crate::plan::ConvLayer;
     pub use crate::session::GpuSession;
+    pub use crate::util::read::{read_file, read_text_file};
 }
 
 /// The README's example, compiled and run as a test.

@@ -40,12 +40,12 @@ mod heads;
 mod layers;
 mod weights;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphBuilder};
 use crate::tensor::Shape;
+use crate::util::read::read_text_file;
 use crate::vision::Head;
 use crate::zoo::darknet::{Layer, build_layers};
 use cfg::Section;
@@ -74,22 +74,7 @@ impl Network {
     /// as for [`Self::parse`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let metadata = fs::metadata(path).map_err(Error::io(path))?;
-        if !metadata.is_file() || metadata.len() > MAX_CFG_BYTES {
-            return Err(Error::file(
-                path,
-                format!(
-                    "a Darknet .cfg was expected: a text file of at most {MAX_CFG_BYTES} bytes"
-                ),
-            ));
-        }
-        let bytes = fs::read(path).map_err(Error::io(path))?;
-        let text = String::from_utf8(bytes).map_err(|_| {
-            Error::file(
-                path,
-                "a Darknet .cfg was expected, found bytes that are not UTF-8 text",
-            )
-        })?;
+        let text = read_text_file(path, "a Darknet .cfg", MAX_CFG_BYTES)?;
         Self::parse(path, &text)
     }
 

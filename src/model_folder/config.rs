@@ -1,6 +1,5 @@
 //! Reads and checks `config.json`.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
@@ -8,6 +7,7 @@ use serde_json::Value;
 use super::heads;
 use super::section::{Section, excerpt, shorten};
 use crate::error::{Error, Result};
+use crate::util::read::read_file;
 use crate::vision::{Head, Label, Labels, Preprocessing};
 
 /// More than any configuration needs, even with 21,000 class names.
@@ -26,14 +26,7 @@ pub(super) struct Config {
 
 /// Reads and checks `path`.
 pub(super) fn read(path: &Path) -> Result<Config> {
-    let length = fs::metadata(path).map_err(Error::io(path))?.len();
-    if length > MAX_BYTES {
-        return Err(Error::file(
-            path,
-            format!("a configuration of at most {MAX_BYTES} bytes was expected, found {length}"),
-        ));
-    }
-    let bytes = fs::read(path).map_err(Error::io(path))?;
+    let bytes = read_file(path, "a configuration", MAX_BYTES)?;
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
         // serde_json's message has the line and the column.
         Error::file_caused_by(path, "JSON was expected", error)

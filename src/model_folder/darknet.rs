@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{CONFIG, DARKNET, NETWORK, WEIGHTS, heads};
 use crate::darknet::Network;
 use crate::error::{Error, Result};
+use crate::util::read::read_text_file;
 use crate::weights::Dtype;
 use crate::zoo::{self, ZooOptions};
 
@@ -161,20 +162,7 @@ fn architecture(network: &Network, classes: usize) -> &'static str {
 
 /// Reads one name per line; empty lines at the end are ignored.
 fn read_names(path: &Path, classes: usize) -> Result<Vec<String>> {
-    let length = fs::metadata(path).map_err(Error::io(path))?.len();
-    if length > MAX_NAMES_BYTES {
-        let reason = format!(
-            "a list of names of at most {MAX_NAMES_BYTES} bytes was expected, found {length}"
-        );
-        return Err(Error::file(path, reason));
-    }
-    let bytes = fs::read(path).map_err(Error::io(path))?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Error::file(
-            path,
-            "a list of names, one per line, was expected; this file is not UTF-8 text",
-        )
-    })?;
+    let text = read_text_file(path, "a list of names, one per line,", MAX_NAMES_BYTES)?;
     let names: Vec<String> = text
         .trim_end()
         .lines()

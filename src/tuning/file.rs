@@ -1,7 +1,6 @@
 //! Tuning files: lines of text, of which the last is a checksum of the others.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use super::{Identity, Tuning};
@@ -10,6 +9,7 @@ use crate::gpu::Gpu;
 use crate::kernels::ConvAlgorithm;
 use crate::util::atomic_file::replace;
 use crate::util::fnv::fnv1a64;
+use crate::util::read::read_text_file;
 
 /// The first line of a file; the number is the version of the format.
 const FIRST_LINE: &str = "shadernet tuning 1";
@@ -40,18 +40,7 @@ impl Tuning {
     /// device is checked by [`Self::fits`], which sessions call.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let metadata = fs::metadata(path).map_err(Error::io(path))?;
-        if !metadata.is_file() {
-            return Err(Error::file(path, "it is not a file"));
-        }
-        if metadata.len() > MAX_BYTES {
-            let size = metadata.len();
-            let reason = format!("{size} bytes are more than any tuning file has");
-            return Err(Error::file(path, reason));
-        }
-        let bytes = fs::read(path).map_err(Error::io(path))?;
-        let text =
-            String::from_utf8(bytes).map_err(|_| Error::file(path, "it is no tuning file"))?;
+        let text = read_text_file(path, "a tuning file", MAX_BYTES)?;
         Self::parse(&text).map_err(|reason| Error::file(path, reason))
     }
 
@@ -152,6 +141,8 @@ fn checksum_line(body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn tuning() -> Tuning {
@@ -205,7 +196,7 @@ mod tests {
         assert!(Tuning::load(&path).is_err());
         fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
         let error = Tuning::load(&path).unwrap_err().to_string();
-        assert!(error.contains("more than any"), "{error}");
+        assert!(error.contains("a tuning file of at most"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Small helpers: file writes, hashes, caches, locks and suggestions for unknown names.
+//! Small helpers: reading and writing of files, hashes, caches, locks and suggestions for unknown names.
 
 pub(crate) mod atomic_file;
 pub(crate) mod did_you_mean;
 pub(crate) mod fnv;
 pub(crate) mod lru;
+pub(crate) mod read;
 pub(crate) mod sync;

@@ -267,7 +267,7 @@ fn files_that_are_not_cfg_are_refused() {
         std::fs::write(&path, bytes).unwrap();
         Network::open(path).unwrap_err().to_string()
     };
-    assert!(open(b"\xff\xfe\0").contains("bytes that are not UTF-8 text"));
+    assert!(open(b"\xff\xfe\0").contains("this file is not UTF-8 text"));
     assert!(open(&vec![b'\n'; 2 << 20]).contains("at most 1048576 bytes"));
     assert!(Network::open(folder.path()).is_err());
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use shadernet::{Error, Result};
 
+use crate::lines::lines;
+
 /// Image files in the order of the arguments.
 pub struct ImagePaths {
     /// The files, and errors of reading standard input.
@@ -49,25 +51,12 @@ impl ImagePaths {
 
 /// The files that `list` names, one per line. Ends after an error.
 fn read_list(list: impl BufRead) -> impl Iterator<Item = Result<PathBuf>> {
-    let mut lines = list.split(b'\n');
-    let mut failed = false;
-    iter::from_fn(move || {
-        while !failed {
-            match lines.next()? {
-                Ok(line) => match line.strip_suffix(b"\r").unwrap_or(&line) {
-                    [] => {}
-                    name => return Some(Ok(path(name))),
-                },
-                Err(source) => {
-                    failed = true;
-                    return Some(Err(Error::Io {
-                        path: "standard input".into(),
-                        source,
-                    }));
-                }
-            }
-        }
-        None
+    lines(list).filter_map(|line| match line {
+        Ok(line) => match line.strip_suffix(b"\r").unwrap_or(&line) {
+            [] => None,
+            name => Some(Ok(path(name))),
+        },
+        Err(error) => Some(Err(error)),
     })
 }
 

@@ -16,6 +16,7 @@ mod explain_results;
 mod features;
 mod image_paths;
 mod layer_list;
+mod lines;
 mod log;
 mod mapped_weights;
 mod models;

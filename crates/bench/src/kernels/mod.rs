@@ -30,8 +30,9 @@ pub use measure::variants;
 pub use shapes::ParseCaseError;
 pub use variant::{BenchOptions, BenchProgress, Measurement, Variant, VariantOutcome};
 
-use shadernet::error::{Error, Result};
+use shadernet::error::Result;
 use shadernet::graph::Graph;
+use shadernet::internals::read_text_file;
 use shadernet::tensor::Shape;
 
 /// An operator, what is fused into it, and the shapes of its inputs.
@@ -50,6 +51,9 @@ pub struct Case {
     /// The shapes of the graph's inputs.
     pub inputs: Vec<Shape>,
 }
+
+/// More than any shapes file needs; the built-in cases have 3 KB.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The text of the built-in cases.
 pub const SHAPES: &str = include_str!("shapes.txt");
@@ -74,13 +78,10 @@ pub fn small_cases() -> Result<Vec<Case>> {
 /// The cases of a file with one case per line. `#` starts a comment.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read; [`Error::File`] with the line number if a line is not a case.
+/// [`shadernet::Error::Io`] if the file cannot be read; [`shadernet::Error::File`] where it is too large or not
+/// text, and with the line's number if a line is not a case.
 pub fn cases_from_file(path: &Path) -> Result<Vec<Case>> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    shapes::parse(path, &text)
+    shapes::parse(path, &read_text_file(path, "a shapes file", MAX_BYTES)?)
 }
 
 #[cfg(test)]

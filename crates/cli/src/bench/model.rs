@@ -1,7 +1,7 @@
 //! `shadernet bench model`.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -9,14 +9,15 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::Value;
+use shadernet::Result;
 use shadernet::gpu::Precision;
-use shadernet::{Error, Result};
 
 use super::child_processes::AllAdaptersArgs;
 use super::model_results::{ModelTiming, Versus, print};
 use super::report;
 use super::setup::{Overrides, TimedSession, open};
 use super::timing::{Rounds, samples, time_passes, warm_up};
+use crate::lines::lines;
 use crate::output_files::check_writable;
 use crate::resolve_model::Network;
 use crate::value_parsers::image_size;
@@ -282,11 +283,8 @@ impl Model {
         let mut out = io::stdout().lock();
         writeln!(out, "ready")?;
         out.flush()?;
-        for line in io::stdin().lock().split(b'\n') {
-            line.map_err(|source| Error::Io {
-                path: "standard input".into(),
-                source,
-            })?;
+        for line in lines(io::stdin().lock()) {
+            line?;
             let begin = Instant::now();
             timed.session.run(&inputs)?;
             writeln!(out, "{:.6}", begin.elapsed().as_secs_f64())?;

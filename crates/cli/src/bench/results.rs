@@ -1,11 +1,14 @@
 //! Results files: the JSON objects that `bench kernels --json` and `bench model --json` print.
 
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use shadernet::internals::read_file;
 use shadernet::{Error, Result};
+
+/// More than any results file has: all kernels of a device take about 100 KB.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// An object of a results file. Missing fields are `None` or empty.
 #[derive(Deserialize)]
@@ -157,10 +160,7 @@ impl Model {
 
 /// Reads a results file. Errors name the line.
 pub fn read(path: &Path) -> Result<Vec<Results>> {
-    let text = fs::read(path).map_err(|source| Error::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = read_file(path, "a results file", MAX_BYTES)?;
     let invalid = |line: usize, reason: String| {
         Error::file(
             path,
