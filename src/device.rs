@@ -16,6 +16,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::gpu::{self, Backend, Gpu, GpuOptions};
+use crate::printable;
 
 /// Which device to open, and how. The default is the best adapter of the machine: discrete before
 /// integrated before software, or what wgpu's environment variables name (`WGPU_BACKEND`,
@@ -176,7 +177,8 @@ impl fmt::Display for Device {
                 } else {
                     ""
                 };
-                write!(f, "{} ({}{software})", info.name, self.backend().name())
+                let (name, backend) = (printable::name(&info.name), self.backend().name());
+                write!(f, "{name} ({backend}{software})")
             }
         }
     }

@@ -38,6 +38,7 @@ pub mod model_folder;
 pub mod passes;
 pub mod plan;
 pub mod postprocess;
+pub mod printable;
 pub mod profile;
 pub mod reference;
 pub mod session;

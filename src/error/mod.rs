@@ -3,7 +3,8 @@
 //! A message names the file, node or device, what was expected and what was found, and says what to do about
 //! it where that is known. [`Error::kind`] is what programs branch on. What caused an error is its
 //! [`source`](std::error::Error::source), whose text the error's own does not repeat; [`Error::report`]
-//! prints both.
+//! prints both. Names from files and drivers are escaped and shortened in the text of an error
+//! ([`crate::printable`]), and exact in its fields.
 //!
 //! ```
 //! use shadernet::ErrorKind;
@@ -14,7 +15,7 @@
 //!
 //! let error = shadernet::weights::Weights::open("no/such/file").unwrap_err();
 //! assert_eq!(error.kind(), ErrorKind::Io);
-//! assert!(error.report().to_string().starts_with("no/such/file: I/O error: "));
+//! assert!(error.report().to_string().starts_with("no/such/file: could not be read: "));
 //! ```
 
 mod unknown_name;
@@ -24,6 +25,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use unknown_name::UnknownName;
+
+use crate::printable;
 
 /// `std::result::Result` with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -36,8 +39,8 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system could not read or write a file.
-    #[error("{}: I/O error", path.display())]
+    /// The operating system could not read a file or folder.
+    #[error("{}: could not be read", printable::path(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -45,8 +48,17 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// The operating system could not write or create a file or folder.
+    #[error("{}: could not be written", printable::path(path))]
+    Write {
+        /// The file or folder. Never a temporary one.
+        path: PathBuf,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+
     /// A file was read, but its content cannot be used.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", printable::path(path), printable::line(reason))]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -56,17 +68,21 @@ pub enum Error {
         source: Option<BoxError>,
     },
 
-    /// Weights do not fit a graph. All problems are listed, not only the first.
-    #[error("{source_name}: {} of the network's tensors cannot be used:\n  {}", problems.len(), problems.join("\n  "))]
+    /// Weights do not fit a graph. The text lists the first hundred problems.
+    #[error("{}: {} of the network's tensors cannot be used:{}", printable::path(source_name), problems.len(), listed(problems))]
     Weights {
         /// The file, or the name that the weights were given.
         source_name: String,
-        /// One line per tensor.
+        /// One line per tensor, of all that have a problem.
         problems: Vec<String>,
     },
 
     /// A node of a graph has invalid parameters, or inputs that it cannot take.
-    #[error("node '{node}' ({kind}): {reason}")]
+    #[error(
+        "node '{}' ({kind}): {}",
+        printable::name(node),
+        printable::line(reason)
+    )]
     Node {
         /// The node's name.
         node: String,
@@ -77,7 +93,7 @@ pub enum Error {
     },
 
     /// An argument cannot be used: a tensor, texture, buffer or option.
-    #[error("{0}")]
+    #[error("{}", printable::line(.0))]
     Inputs(String),
 
     /// A tensor's data does not fill its shape.
@@ -97,11 +113,15 @@ pub enum Error {
     UnknownName(#[from] UnknownName),
 
     /// No adapter matches the request.
-    #[error("{0}")]
+    #[error("{}", printable::line(.0))]
     NoAdapter(String),
 
     /// Something exceeds a limit of the device.
-    #[error("{what} needs {needed} {unit}, but {device} allows {limit} ({name}); {advice}")]
+    #[error(
+        "{} needs {needed} {unit}, but {} allows {limit} ({name}); {advice}",
+        printable::line(what),
+        printable::name(device)
+    )]
     Limit {
         /// The node, value or tensor that exceeds the limit.
         what: String,
@@ -120,7 +140,7 @@ pub enum Error {
     },
 
     /// The device refused a call, or failed.
-    #[error("{device}: {context}")]
+    #[error("{}: {}", printable::name(device), printable::line(context))]
     Device {
         /// The adapter's name.
         device: String,
@@ -132,7 +152,10 @@ pub enum Error {
 
     /// The device is lost: destroyed, reset by its driver, or unplugged.
     #[error(
-        "{device}: {context}: the device was lost ({reason}); open another, and pass it to Session::restore"
+        "{}: {}: the device was lost ({}); open another, and pass it to Session::restore",
+        printable::name(device),
+        printable::line(context),
+        printable::line(reason)
     )]
     DeviceLost {
         /// The adapter's name.
@@ -144,8 +167,8 @@ pub enum Error {
     },
 
     /// The device is out of memory.
-    #[error("{device}: {context}: out of memory{}; close what else uses the device, or use float16, a smaller image or batch",
-        needed.map_or_else(String::new, |bytes| format!(": {bytes} bytes are needed in all")))]
+    #[error("{}: {}: out of memory{}; close what else uses the device, or use float16, a smaller image or batch",
+        printable::name(device), printable::line(context), needed.map_or_else(String::new, |bytes| format!(": {bytes} bytes are needed in all")))]
     OutOfMemory {
         /// The adapter's name.
         device: String,
@@ -154,6 +177,21 @@ pub enum Error {
         /// Total bytes needed, where known.
         needed: Option<u64>,
     },
+}
+
+/// At most this many problems of [`Error::Weights`] are listed.
+const MAX_LISTED: usize = 100;
+
+/// Problems in a line each.
+fn listed(problems: &[String]) -> String {
+    let lines = problems.iter().take(MAX_LISTED);
+    let mut text: String = lines
+        .map(|problem| format!("\n  {}", printable::line(problem)))
+        .collect();
+    if let Some(more @ 1..) = problems.len().checked_sub(MAX_LISTED) {
+        text += &format!("\n  and {more} more");
+    }
+    text
 }
 
 /// The kinds of [`enum@Error`] that programs branch on.
@@ -188,7 +226,7 @@ impl Error {
     /// The kind, for programs to branch on.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { .. } => ErrorKind::Io,
+            Self::Io { .. } | Self::Write { .. } => ErrorKind::Io,
             Self::File { .. } => ErrorKind::InvalidFile,
             Self::Weights { .. } => ErrorKind::InvalidWeights,
             Self::Node { .. } => ErrorKind::InvalidGraph,
@@ -211,6 +249,12 @@ impl Error {
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
         move |source| Self::Io { path, source }
+    }
+
+    /// An [`Error::Write`] about `path`, for [`Result::map_err`](std::result::Result::map_err).
+    pub fn write(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Write { path, source }
     }
 
     /// An [`Error::File`] about `path` without a source.
@@ -253,7 +297,11 @@ impl fmt::Display for Report<'_> {
         let mut text = self.0.to_string();
         let mut cause = self.0.source();
         while let Some(error) = cause {
-            let reason = error.to_string();
+            let reason = match self.0 {
+                // Drivers' and compilers' errors have several lines.
+                Error::Device { .. } => printable::lines(&error.to_string()),
+                _ => printable::line(&error.to_string()),
+            };
             // wgpu's errors repeat the text of their sources.
             if !text.contains(&reason) {
                 text += ": ";
@@ -275,6 +323,7 @@ mod tests {
         let cause = || BoxError::from("the cause's own text");
         vec![
             Error::io("photo.jpg")(std::io::Error::other("the cause's own text")),
+            Error::write("mask.png")(std::io::Error::other("the cause's own text")),
             Error::file("model.cfg", "a number was expected"),
             Error::file_caused_by("photo.jpg", "a whole PNG was expected", cause()),
             Error::Weights {
@@ -336,7 +385,7 @@ mod tests {
                 None => assert_eq!(error.report().to_string(), text),
             }
         }
-        assert_eq!(with_source, 3);
+        assert_eq!(with_source, 4);
     }
 
     #[test]
@@ -357,7 +406,61 @@ mod tests {
         let mut kinds: Vec<ErrorKind> = all_variants().iter().map(Error::kind).collect();
         let count = kinds.len();
         kinds.dedup();
-        // Of two errors about files, and of two about inputs.
-        assert_eq!(kinds.len(), count - 2);
+        // Of two errors about reading and writing, of two about files, and of two about inputs.
+        assert_eq!(kinds.len(), count - 3);
+    }
+
+    #[test]
+    fn foreign_text_cannot_leave_its_message() {
+        let evil = format!("\u{1b}[2Jerror: a\nb\u{202e}{}", "x".repeat(1 << 20));
+        let cause = || BoxError::from(evil.clone());
+        let text = || evil.clone();
+        let errors = [
+            Error::io(&evil)(std::io::Error::other(cause())),
+            Error::write(&evil)(std::io::Error::other(cause())),
+            Error::file_caused_by(&evil, &evil, cause()),
+            Error::Weights {
+                source_name: text(),
+                problems: vec![text(); 1000],
+            },
+            Error::Node {
+                node: text(),
+                kind: "Conv2d",
+                reason: text(),
+            },
+            Error::Inputs(text()),
+            UnknownName::new("layer", &evil, ["a"; 3]).into(),
+            UnknownName::new("layer", "a", vec![text(); 3]).into(),
+            Error::NoAdapter(text()),
+            Error::Limit {
+                what: text(),
+                needed: 2,
+                unit: "bytes",
+                device: text(),
+                limit: 1,
+                name: "max_buffer_size",
+                advice: "use a smaller image",
+            },
+            Error::DeviceLost {
+                device: text(),
+                context: text(),
+                reason: text(),
+            },
+            Error::OutOfMemory {
+                device: text(),
+                context: text(),
+                needed: None,
+            },
+        ];
+        for error in errors {
+            let report = error.report().to_string();
+            let lines = match error {
+                Error::Weights { .. } => 102,
+                _ => 1,
+            };
+            assert_eq!(report.lines().count(), lines, "{report:.200}");
+            assert!(!report.contains(['\u{1b}', '\u{202e}']), "{report:.200}");
+            assert!(report.len() < lines * 20_000, "{}", report.len());
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::printable::name;
 use crate::util::did_you_mean::nearest_few;
 
 /// A name that is not known, with the most similar known names. The error of [`str::parse`] for all named
@@ -52,15 +53,18 @@ const MAX_LISTED: usize = 24;
 
 impl fmt::Display for UnknownName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown {} '{}'", self.kind, self.name)?;
+        write!(f, "unknown {} '{}'", self.kind, name(&self.name))?;
         if !self.nearest.is_empty() {
-            let quoted = self.nearest.iter().map(|name| format!("'{name}'"));
+            let quoted = (self.nearest.iter()).map(|nearest| format!("'{}'", name(nearest)));
             let quoted: Vec<String> = quoted.collect();
             write!(f, "; did you mean {}?", quoted.join(" or "))?;
         }
         match self.known.len() {
             0 => Ok(()),
-            1..=MAX_LISTED => write!(f, " (known: {})", self.known.join(", ")),
+            1..=MAX_LISTED => {
+                let known: Vec<String> = self.known.iter().map(|known| name(known)).collect();
+                write!(f, " (known: {})", known.join(", "))
+            }
             count => write!(f, " ({count} are known)"),
         }
     }

@@ -3,6 +3,7 @@
 use tracing::Instrument;
 
 use crate::error::{Error, Result, UnknownName};
+use crate::printable;
 
 /// A graphics API, or the CPU reference backend in place of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -227,7 +228,7 @@ async fn no_match(description: &str, backends: wgpu::Backends) -> String {
 fn names(adapters: &[wgpu::Adapter]) -> String {
     let name = |adapter: &wgpu::Adapter| {
         let info = adapter.get_info();
-        format!("{} ({})", info.name, info.backend)
+        format!("{} ({})", printable::name(&info.name), info.backend)
     };
     adapters.iter().map(name).collect::<Vec<_>>().join(", ")
 }

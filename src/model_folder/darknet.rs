@@ -206,7 +206,7 @@ impl UnfinishedFolder {
         Ok(Self {
             // The error names the target: the temporary name means nothing to the user.
             temporary: (builder.tempdir_in(parent))
-                .map_err(|error| Error::io(target)(error.kind().into()))?,
+                .map_err(|error| Error::write(target)(error.kind().into()))?,
             target: target.to_owned(),
         })
     }
@@ -216,15 +216,15 @@ impl UnfinishedFolder {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        fs::write(self.path(name), bytes).map_err(Error::io(self.target.join(name)))
+        fs::write(self.path(name), bytes).map_err(Error::write(self.target.join(name)))
     }
 
     /// Renames the folder to its target. An existing empty folder is replaced.
     fn finish(self) -> Result<()> {
-        let failed = Error::io(&self.target);
+        let failed = Error::write(&self.target);
         // Not all systems can rename a folder over an empty one.
         if self.target.is_dir() {
-            fs::remove_dir(&self.target).map_err(Error::io(&self.target))?;
+            fs::remove_dir(&self.target).map_err(Error::write(&self.target))?;
         }
         fs::rename(self.temporary.path(), &self.target).map_err(failed)?;
         // The folder has been renamed: there is nothing to remove.

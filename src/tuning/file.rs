@@ -131,7 +131,7 @@ impl Tuning {
     /// [`Error::Io`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        replace(path, self.to_text().as_bytes()).map_err(Error::io(path))
+        replace(path, self.to_text().as_bytes()).map_err(Error::write(path))
     }
 }
 

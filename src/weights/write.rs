@@ -155,7 +155,7 @@ fn write_entries<'a>(
 ) -> Result<()> {
     let header = header(&entries).map_err(|r| Error::file(path, r))?;
     let mut write = |file: &File| -> Result<()> {
-        let failed = Error::io(path);
+        let failed = Error::write(path);
         let mut out = BufWriter::with_capacity(1 << 20, file);
         let mut all = || -> Result<Result<()>, io::Error> {
             out.write_all(&(header.len() as u64).to_le_bytes())?;
@@ -179,7 +179,7 @@ fn write_entries<'a>(
         // A rename would replace a device such as /dev/null, or a named pipe.
         Ok(found) if !found.is_file() => {
             let file = File::options().write(true).open(path);
-            write(&file.map_err(Error::io(path))?)
+            write(&file.map_err(Error::write(path))?)
         }
         _ => {
             let folder = match path.parent() {
@@ -204,10 +204,10 @@ fn write_atomically(
     folder: &Path,
     write: impl FnOnce(&File) -> Result<()>,
 ) -> Result<()> {
-    let file = temporary_in(folder).map_err(Error::io(path))?;
+    let file = temporary_in(folder).map_err(Error::write(path))?;
     write(file.as_file())?;
     file.persist(path)
-        .map_err(|error| Error::io(path)(error.error))?;
+        .map_err(|error| Error::write(path)(error.error))?;
     Ok(())
 }
 

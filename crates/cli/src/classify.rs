@@ -7,11 +7,11 @@ use std::sync::mpsc::Receiver;
 
 use clap::Args;
 use serde::Serialize;
-use shadernet::Result;
 use shadernet::tasks::{Classifier, Prediction};
 use shadernet::tensor::Tensor;
 use shadernet::vision::decode;
 use shadernet::zoo::Task;
+use shadernet::{Result, printable};
 
 use super::decode_ahead::{Decoded, decode_ahead};
 use super::image_paths::ImagePaths;
@@ -181,7 +181,8 @@ impl ImageResult for Classes<'_> {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         for p in &self.predictions {
             let percent = 100.0 * p.probability;
-            writeln!(out, "  {percent:6.2} %  {} ({})", p.label, p.class)?;
+            let label = printable::name(p.label);
+            writeln!(out, "  {percent:6.2} %  {label} ({})", p.class)?;
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! `shadernet convert`.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 use shadernet::model_folder::convert_darknet;
+use shadernet::printable;
 use shadernet::weights::Dtype;
 
 use super::mapped_weights::open_weights;
@@ -80,9 +81,9 @@ impl Convert {
                 "dtype": matrices.safetensors(),
             }))?;
         } else {
-            let output = self.output.display();
+            let output = printable::path(&self.output);
             writeln!(
-                io::stdout(),
+                output::stdout(),
                 "{tensors} tensors as {matrices}, written to {output}"
             )?;
         }
@@ -102,12 +103,12 @@ impl Convert {
             }))?;
         } else {
             writeln!(
-                io::stdout(),
+                output::stdout(),
                 "{}, {} classes, {} parameters as {matrices}, written to {}",
                 converted.architecture,
                 converted.num_classes,
                 converted.parameters,
-                self.output.display()
+                printable::path(&self.output)
             )?;
         }
         Ok(())

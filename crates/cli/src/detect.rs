@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use shadernet::Result;
 use shadernet::model_folder::{default_detector, find_model};
 use shadernet::tasks::{Detection, DetectionOptions, Detector};
 use shadernet::tensor::Tensor;
 use shadernet::vision::{RgbImage, class_color, decode, draw_box};
 use shadernet::zoo::Task;
+use shadernet::{Result, printable};
 
 use super::decode_ahead::{decode_ahead, report_each};
 use super::image_paths::ImagePaths;
@@ -176,7 +176,7 @@ impl ImageResult for Detections {
         for object in &self.detections {
             let percent = 100.0 * object.score;
             let [x0, y0, x1, y1] = object.corners;
-            let (label, class) = (&object.label, object.class);
+            let (label, class) = (printable::name(&object.label), object.class);
             writeln!(
                 out,
                 "  {percent:6.2} %  {label} ({class}) from {x0:.0},{y0:.0} to {x1:.0},{y1:.0}"

@@ -1,12 +1,12 @@
 //! `shadernet devices`.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::Args;
 use serde::Serialize;
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{adapters, is_software};
-use shadernet::wgpu;
+use shadernet::{printable, wgpu};
 
 use super::{Failure, output};
 
@@ -82,7 +82,7 @@ impl Devices {
         } else {
             let rows: Vec<String> = rows.iter().map(describe).collect();
             let rows = rows.join("\n\n");
-            writeln!(io::stdout(), "{rows}\n\n* the default device")?;
+            writeln!(output::stdout(), "{rows}\n\n* the default device")?;
         }
         // If the environment asks for an adapter that does not exist, the error follows the list.
         default?;
@@ -122,10 +122,12 @@ fn row(adapter: &wgpu::Adapter, info: &wgpu::AdapterInfo, default: bool) -> Row 
 /// A device as text, in short lines.
 fn describe(row: &Row) -> String {
     let mut lines = vec![match row.default {
-        true => format!("* {}", row.name),
-        false => format!("  {}", row.name),
+        true => format!("* {}", printable::name(&row.name)),
+        false => format!("  {}", printable::name(&row.name)),
     }];
-    let mut line = |name: &str, text: String| lines.push(format!("    {name:10} {text}"));
+    let mut line = |name: &str, text: String| {
+        lines.push(format!("    {name:10} {}", printable::line(&text)));
+    };
     match row.backend.as_str() {
         "cpu" => line("backend", "cpu".to_owned()),
         backend => line("backend", format!("{backend}, {}", row.kind)),

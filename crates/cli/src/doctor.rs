@@ -1,7 +1,7 @@
 //! `shadernet doctor`.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use shadernet::device::Device;
 use shadernet::gpu::{Backend, Gpu, Precision};
 use shadernet::model_folder::default_model;
 use shadernet::session::SessionOptions;
-use shadernet::{Error, Result};
+use shadernet::{Error, Result, printable};
 use shadernet_bench::kernels::{
     BenchOptions, Divergence, VariantOutcome, first_divergence, small_cases, variants,
 };
@@ -101,7 +101,7 @@ impl Doctor {
         if let Some(path) = &self.report {
             save(path, report(&results)?.as_bytes())?;
         }
-        let mut out = io::stdout().lock();
+        let mut out = output::stdout();
         let mut all_correct = true;
         for line in &results {
             let faults = faults(line)?;
@@ -248,7 +248,7 @@ fn networks(results: &Value) -> impl Iterator<Item = &Value> {
 fn faults(results: &Value) -> Result<Vec<String>> {
     let mut faults = kernel_faults(&Kernels::parse(results)?);
     for network in networks(results) {
-        let (name, against) = (text(network, "name"), text(network, "against"));
+        let [name, against] = ["name", "against"].map(|key| printable::name(text(network, key)));
         if let Some(reason) = network["failed"].as_str() {
             faults.push(format!("{name}, compared with {against}: {reason}"));
         }
@@ -272,9 +272,9 @@ fn faults(results: &Value) -> Result<Vec<String>> {
 fn summary(results: &Value, faults: &[String]) -> String {
     let mut lines = format!(
         "{} ({}), {}\n",
-        text(results, "device"),
+        printable::name(text(results, "device")),
         text(results, "backend"),
-        text(results, "driver")
+        printable::name(text(results, "driver"))
     );
     if let Some(checks) = results["kernels"].as_array() {
         let skipped = checks.iter().filter(|row| row["impossible"].is_string());
@@ -288,11 +288,12 @@ fn summary(results: &Value, faults: &[String]) -> String {
         );
     }
     for network in networks(results) {
-        let (name, against) = (text(network, "name"), text(network, "against"));
+        let [name, against] = ["name", "against"].map(|key| printable::name(text(network, key)));
         if let Some(tolerance) = network["tolerance"].as_f64() {
             lines += &format!("  {name} agrees with {against} to {tolerance:.0e}\n");
         }
         if let Some(reason) = network["impossible"].as_str() {
+            let reason = printable::line(reason);
             lines += &format!("  {name} was not compared with {against}: {reason}\n");
         }
     }
@@ -300,7 +301,7 @@ fn summary(results: &Value, faults: &[String]) -> String {
         [] => lines += "  no errors found\n",
         faults => {
             for fault in faults {
-                lines += &format!("  WRONG  {fault}\n");
+                lines += &format!("  WRONG  {}\n", printable::line(fault));
             }
         }
     }

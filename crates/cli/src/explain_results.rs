@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use shadernet::explain::{Completeness, Explainer, Explanation};
+use shadernet::printable;
 
 use super::report::{ImageResult, Report};
 
@@ -106,8 +107,8 @@ impl ImageExplanation {
             report.say(format_args!(
                 "{}: {}: the attributions add up to {:.3} instead of {:.3}, {:.1} % off after {} \
                  steps; increase --steps",
-                path.display(),
-                found.label,
+                printable::path(path),
+                printable::name(&found.label),
                 check.attributed,
                 check.difference,
                 check.error_percent,
@@ -120,7 +121,9 @@ impl ImageExplanation {
 impl ImageResult for ImageExplanation {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         match &self.layer {
-            Some(layer) => writeln!(out, "  {} at {layer}", self.method)?,
+            Some(layer) => {
+                writeln!(out, "  {} at {}", self.method, printable::name(layer))?;
+            }
             None => writeln!(out, "  {}", self.method)?,
         }
         for found in &self.predictions {
@@ -128,7 +131,7 @@ impl ImageResult for ImageExplanation {
                 class, label, heat, ..
             } = found;
             let percent = 100.0 * found.probability;
-            let score = found.score;
+            let (label, score) = (printable::name(label), found.score);
             write!(
                 out,
                 "  {percent:6.2} %  {label} ({class}), score {score:.2}: "

@@ -10,7 +10,7 @@ use shadernet::device::Device;
 use shadernet::explain::{Channel, FeatureMaps, Features as Found};
 use shadernet::model_folder::ModelFolder;
 use shadernet::vision::{Panel, RgbImage, SheetOptions, Tile, TilePixels, decode, figure, sheet};
-use shadernet::{Error, Result};
+use shadernet::{Error, Result, printable};
 
 use super::explain_results::Pixel;
 use super::output_files::OutputFiles;
@@ -153,7 +153,7 @@ struct Running<'a> {
 
 impl Running<'_> {
     fn layer(&mut self, name: &str) -> Result<(), Failure> {
-        self.bar.set_message(name.to_owned());
+        self.bar.set_message(printable::name(name));
         let mut found = self.maps.channels(&self.image, name)?;
         if let (false, Some(warning)) = (self.has_warned, self.maps.warning()) {
             self.bar.suspend(|| output::say(warning));
@@ -210,7 +210,8 @@ impl Running<'_> {
         for chunk in channels.chunks(CHANNELS_PER_STEP) {
             images.extend(self.maps.projections(&self.image, found, chunk)?);
             let (completed, total) = (images.len(), channels.len());
-            let message = format!("{}: {completed} of {total} projected", found.layer);
+            let layer = printable::name(&found.layer);
+            let message = format!("{layer}: {completed} of {total} projected");
             self.bar.set_message(message);
         }
         let tiles = channels.iter().zip(patches(&images));
@@ -328,10 +329,10 @@ impl LayerFeatures {
             ]);
         }
         writeln!(
-            io::stdout(),
+            output::stdout(),
             "{}, {channels} channels of {width}x{height}\n{}",
-            self.layer,
-            table.trim_fmt()
+            printable::name(&self.layer),
+            table
         )
     }
 }

@@ -131,6 +131,9 @@ mod tests {
                 Err(error) => error.report().to_string(),
             })
             .collect();
-        assert_eq!(items, ["a.png", "standard input: I/O error: broken"]);
+        assert_eq!(
+            items,
+            ["a.png", "standard input: could not be read: broken"]
+        );
     }
 }

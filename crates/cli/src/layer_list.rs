@@ -33,6 +33,6 @@ pub fn print(
     }
     match json {
         true => Ok(()),
-        false => writeln!(io::stdout(), "{}", table.trim_fmt()),
+        false => writeln!(output::stdout(), "{}", table),
     }
 }

@@ -241,7 +241,7 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::Closed,
-            _ => Self::Error(Error::Io {
+            _ => Self::Error(Error::Write {
                 path: "standard output".into(),
                 source: error,
             }),

@@ -1,6 +1,6 @@
 //! `shadernet models`.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::Args;
 use serde_json::json;
@@ -40,15 +40,15 @@ impl Models {
                 }))?;
             }
             let [channels, height, width] = architecture.input_size;
-            let mut description = architecture.description.to_owned();
-            if !architecture.aliases.is_empty() {
-                description += &format!("\nalso called {}", architecture.aliases.join(", "));
-            }
             architectures.add_row([
                 architecture.name,
                 &format!("{channels}x{height}x{width}"),
-                &description,
+                architecture.description,
             ]);
+            if !architecture.aliases.is_empty() {
+                let aliases = architecture.aliases.join(", ");
+                architectures.add_row(["", "", &format!("also called {aliases}")]);
+            }
         }
         let mut folders = output::table(&["model", "architecture", "classes", "folder"]);
         for model in find_models() {
@@ -85,8 +85,8 @@ impl Models {
             });
         }
         if !self.json {
-            let (architectures, folders) = (architectures.trim_fmt(), folders.trim_fmt());
-            writeln!(io::stdout(), "{architectures}\n\n{folders}")?;
+            let (architectures, folders) = (architectures, folders);
+            writeln!(output::stdout(), "{architectures}\n\n{folders}")?;
         }
         Ok(())
     }

@@ -1,24 +1,76 @@
 //! Writes to standard output and standard error: tables, JSON lines and messages.
+//!
+//! Whatever is not JSON is escaped here, since labels, paths and adapters' names are foreign text. Names are
+//! also shortened: in the cells of a [`Table`] and in messages here, elsewhere by [`printable::name`].
 
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
 
-use comfy_table::{
-    CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle,
-};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, TableStyle};
 use shadernet::tensor::Shape;
-use shadernet::{Error, ErrorKind};
+use shadernet::{Error, ErrorKind, printable};
+
+/// Standard output for text.
+pub fn stdout() -> impl Write {
+    Escaping(io::stdout().lock())
+}
+
+/// Escapes the text that is written to it.
+struct Escaping<W>(W);
+
+impl<W: Write> Write for Escaping<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // `write!` writes whole strings, so nothing is lost.
+        let text = printable::escape(&String::from_utf8_lossy(bytes));
+        self.0.write_all(text.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// A table whose cells are escaped and shortened, as messages are.
+pub struct Table(comfy_table::Table);
+
+impl Table {
+    pub fn add_row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = T>) {
+        self.0.add_row(row(cells));
+    }
+
+    /// Right-aligns the cells of `columns`.
+    pub fn right_align(&mut self, columns: Range<usize>) {
+        for column in columns {
+            if let Some(column) = self.0.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+    }
+}
+
+impl fmt::Display for Table {
+    /// Without spaces at the ends of lines.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.trim_fmt())
+    }
+}
+
+fn row<T: AsRef<str>>(cells: impl IntoIterator<Item = T>) -> Vec<String> {
+    let cells = cells.into_iter();
+    cells.map(|cell| printable::line(cell.as_ref())).collect()
+}
 
 /// An empty table with a header. If it is too wide for the terminal, the last column is wrapped; cells are
 /// not wrapped when the output is piped.
 pub fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
+    let mut table = comfy_table::Table::new();
     let rule = LineStyle::none().fill('─').junction('─');
     table
         .load_style(TableStyle::new().header_separator(rule))
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header);
+        .set_header(row(header));
     let last = header.len().saturating_sub(1);
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, if i == last { 0 } else { 2 }));
@@ -26,16 +78,7 @@ pub fn table(header: &[&str]) -> Table {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
-    table
-}
-
-/// Right-aligns the cells of `columns`.
-pub fn right_align(table: &mut Table, columns: Range<usize>) {
-    for column in columns {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    Table(table)
 }
 
 /// Prints `value` as one line of JSON.
@@ -49,6 +92,7 @@ pub fn json_line(value: &impl serde::Serialize) -> io::Result<()> {
 /// Prints a line on standard error. Ignores errors: if the reader is gone (`2>&1 | head -1`), the command
 /// continues. `eprintln!` would panic.
 pub fn say(line: impl fmt::Display) {
+    let line = printable::lines(&line.to_string());
     let _ = writeln!(io::stderr(), "{line}");
 }
 

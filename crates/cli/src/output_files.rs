@@ -58,7 +58,7 @@ impl OutputFiles {
                 path.display()
             )));
         }
-        fs::create_dir_all(path).map_err(Error::io(path))?;
+        fs::create_dir_all(path).map_err(Error::write(path))?;
         Ok(Self::Folder {
             folder: path.to_owned(),
             names: HashSet::new(),
@@ -232,7 +232,7 @@ fn temporary(path: &Path) -> Result<NamedTempFile> {
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
-    |source| Error::Io {
+    |source| Error::Write {
         path: path.to_owned(),
         source,
     }

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use shadernet::printable;
 use shadernet::session::{self, Loading};
 use shadernet_bench::kernels::BenchProgress;
 
@@ -46,7 +47,11 @@ pub fn passes() -> impl FnMut(usize, usize) + Send {
 pub fn show_bench(bar: &ProgressBar, progress: BenchProgress) {
     bar.set_length(progress.total as u64);
     bar.set_position(progress.completed as u64);
-    bar.set_message(format!("{} ({})", progress.case, progress.kernel));
+    bar.set_message(format!(
+        "{} ({})",
+        printable::name(progress.case),
+        progress.kernel
+    ));
 }
 
 /// Shows the progress of creating sessions, one after another.

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use shadernet::Error;
 use shadernet::device::Device;
+use shadernet::{Error, printable};
 
 use super::{Failure, output};
 
@@ -73,8 +73,8 @@ impl Report {
         self.bar.suspend(|| match json {
             true => line(path, result),
             false => {
-                let mut out = io::stdout().lock();
-                writeln!(out, "{}", path.display())?;
+                let mut out = output::stdout();
+                writeln!(out, "{}", printable::path(path))?;
                 result.print(&mut out)?;
                 out.flush()
             }
@@ -119,7 +119,7 @@ impl Report {
             text += &format!(", {:.1} images/s", self.completed as f64 / seconds);
         }
         if self.failed > 0 {
-            text += &format!(", {} could not be read", self.failed);
+            text += &format!(", {} failed", self.failed);
         }
         output::say(format_args!("{text}, on {device}"));
         match self.failed {

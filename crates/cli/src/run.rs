@@ -1,6 +1,6 @@
 //! `shadernet run`.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use shadernet::session::Session;
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::{Dtype, write_safetensors};
 use shadernet::zoo::{self, ZooOptions};
-use shadernet::{Error, Result};
+use shadernet::{Error, Result, printable};
 
 use super::mapped_weights::open_weights;
 use super::{DeviceArgs, Failure, SessionArgs, output};
@@ -75,11 +75,12 @@ impl Run {
         let weights = architecture.adapt(open_weights(&self.weights)?, &graph)?;
         let unused = weights.check(&graph)?.unused;
         if !unused.is_empty() {
+            let named: Vec<String> = unused.iter().map(|name| printable::name(name)).collect();
             output::say(format_args!(
                 "{}: not used by {}: {}",
-                self.weights.display(),
+                printable::path(&self.weights),
                 graph.name(),
-                unused.join(", ")
+                named.join(", ")
             ));
         }
 
@@ -109,11 +110,11 @@ impl Run {
         } else {
             let shapes: Vec<String> = outputs.iter().map(|t| t.shape().to_string()).collect();
             writeln!(
-                io::stdout(),
+                output::stdout(),
                 "{} on {device}: {} in {run:.1?} (prepared in {prepare:.1?}), written to {}",
                 graph.name(),
                 shapes.join(", "),
-                self.output.display()
+                printable::path(&self.output)
             )?;
         }
         Ok(())
@@ -126,7 +127,7 @@ impl Run {
             .map(|&input| {
                 let name = graph.node(input).name();
                 let Some(shape) = file.shape(name) else {
-                    let found: Vec<&str> = file.names().take(8).collect();
+                    let found: Vec<String> = file.names().take(8).map(printable::name).collect();
                     return Err(Error::file(
                         &self.input,
                         format!(

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use shadernet::Result;
 use shadernet::model_folder::find_model;
 use shadernet::tasks::{SegmentSize, Segmenter};
 use shadernet::vision::{Mask, RgbImage, decode};
 use shadernet::zoo::Task;
+use shadernet::{Result, printable};
 
 use super::decode_ahead::{decode_ahead, report_each};
 use super::image_paths::ImagePaths;
@@ -187,7 +187,7 @@ impl ImageResult for Segmentation {
                 out,
                 "  {:6.2} % of pixels  {} ({}), mean probability {:.3}",
                 100.0 * share.share,
-                share.label,
+                printable::name(&share.label),
                 share.class,
                 share.mean_probability
             )?;

@@ -1,6 +1,6 @@
 //! `shadernet summary`.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::Args;
 use serde_json::json;
@@ -8,7 +8,6 @@ use shadernet::Result;
 use shadernet::graph::{LayerSummary, Summary as GraphSummary};
 use shadernet::tensor::Shape;
 
-use super::output::right_align;
 use super::resolve_model::Network;
 use super::value_parsers::image_size;
 use super::{Failure, output};
@@ -60,7 +59,7 @@ impl Summary {
             }
             return Ok(());
         }
-        let mut out = io::stdout().lock();
+        let mut out = output::stdout();
         match &networks[..] {
             [network] => {
                 writeln!(out, "{}\n", layers(network))?;
@@ -80,7 +79,7 @@ impl Summary {
 }
 
 /// One row per layer.
-fn layers(network: &Summarized) -> comfy_table::Table {
+fn layers(network: &Summarized) -> output::Table {
     let mut table = output::table(&[
         "layer",
         "operator",
@@ -117,12 +116,12 @@ fn layers(network: &Summarized) -> comfy_table::Table {
             field(Some(layer.receptive_field.jump)),
         ]);
     }
-    right_align(&mut table, 6..10);
+    table.right_align(6..10);
     table
 }
 
 /// Sums over the layers whose names share the first component.
-fn stages(network: &Summarized) -> comfy_table::Table {
+fn stages(network: &Summarized) -> output::Table {
     let mut table = output::table(&["stage", "parameters", "multiplications"]);
     let stage = |layer: &LayerSummary| {
         let end = layer.name.find('.').unwrap_or(layer.name.len());
@@ -140,12 +139,12 @@ fn stages(network: &Summarized) -> comfy_table::Table {
             ]);
         }
     }
-    right_align(&mut table, 1..3);
+    table.right_align(1..3);
     table
 }
 
 /// One column per network.
-fn totals(networks: &[Summarized]) -> comfy_table::Table {
+fn totals(networks: &[Summarized]) -> output::Table {
     let mut header = vec![""];
     header.extend(networks.iter().map(|n| n.network.graph.name()));
     let mut table = output::table(&header);
@@ -176,7 +175,7 @@ fn totals(networks: &[Summarized]) -> comfy_table::Table {
         output::bytes(n.summary.activation_bytes)
     });
     let columns = networks.len() + 1;
-    right_align(&mut table, 1..columns);
+    table.right_align(1..columns);
     table
 }
 

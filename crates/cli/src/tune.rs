@@ -10,11 +10,11 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use shadernet::Error;
 use shadernet::device::Device;
 use shadernet::gpu::{Gpu, Precision};
 use shadernet::session::ConvAlgorithm;
 use shadernet::tuning::Tuning;
+use shadernet::{Error, printable};
 use shadernet_bench::tune::{CandidateOutcome, TuneOptions, TuneReport, TunedLayer, tune};
 
 use super::resolve_model::{Network, NetworkArgs};
@@ -149,14 +149,17 @@ impl Tune {
         let report = tune(gpu, &network.graph, &network.inputs, &options, |progress| {
             bar.set_length(progress.layers as u64);
             bar.set_position(progress.layer as u64);
-            bar.set_message(format!("{}: {}", progress.signature, progress.kernel));
+            let signature = printable::name(progress.signature);
+            bar.set_message(format!("{signature}: {}", progress.kernel));
         });
         bar.finish_and_clear();
         let report = report?;
         for found in report.quarantined() {
             output::say(format_args!(
                 "{} computes wrong results on {device} and is quarantined: {}: {}",
-                found.kernel, found.signature, found.reason
+                found.kernel,
+                found.signature,
+                printable::line(&found.reason)
             ));
         }
         match &path {
@@ -247,7 +250,7 @@ fn print(
     report: &TuneReport,
     path: Option<&Path>,
 ) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = output::stdout();
     writeln!(out, "{} on {device}\n", network.graph.name())?;
     let header = [
         "layers",
@@ -275,9 +278,9 @@ fn print(
             layer.signature.clone(),
         ]);
     }
-    writeln!(out, "{}", table.trim_fmt())?;
+    writeln!(out, "{}", table)?;
     if let Some(path) = path {
-        writeln!(out, "\nsaved to {}", path.display())?;
+        writeln!(out, "\nsaved to {}", printable::path(path))?;
     }
     Ok(())
 }

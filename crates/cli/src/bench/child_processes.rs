@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use shadernet::device::Device;
 use shadernet::gpu::{adapters, is_software};
+use shadernet::printable;
 use wait_timeout::ChildExt;
 
 use crate::{Failure, progress};
@@ -80,7 +81,7 @@ impl ChildProcessArgs {
                 continue;
             }
             seen.push((backend, info.name.clone()));
-            bar.set_message(format!("{} ({backend})", info.name));
+            bar.set_message(format!("{} ({backend})", printable::name(&info.name)));
             match self.run_on_adapter(args, backend, &info.name) {
                 Ok(printed) => lines.extend(printed),
                 Err(reason) => lines.push(json!({

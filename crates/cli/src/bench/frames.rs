@@ -96,7 +96,7 @@ impl FramesArgs {
                 line["longest_whole_pass_ms"] = json!(ms(frames.whole_passes.max()));
                 output::json_line(&line)?;
             }
-            false => self.print(&frames, &mut io::stdout().lock())?,
+            false => self.print(&frames, &mut output::stdout())?,
         }
         Ok(())
     }

@@ -4,11 +4,12 @@ use std::io::{self, Write};
 
 use super::results::{Kernel, Kernels};
 use crate::output;
+use shadernet::printable::{self, name};
 
 /// The kernels of one device as a table.
 pub fn print(results: &Kernels, out: &mut impl Write) -> io::Result<()> {
     if let Some(reason) = &results.failed {
-        return writeln!(out, "{}: {reason}", device(results));
+        return writeln!(out, "{}: {}", device(results), printable::line(reason));
     }
     let header = [
         "case", "kernel", "ms", "spread", "GFLOP/s", "GB/s", "FLOP/B", "bound",
@@ -24,24 +25,25 @@ pub fn print(results: &Kernels, out: &mut impl Write) -> io::Result<()> {
             methods.push(method);
         }
     }
-    output::right_align(&mut table, 2..7);
+    table.right_align(2..7);
     let peak = |peak: Option<f64>| peak.unwrap_or_default();
     writeln!(
         out,
         "{}\n\n* selected by the heuristic; times of the fastest rounds, by {}\npeaks: {:.1} GFLOP/s, {:.1} GB/s ({:.1} GB/s in a cache)\non {}, {}",
-        table.trim_fmt(),
+        table,
         methods.join(" and "),
         peak(results.peak_gflop_per_second),
         peak(results.peak_gbyte_per_second),
         peak(results.cached_gbyte_per_second),
         device(results),
-        results.environment.driver,
+        name(&results.environment.driver),
     )
 }
 
 fn device(results: &Kernels) -> String {
     let environment = &results.environment;
-    format!("{} ({})", environment.device, environment.backend)
+    let [device, backend] = [&environment.device, &environment.backend].map(|text| name(text));
+    format!("{device} ({backend})")
 }
 
 /// `is_same_case`: whether the row above is of the same case.
@@ -73,12 +75,15 @@ fn cells(row: &Kernel, is_same_case: bool) -> [String; 8] {
 /// The faults of a device, one line each. Kernels that exceed its limits are not faulty.
 pub fn faults(results: &Kernels) -> Vec<String> {
     let device = device(results);
-    let failed = (results.failed.iter()).map(|reason| format!("{device}: {reason}"));
+    let failed =
+        (results.failed.iter()).map(|reason| format!("{device}: {}", printable::line(reason)));
     let kernels = results.kernels.iter().filter_map(|row| {
         let (kind, reason) = row.fault.reason().filter(|_| row.fault.is_fault())?;
         Some(format!(
-            "{device}: {} of {}: {kind}: {reason}",
-            row.kernel, row.case
+            "{device}: {} of {}: {kind}: {}",
+            name(&row.kernel),
+            printable::line(&row.case),
+            printable::line(reason)
         ))
     });
     failed.chain(kernels).collect()

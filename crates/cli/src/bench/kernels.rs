@@ -1,7 +1,7 @@
 //! `shadernet bench kernels`.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -114,7 +114,7 @@ impl KernelsArgs {
         for (i, line) in results.iter().enumerate() {
             let line = Kernels::parse(line)?;
             if prints_table {
-                let mut out = io::stdout().lock();
+                let mut out = output::stdout();
                 if i > 0 {
                     writeln!(out)?;
                 }

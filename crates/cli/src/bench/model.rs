@@ -9,8 +9,8 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::Value;
-use shadernet::Result;
 use shadernet::gpu::Precision;
+use shadernet::{Result, printable};
 
 use super::child_processes::AllAdaptersArgs;
 use super::model_results::{ModelTiming, Versus, print};
@@ -126,7 +126,7 @@ impl Model {
         }
         match self.json {
             true => results.iter().try_for_each(output::json_line)?,
-            false => print(&results, &mut io::stdout().lock())?,
+            false => print(&results, &mut output::stdout())?,
         }
         let failed = results.iter().any(|row| row["failed"].is_string());
         if failed && self.json {
@@ -151,7 +151,7 @@ impl Model {
         let mut start = Some(start);
         for network in networks {
             for &precision in &self.precision {
-                let name = network.graph.name();
+                let name = printable::name(network.graph.name());
                 let report = |part: &'static str| bar.set_message(format!("{name}: {part}"));
                 // Only the first row includes opening the device.
                 let device_time = start.map_or_else(Default::default, |_| device_time);
@@ -215,7 +215,7 @@ impl Model {
         bar: &ProgressBar,
     ) -> Result<([usize; N], [Vec<f64>; N])> {
         let inputs = network.input_tensors();
-        let name = network.graph.name();
+        let name = printable::name(network.graph.name());
         bar.set_message(format!("{name}: warming up"));
         bar.tick();
         let mut warm_ups = [0; N];
@@ -280,7 +280,7 @@ impl Model {
             |_| {},
         )?;
         let inputs = network.input_tensors();
-        let mut out = io::stdout().lock();
+        let mut out = output::stdout();
         writeln!(out, "ready")?;
         out.flush()?;
         for line in lines(io::stdin().lock()) {

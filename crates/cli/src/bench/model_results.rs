@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shadernet::Result;
 use shadernet::device::Device;
+use shadernet::printable::{self, name};
 use shadernet::tensor::Shape;
 use shadernet_bench::samples::Samples;
 
@@ -114,11 +115,11 @@ fn details(row: &Value, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         "{} ({}), {}, {}\non {} ({}){}{}\n",
-        text(row, "network"),
-        text(row, "source"),
+        name(text(row, "network")),
+        printable::path(text(row, "source")),
         shapes.join(" "),
         text(row, "precision"),
-        text(row, "device"),
+        name(text(row, "device")),
         text(row, "backend"),
         if row["software"] == true {
             ", software"
@@ -150,8 +151,8 @@ fn details(row: &Value, out: &mut impl Write) -> io::Result<()> {
     add("  weights", "weights_ms", String::new());
     add("  preparation", "prepare_ms", String::new());
     add("  first pass", "first_run_ms", String::new());
-    output::right_align(&mut table, 1..2);
-    writeln!(out, "{}", table.trim_fmt())?;
+    table.right_align(1..2);
+    writeln!(out, "{}", table)?;
     match row["device_bytes"].as_u64() {
         Some(bytes) => writeln!(out, "\n{} on the device", output::bytes(bytes)),
         None => Ok(()),
@@ -179,7 +180,7 @@ fn overview(rows: &[Value], out: &mut impl Write) -> io::Result<()> {
     for row in rows {
         let device = format!("{} ({})", text(row, "device"), text(row, "backend"));
         if let Some(reason) = row["failed"].as_str() {
-            failures.push(format!("{device}: {reason}"));
+            failures.push(printable::line(&format!("{device}: {reason}")));
             continue;
         }
         table.add_row(cells(
@@ -199,9 +200,9 @@ fn overview(rows: &[Value], out: &mut impl Write) -> io::Result<()> {
             table.add_row(cells(name, &device, other, ratio));
         }
     }
-    output::right_align(&mut table, 4..header.len());
+    table.right_align(4..header.len());
     if failures.len() < rows.len() {
-        writeln!(out, "{}", table.trim_fmt())?;
+        writeln!(out, "{}", table)?;
     }
     failures.iter().try_for_each(|line| writeln!(out, "{line}"))
 }

@@ -1,6 +1,6 @@
 //! `shadernet bench peak`.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::Args;
 use serde_json::json;
@@ -45,7 +45,7 @@ impl PeakArgs {
                 output::json_line(&line)?;
             }
             false => writeln!(
-                io::stdout(),
+                output::stdout(),
                 "{gflop:.1} GFLOP/s float32, {gbyte:.1} GB/s read and written ({cached:.1} GB/s in a \
                  cache)\non {device}"
             )?,

@@ -96,7 +96,7 @@ impl ProfileArgs {
                 line["steps"] = steps.map(|step| as_json(step, &profile, &peak)).collect();
                 output::json_line(&line)?;
             }
-            false => self.print(&profile, &peak, &device, &mut io::stdout().lock())?,
+            false => self.print(&profile, &peak, &device, &mut output::stdout())?,
         }
         Ok(())
     }
@@ -134,8 +134,8 @@ impl ProfileArgs {
                     .to_string(),
             ]);
         }
-        output::right_align(&mut table, 4..8);
-        writeln!(out, "{}\n", table.trim_fmt())?;
+        table.right_align(4..8);
+        writeln!(out, "{}\n", table)?;
         let (steps, pass) = (profile.step_seconds() * 1e3, profile.pass_seconds * 1e3);
         writeln!(
             out,

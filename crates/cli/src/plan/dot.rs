@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use shadernet::plan::{PlanReport, PlannedNode};
+use shadernet::printable;
 
 /// One box per node, with what is fused into it and its kernels, and one edge per value, with its shape.
 pub fn graph(report: &PlanReport) -> String {
@@ -57,12 +58,11 @@ fn is_residual(node: &PlannedNode, position: usize) -> bool {
 /// Escapes text for a quoted string.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => escaped.extend(['\\', c]),
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
+    for c in printable::line(text).chars() {
+        if matches!(c, '"' | '\\') {
+            escaped.push('\\');
         }
+        escaped.push(c);
     }
     escaped
 }
@@ -71,6 +71,6 @@ fn escaped(text: &str) -> String {
 mod tests {
     #[test]
     fn labels_are_escaped() {
-        assert_eq!(super::escaped("a \"b\" \\ c\nd"), r#"a \"b\" \\ c d"#);
+        assert_eq!(super::escaped("a \"b\" \\ c\nd"), r#"a \"b\" \\ c\\nd"#);
     }
 }

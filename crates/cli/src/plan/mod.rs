@@ -4,7 +4,6 @@ mod dot;
 mod json;
 mod table;
 
-use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -89,7 +88,7 @@ impl Plan {
         }
         match self.json {
             true => output::json_line(&json::object(&plan))?,
-            false => table::print(&plan, &mut io::stdout().lock())?,
+            false => table::print(&plan, &mut output::stdout())?,
         }
         Ok(())
     }

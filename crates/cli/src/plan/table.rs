@@ -4,38 +4,40 @@ use std::io::{self, Write};
 
 use shadernet::passes::{self, PassReport};
 use shadernet::plan::{BrokenLimit, PlanReport, PlannedNode};
+use shadernet::printable::{self, name};
 
 use super::{LimitCheck, PlanResult};
-use crate::output::{self, right_align};
+use crate::output;
 
 pub fn print(plan: &PlanResult, out: &mut impl Write) -> io::Result<()> {
     let report = &plan.report;
-    writeln!(out, "{} for {}\n", report.network, plan.device)?;
+    let (network, device) = (&report.network, &plan.device);
+    writeln!(out, "{} for {}\n", name(network), name(device))?;
     if !report.broken.is_empty() {
         writeln!(
             out,
             "The network cannot run there: see the limits below. The plan assumes larger limits.\n"
         )?;
     }
-    writeln!(out, "{}\n", steps(report).trim_fmt())?;
+    writeln!(out, "{}\n", steps(report))?;
     writeln!(out, "fusions not applied")?;
     for line in refused(&report.passes) {
-        writeln!(out, "  {line}")?;
+        writeln!(out, "  {}", printable::line(&line))?;
     }
-    writeln!(out, "\n{}\n", totals(report).trim_fmt())?;
+    writeln!(out, "\n{}\n", totals(report))?;
     writeln!(out, "limits exceeded")?;
     // Devices that exceed the same limits are grouped.
     let is_same = |a: &LimitCheck, b: &LimitCheck| a.broken == b.broken;
     for checks in plan.limit_checks.chunk_by(is_same) {
         for line in broken(checks) {
-            writeln!(out, "  {line}")?;
+            writeln!(out, "  {}", printable::line(&line))?;
         }
     }
     Ok(())
 }
 
 /// One row per dispatch.
-fn steps(report: &PlanReport) -> comfy_table::Table {
+fn steps(report: &PlanReport) -> output::Table {
     let header = [
         "node",
         "operator",
@@ -65,7 +67,7 @@ fn steps(report: &PlanReport) -> comfy_table::Table {
             step.why.clone(),
         ]);
     }
-    right_align(&mut table, 4..6);
+    table.right_align(4..6);
     table
 }
 
@@ -106,7 +108,12 @@ fn refused(reports: &[PassReport]) -> Vec<String> {
             }
         }
         for (reason, nodes) in groups {
-            let mut names = nodes[..nodes.len().min(MAX_NAMES)].join(", ");
+            let names: Vec<String> = nodes
+                .iter()
+                .take(MAX_NAMES)
+                .map(|node| name(node))
+                .collect();
+            let mut names = names.join(", ");
             if nodes.len() > MAX_NAMES {
                 names += &format!(" and {} more", nodes.len() - MAX_NAMES);
             }
@@ -131,7 +138,7 @@ fn without_names(text: &str) -> String {
     parts.collect()
 }
 
-fn totals(report: &PlanReport) -> comfy_table::Table {
+fn totals(report: &PlanReport) -> output::Table {
     let memory = &report.memory;
     let operations: u64 = report.steps.iter().map(|step| step.operations).sum();
     let mut table = output::table(&["total", ""]);
@@ -154,13 +161,13 @@ fn totals(report: &PlanReport) -> comfy_table::Table {
     for (name, cell) in rows {
         table.add_row([name.to_owned(), cell]);
     }
-    right_align(&mut table, 1..2);
+    table.right_align(1..2);
     table
 }
 
 /// The limits that a group of devices exceeds, which are the same for all of them.
 fn broken(group: &[LimitCheck]) -> Vec<String> {
-    let device = |check: &LimitCheck| format!("{} ({})", check.device, check.backend);
+    let device = |check: &LimitCheck| format!("{} ({})", name(&check.device), check.backend);
     let devices = group.iter().map(device).collect::<Vec<_>>().join(", ");
     let limits = group.first().map_or(&[][..], |check| &check.broken);
     if limits.is_empty() {

@@ -114,7 +114,7 @@ fn invalid_images_are_reported_and_skipped() {
         assert!(error.starts_with(&format!("error: {path}: ")), "{error}");
         assert!(error.contains(message), "'{message}' is not in: {error}");
     }
-    run.says(&["2 images in ", "5 could not be read, on the CPU"]);
+    run.says(&["2 images in ", "5 failed, on the CPU"]);
 }
 
 /// For every batch size, and wherever in a batch the invalid images are.
@@ -241,7 +241,7 @@ fn write_errors_matter_on_standard_output_only() {
 
     let mut command = classify();
     execute(command.arg(chelsea()).stdout(full()))
-        .fails(&["standard output: I/O error: No space left"]);
+        .fails(&["standard output: could not be written: No space left"]);
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn json_has_boxes_in_pixels_and_invalid_images_are_skipped() {
             .contains("an image was expected")
     );
     assert_eq!(lines[2]["detections"], json!([]));
-    run.says(&["b.png: an image was expected", "1 could not be read"]);
+    run.says(&["b.png: an image was expected", "1 failed"]);
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn invalid_images_are_reported_and_skipped() {
     assert_eq!(lines[0]["predictions"][0]["class"], 967);
     assert!(lines[1]["error"].as_str().unwrap().contains("text.png"));
     assert_eq!(lines[2]["predictions"][0]["class"], 282);
-    run.says(&["text.png: an image was expected", "1 could not be read"]);
+    run.says(&["text.png: an image was expected", "1 failed"]);
     let mut names: Vec<_> = (fs::read_dir(&out).unwrap())
         .map(|entry| entry.unwrap().file_name())
         .collect();

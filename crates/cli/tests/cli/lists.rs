@@ -20,7 +20,7 @@ fn lists_are_read_line_by_line() {
     let images: Vec<&str> = lines.iter().map(|l| l["image"].as_str().unwrap()).collect();
     assert_eq!(images, [&rocket, &cat, &rocket, "missing.png", &cat]);
     assert_eq!(lines[1]["predictions"], lines[4]["predictions"]);
-    run.says(&["4 images in ", "1 could not be read"]);
+    run.says(&["4 images in ", "1 failed"]);
 }
 
 #[test]

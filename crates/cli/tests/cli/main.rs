@@ -15,6 +15,7 @@ mod convert;
 mod detect;
 mod explain;
 mod features;
+mod foreign_text;
 mod golden;
 mod lists;
 mod memory;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use pairs::{Comparison, Key, Outcome, Pair, Row, Verdict, ms, ratio, rows, spread};
 use serde_json::{Value, json};
-use shadernet::Error;
+use shadernet::{Error, printable};
 
 use crate::value_parsers::percentage;
 use crate::{Failure, output};
@@ -65,7 +65,7 @@ impl CompareArgs {
         }
         match self.json {
             true => output::json_line(&self.as_json(&comparison))?,
-            false => self.print(&comparison, &mut io::stdout().lock())?,
+            false => self.print(&comparison, &mut output::stdout())?,
         }
         let worse = comparison
             .pairs
@@ -111,12 +111,12 @@ impl CompareArgs {
                 };
                 table.add_row(cells(name, pair));
             }
-            output::right_align(&mut table, 2..6);
-            writeln!(out, "{}\n\n{}\n", group.1, table.trim_fmt())?;
+            table.right_align(2..6);
+            writeln!(out, "{}\n\n{}\n", group.1, table)?;
         }
         for (path, rows) in [(&self.a, &comparison.only_a), (&self.b, &comparison.only_b)] {
             for row in rows {
-                writeln!(out, "only in {}: {}", path.display(), name(&row.key))?;
+                writeln!(out, "only in {}: {}", printable::path(path), name(&row.key))?;
             }
         }
         let count = |verdict| comparison.count(verdict);
@@ -214,7 +214,7 @@ fn describe(pair: &Pair) -> String {
             ratio(a, b),
             ms(a),
         ),
-        (_, Err((kind, reason))) => format!("{name}: {kind}: {reason}"),
+        (_, Err((kind, reason))) => format!("{name}: {kind}: {}", printable::line(reason)),
         // Not reached: a pair is worse by its time or by its fault.
         (Err(_), Ok(_)) => name,
     }
@@ -228,7 +228,7 @@ fn environment(key: &Key) -> String {
         .map(String::as_str)
         .filter(|part| !part.is_empty())
         .collect();
-    parts.join(", ")
+    printable::line(&parts.join(", "))
 }
 
 fn name(key: &Key) -> String {
@@ -238,7 +238,7 @@ fn name(key: &Key) -> String {
         ("kernels", case) => format!("{} of {case}", key.setting),
         (_, network) => format!("{network}, {}", key.setting),
     };
-    format!("{name} on {}", environment(key))
+    format!("{} on {}", printable::line(&name), environment(key))
 }
 
 fn environments(rows: &[Row]) -> String {
