@@ -3,7 +3,7 @@
 //! Three parts, the last two behind features:
 //!
 //! - always: [`Preprocessing`], [`resize`], [`Labels`], boxes, masks and heat maps;
-//! - `codecs`: [`decode`] and [`decode_bytes`] for PNG, JPEG, WebP, GIF, BMP, TIFF and PNM files;
+//! - `codecs`: [`decode`], [`decode_bytes`] and [`EncodedImage`] for PNG, JPEG, WebP, GIF, BMP, TIFF and PNM files;
 //! - `draw`: figures, sheets, labeled boxes and heat maps drawn over images.
 //!
 //! ```
@@ -49,7 +49,7 @@ pub use color_map::heat_color;
 pub use crop::{CropMode, ImageTransform};
 #[cfg(feature = "codecs")]
 #[cfg_attr(docsrs, doc(cfg(feature = "codecs")))]
-pub use decode::{MAX_FILE_BYTES, decode, decode_bytes};
+pub use decode::{EncodedImage, MAX_FILE_BYTES, decode, decode_bytes};
 #[cfg(feature = "draw")]
 #[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use draw::{class_color, draw_box};

@@ -2,14 +2,13 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 use shadernet::tasks::{Classifier, Prediction};
 use shadernet::tensor::Tensor;
-use shadernet::vision::decode;
+use shadernet::vision::EncodedImage;
 use shadernet::zoo::Task;
 use shadernet::{Result, printable};
 
@@ -85,8 +84,8 @@ impl Classify {
             values: Vec::new(),
         };
         let ahead = batch.min(MAX_AHEAD).max(rayon::current_num_threads());
-        let decode = move |path: &Path| {
-            let input = preprocessing.apply(&decode(path)?)?;
+        let decode = move |image: &EncodedImage| {
+            let input = preprocessing.apply(&image.decode()?)?;
             Ok(input.into_data())
         };
         let result = decode_ahead(images.paths, ahead, decode, |images| batches.run(images));
@@ -107,7 +106,7 @@ struct Batches {
 }
 
 impl Batches {
-    fn run(&mut self, images: Receiver<Decoded<Vec<f32>>>) -> Result<(), Failure> {
+    fn run(&mut self, images: Decoded<Vec<f32>>) -> Result<(), Failure> {
         let mut waiting = 0;
         for (path, image) in images {
             let read = image.map(|image| {

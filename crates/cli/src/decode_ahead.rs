@@ -1,71 +1,162 @@
 //! Decodes images on other threads, ahead of the network.
 
-use std::iter;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-use rayon::prelude::*;
 use shadernet::Result;
+use shadernet::vision::EncodedImage;
 
 use super::Failure;
 use super::report::{ImageResult, Report};
 
-/// The file of an image, and the decoded image or why it could not be decoded.
-pub type Decoded<T> = (PathBuf, Result<T>);
+/// The most bytes of memory that images take while they are decoded or wait for the network. One image that
+/// needs more is decoded alone.
+const MAX_BYTES: u64 = 1 << 30;
+
+type Paths = Box<dyn Iterator<Item = Result<PathBuf>> + Send>;
 
 /// Calls `decode` for the images of `paths` on other threads, and `run` with the results in the order of
-/// `paths`. At most `ahead` images are decoded ahead of `run`, which bounds memory.
+/// `paths`. At most `ahead` images are decoded ahead of `run`, and no more than fit into [`MAX_BYTES`].
 pub fn decode_ahead<T: Send + 'static>(
-    paths: Box<dyn Iterator<Item = Result<PathBuf>> + Send>,
+    paths: Paths,
     ahead: usize,
-    decode: impl Fn(&Path) -> Result<T> + Send + Sync + 'static,
-    run: impl FnOnce(Receiver<Decoded<T>>) -> Result<(), Failure>,
+    decode: impl Fn(&EncodedImage) -> Result<T> + Send + Sync + 'static,
+    run: impl FnOnce(Decoded<T>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let (sender, listed) = sync_channel(ahead);
+    run(decode_within(MAX_BYTES, paths, ahead, decode))
+}
+
+fn decode_within<T: Send + 'static>(
+    max_bytes: u64,
+    paths: Paths,
+    ahead: usize,
+    decode: impl Fn(&EncodedImage) -> Result<T> + Send + Sync + 'static,
+) -> Decoded<T> {
+    let (sender, images) = sync_channel(ahead);
+    let decode = Arc::new(decode);
+    let memory = Arc::new(Memory {
+        max_bytes,
+        used: Mutex::new(0),
+        is_freed: Condvar::new(),
+    });
     // This thread is not joined: it may wait for a standard input that does not end.
     thread::spawn(move || {
         for path in paths {
-            if sender.send(path).is_err() {
+            let (path, image) = match path {
+                Ok(path) => {
+                    let image = EncodedImage::open(&path);
+                    (path, image)
+                }
+                Err(error) => ("-".into(), Err(error)),
+            };
+            let (done, result) = sync_channel(1);
+            // In order, so that an image that waits for memory is never overtaken, and `run` frees it.
+            match image {
+                Ok(image) => start(image, &memory, &decode, done),
+                Err(error) => done.send(Finished::failed(error)).unwrap_or_default(),
+            }
+            if sender.send((path, result)).is_err() {
                 return;
             }
         }
     });
-    let (sender, decoded) = sync_channel(ahead);
-    let decoder = thread::spawn(move || {
-        while let Ok(first) = listed.recv() {
-            // Only paths that are available already, so that no image waits for a path still to be written.
-            let chunk: Vec<Result<PathBuf>> = iter::once(first)
-                .chain(listed.try_iter().take(ahead - 1))
-                .collect();
-            let images: Vec<Decoded<T>> = (chunk.into_par_iter())
-                .map(|path| match path {
-                    Ok(path) => {
-                        let image = decode(&path);
-                        (path, image)
-                    }
-                    Err(error) => ("-".into(), Err(error)),
-                })
-                .collect();
-            for image in images {
-                if sender.send(image).is_err() {
-                    return;
-                }
-            }
-        }
+    Decoded { images }
+}
+
+/// Decodes `image` on the thread pool once there is memory for it.
+fn start<T: Send + 'static>(
+    image: EncodedImage<'static>,
+    memory: &Arc<Memory>,
+    decode: &Arc<impl Fn(&EncodedImage) -> Result<T> + Send + Sync + 'static>,
+    done: SyncSender<Finished<T>>,
+) {
+    let share = Memory::take(memory, image.decoding_bytes());
+    let decode = Arc::clone(decode);
+    rayon::spawn(move || {
+        let image = catch_unwind(AssertUnwindSafe(|| decode(&image)));
+        // No one waits for it once `run` has failed.
+        let _ = done.send(Finished {
+            image,
+            _share: Some(share),
+        });
     });
-    let result = run(decoded);
-    if result.is_ok()
-        && let Err(panic) = decoder.join()
-    {
-        std::panic::resume_unwind(panic);
+}
+
+/// The files of the images, and the decoded images or why they could not be decoded.
+pub struct Decoded<T> {
+    images: Receiver<(PathBuf, Receiver<Finished<T>>)>,
+}
+
+impl<T> Iterator for Decoded<T> {
+    type Item = (PathBuf, Result<T>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (path, result) = self.images.recv().ok()?;
+        // The sender is dropped without a result only with the whole thread pool.
+        match result.recv().ok()?.image {
+            Ok(image) => Some((path, image)),
+            Err(panic) => resume_unwind(panic),
+        }
     }
-    result
+}
+
+/// A decoded image, and its share of the memory until `run` takes it.
+struct Finished<T> {
+    image: thread::Result<Result<T>>,
+    _share: Option<Share>,
+}
+
+impl<T> Finished<T> {
+    fn failed(error: shadernet::Error) -> Self {
+        Self {
+            image: Ok(Err(error)),
+            _share: None,
+        }
+    }
+}
+
+/// Counts the bytes of the images that are decoded or wait.
+struct Memory {
+    max_bytes: u64,
+    used: Mutex<u64>,
+    is_freed: Condvar,
+}
+
+/// Bytes of a [`Memory`], given back when dropped.
+struct Share {
+    memory: Arc<Memory>,
+    bytes: u64,
+}
+
+impl Memory {
+    /// Waits until `bytes` are free, or all are.
+    fn take(this: &Arc<Self>, bytes: u64) -> Share {
+        let bytes = bytes.min(this.max_bytes);
+        let used = this.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = |used: &mut u64| *used + bytes > this.max_bytes;
+        let waited = this.is_freed.wait_while(used, is_full);
+        *waited.unwrap_or_else(PoisonError::into_inner) += bytes;
+        Share {
+            memory: Arc::clone(this),
+            bytes,
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let used = self.memory.used.lock();
+        *used.unwrap_or_else(PoisonError::into_inner) -= self.bytes;
+        self.memory.is_freed.notify_all();
+    }
 }
 
 /// Reports the result of `process` for each image, or its error.
 pub fn report_each<T, R: ImageResult>(
-    images: Receiver<Decoded<T>>,
+    images: Decoded<T>,
     report: &mut Report,
     mut process: impl FnMut(&Path, T) -> Result<R>,
 ) -> Result<(), Failure> {
@@ -76,4 +167,56 @@ pub fn report_each<T, R: ImageResult>(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn images_that_are_decoded_at_once_fit_into_the_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        // A small file of many pixels each, and one that is more than all the memory.
+        let names: Vec<PathBuf> = (0..24)
+            .map(|i| {
+                let path = folder.path().join(format!("{i}.pgm"));
+                let side = if i == 7 { 400 } else { 100 + i };
+                let header = format!("P5 {side} {side} 255\n");
+                fs::write(&path, [header.as_bytes(), &vec![7; side * side]].concat()).unwrap();
+                path
+            })
+            .collect();
+        let most = 3 * EncodedImage::open(&names[0]).unwrap().decoding_bytes();
+        let (used, peak) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let listed = names.clone().into_iter().map(Ok);
+        let decode = {
+            let (used, peak) = (used.clone(), peak.clone());
+            move |image: &EncodedImage| {
+                let bytes = image.decoding_bytes().min(most);
+                peak.fetch_max(
+                    used.fetch_add(bytes, Ordering::SeqCst) + bytes,
+                    Ordering::SeqCst,
+                );
+                thread::sleep(std::time::Duration::from_millis(5));
+                let pixels = image.decode()?;
+                used.fetch_sub(bytes, Ordering::SeqCst);
+                Ok(pixels.width())
+            }
+        };
+        let decoded = decode_within(most, Box::new(listed), 24, decode);
+        let widths: Vec<(PathBuf, u32)> = decoded
+            .map(|(path, image)| (path, image.unwrap()))
+            .collect();
+        let expected = |i: usize| if i == 7 { 400 } else { 100 + i as u32 };
+        let expected: Vec<(PathBuf, u32)> = names
+            .into_iter()
+            .enumerate()
+            .map(|(i, path)| (path, expected(i)))
+            .collect();
+        assert_eq!(widths, expected);
+        assert!(peak.load(Ordering::SeqCst) <= most);
+    }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use shadernet::model_folder::{default_detector, find_model};
 use shadernet::tasks::{Detection, DetectionOptions, Detector};
 use shadernet::tensor::Tensor;
-use shadernet::vision::{RgbImage, class_color, decode, draw_box};
+use shadernet::vision::{EncodedImage, RgbImage, class_color, draw_box};
 use shadernet::zoo::Task;
 use shadernet::{Result, printable};
 
@@ -95,8 +95,8 @@ impl Detect {
                 .iou(self.iou),
             drawings,
         };
-        let decode = move |path: &Path| {
-            let pixels = decode(path)?;
+        let decode = move |image: &EncodedImage| {
+            let pixels = image.decode()?;
             Ok(Image {
                 input: preprocessing.apply(&pixels)?,
                 size: pixels.dimensions(),

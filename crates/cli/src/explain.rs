@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -10,7 +9,7 @@ use shadernet::Result;
 use shadernet::device::Device;
 use shadernet::explain::{ExplainMethod, ExplainOptions, Explainer, Explanation};
 use shadernet::model_folder::ModelFolder;
-use shadernet::vision::{Panel, RgbImage, decode, figure};
+use shadernet::vision::{EncodedImage, Panel, RgbImage, figure};
 use shadernet::zoo::Task;
 
 use super::decode_ahead::{Decoded, decode_ahead};
@@ -151,9 +150,10 @@ impl Explain {
             report: Report::new(self.json, images.count),
             has_warned: false,
         };
-        let decode = |path: &Path| decode(path);
         let ahead = rayon::current_num_threads();
-        let result = decode_ahead(images.paths, ahead, decode, |images| running.run(images));
+        let result = decode_ahead(images.paths, ahead, EncodedImage::decode, |images| {
+            running.run(images)
+        });
         running.report.finish(result, &device)
     }
 
@@ -222,7 +222,7 @@ struct Running {
 }
 
 impl Running {
-    fn run(&mut self, images: Receiver<Decoded<RgbImage>>) -> Result<(), Failure> {
+    fn run(&mut self, images: Decoded<RgbImage>) -> Result<(), Failure> {
         for (path, image) in images {
             match image.and_then(|image| self.explain(&path, &image)) {
                 Ok(explanation) => {

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use shadernet::model_folder::find_model;
 use shadernet::tasks::{SegmentSize, Segmenter};
-use shadernet::vision::{Mask, RgbImage, decode};
+use shadernet::vision::{EncodedImage, Mask, RgbImage};
 use shadernet::zoo::Task;
 use shadernet::{Result, printable};
 
@@ -99,8 +99,7 @@ impl Segment {
         };
         let mut report = Report::new(self.json, images.count);
         let ahead = rayon::current_num_threads();
-        let decode = |path: &Path| decode(path);
-        let result = decode_ahead(images.paths, ahead, decode, |images| {
+        let result = decode_ahead(images.paths, ahead, EncodedImage::decode, |images| {
             report_each(images, &mut report, |path, image| {
                 running.segment(path, &image)
             })
