@@ -151,9 +151,8 @@ impl Explain {
             has_warned: false,
         };
         let ahead = rayon::current_num_threads();
-        let result = decode_ahead(images.paths, ahead, EncodedImage::decode, |images| {
-            running.run(images)
-        });
+        let decode = |image: &EncodedImage| image.decode();
+        let result = decode_ahead(images.paths, ahead, decode, |images| running.run(images));
         running.report.finish(result, &device)
     }
 

@@ -99,7 +99,8 @@ impl Segment {
         };
         let mut report = Report::new(self.json, images.count);
         let ahead = rayon::current_num_threads();
-        let result = decode_ahead(images.paths, ahead, EncodedImage::decode, |images| {
+        let decode = |image: &EncodedImage| image.decode();
+        let result = decode_ahead(images.paths, ahead, decode, |images| {
             report_each(images, &mut report, |path, image| {
                 running.segment(path, &image)
             })
