@@ -35,6 +35,7 @@ pub mod gpu;
 pub mod graph;
 mod kernels;
 pub mod model_folder;
+pub mod output_file;
 pub mod passes;
 pub mod plan;
 pub mod postprocess;

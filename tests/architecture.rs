@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Modules that all may use, which the table leaves out.
-const AVAILABLE_TO_ALL: [&str; 4] = ["error", "printable", "tensor", "util"];
+const AVAILABLE_TO_ALL: [&str; 5] = ["error", "output_file", "printable", "tensor", "util"];
 
 type Imports = BTreeMap<String, BTreeSet<String>>;
 

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::util::atomic_file::replace;
+use crate::output_file::write_with_folder;
 use crate::util::fnv::fnv1a64;
 use crate::util::sync::lock_ignoring_poison as lock;
 
@@ -93,13 +93,13 @@ impl PipelineFile {
         if *saved == Some(now) {
             return;
         }
-        match replace(&self.path, &encode(&self.identity, &data)) {
+        match write_with_folder(&self.path, &encode(&self.identity, &data)) {
             Ok(()) => {
                 tracing::debug!("{path}: wrote {} bytes of pipelines", data.len());
                 *saved = Some(now);
             }
             Err(error) => {
-                tracing::warn!("{path}: the pipeline cache cannot be written: {error}");
+                tracing::warn!("the pipeline cache: {}", error.report());
             }
         }
     }
@@ -173,7 +173,7 @@ mod tests {
         let path = folder.path().join("deep").join("cache.bin");
         assert_eq!(read(&path, "me"), Ok(None));
         for data in [&b"pipelines"[..], b"", b"others"] {
-            replace(&path, &encode("me", data)).unwrap();
+            write_with_folder(&path, &encode("me", data)).unwrap();
             assert_eq!(read(&path, "me"), Ok(Some(data.to_vec())));
         }
         // No temporary file is left.

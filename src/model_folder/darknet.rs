@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{CONFIG, DARKNET, NETWORK, WEIGHTS, heads};
 use crate::darknet::Network;
 use crate::error::{Error, Result};
+use crate::output_file::{self, TemporaryFolder, folder_of, follow_links};
 use crate::util::read::read_text_file;
 use crate::weights::Dtype;
 use crate::zoo::{self, ZooOptions};
@@ -76,7 +77,7 @@ struct Config {
 /// # Errors
 /// As [`Network::open`], [`Network::read_weights`] and [`crate::weights::Weights::save`];
 /// [`Error::File`] where `names` does not have one name per class, or `folder` exists and is not empty;
-/// [`Error::Io`] where a file cannot be read or written.
+/// [`Error::Io`] where a file cannot be read, [`Error::Write`] where one cannot be written.
 pub fn convert_darknet(
     cfg: impl AsRef<Path>,
     weights: impl AsRef<Path>,
@@ -96,6 +97,8 @@ pub fn convert_darknet(
              another, or remove it first",
         ));
     }
+    // Before the work, so that a folder that cannot be created is an error at once.
+    let unfinished = UnfinishedFolder::new(folder)?;
     let network = Network::open(&cfg)?;
     let num_classes = network.num_classes()?;
     let label_names = match names {
@@ -120,15 +123,15 @@ pub fn convert_darknet(
     };
     let weights = network.read_weights(weights)?;
 
-    let unfinished = UnfinishedFolder::new(folder)?;
-    weights.save(unfinished.path(WEIGHTS), matrices)?;
+    unfinished.write(WEIGHTS, |path| weights.save(path, matrices))?;
     if architecture == DARKNET {
-        unfinished.write(NETWORK, network.text().as_bytes())?;
+        let text = network.text().as_bytes();
+        unfinished.write(NETWORK, |path| output_file::write(path, text))?;
     }
     let mut text = serde_json::to_string_pretty(&config)
         .map_err(|error| Error::file(folder.join(CONFIG), error.to_string()))?;
     text.push('\n');
-    unfinished.write(CONFIG, text.as_bytes())?;
+    unfinished.write(CONFIG, |path| output_file::write(path, text.as_bytes()))?;
     unfinished.finish()?;
     Ok(Converted {
         folder: folder.to_owned(),
@@ -183,53 +186,50 @@ fn read_names(path: &Path, classes: usize) -> Result<Vec<String>> {
 /// A folder under construction, with a temporary name in its target's parent. It is removed unless
 /// [`Self::finish`] is called.
 struct UnfinishedFolder {
-    temporary: tempfile::TempDir,
+    temporary: TemporaryFolder,
+    /// As it was given, for errors.
+    path: PathBuf,
+    /// With symbolic links followed.
     target: PathBuf,
 }
 
 impl UnfinishedFolder {
-    fn new(target: &Path) -> Result<Self> {
-        let parent = match target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".shadernet-").suffix(".tmp");
-        // By default, temporary folders are accessible only to their owner.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    fn new(path: &Path) -> Result<Self> {
+        let target = follow_links(path);
+        let parent = folder_of(&target);
         if !parent.is_dir() {
             let parent = parent.display();
             let reason = format!("there is no folder {parent} to create it in; create it first");
-            return Err(Error::file(target, reason));
+            return Err(Error::file(path, reason));
+        }
+        let temporary = TemporaryFolder::new(parent).map_err(Error::write(path))?;
+        if let Ok(existing) = fs::metadata(&target) {
+            let permissions = existing.permissions();
+            fs::set_permissions(temporary.path(), permissions).map_err(Error::write(path))?;
         }
         Ok(Self {
-            // The error names the target: the temporary name means nothing to the user.
-            temporary: (builder.tempdir_in(parent))
-                .map_err(|error| Error::write(target)(error.kind().into()))?,
-            target: target.to_owned(),
+            temporary,
+            path: path.to_owned(),
+            target,
         })
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.temporary.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        fs::write(self.path(name), bytes).map_err(Error::write(self.target.join(name)))
+    /// Calls `write` with the temporary path of the file `name`. Errors have the path that it will get.
+    fn write(&self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        write(&self.temporary.path().join(name)).map_err(|error| match error {
+            Error::Write { source, .. } => Error::write(self.path.join(name))(source),
+            error => error,
+        })
     }
 
     /// Renames the folder to its target. An existing empty folder is replaced.
     fn finish(self) -> Result<()> {
-        let failed = Error::write(&self.target);
         // Not all systems can rename a folder over an empty one.
         if self.target.is_dir() {
-            fs::remove_dir(&self.target).map_err(Error::write(&self.target))?;
+            fs::remove_dir(&self.target).map_err(Error::write(&self.path))?;
         }
-        fs::rename(self.temporary.path(), &self.target).map_err(failed)?;
-        // The folder has been renamed: there is nothing to remove.
-        let _ = self.temporary.keep();
-        Ok(())
+        let persisted = self.temporary.persist(&self.target);
+        persisted.map_err(Error::write(&self.path))
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Identity, Tuning};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::ConvAlgorithm;
-use crate::util::atomic_file::replace;
+use crate::output_file::write_with_folder;
 use crate::util::fnv::fnv1a64;
 use crate::util::read::read_text_file;
 
@@ -124,14 +124,12 @@ impl Tuning {
         text + &sum + "\n"
     }
 
-    /// Writes a file, and its folder if that does not exist. Readers see the old file or the new one, never
-    /// a part of it.
+    /// Writes a file as [`crate::output_file`] does, and its folder if that does not exist.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// As [`OutputFile::check`](crate::output_file::OutputFile::check).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        replace(path, self.to_text().as_bytes()).map_err(Error::write(path))
+        write_with_folder(path.as_ref(), self.to_text().as_bytes())
     }
 }
 

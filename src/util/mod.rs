@@ -1,6 +1,5 @@
-//! Small helpers: reading and writing of files, hashes, caches, locks and suggestions for unknown names.
+//! Small helpers: reading of files, hashes, caches, locks and suggestions for unknown names.
 
-pub(crate) mod atomic_file;
 pub(crate) mod did_you_mean;
 pub(crate) mod fnv;
 pub(crate) mod lru;

@@ -1,5 +1,4 @@
 use std::borrow::Cow;
-use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -8,18 +7,17 @@ use safetensors::tensor::{Dtype as FileDtype, Metadata, TensorInfo};
 
 use super::{Dtype, Weights};
 use crate::error::{Error, Result};
+use crate::output_file::OutputFile;
 use crate::tensor::{Shape, Tensor};
-use crate::util::atomic_file::temporary_in;
 
 /// Writes tensors to a safetensors file at `path`, with all elements converted to `dtype`; values beyond
 /// the range of float16 become infinity.
 ///
-/// The file is written under a temporary name in the same folder and renamed when it is complete, so
-/// that `path` never holds a partial file. A pipe or device is written to directly.
+/// The file is written as [`crate::output_file`] says: `path` never holds a partial file, and a pipe or device
+/// is written to directly.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be written; [`Error::File`] where `path` is a folder or two
-/// tensors have the same name.
+/// As [`OutputFile::check`]; [`Error::File`] where two tensors have the same name.
 ///
 /// ```
 /// use shadernet::tensor::Tensor;
@@ -63,9 +61,8 @@ impl Weights {
     /// time.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be written; [`Error::Weights`] where a tensor has an
-    /// unsupported dtype or a value beyond the range of `matrices`; [`Error::File`] where
-    /// `path` is a folder.
+    /// As [`OutputFile::check`]; [`Error::Weights`] where a tensor has an unsupported dtype or a value beyond
+    /// the range of `matrices`.
     ///
     /// ```
     /// use shadernet::tensor::Tensor;
@@ -154,61 +151,17 @@ fn write_entries<'a>(
     mut read: impl FnMut(usize) -> Result<Cow<'a, [f32]>>,
 ) -> Result<()> {
     let header = header(&entries).map_err(|r| Error::file(path, r))?;
-    let mut write = |file: &File| -> Result<()> {
-        let failed = Error::write(path);
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        let mut all = || -> Result<Result<()>, io::Error> {
-            out.write_all(&(header.len() as u64).to_le_bytes())?;
-            out.write_all(&header)?;
-            for (i, entry) in entries.iter().enumerate() {
-                match read(i) {
-                    Ok(elements) => write_elements(&mut out, &elements, entry.dtype)?,
-                    Err(error) => return Ok(Err(error)),
-                }
-            }
-            out.flush()?;
-            Ok(Ok(()))
-        };
-        all().map_err(failed)?
-    };
-    match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(Error::file(
-            path,
-            "expected a file to write to, found a folder; name a file in it",
-        )),
-        // A rename would replace a device such as /dev/null, or a named pipe.
-        Ok(found) if !found.is_file() => {
-            let file = File::options().write(true).open(path);
-            write(&file.map_err(Error::write(path))?)
-        }
-        _ => {
-            let folder = match path.parent() {
-                Some(folder) if !folder.as_os_str().is_empty() => folder,
-                _ => Path::new("."),
-            };
-            if !folder.is_dir() {
-                let folder = folder.display();
-                return Err(Error::file(
-                    path,
-                    format!("there is no folder {folder} to write it to; create it first"),
-                ));
-            }
-            write_atomically(path, folder, write)
-        }
+    let mut out = BufWriter::with_capacity(1 << 20, OutputFile::create(path)?);
+    let failed = || Error::write(path);
+    out.write_all(&(header.len() as u64).to_le_bytes())
+        .map_err(failed())?;
+    out.write_all(&header).map_err(failed())?;
+    for (i, entry) in entries.iter().enumerate() {
+        write_elements(&mut out, &read(i)?, entry.dtype).map_err(failed())?;
     }
-}
-
-/// Calls `write` with a temporary file in `folder`, the folder of `path`, then renames it to `path`.
-fn write_atomically(
-    path: &Path,
-    folder: &Path,
-    write: impl FnOnce(&File) -> Result<()>,
-) -> Result<()> {
-    let file = temporary_in(folder).map_err(Error::write(path))?;
-    write(file.as_file())?;
-    file.persist(path)
-        .map_err(|error| Error::write(path)(error.error))?;
-    Ok(())
+    let file = out.into_inner();
+    let file = file.map_err(|error| failed()(error.into_error()))?;
+    file.finish()
 }
 
 /// The JSON header, padded so that the data after it is aligned for every dtype.

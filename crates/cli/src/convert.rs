@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use shadernet::model_folder::convert_darknet;
+use shadernet::output_file::OutputFile;
 use shadernet::printable;
 use shadernet::weights::Dtype;
 
@@ -72,6 +73,8 @@ impl Convert {
     }
 
     fn safetensors(&self, file: &Path, matrices: Dtype) -> Result<(), Failure> {
+        // A file can be converted in place.
+        OutputFile::check(&self.output)?;
         let weights = open_weights(file)?;
         weights.save(&self.output, matrices)?;
         let tensors = weights.names().len();

@@ -77,6 +77,10 @@ impl Detect {
     pub fn execute(&self) -> Result<(), Failure> {
         let images = ImagePaths::new(&self.images)?;
         let drawings = OutputFiles::optional("--output", self.output.as_deref(), images.is_single)?;
+        if let Some(drawings) = &drawings {
+            drawings.check()?;
+            drawings.check_inputs(&self.images)?;
+        }
         let folder = open_found(&match &self.model {
             Some(model) => find_model(model)?,
             None => default_detector()?,

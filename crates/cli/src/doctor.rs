@@ -12,13 +12,13 @@ use shadernet::device::Device;
 use shadernet::gpu::{Backend, Gpu, Precision};
 use shadernet::model_folder::default_model;
 use shadernet::session::SessionOptions;
-use shadernet::{Error, Result, printable};
+use shadernet::{Error, Result, output_file, printable};
 use shadernet_bench::kernels::{
     BenchOptions, Divergence, VariantOutcome, first_divergence, small_cases, variants,
 };
 
 use super::bench::{ChildProcessArgs, Kernels, device_info, kernel_faults, require_gpu, text};
-use super::output_files::save;
+use super::output_files::check_outputs;
 use super::resolve_model::Network;
 use super::{DeviceArgs, Failure, output, progress};
 
@@ -84,6 +84,7 @@ const TOLERANCE: f64 = 1e-3;
 
 impl Doctor {
     pub fn execute(&self) -> Result<(), Failure> {
+        check_outputs([("--report", self.report.as_deref())], [])?;
         let is_one_device = self.device.backend.is_some() || self.device.adapter.is_some();
         let results = match (is_one_device, &self.against) {
             (true, _) => {
@@ -99,7 +100,7 @@ impl Doctor {
             (false, None) => self.check_all_devices()?,
         };
         if let Some(path) = &self.report {
-            save(path, report(&results)?.as_bytes())?;
+            output_file::write(path, report(&results)?.as_bytes())?;
         }
         let mut out = output::stdout();
         let mut all_correct = true;

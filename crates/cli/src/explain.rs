@@ -138,6 +138,7 @@ impl Explain {
         let drawings = OutputFiles::optional("--output", output, images.is_single)?;
         if let Some(drawings) = &drawings {
             drawings.check()?;
+            drawings.check_inputs(&self.images)?;
         }
         // With more images, the bar counts images.
         if images.count == Some(1) {

@@ -112,6 +112,10 @@ impl Features {
         let drawings = OutputFiles::optional("--output", self.output.as_deref(), !self.all)?;
         if let Some(drawings) = &drawings {
             drawings.check()?;
+            // In a folder, files have the names of layers.
+            if matches!(drawings, OutputFiles::File(..)) {
+                drawings.check_inputs(std::slice::from_ref(path))?;
+            }
         }
         let bar = match names.len() > 1 || self.project {
             true => progress::bar(names.len()),

@@ -28,6 +28,7 @@ mod report;
 mod resolve_model;
 mod run;
 mod segment;
+mod signals;
 mod summary;
 mod tune;
 mod value_parsers;
@@ -281,6 +282,7 @@ fn main() -> ExitCode {
     let start = Instant::now();
     silence_wayland();
     let cli = Cli::parse();
+    signals::handle();
     if let Err(reason) = log::init() {
         output::say(format_args!("error: {reason}"));
         return ExitCode::from(2);

@@ -1,16 +1,16 @@
-//! The files that commands write: one image file or a folder of images, and files that are replaced
-//! atomically.
+//! The files that commands write: one image file or a folder of images, and checks before the work. How a
+//! file is written is in [`shadernet::output_file`].
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, Cursor, Write};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, RgbImage};
+use shadernet::output_file::{self, OutputFile};
 use shadernet::vision::{Mask, mask_color};
-use shadernet::{Error, Result};
-use tempfile::NamedTempFile;
+use shadernet::{Error, Result, printable};
 
 use super::Failure;
 
@@ -38,8 +38,13 @@ impl OutputFiles {
     }
 
     /// Interprets the value `path` of `option`. For a `single` image it is a file, unless it is an existing
-    /// folder or has no extension. Otherwise it is a folder, which is created.
+    /// folder or has no extension. A device or pipe is a file, too, and gets a PNG. Otherwise it is a folder,
+    /// which is created.
     pub fn new(option: &str, path: &Path, single: bool) -> Result<Self, Failure> {
+        let is_stream = path.exists() && !path.is_dir() && OutputFile::target(path)?.is_none();
+        if single && is_stream {
+            return Ok(Self::File(path.to_owned(), ImageFormat::Png));
+        }
         let is_folder = path.is_dir() || path.extension().is_none();
         if single && !is_folder {
             let format = ImageFormat::from_path(path).ok();
@@ -48,14 +53,14 @@ impl OutputFiles {
                 Some(format) => Ok(Self::File(path.to_owned(), format)),
                 None => Err(Failure::Usage(format!(
                     "{option} {}: expected a .png or .jpg file, or a folder",
-                    path.display()
+                    printable::path(path)
                 ))),
             };
         }
         if path.exists() && !path.is_dir() {
             return Err(Failure::Usage(format!(
                 "{option} {}: expected a folder for several images, found a file",
-                path.display()
+                printable::path(path)
             )));
         }
         fs::create_dir_all(path).map_err(Error::write(path))?;
@@ -65,11 +70,53 @@ impl OutputFiles {
         })
     }
 
-    /// Checks that a file can be written, before a long computation.
+    /// Checks that files can be written, before a long computation.
     pub fn check(&self) -> Result<()> {
         match self {
-            Self::File(path, _) => check_writable(path),
-            Self::Folder { .. } => Ok(()),
+            Self::File(path, _) => OutputFile::check(path),
+            Self::Folder { folder, .. } => output_file::check_folder(folder),
+        }
+    }
+
+    /// Checks that no input is overwritten. `inputs` are the command's arguments: images, and folders of them.
+    pub fn check_inputs(&self, inputs: &[PathBuf]) -> Result<()> {
+        inputs.iter().try_for_each(|input| self.check_input(input))
+    }
+
+    fn check_input(&self, input: &Path) -> Result<()> {
+        match self {
+            Self::File(path, _) if is_same(path, input) => Err(Error::file(
+                path,
+                "this is the input image; choose another output file",
+            )),
+            Self::Folder { folder, .. }
+                if is_same(folder, folder_of(input)) || is_same(folder, input) =>
+            {
+                Err(Error::file(
+                    input,
+                    "the image is in the output folder; choose another output folder",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that the files of `other` are other files. `single` is the image, where there is one.
+    pub fn check_distinct(&self, other: &Self, single: Option<&Path>) -> Result<()> {
+        let path = |files: &Self| match (files, single) {
+            (Self::File(path, _), _) => path.clone(),
+            (Self::Folder { folder, .. }, Some(image)) => {
+                folder.join(unused_name(image, &mut HashSet::new()))
+            }
+            (Self::Folder { folder, .. }, None) => folder.clone(),
+        };
+        let path = [path(self), path(other)];
+        match is_same(&path[0], &path[1]) {
+            true => Err(Error::file(
+                &path[0],
+                "two outputs would be written to it; choose another file or folder for one of them",
+            )),
+            false => Ok(()),
         }
     }
 
@@ -85,17 +132,11 @@ impl OutputFiles {
         source: &Path,
         encode: impl FnOnce(ImageFormat) -> Result<Vec<u8>, String>,
     ) -> Result<PathBuf> {
+        self.check_input(source)?;
         let (path, format) = match self {
             Self::File(path, format) => (path.clone(), *format),
             Self::Folder { folder, names } => {
-                if same(folder, folder_of(source)) {
-                    return Err(Error::file(
-                        source,
-                        "the image is in the output folder; choose another output folder",
-                    ));
-                }
-                let name = unused_name(source, names);
-                (folder.join(name), ImageFormat::Png)
+                (folder.join(unused_name(source, names)), ImageFormat::Png)
             }
         };
         write_file(path, format, source, encode)
@@ -123,14 +164,14 @@ fn write_file(
     source: &Path,
     encode: impl FnOnce(ImageFormat) -> Result<Vec<u8>, String>,
 ) -> Result<PathBuf> {
-    if same(&path, source) {
+    if is_same(&path, source) {
         return Err(Error::file(
             path,
             "this is the input image; choose another output file",
         ));
     }
     match encode(format) {
-        Ok(bytes) => save(&path, &bytes)?,
+        Ok(bytes) => output_file::write(&path, &bytes)?,
         Err(reason) => return Err(Error::file(path, reason)),
     }
     Ok(path)
@@ -156,12 +197,60 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Whether two paths are the same file or folder.
-fn same(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
+/// Whether two paths are the same file or folder, which may be one that is still to be written. A device or
+/// pipe can be used twice.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let file = |path: &Path| match path.is_dir() {
+        true => path.canonicalize().ok(),
+        false => OutputFile::target(path).ok()?,
+    };
+    let (Some(a), Some(b)) = (file(a), file(b)) else {
+        return false;
+    };
+    let full = |path: &Path| Some(folder_of(path).canonicalize().ok()?.join(path.file_name()?));
+    // Hard links are two paths of one file.
+    same_file::is_same_file(&a, &b).unwrap_or(false)
+        || full(&a).is_some_and(|a| full(&b).is_some_and(|b| a == b))
+}
+
+/// Checks before the work that a command can write `outputs`, which have the names of their options, and that
+/// they are neither the same file nor one of `inputs`. An input may be a model folder, or no file at all.
+pub fn check_outputs<'a>(
+    outputs: impl IntoIterator<Item = (&'static str, Option<&'a Path>)>,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<()> {
+    let inputs: Vec<PathBuf> = inputs.into_iter().flat_map(files_of_input).collect();
+    let mut checked: Vec<(&str, &Path)> = Vec::new();
+    for (option, path) in outputs {
+        let Some(path) = path else { continue };
+        OutputFile::check(path)?;
+        if let Some((other, _)) = checked.iter().find(|(_, other)| is_same(path, other)) {
+            let reason = format!("this is the file of {other}; name another for {option}");
+            return Err(Error::file(path, reason));
+        }
+        if inputs.iter().any(|input| is_same(path, input)) {
+            let reason = format!("this is an input of the command; name another file for {option}");
+            return Err(Error::file(path, reason));
+        }
+        checked.push((option, path));
     }
+    Ok(())
+}
+
+/// The files that a command reads from `input`: itself, or those of a model folder.
+fn files_of_input(input: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(input) else {
+        return vec![input.to_owned()];
+    };
+    let paths = entries.flatten().map(|entry| entry.path());
+    let is_read = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        ["config.json", "network.cfg"].contains(&&*name)
+            || [".safetensors", ".safetensors.index.json"]
+                .iter()
+                .any(|end| name.ends_with(end))
+    };
+    paths.filter(is_read).collect()
 }
 
 fn encoded(image: &RgbImage, format: ImageFormat) -> Result<Vec<u8>, String> {
@@ -196,44 +285,5 @@ pub fn indexed_png(mask: &Mask) -> Result<Vec<u8>, String> {
     match written {
         Ok(()) => Ok(bytes),
         Err(error) => Err(error.to_string()),
-    }
-}
-
-/// Checks that [`save`] can write `path`, before a long computation.
-pub fn check_writable(path: &Path) -> Result<()> {
-    let folder = folder_of(path);
-    let reason = if path.is_dir() {
-        "expected a file, found a folder".to_owned()
-    } else if !folder.is_dir() {
-        format!("there is no folder {}", folder.display())
-    } else {
-        return temporary(path).map(drop);
-    };
-    Err(Error::file(path, reason))
-}
-
-/// Writes a file atomically: under a temporary name first, so that `path` never holds an incomplete file.
-pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = temporary(path)?;
-    file.write_all(bytes).map_err(failed(path))?;
-    (file.persist(path)).map_err(|error| failed(path)(error.error))?;
-    Ok(())
-}
-
-/// A temporary file in the folder of `path`. It is deleted when dropped.
-fn temporary(path: &Path) -> Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".shadernet-").suffix(".tmp");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder_of(path));
-    // The error names `path`, not the temporary file.
-    file.map_err(|error| failed(path)(error.kind().into()))
-}
-
-fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
-    |source| Error::Write {
-        path: path.to_owned(),
-        source,
     }
 }

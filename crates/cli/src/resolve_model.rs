@@ -32,6 +32,11 @@ pub struct NetworkArgs {
 }
 
 impl NetworkArgs {
+    /// The model folder, unless it is the name of an architecture.
+    pub fn path(&self) -> &Path {
+        Path::new(&self.network)
+    }
+
     pub fn resolve(&self) -> Result<Network> {
         Network::resolve(&self.network, self.input, self.batch.get())
     }

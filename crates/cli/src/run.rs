@@ -14,6 +14,7 @@ use shadernet::zoo::{self, ZooOptions};
 use shadernet::{Error, Result, printable};
 
 use super::mapped_weights::open_weights;
+use super::output_files::check_outputs;
 use super::{DeviceArgs, Failure, SessionArgs, output};
 
 /// Run a network on tensors of a safetensors file
@@ -72,6 +73,9 @@ impl Run {
         let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
         // Shapes are checked before weights: it is faster, and the message is clearer.
         graph.infer(&shapes)?;
+        let files = [self.input.as_path(), &self.weights];
+        let files = files.into_iter().chain(self.session.tuning.file());
+        check_outputs([("--output", Some(self.output.as_path()))], files)?;
         let weights = architecture.adapt(open_weights(&self.weights)?, &graph)?;
         let unused = weights.check(&graph)?.unused;
         if !unused.is_empty() {

@@ -81,10 +81,18 @@ impl Segment {
         {
             return Err(Failure::Usage(format!(
                 "--output {}: a mask is an indexed PNG; expected a .png file or a folder",
-                path.display()
+                printable::path(path)
             )));
         }
         let overlays = OutputFiles::optional("--overlay", self.overlay.as_deref(), single)?;
+        for files in [&masks, &overlays].into_iter().flatten() {
+            files.check()?;
+            files.check_inputs(&self.images)?;
+        }
+        if let (Some(masks), Some(overlays)) = (&masks, &overlays) {
+            let image = self.images.first().filter(|_| single);
+            masks.check_distinct(overlays, image.map(PathBuf::as_path))?;
+        }
         let folder = open_found(&find_model(&self.model)?)?;
         let device = self.device.open()?;
         let options = self.session.options(&device);

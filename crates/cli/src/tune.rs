@@ -12,11 +12,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use shadernet::device::Device;
 use shadernet::gpu::{Gpu, Precision};
+use shadernet::output_file::OutputFile;
 use shadernet::session::ConvAlgorithm;
 use shadernet::tuning::Tuning;
 use shadernet::{Error, printable};
 use shadernet_bench::tune::{CandidateOutcome, TuneOptions, TuneReport, TunedLayer, tune};
 
+use super::output_files::check_outputs;
 use super::resolve_model::{Network, NetworkArgs};
 use super::{DeviceArgs, Failure, PassArgs, cache, output};
 
@@ -45,9 +47,9 @@ impl TuningArgs {
         args
     }
 
-    /// Whether `--tuning` is given.
-    pub fn names_a_file(&self) -> bool {
-        self.tuning.is_some()
+    /// The value of `--tuning`.
+    pub fn file(&self) -> Option<&Path> {
+        self.tuning.as_deref()
     }
 
     /// The tuned kernels for `device`, if there are any. A file that cannot be used is reported and ignored.
@@ -131,6 +133,8 @@ impl Tune {
         let network = self.network.resolve()?;
         // Shapes are checked before a device is opened, which takes longer.
         network.graph.infer(&network.inputs)?;
+        let output = ("--output", self.output.as_deref());
+        check_outputs([output], [self.network.path()])?;
         let device = self.device.open()?;
         let Device::Gpu(gpu) = &device else {
             return Err(Failure::Error(Error::NoAdapter(
@@ -177,7 +181,8 @@ impl Tune {
 /// Adds tuned kernels to a file, and keeps those of other layers. A file that cannot be used is replaced.
 fn add_to_file(gpu: &Gpu, found: &Tuning, path: &Path) -> shadernet::Result<()> {
     let mut tuning = Tuning::new(gpu);
-    if path.exists() {
+    // Nothing is read from a device or pipe.
+    if OutputFile::target(path).is_ok_and(|file| file.is_some_and(|file| file.exists())) {
         match load_for(gpu, path) {
             Ok(known) => tuning = known,
             Err(reason) => output::say(format_args!("replaced: {reason}")),

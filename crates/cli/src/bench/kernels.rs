@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 use shadernet::gpu::Precision;
+use shadernet::output_file;
 use shadernet::session::ConvAlgorithm;
 use shadernet_bench::kernels::{
     BenchOptions, Case, Variant, VariantOutcome, cases, cases_from_file, variants,
@@ -17,7 +18,7 @@ use shadernet_bench::peak::Peak;
 use super::child_processes::AllAdaptersArgs;
 use super::results::Kernels;
 use super::{device_info, kernel_table, report, require_gpu};
-use crate::output_files::{check_writable, save};
+use crate::output_files::check_outputs;
 use crate::{DeviceArgs, Failure, output, progress};
 
 /// Time every kernel on shapes from the networks, and compare with the device's peaks
@@ -82,10 +83,9 @@ impl KernelsArgs {
     pub fn execute(&self) -> Result<(), Failure> {
         // Also with child processes, so that an error in the file is reported once.
         let cases = self.cases()?;
-        let json = self.json.iter().filter(|path| path.as_os_str() != "-");
-        for path in json.chain(&self.report) {
-            check_writable(path)?;
-        }
+        let json = self.json.as_deref().filter(|path| path.as_os_str() != "-");
+        let outputs = [("--json", json), ("--report", self.report.as_deref())];
+        check_outputs(outputs, self.shapes.as_deref())?;
         let results = match self.all.all {
             true => (self.all.child).run_on_all_adapters("kernels", &self.args())?,
             false => {
@@ -97,7 +97,7 @@ impl KernelsArgs {
         match &self.json {
             Some(path) if path.as_os_str() != "-" => {
                 let lines: String = results.iter().map(|line| format!("{line}\n")).collect();
-                save(path, lines.as_bytes())?;
+                output_file::write(path, lines.as_bytes())?;
             }
             Some(_) => {
                 prints_table = false;

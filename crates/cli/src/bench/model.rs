@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
@@ -18,7 +18,7 @@ use super::report;
 use super::setup::{Overrides, TimedSession, open};
 use super::timing::{Rounds, samples, time_passes, warm_up};
 use crate::lines::lines;
-use crate::output_files::check_writable;
+use crate::output_files::check_outputs;
 use crate::resolve_model::Network;
 use crate::value_parsers::image_size;
 use crate::{DeviceArgs, Failure, TuningArgs, output, progress};
@@ -108,9 +108,12 @@ impl Model {
                 networks.push(network);
             }
         }
-        if let Some(path) = &self.report {
-            check_writable(path)?;
-        }
+        let inputs = self
+            .networks
+            .iter()
+            .map(Path::new)
+            .chain(self.tuning.file());
+        check_outputs([("--report", self.report.as_deref())], inputs)?;
         if self.serve {
             return self.serve(&networks, start);
         }

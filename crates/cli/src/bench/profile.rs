@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 use shadernet::device::Device;
+use shadernet::output_file;
 use shadernet::profile::{Profile, StepProfile};
 use shadernet::session::Session;
 use shadernet_bench::peak::{Bound, Peak};
 
 use super::trace::trace;
 use super::{device_info, require_gpu};
-use crate::output_files::save;
+use crate::output_files::check_outputs;
 use crate::resolve_model::NetworkArgs;
 use crate::{DeviceArgs, Failure, SessionArgs, output, progress};
 
@@ -62,6 +63,9 @@ pub struct ProfileArgs {
 impl ProfileArgs {
     pub fn execute(&self) -> Result<(), Failure> {
         let network = self.network.resolve()?;
+        let inputs = [Some(self.network.path()), self.session.tuning.file()];
+        let trace_file = ("--trace", self.trace.as_deref());
+        check_outputs([trace_file], inputs.into_iter().flatten())?;
         let device = self.device.open()?;
         let gpu = require_gpu(&device)?;
         let bar = progress::spinner();
@@ -80,7 +84,7 @@ impl ProfileArgs {
         let name = graph.name();
         if let Some(path) = &self.trace {
             let trace = trace(name, &device.to_string(), &profile);
-            save(path, trace.to_string().as_bytes())?;
+            output_file::write(path, trace.to_string().as_bytes())?;
         }
         match self.json {
             true => {

@@ -11,9 +11,9 @@ use shadernet::device::Device;
 use shadernet::gpu::{Gpu, adapters};
 use shadernet::plan::{BrokenLimit, PlanReport};
 use shadernet::session::SessionOptions;
-use shadernet::{Result, wgpu};
+use shadernet::{Result, output_file, wgpu};
 
-use super::output_files::save;
+use super::output_files::check_outputs;
 use super::resolve_model::{Network, NetworkArgs};
 use super::{DeviceArgs, Failure, SessionArgs, output};
 
@@ -82,9 +82,12 @@ impl Plan {
         let network = self.network.resolve()?;
         // Shapes are checked before a device is opened, which takes longer.
         network.graph.infer(&network.inputs)?;
+        let inputs = [Some(self.network.path()), self.session.tuning.file()];
+        let dot = ("--dot", self.dot.as_deref());
+        check_outputs([dot], inputs.into_iter().flatten())?;
         let plan = self.plan(&network)?;
         if let Some(path) = &self.dot {
-            save(path, dot::graph(&plan.report).as_bytes())?;
+            output_file::write(path, dot::graph(&plan.report).as_bytes())?;
         }
         match self.json {
             true => output::json_line(&json::object(&plan))?,
@@ -137,7 +140,7 @@ impl Plan {
             }
             output::say("no GPU adapter to plan for; WebGPU's default limits are assumed");
         }
-        if self.session.tuning.names_a_file() {
+        if self.session.tuning.file().is_some() {
             output::say(
                 "tuned kernels are not used: they belong to a device, and the plan is for none",
             );

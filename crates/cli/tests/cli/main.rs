@@ -20,10 +20,13 @@ mod golden;
 mod lists;
 mod memory;
 mod models;
+mod outputs;
 mod plan;
 mod report;
 mod run;
 mod segment;
+#[cfg(unix)]
+mod signals;
 mod summary;
 mod support;
 mod tune;

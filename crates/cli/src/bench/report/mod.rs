@@ -10,11 +10,10 @@ use std::path::Path;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use shadernet::Error;
+use shadernet::{Error, output_file};
 
 use super::results::{Environment, Kernel, Kernels, Results};
 use crate::Failure;
-use crate::output_files::save;
 
 const STYLE: &str = include_str!("page.css");
 /// Keeps the browser from loading anything, whatever text the results contain.
@@ -27,7 +26,7 @@ pub fn write(path: &Path, results: &[Value]) -> Result<(), Failure> {
     let results: Result<Vec<Results>, _> = results.iter().map(parse).collect();
     let results = results.map_err(|error| failed(format!("invalid results: {error}")))?;
     let page = page(&results).map_err(|error| failed(error.to_string()))?;
-    Ok(save(path, page.into_string().as_bytes())?)
+    Ok(output_file::write(path, page.into_string().as_bytes())?)
 }
 
 /// The errors of the SVG backend. It writes to a string, so there are none in practice.

@@ -1,0 +1,141 @@
+//! A command that is ended by a signal leaves no temporary files. A FIFO as the last input keeps it waiting.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::support::*;
+
+const HANGUP: i32 = 1;
+const INTERRUPT: i32 = 2;
+const KILL: i32 = 9;
+const TERMINATE: i32 = 15;
+
+fn kill(child: &Child, signal: i32) {
+    let id = child.id().to_string();
+    let signal = format!("-{signal}");
+    assert!(
+        Command::new("kill")
+            .args([&signal, &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+fn temporary_files(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with(".shadernet-")).count()
+}
+
+/// Waits until `is_so`.
+#[track_caller]
+fn wait_for(is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "it did not happen"
+        );
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// A conversion into `folder` that waits for its weights, with its temporary folder made.
+fn waiting_conversion(folder: &Path) -> Child {
+    let cfg = folder.join("a.cfg");
+    let weights = folder.join("a.weights");
+    let text = "[net]\nwidth=8\nheight=8\nchannels=3\n[convolutional]\nfilters=4\n[softmax]\n";
+    fs::write(&cfg, text).unwrap();
+    if !weights.exists() {
+        assert!(
+            Command::new("mkfifo")
+                .arg(&weights)
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    let mut command = shadernet();
+    command
+        .arg("convert")
+        .args([&cfg, &weights])
+        .arg("-o")
+        .arg(folder.join("out"));
+    let child = command
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for(|| temporary_files(folder) > 0);
+    child
+}
+
+#[test]
+fn signals_remove_temporary_files() {
+    for signal in [HANGUP, INTERRUPT, TERMINATE] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = waiting_conversion(folder.path());
+        kill(&child, signal);
+        let status = child.wait().unwrap();
+        // A shell shows this as 128 + signal.
+        assert_eq!(status.signal(), Some(signal), "{status}");
+        assert_eq!(temporary_files(folder.path()), 0, "{signal}");
+        assert!(!folder.path().join("out").exists());
+    }
+}
+
+#[test]
+fn ignored_signals_stay_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    let shadernet = shadernet();
+    command
+        .arg(shadernet.get_program())
+        .args(["classify", "--backend=cpu", "--model"]);
+    command
+        .arg(small_model())
+        .arg("-")
+        .current_dir(folder.path());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    // Until the command has installed its handlers.
+    sleep(Duration::from_millis(500));
+    kill(&child, HANGUP);
+    sleep(Duration::from_millis(200));
+    assert_eq!(child.try_wait().unwrap(), None);
+    drop(child.stdin.take());
+    assert_eq!(child.wait().unwrap().signal(), None);
+}
+
+#[test]
+fn what_a_killed_command_left_is_removed_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = waiting_conversion(folder.path());
+    kill(&child, KILL);
+    child.wait().unwrap();
+    assert_eq!(temporary_files(folder.path()), 1);
+    let write = || {
+        let mut plan = shadernet();
+        plan.args(["plan", "small_cnn", "--limits=default", "--dot"]);
+        execute(plan.arg(folder.path().join("plan.dot"))).ok();
+        temporary_files(folder.path())
+    };
+    // It is too young to be sure.
+    assert_eq!(write(), 1);
+    let entries = fs::read_dir(folder.path()).unwrap().map(Result::unwrap);
+    let mut left = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));
+    let left = fs::File::open(left.next().unwrap().path()).unwrap();
+    left.set_modified(std::time::SystemTime::now() - Duration::from_hours(2))
+        .unwrap();
+    drop(left);
+    assert_eq!(write(), 0);
+}
