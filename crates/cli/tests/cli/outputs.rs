@@ -33,9 +33,7 @@ impl Outputs {
 /// A command that needs no GPU, and writes a file.
 fn plan(network: &str, dot: &Path) -> Command {
     let mut command = shadernet();
-    command.args([
-        "plan", network, "--input", "3x32x32", "--limits", "default", "--dot",
-    ]);
+    command.args(["plan", network, "--limits", "default", "--dot"]);
     command.arg(dot);
     command
 }
@@ -60,7 +58,7 @@ fn writers() -> Vec<Command> {
             "--model",
             model,
             "--backend=cpu",
-            "--layer=act1",
+            "--layer=layer4.1.relu",
             "--output",
         ],
     ];
@@ -228,7 +226,7 @@ mod unix {
             "features",
             &chelsea(),
             "--backend=cpu",
-            "--layer=act1",
+            "--layer=layer4.1.relu",
             "--model",
         ]);
         features.arg(small_model()).arg("-o").arg(&null);

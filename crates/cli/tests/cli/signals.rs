@@ -1,4 +1,4 @@
-//! A command that is ended by a signal leaves no temporary files. A FIFO as the last input keeps it waiting.
+//! A command that is ended by a signal leaves no temporary files. A FIFO as an input keeps it waiting.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -45,25 +45,15 @@ fn wait_for(is_so: impl Fn() -> bool) {
     }
 }
 
-/// A conversion into `folder` that waits for its weights, with its temporary folder made.
+/// A conversion into `folder` that waits for its configuration, with its temporary folder made.
 fn waiting_conversion(folder: &Path) -> Child {
     let cfg = folder.join("a.cfg");
-    let weights = folder.join("a.weights");
-    let text = "[net]\nwidth=8\nheight=8\nchannels=3\n[convolutional]\nfilters=4\n[softmax]\n";
-    fs::write(&cfg, text).unwrap();
-    if !weights.exists() {
-        assert!(
-            Command::new("mkfifo")
-                .arg(&weights)
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
+    let made = Command::new("mkfifo").arg(&cfg).status().unwrap();
+    assert!(made.success());
     let mut command = shadernet();
     command
         .arg("convert")
-        .args([&cfg, &weights])
+        .args([&cfg, &folder.join("a.weights")])
         .arg("-o")
         .arg(folder.join("out"));
     let child = command
