@@ -68,8 +68,8 @@ pub enum Error {
         source: Option<BoxError>,
     },
 
-    /// Weights do not fit a graph. The text lists the first hundred problems.
-    #[error("{}: {} of the network's tensors cannot be used:{}", printable::path(source_name), problems.len(), listed(problems))]
+    /// Weights do not fit a graph. The text lists the first twenty problems.
+    #[error("{}: {} cannot be used:{}", printable::path(source_name), count(problems.len()), listed(problems))]
     Weights {
         /// The file, or the name that the weights were given.
         source_name: String,
@@ -180,7 +180,14 @@ pub enum Error {
 }
 
 /// At most this many problems of [`Error::Weights`] are listed.
-const MAX_LISTED: usize = 100;
+const MAX_LISTED: usize = 20;
+
+fn count(tensors: usize) -> String {
+    match tensors {
+        1 => "1 tensor".to_owned(),
+        count => format!("{count} tensors"),
+    }
+}
 
 /// Problems in a line each.
 fn listed(problems: &[String]) -> String {

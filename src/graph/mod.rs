@@ -241,6 +241,22 @@ impl Graph {
         }
     }
 
+    /// This graph with a bias in every convolution and fully connected layer without one whose bias, by its
+    /// full name, `has_bias`.
+    pub(crate) fn with_biases(mut self, has_bias: impl Fn(&str) -> bool) -> Self {
+        for node in &mut self.nodes {
+            let name = node.parameter_name("bias");
+            let bias = match &mut node.op {
+                Op::Conv2d(op) => &mut op.bias,
+                Op::ConvTranspose2d(op) => &mut op.bias,
+                Op::Linear(op) => &mut op.bias,
+                _ => continue,
+            };
+            *bias = *bias || has_bias(&name);
+        }
+        self
+    }
+
     /// For every value, the index of the last node that reads it; `usize::MAX` for those `kept`.
     pub(crate) fn last_uses(&self, kept: &[ValueId]) -> Vec<usize> {
         // A value that nothing reads dies with the node that produces it.

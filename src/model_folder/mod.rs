@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::vision::{Head, Labels, Preprocessing};
 use crate::weights::Weights;
+use crate::zoo::darknet::dialects;
 use crate::zoo::{self, Task, ZooOptions};
 
 pub use darknet::{Converted, convert_darknet};
@@ -33,6 +34,8 @@ pub use find::{FoundModel, default_detector, default_model, find_model, find_mod
 const CONFIG: &str = "config.json";
 /// A model folder's weights.
 const WEIGHTS: &str = "model.safetensors";
+/// The index of a model folder's weights where these are in several files.
+const WEIGHTS_INDEX: &str = "model.safetensors.index.json";
 /// The network, where [`DARKNET`] is its architecture.
 const NETWORK: &str = "network.cfg";
 /// The architecture of a network that is described by a Darknet configuration.
@@ -60,14 +63,16 @@ pub struct ModelFolder {
     pub labels: Labels,
     /// How boxes are decoded from a detector's outputs, in order; empty for other networks.
     pub heads: Vec<Head>,
-    /// The safetensors file with the weights. [`Self::open`] checks that it exists, but does not read it.
+    /// The safetensors file with the weights, or the index of several. [`Self::open`] checks that it exists, but
+    /// does not read it.
     pub weights: PathBuf,
-    /// The file that [`Self::weights`] maps instead of reading; see [`Self::mmap_weights`].
+    /// The file or index that [`Self::weights`] maps instead of reading; see [`Self::mmap_weights`].
     mapped: Option<PathBuf>,
 }
 
 impl ModelFolder {
-    /// Reads `config.json` in `folder` and checks that `model.safetensors` is next to it.
+    /// Reads `config.json` in `folder` and checks that `model.safetensors`, or the index
+    /// `model.safetensors.index.json` of several such files, is next to it.
     ///
     /// The keys are timm's, with timm's defaults where they are missing or null:
     ///
@@ -106,10 +111,10 @@ impl ModelFolder {
                 format!("{CONFIG} is missing; {EXPECTED}"),
             ));
         }
-        let weights = path.join(WEIGHTS);
-        if !weights.is_file() {
+        let weights = [WEIGHTS, WEIGHTS_INDEX].map(|name| path.join(name));
+        let Some(weights) = weights.into_iter().find(|path| path.is_file()) else {
             return Err(Error::file(path, without_weights(path)));
-        }
+        };
         let config = config::read(&config_path)?;
         Ok(Self {
             name: name_of(path),
@@ -139,18 +144,20 @@ impl ModelFolder {
     /// ```
     ///
     /// # Safety
-    /// While weights that [`Self::weights`] returned exist, no process may modify or truncate the file,
-    /// as for [`Weights::open_mmap`]. The tasks keep their weights as long as they exist.
+    /// While weights that [`Self::weights`] returned exist, no process may modify or truncate the file, or those
+    /// of the index, as for [`Weights::open_mmap`]. The tasks keep their weights as long as they exist.
     pub unsafe fn mmap_weights(mut self) -> Self {
         self.mapped = Some(self.weights.clone());
         self
     }
 
-    /// The network, whose input is an image `[N, C, H, W]`, and the task that it was trained for.
+    /// The network, whose input is an image `[N, C, H, W]`, and the task that it was trained for. Where the
+    /// weights have a bias for a layer that usually has none, it has one. Only the names of the weights are read
+    /// for that.
     ///
     /// # Errors
-    /// [`Error::File`] where the architecture is unknown (with the most similar known name), and as
-    /// [`zoo::Architecture::build`] and [`Network::open`].
+    /// [`Error::File`] where the architecture is unknown (with the most similar known name of a network that the
+    /// weights fit), and as [`zoo::Architecture::build`] and [`Network::open`].
     pub fn graph(&self) -> Result<(Graph, Task)> {
         if self.architecture == DARKNET {
             let path = self.path.join(NETWORK);
@@ -170,14 +177,31 @@ impl ModelFolder {
                 [] => Task::Classification,
                 _ => Task::Detection,
             };
-            return Ok((network.graph().clone(), task));
+            let graph = network.graph().clone();
+            let graph = match self.weights_headers() {
+                Some(weights) => weights.with_biases_of(graph, &dialects(network.graph())),
+                None => graph,
+            };
+            return Ok((graph, task));
         }
-        let options = ZooOptions {
+        let architecture = self.find()?;
+        let graph = match self.weights_headers() {
+            Some(weights) => architecture.build_for(&weights, &self.options())?,
+            None => architecture.build(&self.options())?,
+        };
+        Ok((graph, architecture.task))
+    }
+
+    fn options(&self) -> ZooOptions {
+        ZooOptions {
             num_classes: Some(self.num_classes),
             in_channels: Some(self.preprocessing.input_size[0]),
-        };
-        let architecture = self.find()?;
-        Ok((architecture.build(&options)?, architecture.task))
+        }
+    }
+
+    /// The names and shapes of the weights; `None` where they cannot be read, which [`Self::weights`] reports.
+    fn weights_headers(&self) -> Option<Weights> {
+        Weights::open_headers(&self.weights).ok()
     }
 
     /// The weights, under the names of `graph`, which must be [`Self::graph`]'s: a checkpoint in the names
@@ -193,14 +217,17 @@ impl ModelFolder {
             false => Weights::open(&self.weights)?,
         };
         match self.architecture == DARKNET {
-            true => Ok(weights),
+            true => weights.adapted(graph, &dialects(graph)),
             false => self.find()?.adapt(weights, graph),
         }
     }
 
     fn find(&self) -> Result<&'static zoo::Architecture> {
-        zoo::find_in_timm(&self.architecture)
-            .map_err(|error| Error::file(self.path.join(CONFIG), error.to_string()))
+        zoo::find_in_timm(&self.architecture).map_err(|error| {
+            let weights = self.weights_headers();
+            let error = zoo::proposing_what_fits(error, weights.as_ref(), &self.options());
+            Error::file(self.path.join(CONFIG), error.to_string())
+        })
     }
 
     /// The error where a network for `expected` is needed, and this one is for `task`.

@@ -76,7 +76,8 @@ impl Session {
     /// Checks `weights` against `graph`, uploads them, and prepares for inputs of `shapes`.
     ///
     /// # Errors
-    /// [`Error::Weights`], which lists all tensors that are missing or have a wrong shape or type;
+    /// [`Error::Weights`], which lists all tensors that are missing, have a wrong shape or type, or are too
+    /// many (see [`Weights::check`]);
     /// [`Error::Node`] and [`Error::Inputs`] for shapes that do not fit; [`Error::Limit`],
     /// [`Error::OutOfMemory`], [`Error::Device`] and [`Error::DeviceLost`] where the device fails.
     pub fn new(
@@ -87,12 +88,8 @@ impl Session {
         shapes: &[Shape],
     ) -> Result<Self> {
         let weights = weights.into();
-        let unused = weights.check(graph)?.unused;
-        if !unused.is_empty() {
-            let source = weights.source();
-            tracing::warn!("{source}: tensors that the network does not use: {unused:?}");
-        }
-        let (executor, warning) = match device {
+        let unused = weights.check(graph)?.warning(&weights, graph);
+        let (executor, warnings) = match device {
             Device::Gpu(gpu) => {
                 let session = GpuSession::new(gpu, graph, weights, options);
                 let mismatch = options.tuning.as_ref().and_then(|t| t.fits(gpu).err());
@@ -105,25 +102,27 @@ impl Session {
                      them, and float16; other kernels were used"
                         .to_owned()
                 });
-                let warnings: Vec<String> = [mismatch, unavailable].into_iter().flatten().collect();
-                let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
-                if let Some(warning) = &warning {
-                    tracing::warn!("{warning}");
-                }
-                (Executor::Gpu(Box::new(session)), warning)
+                (Executor::Gpu(Box::new(session)), [mismatch, unavailable])
             }
-            Device::Cpu { .. } => (
-                Executor::Cpu(Arc::new(Reference::new(graph, &weights)?)),
-                (options.precision == Precision::F16)
-                    .then(|| "the CPU computes in float32; float16 was not used".to_owned()),
-            ),
+            Device::Cpu { .. } => {
+                let precision = (options.precision == Precision::F16)
+                    .then(|| "the CPU computes in float32; float16 was not used".to_owned());
+                let reference = Reference::new(graph, &weights)?;
+                (Executor::Cpu(Arc::new(reference)), [precision, None])
+            }
         };
+        let warnings: Vec<String> = [unused].into_iter().chain(warnings).flatten().collect();
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        let warning = (!warnings.is_empty()).then(|| warnings.join("\n"));
         let mut session = Self { executor, warning };
         session.prepare(shapes)?;
         Ok(session)
     }
 
-    /// What the user should know about how the session runs: options that could not be followed.
+    /// What the user should know about how the session runs, one line each: tensors of the weights that the
+    /// network does not use, and options that could not be followed.
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
     }

@@ -1,6 +1,7 @@
 //! A file's bytes, read or memory-mapped.
 
 use std::fs;
+use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use memmap2::Mmap;
@@ -11,6 +12,8 @@ use crate::error::{Error, Result};
 pub(crate) enum FileBytes {
     Mapped(Mmap),
     Owned(Vec<u8>),
+    /// Its first bytes only, of a file of this length.
+    Beginning(Vec<u8>, usize),
 }
 
 /// What a file is expected to be, for messages.
@@ -45,10 +48,43 @@ impl FileBytes {
         Ok(Self::Mapped(map))
     }
 
+    /// Reads as much of the beginning of the file at `path` as `len` tells from the first `probe` bytes; only
+    /// those where it tells nothing.
+    pub(crate) fn beginning(
+        path: &Path,
+        kind: FileKind,
+        probe: usize,
+        len: impl Fn(&[u8]) -> Option<usize>,
+    ) -> Result<Self> {
+        check_is_file(path, kind)?;
+        let read = || -> io::Result<Self> {
+            let mut file = fs::File::open(path)?;
+            let file_len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+            let mut bytes = Vec::new();
+            file.by_ref().take(probe as u64).read_to_end(&mut bytes)?;
+            if let Some(len) = len(&bytes) {
+                file.rewind()?;
+                bytes.clear();
+                file.take(len as u64).read_to_end(&mut bytes)?;
+            }
+            Ok(Self::Beginning(bytes, file_len))
+        };
+        read().map_err(Error::io(path))
+    }
+
+    /// The bytes that are there.
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
-            Self::Owned(bytes) => bytes,
+            Self::Owned(bytes) | Self::Beginning(bytes, _) => bytes,
+        }
+    }
+
+    /// The length of the file.
+    pub(crate) fn file_len(&self) -> usize {
+        match self {
+            Self::Beginning(_, len) => *len,
+            whole => whole.as_slice().len(),
         }
     }
 }

@@ -58,8 +58,8 @@ pub(super) fn values(name: &str, shape: &Shape, gain: f64, range: Range<usize>) 
     } else if vector {
         fill(name, range, |u| (u - 0.5) * 0.2)
     } else {
-        let fan_in: usize = shape.dims()[1..].iter().product();
-        let bound = (gain * (3.0 / fan_in as f64).sqrt()) as f32;
+        let fan_in = (shape.dims().iter().skip(1)).fold(1, |len: usize, &d| len.saturating_mul(d));
+        let bound = rounded(gain * (3.0 / fan_in as f64).sqrt());
         fill(name, range, |u| (u * 2.0 - 1.0) * bound)
     }
 }
@@ -69,7 +69,7 @@ pub(super) fn values(name: &str, shape: &Shape, gain: f64, range: Range<usize>) 
 /// # Panics
 /// Where the number of elements does not fit in memory, as `Vec` does.
 pub fn generated_input(shape: impl Into<Shape>) -> Tensor {
-    let bound = 3_f64.sqrt() as f32;
+    let bound = rounded(3_f64.sqrt());
     let seed = fnv1a64("input");
     Tensor::from_fn(shape, |i| (uniform(seed, i as u64) * 2.0 - 1.0) * bound)
 }
@@ -82,6 +82,11 @@ pub fn generated_inputs(shapes: &[Shape]) -> Vec<Tensor> {
         _ => generated_input(shape.clone()).map(|v| 0.5 - v),
     };
     shapes.iter().enumerate().map(input).collect()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "rounding is intended")]
+fn rounded(x: f64) -> f32 {
+    x as f32
 }
 
 /// The draws in `range`, each in `[0, 1)` and passed through `f`.

@@ -5,17 +5,26 @@
 //! overlapping tensors nor the number of bytes that a truncated file lacks, it accepts duplicate names,
 //! and one tensor of an unknown element type makes the whole file unreadable. Hence this parser.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::Value;
 
+use super::listing::quoted;
 use crate::tensor::Shape;
+
+/// The key of the header that is no tensor.
+pub(super) const METADATA: &str = "__metadata__";
 
 /// The largest header that the format allows.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// The most dimensions of a tensor.
+const MAX_RANK: usize = 64;
+/// The bytes of the header's length, with which a file begins.
+pub(super) const LENGTH_BYTES: usize = 8;
 /// The advice for a damaged file.
 const REMEDY: &str = "download or export it again";
 
@@ -29,58 +38,79 @@ pub(super) struct Entry {
     pub(super) bytes: Range<usize>,
 }
 
-/// All tensors of a safetensors file, given its bytes, or what is wrong with it.
+/// What a header holds.
+pub(super) struct Content {
+    /// In the order of their bytes.
+    pub(super) tensors: Vec<Entry>,
+    /// The file's `__metadata__`.
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
+/// The header of a safetensors file, given `bytes` from its beginning, or what is wrong with it. The file has
+/// `file_len` bytes, of which those after the header need not be given.
 ///
-/// Every range is within `file` and, for known dtypes, has the length that the shape requires; no two
+/// Every range is within the file and, for known dtypes, has the length that the shape requires; no two
 /// ranges overlap.
-pub(super) fn parse(file: &[u8]) -> Result<Vec<Entry>, String> {
-    if file.is_empty() {
+pub(super) fn parse(bytes: &[u8], file_len: usize) -> Result<Content, String> {
+    if bytes.is_empty() {
         return Err(format!(
             "the file is empty; expected a safetensors file; {REMEDY}"
         ));
     }
-    let (json, start) = json(file)?;
-    let Header(raw) = serde_json::from_str(json)
+    let (json, start) = json(bytes, file_len)?;
+    let Header {
+        tensors: raw,
+        metadata,
+    } = serde_json::from_str(json)
         .map_err(|e| format!("its safetensors header cannot be read: {e}; {REMEDY}"))?;
-    let mut entries = Vec::with_capacity(raw.len());
+    let mut tensors = Vec::with_capacity(raw.len());
     let mut names = HashSet::with_capacity(raw.len());
     for (name, raw) in raw {
         if !names.insert(name.clone()) {
             return Err(format!(
-                "its header lists tensor '{name}' twice; export it again"
+                "its header lists tensor {} twice; export it again",
+                quoted(&name)
             ));
         }
-        entries.push(raw.checked(name)?);
+        tensors.push(raw.checked(name)?);
     }
-    check_layout(&mut entries, file.len() - start)?;
-    for entry in &mut entries {
+    check_layout(&mut tensors, file_len.saturating_sub(start))?;
+    for entry in &mut tensors {
         // `check_layout` has checked that every range ends within the file.
-        entry.bytes = entry.bytes.start + start..entry.bytes.end + start;
+        let Range { start: first, end } = entry.bytes;
+        entry.bytes = first.saturating_add(start)..end.saturating_add(start);
     }
-    Ok(entries)
+    Ok(Content { tensors, metadata })
+}
+
+/// The number of bytes that a file's length and header take together, given the bytes it begins with; `None`
+/// where they are too few, or claim more than the format allows.
+pub(super) fn len(beginning: &[u8]) -> Option<usize> {
+    let (length, _) = beginning.split_first_chunk::<LENGTH_BYTES>()?;
+    let length = u64::from_le_bytes(*length);
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|_| length <= MAX_HEADER_BYTES)?;
+    length.checked_add(LENGTH_BYTES)
 }
 
 /// The JSON text, and the offset of the tensors' bytes.
-fn json(file: &[u8]) -> Result<(&str, usize), String> {
-    if let Some(format) = other_format(file) {
+fn json(bytes: &[u8], file_len: usize) -> Result<(&str, usize), String> {
+    if let Some(format) = other_format(bytes) {
         return Err(format!("expected a safetensors file, found {format}"));
     }
-    let Some((length, rest)) = file.split_first_chunk::<8>() else {
+    let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
         return Err(format!(
-            "the file holds {} bytes; a safetensors file begins with 8 bytes for its header's length; {REMEDY}",
-            file.len()
+            "the file holds {file_len} bytes; a safetensors file begins with 8 bytes for its header's length; {REMEDY}"
         ));
     };
     let length = u64::from_le_bytes(*length);
-    if length > MAX_HEADER_BYTES {
+    let Some(end) = len(bytes) else {
         return Err(format!(
-            "its first 8 bytes claim a header of {length} bytes, but the format allows {MAX_HEADER_BYTES} and the file holds {}; it is not a safetensors file, or is damaged: {REMEDY}",
-            file.len()
+            "its first 8 bytes claim a header of {length} bytes, but the format allows {MAX_HEADER_BYTES} and the file holds {file_len}; it is not a safetensors file, or is damaged: {REMEDY}"
         ));
-    }
-    // At most MAX_HEADER_BYTES, which fits any usize.
-    let length = length as usize;
-    let Some(header) = rest.get(..length) else {
+    };
+    let Some(header) = bytes.get(LENGTH_BYTES..end) else {
         return Err(format!(
             "its first 8 bytes claim a header of {length} bytes, but only {} follow; the file is truncated or not a safetensors file: {REMEDY}",
             rest.len()
@@ -88,7 +118,7 @@ fn json(file: &[u8]) -> Result<(&str, usize), String> {
     };
     let text = std::str::from_utf8(header)
         .map_err(|e| format!("its safetensors header is not UTF-8 text: {e}; {REMEDY}"))?;
-    Ok((text, 8 + length))
+    Ok((text, end))
 }
 
 /// Another known format, detected from the file's first bytes, with what to do about it.
@@ -127,17 +157,17 @@ fn other_format(file: &[u8]) -> Option<&'static str> {
 fn check_layout(entries: &mut [Entry], data: usize) -> Result<(), String> {
     entries.sort_by_key(|e| (e.bytes.start, e.bytes.end));
     let mut end = 0;
-    let mut before = "the header";
+    let mut before = "the header".to_owned();
     for entry in &*entries {
-        let (name, start) = (&entry.name, entry.bytes.start);
+        let (name, start) = (quoted(&entry.name), entry.bytes.start);
         if start < end {
             return Err(format!(
-                "tensors '{before}' and '{name}' overlap: the first ends at byte {end}, the second starts at {start}; {REMEDY}"
+                "tensors {before} and {name} overlap: the first ends at byte {end}, the second starts at {start}; {REMEDY}"
             ));
         }
         if start > end {
             return Err(format!(
-                "bytes {end} to {start}, before tensor '{name}', belong to no tensor; {REMEDY}"
+                "bytes {end} to {start}, before tensor {name}, belong to no tensor; {REMEDY}"
             ));
         }
         (before, end) = (name, entry.bytes.end);
@@ -156,7 +186,10 @@ fn check_layout(entries: &mut [Entry], data: usize) -> Result<(), String> {
 }
 
 /// The header's JSON object, in its order and including duplicate names.
-struct Header(Vec<(String, RawEntry)>);
+struct Header {
+    tensors: Vec<(String, RawEntry)>,
+    metadata: BTreeMap<String, String>,
+}
 
 #[derive(Deserialize)]
 struct RawEntry {
@@ -172,10 +205,18 @@ impl RawEntry {
             shape,
             data_offsets: (start, end),
         } = self;
+        if shape.len() > MAX_RANK {
+            return Err(format!(
+                "tensor {} has {} dimensions, more than the {MAX_RANK} of PyTorch and NumPy; {REMEDY}",
+                quoted(&name),
+                shape.len()
+            ));
+        }
         let shape = Shape::from(shape);
         let Some(found) = end.checked_sub(start) else {
             return Err(format!(
-                "tensor '{name}' ends at byte {end}, before it starts at {start}; {REMEDY}"
+                "tensor {} ends at byte {end}, before it starts at {start}; {REMEDY}",
+                quoted(&name)
             ));
         };
         if let Some(bits) = bits(&dtype) {
@@ -186,7 +227,8 @@ impl RawEntry {
             if expected != Some(found) {
                 let expected = expected.map_or("more than addressable".into(), |e| e.to_string());
                 return Err(format!(
-                    "tensor '{name}' of dtype {dtype} and shape {shape} takes {expected} bytes, but the header gives it {found}; {REMEDY}"
+                    "tensor {} of dtype {dtype} and shape {shape} takes {expected} bytes, but the header gives it {found}; {REMEDY}",
+                    quoted(&name)
                 ));
             }
         }
@@ -200,7 +242,7 @@ impl RawEntry {
 }
 
 /// Bits per element; `None` for an unknown (newer) type, whose tensors' lengths are not checked.
-fn bits(dtype: &str) -> Option<usize> {
+pub(super) fn bits(dtype: &str) -> Option<usize> {
     Some(match dtype {
         "F4" => 4,
         "F6_E2M3" | "F6_E3M2" => 6,
@@ -211,6 +253,14 @@ fn bits(dtype: &str) -> Option<usize> {
         "I64" | "U64" | "F64" | "C64" => 64,
         _ => return None,
     })
+}
+
+/// Whether this type holds whole numbers or truth values, which no trained parameter does.
+pub(super) fn is_whole(dtype: &str) -> bool {
+    matches!(
+        dtype,
+        "BOOL" | "U8" | "I8" | "I16" | "U16" | "I32" | "U32" | "I64" | "U64"
+    )
 }
 
 impl<'de> Deserialize<'de> for Header {
@@ -229,18 +279,25 @@ impl<'de> Visitor<'de> for HeaderVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-        let mut entries = Vec::new();
+        let mut tensors = Vec::new();
+        let mut metadata = BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
-            if name == "__metadata__" {
-                map.next_value::<IgnoredAny>()?;
+            if name == METADATA {
+                // The format asks for text; other values are kept as JSON, since they are of no consequence.
+                if let Value::Object(entries) = map.next_value()? {
+                    metadata.extend(entries.into_iter().map(|(key, value)| match value {
+                        Value::String(text) => (key, text),
+                        other => (key, other.to_string()),
+                    }));
+                }
                 continue;
             }
             let entry = map
                 .next_value()
-                .map_err(|e| A::Error::custom(format!("tensor '{name}': {e}")))?;
-            entries.push((name, entry));
+                .map_err(|e| A::Error::custom(format!("tensor {}: {e}", quoted(&name))))?;
+            tensors.push((name, entry));
         }
-        Ok(Header(entries))
+        Ok(Header { tensors, metadata })
     }
 }
 
@@ -256,14 +313,18 @@ mod tests {
     }
 
     fn reason(header: &str, data: usize) -> String {
-        parse(&file(header, data)).err().unwrap_or_default()
+        let file = file(header, data);
+        parse(&file, file.len()).err().unwrap_or_default()
     }
 
     #[test]
     fn unknown_dtypes_are_not_checked() {
         let header = r#"{"a":{"dtype":"F3","shape":[9],"data_offsets":[0,4]},
             "b":{"dtype":"F32","shape":[],"data_offsets":[4,8]}}"#;
-        let entries = parse(&file(header, 8)).unwrap();
+        // The tensors' bytes need not be there.
+        let entries = parse(&file(header, 0), 8 + header.len() + 8)
+            .unwrap()
+            .tensors;
         let start = 8 + header.len();
         assert_eq!(entries[1].bytes, start + 4..start + 8);
         assert_eq!(entries[1].shape, Shape::from([0; 0]));

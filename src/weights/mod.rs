@@ -34,12 +34,26 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
+// What a file says about itself is not to be trusted.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::unwrap_used
+    )
+)]
+
 mod check;
+mod decode;
 mod dialect;
 mod dtype;
 mod file_bytes;
 pub mod generate;
 mod header;
+mod listing;
+mod names;
+mod shards;
 mod write;
 
 use std::borrow::Cow;
@@ -48,11 +62,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
-use bytemuck::AnyBitPattern;
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
-
 pub use check::CheckReport;
+pub(crate) use decode::elements;
 pub(crate) use dialect::Dialect;
 pub use dtype::Dtype;
 pub(crate) use file_bytes::{FileBytes, FileKind};
@@ -60,21 +71,29 @@ pub use write::write_safetensors;
 
 use crate::error::{Error, Result};
 use crate::tensor::{Shape, Tensor};
+use listing::quoted;
+use names::Place;
+use shards::Index;
 
 const SAFETENSORS: FileKind = FileKind {
     description: "a safetensors file",
     example: "model.safetensors",
 };
 
-/// Tensors by name, in a file or in memory.
+/// Tensors by name, in files or in memory.
 pub struct Weights {
     source: String,
-    file: FileBytes,
+    files: Vec<FileBytes>,
     tensors: BTreeMap<String, Stored>,
+    /// The `__metadata__` of the files.
+    metadata: BTreeMap<String, String>,
     /// The names of renamed tensors in the file, by their names here.
     renamed: HashMap<String, String>,
+    /// Where the file has the tensors of the network that they were renamed for.
+    place: Option<Place>,
 }
 
+#[derive(Clone)]
 struct Stored {
     shape: Shape,
     /// The name in safetensors files, of a supported dtype or not.
@@ -82,9 +101,13 @@ struct Stored {
     data: Data,
 }
 
+#[derive(Clone)]
 enum Data {
-    /// A range of the file's bytes, of the length that shape and dtype require.
-    InFile(Range<usize>),
+    /// A range of the bytes of one of the files, of the length that shape and dtype require.
+    InFile {
+        file: usize,
+        bytes: Range<usize>,
+    },
     Float32(Vec<f32>),
     /// Generated when it is read, with this gain; see [`generate`].
     Generated(f64),
@@ -93,17 +116,19 @@ enum Data {
 impl Weights {
     /// Reads a safetensors file into memory and checks its header. [`Self::open_mmap`] takes less memory.
     ///
+    /// Weights in several files are opened by their index, whose name ends with `.index.json`: a JSON object in
+    /// the format of the Hugging Face hub, whose `weight_map` names the file of each tensor, in the index's
+    /// folder.
+    ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be read, [`Error::File`] where it is not a safetensors file or
-    /// is damaged.
+    /// [`Error::Io`] where a file cannot be read; [`Error::File`] where it is not a safetensors file or is
+    /// damaged, and where the files of an index do not hold the tensors that it lists.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let bytes = FileBytes::read(path, SAFETENSORS)?;
-        Self::parse(path.display().to_string(), bytes)
+        Self::open_with(path.as_ref(), |path| FileBytes::read(path, SAFETENSORS))
     }
 
-    /// Maps a safetensors file into memory and checks its header. Tensors are read from disk when they
-    /// are used; see the [module's documentation](self#reading-and-memory-mapping).
+    /// Maps a safetensors file, or those of an index, into memory and checks the header. Tensors are read from
+    /// disk when they are used; see the [module's documentation](self#reading-and-memory-mapping).
     ///
     /// ```
     /// # use shadernet::tensor::Tensor;
@@ -118,17 +143,66 @@ impl Weights {
     /// ```
     ///
     /// # Safety
-    /// Until the weights are dropped, no process may modify or truncate the file. Renaming another file
-    /// over it or removing it is allowed.
+    /// Until the weights are dropped, no process may modify or truncate the file, or the files that an index
+    /// names. Renaming another file over one of them or removing it is allowed.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub unsafe fn open_mmap(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        // SAFETY: the caller promises that the file does not change while these weights exist, which
-        // own the map.
-        let bytes = unsafe { FileBytes::map(path, SAFETENSORS)? };
-        Self::parse(path.display().to_string(), bytes)
+        // SAFETY: the caller promises that the files do not change while these weights exist, which own the
+        // maps.
+        let map = |path: &Path| unsafe { FileBytes::map(path, SAFETENSORS) };
+        Self::open_with(path.as_ref(), map)
+    }
+
+    /// Only names, shapes and dtypes: the headers are read, tensors cannot be.
+    pub(crate) fn open_headers(path: &Path) -> Result<Self> {
+        Self::open_with(path, |path| {
+            FileBytes::beginning(path, SAFETENSORS, header::LENGTH_BYTES, header::len)
+        })
+    }
+
+    /// These weights as [`Self::open_headers`] returns them.
+    pub(crate) fn headers(&self) -> Self {
+        Self {
+            source: self.source.clone(),
+            files: Vec::new(),
+            tensors: self.tensors.clone(),
+            metadata: self.metadata.clone(),
+            renamed: self.renamed.clone(),
+            place: self.place.clone(),
+        }
+    }
+
+    /// The file at `path`, or the files of the index at `path`, opened by `open`.
+    fn open_with(path: &Path, open: impl Fn(&Path) -> Result<FileBytes>) -> Result<Self> {
+        let source = path.display().to_string();
+        if !shards::is_index(path) {
+            return Self::parse(source, open(path)?);
+        }
+        let index = Index::read(path)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let names: Vec<&str> = index.files().into_iter().collect();
+        let mut files = Vec::new();
+        let mut contents = Vec::new();
+        for name in &names {
+            let shard = folder.join(name);
+            if !shard.exists() {
+                let reason = format!(
+                    "its weight_map names {}, which is missing; download it into the same folder",
+                    quoted(name)
+                );
+                return Err(Error::file(path, reason));
+            }
+            let file = open(&shard)?;
+            let content = header::parse(file.as_slice(), file.file_len());
+            contents.push(content.map_err(|reason| Error::file(&shard, reason))?);
+            files.push(file);
+        }
+        let tensors = contents.iter().map(|content| content.tensors.as_slice());
+        (index.check(names.iter().copied().zip(tensors)))
+            .map_err(|reason| Error::file(path, reason))?;
+        Ok(Self::from_headers(source, files, contents))
     }
 
     /// Parses a safetensors file in memory. Messages use `name` for the file.
@@ -165,28 +239,46 @@ impl Weights {
         };
         Self {
             source: name.into(),
-            file: FileBytes::Owned(Vec::new()),
+            files: Vec::new(),
             tensors: tensors.map(|(name, data)| (name, stored(data))).collect(),
+            metadata: BTreeMap::new(),
             renamed: HashMap::new(),
+            place: None,
         }
     }
 
     fn parse(source: String, file: FileBytes) -> Result<Self> {
-        let entries = header::parse(file.as_slice()).map_err(|r| Error::file(&source, r))?;
-        let stored = |entry: header::Entry| {
-            let stored = Stored {
-                shape: entry.shape,
-                dtype: entry.dtype,
-                data: Data::InFile(entry.bytes),
-            };
-            (entry.name, stored)
-        };
-        Ok(Self {
-            tensors: entries.into_iter().map(stored).collect(),
-            renamed: HashMap::new(),
+        let content = header::parse(file.as_slice(), file.file_len());
+        let content = content.map_err(|reason| Error::file(&source, reason))?;
+        Ok(Self::from_headers(source, vec![file], vec![content]))
+    }
+
+    /// Files with their headers, in the same order.
+    fn from_headers(source: String, files: Vec<FileBytes>, headers: Vec<header::Content>) -> Self {
+        let mut tensors = BTreeMap::new();
+        let mut metadata = BTreeMap::new();
+        for (file, content) in headers.into_iter().enumerate() {
+            tensors.extend(content.tensors.into_iter().map(|entry| {
+                let stored = Stored {
+                    shape: entry.shape,
+                    dtype: entry.dtype,
+                    data: Data::InFile {
+                        file,
+                        bytes: entry.bytes,
+                    },
+                };
+                (entry.name, stored)
+            }));
+            metadata.extend(content.metadata);
+        }
+        Self {
             source,
-            file,
-        })
+            files,
+            tensors,
+            metadata,
+            renamed: HashMap::new(),
+            place: None,
+        }
     }
 
     /// The file's path, or the name that was passed instead.
@@ -234,9 +326,9 @@ impl Weights {
     /// # Errors
     /// As [`Weights::read`], and where the range exceeds the tensor.
     pub fn read_range(&self, name: &str, range: Range<usize>) -> Result<Cow<'_, [f32]>> {
-        let problem = |reason| self.problem(format!("'{name}': {reason}"));
+        let problem = |reason: String| self.problem(format!("{}: {reason}", quoted(name)));
         let Some(stored) = self.tensors.get(name) else {
-            return Err(self.problem(self.missing(name, self.names())));
+            return Err(self.not_found(name));
         };
         let len = stored.shape.len();
         if range.start > range.end || range.end > len {
@@ -244,29 +336,48 @@ impl Weights {
                 "elements {range:?} were requested, but it holds {len}"
             )));
         }
-        let bytes = match &stored.data {
-            Data::Float32(data) => return Ok(Cow::Borrowed(&data[range])),
-            Data::Generated(gain) => {
-                return Ok(generate::values(name, &stored.shape, *gain, range).into());
+        match &stored.data {
+            // As many numbers as the shape has: the range was checked.
+            Data::Float32(data) => Ok(Cow::Borrowed(&data[range])),
+            Data::Generated(gain) => Ok(generate::values(name, &stored.shape, *gain, range).into()),
+            Data::InFile { .. } => {
+                let dtype = Dtype::from_safetensors(&stored.dtype)
+                    .ok_or_else(|| problem(check::unsupported_dtype(&stored.dtype)))?;
+                let size = dtype.size();
+                let range = range.start.saturating_mul(size)..range.end.saturating_mul(size);
+                let bytes = self.bytes(stored).and_then(|bytes| bytes.get(range));
+                let bytes = bytes.ok_or_else(|| problem("its bytes were not read".to_owned()))?;
+                decode::to_float32(dtype, bytes).map_err(|x| {
+                    problem(format!(
+                        "{x:e} is beyond the range of float32, which is used"
+                    ))
+                })
             }
-            Data::InFile(bytes) => &self.file.as_slice()[bytes.clone()],
-        };
-        let dtype = Dtype::from_safetensors(&stored.dtype)
-            .ok_or_else(|| problem(check::unsupported_dtype(&stored.dtype)))?;
-        // Within the tensor's bytes: `header` has checked that their length matches shape and dtype.
-        let bytes = &bytes[range.start * dtype.size()..range.end * dtype.size()];
-        Ok(match dtype {
-            Dtype::F32 => elements(bytes, f32::from_le_bytes),
-            Dtype::F16 => elements(bytes, f16::from_le_bytes).to_f32_vec().into(),
-            Dtype::Bf16 => elements(bytes, bf16::from_le_bytes).to_f32_vec().into(),
-        })
+        }
     }
 
-    /// Releases the pages of a mapped file that have been read so far. Until then they count as this
+    /// A tensor's bytes as they are in its file; `None` for tensors in memory, and where only headers were read.
+    fn bytes(&self, stored: &Stored) -> Option<&[u8]> {
+        let Data::InFile { file, bytes } = &stored.data else {
+            return None;
+        };
+        self.files.get(*file)?.as_slice().get(bytes.clone())
+    }
+
+    /// Removes all tensors but those for which `keep`, given their names, is true: a graph may be a part of the
+    /// network in a file, and [`Self::check`] refuses other tensors of the same blocks.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.tensors.retain(|name, _| keep(name));
+    }
+
+    /// Releases the pages of mapped files that have been read so far. Until then they count as this
     /// process's memory. They can be read again, only more slowly. Does nothing for weights in memory.
     pub(crate) fn release_pages(&self) {
         #[cfg(unix)]
-        if let FileBytes::Mapped(map) = &self.file {
+        for file in &self.files {
+            let FileBytes::Mapped(map) = file else {
+                continue;
+            };
             // SAFETY: the map is shared and read-only: its pages hold the file's content, which the
             // operating system loads again when they are accessed.
             let done = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
@@ -285,21 +396,6 @@ impl Weights {
     }
 }
 
-/// Little-endian bytes as elements: borrowed where they are aligned, decoded otherwise. A file's header
-/// may have any length, so its data may be unaligned.
-pub(crate) fn elements<T: AnyBitPattern, const SIZE: usize>(
-    bytes: &[u8],
-    decode: fn([u8; SIZE]) -> T,
-) -> Cow<'_, [T]> {
-    if cfg!(target_endian = "little")
-        && let Ok(elements) = bytemuck::try_cast_slice(bytes)
-    {
-        return Cow::Borrowed(elements);
-    }
-    let (chunks, _) = bytes.as_chunks::<SIZE>();
-    Cow::Owned(chunks.iter().map(|chunk| decode(*chunk)).collect())
-}
-
 impl fmt::Debug for Weights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -314,16 +410,6 @@ impl fmt::Debug for Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn elements_are_read_at_any_alignment() {
-        let numbers: Vec<f32> = (0..5).map(|i| i as f32 - 1.5).collect();
-        for shift in 0..4 {
-            let mut bytes = vec![0_u8; shift];
-            bytes.extend(numbers.iter().flat_map(|n| n.to_le_bytes()));
-            assert_eq!(elements(&bytes[shift..], f32::from_le_bytes)[..], numbers);
-        }
-    }
 
     #[test]
     fn ranges_are_checked() {

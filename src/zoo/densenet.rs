@@ -4,7 +4,8 @@
 use super::{Architecture, Definition, Settings, layers};
 use crate::error::Result;
 use crate::graph::{
-    Activation, BatchNorm2d, Conv2d, GraphBuilder, Linear, Padding, Pool2d, PoolKind, ValueId,
+    Activation, BatchNorm2d, Conv2d, Graph, GraphBuilder, Linear, Padding, Pool2d, PoolKind,
+    ValueId,
 };
 use crate::weights::Dialect;
 
@@ -53,7 +54,7 @@ impl Definition for DenseNet {
 
     /// timm uses the same names. The files that torchvision publishes use older ones, which torchvision
     /// renames while loading: `denselayer1.norm.1` for `denselayer1.norm1`.
-    fn dialects(&self) -> Vec<Dialect> {
+    fn dialects(&self, _: &Graph) -> Vec<Dialect> {
         let mut older = Vec::new();
         for (block, &depth) in (1..).zip(self.blocks.depths) {
             for layer in 1..=depth {

@@ -3,7 +3,7 @@
 
 use super::{Architecture, Definition, Settings, layers};
 use crate::error::Result;
-use crate::graph::{Activation, BatchNorm2d, Conv2d, GraphBuilder, Linear, ValueId};
+use crate::graph::{Activation, BatchNorm2d, Conv2d, Graph, GraphBuilder, Linear, ValueId};
 use crate::weights::Dialect;
 
 pub(super) const ARCHITECTURES: &[Architecture] = &[Architecture {
@@ -98,7 +98,7 @@ impl Definition for MobileNetV2 {
         Ok(vec![b.linear("classifier.1", x, last)])
     }
 
-    fn dialects(&self) -> Vec<Dialect> {
+    fn dialects(&self, _: &Graph) -> Vec<Dialect> {
         let blocks = self.blocks();
         let mut timm = Vec::new();
         let mut add = |ours: String, theirs: String| timm.push((ours, theirs));

@@ -30,7 +30,7 @@ mod vgg;
 
 use std::fmt;
 
-use crate::error::{Result, UnknownName};
+use crate::error::{Error, Result, UnknownName};
 use crate::graph::{Graph, GraphBuilder, ValueId};
 use crate::tensor::Shape;
 use crate::weights::{Dialect, Weights};
@@ -141,8 +141,8 @@ trait Definition {
         settings: &Settings,
     ) -> Result<Vec<ValueId>>;
 
-    /// The names of the tensors in checkpoints of other libraries.
-    fn dialects(&self) -> Vec<Dialect> {
+    /// The names of the tensors of `graph`, which this definition built, in checkpoints of other libraries.
+    fn dialects(&self, _: &Graph) -> Vec<Dialect> {
         Vec::new()
     }
 }
@@ -199,15 +199,35 @@ impl Architecture {
         b.build()
     }
 
+    /// As [`Self::build`], with a bias in every convolution and fully connected layer that `weights`, before
+    /// [`Self::adapt`], have one for: checkpoints of the same network differ in these.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_for(&self, weights: &Weights, options: &ZooOptions) -> Result<Graph> {
+        let graph = self.build(options)?;
+        let dialects = self.definition.dialects(&graph);
+        Ok(weights.with_biases_of(graph, &dialects))
+    }
+
     /// `weights` renamed to the names of `graph`, which this architecture built. A checkpoint may use
-    /// the names of another library (torchvision, timm). [`Weights::check`] reports whether everything
-    /// fits.
+    /// the names of another library (torchvision, timm), all of them under a prefix (`model.`), with those of
+    /// wrappers in between (`module`, `_orig_mod`). [`Weights::check`] reports whether everything fits.
     ///
     /// # Errors
     /// [`crate::Error::File`] if the names match no known library; it lists the first tensors of both
-    /// sides.
+    /// sides. Also if several tensors may be meant.
     pub fn adapt(&self, weights: Weights, graph: &Graph) -> Result<Weights> {
-        weights.adapted(graph, &self.definition.dialects())
+        weights.adapted(graph, &self.definition.dialects(graph))
+    }
+
+    /// Whether `weights`, before [`Self::adapt`], are those of this network.
+    fn fits(&self, weights: &Weights, options: &ZooOptions) -> bool {
+        let check = || {
+            let graph = self.build_for(weights, options)?;
+            self.adapt(weights.headers(), &graph)?.check(&graph)
+        };
+        check().is_ok()
     }
 
     /// The shapes of the graph's inputs, in order, for a batch of images of [`Self::input_size`].
@@ -266,6 +286,33 @@ pub fn find(name: &str) -> Result<&'static Architecture> {
             let known = architectures().flat_map(Architecture::names);
             UnknownName::new("architecture", architecture, known).into()
         })
+}
+
+/// As [`find`], for `weights` that are to be loaded into the network built with `options`.
+///
+/// # Errors
+/// As [`find`]; only names of networks that the weights fit are proposed.
+pub fn find_for(
+    name: &str,
+    weights: &Weights,
+    options: &ZooOptions,
+) -> Result<&'static Architecture> {
+    find(name).map_err(|error| proposing_what_fits(error, Some(weights), options))
+}
+
+/// An error of [`find`] that proposes only networks that `weights`, if there are any, fit.
+pub(crate) fn proposing_what_fits(
+    mut error: Error,
+    weights: Option<&Weights>,
+    options: &ZooOptions,
+) -> Error {
+    if let Error::UnknownName(unknown) = &mut error {
+        let fits = |name: &String| {
+            weights.is_some_and(|weights| find(name).is_ok_and(|a| a.fits(weights, options)))
+        };
+        unknown.nearest.retain(fits);
+    }
+    error
 }
 
 /// The architecture that timm, and so a model folder, calls `name`. Where that name stands for another

@@ -5,7 +5,8 @@
 use super::{Architecture, Definition, Settings};
 use crate::error::Result;
 use crate::graph::{
-    Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, GraphBuilder, Linear, Pool2d, ValueId,
+    Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Graph, GraphBuilder, Linear, Pool2d,
+    ValueId,
 };
 use crate::weights::Dialect;
 
@@ -86,7 +87,7 @@ impl Definition for Vgg {
 
     /// timm implements the fully connected layers as convolutions: the same weights in other shapes. (For
     /// images above 224x224 it averages over several positions, where torchvision pools first.)
-    fn dialects(&self) -> Vec<Dialect> {
+    fn dialects(&self, _: &Graph) -> Vec<Dialect> {
         let timm = [
             ("classifier.0", "pre_logits.fc1"),
             ("classifier.3", "pre_logits.fc2"),

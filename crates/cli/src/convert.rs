@@ -13,7 +13,7 @@ use shadernet::weights::Dtype;
 use super::mapped_weights::open_weights;
 use super::{Failure, output};
 
-/// Convert Darknet files to a model folder, or weights to float16
+/// Convert Darknet files to a model folder, or weights to float16 or float32
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -21,10 +21,10 @@ Examples:
   shadernet convert model.safetensors -o half.safetensors --half
 
 With --half, the weights of convolutions and fully connected layers are stored as float16. Biases \
-and batch norms, about 1 % of the parameters, stay float32. If the conversion fails, nothing is \
-written.")]
+and batch norms, about 1 % of the parameters, stay float32, and whole numbers stay as they are. \
+Several safetensors files with an index become one. If the conversion fails, nothing is written.")]
 pub struct Convert {
-    /// Darknet's .cfg and .weights, or one safetensors file
+    /// Darknet's .cfg and .weights, or one safetensors file or .index.json
     #[arg(required = true, num_args = 1..=2, value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -77,17 +77,19 @@ impl Convert {
         OutputFile::check(&self.output)?;
         let weights = open_weights(file)?;
         weights.save(&self.output, matrices)?;
+        // All are written.
         let tensors = weights.names().len();
         if self.json {
             output::json_line(&json!({
                 "output": self.output.display().to_string(),
                 "dtype": matrices.safetensors(),
+                "tensors": tensors,
             }))?;
         } else {
             let output = printable::path(&self.output);
             writeln!(
                 output::stdout(),
-                "{tensors} tensors as {matrices}, written to {output}"
+                "{tensors} tensors, matrices as {matrices}, written to {output}"
             )?;
         }
         Ok(())

@@ -31,7 +31,7 @@ pub struct Run {
     #[arg(long, value_name = "NAME")]
     arch: String,
 
-    /// Weights, a safetensors file with torchvision's or timm's tensor names
+    /// Weights, a safetensors file or .index.json with torchvision's or timm's tensor names
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
 
@@ -67,8 +67,9 @@ impl Run {
         let options = ZooOptions::default()
             .with_classes(self.num_classes)
             .with_channels(self.in_channels);
-        let architecture = zoo::find(&self.arch)?;
-        let graph = architecture.build(&options)?;
+        let weights = open_weights(&self.weights)?;
+        let architecture = zoo::find_for(&self.arch, &weights, &options)?;
+        let graph = architecture.build_for(&weights, &options)?;
         let inputs = self.inputs(&graph)?;
         let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
         // Shapes are checked before weights: it is faster, and the message is clearer.
@@ -76,17 +77,8 @@ impl Run {
         let files = [self.input.as_path(), &self.weights];
         let files = files.into_iter().chain(self.session.tuning.file());
         check_outputs([("--output", Some(self.output.as_path()))], files)?;
-        let weights = architecture.adapt(open_weights(&self.weights)?, &graph)?;
-        let unused = weights.check(&graph)?.unused;
-        if !unused.is_empty() {
-            let named: Vec<String> = unused.iter().map(|name| printable::name(name)).collect();
-            output::say(format_args!(
-                "{}: not used by {}: {}",
-                printable::path(&self.weights),
-                graph.name(),
-                named.join(", ")
-            ));
-        }
+        let weights = architecture.adapt(weights, &graph)?;
+        weights.check(&graph)?;
 
         let device = self.device.open()?;
         let start = Instant::now();

@@ -7,13 +7,16 @@
 //! parameters are `layers.N.conv.*`, `layers.N.bn.*` and `layers.N.fc.*`. [`build_layers`] builds a
 //! graph from any such list.
 
+mod dialects;
 mod layers;
 
+pub(crate) use dialects::dialects;
 pub(crate) use layers::{Conv, LEAKY, Layer, LayerRef, build_layers};
 
 use super::{Architecture, Definition, Settings, Task};
 use crate::error::{Error, Result};
-use crate::graph::{GraphBuilder, ValueId};
+use crate::graph::{Graph, GraphBuilder, ValueId};
+use crate::weights::Dialect;
 
 pub(super) const ARCHITECTURES: &[Architecture] = &[
     Architecture::classifier(
@@ -107,6 +110,10 @@ impl Definition for Plan {
             kind: "Darknet layer",
             reason: misfit.reason,
         })
+    }
+
+    fn dialects(&self, graph: &Graph) -> Vec<Dialect> {
+        dialects(graph)
     }
 }
 
