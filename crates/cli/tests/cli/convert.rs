@@ -239,3 +239,25 @@ fn wrong_combinations_of_files_are_usage_errors() {
     }
     files.assert_untouched();
 }
+
+/// Running averages and norms count batches.
+#[test]
+fn counters_are_kept_and_counted() {
+    let files = Files::new(CFG, NUMBERS);
+    let header = r#"{"n_averaged":{"dtype":"I64","shape":[],"data_offsets":[0,8]},
+        "conv.weight":{"dtype":"F32","shape":[1,1,1,1],"data_offsets":[8,12]}}"#;
+    fs::write(
+        files.path("a.safetensors"),
+        crate::common::safetensors(header, 12),
+    )
+    .unwrap();
+    let run = execute(&mut files.convert(&["a.safetensors", "-o", "b.safetensors", "--half"])).ok();
+    assert!(
+        run.out.starts_with("2 tensors, matrices as float16"),
+        "{}",
+        run.out
+    );
+    let saved = Weights::open(files.path("b.safetensors")).unwrap();
+    assert_eq!(saved.dtype_name("n_averaged"), Some("I64"));
+    assert_eq!(saved.dtype("conv.weight"), Some(Dtype::F16));
+}

@@ -11,7 +11,9 @@ use shadernet::weights::{Dtype, Weights, write_safetensors};
 
 use crate::common::safetensors;
 use crate::devices::backends;
-use crate::support::{execute, shadernet, small_model, with_header};
+use crate::support::{
+    chelsea, execute, model_with, shadernet, small_config, small_model, with_header,
+};
 
 /// A folder with an input and an output of an earlier run.
 struct Files {
@@ -267,4 +269,27 @@ fn unused_tensors_are_reported() {
     let run = execute(files.run(&path).args(["--backend", "cpu"])).ok();
     assert_eq!(run.out.lines().count(), 1);
     run.says(&["not used by resnet18: 'head.weight'\n"]);
+}
+
+/// Every command that loads weights reports tensors that are not used, and refuses those of another network.
+#[test]
+fn all_commands_report_tensors_that_the_network_lacks() {
+    let with = |name: &'static str| {
+        model_with(&small_config().to_string(), move |header| {
+            let data = header.as_object().unwrap().values();
+            let end = (data.filter_map(|tensor| tensor["data_offsets"][1].as_u64())).max();
+            header[name] = json!({"dtype": "F32", "shape": [0], "data_offsets": [end, end]});
+        })
+    };
+    let (other, same) = (with("AuxLogits.fc.weight"), with("layer1.0.se.fc.weight"));
+    for command in ["classify", "explain", "features"] {
+        let run = |folder: &Path| {
+            let mut shadernet = shadernet();
+            shadernet.args([command, &chelsea(), "--backend", "cpu", "--model"]);
+            execute(shadernet.arg(folder))
+        };
+        let reported = run(other.path()).ok();
+        reported.says(&["not used by resnet18: 'AuxLogits.fc.weight'\n"]);
+        run(same.path()).fails(&["'layer1.0.se.fc.weight': resnet18 has no such tensor"]);
+    }
 }
