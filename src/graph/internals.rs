@@ -29,3 +29,8 @@ pub fn value_id(index: usize) -> ValueId {
 pub fn graph_from_nodes(name: &str, nodes: Vec<Node>, outputs: Vec<ValueId>) -> Graph {
     Graph::from_nodes(name, nodes, outputs)
 }
+
+/// A graph with other outputs. What they do not need remains in it.
+pub fn with_outputs(graph: &Graph, outputs: Vec<ValueId>) -> Graph {
+    graph.with_outputs(outputs)
+}

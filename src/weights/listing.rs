@@ -12,13 +12,13 @@ pub(super) fn quoted(name: &str) -> String {
 
 /// The first few of these names in quotes, and how many there are.
 pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    first_of(names.into_iter().map(quoted))
+    first_of(MAX_LISTED, names.into_iter().map(quoted))
 }
 
-/// The first few of these items, and how many there are.
-pub(super) fn first_of(items: impl IntoIterator<Item = String>) -> String {
+/// The first `max` of these items, and how many there are.
+pub(super) fn first_of(max: usize, items: impl IntoIterator<Item = String>) -> String {
     let mut items = items.into_iter();
-    let shown: Vec<String> = items.by_ref().take(MAX_LISTED).collect();
+    let shown: Vec<String> = items.by_ref().take(max).collect();
     match (shown.len(), items.count()) {
         (0, _) => "none".to_owned(),
         (_, 0) => shown.join(", "),

@@ -22,6 +22,8 @@ const HOLDERS: [&str; 1] = ["model"];
 const MAX_PREFIXES: usize = 64;
 /// The longest prefix in bytes.
 const MAX_PREFIX: usize = 256;
+/// The number of tensors that a message lists of each naming.
+const MAX_LISTED: usize = 4;
 /// The most parameters for which prefixes are searched.
 const MAX_PROBES: usize = 8;
 
@@ -331,11 +333,8 @@ impl Weights {
         parameters: &[Parameter],
         dialects: &[Dialect],
     ) -> Error {
-        let mut reason = format!(
-            "its tensors are not named as those of {}; is this the file of another network?",
-            graph.name()
-        );
         let described = |name: &str, shape: &Shape| format!("{} {shape}", quoted(name));
+        let mut reason = format!("its tensors are not named as those of {}", graph.name());
         let mut expected = HashSet::new();
         for naming in Naming::plain(dialects) {
             let library = naming.dialect.map_or_else(String::new, |dialect| {
@@ -345,13 +344,20 @@ impl Weights {
                 .map(|p| (naming.name(&p.name), naming.shape(p)))
                 .collect();
             let missing = tensors.iter().filter(|(name, _)| !self.contains(name));
-            let list = first_of(missing.map(|(name, shape)| described(name, shape)));
-            reason += &format!("\n  expected{library}, but missing: {list}");
+            let list = first_of(
+                MAX_LISTED,
+                missing.map(|(name, shape)| described(name, shape)),
+            );
+            reason += &format!("; expected{library}, but missing: {list}");
             expected.extend(tensors.into_iter().map(|(name, _)| name));
         }
         let found = (self.tensors.iter()).filter(|(name, _)| !expected.contains(*name));
-        let list = first_of(found.map(|(name, stored)| described(name, &stored.shape)));
-        reason += &format!("\n  found, but not expected: {list}");
+        let list = first_of(
+            MAX_LISTED,
+            found.map(|(name, stored)| described(name, &stored.shape)),
+        );
+        reason +=
+            &format!("; found, but not expected: {list}; is this the file of another network?");
         Error::file(&self.source, reason)
     }
 }

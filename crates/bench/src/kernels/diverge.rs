@@ -6,7 +6,7 @@ use shadernet::accuracy::difference;
 use shadernet::device::Device;
 use shadernet::error::Result;
 use shadernet::graph::{Graph, Op, ValueId};
-use shadernet::internals::graph_from_nodes;
+use shadernet::internals::with_outputs;
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
@@ -85,8 +85,7 @@ pub fn first_divergence(
     }))
 }
 
-/// The nodes of `graph` up to `value`, which becomes the output.
+/// `graph` with `value` as its only output. The nodes after it remain, as their weights do.
 fn up_to(graph: &Graph, value: ValueId) -> Graph {
-    let nodes = graph.nodes()[..=value.index()].to_vec();
-    graph_from_nodes(graph.name(), nodes, vec![value])
+    with_outputs(graph, vec![value])
 }
