@@ -7,7 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use shadernet::graph::{Activation, BatchNorm2d, Graph, Op, Padding, Reduce, ReduceKind, ValueId};
 use shadernet::model_folder::{ModelFolder, default_model, find_model};
+use shadernet::tensor::Shape;
 use shadernet::vision::{CropMode, Interpolation, decode};
 use shadernet::{Error, Result};
 
@@ -313,6 +315,37 @@ fn invalid_keys_are_named_with_the_value_found() {
             json!([0.2, 1e300, 0.2]),
             "pretrained_cfg.std: finite numbers",
         ),
+        // 1 / 1e-45 is infinite, and 1 / 1e-5 is beyond float16's range.
+        (
+            "pretrained_cfg",
+            "std",
+            json!([0.2, 1e-45, 0.2]),
+            "pretrained_cfg.std: values that normalize pixels to at most 65504, float16's range, expected, found 0.0",
+        ),
+        (
+            "pretrained_cfg",
+            "std",
+            json!(1e-6),
+            "with a mean of 0.485, which give [-485000",
+        ),
+        (
+            "pretrained_cfg",
+            "mean",
+            json!([3e38, 0.4, 0.4]),
+            "which give [-inf, -inf]",
+        ),
+        (
+            "pretrained_cfg",
+            "label_offset",
+            json!(1),
+            "'pretrained_cfg.label_offset': only 0 can be built and was expected, found 1",
+        ),
+        (
+            "",
+            "global_pool",
+            json!("token"),
+            "'global_pool': \"avg\", \"max\", \"avgmax\", \"catavgmax\" or \"\" expected, found \"token\"",
+        ),
         (
             "pretrained_cfg",
             "interpolation",
@@ -342,6 +375,181 @@ fn invalid_keys_are_named_with_the_value_found() {
         let message = with(section, key, value);
         assert!(message.contains(expected), "{message}\n  lacks: {expected}");
     }
+}
+
+/// A folder of this network with these arguments.
+fn with_args(architecture: &str, args: Value) -> Value {
+    json!({"architecture": architecture, "num_classes": 10, "model_args": args})
+}
+
+/// What timm 1.0.31 writes for a network that is not the architecture's own.
+#[test]
+fn arguments_of_timms_constructors_are_honored() {
+    let graph = |config: Value| open(&config.to_string()).unwrap().graph().unwrap().0;
+    let shape = |graph: &Graph, value: ValueId| {
+        let shapes = graph.infer(&[Shape::from([1, 3, 224, 224])]).unwrap();
+        shapes[value.index()].clone()
+    };
+    let node = |graph: &Graph, name: &str| graph.node(graph.find(name).unwrap()).op().clone();
+
+    let plain = graph(with_args(
+        "resnet18",
+        json!({"drop_rate": 0.3, "zero_init_last": false}),
+    ));
+    assert!(matches!(node(&plain, "avgpool"), Op::AdaptiveAvgPool2d(_)));
+    // At the root, in `model_args`, or at both, as timm writes it.
+    for (root, args) in [
+        (json!("max"), json!({})),
+        (Value::Null, json!({"global_pool": "max"})),
+    ] {
+        let mut config = with_args("resnet18", args);
+        config["global_pool"] = root;
+        let op = node(&graph(config), "avgpool");
+        assert!(
+            matches!(
+                op,
+                Op::Reduce(Reduce {
+                    kind: ReduceKind::Max,
+                    ..
+                })
+            ),
+            "{op:?}"
+        );
+    }
+    let mut config = with_args("resnet18", json!({"global_pool": "catavgmax"}));
+    config["global_pool"] = json!("catavgmax");
+    let double = graph(config);
+    let Op::Linear(linear) = node(&double, "fc") else {
+        panic!("no fc");
+    };
+    assert_eq!((linear.in_features, linear.out_features), (1024, 10));
+
+    let args = json!({"act_layer": "relu", "pad_type": "same", "bn_eps": 0.1, "output_stride": 16, "drop_path_rate": 0.2});
+    let mobile = graph(with_args("mobilenetv2_100", args));
+    assert_eq!(
+        node(&mobile, "features.0.2"),
+        Op::Activation(Activation::Relu)
+    );
+    let Op::Conv2d(stem) = node(&mobile, "features.0.0") else {
+        panic!("no stem");
+    };
+    assert_eq!(stem.padding, Padding::Same);
+    assert_eq!(
+        node(&mobile, "features.0.1"),
+        Op::BatchNorm2d(BatchNorm2d::new(32).eps(0.1))
+    );
+    let last = mobile.find("features.18.0").unwrap();
+    assert_eq!(shape(&mobile, last).dims(), [1, 1280, 14, 14]);
+
+    // `model_args` override what is at the root.
+    let folder =
+        open(&with_args("resnet18", json!({"num_classes": 3, "in_chans": 1})).to_string()).unwrap();
+    assert_eq!(
+        (folder.num_classes, folder.preprocessing.input_size[0]),
+        (3, 1)
+    );
+    // The mean of ImageNet's, as in timm.
+    assert_eq!(folder.preprocessing.mean.len(), 1);
+    assert!((folder.preprocessing.mean[0] - 0.449).abs() < 1e-6);
+
+    // Without a classifier, and without a pooling.
+    let mut config = with_args("resnet18", json!({"global_pool": "", "num_classes": 0}));
+    config["num_classes"] = json!(0);
+    let map = graph(config);
+    assert_eq!(shape(&map, map.outputs()[0]).dims(), [1, 512, 7, 7]);
+}
+
+#[test]
+fn arguments_that_cannot_be_honored_are_refused_by_key_and_value() {
+    let refused = |key: &str, value: Value, expected: &str| {
+        let config = with_args("resnet18", json!({key: value})).to_string();
+        let message = match open(&config) {
+            Ok(folder) => folder.graph().unwrap_err().report().to_string(),
+            Err(error) => error.report().to_string(),
+        };
+        assert!(message.contains("config.json: "), "{message}");
+        assert!(message.contains(expected), "{message}\n  lacks: {expected}");
+    };
+    for (key, value, expected) in [
+        (
+            "act_layer",
+            json!("gelu"),
+            "'model_args.act_layer': \"relu\"",
+        ),
+        ("act_layer", json!("gelu"), "expected, found \"gelu\""),
+        ("act_layer", json!(""), "found \"\""),
+        (
+            "bn_eps",
+            json!(0),
+            "'model_args.bn_eps': a number above zero expected, found 0",
+        ),
+        // 0 in float32.
+        ("bn_eps", json!(1e-60), "'model_args.bn_eps'"),
+        (
+            "pad_type",
+            json!("valid"),
+            "'model_args.pad_type': \"\" or \"same\" expected, found \"valid\"",
+        ),
+        (
+            "pad_type",
+            json!("same"),
+            "resnet18: Same padding: 'maxpool'",
+        ),
+        (
+            "output_stride",
+            json!(12),
+            "'model_args.output_stride': 2, 4, 8, 16 or 32 expected, found 12",
+        ),
+        (
+            "output_stride",
+            json!(2),
+            "resnet18: output stride 2: 'maxpool'",
+        ),
+        ("global_pool", json!(""), "resnet18: global pooling ''"),
+        (
+            "stem_type",
+            json!("deep"),
+            "'model_args.stem_type': only \"\" can be built and was expected, found \"deep\"",
+        ),
+        ("cardinality", json!(32), "'model_args.cardinality'"),
+        ("cardinality", json!(32), "expected, found 32"),
+        (
+            "features_only",
+            json!(true),
+            "only false can be built and was expected, found true",
+        ),
+        // In no version of timm so far.
+        (
+            "attention",
+            json!("se"),
+            "'model_args.attention': no such key",
+        ),
+        (
+            "attention",
+            json!("se"),
+            "expected, found \"se\"; remove it",
+        ),
+    ] {
+        refused(key, value, expected);
+    }
+    // The poolings of one file contradict each other.
+    let mut config = with_args("resnet18", json!({"global_pool": "avg"}));
+    config["global_pool"] = json!("max");
+    let message = refusal(&config.to_string());
+    assert!(
+        message
+            .contains("'global_pool': \"avg\", as elsewhere in this file, expected, found \"max\""),
+        "{message}"
+    );
+
+    // Null is timm's default; keys of other programs are no arguments.
+    let mut config = with_args(
+        "resnet18",
+        json!({"cardinality": null, "stem_type": "", "stem_width": 64.0}),
+    );
+    config["library_name"] = json!("timm");
+    config["output_stride"] = json!(8);
+    open(&config.to_string()).unwrap().graph().unwrap();
 }
 
 #[test]

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::heads;
-use super::section::{Section, excerpt, shorten};
+use super::section::{Section, excerpt, shorten, to_f32};
+use super::{heads, timm_keys};
 use crate::error::{Error, Result};
+use crate::graph::Activation;
 use crate::util::read::read_file;
 use crate::vision::{Head, Label, Labels, Preprocessing};
+use crate::zoo::{ConvPadding, GlobalPool, ZooOptions};
 
 /// More than any configuration needs, even with 21,000 class names.
 const MAX_BYTES: u64 = 64 << 20;
@@ -19,6 +21,8 @@ const MAX_CLASSES: usize = 1_000_000;
 pub(super) struct Config {
     pub architecture: String,
     pub num_classes: usize,
+    /// What else differs from the architecture's own network.
+    pub variant: ZooOptions,
     pub preprocessing: Preprocessing,
     pub labels: Labels,
     pub heads: Vec<Head>,
@@ -42,40 +46,132 @@ pub(super) fn read(path: &Path) -> Result<Config> {
     // Before timm 0.9, all keys were at the root.
     let cfg = root.section("pretrained_cfg")?.unwrap_or(root);
 
-    let preprocessing = preprocessing(root, cfg)?;
+    let args = root.section("model_args")?;
+    timm_keys::check(root, cfg, args)?;
+
+    let preprocessing = preprocessing(cfg, args)?;
     let architecture = match root.string("architecture")? {
         Some(name) => name,
         None => cfg.string("architecture")?.ok_or_else(|| {
             Error::file(path, "key 'architecture' is missing; the network's name was expected, such as \"resnet18\"")
         })?,
     };
-    let num_classes = match root.count("num_classes")? {
-        Some(classes) => classes,
-        None => cfg.count("num_classes")?.unwrap_or(1000),
-    };
-    if num_classes > MAX_CLASSES {
-        return Err(root.fault(
-            "num_classes",
-            &format!("a number up to {MAX_CLASSES}"),
-            &num_classes.into(),
-        ));
-    }
+    let num_classes = num_classes(root, cfg, args)?;
     Ok(Config {
         labels: labels(root, cfg, num_classes)?,
         heads: heads::heads(root, num_classes)?,
         architecture: architecture.to_owned(),
         num_classes,
+        variant: variant(root, cfg, args)?,
         preprocessing,
     })
 }
 
-fn preprocessing(root: Section<'_>, cfg: Section<'_>) -> Result<Preprocessing> {
+/// The first of the sections that has the key counts, as in timm.
+fn num_classes(root: Section<'_>, cfg: Section<'_>, args: Option<Section<'_>>) -> Result<usize> {
+    for section in args.into_iter().chain([root, cfg]) {
+        let Some(classes) = section.count("num_classes")? else {
+            continue;
+        };
+        if classes > MAX_CLASSES {
+            let expected = format!("a number up to {MAX_CLASSES}");
+            return Err(section.fault("num_classes", &expected, &classes.into()));
+        }
+        return Ok(classes);
+    }
+    Ok(1000)
+}
+
+/// What `model_args` and `global_pool` change in the network. Numbers of classes and channels are left out.
+fn variant(root: Section<'_>, cfg: Section<'_>, args: Option<Section<'_>>) -> Result<ZooOptions> {
+    let mut variant = ZooOptions {
+        global_pool: global_pool(root, cfg, args)?,
+        ..ZooOptions::default()
+    };
+    let Some(args) = args else {
+        return Ok(variant);
+    };
+    if let Some(name) = args.text("act_layer")? {
+        let activation = activation(name).ok_or_else(|| {
+            let expected = "\"relu\", \"relu6\", \"leaky_relu\", \"silu\", \"hard_swish\", \"sigmoid\" or \
+                            \"tanh\"";
+            args.fault("act_layer", expected, &name.into())
+        })?;
+        variant.activation = Some(activation);
+    }
+    if let Some(value) = args.get("bn_eps") {
+        // Kernels compute in float32.
+        let eps = value
+            .as_f64()
+            .filter(|&eps| to_f32(eps) > 0.0 && to_f32(eps).is_finite());
+        let expected = "a number above zero";
+        variant.bn_eps = Some(eps.ok_or_else(|| args.fault("bn_eps", expected, value))?);
+    }
+    if let Some(name) = args.text("pad_type")? {
+        variant.padding = Some(match &*name.to_lowercase() {
+            "" => ConvPadding::Symmetric,
+            "same" => ConvPadding::Same,
+            _ => return Err(args.fault("pad_type", "\"\" or \"same\"", &name.into())),
+        });
+    }
+    if let Some(stride) = args.count("output_stride")? {
+        if ![2, 4, 8, 16, 32].contains(&stride) {
+            return Err(args.fault("output_stride", "2, 4, 8, 16 or 32", &stride.into()));
+        }
+        variant.output_stride = Some(stride);
+    }
+    Ok(variant)
+}
+
+/// The global pooling, where it is not the mean. timm writes it to the root and to `model_args`; where they
+/// differ, one of them is not the network's.
+fn global_pool(
+    root: Section<'_>,
+    cfg: Section<'_>,
+    args: Option<Section<'_>>,
+) -> Result<Option<GlobalPool>> {
+    let key = "global_pool";
+    let mut found: Option<(GlobalPool, &str)> = None;
+    for section in args.into_iter().chain([root, cfg]) {
+        let Some(name) = section.text(key)? else {
+            continue;
+        };
+        let known = "\"avg\", \"max\", \"avgmax\", \"catavgmax\" or \"\"";
+        let pool = (name.parse()).map_err(|_| section.fault(key, known, &name.into()))?;
+        match found {
+            Some((other, text)) if other != pool => {
+                let expected = format!("\"{text}\", as elsewhere in this file,");
+                return Err(section.fault(key, &expected, &name.into()));
+            }
+            _ => found = Some((pool, name)),
+        }
+    }
+    Ok(found
+        .map(|(pool, _)| pool)
+        .filter(|&pool| pool != GlobalPool::Average))
+}
+
+/// The activation that timm calls `name`.
+fn activation(name: &str) -> Option<Activation> {
+    Some(match &*name.to_lowercase() {
+        "relu" => Activation::Relu,
+        "relu6" => Activation::Relu6,
+        "leaky_relu" => Activation::LeakyRelu { slope: 0.01 },
+        "silu" | "swish" => Activation::Silu,
+        "hard_swish" | "hardswish" => Activation::HardSwish,
+        "sigmoid" => Activation::Sigmoid,
+        "tanh" => Activation::Tanh,
+        _ => return None,
+    })
+}
+
+fn preprocessing(cfg: Section<'_>, args: Option<Section<'_>>) -> Result<Preprocessing> {
     let mut this = Preprocessing::default();
     if let Some(size) = cfg.input_size()? {
         this.input_size = size;
     }
-    if let Some(model_args) = root.section("model_args")?
-        && let Some(channels) = model_args.count("in_chans")?
+    if let Some(args) = args
+        && let Some(channels) = args.count("in_chans")?
     {
         this.input_size[0] = channels;
     }
@@ -85,6 +181,11 @@ fn preprocessing(root: Section<'_>, cfg: Section<'_>) -> Result<Preprocessing> {
             // Bounded, as the number of channels has not been checked yet.
             Some(one) if one.len() == 1 => *values = vec![one[0]; channels.min(1024)],
             Some(each) => *values = each,
+            // As timm does for other numbers of channels than ImageNet's.
+            None if channels != values.len() => {
+                let mean = values.iter().sum::<f32>() / 3.0;
+                *values = vec![mean; channels.min(1024)];
+            }
             None => {}
         }
     }

@@ -145,10 +145,7 @@ pub fn convert_darknet(
 /// none.
 fn architecture(network: &Network, classes: usize) -> &'static str {
     let [channels, ..] = network.input_size();
-    let options = ZooOptions {
-        num_classes: Some(classes),
-        in_channels: Some(channels),
-    };
+    let options = ZooOptions::classes(classes).with_channels(channels);
     let graph = network.graph();
     let same = |other: &crate::graph::Graph| {
         let nodes = graph.nodes().iter().zip(other.nodes());

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::section::{Section, count};
+use super::section::{Section, count, to_f32};
 use crate::error::Result;
 use crate::vision::Head;
 
@@ -29,7 +29,7 @@ fn head(section: Section<'_>, classes: usize) -> Result<Head> {
                     let mask = value
                         .as_array()
                         .and_then(|list| list.iter().map(index).collect());
-                    let expected = || format!("a list of anchors, 0 to {}", anchors.len() - 1);
+                    let expected = || format!("a list of anchors, 0 to below {}", anchors.len());
                     mask.ok_or_else(|| section.fault("mask", &expected(), value))?
                 }
             };
@@ -70,7 +70,7 @@ fn head(section: Section<'_>, classes: usize) -> Result<Head> {
 fn anchors(section: Section<'_>) -> Result<Vec<[f32; 2]>> {
     let value = section.get("anchors").unwrap_or(&Value::Null);
     let size = |value: &Value| {
-        let size = value.as_f64()? as f32;
+        let size = to_f32(value.as_f64()?);
         (size.is_finite() && size > 0.0).then_some(size)
     };
     let pair = |value: &Value| {

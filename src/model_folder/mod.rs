@@ -16,6 +16,7 @@ mod darknet;
 mod find;
 mod heads;
 mod section;
+mod timm_keys;
 
 use std::path::{Path, PathBuf};
 
@@ -66,6 +67,8 @@ pub struct ModelFolder {
     /// The safetensors file with the weights, or the index of several. [`Self::open`] checks that it exists, but
     /// does not read it.
     pub weights: PathBuf,
+    /// What else differs from the architecture's own network.
+    variant: ZooOptions,
     /// The file or index that [`Self::weights`] maps instead of reading; see [`Self::mmap_weights`].
     mapped: Option<PathBuf>,
 }
@@ -85,7 +88,10 @@ impl ModelFolder {
     ///   Without names, 1000 classes are ImageNet's;
     /// - `heads`, only for detectors: a list with an object for each output, of `type` `yolo`
     ///   (`anchors`, `mask`), `region` (`anchors`, `softmax`) or `detection` (`side`, `num`, `sqrt`,
-    ///   `softmax`); see [`Head`]. This key is not one of timm's.
+    ///   `softmax`); see [`Head`]. This key is not one of timm's;
+    /// - `model_args`, which override the other keys: `num_classes`, `in_chans`, `global_pool` (also at the
+    ///   root), `act_layer`, `bn_eps`, `pad_type` and `output_stride`. Arguments that matter in training only
+    ///   are ignored; others, which may change the network, are refused.
     ///
     /// The old format, with the keys of `pretrained_cfg` at the root, is accepted too. Other keys are
     /// ignored.
@@ -121,6 +127,7 @@ impl ModelFolder {
             path: path.to_owned(),
             architecture: config.architecture,
             num_classes: config.num_classes,
+            variant: config.variant,
             preprocessing: config.preprocessing,
             labels: config.labels,
             heads: config.heads,
@@ -157,10 +164,15 @@ impl ModelFolder {
     ///
     /// # Errors
     /// [`Error::File`] where the architecture is unknown (with the most similar known name of a network that the
-    /// weights fit), and as [`zoo::Architecture::build`] and [`Network::open`].
+    /// weights fit), or cannot be built as `config.json` says; those of [`Network::open`].
     pub fn graph(&self) -> Result<(Graph, Task)> {
         if self.architecture == DARKNET {
             let path = self.path.join(NETWORK);
+            if !self.variant.is_plain() {
+                let reason = "model_args and global_pool that change nothing were expected, since \
+                              network.cfg describes the network; change that file, and remove the keys";
+                return Err(Error::file(self.path.join(CONFIG), reason));
+            }
             let network = Network::open(&path)?;
             let classes = network.num_classes()?;
             if classes != self.num_classes {
@@ -186,17 +198,17 @@ impl ModelFolder {
         }
         let architecture = self.find()?;
         let graph = match self.weights_headers() {
-            Some(weights) => architecture.build_for(&weights, &self.options())?,
-            None => architecture.build(&self.options())?,
+            Some(weights) => architecture.build_for(&weights, &self.options()),
+            None => architecture.build(&self.options()),
         };
+        let graph = graph.map_err(|error| self.invalid(&error))?;
         Ok((graph, architecture.task))
     }
 
     fn options(&self) -> ZooOptions {
-        ZooOptions {
-            num_classes: Some(self.num_classes),
-            in_channels: Some(self.preprocessing.input_size[0]),
-        }
+        (self.variant)
+            .with_classes(self.num_classes)
+            .with_channels(self.preprocessing.input_size[0])
     }
 
     /// The names and shapes of the weights; `None` where they cannot be read, which [`Self::weights`] reports.
@@ -226,8 +238,13 @@ impl ModelFolder {
         zoo::find_in_timm(&self.architecture).map_err(|error| {
             let weights = self.weights_headers();
             let error = zoo::proposing_what_fits(error, weights.as_ref(), &self.options());
-            Error::file(self.path.join(CONFIG), error.to_string())
+            self.invalid(&error)
         })
+    }
+
+    /// An error that comes of what `config.json` says.
+    fn invalid(&self, error: &Error) -> Error {
+        Error::file(self.path.join(CONFIG), error.to_string())
     }
 
     /// The error where a network for `expected` is needed, and this one is for `task`.

@@ -32,6 +32,12 @@ impl<'a> Section<'a> {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
+    /// The keys whose values are not null, with their values.
+    pub fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        let entries = self.map.iter().filter(|(_, value)| !value.is_null());
+        entries.map(|(key, value)| (key.as_str(), value))
+    }
+
     /// A boolean; false where it is missing.
     pub fn flag(&self, key: &str) -> Result<bool> {
         match self.get(key) {
@@ -75,10 +81,18 @@ impl<'a> Section<'a> {
 
     /// A string that is not empty; `None` where it is missing.
     pub fn string(&self, key: &str) -> Result<Option<&'a str>> {
+        match self.text(key)? {
+            Some("") => Err(self.fault(key, "a string", &"".into())),
+            text => Ok(text),
+        }
+    }
+
+    /// A string; `None` where it is missing.
+    pub fn text(&self, key: &str) -> Result<Option<&'a str>> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
-        let text = value.as_str().filter(|text| !text.is_empty());
+        let text = value.as_str();
         text.map(Some)
             .ok_or_else(|| self.fault(key, "a string", value))
     }
@@ -98,7 +112,7 @@ impl<'a> Section<'a> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
-        let number = |value: &Value| value.as_f64().map(|number| number as f32);
+        let number = |value: &Value| value.as_f64().map(to_f32);
         let numbers = match value {
             Value::Array(values) => values.iter().map(number).collect::<Option<Vec<_>>>(),
             value => number(value).map(|number| vec![number]),
@@ -160,6 +174,15 @@ impl<'a> Section<'a> {
             format!("key '{prefix}{key}': {expected} expected, found {found}"),
         )
     }
+}
+
+/// The nearest float32: infinite for a number beyond its range, and 0 for one too small.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "what a float32 cannot hold becomes infinite or 0, which the callers check"
+)]
+pub(super) fn to_f32(number: f64) -> f32 {
+    number as f32
 }
 
 /// A value as a non-negative integer.

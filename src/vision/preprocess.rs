@@ -115,7 +115,8 @@ impl Preprocessing {
     }
 
     /// Checks the values: sizes between 1 and [`MAX_SIDE`], one finite mean and one finite, positive
-    /// standard deviation per channel, `crop_pct` between 0.01 and 100.
+    /// standard deviation per channel that normalize pixels within float16's range, `crop_pct` between 0.01
+    /// and 100.
     ///
     /// # Errors
     /// [`Error::Inputs`] with the key, the expected and the actual value.
@@ -143,6 +144,18 @@ impl Preprocessing {
         }
         if let Some(value) = self.std.iter().find(|&&value| value <= 0.0) {
             return fault("std", "numbers above zero", value.to_string());
+        }
+        // A network may run in float16, beyond whose range its input would be infinite.
+        let largest = f32::from(half::f16::MAX);
+        for (mean, std) in self.mean.iter().zip(&self.std) {
+            let normalized = [0.0, 1.0].map(|value| (value - mean) / std);
+            // Also for NaN.
+            if !normalized.iter().all(|value| value.abs() <= largest) {
+                let expected =
+                    format!("values that normalize pixels to at most {largest}, float16's range,");
+                let found = format!("{std}, with a mean of {mean}, which give {normalized:?}");
+                return fault("std", &expected, found);
+            }
         }
         if !(0.01..=100.0).contains(&self.crop_pct) {
             let expected = "a number between 0.01 and 100";

@@ -26,14 +26,16 @@ mod resnet;
 mod small_cnn;
 mod squeezenet;
 mod unet;
+mod variant;
 mod vgg;
 
 use std::fmt;
 
 use crate::error::{Error, Result, UnknownName};
-use crate::graph::{Graph, GraphBuilder, ValueId};
+use crate::graph::{Activation, Graph, GraphBuilder, ValueId};
 use crate::tensor::Shape;
 use crate::weights::{Dialect, Weights};
+pub use variant::{ConvPadding, GlobalPool};
 
 /// What may differ between two checkpoints of one architecture. `None` stands for the architecture's
 /// own value.
@@ -44,13 +46,24 @@ use crate::weights::{Dialect, Weights};
 /// let options = ZooOptions::default().with_classes(10).with_channels(1);
 /// assert_eq!(options.num_classes, Some(10));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ZooOptions {
-    /// Number of classes. Default: [`Architecture::num_classes`].
+    /// Number of classes; 0 for a classification network without its classifier, whose output is the pooled
+    /// features. Default: [`Architecture::num_classes`].
     pub num_classes: Option<usize>,
     /// Channels of the image. Default: those of [`Architecture::input_size`].
     pub in_channels: Option<usize>,
+    /// The function in place of every activation.
+    pub activation: Option<Activation>,
+    /// The epsilon of every batch norm.
+    pub bn_eps: Option<f64>,
+    /// How every convolution is padded.
+    pub padding: Option<ConvPadding>,
+    /// The most that maps are smaller than the image: strides beyond it become dilations.
+    pub output_stride: Option<usize>,
+    /// The pooling before the classifier.
+    pub global_pool: Option<GlobalPool>,
 }
 
 impl ZooOptions {
@@ -70,13 +83,23 @@ impl ZooOptions {
         self.in_channels = in_channels.into();
         self
     }
+
+    /// Whether nothing but the numbers of classes and channels may differ from the architecture's own.
+    pub(crate) fn is_plain(&self) -> bool {
+        let plain = Self {
+            num_classes: self.num_classes,
+            in_channels: self.in_channels,
+            ..Self::default()
+        };
+        *self == plain
+    }
 }
 
 /// What a network's outputs mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Task {
-    /// One score per class and image: `[N, classes]` or `[N, classes, 1, 1]`.
+    /// One score per class and image: `[N, classes]` or `[N, classes, 1, 1]`; without classes, features.
     Classification,
     /// One score per class and pixel: `[N, classes, H, W]`.
     Segmentation,
@@ -188,15 +211,21 @@ impl Architecture {
     /// except where the definition ends in a softmax.
     ///
     /// # Errors
-    /// [`crate::Error::Node`] if an option is 0.
+    /// [`crate::Error::Node`] if an option is 0 that must not be; [`crate::Error::Inputs`] for an option that
+    /// this network cannot be built with, such as a global pooling where it has none.
     pub fn build(&self, options: &ZooOptions) -> Result<Graph> {
-        let settings = self.settings(options);
+        let mut settings = self.settings(options);
+        let is_headless = self.task == Task::Classification && settings.classes == 0;
+        if is_headless {
+            // A classifier to remove.
+            settings.classes = 1;
+        }
         let mut b = GraphBuilder::new(self.name);
         let image = b.image_input("input", settings.channels);
         for output in self.definition.layers(&mut b, image, &settings)? {
             b.output(output);
         }
-        b.build()
+        variant::apply(b.build()?, options, is_headless)
     }
 
     /// As [`Self::build`], with a bias in every convolution and fully connected layer that `weights`, before
@@ -327,7 +356,7 @@ pub fn find_in_timm(name: &str) -> Result<&'static Architecture> {
 /// Builds the network of this name; see [`find`] and [`Architecture::build`].
 ///
 /// # Errors
-/// [`crate::Error::UnknownName`]; [`crate::Error::Node`] if an option is 0.
+/// [`crate::Error::UnknownName`]; those of [`Architecture::build`].
 pub fn build(name: &str, options: &ZooOptions) -> Result<Graph> {
     find(name)?.build(options)
 }
@@ -341,10 +370,7 @@ mod tests {
     #[test]
     fn every_architecture_builds_under_every_name() {
         let mut seen = HashSet::new();
-        let options = ZooOptions {
-            num_classes: Some(7),
-            in_channels: Some(1),
-        };
+        let options = ZooOptions::classes(7).with_channels(1);
         for architecture in architectures() {
             for name in architecture.names() {
                 assert!(seen.insert(name), "two architectures are called {name}");
@@ -434,9 +460,10 @@ mod tests {
 
     #[test]
     fn options_of_zero_are_refused() {
-        let text = build("resnet18", &ZooOptions::classes(0))
-            .unwrap_err()
-            .to_string();
-        assert!(text.contains("'fc' (Linear)"), "{text}");
+        let refused = |name, options: ZooOptions| build(name, &options).unwrap_err().to_string();
+        let text = refused("resnet18", ZooOptions::default().with_channels(0));
+        assert!(text.contains("'conv1' (Conv2d)"), "{text}");
+        let text = refused("unet", ZooOptions::classes(0));
+        assert!(text.contains("(Conv2d)"), "{text}");
     }
 }

@@ -1,0 +1,299 @@
+//! Every key of a `config.json` that timm writes, and what becomes of it here.
+//!
+//! timm 1.0.31 writes the keys of `save_config_for_hf` (`timm/models/_hub.py`) to the root, the fields of
+//! `PretrainedCfg` (`timm/models/_pretrained.py`) to `pretrained_cfg`, and to `model_args` the arguments with
+//! which `create_model` was called (`get_model_args` in `timm/models/_input.py`): any argument of the network's
+//! constructor. An argument that changes the network is honored, or refused by its name and value: a network
+//! that is almost the right one returns wrong probabilities.
+
+use serde_json::Value;
+
+use super::section::{Section, excerpt};
+use crate::error::Result;
+
+/// What becomes of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It is read by `config.rs`.
+    Honored,
+    /// It changes nothing in inference.
+    Harmless,
+    /// It changes the network: only these values, as JSON, are what the zoo builds.
+    Only(&'static [&'static str]),
+    /// It changes the network, which cannot be built with any value of it.
+    Refused,
+}
+use Role::{Harmless, Honored, Only, Refused};
+
+/// The root's keys.
+const ROOT: &[(&str, Role)] = &[
+    ("architecture", Honored),
+    ("num_classes", Honored),
+    ("num_features", Harmless),
+    ("global_pool", Honored),
+    ("label_names", Honored),
+    ("labels", Honored),
+    ("label_descriptions", Honored),
+    ("model_args", Honored),
+    ("pretrained_cfg", Honored),
+    // Not one of timm's keys.
+    ("heads", Honored),
+];
+
+/// The keys of `pretrained_cfg`.
+const PRETRAINED_CFG: &[(&str, Role)] = &[
+    ("url", Harmless),
+    ("file", Harmless),
+    ("state_dict", Harmless),
+    ("hf_hub_id", Harmless),
+    ("hf_hub_filename", Harmless),
+    ("source", Harmless),
+    ("architecture", Honored),
+    ("tag", Harmless),
+    // Of files in a format other than safetensors.
+    ("custom_load", Harmless),
+    ("input_size", Honored),
+    // Recommendations that timm does not follow unless asked to.
+    ("test_input_size", Harmless),
+    ("min_input_size", Harmless),
+    ("test_crop_pct", Harmless),
+    ("test_pool_size", Harmless),
+    ("fixed_input_size", Harmless),
+    ("interpolation", Honored),
+    ("crop_pct", Honored),
+    ("crop_mode", Honored),
+    ("mean", Honored),
+    ("std", Honored),
+    ("num_classes", Honored),
+    ("global_pool", Honored),
+    // The file has this many classes more than the network. timm's exports do not.
+    ("label_offset", Only(&["0"])),
+    ("label_names", Honored),
+    ("labels", Honored),
+    ("label_descriptions", Honored),
+    ("pool_size", Harmless),
+    ("first_conv", Harmless),
+    ("classifier", Harmless),
+    ("license", Harmless),
+    ("description", Harmless),
+    ("origin_url", Harmless),
+    ("paper_name", Harmless),
+    ("paper_ids", Harmless),
+    ("notes", Harmless),
+];
+
+/// The keys of `model_args`: the arguments of all constructors of the zoo's families in timm (ResNet, DenseNet,
+/// VGG, EfficientNet with MobileNet), and of the functions that call these.
+const MODEL_ARGS: &[(&str, Role)] = &[
+    ("num_classes", Honored),
+    ("in_chans", Honored),
+    ("global_pool", Honored),
+    ("act_layer", Honored),
+    ("bn_eps", Honored),
+    ("pad_type", Honored),
+    ("output_stride", Honored),
+    // Training.
+    ("drop_rate", Harmless),
+    ("drop_path_rate", Harmless),
+    ("drop_block_rate", Harmless),
+    ("proj_drop_rate", Harmless),
+    ("bn_momentum", Harmless),
+    ("zero_init_last", Harmless),
+    ("memory_efficient", Harmless),
+    // How timm makes and loads a network.
+    ("pretrained", Harmless),
+    ("pretrained_strict", Harmless),
+    ("pretrained_cfg", Harmless),
+    ("pretrained_cfg_overlay", Harmless),
+    ("checkpoint_path", Harmless),
+    ("cache_dir", Harmless),
+    ("scriptable", Harmless),
+    ("exportable", Harmless),
+    ("no_jit", Harmless),
+    ("device", Harmless),
+    ("dtype", Harmless),
+    // Where the stem is anti-aliased, which `aa_layer` says.
+    ("aa_stem_only", Harmless),
+    // Layers of other kinds or sizes.
+    ("features_only", Only(&["false"])),
+    ("pruned", Only(&["false"])),
+    ("stem_type", Only(&["\"\""])),
+    ("replace_stem_pool", Only(&["false"])),
+    ("avg_down", Only(&["false"])),
+    ("down_kernel_size", Only(&["1"])),
+    ("block_reduce_first", Only(&["1"])),
+    ("stem_width", Only(&["64"])),
+    ("bn_size", Only(&["4"])),
+    ("mlp_ratio", Only(&["1"])),
+    ("stem_kernel_size", Only(&["3"])),
+    ("aa_layer", Only(&["\"\""])),
+    ("block", Refused),
+    ("layers", Refused),
+    ("cardinality", Refused),
+    ("base_width", Refused),
+    ("channels", Refused),
+    ("norm_layer", Refused),
+    ("block_args", Refused),
+    ("growth_rate", Refused),
+    ("block_config", Refused),
+    ("cfg", Refused),
+    ("conv_layer", Refused),
+    ("num_features", Refused),
+    ("stem_size", Refused),
+    ("fix_stem", Refused),
+    ("fix_stem_head", Refused),
+    ("head_conv", Refused),
+    ("se_layer", Refused),
+    ("round_chs_fn", Refused),
+    ("group_size", Refused),
+    ("channel_multiplier", Refused),
+    ("depth_multiplier", Refused),
+    ("out_indices", Refused),
+    ("feature_cfg", Refused),
+    ("feature_cls", Refused),
+    ("model_cfg", Refused),
+    ("kwargs_filter", Refused),
+    ("pretrained_filter_fn", Refused),
+];
+
+/// Refuses keys that stand for another network than the zoo can build. Keys with the value null count as
+/// missing, as in timm.
+///
+/// # Errors
+/// [`crate::Error::File`] with the key and its value.
+pub(super) fn check(root: Section<'_>, cfg: Section<'_>, args: Option<Section<'_>>) -> Result<()> {
+    // Other keys at these places, such as those of other programs, are no arguments of a network.
+    for (section, keys) in [(root, ROOT), (cfg, PRETRAINED_CFG)] {
+        for (key, value) in section.entries() {
+            check_value(section, key, value, role(keys, key).unwrap_or(Harmless))?;
+        }
+    }
+    let Some(args) = args else {
+        return Ok(());
+    };
+    for (key, value) in args.entries() {
+        let Some(role) = role(MODEL_ARGS, key) else {
+            let expected = "no such key, which may change the network,";
+            let found = format!("{}; remove it if it changes nothing", excerpt(value));
+            return Err(args.fault_found(key, expected, &found));
+        };
+        check_value(args, key, value, role)?;
+    }
+    Ok(())
+}
+
+fn role(keys: &[(&str, Role)], key: &str) -> Option<Role> {
+    let found = keys.iter().find(|(known, _)| *known == key);
+    found.map(|&(_, role)| role)
+}
+
+fn check_value(section: Section<'_>, key: &str, value: &Value, role: Role) -> Result<()> {
+    match role {
+        Honored | Harmless => Ok(()),
+        Only(values) if values.iter().any(|text| equals(value, text)) => Ok(()),
+        Only(values) => {
+            let expected = format!("only {} can be built and was", values.join(" or "));
+            Err(section.fault(key, &expected, value))
+        }
+        Refused => Err(section.fault(
+            key,
+            "the network's own layers, which this argument changes, were",
+            value,
+        )),
+    }
+}
+
+/// Whether a value is the one that `text` is the JSON of. Numbers are equal in either notation.
+fn equals(value: &Value, text: &str) -> bool {
+    match value.as_f64() {
+        Some(number) => text.parse() == Ok(number),
+        None => value.to_string() == text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What timm 1.0.31 may write, family by family: the parameters of the constructors (`ResNet`, `DenseNet`,
+    /// `VGG`, `EfficientNet`), of the functions that make them, and what `build_model_with_cfg` and
+    /// `create_model` take out of the arguments.
+    const WRITTEN: [(&str, &str); 6] = [
+        (
+            "resnet.py",
+            "block layers num_classes in_chans output_stride global_pool cardinality base_width stem_width \
+             stem_type replace_stem_pool block_reduce_first down_kernel_size avg_down channels act_layer \
+             norm_layer aa_layer drop_rate drop_path_rate drop_block_rate zero_init_last block_args device dtype",
+        ),
+        (
+            "densenet.py",
+            "growth_rate block_config num_classes in_chans global_pool bn_size stem_type act_layer norm_layer \
+             aa_layer drop_rate proj_drop_rate memory_efficient aa_stem_only device dtype",
+        ),
+        (
+            "vgg.py",
+            "cfg num_classes in_chans output_stride mlp_ratio act_layer conv_layer norm_layer global_pool \
+             drop_rate device dtype",
+        ),
+        (
+            "efficientnet.py",
+            "block_args num_classes num_features in_chans stem_size stem_kernel_size fix_stem output_stride \
+             pad_type act_layer norm_layer aa_layer se_layer round_chs_fn drop_rate drop_path_rate global_pool \
+             device dtype",
+        ),
+        (
+            "efficientnet.py, _gen_mobilenet_v1, _gen_mobilenet_v2, _gen_efficientnet_lite",
+            "channel_multiplier depth_multiplier group_size fix_stem_head head_conv bn_eps bn_momentum \
+             act_layer norm_layer",
+        ),
+        (
+            "_builder.py, build_model_with_cfg; _factory.py, create_model",
+            "pruned features_only out_indices feature_cls feature_cfg model_cfg kwargs_filter \
+             pretrained_filter_fn pretrained_strict pretrained pretrained_cfg pretrained_cfg_overlay \
+             checkpoint_path cache_dir scriptable exportable no_jit",
+        ),
+    ];
+
+    #[test]
+    fn every_argument_of_timms_constructors_has_a_role() {
+        for (source, names) in WRITTEN {
+            for name in names.split_whitespace() {
+                assert!(role(MODEL_ARGS, name).is_some(), "{source}: {name}");
+            }
+        }
+        // And the table has no other.
+        let written: Vec<&str> = WRITTEN
+            .iter()
+            .flat_map(|(_, n)| n.split_whitespace())
+            .collect();
+        for (key, _) in MODEL_ARGS {
+            assert!(written.contains(key), "{key}");
+        }
+    }
+
+    /// `save_config_for_hf` and `PretrainedCfg` of timm 1.0.31.
+    #[test]
+    fn every_other_key_that_timm_writes_has_a_role() {
+        let root = "architecture num_classes num_features global_pool label_names label_descriptions \
+                    model_args pretrained_cfg";
+        let cfg = "url file state_dict hf_hub_id hf_hub_filename source architecture tag custom_load \
+                   input_size test_input_size min_input_size fixed_input_size interpolation crop_pct \
+                   test_crop_pct crop_mode mean std num_classes label_offset label_names label_descriptions \
+                   pool_size test_pool_size first_conv classifier license description origin_url paper_name \
+                   paper_ids notes";
+        for (keys, names) in [(ROOT, root), (PRETRAINED_CFG, cfg)] {
+            for name in names.split_whitespace() {
+                assert!(role(keys, name).is_some(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_key_is_listed_twice() {
+        for keys in [ROOT, PRETRAINED_CFG, MODEL_ARGS] {
+            for (i, (key, _)) in keys.iter().enumerate() {
+                assert!(keys[..i].iter().all(|(other, _)| other != key), "{key}");
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+use super::*;
+use crate::graph::{Activation, Node};
+use crate::reference::Reference;
+use crate::tensor::{Shape, Tensor};
+use crate::weights::Weights;
+use crate::weights::generate::generated_input;
+use crate::zoo;
+
+/// The first output of `name` with generated weights, which depend on the tensors' names and shapes only.
+fn run(name: &str, options: &ZooOptions, size: usize) -> Tensor {
+    let graph = zoo::build(name, options).unwrap();
+    let weights = Weights::generated(&graph, 1.0);
+    let reference: Reference = Reference::new(&graph, &weights).unwrap();
+    let input = generated_input(Shape::from([1, 3, size, size]));
+    reference.run(&[input]).unwrap().swap_remove(0)
+}
+
+fn refusal(name: &str, options: &ZooOptions) -> String {
+    zoo::build(name, options).unwrap_err().to_string()
+}
+
+fn with_pool(pool: &str, classes: usize) -> ZooOptions {
+    ZooOptions {
+        global_pool: Some(pool.parse().unwrap()),
+        ..ZooOptions::classes(classes)
+    }
+}
+
+#[track_caller]
+fn assert_near(found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len());
+    for (f, e) in found.iter().zip(expected) {
+        assert!((f - e).abs() <= 1e-5 * e.abs().max(1.0), "{f} {e}");
+    }
+}
+
+/// Without classes, the output is what timm's `forward_head(…, pre_logits=True)` returns.
+#[test]
+fn global_pooling_pools_the_feature_map() {
+    for name in ["resnet18", "mobilenet_v2", "efficientnet_lite0"] {
+        let map = run(name, &with_pool("", 0), 64);
+        let [_, channels, height, width] = map.shape().nchw();
+        assert_eq!([height, width], [2, 2], "{name}");
+        let planes = || map.data().chunks(4);
+        let mean: Vec<f32> = planes().map(|p| p.iter().sum::<f32>() / 4.0).collect();
+        let max: Vec<f32> = planes()
+            .map(|p| p.iter().copied().fold(f32::MIN, f32::max))
+            .collect();
+        let half: Vec<f32> = mean.iter().zip(&max).map(|(a, b)| 0.5 * (a + b)).collect();
+        let both = [&mean[..], &max].concat();
+        for (pool, expected) in [
+            ("avg", mean),
+            ("max", max),
+            ("avgmax", half),
+            ("catavgmax", both),
+        ] {
+            let found = run(name, &with_pool(pool, 0), 64);
+            assert_eq!(found.shape().len(), expected.len(), "{name} {pool}");
+            assert_near(found.data(), &expected);
+        }
+        // The classifier reads the pooled features.
+        let graph = zoo::build(name, &with_pool("catavgmax", 10)).unwrap();
+        let last = graph.node(graph.outputs()[0]);
+        assert_eq!(last.parameters()[0].shape, Shape::from([10, 2 * channels]));
+        let averaged = run(name, &ZooOptions::classes(10), 64);
+        let maximum = run(name, &with_pool("fastmax", 10), 64);
+        assert_eq!(averaged.shape(), maximum.shape());
+        assert_ne!(averaged.data(), maximum.data());
+    }
+}
+
+#[test]
+fn without_classes_there_is_no_classifier() {
+    let features = [
+        ("resnet50", 2048),
+        ("densenet121", 1024),
+        ("vgg11", 4096),
+        ("alexnet", 4096),
+        ("mobilenet_v1", 1024),
+        ("mobilenetv2_100", 1280),
+        ("timm_efficientnet_lite0", 1280),
+    ];
+    for (name, count) in features {
+        let whole = zoo::build(name, &ZooOptions::default()).unwrap();
+        let graph = zoo::build(name, &ZooOptions::classes(0)).unwrap();
+        let shapes = graph.infer(&[Shape::from([2, 3, 224, 224])]).unwrap();
+        assert_eq!(
+            shapes[graph.outputs()[0].index()],
+            Shape::from([2, count]),
+            "{name}"
+        );
+        // What is missing is one fully connected layer.
+        let missing = whole.parameter_count() - graph.parameter_count();
+        assert_eq!(missing, 1000 * (count as u64 + 1), "{name}");
+    }
+    for name in ["squeezenet1_0", "small_cnn", "darknet19"] {
+        let text = refusal(name, &ZooOptions::classes(0));
+        assert!(text.contains("no fully connected layer"), "{text}");
+        assert!(text.contains("0 classes"), "{text}");
+    }
+}
+
+/// Every other row and column of the dilated network's map are the strided network's (Chen et al. 2017).
+#[test]
+fn strides_become_dilations() {
+    for (name, sides) in [
+        ("resnet18", [(16, 4), (8, 8)]),
+        ("efficientnet_lite0", [(16, 4), (8, 8)]),
+    ] {
+        // TensorFlow's padding depends on the size, and is the same for odd ones only.
+        let (size, last) = if name == "resnet18" { (64, 2) } else { (65, 3) };
+        let options = ZooOptions {
+            padding: (name != "resnet18").then_some(ConvPadding::Symmetric),
+            ..with_pool("", 0)
+        };
+        let strided = run(name, &options, size);
+        let [_, channels, height, width] = strided.shape().nchw();
+        assert_eq!([height, width], [last; 2]);
+        for (stride, side) in sides {
+            let side = if name == "resnet18" { side } else { side + 1 };
+            let dilated = run(
+                name,
+                &ZooOptions {
+                    output_stride: Some(stride),
+                    ..options
+                },
+                size,
+            );
+            assert_eq!(
+                dilated.shape().nchw(),
+                [1, channels, side, side],
+                "{name} {stride}"
+            );
+            let step = 32 / stride;
+            let kept: Vec<f32> = (0..channels * last * last)
+                .map(|i| {
+                    let (plane, y, x) = (i / (last * last), i / last % last, i % last);
+                    dilated.data()[(plane * side + y * step) * side + x * step]
+                })
+                .collect();
+            assert_near(&kept, strided.data());
+        }
+    }
+    // As in timm's `make_blocks`: the first block's first convolution has the dilation of the layer before.
+    let options = ZooOptions {
+        output_stride: Some(16),
+        ..ZooOptions::default()
+    };
+    let graph = zoo::build("resnet18", &options).unwrap();
+    for (name, dilation) in [
+        ("layer3.1.conv2", 1),
+        ("layer4.0.conv1", 1),
+        ("layer4.0.conv2", 2),
+        ("layer4.1.conv1", 2),
+    ] {
+        let node = graph.node(graph.find(name).unwrap());
+        let Op::Conv2d(conv) = node.op() else {
+            panic!("{name}");
+        };
+        assert_eq!((conv.stride, conv.dilation), ([1; 2], [dilation; 2]));
+        assert_eq!(conv.padding, Padding::all(dilation), "{name}");
+    }
+}
+
+/// The two kinds of EfficientNet-Lite differ in padding and epsilon alone.
+#[test]
+fn padding_and_epsilon_lead_from_one_kind_to_the_other() {
+    let options = |padding, eps| ZooOptions {
+        padding: Some(padding),
+        bn_eps: Some(eps),
+        ..ZooOptions::default()
+    };
+    for (name, options, same) in [
+        (
+            "tf_efficientnet_lite0",
+            options(ConvPadding::Symmetric, 1e-5),
+            "timm_efficientnet_lite0",
+        ),
+        (
+            "timm_efficientnet_lite0",
+            options(ConvPadding::Same, 1e-3),
+            "tf_efficientnet_lite0",
+        ),
+    ] {
+        let ops =
+            |graph: &Graph| -> Vec<Op> { graph.nodes().iter().map(Node::op).cloned().collect() };
+        let plain = zoo::build(name, &ZooOptions::default()).unwrap();
+        let other = zoo::build(same, &ZooOptions::default()).unwrap();
+        let changed = zoo::build(name, &options).unwrap();
+        assert_ne!(ops(&plain), ops(&other));
+        assert_eq!(ops(&changed), ops(&other), "{name}");
+    }
+}
+
+#[test]
+fn every_activation_is_replaced() {
+    let options = ZooOptions {
+        activation: Some(Activation::Silu),
+        ..ZooOptions::default()
+    };
+    for name in ["resnet18", "densenet121", "mobilenet_v2", "vgg11_bn"] {
+        let count = |graph: &Graph, is: fn(&Activation) -> bool| {
+            let ops = graph.nodes().iter().map(Node::op);
+            ops.filter(|op| matches!(op, Op::Activation(a) if is(a)))
+                .count()
+        };
+        let plain = zoo::build(name, &ZooOptions::default()).unwrap();
+        let changed = zoo::build(name, &options).unwrap();
+        assert_eq!(count(&plain, |a| *a == Activation::Silu), 0);
+        assert_eq!(count(&changed, |a| *a != Activation::Silu), 0);
+        assert_eq!(count(&changed, |_| true), count(&plain, |_| true));
+    }
+}
+
+#[test]
+fn what_a_network_does_not_have_is_refused_by_name() {
+    let stride = |stride| ZooOptions {
+        output_stride: Some(stride),
+        ..ZooOptions::default()
+    };
+    let padding = ZooOptions {
+        padding: Some(ConvPadding::Same),
+        ..ZooOptions::default()
+    };
+    for (name, options, parts) in [
+        (
+            "vgg16",
+            with_pool("max", 10),
+            ["global pooling 'max'", "no global average pooling"],
+        ),
+        (
+            "resnet18",
+            with_pool("", 10),
+            ["global pooling ''", "0 classes"],
+        ),
+        (
+            "squeezenet1_1",
+            with_pool("catavgmax", 10),
+            ["'catavgmax'", "not read by the classifier alone"],
+        ),
+        (
+            "vgg16",
+            stride(16),
+            ["output stride 16", "'features.30' (MaxPool2d)"],
+        ),
+        ("densenet121", stride(8), ["output stride 8", "(AvgPool2d)"]),
+        (
+            "resnet18",
+            stride(2),
+            ["output stride 2", "'maxpool' (MaxPool2d)"],
+        ),
+        (
+            "resnet18",
+            padding,
+            ["Same padding", "'maxpool' is a padded pooling"],
+        ),
+    ] {
+        let text = refusal(name, &options);
+        for part in parts.into_iter().chain([name]) {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+    // A stride that the network does not exceed changes nothing.
+    assert!(zoo::build("vgg16", &stride(32)).is_ok());
+    assert!("maximum".parse::<GlobalPool>().is_err());
+}
