@@ -68,7 +68,7 @@ fn main() -> Result<()> {
     gpu.queue().submit([encoder.finish()]);
     let bytes = download.receive()?.wait()?;
 
-    for prediction in classifier.named(&top.parse(&bytes)?[0]) {
+    for prediction in classifier.named(&top.parse(&bytes)?[0])? {
         let percent = 100.0 * prediction.probability;
         println!("{percent:7.2} %  {}", prediction.label);
     }

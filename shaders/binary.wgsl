@@ -62,10 +62,10 @@ fn operate(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
             return x / y;
         }
         case MAX: {
-            return select(x, y, (y > x) | is_nan(y));
+            return max_or_nan(x, y);
         }
         case MIN: {
-            return select(x, y, (y < x) | is_nan(y));
+            return min_or_nan(x, y);
         }
         default: {
             return x + y;

@@ -33,8 +33,8 @@ struct Params {
 struct List {
     // Candidates found, including those that did not fit.
     count: atomic<u32>,
-    // NaN values in the tensor.
-    not_a_number: atomic<u32>,
+    // Values of the tensor that are NaN or infinite.
+    not_finite: atomic<u32>,
     unused: vec2<u32>,
     candidates: array<Candidate>,
 }
@@ -74,16 +74,16 @@ fn sigmoid(x: f32) -> f32 {
     return 1.0 / (1.0 + exp(-x));
 }
 
-// The number of a box's values that are NaN. The classes of a vector are shared by the boxes of a cell, and
+// The number of a box's values that are NaN or infinite. The classes of a vector are shared by the boxes of a cell, and
 // are counted for one of them.
-fn count_nan(source: Source, counts_classes: bool) -> u32 {
-    var count = u32(!is_number(values[source.objectness]));
+fn count_not_finite(source: Source, counts_classes: bool) -> u32 {
+    var count = u32(!is_finite(values[source.objectness]));
     for (var i = 0u; i < 4u; i++) {
-        count += u32(!is_number(values[source.coordinates + i * source.coordinate_stride]));
+        count += u32(!is_finite(values[source.coordinates + i * source.coordinate_stride]));
     }
     if counts_classes {
         for (var i = 0u; i < params.classes; i++) {
-            count += u32(!is_number(values[source.classes + i * source.class_stride]));
+            count += u32(!is_finite(values[source.classes + i * source.class_stride]));
         }
     }
     return count;
@@ -122,9 +122,9 @@ fn main(
     }
     let source = source_of(index, cells);
     let is_vector = params.is_vector != 0u;
-    let nan_count = count_nan(source, !is_vector || index % params.boxes == 0u);
-    if nan_count > 0u {
-        atomicAdd(&list.not_a_number, nan_count);
+    let not_finite = count_not_finite(source, !is_vector || index % params.boxes == 0u);
+    if not_finite > 0u {
+        atomicAdd(&list.not_finite, not_finite);
     }
 
     var objectness = values[source.objectness];

@@ -21,7 +21,7 @@ struct Params {
 struct List {
     // Candidates found, including those that did not fit.
     count: u32,
-    not_a_number: u32,
+    not_finite: u32,
     unused: vec2<u32>,
     candidates: array<Candidate>,
 }
@@ -155,7 +155,7 @@ fn main(@builtin(local_invocation_index) index: u32) {
         boxes[0] = listed;
         boxes[1] = list.count;
         boxes[2] = list.count - count;
-        boxes[3] = list.not_a_number;
+        boxes[3] = list.not_finite;
         boxes[4] = unlisted;
         boxes[5] = 0u;
         boxes[6] = 0u;

@@ -3,6 +3,7 @@
 #import element
 #import shared/tensor_view
 #import shared/grid
+#import shared/float_order
 
 struct Params {
     output: TensorView,
@@ -31,8 +32,7 @@ fn main(
         return;
     }
     let token = ids[pixel];
-    // Also false for NaN.
-    let in_table = token >= 0.0 && token < f32(params.rows);
+    let in_table = is_number(token) && token >= 0.0 && token < f32(params.rows);
     let row = u32(select(0.0, token, in_table));
     let destination = element_of_pixel(params.output, pixel) + c4_index;
     if !(in_table && f32(row) == token) {

@@ -60,7 +60,7 @@ fn main(
             if OPERATION == AVERAGE {
                 result += value;
             } else {
-                result = select(result, value, (value > result) | is_nan(value));
+                result = max_or_nan(result, value);
             }
         }
     }

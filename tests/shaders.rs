@@ -4,6 +4,7 @@
 use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants, spv};
 use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{Arena, Expression, Handle};
 use shadernet::gpu::{Precision, SHADERS, Shader, WriteTarget};
 
 /// Values of a shader's override constants: every value of each constant with the defaults of the others,
@@ -321,4 +322,116 @@ fn workgroup_memory_fits_every_device() {
             assert!(bytes <= EVERY_DEVICE, "{what}: {bytes} bytes");
         },
     );
+}
+
+/// An expression as text: that of two expressions which have the same value, unless something is stored in
+/// between, is equal.
+fn text(expressions: &Arena<Expression>, handle: Handle<Expression>) -> String {
+    let text = |handle| text(expressions, handle);
+    match &expressions[handle] {
+        Expression::Load { pointer } => format!("load({})", text(*pointer)),
+        Expression::Access { base, index } => format!("{}[{}]", text(*base), text(*index)),
+        Expression::AccessIndex { base, index } => format!("{}[{index}]", text(*base)),
+        Expression::Splat { size, value } => format!("splat {size:?}({})", text(*value)),
+        Expression::Swizzle {
+            size,
+            vector,
+            pattern,
+        } => format!("{}.{:?}", text(*vector), &pattern[..*size as usize]),
+        Expression::Unary { op, expr } => format!("{op:?}({})", text(*expr)),
+        Expression::Binary { op, left, right } => {
+            format!("({} {op:?} {})", text(*left), text(*right))
+        }
+        Expression::As {
+            expr,
+            kind,
+            convert,
+        } => format!("as {kind:?} {convert:?}({})", text(*expr)),
+        Expression::Compose { ty, components } => {
+            let components: Vec<String> = components.iter().map(|part| text(*part)).collect();
+            format!("{ty:?}({})", components.join(", "))
+        }
+        Expression::Math {
+            fun,
+            arg,
+            arg1,
+            arg2,
+            ..
+        } => {
+            let args = [Some(*arg), *arg1, *arg2].into_iter().flatten();
+            format!(
+                "{fun:?}({})",
+                args.map(text).collect::<Vec<String>>().join(", ")
+            )
+        }
+        Expression::Literal(literal) => format!("{literal:?}"),
+        Expression::GlobalVariable(variable) => format!("global {variable:?}"),
+        Expression::LocalVariable(variable) => format!("local {variable:?}"),
+        Expression::FunctionArgument(index) => format!("argument {index}"),
+        // A value of its own, such as a call's result.
+        _ => format!("{handle:?}"),
+    }
+}
+
+/// The comparisons of a value with itself.
+fn self_comparisons(module: &naga::Module) -> Vec<String> {
+    use naga::BinaryOperator::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
+    let entry_points = module.entry_points.iter().map(|entry| &entry.function);
+    let functions = module.functions.iter().map(|(_, function)| function);
+    let mut found = Vec::new();
+    for function in functions.chain(entry_points) {
+        let expressions = &function.expressions;
+        for (handle, expression) in expressions.iter() {
+            if let Expression::Binary { op, left, right } = expression
+                && matches!(
+                    op,
+                    Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual
+                )
+                && text(expressions, *left) == text(expressions, *right)
+            {
+                found.push(text(expressions, handle));
+            }
+        }
+    }
+    found
+}
+
+/// `x != x` is no test for NaN: naga translates it to an ordered comparison in SPIR-V, which is false for NaN,
+/// and compilers of other languages may assume that there is no NaN. Shaders test the bits.
+#[test]
+fn no_shader_compares_a_value_with_itself() {
+    let source = |condition: &str| {
+        format!(
+            "@group(0) @binding(0) var<storage, read_write> a: array<vec4<f32>>;
+             @compute @workgroup_size(1) fn main(@builtin(local_invocation_index) i: u32) {{
+                 let x = a[i];
+                 var y = a[i + 1u].x;
+                 if {condition} {{ a[i] = vec4<f32>(); }}
+             }}"
+        )
+    };
+    for condition in [
+        "any(x != x)",
+        "y != y",
+        "!(y == y)",
+        "all(x.xy <= x.xy)",
+        "any(a[i + 1u] != a[i + 1u])",
+        "abs(y) != abs(y)",
+    ] {
+        let module = naga::front::wgsl::parse_str(&source(condition)).unwrap();
+        assert_eq!(self_comparisons(&module).len(), 1, "{condition}");
+    }
+    let other = naga::front::wgsl::parse_str(&source("x.x == y && any(x.xy != x.yx)")).unwrap();
+    assert!(self_comparisons(&other).is_empty());
+    for shader in SHADERS {
+        for precision in [Precision::F32, Precision::F16] {
+            let (module, _) = parse(shader, precision);
+            assert_eq!(
+                self_comparisons(&module),
+                Vec::<String>::new(),
+                "{}",
+                shader.name
+            );
+        }
+    }
 }

@@ -11,10 +11,10 @@ override OPERATION: u32 = SUM;
 // Combines two partial results; NaN wins.
 fn reduce(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     if OPERATION == MAX {
-        return select(a, b, (b > a) | is_nan(b));
+        return max_or_nan(a, b);
     }
     if OPERATION == MIN {
-        return select(a, b, (b < a) | is_nan(b));
+        return min_or_nan(a, b);
     }
     return a + b;
 }

@@ -286,6 +286,14 @@ impl Error {
         }
     }
 
+    /// An [`Error::Inputs`] about a network whose outputs are not finite numbers. `found` says which.
+    pub(crate) fn not_numbers(found: &str) -> Self {
+        Self::Inputs(format!(
+            "the network's outputs are not numbers ({found}): float16 may be too narrow for them, which holds \
+             numbers up to 65504 (compute in float32, and store the weights in it), or the weights are damaged"
+        ))
+    }
+
     /// Adds the total of bytes needed to an [`Error::OutOfMemory`]; leaves other errors alone.
     pub(crate) fn with_needed_bytes(mut self, bytes: u64) -> Self {
         if let Self::OutOfMemory { needed, .. } = &mut self {

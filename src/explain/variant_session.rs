@@ -92,7 +92,7 @@ impl VariantSession {
     }
 
     /// Runs `variant`, whose session is made where the last run was of another. `image` is the shape of one
-    /// image.
+    /// image. Outputs that are not finite are an error.
     pub fn run(
         &mut self,
         variant: &Variant,
@@ -111,7 +111,7 @@ impl VariantSession {
             }
         };
         let (_, session) = self.last.insert((variant.clone(), session));
-        session.run(inputs)
+        session.run_finite(inputs)
     }
 }
 

@@ -11,6 +11,12 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
+#![warn(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used
+)]
+
 mod config;
 mod darknet;
 mod find;

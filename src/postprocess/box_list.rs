@@ -13,7 +13,7 @@ use crate::vision::{DetectionOptions, Head, ImageTransform, Preprocessing, Score
 /// Up to [`Self::CANDIDATES`] boxes above the threshold are considered. Where there are more, which of them are
 /// considered varies from run to run, and the list has the number of those that were dropped. At most
 /// [`Self::MOST`] of the remaining boxes are listed, those of the highest scores. The network's outputs are
-/// checked for NaN, as by [`Detector`](crate::tasks::Detector).
+/// checked for NaN and infinity, as by [`Detector`](crate::tasks::Detector).
 ///
 /// # Layout of the list
 /// The list is a buffer of [`Self::BYTES`], usages `STORAGE`, `COPY_SRC` and `VERTEX`. It begins with eight
@@ -24,7 +24,7 @@ use crate::vision::{DetectionOptions, Head, ImageTransform, Preprocessing, Score
 /// | 0 | boxes in the list |
 /// | 1 | boxes above the threshold, before suppression |
 /// | 2 | those of them that were dropped because there were too many |
-/// | 3 | NaN values in the network's outputs: unless this is 0, the list is meaningless |
+/// | 3 | values in the network's outputs that are NaN or infinite: unless this is 0, the list is meaningless |
 /// | 4 | boxes left over when the list was full; suppression might have removed some of them |
 /// | 5–7 | 0 |
 ///
@@ -216,8 +216,8 @@ impl BoxList {
     /// Decodes the bytes of a list.
     ///
     /// # Errors
-    /// [`Error::Inputs`] where the bytes are not a list, or the network's outputs contain NaN, which must not
-    /// pass for "no objects".
+    /// [`Error::Inputs`] where the bytes are not a list, or the network's outputs contain NaN or
+    /// infinity, which must not pass for "no objects".
     pub fn parse(bytes: &[u8]) -> Result<BoxListOutput> {
         let (words, _) = bytes.as_chunks::<4>();
         let words: Vec<u32> = words.iter().map(|&word| u32::from_le_bytes(word)).collect();
@@ -227,18 +227,16 @@ impl BoxList {
                 let records = records.as_chunks::<RECORD>().0.get(..header[0] as usize)?;
                 Some((header, records))
             });
-        let Some((&[_, candidates, dropped, nan_count, unlisted, ..], records)) = list else {
+        let Some((&[_, candidates, dropped, count, unlisted, ..], records)) = list else {
             return Err(Error::Inputs(format!(
                 "a list of boxes was expected, of {} bytes; found {} bytes that are not one",
                 Self::BYTES,
                 bytes.len()
             )));
         };
-        if nan_count > 0 {
-            return Err(Error::Inputs(format!(
-                "the network's outputs are not numbers ({nan_count} values are NaN): its weights are \
-                 damaged, or float16 is too narrow for them"
-            )));
+        if count > 0 {
+            let found = format!("{count} values are NaN or infinite");
+            return Err(Error::not_numbers(&found));
         }
         let found = |&[left, top, right, bottom, score, class]: &[u32; RECORD]| ScoredBox {
             class: class as usize,

@@ -49,7 +49,7 @@ use std::borrow::Cow;
 pub use real::Real;
 
 use crate::error::Result;
-use crate::graph::{CenterCropOrPad, Graph, Node, Op};
+use crate::graph::{CenterCropOrPad, Graph, Node, Op, ValueId};
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 
@@ -99,7 +99,7 @@ impl<T: Real> Reference<T> {
     /// # Errors
     /// If the number or the shapes of the inputs do not fit the graph.
     pub fn run(&self, inputs: &[Tensor<T>]) -> Result<Vec<Tensor<T>>> {
-        let mut values = self.evaluate(inputs, true)?;
+        let mut values = self.evaluate(inputs, true, |_| false)?;
         let outputs = self.graph.outputs();
         let mut results = Vec::with_capacity(outputs.len());
         for (i, output) in outputs.iter().enumerate() {
@@ -124,15 +124,31 @@ impl<T: Real> Reference<T> {
     /// # Errors
     /// As [`Reference::run`].
     pub fn run_all(&self, inputs: &[Tensor<T>]) -> Result<Vec<Tensor<T>>> {
-        let values = self.evaluate(inputs, false)?;
+        let values = self.evaluate(inputs, false, |_| false)?;
         Ok(values.into_iter().flatten().map(Cow::into_owned).collect())
     }
 
-    /// Computes all values. With `free`, drops each after its last use, so that only outputs remain.
+    /// Computes values until `is_last` of one of a node's outputs; returns that value.
+    pub(crate) fn first(
+        &self,
+        inputs: &[Tensor<T>],
+        is_last: impl Fn(&Tensor<T>) -> bool,
+    ) -> Result<Option<ValueId>> {
+        let mut found = false;
+        let values = self.evaluate(inputs, true, |output| {
+            found = is_last(output);
+            found
+        })?;
+        Ok(found.then(|| ValueId::new(values.len() - 1)))
+    }
+
+    /// Computes all values, or those up to the first computed one for which `stop` is true. With `free`, drops
+    /// each after its last use, so that only outputs remain.
     fn evaluate<'a>(
         &self,
         inputs: &'a [Tensor<T>],
         free: bool,
+        mut stop: impl FnMut(&Tensor<T>) -> bool,
     ) -> Result<Vec<Option<Cow<'a, Tensor<T>>>>> {
         let shapes: Vec<Shape> = inputs.iter().map(|x| x.shape().clone()).collect();
         let shapes = self.graph.infer(&shapes)?;
@@ -149,7 +165,12 @@ impl<T: Real> Reference<T> {
                     .filter_map(|v| values[v.index()].as_deref())
                     .collect();
                 let data = apply(&node.op, &self.parameters[i], &operands, &shape);
-                Some(Cow::Owned(Tensor::new(shape, data)?))
+                let value = Tensor::new(shape, data)?;
+                if stop(&value) {
+                    values.push(None);
+                    break;
+                }
+                Some(Cow::Owned(value))
             };
             values.push(value);
             if free {

@@ -24,11 +24,11 @@ use crate::weights::Weights;
 
 /// A session on a GPU.
 pub struct GpuSession {
-    gpu: Gpu,
-    graph: Graph,
+    pub(super) gpu: Gpu,
+    pub(super) graph: Graph,
     context: DeviceContext,
-    options: SessionOptions,
-    weights: ResidentWeights,
+    pub(super) options: SessionOptions,
+    pub(super) weights: ResidentWeights,
     /// Prepared plans by input shapes, the most recently used last.
     plans: Vec<(Vec<Shape>, Arc<PreparedPlan>)>,
     /// Made when the first textures are used.

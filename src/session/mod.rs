@@ -31,6 +31,7 @@
 mod bound_plan;
 mod chunks;
 mod context;
+mod finite;
 mod gpu_session;
 mod input;
 mod options;

@@ -22,7 +22,7 @@ pub struct Prediction {
     pub class: usize,
     /// The class's name.
     pub label: String,
-    /// Between 0 and 1; NaN where the network's output is NaN.
+    /// Between 0 and 1.
     pub probability: f32,
 }
 
@@ -113,7 +113,7 @@ impl Classifier {
     /// The top `k` classes of `image`, most probable first.
     ///
     /// # Errors
-    /// Those of [`Preprocessing::apply`] and [`Session::run`](crate::session::Session::run).
+    /// Those of [`Preprocessing::apply`] and [`Self::predict`].
     pub fn classify(&mut self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>> {
         let input = self.preprocessing().apply(image)?;
         Ok(self.predict(input, k)?.swap_remove(0))
@@ -122,9 +122,15 @@ impl Classifier {
     /// The top `k` classes of every image of a preprocessed batch `[N, C, H, W]`, most probable first.
     ///
     /// # Errors
-    /// Those of [`Session::run`](crate::session::Session::run).
+    /// Those of [`Session::run`](crate::session::Session::run), and of
+    /// [`Session::check_finite`](crate::session::Session::check_finite) for any of the images.
     pub fn predict(&mut self, batch: Tensor, k: usize) -> Result<Vec<Vec<Prediction>>> {
-        let output = self.runner.model.session.run(&[batch])?.swap_remove(0);
+        let output = self
+            .runner
+            .model
+            .session
+            .run_finite(&[batch])?
+            .swap_remove(0);
         // `Labels` has one entry per class, and each class is one column of the output.
         Ok(
             (output.data().chunks(self.runner.model.labels.len().max(1)))
@@ -171,9 +177,15 @@ impl Classifier {
     }
 
     /// Classes that were found on the GPU, with their names.
-    pub fn named(&self, classes: &[ClassScore]) -> Vec<Prediction> {
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] where their probabilities are NaN, which is no result.
+    pub fn named(&self, classes: &[ClassScore]) -> Result<Vec<Prediction>> {
+        if classes.iter().any(|found| found.probability.is_nan()) {
+            return Err(Error::not_numbers("probabilities are NaN"));
+        }
         let named = |found: &ClassScore| self.prediction(found.class, found.probability);
-        classes.iter().map(named).collect()
+        Ok(classes.iter().map(named).collect())
     }
 
     fn prediction(&self, class: usize, probability: f32) -> Prediction {

@@ -107,9 +107,9 @@ impl Detector {
     /// and height before preprocessing.
     ///
     /// # Errors
-    /// Those of [`DetectionOptions::check`] and [`Session::run`](crate::session::Session::run);
-    /// [`Error::Inputs`] where the input is not a single image, or the network's outputs contain NaN, which
-    /// must not pass for "no objects".
+    /// Those of [`DetectionOptions::check`], [`Session::run`](crate::session::Session::run) and
+    /// [`Session::check_finite`](crate::session::Session::check_finite), since NaN must not pass for "no
+    /// objects"; [`Error::Inputs`] where the input is not a single image.
     pub fn predict(
         &mut self,
         input: Tensor,
@@ -123,17 +123,9 @@ impl Detector {
                 "one image was expected, found a batch of {batch}"
             )));
         }
-        let outputs = self.runner.model.session.run(&[input])?;
+        let outputs = self.runner.model.session.run_finite(&[input])?;
         let mut boxes = Vec::new();
         for (head, output) in self.runner.postprocess.heads.iter().zip(&outputs) {
-            let nan_count = output.data().iter().filter(|x| x.is_nan()).count();
-            if nan_count > 0 {
-                return Err(Error::Inputs(format!(
-                    "the network's outputs are not numbers ({nan_count} of {} values are NaN): its weights \
-                     are damaged, or float16 is too narrow for them",
-                    output.data().len()
-                )));
-            }
             let found = head.decode(output, [height, width], options.threshold)?;
             boxes.extend(found.into_iter().flatten());
         }

@@ -140,8 +140,8 @@ impl Segmenter {
     /// The class of every pixel of `image`.
     ///
     /// # Errors
-    /// Those of [`Preprocessing::apply`], [`Session::run`](crate::session::Session::run) and
-    /// [`Mask::from_logits`].
+    /// Those of [`Preprocessing::apply`], [`Session::run`](crate::session::Session::run),
+    /// [`Session::check_finite`](crate::session::Session::check_finite) and [`Mask::from_logits`].
     pub fn segment(&mut self, image: &RgbImage, size: SegmentSize) -> Result<Mask> {
         let [channels, height, width] = self.preprocessing().input_size;
         let (image_width, image_height) = image.dimensions();
@@ -164,7 +164,12 @@ impl Segmenter {
             ..self.preprocessing().clone()
         };
         let input = preprocessing.apply(&padded)?;
-        let logits = self.runner.model.session.run(&[input])?.swap_remove(0);
+        let logits = self
+            .runner
+            .model
+            .session
+            .run_finite(&[input])?
+            .swap_remove(0);
         let logits = center_crop(&logits, target)?;
         Mask::from_logits(&logits, image_width, image_height)
     }

@@ -145,7 +145,11 @@ fn heat_of_nan_is_refused() {
         .explain(&image, &options(ExplainMethod::GradCam, &[0]))
         .unwrap_err()
         .to_string();
-    assert!(error.contains("finite values"), "{error}");
+    assert!(
+        error.contains("the network's outputs are not numbers"),
+        "{error}"
+    );
+    assert!(error.contains("'conv' (Conv2d)"), "{error}");
 }
 
 /// An explainer of a network of 5 classes for images of 8 x 8 pixels.

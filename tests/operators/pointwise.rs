@@ -87,6 +87,8 @@ fn extreme_values() {
         -200.0,
         3e4,
         -3e4,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
         f32::NAN,
     ];
     let shape = Shape::from([1, values.len(), 1, 1]);
@@ -101,16 +103,34 @@ fn extreme_values() {
     let graph = graph_of(Softmax, std::slice::from_ref(&shape));
     Case::new(&graph, &[input], 0, &softmax).run();
     let shape = Shape::from([1, 3, 1, 1]);
-    let large = Tensor::new(shape.clone(), vec![6e4, 5.9e4, -6e4]).unwrap();
-    Case::new(&graph_of(Softmax, &[shape]), &[large], 0, &softmax).run();
+    let (infinity, minus) = (f32::INFINITY, f32::NEG_INFINITY);
+    for values in [
+        [6e4, 5.9e4, -6e4],
+        [1.0, infinity, 2.0],
+        [minus, 1.0, 2.0],
+        [minus; 3],
+    ] {
+        let input = Tensor::new(shape.clone(), values.to_vec()).unwrap();
+        let graph = graph_of(Softmax, std::slice::from_ref(&shape));
+        Case::new(&graph, &[input], 0, &softmax).run();
+    }
 }
 
 /// The maximum and the minimum of a number and NaN are NaN, in either order.
 #[test]
 fn maximum_and_minimum_propagate_nan() {
-    let shape = Shape::from([1, 5, 1, 1]);
-    let a = Tensor::new(shape.clone(), vec![f32::NAN, 1.0, -1.0, f32::NAN, 2.0]).unwrap();
-    let b = Tensor::new(shape.clone(), vec![1.0, f32::NAN, 3.0, f32::NAN, -2.0]).unwrap();
+    let special = [
+        f32::NAN,
+        -f32::NAN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        2.0,
+        -0.0,
+    ];
+    let pairs = || special.into_iter().flat_map(|a| special.map(|b| (a, b)));
+    let shape = Shape::from([1, special.len() * special.len(), 1, 1]);
+    let a = Tensor::new(shape.clone(), pairs().map(|(a, _)| a).collect::<Vec<f32>>()).unwrap();
+    let b = Tensor::new(shape.clone(), pairs().map(|(_, b)| b).collect::<Vec<f32>>()).unwrap();
     for op in [Binary::Max, Binary::Min] {
         let graph = graph_of(op, &[shape.clone(), shape.clone()]);
         let inputs = [a.clone(), b.clone()];

@@ -45,13 +45,17 @@ proptest! {
     }
 }
 
-/// NaN propagates from any position of a window.
+/// NaN propagates from any position of a window, whatever the other values are, and infinity is a number.
 #[test]
 fn pooling_propagates_nan() {
-    for at in 0..9 {
-        let shape = Shape::from([1, 1, 3, 3]);
-        let mut values: Vec<f32> = (0..9).map(|i| i as f32 - 4.0).collect();
-        values[at] = f32::NAN;
+    let special = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+    for (at, other) in (0..9).flat_map(|at| [(at, at), (at, (at + 1) % 9)]) {
+        let shape = Shape::from([1, 3, 3, 3]);
+        let mut values: Vec<f32> = (0..27).map(|i| (i % 9) as f32 - 4.0).collect();
+        for (channel, value) in special.into_iter().enumerate() {
+            values[channel * 9 + other] = f32::INFINITY;
+            values[channel * 9 + at] = value;
+        }
         let input = Tensor::new(shape.clone(), values).unwrap();
         let reduce = |kind| {
             Op::from(Reduce {

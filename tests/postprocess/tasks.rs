@@ -52,7 +52,7 @@ fn a_texture_of_a_cat_is_classified() {
             let view = image_view(gpu, &image);
             let top = submitted(gpu, |encoder| classifier.encode(encoder, &view, 5)).unwrap();
             let found = top.parse(&read(gpu, &top.buffer)).unwrap();
-            let found = classifier.named(&found[0]);
+            let found = classifier.named(&found[0]).unwrap();
             assert_eq!(found.len(), 5);
             for (found, expected) in found.iter().zip(&expected) {
                 assert_eq!(found.label, expected.label, "{name}");
@@ -208,7 +208,7 @@ fn tasks_use_the_mip_level_and_color_encoding_of_the_source() {
         let expected = classifier.classify(&image, 5).unwrap();
         let top = submitted(&gpu, |e| classifier.encode(e, source, 5)).unwrap();
         let whole = read(&gpu, &top.buffer);
-        let found = classifier.named(&top.parse(&whole).unwrap()[0]);
+        let found = classifier.named(&top.parse(&whole).unwrap()[0]).unwrap();
         for (found, expected) in found.iter().zip(&expected) {
             assert_eq!(found.label, expected.label, "{name}");
             let error = (found.probability - expected.probability).abs();

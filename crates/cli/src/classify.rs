@@ -10,7 +10,7 @@ use shadernet::tasks::{Classifier, Prediction};
 use shadernet::tensor::Tensor;
 use shadernet::vision::EncodedImage;
 use shadernet::zoo::Task;
-use shadernet::{Result, printable};
+use shadernet::{ErrorKind, Result, printable};
 
 use super::decode_ahead::{Decoded, decode_ahead};
 use super::image_paths::ImagePaths;
@@ -124,29 +124,40 @@ impl Batches {
 
     /// Classifies the pending images, and reports all pending files in the order given.
     fn classify_pending(&mut self) -> Result<(), Failure> {
-        let [channels, height, width] = self.classifier.preprocessing().input_size;
-        let count = self.values.len() / (channels * height * width);
-        let predictions = match count {
-            0 => Vec::new(),
-            _ => {
-                let values = std::mem::take(&mut self.values);
-                let input = Tensor::new([count, channels, height, width], values)?;
-                self.classifier.predict(input, self.top)?
-            }
-        };
-        let mut predictions = predictions.into_iter();
+        let values = std::mem::take(&mut self.values);
+        let mut predictions = self.predictions(values)?.into_iter();
         for (path, read) in self.pending.drain(..) {
-            match read {
-                Ok(()) => {
-                    // There is one entry per image.
-                    let predictions = predictions.next().unwrap_or_default();
-                    let classes = Classes::new(&predictions);
-                    self.report.success(&path, &classes)?;
-                }
+            // There is one entry per image.
+            let found = read.and_then(|()| predictions.next().unwrap_or_else(|| Ok(Vec::new())));
+            match found {
+                Ok(predictions) => self.report.success(&path, &Classes::new(&predictions))?,
                 Err(error) => self.report.failure(&path, &error)?,
             }
         }
         Ok(())
+    }
+
+    /// The classes of every image of a batch. If the outputs of some are not numbers, each image runs alone.
+    fn predictions(&mut self, values: Vec<f32>) -> Result<Vec<Result<Vec<Prediction>>>> {
+        let [channels, height, width] = self.classifier.preprocessing().input_size;
+        let len = channels * height * width;
+        let mut predict = |values: Vec<f32>| {
+            let input = Tensor::new([values.len() / len, channels, height, width], values)?;
+            self.classifier.predict(input, self.top)
+        };
+        if values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let copy = (values.len() > len).then(|| values.clone());
+        match (predict(values), copy) {
+            (Err(error), copy) if error.kind() == ErrorKind::InvalidInput => match copy {
+                Some(values) => Ok((values.chunks(len))
+                    .map(|image| Ok(predict(image.to_vec())?.swap_remove(0)))
+                    .collect()),
+                None => Ok(vec![Err(error)]),
+            },
+            (found, _) => Ok(found?.into_iter().map(Ok).collect()),
+        }
     }
 }
 

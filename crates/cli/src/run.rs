@@ -25,7 +25,8 @@ Example:
                 --input in.safetensors --output out.safetensors
 
 The input file holds a tensor `input` in NCHW layout. The output file holds `output.0`, \
-`output.1` and so on as float32. NaN in the input leads to NaN in the output.")]
+`output.1` and so on as float32. Outputs that are not finite are written as they are, with a \
+warning that names the first layer of such an output.")]
 pub struct Run {
     /// Architecture, one of `shadernet models`
     #[arg(long, value_name = "NAME")]
@@ -92,6 +93,10 @@ impl Run {
 
         let named = (outputs.iter().enumerate()).map(|(i, t)| (format!("output.{i}"), t));
         write_safetensors(&self.output, named, Dtype::F32)?;
+        // Numbers are what was asked for, whatever they are.
+        if let Err(error) = session.check_finite(&inputs, &outputs) {
+            output::warn(Some(&error.to_string()));
+        }
         if self.json {
             let shapes: Vec<&[usize]> = outputs.iter().map(|t| t.shape().dims()).collect();
             output::json_line(&json!({

@@ -219,7 +219,7 @@ impl Runner {
                 None => NetworkResult::Mask,
                 Some(Pending { bytes, parse }) => match bytes.take_if_ready() {
                     None => break,
-                    Some(bytes) => self.model.network.named(parse.parse(&bytes?)?),
+                    Some(bytes) => self.model.network.named(parse.parse(&bytes?)?)?,
                 },
             };
             self.passes

@@ -177,17 +177,17 @@ impl Network {
     }
 
     /// A result with class names.
-    pub fn named(&self, parsed: Parsed) -> NetworkResult {
-        match (self, parsed) {
+    pub fn named(&self, parsed: Parsed) -> shadernet::Result<NetworkResult> {
+        Ok(match (self, parsed) {
             (Self::Classifier(classifier, _), Parsed::Classes(classes)) => {
-                NetworkResult::Classes(classifier.named(&classes))
+                NetworkResult::Classes(classifier.named(&classes)?)
             }
             (Self::Detector(detector, _), Parsed::Boxes(found)) => {
                 NetworkResult::Boxes(detector.named(&found))
             }
             // A network's results are those of its task.
             _ => NetworkResult::None,
-        }
+        })
     }
 }
 

@@ -79,14 +79,8 @@ pub fn predictions(
         if ui.add(entry).on_hover_text("Why?").clicked() {
             clicked = Some(*class);
         }
-        // NaN has an empty bar.
-        let share = if probability.is_nan() {
-            0.0
-        } else {
-            *probability
-        };
         let text = format!("{:.1} %", 100.0 * probability);
-        ui.add(egui::ProgressBar::new(share).text(text));
+        ui.add(egui::ProgressBar::new(*probability).text(text));
         ui.add_space(4.0);
     }
     clicked

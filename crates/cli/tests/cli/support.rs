@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use shadernet::graph::Graph;
+use shadernet::model_folder::convert_darknet;
 use shadernet::weights::{Dtype, Weights};
 use shadernet::zoo::{self, ZooOptions};
 
@@ -180,6 +181,27 @@ pub fn small_model() -> &'static Path {
         write_config(&folder, &small_config().to_string());
         folder
     })
+}
+
+/// A model folder of a small Darknet network of which `cfg` has the layers, for images of 16 by 16 pixels:
+/// cheap, for tests that need a network of certain weights. `weight(i)` is number `i` of the weights file: for
+/// each layer the biases (with batch norm also scales, means and variances), then the filters.
+pub fn darknet_model(layers: &str, weight: impl Fn(usize) -> f32) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let cfg = format!("[net]\nwidth=16\nheight=16\nchannels=3\n{layers}");
+    std::fs::write(file("network.cfg"), cfg).unwrap();
+    let network = shadernet::darknet::Network::open(file("network.cfg")).unwrap();
+    let parameters = network.graph().parameters();
+    let count = parameters.iter().map(|p| p.shape.len()).sum();
+    // Version 0.2 has a header of 20 bytes.
+    let header = [0_i32, 2, 0, 0, 0].map(i32::to_le_bytes);
+    let numbers = (0..count).flat_map(|i| weight(i).to_le_bytes());
+    let bytes: Vec<u8> = header.into_iter().flatten().chain(numbers).collect();
+    std::fs::write(file("network.weights"), bytes).unwrap();
+    let (cfg, weights) = (file("network.cfg"), file("network.weights"));
+    convert_darknet(cfg, weights, None, file("model"), Dtype::F32).unwrap();
+    folder
 }
 
 /// Writes `config.json` atomically, because another process may be reading the old one.
