@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::devices::backends;
 use crate::support::{chelsea, darknet_model, execute, shadernet, test_image};
@@ -96,6 +96,36 @@ fn every_task_refuses_nan() {
         .args(["features", &image, "--layer", "layers.0.conv"])
         .args(cpu);
     execute(sound.arg("--model").arg(&classifier)).ok();
+}
+
+/// NaN in the bias of the last layer: of every class of every pixel.
+#[test]
+fn masks_of_nan_are_refused() {
+    let sound = crate::segment::unet(1);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(sound.join("config.json"), folder.path().join("config.json")).unwrap();
+    let mut file = std::fs::read(sound.join("model.safetensors")).unwrap();
+    let header = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let tensors: Value = serde_json::from_slice(&file[8..8 + header]).unwrap();
+    let single = (tensors.as_object().unwrap().iter())
+        .find(|(name, tensor)| name.ends_with("bias") && tensor["shape"] == json!([1]));
+    let (name, tensor) = single.unwrap();
+    let at = 8 + header + tensor["data_offsets"][0].as_u64().unwrap() as usize;
+    // NaN in float16 and, followed by zeros, in float32.
+    let nan: &[u8] = if tensor["dtype"] == "F16" {
+        &[0, 0x7e]
+    } else {
+        &[0, 0, 0xc0, 0x7f]
+    };
+    file[at..at + nan.len()].copy_from_slice(nan);
+    std::fs::write(folder.path().join("model.safetensors"), file).unwrap();
+    let layer = format!("'{}' (Conv2d)", name.strip_suffix(".bias").unwrap());
+    fails(
+        &["segment", &chelsea()],
+        folder.path(),
+        &["--backend", "cpu"],
+        &layer,
+    );
 }
 
 /// The rest of a batch is classified.

@@ -13,7 +13,7 @@ use crate::devices;
 use crate::support::{chelsea, execute, shadernet, small_model, test_image, write_config};
 
 /// The folder of a U-Net with generated weights, made once per process and number of classes.
-fn unet(classes: usize) -> &'static Path {
+pub fn unet(classes: usize) -> &'static Path {
     static FOLDERS: [OnceLock<PathBuf>; 2] = [const { OnceLock::new() }; 2];
     FOLDERS[classes - 1].get_or_init(|| {
         let name = format!("unet_{classes}");
