@@ -7,6 +7,8 @@
 struct Params {
     input: TensorView,
     output: TensorView,
+    // NaN, which no shader can write as a constant.
+    nan: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -23,12 +25,19 @@ fn load(element: u32, c4_index: u32) -> vec4<f32> {
     return select(vec4<f32>(LOWEST), value, channel < vec4<u32>(params.input.channels));
 }
 
-// Combines pairs of the largest of some channels and their sum of exp(channel - largest). A NaN may be lost
-// from the former, but not from the sum.
+// Whether one of the values is NaN or infinity, which makes all probabilities NaN. It is tested by the bits:
+// drivers lose NaN in maxima and exponentials.
+fn has_no_softmax(value: vec4<f32>) -> bool {
+    let bits = bitcast<vec4<u32>>(value);
+    return any(((bits & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u)) | (bits == vec4<u32>(0x7f800000u)));
+}
+
+// Combines two of: the largest of some channels, their sum of exp(channel - largest), and 1 where the channels
+// have no softmax.
 fn reduce(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let largest = max(a.x, b.x);
     let sum = a.y * exp(a.x - largest) + b.y * exp(b.x - largest);
-    return vec4<f32>(largest, sum, 0.0, 0.0);
+    return vec4<f32>(largest, sum, max(a.z, b.z), 0.0);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -46,16 +55,23 @@ fn main(
     var partial_softmax = vec4<f32>(LOWEST, 0.0, 0.0, 0.0);
     for (var c4_index = team.member; c4_index < params.input.c4; c4_index += team.members) {
         let value = load(source, c4_index);
+        if has_no_softmax(value) {
+            partial_softmax.z = 1.0;
+            continue;
+        }
         let largest = max(partial_softmax.x, max(max(value.x, value.y), max(value.z, value.w)));
         let terms = exp(value - largest);
         let sum = partial_softmax.y * exp(partial_softmax.x - largest) + terms.x + terms.y + terms.z + terms.w;
-        partial_softmax = vec4<f32>(largest, sum, 0.0, 0.0);
+        partial_softmax = vec4<f32>(largest, sum, partial_softmax.z, 0.0);
     }
     partial_softmax = reduce_team(partial_softmax, invocation);
 
+    // The sum is 0 where all channels are minus infinity.
+    let is_nan = partial_softmax.z > 0.0 || partial_softmax.y <= 0.0;
     let destination = element_of_pixel(params.output, pixel);
     for (var c4_index = team.member; c4_index < params.output.c4; c4_index += team.members) {
-        let value = exp(load(source, c4_index) - partial_softmax.x) / partial_softmax.y;
+        let probability = exp(load(source, c4_index) - partial_softmax.x) / partial_softmax.y;
+        let value = select(probability, vec4<f32>(params.nan), is_nan);
         output[destination + c4_index] =
             pack_element(zero_unused_lanes(value, c4_index, params.output.channels));
     }

@@ -6,34 +6,48 @@ use crate::gpu::uniform::uniforms;
 use crate::gpu::{HARDMAX, HARDMAX_SUBGROUP, SOFTMAX, SOFTMAX_SUBGROUP, Shader};
 
 uniforms! {
-    struct Params for HARDMAX, HARDMAX_SUBGROUP, SOFTMAX, SOFTMAX_SUBGROUP {
+    struct Params for SOFTMAX, SOFTMAX_SUBGROUP {
+        input: TensorView,
+        output: TensorView,
+        nan: f32,
+        unused: [u32; 3],
+    }
+
+    struct HardParams for HARDMAX, HARDMAX_SUBGROUP {
         input: TensorView,
         output: TensorView,
     }
 }
 
 pub(super) fn dispatches(context: &LoweringContext) -> Result<Vec<Dispatch>> {
-    per_pixel_team(context, &SOFTMAX, &SOFTMAX_SUBGROUP)
+    let params = Params {
+        input: context.inputs[0],
+        output: context.output,
+        nan: f32::NAN,
+        unused: [0; 3],
+    };
+    per_pixel_team(context, &params, &SOFTMAX, &SOFTMAX_SUBGROUP)
 }
 
 pub(super) fn hard_dispatches(context: &LoweringContext) -> Result<Vec<Dispatch>> {
-    per_pixel_team(context, &HARDMAX, &HARDMAX_SUBGROUP)
+    let params = HardParams {
+        input: context.inputs[0],
+        output: context.output,
+    };
+    per_pixel_team(context, &params, &HARDMAX, &HARDMAX_SUBGROUP)
 }
 
 /// One team (`shaders/shared/reduction_team.wgsl`) per pixel.
 fn per_pixel_team(
     context: &LoweringContext,
+    params: &impl bytemuck::Pod,
     portable: &'static Shader,
     subgroup: &'static Shader,
 ) -> Result<Vec<Dispatch>> {
-    let params = Params {
-        input: context.inputs[0],
-        output: context.output,
-    };
     let pixels = u64::from(context.output.pixels);
     let [x, y] = (context.device).fold(&context.node.name, context.teams(pixels))?;
     let reads = vec![Read::Input(0)];
     let (shader, reason) = context.reducing(portable, subgroup);
-    let dispatch = (context.device).dispatch(shader, &params, reads, [x, y, 1]);
+    let dispatch = (context.device).dispatch(shader, params, reads, [x, y, 1]);
     Ok(vec![dispatch.selected(None, reason)])
 }
