@@ -17,8 +17,8 @@ struct Params {
 
 const LOWEST: f32 = -3.4028234e38;
 
-// An element with the lanes beyond the last channel set to the lowest float: they add
-// exp(lowest - largest) = 0.
+// An element with the lanes beyond the last channel set to the lowest float, which no channel is below but minus
+// infinity.
 fn load(element: u32, c4_index: u32) -> vec4<f32> {
     let channel = vec4<u32>(0u, 1u, 2u, 3u) + c4_index * 4u;
     let value = unpack_element(input[element + c4_index]);
@@ -60,7 +60,7 @@ fn main(
             continue;
         }
         let largest = max(partial_softmax.x, max(max(value.x, value.y), max(value.z, value.w)));
-        let terms = exp(value - largest);
+        let terms = zero_unused_lanes(exp(value - largest), c4_index, params.input.channels);
         let sum = partial_softmax.y * exp(partial_softmax.x - largest) + terms.x + terms.y + terms.z + terms.w;
         partial_softmax = vec4<f32>(largest, sum, partial_softmax.z, 0.0);
     }
