@@ -177,7 +177,7 @@ impl<'a> Section<'a> {
 }
 
 /// The nearest float32: infinite for a number beyond its range, and 0 for one too small.
-#[expect(
+#[allow(
     clippy::cast_possible_truncation,
     reason = "what a float32 cannot hold becomes infinite or 0, which the callers check"
 )]

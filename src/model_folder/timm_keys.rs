@@ -207,7 +207,7 @@ fn check_value(section: Section<'_>, key: &str, value: &Value, role: Role) -> Re
 fn equals(value: &Value, text: &str) -> bool {
     match value.as_f64() {
         Some(number) => text.parse() == Ok(number),
-        None => value.to_string() == text,
+        None => serde_json::from_str::<Value>(text).is_ok_and(|known| known == *value),
     }
 }
 
