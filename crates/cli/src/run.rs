@@ -68,8 +68,13 @@ impl Run {
         let options = ZooOptions::default()
             .with_classes(self.num_classes)
             .with_channels(self.in_channels);
-        let weights = open_weights(&self.weights)?;
-        let architecture = zoo::find_for(&self.arch, &weights, &options)?;
+        let weights = open_weights(&self.weights);
+        // An unknown name is the first error, whether or not there is a file that a proposal must fit.
+        let architecture = match &weights {
+            Ok(weights) => zoo::find_for(&self.arch, weights, &options)?,
+            Err(_) => zoo::find(&self.arch)?,
+        };
+        let weights = weights?;
         let graph = architecture.build_for(&weights, &options)?;
         let inputs = self.inputs(&graph)?;
         let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();

@@ -146,7 +146,7 @@ fn unknown_architectures_suggest_the_nearest() {
     let unknown = |name: &str| {
         let mut run = shadernet();
         run.args(["run", "--arch", name]);
-        // These files are not opened, because the name is checked first.
+        // These files are missing, but the name is checked first.
         run.args(["--weights", "none", "--input", "none", "--output", "none"]);
         execute(&mut run)
     };
