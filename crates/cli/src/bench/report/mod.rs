@@ -10,7 +10,7 @@ use std::path::Path;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use shadernet::{Error, output_file};
+use shadernet::{Error, output_file, printable};
 
 use super::results::{Environment, Kernel, Kernels, Results};
 use crate::Failure;
@@ -22,11 +22,28 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inl
 /// Writes a page about `results`, which are objects of `bench kernels --json` and `bench model --json`.
 pub fn write(path: &Path, results: &[Value]) -> Result<(), Failure> {
     let failed = |reason: String| Failure::Error(Error::file(path, reason));
-    let parse = |value: &Value| Results::deserialize(value);
+    let parse = |value: &Value| Results::deserialize(printable_text(value.clone()));
     let results: Result<Vec<Results>, _> = results.iter().map(parse).collect();
     let results = results.map_err(|error| failed(format!("invalid results: {error}")))?;
     let page = page(&results).map_err(|error| failed(error.to_string()))?;
     Ok(output_file::write(path, page.into_string().as_bytes())?)
+}
+
+/// Results whose names of devices, cases and networks are fit for a page.
+fn printable_text(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(printable::line(&text)),
+        Value::Array(values) => values.into_iter().map(printable_text).collect(),
+        Value::Object(object) => {
+            let entries = object.into_iter();
+            Value::Object(
+                entries
+                    .map(|(key, value)| (key, printable_text(value)))
+                    .collect(),
+            )
+        }
+        value => value,
+    }
 }
 
 /// The errors of the SVG backend. It writes to a string, so there are none in practice.

@@ -144,3 +144,12 @@ fn numbers_are_short() {
     }
     assert_eq!([number(None), number(Some(f64::NAN))], ["–", "–"]);
 }
+
+#[test]
+fn names_are_escaped_and_shortened() {
+    let long = format!("relu \u{1b}\u{202e}{}", "x".repeat(1 << 20));
+    let page = page_of(&[device(&[kernel(&long, "relu", 0, 0.0, 0.0)])]);
+    assert!(page.len() < 100_000, "{}", page.len());
+    assert!(!page.contains(['\u{1b}', '\u{202e}']));
+    assert!(page.contains(r"relu \u{1b}\u{202e}xxx"));
+}
