@@ -18,6 +18,7 @@ use super::jpeg;
 use super::orientation;
 use super::tiff_container::{self, Container};
 use super::tiff_samples::{self, Colors, Meaning};
+use crate::vision::MAX_SIDE;
 
 /// What the directory says.
 #[derive(Debug)]
@@ -69,7 +70,11 @@ impl<'a> Header<'a> {
         let is_tiled = directory.has(324);
         let chunk = if is_tiled {
             let tile_width = required(322, "no tile width")?;
-            (side(tile_width)?, side(required(323, "no tile height")?)?)
+            let tile = (side(tile_width)?, side(required(323, "no tile height")?)?);
+            if tile.0 > MAX_SIDE || tile.1 > MAX_SIDE {
+                return Err(Fault::unsupported("tiles larger than any image"));
+            }
+            tile
         } else {
             let rows = first(278).unwrap_or(u64::MAX).min(u64::from(height));
             (width, side(rows)?)
@@ -155,8 +160,9 @@ impl<'a> Header<'a> {
         tiff_samples::meaning(colors, self.samples, extra.as_deref())
     }
 
-    /// The data of each strip or tile, with the usual order of bits and without Zstandard.
-    fn chunks(&self, bytes: &'a [u8]) -> Result<Vec<Cow<'a, [u8]>>, Fault> {
+    /// The data of each strip or tile, with the usual order of bits and without Zstandard; together at most
+    /// `most` bytes, although strips may overlap and Zstandard may expand without a bound.
+    fn chunks(&self, bytes: &'a [u8], most: u64) -> Result<Vec<Cow<'a, [u8]>>, Fault> {
         // Bits are not reversed in a JPEG.
         let is_reversed = match self.directory.integer(266).unwrap_or(1) {
             1 => false,
@@ -167,12 +173,13 @@ impl<'a> Header<'a> {
         let bits_per_row = u64::from(self.chunk.0)
             .checked_mul(self.bits)
             .and_then(|bits| bits.checked_mul(samples));
-        let most = bits_per_row
+        let chunk_bytes = bits_per_row
             .and_then(|bits| bits.div_ceil(8).checked_mul(u64::from(self.chunk.1)))
             .ok_or(Fault::TooLarge(None))?;
         if self.offsets.len() != self.lengths.len() {
             return Err(Fault::Damaged(None));
         }
+        let mut left = most;
         let chunk = |(&offset, &length): (&u64, &u64)| {
             let cut = Fault::Truncated(Some("a part of its data is missing"), None);
             let start = usize::try_from(offset).ok();
@@ -187,11 +194,21 @@ impl<'a> Header<'a> {
                     .for_each(|byte| *byte = byte.reverse_bits());
             }
             if self.compression == ZSTD {
-                data = Cow::Owned(expand(&data, most)?);
+                data = Cow::Owned(expand(&data, chunk_bytes.min(left))?);
             }
-            if self.compression == JPEG && !jpeg::Header::read(&data)?.is_fast() {
-                return Err(Fault::unsupported("this kind of JPEG in it"));
+            if self.compression == JPEG {
+                let jpeg = jpeg::Header::read(&data)?;
+                if !jpeg.is_fast() {
+                    return Err(Fault::unsupported("this kind of JPEG in it"));
+                }
+                if u32::from(jpeg.width) > self.chunk.0 || u32::from(jpeg.height) > self.chunk.1 {
+                    return Err(Fault::Damaged(None));
+                }
             }
+            left = u64::try_from(data.len())
+                .ok()
+                .and_then(|bytes| left.checked_sub(bytes))
+                .ok_or(Fault::TooLarge(None))?;
             Ok(data)
         };
         self.offsets.iter().zip(&self.lengths).map(chunk).collect()
@@ -289,7 +306,7 @@ fn expand(data: &[u8], most: u64) -> Result<Vec<u8>, Fault> {
 /// Decodes a TIFF as it is stored. `most` is the number of bytes that the decoder may take.
 pub fn decode(bytes: &[u8], header: &Header, most: u64) -> Result<RgbImage, Fault> {
     let meaning = header.meaning()?;
-    let chunks = header.chunks(bytes)?;
+    let chunks = header.chunks(bytes, most)?;
     let bits = if header.format == FLOAT {
         16
     } else {
@@ -309,4 +326,45 @@ pub fn decode(bytes: &[u8], header: &Header, most: u64) -> Result<RgbImage, Faul
     };
     let pixels = tiff_samples::to_rgb(&samples, header.samples, bits, &meaning)?;
     RgbImage::from_raw(header.width, header.height, pixels).ok_or(Fault::Damaged(None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A TIFF of one row of bytes, whose strips all have this place and length.
+    fn strips(count: u16, length: u32) -> Vec<u8> {
+        let entry = |tag: u16, kind: u16, count: u32, value: u32| {
+            let numbers = [tag.to_le_bytes(), kind.to_le_bytes()].concat();
+            [
+                numbers,
+                count.to_le_bytes().to_vec(),
+                value.to_le_bytes().to_vec(),
+            ]
+            .concat()
+        };
+        let tags = 6;
+        let arrays = 8 + 2 + 12 * tags + 4;
+        let rows = u32::from(count);
+        let mut file = b"II*\0\x08\0\0\0\x06\0".to_vec();
+        file.extend(entry(256, 4, 1, length));
+        file.extend(entry(257, 4, 1, rows));
+        file.extend(entry(258, 3, 1, 8));
+        file.extend(entry(273, 4, rows, arrays));
+        file.extend(entry(278, 4, 1, 1));
+        file.extend(entry(279, 4, rows, arrays + 4 * rows));
+        file.extend([0; 4]);
+        file.extend(0_u32.to_le_bytes().repeat(count.into()));
+        file.extend(length.to_le_bytes().repeat(count.into()));
+        file
+    }
+
+    #[test]
+    fn strips_that_overlap_take_bounded_memory() {
+        let file = strips(1000, 1000);
+        let header = Header::read(&file).unwrap();
+        assert_eq!(header.chunks(&file, 1_000_000).unwrap().len(), 1000);
+        let error = header.chunks(&file, 999_999).unwrap_err();
+        assert!(matches!(error, Fault::TooLarge(_)), "{error:?}");
+    }
 }
