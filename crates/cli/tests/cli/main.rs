@@ -17,6 +17,7 @@ mod explain;
 mod features;
 mod foreign_text;
 mod golden;
+mod limits;
 mod lists;
 mod memory;
 mod models;
