@@ -31,7 +31,7 @@ mod vgg;
 use std::fmt;
 
 use crate::error::{Error, Result, UnknownName};
-use crate::graph::{Graph, GraphBuilder, ValueId};
+use crate::graph::{Graph, GraphBuilder, MAX_EXTENT, ValueId};
 use crate::tensor::Shape;
 use crate::weights::{Dialect, Weights};
 
@@ -188,9 +188,21 @@ impl Architecture {
     /// except where the definition ends in a softmax.
     ///
     /// # Errors
-    /// [`crate::Error::Node`] if an option is 0.
+    /// [`crate::Error::Node`] if an option is 0, [`crate::Error::Inputs`] if it is more than 2^31 - 1.
     pub fn build(&self, options: &ZooOptions) -> Result<Graph> {
         let settings = self.settings(options);
+        // Networks compute with them: Darknet's have 5 * (5 + classes) channels.
+        for (name, count) in [
+            ("classes", settings.classes),
+            ("channels", settings.channels),
+        ] {
+            if count > MAX_EXTENT {
+                return Err(Error::Inputs(format!(
+                    "{}: at most {MAX_EXTENT} {name} were expected, found {count}",
+                    self.name
+                )));
+            }
+        }
         let mut b = GraphBuilder::new(self.name);
         let image = b.image_input("input", settings.channels);
         for output in self.definition.layers(&mut b, image, &settings)? {
@@ -337,6 +349,20 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn options_of_any_size_give_a_network_or_an_error() {
+        for architecture in architectures() {
+            for count in [0, 1 << 20, i32::MAX as usize, 1 << 40, usize::MAX] {
+                // None of them panics.
+                let _ = architecture.build(&ZooOptions::classes(count));
+                let _ = architecture.build(&ZooOptions::default().with_channels(count));
+            }
+            let error = architecture.build(&ZooOptions::classes(usize::MAX));
+            let text = error.unwrap_err().to_string();
+            assert!(text.contains("at most 2147483647 classes"), "{text}");
+        }
+    }
 
     #[test]
     fn every_architecture_builds_under_every_name() {
