@@ -1,4 +1,12 @@
 //! `shadernet bench compare`.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::unwrap_used
+    )
+)]
 
 mod pairs;
 
@@ -127,8 +135,8 @@ impl CompareArgs {
             count(Verdict::Worse),
             self.tolerance,
             count(Verdict::Slower),
-            count(Verdict::Faster) + count(Verdict::Fixed),
-            count(Verdict::Same) + count(Verdict::Neither),
+            count(Verdict::Faster).saturating_add(count(Verdict::Fixed)),
+            count(Verdict::Same).saturating_add(count(Verdict::Neither)),
         )
     }
 
