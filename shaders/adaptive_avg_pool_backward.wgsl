@@ -4,10 +4,12 @@
 #import element
 #import shared/tensor_view
 #import shared/grid
+#import shared/sum_part
 
 struct Params {
     gradient: TensorView,
     output: TensorView,
+    part: SumPart,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -32,13 +34,19 @@ fn main(
     let first = position.yz * bins / size;
     let end = ((position.yz + 1u) * bins + size - 1u) / size;
     var sum = vec4<f32>();
-    for (var row = first.x; row < end.x; row++) {
-        for (var column = first.y; column < end.y; column++) {
+    let rows = share_of(vec2<u32>(first.x, end.x), params.part.first.x, params.part.len.x);
+    let columns = share_of(vec2<u32>(first.y, end.y), params.part.first.y, params.part.len.y);
+    for (var row = rows.x; row < rows.y; row++) {
+        for (var column = columns.x; column < columns.y; column++) {
             let bin = vec2<u32>(row, column);
             let extent = ((bin + 1u) * size + bins - 1u) / bins - bin * size / bins;
             let g = gradient[element_at(params.gradient, position.x, row, column) + c4_index];
             sum += unpack_element(g) / f32(extent.x * extent.y);
         }
     }
-    output[element_of_pixel(params.output, pixel) + c4_index] = pack_element(sum);
+    let destination = element_of_pixel(params.output, pixel) + c4_index;
+    if ACCUMULATE != 0u {
+        sum += unpack_element(output[destination]);
+    }
+    output[destination] = pack_element(sum);
 }

@@ -3,11 +3,13 @@
 #import element
 #import shared/tensor_view
 #import shared/grid
+#import shared/sum_part
 #import shared/pool_backward_range
 
 struct Params {
     gradient: TensorView,
     output: TensorView,
+    part: SumPart,
     kernel: vec2<u32>,
     stride: vec2<u32>,
     // Top and left, then bottom and right.
@@ -38,8 +40,16 @@ fn main(
     let includes_padding = params.count_include_pad != 0u;
     let first = select(params.padding, vec2<u32>(), includes_padding);
     let end = size + params.padding + select(vec2<u32>(), params.padding_after, includes_padding);
-    let rows = windows_containing(padded_position.x, params.kernel.x, params.stride.x, params.gradient.height);
-    let columns = windows_containing(padded_position.y, params.kernel.y, params.stride.y, params.gradient.width);
+    let rows = share_of(
+        windows_containing(padded_position.x, params.kernel.x, params.stride.x, params.gradient.height),
+        params.part.first.x,
+        params.part.len.x,
+    );
+    let columns = share_of(
+        windows_containing(padded_position.y, params.kernel.y, params.stride.y, params.gradient.width),
+        params.part.first.y,
+        params.part.len.y,
+    );
     var sum = vec4<f32>();
     for (var row = rows.x; row < rows.y; row++) {
         for (var column = columns.x; column < columns.y; column++) {
@@ -49,5 +59,9 @@ fn main(
             sum += unpack_element(g) / f32(extent.x * extent.y);
         }
     }
-    output[element_of_pixel(params.output, pixel) + c4_index] = pack_element(sum);
+    let destination = element_of_pixel(params.output, pixel) + c4_index;
+    if ACCUMULATE != 0u {
+        sum += unpack_element(output[destination]);
+    }
+    output[destination] = pack_element(sum);
 }

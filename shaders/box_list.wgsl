@@ -10,12 +10,16 @@ struct Params {
     most: u32,
     // The intersection over union above which the lower score is suppressed.
     iou: f32,
-    unused: u32,
+    // The most iterations of this dispatch. If that may be too few for all candidates, it saves its state for
+    // the next dispatch.
+    iterations: u32,
     // From coordinates in the network's input, from 0 to 1, to pixels of the image.
     scale: vec2<f32>,
     shift: vec2<f32>,
     // Width and height of the image, in pixels.
     size: vec2<f32>,
+    // 1 where an earlier dispatch has saved its state.
+    continues: u32,
 }
 
 struct List {
@@ -33,6 +37,10 @@ struct List {
 
 const HEADER: u32 = 8u;
 const RECORD: u32 = 6u;
+// After the last box: `remaining` between dispatches.
+fn state() -> u32 {
+    return HEADER + params.most * RECORD;
+}
 // The most candidates this shader supports: one bit each, in two words per invocation.
 const CAPACITY: u32 = WORKGROUP * 64u;
 
@@ -77,21 +85,35 @@ fn overlaps(a: vec4<f32>, b: vec4<f32>) -> bool {
 fn main(@builtin(local_invocation_index) index: u32) {
     let count = min(list.count, min(params.capacity, CAPACITY));
     var best = SortKey(0u);
+    let continues = params.continues != 0u;
     remaining[index * 2u] = 0u;
     remaining[index * 2u + 1u] = 0u;
+    if continues {
+        remaining[index * 2u] = boxes[state() + index * 2u];
+        remaining[index * 2u + 1u] = boxes[state() + index * 2u + 1u];
+    }
     for (var candidate_index = index; candidate_index < count; candidate_index += WORKGROUP) {
         let round = candidate_index / WORKGROUP;
-        remaining[index * 2u + round / 32u] |= 1u << (round % 32u);
+        let word = index * 2u + round / 32u;
+        let bit = 1u << (round % 32u);
+        if !continues {
+            remaining[word] |= bit;
+        } else if (remaining[word] & bit) == 0u {
+            continue;
+        }
         let key = sort_key(candidate_index);
         if is_before(key, best) {
             best = key;
         }
     }
 
-    var listed = 0u;
+    if index == 0u {
+        keys[0] = SortKey(select(0u, boxes[0], continues), 0u, 0u, 0u);
+    }
+    var listed = workgroupUniformLoad(&keys[0]).x;
     var unlisted = 0u;
-    // Each iteration removes at least one candidate.
-    for (var iteration = 0u; iteration < count; iteration++) {
+    // Each iteration removes at least one candidate. One more finds that none remains, or counts those that do.
+    for (var iteration = 0u; iteration < min(count + 1u, params.iterations); iteration++) {
         keys[index] = best;
         workgroupBarrier();
         for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
@@ -151,6 +173,10 @@ fn main(@builtin(local_invocation_index) index: u32) {
         }
     }
 
+    if params.iterations <= CAPACITY {
+        boxes[state() + index * 2u] = remaining[index * 2u];
+        boxes[state() + index * 2u + 1u] = remaining[index * 2u + 1u];
+    }
     if index == 0u {
         boxes[0] = listed;
         boxes[1] = list.count;

@@ -3,6 +3,7 @@
 #import element
 #import shared/tensor_view
 #import shared/grid
+#import shared/sum_part
 #import shared/nan
 #import shared/pool_backward_range
 
@@ -11,6 +12,7 @@ struct Params {
     input: TensorView,
     pooled: TensorView,
     output: TensorView,
+    part: SumPart,
     kernel: vec2<u32>,
     stride: vec2<u32>,
     dilation: vec2<u32>,
@@ -38,8 +40,16 @@ fn main(
     let position = pixel_position(params.output, pixel);
     let padded_position = position.yz + params.padding;
     let extent = params.dilation * (params.kernel - 1u) + 1u;
-    let rows = windows_containing(padded_position.x, extent.x, params.stride.x, params.pooled.height);
-    let columns = windows_containing(padded_position.y, extent.y, params.stride.y, params.pooled.width);
+    let rows = share_of(
+        windows_containing(padded_position.x, extent.x, params.stride.x, params.pooled.height),
+        params.part.first.x,
+        params.part.len.x,
+    );
+    let columns = share_of(
+        windows_containing(padded_position.y, extent.y, params.stride.y, params.pooled.width),
+        params.part.first.y,
+        params.part.len.y,
+    );
     let value = unpack_element(input[element_of_pixel(params.input, pixel) + c4_index]);
     var sum = vec4<f32>();
     for (var row = rows.x; row < rows.y; row++) {
@@ -65,8 +75,11 @@ fn main(
             }
         }
     }
-    output[element_of_pixel(params.output, pixel) + c4_index] =
-        pack_element(zero_unused_lanes(sum, c4_index, params.output.channels));
+    let destination = element_of_pixel(params.output, pixel) + c4_index;
+    if ACCUMULATE != 0u {
+        sum += unpack_element(output[destination]);
+    }
+    output[destination] = pack_element(zero_unused_lanes(sum, c4_index, params.output.channels));
 }
 
 fn equal_or_nan(a: vec4<f32>, b: vec4<f32>) -> vec4<bool> {

@@ -3,6 +3,7 @@
 #import shared/tensor_view
 #import shared/grid
 #import shared/nan
+#import shared/sum_part
 
 const MAX: u32 = 0u;
 const AVERAGE: u32 = 1u;
@@ -12,6 +13,7 @@ override OPERATION: u32 = MAX;
 struct Params {
     input: TensorView,
     output: TensorView,
+    part: SumPart,
     kernel: vec2<u32>,
     stride: vec2<u32>,
     dilation: vec2<u32>,
@@ -47,15 +49,14 @@ fn main(
     let start = position.yz * params.stride;
     let first = start - params.padding;
     var result = vec4<f32>(params.empty);
-    var count = 0u;
-    for (var ky = 0u; ky < params.kernel.x; ky++) {
+    let end_tap = params.part.first + params.part.len;
+    for (var ky = params.part.first.x; ky < end_tap.x; ky++) {
         let y = first.x + ky * params.dilation.x;
-        for (var kx = 0u; kx < params.kernel.y; kx++) {
+        for (var kx = params.part.first.y; kx < end_tap.y; kx++) {
             let x = first.y + kx * params.dilation.y;
             var value = vec4<f32>(params.outside);
             if y < size.x && x < size.y {
                 value = unpack_element(input[element_at(params.input, position.x, y, x) + c4_index]);
-                count++;
             }
             if OPERATION == AVERAGE {
                 result += value;
@@ -65,6 +66,8 @@ fn main(
         }
     }
     if OPERATION == AVERAGE {
+        var count = taps_inside(first.x, params.kernel.x, params.dilation.x, size.x)
+            * taps_inside(first.y, params.kernel.y, params.dilation.y, size.y);
         if params.count_include_pad != 0u {
             // The part of the window inside the padded input: what ceil mode adds beyond does not count.
             let end = min(start + params.kernel, size + params.padding + params.padding_after);
@@ -72,6 +75,23 @@ fn main(
         }
         result /= f32(count);
     }
-    output[element_of_pixel(params.output, pixel) + c4_index] =
-        pack_element(zero_unused_lanes(result, c4_index, params.output.channels));
+    let destination = element_of_pixel(params.output, pixel) + c4_index;
+    if ACCUMULATE != 0u {
+        let others = unpack_element(output[destination]);
+        if OPERATION == AVERAGE {
+            result += others;
+        } else {
+            result = select(others, result, (result > others) | is_nan(result));
+        }
+    }
+    output[destination] = pack_element(zero_unused_lanes(result, c4_index, params.output.channels));
+}
+
+// How many of `count` taps, `dilation` apart from `first` on, are within the input along one axis. `first` wraps
+// around above and left of the input.
+fn taps_inside(first: u32, count: u32, dilation: u32, size: u32) -> u32 {
+    let start = i32(first);
+    let before = (max(-start, 0) + i32(dilation) - 1) / i32(dilation);
+    let end = (max(i32(size) - start, 0) + i32(dilation) - 1) / i32(dilation);
+    return u32(max(min(end, i32(count)) - before, 0));
 }

@@ -7,7 +7,12 @@
 struct Params {
     input: TensorView,
     output: TensorView,
+    // The channels that this dispatch has. Every dispatch but the first adds to the output.
+    first: u32,
+    end: u32,
 }
+
+override ACCUMULATE: u32 = 0u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<Element>;
@@ -24,14 +29,18 @@ fn main(
     }
     let source = element_of_pixel(params.input, pixel);
     // All lanes carry the same value; only the first is stored.
-    var result = vec4<f32>(unpack_element(input[source]).x);
-    for (var channel = 1u; channel < params.input.channels; channel++) {
+    var result = vec4<f32>(unpack_element(input[source + params.first / 4u])[params.first % 4u]);
+    for (var channel = params.first + 1u; channel < params.end; channel++) {
         let value = unpack_element(input[source + channel / 4u])[channel % 4u];
         result = reduce(result, vec4<f32>(value));
     }
     if OPERATION == MEAN {
         result /= f32(params.input.channels);
     }
-    output[element_of_pixel(params.output, pixel)] =
+    let destination = element_of_pixel(params.output, pixel);
+    if ACCUMULATE != 0u {
+        result = reduce(unpack_element(output[destination]), result);
+    }
+    output[destination] =
         pack_element(vec4<f32>(result.x, 0.0, 0.0, 0.0));
 }

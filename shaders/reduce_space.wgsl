@@ -8,6 +8,8 @@
 #import shared/reduce
 #import reduction
 
+override ACCUMULATE: u32 = 0u;
+
 const ELEMENTS: u32 = 8u;
 const PARTS: u32 = 8u;
 
@@ -15,6 +17,9 @@ struct Params {
     input: TensorView,
     output: TensorView,
     prologue_slope: f32,
+    // The pixels of each bin that this dispatch has. Every dispatch but the first adds to the output.
+    first: u32,
+    len: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -54,7 +59,8 @@ fn main(
             // Maximum and minimum have no neutral element: start from the first value, which may repeat.
             result = load(position.x, start, c4_index);
         }
-        for (var i = part; i < count; i += PARTS) {
+        let end = min(count, params.first + params.len);
+        for (var i = params.first + part; i < end; i += PARTS) {
             let value = load(position.x, start + vec2<u32>(i / extent.y, i % extent.y), c4_index);
             result = reduce(result, value);
         }
@@ -64,7 +70,11 @@ fn main(
         if OPERATION == MEAN {
             result /= f32(count);
         }
-        output[element_of_pixel(params.output, pixel) + c4_index] =
+        let destination = element_of_pixel(params.output, pixel) + c4_index;
+        if ACCUMULATE != 0u {
+            result = reduce(unpack_element(output[destination]), result);
+        }
+        output[destination] =
             pack_element(zero_unused_lanes(result, c4_index, params.output.channels));
     }
 }

@@ -12,6 +12,9 @@ struct Params {
     k: u32,
     // 1 where the values are logits, to which a softmax is applied.
     softmax: u32,
+    // The ranks that this dispatch finds. The classes before them are in `top_classes`.
+    first: u32,
+    end: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -105,7 +108,12 @@ fn main(
     }
 
     var previous = SortKey(0xffffffffu, 0xffffffffu);
-    for (var rank = 0u; rank < params.k; rank++) {
+    if params.first > 0u {
+        let class_id = top_classes[image * params.k + params.first - 1u].x;
+        let order = select(float_order(values[source + class_id]), NAN_ORDER, softmax.is_nan != 0u);
+        previous = SortKey(order, ~class_id);
+    }
+    for (var rank = params.first; rank < params.end; rank++) {
         var own = SortKey(0u, 0u);
         for (var i = index; i < params.classes; i += WORKGROUP) {
             // Where all probabilities are NaN, classes are returned in order.

@@ -4,6 +4,7 @@
 #import element
 #import shared/tensor_view
 #import shared/grid
+#import shared/sum_part
 
 const NEAREST: u32 = 0u;
 const BILINEAR: u32 = 1u;
@@ -14,6 +15,7 @@ override MODE: u32 = NEAREST;
 struct Params {
     gradient: TensorView,
     output: TensorView,
+    part: SumPart,
     // Input pixels per output pixel of the upsampling, along each axis.
     scale: vec2<f32>,
 }
@@ -36,8 +38,16 @@ fn main(
     let input_position = pixel_position(params.output, pixel);
     let size = vec2<u32>(params.output.height, params.output.width);
     let output_size = vec2<u32>(params.gradient.height, params.gradient.width);
-    let rows = contribution_range(input_position.y, size.x, output_size.x, params.scale.x);
-    let columns = contribution_range(input_position.z, size.y, output_size.y, params.scale.y);
+    let rows = share_of(
+        contribution_range(input_position.y, size.x, output_size.x, params.scale.x),
+        params.part.first.x,
+        params.part.len.x,
+    );
+    let columns = share_of(
+        contribution_range(input_position.z, size.y, output_size.y, params.scale.y),
+        params.part.first.y,
+        params.part.len.y,
+    );
     var sum = vec4<f32>();
     for (var row = rows.x; row < rows.y; row++) {
         let row_weight = interpolation_weight(row, input_position.y, size.x, params.scale.x);
@@ -52,7 +62,11 @@ fn main(
             }
         }
     }
-    output[element_of_pixel(params.output, pixel) + c4_index] = pack_element(sum);
+    let destination = element_of_pixel(params.output, pixel) + c4_index;
+    if ACCUMULATE != 0u {
+        sum += unpack_element(output[destination]);
+    }
+    output[destination] = pack_element(sum);
 }
 
 // A half-open range, along one axis, of output pixels that input pixel `read` may have contributed to: those

@@ -15,7 +15,8 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
     const IN_PLACE: (&str, std::ops::Range<u32>) = ("RESIDUAL_IN_PLACE", 0..2);
     const PROLOGUE: [(&str, std::ops::Range<u32>); 2] =
         [("PROLOGUE_NORM", 0..2), ("PROLOGUE_ACTIVATION", 0..8)];
-    let epilogue = [ACTIVATIONS, RESIDUAL, IN_PLACE];
+    const ACCUMULATE: (&str, std::ops::Range<u32>) = ("ACCUMULATE", 0..2);
+    let epilogue = [ACTIVATIONS, RESIDUAL, IN_PLACE, ACCUMULATE];
     let nchw = (shader.name.ends_with("_nchw")).then_some(("CHANNELS", 1..5));
     let constants = match shader.name {
         "activation" | "activation_backward" => vec![ACTIVATIONS],
@@ -56,7 +57,10 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
         | "linear"
         | "linear_subgroup" => epilogue.to_vec(),
         "peak_memory" => vec![("COPY", 0..2)],
-        "pool" => vec![("OPERATION", 0..2)],
+        "pool" => vec![("OPERATION", 0..2), ACCUMULATE],
+        "adaptive_avg_pool_backward" | "avg_pool_backward" | "max_pool_backward" => {
+            vec![ACCUMULATE]
+        }
         "preprocess" => vec![
             ("LINEAR", 0..2),
             ("FLOAT", 0..2),
@@ -64,11 +68,12 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
             ("CHANNELS", 1..2),
             ("CHANNELS", 3..4),
         ],
-        "reduce_channels" => vec![("OPERATION", 0..4)],
-        "reduce_space" | "reduce_space_subgroup" => ([("OPERATION", 0..4)].into_iter())
+        "reduce_channels" => vec![("OPERATION", 0..4), ACCUMULATE],
+        "reduce_space" | "reduce_space_subgroup" => ([("OPERATION", 0..4), ACCUMULATE].into_iter())
             .chain(PROLOGUE)
             .collect(),
-        "upsample" | "upsample_backward" => vec![("MODE", 0..3)],
+        "upsample" => vec![("MODE", 0..3)],
+        "upsample_backward" => vec![("MODE", 0..3), ACCUMULATE],
         _ => return vec![vec![]],
     };
     // Some constants have an effect only together with another: RESIDUAL_IN_PLACE needs a residual.

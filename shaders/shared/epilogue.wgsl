@@ -10,6 +10,8 @@ const BEFORE_ACTIVATION: u32 = 1u;
 const AFTER_ACTIVATION: u32 = 2u;
 
 override RESIDUAL: u32 = NO_RESIDUAL;
+// 1 where the output already has a part of the sum, from an earlier dispatch.
+override ACCUMULATE: u32 = 0u;
 // 1 where the residual is stored in the output's memory.
 override RESIDUAL_IN_PLACE: u32 = 0u;
 
@@ -22,6 +24,10 @@ struct EpilogueParams {
 // The output of the pixel at `position` (batch, row, column), channels from `c4_index * 4` on.
 fn apply_epilogue(sum: vec4<f32>, position: vec3<u32>, c4_index: u32) -> vec4<f32> {
     var value = sum;
+    if ACCUMULATE != 0u {
+        let element = element_at(params.output, position.x, position.y, position.z) + c4_index;
+        value += unpack_element(output[element]);
+    }
     if RESIDUAL == BEFORE_ACTIVATION {
         value += load_residual(position, c4_index);
     }

@@ -189,6 +189,10 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../shaders/shared/activation.wgsl"),
     ),
     (
+        "shared/sum_part",
+        include_str!("../../shaders/shared/sum_part.wgsl"),
+    ),
+    (
         "shared/candidates",
         include_str!("../../shaders/shared/candidates.wgsl"),
     ),

@@ -1,6 +1,6 @@
 //! Element-wise activations.
 
-use super::{Dispatch, LoweringContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, NO_LOOPS, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{ACTIVATION, ACTIVATION_BACKWARD};
@@ -29,7 +29,7 @@ pub(super) fn dispatches(context: &LoweringContext, op: Activation) -> Result<Ve
         output: context.output,
         slope,
     };
-    let dispatch = context.per_element(&ACTIVATION, &params, vec![Read::Input(0)])?;
+    let dispatch = context.per_element(&ACTIVATION, &params, vec![Read::Input(0)], NO_LOOPS)?;
     Ok(vec![dispatch.constant("ACTIVATION", code)])
 }
 
@@ -46,7 +46,7 @@ pub(super) fn backward_dispatches(
         unused: [0; 3],
     };
     let reads = vec![Read::Input(0), Read::Input(1)];
-    let dispatch = context.per_element(&ACTIVATION_BACKWARD, &params, reads)?;
+    let dispatch = context.per_element(&ACTIVATION_BACKWARD, &params, reads, NO_LOOPS)?;
     Ok(vec![dispatch.constant("ACTIVATION", code)])
 }
 

@@ -1,7 +1,7 @@
 //! Batch normalization that is not fused with a convolution.
 
 use super::prologue::Prologue;
-use super::{Dispatch, LoweringContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, NO_LOOPS, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::BATCH_NORM;
 use crate::gpu::uniform::uniforms;
@@ -45,6 +45,6 @@ fn dispatch(context: &LoweringContext, affine: &Prologue) -> Result<Vec<Dispatch
         unused: [0; 3],
     };
     let reads = vec![Read::Input(0), affine.read(&Read::Input(0))];
-    let dispatch = context.per_element(&BATCH_NORM, &params, reads)?;
+    let dispatch = context.per_element(&BATCH_NORM, &params, reads, NO_LOOPS)?;
     Ok(vec![affine.select(dispatch)])
 }

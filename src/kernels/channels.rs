@@ -1,6 +1,6 @@
 //! Copies of channels: concatenation, one dispatch per input, and slices.
 
-use super::{Dispatch, LoweringContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, NO_LOOPS, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::COPY_CHANNELS;
 use crate::gpu::uniform::uniforms;
@@ -54,5 +54,5 @@ fn copy(
     let invocations = u64::from(context.output.pixels) * u64::from(c4);
     let grid = context.device.flat_grid(&context.node.name, invocations)?;
     let reads = vec![Read::Input(input)];
-    Ok((context.device).dispatch(&COPY_CHANNELS, &params, reads, grid))
+    Ok((context.device).dispatch(&COPY_CHANNELS, &params, reads, grid, NO_LOOPS))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cost_table::DeviceClass;
+use super::loop_iterations::{self, max_loop_iterations};
 use super::{ConvAlgorithm, Dispatch, Read, SelectionReason, Target, Tuned, WORKGROUP};
 use crate::error::{Error, Result};
 use crate::gpu::{Cooperative, Gpu, PipelineKey, Precision, Shader};
@@ -18,6 +19,8 @@ pub(crate) struct DeviceContext {
     pub largest_subgroup: Option<u32>,
     /// Invocations per subgroup, where shaders may use subgroups and all have the same size.
     pub subgroup_size: Option<u32>,
+    /// The most loop iterations of an invocation, where the driver has a limit.
+    pub max_loop_iterations: Option<u64>,
     /// Selects the table of costs.
     pub class: DeviceClass,
     /// How float16 cooperative matrices are multiplied, where they can be used and values are float16.
@@ -37,6 +40,7 @@ impl DeviceContext {
             precision: Precision::F32,
             largest_subgroup: None,
             subgroup_size: None,
+            max_loop_iterations: None,
             class: DeviceClass::Discrete,
             cooperative: None,
             prefer: None,
@@ -48,6 +52,7 @@ impl DeviceContext {
     pub fn from_limits_of(gpu: &Gpu) -> Self {
         Self {
             name: gpu.info().name.clone(),
+            max_loop_iterations: max_loop_iterations(gpu.info()),
             ..Self::assumed(gpu.limits().clone())
         }
     }
@@ -57,13 +62,14 @@ impl DeviceContext {
         (self.tuned.as_ref()).is_some_and(|tuned| tuned.quarantined.contains(&algorithm))
     }
 
-    /// A dispatch that writes the node's output.
+    /// A dispatch that writes the node's output, with the most loop iterations of an invocation.
     pub(super) fn dispatch(
         &self,
         shader: &'static Shader,
         params: &impl bytemuck::Pod,
         reads: Vec<Read>,
         workgroups: [u32; 3],
+        loop_iterations: u64,
     ) -> Dispatch {
         Dispatch {
             key: PipelineKey {
@@ -75,6 +81,7 @@ impl DeviceContext {
             params: bytemuck::bytes_of(params).to_vec(),
             reads,
             workgroups,
+            loop_iterations,
             operations: None,
             algorithm: None,
             reason: SelectionReason::Only,
@@ -104,6 +111,14 @@ impl DeviceContext {
         }
         // Both are within the limit, a u32.
         Ok([workgroups.div_ceil(rows).max(1) as u32, rows as u32])
+    }
+
+    /// Checks that the driver runs loops of an invocation to their end.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] where it does not.
+    pub fn check_loops(&self, what: &str, iterations: u64) -> Result<()> {
+        loop_iterations::check(what, iterations, &self.name, self.max_loop_iterations)
     }
 
     /// The most bytes that one binding may have.

@@ -13,6 +13,9 @@ pub(crate) struct Dispatch {
     pub params: Vec<u8>,
     pub reads: Vec<Read>,
     pub workgroups: [u32; 3],
+    /// The most loop iterations of an invocation, over all of its loops. Those with constant bounds, which
+    /// compilers unroll, do not count.
+    pub loop_iterations: u64,
     /// Multiplications and additions, where they are other than the node's.
     pub operations: Option<u64>,
     /// The convolution algorithm that this is, or is a part of.

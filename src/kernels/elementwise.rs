@@ -1,7 +1,7 @@
 //! Element-wise functions of two tensors.
 
 use super::activation;
-use super::{Dispatch, LoweringContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, NO_LOOPS, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::BINARY;
 use crate::gpu::uniform::uniforms;
@@ -36,7 +36,7 @@ pub(super) fn dispatches(context: &LoweringContext, op: Binary) -> Result<Vec<Di
         Binary::Max => 4,
         Binary::Min => 5,
     };
-    let dispatch = context.per_element(&BINARY, &params, reads)?;
+    let dispatch = context.per_element(&BINARY, &params, reads, NO_LOOPS)?;
     let dispatch = dispatch.constant("OPERATION", code);
     Ok(vec![dispatch.constant("ACTIVATION", activation)])
 }

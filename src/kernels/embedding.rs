@@ -1,7 +1,7 @@
 //! Embedding: rows of a table, looked up by token ids.
 
 use super::weight::split;
-use super::{Dispatch, LoweringContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, NO_LOOPS, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::EMBEDDING;
 use crate::gpu::uniform::uniforms;
@@ -41,7 +41,7 @@ pub(super) fn dispatches(context: &LoweringContext, op: &Embedding) -> Result<Ve
             Ok(packed)
         });
         let reads = vec![Read::Input(0), table];
-        steps.push(context.per_element(&EMBEDDING, &params, reads)?);
+        steps.push(context.per_element(&EMBEDDING, &params, reads, NO_LOOPS)?);
     }
     Ok(steps)
 }

@@ -1,6 +1,7 @@
 //! The epilogue of a kernel, applied to a sum before it is stored: `shaders/shared/epilogue.wgsl`.
 
 use super::activation::code;
+use super::loop_iterations::SumPart;
 use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::gpu::uniform::uniforms;
 use crate::graph::Residual;
@@ -10,7 +11,7 @@ use crate::graph::Residual;
 pub(super) struct Epilogue {
     pub params: EpilogueParams,
     residual: Option<Read>,
-    constants: [(&'static str, u32); 3],
+    constants: [(&'static str, u32); 4],
 }
 
 uniforms! {
@@ -34,11 +35,19 @@ impl EpilogueParams {
 }
 
 impl Epilogue {
+    /// Of a single dispatch.
     pub fn of(context: &LoweringContext) -> Self {
+        Self::of_part(context, &SumPart::ONLY)
+    }
+
+    /// For one of several dispatches that add to the output. The last has the residual and the activation.
+    pub fn of_part(context: &LoweringContext, part: &SumPart) -> Self {
         let fused = &context.node.fused;
-        let (activation, slope) = code(fused.activation);
+        let activation = fused.activation.filter(|_| part.is_last);
+        let residual = fused.residual.filter(|_| part.is_last);
+        let (activation, slope) = code(activation);
         // The codes in the shader.
-        let residual = match fused.residual {
+        let residual_code = match residual {
             None => 0,
             Some(Residual::BeforeActivation) => 1,
             Some(Residual::AfterActivation) => 2,
@@ -51,12 +60,13 @@ impl Epilogue {
                 slope,
                 unused: [0; 3],
             },
-            residual: (fused.residual.is_some() && !context.residual_in_place)
+            residual: (residual.is_some() && !context.residual_in_place)
                 .then_some(Read::Input(last)),
             constants: [
                 ("ACTIVATION", activation),
-                ("RESIDUAL", residual),
+                ("RESIDUAL", residual_code),
                 ("RESIDUAL_IN_PLACE", u32::from(context.residual_in_place)),
+                part.accumulate(),
             ],
         }
     }

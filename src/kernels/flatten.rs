@@ -1,6 +1,6 @@
 //! Flattening feature maps to features, and back.
 
-use super::{Dispatch, LoweringContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, NO_LOOPS, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{FLATTEN, Shader, UNFLATTEN};
@@ -25,6 +25,6 @@ fn reshape(context: &LoweringContext, shader: &'static Shader) -> Result<Vec<Dis
         input: context.inputs[0],
         output: context.output,
     };
-    let dispatch = context.per_element(shader, &params, vec![Read::Input(0)])?;
+    let dispatch = context.per_element(shader, &params, vec![Read::Input(0)], NO_LOOPS)?;
     Ok(vec![dispatch])
 }

@@ -5,9 +5,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::epilogue::{Epilogue, EpilogueParams};
+use super::loop_iterations::{REDUCTION_ITERATIONS, split_sum};
 use super::norm::Folding;
 use super::weight::split;
-use super::{Dispatch, LoweringContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, Read, TensorView, WORKGROUP};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{LINEAR, LINEAR_BACKWARD, LINEAR_BACKWARD_SUBGROUP, LINEAR_SUBGROUP};
@@ -39,24 +40,39 @@ pub(super) fn dispatches(context: &LoweringContext, op: &Linear) -> Result<Vec<D
     let rows = u64::from(context.output.pixels);
     let [y, z] = context.device.fold(&context.node.name, rows)?;
     let folding = Folding::new(context.node, outputs, op.bias);
-    let bias = context.bias(&folding, outputs.next_multiple_of(4));
-    let epilogue = Epilogue::of(context);
     let (shader, reason) = context.reducing(&LINEAR, &LINEAR_SUBGROUP);
+    let input = context.inputs[0];
+    let iterations =
+        |c4: usize| (c4 as u64).div_ceil(context.team_members()) + REDUCTION_ITERATIONS;
+    let limit = context.device.max_loop_iterations;
+    let sums = split_sum([1, 1], input.c4 as usize, limit, |_, c4| iterations(c4));
     let mut steps = Vec::new();
-    for (part, weight) in weights(context, op, &folding)? {
-        let params = Params {
-            input: context.inputs[0],
-            output: context.output,
-            epilogue: epilogue.params,
-            first_output_c4: part.start as u32,
-            output_c4: part.len() as u32,
-            unused: [0; 2],
+    for sum in sums {
+        let epilogue = Epilogue::of_part(context, &sum);
+        let bias = match sum.is_first {
+            true => context.bias(&folding, outputs.next_multiple_of(4)),
+            false => context.zeros(outputs.next_multiple_of(4)),
         };
-        let grid = [context.teams(part.len() as u64) as u32, y, z];
-        let residual = epilogue.read(&bias);
-        let reads = vec![Read::Input(0), weight, bias.clone(), residual];
-        let dispatch = context.device.dispatch(shader, &params, reads, grid);
-        steps.push(epilogue.select(dispatch).selected(None, reason));
+        for (part, weight) in weights(context, op, &folding, &sum.inner)? {
+            let params = Params {
+                input: TensorView {
+                    offset: input.offset + sum.inner.start as u32,
+                    c4: sum.inner.len() as u32,
+                    ..input
+                },
+                output: context.output,
+                epilogue: epilogue.params,
+                first_output_c4: part.start as u32,
+                output_c4: part.len() as u32,
+                unused: [0; 2],
+            };
+            let grid = [context.teams(part.len() as u64) as u32, y, z];
+            let residual = epilogue.read(&bias);
+            let reads = vec![Read::Input(0), weight, bias.clone(), residual];
+            let iterations = iterations(sum.inner.len());
+            let dispatch = (context.device).dispatch(shader, &params, reads, grid, iterations);
+            steps.push(epilogue.select(dispatch).selected(None, reason));
+        }
     }
     Ok(steps)
 }
@@ -73,7 +89,8 @@ pub(super) fn backward_dispatches(context: &LoweringContext, op: &Linear) -> Res
     let (shader, reason) = context.reducing(&LINEAR_BACKWARD, &LINEAR_BACKWARD_SUBGROUP);
     let folding = Folding::new(context.node, op.out_features, false);
     let mut steps = Vec::new();
-    for (part, weight) in weights(context, op, &folding)? {
+    let all = 0..op.in_features.div_ceil(4);
+    for (part, weight) in weights(context, op, &folding, &all)? {
         let params = BackwardParams {
             gradient: context.inputs[0],
             output: context.output,
@@ -82,7 +99,10 @@ pub(super) fn backward_dispatches(context: &LoweringContext, op: &Linear) -> Res
             unused: [0; 2],
         };
         let reads = vec![Read::Input(0), weight];
-        let dispatch = device.dispatch(shader, &params, reads, [x, y, z]);
+        // As many invocations share the sum of an element.
+        let share = (part.len() as u64).div_ceil(WORKGROUP / u64::from(ELEMENTS));
+        let iterations = share + REDUCTION_ITERATIONS;
+        let dispatch = device.dispatch(shader, &params, reads, [x, y, z], iterations);
         steps.push(dispatch.selected(None, reason));
     }
     Ok(steps)
@@ -90,14 +110,20 @@ pub(super) fn backward_dispatches(context: &LoweringContext, op: &Linear) -> Res
 
 /// The weights, `[out / 4][in]` with four output features per element, in parts that fit one binding
 /// each. Returns each part with its range of elements of output features. A layer and its gradient
-/// share them.
+/// share them. Of the input features, those of the elements `k` are packed.
 fn weights(
     context: &LoweringContext,
     op: &Linear,
     folding: &Folding,
+    k: &Range<usize>,
 ) -> Result<Vec<(Range<usize>, Read)>> {
     let (inputs, outputs) = (op.in_features, op.out_features);
-    let padded = inputs.next_multiple_of(4);
+    let padded = 4 * k.len();
+    let packed_inputs = 4 * k.start..inputs.min(4 * k.end);
+    let suffix = match *k == (0..inputs.div_ceil(4)) {
+        true => String::new(),
+        false => format!(" of inputs {packed_inputs:?}"),
+    };
     let groups = outputs.div_ceil(4);
     let precision = context.device.precision;
     let group_bytes = padded as u64 * precision.element_bytes();
@@ -105,7 +131,8 @@ fn weights(
     for part in split(context.device, &context.node.name, groups, group_bytes)? {
         let folding = folding.clone();
         let range = part.clone();
-        let layout = format!("linear {part:?}");
+        let layout = format!("linear {part:?}{suffix}");
+        let packed_inputs = packed_inputs.clone();
         let pack = move |weights: &Weights, name: &str, groups: Range<usize>| {
             let first = (range.start + groups.start) * 4;
             let end = ((range.start + groups.end) * 4).min(outputs);
@@ -117,7 +144,7 @@ fn weights(
                 .zip(values.par_chunks(inputs * 4))
                 .for_each(|(packed, rows)| {
                     for (lane, row) in rows.chunks(inputs).enumerate() {
-                        for (input, value) in row.iter().enumerate() {
+                        for (input, value) in row[packed_inputs.clone()].iter().enumerate() {
                             packed[input * 4 + lane] = *value;
                         }
                     }

@@ -1,5 +1,6 @@
 //! Local response normalization.
 
+use super::loop_iterations::nested;
 use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
@@ -52,6 +53,11 @@ impl Settings {
             k: op.k as f32,
         }
     }
+
+    /// The most channels that the sums of an element include.
+    fn most_channels(&self) -> u64 {
+        u64::from(self.before) + u64::from(self.after) + 4
+    }
 }
 
 pub(super) fn dispatches(
@@ -70,7 +76,8 @@ pub(super) fn dispatches(
         unused: [0; 3],
     };
     let reads = vec![Read::Input(0)];
-    let dispatch = context.per_element(&LOCAL_RESPONSE_NORM, &params, reads)?;
+    let iterations = nested([settings.most_channels()]);
+    let dispatch = context.per_element(&LOCAL_RESPONSE_NORM, &params, reads, iterations)?;
     Ok(vec![dispatch])
 }
 
@@ -91,6 +98,9 @@ pub(super) fn backward_dispatches(
         unused: [0; 3],
     };
     let reads = vec![Read::Input(0), Read::Input(1)];
-    let dispatch = context.per_element(&LOCAL_RESPONSE_NORM_BACKWARD, &params, reads)?;
+    let channels = settings.most_channels();
+    let iterations = nested([channels, channels]);
+    let dispatch =
+        context.per_element(&LOCAL_RESPONSE_NORM_BACKWARD, &params, reads, iterations)?;
     Ok(vec![dispatch])
 }

@@ -47,6 +47,19 @@ pub(crate) fn lower(
     placement: &Placement,
     device: &DeviceContext,
 ) -> Result<Vec<Dispatch>> {
+    let dispatches = dispatches(node, selection, placement, device)?;
+    for dispatch in &dispatches {
+        device.check_loops(&node.name, dispatch.loop_iterations)?;
+    }
+    Ok(dispatches)
+}
+
+fn dispatches(
+    node: &Node,
+    selection: &Selection,
+    placement: &Placement,
+    device: &DeviceContext,
+) -> Result<Vec<Dispatch>> {
     let context = &LoweringContext {
         node,
         selection,
@@ -105,10 +118,11 @@ impl LoweringContext<'_> {
         shader: &'static Shader,
         params: &impl bytemuck::Pod,
         reads: Vec<Read>,
+        loop_iterations: u64,
     ) -> Result<Dispatch> {
         let count = u64::from(self.output.pixels) * u64::from(self.output.c4);
         let grid = self.device.flat_grid(&self.node.name, count)?;
-        Ok(self.device.dispatch(shader, params, reads, grid))
+        Ok((self.device).dispatch(shader, params, reads, grid, loop_iterations))
     }
 
     /// The variant of a shader with `#import reduction` that was selected.
@@ -129,6 +143,14 @@ impl LoweringContext<'_> {
     pub fn teams(&self, count: u64) -> u64 {
         let members = self.largest_subgroup().map_or(WORKGROUP, u64::from);
         count.div_ceil((WORKGROUP / members).max(1))
+    }
+
+    /// Invocations of a team, where subgroups are as small as possible.
+    pub fn team_members(&self) -> u64 {
+        match self.largest_subgroup() {
+            Some(_) => u64::from(self.device.subgroup_size.unwrap_or(1)),
+            None => WORKGROUP,
+        }
     }
 
     fn largest_subgroup(&self) -> Option<u32> {

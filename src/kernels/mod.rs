@@ -20,6 +20,7 @@ mod flatten;
 mod layout;
 mod linear;
 mod local_response_norm;
+mod loop_iterations;
 mod lower;
 mod norm;
 mod pad;
@@ -42,6 +43,7 @@ pub(crate) use cost_table::DeviceClass;
 pub(crate) use device::DeviceContext;
 pub(crate) use dispatch::{Dispatch, Read, Target};
 pub(crate) use layout::{pack, unpack};
+pub(crate) use loop_iterations::{NO_LOOPS, max_loop_iterations, nested};
 use lower::LoweringContext;
 pub(crate) use lower::{Placement, lower};
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Padding and cropping.
 
-use super::{Dispatch, LoweringContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, NO_LOOPS, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::PAD;
 use crate::gpu::uniform::uniforms;
@@ -40,5 +40,6 @@ fn pad(context: &LoweringContext, before: [isize; 2], value: f32) -> Result<Vec<
         &PAD,
         &params,
         vec![Read::Input(0)],
+        NO_LOOPS,
     )?])
 }

@@ -1,6 +1,7 @@
 //! Max and average pooling.
 
-use super::{Dispatch, LoweringContext, Read, TensorView};
+use super::loop_iterations::{SumPart, SumPartParams, in_parts, plain};
+use super::{Dispatch, LoweringContext, TensorView};
 use crate::error::Result;
 use crate::gpu::POOL;
 use crate::gpu::uniform::uniforms;
@@ -10,6 +11,7 @@ uniforms! {
     struct Params for POOL {
         input: TensorView,
         output: TensorView,
+        part: SumPartParams,
         kernel: [u32; 2],
         stride: [u32; 2],
         dilation: [u32; 2],
@@ -36,7 +38,7 @@ pub(super) fn dispatches(context: &LoweringContext, op: &Pool2d) -> Result<Vec<D
         // not count its padding only where that has none of its own.
         PoolKind::Average { count_include_pad } => (1, count_include_pad || fused.pads(), 0.0),
     };
-    let params = Params {
+    let params = |part: &SumPart| Params {
         input,
         output: context.output,
         kernel: op.kernel.map(|v| v as u32),
@@ -44,11 +46,12 @@ pub(super) fn dispatches(context: &LoweringContext, op: &Pool2d) -> Result<Vec<D
         dilation: op.dilation.map(|v| v as u32),
         padding: [top, left],
         padding_after: [bottom, right],
+        part: part.into(),
         count_include_pad: u32::from(count_include_pad),
         empty,
         outside: if fused.pads() { fused.pad_value } else { empty },
         unused: [0; 3],
     };
-    let dispatch = context.per_element(&POOL, &params, vec![Read::Input(0)])?;
-    Ok(vec![dispatch.constant("OPERATION", code)])
+    let constants = [("OPERATION", code)];
+    in_parts(context, &POOL, 1, &constants, op.kernel, plain, params)
 }

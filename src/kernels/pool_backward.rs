@@ -1,6 +1,7 @@
 //! Gradients of pooling.
 
-use super::{Dispatch, LoweringContext, Read, TensorView};
+use super::loop_iterations::{SumPart, SumPartParams, in_parts, nested, plain};
+use super::{Dispatch, LoweringContext, TensorView};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{ADAPTIVE_AVG_POOL_BACKWARD, AVG_POOL_BACKWARD, MAX_POOL_BACKWARD};
@@ -10,6 +11,7 @@ uniforms! {
     struct AdaptiveAverageParams for ADAPTIVE_AVG_POOL_BACKWARD {
         gradient: TensorView,
         output: TensorView,
+        part: SumPartParams,
     }
 
     struct MaxParams for MAX_POOL_BACKWARD {
@@ -17,6 +19,7 @@ uniforms! {
         input: TensorView,
         pooled: TensorView,
         output: TensorView,
+        part: SumPartParams,
         kernel: [u32; 2],
         stride: [u32; 2],
         dilation: [u32; 2],
@@ -26,6 +29,7 @@ uniforms! {
     struct AverageParams for AVG_POOL_BACKWARD {
         gradient: TensorView,
         output: TensorView,
+        part: SumPartParams,
         kernel: [u32; 2],
         stride: [u32; 2],
         padding: [u32; 2],
@@ -37,7 +41,7 @@ uniforms! {
 
 pub(super) fn max(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
     let [top, _, left, _] = padding(context, op);
-    let params = MaxParams {
+    let params = |part: &SumPart| MaxParams {
         gradient: context.inputs[0],
         input: context.inputs[1],
         pooled: context.inputs[2],
@@ -46,13 +50,25 @@ pub(super) fn max(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Dispatch
         stride: op.stride.map(|v| v as u32),
         dilation: op.dilation.map(|v| v as u32),
         padding: [top, left],
+        part: part.into(),
     };
-    let reads = [0, 1, 2].map(Read::Input).to_vec();
-    Ok(vec![context.per_element(
+    let extent = [0, 1].map(|i| {
+        let gaps = op.dilation[i].saturating_mul(op.kernel[i].saturating_sub(1));
+        gaps.saturating_add(1)
+    });
+    let windows = windows_of_pixel(&context.inputs[0], &extent, &op.stride);
+    // For each, the taps before the pixel's own are searched for an equal maximum.
+    let taps = op.kernel[0].saturating_mul(op.kernel[1]) as u64;
+    let iterations = |[rows, columns]: [usize; 2]| nested([rows as u64, columns as u64, taps]);
+    in_parts(
+        context,
         &MAX_POOL_BACKWARD,
-        &params,
-        reads,
-    )?])
+        3,
+        &[],
+        windows,
+        iterations,
+        params,
+    )
 }
 
 pub(super) fn average(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
@@ -63,35 +79,49 @@ pub(super) fn average(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Disp
             count_include_pad: true
         }
     );
-    let params = AverageParams {
+    let params = |part: &SumPart| AverageParams {
         gradient: context.inputs[0],
         output: context.output,
         kernel: op.kernel.map(|v| v as u32),
         stride: op.stride.map(|v| v as u32),
         padding: [top, left],
         padding_after: [bottom, right],
+        part: part.into(),
         count_include_pad: u32::from(count_include_pad),
         unused: [0; 3],
     };
-    let reads = vec![Read::Input(0)];
-    Ok(vec![context.per_element(
-        &AVG_POOL_BACKWARD,
-        &params,
-        reads,
-    )?])
+    let windows = windows_of_pixel(&context.inputs[0], &op.kernel, &op.stride);
+    in_parts(context, &AVG_POOL_BACKWARD, 1, &[], windows, plain, params)
 }
 
 pub(super) fn adaptive_average(context: &LoweringContext) -> Result<Vec<Dispatch>> {
-    let params = AdaptiveAverageParams {
+    let params = |part: &SumPart| AdaptiveAverageParams {
         gradient: context.inputs[0],
         output: context.output,
+        part: part.into(),
     };
-    let reads = vec![Read::Input(0)];
-    Ok(vec![context.per_element(
+    let (gradient, output) = (context.inputs[0], context.output);
+    // Bins that a pixel is in; the first and the last may begin or end within it.
+    let bins = |bins: u32, size: u32| bins.min(bins.div_ceil(size.max(1)).saturating_add(1));
+    let bins = [
+        bins(gradient.height, output.height) as usize,
+        bins(gradient.width, output.width) as usize,
+    ];
+    in_parts(
+        context,
         &ADAPTIVE_AVG_POOL_BACKWARD,
-        &params,
-        reads,
-    )?])
+        1,
+        &[],
+        bins,
+        plain,
+        params,
+    )
+}
+
+/// The most windows along both axes that contain a pixel.
+fn windows_of_pixel(gradient: &TensorView, extent: &[usize; 2], stride: &[usize; 2]) -> [usize; 2] {
+    let count = [gradient.height as usize, gradient.width as usize];
+    [0, 1].map(|i| count[i].min(extent[i].div_ceil(stride[i].max(1))))
 }
 
 /// The padding `[top, bottom, left, right]` of the pooling's input, whose size is that of the gradient computed

@@ -1,6 +1,6 @@
 //! Darknet's reorg, a space-to-depth.
 
-use super::{Dispatch, LoweringContext, Read, TensorView};
+use super::{Dispatch, LoweringContext, NO_LOOPS, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::REORG;
 use crate::gpu::uniform::uniforms;
@@ -26,5 +26,6 @@ pub(super) fn dispatches(context: &LoweringContext, op: Reorg) -> Result<Vec<Dis
         &REORG,
         &params,
         vec![Read::Input(0)],
+        NO_LOOPS,
     )?])
 }

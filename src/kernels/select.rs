@@ -1,6 +1,7 @@
 //! The first phase: which kernels compute a node. Nothing here knows where values lie in memory.
 
 use super::conv::{self, ConvKernels, ConvProblem, TransposedConvProblem, TransposedKernels};
+use super::loop_iterations::REDUCTION_ITERATIONS;
 use super::{DeviceContext, SelectionReason};
 use crate::graph::{Node, Op, Reduce, ReduceOver};
 use crate::tensor::Shape;
@@ -14,8 +15,8 @@ pub(crate) enum Problem {
     TransposedConv(TransposedConvProblem),
     /// A fully connected layer or its gradient, as the convolution that has its rows as pixels.
     Linear(ConvProblem),
-    /// Sums or maxima that a team of invocations shares.
-    Reduction,
+    /// Sums or maxima that a team of invocations shares, with this many elements to read.
+    Reduction { elements: u64 },
     /// An operator with one kernel.
     Other,
 }
@@ -30,6 +31,8 @@ pub(crate) struct Selection {
     /// and the second reads it, and so on. The first dispatch reads the inputs, and the last one the
     /// residual.
     pub workspace: Vec<u64>,
+    /// Whether several dispatches may add to the output, which then cannot take the residual's place.
+    pub in_parts: bool,
 }
 
 /// The kernels that were selected, with their variants.
@@ -62,16 +65,34 @@ impl Problem {
             (Op::LinearBackward(op), _) => {
                 Self::Linear(ConvProblem::from_linear_backward(&op.0, fused, output))
             }
-            (Op::Softmax(_) | Op::Hardmax(_) | Op::AdaptiveAvgPool2d(_), _) => Self::Reduction,
+            // They read the channels twice.
+            (Op::Softmax(_) | Op::Hardmax(_), _) => Self::Reduction {
+                elements: 2 * output.nchw()[1].div_ceil(4) as u64,
+            },
+            // It is split where it is long.
+            (Op::AdaptiveAvgPool2d(_), _) => Self::Reduction { elements: 0 },
             (
                 Op::Reduce(Reduce {
                     over: ReduceOver::Space,
                     ..
                 }),
                 _,
-            ) => Self::Reduction,
+            ) => Self::Reduction { elements: 0 },
             _ => Self::Other,
         }
+    }
+}
+
+impl Problem {
+    /// Whether sums may be so long that several dispatches compute them, whichever kernel is selected.
+    fn may_be_split(&self, device: &DeviceContext) -> bool {
+        let filter = match self {
+            Self::Conv(conv) | Self::Linear(conv) => &conv.filter,
+            Self::TransposedConv(conv) => &conv.filter,
+            Self::Reduction { .. } | Self::Other => return false,
+        };
+        let most = conv::most_loop_iterations(filter);
+        device.max_loop_iterations.is_some_and(|limit| most > limit)
     }
 }
 
@@ -79,26 +100,43 @@ impl Problem {
 pub(crate) fn select(problem: &Problem, device: &DeviceContext) -> Selection {
     #[cfg(test)]
     SELECTIONS.set(SELECTIONS.get() + 1);
-    match problem {
+    let mut selection = match problem {
         Problem::Conv(conv) => conv::select(conv, device),
         Problem::TransposedConv(conv) => conv::select_transposed(conv, device),
         Problem::Linear(conv) if conv.m() >= device.class.costs().min_linear_gemm_rows => {
             conv::select_rows(conv, device)
         }
-        Problem::Linear(_) | Problem::Reduction => {
-            let largest_subgroup = device.largest_subgroup;
+        Problem::Linear(_) | Problem::Reduction { .. } => {
+            let largest_subgroup = device
+                .largest_subgroup
+                .filter(|_| subgroups_suffice(problem, device));
             Selection {
                 algorithm: Algorithm::Reduction { largest_subgroup },
                 reason: SelectionReason::Reduction(largest_subgroup),
                 workspace: Vec::new(),
+                in_parts: false,
             }
         }
         Problem::Other => Selection {
             algorithm: Algorithm::OneKernel,
             reason: SelectionReason::Only,
             workspace: Vec::new(),
+            in_parts: false,
         },
-    }
+    };
+    selection.in_parts = problem.may_be_split(device);
+    selection
+}
+
+/// Whether a subgroup can reduce all elements within the device's limit of loop iterations. A workgroup has
+/// more invocations.
+fn subgroups_suffice(problem: &Problem, device: &DeviceContext) -> bool {
+    let (Problem::Reduction { elements }, Some(limit)) = (problem, device.max_loop_iterations)
+    else {
+        return true;
+    };
+    let members = u64::from(device.subgroup_size.unwrap_or(1));
+    elements.div_ceil(members) + REDUCTION_ITERATIONS <= limit
 }
 
 #[cfg(test)]

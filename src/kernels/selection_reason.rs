@@ -66,6 +66,8 @@ pub(crate) enum WinogradRejection {
     NchwInput,
     Prologue,
     Memory,
+    /// The driver limits loops, and its sums cannot be split.
+    LoopIterations,
     /// Fewer tiles than the least.
     FewTiles {
         tiles: u64,
@@ -147,6 +149,7 @@ impl fmt::Display for WinogradRejection {
             Self::NchwInput => f.write_str("reads the input as NCHW"),
             Self::Prologue => f.write_str("has a prologue"),
             Self::Memory => f.write_str("its workspace or weights exceed a limit"),
+            Self::LoopIterations => f.write_str("its sums exceed the driver's limit of loops"),
             Self::FewTiles { tiles, least } => write!(f, "{tiles} tiles, fewer than {least}"),
             Self::Quarantined(algorithm) => write!(f, "{algorithm} is quarantined"),
             Self::CostsMore { cost, gemm } => {

@@ -1,5 +1,6 @@
 //! Softmax and hardmax over the channels.
 
+use super::loop_iterations::REDUCTION_ITERATIONS;
 use super::{Dispatch, LoweringContext, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
@@ -48,6 +49,9 @@ fn per_pixel_team(
     let [x, y] = (context.device).fold(&context.node.name, context.teams(pixels))?;
     let reads = vec![Read::Input(0)];
     let (shader, reason) = context.reducing(portable, subgroup);
-    let dispatch = (context.device).dispatch(shader, params, reads, [x, y, 1]);
+    // The channels are read twice.
+    let elements = 2 * u64::from(context.output.c4);
+    let iterations = elements.div_ceil(context.team_members()) + REDUCTION_ITERATIONS;
+    let dispatch = (context.device).dispatch(shader, params, reads, [x, y, 1], iterations);
     Ok(vec![dispatch.selected(None, reason)])
 }

@@ -1,6 +1,7 @@
 //! Upsampling.
 
-use super::{Dispatch, LoweringContext, Read, TensorView};
+use super::loop_iterations::{SumPart, SumPartParams, in_parts, plain};
+use super::{Dispatch, LoweringContext, NO_LOOPS, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{UPSAMPLE, UPSAMPLE_BACKWARD};
@@ -17,6 +18,7 @@ uniforms! {
     struct BackwardParams for UPSAMPLE_BACKWARD {
         gradient: TensorView,
         output: TensorView,
+        part: SumPartParams,
         scale: [f32; 2],
         unused: [u32; 2],
     }
@@ -30,7 +32,7 @@ pub(super) fn dispatches(context: &LoweringContext, op: &Upsample) -> Result<Vec
         scale: scale(op, &input, &output),
         unused: [0; 2],
     };
-    let dispatch = context.per_element(&UPSAMPLE, &params, vec![Read::Input(0)])?;
+    let dispatch = context.per_element(&UPSAMPLE, &params, vec![Read::Input(0)], NO_LOOPS)?;
     Ok(vec![dispatch.constant("MODE", code(op.mode))])
 }
 
@@ -39,15 +41,34 @@ pub(super) fn backward_dispatches(
     op: &Upsample,
 ) -> Result<Vec<Dispatch>> {
     let (gradient, output) = (context.inputs[0], context.output);
-    let params = BackwardParams {
+    let params = |part: &SumPart| BackwardParams {
         gradient,
         output,
+        part: part.into(),
         // The gradient has the size of the upsampling's output, and its own output that of the input.
         scale: scale(op, &output, &gradient),
         unused: [0; 2],
     };
-    let dispatch = context.per_element(&UPSAMPLE_BACKWARD, &params, vec![Read::Input(0)])?;
-    Ok(vec![dispatch.constant("MODE", code(op.mode))])
+    let constants = [("MODE", code(op.mode))];
+    let scale = scale(op, &output, &gradient);
+    // As `contribution_range` of the shader.
+    let most = |count: u32, size: u32, scale: f32| match size > 1 && scale > 0.0 {
+        true => (count as usize).min((2.0 / f64::from(scale)).ceil() as usize + 6),
+        false => count as usize,
+    };
+    let window = [
+        most(gradient.height, output.height, scale[0]),
+        most(gradient.width, output.width, scale[1]),
+    ];
+    in_parts(
+        context,
+        &UPSAMPLE_BACKWARD,
+        1,
+        &constants,
+        window,
+        plain,
+        params,
+    )
 }
 
 /// Input pixels per output pixel of an upsampling from `input` to `output`, along each axis.

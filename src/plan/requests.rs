@@ -47,7 +47,9 @@ impl MemoryRequests {
             if selected.read_unpacked[i].is_some() {
                 continue;
             }
-            let replaced = replaceable_residual(graph, values, i);
+            let replaced = (!selected.selections[i].in_parts)
+                .then(|| replaceable_residual(graph, values, i))
+                .flatten();
             match replaced.and_then(|residual| request_of[residual]) {
                 Some(_) if separate > 0 => separate -= 1,
                 Some(request) => {

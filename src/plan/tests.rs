@@ -1,5 +1,8 @@
 use super::*;
-use crate::graph::{Activation, Conv2d, GraphBuilder, Linear, Pool2d, SliceChannels, Storage};
+use crate::graph::{
+    Activation, AdaptiveAvgPool2d, Conv2d, GraphBuilder, Linear, LocalResponseNorm,
+    LocalResponseNormBackward, Pool2d, SliceChannels, Storage,
+};
 use crate::kernels::{ConvAlgorithm, SELECTIONS};
 use crate::zoo::{self, ZooOptions};
 
@@ -317,4 +320,50 @@ fn gradients_of_many_nodes_are_planned_soon() {
     assert_no_step_writes_what_it_reads(&plan, "gradients");
     let seconds = start.elapsed().as_secs_f64();
     assert!(seconds < 20.0, "{seconds} s");
+}
+
+/// A driver's limit of loop iterations changes nothing for ordinary networks; long sums take more dispatches.
+#[test]
+fn only_sums_beyond_the_limit_of_loops_are_split() {
+    let limited = DeviceContext {
+        max_loop_iterations: Some(65_535),
+        ..DeviceContext::assumed(Default::default())
+    };
+    let unlimited = DeviceContext::assumed(Default::default());
+    let steps = |graph: &Graph, shape: &Shape, device| {
+        let inputs = std::slice::from_ref(shape);
+        let plan = Plan::new(graph, inputs, &PassOptions::default(), device).unwrap();
+        let most = plan.steps.iter().map(|step| step.dispatch.loop_iterations);
+        (plan.steps.len(), most.max().unwrap())
+    };
+    for name in ["vgg16", "resnet50", "alexnet", "densenet121"] {
+        let graph = zoo::find(name).unwrap().build(&ZooOptions::default());
+        let (graph, shape) = (graph.unwrap(), Shape::from([4, 3, 224, 224]));
+        let (count, most) = steps(&graph, &shape, &limited);
+        assert_eq!(count, steps(&graph, &shape, &unlimited).0, "{name}");
+        assert!(most > 0 && most <= 65_535, "{name}: {most}");
+    }
+    let mut b = GraphBuilder::new("long");
+    let x = b.image_input("input", 1);
+    let x = b.adaptive_avg_pool2d("pool", x, AdaptiveAvgPool2d::new(1, 1));
+    b.output(x);
+    let graph = b.build().unwrap();
+    let shape = Shape::from([1, 1, 1024, 1024]);
+    let extra = steps(&graph, &shape, &limited).0 - steps(&graph, &shape, &unlimited).0;
+    assert_eq!(extra, 2);
+    // Sums of squares within sums are not split.
+    let mut b = GraphBuilder::new("unsplittable");
+    let g = b.image_input("gradient", 400);
+    let x = b.image_input("input", 400);
+    let op = LocalResponseNormBackward(LocalResponseNorm::new(399));
+    let y = b.node("lrn", op, &[g, x]);
+    b.output(y);
+    let graph = b.build().unwrap();
+    let shapes = [Shape::from([1, 400, 2, 2]), Shape::from([1, 400, 2, 2])];
+    let plan = |device| Plan::new(&graph, &shapes, &PassOptions::default(), device);
+    assert!(plan(&unlimited).is_ok());
+    let message = plan(&limited).unwrap_err().report().to_string();
+    for part in ["lrn", "65535", "loop iterations"] {
+        assert!(message.contains(part), "{message}");
+    }
 }

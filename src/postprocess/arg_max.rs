@@ -2,6 +2,7 @@ use super::compute_kernel::{ComputeKernel, KernelContext, WriteTarget};
 use crate::error::{Error, Result};
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{ARG_MAX, Gpu, GpuTensor};
+use crate::kernels::nested;
 use crate::tensor::Shape;
 use crate::util::lru::LruCache;
 
@@ -85,6 +86,8 @@ impl ArgMax {
             plane: (height * width) as u32,
             pixels: pixels as u32,
         };
+        let iterations = nested([channels as u64]);
+        self.context.device.check_loops(what, iterations)?;
         let written = WriteTarget::Buffer(buffer.clone());
         let bound = (vec![read], written);
         (self.kernel).encode(&self.context, what, encoder, &params, bound, grid)?;

@@ -5,6 +5,7 @@ use super::compute_kernel::{BufferRange, ComputeKernel, KernelContext, WriteTarg
 use crate::error::{Error, Result};
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{BOX_CANDIDATES, BOX_LIST, Gpu, GpuTensor};
+use crate::kernels::{WORKGROUP, nested};
 use crate::vision::{DetectionOptions, Head, ImageTransform, Preprocessing, ScoredBox};
 
 /// Decodes the outputs of a YOLO network into a list of boxes on the GPU, as [`Head::decode`] and
@@ -16,7 +17,7 @@ use crate::vision::{DetectionOptions, Head, ImageTransform, Preprocessing, Score
 /// checked for NaN and infinity, as by [`Detector`](crate::tasks::Detector).
 ///
 /// # Layout of the list
-/// The list is a buffer of [`Self::BYTES`], usages `STORAGE`, `COPY_SRC` and `VERTEX`. It begins with eight
+/// The list is the first [`Self::BYTES`] of a buffer with usages `STORAGE`, `COPY_SRC` and `VERTEX`. It begins with eight
 /// `u32`:
 ///
 /// | word | |
@@ -89,11 +90,12 @@ uniforms! {
         capacity: u32,
         most: u32,
         iou: f32,
-        unused: u32,
+        iterations: u32,
         scale: [f32; 2],
         shift: [f32; 2],
         size: [f32; 2],
-        unused_2: [u32; 2],
+        continues: u32,
+        unused: u32,
     }
 }
 
@@ -126,6 +128,12 @@ impl BoxList {
             Ok((head.clone(), BufferRange::all(&anchors)))
         };
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::VERTEX;
+        // One bit for each candidate, where several dispatches suppress.
+        let (_, rounds) = suppression_rounds(context.device.max_loop_iterations);
+        let state = match rounds {
+            1 => 0,
+            _ => u64::from(Self::CANDIDATES / 8),
+        };
         Ok(Self {
             heads: heads.iter().map(with_anchors).collect::<Result<_>>()?,
             decode: decode.dispatches_per_pass(heads.len()),
@@ -136,7 +144,7 @@ impl BoxList {
                 16 + 32 * u64::from(Self::CANDIDATES),
                 BufferUsages::STORAGE | BufferUsages::COPY_DST,
             )?,
-            boxes: context.buffer("boxes", Self::BYTES, usage)?,
+            boxes: context.buffer("boxes", Self::BYTES + state, usage)?,
             context,
         })
     }
@@ -185,16 +193,28 @@ impl BoxList {
             // Each box has at least one element of the output, which has fewer than 2^32.
             let boxes = params.width * params.height * params.boxes;
             sequence = sequence.wrapping_add(boxes);
+            // NaN are counted, the softmax reads the scores twice, and each may be a box's class.
+            let iterations = 4 * nested([u64::from(params.classes)]);
+            self.context.device.check_loops(what, iterations)?;
             let grid = self.context.device.flat_grid(what, u64::from(boxes))?;
             let reads = vec![read, anchors.clone()];
             let written = WriteTarget::Buffer(self.candidates.clone());
             let bound = self.decode.bind(&self.context, &params, reads, written)?;
             dispatches.push((bound, grid));
         }
-        let params = ListParams::of(image, options.iou);
-        let reads = vec![BufferRange::all(&self.candidates)];
-        let written = WriteTarget::Buffer(self.boxes.clone());
-        let list = self.suppress.bind(&self.context, &params, reads, written)?;
+        let whole = ListParams::of(image, options.iou);
+        let (iterations, rounds) = suppression_rounds(self.context.device.max_loop_iterations);
+        let mut lists = Vec::new();
+        for continues in (0..rounds).map(|round| u32::from(round > 0)) {
+            let params = ListParams {
+                iterations,
+                continues,
+                ..whole
+            };
+            let reads = vec![BufferRange::all(&self.candidates)];
+            let written = WriteTarget::Buffer(self.boxes.clone());
+            lists.push(self.suppress.bind(&self.context, &params, reads, written)?);
+        }
         self.context.gpu.with_error_scopes(what, || {
             encoder.clear_buffer(&self.candidates, 0, Some(16));
         })?;
@@ -202,7 +222,9 @@ impl BoxList {
             for (bound, grid) in &dispatches {
                 self.decode.dispatch(pass, bound, *grid);
             }
-            self.suppress.dispatch(pass, &list, [1, 1, 1]);
+            for list in &lists {
+                self.suppress.dispatch(pass, list, [1, 1, 1]);
+            }
         })?;
         Ok(self.boxes.clone())
     }
@@ -250,6 +272,26 @@ impl BoxList {
             unlisted,
         })
     }
+}
+
+/// Iterations of a dispatch of `box_list.wgsl`, each of which finds a box and what it suppresses, and the number of
+/// dispatches: one, unless the driver limits loops.
+fn suppression_rounds(max_loop_iterations: Option<u64>) -> (u32, u32) {
+    let Some(limit) = max_loop_iterations else {
+        return (u32::MAX, 1);
+    };
+    let candidates = u64::from(BoxList::CANDIDATES);
+    let scan = nested([candidates / WORKGROUP]);
+    // Before them, all candidates are scanned, and after them those that remain are counted, 32 at once. Each
+    // compares the candidates of all invocations, and scans all.
+    let each = 1 + 8 + scan;
+    let others = scan + nested([candidates / 32]);
+    let iterations = (limit.saturating_sub(others) / each).clamp(1, candidates);
+    // One more finds that none remains. Both are at most the number of candidates.
+    (
+        iterations as u32,
+        (candidates + 1).div_ceil(iterations) as u32,
+    )
 }
 
 impl ImagePlacement {
@@ -318,11 +360,12 @@ impl ListParams {
             capacity: BoxList::CANDIDATES,
             most: BoxList::MOST,
             iou,
-            unused: 0,
+            iterations: u32::MAX,
             scale: [end[0] - shift[0], end[1] - shift[1]],
             shift,
             size: [width as f32, height as f32],
-            unused_2: [0; 2],
+            continues: 0,
+            unused: 0,
         }
     }
 }

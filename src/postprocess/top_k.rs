@@ -1,7 +1,10 @@
+use std::ops::Range;
+
 use super::compute_kernel::{ComputeKernel, KernelContext, WriteTarget};
 use crate::error::{Error, Result};
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{Gpu, GpuTensor, TOP_K};
+use crate::kernels::WORKGROUP;
 use crate::util::lru::LruCache;
 
 /// The top classes of every image, as [`softmax`](crate::vision::softmax) and
@@ -48,7 +51,9 @@ uniforms! {
         classes: u32,
         k: u32,
         softmax: u32,
-        unused: [u32; 3],
+        first: u32,
+        end: u32,
+        unused: u32,
     }
 }
 
@@ -104,18 +109,42 @@ impl TopK {
         let bytes = 8 * (images * k) as u64;
         let buffer = self.context.output(&mut self.outputs, what, bytes)?;
         // `input` has checked that element indices fit 32 bits.
-        let params = Params {
-            offset,
-            images: images as u32,
-            classes: classes as u32,
-            k: k as u32,
-            softmax: u32::from(self.softmax),
-            unused: [0; 3],
-        };
-        let written = WriteTarget::Buffer(buffer.clone());
-        let (bound, grid) = ((vec![read], written), [x, y, 1]);
-        (self.kernel).encode(&self.context, what, encoder, &params, bound, grid)?;
+        let mut bound = Vec::new();
+        for ranks in self.ranks(what, classes, k)? {
+            let params = Params {
+                offset,
+                images: images as u32,
+                classes: classes as u32,
+                k: k as u32,
+                softmax: u32::from(self.softmax),
+                first: ranks.start as u32,
+                end: ranks.end as u32,
+                unused: 0,
+            };
+            let written = WriteTarget::Buffer(buffer.clone());
+            bound.push((self.kernel).bind(&self.context, &params, vec![read.clone()], written)?);
+        }
+        self.context.pass(what, encoder, |pass| {
+            for bind_group in &bound {
+                self.kernel.dispatch(pass, bind_group, [x, y, 1]);
+            }
+        })?;
         Ok(TopClasses { buffer, images, k })
+    }
+
+    /// The ranks that each dispatch finds: all, where the driver's limit of loop iterations allows it.
+    fn ranks(&self, what: &str, classes: usize, k: usize) -> Result<Vec<Range<usize>>> {
+        let device = &self.context.device;
+        let scan = (classes as u64).div_ceil(WORKGROUP);
+        // A scan for the softmax, and one for each rank; each ends with a reduction of 7 iterations.
+        let iterations = |ranks: usize| (scan + 16) * (1 + ranks as u64);
+        device.check_loops(what, iterations(1))?;
+        let each = match device.max_loop_iterations {
+            Some(limit) => ((limit / (scan + 16)).saturating_sub(1) as usize).clamp(1, k.max(1)),
+            None => k.max(1),
+        };
+        let starts = (0..k).step_by(each);
+        Ok(starts.map(|first| first..k.min(first + each)).collect())
     }
 
     /// Drops the cached buffers and bind groups.

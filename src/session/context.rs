@@ -6,7 +6,7 @@ use super::SessionOptions;
 use crate::error::Result;
 use crate::gpu::{Gpu, Precision};
 use crate::graph::Graph;
-use crate::kernels::{DeviceClass, DeviceContext};
+use crate::kernels::{DeviceClass, DeviceContext, max_loop_iterations};
 use crate::plan::PlanReport;
 use crate::tensor::Shape;
 
@@ -17,6 +17,7 @@ impl DeviceContext {
             name: gpu.info().name.clone(),
             largest_subgroup: gpu.largest_subgroup(),
             subgroup_size: gpu.subgroup_size(),
+            max_loop_iterations: max_loop_iterations(gpu.info()),
             class: DeviceClass::from_adapter(gpu.info()),
             cooperative: gpu
                 .cooperative()
@@ -34,6 +35,7 @@ impl DeviceContext {
         let has_subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
         let largest_subgroup = has_subgroups.then_some(info.subgroup_max_size);
         Self {
+            max_loop_iterations: max_loop_iterations(&info),
             class: DeviceClass::from_adapter(&info),
             subgroup_size: largest_subgroup.filter(|&size| size == info.subgroup_min_size),
             largest_subgroup,

@@ -241,6 +241,8 @@ impl Preprocessor {
         let bytes: &[u8] = bytemuck::cast_slice(&values);
         let what = format!("preprocessing a texture of {}x{}", size[0], size[1]);
         context.check_binding(&what, bytes.len() as u64, "use a smaller texture")?;
+        let (params, iterations) = params.within(&values, context.max_loop_iterations);
+        context.check_loops(&what, iterations)?;
         Ok(SizeResources {
             workgroups: context.flat_grid(&what, params.invocations())?,
             tables: filled(&self.gpu, BufferUsages::STORAGE, bytes)?,

@@ -2,6 +2,7 @@
 //! byte, and the uniform block.
 
 use crate::gpu::uniform::uniforms;
+use crate::kernels::nested;
 use crate::vision::{Axis as Window, FilterWeights, ImageTransform, Interpolation, Preprocessing};
 
 /// The most pixels that an invocation computes, all of one column. As in `shaders/preprocess.wgsl`.
@@ -71,6 +72,45 @@ impl Tables {
 }
 
 impl Params {
+    /// The same with strips of as many pixels as `limit`, a driver's limit of loop iterations, allows, and the most
+    /// iterations of an invocation.
+    pub fn within(self, values: &[i32], limit: Option<u64>) -> (Self, u64) {
+        let mut params = self;
+        loop {
+            let iterations = params.loop_iterations(values);
+            if params.strip == 1 || limit.is_none_or(|limit| iterations <= limit) {
+                return (params, iterations);
+            }
+            params.strip -= 1;
+        }
+    }
+
+    /// The most loop iterations of an invocation: pairs of the rows that a strip needs, by taps of a column.
+    fn loop_iterations(&self, values: &[i32]) -> u64 {
+        let column = |axis: &Axis, first: u32| {
+            let first = axis.table as usize + first as usize;
+            let found = values.get(first..).unwrap_or_default();
+            found
+                .iter()
+                .take(axis.len as usize)
+                .map(|&value| u64::from(value.unsigned_abs()))
+        };
+        let taps = column(&self.x, self.x.len).max().unwrap_or(0);
+        let starts: Vec<u64> = column(&self.y, 0).collect();
+        let ends: Vec<u64> = (starts.iter().zip(column(&self.y, self.y.len)))
+            .map(|(start, count)| start + count)
+            .collect();
+        let strip = self.strip.max(1) as usize;
+        let rows = (0..starts.len())
+            .map(|first| {
+                let end = starts.len().min(first + strip);
+                let end_row = ends[first..end].iter().max().copied().unwrap_or(0);
+                end_row.saturating_sub(starts[first])
+            })
+            .max();
+        nested([rows.unwrap_or(0).div_ceil(2), taps])
+    }
+
     /// The uniform block of an image at `offset` elements in the input.
     pub fn at(self, offset: usize) -> Self {
         Self {

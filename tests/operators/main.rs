@@ -14,6 +14,7 @@ mod fused;
 mod generate;
 mod gradients;
 mod layout;
+mod loop_limit;
 mod padding;
 mod pointwise;
 mod pooling;

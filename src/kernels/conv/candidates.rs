@@ -86,9 +86,15 @@ pub(super) fn winograd_unsupported(
         (problem.has_prologue, WinogradRejection::Prologue),
     ];
     let found = rejections.into_iter().find(|(applies, _)| *applies);
+    let is_too_long = || {
+        let kernels = WinogradKernels::select(problem, tile, device);
+        let limit = device.max_loop_iterations;
+        limit.is_some_and(|limit| kernels.loop_iterations(problem) > limit)
+    };
     found
         .map(|(_, rejection)| rejection)
         .or((!winograd_fits(problem, tile, device)).then_some(WinogradRejection::Memory))
+        .or_else(|| is_too_long().then_some(WinogradRejection::LoopIterations))
 }
 
 /// Whether the workspace of Winograd's convolution, and its weights, can be bound.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
+use super::super::loop_iterations::{SumPart, split_sum};
 use super::super::prologue::Prologue;
 use super::super::weight::split;
 use super::super::{Dispatch, LoweringContext, Read, TensorView, WORKGROUP};
@@ -54,7 +55,7 @@ uniforms! {
 }
 
 /// The dispatches for `phases`, whose windows and numbers of outputs are equal: one, where the weights
-/// of all fit one binding.
+/// of all fit one binding and the device's limit of loop iterations allows it.
 pub(super) fn dispatches(
     context: &LoweringContext,
     filter: &Filter,
@@ -66,6 +67,49 @@ pub(super) fn dispatches(
         return Ok(Vec::new());
     };
     let k_c4 = shader.padded_k_c4(filter.group_inputs);
+    let prologue = context.node.fused.prologue.as_ref();
+    // Channels are counted from those of a group, and scales from the first.
+    let splits_channels = filter.groups == 1
+        && !nchw_input
+        && prologue.is_none_or(|prologue| prologue.norm.is_none());
+    let limit = context.device.max_loop_iterations;
+    let parts = match splits_channels {
+        true => split_sum(phase.kernel(), k_c4, limit, |kernel, k_c4| {
+            shader.loop_iterations(kernel, k_c4)
+        }),
+        false => split_sum(phase.kernel(), 1, limit, |kernel, _| {
+            shader.loop_iterations(kernel, k_c4)
+        })
+        .into_iter()
+        .map(|part| SumPart {
+            inner: 0..k_c4,
+            ..part
+        })
+        .collect(),
+    };
+    let mut dispatches = Vec::with_capacity(parts.len());
+    for part in &parts {
+        let phases: Vec<Phase> = phases.iter().map(|phase| phase.part(part)).collect();
+        dispatches.extend(part_dispatches(
+            context, filter, &phases, part, shader, nchw_input,
+        )?);
+    }
+    Ok(dispatches)
+}
+
+/// The dispatches for a part of the sums. `phases` have the part's taps.
+fn part_dispatches(
+    context: &LoweringContext,
+    filter: &Filter,
+    phases: &[Phase],
+    sum: &SumPart,
+    shader: GemmShader,
+    nchw_input: bool,
+) -> Result<Vec<Dispatch>> {
+    let Some(phase) = phases.first() else {
+        return Ok(Vec::new());
+    };
+    let k_c4 = sum.inner.len();
     let group_n_tiles = filter.group_outputs.div_ceil(N_TILE);
     let n_tiles = group_n_tiles * filter.groups;
     let tile_len = phase.taps() * k_c4 * 4 * N_TILE;
@@ -80,15 +124,21 @@ pub(super) fn dispatches(
     if phases.len() > 1 && parts.len() > 1 {
         let separate = phases
             .iter()
-            .map(|phase| dispatches(context, filter, &[*phase], shader, nchw_input))
+            .map(|phase| part_dispatches(context, filter, &[*phase], sum, shader, nchw_input))
             .collect::<Result<Vec<_>>>()?;
         return Ok(separate.into_iter().flatten().collect());
     }
 
-    let bias = bias(context, filter, group_n_tiles);
-    let epilogue = Epilogue::of(context);
+    let bias = match sum.is_first {
+        true => bias(context, filter, group_n_tiles),
+        false => context.zeros(filter.groups * group_n_tiles * N_TILE),
+    };
+    let epilogue = Epilogue::of_part(context, sum);
     let prologue = Prologue::of(context, filter.groups * filter.group_inputs);
-    let input = context.inputs[0];
+    let input = TensorView {
+        offset: context.inputs[0].offset + sum.inner.start as u32,
+        ..context.inputs[0]
+    };
     let input_bytes = u64::from(input.pixels) * u64::from(input.c4) * precision.element_bytes();
     let mut dispatches = Vec::with_capacity(parts.len());
     for part in parts {
@@ -114,7 +164,7 @@ pub(super) fn dispatches(
             n_fastest: u32::from(input_bytes > tiles.len() as u64 * tile_bytes),
             unused: 0,
         };
-        let weight = weight(context, filter, phases, k_c4, part, tiles);
+        let weight = weight(context, filter, phases, &sum.inner, part, tiles);
         let residual = epilogue.read(&bias);
         let scales = prologue.read(&bias);
         let reads = vec![Read::Input(0), weight, bias.clone(), residual, scales];
@@ -125,12 +175,13 @@ pub(super) fn dispatches(
 }
 
 /// The weights of the N tiles `part`, counted through `phases`, as
-/// `[phase][N tile][tap][in / 4][4 in][16 out]`. `tiles` are those of each phase.
+/// `[phase][N tile][tap][in / 4][4 in][16 out]`, with the elements `k` of a group's input channels. `tiles` are
+/// those of each phase.
 fn weight(
     context: &LoweringContext,
     filter: &Filter,
     phases: &[Phase],
-    k_c4: usize,
+    k: &Range<usize>,
     part: Range<usize>,
     tiles: Range<usize>,
 ) -> Read {
@@ -138,6 +189,12 @@ fn weight(
         .map(|phase| (phase.rows, phase.columns))
         .collect();
     let suffix = filter.order_suffix();
+    let k_c4 = k.len();
+    let inputs = 4 * k.start..filter.group_inputs.min(4 * k.end);
+    let suffix = match inputs.len() == filter.group_inputs {
+        true => suffix.to_owned(),
+        false => format!("{suffix} of inputs {inputs:?}"),
+    };
     let layout = format!("gemm {k_c4} {part:?} {taps:?}{suffix}");
     let filter = filter.clone();
     let phases = phases.to_vec();
@@ -161,10 +218,10 @@ fn weight(
         chunks.for_each(|(packed, i)| {
             let phase = &phases[i / tiles.len()];
             for (i, output) in outputs(tile(i)).enumerate() {
-                for input in 0..filter.group_inputs {
+                for (at, input) in inputs.clone().enumerate() {
                     let kernel = kernels.get(output, input);
                     for (tap, (row, column)) in phase.kernel_taps().enumerate() {
-                        let at = (tap * k_c4 * 4 + input) * N_TILE + i;
+                        let at = (tap * k_c4 * 4 + at) * N_TILE + i;
                         packed[at] = kernel[filter.tap(row, column)];
                     }
                 }
@@ -201,18 +258,20 @@ pub(super) fn dispatch(
             Cooperative::Native => &CONV2D_COOPERATIVE,
         },
     };
+    let kernel = params.window.kernel.map(|v| v as usize);
+    let iterations = shader.loop_iterations(kernel, params.k_c4 as usize);
     // `split` keeps the N tiles within a dimension of a dispatch.
     let dispatch = match shader {
         GemmShader::Subgroup { m_per_invocation } => {
             let subgroups = subgroup_tiles(m, m_per_invocation) * u64::from(n_tiles);
             let [x, y] = device.fold(name, subgroups.div_ceil(WORKGROUP / SUBGROUP))?;
-            let dispatch = device.dispatch(wgsl, params, reads, [x, y, 1]);
+            let dispatch = device.dispatch(wgsl, params, reads, [x, y, 1], iterations);
             dispatch.constant("M_PER_INVOCATION", m_per_invocation)
         }
         GemmShader::Direct { m_per_invocation } => {
             let tile_m = WORKGROUP * u64::from(m_per_invocation);
             let [x, z] = device.fold(name, m.div_ceil(tile_m))?;
-            let dispatch = device.dispatch(wgsl, params, reads, [x, n_tiles, z]);
+            let dispatch = device.dispatch(wgsl, params, reads, [x, n_tiles, z], iterations);
             dispatch.constant("M_PER_INVOCATION", m_per_invocation)
         }
         GemmShader::Tiled {
@@ -222,14 +281,14 @@ pub(super) fn dispatch(
             let tile_m = WORKGROUP / u64::from(n_tiles) * u64::from(m_per_invocation);
             let [x, z] = device.fold(name, m.div_ceil(tile_m))?;
             let rows = params.n_tiles.div_ceil(n_tiles) * params.gemms;
-            let dispatch = device.dispatch(wgsl, params, reads, [x, rows, z]);
+            let dispatch = device.dispatch(wgsl, params, reads, [x, rows, z], iterations);
             let dispatch = dispatch.constant("M_PER_INVOCATION", m_per_invocation);
             dispatch.constant("N_TILES", n_tiles)
         }
         GemmShader::Cooperative { n_tiles, .. } => {
             let [x, z] = device.fold(name, m.div_ceil(GemmShader::cooperative_m(n_tiles)))?;
             let rows = params.n_tiles.div_ceil(n_tiles) * params.gemms;
-            let dispatch = device.dispatch(wgsl, params, reads, [x, rows, z]);
+            let dispatch = device.dispatch(wgsl, params, reads, [x, rows, z], iterations);
             dispatch.constant("N_TILES", n_tiles)
         }
     };

@@ -1,6 +1,7 @@
 //! The GEMM shaders: which of them a device runs, and which is selected for a matrix product.
 
 use super::super::cost_table::CostTable;
+use super::super::loop_iterations::nested;
 use super::super::selection_reason::GemmReason;
 use super::super::{ConvAlgorithm, DeviceContext, WORKGROUP};
 use super::problem::{GemmProblem, N_TILE};
@@ -206,6 +207,20 @@ impl GemmShader {
                 group_inputs.div_ceil(COOPERATIVE_SIDE) * (COOPERATIVE_SIDE / 4)
             }
             _ => group_inputs.div_ceil(4),
+        }
+    }
+
+    /// The most loop iterations of an invocation, for a window of this height and width and `k_c4` input elements
+    /// at each tap.
+    pub fn loop_iterations(self, [height, width]: [usize; 2], k_c4: usize) -> u64 {
+        let [height, width, k_c4] = [height, width, k_c4].map(|n| n as u64);
+        match self {
+            // Mesa's OpenGL does not unroll the loop over the channels of an element in float16.
+            Self::Direct { .. } => nested([height, width, k_c4, 4]),
+            Self::Subgroup { .. } => nested([height, width, k_c4]),
+            // In each step, it loads into workgroup memory and multiplies.
+            Self::Tiled { .. } => nested([height, width, k_c4.div_ceil(2), 16]),
+            Self::Cooperative { .. } => nested([height, width, k_c4, 64]),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Convolution in groups of any number of channels.
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
+use super::super::loop_iterations::{SumPart, nested, split_sum};
 use super::super::weight::split;
 use super::super::{Dispatch, LoweringContext, Read, TensorView, WORKGROUP};
 use super::filter::Filter;
@@ -28,14 +29,38 @@ pub(super) fn dispatches(
     filter: &Filter,
     phase: &Phase,
 ) -> Result<Vec<Dispatch>> {
+    let limit = context.device.max_loop_iterations;
+    let iterations = |kernel: [usize; 2]| loop_iterations(kernel, filter.group_inputs);
+    let parts = split_sum(phase.kernel(), 1, limit, |kernel, _| iterations(kernel));
+    let dispatches = (parts.iter())
+        .map(|part| part_dispatches(context, filter, &phase.part(part), part))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(dispatches.into_iter().flatten().collect())
+}
+
+fn loop_iterations([height, width]: [usize; 2], inputs: usize) -> u64 {
+    nested([height as u64, width as u64, inputs as u64])
+}
+
+/// The dispatches for a part of the sums. `phase` has the part's taps.
+fn part_dispatches(
+    context: &LoweringContext,
+    filter: &Filter,
+    phase: &Phase,
+    sum: &SumPart,
+) -> Result<Vec<Dispatch>> {
     let out_channels = filter.groups * filter.group_outputs;
     let row_len = phase.taps() * filter.group_inputs;
     let element_bytes = row_len as u64 * context.device.precision.element_bytes();
     let tiles = u64::from(phase.outputs.pixels).div_ceil(WORKGROUP);
     let [x, z] = context.device.fold(&context.node.name, tiles)?;
     let elements = out_channels.div_ceil(4);
-    let bias = context.bias(&filter.folding, elements * 4);
-    let epilogue = Epilogue::of(context);
+    let bias = match sum.is_first {
+        true => context.bias(&filter.folding, elements * 4),
+        false => context.zeros(elements * 4),
+    };
+    let epilogue = Epilogue::of_part(context, sum);
+    let iterations = loop_iterations(phase.kernel(), filter.group_inputs);
     let mut steps = Vec::new();
     for part in split(context.device, &context.node.name, elements, element_bytes)? {
         let params = Params {
@@ -74,7 +99,7 @@ pub(super) fn dispatches(
         let grid = [x, part.len() as u32, z];
         let residual = epilogue.read(&bias);
         let reads = vec![Read::Input(0), weight, bias.clone(), residual];
-        let dispatch = (context.device).dispatch(&CONV2D_GROUPED, &params, reads, grid);
+        let dispatch = (context.device).dispatch(&CONV2D_GROUPED, &params, reads, grid, iterations);
         steps.push(epilogue.select(dispatch));
     }
     Ok(steps)

@@ -13,12 +13,14 @@ mod window;
 mod winograd;
 mod winograd_weight;
 
+use super::loop_iterations::nested;
 use super::{Dispatch, LoweringContext};
 use crate::error::Result;
 use crate::graph::{Conv2d, Node};
 use crate::tensor::Shape;
 pub(super) use candidates::{ConvKernels, candidates, signature};
 use filter::Filter;
+use problem::FilterShape;
 pub(super) use problem::{ConvProblem, TransposedConvProblem};
 pub(super) use select::{TransposedKernels, select, select_rows, select_transposed};
 
@@ -27,6 +29,13 @@ pub(super) use select::{TransposedKernels, select, select_rows, select_transpose
 pub(super) fn reads_nchw_input(node: &Node, op: &Conv2d, shape: &Shape) -> bool {
     let is_image = shape.rank() == 4 && op.in_channels <= 4;
     is_image && op.groups == 1 && node.fused.prologue.is_none()
+}
+
+/// The most loop iterations that any of the kernels needs for a sum.
+pub(super) fn most_loop_iterations(filter: &FilterShape) -> u64 {
+    let [height, width] = filter.kernel.map(|v| v as u64);
+    let k_c4 = filter.group_inputs().div_ceil(4) as u64;
+    nested([height, width, k_c4.next_multiple_of(4), 64])
 }
 
 /// The dispatches of a convolution.
@@ -38,9 +47,7 @@ pub(super) fn lower(
     let filter = Filter::new(context.node, &problem.filter);
     let reason = context.selection.reason;
     let dispatches = match kernels {
-        ConvKernels::Depthwise(shader) => {
-            vec![depthwise::dispatch(context, problem, &filter, shader)?]
-        }
+        ConvKernels::Depthwise(shader) => depthwise::dispatches(context, problem, &filter, shader)?,
         ConvKernels::Grouped => grouped::dispatches(context, &filter, &problem.phase())?,
         ConvKernels::Gemm(shader) => gemm::dispatches(
             context,
@@ -67,8 +74,10 @@ pub(super) fn lower_transposed(
     let filter = Filter::new(context.node, &problem.filter);
     let sets = match kernels {
         TransposedKernels::Depthwise => {
-            let dispatch = depthwise::transposed_dispatch(context, problem, &filter)?;
-            return Ok(vec![dispatch.selected(None, context.selection.reason)]);
+            let dispatches = depthwise::transposed_dispatches(context, problem, &filter)?;
+            let reason = context.selection.reason;
+            let dispatches = dispatches.into_iter();
+            return Ok(dispatches.map(|it| it.selected(None, reason)).collect());
         }
         TransposedKernels::Phases(sets) => sets,
     };

@@ -40,6 +40,7 @@ pub(crate) fn select(problem: &ConvProblem, device: &DeviceContext) -> Selection
             ConvKernels::Winograd(kernels) => winograd::workspace(problem, kernels.tile).to_vec(),
             _ => Vec::new(),
         },
+        in_parts: false,
     }
 }
 
@@ -122,6 +123,7 @@ pub(crate) fn select_rows(problem: &ConvProblem, device: &DeviceContext) -> Sele
         algorithm: Algorithm::Conv(*problem, ConvKernels::Gemm(shader)),
         reason: SelectionReason::Rows(reason),
         workspace: Vec::new(),
+        in_parts: false,
     }
 }
 
@@ -143,6 +145,7 @@ pub(crate) fn select_transposed(
         algorithm: Algorithm::TransposedConv(*problem, kernels),
         reason,
         workspace: Vec::new(),
+        in_parts: false,
     }
 }
 

@@ -1,7 +1,9 @@
 //! The windows of a convolution, the output pixels they are for, and the taps they see.
 
 use std::fmt;
+use std::ops::Range;
 
+use super::super::loop_iterations::SumPart;
 use crate::gpu::uniform::uniforms;
 
 uniforms! {
@@ -37,7 +39,36 @@ pub(super) struct Phase {
     pub columns: Taps,
 }
 
+impl Window {
+    /// The window of some of its rows and columns.
+    pub fn part(self, part: &SumPart) -> Self {
+        let first = [part.rows.start, part.columns.start].map(|v| v as u32);
+        Self {
+            kernel: part.window().map(|v| v as u32),
+            // What is before the first tap is no longer above or left of the window.
+            padding: [0, 1]
+                .map(|i| self.padding[i].wrapping_sub(first[i].wrapping_mul(self.dilation[i]))),
+            ..self
+        }
+    }
+}
+
 impl Phase {
+    /// Rows and columns of the window.
+    pub fn kernel(&self) -> [usize; 2] {
+        [self.rows.len(), self.columns.len()]
+    }
+
+    /// The same outputs with some of the taps.
+    pub fn part(self, part: &SumPart) -> Self {
+        Self {
+            window: self.window.part(part),
+            rows: self.rows.part(&part.rows),
+            columns: self.columns.part(&part.columns),
+            ..self
+        }
+    }
+
     /// Taps of the window.
     pub fn taps(&self) -> usize {
         self.rows.len() * self.columns.len()
@@ -79,6 +110,17 @@ impl Taps {
             first,
             step: -(step as isize),
             len,
+        }
+    }
+
+    /// Some of them.
+    pub fn part(self, range: &Range<usize>) -> Self {
+        Self {
+            first: self
+                .first
+                .wrapping_add_signed(range.start as isize * self.step),
+            step: self.step,
+            len: range.len(),
         }
     }
 

@@ -5,8 +5,8 @@
 use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::selection_reason::GemmReason;
 use super::super::{
-    ConvAlgorithm, DeviceContext, Dispatch, LoweringContext, Read, SelectionReason, Target,
-    TensorView, WORKGROUP,
+    ConvAlgorithm, DeviceContext, Dispatch, LoweringContext, NO_LOOPS, Read, SelectionReason,
+    Target, TensorView, WORKGROUP,
 };
 use super::filter::Filter;
 use super::gemm::{self, Params};
@@ -28,6 +28,12 @@ pub(crate) struct WinogradKernels {
 }
 
 impl WinogradKernels {
+    /// The most loop iterations of an invocation in the GEMMs, whose sums are not split.
+    pub fn loop_iterations(&self, problem: &ConvProblem) -> u64 {
+        let k_c4 = problem.filter.in_channels.div_ceil(4);
+        self.gemm.loop_iterations([1, 1], k_c4)
+    }
+
     /// Selects the GEMM shader for tiles of this size. Values between the steps are float32, so
     /// cooperative matrices are not considered.
     pub fn select(problem: &ConvProblem, tile: Tile, device: &DeviceContext) -> Self {
@@ -198,6 +204,7 @@ pub(super) fn dispatches(
                 &params,
                 vec![Read::Input(0)],
                 grid(transformed.c4)?,
+                NO_LOOPS,
             )
             .constant("TILE", tile as u32)
             .operations(0)
@@ -267,7 +274,8 @@ pub(super) fn dispatches(
         tiles: tiles(&products),
     };
     let reads = vec![Read::Workspace(1), bias, residual];
-    let last = device.dispatch(&WINOGRAD_OUTPUT, &params, reads, grid(products.c4)?);
+    let grid = grid(products.c4)?;
+    let last = device.dispatch(&WINOGRAD_OUTPUT, &params, reads, grid, NO_LOOPS);
     let last = last.constant("TILE", tile as u32).operations(0);
     let last = last.selected(Some(tile.algorithm()), reason);
     steps.push(epilogue.select(last));
