@@ -46,13 +46,16 @@ impl Shape {
     }
 
     /// The shape as `[N, C, H, W]`: missing trailing dimensions are 1, `[N, C, L]` is a feature map of one row,
-    /// and all dimensions after the third are multiplied into the width.
+    /// and all dimensions after the third are multiplied into the width, which saturates.
     pub fn nchw(&self) -> [usize; 4] {
         let at = |i: usize| self.0.get(i).copied().unwrap_or(1);
         match self.rank() {
             0..=2 => [at(0), at(1), 1, 1],
             3 => [at(0), at(1), 1, at(2)],
-            _ => [at(0), at(1), at(2), self.0[3..].iter().product()],
+            _ => {
+                let width = self.0.iter().skip(3).copied();
+                [at(0), at(1), at(2), width.fold(1, usize::saturating_mul)]
+            }
         }
     }
 }

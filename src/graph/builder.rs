@@ -9,6 +9,7 @@ use super::ops::{
 };
 use super::{Fused, Graph, Node, ValueId};
 use crate::error::{Error, Result};
+use crate::tensor::Shape;
 
 /// See [`crate::graph`] for an example.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl GraphBuilder {
         } else if let Err(reason) = node.op.as_operator().check(inputs.len()) {
             Some(reason)
         } else {
-            self.ids_problem(&node)
+            parameter_problem(&node).or_else(|| self.ids_problem(&node))
         };
         if let (Some(reason), None) = (problem, &self.first_error) {
             self.first_error = Some(node.error(reason));
@@ -202,4 +203,17 @@ impl GraphBuilder {
             outputs: self.outputs,
         })
     }
+}
+
+/// Why the node's parameters cannot exist. Its settings have been checked.
+fn parameter_problem(node: &Node) -> Option<String> {
+    // Shaders index elements in 32 bits.
+    let is_too_large =
+        |shape: &Shape| (shape.checked_len()).is_none_or(|len| len > u32::MAX as usize);
+    let parameters = node.op.as_operator().parameters();
+    let too_large = parameters.iter().find(|p| is_too_large(&p.shape))?;
+    Some(format!(
+        "its {} {} would have more than 2^32 elements",
+        too_large.name, too_large.shape
+    ))
 }

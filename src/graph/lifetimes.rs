@@ -1,5 +1,8 @@
 //! Lifetimes: how long the memory of each value is needed.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use super::{Graph, Node, Storage, ValueId};
 
 /// The first and last node during which a value's memory is in use, both inclusive.
@@ -17,21 +20,36 @@ impl Lifetime {
     }
 }
 
-/// The node that owns the memory in which the value of node `i` is stored.
-pub(crate) fn root<'a>(
-    mut i: usize,
-    node: impl Fn(usize) -> &'a Node,
-    is_rename: impl Fn(usize) -> bool,
-) -> usize {
-    loop {
-        let found = node(i);
-        i = match found.fused.storage {
-            Storage::ConcatSlice { of, .. } => of.index(),
-            Storage::View => found.inputs[0].index(),
-            Storage::Owned if is_rename(i) => found.inputs[0].index(),
-            Storage::Owned => return i,
+/// For every node, the one that owns the memory in which its value is stored.
+pub(crate) fn roots(nodes: &[Node], is_rename: impl Fn(usize) -> bool) -> Vec<usize> {
+    follow_all(nodes.len(), |i| match nodes[i].fused.storage {
+        Storage::ConcatSlice { of, .. } => Some(of.index()),
+        Storage::View => Some(nodes[i].inputs[0].index()),
+        Storage::Owned => is_rename(i).then(|| nodes[i].inputs[0].index()),
+    })
+}
+
+/// For each of `count` indices, the end of the path along `next`. Every index is visited once.
+fn follow_all(count: usize, next: impl Fn(usize) -> Option<usize>) -> Vec<usize> {
+    let mut ends: Vec<Option<usize>> = vec![None; count];
+    let mut path = Vec::new();
+    for start in 0..count {
+        let mut i = start;
+        let end = loop {
+            if let Some(end) = ends[i] {
+                break end;
+            }
+            path.push(i);
+            match next(i) {
+                Some(next) => i = next,
+                None => break i,
+            }
         };
+        for i in path.drain(..) {
+            ends[i] = Some(end);
+        }
     }
+    ends.into_iter().flatten().collect()
 }
 
 impl Graph {
@@ -47,18 +65,61 @@ impl Graph {
     }
 }
 
-/// The largest sum of sizes of values that are alive at the same node.
+/// The largest sum of sizes of values that are alive at the same node; saturates.
 pub(crate) fn peak(values: impl Iterator<Item = (Lifetime, u64)>) -> u64 {
-    let values: Vec<(Lifetime, u64)> = values.collect();
-    let alive = |now: usize| -> u64 {
-        let at = Lifetime {
-            first: now,
-            last: now,
+    let mut values: Vec<(Lifetime, u64)> = values.collect();
+    values.sort_unstable_by_key(|(lifetime, _)| lifetime.first);
+    // Those that are alive, the first to end on top.
+    let mut alive = BinaryHeap::new();
+    let (mut bytes, mut peak) = (0_u128, 0);
+    for (lifetime, size) in values {
+        while let Some(&Reverse((last, ended))) = alive.peek() {
+            if last >= lifetime.first {
+                break;
+            }
+            alive.pop();
+            bytes -= u128::from(ended);
+        }
+        alive.push(Reverse((lifetime.last, size)));
+        bytes += u128::from(size);
+        // The sum grows only where a lifetime begins.
+        peak = peak.max(bytes);
+    }
+    u64::try_from(peak).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_is_that_of_the_fullest_node() {
+        let values = [
+            (0, 2, 5),
+            (1, 1, 7),
+            (2, 4, 3),
+            (3, usize::MAX, 4),
+            (4, 4, 6),
+            (5, 5, 1),
+        ];
+        let values = values.map(|(first, last, size)| (Lifetime { first, last }, size));
+        let alive = |now: usize| -> u64 {
+            let alive = values
+                .iter()
+                .filter(|(l, _)| l.first <= now && now <= l.last);
+            alive.map(|(_, size)| size).sum()
         };
-        let alive = values.iter().filter(|(lifetime, _)| lifetime.overlaps(at));
-        alive.map(|(_, size)| size).sum()
-    };
-    // The sum grows only where a lifetime begins.
-    let beginnings = values.iter().map(|(lifetime, _)| lifetime.first);
-    beginnings.map(alive).max().unwrap_or(0)
+        assert_eq!(peak(values.into_iter()), (0..6).map(alive).max().unwrap());
+        assert_eq!(peak(values.into_iter()), 13);
+        assert_eq!(peak(std::iter::empty()), 0);
+        let huge = [(values[0].0, u64::MAX); 2];
+        assert_eq!(peak(huge.into_iter()), u64::MAX);
+    }
+
+    #[test]
+    fn roots_are_those_of_each_value() {
+        // 0 is stored in 2, which is stored in 4; 1 is a name of 0, and 3 of 1.
+        let next = [Some(2), Some(0), Some(4), Some(1), None, None];
+        assert_eq!(follow_all(6, |i| next[i]), [4, 4, 4, 4, 4, 5]);
+    }
 }

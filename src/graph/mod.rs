@@ -43,7 +43,8 @@ pub use ops::{
 };
 
 pub(crate) use fused::{Fused, Norm, Prologue, Residual, Storage};
-pub(crate) use lifetimes::{Lifetime, peak, root};
+pub(crate) use lifetimes::{Lifetime, peak, roots};
+use ops::MAX_EXTENT;
 pub use summary::{LayerSummary, Reach, ReceptiveField, Summary};
 
 use std::collections::HashSet;
@@ -143,9 +144,8 @@ impl Node {
     fn output_shape(&self, operands: &[&Shape]) -> Result<Shape, String> {
         let operator = self.op.as_operator();
         if self.fused.crop != [0; 4] {
-            let [top, bottom, left, right] = self.fused.crop.map(|side| -(side as isize));
             let whole = operator.output_shape(operands)?;
-            return Pad2d::zeros(top, bottom, left, right).output_shape(&[&whole]);
+            return Pad2d::crop(self.fused.crop)?.output_shape(&[&whole]);
         }
         let [top, bottom, left, right] = self.fused.pad;
         if self.fused.pad == [0; 4] {
@@ -224,7 +224,7 @@ impl Graph {
             .iter()
             .filter(|p| p.learnable)
             .map(|p| p.shape.len() as u64)
-            .sum()
+            .fold(0, u64::saturating_add)
     }
 
     /// A graph of these nodes, each after those it reads. Its inputs are the `Input` nodes.
@@ -308,6 +308,12 @@ impl Graph {
                 return Err(node.error(format!(
                     "its output would be empty, {shape}, from {}; give a larger input",
                     list(&operands)
+                )));
+            }
+            if let Some(extent) = shape.dims().iter().find(|extent| **extent > MAX_EXTENT) {
+                return Err(node.error(format!(
+                    "its output {shape} would have {extent} elements along one dimension; at most \
+                     {MAX_EXTENT} are possible"
                 )));
             }
             // Shaders index elements in 32 bits.

@@ -95,14 +95,21 @@ impl Graph {
                     | Op::Dropout
             )
         };
-        loop {
-            let mut readers = (self.values()).filter(|(_, node)| node.inputs.contains(&last));
-            match (readers.next(), readers.next()) {
-                (Some((next, node)), None) if follows(&node.op) && size(next) == size(last) => {
-                    last = next;
-                }
-                _ => return Ok(Some(last)),
+        // Of each value, the first and the last node that reads it.
+        let mut readers: Vec<Option<(ValueId, ValueId)>> = vec![None; self.nodes.len()];
+        for (reader, node) in self.values() {
+            for input in &node.inputs {
+                let (_, last) = readers[input.index()].get_or_insert((reader, reader));
+                *last = reader;
             }
         }
+        while let Some((next, other)) = readers[last.index()]
+            && next == other
+            && follows(&self.node(next).op)
+            && size(next) == size(last)
+        {
+            last = next;
+        }
+        Ok(Some(last))
     }
 }

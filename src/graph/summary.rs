@@ -1,6 +1,6 @@
 //! Sizes, costs and receptive fields of a network. Needs no weights and no device.
 
-use super::{Graph, Op, peak, root};
+use super::{Graph, Op, peak, roots};
 use crate::error::Result;
 use crate::tensor::Shape;
 
@@ -141,9 +141,9 @@ impl Graph {
             let parameters = (operator.parameters().iter())
                 .filter(|p| p.learnable)
                 .map(|p| p.shape.len() as u64)
-                .sum();
+                .fold(0, u64::saturating_add);
             if matches!(node.op, Op::Linear(_)) {
-                linear_parameters += parameters;
+                linear_parameters = u64::saturating_add(linear_parameters, parameters);
             }
             let geometry = Geometry::of(&node.op, operands.first().copied());
             layers.push(LayerSummary {
@@ -162,11 +162,13 @@ impl Graph {
         Ok(Summary {
             parameters: self.parameter_count(),
             linear_parameters,
-            multiplications: layers.iter().map(|layer| layer.multiplications).sum(),
+            multiplications: (layers.iter())
+                .map(|layer| layer.multiplications)
+                .fold(0, u64::saturating_add),
             weight_bytes: (self.parameters().iter())
-                .map(|p| p.shape.len() as u64 * 4)
-                .sum(),
-            activation_bytes: self.live_elements(&shapes) * 4,
+                .map(|p| (p.shape.len() as u64).saturating_mul(4))
+                .fold(0, u64::saturating_add),
+            activation_bytes: self.live_elements(&shapes).saturating_mul(4),
             receptive_field: largest.fold([1.0; 2], |[h, w], [y, x]| [h.max(y), w.max(x)]),
             layers,
         })
@@ -180,9 +182,7 @@ impl Graph {
             let op = &self.nodes[i].op;
             matches!(op, Op::Dropout | Op::Flatten(_) | Op::Unflatten(_))
         };
-        let roots: Vec<usize> = (0..shapes.len())
-            .map(|i| root(i, |i| &self.nodes[i], is_rename))
-            .collect();
+        let roots = roots(&self.nodes, is_rename);
         let lifetimes = self.lifetimes(&roots, &self.outputs);
         let owners = lifetimes.iter().zip(shapes);
         peak(owners.filter_map(|(lifetime, shape)| Some(((*lifetime)?, shape.len() as u64))))
@@ -207,8 +207,8 @@ impl ReceptiveField {
         let grow = |size: [usize; 2]| {
             self.size.map(|[h, w]| {
                 [
-                    h + (size[0] - 1) as f64 * self.jump[0],
-                    w + (size[1] - 1) as f64 * self.jump[1],
+                    h + (size[0] as f64 - 1.0) * self.jump[0],
+                    w + (size[1] as f64 - 1.0) * self.jump[1],
                 ]
             })
         };

@@ -36,7 +36,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
             Ok(()) => {
                 report.applied(&name, format!("applied by '{}'", before.name));
                 draft.replace(i, input);
-                draft.node_mut(i).fused.activation = Some(activation);
+                draft.fused_mut(i).activation = Some(activation);
             }
             Err(reason) => report.refused(&name, reason),
         }

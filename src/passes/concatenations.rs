@@ -1,8 +1,11 @@
 //! Concatenations without copies: the node that computes a part writes it directly into the
 //! concatenation's memory.
 
+use std::collections::HashMap;
+
 use super::PassReport;
 use super::draft::Draft;
+use super::shared_memory::SharedMemory;
 use crate::graph::{Op, Storage, ValueId};
 
 pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
@@ -10,8 +13,13 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
         .filter(|&i| matches!(draft.node(i).op, Op::Concat(_)))
         .collect();
     share_prefixes(draft, &concats, report);
+    let mut memory = SharedMemory::new(draft);
     for &concat in &concats {
         let parts = draft.node(concat).inputs.clone();
+        let mut times: HashMap<ValueId, usize> = HashMap::new();
+        for part in &parts {
+            *times.entry(*part).or_default() += 1;
+        }
         let mut channel = 0;
         for (position, &part) in parts.iter().enumerate() {
             let count = draft.shape(part).nchw()[1];
@@ -22,8 +30,9 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
                 channel,
                 count,
                 is_last: position + 1 == parts.len(),
+                is_repeated: times.get(&part).is_some_and(|times| *times > 1),
             };
-            match slot.assign(draft, &parts, part) {
+            match slot.assign(draft, &mut memory, part) {
                 Ok(()) => report.applied(
                     &name,
                     format!(
@@ -41,22 +50,39 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
 /// If a concatenation begins with all parts of an earlier one, makes it begin with the earlier one
 /// instead, so that no part has to be stored in two places.
 fn share_prefixes(draft: &mut Draft, concats: &[usize], report: &mut PassReport) {
-    for (position, &later) in concats.iter().enumerate() {
+    // A tree of lists of parts: every list has the number of the list without its last part, and that part.
+    let mut lists: HashMap<(usize, ValueId), usize> = HashMap::new();
+    // The first concatenation of each list.
+    let mut concat_of: HashMap<usize, usize> = HashMap::new();
+    for &later in concats {
         let parts = &draft.node(later).inputs;
-        let is_prefix = |earlier: &&usize| {
-            let prefix = &draft.node(**earlier).inputs;
-            prefix.len() > 1 && parts.starts_with(prefix)
-        };
-        let longest = concats[..position].iter().rev().filter(is_prefix);
-        let Some(&earlier) = longest.max_by_key(|i| draft.node(**i).inputs.len()) else {
-            continue;
-        };
-        let text = format!("begins with '{}'", draft.node(earlier).name);
-        let count = draft.node(earlier).inputs.len();
-        let node = draft.node_mut(later);
-        node.inputs.splice(..count, [ValueId::new(earlier)]);
-        let name = node.name.clone();
-        report.applied(&name, text);
+        let mut longest: Option<(usize, usize)> = None;
+        let mut list = 0;
+        for (position, part) in parts.iter().enumerate() {
+            let Some(&next) = lists.get(&(list, *part)) else {
+                break;
+            };
+            list = next;
+            if let Some(&earlier) = concat_of.get(&list)
+                && position > 0
+            {
+                longest = Some((earlier, position + 1));
+            }
+        }
+        if let Some((earlier, count)) = longest {
+            let text = format!("begins with '{}'", draft.node(earlier).name);
+            report.applied(&draft.node(later).name.clone(), text);
+            let rest = &parts[count..];
+            let mut parts = vec![ValueId::new(earlier)];
+            parts.extend(rest);
+            draft.set_inputs(later, parts);
+        }
+        let mut list = 0;
+        for part in &draft.node(later).inputs {
+            let new = lists.len() + 1;
+            list = *lists.entry((list, *part)).or_insert(new);
+        }
+        concat_of.entry(list).or_insert(later);
     }
 }
 
@@ -66,11 +92,18 @@ struct Slot {
     channel: usize,
     count: usize,
     is_last: bool,
+    /// Whether the concatenation has the part more than once.
+    is_repeated: bool,
 }
 
 impl Slot {
     /// Stores `part` in this slot, or returns the reason why it cannot be.
-    fn assign(&self, draft: &mut Draft, parts: &[ValueId], part: ValueId) -> Result<(), String> {
+    fn assign(
+        &self,
+        draft: &mut Draft,
+        memory: &mut SharedMemory,
+        part: ValueId,
+    ) -> Result<(), String> {
         let i = part.index();
         match draft.node(i).fused.storage {
             Storage::Owned => {}
@@ -95,20 +128,13 @@ impl Slot {
                 self.count
             ));
         }
-        if parts.iter().filter(|other| **other == part).count() > 1 {
+        if self.is_repeated {
             return Err("it is a part more than once".to_owned());
         }
-        draft.node_mut(i).fused.storage = Storage::ConcatSlice {
+        let storage = Storage::ConcatSlice {
             of: ValueId::new(self.concat),
             channel: self.channel,
         };
-        let Some(reason) = draft
-            .read_write_conflict()
-            .map(|node| format!("'{}' would read and write the same memory", node.name))
-        else {
-            return Ok(());
-        };
-        draft.node_mut(i).fused.storage = Storage::Owned;
-        Err(reason)
+        memory.store(draft, i, storage)
     }
 }

@@ -1,6 +1,8 @@
 //! A graph that passes are modifying.
 
-use crate::graph::{Graph, Node, Op, Storage, ValueId, root};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::graph::{Fused, Graph, Node, Storage, ValueId};
 use crate::tensor::Shape;
 
 /// A graph whose nodes can be removed. Indices of nodes do not change before [`Draft::finish`].
@@ -9,15 +11,56 @@ pub(super) struct Draft {
     nodes: Vec<Option<Node>>,
     shapes: Vec<Shape>,
     outputs: Vec<ValueId>,
+    /// For each value, whether it is an output.
+    is_output: Vec<bool>,
+    /// For each value, the nodes that read it.
+    readers: Vec<Readers>,
+}
+
+/// The nodes that read a value.
+#[derive(Clone, Default)]
+struct Readers {
+    /// How often each reads it.
+    times: BTreeMap<usize, usize>,
+    /// The sum of these.
+    total: usize,
 }
 
 impl Draft {
     pub fn new(graph: &Graph, shapes: Vec<Shape>) -> Self {
-        Self {
+        let nodes: Vec<Option<Node>> = graph.nodes().iter().cloned().map(Some).collect();
+        let count = nodes.len();
+        let mut this = Self {
             name: graph.name().to_owned(),
-            nodes: graph.nodes().iter().cloned().map(Some).collect(),
+            nodes,
             shapes,
             outputs: graph.outputs().to_vec(),
+            is_output: vec![false; count],
+            readers: vec![Readers::default(); count],
+        };
+        for output in &this.outputs {
+            this.is_output[output.index()] = true;
+        }
+        for i in 0..count {
+            this.attach(i);
+        }
+        this
+    }
+
+    /// Adds node `i` to the readers of its inputs.
+    fn attach(&mut self, i: usize) {
+        for input in self.nodes[i].iter().flat_map(|node| &node.inputs) {
+            let readers = &mut self.readers[input.index()];
+            *readers.times.entry(i).or_default() += 1;
+            readers.total += 1;
+        }
+    }
+
+    /// Removes node `i` from the readers of its inputs.
+    fn detach(&mut self, i: usize) {
+        for input in self.nodes[i].iter().flat_map(|node| &node.inputs) {
+            let readers = &mut self.readers[input.index()];
+            readers.total -= readers.times.remove(&i).unwrap_or(0);
         }
     }
 
@@ -57,10 +100,22 @@ impl Draft {
             .expect("no remaining node reads a removed one")
     }
 
-    pub fn node_mut(&mut self, i: usize) -> &mut Node {
+    /// What is fused into a remaining node.
+    pub fn fused_mut(&mut self, i: usize) -> &mut Fused {
+        &mut self.node_mut(i).fused
+    }
+
+    fn node_mut(&mut self, i: usize) -> &mut Node {
         self.nodes[i]
             .as_mut()
             .expect("no remaining node reads a removed one")
+    }
+
+    /// Lets node `i` read other values.
+    pub fn set_inputs(&mut self, i: usize, inputs: Vec<ValueId>) {
+        self.detach(i);
+        self.node_mut(i).inputs = inputs;
+        self.attach(i);
     }
 
     pub fn shape(&self, value: ValueId) -> &Shape {
@@ -72,17 +127,12 @@ impl Draft {
     }
 
     pub fn is_output(&self, value: ValueId) -> bool {
-        self.outputs.contains(&value)
+        self.is_output[value.index()]
     }
 
-    /// The nodes that read a value. A node that reads it several times is listed as often.
-    pub fn readers(&self, value: ValueId) -> Vec<usize> {
-        let mut readers = Vec::new();
-        for (i, node) in self.nodes.iter().enumerate() {
-            let reads = node.iter().flat_map(|node| &node.inputs);
-            readers.extend(reads.filter(|&&read| read == value).map(|_| i));
-        }
-        readers
+    /// The nodes that read a value, each once.
+    pub fn readers(&self, value: ValueId) -> impl Iterator<Item = usize> + '_ {
+        self.readers[value.index()].times.keys().copied()
     }
 
     /// The only node that reads `value`, or why there is no such node.
@@ -91,29 +141,44 @@ impl Draft {
         if self.is_output(value) {
             return Err(format!("'{name}' is an output of the network"));
         }
-        match self.readers(value)[..] {
-            [reader] => Ok(reader),
-            [] => Err(format!("nothing reads '{name}'")),
-            ref readers => Err(format!("'{name}' is read {} times", readers.len())),
+        let readers = &self.readers[value.index()];
+        match (readers.total, readers.times.keys().next()) {
+            (1, Some(reader)) => Ok(*reader),
+            (0, _) => Err(format!("nothing reads '{name}'")),
+            (total, _) => Err(format!("'{name}' is read {total} times")),
         }
     }
 
     pub fn remove(&mut self, i: usize) {
+        self.detach(i);
         self.nodes[i] = None;
     }
 
-    /// Removes node `i`. Its readers read `value` instead.
-    pub fn bypass(&mut self, i: usize, value: ValueId) {
-        let removed = ValueId::new(i);
-        self.remove(i);
-        let reads = self
-            .nodes
-            .iter_mut()
-            .flatten()
-            .flat_map(|node| &mut node.inputs);
-        for read in reads.chain(&mut self.outputs) {
-            if *read == removed {
-                *read = value;
+    /// Removes nodes, each with the earlier value that its readers read instead.
+    pub fn bypass(&mut self, removed: &[(usize, ValueId)]) {
+        let mut instead: BTreeMap<ValueId, ValueId> = BTreeMap::new();
+        for &(i, value) in removed {
+            // What replaces it may itself be removed.
+            let value = instead.get(&value).copied().unwrap_or(value);
+            instead.insert(ValueId::new(i), value);
+        }
+        let mut changed = BTreeSet::new();
+        for &(i, _) in removed {
+            changed.extend(self.readers(ValueId::new(i)));
+        }
+        for &(i, _) in removed {
+            self.remove(i);
+            changed.remove(&i);
+        }
+        let replacement = |value: &ValueId| instead.get(value).copied().unwrap_or(*value);
+        for i in changed {
+            let inputs = self.node(i).inputs.iter().map(replacement).collect();
+            self.set_inputs(i, inputs);
+        }
+        if removed.iter().any(|(i, _)| self.is_output[*i]) {
+            for output in &mut self.outputs {
+                *output = replacement(output);
+                self.is_output[output.index()] = true;
             }
         }
     }
@@ -121,37 +186,15 @@ impl Draft {
     /// Replaces node `i` by the node of `value`, which now does the work of both. Its position in the
     /// execution order becomes that of node `i`, after everything that it then reads.
     pub fn replace(&mut self, i: usize, value: ValueId) {
+        self.detach(i);
+        self.detach(value.index());
         self.nodes[i] = self.nodes[value.index()].take();
-    }
-
-    /// The node that owns the memory in which the value of node `i` is stored.
-    pub fn root(&self, i: usize) -> usize {
-        root(i, |i| self.node(i), |i| self.is_rename(i))
+        self.attach(i);
     }
 
     /// Whether the output of a node is its input's memory, unchanged.
     pub fn is_rename(&self, i: usize) -> bool {
         let node = self.node(i);
         (node.inputs.first()).is_some_and(|input| node.op.is_rename(self.shape(*input)))
-    }
-
-    /// A node that would read from and write to the memory of one value. WebGPU forbids this even if the
-    /// elements read and written do not overlap.
-    pub fn read_write_conflict(&self) -> Option<&Node> {
-        let conflicts = |i: &usize| {
-            let node = self.node(*i);
-            if node.fused.storage == Storage::View || self.is_rename(*i) {
-                return false;
-            }
-            let root = self.root(*i);
-            node.values_read().iter().any(|read| {
-                let storage = self.node(read.index()).fused.storage;
-                let in_place = matches!(storage, Storage::ConcatSlice { of, .. } if of.index() == *i)
-                    && matches!(node.op, Op::Concat(_));
-                !in_place && self.root(read.index()) == root
-            })
-        };
-        let found = self.indices().into_iter().find(|i| conflicts(i));
-        found.map(|i| self.node(i))
     }
 }

@@ -5,6 +5,7 @@ use super::draft::Draft;
 use crate::graph::{Op, Padding, ValueId};
 
 pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
+    let mut removed = Vec::new();
     for i in draft.indices() {
         let node = draft.node(i);
         let Some(&input) = node.inputs.first() else {
@@ -25,7 +26,8 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
         if may_be_identity && same_shape {
             let kind = node.op.as_operator().kind();
             report.applied(&name, format!("{kind} is an identity here; removed"));
-            draft.bypass(i, input);
+            removed.push((i, input));
         }
     }
+    draft.bypass(&removed);
 }

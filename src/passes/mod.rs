@@ -29,6 +29,7 @@ mod norms;
 mod padding;
 mod prologues;
 mod residuals;
+mod shared_memory;
 mod slices;
 
 use crate::error::{Result, UnknownName};

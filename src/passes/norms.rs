@@ -35,7 +35,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
             Ok(()) => {
                 report.applied(&norm.name, format!("folded into '{}'", before.name));
                 draft.replace(i, input);
-                draft.node_mut(i).fused.norm = Some(norm);
+                draft.fused_mut(i).norm = Some(norm);
             }
             Err(reason) => report.refused(&norm.name, reason),
         }

@@ -32,13 +32,13 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
             let before = draft.node(input.index()).name.clone();
             report.applied(&name, format!("fused into '{before}'"));
             draft.replace(i, input);
-            let crop = &mut draft.node_mut(i).fused.crop;
+            let crop = &mut draft.fused_mut(i).crop;
             for (side, more) in crop.iter_mut().zip(pad) {
                 *side += more.unsigned_abs();
             }
             continue;
         }
-        let readers = draft.readers(value);
+        let readers: Vec<usize> = draft.readers(value).collect();
         let possible = match () {
             () if draft.is_output(value) => Err(format!("'{name}' is an output of the network")),
             () if readers.is_empty() => Err(format!("nothing reads '{name}'")),
@@ -49,7 +49,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
                 for &reader in &readers {
                     let after = draft.node(reader).name.clone();
                     report.applied(&name, format!("fused into '{after}'"));
-                    let fused = &mut draft.node_mut(reader).fused;
+                    let fused = draft.fused_mut(reader);
                     for (side, more) in fused.pad.iter_mut().zip(pad) {
                         *side += more;
                     }
@@ -57,7 +57,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
                         fused.pad_value = fill;
                     }
                 }
-                draft.bypass(i, input);
+                draft.bypass(&[(i, input)]);
             }
             Err(reason) => report.refused(&name, reason),
         }

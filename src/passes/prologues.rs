@@ -29,9 +29,10 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
                 let after = draft.node(reader).name.clone();
                 report.applied(&name, format!("applied by '{after}' on load"));
                 draft.remove(i);
-                let after = draft.node_mut(reader);
-                after.inputs[0] = input;
-                after.fused.prologue = Some(prologue);
+                let mut inputs = draft.node(reader).inputs.clone();
+                inputs[0] = input;
+                draft.set_inputs(reader, inputs);
+                draft.fused_mut(reader).prologue = Some(prologue);
             }
             Err(reason) => report.refused(&name, reason),
         }

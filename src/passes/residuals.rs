@@ -25,13 +25,15 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
                 let adder = &draft.node(sum.index()).name;
                 report.applied(&name, format!("added by '{adder}'"));
                 draft.replace(i, sum);
-                let node = draft.node_mut(i);
-                node.inputs.push(residual);
-                node.fused.residual = Some(match node.fused.activation {
+                let mut inputs = draft.node(i).inputs.clone();
+                inputs.push(residual);
+                draft.set_inputs(i, inputs);
+                let fused = draft.fused_mut(i);
+                fused.residual = Some(match fused.activation {
                     Some(_) => Residual::AfterActivation,
                     None => Residual::BeforeActivation,
                 });
-                node.fused.activation = node.fused.activation.or(after);
+                fused.activation = fused.activation.or(after);
             }
             Err(reason) => report.refused(&name, reason),
         }

@@ -2,16 +2,18 @@
 
 use super::PassReport;
 use super::draft::Draft;
+use super::shared_memory::SharedMemory;
 use crate::graph::{Op, SliceChannels, Storage, ValueId};
 
 pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
+    let mut memory = SharedMemory::new(draft);
     for i in draft.indices() {
         let node = draft.node(i);
         let Op::SliceChannels(slice) = node.op else {
             continue;
         };
         let (name, input) = (node.name.clone(), node.inputs[0]);
-        match view(draft, i, slice, input) {
+        match view(draft, &mut memory, i, slice, input) {
             Ok(()) => {
                 let text = format!("read in place, in '{}'", draft.node(input.index()).name);
                 report.applied(&name, text);
@@ -21,7 +23,13 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
     }
 }
 
-fn view(draft: &mut Draft, i: usize, slice: SliceChannels, input: ValueId) -> Result<(), String> {
+fn view(
+    draft: &mut Draft,
+    memory: &mut SharedMemory,
+    i: usize,
+    slice: SliceChannels,
+    input: ValueId,
+) -> Result<(), String> {
     if let Storage::ConcatSlice { of, .. } = draft.node(i).fused.storage {
         let of = &draft.node(of.index()).name;
         return Err(format!("it is copied into '{of}'"));
@@ -40,12 +48,5 @@ fn view(draft: &mut Draft, i: usize, slice: SliceChannels, input: ValueId) -> Re
             slice.end
         ));
     }
-    draft.node_mut(i).fused.storage = Storage::View;
-    let Some(reason) = (draft.read_write_conflict())
-        .map(|node| format!("'{}' would read and write the same memory", node.name))
-    else {
-        return Ok(());
-    };
-    draft.node_mut(i).fused.storage = Storage::Owned;
-    Err(reason)
+    memory.store(draft, i, Storage::View)
 }

@@ -1,13 +1,15 @@
 //! Where every value of a graph is in memory.
 
+use std::collections::HashSet;
+
 use super::memory::{self, Allocation, Memory};
 use super::requests::MemoryRequests;
 use super::selections::Selections;
-use super::values::{Values, renames};
+use super::values::Values;
 use super::{BufferRef, OutputLocation};
 use crate::error::Result;
 use crate::gpu::Precision;
-use crate::graph::{Graph, Op, Storage};
+use crate::graph::{Graph, Op, Storage, ValueId};
 use crate::kernels::{DeviceContext, TensorView};
 use crate::tensor::Shape;
 
@@ -30,9 +32,10 @@ pub(super) struct Layout {
 const WASTEFUL_PERCENT: u64 = 115;
 
 impl Layout {
-    /// Whether memory is much above the lower bound.
+    /// Whether memory is much above the lower bound, and a better layout may be searched for.
     pub fn wastes_memory(&self) -> bool {
-        self.memory.value_bytes * 100 > self.lower_bound * WASTEFUL_PERCENT
+        memory::is_searched(self.memory.allocations.len())
+            && self.memory.value_bytes * 100 > self.lower_bound * WASTEFUL_PERCENT
     }
 
     /// Lays out `graph`, whose kernels are selected.
@@ -68,6 +71,7 @@ impl Layout {
             let place = |it: Allocation| (BufferRef::Slot(it.slot), element(it.offset));
             layout.workspace.push(allocations.map(place).collect());
         }
+        let first_elements = first_elements(graph, shapes, &roots);
         for (i, view) in views.iter().enumerate() {
             let Some(request) = requests.request_of[i] else {
                 // Not packed. What only renames it reads the user's input, too.
@@ -78,10 +82,11 @@ impl Layout {
             };
             let Allocation { slot, offset } = layout.memory.allocations[request];
             let first = (offset / device.precision.element_bytes()) as u32;
-            let offset = first + first_element(graph, shapes, i);
+            let offset = first + first_elements[i];
             layout.buffers.push(BufferRef::Slot(slot));
             (layout.views).push(view.within(views[roots[i]].pixel_stride, offset));
         }
+        let kept: HashSet<ValueId> = kept.into_iter().collect();
         for output in graph.outputs() {
             let i = output.index();
             let location = match (layout.buffers[i], kept.contains(output)) {
@@ -112,6 +117,7 @@ fn assign(
         let requested = MemoryRequests::new(graph, selected, values, separate, device.precision);
         let requests = &requested.requests;
         let memory = memory::assign(requests, requested.values, device.largest_binding());
+        let memory_requests = requests.len();
         let has_sums_in_place = requested.in_place.contains(&true);
         let lower_bound = memory::lower_bound(&requests[..requested.values]);
         let is_good = memory.value_bytes <= lower_bound / 100 * 105;
@@ -119,7 +125,8 @@ fn assign(
         if best.as_ref().is_none_or(is_better) {
             best = Some((requested, memory));
         }
-        if is_good || !has_sums_in_place {
+        let is_searched = memory::is_searched(memory_requests);
+        if is_good || !has_sums_in_place || !is_searched {
             break;
         }
     }
@@ -156,23 +163,36 @@ pub(super) fn with_a_copy(
     Ok(best)
 }
 
-/// How many elements of a pixel come before value `i` in the memory that it is in.
-fn first_element(graph: &Graph, shapes: &[Shape], mut i: usize) -> u32 {
-    let mut channels = 0;
-    loop {
-        let node = &graph.nodes()[i];
-        i = match (node.fused.storage, &node.op) {
-            (Storage::ConcatSlice { of, channel }, _) => {
-                channels += channel;
-                of.index()
+/// For every value, how many elements of a pixel come before it in the memory that it is in.
+fn first_elements(graph: &Graph, shapes: &[Shape], roots: &[usize]) -> Vec<u32> {
+    let mut channels: Vec<Option<usize>> = vec![None; shapes.len()];
+    let mut path = Vec::new();
+    for start in 0..shapes.len() {
+        let mut i = start;
+        let mut first = loop {
+            if let Some(known) = channels[i] {
+                break known;
             }
-            (Storage::View, Op::SliceChannels(slice)) => {
-                channels += slice.start;
-                node.inputs[0].index()
+            if roots[i] == i {
+                channels[i] = Some(0);
+                break 0;
             }
-            _ if renames(graph, shapes, i) => node.inputs[0].index(),
-            // Passes make sure that all of them are multiples of 4.
-            _ => return (channels / 4) as u32,
+            let node = &graph.nodes()[i];
+            let (next, more) = match (node.fused.storage, &node.op) {
+                (Storage::ConcatSlice { of, channel }, _) => (of, channel),
+                (Storage::View, Op::SliceChannels(slice)) => (node.inputs[0], slice.start),
+                _ => (node.inputs[0], 0),
+            };
+            path.push((i, more));
+            i = next.index();
         };
+        for (i, more) in path.drain(..).rev() {
+            first += more;
+            channels[i] = Some(first);
+        }
     }
+    // Passes make sure that all of them are multiples of 4.
+    (channels.into_iter().flatten())
+        .map(|first| (first / 4) as u32)
+        .collect()
 }

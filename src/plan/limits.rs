@@ -1,5 +1,7 @@
 //! All limits of a device that a graph would break. A plan stops at the first.
 
+use std::collections::HashSet;
+
 use super::selections::Selections;
 use super::steps::{concat_in_place, is_computed};
 use super::values::Values;
@@ -38,6 +40,9 @@ pub(super) fn broken(
         is_too_large[i] = true;
         found.push(broken_by(&graph.nodes()[i].name, error)?);
     }
+    let kept: HashSet<&ValueId> = values.kept.iter().collect();
+    let outputs = graph.outputs().iter();
+    let unpacked: HashSet<&ValueId> = outputs.filter(|output| !kept.contains(output)).collect();
     for (value, node) in graph.values() {
         let i = value.index();
         // What reads or makes a value that is too large is not examined.
@@ -53,7 +58,7 @@ pub(super) fn broken(
             Op::Input(_) => kernels::pack(device, &node.name, view).map(|pack| vec![pack]),
             _ => in_separate_buffers(graph, selected, value, device),
         };
-        if graph.outputs().contains(&value) && !values.kept.contains(&value) {
+        if unpacked.contains(&value) {
             dispatches = dispatches.and_then(|mut dispatches| {
                 dispatches.push(kernels::unpack(device, &node.name, view)?);
                 Ok(dispatches)
@@ -71,7 +76,9 @@ pub(super) fn broken(
                         limit,
                         allowed,
                     };
-                    if !found.contains(&broken) {
+                    // Those of one node follow each other.
+                    let mut of_node = found.iter().rev().take_while(|it| it.node == node.name);
+                    if of_node.all(|it| *it != broken) {
                         found.push(broken);
                     }
                 }

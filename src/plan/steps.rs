@@ -1,5 +1,8 @@
 //! The dispatches of a plan with their buffers: the lowering of every node.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::cost::{NodeTraffic, StepCost, costs, value_bytes};
 use super::layout::Layout;
 use super::selections::Selections;
@@ -22,7 +25,7 @@ pub(crate) struct Step {
     pub shape: Shape,
     pub cost: StepCost,
     pub dispatch: Dispatch,
-    pub inputs: Vec<BufferRef>,
+    pub inputs: Arc<[BufferRef]>,
     /// What it writes.
     pub output: BufferRef,
     /// The node's workspaces: each `Read::Workspace(i)` is `workspace[i]`.
@@ -47,6 +50,12 @@ pub(super) fn steps(
         steps: Vec::with_capacity(graph.nodes().len() + 2),
     };
     let mut inputs = 0..;
+    let mut unpacked: BTreeMap<ValueId, Vec<usize>> = BTreeMap::new();
+    for (index, output) in graph.outputs().iter().enumerate() {
+        if layout.output_locations[index] == OutputLocation::Unpacked {
+            unpacked.entry(*output).or_default().push(index);
+        }
+    }
     for (value, node) in graph.values() {
         if let Op::Input(_) = node.op {
             let input = inputs.next().unwrap_or_default();
@@ -56,10 +65,8 @@ pub(super) fn steps(
         } else if is_computed(graph, &selected.shapes, value) {
             lowering.compute(value, node)?;
         }
-        for (index, output) in graph.outputs().iter().enumerate() {
-            if *output == value && layout.output_locations[index] == OutputLocation::Unpacked {
-                lowering.unpack(value, node, index)?;
-            }
+        for index in unpacked.remove(&value).into_iter().flatten() {
+            lowering.unpack(value, node, index)?;
         }
     }
     Ok(lowering.steps)
@@ -104,7 +111,7 @@ impl Lowering<'_> {
             shape: self.selected.shapes[value.index()].clone(),
             cost: self.copy_cost(&view),
             dispatch: kernels::pack(self.device, &node.name, view)?,
-            inputs: vec![BufferRef::Input(input)],
+            inputs: [BufferRef::Input(input)].into(),
             output: self.layout.buffers[value.index()],
             workspace: Vec::new(),
         });
@@ -121,7 +128,7 @@ impl Lowering<'_> {
             shape: self.selected.shapes[value.index()].clone(),
             cost: self.copy_cost(&view),
             dispatch: kernels::unpack(self.device, &node.name, view)?,
-            inputs: vec![self.layout.buffers[value.index()]],
+            inputs: [self.layout.buffers[value.index()]].into(),
             output: BufferRef::Output(index),
             workspace: Vec::new(),
         });
@@ -152,7 +159,7 @@ impl Lowering<'_> {
             .iter()
             .map(|v| layout.views[v.index()])
             .collect();
-        let buffers: Vec<BufferRef> =
+        let buffers: Arc<[BufferRef]> =
             (node.inputs.iter().map(|v| layout.buffers[v.index()])).collect();
         let (workspace, firsts): (Vec<BufferRef>, Vec<u32>) =
             layout.workspace[i].iter().copied().unzip();
@@ -169,7 +176,7 @@ impl Lowering<'_> {
         let input_shapes: Vec<&Shape> =
             (node.inputs.iter().map(|v| &selected.shapes[v.index()])).collect();
         let multiplications = operator.multiplications(&input_shapes, shape);
-        let input_bytes: Vec<u64> = (views.iter().zip(&buffers))
+        let input_bytes: Vec<u64> = (views.iter().zip(buffers.iter()))
             .map(|(view, buffer)| match buffer {
                 BufferRef::Input(_) => view.unpadded_len() * 4,
                 _ => value_bytes(view, device.precision),
@@ -180,7 +187,7 @@ impl Lowering<'_> {
             workspace: &selection.workspace,
             output: value_bytes(&layout.views[i], device.precision),
         };
-        let costs = costs(&dispatches, 2 * multiplications, &traffic);
+        let costs = costs(&dispatches, multiplications.saturating_mul(2), &traffic);
         for (dispatch, cost) in dispatches.into_iter().zip(costs) {
             self.steps.push(Step {
                 label: node.name.clone(),

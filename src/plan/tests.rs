@@ -1,5 +1,5 @@
 use super::*;
-use crate::graph::{Activation, Conv2d, GraphBuilder, Linear, Storage};
+use crate::graph::{Activation, Conv2d, GraphBuilder, Linear, Pool2d, SliceChannels, Storage};
 use crate::kernels::{ConvAlgorithm, SELECTIONS};
 use crate::zoo::{self, ZooOptions};
 
@@ -213,4 +213,108 @@ fn only_algorithms_that_read_nchw_are_candidates_for_an_unpacked_image() {
         layers.iter().map(has_winograd).collect::<Vec<_>>(),
         [false, true]
     );
+}
+
+/// Plans `graph` in its usual way. The bound is far above what it takes, and far below what it takes
+/// where time or memory grows with the square of the number of nodes.
+fn plan_soon(b: GraphBuilder, input: [usize; 4]) -> Plan {
+    let start = std::time::Instant::now();
+    let graph = b.build().unwrap();
+    let device = DeviceContext::assumed(Default::default());
+    let passes = PassOptions::default();
+    let plan = Plan::new(&graph, &[Shape::from(input)], &passes, &device).unwrap();
+    graph.summary(&[Shape::from(input)]).unwrap();
+    graph.last_feature_map(&[Shape::from(input)]).unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    assert!(seconds < 20.0, "{seconds} s");
+    plan
+}
+
+#[test]
+fn long_chains_are_planned_soon() {
+    let mut b = GraphBuilder::new("chain");
+    let mut x = b.image_input("input", 4);
+    x = b.conv2d("conv", x, Conv2d::new(4, 4, 1));
+    for i in 0..20_000 {
+        x = match i % 3 {
+            0 => b.pool2d(format!("pool{i}"), x, Pool2d::max(3, 1).padding(1)),
+            1 => b.activation(format!("relu{i}"), x, Activation::Relu),
+            _ => b.dropout(format!("drop{i}"), x),
+        };
+    }
+    b.output(x);
+    let plan = plan_soon(b, [1, 4, 2, 2]);
+    assert_eq!(plan.slots.len(), 2, "{}", plan.activation_bytes);
+    assert_no_step_writes_what_it_reads(&plan, "chain");
+}
+
+/// A value that many nodes read, and that many nodes pad, and a concatenation of many parts.
+#[test]
+fn wide_graphs_are_planned_soon() {
+    let mut b = GraphBuilder::new("wide");
+    let x = b.image_input("input", 4);
+    let x = b.conv2d("conv", x, Conv2d::new(4, 4, 1));
+    let parts: Vec<_> = (0..20_000)
+        .map(|i| match i % 4 {
+            0 => b.activation(format!("relu{i}"), x, Activation::Relu),
+            1 => b.dropout(format!("drop{i}"), x),
+            2 => b.pool2d(format!("pool{i}"), x, Pool2d::max(3, 1).padding(1)),
+            _ => b.node(
+                format!("slice{i}"),
+                SliceChannels { start: 0, end: 3 },
+                &[x],
+            ),
+        })
+        .collect();
+    let y = b.concat("concat", &parts);
+    b.output(y);
+    let plan = plan_soon(b, [1, 4, 2, 2]);
+    assert_no_step_writes_what_it_reads(&plan, "wide");
+    // One buffer for each step's inputs, not one for each of its dispatches.
+    let inputs = plan.steps.iter().filter(|step| step.label == "concat");
+    let lists: HashSet<_> = inputs.map(|step| step.inputs.as_ptr()).collect();
+    assert_eq!(lists.len(), 1);
+}
+
+/// Concatenations of concatenations, as a file of a few lines can have them.
+#[test]
+fn many_concatenations_are_planned_soon() {
+    let mut b = GraphBuilder::new("concats");
+    let mut x = b.image_input("input", 4);
+    let mut all = Vec::new();
+    for i in 0..1500 {
+        x = b.conv2d(format!("conv{i}"), x, Conv2d::new(4, 4, 1));
+        all.push(x);
+        let last = b.concat(format!("concat{i}"), &all[all.len().saturating_sub(40)..]);
+        b.output(last);
+        let repeated = b.concat(format!("repeated{i}"), &[x; 40]);
+        b.output(repeated);
+    }
+    let plan = plan_soon(b, [1, 4, 2, 2]);
+    assert_no_step_writes_what_it_reads(&plan, "concats");
+}
+
+#[test]
+fn gradients_of_many_nodes_are_planned_soon() {
+    let mut b = GraphBuilder::new("gradients");
+    let input = b.image_input("input", 4);
+    let mut x = b.conv2d("conv", input, Conv2d::new(4, 4, 1));
+    for i in 0..5000 {
+        let y = b.pool2d(format!("pool{i}"), x, Pool2d::max(3, 1).padding(1));
+        x = b.add(format!("add{i}"), x, y);
+    }
+    b.output(x);
+    let start = std::time::Instant::now();
+    let shapes = [Shape::from([1, 4, 2, 2])];
+    let graph = b.build().unwrap();
+    let rule = crate::graph::GradientRule::Gradient;
+    let seed = crate::graph::Seed::ArgMax;
+    let graph = graph
+        .with_gradients(&shapes, x, seed, &[input], rule)
+        .unwrap();
+    let device = DeviceContext::assumed(Default::default());
+    let plan = Plan::new(&graph, &shapes, &PassOptions::default(), &device).unwrap();
+    assert_no_step_writes_what_it_reads(&plan, "gradients");
+    let seconds = start.elapsed().as_secs_f64();
+    assert!(seconds < 20.0, "{seconds} s");
 }

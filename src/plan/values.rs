@@ -1,9 +1,11 @@
 //! What is known of a graph's values once their storage is known, before they have addresses.
 
+use std::collections::HashSet;
+
 use super::selections::Selections;
 use crate::error::Error;
 use crate::gpu::Precision;
-use crate::graph::{Graph, Lifetime, ValueId, root};
+use crate::graph::{Graph, Lifetime, ValueId, roots};
 use crate::kernels::DeviceContext;
 use crate::tensor::Shape;
 
@@ -25,9 +27,7 @@ impl Values {
             ..
         } = selected;
         let is_rename = |i: usize| renames(graph, shapes, i);
-        let roots: Vec<usize> = (0..shapes.len())
-            .map(|i| root(i, |i| &graph.nodes()[i], is_rename))
-            .collect();
+        let roots = roots(graph.nodes(), is_rename);
         let kept: Vec<ValueId> = (graph.outputs().iter().copied())
             .filter(|output| {
                 let i = output.index();
@@ -53,12 +53,13 @@ impl Values {
         device: &DeviceContext,
     ) -> impl Iterator<Item = (usize, Error)> {
         let largest = device.largest_binding();
+        let edges = graph.inputs().iter().chain(graph.outputs());
+        let edges: HashSet<ValueId> = edges.copied().collect();
         let with_memory = (0..self.lifetimes.len()).filter(|&i| self.lifetimes[i].is_some());
         with_memory.filter_map(move |i| {
             let value = ValueId::new(i);
             let view = &selected.views[i];
-            let is_edge = || graph.inputs().contains(&value) || graph.outputs().contains(&value);
-            let unpadded = view.unpadded_len() * 4 * u64::from(is_edge());
+            let unpadded = view.unpadded_len() * 4 * u64::from(edges.contains(&value));
             let packed = match selected.read_unpacked[i] {
                 Some(_) => 0,
                 None => view.bytes(device.precision),

@@ -35,7 +35,8 @@ impl Operator for Concat {
             ));
         }
         let mut dims = first.to_vec();
-        dims[1] = inputs.iter().map(|shape| shape.dims()[1]).sum();
+        // Shape inference refuses more than is possible.
+        dims[1] = (inputs.iter()).fold(0, |sum: usize, shape| sum.saturating_add(shape.dims()[1]));
         Ok(Shape::from(dims))
     }
 
@@ -46,11 +47,11 @@ impl Operator for Concat {
     ) -> Result<Vec<Option<ValueId>>, String> {
         // `output_shape` has checked that every input has a dimension 1.
         let inputs = backward.input_count();
-        let mut end = 0;
+        let mut end = 0_usize;
         (0..inputs)
             .map(|i| {
                 let start = end;
-                end += backward.input_shape(i).dims()[1];
+                end = start.saturating_add(backward.input_shape(i).dims()[1]);
                 let part = SliceChannels { start, end };
                 Ok((backward.needs_gradient(i)).then(|| backward.node(part, &[gradient])))
             })

@@ -1,6 +1,6 @@
 use super::{
     ConvTranspose2d, Operator, Pad2d, Padding, Parameter, expect_channels, expect_one_input,
-    expect_positive, map_dims,
+    expect_positive, map_dims, padded_extent, products, window_extent,
 };
 use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
@@ -121,7 +121,8 @@ impl Operator for Conv2d {
             self.kernel,
             self.stride,
             self.dilation,
-        )
+        )?;
+        self.padding.check()
     }
 
     fn parameters(&self) -> Vec<Parameter> {
@@ -138,32 +139,36 @@ impl Operator for Conv2d {
         let [n, c, h, w] = map_dims(inputs[0])?;
         expect_channels(self.in_channels, c, inputs[0])?;
         let [top, bottom, left, right] = self.padding_for([h, w]);
-        let output = |i: usize, size: usize, pad: usize| {
-            let extent = self.dilation[i] * (self.kernel[i] - 1) + 1;
-            match (size + pad).checked_sub(extent) {
+        let output = |i: usize, size: usize, before: usize, after: usize| {
+            let extent = window_extent(self.kernel[i], self.dilation[i]);
+            let padded = padded_extent(size, before, after)?;
+            match padded.checked_sub(extent) {
                 Some(room) => Ok(room / self.stride[i] + 1),
                 None => Err(format!(
-                    "its kernel covers {extent} pixels, but its input {} is only {} {} with padding",
+                    "its kernel covers {extent} pixels, but its input {} is only {padded} {} with padding",
                     inputs[0],
-                    size + pad,
                     ["high", "wide"][i]
                 )),
             }
         };
-        let (h, w) = (output(0, h, top + bottom)?, output(1, w, left + right)?);
+        let (h, w) = (output(0, h, top, bottom)?, output(1, w, left, right)?);
         Ok(Shape::from([n, self.out_channels, h, w]))
     }
 
     fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {
         Reach::Window {
-            size: [0, 1].map(|i| self.dilation[i] * (self.kernel[i] - 1) + 1),
+            size: [0, 1].map(|i| window_extent(self.kernel[i], self.dilation[i])),
             stride: self.stride,
         }
     }
 
     fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {
-        let window = self.in_channels / self.groups * self.kernel[0] * self.kernel[1];
-        output.len() as u64 * window as u64
+        products(&[
+            output.len(),
+            self.in_channels / self.groups,
+            self.kernel[0],
+            self.kernel[1],
+        ])
     }
 
     fn backward(
@@ -175,9 +180,10 @@ impl Operator for Conv2d {
         let padding = self.padding_for([h, w]);
         let [top, bottom, left, right] = padding;
         // Rows and columns after the last window.
-        let unread = |i: usize, padded: usize| {
-            let extent = self.dilation[i] * (self.kernel[i] - 1) + 1;
-            padded.saturating_sub(extent) % self.stride[i]
+        let unread = |i: usize, size: usize, before: usize, after: usize| {
+            let extent = window_extent(self.kernel[i], self.dilation[i]);
+            padded_extent(size, before, after)
+                .map(|padded| padded.saturating_sub(extent) % self.stride[i])
         };
         let transposed = ConvTranspose2d {
             in_channels: self.out_channels,
@@ -186,7 +192,7 @@ impl Operator for Conv2d {
             stride: self.stride,
             dilation: self.dilation,
             padding: [0; 2],
-            output_padding: [unread(0, h + top + bottom), unread(1, w + left + right)],
+            output_padding: [unread(0, h, top, bottom)?, unread(1, w, left, right)?],
             groups: self.groups,
             bias: false,
         };
@@ -195,8 +201,8 @@ impl Operator for Conv2d {
         let node = match padding {
             [0, 0, 0, 0] => padded,
             _ => {
-                let [top, bottom, left, right] = padding.map(|side| -(side as isize));
-                backward.node(Pad2d::zeros(top, bottom, left, right), &[padded])
+                let crop = Pad2d::crop(padding)?;
+                backward.node(crop, &[padded])
             }
         };
         Ok(vec![Some(node)])

@@ -1,6 +1,7 @@
 use super::conv::check_settings;
 use super::{
-    Conv2d, Operator, Pad2d, Padding, Parameter, expect_channels, expect_one_input, map_dims,
+    Conv2d, MAX_EXTENT, Operator, Pad2d, Padding, Parameter, expect_channels, expect_one_input,
+    expect_possible, map_dims, products, window_extent,
 };
 use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
@@ -100,6 +101,10 @@ impl Operator for ConvTranspose2d {
             self.stride,
             self.dilation,
         )?;
+        expect_possible(&[
+            ("vertical padding", self.padding[0]),
+            ("horizontal padding", self.padding[1]),
+        ])?;
         for i in 0..2 {
             if self.output_padding[i] >= self.stride[i].max(self.dilation[i]) {
                 return Err(format!(
@@ -125,11 +130,18 @@ impl Operator for ConvTranspose2d {
         let [n, c, h, w] = map_dims(inputs[0])?;
         expect_channels(self.in_channels, c, inputs[0])?;
         let extent = |i: usize, size: usize| {
-            let full = (size - 1) * self.stride[i]
-                + self.dilation[i] * (self.kernel[i] - 1)
-                + self.output_padding[i]
-                + 1;
-            full.checked_sub(2 * self.padding[i]).ok_or_else(|| {
+            let last = size.saturating_sub(1).saturating_mul(self.stride[i]);
+            let full = last
+                .saturating_add(window_extent(self.kernel[i], self.dilation[i]))
+                .saturating_add(self.output_padding[i]);
+            if full > MAX_EXTENT {
+                return Err(format!(
+                    "its output would have {full} pixels along one axis before it is cropped; at most \
+                     {MAX_EXTENT} are possible"
+                ));
+            }
+            let cropped = self.padding[i].saturating_mul(2);
+            full.checked_sub(cropped).ok_or_else(|| {
                 format!(
                     "its padding {:?} crops more than all {full} pixels",
                     self.padding
@@ -145,7 +157,7 @@ impl Operator for ConvTranspose2d {
     }
 
     fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {
-        let taps = |i: usize| self.dilation[i] * (self.kernel[i] - 1) + 1;
+        let taps = |i: usize| window_extent(self.kernel[i], self.dilation[i]);
         Reach::Upsampled {
             size: [0, 1].map(|i| taps(i).div_ceil(self.stride[i])),
             factor: self.stride.map(|stride| stride as f64),
@@ -153,8 +165,12 @@ impl Operator for ConvTranspose2d {
     }
 
     fn multiplications(&self, inputs: &[&Shape], _output: &Shape) -> u64 {
-        let kernel = self.out_channels / self.groups * self.kernel[0] * self.kernel[1];
-        inputs[0].len() as u64 * kernel as u64
+        products(&[
+            inputs[0].len(),
+            self.out_channels / self.groups,
+            self.kernel[0],
+            self.kernel[1],
+        ])
     }
 
     fn backward(
@@ -163,13 +179,13 @@ impl Operator for ConvTranspose2d {
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
         // Pixels added by the output padding depend on no input.
-        let added = |i: usize| self.output_padding[i] as isize - self.padding[i] as isize;
-        let cut = [0, 1].map(|i| added(i).max(0));
+        let cut = [0, 1].map(|i| self.output_padding[i].saturating_sub(self.padding[i]));
         let gradient = match cut {
             [0, 0] => gradient,
-            [bottom, right] => backward.node(Pad2d::zeros(0, -bottom, 0, -right), &[gradient]),
+            [bottom, right] => backward.node(Pad2d::crop([0, bottom, 0, right])?, &[gradient]),
         };
-        let [after_h, after_w] = [0, 1].map(|i| (-added(i)).max(0) as usize);
+        let [after_h, after_w] =
+            [0, 1].map(|i| self.padding[i].saturating_sub(self.output_padding[i]));
         let [top, left] = self.padding;
         let conv = Conv2d {
             in_channels: self.out_channels,

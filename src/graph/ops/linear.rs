@@ -1,4 +1,4 @@
-use super::{Operator, Parameter, expect_one_input, expect_positive};
+use super::{Operator, Parameter, expect_one_input, expect_positive, products};
 use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
@@ -72,7 +72,7 @@ impl Operator for Linear {
     }
 
     fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {
-        output.len() as u64 * self.in_features as u64
+        products(&[output.len(), self.in_features])
     }
 
     fn backward(
@@ -120,6 +120,6 @@ impl Operator for LinearBackward {
     }
 
     fn multiplications(&self, _inputs: &[&Shape], output: &Shape) -> u64 {
-        output.len() as u64 * self.0.out_features as u64
+        products(&[output.len(), self.0.out_features])
     }
 }

@@ -70,7 +70,8 @@ impl Operator for LocalResponseNormBackward {
     }
 
     fn check(&self, inputs: usize) -> Result<(), String> {
-        expect_inputs(2, inputs)
+        expect_inputs(2, inputs)?;
+        self.0.check(1)
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {

@@ -8,6 +8,7 @@ mod conv;
 mod conv_transpose;
 mod elementwise;
 mod embedding;
+mod extent;
 mod flatten;
 mod hardmax;
 mod input;
@@ -51,6 +52,8 @@ use super::ValueId;
 use super::gradient::Backward;
 use crate::graph::Reach;
 use crate::tensor::Shape;
+pub(super) use extent::MAX_EXTENT;
+use extent::{expect_positive, expect_possible, padded_extent, window_extent};
 
 /// What every operator defines. Errors are reasons without the node's name, which the graph adds.
 pub trait Operator {
@@ -331,6 +334,12 @@ fn expect_gradient(expected: &Shape, found: &Shape) -> Result<(), String> {
     }
 }
 
+/// The product of `factors`; saturates.
+fn products(factors: &[usize]) -> u64 {
+    let factors = factors.iter().map(|factor| *factor as u64);
+    factors.fold(1, u64::saturating_mul)
+}
+
 /// The extents of a feature map, or why the shape is not one.
 fn map_dims(shape: &Shape) -> Result<[usize; 4], String> {
     <[usize; 4]>::try_from(shape.dims())
@@ -345,12 +354,4 @@ fn expect_channels(expected: usize, found: usize, input: &Shape) -> Result<(), S
     Err(format!(
         "it takes {expected} input channels, but its input {input} has {found}"
     ))
-}
-
-/// Checks that every setting, listed with its name, is at least 1.
-fn expect_positive(settings: &[(&str, usize)]) -> Result<(), String> {
-    match settings.iter().find(|(_, value)| *value == 0) {
-        Some((name, _)) => Err(format!("its {name} is 0; it must be at least 1")),
-        None => Ok(()),
-    }
 }

@@ -1,4 +1,4 @@
-use super::{Operator, expect_inputs, map_dims};
+use super::{Operator, expect_inputs, expect_one_input, expect_possible, map_dims};
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
@@ -28,11 +28,38 @@ impl Pad2d {
             value: 0.0,
         }
     }
+
+    /// Crops `[top, bottom, left, right]` pixels.
+    pub(in crate::graph) fn crop(sides: [usize; 4]) -> Result<Self, String> {
+        let mut crop = Self::zeros(0, 0, 0, 0);
+        let negative = [
+            &mut crop.top,
+            &mut crop.bottom,
+            &mut crop.left,
+            &mut crop.right,
+        ];
+        for (negative, side) in negative.into_iter().zip(sides) {
+            *negative = 0_isize
+                .checked_sub_unsigned(side)
+                .ok_or_else(|| format!("it crops {side} pixels"))?;
+        }
+        Ok(crop)
+    }
 }
 
 impl Operator for Pad2d {
     fn kind(&self) -> &'static str {
         "Pad2d"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        expect_one_input(inputs)?;
+        expect_possible(&[
+            ("number of rows above", self.top.unsigned_abs()),
+            ("number of rows below", self.bottom.unsigned_abs()),
+            ("number of columns on the left", self.left.unsigned_abs()),
+            ("number of columns on the right", self.right.unsigned_abs()),
+        ])
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
@@ -62,7 +89,10 @@ impl Operator for Pad2d {
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
         // Added pixels are cropped off the gradient, and cropped pixels have a gradient of 0.
-        let cut = Self::zeros(-self.top, -self.bottom, -self.left, -self.right);
+        // `check` has bounded them.
+        let [top, bottom, left, right] =
+            [self.top, self.bottom, self.left, self.right].map(isize::saturating_neg);
+        let cut = Self::zeros(top, bottom, left, right);
         Ok(vec![Some(backward.node(cut, &[gradient]))])
     }
 }
@@ -82,10 +112,10 @@ impl CenterCropOrPad {
     pub(crate) fn sides(input: [usize; 2], output: [usize; 2]) -> [isize; 4] {
         let along = |axis: usize| {
             // Extents of tensors that exist are far below isize's range.
-            let difference = output[axis] as isize - input[axis] as isize;
+            let difference = (output[axis] as isize).saturating_sub_unsigned(input[axis]);
             // Half, rounded toward zero: a crop of 3 starts at 1, as a padding of 3 does.
             let before = difference / 2;
-            [before, difference - before]
+            [before, difference.saturating_sub(before)]
         };
         let ([top, bottom], [left, right]) = (along(0), along(1));
         [top, bottom, left, right]
@@ -115,7 +145,7 @@ impl Operator for CenterCropOrPad {
         let [_, _, h, w] = backward.input_shape(0).nchw();
         let [_, _, out_h, out_w] = backward.output_shape().nchw();
         let sides = Self::sides([h, w], [out_h, out_w]);
-        let [top, bottom, left, right] = sides.map(|side| -side);
+        let [top, bottom, left, right] = sides.map(isize::saturating_neg);
         let node = backward.node(Pad2d::zeros(top, bottom, left, right), &[gradient]);
         Ok(vec![Some(node), None])
     }

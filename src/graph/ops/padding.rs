@@ -1,3 +1,5 @@
+use super::{expect_possible, window_extent};
+
 /// Padding around a map before a window slides over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -34,6 +36,24 @@ impl Padding {
         }
     }
 
+    /// Checks that no side has more than is possible.
+    pub(super) fn check(self) -> Result<(), String> {
+        match self {
+            Self::Explicit {
+                top,
+                bottom,
+                left,
+                right,
+            } => expect_possible(&[
+                ("padding at the top", top),
+                ("padding at the bottom", bottom),
+                ("padding on the left", left),
+                ("padding on the right", right),
+            ]),
+            Self::Same => Ok(()),
+        }
+    }
+
     /// The padding for a map of `size` (height, width): `[top, bottom, left, right]`.
     pub fn resolve(
         self,
@@ -51,12 +71,13 @@ impl Padding {
             } => [top, bottom, left, right],
             Self::Same => {
                 let total = |i: usize| {
-                    let extent = dilation[i] * (kernel[i] - 1) + 1;
-                    let outputs = size[i].div_ceil(stride[i]).max(1);
-                    ((outputs - 1) * stride[i] + extent).saturating_sub(size[i])
+                    // The last window starts at the last multiple of the stride within the map.
+                    let start = size[i].saturating_sub(1) / stride[i].max(1) * stride[i];
+                    let end = start.saturating_add(window_extent(kernel[i], dilation[i]));
+                    end.saturating_sub(size[i])
                 };
                 let (h, w) = (total(0), total(1));
-                [h / 2, h - h / 2, w / 2, w - w / 2]
+                [h / 2, h.div_ceil(2), w / 2, w.div_ceil(2)]
             }
         }
     }

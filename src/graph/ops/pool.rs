@@ -1,6 +1,6 @@
 use super::{
     AdaptiveAvgPool2dBackward, AvgPool2dBackward, MaxPool2dBackward, Operator, Padding,
-    expect_one_input, expect_positive, map_dims,
+    expect_one_input, expect_positive, map_dims, padded_extent, window_extent,
 };
 use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
@@ -98,17 +98,32 @@ impl Pool2d {
             .resolve(size, self.kernel, self.stride, self.dilation)
     }
 
-    /// Output pixels along axis `i`, or `None` if the window is larger than the padded input.
-    fn output_extent(&self, i: usize, size: usize, before: usize, after: usize) -> Option<usize> {
-        let window = self.dilation[i] * (self.kernel[i] - 1) + 1;
-        let room = (size + before + after).checked_sub(window)?;
-        if !self.ceil_mode {
-            return Some(room / self.stride[i] + 1);
-        }
-        let outputs = room.div_ceil(self.stride[i]) + 1;
+    /// Output pixels along axis `i`, or why there are none: the window is larger than the padded input
+    /// `shape`, of `size` pixels along that axis without padding.
+    fn output_extent(
+        &self,
+        i: usize,
+        shape: &Shape,
+        size: usize,
+        [before, after]: [usize; 2],
+    ) -> Result<usize, String> {
+        let window = window_extent(self.kernel[i], self.dilation[i]);
+        let padded = padded_extent(size, before, after)?;
+        let room = padded.checked_sub(window).ok_or_else(|| {
+            format!(
+                "its window {:?} is larger than its input {shape} with padding",
+                self.kernel
+            )
+        })?;
+        // Windows after the first.
+        let more = match self.ceil_mode {
+            false => room / self.stride[i],
+            true => room.div_ceil(self.stride[i]),
+        };
         // As in PyTorch, the last window must start inside the input or its top or left padding.
-        let starts_outside = (outputs - 1) * self.stride[i] >= size + before;
-        Some(outputs - usize::from(starts_outside))
+        let starts_outside =
+            self.ceil_mode && more.saturating_mul(self.stride[i]) >= size.saturating_add(before);
+        Ok(more.saturating_add(usize::from(!starts_outside)))
     }
 }
 
@@ -133,6 +148,7 @@ impl Operator for Pool2d {
         if matches!(self.kind, PoolKind::Average { .. }) && self.dilation != [1; 2] {
             return Err("average pooling has no dilation in PyTorch; use 1".to_owned());
         }
+        self.padding.check()?;
         // A window that lies entirely in the padding would have no maximum.
         if let Padding::Explicit {
             top,
@@ -141,7 +157,7 @@ impl Operator for Pool2d {
             right,
         } = self.padding
         {
-            let window = [0, 1].map(|i| self.dilation[i] * (self.kernel[i] - 1) + 1);
+            let window = [0, 1].map(|i| window_extent(self.kernel[i], self.dilation[i]));
             if top.max(bottom) >= window[0] || left.max(right) >= window[1] {
                 return Err(format!(
                     "its padding [{top}, {bottom}, {left}, {right}] is not smaller than its window {window:?}"
@@ -154,22 +170,14 @@ impl Operator for Pool2d {
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
         let [n, c, h, w] = map_dims(inputs[0])?;
         let [top, bottom, left, right] = self.padding_for([h, w]);
-        let extents = (
-            self.output_extent(0, h, top, bottom),
-            self.output_extent(1, w, left, right),
-        );
-        let (Some(h), Some(w)) = extents else {
-            return Err(format!(
-                "its window {:?} is larger than its input {} with padding",
-                self.kernel, inputs[0]
-            ));
-        };
+        let h = self.output_extent(0, inputs[0], h, [top, bottom])?;
+        let w = self.output_extent(1, inputs[0], w, [left, right])?;
         Ok(Shape::from([n, c, h, w]))
     }
 
     fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {
         Reach::Window {
-            size: [0, 1].map(|i| self.dilation[i] * (self.kernel[i] - 1) + 1),
+            size: [0, 1].map(|i| window_extent(self.kernel[i], self.dilation[i])),
             stride: self.stride,
         }
     }

@@ -1,7 +1,7 @@
 //! Gradients of pooling.
 
 use super::{
-    AdaptiveAvgPool2d, Operator, Pool2d, expect_gradient, expect_inputs, expect_one_input, map_dims,
+    AdaptiveAvgPool2d, Operator, Pool2d, expect_gradient, expect_inputs, expect_positive, map_dims,
 };
 use crate::tensor::Shape;
 
@@ -44,7 +44,8 @@ impl Operator for AvgPool2dBackward {
     }
 
     fn check(&self, inputs: usize) -> Result<(), String> {
-        self.pool.check(inputs)
+        self.pool.check(inputs)?;
+        expect_map(self.input)
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
@@ -70,8 +71,8 @@ impl Operator for AdaptiveAvgPool2dBackward {
     }
 
     fn check(&self, inputs: usize) -> Result<(), String> {
-        expect_one_input(inputs)?;
-        self.pool.check(inputs)
+        self.pool.check(inputs)?;
+        expect_map(self.input)
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
@@ -79,6 +80,10 @@ impl Operator for AdaptiveAvgPool2dBackward {
             self.pool.output_shape(&[input])
         })
     }
+}
+
+fn expect_map([height, width]: [usize; 2]) -> Result<(), String> {
+    expect_positive(&[("input height", height), ("input width", width)])
 }
 
 /// The shape of the forward input, checked against the output gradient's.

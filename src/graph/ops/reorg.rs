@@ -28,14 +28,15 @@ impl Operator for Reorg {
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
         let [n, c, h, w] = map_dims(inputs[0])?;
         let s = self.stride;
-        if !c.is_multiple_of(s * s) || !h.is_multiple_of(s) || !w.is_multiple_of(s) {
+        // Too large a product saturates to the largest integer, which shape inference rejects.
+        let square = s.saturating_mul(s);
+        if !c.is_multiple_of(square) || !h.is_multiple_of(s) || !w.is_multiple_of(s) {
             return Err(format!(
-                "its input {} must have a multiple of {} channels, and a height and width that are multiples of {s}",
+                "its input {} must have a multiple of {square} channels, and a height and width that are multiples of {s}",
                 inputs[0],
-                s * s
             ));
         }
-        Ok(Shape::from([n, c * s * s, h / s, w / s]))
+        Ok(Shape::from([n, c.saturating_mul(square), h / s, w / s]))
     }
 
     fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {

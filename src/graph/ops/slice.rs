@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use super::{Operator, expect_one_input};
+use super::{Operator, expect_one_input, expect_possible};
 use crate::tensor::Shape;
 
 /// A range of channels, dimension 1: PyTorch's `x[:, start:end]`.
@@ -28,6 +28,7 @@ impl Operator for SliceChannels {
 
     fn check(&self, inputs: usize) -> Result<(), String> {
         expect_one_input(inputs)?;
+        expect_possible(&[("last channel", self.end)])?;
         match self.start < self.end {
             true => Ok(()),
             false => Err(format!(
@@ -45,7 +46,7 @@ impl Operator for SliceChannels {
                 self.start, self.end, inputs[0]
             ));
         }
-        dims[1] = self.end - self.start;
+        dims[1] = self.end.saturating_sub(self.start);
         Ok(Shape::from(dims))
     }
 }

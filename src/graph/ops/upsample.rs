@@ -1,4 +1,4 @@
-use super::{Operator, expect_gradient, expect_one_input, map_dims};
+use super::{Operator, expect_gradient, expect_one_input, expect_positive, map_dims};
 use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
@@ -69,7 +69,7 @@ impl Upsample {
                 _,
             ) => match output[i] {
                 0 | 1 => 0.0,
-                output => (input[i] - 1) as f64 / (output - 1) as f64,
+                output => input[i].saturating_sub(1) as f64 / output.saturating_sub(1) as f64,
             },
             (_, UpsampleSize::Factor(factor)) => 1.0 / factor[i],
             (_, UpsampleSize::Size(_)) => input[i] as f64 / output[i] as f64,
@@ -86,7 +86,9 @@ impl Operator for Upsample {
         expect_one_input(inputs)?;
         let usable = match self.size {
             UpsampleSize::Factor(factor) => factor.iter().all(|f| f.is_finite() && *f > 0.0),
-            UpsampleSize::Size(size) => !size.contains(&0),
+            UpsampleSize::Size([h, w]) => {
+                return expect_positive(&[("output height", h), ("output width", w)]);
+            }
         };
         match usable {
             true => Ok(()),
@@ -144,6 +146,12 @@ pub struct UpsampleBackward {
 impl Operator for UpsampleBackward {
     fn kind(&self) -> &'static str {
         "UpsampleBackward"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        self.upsample.check(inputs)?;
+        let [height, width] = self.input;
+        expect_positive(&[("input height", height), ("input width", width)])
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
