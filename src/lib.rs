@@ -76,6 +76,7 @@ pub mod internals {
     pub use crate::kernels::Choice;
     pub use crate::plan::ConvLayer;
     pub use crate::session::GpuSession;
+    pub use crate::util::memory::check_memory;
     pub use crate::util::read::{read_file, read_text_file};
 }
 

@@ -167,8 +167,10 @@ pub enum Error {
     },
 
     /// The device is out of memory.
-    #[error("{}: {}: out of memory{}; close what else uses the device, or use float16, a smaller image or batch",
-        printable::name(device), printable::line(context), needed.map_or_else(String::new, |bytes| format!(": {bytes} bytes are needed in all")))]
+    #[error("{}: {}: out of memory{}; close what else uses its memory, or use a smaller image or batch{}",
+        printable::name(device), printable::line(context),
+        needed.map_or_else(String::new, |bytes| format!(": it needs {} in all", gigabytes(bytes))),
+        if device == CPU { "" } else { ", or float16" })]
     OutOfMemory {
         /// The adapter's name.
         device: String,
@@ -199,6 +201,14 @@ fn listed(problems: &[String]) -> String {
         text += &format!("\n  and {more} more");
     }
     text
+}
+
+/// The name of the CPU in messages.
+pub(crate) const CPU: &str = "the CPU";
+
+/// `3.2 GB`.
+pub(crate) fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
 }
 
 /// The kinds of [`enum@Error`] that programs branch on.

@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use crate::darknet::Network;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::tensor::Shape;
 use crate::vision::{Head, Labels, Preprocessing};
 use crate::weights::Weights;
 use crate::zoo::darknet::dialects;
@@ -173,7 +174,8 @@ impl ModelFolder {
     ///
     /// # Errors
     /// [`Error::File`] where the architecture is unknown (with the most similar known name of a network that the
-    /// weights fit), or cannot be built as `config.json` says; those of [`Network::open`].
+    /// weights fit), does not take the input size, or cannot be built as `config.json` says; those of
+    /// [`Network::open`].
     pub fn graph(&self) -> Result<(Graph, Task)> {
         if self.architecture == DARKNET {
             let path = self.path.join(NETWORK);
@@ -203,6 +205,7 @@ impl ModelFolder {
                 Some(weights) => weights.with_biases_of(graph, &dialects(network.graph())),
                 None => graph,
             };
+            self.check_input_size(&graph)?;
             return Ok((graph, task));
         }
         let architecture = self.find()?;
@@ -211,6 +214,7 @@ impl ModelFolder {
             None => architecture.build(&self.options()),
         };
         let graph = graph.map_err(|error| self.invalid(&error))?;
+        self.check_input_size(&graph)?;
         Ok((graph, architecture.task))
     }
 
@@ -223,6 +227,22 @@ impl ModelFolder {
     /// The names and shapes of the weights; `None` where they cannot be read, which [`Self::weights`] reports.
     fn weights_headers(&self) -> Option<Weights> {
         Weights::open_headers(&self.weights).ok()
+    }
+
+    /// Checks that `graph` takes images of the folder's input size. Without the file's name, an error about a
+    /// node would not tell where its size comes from.
+    fn check_input_size(&self, graph: &Graph) -> Result<()> {
+        let [channels, height, width] = self.preprocessing.input_size;
+        // A network with other inputs than an image is refused by the tasks.
+        let inputs = vec![Shape::from([1, channels, height, width]); graph.inputs().len()];
+        match graph.infer(&inputs) {
+            Err(error) if inputs.len() == 1 => Err(Error::file_caused_by(
+                self.path.join(CONFIG),
+                format!("its network does not take an input_size of {channels}x{height}x{width}"),
+                error,
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The weights, under the names of `graph`, which must be [`Self::graph`]'s: a checkpoint in the names

@@ -49,8 +49,9 @@ use std::borrow::Cow;
 pub use real::Real;
 
 use crate::error::Result;
-use crate::graph::{CenterCropOrPad, Graph, Node, Op, ValueId};
+use crate::graph::{CenterCropOrPad, Graph, Lifetime, Node, Op, ValueId, peak};
 use crate::tensor::{Shape, Tensor};
+use crate::util::memory::check_memory;
 use crate::weights::Weights;
 
 /// A graph with its parameters, ready to run on the CPU. `T` is the type of all arithmetic.
@@ -70,6 +71,12 @@ impl<T: Real> Reference<T> {
     /// [`Error::Weights`](crate::Error::Weights), listing everything that does not fit.
     pub fn new(graph: &Graph, weights: &Weights) -> Result<Self> {
         weights.check(graph)?;
+        let parameters = graph.parameters();
+        let lens = parameters.iter().map(|parameter| parameter.shape.len());
+        check_memory(
+            format_args!("the weights of {}", graph.name()),
+            bytes_of::<T>(lens),
+        )?;
         let convert = |node: &Node| -> Result<Vec<Vec<T>>> {
             let names = node.parameters().into_iter().map(|p| p.name);
             names
@@ -94,10 +101,42 @@ impl<T: Real> Reference<T> {
         &self.graph
     }
 
+    /// Checks that inputs of `shapes` fit the graph, and that there is memory for its values.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn check(&self, shapes: &[Shape]) -> Result<()> {
+        let inferred = self.graph.infer(shapes)?;
+        let lens = inferred.iter().map(|shape| shape.len() as u64);
+        self.check_memory(&inferred, lens, true)
+    }
+
+    /// Checks that there is memory for values of `shapes`, of which each needs `lens` elements; with `free`, a
+    /// value is freed after its last use.
+    fn check_memory(
+        &self,
+        shapes: &[Shape],
+        lens: impl Iterator<Item = u64>,
+        free: bool,
+    ) -> Result<()> {
+        let lifetimes = self.last_use.iter().enumerate();
+        let lifetimes = lifetimes.map(|(first, &last)| Lifetime {
+            first,
+            last: if free { last } else { usize::MAX },
+        });
+        let alive = peak(lifetimes.zip(lens));
+        let inputs: Vec<String> = (self.graph.inputs().iter())
+            .map(|input| shapes[input.index()].to_string())
+            .collect();
+        let what = format!("{} for {}", self.graph.name(), inputs.join(" and "));
+        check_memory(what, alive.saturating_mul(size_of::<T>() as u64))
+    }
+
     /// Computes the outputs for these inputs, in the graph's order. A value is freed after its last use.
     ///
     /// # Errors
-    /// If the number or the shapes of the inputs do not fit the graph.
+    /// If the number or the shapes of the inputs do not fit the graph;
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) if its values do not fit into the machine's memory.
     pub fn run(&self, inputs: &[Tensor<T>]) -> Result<Vec<Tensor<T>>> {
         let mut values = self.evaluate(inputs, true, |_| false)?;
         let outputs = self.graph.outputs();
@@ -152,6 +191,13 @@ impl<T: Real> Reference<T> {
     ) -> Result<Vec<Option<Cow<'a, Tensor<T>>>>> {
         let shapes: Vec<Shape> = inputs.iter().map(|x| x.shape().clone()).collect();
         let shapes = self.graph.infer(&shapes)?;
+        // The inputs have memory already.
+        let lens = self.graph.nodes().iter().zip(&shapes);
+        let lens = lens.map(|(node, shape)| match node.op {
+            Op::Input(_) => 0,
+            _ => shape.len() as u64,
+        });
+        self.check_memory(&shapes, lens, free)?;
         let mut given = inputs.iter();
         let mut values: Vec<Option<Cow<'a, Tensor<T>>>> = Vec::with_capacity(shapes.len());
         for (i, (node, shape)) in self.graph.nodes().iter().zip(shapes).enumerate() {
@@ -184,6 +230,12 @@ impl<T: Real> Reference<T> {
         }
         Ok(values)
     }
+}
+
+/// Bytes of that many elements; saturates.
+fn bytes_of<T>(lens: impl Iterator<Item = usize>) -> u64 {
+    let elements = lens.fold(0_u64, |sum, len| sum.saturating_add(len as u64));
+    elements.saturating_mul(size_of::<T>() as u64)
 }
 
 /// Computes one operator. [`Graph::infer`] has checked the shapes and the number of operands, and

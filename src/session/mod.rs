@@ -178,7 +178,7 @@ impl Session {
     pub fn prepare(&mut self, shapes: &[Shape]) -> Result<()> {
         match &mut self.executor {
             Executor::Gpu(session) => session.prepare(shapes).map(drop),
-            Executor::Cpu(reference) => reference.graph().infer(shapes).map(drop),
+            Executor::Cpu(reference) => reference.check(shapes),
         }
     }
 

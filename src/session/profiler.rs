@@ -62,8 +62,8 @@ impl PreparedPlan {
         // Whole passes are timed before and after each timed pass, so that both see a device that becomes
         // faster or slower.
         let mut before = pass()?;
-        let mut passes = Vec::with_capacity(rounds);
-        let mut spans: Vec<Vec<Span>> = Vec::with_capacity(rounds);
+        let mut passes = Vec::new();
+        let mut spans: Vec<Vec<Span>> = Vec::new();
         for _ in 0..rounds {
             spans.push(self.plan.timed(gpu)?);
             let after = pass()?;

@@ -29,7 +29,7 @@ impl Tuning {
                 false => '-',
             })
             .collect();
-        let hash = fnv1a64(&adapter) as u32;
+        let hash = fnv1a64(&adapter) & u64::from(u32::MAX);
         format!("tuning-{backend}-{plain}-{hash:08x}.txt")
     }
 

@@ -25,6 +25,11 @@
 //! }
 //! # Ok::<(), shadernet::Error>(())
 //! ```
+#![warn(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used
+)]
 
 mod file;
 

@@ -131,6 +131,81 @@ impl Panel {
     }
 }
 
+/// Sizes of a figure's text and space.
+struct Spacing {
+    font: Font,
+    /// The height of a line of text.
+    line: i64,
+    gap: i64,
+    /// The least width of a panel.
+    min_width: i64,
+}
+
+impl Spacing {
+    /// For panels whose shorter side is `shorter` pixels or more.
+    fn new(shorter: u32) -> Self {
+        let font = Font::for_side(shorter.into());
+        Self {
+            line: font.height(),
+            gap: font.height() / 2,
+            min_width: MIN_LETTERS * font.width(),
+            font,
+        }
+    }
+}
+
+/// The factor by which a small image is enlarged.
+fn enlargement(min_width: i64, (width, height): (u32, u32)) -> u32 {
+    (min_width as u32 / width.max(height).max(1)).max(1)
+}
+
+/// Height and width of the images in a [`figure`] of `panels` equal panels of an image of `width` by `height`:
+/// those of the image, or less where the figure would otherwise exceed [`MAX_PIXELS`], or `max_side` pixels
+/// along one side. To be called before the work that the figure shows.
+///
+/// ```
+/// use shadernet::vision::panel_size;
+///
+/// assert_eq!(panel_size(3, 640, 480, u32::MAX)?, [480, 640]);
+/// // 100 million pixels leave no space for the title.
+/// let [height, width] = panel_size(1, 10_000, 10_000, u32::MAX)?;
+/// assert!(height == width && (9_000..10_000).contains(&height));
+/// # Ok::<(), shadernet::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Inputs`] where not even the smallest images leave enough space.
+pub fn panel_size(panels: usize, width: u32, height: u32, max_side: u32) -> Result<[u32; 2]> {
+    let fits = |width: u32, height: u32| {
+        let Spacing {
+            line,
+            gap,
+            min_width,
+            ..
+        } = Spacing::new(width.min(height));
+        let factor = i64::from(enlargement(min_width, (width, height)));
+        let [width, height] = [width, height].map(|side| i64::from(side) * factor);
+        // Titles and legends of the largest possible height.
+        let text = (TITLE_LINES as i64 + 3) * line + 4 * gap;
+        let panels = i64::try_from(panels).unwrap_or(i64::MAX);
+        let total = width.max(min_width).saturating_add(gap);
+        let total = total.saturating_mul(panels).saturating_add(gap);
+        let (height, max_side) = (height.saturating_add(text), i64::from(max_side));
+        let pixels = total.saturating_mul(height).unsigned_abs();
+        pixels <= MAX_PIXELS && total <= max_side && height <= max_side
+    };
+    for percent in (1..=100).rev() {
+        let part = |side: u32| (u64::from(side) * percent / 100).max(1) as u32;
+        if fits(part(width), part(height)) {
+            return Ok([part(height), part(width)]);
+        }
+    }
+    Err(Error::Inputs(format!(
+        "a figure of {panels} panels would have more than {MAX_PIXELS} pixels, or more than {max_side} along \
+         one side, however small they are: draw fewer panels"
+    )))
+}
+
 /// Draws panels side by side: a title above each, its legend below. Letters scale with the images;
 /// small images are enlarged by integer factors, and images narrower than their text are centered in
 /// white space.
@@ -157,14 +232,16 @@ pub fn figure(panels: &[Panel]) -> Result<RgbImage> {
             "at least one panel was expected for a figure".into(),
         ));
     };
-    let font = Font::for_side(shorter.into());
-    let line = font.height();
-    let gap = line / 2;
-    let min_width = MIN_LETTERS * font.width();
+    let Spacing {
+        font,
+        line,
+        gap,
+        min_width,
+    } = Spacing::new(shorter);
 
     // The layout comes first: the size is checked before anything is allocated.
-    let factors: Vec<u32> = (panels.iter().map(|p| &p.image))
-        .map(|p| (min_width as u32 / p.width().max(p.height()).max(1)).max(1))
+    let factors: Vec<u32> = (panels.iter())
+        .map(|p| enlargement(min_width, p.image.dimensions()))
         .collect();
     let sizes: Vec<[i64; 2]> = (panels.iter().zip(&factors))
         .map(|(p, &by)| [p.image.width(), p.image.height()].map(|s| i64::from(s) * i64::from(by)))
@@ -301,5 +378,39 @@ mod tests {
         let large = Panel::plain("large", RgbImage::new(16_000, 1000));
         let message = figure(&vec![large; 7]).unwrap_err().to_string();
         assert!(message.contains("draw fewer"), "{message}");
+    }
+
+    /// A figure of images of that size can be drawn, however long the text is.
+    #[test]
+    fn panels_of_the_size_given_fit() {
+        let text = "word ".repeat(200);
+        for (count, width, height, max_side) in [
+            (1, 10_000, 10_000, u32::MAX),
+            (3, 9_000, 2_000, u32::MAX),
+            (40, 100, 16_384, u32::MAX),
+            (200, 640, 480, 65_535),
+            (2, 3, 2, u32::MAX),
+        ] {
+            let [height, width] = panel_size(count, width, height, max_side).unwrap();
+            let image = RgbImage::from_pixel(width, height, Rgb([90; 3]));
+            let heat = HeatMap::new(1, 1, vec![1.0]).unwrap();
+            let panel = Panel {
+                title: text.clone(),
+                image,
+                legend: Some(Legend {
+                    ends: ["0".into(), heat.statistics().max.to_string()],
+                    dimmed: true,
+                }),
+            };
+            let drawn = figure(&vec![panel; count]).unwrap();
+            assert!(drawn.width() <= max_side && drawn.height() <= max_side);
+        }
+        assert_eq!(panel_size(2, 640, 480, u32::MAX).unwrap(), [480, 640]);
+        for (count, max_side) in [(1 << 40, u32::MAX), (1000, 65_535)] {
+            let message = panel_size(count, 640, 480, max_side)
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains("draw fewer panels"), "{message}");
+        }
     }
 }

@@ -55,7 +55,7 @@ pub use decode::{EncodedImage, MAX_FILE_BYTES, decode, decode_bytes};
 pub use draw::{class_color, draw_box};
 #[cfg(feature = "draw")]
 #[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
-pub use figure::{Panel, figure};
+pub use figure::{Panel, figure, panel_size};
 pub use heads::Head;
 pub use heat_map::{HeatMap, HeatMapStatistics};
 pub use image_limits::{MAX_PIXELS, MAX_SIDE};

@@ -7,7 +7,8 @@ use super::crop::{CropMode, ImageTransform, LETTERBOX_GRAY};
 use super::image_limits::MAX_SIDE;
 use super::resize::{Interpolation, resize_window};
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{Shape, Tensor};
+use crate::util::memory::check_memory;
 
 /// How an image becomes a network's input: the keys of timm's `pretrained_cfg`, with timm's defaults.
 ///
@@ -76,7 +77,10 @@ impl Preprocessing {
     pub fn batch(&self, images: &[RgbImage]) -> Result<Tensor> {
         self.check()?;
         let [channels, height, width] = self.input_size;
-        let mut batch = Tensor::zeros([images.len(), channels, height, width]);
+        let shape = Shape::from([images.len(), channels, height, width]);
+        let bytes = (shape.len() as u64).saturating_mul(4);
+        check_memory(format_args!("an input of {width}x{height} pixels"), bytes)?;
+        let mut batch = Tensor::zeros(shape);
         batch
             .data_mut()
             .par_chunks_exact_mut(channels * height * width)

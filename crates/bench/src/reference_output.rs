@@ -22,9 +22,10 @@ pub(crate) fn reference_output(
     weights: Arc<Weights>,
     shapes: &[Shape],
 ) -> Result<(Vec<Tensor>, Tensor)> {
-    let inputs = generated_inputs(shapes);
     let options = SessionOptions::default();
+    // First, as it checks that there is enough memory.
     let mut session = Session::new(&Device::cpu(), graph, weights, &options, shapes)?;
+    let inputs = generated_inputs(shapes);
     let output = session.run(&inputs)?.swap_remove(0);
     Ok((inputs, output))
 }

@@ -15,6 +15,7 @@ use shadernet::{ErrorKind, Result, printable};
 use super::decode_ahead::{Decoded, decode_ahead};
 use super::image_paths::ImagePaths;
 use super::report::{ImageResult, Report};
+use super::value_parsers::count;
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, open_model, output};
 
 /// Classify images
@@ -36,11 +37,11 @@ pub struct Classify {
     model: Option<PathBuf>,
 
     /// How many classes to print for each image
-    #[arg(long, default_value = "5", value_name = "K")]
+    #[arg(long, default_value = "5", value_name = "K", value_parser = count)]
     top: NonZeroUsize,
 
     /// Images per pass
-    #[arg(long, default_value = "1", value_name = "N")]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = count)]
     batch: NonZeroUsize,
 
     #[command(flatten)]

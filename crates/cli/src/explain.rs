@@ -1,23 +1,26 @@
 //! `shadernet explain`.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use shadernet::Result;
 use shadernet::device::Device;
 use shadernet::explain::{ExplainMethod, ExplainOptions, Explainer, Explanation};
 use shadernet::model_folder::ModelFolder;
-use shadernet::vision::{EncodedImage, Panel, RgbImage, figure};
+use shadernet::vision::{
+    EncodedImage, Interpolation, Panel, RgbImage, figure, panel_size, resize,
+};
 use shadernet::zoo::Task;
+use shadernet::{Error, Result};
 
 use super::decode_ahead::{Decoded, decode_ahead};
 use super::explain_results::{ClassExplanation, ImageExplanation};
 use super::image_paths::ImagePaths;
 use super::output_files::OutputFiles;
 use super::report::Report;
-use super::value_parsers::non_negative;
+use super::value_parsers::{count, non_negative};
 use super::{DeviceArgs, Failure, SessionArgs, layer_list, loading_failure, open_model, progress};
 
 /// Explain classifications: show which regions of an image support a class
@@ -50,7 +53,7 @@ pub struct Explain {
     classes: Vec<String>,
 
     /// Explain the K most probable classes of each image
-    #[arg(long, default_value = "1", value_name = "K")]
+    #[arg(long, default_value = "1", value_name = "K", value_parser = count)]
     top: NonZeroUsize,
 
     /// Explanation method
@@ -62,7 +65,7 @@ pub struct Explain {
     layer: Option<String>,
 
     /// Number of noisy copies that smooth-grad averages [default: 24]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     samples: Option<NonZeroUsize>,
 
     /// Standard deviation of smooth-grad's noise, relative to the input's range [default: 0.15]
@@ -70,15 +73,15 @@ pub struct Explain {
     noise: Option<f32>,
 
     /// Number of steps of integrated-gradients [default: as many as needed to add up]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     steps: Option<NonZeroUsize>,
 
     /// Side length of occlusion's square, in pixels of the network's input [default: 32]
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = count)]
     window: Option<NonZeroUsize>,
 
     /// Distance between occlusion's squares, in pixels [default: 16]
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = count)]
     stride: Option<NonZeroUsize>,
 
     /// Draw the heat map over the image, one panel per class, into a file (.png, .jpg) or, for
@@ -104,6 +107,9 @@ fn method() -> impl TypedValueParser<Value = ExplainMethod> {
 
 /// Opacity of the heat map at its peak.
 const OPACITY: f32 = 0.75;
+
+/// The longest side of a JPEG file.
+const MAX_DRAWN_SIDE: u32 = 65_535;
 
 /// Maps of methods that work on pixels are drawn up to this quantile. A few pixels are so hot that the others
 /// would not be visible. As in Smilkov et al. (2017).
@@ -222,6 +228,24 @@ struct Running {
 }
 
 impl Running {
+    /// The image as it is drawn: smaller where a figure of all classes would be too large.
+    fn shown<'a>(&self, path: &Path, image: &'a RgbImage) -> Result<Cow<'a, RgbImage>> {
+        let panels = match self.options.classes.len() {
+            0 => self.options.top.min(self.explainer.labels().len()),
+            classes => classes,
+        };
+        let (width, height) = image.dimensions();
+        let size = panel_size(panels, width, height, MAX_DRAWN_SIDE)
+            .map_err(|error| Error::file(path, error.to_string()))?;
+        Ok(match size == [height, width] {
+            true => Cow::Borrowed(image),
+            false => {
+                let [height, width] = size;
+                Cow::Owned(resize(image, width, height, Interpolation::Bilinear)?)
+            }
+        })
+    }
+
     fn run(&mut self, images: Decoded<RgbImage>) -> Result<(), Failure> {
         for (path, image) in images {
             match image.and_then(|image| self.explain(&path, &image)) {
@@ -236,6 +260,11 @@ impl Running {
     }
 
     fn explain(&mut self, path: &Path, image: &RgbImage) -> Result<ImageExplanation> {
+        // Before the work, which may take long.
+        let shown = match &self.drawings {
+            Some(_) => self.shown(path, image)?,
+            None => Cow::Borrowed(image),
+        };
         let found = self.explainer.explain(image, &self.options)?;
         if let (false, Some(warning)) = (self.has_warned, self.explainer.warning()) {
             self.report.say(warning);
@@ -244,7 +273,7 @@ impl Running {
         let drawn = match &mut self.drawings {
             Some(drawings) => {
                 let panels = (found.iter())
-                    .map(|one| panel(&self.explainer, self.options.method, image, one))
+                    .map(|one| panel(&self.explainer, self.options.method, &shown, one))
                     .collect::<Result<Vec<Panel>>>()?;
                 let path = drawings.write_image(path, &figure(&panels)?)?;
                 Some(path.display().to_string())

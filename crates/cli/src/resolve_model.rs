@@ -13,7 +13,7 @@ use shadernet::weights::generate::generated_input;
 use shadernet::zoo::{self, ZooOptions};
 
 use super::mapped_weights::open_folder;
-use super::value_parsers::image_size;
+use super::value_parsers::{count, image_size};
 
 /// The network, and the size of its inputs.
 #[derive(Args)]
@@ -27,7 +27,7 @@ pub struct NetworkArgs {
     input: Option<[usize; 3]>,
 
     /// Images per pass
-    #[arg(long, default_value = "1", value_name = "N")]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = count)]
     batch: NonZeroUsize,
 }
 

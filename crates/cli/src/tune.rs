@@ -20,6 +20,7 @@ use shadernet_bench::tune::{CandidateOutcome, TuneOptions, TuneReport, TunedLaye
 
 use super::output_files::check_outputs;
 use super::resolve_model::{Network, NetworkArgs};
+use super::value_parsers::count;
 use super::{DeviceArgs, Failure, PassArgs, cache, output};
 
 /// The tuned kernels to run a network with.
@@ -105,7 +106,7 @@ pub struct Tune {
     precision: Precision,
 
     /// How many times each kernel is timed; the fastest counts
-    #[arg(long, default_value = "5", value_name = "N")]
+    #[arg(long, default_value = "5", value_name = "N", value_parser = count)]
     rounds: NonZeroUsize,
 
     /// Try this kernel, such as winograd-4, besides the heuristic's choice; can be repeated

@@ -1,7 +1,18 @@
 //! Parsers of the values of command-line options.
 
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
+
+/// The largest number of rounds, images, steps and so on: more than anyone waits for, and no more memory for
+/// their results than any machine has.
+const MAX_COUNT: usize = 1_000_000;
+
+/// A whole number from 1 to 1,000,000.
+pub fn count(text: &str) -> Result<NonZeroUsize, String> {
+    number(text, |number: &NonZeroUsize| number.get() <= MAX_COUNT)
+        .ok_or_else(|| format!("expected a whole number from 1 to {MAX_COUNT}"))
+}
 
 /// `CxHxW`, such as `3x224x224`: channels, height and width.
 pub fn image_size(text: &str) -> Result<[usize; 3], String> {
@@ -29,12 +40,23 @@ pub fn percentage(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "expected a percentage, such as 10".to_owned())
 }
 
-/// A positive number of milliseconds.
+/// A positive number of milliseconds, up to 1,000,000.
 pub fn milliseconds(text: &str) -> Result<Duration, String> {
-    number(text, |number: &f64| *number > 0.0)
-        .and_then(|number| Duration::try_from_secs_f64(number / 1e3).ok())
+    duration(text, Duration::from_millis(1))
+        .ok_or_else(|| "expected a number above 0, and up to 1000000".to_owned())
+}
+
+/// A positive number of seconds, up to 1,000,000.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    duration(text, Duration::from_secs(1))
+        .ok_or_else(|| "expected a number of seconds above 0, and up to 1000000".to_owned())
+}
+
+/// The multiple of `unit` in `text`, if it is positive and at most 1,000,000.
+fn duration(text: &str, unit: Duration) -> Option<Duration> {
+    number(text, |number: &f64| (0.0..=1e6).contains(number))
+        .map(|number| unit.mul_f64(number))
         .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "expected a number above 0".to_owned())
 }
 
 /// The number in `text`, if it is one and valid.

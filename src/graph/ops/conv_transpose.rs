@@ -7,6 +7,9 @@ use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
+/// The most stride phases: kernels keep a description of each. A stride of 512 has as many.
+const MAX_PHASES: usize = 1 << 18;
+
 /// 2-D transposed convolution of an `[N, C, H, W]` map, as PyTorch's `ConvTranspose2d`: every input
 /// pixel adds its multiple of the kernel to the output, at positions `stride` pixels apart (Dumoulin and
 /// Visin 2016, chapter 4).
@@ -148,12 +151,16 @@ impl Operator for ConvTranspose2d {
                 )
             })
         };
-        Ok(Shape::from([
-            n,
-            self.out_channels,
-            extent(0, h)?,
-            extent(1, w)?,
-        ]))
+        let (h, w) = (extent(0, h)?, extent(1, w)?);
+        let phases = self.stride[0].min(h).saturating_mul(self.stride[1].min(w));
+        if phases > MAX_PHASES {
+            return Err(format!(
+                "with its stride {:?}, {phases} kinds of output pixels see different parts of its kernel; at \
+                 most {MAX_PHASES} are possible",
+                self.stride
+            ));
+        }
+        Ok(Shape::from([n, self.out_channels, h, w]))
     }
 
     fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {

@@ -7,9 +7,9 @@ use super::window::{Outputs, Phase, Taps, Window};
 /// All phases that have output pixels, row by row.
 pub(super) fn stride_phases(problem: &TransposedConvProblem) -> Vec<Phase> {
     let axis = |i: usize| -> Vec<AxisPhase> {
-        (0..problem.stride[i])
+        // A larger remainder has no output pixels.
+        (0..problem.stride[i].min(problem.output[i]))
             .map(|remainder| AxisPhase::new(problem, i, remainder))
-            .filter(|phase| phase.outputs > 0)
             .collect()
     };
     let (rows, columns) = (axis(0), axis(1));
@@ -71,24 +71,22 @@ impl AxisPhase {
         let (stride, dilation) = (problem.stride[i], problem.dilation[i]);
         let at = (remainder + problem.cut[i]) as isize;
         // Where a tap reads the input, relative to the output's index.
-        let offset = |tap: usize| {
-            let difference = at - (tap * dilation) as isize;
-            (difference % stride as isize == 0).then_some(difference / stride as isize)
-        };
-        // The last tap first, so that the rows or columns they read ascend.
-        let mut found = (0..problem.filter.kernel[i])
-            .rev()
-            .filter_map(|tap| Some((tap, offset(tap)?)));
-        let first = found.next();
-        let second = found.next();
-        let len = usize::from(first.is_some()) + usize::from(second.is_some()) + found.count();
-        // Taps of one remainder are equally far apart, and so are the inputs they read.
-        let (taps, dilation) = match (first, second) {
-            (Some((tap, offset)), Some((next, next_offset))) => (
-                Taps::descending(tap, tap - next, len),
-                (next_offset - offset) as u32,
+        let offset = |tap: usize| (at - (tap * dilation) as isize) / stride as isize;
+        // Taps of one remainder are equally far apart, and so are the inputs they read. The last tap comes
+        // first, so that the rows or columns they read ascend.
+        let last = problem.filter.kernel[i] - 1;
+        let found = taps_of_remainder(at.unsigned_abs(), stride, dilation);
+        let found = found.filter(|(smallest, _)| *smallest <= last);
+        let first = found.map(|(smallest, step)| last - (last - smallest) % step);
+        let (taps, dilation) = match (first, found) {
+            (Some(first), Some((smallest, step))) if first > smallest => (
+                Taps::descending(first, step, (first - smallest) / step + 1),
+                (offset(first - step) - offset(first)) as u32,
             ),
-            _ => (Taps::descending(first.map_or(0, |(tap, _)| tap), 1, len), 1),
+            _ => (
+                Taps::descending(first.unwrap_or(0), 1, usize::from(first.is_some())),
+                1,
+            ),
         };
         Self {
             remainder: remainder as u32,
@@ -96,7 +94,45 @@ impl AxisPhase {
             taps,
             dilation,
             // Wraps around where the window starts inside the input.
-            padding: first.map_or(0, |(_, offset)| -offset) as u32,
+            padding: first.map_or(0, |tap| -offset(tap)) as u32,
+        }
+    }
+}
+
+/// The smallest tap `k` where `k * dilation` and `at` have the same remainder by `stride`, and the distance
+/// to the next. `None` where there is none.
+fn taps_of_remainder(at: usize, stride: usize, dilation: usize) -> Option<(usize, usize)> {
+    let stride = stride as i128;
+    // Euclid's algorithm; `factor * dilation` and `divisor` always have the same remainder by `stride`.
+    let (mut divisor, mut factor) = (dilation as i128, 1_i128);
+    let (mut rest, mut next_factor) = (stride, 0_i128);
+    while rest != 0 {
+        let quotient = divisor / rest;
+        (divisor, rest) = (rest, divisor - quotient * rest);
+        (factor, next_factor) = (next_factor, factor - quotient * next_factor);
+    }
+    let at = at as i128;
+    let step = stride / divisor;
+    let smallest = (at / divisor % step) * factor.rem_euclid(step) % step;
+    (at % divisor == 0).then_some((smallest as usize, step as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taps_of_a_remainder_are_those_that_a_search_finds() {
+        for (at, stride, dilation) in (0..9_usize)
+            .flat_map(|at| (1..9_usize).flat_map(move |s| (1..9_usize).map(move |d| (at, s, d))))
+        {
+            let fits = |tap: &usize| (tap * dilation) % stride == at % stride;
+            let mut searched = (0..20).filter(fits);
+            let expected = searched
+                .next()
+                .map(|first| (first, searched.next().unwrap() - first));
+            let found = taps_of_remainder(at, stride, dilation);
+            assert_eq!(found, expected, "{at} {stride} {dilation}");
         }
     }
 }

@@ -47,7 +47,7 @@ pub fn variants(
         variants: Vec::with_capacity(cases.len()),
         rounds,
         completed: 0,
-        total: variants * (1 + rounds),
+        total: variants.saturating_mul(rounds.saturating_add(1)),
         report,
     };
     for bench in &benches {
@@ -190,7 +190,7 @@ impl<'a, Report: FnMut(BenchProgress)> Schedule<'a, Report> {
                 case,
                 index: (last, self.variants[last].len() - 1),
                 session,
-                seconds: Ok(Vec::with_capacity(self.rounds)),
+                seconds: Ok(Vec::new()),
             }),
         }
         let bytes = self

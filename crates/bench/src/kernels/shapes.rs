@@ -1,4 +1,9 @@
 //! Parses shapes files, which have one case per line.
+#![warn(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used
+)]
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +20,9 @@ use shadernet::tensor::Shape;
 
 /// The name of the node under test.
 pub(super) const NAME: &str = "case";
+
+/// The largest number of a setting: shaders compute positions in 32-bit signed integers.
+const MAX_NUMBER: usize = i32::MAX as usize;
 
 const OPERATORS: [&str; 13] = [
     "conv2d",
@@ -177,9 +185,12 @@ impl<'a> Settings<'a> {
     fn number(&mut self, key: &'static str, default: Option<usize>) -> Result<usize, String> {
         self.known.push(key);
         match (self.words.remove(key), default) {
-            (Some(Some(text)), _) => text
-                .parse()
-                .map_err(|_| format!("{key}: expected a number, found '{text}'")),
+            (Some(Some(text)), _) => (text.parse().ok())
+                .filter(|number| *number <= MAX_NUMBER)
+                .ok_or_else(|| {
+                    let shown: String = text.chars().take(40).collect();
+                    format!("{key}: expected a number up to {MAX_NUMBER}, found '{shown}'")
+                }),
             (None, Some(default)) => Ok(default),
             _ => {
                 let is_misspelled = |word: &&&str| {

@@ -14,6 +14,7 @@ use shadernet::gpu::{adapters, is_software};
 use shadernet::printable;
 use wait_timeout::ChildExt;
 
+use crate::value_parsers::seconds;
 use crate::{Failure, progress};
 
 /// Runs a command on all adapters instead of one.
@@ -31,8 +32,8 @@ pub struct AllAdaptersArgs {
 #[derive(Args)]
 pub struct ChildProcessArgs {
     /// Seconds that each adapter may take if all are run; then it is stopped and reported
-    #[arg(long, value_name = "SECONDS", default_value = "1800")]
-    time_limit: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = seconds)]
+    time_limit: Duration,
 
     /// Makes the child process crash or hang like a broken driver. For tests
     #[arg(long, hide = true, value_name = "crash|hang")]
@@ -114,7 +115,7 @@ impl ChildProcessArgs {
         if let Some(misbehavior) = self.misbehave.and_then(|m| m.to_possible_value()) {
             command.args(["--misbehave", misbehavior.get_name()]);
         }
-        json_lines(&mut command, Duration::from_secs(self.time_limit))
+        json_lines(&mut command, self.time_limit)
     }
 }
 

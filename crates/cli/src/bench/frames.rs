@@ -14,7 +14,7 @@ use shadernet_bench::samples::Samples;
 
 use super::{device_info, require_gpu};
 use crate::resolve_model::NetworkArgs;
-use crate::value_parsers::milliseconds;
+use crate::value_parsers::{count, milliseconds};
 use crate::{DeviceArgs, Failure, SessionArgs, output, progress};
 
 /// Measure how long a network keeps a user interface waiting for the GPU
@@ -40,7 +40,7 @@ pub struct FramesArgs {
     budget: Duration,
 
     /// Number of frames
-    #[arg(long, value_name = "N", default_value = "200")]
+    #[arg(long, value_name = "N", default_value = "200", value_parser = count)]
     frames: NonZeroUsize,
 
     #[command(flatten)]

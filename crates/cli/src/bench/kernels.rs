@@ -19,6 +19,7 @@ use super::child_processes::AllAdaptersArgs;
 use super::results::Kernels;
 use super::{device_info, kernel_table, report, require_gpu};
 use crate::output_files::check_outputs;
+use crate::value_parsers::count;
 use crate::{DeviceArgs, Failure, output, progress};
 
 /// Time every kernel on shapes from the networks, and compare with the device's peaks
@@ -61,7 +62,7 @@ pub struct KernelsArgs {
     precision: Precision,
 
     /// Number of rounds; in each, a kernel is timed for 20 ms or one pass
-    #[arg(long, value_name = "N", default_value = "10")]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = count)]
     rounds: NonZeroUsize,
 
     #[command(flatten)]

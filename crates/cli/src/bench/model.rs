@@ -20,7 +20,7 @@ use super::timing::{Rounds, samples, time_passes, warm_up};
 use crate::lines::lines;
 use crate::output_files::check_outputs;
 use crate::resolve_model::Network;
-use crate::value_parsers::image_size;
+use crate::value_parsers::{count, image_size};
 use crate::{DeviceArgs, Failure, TuningArgs, output, progress};
 
 /// Time networks: the time to the first result, and the passes after it
@@ -57,7 +57,7 @@ pub struct Model {
     input: Option<[usize; 3]>,
 
     /// Images per pass; several numbers are separated by commas
-    #[arg(long, default_value = "1", value_name = "N", value_delimiter = ',')]
+    #[arg(long, default_value = "1", value_name = "N", value_delimiter = ',', value_parser = count)]
     batch: Vec<NonZeroUsize>,
 
     /// How values and weights are stored on the device; f32,f16 times both
@@ -72,7 +72,7 @@ pub struct Model {
 
     /// Number of timed passes [default: at least 10, for at least 3 seconds, and for up to 15
     /// seconds if their spread is above 20 %]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     rounds: Option<NonZeroUsize>,
 
     #[command(flatten)]

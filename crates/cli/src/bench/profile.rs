@@ -16,6 +16,7 @@ use super::trace::trace;
 use super::{device_info, require_gpu};
 use crate::output_files::check_outputs;
 use crate::resolve_model::NetworkArgs;
+use crate::value_parsers::count;
 use crate::{DeviceArgs, Failure, SessionArgs, output, progress};
 
 /// Time each step of a network
@@ -41,7 +42,7 @@ pub struct ProfileArgs {
     session: SessionArgs,
 
     /// Number of timed passes
-    #[arg(long, value_name = "N", default_value = "10")]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = count)]
     rounds: NonZeroUsize,
 
     /// Print only the N slowest steps, the slowest first

@@ -1,4 +1,9 @@
 //! Results files: the JSON objects that `bench kernels --json` and `bench model --json` print.
+#![warn(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used
+)]
 
 use std::path::Path;
 
@@ -172,12 +177,16 @@ pub fn read(path: &Path) -> Result<Vec<Results>> {
     };
     let mut all = Vec::new();
     let mut values = serde_json::Deserializer::from_slice(&text).into_iter::<Value>();
+    // The line, and the byte up to which lines are counted.
+    let (mut line, mut counted) = (1_usize, 0);
     loop {
         // The line where the object begins, not where the previous one ends.
         let rest = &text[values.byte_offset()..];
         let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace());
-        let begin = values.byte_offset() + blank.count();
-        let line = 1 + text[..begin].iter().filter(|byte| **byte == b'\n').count();
+        let begin = values.byte_offset().saturating_add(blank.count());
+        let lines = text[counted..begin].iter().filter(|byte| **byte == b'\n');
+        line = line.saturating_add(lines.count());
+        counted = begin;
         let Some(value) = values.next() else {
             break;
         };

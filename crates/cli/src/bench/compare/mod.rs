@@ -1,4 +1,9 @@
 //! `shadernet bench compare`.
+#![warn(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used
+)]
 
 mod pairs;
 
