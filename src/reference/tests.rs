@@ -388,3 +388,28 @@ fn values_are_kept_until_their_last_use() {
     assert!(reference.run(&[]).is_err());
     assert!(reference.run(&[tensor([1, 3], &[0.0; 3])]).is_err());
 }
+
+/// A thousand values of 14 GB that are all outputs, and so alive at once.
+#[test]
+fn networks_that_need_more_memory_than_there_is_are_refused() {
+    let mut b = GraphBuilder::new("large");
+    let x = b.image_input("x", 1);
+    for i in 0..1000 {
+        let y = b.activation(format!("relu{i}"), x, Activation::Relu);
+        b.output(y);
+    }
+    let graph = b.build().unwrap();
+    let weights = Weights::from_tensors("none", []);
+    let shapes = [Shape::from([1, 1, 60_000, 60_000])];
+    let device = crate::Device::cpu();
+    let session = crate::Session::new(&device, &graph, weights, &Default::default(), &shapes);
+    let error = session.unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::OutOfMemory);
+    let text = error.to_string();
+    for part in [
+        "the CPU: large for [1, 1, 60000, 60000], with ",
+        "it needs 14414.4 GB in all",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+}

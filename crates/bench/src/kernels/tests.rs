@@ -81,3 +81,37 @@ fn errors_say_what_was_expected_and_found() {
             .contains("found none")
     );
 }
+
+#[test]
+fn numbers_that_are_too_large_are_named() {
+    let parse = |line: &str| super::shapes::parse(Path::new("s.txt"), line).unwrap_err();
+    for (line, part) in [
+        (
+            "conv2d 1x3x8x8 out=4 kernel=3 padding=9223372036854775808",
+            "s.txt: line 1: padding: expected a number up to 2147483647, found '9223372036854775808'",
+        ),
+        (
+            "max_pool2d 1x3x8x8 kernel=99999999999999999999999",
+            "line 1: kernel: expected a number up to 2147483647",
+        ),
+        (
+            "conv2d 1x3x8x8 out=4 kernel=3 padding=2147483647",
+            "its padding 2147483647 and 2147483647 of 8 pixels gives more than 2147483647",
+        ),
+        (
+            "conv2d 1x3x8x8 out=2147483647 kernel=1",
+            "its weight [2147483647, 3, 1, 1] would have more than 2^32 elements",
+        ),
+        (
+            "upsample 1x3x8x8 factor=2147483647",
+            "at most 2147483647 are possible",
+        ),
+        (
+            "relu 18446744073709551615x18446744073709551615x2x2",
+            "line 1: node 'input'",
+        ),
+    ] {
+        let text = parse(line).to_string();
+        assert!(text.contains(part), "{text}\n  lacks: {part}");
+    }
+}

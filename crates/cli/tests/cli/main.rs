@@ -18,6 +18,7 @@ mod features;
 mod finite;
 mod foreign_text;
 mod golden;
+mod limits;
 mod lists;
 mod memory;
 mod model_args;
