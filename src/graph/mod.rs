@@ -44,7 +44,7 @@ pub use ops::{
 
 pub(crate) use fused::{Fused, Norm, Prologue, Residual, Storage};
 pub(crate) use lifetimes::{Lifetime, peak, roots};
-use ops::MAX_EXTENT;
+pub(crate) use ops::MAX_EXTENT;
 pub use summary::{LayerSummary, Reach, ReceptiveField, Summary};
 
 use std::collections::HashSet;

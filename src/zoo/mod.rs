@@ -32,7 +32,7 @@ mod vgg;
 use std::fmt;
 
 use crate::error::{Error, Result, UnknownName};
-use crate::graph::{Activation, Graph, GraphBuilder, ValueId};
+use crate::graph::{Activation, Graph, GraphBuilder, MAX_EXTENT, ValueId};
 use crate::tensor::Shape;
 use crate::weights::{Dialect, Weights};
 pub use variant::{ConvPadding, GlobalPool};
@@ -212,9 +212,22 @@ impl Architecture {
     ///
     /// # Errors
     /// [`crate::Error::Node`] if an option is 0 that must not be; [`crate::Error::Inputs`] for an option that
-    /// this network cannot be built with, such as a global pooling where it has none.
+    /// this network cannot be built with, such as a global pooling where it has none, or
+    /// more than 2^31 - 1 classes or channels.
     pub fn build(&self, options: &ZooOptions) -> Result<Graph> {
         let mut settings = self.settings(options);
+        // Networks compute with them: Darknet's have 5 * (5 + classes) channels.
+        for (name, count) in [
+            ("classes", settings.classes),
+            ("channels", settings.channels),
+        ] {
+            if count > MAX_EXTENT {
+                return Err(Error::Inputs(format!(
+                    "{}: at most {MAX_EXTENT} {name} were expected, found {count}",
+                    self.name
+                )));
+            }
+        }
         let is_headless = self.task == Task::Classification && settings.classes == 0;
         if is_headless {
             // A classifier to remove.
@@ -366,6 +379,20 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn options_of_any_size_give_a_network_or_an_error() {
+        for architecture in architectures() {
+            for count in [0, 1 << 20, i32::MAX as usize, 1 << 40, usize::MAX] {
+                // None of them panics.
+                let _ = architecture.build(&ZooOptions::classes(count));
+                let _ = architecture.build(&ZooOptions::default().with_channels(count));
+            }
+            let error = architecture.build(&ZooOptions::classes(usize::MAX));
+            let text = error.unwrap_err().to_string();
+            assert!(text.contains("at most 2147483647 classes"), "{text}");
+        }
+    }
 
     #[test]
     fn every_architecture_builds_under_every_name() {

@@ -9,9 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use shadernet::device::Device;
 use shadernet::explain::{ExplainMethod, ExplainOptions, Explainer, Explanation};
 use shadernet::model_folder::ModelFolder;
-use shadernet::vision::{
-    EncodedImage, Interpolation, Panel, RgbImage, figure, panel_size, resize,
-};
+use shadernet::vision::{EncodedImage, Interpolation, Panel, RgbImage, figure, panel_size, resize};
 use shadernet::zoo::Task;
 use shadernet::{Error, Result};
 

@@ -2,7 +2,7 @@
 
 /// The largest setting of an operator, and the largest extent of a value: shaders compute positions in
 /// 32-bit signed integers.
-pub(in crate::graph) const MAX_EXTENT: usize = i32::MAX as usize;
+pub(crate) const MAX_EXTENT: usize = i32::MAX as usize;
 
 /// The pixels along one axis from the first to the last tap of a window, both inclusive; saturates.
 pub(super) fn window_extent(kernel: usize, dilation: usize) -> usize {

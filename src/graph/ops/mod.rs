@@ -52,7 +52,7 @@ use super::ValueId;
 use super::gradient::Backward;
 use crate::graph::Reach;
 use crate::tensor::Shape;
-pub(super) use extent::MAX_EXTENT;
+pub(crate) use extent::MAX_EXTENT;
 use extent::{expect_positive, expect_possible, padded_extent, window_extent};
 
 /// What every operator defines. Errors are reasons without the node's name, which the graph adds.

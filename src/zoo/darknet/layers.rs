@@ -243,8 +243,8 @@ fn max_pool(
 ) -> Result<Output, String> {
     let [size, stride, padding] = settings;
     let [c, h, w] = x.size;
-    let extent = |n: usize| n.checked_sub(size)?.checked_div(stride).map(|n| n + 1);
-    let padded = [h, w].map(|n| extent(n + padding));
+    let extent = |n: usize| n.checked_sub(size)?.checked_div(stride)?.checked_add(1);
+    let padded = [h, w].map(|n| extent(n.saturating_add(padding)));
     let before = padding / 2;
     let mut op = Pool2d::max(size, stride);
     if before > 0 || padded != [h, w].map(extent) {
