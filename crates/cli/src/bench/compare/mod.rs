@@ -132,8 +132,8 @@ impl CompareArgs {
             count(Verdict::Worse),
             self.tolerance,
             count(Verdict::Slower),
-            count(Verdict::Faster) + count(Verdict::Fixed),
-            count(Verdict::Same) + count(Verdict::Neither),
+            count(Verdict::Faster).saturating_add(count(Verdict::Fixed)),
+            count(Verdict::Same).saturating_add(count(Verdict::Neither)),
         )
     }
 

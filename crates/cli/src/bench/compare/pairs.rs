@@ -232,7 +232,7 @@ pub fn rows(path: &Path) -> Result<Vec<Row>> {
     for row in &mut rows {
         let count = seen.entry(row.key.clone()).or_default();
         row.key.nth = *count;
-        *count += 1;
+        *count = count.saturating_add(1);
     }
     Ok(rows)
 }
