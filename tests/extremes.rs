@@ -389,7 +389,7 @@ fn too_large_numbers_are_named() {
     ];
     for (op, expected) in cases {
         let shape = vec![1, 3, 8, 8];
-        let refused = graph(&op, &[shape.clone()])
+        let refused = graph(&op, std::slice::from_ref(&shape))
             .and_then(|graph| graph.infer(&[Shape::from(shape)]))
             .unwrap_err()
             .to_string();
