@@ -25,10 +25,13 @@
 //! }
 //! # Ok::<(), shadernet::Error>(())
 //! ```
-#![warn(
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation,
-    clippy::unwrap_used
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::unwrap_used
+    )
 )]
 
 mod file;

@@ -1,8 +1,11 @@
 //! Results files: the JSON objects that `bench kernels --json` and `bench model --json` print.
-#![warn(
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation,
-    clippy::unwrap_used
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::unwrap_used
+    )
 )]
 
 use std::path::Path;
