@@ -1,4 +1,4 @@
-// Gradient of an activation function. `value` is the function's output or, for Hardswish and SiLU, its input.
+// Gradient of an activation function. `value` is the function's output or, for Hardswish, SiLU and Mish, its input.
 #import element
 #import shared/tensor_view
 #import shared/grid
@@ -58,6 +58,13 @@ fn activation_gradient(g: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
         case SILU: {
             let s = sigmoid(v);
             return g * s * (1.0 + v * (1.0 - s));
+        }
+        case MISH: {
+            // 1 - t * t, without the cancellation.
+            let e = exp(min(v, vec4<f32>(20.0)));
+            let w = e * (e + 2.0) + 2.0;
+            let slope = 4.0 * (w - 1.0) / (w * w);
+            return g * (tanh_of_softplus(v) + v * slope * sigmoid(v));
         }
         default: {
             return g;

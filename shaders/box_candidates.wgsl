@@ -28,6 +28,10 @@ struct Params {
     // Width and height of the image in the unit of the anchors.
     unit_width: f32,
     unit_height: f32,
+    // By how much the centers of a feature map's boxes can reach beyond their cell.
+    scale_x_y: f32,
+    // 1 where a feature map's values went through a sigmoid, and its sizes are squared.
+    new_coords: u32,
 }
 
 struct List {
@@ -72,6 +76,14 @@ fn source_of(index: u32, cells: u32) -> Source {
 
 fn sigmoid(x: f32) -> f32 {
     return 1.0 / (1.0 + exp(-x));
+}
+
+// The activation of a feature map's centers, objectness and classes.
+fn activate(x: f32) -> f32 {
+    if params.new_coords != 0u {
+        return x;
+    }
+    return sigmoid(x);
 }
 
 // The number of a box's values that are NaN or infinite. The classes of a vector are shared by the boxes of a cell, and
@@ -129,7 +141,7 @@ fn main(
 
     var objectness = values[source.objectness];
     if !is_vector {
-        objectness = sigmoid(objectness);
+        objectness = activate(objectness);
     }
     // In a feature map, no class score can be above the threshold unless the objectness is.
     if !is_number(values[source.objectness])
@@ -150,9 +162,11 @@ fn main(
             size *= size;
         }
     } else {
-        center_in_cell = vec2<f32>(sigmoid(center_in_cell.x), sigmoid(center_in_cell.y));
+        center_in_cell = vec2<f32>(activate(center_in_cell.x), activate(center_in_cell.y)) * params.scale_x_y
+            - 0.5 * (params.scale_x_y - 1.0);
         let unit = vec2<f32>(params.unit_width, params.unit_height);
-        size = exp(size) * anchors[index / cells] / unit;
+        let share = select(exp(size), 4.0 * size * size, vec2<bool>(params.new_coords != 0u));
+        size = share * anchors[index / cells] / unit;
     }
     let grid = vec2<u32>(params.width, params.height);
     let center = (vec2<f32>(vec2<u32>(cell % grid.x, cell / grid.x)) + center_in_cell) / vec2<f32>(grid);
@@ -174,7 +188,7 @@ fn main(
         if params.softmax != 0u {
             class_score = exp(value - softmax.x) / softmax.y;
         } else if !is_vector {
-            class_score = sigmoid(value);
+            class_score = activate(value);
         }
         let score = objectness * class_score;
         if is_number(value) && is_number(score) && score > params.threshold {

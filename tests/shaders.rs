@@ -10,11 +10,11 @@ use shadernet::gpu::{Precision, SHADERS, Shader, WriteTarget};
 /// Values of a shader's override constants: every value of each constant with the defaults of the others,
 /// since no expression depends on two of them.
 fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
-    const ACTIVATIONS: (&str, std::ops::Range<u32>) = ("ACTIVATION", 0..8);
+    const ACTIVATIONS: (&str, std::ops::Range<u32>) = ("ACTIVATION", 0..9);
     const RESIDUAL: (&str, std::ops::Range<u32>) = ("RESIDUAL", 0..3);
     const IN_PLACE: (&str, std::ops::Range<u32>) = ("RESIDUAL_IN_PLACE", 0..2);
     const PROLOGUE: [(&str, std::ops::Range<u32>); 2] =
-        [("PROLOGUE_NORM", 0..2), ("PROLOGUE_ACTIVATION", 0..8)];
+        [("PROLOGUE_NORM", 0..2), ("PROLOGUE_ACTIVATION", 0..9)];
     const ACCUMULATE: (&str, std::ops::Range<u32>) = ("ACCUMULATE", 0..2);
     let epilogue = [ACTIVATIONS, RESIDUAL, IN_PLACE, ACCUMULATE];
     let nchw = (shader.name.ends_with("_nchw")).then_some(("CHANNELS", 1..5));

@@ -9,12 +9,20 @@ const SIGMOID: u32 = 4u;
 const TANH: u32 = 5u;
 const HARD_SWISH: u32 = 6u;
 const SILU: u32 = 7u;
+const MISH: u32 = 8u;
 
 override ACTIVATION: u32 = IDENTITY;
 
 fn sigmoid(x: vec4<f32>) -> vec4<f32> {
     // exp(-x) overflows to infinity for very negative x; 1 / infinity is 0, which is the limit.
     return 1.0 / (1.0 + exp(-x));
+}
+
+// tanh(ln(1 + exp(x))), of which 1 is all that float32 keeps beyond 20.
+fn tanh_of_softplus(x: vec4<f32>) -> vec4<f32> {
+    let e = exp(min(x, vec4<f32>(20.0)));
+    let w = e * (e + 2.0);
+    return w / (w + 2.0);
 }
 
 fn relu6(x: vec4<f32>) -> vec4<f32> {
@@ -57,6 +65,9 @@ fn activate_not_nan(activation: u32, x: vec4<f32>, slope: f32) -> vec4<f32> {
         }
         case SILU: {
             return x * sigmoid(x);
+        }
+        case MISH: {
+            return x * tanh_of_softplus(x);
         }
         default: {
             return x;

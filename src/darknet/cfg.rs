@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
@@ -19,6 +20,13 @@ struct Setting<'a> {
     key: &'a str,
     value: &'a str,
     line: usize,
+}
+
+/// `text` without the blanks in its lines, which Darknet ignores (`strip` in `utils.c`).
+pub(super) fn without_blanks(text: &str) -> String {
+    text.chars()
+        .filter(|c| !matches!(c, ' ' | '\t' | '\r'))
+        .collect()
 }
 
 /// Splits `text` into sections. Comments begin with `#` or `;`, as in Darknet.
@@ -114,7 +122,7 @@ impl<'a> Section<'a> {
         let Some(setting) = self.setting(key) else {
             return Ok(default);
         };
-        let value = setting.value.parse().ok();
+        let value = whole(setting.value);
         value.filter(|value| range.contains(value)).ok_or_else(|| {
             let (least, most) = (range.start(), range.end());
             self.fault(setting, &format!("a whole number from {least} to {most}"))
@@ -144,9 +152,14 @@ impl<'a> Section<'a> {
 
     /// A list of integers; `None` where it is not set.
     pub fn integers(&self, key: &str) -> Result<Option<Vec<i64>>> {
-        self.list(key, "whole numbers, separated by commas,", |text| {
-            text.parse().ok()
-        })
+        self.list(
+            key,
+            "whole numbers, separated by commas,",
+            |text| match text.strip_prefix('-') {
+                Some(digits) => whole::<i64>(digits)?.checked_neg(),
+                None => whole(text),
+            },
+        )
     }
 
     fn list<T>(
@@ -180,6 +193,23 @@ impl<'a> Section<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// A whole number as C's `atoi` reads it: what follows its digits does not count. Only what is found in files is
+/// accepted there: decimals and commas.
+fn whole<T: FromStr>(text: &str) -> Option<T> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    let decimals = rest.strip_prefix('.').unwrap_or(rest);
+    match decimals
+        .trim_start_matches(|c: char| c.is_ascii_digit())
+        .trim_end_matches(',')
+    {
+        "" => digits.parse().ok(),
+        _ => None,
     }
 }
 

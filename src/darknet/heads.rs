@@ -19,7 +19,11 @@ pub(super) fn head(section: &Section) -> Result<Head> {
     let classes = |default| section.count("classes", default, 1..=MAX_CLASSES);
     match section.name {
         "yolo" => {
-            section.refuse_unsupported(&[("scale_x_y", "1"), ("new_coords", "0")])?;
+            let scale_x_y = match section.numbers("scale_x_y")?.as_deref() {
+                None => 1.0,
+                Some(&[scale]) if (1.0..=100.0).contains(&scale) => scale,
+                Some(_) => return Err(section.invalid("scale_x_y", "a number from 1 to 100")),
+            };
             let anchors = anchors(section)?;
             let mask = match section.integers("mask")? {
                 None => (0..anchors.len()).collect(),
@@ -35,6 +39,8 @@ pub(super) fn head(section: &Section) -> Result<Head> {
                 anchors,
                 mask,
                 classes: classes(20)?,
+                scale_x_y,
+                new_coords: section.flag("new_coords")?,
             })
         }
         "region" => {

@@ -3,18 +3,17 @@
 use super::cfg::Section;
 use super::heads::{PlacedHead, head};
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Graph};
-use crate::tensor::Shape;
+use crate::graph::Activation;
 use crate::util::did_you_mean::nearest;
 use crate::vision::MAX_SIDE;
-use crate::zoo::darknet::{Conv, LEAKY, Layer, LayerRef};
+use crate::zoo::darknet::{Conv, LEAKY, Layer, LayerRef, Local, Route};
 
 /// More than any network has, and small enough that products of a few of them do not overflow.
 const MAX_FILTERS: usize = 1 << 20;
 const MAX_SIZE: usize = 1 << 10;
 
 /// The sections that [`layers`] reads, with Darknet's aliases.
-const SECTIONS: [&str; 19] = [
+const SECTIONS: [&str; 21] = [
     "convolutional",
     "conv",
     "maxpool",
@@ -27,6 +26,8 @@ const SECTIONS: [&str; 19] = [
     "reorg",
     "connected",
     "conn",
+    "local",
+    "crop",
     "dropout",
     "softmax",
     "soft",
@@ -72,9 +73,20 @@ pub(super) fn layers(net: &Section, sections: &[Section]) -> Result<(Vec<Layer>,
             "convolutional" | "conv" => convolutional(section)?,
             "maxpool" | "max" => max_pool(section)?,
             "avgpool" | "avg" => Layer::AvgPool,
+            "local" => local(section)?,
+            // Darknet also doubles the values and subtracts 1: see `Network::mean_and_std`.
+            "crop" if i == 0 => Layer::Crop {
+                height: section.required_count("crop_height", 1..=MAX_SIDE as usize)?,
+                width: section.required_count("crop_width", 1..=MAX_SIDE as usize)?,
+            },
+            "crop" => return Err(section.error("it is allowed only as the first layer")),
             "route" => {
-                section.refuse_unsupported(&[("groups", "1"), ("group_id", "0")])?;
-                Layer::Route(references(section, "layers")?)
+                let groups = section.count("groups", 1, 1..=MAX_FILTERS)?;
+                Layer::Route(Route {
+                    from: references(section, "layers")?,
+                    groups,
+                    group: section.count("group_id", 0, 0..=groups.saturating_sub(1))?,
+                })
             }
             "shortcut" => {
                 section.refuse_unsupported(&[
@@ -167,6 +179,22 @@ fn convolutional(section: &Section) -> Result<Layer> {
     }))
 }
 
+fn local(section: &Section) -> Result<Layer> {
+    let size = section.count("size", 1, 1..=MAX_SIZE)?;
+    // Darknet pads by one pixel, whatever the size.
+    let padding = section.count("pad", 0, 0..=1)?;
+    if padding == 1 && size != 3 {
+        return Err(section.invalid("pad", "0, or 1 with size=3 (nothing else is supported)"));
+    }
+    Ok(Layer::Local(Local {
+        filters: section.count("filters", 1, 1..=MAX_FILTERS)?,
+        size,
+        stride: section.count("stride", 1, 1..=MAX_SIZE)?,
+        padding,
+        activation: activation(section, "logistic")?,
+    }))
+}
+
 fn max_pool(section: &Section) -> Result<Layer> {
     section.refuse_unsupported(&[("maxpool_depth", "0"), ("antialiasing", "0")])?;
     let stride = section.count("stride", 1, 1..=MAX_SIZE)?;
@@ -203,34 +231,10 @@ fn activation(section: &Section, default: &str) -> Result<Option<Activation>> {
         "logistic" => Some(Activation::Sigmoid),
         "tanh" => Some(Activation::Tanh),
         "swish" => Some(Activation::Silu),
+        "mish" => Some(Activation::Mish),
         _ => {
-            let known = "linear, leaky, relu, relu6, logistic, tanh or swish";
+            let known = "linear, leaky, relu, relu6, logistic, tanh, swish or mish";
             return Err(section.invalid("activation", known));
         }
     })
-}
-
-/// Checks that shortcuts add maps of the same shape. Darknet also adds maps of different shapes, which is
-/// not supported.
-pub(super) fn check_shortcuts(
-    graph: &Graph,
-    shapes: &[Shape],
-    layers: &[Layer],
-    sections: &[Section],
-) -> Result<()> {
-    for node in graph.nodes() {
-        let layer = node.name.strip_prefix("layers.");
-        let Some(i) = layer.and_then(|i| i.parse::<usize>().ok()) else {
-            continue;
-        };
-        if let (Some(Layer::Shortcut(..)), [a, b]) = (layers.get(i), &node.inputs[..]) {
-            let [a, b] = [a, b].map(|value| &shapes[value.index()]);
-            if a != b {
-                return Err(sections[i].error(format!(
-                    "its two inputs have shapes {a} and {b}; they must be equal"
-                )));
-            }
-        }
-    }
-    Ok(())
 }

@@ -2,9 +2,12 @@
 //! holds its trained weights.
 //!
 //! The supported sections are those of convolutional classifiers and detectors: `net`,
-//! `convolutional`, `maxpool`, `avgpool`, `route`, `shortcut`, `upsample`, `reorg`, `connected`,
-//! `dropout`, `softmax`, `cost`, `yolo`, `region` and `detection`. An unknown section, or an unsupported
+//! `convolutional`, `local`, `crop`, `maxpool`, `avgpool`, `route`, `shortcut`, `upsample`, `reorg`,
+//! `connected`, `dropout`, `softmax`, `cost`, `yolo`, `region` and `detection`. An unknown section, or an unsupported
 //! setting that would change the output, is an error that names its line.
+//!
+//! As in Darknet, blanks do not count, and of a number what follows its digits: `size = 3.0,` is 3. Text that
+//! is not ASCII is allowed in comments, in any encoding.
 //! [`crate::model_folder::convert_darknet`] converts both files to a model folder.
 //!
 //! ```
@@ -45,7 +48,8 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphBuilder};
 use crate::tensor::Shape;
-use crate::util::read::read_text_file;
+use crate::util::read::read_file;
+use crate::util::text::without_byte_order_mark;
 use crate::vision::Head;
 use crate::zoo::darknet::{Layer, build_layers};
 use cfg::Section;
@@ -59,6 +63,8 @@ pub struct Network {
     path: PathBuf,
     text: String,
     input_size: [usize; 3],
+    /// Whether a `[crop]` brings the image's values from 0..1 to -1..1.
+    doubled: bool,
     layers: Vec<Layer>,
     heads: Vec<Head>,
     graph: Graph,
@@ -70,12 +76,13 @@ impl Network {
     /// Reads the `.cfg` at `path`.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be read; [`Error::File`] where it is not a text file, is too large, or
-    /// as for [`Self::parse`].
+    /// [`Error::Io`] where it cannot be read; [`Error::File`] where it is too large, and as
+    /// for [`Self::parse`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = read_text_file(path, "a Darknet .cfg", MAX_CFG_BYTES)?;
-        Self::parse(path, &text)
+        let bytes = read_file(path, "a Darknet .cfg", MAX_CFG_BYTES)?;
+        // Everything that counts is ASCII.
+        Self::parse(path, &String::from_utf8_lossy(&bytes))
     }
 
     /// Parses the text of a `.cfg`. Messages use `name` for the file.
@@ -84,13 +91,19 @@ impl Network {
     /// [`Error::File`] with the line of the invalid section or setting, the expected and the actual value.
     pub fn parse(name: impl AsRef<Path>, text: &str) -> Result<Self> {
         let path = name.as_ref();
-        let sections = cfg::sections(path, text)?;
+        let text = without_byte_order_mark(text);
+        let stripped = cfg::without_blanks(text);
+        let sections = cfg::sections(path, &stripped)?;
         let [net, sections @ ..] = sections.as_slice() else {
             let reason = "a Darknet .cfg, which begins with [net], was expected; found no section";
             return Err(Error::file(path, reason));
         };
         let input_size = layers::input_size(net)?;
         let (layers, heads) = layers::layers(net, sections)?;
+        let doubled = match sections.first().filter(|first| first.name == "crop") {
+            Some(crop) => !crop.flag("noadjust")?,
+            None => false,
+        };
         let mut b = GraphBuilder::new("darknet");
         let image = b.image_input("input", input_size[0]);
         let outputs = build_layers(&mut b, image, input_size, &layers)
@@ -102,7 +115,6 @@ impl Network {
         let graph = b.build().map_err(locate)?;
         let [c, h, w] = input_size;
         let shapes = graph.infer(&[[1, c, h, w].into()]).map_err(locate)?;
-        layers::check_shortcuts(&graph, &shapes, &layers, sections)?;
         let outputs: Vec<Shape> = (graph.outputs().iter())
             .map(|output| shapes[output.index()].clone())
             .collect();
@@ -111,6 +123,7 @@ impl Network {
             path: path.to_owned(),
             text: text.to_owned(),
             input_size,
+            doubled,
             layers,
             heads: heads.into_iter().map(|placed| placed.head).collect(),
             graph,
@@ -126,6 +139,15 @@ impl Network {
     /// Channels, height and width of the input, from `[net]`.
     pub fn input_size(&self) -> [usize; 3] {
         self.input_size
+    }
+
+    /// The mean and standard deviation by which values of an image from 0 to 1 become those of the input: 0 and
+    /// 1, or with Darknet's `[crop]`, which computes `2 x - 1`, 0.5 and 0.5.
+    pub fn mean_and_std(&self) -> (f32, f32) {
+        match self.doubled {
+            true => (0.5, 0.5),
+            false => (0.0, 1.0),
+        }
     }
 
     /// The graph. Its input is an image named `input`. It has one output for each of [`Self::heads`] or,

@@ -12,7 +12,7 @@ use super::Network;
 use crate::error::{Error, Result};
 use crate::tensor::{Shape, Tensor};
 use crate::weights::{FileBytes, FileKind, Weights, elements};
-use crate::zoo::darknet::Layer;
+use crate::zoo::darknet::{Layer, Local};
 
 const WEIGHTS_FILE: FileKind = FileKind {
     description: "a Darknet .weights file",
@@ -36,16 +36,27 @@ impl Network {
             .map_err(|reason| Error::file(path, reason))?;
 
         let numbers = elements(body, f32::from_le_bytes);
-        let mut at = 0;
+        let mut numbers = &numbers[..];
         let mut read = Vec::with_capacity(tensors.len());
         for stored in tensors {
-            let data = &numbers[at..at + stored.shape.len()];
-            at += data.len();
-            let data = match (stored.transposed, stored.shape.dims()) {
-                (true, &[_, inputs]) => transpose(data, inputs),
-                _ => data.to_vec(),
-            };
-            read.push((stored.name, Tensor::new(stored.shape, data)?));
+            // `check_count` has compared the sum of the lengths with what there is.
+            let (data, rest) = numbers.split_at(stored.shape.len());
+            numbers = rest;
+            match (stored.order, stored.shape.dims()) {
+                (Order::Transposed, &[_, inputs]) => {
+                    read.push((
+                        stored.name,
+                        Tensor::new(stored.shape, transpose(data, inputs))?,
+                    ));
+                }
+                (Order::ByPixel(names), &[filters, _]) => {
+                    let biases = transpose(data, filters);
+                    for (name, biases) in names.into_iter().zip(biases.chunks(filters.max(1))) {
+                        read.push((name, Tensor::new([filters], biases.to_vec())?));
+                    }
+                }
+                _ => read.push((stored.name, Tensor::new(stored.shape, data.to_vec())?)),
+            }
         }
         Ok(Weights::from_tensors(path.display().to_string(), read))
     }
@@ -56,6 +67,10 @@ impl Network {
         let mut shapes: HashMap<String, Shape> = parameters.map(|p| (p.name, p.shape)).collect();
         let mut tensors = Vec::new();
         for (i, layer) in self.layers.iter().enumerate() {
+            if let Layer::Local(local) = layer {
+                tensors.extend(self.local_tensors(i, local, &mut shapes));
+                continue;
+            }
             let suffixes: &[&str] = match layer {
                 Layer::Conv(conv) if conv.batch_normalize => &[
                     "bn.bias",
@@ -83,12 +98,46 @@ impl Network {
                 StoredTensor {
                     // The graph was built from the same layers: it has every name.
                     shape: shapes.remove(&name).unwrap_or_default(),
-                    transposed: transposed && *suffix == "fc.weight",
+                    order: match transposed && *suffix == "fc.weight" {
+                        true => Order::Transposed,
+                        false => Order::RowMajor,
+                    },
                     name,
                 }
             }));
         }
         tensors
+    }
+
+    /// The tensors of a `[local]`: biases, filter by filter, then the kernels (OIHW), pixel by pixel.
+    /// (`load_weights` and `forward_local_layer` in Darknet's `parser.c` and `local_layer.c`.)
+    fn local_tensors(
+        &self,
+        i: usize,
+        local: &Local,
+        shapes: &mut HashMap<String, Shape>,
+    ) -> Vec<StoredTensor> {
+        let prefix = format!("layers.{i}.");
+        let pixels = (self.graph.nodes().iter())
+            .filter_map(|node| node.name.strip_suffix(".conv"))
+            .filter(|name| name.starts_with(&prefix));
+        let pixels: Vec<&str> = pixels.collect();
+        let biases = pixels.iter().map(|pixel| format!("{pixel}.conv.bias"));
+        let biases = StoredTensor {
+            name: format!("{prefix}bias"),
+            shape: Shape::from([local.filters, pixels.len()]),
+            order: Order::ByPixel(biases.collect()),
+        };
+        let kernels = pixels.iter().map(|pixel| {
+            let name = format!("{pixel}.conv.weight");
+            StoredTensor {
+                // The graph has a convolution of this name.
+                shape: shapes.remove(&name).unwrap_or_default(),
+                order: Order::RowMajor,
+                name,
+            }
+        });
+        [biases].into_iter().chain(kernels).collect()
     }
 
     /// Checks that the `bytes` after the header are as many values as `tensors` have.
@@ -124,8 +173,16 @@ impl Network {
 struct StoredTensor {
     name: String,
     shape: Shape,
-    /// Whether a matrix is stored column by column.
-    transposed: bool,
+    order: Order,
+}
+
+/// How a tensor's numbers are stored.
+enum Order {
+    RowMajor,
+    /// A matrix, column by column.
+    Transposed,
+    /// The biases of a `[local]`, `[filters, pixels]`, which here are tensors with these names, one for each pixel.
+    ByPixel(Vec<String>),
 }
 
 struct Header {

@@ -61,5 +61,6 @@ pub(super) fn code(op: Option<Activation>) -> (u32, f32) {
         Some(Activation::Tanh) => (5, 0.0),
         Some(Activation::HardSwish) => (6, 0.0),
         Some(Activation::Silu) => (7, 0.0),
+        Some(Activation::Mish) => (8, 0.0),
     }
 }

@@ -10,7 +10,8 @@ use super::{CONFIG, DARKNET, NETWORK, WEIGHTS, heads};
 use crate::darknet::Network;
 use crate::error::{Error, Result};
 use crate::output_file::{self, TemporaryFolder, folder_of, follow_links};
-use crate::util::read::read_text_file;
+use crate::util::read::read_file;
+use crate::util::text::{UTF_8, decode};
 use crate::weights::Dtype;
 use crate::zoo::{self, ZooOptions};
 
@@ -76,7 +77,7 @@ struct Config {
 ///
 /// # Errors
 /// As [`Network::open`], [`Network::read_weights`] and [`crate::weights::Weights::save`];
-/// [`Error::File`] where `names` does not have one name per class, or `folder` exists and is not empty;
+/// [`Error::File`] where `names` has fewer names than classes, or `folder` exists and is not empty;
 /// [`Error::Io`] where a file cannot be read, [`Error::Write`] where one cannot be written.
 pub fn convert_darknet(
     cfg: impl AsRef<Path>,
@@ -107,6 +108,7 @@ pub fn convert_darknet(
         None => json!({}),
     };
     let architecture = architecture(&network, num_classes);
+    let (mean, std) = network.mean_and_std();
     let config = Config {
         architecture: architecture.to_owned(),
         num_classes,
@@ -116,8 +118,8 @@ pub fn convert_darknet(
             "interpolation": "bilinear",
             "crop_pct": 1.0,
             "crop_mode": if network.heads().is_empty() { "center" } else { "letterbox" },
-            "mean": [0.0],
-            "std": [1.0],
+            "mean": [mean],
+            "std": [std],
         }),
         label_names,
     };
@@ -160,24 +162,37 @@ fn architecture(network: &Network, classes: usize) -> &'static str {
         .map_or(DARKNET, |architecture| architecture.name)
 }
 
-/// Reads one name per line; empty lines at the end are ignored.
+/// Reads one name per line, in any encoding; empty lines at the end are ignored. As in Darknet, a list may have
+/// more names than the network has classes (its `imagenet.shortnames.list` does): the first are taken.
 fn read_names(path: &Path, classes: usize) -> Result<Vec<String>> {
-    let text = read_text_file(path, "a list of names, one per line,", MAX_NAMES_BYTES)?;
-    let names: Vec<String> = text
+    let bytes = read_file(path, "a list of names, one per line,", MAX_NAMES_BYTES)?;
+    let (text, encoding) = decode(&bytes);
+    if encoding != UTF_8 {
+        let path = path.display();
+        tracing::warn!("{path}: the names are not UTF-8, and are read as {encoding}");
+    }
+    let mut names: Vec<String> = text
         .trim_end()
         .lines()
         .map(|name| name.trim().to_owned())
         .collect();
-    match names.len() == classes {
-        true => Ok(names),
-        false => Err(Error::file(
+    let found = names.len();
+    if found < classes {
+        return Err(Error::file(
             path,
             format!(
-                "{classes} names were expected, one per line for each class of the network, found {}",
-                names.len()
+                "{classes} names were expected, one per line for each class of the network, found {found}"
             ),
-        )),
+        ));
     }
+    if found > classes {
+        let path = path.display();
+        tracing::warn!(
+            "{path}: of {found} names, the first {classes} are taken, one for each class"
+        );
+        names.truncate(classes);
+    }
+    Ok(names)
 }
 
 /// A folder under construction, with a temporary name in its target's parent. It is removed unless

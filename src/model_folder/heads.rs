@@ -10,6 +10,7 @@ use crate::vision::Head;
 /// More than any network has, and small enough that products do not overflow.
 const MAX_SIDE: usize = 1000;
 const MAX_ANCHORS: usize = 1000;
+const MAX_SCALE: f32 = 100.0;
 
 /// The heads of a configuration, in the order of the network's outputs; empty where it has none.
 pub(super) fn heads(root: Section<'_>, classes: usize) -> Result<Vec<Head>> {
@@ -33,10 +34,21 @@ fn head(section: Section<'_>, classes: usize) -> Result<Head> {
                     mask.ok_or_else(|| section.fault("mask", &expected(), value))?
                 }
             };
+            let scale_x_y = match section.get("scale_x_y") {
+                None => 1.0,
+                Some(value) => {
+                    let scale = value.as_f64().map(|scale| scale as f32);
+                    let usable = scale.filter(|scale| (1.0..=MAX_SCALE).contains(scale));
+                    let expected = format!("a number from 1 to {MAX_SCALE}");
+                    usable.ok_or_else(|| section.fault("scale_x_y", &expected, value))?
+                }
+            };
             Ok(Head::Yolo {
                 anchors,
                 mask,
                 classes,
+                scale_x_y,
+                new_coords: section.flag("new_coords")?,
             })
         }
         Some("region") => Ok(Head::Region {
@@ -88,16 +100,29 @@ fn anchors(section: Section<'_>) -> Result<Vec<[f32; 2]>> {
 /// A head as JSON, in the form that [`heads`] reads.
 pub(super) fn to_json(head: &Head) -> Value {
     // The shortest decimal, as in Darknet's file: 0.57273, not 0.5727300047874451.
+    let number = |x: &f32| x.to_string().parse::<f64>().unwrap_or(f64::from(*x));
     let anchors = |anchors: &[[f32; 2]]| -> Value {
-        let number = |x: &f32| x.to_string().parse::<f64>().unwrap_or(f64::from(*x));
         (anchors.iter())
             .map(|pair| pair.iter().map(number).collect::<Vec<f64>>())
             .collect()
     };
     match head {
         Head::Yolo {
-            anchors: all, mask, ..
-        } => json!({"type": "yolo", "anchors": anchors(all), "mask": mask}),
+            anchors: all,
+            mask,
+            scale_x_y,
+            new_coords,
+            ..
+        } => {
+            let mut json = json!({"type": "yolo", "anchors": anchors(all), "mask": mask});
+            if *scale_x_y != 1.0 {
+                json["scale_x_y"] = number(scale_x_y).into();
+            }
+            if *new_coords {
+                json["new_coords"] = true.into();
+            }
+            json
+        }
         Head::Region {
             anchors: all,
             softmax,

@@ -83,7 +83,9 @@ uniforms! {
         threshold: f32,
         unit_width: f32,
         unit_height: f32,
-        unused: [u32; 3],
+        scale_x_y: f32,
+        new_coords: u32,
+        unused: u32,
     }
 
     struct ListParams for BOX_LIST {
@@ -317,6 +319,7 @@ impl DecodeParams {
             classes: head.classes() as u32,
             unit_width: 1.0,
             unit_height: 1.0,
+            scale_x_y: 1.0,
             ..Self::zeroed()
         };
         match *head {
@@ -341,9 +344,15 @@ impl DecodeParams {
                 unit_height: height as f32,
                 ..map
             },
-            Head::Yolo { .. } => Self {
+            Head::Yolo {
+                scale_x_y,
+                new_coords,
+                ..
+            } => Self {
                 unit_width: input[1] as f32,
                 unit_height: input[0] as f32,
+                scale_x_y,
+                new_coords: u32::from(new_coords),
                 ..map
             },
         }

@@ -22,6 +22,7 @@ pub(super) fn activation<T: Real>(op: Activation, x: &Tensor<T>) -> Vec<T> {
             map(x, |x| x * relu6(x + three) / six)
         }
         Activation::Silu => map(x, |x| x * sigmoid(x)),
+        Activation::Mish => map(x, |x| x * softplus(x).tanh()),
     }
 }
 
@@ -51,6 +52,10 @@ pub(super) fn backward<T: Real>(op: Activation, gradient: &Tensor<T>, value: &Te
             })
         }
         Activation::Silu => with(&|x| sigmoid(x) * (one + x * (one - sigmoid(x)))),
+        Activation::Mish => with(&|x| {
+            let t = softplus(x).tanh();
+            t + x * (one - t * t) * sigmoid(x)
+        }),
     }
 }
 
@@ -70,6 +75,11 @@ fn relu<T: Real>(x: T) -> T {
 fn relu6<T: Real>(x: T) -> T {
     let six = T::from_f32(6.0);
     if x > six { six } else { relu(x) }
+}
+
+/// `ln(1 + exp(x))`, written so that `exp` does not overflow.
+fn softplus<T: Real>(x: T) -> T {
+    relu(x) + (-x.abs()).exp().ln_1p()
 }
 
 /// If `exp(-x)` overflows to infinity, the quotient is 0, the correct limit.

@@ -228,6 +228,11 @@ fn activations_by_hand() {
             NAN,
         ],
     );
+    let mish = |x: f64| x * x.exp().ln_1p().tanh();
+    check(
+        Activation::Mish,
+        [NAN, mish(-2.0), mish(0.5), mish(8.0), INF, NAN],
+    );
 }
 
 #[test]

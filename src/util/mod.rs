@@ -6,3 +6,4 @@ pub(crate) mod lru;
 pub(crate) mod memory;
 pub(crate) mod read;
 pub(crate) mod sync;
+pub(crate) mod text;

@@ -51,10 +51,27 @@ pub enum Head {
         mask: Vec<usize>,
         /// The number of classes.
         classes: usize,
+        /// By how much centers can reach beyond their cell (YOLOv4, Bochkovskiy et al. 2020): the sigmoid `s`
+        /// of x and y becomes `s scale - (scale - 1) / 2`. 1 in YOLOv3.
+        scale_x_y: f32,
+        /// Scaled-YOLOv4's coordinates (Wang et al. 2021; YOLOv7): the network ends with sigmoids, so that none
+        /// are applied here, and `size = anchor (2 w)², (2 h)² / input`.
+        new_coords: bool,
     },
 }
 
 impl Head {
+    /// YOLOv3's head: [`Self::Yolo`] without what later versions added.
+    pub fn yolo_v3(anchors: &[[f32; 2]], mask: &[usize], classes: usize) -> Self {
+        Self::Yolo {
+            anchors: anchors.to_vec(),
+            mask: mask.to_vec(),
+            classes,
+            scale_x_y: 1.0,
+            new_coords: false,
+        }
+    }
+
     /// The number of classes.
     pub fn classes(&self) -> usize {
         match self {
@@ -128,7 +145,7 @@ impl Head {
     /// use shadernet::vision::Head;
     ///
     /// // One cell, one anchor as large as the image, one class; all raw values 0.
-    /// let head = Head::Yolo { anchors: vec![[32.0, 32.0]], mask: vec![0], classes: 1 };
+    /// let head = Head::yolo_v3(&[[32.0, 32.0]], &[0], 1);
     /// let boxes = head.decode(&Tensor::zeros([1, 6, 1, 1]), [32, 32], 0.2)?;
     /// assert_eq!(boxes[0][0].corners, [0.0, 0.0, 1.0, 1.0]);
     /// assert_eq!(boxes[0][0].score, 0.25);
@@ -165,9 +182,18 @@ impl Head {
                     let map = OutputMap::new(image, width, height, classes);
                     map.boxes(&self.anchors(), grid, softmax, threshold)
                 }
-                Self::Yolo { classes, .. } => {
+                Self::Yolo {
+                    classes,
+                    scale_x_y,
+                    new_coords,
+                    ..
+                } => {
                     let grid = [input[1] as f32, input[0] as f32];
-                    let map = OutputMap::new(image, width, height, classes);
+                    let map = OutputMap {
+                        scale_x_y,
+                        new_coords,
+                        ..OutputMap::new(image, width, height, classes)
+                    };
                     map.boxes(&self.anchors(), grid, false, threshold)
                 }
             })
@@ -181,6 +207,8 @@ struct OutputMap<'a> {
     width: usize,
     height: usize,
     classes: usize,
+    scale_x_y: f32,
+    new_coords: bool,
 }
 
 impl<'a> OutputMap<'a> {
@@ -190,6 +218,27 @@ impl<'a> OutputMap<'a> {
             width,
             height,
             classes,
+            scale_x_y: 1.0,
+            new_coords: false,
+        }
+    }
+
+    /// The activation of centers, objectness and classes.
+    fn activate(&self, x: f32) -> f32 {
+        if self.new_coords { x } else { sigmoid(x) }
+    }
+
+    /// A coordinate of a center in its cell.
+    fn center(&self, x: f32) -> f32 {
+        self.activate(x) * self.scale_x_y - 0.5 * (self.scale_x_y - 1.0)
+    }
+
+    /// A box's width or height as a share of its anchor's.
+    fn extent(&self, x: f32) -> f32 {
+        if self.new_coords {
+            4.0 * x * x
+        } else {
+            x.exp()
         }
     }
 
@@ -208,22 +257,22 @@ impl<'a> OutputMap<'a> {
         for (anchor, planes) in anchors.iter().zip(planes) {
             for cell in 0..cells {
                 let at = |channel: usize| planes[channel * cells + cell];
-                let objectness = sigmoid(at(4));
+                let objectness = self.activate(at(4));
                 // No class can exceed the threshold where objectness does not.
                 if objectness <= threshold || objectness.is_nan() {
                     continue;
                 }
                 let (column, row) = (cell % self.width, cell / self.width);
                 let corners = corners(
-                    (column as f32 + sigmoid(at(0))) / self.width as f32,
-                    (row as f32 + sigmoid(at(1))) / self.height as f32,
-                    at(2).exp() * anchor[0] / image_size[0],
-                    at(3).exp() * anchor[1] / image_size[1],
+                    (column as f32 + self.center(at(0))) / self.width as f32,
+                    (row as f32 + self.center(at(1))) / self.height as f32,
+                    self.extent(at(2)) * anchor[0] / image_size[0],
+                    self.extent(at(3)) * anchor[1] / image_size[1],
                 );
                 let logits = (0..self.classes).map(|class| at(5 + class));
                 let scores: Vec<f32> = match exclusive {
                     true => softmax(&logits.collect::<Vec<f32>>()),
-                    false => logits.map(sigmoid).collect(),
+                    false => logits.map(|x| self.activate(x)).collect(),
                 };
                 push(&mut boxes, corners, objectness, &scores, threshold);
             }

@@ -2,6 +2,7 @@
 
 mod heads;
 mod hostile;
+mod layers;
 #[path = "../common/place.rs"]
 mod place;
 #[path = "../common/tolerance.rs"]
@@ -115,6 +116,7 @@ fn darknets_own_file_is_read() {
         anchors,
         mask,
         classes,
+        ..
     } = first
     else {
         panic!("{first:?}");

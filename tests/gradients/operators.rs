@@ -188,6 +188,7 @@ proptest! {
             Activation::Tanh,
             Activation::HardSwish,
             Activation::Silu,
+            Activation::Mish,
         ] {
             // In -8..8, which includes both kinks of ReLU6 and of Hardswish.
             let shape = Shape::from([n, channels, h.min(4), w.min(4)]);

@@ -89,6 +89,7 @@ proptest! {
             Activation::Tanh,
             Activation::HardSwish,
             Activation::Silu,
+            Activation::Mish,
         ] {
             // Away from the kinks, where derivatives jump, in float16 too.
             let off_kinks = |v: f32| ((v * 64.0).round() + 0.5) / 16.0;

@@ -59,7 +59,7 @@ proptest! {
     }
 }
 
-const ACTIVATIONS: [Activation; 7] = [
+const ACTIVATIONS: [Activation; 8] = [
     Activation::Relu,
     Activation::Relu6,
     Activation::LeakyRelu { slope: 0.1 },
@@ -67,6 +67,7 @@ const ACTIVATIONS: [Activation; 7] = [
     Activation::Tanh,
     Activation::HardSwish,
     Activation::Silu,
+    Activation::Mish,
 ];
 
 /// Values for which a careless implementation overflows or loses a NaN.

@@ -197,10 +197,14 @@ fn heads() -> Vec<Vec<Head>> {
         classes,
         softmax,
     };
-    let yolo = |mask: &[usize], classes| Head::Yolo {
-        anchors: vec![[10.0, 14.0], [23.0, 27.0], [37.0, 58.0], [81.0, 82.0]],
-        mask: mask.to_vec(),
-        classes,
+    let anchors = [[10.0, 14.0], [23.0, 27.0], [37.0, 58.0], [81.0, 82.0]];
+    let yolo = |mask: &[usize], classes| Head::yolo_v3(&anchors, mask, classes);
+    let scaled = |scale_x_y, new_coords| Head::Yolo {
+        anchors: anchors.to_vec(),
+        mask: vec![1, 2],
+        classes: 4,
+        scale_x_y,
+        new_coords,
     };
     vec![
         vec![detection(3, 2, 5, true, false)],
@@ -211,6 +215,8 @@ fn heads() -> Vec<Vec<Head>> {
         vec![yolo(&[0], 1)],
         vec![yolo(&[1, 3], 20)],
         vec![yolo(&[2, 3], 3), yolo(&[0, 1], 3)],
+        vec![scaled(1.2, false)],
+        vec![scaled(2.0, true)],
         vec![
             yolo(&[0], 5),
             region(&[[1.0, 2.0]], 5, true),
@@ -251,11 +257,11 @@ fn boxes_equal_those_of_the_cpu() {
 /// Maps of zeros: every score is a quarter, and every box is as large as the anchor.
 fn identical([height, width]: [usize; 2], anchors: usize, classes: usize, size: f32) -> Case {
     Case {
-        heads: vec![Head::Yolo {
-            anchors: vec![[size, size]; anchors],
-            mask: (0..anchors).collect(),
+        heads: vec![Head::yolo_v3(
+            &vec![[size, size]; anchors],
+            &(0..anchors).collect::<Vec<_>>(),
             classes,
-        }],
+        )],
         outputs: vec![Tensor::zeros([1, anchors * (5 + classes), height, width])],
         placement: placements()[0],
     }

@@ -11,11 +11,7 @@ use crate::harness::{Random, gpus, upload};
 use crate::host::{bytes_of, download, submitted, texture};
 
 fn head() -> Head {
-    Head::Yolo {
-        anchors: vec![[10.0, 14.0]],
-        mask: vec![0],
-        classes: 2,
-    }
+    Head::yolo_v3(&[[10.0, 14.0]], &[0], 2)
 }
 
 #[test]

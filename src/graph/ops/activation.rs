@@ -23,13 +23,15 @@ pub enum Activation {
     HardSwish,
     /// `x * sigmoid(x)`, also called swish (Ramachandran et al. 2017).
     Silu,
+    /// `x * tanh(ln(1 + exp(x)))` (Misra 2019).
+    Mish,
 }
 
 impl Activation {
     /// Whether the derivative can be computed from the output, which is available even where the
     /// activation is fused. Otherwise it is computed from the input.
     fn derives_from_output(self) -> bool {
-        !matches!(self, Self::HardSwish | Self::Silu)
+        !matches!(self, Self::HardSwish | Self::Silu | Self::Mish)
     }
 }
 
@@ -43,6 +45,7 @@ impl Operator for Activation {
             Self::Tanh => "Tanh",
             Self::HardSwish => "Hardswish",
             Self::Silu => "SiLU",
+            Self::Mish => "Mish",
         }
     }
 
@@ -73,7 +76,7 @@ impl Operator for Activation {
 }
 
 /// The gradient of an [`Activation`]. Takes the gradient with respect to the output and, of the same shape,
-/// the output (for Hardswish and SiLU, the input). At the kinks of ReLU and ReLU6 it is 0, as in PyTorch.
+/// the output (for Hardswish, SiLU and Mish, the input). At the kinks of ReLU and ReLU6 it is 0, as in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ActivationBackward(pub Activation);
 

@@ -7,11 +7,8 @@ fn sigmoid64(x: f64) -> f64 {
 #[test]
 fn yolo_v3_matches_hand_computed_boxes() {
     // Two of four anchors, two classes, a grid of 3 by 2 (width by height), an input of 96 by 64.
-    let head = Head::Yolo {
-        anchors: vec![[1.0, 1.0], [10.0, 20.0], [30.0, 5.0], [2.0, 2.0]],
-        mask: vec![1, 2],
-        classes: 2,
-    };
+    let anchors = [[1.0, 1.0], [10.0, 20.0], [30.0, 5.0], [2.0, 2.0]];
+    let head = Head::yolo_v3(&anchors, &[1, 2], 2);
     let mut map = Tensor::from_fn([1, 14, 2, 3], |_| -20.0);
     let mut set = |channel: usize, y: usize, x: usize, value: f32| {
         map.data_mut()[(channel * 2 + y) * 3 + x] = value;
@@ -37,6 +34,33 @@ fn yolo_v3_matches_hand_computed_boxes() {
     // Classes are not mutually exclusive: with a lower threshold both are returned.
     let both = head.decode(&map, [64, 96], 0.04).unwrap();
     assert_eq!(both[0].iter().map(|b| b.class).collect::<Vec<_>>(), [0, 1]);
+}
+
+/// `get_yolo_box` and `scal_add_cpu` of AlexeyAB's Darknet, with numbers by hand.
+#[test]
+fn later_versions_scale_centers_and_square_sizes() {
+    let found = |scale_x_y, new_coords, raw: [f32; 6]| {
+        let head = Head::Yolo {
+            anchors: vec![[8.0, 4.0]],
+            mask: vec![0],
+            classes: 1,
+            scale_x_y,
+            new_coords,
+        };
+        let map = Tensor::new([1, 6, 1, 1], raw.to_vec()).unwrap();
+        let boxes = head.decode(&map, [32, 16], 0.25).unwrap().remove(0);
+        assert_eq!(boxes.len(), 1);
+        (boxes[0].score, boxes[0].corners)
+    };
+    // Sigmoids of 0 and of a large number, scaled about the middle: 0.5, and 1 + 0.05.
+    let (score, [left, top, right, bottom]) = found(1.1, false, [0.0, 50.0, 0.0, 0.0, 50.0, 50.0]);
+    assert_eq!(score, 1.0);
+    assert!((left - 0.25).abs() < 1e-6 && (right - 0.75).abs() < 1e-6);
+    assert!((top - (1.05 - 0.0625)).abs() < 1e-6 && (bottom - (1.05 + 0.0625)).abs() < 1e-6);
+    // No sigmoids: centers 2 x - 0.5, sizes 4 w w of the anchor's.
+    let (score, corners) = found(2.0, true, [0.5, 0.25, 0.5, 1.0, 0.75, 0.5]);
+    assert_eq!(score, 0.375);
+    assert_eq!(corners, [0.25, -0.25, 0.75, 0.25]);
 }
 
 #[test]
@@ -106,11 +130,7 @@ fn output_shapes_match_the_papers() {
         softmax: true,
     };
     assert!(fits(&second, &[1, 425, 13, 13]));
-    let third = Head::Yolo {
-        anchors: vec![[1.0; 2]; 9],
-        mask: vec![0, 1, 2],
-        classes,
-    };
+    let third = Head::yolo_v3(&[[1.0; 2]; 9], &[0, 1, 2], classes);
     assert!(fits(&third, &[1, 255, 52, 52]));
     let error = third.check(&Shape::from([1, 425, 13, 13])).unwrap_err();
     assert!(error.to_string().contains("[N, 255, H, W]"), "{error}");
@@ -118,11 +138,7 @@ fn output_shapes_match_the_papers() {
 
 #[test]
 fn nan_values_make_no_boxes() {
-    let head = Head::Yolo {
-        anchors: vec![[8.0; 2]],
-        mask: vec![0],
-        classes: 3,
-    };
+    let head = Head::yolo_v3(&[[8.0; 2]], &[0], 3);
     for channel in 0..8 {
         let mut map = Tensor::from_fn([1, 8, 1, 1], |_| 5.0);
         map.data_mut()[channel] = f32::NAN;

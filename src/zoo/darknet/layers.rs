@@ -1,8 +1,10 @@
 //! Builds a graph from a list of layers, as in a Darknet configuration file.
 
+use super::local::Local;
+use super::shortcut;
 use crate::graph::{
-    Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, GraphBuilder, Linear, Pool2d, Reorg,
-    Upsample, ValueId,
+    Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, GraphBuilder, Linear, Pad2d, Pool2d, Reorg,
+    SliceChannels, Upsample, ValueId,
 };
 
 /// The slope of Darknet's `leaky`.
@@ -22,9 +24,14 @@ pub(crate) enum Layer {
     },
     /// `[avgpool]`: the mean of each channel.
     AvgPool,
-    /// `[route]`: the outputs of these layers, concatenated along the channels.
-    Route(Vec<LayerRef>),
-    /// `[shortcut]`: the sum of the previous layer's output and this layer's, then the activation.
+    /// `[local]`.
+    Local(Local),
+    /// `[crop]`: the center of the image, as large as this.
+    Crop { height: usize, width: usize },
+    /// `[route]`.
+    Route(Route),
+    /// `[shortcut]`: the sum of the previous layer's output and this layer's, then the activation. The sum has
+    /// the size of the previous layer's output.
     Shortcut(LayerRef, Option<Activation>),
     /// `[upsample]`: nearest-neighbor upsampling by `stride` in both directions.
     Upsample { stride: usize },
@@ -41,6 +48,26 @@ pub(crate) enum Layer {
     Head,
     /// `[dropout]`, and `[softmax]`, which the reader of the logits applies: returns its input.
     Identity,
+}
+
+/// `[route]`: the outputs of some layers, concatenated along the channels. With groups, each output is split into
+/// as many parts, of which the one with this index is taken.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Route {
+    pub from: Vec<LayerRef>,
+    pub groups: usize,
+    pub group: usize,
+}
+
+impl<const N: usize> From<[LayerRef; N]> for Route {
+    /// Whole outputs.
+    fn from(from: [LayerRef; N]) -> Self {
+        Self {
+            from: from.to_vec(),
+            groups: 1,
+            group: 0,
+        }
+    }
 }
 
 /// The index of a layer. Negative numbers count back from the layer that refers to it.
@@ -131,14 +158,18 @@ pub(crate) fn build_layers(
                 value: b.adaptive_avg_pool2d(name(i), before.value, AdaptiveAvgPool2d::new(1, 1)),
                 size: [before.size[0], 1, 1],
             },
-            Layer::Route(from) => {
-                let from: Vec<Output> =
-                    from.iter().map(|&l| earlier(l)).collect::<Result<_, _>>()?;
-                route(b, i, &from).map_err(misfit)?
+            Layer::Local(local) => local.build(b, i, before).map_err(misfit)?,
+            Layer::Crop { height, width } => {
+                crop(b, i, before, [*height, *width]).map_err(misfit)?
+            }
+            Layer::Route(route) => {
+                let from = route.from.iter().map(|&layer| earlier(layer));
+                let from: Vec<Output> = from.collect::<Result<_, _>>()?;
+                route.build(b, i, from).map_err(misfit)?
             }
             Layer::Shortcut(from, activation) => {
-                let sum = b.add(name(i), before.value, earlier(*from)?.value);
-                before.with(activate(b, i, sum, *activation))
+                let sum = shortcut::add(b, i, before, earlier(*from)?).map_err(misfit)?;
+                sum.with(activate(b, i, sum.value, *activation))
             }
             Layer::Upsample { stride } => {
                 let op = Upsample::nearest(*stride as f64);
@@ -192,14 +223,14 @@ pub(crate) fn build_layers(
 
 /// The output of a layer.
 #[derive(Clone, Copy)]
-struct Output {
-    value: ValueId,
+pub(super) struct Output {
+    pub value: ValueId,
     /// Channels, height and width.
-    size: [usize; 3],
+    pub size: [usize; 3],
 }
 
 impl Output {
-    fn with(self, value: ValueId) -> Self {
+    pub fn with(self, value: ValueId) -> Self {
         Self { value, ..self }
     }
 }
@@ -261,7 +292,63 @@ fn max_pool(
     })
 }
 
-fn route(b: &mut GraphBuilder, i: usize, from: &[Output]) -> Result<Output, String> {
+impl Route {
+    fn build(
+        &self,
+        b: &mut GraphBuilder,
+        i: usize,
+        mut from: Vec<Output>,
+    ) -> Result<Output, String> {
+        if self.groups == 1 {
+            return join(b, i, &from);
+        }
+        let single = from.len() == 1;
+        for (k, output) in from.iter_mut().enumerate() {
+            let channels = output.size[0];
+            let part = channels.checked_div(self.groups).unwrap_or(0);
+            if part == 0 || !channels.is_multiple_of(self.groups) || self.group >= self.groups {
+                return Err(format!(
+                    "it takes group {} of {} from {channels} channels; groups must divide them, and group_id \
+                     be below groups",
+                    self.group, self.groups
+                ));
+            }
+            // Below the number of channels, as the group is below the number of groups.
+            let start = part.saturating_mul(self.group);
+            let op = SliceChannels::from(start..start.saturating_add(part));
+            let part_name = match single {
+                true => name(i),
+                false => format!("{}.{k}", name(i)),
+            };
+            output.value = b.node(part_name, op, &[output.value]);
+            output.size[0] = part;
+        }
+        join(b, i, &from)
+    }
+}
+
+/// The center, rounded down as in Darknet's `forward_crop_layer`.
+fn crop(b: &mut GraphBuilder, i: usize, x: Output, to: [usize; 2]) -> Result<Output, String> {
+    let [c, h, w] = x.size;
+    let sides = |size: usize, to: usize| {
+        let excess = isize::try_from(size.checked_sub(to)?).ok()?;
+        // Both are at most the excess.
+        Some([-(excess / 2), -(excess.saturating_sub(excess / 2))])
+    };
+    let (Some([top, bottom]), Some([left, right])) = (sides(h, to[0]), sides(w, to[1])) else {
+        return Err(format!(
+            "it crops to {}x{}, more than its input of {w}x{h}",
+            to[1], to[0]
+        ));
+    };
+    Ok(Output {
+        value: b.node(name(i), Pad2d::zeros(top, bottom, left, right), &[x.value]),
+        size: [c, to[0], to[1]],
+    })
+}
+
+/// Concatenates outputs.
+fn join(b: &mut GraphBuilder, i: usize, from: &[Output]) -> Result<Output, String> {
     let [first, rest @ ..] = from else {
         return Err("it names no layer".to_owned());
     };
@@ -297,7 +384,12 @@ fn reorg(b: &mut GraphBuilder, i: usize, x: Output, stride: usize) -> Result<Out
     })
 }
 
-fn activate(b: &mut GraphBuilder, i: usize, x: ValueId, activation: Option<Activation>) -> ValueId {
+pub(super) fn activate(
+    b: &mut GraphBuilder,
+    i: usize,
+    x: ValueId,
+    activation: Option<Activation>,
+) -> ValueId {
     match activation {
         Some(activation) => b.activation(format!("{}.act", name(i)), x, activation),
         None => x,
@@ -330,13 +422,17 @@ mod tests {
             build_layers(&mut b, image, [3, 8, 8], layers).unwrap_err()
         };
         for from in [-2, 1, 7] {
-            let found = misfit(&[conv(4), Layer::Route(vec![from])]);
+            let found = misfit(&[conv(4), Layer::Route([from].into())]);
             assert_eq!(found.layer, 1);
             assert!(found.reason.contains("0..1"), "{}", found.reason);
         }
-        let found = misfit(&[conv(4), HALVE, Layer::Route(vec![-1, -2])]);
+        let found = misfit(&[conv(4), HALVE, Layer::Route([-1, -2].into())]);
         assert!(found.reason.contains("4x4 and 8x8"), "{}", found.reason);
-        assert!(misfit(&[Layer::Route(vec![])]).reason.contains("no layer"));
+        assert!(
+            misfit(&[Layer::Route([].into())])
+                .reason
+                .contains("no layer")
+        );
         let found = misfit(&[conv(6), Layer::Reorg { stride: 2 }]);
         assert!(
             found.reason.contains("6 input channels"),

@@ -9,9 +9,12 @@
 
 mod dialects;
 mod layers;
+mod local;
+mod shortcut;
 
 pub(crate) use dialects::dialects;
-pub(crate) use layers::{Conv, LEAKY, Layer, LayerRef, build_layers};
+pub(crate) use layers::{Conv, LEAKY, Layer, LayerRef, Route, build_layers};
+pub(crate) use local::Local;
 
 use super::{Architecture, Definition, Settings, Task};
 use crate::error::{Error, Result};
@@ -248,11 +251,11 @@ fn yolov2(classes: usize) -> Vec<Layer> {
     plan.extend([conv(1024, 3), conv(1024, 3)]);
     // The passthrough: the last map of 512 channels, halved in size and concatenated.
     plan.extend([
-        Layer::Route(vec![-9]),
+        Layer::Route([-9].into()),
         conv(64, 1),
         Layer::Reorg { stride: 2 },
     ]);
-    plan.extend([Layer::Route(vec![-1, -4]), conv(1024, 3)]);
+    plan.extend([Layer::Route([-1, -4].into()), conv(1024, 3)]);
     plan.extend([conv_out(5 * (5 + classes)), Layer::Head]);
     plan
 }
@@ -271,8 +274,11 @@ fn yolov3(classes: usize) -> Vec<Layer> {
     let scales: [(usize, Option<LayerRef>); 3] = [(512, None), (256, Some(61)), (128, Some(36))];
     for (width, skip) in scales {
         if let Some(skip) = skip {
-            plan.extend([Layer::Route(vec![-4]), conv(width, 1)]);
-            plan.extend([Layer::Upsample { stride: 2 }, Layer::Route(vec![-1, skip])]);
+            plan.extend([Layer::Route([-4].into()), conv(width, 1)]);
+            plan.extend([
+                Layer::Upsample { stride: 2 },
+                Layer::Route([-1, skip].into()),
+            ]);
         }
         plan.extend(squeezing(2 * width, 3));
         plan.extend([conv_out(3 * (5 + classes)), Layer::Head]);
@@ -286,11 +292,11 @@ fn yolov3_tiny(classes: usize) -> Vec<Layer> {
     plan.extend([conv(1024, 3), conv(256, 1), conv(512, 3)]);
     plan.extend([conv_out(3 * (5 + classes)), Layer::Head]);
     plan.extend([
-        Layer::Route(vec![-4]),
+        Layer::Route([-4].into()),
         conv(128, 1),
         Layer::Upsample { stride: 2 },
     ]);
-    plan.extend([Layer::Route(vec![-1, 8]), conv(256, 3)]);
+    plan.extend([Layer::Route([-1, 8].into()), conv(256, 3)]);
     plan.extend([conv_out(3 * (5 + classes)), Layer::Head]);
     plan
 }

@@ -43,11 +43,12 @@ const OPERATORS: [&str; 13] = [
     "relu",
 ];
 
-const ACTIVATIONS: [(&str, Activation); 7] = [
+const ACTIVATIONS: [(&str, Activation); 8] = [
     ("relu", Activation::Relu),
     ("relu6", Activation::Relu6),
     ("leaky_relu", Activation::LeakyRelu { slope: 0.1 }),
     ("silu", Activation::Silu),
+    ("mish", Activation::Mish),
     ("hard_swish", Activation::HardSwish),
     ("sigmoid", Activation::Sigmoid),
     ("tanh", Activation::Tanh),
