@@ -78,6 +78,16 @@ pub mod internals {
     pub use crate::session::GpuSession;
     pub use crate::util::memory::check_memory;
     pub use crate::util::read::{read_file, read_text_file};
+
+    /// The data of a pipeline cache file that was written for the adapter and version `identity`.
+    pub fn decode_pipeline_file<'a>(identity: &str, bytes: &'a [u8]) -> Result<&'a [u8], String> {
+        crate::gpu::pipeline_file::decode(identity, bytes)
+    }
+
+    /// The last line of a tuning file whose other lines are `body`.
+    pub fn checksum_line(body: &str) -> String {
+        crate::tuning::file::checksum_line(body)
+    }
 }
 
 /// The README's example, compiled and run as a test.

@@ -14,7 +14,7 @@ mod download;
 mod options;
 #[cfg(feature = "internals")]
 pub(crate) mod peak_params;
-mod pipeline_file;
+pub(crate) mod pipeline_file;
 mod pipelines;
 mod precision;
 mod shaders;

@@ -132,7 +132,7 @@ fn encode(identity: &str, data: &[u8]) -> Vec<u8> {
 }
 
 /// The data in a file's `bytes`, where it was written with this identity.
-fn decode<'a>(identity: &str, bytes: &'a [u8]) -> Result<&'a [u8], String> {
+pub(crate) fn decode<'a>(identity: &str, bytes: &'a [u8]) -> Result<&'a [u8], String> {
     let truncated = || format!("it is truncated, at {} bytes", bytes.len());
     let (magic, rest) = bytes.split_first_chunk().ok_or_else(truncated)?;
     if *magic != MAGIC {

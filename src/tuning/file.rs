@@ -133,7 +133,8 @@ impl Tuning {
     }
 }
 
-fn checksum_line(body: &str) -> String {
+/// The last line, without its line break, of a file whose other lines are `body`.
+pub(crate) fn checksum_line(body: &str) -> String {
     format!("checksum: {:016x}", fnv1a64(body))
 }
 

@@ -34,7 +34,7 @@
     )
 )]
 
-mod file;
+pub(crate) mod file;
 
 use std::collections::BTreeMap;
 use std::fmt;
