@@ -143,6 +143,11 @@ impl<'a> Section<'a> {
         Ok(self.count(key, 0, 0..=1)? == 1)
     }
 
+    /// A switch, 0 or 1; `None` where it is not set.
+    pub fn optional_flag(&self, key: &str) -> Result<Option<bool>> {
+        self.setting(key).map(|_| self.flag(key)).transpose()
+    }
+
     /// A list of numbers; `None` where it is not set.
     pub fn numbers(&self, key: &str) -> Result<Option<Vec<f32>>> {
         self.list(key, "finite numbers, separated by commas,", |text| {

@@ -65,6 +65,8 @@ pub struct Network {
     input_size: [usize; 3],
     /// Whether a `[crop]` brings the image's values from 0..1 to -1..1.
     doubled: bool,
+    /// `letter_box` of `[net]`.
+    letter_box: Option<bool>,
     layers: Vec<Layer>,
     heads: Vec<Head>,
     graph: Graph,
@@ -99,6 +101,7 @@ impl Network {
             return Err(Error::file(path, reason));
         };
         let input_size = layers::input_size(net)?;
+        let letter_box = net.optional_flag("letter_box")?;
         let (layers, heads) = layers::layers(net, sections)?;
         let doubled = match sections.first().filter(|first| first.name == "crop") {
             Some(crop) => !crop.flag("noadjust")?,
@@ -124,6 +127,7 @@ impl Network {
             text: text.to_owned(),
             input_size,
             doubled,
+            letter_box,
             layers,
             heads: heads.into_iter().map(|placed| placed.head).collect(),
             graph,
@@ -148,6 +152,12 @@ impl Network {
             true => (0.5, 0.5),
             false => (0.0, 1.0),
         }
+    }
+
+    /// `letter_box` of `[net]`, if it is set: whether a detector's images keep their aspect ratio and are padded,
+    /// rather than being stretched to [`Self::input_size`].
+    pub fn letter_box(&self) -> Option<bool> {
+        self.letter_box
     }
 
     /// The graph. Its input is an image named `input`. It has one output for each of [`Self::heads`] or,

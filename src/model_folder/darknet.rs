@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::output_file::{self, TemporaryFolder, folder_of, follow_links};
 use crate::util::read::read_file;
 use crate::util::text::{UTF_8, decode};
+use crate::vision::{CropMode, Interpolation};
 use crate::weights::Dtype;
 use crate::zoo::{self, ZooOptions};
 
@@ -30,6 +31,8 @@ pub struct Converted {
     pub parameters: u64,
     /// The number of classes.
     pub num_classes: usize,
+    /// How images are fitted to the network.
+    pub crop_mode: CropMode,
 }
 
 /// The `config.json`, with its keys in a readable order.
@@ -48,8 +51,12 @@ struct Config {
 ///
 /// Where the network is one of [`crate::zoo`]'s, `architecture` is its name; otherwise it is `darknet`,
 /// and `cfg` is copied to `network.cfg`. `names` is a file with the names of the classes, one per line.
-/// Images are letterboxed for a detector; for a classifier the shorter side is scaled and the center
-/// cropped, as in Darknet. Input values are between 0 and 1.
+///
+/// `crop_mode` says how images are fitted to the network. `None` is what Darknet does: for a classifier, the shorter
+/// side is scaled and the center cropped; for a detector, `letter_box=1` in `[net]` letterboxes and `letter_box=0`
+/// stretches ([`CropMode::Squash`]). A `.cfg` without `letter_box` does not say for which Darknet it was written:
+/// Redmon's always letterboxes and is followed here, Bochkovskiy's (YOLOv4) stretches. Images are resized as
+/// in Darknet ([`Interpolation::Darknet`]). Input values are between 0 and 1.
 ///
 /// Batch norm adds 1e-5 to the variance, as Darknet does on GPUs (`normalize_kernel`, and cuDNN) and
 /// PyTorch does everywhere. On the CPU, Darknet adds 1e-6 to the standard deviation; the difference is
@@ -69,7 +76,7 @@ struct Config {
 /// // A header of version 0.0 (16 bytes), 10 biases and a kernel of 10 x 3 x 1 x 1.
 /// std::fs::write(&weights, vec![0; 16 + 4 * (10 + 30)])?;
 ///
-/// let made = convert_darknet(&cfg, &weights, None, files.path().join("out"), Dtype::F16)?;
+/// let made = convert_darknet(&cfg, &weights, None, None, files.path().join("out"), Dtype::F16)?;
 /// assert_eq!((made.num_classes, made.parameters), (10, 40));
 /// assert_eq!(ModelFolder::open(made.folder)?.architecture, "darknet");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -83,6 +90,7 @@ pub fn convert_darknet(
     cfg: impl AsRef<Path>,
     weights: impl AsRef<Path>,
     names: Option<&Path>,
+    crop_mode: Option<CropMode>,
     folder: impl AsRef<Path>,
     matrices: Dtype,
 ) -> Result<Converted> {
@@ -109,15 +117,20 @@ pub fn convert_darknet(
     };
     let architecture = architecture(&network, num_classes);
     let (mean, std) = network.mean_and_std();
+    let crop_mode = crop_mode.unwrap_or(match (network.heads(), network.letter_box()) {
+        ([], _) => CropMode::Center,
+        (_, Some(false)) => CropMode::Squash,
+        (_, Some(true) | None) => CropMode::Letterbox,
+    });
     let config = Config {
         architecture: architecture.to_owned(),
         num_classes,
         heads: network.heads().iter().map(heads::to_json).collect(),
         pretrained_cfg: json!({
             "input_size": network.input_size(),
-            "interpolation": "bilinear",
+            "interpolation": Interpolation::Darknet.to_string(),
             "crop_pct": 1.0,
-            "crop_mode": if network.heads().is_empty() { "center" } else { "letterbox" },
+            "crop_mode": crop_mode.to_string(),
             "mean": [mean],
             "std": [std],
         }),
@@ -140,6 +153,7 @@ pub fn convert_darknet(
         architecture: architecture.to_owned(),
         parameters: network.graph().parameter_count(),
         num_classes,
+        crop_mode,
     })
 }
 

@@ -59,7 +59,7 @@ impl Tables {
             y,
             // Filters whose supports do not overlap share no texels, and would read rows in between.
             strip: match interpolation {
-                Interpolation::Nearest => 1,
+                Interpolation::Nearest | Interpolation::Darknet => 1,
                 _ => STRIP,
             },
             normalized,

@@ -1,4 +1,4 @@
-//! Antialiased resizing, byte for byte equal to Pillow's.
+//! Antialiased resizing, byte for byte equal to Pillow's, and Darknet's own resizing.
 //!
 //! Networks are trained on images that Pillow downscaled. Pillow widens the filter by the reduction
 //! factor, computes in fixed point with 22 fractional bits, and runs the horizontal pass before the
@@ -36,21 +36,26 @@ pub enum Interpolation {
     Bicubic,
     /// Lanczos of radius 3.
     Lanczos,
+    /// Darknet's `resize_image`: linear between the nearest two pixels of each axis, whose corners are aligned,
+    /// without antialiasing. Not one of Pillow's: networks that Darknet trained expect it.
+    Darknet,
 }
 
 impl Interpolation {
-    const ALL: [(&str, Self); 6] = [
+    const ALL: [(&str, Self); 7] = [
         ("nearest", Self::Nearest),
         ("box", Self::Box),
         ("bilinear", Self::Bilinear),
         ("hamming", Self::Hamming),
         ("bicubic", Self::Bicubic),
         ("lanczos", Self::Lanczos),
+        ("darknet", Self::Darknet),
     ];
 
+    /// The antialiasing filter, if it has one.
     fn filter(self) -> Option<Filter> {
         let (weight, radius): (fn(f64) -> f64, f64) = match self {
-            Self::Nearest => return None,
+            Self::Nearest | Self::Darknet => return None,
             Self::Box => (|x| f64::from(u8::from(-0.5 < x && x <= 0.5)), 0.5),
             Self::Bilinear => (|x| (1.0 - x.abs()).max(0.0), 1.0),
             Self::Hamming => (hamming, 1.0),
@@ -92,7 +97,8 @@ struct Filter {
     radius: f64,
 }
 
-/// `image` at `width` by `height`, byte for byte equal to Pillow's `Image.resize`.
+/// `image` at `width` by `height`, byte for byte equal to Pillow's `Image.resize`, or to Darknet's `resize_image`
+/// with its values rounded to bytes after each pass.
 ///
 /// ```
 /// use shadernet::vision::{Interpolation, resize};
@@ -152,12 +158,12 @@ pub(super) fn resize_window<const C: usize>(
     if result.is_empty() {
         return result;
     }
-    let Some(filter) = interpolation.filter() else {
+    if interpolation == Interpolation::Nearest {
         nearest::<C>(pixels, x, y, &mut result);
         return result;
-    };
-    let columns = FilterWeights::new(x, filter);
-    let rows = FilterWeights::new(y, filter);
+    }
+    let columns = FilterWeights::for_interpolation(x, interpolation);
+    let rows = FilterWeights::for_interpolation(y, interpolation);
 
     // The horizontal pass, only over the rows that the vertical pass reads.
     let (first, last) = rows.span();
@@ -222,6 +228,9 @@ impl FilterWeights {
         if let Some(filter) = interpolation.filter() {
             return Self::new(axis, filter);
         }
+        if interpolation == Interpolation::Darknet {
+            return Self::between_corners(axis);
+        }
         Self {
             starts: nearest_positions(axis),
             counts: vec![1; axis.len],
@@ -263,6 +272,32 @@ impl FilterWeights {
             }
             this.starts.push(start);
             this.counts.push(exact.len());
+        }
+        this
+    }
+
+    /// The weights of [`Interpolation::Darknet`]: the first pixel is the source's first, the last its last.
+    fn between_corners(axis: Axis) -> Self {
+        let last = axis.from - 1;
+        // With one pixel this is infinite, and not read: the only pixel is the last one.
+        let scale = last as f64 / (axis.to as f64 - 1.0);
+        let mut this = Self {
+            starts: Vec::with_capacity(axis.len),
+            counts: Vec::with_capacity(axis.len),
+            weights: Vec::with_capacity(axis.len * 2),
+            stride: 2,
+        };
+        for i in axis.start..axis.start + axis.len {
+            let at = match i + 1 == axis.to {
+                true => last as f64,
+                false => i as f64 * scale,
+            };
+            let start = (at as usize).min(last);
+            let second = ((at - start as f64) * f64::from(1 << PRECISION_BITS)).round() as i32;
+            this.starts.push(start);
+            this.counts.push(if start == last { 1 } else { 2 });
+            this.weights
+                .extend([(1 << PRECISION_BITS) - second, second]);
         }
         this
     }
@@ -336,4 +371,70 @@ fn sinc(x: f64) -> f64 {
     }
     let x = x * std::f64::consts::PI;
     x.sin() / x
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `resize_image` of Darknet's `src/image.c`, line by line, for one channel with values up to 255.
+    fn darknet_resize(image: &[f32], [im_w, im_h]: [usize; 2], [w, h]: [usize; 2]) -> Vec<f32> {
+        let w_scale = (im_w - 1) as f32 / (w as f32 - 1.0);
+        let h_scale = (im_h - 1) as f32 / (h as f32 - 1.0);
+        let mut part = vec![0.0; w * im_h];
+        for r in 0..im_h {
+            for c in 0..w {
+                part[r * w + c] = if c == w - 1 || im_w == 1 {
+                    image[r * im_w + im_w - 1]
+                } else {
+                    let sx = c as f32 * w_scale;
+                    let (ix, dx) = (sx as usize, sx.fract());
+                    (1.0 - dx) * image[r * im_w + ix] + dx * image[r * im_w + ix + 1]
+                };
+            }
+        }
+        let mut resized = vec![0.0; w * h];
+        for r in 0..h {
+            let sy = r as f32 * h_scale;
+            let (iy, dy) = (sy as usize, sy.fract());
+            for c in 0..w {
+                resized[r * w + c] = (1.0 - dy) * part[iy * w + c];
+                if r != h - 1 && im_h != 1 {
+                    resized[r * w + c] += dy * part[(iy + 1) * w + c];
+                }
+            }
+        }
+        resized
+    }
+
+    #[test]
+    fn darknet_resizes_as_its_formula() {
+        for (from, to) in [
+            ([64, 48], [41, 30]),
+            ([13, 7], [40, 29]),
+            ([200, 3], [9, 12]),
+            ([5, 5], [5, 5]),
+            ([1, 9], [6, 4]),
+            ([9, 1], [4, 6]),
+        ] {
+            let byte = |x: u32, y: u32| (x * 97 + y * 61 + x * y * 13) as u8;
+            let image = RgbImage::from_fn(from[0], from[1], |x, y| image::Rgb([byte(x, y); 3]));
+            let values: Vec<f32> = image.pixels().map(|pixel| pixel.0[0].into()).collect();
+            let expected =
+                darknet_resize(&values, from.map(|n| n as usize), to.map(|n| n as usize));
+            let found = resize(&image, to[0], to[1], Interpolation::Darknet).unwrap();
+            for (i, (found, expected)) in found.pixels().zip(&expected).enumerate() {
+                // Half a byte for the rounding after each pass.
+                let error = (f32::from(found.0[0]) - expected).abs();
+                assert!(
+                    error < 1.02,
+                    "{from:?} to {to:?} at {i}: {found:?}, {expected}"
+                );
+            }
+        }
+        // A single pixel is the last one, as in Darknet's rows; its columns divide zero by zero.
+        let image = RgbImage::from_fn(3, 3, |x, y| image::Rgb([(10 * x + y) as u8; 3]));
+        let one = resize(&image, 1, 1, Interpolation::Darknet).unwrap();
+        assert_eq!(one.get_pixel(0, 0).0, [22; 3]);
+    }
 }

@@ -10,6 +10,7 @@ use shadernet::reference::Reference;
 use shadernet::session::SessionOptions;
 use shadernet::tasks::Classifier;
 use shadernet::tensor::Tensor;
+use shadernet::vision::{CropMode, Interpolation};
 use shadernet::weights::generate::{self, generated_input};
 use shadernet::weights::{Dtype, Weights};
 
@@ -90,7 +91,15 @@ impl Files {
     }
 
     fn convert(&self, matrices: Dtype) -> shadernet::Result<()> {
-        convert_darknet(&self.cfg, &self.weights, None, self.output(), matrices).map(drop)
+        convert_darknet(
+            &self.cfg,
+            &self.weights,
+            None,
+            None,
+            self.output(),
+            matrices,
+        )
+        .map(drop)
     }
 
     /// The names of all files in the folder, sorted.
@@ -284,13 +293,46 @@ fn folders_and_missing_files_are_refused() {
 }
 
 #[test]
+fn letter_box_decides_how_images_are_fitted() {
+    let crop_mode = |setting: &str, layers: &str, chosen| {
+        let files = Files::new(&[0; 16 + 4 * (14 + 14 * 3)]);
+        let text = format!("[net]\nwidth=32\nheight=32\nchannels=3\n{setting}\n{layers}");
+        std::fs::write(&files.cfg, text).unwrap();
+        let (cfg, weights, output) = (&files.cfg, &files.weights, files.output());
+        let made = convert_darknet(cfg, weights, None, chosen, &output, Dtype::F32)?;
+        let preprocessing = ModelFolder::open(output)?.preprocessing;
+        assert_eq!(preprocessing.interpolation, Interpolation::Darknet);
+        assert_eq!(preprocessing.crop_mode, made.crop_mode);
+        Ok::<_, Error>(made.crop_mode)
+    };
+    let conv = "[convolutional]\nfilters=14\nsize=1\nstride=8\nactivation=linear\n";
+    let detector = format!("{conv}[yolo]\nmask=0,1\nanchors=10,14,23,27\nclasses=2\nnum=2\n");
+    let classifier = format!("{conv}[avgpool]\n[softmax]\n");
+    let of = |setting, layers: &str| crop_mode(setting, layers, None).unwrap();
+    assert_eq!(of("", &detector), CropMode::Letterbox);
+    assert_eq!(of("letter_box=0", &detector), CropMode::Squash);
+    assert_eq!(of("letter_box=1", &detector), CropMode::Letterbox);
+    assert_eq!(of("letter_box=1", &classifier), CropMode::Center);
+    // What the caller chooses has precedence.
+    let chosen = crop_mode("letter_box=1", &detector, Some(CropMode::Squash));
+    assert_eq!(chosen.unwrap(), CropMode::Squash);
+    let text = crop_mode("letter_box=2", &detector, None)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("letter_box: a whole number from 0 to 1"),
+        "{text}"
+    );
+}
+
+#[test]
 fn folders_and_names_are_checked_before_anything_is_written() {
     let files = Files::new(&complete());
     let names = files.folder.path().join("names.txt");
     let convert = |text: &[u8], output: &Path| {
         std::fs::write(&names, text).unwrap();
         let names = Some(names.as_path());
-        convert_darknet(&files.cfg, &files.weights, names, output, Dtype::F32)
+        convert_darknet(&files.cfg, &files.weights, names, None, output, Dtype::F32)
             .map(drop)
             .map_err(|error| error.to_string())
     };

@@ -62,9 +62,9 @@ fn all_preprocessings([width, height]: [usize; 2]) -> Vec<Preprocessing> {
     let preprocessing = |(i, (crop_mode, interpolation)): (usize, _)| Preprocessing {
         crop_mode,
         interpolation,
-        // `i / 6`, so that an interpolation is not always combined with the same value.
-        crop_pct: [1.25, 0.8, 1.0][(i + i / 6) % 3],
-        ..preprocessing([[1, 3][(i + i / 6) % 2], height, width])
+        // There are 7 interpolations, so that none is always combined with the same value.
+        crop_pct: [1.25, 0.8, 1.0][i % 3],
+        ..preprocessing([[1, 3][i % 2], height, width])
     };
     modes.enumerate().map(preprocessing).collect()
 }

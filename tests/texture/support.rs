@@ -32,13 +32,14 @@ pub const CROP_MODES: [CropMode; 4] = [
     CropMode::Letterbox,
 ];
 
-pub const INTERPOLATIONS: [Interpolation; 6] = [
+pub const INTERPOLATIONS: [Interpolation; 7] = [
     Interpolation::Nearest,
     Interpolation::Box,
     Interpolation::Bilinear,
     Interpolation::Hamming,
     Interpolation::Bicubic,
     Interpolation::Lanczos,
+    Interpolation::Darknet,
 ];
 
 /// Every GPU, for one test at a time, because OpenGL times out if threads wait for each other for long.

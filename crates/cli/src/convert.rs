@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 use shadernet::model_folder::convert_darknet;
 use shadernet::output_file::OutputFile;
 use shadernet::printable;
+use shadernet::vision::CropMode;
 use shadernet::weights::Dtype;
 
 use super::mapped_weights::open_weights;
@@ -36,6 +37,12 @@ pub struct Convert {
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
 
+    /// How pictures are fitted to the network: letterbox keeps their aspect ratio and pads them, stretch does not;
+    /// only for Darknet files [default: letter_box= of the .cfg; without it a detector letterboxes, and a
+    /// classifier crops the center]
+    #[arg(long, value_name = "MODE")]
+    resize: Option<Resize>,
+
     /// Store float16 rather than float32
     #[arg(long)]
     half: bool,
@@ -43,6 +50,22 @@ pub struct Convert {
     /// Print one JSON object about what was written
     #[arg(long)]
     json: bool,
+}
+
+/// How pictures are fitted to the network.
+#[derive(Clone, Copy, ValueEnum)]
+enum Resize {
+    Letterbox,
+    Stretch,
+}
+
+impl From<Resize> for CropMode {
+    fn from(resize: Resize) -> Self {
+        match resize {
+            Resize::Letterbox => Self::Letterbox,
+            Resize::Stretch => Self::Squash,
+        }
+    }
 }
 
 impl Convert {
@@ -61,6 +84,9 @@ impl Convert {
             }
             [_] if self.names.is_some() => Err(usage(
                 "--names is only for Darknet files; a safetensors file has no class names",
+            )),
+            [_] if self.resize.is_some() => Err(usage(
+                "--resize is only for Darknet files; a safetensors file does not say how pictures are resized",
             )),
             [file] => self.safetensors(file, matrices),
             [weights, cfg] if ends_in(weights, "weights") || ends_in(cfg, "cfg") => {
@@ -97,7 +123,8 @@ impl Convert {
 
     fn darknet(&self, cfg: &Path, weights: &Path, matrices: Dtype) -> Result<(), Failure> {
         let names = self.names.as_deref();
-        let converted = convert_darknet(cfg, weights, names, &self.output, matrices)?;
+        let crop_mode = self.resize.map(CropMode::from);
+        let converted = convert_darknet(cfg, weights, names, crop_mode, &self.output, matrices)?;
         if self.json {
             output::json_line(&json!({
                 "output": self.output.display().to_string(),
@@ -105,6 +132,7 @@ impl Convert {
                 "architecture": converted.architecture,
                 "num_classes": converted.num_classes,
                 "parameters": converted.parameters,
+                "crop_mode": converted.crop_mode.to_string(),
             }))?;
         } else {
             writeln!(

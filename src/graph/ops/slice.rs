@@ -1,6 +1,7 @@
 use std::ops::Range;
 
-use super::{Operator, expect_one_input, expect_possible};
+use super::{Concat, Operator, Pad2d, expect_one_input, map_dims};
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// A range of channels, dimension 1: PyTorch's `x[:, start:end]`.
@@ -28,7 +29,6 @@ impl Operator for SliceChannels {
 
     fn check(&self, inputs: usize) -> Result<(), String> {
         expect_one_input(inputs)?;
-        expect_possible(&[("last channel", self.end)])?;
         match self.start < self.end {
             true => Ok(()),
             false => Err(format!(
@@ -46,7 +46,34 @@ impl Operator for SliceChannels {
                 self.start, self.end, inputs[0]
             ));
         }
-        dims[1] = self.end.saturating_sub(self.start);
+        dims[1] = self.end - self.start;
         Ok(Shape::from(dims))
+    }
+
+    /// Other channels have a gradient of 0: maps from which all pixels are cropped and that are padded to
+    /// their size.
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let [_, channels, height, _] = map_dims(backward.input_shape(0))?;
+        let height = height as isize;
+        let mut parts = Vec::new();
+        for (is_before, range) in [(true, 0..self.start), (false, self.end..channels)] {
+            if !is_before {
+                parts.push(gradient);
+            }
+            if !range.is_empty() {
+                let input = backward.input(0);
+                let slice = backward.node(Self::from(range), &[input]);
+                parts.push(backward.node(Pad2d::zeros(height, -height, 0, 0), &[slice]));
+            }
+        }
+        let node = match parts[..] {
+            [one] => one,
+            _ => backward.node(Concat, &parts),
+        };
+        Ok(vec![Some(node)])
     }
 }

@@ -120,6 +120,17 @@ fn darknet_files_become_a_folder_for_detect() {
 }
 
 #[test]
+fn resize_chooses_how_pictures_are_fitted() {
+    let files = Files::new(CFG, NUMBERS);
+    for (mode, crop_mode) in [("letterbox", "letterbox"), ("stretch", "squash")] {
+        let args = ["tiny.cfg", "tiny.weights", "--json", "-o", mode];
+        let mut command = files.convert(&args);
+        let run = execute(command.args(["--resize", mode])).ok();
+        assert_eq!(run.json()[0]["crop_mode"], crop_mode);
+    }
+}
+
+#[test]
 fn a_safetensors_file_is_converted_to_float16() {
     let files = Files::new(CFG, NUMBERS);
     let whole = small_model().join("model.safetensors");
@@ -231,6 +242,10 @@ fn wrong_combinations_of_files_are_usage_errors() {
         (
             &["a.safetensors", "--names", "tiny.names", "-o", "out"],
             "--names is only for Darknet files",
+        ),
+        (
+            &["a.safetensors", "--resize=stretch", "-o", "out"],
+            "--resize is only for Darknet files",
         ),
     ] {
         let run = execute(&mut files.convert(args));
