@@ -188,7 +188,7 @@ fn heads_that_do_not_fit_are_refused() {
             },
         ),
         (
-            "'heads.mask': a list of anchors, 0 to 5 expected, found [6]",
+            "'heads.mask': a list of anchors, 0 to below 6 expected, found [6]",
             |c| {
                 c["heads"][0]["mask"] = json!([6]);
             },

@@ -34,7 +34,10 @@ fn read(network: &Network, numbers: &[f32]) -> Weights {
 fn output(network: &Network, weights: Weights, input: &Tensor) -> Tensor {
     let graph = network.graph();
     let reference = Reference::<f32>::new(graph, &weights).unwrap();
-    let output = reference.run(&[input]).unwrap().remove(0);
+    let output = reference
+        .run(std::slice::from_ref(input))
+        .unwrap()
+        .remove(0);
     let device = Device::open(&DeviceOptions::default()).unwrap();
     let options = SessionOptions::default();
     let shapes = [input.shape().clone()];
@@ -203,7 +206,7 @@ fn crops_are_of_the_center() {
         std::fs::write(&cfg_path, cfg).unwrap();
         std::fs::write(&weights, weights_file(&all)).unwrap();
         let output = folder.path().join("out");
-        convert_darknet(cfg_path, weights, None, &output, Dtype::F32).unwrap();
+        convert_darknet(cfg_path, weights, None, None, &output, Dtype::F32).unwrap();
         let preprocessing = ModelFolder::open(output).unwrap().preprocessing;
         assert_eq!((preprocessing.mean[0], preprocessing.std[0]), normalization);
     }
@@ -257,6 +260,7 @@ fn names_may_be_more_and_in_any_encoding() {
             path("a.cfg"),
             path("a.weights"),
             Some(&names),
+            None,
             path(output),
             Dtype::F32,
         )

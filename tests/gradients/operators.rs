@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, CenterCropOrPad, Concat, ConvTranspose2d,
     Flatten, Graph, GraphBuilder, Linear, LocalResponseNorm, Op, Pad2d, Padding, Pool2d, PoolKind,
-    Reduce, ReduceKind, ReduceOver, Upsample, UpsampleMode, UpsampleSize,
+    Reduce, ReduceKind, ReduceOver, SliceChannels, Upsample, UpsampleMode, UpsampleSize,
 };
 use shadernet::tensor::{Shape, Tensor};
 
@@ -218,6 +218,13 @@ proptest! {
         let shapes = channels.map(|c| Shape::from([n, c, h.min(5), w.min(5)]));
         let inputs: Vec<Tensor> = shapes.iter().map(|shape| tensor(shape, seed)).collect();
         check(&graph_of(Concat, &shapes), &inputs, seed, &[("op.backward", maybe(&["copy_channels"]))]);
+    }
+
+    #[test]
+    fn slices_of_channels([n, h, w] in extents(), [before, kept, after] in [0..4_usize, 1..6_usize, 0..4_usize], seed in 0..1000_u64) {
+        let shape = Shape::from([n, before + kept + after, h.min(5), w.min(5)]);
+        let graph = graph_of(SliceChannels::from(before..before + kept), std::slice::from_ref(&shape));
+        check(&graph, &[tensor(&shape, seed)], seed, &[]);
     }
 
     #[test]

@@ -200,7 +200,7 @@ pub fn darknet_model(layers: &str, weight: impl Fn(usize) -> f32) -> tempfile::T
     let bytes: Vec<u8> = header.into_iter().flatten().chain(numbers).collect();
     std::fs::write(file("network.weights"), bytes).unwrap();
     let (cfg, weights) = (file("network.cfg"), file("network.weights"));
-    convert_darknet(cfg, weights, None, file("model"), Dtype::F32).unwrap();
+    convert_darknet(cfg, weights, None, None, file("model"), Dtype::F32).unwrap();
     folder
 }
 
