@@ -157,14 +157,7 @@ impl<'a> Section<'a> {
 
     /// A list of integers; `None` where it is not set.
     pub fn integers(&self, key: &str) -> Result<Option<Vec<i64>>> {
-        self.list(
-            key,
-            "whole numbers, separated by commas,",
-            |text| match text.strip_prefix('-') {
-                Some(digits) => whole::<i64>(digits)?.checked_neg(),
-                None => whole(text),
-            },
-        )
+        self.list(key, "whole numbers, separated by commas,", whole)
     }
 
     fn list<T>(
@@ -204,16 +197,15 @@ impl<'a> Section<'a> {
 /// A whole number as C's `atoi` reads it: what follows its digits does not count. Only what is found in files is
 /// accepted there: decimals and commas.
 fn whole<T: FromStr>(text: &str) -> Option<T> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (digits, rest) = text.split_at(end);
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let rest = unsigned.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = text.strip_suffix(rest)?;
     let decimals = rest.strip_prefix('.').unwrap_or(rest);
     match decimals
         .trim_start_matches(|c: char| c.is_ascii_digit())
         .trim_end_matches(',')
     {
-        "" => digits.parse().ok(),
+        "" => number.parse().ok(),
         _ => None,
     }
 }

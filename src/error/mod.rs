@@ -480,7 +480,7 @@ mod tests {
         for error in errors {
             let report = error.report().to_string();
             let lines = match error {
-                Error::Weights { .. } => 102,
+                Error::Weights { .. } => 22,
                 _ => 1,
             };
             assert_eq!(report.lines().count(), lines, "{report:.200}");

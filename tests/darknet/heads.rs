@@ -59,8 +59,8 @@ fn heads_are_checked() {
             14,
             yolo,
             "classes=2",
-            "classes=2\nscale_x_y=1.05",
-            "[yolo] scale_x_y: 1 (nothing else is supported)",
+            "classes=2\nscale_x_y=0.5",
+            "[yolo] scale_x_y: a number from 1 to 100",
         ),
         (
             14,

@@ -116,7 +116,7 @@ fn shortcuts_of_unequal_maps_add_what_both_have() {
         (4, 2, 1, [4, 5]),
         (2, 4, 2, [4, 6]),
         (5, 3, 2, [7, 5]),
-        (3, 3, 3, [9, 8]),
+        (3, 3, 3, [9, 9]),
     ] {
         let network = parse(&format!(
             "[net]\nwidth={w1}\nheight={h1}\nchannels=2\n{ONE_BY_ONE}filters={c1}\n\
@@ -135,9 +135,6 @@ fn shortcuts_of_unequal_maps_add_what_both_have() {
         });
         let kept: Vec<f32> = kept.collect();
         let mut expected = one_by_one(&kept, h2 * w2, &second[..c2], &second[c2..]);
-        if w1 / w2 != h1 / h2 {
-            continue;
-        }
         shortcut(&from, [c1, h1, w1], &mut expected, [c2, h2, w2]);
         assert_close(found.data(), &expected);
     }
