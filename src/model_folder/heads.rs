@@ -37,7 +37,7 @@ fn head(section: Section<'_>, classes: usize) -> Result<Head> {
             let scale_x_y = match section.get("scale_x_y") {
                 None => 1.0,
                 Some(value) => {
-                    let scale = value.as_f64().map(|scale| scale as f32);
+                    let scale = value.as_f64().map(to_f32);
                     let usable = scale.filter(|scale| (1.0..=MAX_SCALE).contains(scale));
                     let expected = format!("a number from 1 to {MAX_SCALE}");
                     usable.ok_or_else(|| section.fault("scale_x_y", &expected, value))?

@@ -214,7 +214,10 @@ impl ModelFolder {
             None => architecture.build(&self.options()),
         };
         let graph = graph.map_err(|error| self.invalid(&error))?;
-        self.check_input_size(&graph)?;
+        // Segmenters pad an image to a size that their network takes.
+        if architecture.task != Task::Segmentation {
+            self.check_input_size(&graph)?;
+        }
         Ok((graph, architecture.task))
     }
 
