@@ -39,7 +39,7 @@ pub fn line(text: &str) -> String {
     escaped(&with_short_words(text), |_| false)
 }
 
-/// As [`line`], but line breaks and tabs are kept. For text of several lines whose line breaks are this
+/// As [`line()`], but line breaks and tabs are kept. For text of several lines whose line breaks are this
 /// program's own, or a driver's.
 pub fn lines(text: &str) -> String {
     let lines = text.split('\n').map(with_short_words);
