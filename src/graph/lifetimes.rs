@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{Graph, Node, Storage, ValueId};
+use super::{Graph, Node, Op, Storage, ValueId};
 
 /// The first and last node during which a value's memory is in use, both inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,41 +20,65 @@ impl Lifetime {
     }
 }
 
-/// For every node, the one that owns the memory in which its value is stored.
-pub(crate) fn roots(nodes: &[Node], is_rename: impl Fn(usize) -> bool) -> Vec<usize> {
-    follow_all(nodes.len(), |i| match nodes[i].fused.storage {
-        Storage::ConcatSlice { of, .. } => Some(of.index()),
-        Storage::View => Some(nodes[i].inputs[0].index()),
-        Storage::Owned => is_rename(i).then(|| nodes[i].inputs[0].index()),
-    })
+/// Where the values of nodes are stored.
+pub(crate) struct Places {
+    /// For every node, the one that owns the memory in which its value is.
+    pub roots: Vec<usize>,
+    /// For every node, how many channels of that memory come before those of its value.
+    pub channels: Vec<usize>,
 }
 
-/// For each of `count` indices, the end of the path along `next`. Every index is visited once.
-fn follow_all(count: usize, next: impl Fn(usize) -> Option<usize>) -> Vec<usize> {
-    let mut ends: Vec<Option<usize>> = vec![None; count];
+impl Places {
+    pub fn new(nodes: &[Node], is_rename: impl Fn(usize) -> bool) -> Self {
+        let all = follow_all(nodes.len(), |i| {
+            let node = &nodes[i];
+            match (node.fused.storage, &node.op) {
+                (Storage::ConcatSlice { of, channel }, _) => Some((of.index(), channel)),
+                (Storage::View, Op::SliceChannels(slice)) => {
+                    Some((node.inputs[0].index(), slice.start))
+                }
+                (Storage::View, _) => Some((node.inputs[0].index(), 0)),
+                (Storage::Owned, _) => is_rename(i).then(|| (node.inputs[0].index(), 0)),
+            }
+        });
+        let (roots, channels) = all.into_iter().unzip();
+        Self { roots, channels }
+    }
+}
+
+/// For each of `count` indices, the end of the path along `next`, and the sum of what its steps add. Every index is
+/// visited once.
+fn follow_all(count: usize, next: impl Fn(usize) -> Option<(usize, usize)>) -> Vec<(usize, usize)> {
+    let mut known: Vec<Option<(usize, usize)>> = vec![None; count];
     let mut path = Vec::new();
     for start in 0..count {
         let mut i = start;
-        let end = loop {
-            if let Some(end) = ends[i] {
-                break end;
+        let (end, mut sum) = loop {
+            if let Some(known) = known[i] {
+                break known;
             }
-            path.push(i);
             match next(i) {
-                Some(next) => i = next,
-                None => break i,
+                Some((next, more)) => {
+                    path.push((i, more));
+                    i = next;
+                }
+                None => {
+                    known[i] = Some((i, 0));
+                    break (i, 0);
+                }
             }
         };
-        for i in path.drain(..) {
-            ends[i] = Some(end);
+        for (i, more) in path.drain(..).rev() {
+            sum += more;
+            known[i] = Some((end, sum));
         }
     }
-    ends.into_iter().flatten().collect()
+    known.into_iter().flatten().collect()
 }
 
 impl Graph {
     /// The lifetime of the memory of every value that owns memory, including its use by values stored
-    /// within it. `roots` is the [`root`] of each value. Values in `kept` are needed to the end.
+    /// within it. `roots` are those of [`Places`]. Values in `kept` are needed to the end.
     pub(crate) fn lifetimes(&self, roots: &[usize], kept: &[ValueId]) -> Vec<Option<Lifetime>> {
         let mut lifetimes: Vec<Option<Lifetime>> = vec![None; roots.len()];
         for (i, last) in self.last_uses(kept).into_iter().enumerate() {
@@ -117,9 +141,17 @@ mod tests {
     }
 
     #[test]
-    fn roots_are_those_of_each_value() {
+    fn places_are_those_of_each_value() {
         // 0 is stored in 2, which is stored in 4; 1 is a name of 0, and 3 of 1.
-        let next = [Some(2), Some(0), Some(4), Some(1), None, None];
-        assert_eq!(follow_all(6, |i| next[i]), [4, 4, 4, 4, 4, 5]);
+        let next = [
+            Some((2, 8)),
+            Some((0, 0)),
+            Some((4, 16)),
+            Some((1, 4)),
+            None,
+            None,
+        ];
+        let expected = [(4, 24), (4, 24), (4, 16), (4, 28), (4, 0), (5, 0)];
+        assert_eq!(follow_all(6, |i| next[i]), expected);
     }
 }

@@ -43,7 +43,7 @@ pub use ops::{
 };
 
 pub(crate) use fused::{Fused, Norm, Prologue, Residual, Storage};
-pub(crate) use lifetimes::{Lifetime, peak, roots};
+pub(crate) use lifetimes::{Lifetime, Places, peak};
 pub(crate) use ops::MAX_EXTENT;
 pub use summary::{LayerSummary, Reach, ReceptiveField, Summary};
 

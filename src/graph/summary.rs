@@ -1,6 +1,6 @@
 //! Sizes, costs and receptive fields of a network. Needs no weights and no device.
 
-use super::{Graph, Op, peak, roots};
+use super::{Graph, Op, Places, peak};
 use crate::error::Result;
 use crate::tensor::Shape;
 
@@ -182,7 +182,7 @@ impl Graph {
             let op = &self.nodes[i].op;
             matches!(op, Op::Dropout | Op::Flatten(_) | Op::Unflatten(_))
         };
-        let roots = roots(&self.nodes, is_rename);
+        let Places { roots, .. } = Places::new(&self.nodes, is_rename);
         let lifetimes = self.lifetimes(&roots, &self.outputs);
         let owners = lifetimes.iter().zip(shapes);
         peak(owners.filter_map(|(lifetime, shape)| Some(((*lifetime)?, shape.len() as u64))))

@@ -9,9 +9,8 @@ use super::values::Values;
 use super::{BufferRef, OutputLocation};
 use crate::error::Result;
 use crate::gpu::Precision;
-use crate::graph::{Graph, Op, Storage, ValueId};
+use crate::graph::{Graph, Storage, ValueId};
 use crate::kernels::{DeviceContext, TensorView};
-use crate::tensor::Shape;
 
 /// Buffers and views of all values, indexed as they are, and the memory that takes.
 pub(super) struct Layout {
@@ -54,7 +53,12 @@ impl Layout {
             return Err(error);
         }
         let (requests, memory) = assign(graph, selected, &values, device);
-        let Values { roots, kept, .. } = values;
+        let Values {
+            roots,
+            channels,
+            kept,
+            ..
+        } = values;
         let mut layout = Self {
             buffers: Vec::with_capacity(shapes.len()),
             views: Vec::with_capacity(shapes.len()),
@@ -71,7 +75,6 @@ impl Layout {
             let place = |it: Allocation| (BufferRef::Slot(it.slot), element(it.offset));
             layout.workspace.push(allocations.map(place).collect());
         }
-        let first_elements = first_elements(graph, shapes, &roots);
         for (i, view) in views.iter().enumerate() {
             let Some(request) = requests.request_of[i] else {
                 // Not packed. What only renames it reads the user's input, too.
@@ -82,7 +85,8 @@ impl Layout {
             };
             let Allocation { slot, offset } = layout.memory.allocations[request];
             let first = (offset / device.precision.element_bytes()) as u32;
-            let offset = first + first_elements[i];
+            // Passes make sure that all of them are multiples of 4.
+            let offset = first + (channels[i] / 4) as u32;
             layout.buffers.push(BufferRef::Slot(slot));
             (layout.views).push(view.within(views[roots[i]].pixel_stride, offset));
         }
@@ -161,38 +165,4 @@ pub(super) fn with_a_copy(
         }
     }
     Ok(best)
-}
-
-/// For every value, how many elements of a pixel come before it in the memory that it is in.
-fn first_elements(graph: &Graph, shapes: &[Shape], roots: &[usize]) -> Vec<u32> {
-    let mut channels: Vec<Option<usize>> = vec![None; shapes.len()];
-    let mut path = Vec::new();
-    for start in 0..shapes.len() {
-        let mut i = start;
-        let mut first = loop {
-            if let Some(known) = channels[i] {
-                break known;
-            }
-            if roots[i] == i {
-                channels[i] = Some(0);
-                break 0;
-            }
-            let node = &graph.nodes()[i];
-            let (next, more) = match (node.fused.storage, &node.op) {
-                (Storage::ConcatSlice { of, channel }, _) => (of, channel),
-                (Storage::View, Op::SliceChannels(slice)) => (node.inputs[0], slice.start),
-                _ => (node.inputs[0], 0),
-            };
-            path.push((i, more));
-            i = next.index();
-        };
-        for (i, more) in path.drain(..).rev() {
-            first += more;
-            channels[i] = Some(first);
-        }
-    }
-    // Passes make sure that all of them are multiples of 4.
-    (channels.into_iter().flatten())
-        .map(|first| (first / 4) as u32)
-        .collect()
 }

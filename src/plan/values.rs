@@ -5,13 +5,15 @@ use std::collections::HashSet;
 use super::selections::Selections;
 use crate::error::Error;
 use crate::gpu::Precision;
-use crate::graph::{Graph, Lifetime, ValueId, roots};
+use crate::graph::{Graph, Lifetime, Places, ValueId};
 use crate::kernels::DeviceContext;
 use crate::tensor::Shape;
 
 pub(super) struct Values {
     /// For each value, the one in whose memory it is.
     pub roots: Vec<usize>,
+    /// For each value, how many channels of that memory come before its own.
+    pub channels: Vec<usize>,
     /// Outputs that users read from the activations' memory, so that it is kept to the end.
     pub kept: Vec<ValueId>,
     /// For each value with memory of its own, when that is in use.
@@ -27,7 +29,7 @@ impl Values {
             ..
         } = selected;
         let is_rename = |i: usize| renames(graph, shapes, i);
-        let roots = roots(graph.nodes(), is_rename);
+        let Places { roots, channels } = Places::new(graph.nodes(), is_rename);
         let kept: Vec<ValueId> = (graph.outputs().iter().copied())
             .filter(|output| {
                 let i = output.index();
@@ -40,6 +42,7 @@ impl Values {
         let lifetimes = graph.lifetimes(&roots, &kept);
         Self {
             roots,
+            channels,
             kept,
             lifetimes,
         }
