@@ -58,6 +58,16 @@ pub fn path(path: impl AsRef<Path>) -> String {
     escaped(&shortened(&text, PATH_LENGTH), |_| false)
 }
 
+/// The first letters of a text, enough to recognize it. Not escaped.
+pub(crate) fn beginning(text: &str) -> String {
+    const LETTERS: usize = 60;
+    match text.char_indices().nth(LETTERS) {
+        // A boundary between characters.
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 fn with_short_words(text: &str) -> String {
     let words = text.split_inclusive(char::is_whitespace);
     let short: String = words.map(|word| shortened(word, WORD_LENGTH)).collect();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+use crate::printable::beginning;
 
 /// One `[section]` with its settings.
 pub(super) struct Section<'a> {
@@ -35,7 +36,7 @@ pub(super) fn sections<'a>(path: &'a Path, text: &'a str) -> Result<Vec<Section<
     for (line, content) in (1..).zip(text.lines()) {
         let content = content.split(['#', ';']).next().unwrap_or_default().trim();
         let fault = |reason: &str| {
-            let found = shorten(content);
+            let found = beginning(content);
             Error::file(path, format!("line {line}: {reason}, found '{found}'"))
         };
         if content.is_empty() {
@@ -69,13 +70,13 @@ pub(super) fn sections<'a>(path: &'a Path, text: &'a str) -> Result<Vec<Section<
 impl<'a> Section<'a> {
     /// An error about the section as a whole.
     pub fn error(&self, reason: impl AsRef<str>) -> Error {
-        let (line, name, reason) = (self.line, shorten(self.name), reason.as_ref());
+        let (line, name, reason) = (self.line, beginning(self.name), reason.as_ref());
         Error::file(self.path, format!("line {line}: [{name}]: {reason}"))
     }
 
     /// An error about a section with an unknown name.
     pub fn unknown(&self, reason: &str) -> Error {
-        let (line, name) = (self.line, shorten(self.name));
+        let (line, name) = (self.line, beginning(self.name));
         Error::file(
             self.path,
             format!("line {line}: unknown section [{name}]; {reason}"),
@@ -93,9 +94,9 @@ impl<'a> Section<'a> {
             format!(
                 "line {}: [{}] {}: {expected} expected, found '{}'",
                 setting.line,
-                shorten(self.name),
+                beginning(self.name),
                 setting.key,
-                shorten(setting.value)
+                beginning(setting.value)
             ),
         )
     }
@@ -215,14 +216,5 @@ fn is_same_value(a: &str, b: &str) -> bool {
     match (a.parse::<f64>(), b.parse::<f64>()) {
         (Ok(a), Ok(b)) => a == b,
         _ => a == b,
-    }
-}
-
-/// The first letters of a text, enough to recognize it.
-fn shorten(text: &str) -> String {
-    const MAX_LETTERS: usize = 60;
-    match text.char_indices().nth(MAX_LETTERS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::section::{Section, excerpt, shorten, to_f32};
+use super::section::{Section, excerpt, to_f32};
 use super::{heads, timm_keys};
 use crate::error::{Error, Result};
 use crate::graph::Activation;
+use crate::printable::beginning;
 use crate::util::read::read_file;
 use crate::vision::{Head, Label, Labels, Preprocessing};
 use crate::zoo::{ConvPadding, GlobalPool, ZooOptions};
@@ -268,7 +269,7 @@ fn labels(root: Section<'_>, cfg: Section<'_>, classes: usize) -> Result<Labels>
                     .and_then(|index| labels.get_mut(index))
                     .ok_or_else(|| {
                         let expected = format!("classes from 0 to below {classes} (num_classes)");
-                        section.fault_found(key, &expected, &format!("\"{}\"", shorten(class)))
+                        section.fault_found(key, &expected, &format!("\"{}\"", beginning(class)))
                     })?;
                 *to = label(class, name)?;
             }

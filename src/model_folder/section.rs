@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::printable::beginning;
 
 /// One object of the file. Keys with the value null count as missing, as in timm.
 #[derive(Clone, Copy)]
@@ -192,14 +193,5 @@ pub(super) fn count(value: &Value) -> Option<usize> {
 
 /// A value as JSON, shortened.
 pub(super) fn excerpt(value: &Value) -> String {
-    shorten(&value.to_string())
-}
-
-/// The first letters of a text, enough to recognize it.
-pub(super) fn shorten(text: &str) -> String {
-    const MAX_LETTERS: usize = 60;
-    match text.char_indices().nth(MAX_LETTERS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    beginning(&value.to_string())
 }
