@@ -87,8 +87,8 @@ pub(crate) fn follow_links(path: &Path) -> PathBuf {
     target
 }
 
-/// The folder that `path` is in.
-pub(crate) fn folder_of(path: &Path) -> &Path {
+/// The folder that `path` is in: `.` for a name alone.
+pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -47,7 +47,8 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 use destination::Destination;
-pub(crate) use destination::{folder_of, follow_links};
+pub use destination::folder_of;
+pub(crate) use destination::follow_links;
 use temporary::TemporaryFile;
 pub(crate) use temporary::TemporaryFolder;
 pub use temporary::{Unfinished, remove_unfinished};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, RgbImage};
-use shadernet::output_file::{self, OutputFile};
+use shadernet::output_file::{self, OutputFile, folder_of};
 use shadernet::vision::{Mask, mask_color};
 use shadernet::{Error, Result, printable};
 
@@ -188,13 +188,6 @@ fn unused_name(source: &Path, names: &mut HashSet<String>) -> String {
         .unwrap_or_default();
     names.insert(name.clone());
     name
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 /// Whether two paths are the same file or folder, which may be one that is still to be written. A device or
