@@ -30,7 +30,7 @@ impl Pad2d {
     }
 
     /// Crops `[top, bottom, left, right]` pixels.
-    pub(in crate::graph) fn crop(sides: [usize; 4]) -> Result<Self, String> {
+    pub(crate) fn crop(sides: [usize; 4]) -> Result<Self, String> {
         let mut crop = Self::zeros(0, 0, 0, 0);
         let negative = [
             &mut crop.top,

@@ -330,19 +330,17 @@ impl Route {
 /// The center, rounded down as in Darknet's `forward_crop_layer`.
 fn crop(b: &mut GraphBuilder, i: usize, x: Output, to: [usize; 2]) -> Result<Output, String> {
     let [c, h, w] = x.size;
-    let sides = |size: usize, to: usize| {
-        let excess = isize::try_from(size.checked_sub(to)?).ok()?;
-        // Both are at most the excess.
-        Some([-(excess / 2), -(excess.saturating_sub(excess / 2))])
-    };
-    let (Some([top, bottom]), Some([left, right])) = (sides(h, to[0]), sides(w, to[1])) else {
+    let (Some(rows), Some(columns)) = (h.checked_sub(to[0]), w.checked_sub(to[1])) else {
         return Err(format!(
             "it crops to {}x{}, more than its input of {w}x{h}",
             to[1], to[0]
         ));
     };
+    let sides = [rows, columns].map(|excess| [excess / 2, excess.div_ceil(2)]);
+    let [[top, bottom], [left, right]] = sides;
+    let op = Pad2d::crop([top, bottom, left, right])?;
     Ok(Output {
-        value: b.node(name(i), Pad2d::zeros(top, bottom, left, right), &[x.value]),
+        value: b.node(name(i), op, &[x.value]),
         size: [c, to[0], to[1]],
     })
 }

@@ -57,15 +57,17 @@ impl Local {
         for (row, column) in (0..out_h).flat_map(|row| (0..out_w).map(move |column| (row, column)))
         {
             let part = |what: &str| format!("{}.{row}_{column}.{what}", name(i));
-            // The window's first pixel, and what lies beyond it.
-            let around = |at: usize, padded: usize| -> Result<[isize; 2], String> {
+            // The pixels before and after the window.
+            let around = |at: usize, padded: usize| {
                 let first = at.saturating_mul(self.stride);
-                let end = first.saturating_add(self.size);
-                Ok([signed(first)?, signed(padded.saturating_sub(end))?])
+                [
+                    first,
+                    padded.saturating_sub(first.saturating_add(self.size)),
+                ]
             };
             let ([top, bottom], [left, right]) =
-                (around(row, padded[0])?, around(column, padded[1])?);
-            let crop = Pad2d::zeros(-top, -bottom, -left, -right);
+                (around(row, padded[0]), around(column, padded[1]));
+            let crop = Pad2d::crop([top, bottom, left, right])?;
             let seen = b.node(part("window"), crop, &[input]);
             let pixel = b.conv2d(part("conv"), seen, Conv2d::new(c, self.filters, self.size));
             let after = |at: usize, size: usize| signed(size.saturating_sub(at.saturating_add(1)));

@@ -34,11 +34,9 @@ pub(super) fn add(
         x = b.pool2d(part("stride"), x, Pool2d::max(1, sy));
         size = size.map(|n| n.div_ceil(sy));
     }
-    // At most `MAX_EXTENT`, which fits.
-    let excess = |n: usize, of: usize| -isize::try_from(n.saturating_sub(of)).unwrap_or(isize::MAX);
     if size != [h2, w2] {
-        let [bottom, right] = [excess(size[0], h2), excess(size[1], w2)];
-        x = b.node(part("crop"), Pad2d::zeros(0, bottom, 0, right), &[x]);
+        let [bottom, right] = [size[0].saturating_sub(h2), size[1].saturating_sub(w2)];
+        x = b.node(part("crop"), Pad2d::crop([0, bottom, 0, right])?, &[x]);
     }
     if c1 >= c2 {
         return Ok(to.with(b.add(name(i), to.value, x)));
