@@ -54,14 +54,16 @@ fn prefer(
     }
 }
 
+const KINDS: [ReduceKind; 4] = [
+    ReduceKind::Mean,
+    ReduceKind::Sum,
+    ReduceKind::Max,
+    ReduceKind::Min,
+];
+
 #[test]
 fn reductions_over_space() {
-    for kind in [
-        ReduceKind::Mean,
-        ReduceKind::Sum,
-        ReduceKind::Max,
-        ReduceKind::Min,
-    ] {
+    for kind in KINDS {
         let op = Reduce {
             kind,
             over: ReduceOver::Space,
@@ -80,12 +82,7 @@ fn reductions_over_space() {
 
 #[test]
 fn reductions_over_channels() {
-    for kind in [
-        ReduceKind::Mean,
-        ReduceKind::Sum,
-        ReduceKind::Max,
-        ReduceKind::Min,
-    ] {
+    for kind in KINDS {
         let op = Reduce {
             kind,
             over: ReduceOver::Channels,
