@@ -23,6 +23,7 @@ mod signature;
 mod tiff;
 mod tiff_container;
 mod tiff_samples;
+mod webp;
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -252,7 +253,8 @@ fn pixels(bytes: &[u8], format: ImageFormat) -> Result<(DynamicImage, Orientatio
             // Damaged metadata does not affect the pixels: they are then left as stored.
             let metadata = match format {
                 ImageFormat::Png => png::metadata(bytes),
-                _ => png::Metadata {
+                ImageFormat::WebP => webp::metadata(bytes),
+                _ => orientation::Metadata {
                     exif: decoder.exif_metadata().unwrap_or_default(),
                     xmp: decoder.xmp_metadata().unwrap_or_default(),
                 },

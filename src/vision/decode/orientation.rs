@@ -7,6 +7,13 @@ use super::directory::Directory;
 /// TIFF's and EXIF's tag of the orientation.
 pub const TAG: u16 = 0x0112;
 
+/// The blocks of a picture's metadata that may have its orientation.
+#[derive(Debug, Default)]
+pub struct Metadata {
+    pub exif: Option<Vec<u8>>,
+    pub xmp: Option<Vec<u8>>,
+}
+
 /// The orientation of a picture with these blocks. XMP counts where EXIF has no orientation.
 ///
 /// Without an orientation that is known, the picture is left as stored.

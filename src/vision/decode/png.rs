@@ -4,18 +4,13 @@ use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
+use super::orientation::Metadata;
+
 /// The most bytes of compressed text that are read: an orientation is in the first part of any XMP.
 const MAX_TEXT_BYTES: u64 = 1 << 20;
 
 const RAW_PROFILE: &[u8] = b"Raw profile type exif";
 const XMP: &[u8] = b"XML:com.adobe.xmp";
-
-/// The blocks of a PNG's metadata.
-#[derive(Debug, Default)]
-pub struct Metadata {
-    pub exif: Option<Vec<u8>>,
-    pub xmp: Option<Vec<u8>>,
-}
 
 /// Reads the metadata of a PNG. What is damaged is left out.
 pub fn metadata(bytes: &[u8]) -> Metadata {
