@@ -31,7 +31,7 @@ pub(super) fn head(section: &Section) -> Result<Head> {
                     let mask = mask.iter().map(|&i| usize::try_from(i).ok());
                     let mask = mask.map(|i| i.filter(|&i| i < anchors.len()));
                     let mask: Option<Vec<usize>> = mask.collect();
-                    let expected = format!("anchors from 0 to {}", anchors.len() - 1);
+                    let expected = format!("anchors from 0 to {}", anchors.len().saturating_sub(1));
                     mask.ok_or_else(|| section.invalid("mask", &expected))?
                 }
             };
@@ -77,7 +77,7 @@ fn anchors(section: &Section) -> Result<Vec<[f32; 2]>> {
     let num = section.count("num", 1, 1..=MAX_BOXES)?;
     let expected = format!("{num} pairs of width and height above zero (num={num})");
     let numbers = section.numbers("anchors")?.unwrap_or_default();
-    let fits = numbers.len() == 2 * num && numbers.iter().all(|&size| size > 0.0);
+    let fits = numbers.len() == num.saturating_mul(2) && numbers.iter().all(|&size| size > 0.0);
     match fits {
         true => Ok(numbers.as_chunks().0.to_vec()),
         false => Err(section.invalid("anchors", &expected)),

@@ -54,7 +54,8 @@ pub(super) fn input_size(net: &Section) -> Result<[usize; 3]> {
 /// (`softmax`, `cost`) are skipped: its output are logits.
 pub(super) fn layers(net: &Section, sections: &[Section]) -> Result<(Vec<Layer>, Vec<PlacedHead>)> {
     let is_end = |section: &Section| ["softmax", "soft", "cost"].contains(&section.name);
-    let count = sections.len() - sections.iter().rev().take_while(|s| is_end(s)).count();
+    let end = sections.iter().rev().take_while(|s| is_end(s)).count();
+    let count = sections.len().saturating_sub(end);
     let mut layers = Vec::with_capacity(count);
     let mut heads = Vec::new();
     for (i, section) in sections.iter().enumerate() {
@@ -199,7 +200,7 @@ fn max_pool(section: &Section) -> Result<Layer> {
     section.refuse_unsupported(&[("maxpool_depth", "0"), ("antialiasing", "0")])?;
     let stride = section.count("stride", 1, 1..=MAX_SIZE)?;
     let size = section.count("size", stride, 1..=MAX_SIZE)?;
-    let padding = section.count("padding", size - 1, 0..=MAX_SIZE)?;
+    let padding = section.count("padding", size.saturating_sub(1), 0..=MAX_SIZE)?;
     if padding >= size {
         return Err(section.invalid("padding", &format!("less than the size, {size},")));
     }

@@ -38,6 +38,15 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::unwrap_used
+    )
+)]
+
 mod cfg;
 mod heads;
 mod layers;

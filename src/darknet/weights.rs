@@ -200,7 +200,9 @@ impl Header {
         let word = |i: usize| words.get(i).map(|word| i32::from_le_bytes(*word));
         let (major, minor) = (word(0).unwrap_or(0), word(1).unwrap_or(0));
         let (major, minor) = (i64::from(major), i64::from(minor));
-        let long = major * 10 + minor >= 2 && major < 1000 && minor < 1000;
+        // Both are 32-bit numbers.
+        let version = major.saturating_mul(10).saturating_add(minor);
+        let long = version >= 2 && major < 1000 && minor < 1000;
         let len = if long { 20 } else { 16 };
         if bytes.len() < len {
             return Err(format!(
@@ -218,9 +220,9 @@ impl Header {
 
 /// The transpose of a matrix with `rows` rows.
 fn transpose(data: &[f32], rows: usize) -> Vec<f32> {
-    let columns = data.len() / rows.max(1);
-    let at = |i: usize| data[(i % rows) * columns + i / rows];
-    (0..data.len()).map(at).collect()
+    let columns = data.len().checked_div(rows).unwrap_or(0);
+    let column = |i: usize| data.iter().skip(i).step_by(columns);
+    (0..columns).flat_map(column).copied().collect()
 }
 
 #[cfg(test)]

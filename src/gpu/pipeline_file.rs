@@ -3,8 +3,17 @@
 //! A driver only gets complete data that this crate wrote for the same adapter and driver: the file begins with
 //! a header of our own, and any other file in its place is ignored, logged, and replaced.
 
-use std::fs;
-use std::io;
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::unwrap_used
+    )
+)]
+
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -113,10 +122,15 @@ fn read(path: &Path, identity: &str) -> Result<Option<Vec<u8>>, String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    if size > (MAX_BYTES + HEADER + identity.len()) as u64 {
+    let most = MAX_BYTES
+        .saturating_add(HEADER)
+        .saturating_add(identity.len()) as u64;
+    if size > most {
         return Err(format!("{size} bytes are more than this crate writes"));
     }
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    read.map_err(|error| error.to_string())?;
     decode(identity, &bytes).map(|data| Some(data.to_vec()))
 }
 
@@ -124,7 +138,12 @@ fn encode(identity: &str, data: &[u8]) -> Vec<u8> {
     let mut body = identity.as_bytes().to_vec();
     body.extend(data);
     let mut bytes = MAGIC.to_vec();
-    bytes.extend((identity.len() as u32).to_le_bytes());
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "names of adapters and drivers are far shorter than 4 GiB"
+    )]
+    let identity_len = identity.len() as u32;
+    bytes.extend(identity_len.to_le_bytes());
     bytes.extend((data.len() as u64).to_le_bytes());
     bytes.extend(fnv1a64(&body).to_le_bytes());
     bytes.extend(body);
@@ -152,8 +171,7 @@ pub(crate) fn decode<'a>(identity: &str, bytes: &'a [u8]) -> Result<&'a [u8], St
     if fnv1a64(body) != u64::from_le_bytes(*checksum) {
         return Err("its checksum does not match; it is damaged".to_owned());
     }
-    // At most the body's length, as checked above.
-    let (found, data) = body.split_at(identity_len);
+    let (found, data) = body.split_at_checked(identity_len).ok_or_else(truncated)?;
     if found != identity.as_bytes() {
         return Err(format!(
             "it is of {}, not of {identity}",
@@ -166,6 +184,21 @@ pub(crate) fn decode<'a>(identity: &str, bytes: &'a [u8]) -> Result<&'a [u8], St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Lengths whose sum wraps around to that of the body, with the body's checksum.
+    #[test]
+    fn lengths_that_wrap_are_refused() {
+        let whole = encode("me", b"pipelines");
+        let body = whole.len() as u64 - HEADER as u64;
+        for identity_len in [body as u32 + 1, 1 << 31, u32::MAX] {
+            let mut bytes = whole.clone();
+            bytes[8..12].copy_from_slice(&identity_len.to_le_bytes());
+            let data_len = body.wrapping_sub(u64::from(identity_len));
+            bytes[12..20].copy_from_slice(&data_len.to_le_bytes());
+            let message = decode("me", &bytes).unwrap_err();
+            assert!(message.contains("announces"), "{message}");
+        }
+    }
 
     #[test]
     fn written_data_is_read_back() {

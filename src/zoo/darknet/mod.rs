@@ -7,6 +7,15 @@
 //! parameters are `layers.N.conv.*`, `layers.N.bn.*` and `layers.N.fc.*`. [`build_layers`] builds a
 //! graph from any such list.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::unwrap_used
+    )
+)]
+
 mod dialects;
 mod layers;
 mod local;
@@ -120,6 +129,11 @@ impl Definition for Plan {
     }
 }
 
+/// The channels of a head: for each of its anchors, a box, objectness and the classes.
+fn head(anchors: usize, classes: usize) -> usize {
+    classes.saturating_add(5).saturating_mul(anchors)
+}
+
 fn conv(filters: usize, size: usize) -> Layer {
     Layer::Conv(Conv::new(filters, size))
 }
@@ -207,7 +221,8 @@ fn darknet53(classes: usize) -> Vec<Layer> {
 /// A 7x7 grid of cells, each with 2 boxes of 5 values and one score per class.
 fn grid(classes: usize) -> Layer {
     Layer::Connected {
-        outputs: 7 * 7 * (2 * 5 + classes),
+        // Of each of 7x7 cells, two boxes of 5 numbers, and the classes.
+        outputs: classes.saturating_add(2 * 5).saturating_mul(7 * 7),
         batch_normalize: false,
         activation: None,
     }
@@ -256,7 +271,7 @@ fn yolov2(classes: usize) -> Vec<Layer> {
         Layer::Reorg { stride: 2 },
     ]);
     plan.extend([Layer::Route([-1, -4].into()), conv(1024, 3)]);
-    plan.extend([conv_out(5 * (5 + classes)), Layer::Head]);
+    plan.extend([conv_out(head(5, classes)), Layer::Head]);
     plan
 }
 
@@ -264,7 +279,7 @@ fn yolov2_tiny(classes: usize) -> Vec<Layer> {
     let mut plan = halving(&[16, 32, 64, 128, 256]);
     plan.extend([conv(512, 3), KEEP]);
     plan.extend([conv(1024, 3), conv(512, 3)]);
-    plan.extend([conv_out(5 * (5 + classes)), Layer::Head]);
+    plan.extend([conv_out(head(5, classes)), Layer::Head]);
     plan
 }
 
@@ -280,8 +295,8 @@ fn yolov3(classes: usize) -> Vec<Layer> {
                 Layer::Route([-1, skip].into()),
             ]);
         }
-        plan.extend(squeezing(2 * width, 3));
-        plan.extend([conv_out(3 * (5 + classes)), Layer::Head]);
+        plan.extend(squeezing(width.saturating_mul(2), 3));
+        plan.extend([conv_out(head(3, classes)), Layer::Head]);
     }
     plan
 }
@@ -290,14 +305,14 @@ fn yolov3_tiny(classes: usize) -> Vec<Layer> {
     let mut plan = halving(&[16, 32, 64, 128, 256]);
     plan.extend([conv(512, 3), KEEP]);
     plan.extend([conv(1024, 3), conv(256, 1), conv(512, 3)]);
-    plan.extend([conv_out(3 * (5 + classes)), Layer::Head]);
+    plan.extend([conv_out(head(3, classes)), Layer::Head]);
     plan.extend([
         Layer::Route([-4].into()),
         conv(128, 1),
         Layer::Upsample { stride: 2 },
     ]);
     plan.extend([Layer::Route([-1, 8].into()), conv(256, 3)]);
-    plan.extend([conv_out(3 * (5 + classes)), Layer::Head]);
+    plan.extend([conv_out(head(3, classes)), Layer::Head]);
     plan
 }
 
