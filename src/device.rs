@@ -86,8 +86,9 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::NoAdapter`] where `options` or the environment request a backend or adapter that does not
-    /// exist; [`Error::Device`] where the driver refuses. Where nothing in particular is requested and there
-    /// is no adapter, this returns the reference backend with a [`Self::warning`].
+    /// exist; [`Error::Device`] where its driver refuses. Where no adapter is requested by name and the best cannot
+    /// be opened, this returns the next best with a [`Self::warning`]; where nothing in particular is requested
+    /// and no adapter can be opened, the reference backend with a warning.
     pub fn open(options: &DeviceOptions) -> Result<Self> {
         pollster::block_on(Self::open_async(options))
     }
@@ -117,11 +118,9 @@ impl Device {
                 ))),
             };
         }
-        match gpu::choose(options.backend, options.adapter.as_deref()).await? {
-            Ok(adapter) => {
-                let gpu = Gpu::open_async(&adapter, &options.gpu).await?;
-                Ok(Self::Gpu(gpu))
-            }
+        let adapter = options.adapter.as_deref();
+        match gpu::open_best(options.backend, adapter, &options.gpu).await? {
+            Ok(gpu) => Ok(Self::Gpu(gpu)),
             Err(reason) => {
                 let warning = format!("running on the CPU: {reason}");
                 tracing::warn!("{warning}");
@@ -137,11 +136,11 @@ impl Device {
         Self::Cpu { warning: None }
     }
 
-    /// What the user should know about the choice of device: that the CPU runs, why, and how to get an
-    /// adapter.
+    /// What the user should know about the choice of device: that the CPU or another adapter than the best runs,
+    /// why, and what to do.
     pub fn warning(&self) -> Option<&str> {
         match self {
-            Self::Gpu(_) => None,
+            Self::Gpu(gpu) => gpu.warning(),
             Self::Cpu { warning } => warning.as_deref(),
         }
     }

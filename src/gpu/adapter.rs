@@ -2,6 +2,7 @@
 
 use tracing::Instrument;
 
+use super::{Gpu, GpuOptions};
 use crate::error::{Error, Result, UnknownName};
 use crate::printable;
 
@@ -146,25 +147,91 @@ impl Request {
     }
 }
 
-/// The best adapter for a request: discrete before integrated before software, in wgpu's order among equals.
-/// `WGPU_POWER_PREF=low` puts integrated first.
+/// Opens the best adapter for a request: discrete before integrated before software, in wgpu's order among equals.
+/// `WGPU_POWER_PREF=low` puts integrated first. Where an adapter cannot be opened, the next one is, with a warning;
+/// but not where one is asked for by name.
 ///
 /// Where nothing in particular is requested, software OpenGL is skipped: it computes on the CPU more slowly
 /// than the reference backend (see `docs/architecture.md`), and is installed on many machines by default. The
-/// inner `Err` is then the reason why no adapter was chosen.
+/// inner `Err` is then the reason why no adapter was opened.
 ///
 /// # Errors
-/// [`Error::NoAdapter`] where no adapter matches the request, with a list of the adapters found.
-pub(crate) async fn choose(
+/// [`Error::NoAdapter`] where no adapter matches the request, with a list of the adapters found;
+/// [`Error::Device`] where the driver of a requested one refuses.
+pub(crate) async fn open_best(
     backend: Option<Backend>,
     name: Option<&str>,
-) -> Result<Result<wgpu::Adapter, String>> {
+    options: &GpuOptions,
+) -> Result<Result<Gpu, String>> {
     let request = Request::new(backend, name);
-    // OpenGL comes last, and is not initialized where another backend has an adapter.
     let mut found = list(request.backends - wgpu::Backends::GL).await;
-    if found.is_empty() || request.name.is_some() {
-        found.extend(list(request.backends & wgpu::Backends::GL).await);
+    let mut failed = Vec::new();
+    let has_gl = request.backends.contains(wgpu::Backends::GL);
+    if request.name.is_none() {
+        if let Some(gpu) = open_first(&request, &found, options, &mut failed).await? {
+            return Ok(Ok(gpu));
+        }
+        found.clear();
     }
+    // OpenGL comes last, and is not initialized where another backend has an adapter that works.
+    if has_gl {
+        found.extend(list(wgpu::Backends::GL).await);
+    }
+    if let Some(gpu) = open_first(&request, &found, options, &mut failed).await? {
+        return Ok(Ok(gpu));
+    }
+    if let Some(last) = failed.pop() {
+        return match request.description {
+            Some(_) => Err(last),
+            None => Ok(Err(not_opened(failed.iter().chain([&last])))),
+        };
+    }
+    match &request.description {
+        Some(description) => {
+            let reason = no_match(description, request.backends).await;
+            Err(Error::NoAdapter(reason))
+        }
+        None if found.is_empty() => Ok(Err(format!("no GPU adapter was found; {DRIVER_ADVICE}"))),
+        None => Ok(Err(format!(
+            "no GPU adapter was found but {}, which is slower software; {DRIVER_ADVICE}",
+            names(&found)
+        ))),
+    }
+}
+
+/// Opens the best of `found`, or the next best where that fails. Adds the errors to `failed`.
+async fn open_first(
+    request: &Request,
+    found: &[wgpu::Adapter],
+    options: &GpuOptions,
+    failed: &mut Vec<Error>,
+) -> Result<Option<Gpu>> {
+    for adapter in candidates(request, found) {
+        match Gpu::open_async(adapter, options).await {
+            Ok(gpu) => {
+                if !failed.is_empty() {
+                    let reason = not_opened(failed.iter());
+                    gpu.warn(format!("running on {}: {reason}", gpu.info().name));
+                }
+                return Ok(Some(gpu));
+            }
+            Err(error) if request.name.is_some() => return Err(error),
+            Err(error) => failed.push(error),
+        }
+    }
+    Ok(None)
+}
+
+fn not_opened<'a>(errors: impl Iterator<Item = &'a Error>) -> String {
+    let reasons: Vec<String> = errors.map(|error| error.report().to_string()).collect();
+    format!(
+        "a better adapter cannot be opened ({}); update its driver, or select an adapter by name",
+        reasons.join("; ")
+    )
+}
+
+/// The adapters of `found` that match a request, the best first.
+fn candidates<'a>(request: &Request, found: &'a [wgpu::Adapter]) -> Vec<&'a wgpu::Adapter> {
     let low_power = matches!(
         wgpu::PowerPreference::from_env(),
         Some(wgpu::PowerPreference::LowPower)
@@ -187,20 +254,7 @@ pub(crate) async fn choose(
     // Sorting is stable, so wgpu's own order decides among equals.
     let mut candidates: Vec<&wgpu::Adapter> = found.iter().filter(matches).collect();
     candidates.sort_by_key(|adapter| rank(adapter));
-    match (candidates.first(), &request.description) {
-        (Some(adapter), _) => Ok(Ok((*adapter).clone())),
-        (None, Some(description)) => {
-            let reason = no_match(description, request.backends).await;
-            Err(Error::NoAdapter(reason))
-        }
-        (None, None) if found.is_empty() => {
-            Ok(Err(format!("no GPU adapter was found; {DRIVER_ADVICE}")))
-        }
-        (None, None) => Ok(Err(format!(
-            "no GPU adapter was found but {}, which is slower software; {DRIVER_ADVICE}",
-            names(&found)
-        ))),
-    }
+    candidates
 }
 
 /// The message where no adapter matches a request: the adapters found, and what to do.

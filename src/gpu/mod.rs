@@ -26,7 +26,7 @@ mod watcher;
 
 use std::sync::{Arc, Mutex};
 
-pub(crate) use adapter::choose;
+pub(crate) use adapter::open_best;
 pub use adapter::{Backend, adapters, adapters_async, is_software};
 pub(crate) use cooperative::Cooperative;
 pub use cooperative::CooperativeMatrices;
@@ -65,6 +65,8 @@ struct Inner {
     /// See [`Gpu::gl_lock`].
     gl_mutex: Arc<Mutex<()>>,
     watcher: watcher::Watcher,
+    /// See [`Gpu::warning`].
+    warning: std::sync::OnceLock<String>,
     /// The shader of [`Gpu::inject_fault`].
     #[cfg(feature = "fault-injection")]
     injected_fault: std::sync::OnceLock<String>,
@@ -99,11 +101,17 @@ impl Gpu {
             // warning. The one shader that uses them stays within the buffers that the plan has sized.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
+        #[cfg_attr(not(feature = "fault-injection"), expect(unused_mut))]
+        let mut required_limits = adapter.limits();
+        #[cfg(feature = "fault-injection")]
+        if is_refused_for_tests(&info) {
+            required_limits.max_bind_groups = u32::MAX;
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("shadernet"),
             experimental_features,
             required_features: required,
-            required_limits: adapter.limits(),
+            required_limits,
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
@@ -183,6 +191,7 @@ impl Gpu {
                 device_errors,
                 gl_mutex: Arc::default(),
                 watcher: watcher::Watcher::default(),
+                warning: std::sync::OnceLock::new(),
                 #[cfg(feature = "fault-injection")]
                 injected_fault: std::sync::OnceLock::new(),
                 info,
@@ -190,6 +199,16 @@ impl Gpu {
                 queue,
             }),
         }
+    }
+
+    /// What the user should know about the choice of adapter: that a better one cannot be opened, and why.
+    pub fn warning(&self) -> Option<&str> {
+        self.inner.warning.get().map(String::as_str)
+    }
+
+    fn warn(&self, warning: String) {
+        tracing::warn!("{warning}");
+        let _ = self.inner.warning.set(warning);
     }
 
     /// The wgpu device.
@@ -304,4 +323,12 @@ impl Gpu {
     pub fn runtime_checks(&self) -> bool {
         self.inner.runtime_checks
     }
+}
+
+/// Whether tests want the driver to refuse an adapter: `SHADERNET_TEST_REFUSE` has backends as wgpu names them,
+/// separated by commas. More is then requested than any driver has.
+#[cfg(feature = "fault-injection")]
+fn is_refused_for_tests(info: &wgpu::AdapterInfo) -> bool {
+    let refused = std::env::var("SHADERNET_TEST_REFUSE").unwrap_or_default();
+    refused.split(',').any(|name| name == info.backend.to_str())
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use serde::Serialize;
 use shadernet::device::{Device, DeviceOptions};
-use shadernet::gpu::{adapters, is_software};
+use shadernet::gpu::{Gpu, GpuOptions, adapters, is_software};
 use shadernet::{printable, wgpu};
 
 use super::{Failure, output};
@@ -36,6 +36,8 @@ struct Row {
     max_compute_workgroup_storage_size: Option<u32>,
     max_compute_invocations_per_workgroup: Option<u32>,
     features: Vec<&'static str>,
+    /// Why the adapter cannot be opened.
+    error: Option<String>,
 }
 
 /// Features that kernels use or may use in the future.
@@ -60,7 +62,16 @@ impl Devices {
         let mut rows: Vec<Row> = (adapters(None).iter())
             .map(|adapter| {
                 let info = adapter.get_info();
-                row(adapter, &info, is_default(Some(&info)))
+                let is_default = is_default(Some(&info));
+                // The default is open.
+                let error = match is_default {
+                    true => None,
+                    false => Gpu::open(adapter, &GpuOptions::new()).err(),
+                };
+                Row {
+                    error: error.map(|error| error.report().to_string()),
+                    ..row(adapter, &info, is_default)
+                }
             })
             .collect();
         rows.push(Row {
@@ -74,6 +85,7 @@ impl Devices {
             max_compute_workgroup_storage_size: None,
             max_compute_invocations_per_workgroup: None,
             features: Vec::new(),
+            error: None,
         });
         if self.json {
             for row in &rows {
@@ -116,6 +128,7 @@ fn row(adapter: &wgpu::Adapter, info: &wgpu::AdapterInfo, default: bool) -> Row 
             .filter(|(_, feature)| features.contains(*feature))
             .map(|(name, _)| *name)
             .collect(),
+        error: None,
     }
 }
 
@@ -152,6 +165,9 @@ fn describe(row: &Row) -> String {
     }
     if !row.features.is_empty() {
         line("features", row.features.join(", "));
+    }
+    if let Some(error) = &row.error {
+        line("error", error.clone());
     }
     lines.join("\n")
 }

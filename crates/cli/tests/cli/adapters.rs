@@ -177,3 +177,45 @@ fn a_missing_display_prints_no_error() {
             .starts_with("1 image")
     );
 }
+
+/// The driver of a backend refuses: more is requested of it than it has.
+#[test]
+fn the_next_adapter_runs_where_the_best_cannot_be_opened() {
+    if !(backends().contains(&Backend::Vulkan) && backends().contains(&Backend::Gl)) {
+        return;
+    }
+    let refusing = |args: &[&str]| {
+        let mut command = shadernet();
+        command.env("SHADERNET_TEST_REFUSE", "vulkan").args(args);
+        command
+    };
+    let image = chelsea();
+    // OpenGL in software is not worth it unless it is asked for.
+    let mut command = refusing(&["classify", &image]);
+    let run = execute(&mut command).ok();
+    run.says(&[
+        "running on the CPU: a better adapter cannot be opened",
+        "on the CPU",
+    ]);
+    let mut command = refusing(&["classify", &image]);
+    let run = execute(command.env("WGPU_BACKEND", "vulkan,gl")).ok();
+    run.says(&["a better adapter cannot be opened", "(gl"]);
+    // One that is asked for is not replaced.
+    let mut command = refusing(&["classify", &image, "--backend", "vulkan"]);
+    let run = execute(&mut command).fails(&["max_bind_groups"]);
+    assert!(!run.err.contains("images/s"), "{}", run.err);
+
+    let rows = execute(&mut refusing(&["devices", "--json"])).ok().json();
+    for row in &rows {
+        let error = row["error"].as_str().unwrap_or_default();
+        let is_refused = row["backend"] == "vulkan";
+        assert_eq!(error.contains("max_bind_groups"), is_refused, "{row}");
+    }
+    let defaults = rows.iter().filter(|row| row["default"] == true);
+    let defaults: Vec<&str> = defaults
+        .map(|row| row["backend"].as_str().unwrap())
+        .collect();
+    assert_eq!(defaults, ["cpu"]);
+    let text = execute(&mut refusing(&["devices"])).ok().out;
+    assert!(text.contains("max_bind_groups"), "{text}");
+}
