@@ -70,10 +70,10 @@ pub use wgpu;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::gpu::peak_params::{PeakFmaParams, PeakMemoryParams};
-    pub use crate::gpu::{PEAK_FMA, PEAK_MEMORY, Pipeline, PipelineKey};
+    pub use crate::gpu::measurement_params::{LoopProbeParams, PeakFmaParams, PeakMemoryParams};
+    pub use crate::gpu::{LOOP_PROBE, PEAK_FMA, PEAK_MEMORY, Pipeline, PipelineKey};
     pub use crate::graph::internals::*;
-    pub use crate::kernels::Choice;
+    pub use crate::kernels::{Choice, max_loop_iterations};
     pub use crate::plan::ConvLayer;
     pub use crate::session::GpuSession;
     pub use crate::util::memory::check_memory;

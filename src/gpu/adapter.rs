@@ -211,7 +211,8 @@ async fn open_first(
             Ok(gpu) => {
                 if !failed.is_empty() {
                     let reason = not_opened(failed.iter());
-                    gpu.warn(format!("running on {}: {reason}", gpu.info().name));
+                    let name = printable::name(&gpu.info().name);
+                    gpu.warn(format!("running on {name}: {reason}"));
                 }
                 return Ok(Some(gpu));
             }

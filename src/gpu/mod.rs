@@ -11,9 +11,9 @@ mod adapter;
 mod cooperative;
 mod device_errors;
 mod download;
-mod options;
 #[cfg(feature = "internals")]
-pub(crate) mod peak_params;
+pub(crate) mod measurement_params;
+mod options;
 pub(crate) mod pipeline_file;
 mod pipelines;
 mod precision;

@@ -155,6 +155,7 @@ shaders! {
     LINEAR_SUBGROUP = "linear_subgroup", reads 4, subgroup variant of LINEAR;
     LOCAL_RESPONSE_NORM = "local_response_norm", reads 1;
     LOCAL_RESPONSE_NORM_BACKWARD = "local_response_norm_backward", reads 2;
+    LOOP_PROBE = "loop_probe", reads 1;
     MASK_TEXTURE = "mask_texture", reads 2 into texture;
     MAX_POOL_BACKWARD = "max_pool_backward", reads 3;
     PACK = "pack", reads 1;

@@ -21,7 +21,7 @@ pub(crate) const NO_LOOPS: u64 = 0;
 pub(super) const REDUCTION_ITERATIONS: u64 = 24;
 
 /// The most that is known to be allowed: `None` for drivers without a limit.
-pub(crate) fn max_loop_iterations(info: &wgpu::AdapterInfo) -> Option<u64> {
+pub fn max_loop_iterations(info: &wgpu::AdapterInfo) -> Option<u64> {
     let texts = [&info.name, &info.driver, &info.driver_info];
     let is_llvmpipe = |text: &&String| text.to_lowercase().contains("llvmpipe");
     texts.iter().any(is_llvmpipe).then_some(65_535)

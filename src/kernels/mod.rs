@@ -43,7 +43,8 @@ pub(crate) use cost_table::DeviceClass;
 pub(crate) use device::DeviceContext;
 pub(crate) use dispatch::{Dispatch, Read, Target};
 pub(crate) use layout::{pack, unpack};
-pub(crate) use loop_iterations::{NO_LOOPS, max_loop_iterations, nested};
+pub use loop_iterations::max_loop_iterations;
+pub(crate) use loop_iterations::{NO_LOOPS, nested};
 use lower::LoweringContext;
 pub(crate) use lower::{Placement, lower};
 #[cfg(test)]

@@ -15,6 +15,7 @@
 #[doc(hidden)]
 pub mod fault_injection;
 pub mod kernels;
+pub mod loops;
 pub mod peak;
 mod reference_output;
 pub mod samples;

@@ -16,6 +16,7 @@ use shadernet::{Error, Result, output_file, printable};
 use shadernet_bench::kernels::{
     BenchOptions, Divergence, VariantOutcome, first_divergence, small_cases, variants,
 };
+use shadernet_bench::loops::{known_limit, longest_loop};
 
 use super::bench::{ChildProcessArgs, Kernels, device_info, kernel_faults, require_gpu, text};
 use super::output_files::check_outputs;
@@ -134,6 +135,7 @@ impl Doctor {
         results["kind"] = json!("doctor");
         if self.against.is_none() {
             results["kernels"] = check_kernels(gpu)?;
+            results["loops"] = check_loops(gpu)?;
         }
         results["networks"] = json!([compare_network(&reference, &device)?]);
         Ok(results)
@@ -197,6 +199,26 @@ fn check_kernels(gpu: &Gpu) -> Result<Value> {
     Ok(json!(rows))
 }
 
+/// More iterations than kernels need before they are split.
+const LOOP_ITERATIONS: u32 = 200_000;
+
+/// How long loops run, next to what is known of the driver.
+fn check_loops(gpu: &Gpu) -> Result<Value> {
+    Ok(json!({
+        "iterations": longest_loop(gpu, LOOP_ITERATIONS)?,
+        "known_limit": known_limit(gpu),
+    }))
+}
+
+/// The limit of loops in a device's results: the iterations that ran, if they are not all, and whether sums are
+/// split for it.
+fn loop_limit(results: &Value) -> Option<(u64, bool)> {
+    let found = results["loops"]["iterations"].as_u64()?;
+    let known = results["loops"]["known_limit"].as_u64();
+    let is_split = known.is_some_and(|known| known <= found);
+    (found < u64::from(LOOP_ITERATIONS)).then_some((found, is_split))
+}
+
 /// Compares a network on two devices: the bundled one, or MobileNetV2 with generated weights if that is
 /// missing.
 fn compare_network(reference: &Device, device: &Device) -> Result<Value> {
@@ -248,6 +270,11 @@ fn networks(results: &Value) -> impl Iterator<Item = &Value> {
 /// The faults of a device, one line each.
 fn faults(results: &Value) -> Result<Vec<String>> {
     let mut faults = kernel_faults(&Kernels::parse(results)?);
+    if let Some((found, false)) = loop_limit(results) {
+        faults.push(format!(
+            "the driver ends loops after {found} iterations, which this version does not know: long sums are wrong"
+        ));
+    }
     for network in networks(results) {
         let [name, against] = ["name", "against"].map(|key| printable::name(text(network, key)));
         if let Some(reason) = network["failed"].as_str() {
@@ -287,6 +314,10 @@ fn summary(results: &Value, faults: &[String]) -> String {
             "  {} kernels checked in f32 and f16{skipped}\n",
             checks.len()
         );
+    }
+    if let Some((found, true)) = loop_limit(results) {
+        lines +=
+            &format!("  the driver ends loops after {found} iterations: longer sums are split\n");
     }
     for network in networks(results) {
         let [name, against] = ["name", "against"].map(|key| printable::name(text(network, key)));

@@ -1,8 +1,18 @@
-//! Uniform blocks of the shaders that measure a device's peaks. `shadernet-bench` dispatches them.
+//! Uniform blocks of the shaders that measure a device. `shadernet-bench` dispatches them.
 
 use super::uniform::uniforms;
 
 uniforms! {
+    /// Uniform block of `loop_probe`.
+    pub struct LoopProbeParams for LOOP_PROBE {
+        /// Iterations of the loop.
+        pub iterations: u32,
+        /// A value of the loop's random numbers that ends it, and does not occur.
+        pub never: u32,
+        /// Padding.
+        pub unused: [u32; 2],
+    }
+
     /// Uniform block of `peak_fma`.
     pub struct PeakFmaParams for PEAK_FMA {
         /// Iterations of the loop.
