@@ -20,7 +20,7 @@ use crate::ran::Shaders::{self, Algorithm, EmulatedMatrices, Only, Team};
 use crate::ran::supports;
 
 /// The shaders that no operator test runs, and the tests that do.
-const TESTED_ELSEWHERE: [&str; 10] = [
+const TESTED_ELSEWHERE: [&str; 11] = [
     // `tests/postprocess`.
     "arg_max",
     "box_candidates",
@@ -30,6 +30,7 @@ const TESTED_ELSEWHERE: [&str; 10] = [
     // `tests/texture`.
     "preprocess",
     // `shadernet-bench`: they measure the device and compute no operator.
+    "loop_probe",
     "peak_fma",
     "peak_memory",
     // `convolution_by_matrices_of_the_device` on devices with matrices; all but the matrices themselves by
