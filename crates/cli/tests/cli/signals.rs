@@ -1,7 +1,7 @@
 //! A command that is ended by a signal leaves no temporary files. A FIFO as an input keeps it waiting.
 
 use std::fs;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -34,7 +34,7 @@ fn temporary_files(folder: &Path) -> usize {
 
 /// Waits until `is_so`.
 #[track_caller]
-fn wait_for(is_so: impl Fn() -> bool) {
+fn wait_for(mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(
@@ -56,11 +56,17 @@ fn waiting_conversion(folder: &Path) -> Child {
         .args([&cfg, &folder.join("a.weights")])
         .arg("-o")
         .arg(folder.join("out"));
-    let child = command
-        .stderr(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    command.stderr(Stdio::null()).stdout(Stdio::null());
+    // Whoever runs the tests may ignore signals, as a shell does for what it starts in the background.
+    let reset_signals = || {
+        for signal in [HANGUP, INTERRUPT, TERMINATE] {
+            // SAFETY: the default action is valid for each of them, and `signal` may be called after a fork.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: the closure only calls `signal`.
+    let child = unsafe { command.pre_exec(reset_signals) }.spawn().unwrap();
     wait_for(|| temporary_files(folder) > 0);
     child
 }
@@ -71,6 +77,7 @@ fn signals_remove_temporary_files() {
         let folder = tempfile::tempdir().unwrap();
         let mut child = waiting_conversion(folder.path());
         kill(&child, signal);
+        wait_for(|| child.try_wait().unwrap().is_some());
         let status = child.wait().unwrap();
         // A shell shows this as 128 + signal.
         assert_eq!(status.signal(), Some(signal), "{status}");
