@@ -149,12 +149,12 @@ fn refusal(change: impl FnOnce(&mut serde_json::Value)) -> String {
     change(&mut config);
     std::fs::write(temporary.path().join("config.json"), config.to_string()).unwrap();
     std::fs::hard_link(
-        &folder().weights,
+        folder().weights_path().unwrap(),
         temporary.path().join("model.safetensors"),
     )
     .or_else(|_| {
         let to = temporary.path().join("model.safetensors");
-        std::fs::copy(folder().weights, to).map(drop)
+        std::fs::copy(folder().weights_path().unwrap(), to).map(drop)
     })
     .unwrap();
     let detector = ModelFolder::open(temporary.path())

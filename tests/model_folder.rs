@@ -69,7 +69,12 @@ fn hub_folders_open_unchanged() {
     assert_eq!(folder.preprocessing.std, [0.229, 0.224, 0.225]);
     // Without names, 1000 classes are ImageNet's.
     assert_eq!(folder.labels.text(281), "tabby cat");
-    assert!(folder.weights.ends_with("model.safetensors"));
+    assert!(
+        folder
+            .weights_path()
+            .unwrap()
+            .ends_with("model.safetensors")
+    );
 }
 
 #[test]
@@ -430,6 +435,11 @@ fn arguments_of_timms_constructors_are_honored() {
         node(&mobile, "features.0.2"),
         Op::Activation(Activation::Relu)
     );
+    let mish = graph(with_args("mobilenetv2_100", json!({"act_layer": "mish"})));
+    assert_eq!(
+        node(&mish, "features.0.2"),
+        Op::Activation(Activation::Mish)
+    );
     let Op::Conv2d(stem) = node(&mobile, "features.0.0") else {
         panic!("no stem");
     };
@@ -585,7 +595,8 @@ fn the_default_model_is_the_repositorys() {
     let folder = default_model().unwrap().open().unwrap();
     assert_eq!(folder.name, "efficientnet_lite0");
     assert_eq!(folder.architecture, "tf_efficientnet_lite0");
-    assert_eq!(find_model("efficientnet_lite0").unwrap().path, folder.path);
+    let found = find_model("efficientnet_lite0").unwrap();
+    assert_eq!(found.open().unwrap().path, folder.path);
     let message = find_model("resnet81").unwrap_err().to_string();
     assert!(message.contains("SHADERNET_MODELS"), "{message}");
 

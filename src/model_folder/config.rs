@@ -31,8 +31,12 @@ pub(super) struct Config {
 
 /// Reads and checks `path`.
 pub(super) fn read(path: &Path) -> Result<Config> {
-    let bytes = read_file(path, "a configuration", MAX_BYTES)?;
-    let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
+    parse(path, &read_file(path, "a configuration", MAX_BYTES)?)
+}
+
+/// Checks the content of `path`.
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Config> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
         // serde_json's message has the line and the column.
         Error::file_caused_by(path, "JSON was expected", error)
     })?;
@@ -94,8 +98,8 @@ fn variant(root: Section<'_>, cfg: Section<'_>, args: Option<Section<'_>>) -> Re
     };
     if let Some(name) = args.text("act_layer")? {
         let activation = activation(name).ok_or_else(|| {
-            let expected = "\"relu\", \"relu6\", \"leaky_relu\", \"silu\", \"hard_swish\", \"sigmoid\" or \
-                            \"tanh\"";
+            let expected = "\"relu\", \"relu6\", \"leaky_relu\", \"silu\", \"hard_swish\", \"mish\", \
+                            \"sigmoid\" or \"tanh\"";
             args.fault("act_layer", expected, &name.into())
         })?;
         variant.activation = Some(activation);
@@ -160,6 +164,7 @@ fn activation(name: &str) -> Option<Activation> {
         "leaky_relu" => Activation::LeakyRelu { slope: 0.01 },
         "silu" | "swish" => Activation::Silu,
         "hard_swish" | "hardswish" => Activation::HardSwish,
+        "mish" => Activation::Mish,
         "sigmoid" => Activation::Sigmoid,
         "tanh" => Activation::Tanh,
         _ => return None,

@@ -24,10 +24,14 @@ mod config;
 mod darknet;
 mod find;
 mod heads;
+mod hub;
 mod section;
+mod storage;
 mod timm_keys;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::darknet::Network;
 use crate::error::{Error, Result};
@@ -37,9 +41,14 @@ use crate::vision::{Head, Labels, Preprocessing};
 use crate::weights::Weights;
 use crate::zoo::darknet::dialects;
 use crate::zoo::{self, Task, ZooOptions};
+use storage::Storage;
 
 pub use darknet::{Converted, convert_darknet};
-pub use find::{FoundModel, default_detector, default_model, find_model, find_models};
+pub use find::{
+    FoundModel, built_in_models, default_detector, default_model, find_model, find_models,
+    model_places,
+};
+pub use hub::{HubName, hub_cache};
 
 /// The description of a model folder.
 const CONFIG: &str = "config.json";
@@ -59,7 +68,7 @@ const EXPECTED: &str = "a model folder holds config.json and model.safetensors, 
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ModelFolder {
-    /// The folder.
+    /// The folder. For files in memory, their name.
     pub path: PathBuf,
     /// The folder's name, for display.
     pub name: String,
@@ -74,13 +83,9 @@ pub struct ModelFolder {
     pub labels: Labels,
     /// How boxes are decoded from a detector's outputs, in order; empty for other networks.
     pub heads: Vec<Head>,
-    /// The safetensors file with the weights, or the index of several. [`Self::open`] checks that it exists, but
-    /// does not read it.
-    pub weights: PathBuf,
     /// What else differs from the architecture's own network.
     variant: ZooOptions,
-    /// The file or index that [`Self::weights`] maps instead of reading; see [`Self::mmap_weights`].
-    mapped: Option<PathBuf>,
+    weights: Storage,
 }
 
 impl ModelFolder {
@@ -132,9 +137,55 @@ impl ModelFolder {
             return Err(Error::file(path, without_weights(path)));
         };
         let config = config::read(&config_path)?;
-        Ok(Self {
-            name: name_of(path),
-            path: path.to_owned(),
+        let (name, path) = (name_of(path), path.to_owned());
+        Ok(Self::from_config(
+            name,
+            path,
+            config,
+            Storage::File(weights),
+        ))
+    }
+
+    /// A model folder's files in memory: the content of `config.json`, and that of `model.safetensors`, a vector
+    /// or what `include_bytes!` returns. Messages use `name` for the folder.
+    ///
+    /// ```no_run
+    /// use shadernet::model_folder::ModelFolder;
+    ///
+    /// # let (config, weights) = (Vec::new(), Vec::new());
+    /// let folder = ModelFolder::from_memory("flowers", &config, weights)?;
+    /// let (graph, _) = folder.graph()?;
+    /// let weights = folder.weights(&graph)?;
+    /// # Ok::<(), shadernet::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::File`] as [`Self::open`], and where the architecture is `darknet`, whose `network.cfg` must be in
+    /// a folder.
+    pub fn from_memory(
+        name: impl Into<String>,
+        config: &[u8],
+        weights: impl Into<Cow<'static, [u8]>>,
+    ) -> Result<Self> {
+        let name = name.into();
+        let path = PathBuf::from(&name);
+        let config_path = path.join(CONFIG);
+        let config = config::parse(&config_path, config)?;
+        if config.architecture == DARKNET {
+            let reason = format!(
+                "architecture: a network of shadernet's zoo was expected, since these files are in memory; found \
+                 \"{DARKNET}\", which needs {NETWORK}: open a folder"
+            );
+            return Err(Error::file(config_path, reason));
+        }
+        let weights = Storage::Memory(Arc::new(weights.into()));
+        Ok(Self::from_config(name, path, config, weights))
+    }
+
+    fn from_config(name: String, path: PathBuf, config: config::Config, weights: Storage) -> Self {
+        Self {
+            name,
+            path,
             architecture: config.architecture,
             num_classes: config.num_classes,
             variant: config.variant,
@@ -142,12 +193,17 @@ impl ModelFolder {
             labels: config.labels,
             heads: config.heads,
             weights,
-            mapped: None,
-        })
+        }
+    }
+
+    /// The safetensors file with the weights, or the index of several; `None` where they are in memory.
+    /// [`Self::open`] checks that it exists, but does not read it.
+    pub fn weights_path(&self) -> Option<&Path> {
+        self.weights.path()
     }
 
     /// Makes [`Self::weights`] map the weights file into memory instead of reading it, which takes less
-    /// memory; see [`crate::weights`]. Has no effect if the field `weights` is changed afterwards.
+    /// memory; see [`crate::weights`]. Has no effect on weights that are in memory.
     ///
     /// ```
     /// use shadernet::model_folder::default_model;
@@ -164,7 +220,9 @@ impl ModelFolder {
     /// While weights that [`Self::weights`] returned exist, no process may modify or truncate the file, or those
     /// of the index, as for [`Weights::open_mmap`]. The tasks keep their weights as long as they exist.
     pub unsafe fn mmap_weights(mut self) -> Self {
-        self.mapped = Some(self.weights.clone());
+        if let Storage::File(path) = self.weights {
+            self.weights = Storage::Mapped(path);
+        }
         self
     }
 
@@ -229,7 +287,7 @@ impl ModelFolder {
 
     /// The names and shapes of the weights; `None` where they cannot be read, which [`Self::weights`] reports.
     fn weights_headers(&self) -> Option<Weights> {
-        Weights::open_headers(&self.weights).ok()
+        self.weights.headers(&self.path.join(WEIGHTS)).ok()
     }
 
     /// Checks that `graph` takes images of the folder's input size. Without the file's name, an error about a
@@ -255,11 +313,7 @@ impl ModelFolder {
     /// # Errors
     /// As [`Weights::open`] and [`zoo::Architecture::adapt`].
     pub fn weights(&self, graph: &Graph) -> Result<Weights> {
-        let weights = match self.mapped.as_ref() == Some(&self.weights) {
-            // SAFETY: the caller of `mmap_weights` promised this for exactly this file.
-            true => unsafe { Weights::open_mmap(&self.weights)? },
-            false => Weights::open(&self.weights)?,
-        };
+        let weights = self.weights.open(&self.path.join(WEIGHTS))?;
         match self.architecture == DARKNET {
             true => weights.adapted(graph, &dialects(graph)),
             false => self.find()?.adapt(weights, graph),

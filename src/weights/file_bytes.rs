@@ -1,8 +1,10 @@
 //! A file's bytes, read or memory-mapped.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Read, Seek};
 use std::path::Path;
+use std::sync::Arc;
 
 use memmap2::Mmap;
 
@@ -12,6 +14,8 @@ use crate::error::{Error, Result};
 pub(crate) enum FileBytes {
     Mapped(Mmap),
     Owned(Vec<u8>),
+    /// Of a program's own, which several may share.
+    Shared(Arc<Cow<'static, [u8]>>),
     /// Its first bytes only, of a file of this length.
     Beginning(Vec<u8>, usize),
 }
@@ -77,6 +81,7 @@ impl FileBytes {
         match self {
             Self::Mapped(map) => map,
             Self::Owned(bytes) | Self::Beginning(bytes, _) => bytes,
+            Self::Shared(bytes) => bytes,
         }
     }
 

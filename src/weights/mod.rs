@@ -61,6 +61,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use check::CheckReport;
 pub(crate) use decode::elements;
@@ -205,12 +206,21 @@ impl Weights {
         Ok(Self::from_headers(source, files, contents))
     }
 
-    /// Parses a safetensors file in memory. Messages use `name` for the file.
+    /// Parses a safetensors file in memory: a vector, or what `include_bytes!` returns. Messages use `name` for
+    /// the file.
     ///
     /// # Errors
     /// [`Error::File`] where `bytes` are not a safetensors file or a damaged one.
-    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self> {
-        Self::parse(name.into(), FileBytes::Owned(bytes))
+    pub fn from_bytes(
+        name: impl Into<String>,
+        bytes: impl Into<Cow<'static, [u8]>>,
+    ) -> Result<Self> {
+        Self::from_shared(name.into(), Arc::new(bytes.into()))
+    }
+
+    /// As [`Self::from_bytes`], without a copy.
+    pub(crate) fn from_shared(name: String, bytes: Arc<Cow<'static, [u8]>>) -> Result<Self> {
+        Self::parse(name, FileBytes::Shared(bytes))
     }
 
     /// Weights from tensors in memory. Messages use `name` in place of a file's name. Of several tensors

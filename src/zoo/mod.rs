@@ -14,6 +14,7 @@
 //! ```
 
 mod alexnet;
+mod counts;
 pub(crate) mod darknet;
 mod densenet;
 mod efficientnet_lite;
@@ -184,13 +185,14 @@ impl Architecture {
         variant::apply(b.build()?, options, is_headless)
     }
 
-    /// As [`Self::build`], with a bias in every convolution and fully connected layer that `weights`, before
-    /// [`Self::adapt`], have one for: checkpoints of the same network differ in these.
+    /// As [`Self::build`], with what checkpoints of the same network differ in as `weights`, before
+    /// [`Self::adapt`], have it: the numbers of classes and channels that `options` leave open, and a bias in every
+    /// convolution and fully connected layer that there is one for.
     ///
     /// # Errors
     /// As [`Self::build`].
     pub fn build_for(&self, weights: &Weights, options: &ZooOptions) -> Result<Graph> {
-        let graph = self.build(options)?;
+        let graph = self.build(&self.counts_of(weights, options))?;
         let dialects = self.definition.dialects(&graph);
         Ok(weights.with_biases_of(graph, &dialects))
     }

@@ -164,7 +164,7 @@ fn a_converted_folder_gives_the_same_outputs() {
         (folder.num_classes, folder.preprocessing.input_size),
         (5, [2, 24, 32])
     );
-    let stored = Weights::open(&folder.weights).unwrap();
+    let stored = Weights::open(folder.weights_path().unwrap()).unwrap();
     assert_holds_all_tensors(&stored, "the folder");
     assert_eq!(run(&stored), expected);
     let (graph, _) = folder.graph().unwrap();

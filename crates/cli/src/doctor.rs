@@ -219,13 +219,14 @@ fn loop_limit(results: &Value) -> Option<(u64, bool)> {
     (found < u64::from(LOOP_ITERATIONS)).then_some((found, is_split))
 }
 
-/// Compares a network on two devices: the bundled one, or MobileNetV2 with generated weights if that is
-/// missing.
+/// Compares a network on two devices: the default model, or MobileNetV2 with generated weights where the command
+/// was built without it and there is no folder of it.
 fn compare_network(reference: &Device, device: &Device) -> Result<Value> {
-    let network = match default_model() {
-        Ok(model) => Network::resolve(&model.path.to_string_lossy(), None, 1)?,
-        Err(_) => Network::resolve("mobilenet_v2", None, 1)?,
+    let name = match default_model() {
+        Ok(model) => model.name,
+        Err(_) => "mobilenet_v2".to_owned(),
     };
+    let network = Network::resolve(&name, None, 1)?;
     let weights = Arc::new(network.weights()?);
     let divergence = first_divergence(
         reference,

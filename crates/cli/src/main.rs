@@ -24,6 +24,8 @@ mod output;
 mod output_files;
 mod plan;
 mod progress;
+#[cfg(feature = "pull")]
+mod pull;
 mod report;
 mod resolve_model;
 mod run;
@@ -85,6 +87,8 @@ enum Command {
     Devices(devices::Devices),
     Doctor(doctor::Doctor),
     Models(models::Models),
+    #[cfg(feature = "pull")]
+    Pull(pull::Pull),
     Summary(summary::Summary),
     Plan(plan::Plan),
     Tune(tune::Tune),
@@ -298,6 +302,8 @@ fn main() -> ExitCode {
         Command::Devices(command) => command.execute(),
         Command::Doctor(command) => command.execute(),
         Command::Models(command) => command.execute(),
+        #[cfg(feature = "pull")]
+        Command::Pull(command) => command.execute(),
         Command::Summary(command) => command.execute(),
         Command::Plan(command) => command.execute(),
         Command::Tune(command) => command.execute(),

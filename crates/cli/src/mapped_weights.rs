@@ -12,20 +12,15 @@ use shadernet::Result;
 use shadernet::model_folder::{FoundModel, ModelFolder};
 use shadernet::weights::Weights;
 
-/// Opens a model folder that was found.
+/// Opens a model that was found.
 pub fn open_found(found: &FoundModel) -> Result<ModelFolder> {
-    open_folder(&found.path)
-}
-
-/// Opens the model folder at `path`.
-pub fn open_folder(path: &Path) -> Result<ModelFolder> {
-    let folder = ModelFolder::open(path)?;
+    let folder = found.open()?;
     // SAFETY: as described above, a file that changes meanwhile concerns only this process.
     Ok(unsafe { folder.mmap_weights() })
 }
 
 /// Opens the safetensors file at `path`.
 pub fn open_weights(path: &Path) -> Result<Weights> {
-    // SAFETY: as in `open_folder`.
+    // SAFETY: as in `open_found`.
     unsafe { Weights::open_mmap(path) }
 }

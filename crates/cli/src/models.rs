@@ -4,20 +4,26 @@ use std::io::Write;
 
 use clap::Args;
 use serde_json::json;
-use shadernet::model_folder::find_models;
-use shadernet::zoo;
+use shadernet::model_folder::{find_models, hub_cache, model_places};
+use shadernet::{printable, zoo};
 
 use super::{Failure, output};
 
-/// List the known architectures and the model folders found
+/// List the known architectures and the models found
 #[derive(Args)]
 #[command(after_help = "\
 Example:
   shadernet models
   SHADERNET_MODELS=~/models shadernet models --json
 
-Model folders are searched in $SHADERNET_MODELS, in models/ in the current folder, and in models/ \
-next to the executable or up to three folders above it.")]
+Where a command takes a model, it takes the first of:
+  1. a model folder, by its path;
+  2. the folder of that name in $SHADERNET_MODELS (several places are separated as in $PATH), in \
+models/ in the current folder, and in the user's data folder, which this lists at its end;
+  3. org/name or hf-hub:org/name, optionally with @REVISION: a model of the Hugging Face hub in its \
+cache ($HF_HUB_CACHE, or hub in $HF_HOME, or ~/.cache/huggingface/hub), where `shadernet pull` puts it;
+  4. a model that is built in.
+Without a name, efficientnet_lite0 classifies and yolov3_tiny detects.")]
 pub struct Models {
     /// Print one JSON object per line
     #[arg(long)]
@@ -52,7 +58,10 @@ impl Models {
         }
         let mut folders = output::table(&["model", "architecture", "classes", "folder"]);
         for model in find_models() {
-            let path = model.path.display().to_string();
+            let path = match &model.path {
+                Some(path) => printable::path(path),
+                None => "built in".to_owned(),
+            };
             let opened = model.open();
             if self.json {
                 output::json_line(&match &opened {
@@ -60,11 +69,11 @@ impl Models {
                         "model": model.name,
                         "architecture": folder.architecture,
                         "num_classes": folder.num_classes,
-                        "folder": path,
+                        "folder": model.path,
                     }),
                     Err(error) => json!({
                         "model": model.name,
-                        "folder": path,
+                        "folder": model.path,
                         "error": error.report().to_string(),
                     }),
                 })?;
@@ -85,8 +94,14 @@ impl Models {
             });
         }
         if !self.json {
-            let (architectures, folders) = (architectures, folders);
-            writeln!(output::stdout(), "{architectures}\n\n{folders}")?;
+            let places: Vec<String> = (model_places().iter().chain(&hub_cache()))
+                .map(printable::path)
+                .collect();
+            writeln!(
+                output::stdout(),
+                "{architectures}\n\n{folders}\n\nSearched in {}.",
+                places.join(", ")
+            )?;
         }
         Ok(())
     }

@@ -27,6 +27,16 @@ pub fn bar(steps: usize) -> ProgressBar {
     bar
 }
 
+/// A bar for bytes that are downloaded, with a message.
+pub fn download() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    let template = "{bar:20} {bytes}/{total_bytes} {bytes_per_sec} {msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// Shows the progress of an explanation method with many passes. It restarts for each class.
 pub fn passes() -> impl FnMut(usize, usize) + Send {
     let bar = bar(0);

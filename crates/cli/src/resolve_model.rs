@@ -1,25 +1,26 @@
-//! Finds a network by the name of its architecture or by its model folder, and its input shapes.
+//! Finds a network by the name of its model or architecture, and its input shapes.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use clap::Args;
-use shadernet::Result;
 use shadernet::graph::{Graph, Op};
-use shadernet::model_folder::ModelFolder;
+use shadernet::model_folder::{FoundModel, ModelFolder, find_model};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 use shadernet::weights::generate::generated_input;
 use shadernet::zoo::{self, ZooOptions};
+use shadernet::{Error, Result, printable};
 
-use super::mapped_weights::open_folder;
+use super::mapped_weights::open_found;
 use super::value_parsers::{count, image_size};
 
 /// The network, and the size of its inputs.
 #[derive(Args)]
 pub struct NetworkArgs {
-    /// Architecture (one of `shadernet models`), or a model folder
-    #[arg(value_name = "NAME|DIR")]
+    /// A model folder or the name of a model, or else an architecture, whose weights are generated; `shadernet
+    /// models` lists both
+    #[arg(value_name = "MODEL|ARCH")]
     network: String,
 
     /// Channels, height and width of the image [default: the network's input size]
@@ -32,7 +33,7 @@ pub struct NetworkArgs {
 }
 
 impl NetworkArgs {
-    /// The model folder, unless it is the name of an architecture.
+    /// The model folder, unless this is the name of a model or an architecture.
     pub fn path(&self) -> &Path {
         Path::new(&self.network)
     }
@@ -46,12 +47,12 @@ impl NetworkArgs {
 pub struct Network {
     pub graph: Graph,
     pub inputs: Vec<Shape>,
-    /// The model folder with its weights. `None` for an architecture.
+    /// The model, with its weights. `None` for an architecture.
     pub folder: Option<ModelFolder>,
 }
 
 impl Network {
-    /// `name` is an architecture or a model folder. `size` defaults to the network's input size.
+    /// `name` is a model (see [`find_model`]) or else an architecture. `size` defaults to the network's input size.
     pub fn resolve(name: &str, size: Option<[usize; 3]>, batch: usize) -> Result<Self> {
         Self::with_classes(name, size, batch, None)
     }
@@ -63,37 +64,38 @@ impl Network {
         batch: usize,
         num_classes: Option<usize>,
     ) -> Result<Self> {
-        let path = Path::new(name);
-        // A path of several components cannot be an architecture: the error is about a missing folder.
-        let is_folder = path.is_dir() || path.components().count() > 1;
-        let (graph, size, tokens, folder) = match is_folder {
-            true => {
-                let mut folder = open_folder(path)?;
-                let size = size.unwrap_or(folder.preprocessing.input_size);
-                folder.preprocessing.input_size = size;
-                (folder.graph()?.0, size, None, Some(folder))
-            }
-            false => {
-                let architecture = zoo::find(name)?;
-                let size = size.unwrap_or(architecture.input_size);
-                let options = ZooOptions::default()
-                    .with_classes(num_classes)
-                    .with_channels(size[0]);
-                let graph = architecture.build(&options)?;
-                (graph, size, architecture.tokens, None)
-            }
-        };
-        let [channels, height, width] = size;
-        let inputs = (graph.inputs().iter())
-            .map(|&input| match graph.node(input).op() {
-                Op::Input(op) if op.is_ids() => Shape::from([batch, tokens.unwrap_or(1)]),
-                _ => Shape::from([batch, channels, height, width]),
-            })
-            .collect();
+        if let Some(model) = model_called(name)? {
+            return Self::of_model(open_found(&model)?, size, batch, num_classes);
+        }
+        let architecture = zoo::find(name)?;
+        let size = size.unwrap_or(architecture.input_size);
+        let options = ZooOptions::default()
+            .with_classes(num_classes)
+            .with_channels(size[0]);
+        let graph = architecture.build(&options)?;
+        let inputs = input_shapes(&graph, batch, size, architecture.tokens);
         Ok(Self {
             graph,
             inputs,
-            folder,
+            folder: None,
+        })
+    }
+
+    fn of_model(
+        mut folder: ModelFolder,
+        size: Option<[usize; 3]>,
+        batch: usize,
+        num_classes: Option<usize>,
+    ) -> Result<Self> {
+        check_classes(&folder, num_classes)?;
+        let size = size.unwrap_or(folder.preprocessing.input_size);
+        folder.preprocessing.input_size = size;
+        let (graph, _) = folder.graph()?;
+        let inputs = input_shapes(&graph, batch, size, None);
+        Ok(Self {
+            graph,
+            inputs,
+            folder: Some(folder),
         })
     }
 
@@ -106,11 +108,20 @@ impl Network {
         }
     }
 
-    /// The model folder, or `generated weights`.
+    /// Where the weights are from: the file, `built in`, or `generated weights`.
     pub fn weights_source(&self) -> String {
         match &self.folder {
-            Some(folder) => folder.path.display().to_string(),
+            Some(folder) => weights_source(folder),
             None => "generated weights".to_owned(),
+        }
+    }
+
+    /// The network's name, and for a model the file of its weights.
+    pub fn title(&self) -> String {
+        let name = printable::name(self.graph.name());
+        match &self.folder {
+            Some(folder) => format!("{name} ({})", printable::path(weights_source(folder))),
+            None => name,
         }
     }
 
@@ -125,4 +136,52 @@ impl Network {
             })
             .collect()
     }
+}
+
+/// The model called `name`; `None` where there is none and `name` may be an architecture's, which a path cannot.
+pub fn model_called(name: &str) -> Result<Option<FoundModel>> {
+    let is_path = Path::new(name).components().count() > 1 || Path::new(name).is_dir();
+    match find_model(name) {
+        Ok(model) => Ok(Some(model)),
+        Err(error) if is_path => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The file that holds a model's weights, or `built in`.
+pub fn weights_source(folder: &ModelFolder) -> String {
+    match folder.weights_path() {
+        Some(path) => path.display().to_string(),
+        None => "built in".to_owned(),
+    }
+}
+
+/// Refuses another number of classes than a model has.
+pub fn check_classes(folder: &ModelFolder, num_classes: Option<usize>) -> Result<()> {
+    match num_classes {
+        Some(expected) if expected != folder.num_classes => Err(Error::file(
+            &folder.path,
+            format!(
+                "{expected} classes were expected (--num-classes), found a model of {}; leave the option out",
+                folder.num_classes
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The shapes of the inputs of `graph`: images of `size`, and lists of as many token ids.
+fn input_shapes(
+    graph: &Graph,
+    batch: usize,
+    size: [usize; 3],
+    tokens: Option<usize>,
+) -> Vec<Shape> {
+    let [channels, height, width] = size;
+    (graph.inputs().iter())
+        .map(|&input| match graph.node(input).op() {
+            Op::Input(op) if op.is_ids() => Shape::from([batch, tokens.unwrap_or(1)]),
+            _ => Shape::from([batch, channels, height, width]),
+        })
+        .collect()
 }

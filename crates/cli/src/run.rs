@@ -1,7 +1,7 @@
 //! `shadernet run`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
@@ -9,12 +9,13 @@ use serde_json::json;
 use shadernet::graph::Graph;
 use shadernet::session::Session;
 use shadernet::tensor::{Shape, Tensor};
-use shadernet::weights::{Dtype, write_safetensors};
+use shadernet::weights::{Dtype, Weights, write_safetensors};
 use shadernet::zoo::{self, ZooOptions};
 use shadernet::{Error, Result, printable};
 
-use super::mapped_weights::open_weights;
+use super::mapped_weights::{open_found, open_weights};
 use super::output_files::check_outputs;
+use super::resolve_model::{check_classes, model_called, weights_source};
 use super::{DeviceArgs, Failure, SessionArgs, output};
 
 /// Run a network on tensors of a safetensors file
@@ -28,13 +29,14 @@ The input file holds a tensor `input` in NCHW layout. The output file holds `out
 `output.1` and so on as float32. Outputs that are not finite are written as they are, with a \
 warning that names the first layer of such an output.")]
 pub struct Run {
-    /// Architecture, one of `shadernet models`
-    #[arg(long, value_name = "NAME")]
+    /// Architecture; without --weights, a model folder or the name of a model; `shadernet models` lists both
+    #[arg(long, value_name = "ARCH|MODEL")]
     arch: String,
 
-    /// Weights, a safetensors file or .index.json with torchvision's or timm's tensor names
+    /// Weights, a safetensors file or .index.json with torchvision's or timm's tensor names [default: those of
+    /// the model]
     #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    weights: Option<PathBuf>,
 
     /// Inputs, a safetensors file
     #[arg(long, value_name = "FILE")]
@@ -44,11 +46,11 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Number of classes [default: the architecture's]
+    /// Number of classes [default: that of the weights]
     #[arg(long, value_name = "N")]
     num_classes: Option<usize>,
 
-    /// Channels of the image [default: the architecture's]
+    /// Channels of the image [default: those of the weights]
     #[arg(long, value_name = "N")]
     in_channels: Option<usize>,
 
@@ -63,27 +65,32 @@ pub struct Run {
     json: bool,
 }
 
+/// What runs.
+struct Network {
+    graph: Graph,
+    /// Under the graph's names.
+    weights: Weights,
+    /// Where the weights are from.
+    source: String,
+}
+
 impl Run {
     pub fn execute(&self) -> Result<(), Failure> {
-        let options = ZooOptions::default()
-            .with_classes(self.num_classes)
-            .with_channels(self.in_channels);
-        let weights = open_weights(&self.weights);
-        // An unknown name is the first error, whether or not there is a file that a proposal must fit.
-        let architecture = match &weights {
-            Ok(weights) => zoo::find_for(&self.arch, weights, &options)?,
-            Err(_) => zoo::find(&self.arch)?,
+        let Network {
+            graph,
+            weights,
+            source,
+        } = match &self.weights {
+            Some(path) => self.architecture(path)?,
+            None => self.model()?,
         };
-        let weights = weights?;
-        let graph = architecture.build_for(&weights, &options)?;
         let inputs = self.inputs(&graph)?;
         let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
         // Shapes are checked before weights: it is faster, and the message is clearer.
         graph.infer(&shapes)?;
-        let files = [self.input.as_path(), &self.weights];
-        let files = files.into_iter().chain(self.session.tuning.file());
+        let files = [Some(self.input.as_path()), self.weights.as_deref()];
+        let files = (files.into_iter().flatten()).chain(self.session.tuning.file());
         check_outputs([("--output", Some(self.output.as_path()))], files)?;
-        let weights = architecture.adapt(weights, &graph)?;
         weights.check(&graph)?;
 
         let device = self.device.open()?;
@@ -106,6 +113,7 @@ impl Run {
             let shapes: Vec<&[usize]> = outputs.iter().map(|t| t.shape().dims()).collect();
             output::json_line(&json!({
                 "architecture": graph.name(),
+                "weights": source,
                 "device": device.to_string(),
                 "backend": device.backend().name(),
                 "tuned": is_tuned,
@@ -117,13 +125,61 @@ impl Run {
             let shapes: Vec<String> = outputs.iter().map(|t| t.shape().to_string()).collect();
             writeln!(
                 output::stdout(),
-                "{} on {device}: {} in {run:.1?} (prepared in {prepare:.1?}), written to {}",
+                "{}, weights {}, on {device}: {} in {run:.1?} (prepared in {prepare:.1?}), written to {}",
                 graph.name(),
+                printable::line(&source),
                 shapes.join(", "),
                 printable::path(&self.output)
             )?;
         }
         Ok(())
+    }
+
+    /// The architecture with the weights at `path`.
+    fn architecture(&self, path: &Path) -> Result<Network> {
+        let options = ZooOptions::default()
+            .with_classes(self.num_classes)
+            .with_channels(self.in_channels);
+        let weights = open_weights(path);
+        // An unknown name is the first error, whether or not there is a file that a proposal must fit.
+        let architecture = match &weights {
+            Ok(weights) => zoo::find_for(&self.arch, weights, &options)?,
+            Err(_) => zoo::find(&self.arch)?,
+        };
+        let weights = weights?;
+        let graph = architecture.build_for(&weights, &options)?;
+        Ok(Network {
+            weights: architecture.adapt(weights, &graph)?,
+            graph,
+            source: path.display().to_string(),
+        })
+    }
+
+    /// The model, with its own weights.
+    fn model(&self) -> Result<Network, Failure> {
+        let Some(model) = model_called(&self.arch)? else {
+            let architecture = zoo::find(&self.arch)?.name;
+            return Err(Failure::Usage(format!(
+                "{architecture} is an architecture, and there is no model of that name: --weights was expected"
+            )));
+        };
+        let folder = open_found(&model)?;
+        check_classes(&folder, self.num_classes)?;
+        let found = folder.preprocessing.input_size[0];
+        if let Some(expected) = self.in_channels
+            && expected != found
+        {
+            let reason = format!(
+                "{expected} channels were expected (--in-channels), found a model of {found}; leave the option out"
+            );
+            return Err(Error::file(&folder.path, reason).into());
+        }
+        let (graph, _) = folder.graph()?;
+        Ok(Network {
+            weights: folder.weights(&graph)?,
+            graph,
+            source: weights_source(&folder),
+        })
     }
 
     /// Reads the tensors with the names of the graph's inputs.

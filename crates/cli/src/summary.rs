@@ -4,11 +4,11 @@ use std::io::Write;
 
 use clap::Args;
 use serde_json::json;
-use shadernet::Result;
 use shadernet::graph::{LayerSummary, Summary as GraphSummary};
 use shadernet::tensor::Shape;
+use shadernet::{Result, printable};
 
-use super::resolve_model::Network;
+use super::resolve_model::{Network, weights_source};
 use super::value_parsers::image_size;
 use super::{Failure, output};
 
@@ -25,8 +25,8 @@ Needs no weights and no GPU. For several networks, only the totals are printed, 
 neighboring outputs, both in input pixels; \"all\" is the whole input. Multiplications are for one \
 pass with one image. Activations are the largest set of values alive at the same time.")]
 pub struct Summary {
-    /// Architectures (listed by `shadernet models`), or model folders
-    #[arg(required = true, value_name = "NAME|DIR")]
+    /// Model folders, names of models, or architectures; `shadernet models` lists the names
+    #[arg(required = true, value_name = "MODEL|ARCH")]
     networks: Vec<String>,
 
     /// Channels, height and width of the image [default: each network's input size]
@@ -153,6 +153,14 @@ fn totals(networks: &[Summarized]) -> output::Table {
         cells.extend(networks.iter().map(cell));
         table.add_row(cells);
     };
+    if networks.iter().any(|n| n.network.folder.is_some()) {
+        row("weights", &|n| {
+            let folder = n.network.folder.as_ref();
+            folder.map_or(String::new(), |folder| {
+                printable::path(weights_source(folder))
+            })
+        });
+    }
     row("input", &|n| output::shapes(&n.network.inputs));
     row("layers", &|n| count(n.summary.layers.len() as u64));
     row("parameters", &|n| count(n.summary.parameters));
@@ -220,6 +228,7 @@ fn as_json(Summarized { network, summary }: &Summarized) -> serde_json::Value {
     let inputs: Vec<&[usize]> = network.inputs.iter().map(Shape::dims).collect();
     json!({
         "network": network.graph.name(),
+        "model": network.folder.as_ref().map(weights_source),
         "inputs": inputs,
         "parameters": summary.parameters,
         "linear_parameters": summary.linear_parameters,

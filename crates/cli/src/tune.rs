@@ -257,7 +257,7 @@ fn print(
     path: Option<&Path>,
 ) -> io::Result<()> {
     let mut out = output::stdout();
-    writeln!(out, "{} on {device}\n", network.graph.name())?;
+    writeln!(out, "{} on {device}\n", network.title())?;
     let header = [
         "layers",
         "heuristic",

@@ -85,6 +85,7 @@ impl FramesArgs {
             true => {
                 let mut line = device_info(&device);
                 line["network"] = json!(graph.name());
+                line["weights"] = json!(network.weights_source());
                 line["budget_ms"] = json!(ms(self.budget.as_secs_f64()));
                 line["frames"] = json!(frames.submissions.count());
                 line["pieces"] = json!(frames.chunks);

@@ -91,6 +91,7 @@ impl ProfileArgs {
             true => {
                 let mut line = device_info(&device);
                 line["network"] = json!(name);
+                line["weights"] = json!(network.weights_source());
                 line["method"] = json!(profile.method.name());
                 line["rounds"] = json!(self.rounds);
                 line["pass_ms"] = json!(profile.pass_seconds * 1e3);
@@ -101,7 +102,10 @@ impl ProfileArgs {
                 line["steps"] = steps.map(|step| as_json(step, &profile, &peak)).collect();
                 output::json_line(&line)?;
             }
-            false => self.print(&profile, &peak, &device, &mut output::stdout())?,
+            false => {
+                writeln!(output::stdout(), "{}\n", network.title())?;
+                self.print(&profile, &peak, &device, &mut output::stdout())?;
+            }
         }
         Ok(())
     }

@@ -34,6 +34,7 @@ pub fn object(plan: &PlanResult) -> Value {
     });
     json!({
         "network": report.network,
+        "weights": plan.weights,
         "device": plan.device,
         "precision": match report.precision {
             Precision::F32 => "f32",

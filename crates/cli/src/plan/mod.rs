@@ -71,6 +71,10 @@ struct LimitCheck {
 
 /// A plan, and how it fits the limits of each device.
 struct PlanResult {
+    /// The network, with the file of its weights where it has one.
+    title: String,
+    /// Where the weights are from.
+    weights: String,
     /// The device that was planned for.
     device: String,
     report: PlanReport,
@@ -126,6 +130,8 @@ impl Plan {
             None => ("WebGPU's default limits, assumed".to_owned(), assumed),
         };
         Ok(PlanResult {
+            title: network.title(),
+            weights: network.weights_source(),
             device,
             report,
             limit_checks,

@@ -11,8 +11,7 @@ use crate::output;
 
 pub fn print(plan: &PlanResult, out: &mut impl Write) -> io::Result<()> {
     let report = &plan.report;
-    let (network, device) = (&report.network, &plan.device);
-    writeln!(out, "{} for {}\n", name(network), name(device))?;
+    writeln!(out, "{} for {}\n", plan.title, name(&plan.device))?;
     if !report.broken.is_empty() {
         writeln!(
             out,

@@ -18,6 +18,8 @@ mod features;
 mod finite;
 mod foreign_text;
 mod golden;
+#[cfg(feature = "pull")]
+mod hub_server;
 mod limits;
 mod lists;
 mod memory;
@@ -25,6 +27,8 @@ mod model_args;
 mod models;
 mod outputs;
 mod plan;
+#[cfg(feature = "pull")]
+mod pull;
 mod report;
 mod run;
 mod segment;

@@ -51,7 +51,8 @@ impl Files {
 
     fn run_to(&self, weights: &Path, output: &Path) -> Command {
         let mut command = shadernet();
-        command.args(["run", "--arch", "resnet18", "--num-classes", "10"]);
+        // The weights tell that there are ten classes.
+        command.args(["run", "--arch", "resnet18"]);
         command.arg("--weights").arg(weights);
         command.arg("--input").arg(self.path("input.safetensors"));
         command.arg("--output").arg(output);
@@ -239,7 +240,7 @@ fn results_are_printed_as_text_or_json() {
     let files = Files::new();
     let text = execute(files.run(&weights()).args(["--backend", "cpu"])).ok();
     assert_eq!((text.out.lines().count(), text.err.as_str()), (1, ""));
-    assert!(text.out.starts_with("resnet18 on the CPU"), "{}", text.out);
+    assert!(text.out.contains("on the CPU"), "{}", text.out);
     assert!(text.out.contains("[2, 10]"), "{}", text.out);
 
     let json = execute(files.run(&weights()).args(["--backend", "cpu", "--json"])).ok();
@@ -252,6 +253,57 @@ fn results_are_printed_as_text_or_json() {
     assert!(line["run_ms"].as_f64().unwrap() > 0.0);
     let bytes = fs::read(files.output()).unwrap();
     assert_ne!(bytes, OLD);
+}
+
+#[test]
+fn a_models_own_weights_run() {
+    let files = Files::new();
+    let run = |args: &[&str]| {
+        let mut command = shadernet();
+        command
+            .args(["run", "--json", "--backend=cpu", "--arch"])
+            .args(args);
+        command.env("SHADERNET_MODELS", small_model());
+        command.arg("--input").arg(files.path("input.safetensors"));
+        command.arg("--output").arg(files.output());
+        execute(&mut command)
+    };
+    let expected = execute(files.run(&weights()).args(["--backend", "cpu"])).ok();
+    assert!(
+        expected.out.starts_with("resnet18, weights "),
+        "{}",
+        expected.out
+    );
+    let expected = fs::read(files.output()).unwrap();
+    for model in [small_model().to_str().unwrap(), "resnet18_ten"] {
+        fs::write(files.output(), OLD).unwrap();
+        let line = &run(&[model, "--num-classes=10", "--in-channels=3"])
+            .ok()
+            .json()[0];
+        assert_eq!(line["outputs"], json!([[2, 10]]));
+        let weights = line["weights"].as_str().unwrap();
+        assert!(
+            weights.ends_with("resnet18_ten/model.safetensors"),
+            "{weights}"
+        );
+        assert!(fs::read(files.output()).unwrap() == expected);
+    }
+    run(&["resnet18_ten", "--num-classes=7"])
+        .fails(&["7 classes were expected (--num-classes), found a model of 10"]);
+    run(&["resnet18_ten", "--in-channels=1"])
+        .fails(&["1 channels were expected (--in-channels), found a model of 3"]);
+    run(&["resnet81"]).fails(&["unknown architecture 'resnet81'; did you mean 'resnet18'"]);
+    let unweighted = run(&["resnet18"]);
+    assert_eq!(unweighted.code, 2);
+    unweighted.says(&["resnet18 is an architecture", "--weights was expected"]);
+}
+
+#[test]
+fn contradicting_classes_are_refused() {
+    let files = Files::new();
+    execute(files.run(&weights()).args(["--num-classes", "7"]))
+        .fails(&["'fc.weight': expected shape [7, 512], found [10, 512]"]);
+    execute(files.run(&weights()).args(["--in-channels", "1"])).fails(&["'input'"]);
 }
 
 #[test]

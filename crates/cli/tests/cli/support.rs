@@ -21,12 +21,21 @@ pub fn shadernet() -> Command {
         .env("RUST_BACKTRACE", "1")
         // The width of the help.
         .env("COLUMNS", "80")
-        // Tests must not write to the user's cache.
+        // Tests must not write to the user's cache, nor read the user's models.
         .env("SHADERNET_CACHE", "")
+        .env("HOME", empty_home())
         .stdin(Stdio::null());
     for name in [
         "SHADERNET_MODELS",
         "SHADERNET_LOG",
+        "XDG_CACHE_HOME",
+        "XDG_DATA_HOME",
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "HF_HUB_OFFLINE",
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+        "HF_TOKEN_PATH",
         "WGPU_BACKEND",
         "WGPU_ADAPTER_NAME",
         "WGPU_POWER_PREF",
@@ -34,6 +43,12 @@ pub fn shadernet() -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// A home folder without files.
+fn empty_home() -> &'static Path {
+    static HOME: OnceLock<tempfile::TempDir> = OnceLock::new();
+    HOME.get_or_init(|| tempfile::tempdir().unwrap()).path()
 }
 
 /// `shadernet classify` with the small model on the reference backend, for tests that do not depend on the

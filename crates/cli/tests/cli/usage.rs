@@ -23,7 +23,7 @@ fn wrong_command_lines_have_exit_code_2() {
             "did you mean 'norms'?",
         ),
         ("classify".to_owned(), "<IMAGE>"),
-        ("run\n--arch\nresnet18".to_owned(), "--weights <FILE>"),
+        ("run\n--arch\nresnet18".to_owned(), "--input <FILE>"),
         (detect(&["--threshold", "1.5"]), "'--threshold <SCORE>'"),
         (
             detect(&["--threshold", "-0.1"]),
