@@ -10,14 +10,9 @@ use super::{CONFIG, DARKNET, NETWORK, WEIGHTS, heads};
 use crate::darknet::Network;
 use crate::error::{Error, Result};
 use crate::output_file::{self, TemporaryFolder, folder_of, follow_links};
-use crate::util::read::read_file;
-use crate::util::text::{UTF_8, decode};
-use crate::vision::{CropMode, Interpolation};
+use crate::vision::{CropMode, Interpolation, read_names};
 use crate::weights::Dtype;
 use crate::zoo::{self, ZooOptions};
-
-/// More than any list of names needs.
-const MAX_NAMES_BYTES: u64 = 16 << 20;
 
 /// What [`convert_darknet`] wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,39 +169,6 @@ fn architecture(network: &Network, classes: usize) -> &'static str {
     zoo::architectures()
         .find(|architecture| architecture.build(&options).is_ok_and(|other| same(&other)))
         .map_or(DARKNET, |architecture| architecture.name)
-}
-
-/// Reads one name per line, in any encoding; empty lines at the end are ignored. As in Darknet, a list may have
-/// more names than the network has classes (its `imagenet.shortnames.list` does): the first are taken.
-fn read_names(path: &Path, classes: usize) -> Result<Vec<String>> {
-    let bytes = read_file(path, "a list of names, one per line,", MAX_NAMES_BYTES)?;
-    let (text, encoding) = decode(&bytes);
-    if encoding != UTF_8 {
-        let path = path.display();
-        tracing::warn!("{path}: the names are not UTF-8, and are read as {encoding}");
-    }
-    let mut names: Vec<String> = text
-        .trim_end()
-        .lines()
-        .map(|name| name.trim().to_owned())
-        .collect();
-    let found = names.len();
-    if found < classes {
-        return Err(Error::file(
-            path,
-            format!(
-                "{classes} names were expected, one per line for each class of the network, found {found}"
-            ),
-        ));
-    }
-    if found > classes {
-        let path = path.display();
-        tracing::warn!(
-            "{path}: of {found} names, the first {classes} are taken, one for each class"
-        );
-        names.truncate(classes);
-    }
-    Ok(names)
 }
 
 /// A folder under construction, with a temporary name in its target's parent. It is removed unless

@@ -116,27 +116,57 @@ impl Detector {
         size: (u32, u32),
         options: &DetectionOptions,
     ) -> Result<Vec<Detection>> {
+        Ok(self.predict_batch(input, &[size], options)?.swap_remove(0))
+    }
+
+    /// Prepares for batches of `batch` images. Without it, the first such batch takes longer.
+    ///
+    /// # Errors
+    /// Those of [`Session::prepare`](crate::session::Session::prepare): [`Error::Limit`] where the batch is
+    /// too large for the device.
+    pub fn prepare(&mut self, batch: usize) -> Result<()> {
+        let shape = self.runner.model.shape(batch);
+        self.runner.model.session.prepare(&[shape])
+    }
+
+    /// The objects in every image of a preprocessed batch `[N, C, H, W]`, highest score first. `sizes` are the
+    /// images' widths and heights before preprocessing.
+    ///
+    /// # Errors
+    /// As [`Self::predict`], for any of the images; [`Error::Inputs`] where there is not one size per image.
+    pub fn predict_batch(
+        &mut self,
+        batch: Tensor,
+        sizes: &[(u32, u32)],
+        options: &DetectionOptions,
+    ) -> Result<Vec<Vec<Detection>>> {
         options.check()?;
-        let [batch, _, height, width] = input.shape().nchw();
-        if batch != 1 {
+        let [images, _, height, width] = batch.shape().nchw();
+        if images != sizes.len() || images == 0 {
             return Err(Error::Inputs(format!(
-                "one image was expected, found a batch of {batch}"
+                "a batch of {} was expected, one image for each size, found a batch of {images}",
+                sizes.len()
             )));
         }
-        let outputs = self.runner.model.session.run_finite(&[input])?;
-        let mut boxes = Vec::new();
+        let outputs = self.runner.model.session.run_finite(&[batch])?;
+        let mut boxes = vec![Vec::new(); images];
         for (head, output) in self.runner.postprocess.heads.iter().zip(&outputs) {
             let found = head.decode(output, [height, width], options.threshold)?;
-            boxes.extend(found.into_iter().flatten());
+            for (boxes, found) in boxes.iter_mut().zip(found) {
+                boxes.extend(found);
+            }
         }
-        let placement = self.preprocessing().image_transform(size.0, size.1);
-        let boxes = non_maximum_suppression(boxes, options.iou);
-        Ok((boxes.into_iter())
-            .filter_map(|found| {
-                let corners = to_image_pixels(&found, [width, height], &placement, size)?;
-                Some(self.detection(&found, corners))
-            })
-            .collect())
+        let detections = |(boxes, &size): (Vec<ScoredBox>, &(u32, u32))| {
+            let placement = self.preprocessing().image_transform(size.0, size.1);
+            let boxes = non_maximum_suppression(boxes, options.iou);
+            (boxes.into_iter())
+                .filter_map(|found| {
+                    let corners = to_image_pixels(&found, [width, height], &placement, size)?;
+                    Some(self.detection(&found, corners))
+                })
+                .collect()
+        };
+        Ok(boxes.into_iter().zip(sizes).map(detections).collect())
     }
 
     /// Records a pass into the host's encoder that lists the boxes in the image in `source`. Nothing is

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use image::RgbImage;
 
 use super::image_model::{ImageModel, graph_for};
@@ -143,35 +145,89 @@ impl Segmenter {
     /// Those of [`Preprocessing::apply`], [`Session::run`](crate::session::Session::run),
     /// [`Session::check_finite`](crate::session::Session::check_finite) and [`Mask::from_logits`].
     pub fn segment(&mut self, image: &RgbImage, size: SegmentSize) -> Result<Mask> {
-        let [channels, height, width] = self.preprocessing().input_size;
-        let (image_width, image_height) = image.dimensions();
         let target = match size {
-            SegmentSize::Model => [height, width],
-            SegmentSize::Image => [image_height as usize, image_width as usize],
+            SegmentSize::Model => self.model_size(),
+            SegmentSize::Image => [image.height() as usize, image.width() as usize],
         };
-        let [input_height, input_width] = input_size_for(&self.graph, channels, target)?;
-        let padded = match [input_height, input_width] == target {
-            true => image.clone(),
-            false => {
-                // Sides of images are far below 2^32.
-                let [h, w] = target.map(|side| side as u32);
-                let resized = resize(image, w, h, self.preprocessing().interpolation)?;
-                reflect_pad(&resized, input_width as u32, input_height as u32)
-            }
-        };
-        let preprocessing = Preprocessing {
-            input_size: [channels, input_height, input_width],
-            ..self.preprocessing().clone()
-        };
-        let input = preprocessing.apply(&padded)?;
+        Ok(self.segment_at(&[image], target)?.swap_remove(0))
+    }
+
+    /// Prepares for batches of `batch` images at the model's size. Without it, the first such batch takes longer.
+    ///
+    /// # Errors
+    /// Those of [`Session::prepare`](crate::session::Session::prepare): [`Error::Limit`] where the batch is
+    /// too large for the device.
+    pub fn prepare(&mut self, batch: usize) -> Result<()> {
+        let channels = self.preprocessing().input_size[0];
+        let [height, width] = input_size_for(&self.graph, channels, self.model_size())?;
+        let shape = Shape::from([batch, channels, height, width]);
+        self.runner.model.session.prepare(&[shape])
+    }
+
+    /// The classes of every pixel of `images`, in one pass at the model's size ([`SegmentSize::Model`]).
+    ///
+    /// # Errors
+    /// As [`Self::segment`], for any of the images; [`Error::Inputs`] where there are none.
+    pub fn segment_batch(&mut self, images: &[&RgbImage]) -> Result<Vec<Mask>> {
+        if images.is_empty() {
+            return Err(Error::Inputs(
+                "an image was expected, found none".to_owned(),
+            ));
+        }
+        self.segment_at(images, self.model_size())
+    }
+
+    /// Height and width of the image in `config.json`.
+    fn model_size(&self) -> [usize; 2] {
+        let [_, height, width] = self.preprocessing().input_size;
+        [height, width]
+    }
+
+    /// The masks of `images`, resized to the height and width `target` where there are several.
+    fn segment_at(&mut self, images: &[&RgbImage], target: [usize; 2]) -> Result<Vec<Mask>> {
+        let channels = self.preprocessing().input_size[0];
+        let input = input_size_for(&self.graph, channels, target)?;
+        let mut values = Vec::new();
+        for image in images {
+            values.extend(self.input(image, target, input)?.into_data());
+        }
+        let shape = Shape::from([images.len(), channels, input[0], input[1]]);
+        let batch = Tensor::new(shape, values)?;
         let logits = self
             .runner
             .model
             .session
-            .run_finite(&[input])?
+            .run_finite(&[batch])?
             .swap_remove(0);
         let logits = center_crop(&logits, target)?;
-        Mask::from_logits(&logits, image_width, image_height)
+        let [_, classes, height, width] = logits.shape().nchw();
+        // No map is empty.
+        let maps = logits.data().chunks((classes * height * width).max(1));
+        (images.iter().zip(maps))
+            .map(|(image, map)| {
+                let map = Tensor::new([1, classes, height, width], map.to_vec())?;
+                Mask::from_logits(&map, image.width(), image.height())
+            })
+            .collect()
+    }
+
+    /// The network's input of height and width `input` for a map of `target`, which covers the image.
+    fn input(&self, image: &RgbImage, target: [usize; 2], input: [usize; 2]) -> Result<Tensor> {
+        let padded = match input == target {
+            true => Cow::Borrowed(image),
+            false => {
+                // Sides of images are far below 2^32.
+                let [h, w] = target.map(|side| side as u32);
+                let resized = resize(image, w, h, self.preprocessing().interpolation)?;
+                Cow::Owned(reflect_pad(&resized, input[1] as u32, input[0] as u32))
+            }
+        };
+        let channels = self.preprocessing().input_size[0];
+        let preprocessing = Preprocessing {
+            input_size: [channels, input[0], input[1]],
+            ..self.preprocessing().clone()
+        };
+        preprocessing.apply(&padded)
     }
 
     /// Records a pass into the host's encoder that writes every texel of `mask` with the color of its class
@@ -249,21 +305,21 @@ fn reflect_pad(image: &RgbImage, width: u32, height: u32) -> RgbImage {
     })
 }
 
-/// The central `target` (height, width) of a map.
+/// The central `target` (height, width) of maps.
 fn center_crop(logits: &Tensor, target: [usize; 2]) -> Result<Tensor> {
-    let [_, channels, h, w] = logits.shape().nchw();
+    let [images, channels, h, w] = logits.shape().nchw();
     let [height, width] = target;
     if [h, w] == target {
         return Ok(logits.clone());
     }
     let (top, left) = ((h - height) / 2, (w - width) / 2);
-    let mut data = Vec::with_capacity(channels * height * width);
+    let mut data = Vec::with_capacity(images * channels * height * width);
     for map in logits.data().chunks(h * w) {
         for row in map.chunks(w).skip(top).take(height) {
             data.extend_from_slice(&row[left..left + width]);
         }
     }
-    Tensor::new([1, channels, height, width], data)
+    Tensor::new([images, channels, height, width], data)
 }
 
 #[cfg(test)]

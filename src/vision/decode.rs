@@ -146,7 +146,7 @@ impl<'a> EncodedImage<'a> {
     ///
     /// # Errors
     /// As [`EncodedImage::open`].
-    pub fn new(name: impl AsRef<Path>, bytes: &'a [u8]) -> Result<Self> {
+    pub fn new(name: impl AsRef<Path>, bytes: impl Into<Cow<'a, [u8]>>) -> Result<Self> {
         Self::with_bytes(name.as_ref(), bytes.into())
     }
 

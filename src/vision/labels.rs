@@ -2,9 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::util::did_you_mean::nearest_few;
+use crate::util::read::read_file;
+use crate::util::text::{UTF_8, decode};
+
+/// More than any list of names needs.
+const MAX_NAMES_BYTES: u64 = 16 << 20;
 
 /// A class's name, and its description where the name is an id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +81,21 @@ impl Labels {
         Ok(Self(
             names
                 .iter()
+                .map(|name| Some(name.as_str().into()))
+                .collect(),
+        ))
+    }
+
+    /// Reads the names of `classes` classes from a file with one name per line, in any encoding. Empty lines at
+    /// the end are ignored, and so are names beyond the number of classes: lists such as Darknet's
+    /// `imagenet.shortnames.list` have more.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read; [`Error::File`] where it has fewer names than classes.
+    pub fn open(path: impl AsRef<Path>, classes: usize) -> Result<Self> {
+        let names = read_names(path.as_ref(), classes)?;
+        Ok(Self(
+            (names.iter())
                 .map(|name| Some(name.as_str().into()))
                 .collect(),
         ))
@@ -214,6 +235,38 @@ impl fmt::Debug for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Labels({} classes)", self.len())
     }
+}
+
+/// The names of `classes` classes in a file; see [`Labels::open`].
+pub(crate) fn read_names(path: &Path, classes: usize) -> Result<Vec<String>> {
+    let bytes = read_file(path, "a list of names, one per line,", MAX_NAMES_BYTES)?;
+    let (text, encoding) = decode(&bytes);
+    if encoding != UTF_8 {
+        let path = path.display();
+        tracing::warn!("{path}: the names are not UTF-8, and are read as {encoding}");
+    }
+    let mut names: Vec<String> = text
+        .trim_end()
+        .lines()
+        .map(|name| name.trim().to_owned())
+        .collect();
+    let found = names.len();
+    if found < classes {
+        return Err(Error::file(
+            path,
+            format!(
+                "{classes} names were expected, one per line for each class of the network, found {found}"
+            ),
+        ));
+    }
+    if found > classes {
+        let path = path.display();
+        tracing::warn!(
+            "{path}: of {found} names, the first {classes} are taken, one for each class"
+        );
+        names.truncate(classes);
+    }
+    Ok(names)
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ pub use figure::{Panel, figure, panel_size};
 pub use heads::Head;
 pub use heat_map::{HeatMap, HeatMapStatistics};
 pub use image_limits::{MAX_PIXELS, MAX_SIDE};
+pub(crate) use labels::read_names;
 pub use labels::{Label, Labels};
 pub use mask::{Mask, mask_color};
 pub use preprocess::Preprocessing;

@@ -1,7 +1,7 @@
 //! Decodes images on other threads, ahead of the network.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -10,28 +10,28 @@ use shadernet::Result;
 use shadernet::vision::EncodedImage;
 
 use super::Failure;
-use super::report::{ImageResult, Report};
+use super::image_paths::{ImageSource, STANDARD_INPUT};
 
 /// The most bytes of memory that images take while they are decoded or wait for the network. One image that
 /// needs more is decoded alone.
 const MAX_BYTES: u64 = 1 << 30;
 
-type Paths = Box<dyn Iterator<Item = Result<PathBuf>> + Send>;
+type Sources = Box<dyn Iterator<Item = Result<ImageSource>> + Send>;
 
-/// Calls `decode` for the images of `paths` on other threads, and `run` with the results in the order of
-/// `paths`. At most `ahead` images are decoded ahead of `run`, and no more than fit into [`MAX_BYTES`].
+/// Calls `decode` for the images of `sources` on other threads, and `run` with the results in the order of
+/// `sources`. At most `ahead` images are decoded ahead of `run`, and no more than fit into [`MAX_BYTES`].
 pub fn decode_ahead<T: Send + 'static>(
-    paths: Paths,
+    sources: Sources,
     ahead: usize,
     decode: impl Fn(&EncodedImage) -> Result<T> + Send + Sync + 'static,
     run: impl FnOnce(Decoded<T>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    run(decode_within(MAX_BYTES, paths, ahead, decode))
+    run(decode_within(MAX_BYTES, sources, ahead, decode))
 }
 
 fn decode_within<T: Send + 'static>(
     max_bytes: u64,
-    paths: Paths,
+    sources: Sources,
     ahead: usize,
     decode: impl Fn(&EncodedImage) -> Result<T> + Send + Sync + 'static,
 ) -> Decoded<T> {
@@ -44,13 +44,17 @@ fn decode_within<T: Send + 'static>(
     });
     // This thread is not joined: it may wait for a standard input that does not end.
     thread::spawn(move || {
-        for path in paths {
-            let (path, image) = match path {
-                Ok(path) => {
+        for source in sources {
+            let (path, image) = match source {
+                Ok(ImageSource::File(path)) => {
                     let image = EncodedImage::open(&path);
                     (path, image)
                 }
-                Err(error) => ("-".into(), Err(error)),
+                Ok(ImageSource::Bytes(bytes)) => (
+                    STANDARD_INPUT.into(),
+                    EncodedImage::new("standard input", bytes),
+                ),
+                Err(error) => (STANDARD_INPUT.into(), Err(error)),
             };
             let (done, result) = sync_channel(1);
             // In order, so that an image that waits for memory is never overtaken, and `run` frees it.
@@ -154,21 +158,6 @@ impl Drop for Share {
     }
 }
 
-/// Reports the result of `process` for each image, or its error.
-pub fn report_each<T, R: ImageResult>(
-    images: Decoded<T>,
-    report: &mut Report,
-    mut process: impl FnMut(&Path, T) -> Result<R>,
-) -> Result<(), Failure> {
-    for (path, image) in images {
-        match image.and_then(|image| process(&path, image)) {
-            Ok(result) => report.success(&path, &result)?,
-            Err(error) => report.failure(&path, &error)?,
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -191,7 +180,8 @@ mod tests {
             .collect();
         let most = 3 * EncodedImage::open(&names[0]).unwrap().decoding_bytes();
         let (used, peak) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let listed = names.clone().into_iter().map(Ok);
+        let listed = names.clone().into_iter();
+        let listed = listed.map(|path| Ok(ImageSource::File(path)));
         let decode = {
             let (used, peak) = (used.clone(), peak.clone());
             move |image: &EncodedImage| {

@@ -1,6 +1,7 @@
 //! `shadernet detect`.
 
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,12 +13,14 @@ use shadernet::vision::{EncodedImage, RgbImage, class_color, draw_box};
 use shadernet::zoo::Task;
 use shadernet::{Result, printable};
 
-use super::decode_ahead::{decode_ahead, report_each};
-use super::image_paths::ImagePaths;
+use super::batches::{ahead, batch_size, run_batches};
+use super::decode_ahead::decode_ahead;
+use super::image_paths::{ImageArgs, ImagePaths};
 use super::mapped_weights::open_found;
-use super::output_files::OutputFiles;
+use super::output_files::{OutputFiles, check_outputs};
 use super::report::{ImageResult, Report};
-use super::value_parsers::fraction;
+use super::result_format::FormatArgs;
+use super::value_parsers::{count, fraction};
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 
 /// Detect objects in images
@@ -26,14 +29,14 @@ use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 Examples:
   shadernet detect photo.jpg -o boxes.png
   shadernet detect --json holiday/ | jq '.detections[] | select(.label == \"dog\")'
+  shadernet detect --classes person,dog --max-boxes 10 --format csv photo.jpg
   find . -name '*.jpg' | shadernet detect -o drawn/ -
 
 A box is given as left, top, right and bottom in pixels of the image. An image that cannot be read \
 is reported and skipped; the exit code is then 1.")]
 pub struct Detect {
-    /// Images, folders of images, or - for a list of files on standard input
-    #[arg(required = true, value_name = "IMAGE")]
-    images: Vec<PathBuf>,
+    #[command(flatten)]
+    images: ImageArgs,
 
     /// Model folder, or the name of a model of `shadernet models` [default: yolov3_tiny]
     #[arg(long, value_name = "DIR")]
@@ -48,6 +51,18 @@ pub struct Detect {
     #[arg(long, default_value = "0.45", value_name = "SHARE", value_parser = fraction, allow_negative_numbers = true)]
     iou: f32,
 
+    /// Keep only boxes of this class, by name or number; can be repeated, or separated by commas
+    #[arg(long, value_name = "CLASS", value_delimiter = ',')]
+    classes: Vec<String>,
+
+    /// Keep at most N boxes of an image, those with the highest scores [default: all]
+    #[arg(long, value_name = "N", value_parser = count)]
+    max_boxes: Option<NonZeroUsize>,
+
+    /// Images per pass
+    #[arg(long, default_value = "1", value_name = "N", value_parser = count)]
+    batch: NonZeroUsize,
+
     /// Draw the boxes on the image, into a file (.png, .jpg) or, for several images, a folder
     #[arg(short, long, value_name = "OUT.png|DIR")]
     output: Option<PathBuf>,
@@ -58,15 +73,18 @@ pub struct Detect {
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// Print one JSON object per image, one per line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
+
+    /// Write the results into FILE rather than to standard output
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
 }
 
 /// A decoded image.
 struct Image {
     /// The network's input.
-    input: Tensor,
+    input: Vec<f32>,
     /// Width and height.
     size: (u32, u32),
     /// The pixels, if boxes are drawn.
@@ -75,60 +93,88 @@ struct Image {
 
 impl Detect {
     pub fn execute(&self) -> Result<(), Failure> {
-        let images = ImagePaths::new(&self.images)?;
+        let arguments = &self.images.images;
+        let images = ImagePaths::new(arguments, self.images.recursive)?;
+        let results = self.results.as_deref();
+        check_outputs(
+            [("--results", results)],
+            arguments.iter().map(PathBuf::as_path),
+        )?;
         let drawings = OutputFiles::optional("--output", self.output.as_deref(), images.is_single)?;
         if let Some(drawings) = &drawings {
             drawings.check()?;
-            drawings.check_inputs(&self.images)?;
+            drawings.check_inputs(arguments)?;
         }
         let folder = open_found(&match &self.model {
             Some(model) => find_model(model)?,
             None => default_detector()?,
         })?;
+        let classes = self.classes.iter().map(|class| folder.labels.find(class));
+        let classes = classes.collect::<Result<Vec<usize>>>()?;
         let device = self.device.open()?;
         let options = self.session.options(&device);
-        let detector = Detector::new(&device, &folder, &options)
+        let mut detector = Detector::new(&device, &folder, &options)
             .map_err(|error| loading_failure(error, &folder, Task::Detection))?;
         output::warn(detector.warning());
+        let batch = batch_size(self.batch.get(), images.count);
+        detector.prepare(batch)?;
         let preprocessing = detector.preprocessing().clone();
+        let [channels, height, width] = preprocessing.input_size;
         let draws = drawings.is_some();
-        let mut running = Running {
-            detector,
-            options: DetectionOptions::new()
-                .threshold(self.threshold)
-                .iou(self.iou),
-            drawings,
-        };
         let decode = move |image: &EncodedImage| {
             let pixels = image.decode()?;
             Ok(Image {
-                input: preprocessing.apply(&pixels)?,
+                input: preprocessing.apply(&pixels)?.into_data(),
                 size: pixels.dimensions(),
                 pixels: draws.then_some(pixels),
             })
         };
-        let mut report = Report::new(self.json, images.count);
-        let ahead = rayon::current_num_threads();
-        let result = decode_ahead(images.paths, ahead, decode, |images| {
-            report_each(images, &mut report, |path, image| {
-                running.detect(path, image)
-            })
+        let options = DetectionOptions::new()
+            .threshold(self.threshold)
+            .iou(self.iou);
+        let predict = |images: &[Image]| {
+            let values = images.iter().flat_map(|image| &image.input).copied();
+            let shape = [images.len(), channels, height, width];
+            let batch = Tensor::new(shape, values.collect())?;
+            let sizes: Vec<(u32, u32)> = images.iter().map(|image| image.size).collect();
+            detector.predict_batch(batch, &sizes, &options)
+        };
+        let mut running = Running {
+            command: self,
+            classes,
+            drawings,
+        };
+        let finish = |path: &Path, image: &Image, found| running.detections(path, image, found);
+        let mut report = Report::new::<Detections>(self.format.format(), results, images.count)?;
+        let result = decode_ahead(images.sources, ahead(batch), decode, |images| {
+            run_batches(images, batch, &mut report, predict, finish)
         });
         report.finish(result, &device)
     }
 }
 
-struct Running {
-    detector: Detector,
-    options: DetectionOptions,
+struct Running<'a> {
+    command: &'a Detect,
+    /// The classes whose boxes are kept; all if empty.
+    classes: Vec<usize>,
     drawings: Option<OutputFiles>,
 }
 
-impl Running {
-    fn detect(&mut self, path: &Path, image: Image) -> Result<Detections> {
-        let found = (self.detector).predict(image.input, image.size, &self.options)?;
-        let drawn = match (&mut self.drawings, image.pixels) {
-            (Some(drawings), Some(mut pixels)) => {
+impl Running<'_> {
+    fn detections(
+        &mut self,
+        path: &Path,
+        image: &Image,
+        mut found: Vec<Detection>,
+    ) -> Result<Detections> {
+        found.retain(|found| self.classes.is_empty() || self.classes.contains(&found.class));
+        if let Some(most) = self.command.max_boxes {
+            // The highest scores are first.
+            found.truncate(most.get());
+        }
+        let drawn = match (&mut self.drawings, &image.pixels) {
+            (Some(drawings), Some(pixels)) => {
+                let mut pixels = pixels.clone();
                 draw(&mut pixels, &found);
                 Some(drawings.write_image(path, &pixels)?)
             }
@@ -143,7 +189,7 @@ impl Running {
         Ok(Detections {
             detections: detections.collect(),
             drawn: drawn.map(|path| path.display().to_string()),
-            threshold: self.options.threshold,
+            threshold: self.command.threshold,
         })
     }
 }
@@ -176,6 +222,22 @@ struct DetectedObject {
 }
 
 impl ImageResult for Detections {
+    const COLUMNS: &'static [&'static str] =
+        &["class", "label", "score", "left", "top", "right", "bottom"];
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        (self.detections.iter())
+            .map(|object| {
+                let [class, score] = [object.class.to_string(), object.score.to_string()];
+                let corners = object.corners.iter().map(f32::to_string);
+                [class, object.label.clone(), score]
+                    .into_iter()
+                    .chain(corners)
+                    .collect()
+            })
+            .collect()
+    }
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         for object in &self.detections {
             let percent = 100.0 * object.score;

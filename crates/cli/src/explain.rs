@@ -16,8 +16,9 @@ use shadernet::{Error, Result};
 use super::decode_ahead::{Decoded, decode_ahead};
 use super::explain_results::{ClassExplanation, ImageExplanation};
 use super::image_paths::ImagePaths;
-use super::output_files::OutputFiles;
+use super::output_files::{OutputFiles, check_outputs};
 use super::report::Report;
+use super::result_format::{Format, FormatArgs};
 use super::value_parsers::{count, non_negative};
 use super::{DeviceArgs, Failure, SessionArgs, layer_list, loading_failure, open_model, progress};
 
@@ -37,9 +38,13 @@ image and measures how the score changes. A peak is a column and row in pixels o
 of methods that work on pixels are drawn up to their 99th percentile. An image that cannot be read \
 is reported and skipped; the exit code is then 1.")]
 pub struct Explain {
-    /// Images, folders of images, or - for a list of files on standard input
+    /// Images, folders of images, or - for standard input: an image, or a list of files
     #[arg(value_name = "IMAGE", required_unless_present = "layer")]
     images: Vec<PathBuf>,
+
+    /// Search the folders in folders, too
+    #[arg(short, long)]
+    recursive: bool,
 
     /// Model folder, or the name of a model of `shadernet models` [default: efficientnet_lite0]
     #[arg(long, value_name = "DIR")]
@@ -93,9 +98,12 @@ pub struct Explain {
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// Print one JSON object per image, one per line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
+
+    /// Write the results into FILE rather than to standard output
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
 }
 
 fn method() -> impl TypedValueParser<Value = ExplainMethod> {
@@ -125,7 +133,12 @@ impl Explain {
                 "expected an image; only --layer '?' works without one (see --help)".into(),
             ));
         }
-        let images = ImagePaths::new(&self.images)?;
+        let images = ImagePaths::new(&self.images, self.recursive)?;
+        let results = self.results.as_deref();
+        check_outputs(
+            [("--results", results)],
+            self.images.iter().map(PathBuf::as_path),
+        )?;
         let folder = open()?;
         let classes = self.classes.iter().map(|class| folder.labels.find(class));
         let mut options = ExplainOptions::new(method)
@@ -152,12 +165,12 @@ impl Explain {
             explainer,
             options,
             drawings,
-            report: Report::new(self.json, images.count),
+            report: Report::new::<ImageExplanation>(self.format.format(), results, images.count)?,
             has_warned: false,
         };
         let ahead = rayon::current_num_threads();
         let decode = |image: &EncodedImage| image.decode();
-        let result = decode_ahead(images.paths, ahead, decode, |images| running.run(images));
+        let result = decode_ahead(images.sources, ahead, decode, |images| running.run(images));
         running.report.finish(result, &device)
     }
 
@@ -211,7 +224,12 @@ impl Explain {
         let explainer = Explainer::new(&Device::cpu(), folder, &Default::default())
             .map_err(|error| loading_failure(error, folder, Task::Classification))?;
         let default = explainer.default_layer()?.to_owned();
-        layer_list::print(&explainer.layers()?, &[default], "default", self.json)?;
+        layer_list::print(
+            &explainer.layers()?,
+            &[default],
+            "default",
+            self.format.format() == Format::Json,
+        )?;
         Ok(())
     }
 }
@@ -265,7 +283,7 @@ impl Running {
         };
         let found = self.explainer.explain(image, &self.options)?;
         if let (false, Some(warning)) = (self.has_warned, self.explainer.warning()) {
-            self.report.say(warning);
+            self.report.note(warning);
             self.has_warned = true;
         }
         let drawn = match &mut self.drawings {

@@ -104,7 +104,7 @@ impl ImageExplanation {
             if check.error_percent <= 100.0 * Completeness::TOLERANCE {
                 continue;
             }
-            report.say(format_args!(
+            report.note(format_args!(
                 "{}: {}: the attributions add up to {:.3} instead of {:.3}, {:.1} % off after {} \
                  steps; increase --steps",
                 printable::path(path),
@@ -119,6 +119,26 @@ impl ImageExplanation {
 }
 
 impl ImageResult for ImageExplanation {
+    const COLUMNS: &'static [&'static str] =
+        &["class", "label", "probability", "score", "peak_x", "peak_y"];
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        (self.predictions.iter())
+            .map(|found| {
+                let peak =
+                    |of: fn(&Pixel) -> String| found.heat.peak.as_ref().map_or(String::new(), of);
+                vec![
+                    found.class.to_string(),
+                    found.label.clone(),
+                    found.probability.to_string(),
+                    found.score.to_string(),
+                    peak(|peak| peak.x.to_string()),
+                    peak(|peak| peak.y.to_string()),
+                ]
+            })
+            .collect()
+    }
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         match &self.layer {
             Some(layer) => {

@@ -160,7 +160,7 @@ impl Running<'_> {
         self.bar.set_message(printable::name(name));
         let mut found = self.maps.channels(&self.image, name)?;
         if let (false, Some(warning)) = (self.has_warned, self.maps.warning()) {
-            self.bar.suspend(|| output::say(warning));
+            self.bar.suspend(|| output::note(warning));
             self.has_warned = true;
         }
         let count = found.channels.len();

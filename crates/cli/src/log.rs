@@ -1,8 +1,9 @@
-//! The log on standard error, off unless `SHADERNET_LOG` asks for it.
+//! The log on standard error, off unless `-v` or `SHADERNET_LOG` asks for it.
 
 use std::env;
 use std::io;
 
+use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, format::FmtSpan};
 use tracing_subscriber::prelude::*;
@@ -10,11 +11,12 @@ use tracing_subscriber::prelude::*;
 /// The variable: a level, or `TARGET=LEVEL` separated by commas.
 const VARIABLE: &str = "SHADERNET_LOG";
 
-/// Starts the log.
+/// Starts the log. `verbose` is how often `-v` was given: once for the library's messages, twice for those of wgpu,
+/// too, and more often for all there are. The variable counts for more.
 ///
 /// # Errors
 /// Where the variable is set and is not a filter: what is wrong with it.
-pub fn init() -> Result<(), String> {
+pub fn init(verbose: u8) -> Result<(), String> {
     // Silent unless asked: every error that matters is returned as a value, and printed.
     let filter = match env::var(VARIABLE) {
         Ok(text) if !text.trim().is_empty() => text.parse::<Targets>().map_err(|error| {
@@ -23,7 +25,12 @@ pub fn init() -> Result<(), String> {
                  shadernet=debug, separated by commas; found '{text}'"
             )
         })?,
-        Ok(_) | Err(env::VarError::NotPresent) => Targets::new(),
+        Ok(_) | Err(env::VarError::NotPresent) => match verbose {
+            0 => Targets::new(),
+            1 => Targets::new().with_target("shadernet", Level::DEBUG),
+            2 => Targets::new().with_default(Level::DEBUG),
+            _ => Targets::new().with_default(Level::TRACE),
+        },
         Err(error) => return Err(format!("{VARIABLE}: {error}")),
     };
     let lines = fmt::layer()

@@ -3,6 +3,7 @@
 //! Exit codes: 0, success; 1, something failed; 2, the command line was wrong; 3, `bench compare` found a
 //! regression.
 
+mod batches;
 mod bench;
 mod cache;
 mod classify;
@@ -28,6 +29,7 @@ mod progress;
 mod pull;
 mod report;
 mod resolve_model;
+mod result_format;
 mod run;
 mod segment;
 mod signals;
@@ -41,7 +43,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{Backend, CooperativeMatrices, GpuOptions, Precision};
 use shadernet::model_folder::{ModelFolder, default_model, find_model};
@@ -73,6 +75,14 @@ Exit codes: 0, success; 1, something failed; 2, the command line was wrong; \
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// Print nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Print the library's messages on standard error; -vv also wgpu's
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
 }
 
 #[derive(Subcommand)]
@@ -287,7 +297,10 @@ fn main() -> ExitCode {
     silence_wayland();
     let cli = Cli::parse();
     signals::handle();
-    if let Err(reason) = log::init() {
+    if cli.quiet {
+        output::be_quiet();
+    }
+    if let Err(reason) = log::init(cli.verbose) {
         output::say(format_args!("error: {reason}"));
         return ExitCode::from(2);
     }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, TableStyle};
 use shadernet::tensor::Shape;
@@ -89,6 +90,25 @@ pub fn json_line(value: &impl serde::Serialize) -> io::Result<()> {
     out.flush()
 }
 
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From here on, nothing but results and errors is printed.
+pub fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether nothing but results and errors is printed.
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Prints a notice on standard error, unless [`is_quiet`].
+pub fn note(line: impl fmt::Display) {
+    if !is_quiet() {
+        say(line);
+    }
+}
+
 /// Prints a line on standard error. Ignores errors: if the reader is gone (`2>&1 | head -1`), the command
 /// continues. `eprintln!` would panic.
 pub fn say(line: impl fmt::Display) {
@@ -118,10 +138,10 @@ fn tip(error: &Error) -> Option<&'static str> {
     }
 }
 
-/// Prints a warning of the library on standard error, if there is one.
+/// Prints a warning of the library as a notice, if there is one.
 pub fn warn(warning: Option<&str>) {
     if let Some(warning) = warning {
-        say(warning);
+        note(warning);
     }
 }
 

@@ -13,6 +13,7 @@ use shadernet::vision::{Mask, mask_color};
 use shadernet::{Error, Result, printable};
 
 use super::Failure;
+use super::image_paths::STANDARD_INPUT;
 
 /// Of 100: lines and letters have no visible artifacts.
 const JPEG_QUALITY: u8 = 92;
@@ -57,9 +58,17 @@ impl OutputFiles {
                 ))),
             };
         }
-        if path.exists() && !path.is_dir() {
+        let found = match path.exists() && !path.is_dir() {
+            true => Some("a file"),
+            // A folder of this name is not what was meant.
+            false if !path.is_dir() && ImageFormat::from_path(path).is_ok() => {
+                Some("the name of an image")
+            }
+            false => None,
+        };
+        if let Some(found) = found {
             return Err(Failure::Usage(format!(
-                "{option} {}: expected a folder for several images, found a file",
+                "{option} {}: expected a folder for several images, found {found}",
                 printable::path(path)
             )));
         }
@@ -179,7 +188,10 @@ fn write_file(
 
 /// The image's name with the extension `.png`, and a number if that name is used already.
 fn unused_name(source: &Path, names: &mut HashSet<String>) -> String {
-    let stem = source.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = match source.as_os_str() == STANDARD_INPUT {
+        true => "stdin".into(),
+        false => source.file_stem().unwrap_or_default().to_string_lossy(),
+    };
     let numbered = (2..).map(|i| format!("{stem}-{i}.png"));
     let mut candidates = std::iter::once(format!("{stem}.png")).chain(numbered);
     // `candidates` is infinite, so there is one that is not used.

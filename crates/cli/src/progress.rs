@@ -1,16 +1,26 @@
-//! Progress bars. Nothing is shown if standard error is not a terminal.
+//! Progress bars. Nothing is shown if standard error is not a terminal, or with `--quiet`.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use shadernet::printable;
 use shadernet::session::{self, Loading};
 use shadernet_bench::kernels::BenchProgress;
 
+use super::output;
+
+/// Hides `bar` where nothing but results and errors is printed.
+pub fn shown(bar: ProgressBar) -> ProgressBar {
+    if output::is_quiet() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    bar
+}
+
 /// A spinner with the elapsed time and a message.
 pub fn spinner() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
+    let bar = shown(ProgressBar::new_spinner());
     if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
         bar.set_style(style);
     }
@@ -20,7 +30,7 @@ pub fn spinner() -> ProgressBar {
 
 /// A bar for `steps` with a message.
 pub fn bar(steps: usize) -> ProgressBar {
-    let bar = ProgressBar::new(steps as u64);
+    let bar = shown(ProgressBar::new(steps as u64));
     if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} {msg}") {
         bar.set_style(style);
     }
@@ -29,7 +39,7 @@ pub fn bar(steps: usize) -> ProgressBar {
 
 /// A bar for bytes that are downloaded, with a message.
 pub fn download() -> ProgressBar {
-    let bar = ProgressBar::new(0);
+    let bar = shown(ProgressBar::new(0));
     let template = "{bar:20} {bytes}/{total_bytes} {bytes_per_sec} {msg}";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
@@ -66,7 +76,7 @@ pub fn show_bench(bar: &ProgressBar, progress: BenchProgress) {
 
 /// Shows the progress of creating sessions, one after another.
 pub fn loading() -> session::LoadProgress {
-    let bar = ProgressBar::new_spinner();
+    let bar = shown(ProgressBar::new_spinner());
     // Pipelines and weights report at the same time, from several threads.
     let known: Mutex<[Option<(u64, u64)>; 2]> = Mutex::default();
     session::LoadProgress::new(move |loading| {

@@ -10,11 +10,13 @@ use serde::Serialize;
 use shadernet::device::Device;
 use shadernet::{Error, printable};
 
-use super::{Failure, output};
+use super::result_format::{Destination, Format};
+use super::{Failure, output, progress};
 
-/// Prints results as text or JSON, and counts images.
+/// Prints results in one of the formats, and counts images.
 pub struct Report {
-    json: bool,
+    format: Format,
+    destination: Destination,
     bar: ProgressBar,
     start: Instant,
     completed: usize,
@@ -23,8 +25,14 @@ pub struct Report {
 
 /// The result for one image. It serializes to a JSON object.
 pub trait ImageResult: Serialize {
+    /// The names of the cells of [`Self::rows`].
+    const COLUMNS: &'static [&'static str];
+
     /// Prints it as text, in lines below the image's path.
     fn print(&self, out: &mut dyn Write) -> io::Result<()>;
+
+    /// One row for each of its parts, such as a class or a box.
+    fn rows(&self) -> Vec<Vec<String>>;
 }
 
 /// An image's line of JSON.
@@ -41,8 +49,18 @@ struct Failed {
 }
 
 impl Report {
-    /// Starts the clock. `count` is the number of images, if it is known.
-    pub fn new(json: bool, count: Option<usize>) -> Self {
+    /// Starts the clock, and writes the header, if the format has one. `path` is a file for the results rather than
+    /// standard output. `count` is the number of images, if it is known.
+    pub fn new<R: ImageResult>(
+        format: Format,
+        path: Option<&Path>,
+        count: Option<usize>,
+    ) -> Result<Self, Failure> {
+        let mut destination = Destination::open(path)?;
+        let header = ["image"].iter().chain(R::COLUMNS);
+        if let Some(header) = format.row(header)? {
+            destination.write(&header)?;
+        }
         let (bar, style) = match count {
             // One image does not need a bar.
             Some(0 | 1) => (ProgressBar::hidden(), ""),
@@ -58,48 +76,58 @@ impl Report {
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
-        Self {
-            json,
-            bar,
+        Ok(Self {
+            format,
+            destination,
+            bar: progress::shown(bar),
             start: Instant::now(),
             completed: 0,
             failed: 0,
-        }
+        })
     }
 
-    pub fn success(&mut self, path: &Path, result: &impl ImageResult) -> io::Result<()> {
+    pub fn success<R: ImageResult>(&mut self, path: &Path, result: &R) -> io::Result<()> {
         self.completed += 1;
-        let json = self.json;
-        self.bar.suspend(|| match json {
-            true => line(path, result),
-            false => {
-                let mut out = output::stdout();
-                writeln!(out, "{}", printable::path(path))?;
-                result.print(&mut out)?;
-                out.flush()
+        let (format, destination) = (self.format, &mut self.destination);
+        self.bar.suspend(|| match format {
+            Format::Json => destination.write(&line(path, result)?),
+            Format::Text => {
+                let mut text = Vec::new();
+                writeln!(text, "{}", printable::path(path))?;
+                result.print(&mut text)?;
+                destination.write_text(&String::from_utf8_lossy(&text))
+            }
+            Format::Csv | Format::Tsv => {
+                let image = path.display().to_string();
+                let mut rows = Vec::new();
+                for cells in result.rows() {
+                    let cells = std::iter::once(&image).chain(&cells);
+                    rows.extend(format.row(cells)?.unwrap_or_default());
+                }
+                destination.write(&rows)
             }
         })?;
         self.bar.inc(1);
         Ok(())
     }
 
-    /// Prints a line on standard error.
-    pub fn say(&self, line: impl fmt::Display) {
-        self.bar.suspend(|| output::say(line));
+    /// Prints a notice on standard error.
+    pub fn note(&self, line: impl fmt::Display) {
+        self.bar.suspend(|| output::note(line));
     }
 
-    /// Reports an image that failed: on standard error, and with `--json` also as its line.
+    /// Reports an image that failed: on standard error, and in JSON also as its line.
     pub fn failure(&mut self, path: &Path, error: &Error) -> io::Result<()> {
         self.failed += 1;
-        let json = self.json;
+        let (format, destination) = (self.format, &mut self.destination);
         self.bar.suspend(|| {
             output::error(error);
-            match json {
-                true => {
+            match format {
+                Format::Json => {
                     let error = error.report().to_string();
-                    line(path, &Failed { error })
+                    destination.write(&line(path, &Failed { error })?)
                 }
-                false => Ok(()),
+                _ => Ok(()),
             }
         })?;
         self.bar.inc(1);
@@ -107,9 +135,10 @@ impl Report {
     }
 
     /// Prints the summary for `device`, or returns the error of `result`.
-    pub fn finish(&self, result: Result<(), Failure>, device: &Device) -> Result<(), Failure> {
+    pub fn finish(self, result: Result<(), Failure>, device: &Device) -> Result<(), Failure> {
         self.bar.finish_and_clear();
         result?;
+        self.destination.finish()?;
         let seconds = self.start.elapsed().as_secs_f64();
         let mut text = match self.completed {
             1 => format!("1 image in {seconds:.2} s"),
@@ -121,7 +150,7 @@ impl Report {
         if self.failed > 0 {
             text += &format!(", {} failed", self.failed);
         }
-        output::say(format_args!("{text}, on {device}"));
+        output::note(format_args!("{text}, on {device}"));
         match self.failed {
             0 => Ok(()),
             _ => Err(Failure::Reported),
@@ -129,9 +158,10 @@ impl Report {
     }
 }
 
-fn line(path: &Path, result: &impl Serialize) -> io::Result<()> {
-    output::json_line(&Line {
-        image: path.display().to_string(),
-        result,
-    })
+/// An image's line of JSON.
+fn line(path: &Path, result: &impl Serialize) -> io::Result<Vec<u8>> {
+    let image = path.display().to_string();
+    let mut line = serde_json::to_vec(&Line { image, result })?;
+    line.push(b'\n');
+    Ok(line)
 }

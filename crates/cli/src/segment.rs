@@ -1,6 +1,7 @@
 //! `shadernet segment`.
 
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,11 +12,14 @@ use shadernet::vision::{EncodedImage, Mask, RgbImage};
 use shadernet::zoo::Task;
 use shadernet::{Result, printable};
 
-use super::decode_ahead::{decode_ahead, report_each};
-use super::image_paths::ImagePaths;
+use super::batches::{ahead, batch_size, run_batches};
+use super::decode_ahead::decode_ahead;
+use super::image_paths::{ImageArgs, ImagePaths};
 use super::mapped_weights::open_found;
-use super::output_files::{OutputFiles, indexed_png};
+use super::output_files::{OutputFiles, check_outputs, indexed_png};
 use super::report::{ImageResult, Report};
+use super::result_format::FormatArgs;
+use super::value_parsers::count;
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 
 /// Segment images: find the class of every pixel
@@ -29,9 +33,8 @@ The model is the folder of a U-Net (unet, unet_bilinear or unet_paper); none is 
 an indexed PNG of the image's size: the value of a pixel is its class. An image that cannot be read \
 is reported and skipped; the exit code is then 1.")]
 pub struct Segment {
-    /// Images, folders of images, or - for a list of files on standard input
-    #[arg(required = true, value_name = "IMAGE")]
-    images: Vec<PathBuf>,
+    #[command(flatten)]
+    images: ImageArgs,
 
     /// Model folder, or the name of a model of `shadernet models`
     #[arg(long, value_name = "DIR")]
@@ -49,15 +52,22 @@ pub struct Segment {
     #[arg(long, value_name = "model|picture", default_value = "model", value_parser = size)]
     size: SegmentSize,
 
+    /// Images per pass, at the model's input size
+    #[arg(long, default_value = "1", value_name = "N", value_parser = count)]
+    batch: NonZeroUsize,
+
     #[command(flatten)]
     session: SessionArgs,
 
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// Print one JSON object per image, one per line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
+
+    /// Write the results into FILE rather than to standard output
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
 }
 
 fn size(name: &str) -> Result<SegmentSize, String> {
@@ -73,7 +83,18 @@ const OPACITY: f32 = 0.5;
 
 impl Segment {
     pub fn execute(&self) -> Result<(), Failure> {
-        let images = ImagePaths::new(&self.images)?;
+        if self.batch.get() > 1 && self.size == SegmentSize::Image {
+            let reason =
+                "--batch: images of a batch have the model's size; leave out --size picture";
+            return Err(Failure::Usage(reason.to_owned()));
+        }
+        let arguments = &self.images.images;
+        let images = ImagePaths::new(arguments, self.images.recursive)?;
+        let results = self.results.as_deref();
+        check_outputs(
+            [("--results", results)],
+            arguments.iter().map(PathBuf::as_path),
+        )?;
         let single = images.is_single;
         let masks = OutputFiles::optional("--output", self.output.as_deref(), single)?;
         if let Some(OutputFiles::File(path, format)) = &masks
@@ -87,49 +108,57 @@ impl Segment {
         let overlays = OutputFiles::optional("--overlay", self.overlay.as_deref(), single)?;
         for files in [&masks, &overlays].into_iter().flatten() {
             files.check()?;
-            files.check_inputs(&self.images)?;
+            files.check_inputs(arguments)?;
         }
         if let (Some(masks), Some(overlays)) = (&masks, &overlays) {
-            let image = self.images.first().filter(|_| single);
+            let image = arguments.first().filter(|_| single);
             masks.check_distinct(overlays, image.map(PathBuf::as_path))?;
         }
         let folder = open_found(&find_model(&self.model)?)?;
         let device = self.device.open()?;
         let options = self.session.options(&device);
-        let segmenter = Segmenter::new(&device, &folder, &options)
+        let mut segmenter = Segmenter::new(&device, &folder, &options)
             .map_err(|error| loading_failure(error, &folder, Task::Segmentation))?;
         output::warn(segmenter.warning());
-        let mut running = Running {
-            segmenter,
-            size: self.size,
-            masks,
-            overlays,
-        };
-        let mut report = Report::new(self.json, images.count);
-        let ahead = rayon::current_num_threads();
+        let batch = batch_size(self.batch.get(), images.count);
+        if self.size == SegmentSize::Model {
+            segmenter.prepare(batch)?;
+        }
+        let mut outputs = Outputs { masks, overlays };
+        let format = self.format.format();
+        let mut report = Report::new::<Segmentation>(format, results, images.count)?;
         let decode = |image: &EncodedImage| image.decode();
-        let result = decode_ahead(images.paths, ahead, decode, |images| {
-            report_each(images, &mut report, |path, image| {
-                running.segment(path, &image)
-            })
+        let labels: Vec<String> = (0..=u8::MAX).map(|class| segmenter.label(class)).collect();
+        let predict = |images: &[RgbImage]| match (self.size, images) {
+            (SegmentSize::Image, [image]) => Ok(vec![segmenter.segment(image, self.size)?]),
+            (_, images) => segmenter.segment_batch(&images.iter().collect::<Vec<_>>()),
+        };
+        let finish =
+            |path: &Path, image: &RgbImage, mask: Mask| outputs.write(path, image, &mask, &labels);
+        let result = decode_ahead(images.sources, ahead(batch), decode, |images| {
+            run_batches(images, batch, &mut report, predict, finish)
         });
         report.finish(result, &device)
     }
 }
 
-struct Running {
-    segmenter: Segmenter,
-    size: SegmentSize,
+/// The files that are written.
+struct Outputs {
     masks: Option<OutputFiles>,
     overlays: Option<OutputFiles>,
 }
 
-impl Running {
-    fn segment(&mut self, path: &Path, image: &RgbImage) -> Result<Segmentation> {
-        let mask = self.segmenter.segment(image, self.size)?;
+impl Outputs {
+    fn write(
+        &mut self,
+        path: &Path,
+        image: &RgbImage,
+        mask: &Mask,
+        labels: &[String],
+    ) -> Result<Segmentation> {
         let text = |path: PathBuf| path.display().to_string();
         let mask_file = match &mut self.masks {
-            Some(masks) => Some(text(masks.write(path, |_| indexed_png(&mask))?)),
+            Some(masks) => Some(text(masks.write(path, |_| indexed_png(mask))?)),
             None => None,
         };
         let overlay_file = match &mut self.overlays {
@@ -140,33 +169,34 @@ impl Running {
             None => None,
         };
         Ok(Segmentation {
-            classes: self.classes(&mask),
+            classes: classes(mask, labels),
             mask: mask_file,
             overlay: overlay_file,
         })
     }
+}
 
-    /// The classes in `mask`, the one with the most pixels first.
-    fn classes(&self, mask: &Mask) -> Vec<ClassShare> {
-        let mut shares: Vec<ClassShare> = (0..=u8::MAX)
-            .filter_map(|class| {
-                let of_class = (mask.classes().iter().zip(mask.probabilities()))
-                    .filter(|(found, _)| **found == class);
-                let (pixels, sum) = of_class.fold((0_u64, 0.0_f64), |(n, sum), (_, p)| {
-                    (n + 1, sum + f64::from(*p))
-                });
-                (pixels > 0).then(|| ClassShare {
-                    class,
-                    label: self.segmenter.label(class),
-                    pixels,
-                    share: pixels as f64 / mask.classes().len() as f64,
-                    mean_probability: sum / pixels as f64,
-                })
+/// The classes in `mask`, the one with the most pixels first.
+fn classes(mask: &Mask, labels: &[String]) -> Vec<ClassShare> {
+    let mut shares: Vec<ClassShare> = (0..=u8::MAX)
+        .zip(labels)
+        .filter_map(|(class, label)| {
+            let of_class = (mask.classes().iter().zip(mask.probabilities()))
+                .filter(|(found, _)| **found == class);
+            let (pixels, sum) = of_class.fold((0_u64, 0.0_f64), |(n, sum), (_, p)| {
+                (n + 1, sum + f64::from(*p))
+            });
+            (pixels > 0).then(|| ClassShare {
+                class,
+                label: label.clone(),
+                pixels,
+                share: pixels as f64 / mask.classes().len() as f64,
+                mean_probability: sum / pixels as f64,
             })
-            .collect();
-        shares.sort_by_key(|share| std::cmp::Reverse(share.pixels));
-        shares
-    }
+        })
+        .collect();
+    shares.sort_by_key(|share| std::cmp::Reverse(share.pixels));
+    shares
 }
 
 /// The classes of an image, and the files written for it.
@@ -189,6 +219,23 @@ struct ClassShare {
 }
 
 impl ImageResult for Segmentation {
+    const COLUMNS: &'static [&'static str] =
+        &["class", "label", "pixels", "share", "mean_probability"];
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        (self.classes.iter())
+            .map(|found| {
+                vec![
+                    found.class.to_string(),
+                    found.label.clone(),
+                    found.pixels.to_string(),
+                    found.share.to_string(),
+                    found.mean_probability.to_string(),
+                ]
+            })
+            .collect()
+    }
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         for share in &self.classes {
             writeln!(

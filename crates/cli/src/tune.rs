@@ -57,7 +57,7 @@ impl TuningArgs {
     pub fn load(&self, device: &Device) -> Option<Arc<Tuning>> {
         let Device::Gpu(gpu) = device else {
             if self.tuning.is_some() {
-                output::say("tuned kernels are not used: the reference backend has no kernels");
+                output::note("tuned kernels are not used: the reference backend has no kernels");
             }
             return None;
         };
@@ -68,7 +68,7 @@ impl TuningArgs {
         };
         let tuning = load_for(gpu, &path);
         if let Err(reason) = &tuning {
-            output::say(format_args!("tuned kernels are not used: {reason}"));
+            output::note(format_args!("tuned kernels are not used: {reason}"));
         }
         tuning.ok().map(Arc::new)
     }
@@ -169,7 +169,9 @@ impl Tune {
         }
         match &path {
             Some(path) => add_to_file(gpu, &report.tuning, path)?,
-            None => output::say("the winners are not saved: there is no cache folder; use -o FILE"),
+            None => {
+                output::note("the winners are not saved: there is no cache folder; use -o FILE")
+            }
         }
         match self.json {
             true => output::json_line(&as_json(&network, &device, &report, path.as_deref()))?,
@@ -186,7 +188,7 @@ fn add_to_file(gpu: &Gpu, found: &Tuning, path: &Path) -> shadernet::Result<()> 
     if OutputFile::target(path).is_ok_and(|file| file.is_some_and(|file| file.exists())) {
         match load_for(gpu, path) {
             Ok(known) => tuning = known,
-            Err(reason) => output::say(format_args!("replaced: {reason}")),
+            Err(reason) => output::note(format_args!("replaced: {reason}")),
         }
     }
     if let Err(reason) = tuning.merge(found) {
@@ -196,7 +198,7 @@ fn add_to_file(gpu: &Gpu, found: &Tuning, path: &Path) -> shadernet::Result<()> 
 }
 
 fn progress() -> ProgressBar {
-    let bar = ProgressBar::new(0);
+    let bar = super::progress::shown(ProgressBar::new(0));
     if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} {elapsed} {wide_msg}") {
         bar.set_style(style);
     }

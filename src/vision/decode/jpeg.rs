@@ -4,8 +4,10 @@
 //! separate scans of a baseline JPEG and colors that are finer than luma; jpeg-decoder decodes those.
 //! `tests/images/suite` compares both with Pillow.
 
-use image::DynamicImage;
+use std::io::Cursor;
+
 use image::codecs::jpeg::JpegDecoder;
+use image::{DynamicImage, ImageDecoder};
 use jpeg_decoder::ColorTransform;
 
 use super::fault::Fault;
@@ -84,6 +86,8 @@ impl<'a> Header<'a> {
             rest = after;
             match (marker, segment) {
                 (0xc4 | 0xc8 | 0xcc, _) => {}
+                // libjpeg refuses a second one. A decoder might take either.
+                (0xc0..=0xcf, _) if header.process != 0 => return Err(Fault::Damaged(None)),
                 (0xc0..=0xcf, _) => header.frame(*marker, segment)?,
                 (0xda, [count, ..]) => {
                     if header.process == 0 {
@@ -237,6 +241,14 @@ impl<'a> Header<'a> {
         }
     }
 
+    /// Refuses a file in which a decoder found other dimensions than this header's, for which there is memory.
+    fn check_dimensions(&self, found: (u32, u32)) -> Result<(), Fault> {
+        match found == (self.width.into(), self.height.into()) {
+            true => Ok(()),
+            false => Err(Fault::Damaged(None)),
+        }
+    }
+
     /// Whether the pixel data ends with the end marker (EOI).
     ///
     /// The decoder fills missing pixels with gray and reports success, so that half an image would be
@@ -258,11 +270,18 @@ fn segment(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Decodes a JPEG as it is stored. `most` is the number of bytes that the decoder may take.
 pub fn decode(bytes: &[u8], header: &Header, most: u64) -> Result<DynamicImage, Fault> {
     let image = match header.codec()? {
-        Codec::Fast => DynamicImage::from_decoder(JpegDecoder::new(std::io::Cursor::new(bytes))?)?,
+        Codec::Fast => {
+            let decoder = JpegDecoder::new(Cursor::new(bytes))?;
+            header.check_dimensions(decoder.dimensions())?;
+            DynamicImage::from_decoder(decoder)?
+        }
         Codec::Exact(transform) => {
             let mut decoder = jpeg_decoder::Decoder::new(bytes);
             decoder.set_color_transform(transform);
             decoder.set_max_decoding_buffer_size(usize::try_from(most).unwrap_or(usize::MAX));
+            decoder.read_info()?;
+            let info = decoder.info().ok_or(Fault::Damaged(None))?;
+            header.check_dimensions((info.width.into(), info.height.into()))?;
             let pixels = decoder.decode()?;
             let (width, height) = (u32::from(header.width), u32::from(header.height));
             let image = image::RgbImage::from_raw(width, height, pixels);
@@ -325,6 +344,26 @@ mod tests {
         assert_eq!(codec(&header(&[(3, 1), (2, 1), (1, 1)])), None);
         assert_eq!(codec(&header(&[(1, 1); 4])), Some(Codec::Fast));
         assert_eq!(codec(&header(&[(1, 1); 2])), None);
+    }
+
+    /// Found by fuzzing: a small first frame passed the limit, and the decoder took the second.
+    #[test]
+    fn a_second_frame_is_refused() {
+        let frame = |side: u8| {
+            [
+                &b"\xff\xc0\x00\x0b\x08\0"[..],
+                &[side],
+                b"\0\x01\x01\x01\x11\0",
+            ]
+            .concat()
+        };
+        let scan = b"\xff\xda\x00\x03\x01\x12\x34";
+        let one = [&b"\xff\xd8"[..], &frame(1), scan].concat();
+        let header = Header::read(&one).unwrap();
+        header.check_dimensions((1, 1)).unwrap();
+        assert!(header.check_dimensions((2, 1)).is_err());
+        let two = [&b"\xff\xd8"[..], &frame(1), &frame(2), scan].concat();
+        assert!(matches!(Header::read(&two), Err(Fault::Damaged(None))));
     }
 
     #[test]

@@ -144,10 +144,10 @@ impl Plan {
             if let Device::Gpu(gpu) = Device::open(&self.device.options())? {
                 return Ok(Some(gpu));
             }
-            output::say("no GPU adapter to plan for; WebGPU's default limits are assumed");
+            output::note("no GPU adapter to plan for; WebGPU's default limits are assumed");
         }
         if self.session.tuning.file().is_some() {
-            output::say(
+            output::note(
                 "tuned kernels are not used: they belong to a device, and the plan is for none",
             );
         }

@@ -183,7 +183,7 @@ fn folders_without_images_are_errors() {
     // Before any image is classified.
     execute(classify().arg(chelsea()).arg(&empty)).fails(&[
         "empty: expected images (png, jpg,",
-        "found none; subfolders are not searched",
+        "found none; --recursive searches the folders in it",
     ]);
 }
 

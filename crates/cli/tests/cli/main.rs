@@ -13,6 +13,7 @@ mod classify;
 mod compare;
 mod convert;
 mod detect;
+mod everyday;
 mod explain;
 mod features;
 mod finite;

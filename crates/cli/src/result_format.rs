@@ -1,0 +1,127 @@
+//! The formats of results, and where they are written.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+use shadernet::output_file::OutputFile;
+use shadernet::{Error, Result, printable};
+
+/// How results are printed.
+#[derive(Args)]
+pub struct FormatArgs {
+    /// Print one JSON object per image, one per line, as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+
+    /// How results are printed: csv and tsv have a header and one row per result
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t,
+        hide_default_value = true
+    )]
+    format: Format,
+}
+
+impl FormatArgs {
+    pub fn format(&self) -> Format {
+        match self.json {
+            true => Format::Json,
+            false => self.format,
+        }
+    }
+}
+
+/// A format of results.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+    Csv,
+    Tsv,
+}
+
+impl Format {
+    /// A row with its separators and line end, or `None` where this format has no rows.
+    pub fn row<S: AsRef<str>>(
+        self,
+        cells: impl IntoIterator<Item = S>,
+    ) -> io::Result<Option<Vec<u8>>> {
+        let separator = match self {
+            Self::Text | Self::Json => return Ok(None),
+            Self::Csv => b',',
+            Self::Tsv => b'\t',
+        };
+        let mut builder = csv::WriterBuilder::new();
+        let mut writer = builder.delimiter(separator).from_writer(Vec::new());
+        writer.write_record(cells.into_iter().map(|cell| cell.as_ref().to_owned()))?;
+        let row = writer.into_inner().map_err(|error| error.into_error())?;
+        Ok(Some(row))
+    }
+}
+
+/// Where results are written.
+pub enum Destination {
+    StandardOutput,
+    File(OutputFile),
+}
+
+impl Destination {
+    /// The file at `path`, or standard output.
+    pub fn open(path: Option<&Path>) -> Result<Self> {
+        Ok(match path {
+            Some(path) => Self::File(OutputFile::create(path)?),
+            None => Self::StandardOutput,
+        })
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::StandardOutput => {
+                let mut out = io::stdout().lock();
+                out.write_all(bytes)?;
+                out.flush()
+            }
+            Self::File(file) => file.write_all(bytes),
+        }
+    }
+
+    /// Writes text, in which control characters are escaped.
+    pub fn write_text(&mut self, text: &str) -> io::Result<()> {
+        self.write(printable::escape(text).as_bytes())
+    }
+
+    /// Completes the file, which did not exist before.
+    pub fn finish(self) -> Result<(), Error> {
+        match self {
+            Self::StandardOutput => Ok(()),
+            Self::File(file) => file.finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_where_they_must_be() {
+        let row = |format: Format, cells: &[&str]| {
+            let row = format.row(cells).unwrap();
+            row.map(|row| String::from_utf8(row).unwrap())
+        };
+        let cells = ["a b", "tabby, tabby cat", "5\" disk", ""];
+        assert_eq!(
+            row(Format::Csv, &cells).unwrap(),
+            "a b,\"tabby, tabby cat\",\"5\"\" disk\",\n"
+        );
+        assert_eq!(
+            row(Format::Tsv, &["a\tb", "c, d"]).unwrap(),
+            "\"a\tb\"\tc, d\n"
+        );
+        assert_eq!(row(Format::Text, &cells), None);
+    }
+}
