@@ -145,7 +145,7 @@ fn torchvisions_older_densenet_gives_the_same_outputs() {
     check("densenet121", older_densenet);
 }
 
-/// Writes a folder in the format of timm's `save_for_hf_hub`.
+/// Writes a folder in the format of timm's `save_for_hf`.
 fn save_folder(folder: &Path, architecture: &str, weights: &Weights, rename: Rename) {
     let config = json!({
         "architecture": architecture,

@@ -609,3 +609,55 @@ fn the_default_model_is_the_repositorys() {
         assert!((0.0..=255.0).contains(&byte.round()));
     }
 }
+
+#[test]
+fn configurations_of_other_libraries_are_named() {
+    for (config, expected) in [
+        (
+            json!({"model_type": "resnet", "transformers_version": "5.0", "architectures": ["ResNetForImageClassification"]}),
+            "the configuration of a resnet of the library Transformers",
+        ),
+        (
+            json!({"encoder_name": "resnet34", "decoder_channels": [256, 128], "classes": 2}),
+            "segmentation_models_pytorch (with the encoder resnet34)",
+        ),
+        (
+            json!({"model_type": "resnet"}),
+            "key 'architecture' is missing",
+        ),
+    ] {
+        let error = ModelFolder::from_memory("other", config.to_string().as_bytes(), Vec::new());
+        let message = error.unwrap_err().to_string();
+        assert!(message.starts_with("other/config.json: "), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn files_in_memory_are_a_model_folder() {
+    let folder = default_model().unwrap().open().unwrap();
+    let read = |name: &str| fs::read(folder.path.join(name)).unwrap();
+    let (config, weights) = (read("config.json"), read("model.safetensors"));
+    let memory = ModelFolder::from_memory("flowers", &config, weights).unwrap();
+    assert_eq!(
+        (memory.name.as_str(), memory.weights_path()),
+        ("flowers", None)
+    );
+    let (graph, _) = memory.graph().unwrap();
+    let loaded = memory.weights(&graph).unwrap();
+    loaded.check(&graph).unwrap();
+    assert_eq!(loaded.source(), "flowers/model.safetensors");
+    assert!(!format!("{memory:?}").contains("[123"), "{memory:?}");
+
+    let broken = ModelFolder::from_memory("flowers", &config, vec![1, 2]).unwrap();
+    let error = broken.weights(&graph).unwrap_err().to_string();
+    assert!(error.starts_with("flowers/model.safetensors: "), "{error}");
+    let darknet = json!({"architecture": "darknet"}).to_string();
+    let error = ModelFolder::from_memory("a", darknet.as_bytes(), Vec::new()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("needs network.cfg: open a folder"),
+        "{error}"
+    );
+}

@@ -8,7 +8,7 @@ use super::section::{Section, excerpt, to_f32};
 use super::{heads, timm_keys};
 use crate::error::{Error, Result};
 use crate::graph::Activation;
-use crate::printable::beginning;
+use crate::printable::{beginning, name};
 use crate::util::read::read_file;
 use crate::vision::{Head, Label, Labels, Preprocessing};
 use crate::zoo::{ConvPadding, GlobalPool, ZooOptions};
@@ -29,9 +29,9 @@ pub(super) struct Config {
     pub heads: Vec<Head>,
 }
 
-/// Reads and checks `path`.
-pub(super) fn read(path: &Path) -> Result<Config> {
-    parse(path, &read_file(path, "a configuration", MAX_BYTES)?)
+/// Reads `path`.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    read_file(path, "a configuration", MAX_BYTES)
 }
 
 /// Checks the content of `path`.
@@ -57,9 +57,8 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Config> {
     let preprocessing = preprocessing(cfg, args)?;
     let architecture = match root.string("architecture")? {
         Some(name) => name,
-        None => cfg.string("architecture")?.ok_or_else(|| {
-            Error::file(path, "key 'architecture' is missing; the network's name was expected, such as \"resnet18\"")
-        })?,
+        None => (cfg.string("architecture")?)
+            .ok_or_else(|| Error::file(path, without_architecture(root)))?,
     };
     let num_classes = num_classes(root, cfg, args)?;
     Ok(Config {
@@ -70,6 +69,25 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Config> {
         variant: variant(root, cfg, args)?,
         preprocessing,
     })
+}
+
+/// Why a configuration without an architecture cannot be used.
+fn without_architecture(root: Section<'_>) -> String {
+    let text = |key: &str| root.get(key).and_then(Value::as_str).map(name);
+    if let Some(model) = text("model_type").filter(|_| root.get("transformers_version").is_some()) {
+        return format!(
+            "this is the configuration of a {model} of the library Transformers, whose networks are built and named \
+             differently; use a model of timm, such as timm/resnet18.a1_in1k on the Hugging Face hub"
+        );
+    }
+    if let Some(encoder) = text("encoder_name") {
+        return format!(
+            "this is the configuration of a network of segmentation_models_pytorch (with the encoder {encoder}), which \
+             is not in shadernet's zoo; its networks for segmentation are unet, unet_bilinear and unet_paper"
+        );
+    }
+    "key 'architecture' is missing; the network's name was expected, such as \"resnet18\""
+        .to_owned()
 }
 
 /// The first of the sections that has the key counts, as in timm.

@@ -1,15 +1,15 @@
 //! Converts Darknet's files to a model folder.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::unfinished_folder::UnfinishedFolder;
 use super::{CONFIG, DARKNET, NETWORK, WEIGHTS, heads};
 use crate::darknet::Network;
 use crate::error::{Error, Result};
-use crate::output_file::{self, TemporaryFolder, folder_of, follow_links};
+use crate::output_file;
 use crate::vision::{CropMode, Interpolation, read_names};
 use crate::weights::Dtype;
 use crate::zoo::{self, ZooOptions};
@@ -90,17 +90,6 @@ pub fn convert_darknet(
     matrices: Dtype,
 ) -> Result<Converted> {
     let folder = folder.as_ref();
-    let occupied = match fs::read_dir(folder) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(_) => folder.exists(),
-    };
-    if occupied {
-        return Err(Error::file(
-            folder,
-            "a new or empty folder was expected, found a file or a folder with files in it; name \
-             another, or remove it first",
-        ));
-    }
     // Before the work, so that a folder that cannot be created is an error at once.
     let unfinished = UnfinishedFolder::new(folder)?;
     let network = Network::open(&cfg)?;
@@ -169,56 +158,6 @@ fn architecture(network: &Network, classes: usize) -> &'static str {
     zoo::architectures()
         .find(|architecture| architecture.build(&options).is_ok_and(|other| same(&other)))
         .map_or(DARKNET, |architecture| architecture.name)
-}
-
-/// A folder under construction, with a temporary name in its target's parent. It is removed unless
-/// [`Self::finish`] is called.
-struct UnfinishedFolder {
-    temporary: TemporaryFolder,
-    /// As it was given, for errors.
-    path: PathBuf,
-    /// With symbolic links followed.
-    target: PathBuf,
-}
-
-impl UnfinishedFolder {
-    fn new(path: &Path) -> Result<Self> {
-        let target = follow_links(path);
-        let parent = folder_of(&target);
-        if !parent.is_dir() {
-            let parent = parent.display();
-            let reason = format!("there is no folder {parent} to create it in; create it first");
-            return Err(Error::file(path, reason));
-        }
-        let temporary = TemporaryFolder::new(parent).map_err(Error::write(path))?;
-        if let Ok(existing) = fs::metadata(&target) {
-            let permissions = existing.permissions();
-            fs::set_permissions(temporary.path(), permissions).map_err(Error::write(path))?;
-        }
-        Ok(Self {
-            temporary,
-            path: path.to_owned(),
-            target,
-        })
-    }
-
-    /// Calls `write` with the temporary path of the file `name`. Errors have the path that it will get.
-    fn write(&self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        write(&self.temporary.path().join(name)).map_err(|error| match error {
-            Error::Write { source, .. } => Error::write(self.path.join(name))(source),
-            error => error,
-        })
-    }
-
-    /// Renames the folder to its target. An existing empty folder is replaced.
-    fn finish(self) -> Result<()> {
-        // Not all systems can rename a folder over an empty one.
-        if self.target.is_dir() {
-            fs::remove_dir(&self.target).map_err(Error::write(&self.path))?;
-        }
-        let persisted = self.temporary.persist(&self.target);
-        persisted.map_err(Error::write(&self.path))
-    }
 }
 
 #[cfg(test)]

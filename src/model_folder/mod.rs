@@ -25,11 +25,14 @@ mod darknet;
 mod find;
 mod heads;
 mod hub;
+mod save;
 mod section;
 mod storage;
 mod timm_keys;
+mod unfinished_folder;
 
 use std::borrow::Cow;
+use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,6 +44,7 @@ use crate::vision::{Head, Labels, Preprocessing};
 use crate::weights::Weights;
 use crate::zoo::darknet::dialects;
 use crate::zoo::{self, Task, ZooOptions};
+use save::ConfigText;
 use storage::Storage;
 
 pub use darknet::{Converted, convert_darknet};
@@ -61,7 +65,7 @@ const NETWORK: &str = "network.cfg";
 /// The architecture of a network that is described by a Darknet configuration.
 const DARKNET: &str = "darknet";
 const EXPECTED: &str = "a model folder holds config.json and model.safetensors, in the format that \
-                        timm's save_for_hf_hub writes";
+                        timm's save_for_hf writes";
 
 /// An opened model folder: everything except the weights, which stay on disk until
 /// [`Self::weights`] is called.
@@ -86,6 +90,8 @@ pub struct ModelFolder {
     /// What else differs from the architecture's own network.
     variant: ZooOptions,
     weights: Storage,
+    /// The content of `config.json`.
+    config: ConfigText,
 }
 
 impl ModelFolder {
@@ -123,7 +129,11 @@ impl ModelFolder {
             } else {
                 "there is no such folder"
             };
-            return Err(Error::file(path, format!("{found}; {EXPECTED}")));
+            let place = match env::current_dir() {
+                Ok(current) if path.is_relative() => format!(" in {}", current.display()),
+                _ => String::new(),
+            };
+            return Err(Error::file(path, format!("{found}{place}; {EXPECTED}")));
         }
         let config_path = path.join(CONFIG);
         if !config_path.is_file() {
@@ -137,13 +147,8 @@ impl ModelFolder {
             return Err(Error::file(path, without_weights(path)));
         };
         let config = config::read(&config_path)?;
-        let (name, path) = (name_of(path), path.to_owned());
-        Ok(Self::from_config(
-            name,
-            path,
-            config,
-            Storage::File(weights),
-        ))
+        let name = name_of(path);
+        Self::from_config(name, path.to_owned(), &config, Storage::File(weights))
     }
 
     /// A model folder's files in memory: the content of `config.json`, and that of `model.safetensors`, a vector
@@ -169,21 +174,22 @@ impl ModelFolder {
     ) -> Result<Self> {
         let name = name.into();
         let path = PathBuf::from(&name);
-        let config_path = path.join(CONFIG);
-        let config = config::parse(&config_path, config)?;
-        if config.architecture == DARKNET {
+        let weights = Storage::Memory(Arc::new(weights.into()));
+        let folder = Self::from_config(name, path, config, weights)?;
+        if folder.architecture == DARKNET {
             let reason = format!(
                 "architecture: a network of shadernet's zoo was expected, since these files are in memory; found \
                  \"{DARKNET}\", which needs {NETWORK}: open a folder"
             );
-            return Err(Error::file(config_path, reason));
+            return Err(Error::file(folder.path.join(CONFIG), reason));
         }
-        let weights = Storage::Memory(Arc::new(weights.into()));
-        Ok(Self::from_config(name, path, config, weights))
+        Ok(folder)
     }
 
-    fn from_config(name: String, path: PathBuf, config: config::Config, weights: Storage) -> Self {
-        Self {
+    /// The folder of a `config.json` of this content.
+    fn from_config(name: String, path: PathBuf, text: &[u8], weights: Storage) -> Result<Self> {
+        let config = config::parse(&path.join(CONFIG), text)?;
+        Ok(Self {
             name,
             path,
             architecture: config.architecture,
@@ -193,7 +199,8 @@ impl ModelFolder {
             labels: config.labels,
             heads: config.heads,
             weights,
-        }
+            config: ConfigText(text.into()),
+        })
     }
 
     /// The safetensors file with the weights, or the index of several; `None` where they are in memory.

@@ -68,7 +68,7 @@ pub(crate) use decode::elements;
 pub(crate) use dialect::Dialect;
 pub use dtype::Dtype;
 pub(crate) use file_bytes::{FileBytes, FileKind};
-pub use write::write_safetensors;
+pub use write::{SavedWeights, write_safetensors};
 
 use crate::error::{Error, Result};
 use crate::tensor::{Shape, Tensor};

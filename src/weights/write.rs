@@ -82,7 +82,7 @@ impl Weights {
     /// assert_eq!(half.read("fc.bias")?[..], [0.1]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn save(&self, path: impl AsRef<Path>, matrices: Dtype) -> Result<()> {
+    pub fn save(&self, path: impl AsRef<Path>, matrices: Dtype) -> Result<SavedWeights> {
         check_writable(matrices)?;
         let converted = |stored: &Stored| -> Option<Dtype> {
             Dtype::from_safetensors(&stored.dtype)?;
@@ -108,6 +108,14 @@ impl Weights {
         // Tensors with larger elements first, so that all are aligned.
         tensors.sort_by_key(|(entry, _)| std::cmp::Reverse(bits(&entry.dtype)));
         let (entries, tensors): (Vec<Entry>, Vec<&Stored>) = tensors.into_iter().unzip();
+        let is_matrix = |(entry, stored): &(&Entry, &&Stored)| {
+            entry.dtype == matrices.safetensors() && stored.shape.rank() > 1
+        };
+        let saved = SavedWeights {
+            tensors: entries.len(),
+            matrices: entries.iter().zip(&tensors).filter(is_matrix).count(),
+            bytes: (entries.iter().filter_map(|entry| entry.bytes)).fold(0, u64_sum),
+        };
         write_entries(path.as_ref(), &entries, &self.metadata, |i| {
             let (name, stored) = (&entries[i].name, tensors[i]);
             let Some(dtype) = converted(stored) else {
@@ -122,8 +130,25 @@ impl Weights {
                 ))),
                 None => Ok(Elements::Convert(data, dtype)),
             }
-        })
+        })?;
+        Ok(saved)
     }
+}
+
+/// What [`Weights::save`] wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SavedWeights {
+    /// The number of tensors.
+    pub tensors: usize,
+    /// How many of them have two or more dimensions, and are stored as asked.
+    pub matrices: usize,
+    /// The bytes of all elements.
+    pub bytes: u64,
+}
+
+fn u64_sum(sum: u64, bytes: usize) -> u64 {
+    sum.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX))
 }
 
 fn check_writable(dtype: Dtype) -> Result<()> {

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use shadernet::model_folder::convert_darknet;
+use shadernet::model_folder::{FoundModel, convert_darknet};
 use shadernet::output_file::OutputFile;
 use shadernet::printable;
 use shadernet::vision::CropMode;
-use shadernet::weights::Dtype;
+use shadernet::weights::{Dtype, SavedWeights};
 
-use super::mapped_weights::open_weights;
+use super::mapped_weights::{open_found, open_weights};
+use super::resolve_model::model_called;
 use super::{Failure, output};
 
 /// Convert Darknet files to a model folder, or weights to float16 or float32
@@ -20,13 +21,14 @@ use super::{Failure, output};
 Examples:
   shadernet convert tiny.cfg tiny.weights --names coco.names -o models/tiny --half
   shadernet convert model.safetensors -o half.safetensors --half
+  shadernet convert timm/resnet18.a1_in1k -o models/resnet18_half --half
 
 With --half, the weights of convolutions and fully connected layers are stored as float16. Biases \
 and batch norms, about 1 % of the parameters, stay float32, and whole numbers stay as they are. \
 Several safetensors files with an index become one. If the conversion fails, nothing is written.")]
 pub struct Convert {
-    /// Darknet's .cfg and .weights, or one safetensors file or .index.json
-    #[arg(required = true, num_args = 1..=2, value_name = "FILE")]
+    /// Darknet's .cfg and .weights, or one safetensors file or .index.json, or a model
+    #[arg(required = true, num_args = 1..=2, value_name = "FILE|MODEL")]
     files: Vec<PathBuf>,
 
     /// The model folder or safetensors file to write
@@ -88,6 +90,13 @@ impl Convert {
             [_] if self.resize.is_some() => Err(usage(
                 "--resize is only for Darknet files; a safetensors file does not say how pictures are resized",
             )),
+            [name] if name.is_dir() || !name.exists() => {
+                match model_called(&name.to_string_lossy())? {
+                    Some(model) => self.model(&model, matrices),
+                    // Says that there is no such file.
+                    None => self.safetensors(name, matrices),
+                }
+            }
             [file] => self.safetensors(file, matrices),
             [weights, cfg] if ends_in(weights, "weights") || ends_in(cfg, "cfg") => {
                 Err(usage("expected the .cfg first and the .weights second"))
@@ -99,23 +108,37 @@ impl Convert {
     }
 
     fn safetensors(&self, file: &Path, matrices: Dtype) -> Result<(), Failure> {
+        let weights = open_weights(file)?;
         // A file can be converted in place.
         OutputFile::check(&self.output)?;
-        let weights = open_weights(file)?;
-        weights.save(&self.output, matrices)?;
-        // All are written.
-        let tensors = weights.names().len();
+        let saved = weights.save(&self.output, matrices)?;
+        self.print(saved, matrices)
+    }
+
+    /// Converts the weights of a model into another folder.
+    fn model(&self, model: &FoundModel, matrices: Dtype) -> Result<(), Failure> {
+        let saved = open_found(model)?.save(&self.output, matrices)?;
+        self.print(saved, matrices)
+    }
+
+    fn print(&self, saved: SavedWeights, matrices: Dtype) -> Result<(), Failure> {
+        let others = saved.tensors.saturating_sub(saved.matrices);
         if self.json {
             output::json_line(&json!({
                 "output": self.output.display().to_string(),
                 "dtype": matrices.safetensors(),
-                "tensors": tensors,
+                "tensors": saved.tensors,
+                "matrices": saved.matrices,
+                "bytes": saved.bytes,
             }))?;
         } else {
-            let output = printable::path(&self.output);
             writeln!(
                 output::stdout(),
-                "{tensors} tensors, matrices as {matrices}, written to {output}"
+                "{} tensors ({} matrices as {matrices}, {others} others), {}, written to {}",
+                saved.tensors,
+                saved.matrices,
+                output::bytes(saved.bytes),
+                printable::path(&self.output)
             )?;
         }
         Ok(())

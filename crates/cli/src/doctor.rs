@@ -1,5 +1,6 @@
 //! `shadernet doctor`.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use super::{DeviceArgs, Failure, output, progress};
 #[command(after_help = "\
 Examples:
   shadernet doctor
+  shadernet doctor --quick
   shadernet doctor --backend vulkan --report doctor.md
   shadernet doctor --backend gl --against vulkan
 
@@ -47,6 +49,10 @@ pub struct Doctor {
     /// Compare only the network, with this backend or adapter instead of the reference backend
     #[arg(long, value_name = "BACKEND[:ADAPTER]")]
     against: Option<Against>,
+
+    /// Check only one case of each kind, in float32: less than 20 s also on a processor
+    #[arg(long)]
+    quick: bool,
 
     /// Write a Markdown report of all checks
     #[arg(long, value_name = "FILE")]
@@ -90,7 +96,9 @@ impl Doctor {
         let results = match (is_one_device, &self.against) {
             (true, _) => {
                 self.child.misbehave_for_tests();
-                vec![self.check_device()?]
+                let results = self.check_device()?;
+                self.print(&results)?;
+                vec![results]
             }
             (false, Some(_)) => {
                 return Err(Failure::Usage(
@@ -103,20 +111,21 @@ impl Doctor {
         if let Some(path) = &self.report {
             output_file::write(path, report(&results)?.as_bytes())?;
         }
-        let mut out = output::stdout();
-        let mut all_correct = true;
         for line in &results {
-            let faults = faults(line)?;
-            all_correct &= faults.is_empty();
-            match self.json {
-                true => output::json_line(line)?,
-                false => write!(out, "{}", summary(line, &faults))?,
+            if !faults(line)?.is_empty() {
+                return Err(Failure::Reported);
             }
         }
-        match all_correct {
-            true => Ok(()),
-            false => Err(Failure::Reported),
+        Ok(())
+    }
+
+    /// Prints the results of a device.
+    fn print(&self, results: &Value) -> Result<(), Failure> {
+        match self.json {
+            true => output::json_line(results)?,
+            false => write!(output::stdout(), "{}", summary(results, &faults(results)?))?,
         }
+        Ok(())
     }
 
     /// Checks the device that the options select.
@@ -134,45 +143,74 @@ impl Doctor {
         let mut results = device_info(&device);
         results["kind"] = json!("doctor");
         if self.against.is_none() {
-            results["kernels"] = check_kernels(gpu)?;
+            results["kernels"] = check_kernels(gpu, self.quick)?;
             results["loops"] = check_loops(gpu)?;
         }
         results["networks"] = json!([compare_network(&reference, &device)?]);
         Ok(results)
     }
 
-    /// Checks every adapter and backend. All after the first that works are also compared with the first.
+    /// Checks every adapter and backend, and prints the results of each when it is done. All after the first that
+    /// works are also compared with the first.
     fn check_all_devices(&self) -> Result<Vec<Value>, Failure> {
+        if !self.quick {
+            output::note(
+                "checking every kernel: up to a minute for each adapter and backend; --quick takes a few seconds",
+            );
+        }
         let mut args: Vec<OsString> = vec!["doctor".into()];
         args.extend(self.device.flags());
-        let mut results = self.child.run_on_all_adapters("doctor", &args)?;
-        let mut working = results.iter_mut().filter(|line| line["failed"].is_null());
-        let Some(first) = working.next() else {
-            return Ok(results);
-        };
-        let against = format!("{}:{}", text(first, "backend"), text(first, "device"));
-        args.extend(["--against".into(), against.clone().into()]);
-        for line in working {
-            let (backend, adapter) = (text(line, "backend"), text(line, "device"));
-            let row = match self.child.run_on_adapter(&args, backend, adapter) {
-                Ok(mut lines) => {
-                    (lines[0].pointer_mut("/networks/0")).map_or(Value::Null, Value::take)
+        args.extend(self.quick.then(|| "--quick".into()));
+        let mut first = None;
+        (self.child).run_on_all_adapters("doctor", &args, |bar, line| {
+            match &first {
+                _ if !line["failed"].is_null() => {}
+                None => {
+                    first = Some(format!(
+                        "{}:{}",
+                        text(line, "backend"),
+                        text(line, "device")
+                    ))
                 }
-                Err(reason) => json!({"against": against, "failed": reason}),
-            };
-            if let Some(networks) = line["networks"].as_array_mut() {
-                networks.push(row);
+                Some(first) => self.compare_with(first, line),
             }
+            bar.suspend(|| self.print(line))
+        })
+    }
+
+    /// Adds the comparison of a device with the one called `first` to its results.
+    fn compare_with(&self, first: &str, line: &mut Value) {
+        let mut args: Vec<OsString> = vec!["doctor".into()];
+        args.extend(self.device.flags());
+        args.extend(["--against".into(), first.into()]);
+        let (backend, adapter) = (text(line, "backend"), text(line, "device"));
+        let row = match self.child.run_on_adapter(&args, backend, adapter) {
+            Ok(mut lines) => {
+                let row = lines
+                    .first_mut()
+                    .and_then(|line| line.pointer_mut("/networks/0"));
+                row.map_or(Value::Null, Value::take)
+            }
+            Err(reason) => json!({"against": first, "failed": reason}),
+        };
+        if let Some(networks) = line["networks"].as_array_mut() {
+            networks.push(row);
         }
-        Ok(results)
     }
 }
 
-/// Checks every variant of every small case in both precisions.
-fn check_kernels(gpu: &Gpu) -> Result<Value> {
-    let cases = small_cases()?;
+/// Checks every variant of every small case in both precisions; with `quick`, only the first case of every
+/// [`kind`], in float32.
+fn check_kernels(gpu: &Gpu, quick: bool) -> Result<Value> {
+    let mut cases = small_cases()?;
+    let mut precisions = &[Precision::F32, Precision::F16][..];
+    if quick {
+        let mut kinds = HashSet::new();
+        cases.retain(|case| kinds.insert(kind(&case.name)));
+        precisions = &[Precision::F32];
+    }
     let mut rows = Vec::new();
-    for precision in [Precision::F32, Precision::F16] {
+    for &precision in precisions {
         let bar = progress::bar(0);
         let options = BenchOptions::default().precision(precision).rounds(1);
         let variants = variants(gpu, &cases, &options, |progress| {
@@ -197,6 +235,23 @@ fn check_kernels(gpu: &Gpu) -> Result<Value> {
         bar.finish_and_clear();
     }
     Ok(json!(rows))
+}
+
+/// The operator, the size of its kernel and whether it has groups, which most kernels differ in.
+fn kind(case: &str) -> String {
+    let is_kind = |word: &&str| word.starts_with("kernel=") || word.starts_with("groups=");
+    let mut words = case.split(' ');
+    let operator = words.next().unwrap_or_default();
+    let options = words
+        .filter(is_kind)
+        .map(|word| match word.split_once('=') {
+            Some(("groups", _)) => "groups",
+            _ => word,
+        });
+    std::iter::once(operator)
+        .chain(options)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// More iterations than kernels need before they are split.
@@ -311,8 +366,10 @@ fn summary(results: &Value, faults: &[String]) -> String {
             0 => String::new(),
             count => format!(", {count} exceed the device's limits"),
         };
+        let has_half = checks.iter().any(|row| row["precision"] == "f16");
+        let precisions = if has_half { "f32 and f16" } else { "f32" };
         lines += &format!(
-            "  {} kernels checked in f32 and f16{skipped}\n",
+            "  {} kernels checked in {precisions}{skipped}\n",
             checks.len()
         );
     }

@@ -48,7 +48,7 @@ pub struct Features {
     )]
     layer: Option<String>,
 
-    /// The last layer of each stage; a stage is a run of layers with the same map size
+    /// The last layer of each stage, in one row with its strongest channel; a stage is a run of layers with the same map size
     #[arg(long)]
     all: bool,
 
@@ -124,6 +124,17 @@ impl Features {
         bar.tick();
         let mut running = Running {
             command: self,
+            summary: (self.all && !self.json).then(|| {
+                output::table(&[
+                    "layer",
+                    "channels",
+                    "size",
+                    "strongest",
+                    "largest",
+                    "peak",
+                    "active",
+                ])
+            }),
             path,
             image,
             maps,
@@ -133,7 +144,12 @@ impl Features {
         };
         let result = names.iter().try_for_each(|name| running.layer(name));
         running.bar.finish_and_clear();
-        result
+        result?;
+        if let Some(summary) = &mut running.summary {
+            summary.right_align(1..7);
+            writeln!(output::stdout(), "{summary}")?;
+        }
+        Ok(())
     }
 
     /// Lists the layers. The network is not run, so no GPU is needed.
@@ -146,6 +162,8 @@ impl Features {
 
 struct Running<'a> {
     command: &'a Features,
+    /// One row per layer, in place of a table for each.
+    summary: Option<output::Table>,
     path: &'a Path,
     image: RgbImage,
     maps: FeatureMaps,
@@ -173,6 +191,10 @@ impl Running<'_> {
         };
         let features = self.features(&found, drawn);
         self.bar.inc(1);
+        if let Some(summary) = &mut self.summary {
+            summary.add_row(features.row());
+            return Ok(());
+        }
         self.bar.suspend(|| match self.command.json {
             true => output::json_line(&features),
             false => features.print(),
@@ -321,6 +343,23 @@ struct ChannelSummary {
 }
 
 impl LayerFeatures {
+    /// The layer's size and its strongest channel.
+    fn row(&self) -> [String; 7] {
+        let [_, channels, height, width] = self.shape;
+        let strongest = |cell: &dyn Fn(&ChannelSummary) -> String| {
+            self.channels.first().map_or(String::new(), cell)
+        };
+        [
+            self.layer.clone(),
+            channels.to_string(),
+            format!("{height}x{width}"),
+            strongest(&|found| format!("#{}", found.channel)),
+            strongest(&|found| format!("{:.3}", found.largest)),
+            strongest(&|found| format!("{},{}", found.peak.x, found.peak.y)),
+            strongest(&|found| format!("{:.1} %", 100.0 * found.active)),
+        ]
+    }
+
     fn print(&self) -> io::Result<()> {
         let [_, channels, height, width] = self.shape;
         let mut table = output::table(&["channel", "largest", "peak", "active"]);

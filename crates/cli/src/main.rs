@@ -7,6 +7,7 @@ mod batches;
 mod bench;
 mod cache;
 mod classify;
+mod completions;
 mod convert;
 mod decode_ahead;
 mod detect;
@@ -43,7 +44,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{Backend, CooperativeMatrices, GpuOptions, Precision};
 use shadernet::model_folder::{ModelFolder, default_model, find_model};
@@ -103,6 +104,7 @@ enum Command {
     Plan(plan::Plan),
     Tune(tune::Tune),
     Bench(bench::Bench),
+    Completions(completions::Completions),
 }
 
 /// How a network is run.
@@ -321,6 +323,7 @@ fn main() -> ExitCode {
         Command::Plan(command) => command.execute(),
         Command::Tune(command) => command.execute(),
         Command::Bench(command) => command.execute(start),
+        Command::Completions(command) => command.execute(Cli::command()),
     };
     match result {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,

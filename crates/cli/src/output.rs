@@ -17,6 +17,11 @@ pub fn stdout() -> impl Write {
     Escaping(io::stdout().lock())
 }
 
+/// Standard output for text of this command's own.
+pub fn raw_stdout() -> impl Write {
+    io::stdout().lock()
+}
+
 /// Escapes the text that is written to it.
 struct Escaping<W>(W);
 
@@ -131,9 +136,11 @@ fn tip(error: &Error) -> Option<&'static str> {
         (ErrorKind::Limit | ErrorKind::OutOfMemory, _) => {
             Some("--precision f16 takes half the memory, and --backend cpu has no such limits")
         }
-        (_, Error::UnknownName(unknown)) if unknown.kind == "architecture" => {
-            Some("`shadernet models` lists the known architectures")
-        }
+        (_, Error::UnknownName(unknown)) => match unknown.kind {
+            "architecture" => Some("`shadernet models` lists the known architectures and models"),
+            "layer" => Some("--layer '?' lists the layers"),
+            _ => None,
+        },
         _ => None,
     }
 }

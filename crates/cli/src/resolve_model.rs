@@ -13,7 +13,7 @@ use shadernet::zoo::{self, ZooOptions};
 use shadernet::{Error, Result, printable};
 
 use super::mapped_weights::open_found;
-use super::value_parsers::{count, image_size};
+use super::value_parsers::{ImageSize, count};
 
 /// The network, and the size of its inputs.
 #[derive(Args)]
@@ -23,9 +23,10 @@ pub struct NetworkArgs {
     #[arg(value_name = "MODEL|ARCH")]
     network: String,
 
-    /// Channels, height and width of the image [default: the network's input size]
-    #[arg(long, value_name = "CxHxW", value_parser = image_size)]
-    input: Option<[usize; 3]>,
+    /// Size of the image: 160, 160x224 (height, width) or 3x160x224 (channels first) [default: the network's
+    /// input size]
+    #[arg(long, value_name = "SIZE")]
+    input: Option<ImageSize>,
 
     /// Images per pass
     #[arg(long, default_value = "1", value_name = "N", value_parser = count)]
@@ -53,14 +54,14 @@ pub struct Network {
 
 impl Network {
     /// `name` is a model (see [`find_model`]) or else an architecture. `size` defaults to the network's input size.
-    pub fn resolve(name: &str, size: Option<[usize; 3]>, batch: usize) -> Result<Self> {
+    pub fn resolve(name: &str, size: Option<ImageSize>, batch: usize) -> Result<Self> {
         Self::with_classes(name, size, batch, None)
     }
 
     /// As [`Network::resolve`], with another number of classes for architectures.
     pub fn with_classes(
         name: &str,
-        size: Option<[usize; 3]>,
+        size: Option<ImageSize>,
         batch: usize,
         num_classes: Option<usize>,
     ) -> Result<Self> {
@@ -68,7 +69,7 @@ impl Network {
             return Self::of_model(open_found(&model)?, size, batch, num_classes);
         }
         let architecture = zoo::find(name)?;
-        let size = size.unwrap_or(architecture.input_size);
+        let size = sized(size, architecture.input_size);
         let options = ZooOptions::default()
             .with_classes(num_classes)
             .with_channels(size[0]);
@@ -83,12 +84,12 @@ impl Network {
 
     fn of_model(
         mut folder: ModelFolder,
-        size: Option<[usize; 3]>,
+        size: Option<ImageSize>,
         batch: usize,
         num_classes: Option<usize>,
     ) -> Result<Self> {
         check_classes(&folder, num_classes)?;
-        let size = size.unwrap_or(folder.preprocessing.input_size);
+        let size = sized(size, folder.preprocessing.input_size);
         folder.preprocessing.input_size = size;
         let (graph, _) = folder.graph()?;
         let inputs = input_shapes(&graph, batch, size, None);
@@ -136,6 +137,11 @@ impl Network {
             })
             .collect()
     }
+}
+
+/// The size of the images of a network that takes images of size `default`.
+fn sized(size: Option<ImageSize>, default: [usize; 3]) -> [usize; 3] {
+    size.map_or(default, |size| size.for_network(default))
 }
 
 /// The model called `name`; `None` where there is none and `name` may be an architecture's, which a path cannot.

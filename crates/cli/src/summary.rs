@@ -9,7 +9,7 @@ use shadernet::tensor::Shape;
 use shadernet::{Result, printable};
 
 use super::resolve_model::{Network, weights_source};
-use super::value_parsers::image_size;
+use super::value_parsers::ImageSize;
 use super::{Failure, output};
 
 /// Summarize a network: shapes, parameters, multiplications, receptive fields
@@ -17,7 +17,7 @@ use super::{Failure, output};
 #[command(after_help = "\
 Examples:
   shadernet summary resnet18
-  shadernet summary resnet18 mobilenet_v2 --input 3x160x160
+  shadernet summary resnet18 mobilenet_v2 --input 160
   shadernet summary small_cnn --json | jq '.layers[] | [.name, .parameters]'
 
 Needs no weights and no GPU. For several networks, only the totals are printed, side by side. \
@@ -29,9 +29,10 @@ pub struct Summary {
     #[arg(required = true, value_name = "MODEL|ARCH")]
     networks: Vec<String>,
 
-    /// Channels, height and width of the image [default: each network's input size]
-    #[arg(long, value_name = "CxHxW", value_parser = image_size)]
-    input: Option<[usize; 3]>,
+    /// Size of the image: 160, 160x224 (height, width) or 3x160x224 (channels first) [default: each network's
+    /// input size]
+    #[arg(long, value_name = "SIZE")]
+    input: Option<ImageSize>,
 
     /// Number of classes of architectures [default: each architecture's]
     #[arg(long, value_name = "N")]

@@ -1,5 +1,6 @@
 //! Parsers of the values of command-line options.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,12 +15,53 @@ pub fn count(text: &str) -> Result<NonZeroUsize, String> {
         .ok_or_else(|| format!("expected a whole number from 1 to {MAX_COUNT}"))
 }
 
-/// `CxHxW`, such as `3x224x224`: channels, height and width.
-pub fn image_size(text: &str) -> Result<[usize; 3], String> {
-    let extents: Vec<usize> = (text.split('x').map(str::parse).collect::<Result<_, _>>())
-        .map_err(|_| format!("expected CxHxW such as 3x224x224, found '{text}'"))?;
-    <[usize; 3]>::try_from(extents)
-        .map_err(|_| format!("expected three numbers as in 3x224x224, found '{text}'"))
+/// The size of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageSize {
+    /// Those of the network where there are none.
+    channels: Option<usize>,
+    height: usize,
+    width: usize,
+}
+
+impl ImageSize {
+    /// Channels, height and width for a network that takes images of size `default`.
+    pub fn for_network(self, default: [usize; 3]) -> [usize; 3] {
+        [self.channels.unwrap_or(default[0]), self.height, self.width]
+    }
+}
+
+impl FromStr for ImageSize {
+    type Err = String;
+
+    /// `SIDE`, `HxW` or `CxHxW`, such as `160`, `160x224` or `3x160x224`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let extents: Option<Vec<usize>> = text.split('x').map(|part| part.parse().ok()).collect();
+        let (channels, height, width) = match extents.as_deref() {
+            Some(&[side]) => (None, side, side),
+            Some(&[height, width]) => (None, height, width),
+            Some(&[channels, height, width]) => (Some(channels), height, width),
+            _ => {
+                return Err(format!(
+                    "expected a size such as 160, 160x224 or 3x160x224, found '{text}'"
+                ));
+            }
+        };
+        Ok(Self {
+            channels,
+            height,
+            width,
+        })
+    }
+}
+
+impl fmt::Display for ImageSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(channels) = self.channels {
+            write!(f, "{channels}x")?;
+        }
+        write!(f, "{}x{}", self.height, self.width)
+    }
 }
 
 /// A number from 0 to 1.
@@ -62,4 +104,24 @@ fn duration(text: &str, unit: Duration) -> Option<Duration> {
 /// The number in `text`, if it is one and valid.
 fn number<T: FromStr>(text: &str, is_valid: impl Fn(&T) -> bool) -> Option<T> {
     text.parse().ok().filter(is_valid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_squares_or_have_height_and_width() {
+        let size = |text: &str| {
+            let size: ImageSize = text.parse().unwrap();
+            assert_eq!(size.to_string().parse(), Ok(size));
+            size.for_network([3, 1, 1])
+        };
+        assert_eq!(size("160"), [3, 160, 160]);
+        assert_eq!(size("160x224"), [3, 160, 224]);
+        assert_eq!(size("1x160x224"), [1, 160, 224]);
+        for text in ["", "x", "1x2x3x4", "160,224", "-1", "160x"] {
+            assert!(text.parse::<ImageSize>().is_err(), "{text}");
+        }
+    }
 }

@@ -43,6 +43,24 @@ pub fn metadata(bytes: &[u8]) -> Metadata {
     metadata
 }
 
+/// Whether the palette, if there is one, has whole colors, at most 256, and no more opacities than colors. The png
+/// crate 0.18.1 relies on that.
+pub fn has_valid_palette(bytes: &[u8]) -> bool {
+    let (mut colors, mut opacities) = (0, 0);
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    while let Some((kind, data, after)) = chunk(rest) {
+        rest = after;
+        match kind {
+            b"PLTE" if !data.len().is_multiple_of(3) || data.len() > 768 => return false,
+            b"PLTE" => colors = data.len() / 3,
+            b"tRNS" => opacities = data.len(),
+            _ => {}
+        }
+    }
+    // Without a palette, the chunk has a color.
+    colors == 0 || opacities <= colors
+}
+
 /// The type and data of the first chunk, and what follows its checksum.
 fn chunk(bytes: &[u8]) -> Option<(&[u8; 4], &[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
@@ -89,4 +107,29 @@ fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
         .collect();
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     digits.chunks(2).map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn palettes_have_whole_colors() {
+        // Only the chunks that count: no decoder takes this for a PNG.
+        let chunks = |lengths: &[(&[u8; 4], u8)]| {
+            let mut bytes = vec![0; 8];
+            for (kind, length) in lengths {
+                bytes.extend([0, 0, 0, *length]);
+                bytes.extend(*kind);
+                bytes.extend(vec![0; usize::from(*length) + 4]);
+            }
+            has_valid_palette(&bytes)
+        };
+        assert!(chunks(&[]));
+        assert!(chunks(&[(b"tRNS", 6)]));
+        assert!(chunks(&[(b"PLTE", 6)]));
+        assert!(chunks(&[(b"PLTE", 6), (b"tRNS", 2)]));
+        assert!(!chunks(&[(b"PLTE", 7)]));
+        assert!(!chunks(&[(b"PLTE", 6), (b"tRNS", 3)]));
+    }
 }

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use shadernet::device::Device;
 use shadernet::gpu::{adapters, is_software};
@@ -59,11 +60,13 @@ impl ChildProcessArgs {
     }
 
     /// Runs `shadernet` with `args` and `--json` on every adapter. Returns the JSON objects that the
-    /// processes print; for an adapter that prints none, an object of `kind` with the reason as `failed`.
+    /// processes print; for an adapter that prints none, an object of `kind` with the reason as `failed`. `each` is
+    /// called for every object as soon as it is there, with the bar that is shown meanwhile.
     pub fn run_on_all_adapters(
         &self,
         kind: &str,
         args: &[OsString],
+        mut each: impl FnMut(&ProgressBar, &mut Value) -> Result<(), Failure>,
     ) -> Result<Vec<Value>, Failure> {
         let adapters = adapters(None);
         if adapters.is_empty() {
@@ -83,17 +86,19 @@ impl ChildProcessArgs {
             }
             seen.push((backend, info.name.clone()));
             bar.set_message(format!("{} ({backend})", printable::name(&info.name)));
-            match self.run_on_adapter(args, backend, &info.name) {
-                Ok(printed) => lines.extend(printed),
-                Err(reason) => lines.push(json!({
+            let mut results = match self.run_on_adapter(args, backend, &info.name) {
+                Ok(printed) => printed,
+                Err(reason) => vec![json!({
                     "kind": kind,
                     "device": info.name,
                     "backend": backend,
                     "driver": format!("{} {}", info.driver, info.driver_info).trim(),
                     "software": is_software(&info),
                     "failed": reason,
-                })),
-            }
+                })],
+            };
+            results.iter_mut().try_for_each(|line| each(&bar, line))?;
+            lines.append(&mut results);
         }
         bar.finish_and_clear();
         Ok(lines)

@@ -88,7 +88,7 @@ impl KernelsArgs {
         let outputs = [("--json", json), ("--report", self.report.as_deref())];
         check_outputs(outputs, self.shapes.as_deref())?;
         let results = match self.all.all {
-            true => (self.all.child).run_on_all_adapters("kernels", &self.args())?,
+            true => (self.all.child).run_on_all_adapters("kernels", &self.args(), |_, _| Ok(()))?,
             false => {
                 self.all.child.misbehave_for_tests();
                 vec![self.measure(cases)?]

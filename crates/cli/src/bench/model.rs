@@ -20,7 +20,7 @@ use super::timing::{Rounds, samples, time_passes, warm_up};
 use crate::lines::lines;
 use crate::output_files::check_outputs;
 use crate::resolve_model::Network;
-use crate::value_parsers::{count, image_size};
+use crate::value_parsers::{ImageSize, count};
 use crate::{DeviceArgs, Failure, TuningArgs, output, progress};
 
 /// Time networks: the time to the first result, and the passes after it
@@ -31,7 +31,7 @@ Examples:
   shadernet bench model resnet18 mobilenet_v2 --batch 1,8 --precision f32,f16
   shadernet bench model models/efficientnet_lite0 --vs backend=gl
   shadernet bench model resnet50 --vs precision=f16,kernel=direct
-  shadernet bench model unet --input 3x256x256 --json | jq .median_ms
+  shadernet bench model unet --input 256 --json | jq .median_ms
 
 An architecture gets generated weights; a model folder has its own. A timed pass \
 uploads the input, computes, and reads the output back. Before that, the network is \
@@ -52,9 +52,10 @@ pub struct Model {
     #[arg(value_name = "NAME|DIR", required = true)]
     networks: Vec<String>,
 
-    /// Channels, height and width of the image [default: each network's input size]
-    #[arg(long, value_name = "CxHxW", value_parser = image_size)]
-    input: Option<[usize; 3]>,
+    /// Size of the image: 160, 160x224 (height, width) or 3x160x224 (channels first) [default: each network's
+    /// input size]
+    #[arg(long, value_name = "SIZE")]
+    input: Option<ImageSize>,
 
     /// Images per pass; several numbers are separated by commas
     #[arg(long, default_value = "1", value_name = "N", value_delimiter = ',', value_parser = count)]
@@ -118,7 +119,7 @@ impl Model {
             return self.serve(&networks, start);
         }
         let results = match self.all.all {
-            true => (self.all.child).run_on_all_adapters("model", &self.args())?,
+            true => (self.all.child).run_on_all_adapters("model", &self.args(), |_, _| Ok(()))?,
             false => {
                 self.all.child.misbehave_for_tests();
                 self.measure(&networks, start)?
@@ -245,8 +246,8 @@ impl Model {
         let mut args: Vec<OsString> = ["bench", "model"].map(OsString::from).into();
         args.extend(self.networks.iter().map(OsString::from));
         let mut push = |name: &str, value: OsString| args.extend([name.into(), value]);
-        if let Some([channels, height, width]) = self.input {
-            push("--input", format!("{channels}x{height}x{width}").into());
+        if let Some(size) = self.input {
+            push("--input", size.to_string().into());
         }
         push("--batch", list(self.batch.iter().map(|n| n.to_string())));
         push(

@@ -253,6 +253,25 @@ fn doctor_finds_a_wrong_kernel() {
 }
 
 #[test]
+fn quick_doctor_checks_one_case_of_each_kind() {
+    let start = std::time::Instant::now();
+    let doctor = execute(shadernet().args(["doctor", "--quick", "--json"])).ok();
+    // 20 s on a machine that does nothing else.
+    assert!(start.elapsed() < std::time::Duration::from_secs(60));
+    assert!(!doctor.err.contains("--quick"));
+    let lines = doctor.json();
+    for line in &lines {
+        let rows = rows(line);
+        assert!(rows.len() > 30, "{}", rows.len());
+        assert!(rows.iter().all(|row| row["precision"] == "f32"));
+    }
+    // All after the first are compared with it, too.
+    let comparisons = |line: &Value| line["networks"].as_array().unwrap().len();
+    assert_eq!(comparisons(&lines[0]), 1);
+    assert!(lines[1..].iter().all(|line| comparisons(line) == 2));
+}
+
+#[test]
 fn doctor_compares_two_backends() {
     // A single backend is compared with itself.
     let backends = backends();

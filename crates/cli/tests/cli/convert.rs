@@ -157,7 +157,8 @@ fn a_safetensors_file_is_converted_to_float16() {
         .names()
         .len();
     assert!(run.out.starts_with(&format!(
-        "{tensors} tensors, matrices as float16, written to"
+        "{tensors} tensors (21 matrices as float16, {} others), ",
+        tensors - 21
     )));
     let stored = Weights::open(files.path("f16.safetensors")).unwrap();
     assert_eq!(stored.dtype("conv1.weight"), Some(Dtype::F16));
@@ -268,11 +269,56 @@ fn counters_are_kept_and_counted() {
     .unwrap();
     let run = execute(&mut files.convert(&["a.safetensors", "-o", "b.safetensors", "--half"])).ok();
     assert!(
-        run.out.starts_with("2 tensors, matrices as float16"),
+        run.out
+            .starts_with("2 tensors (1 matrices as float16, 1 others), 10 B, written to"),
         "{}",
         run.out
     );
     let saved = Weights::open(files.path("b.safetensors")).unwrap();
     assert_eq!(saved.dtype_name("n_averaged"), Some("I64"));
     assert_eq!(saved.dtype("conv.weight"), Some(Dtype::F16));
+}
+
+#[test]
+fn a_model_becomes_a_folder_that_classifies() {
+    let files = tempfile::tempdir().unwrap();
+    let copy = files.path().join("copy");
+    let convert = |model: &str, output: &Path| {
+        let mut command = shadernet();
+        command.env("SHADERNET_MODELS", small_model());
+        execute(
+            command
+                .args(["convert", model, "--half", "--json", "-o"])
+                .arg(output),
+        )
+    };
+    let line = &convert("resnet18_ten", &copy).ok().json()[0];
+    // Convolutions and the classifier; vectors and batch norms.
+    assert_eq!(
+        (&line["tensors"], &line["matrices"]),
+        (&json!(102), &json!(21))
+    );
+    let config = |folder: &Path| fs::read(folder.join("config.json")).unwrap();
+    assert!(config(&copy) == config(small_model()));
+    let classes = |model: &Path| {
+        let mut command = shadernet();
+        command
+            .args(["classify", "--backend=cpu", "--json", "--model"])
+            .arg(model);
+        execute(command.arg(test_image("chelsea.png"))).ok().out
+    };
+    // The small model's weights are float16 already.
+    assert_eq!(classes(&copy), classes(small_model()));
+    convert("resnet18_ten", &copy).fails(&["a new or empty folder was expected"]);
+    convert("no_such.safetensors", &files.path().join("b")).fails(&["no_such.safetensors: "]);
+    let built_in = files.path().join("lite0");
+    convert("efficientnet_lite0", &built_in).ok();
+    let text = execute(
+        shadernet()
+            .args(["convert", "--half", "-o"])
+            .arg(files.path().join("again"))
+            .arg(&built_in),
+    )
+    .ok();
+    assert!(text.out.contains(" matrices as float16, "), "{}", text.out);
 }

@@ -140,3 +140,23 @@ fn invalid_arguments_are_reported_before_anything_is_written() {
         .fails(&["this is the input image"]);
     assert_eq!(fs::read(copy).unwrap(), fs::read(&image).unwrap());
 }
+
+#[test]
+fn stages_are_summarized_in_a_row_each() {
+    let image = chelsea();
+    let run = |args: &[&str]| execute(features(&[&image, "--all"]).args(args)).ok();
+    let json = run(&["--json"]).json();
+    let text = run(&[]).out;
+    let rows: Vec<&str> = text.lines().skip(2).collect();
+    assert_eq!(rows.len(), json.len(), "{text}");
+    for (row, layer) in rows.iter().zip(&json) {
+        let cells: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!(cells[0], layer["layer"].as_str().unwrap());
+        assert_eq!(cells[1], layer["shape"][1].to_string());
+        assert_eq!(cells[3], format!("#{}", layer["channels"][0]["channel"]));
+    }
+    execute(&mut features(&[&image, "--layer", "layer9"])).fails(&[
+        "unknown layer 'layer9'",
+        "tip: --layer '?' lists the layers",
+    ]);
+}

@@ -114,7 +114,7 @@ fn invalid_arguments_are_errors() {
     execute(shadernet().args(["summary", "resnet81"])).fails(&["resnet81", "resnet18"]);
     execute(shadernet().args(["summary", "resnet18", "--input", "3x2x2"])).ok();
     execute(shadernet().args(["summary", "darknet19", "--input", "3x8x8"])).fails(&["layers."]);
-    for size in ["3x224", "3x0x5x6", "axbxc", "3x-1x4"] {
+    for size in ["3,224", "3x0x5x6", "axbxc", "3x-1x4"] {
         let usage = execute(shadernet().args(["summary", "resnet18", "--input", size]));
         assert_eq!(usage.code, 2, "{size}: {}", usage.err);
     }

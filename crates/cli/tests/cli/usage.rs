@@ -46,7 +46,7 @@ fn wrong_command_lines_have_exit_code_2() {
         ("features\na.png".to_owned(), "--layer <NAME|?>"),
         ("features\na.png\n--all\n--project".to_owned(), "--output"),
         ("convert\na.cfg\nb.weights".to_owned(), "--output <PATH>"),
-        ("convert\n-o\nx".to_owned(), "<FILE>"),
+        ("convert\n-o\nx".to_owned(), "<FILE|MODEL>"),
         ("convert\na\nb\nc\n-o\nx".to_owned(), "'c'"),
         ("devices\nextra".to_owned(), "'extra'"),
         ("clasify".to_owned(), "'classify'"),
@@ -83,6 +83,9 @@ fn help_has_an_example_and_fits_eighty_columns() {
         "bench kernels",
         "bench compare",
         "bench peak",
+        "completions",
+        #[cfg(feature = "pull")]
+        "pull",
     ] {
         let args = command.split_whitespace().chain(["--help"]);
         let help = execute(shadernet().args(args)).ok();
@@ -108,4 +111,35 @@ fn help_has_an_example_and_fits_eighty_columns() {
         version.trim_end(),
         concat!("shadernet ", env!("CARGO_PKG_VERSION"))
     );
+}
+
+#[test]
+fn completions_and_manual_pages() {
+    let run = |args: &[&str]| execute(shadernet().arg("completions").args(args));
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = run(&[shell]).ok().out;
+        assert!(
+            script.contains("classify") && script.contains("--top"),
+            "{shell}"
+        );
+    }
+    let man = run(&["man"]).ok().out;
+    assert!(
+        man.starts_with(".ie") && man.contains("shadernet\\-classify(1)"),
+        "{man}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().to_str().unwrap();
+    run(&["man", "-o", pages]).ok();
+    for page in [
+        "shadernet.1",
+        "shadernet-classify.1",
+        "shadernet-bench-model.1",
+    ] {
+        let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(text.contains("Example"), "{page}");
+    }
+    run(&["man", "-o", &format!("{pages}/no/folder")]).fails(&["no/folder: could not be written"]);
+    assert_eq!(run(&["bash", "-o", pages]).code, 2);
+    run(&["tcsh"]).says(&["bash, elvish, fish, man, powershell, zsh"]);
 }
