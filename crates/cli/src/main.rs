@@ -67,7 +67,9 @@ Example:
   shadernet detect photo.jpg        detects objects in an image
   shadernet devices                 lists the devices of this machine
 
-SHADERNET_LOG=debug prints messages of the library and wgpu on standard error.
+SHADERNET_MODELS has the folders whose folders are models; `shadernet models --help` says where \
+else they are looked up.
+SHADERNET_LOG=debug prints messages of the library and wgpu on standard error, as -vv.
 SHADERNET_CACHE is the folder for compiled shaders; if it is empty, none are kept.
 
 Exit codes: 0, success; 1, something failed; 2, the command line was wrong; \
