@@ -8,6 +8,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::Shape;
+use shadernet::vision::decode_bytes;
 use shadernet::weights::Weights;
 use shadernet::weights::generate::generated_input;
 use shadernet::zoo::{self, ZooOptions};
@@ -39,6 +40,15 @@ fn cpu(c: &mut Criterion) {
     });
 }
 
+/// Decoding a photograph; with `--features libjpeg-turbo` by the other decoder.
+fn images(c: &mut Criterion) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/images/rocket.jpg");
+    let bytes = std::fs::read(path).expect("a photograph of the repository");
+    c.bench_function("decode rocket.jpg", |b| {
+        b.iter(|| black_box(decode_bytes("rocket.jpg", &bytes)));
+    });
+}
+
 /// Whole passes of sizes that take a software device milliseconds.
 fn passes(c: &mut Criterion) {
     let mut group = c.benchmark_group("pass");
@@ -64,5 +74,5 @@ fn passes(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(engine, cpu, passes);
+criterion_group!(engine, cpu, images, passes);
 criterion_main!(engine);

@@ -269,13 +269,15 @@ fn segment(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Decodes a JPEG as it is stored. `most` is the number of bytes that the decoder may take.
 pub fn decode(bytes: &[u8], header: &Header, most: u64) -> Result<DynamicImage, Fault> {
-    let image = match header.codec()? {
-        Codec::Fast => {
+    let codec = header.codec()?;
+    let image = match (turbo(bytes, header), codec) {
+        (Some(image), _) => DynamicImage::ImageRgb8(image),
+        (None, Codec::Fast) => {
             let decoder = JpegDecoder::new(Cursor::new(bytes))?;
             header.check_dimensions(decoder.dimensions())?;
             DynamicImage::from_decoder(decoder)?
         }
-        Codec::Exact(transform) => {
+        (None, Codec::Exact(transform)) => {
             let mut decoder = jpeg_decoder::Decoder::new(bytes);
             decoder.set_color_transform(transform);
             decoder.set_max_decoding_buffer_size(usize::try_from(most).unwrap_or(usize::MAX));
@@ -292,6 +294,38 @@ pub fn decode(bytes: &[u8], header: &Header, most: u64) -> Result<DynamicImage, 
         return Err(Fault::Truncated(Some("no end marker"), None));
     }
     Ok(image)
+}
+
+/// The pixels by libjpeg-turbo. `None` for four colors, and where it reports an error or a warning: what the other
+/// decoders make of such a file is then the result.
+#[cfg(feature = "libjpeg-turbo")]
+fn turbo(bytes: &[u8], header: &Header) -> Option<image::RgbImage> {
+    if header.components.len() > 3 {
+        return None;
+    }
+    let mut decompressor = turbojpeg::Decompressor::new().ok()?;
+    let found = decompressor.read_header(bytes).ok()?;
+    let (width, height) = (usize::from(header.width), usize::from(header.height));
+    if (found.width, found.height) != (width, height) {
+        return None;
+    }
+    // The dimensions were checked: there is memory for them.
+    let pitch = width.checked_mul(3)?;
+    let mut pixels = vec![0; pitch.checked_mul(height)?];
+    let output = turbojpeg::Image {
+        pixels: &mut pixels[..],
+        width,
+        pitch,
+        height,
+        format: turbojpeg::PixelFormat::RGB,
+    };
+    decompressor.decompress(bytes, output).ok()?;
+    image::RgbImage::from_raw(header.width.into(), header.height.into(), pixels)
+}
+
+#[cfg(not(feature = "libjpeg-turbo"))]
+fn turbo(_: &[u8], _: &Header) -> Option<image::RgbImage> {
+    None
 }
 
 #[cfg(test)]
