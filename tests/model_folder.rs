@@ -574,6 +574,14 @@ fn incomplete_folders_report_what_is_missing() {
         message.contains("config.json is missing; a model folder holds"),
         "{message}"
     );
+    // What timm 1.0.31 calls it.
+    assert!(message.ends_with("timm's save_for_hf writes"), "{message}");
+    let message = refusal(Path::new("no_such_folder"));
+    let place = std::env::current_dir().unwrap();
+    assert!(
+        message.contains(&format!("no such folder in {}", place.display())),
+        "{message}"
+    );
     fs::write(root.path().join("config.json"), "{}").unwrap();
     let message = refusal(&root.path().join("config.json"));
     assert!(message.contains("this is a file"), "{message}");

@@ -11,6 +11,7 @@ use super::hub::{self, HubName, hub_cache};
 use super::{CONFIG, ModelFolder, name_of};
 use crate::error::{Error, Result};
 use crate::util::did_you_mean::nearest;
+use crate::zoo;
 
 /// The classifier in the repository, used where no model is named.
 const DEFAULT: &str = "efficientnet_lite0";
@@ -188,16 +189,20 @@ fn named(name: &str, places: &[PathBuf], built_in: &[FoundModel]) -> Result<Foun
     }
     let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
     let found = match names.split_at_checked(MAX_NAMES) {
-        _ if names.is_empty() => "no models were found".to_owned(),
+        _ if names.is_empty() => "no models are known".to_owned(),
         Some((first, rest @ [_, ..])) => {
-            format!("found {} and {} others", first.join(", "), rest.len())
+            format!("known are {} and {} others", first.join(", "), rest.len())
         }
-        _ => format!("found {}", names.join(", ")),
+        _ => format!("known are {}", names.join(", ")),
     };
     let nearest = nearest(name, names.iter().copied());
-    let proposal = nearest.map_or(String::new(), |nearest| {
-        format!("; did you mean '{nearest}'?")
-    });
+    let proposal = match nearest {
+        Some(nearest) => format!("; did you mean '{nearest}'?"),
+        None if zoo::find(name).is_ok() => {
+            format!("; {name} is an architecture, whose weights have to be somewhere")
+        }
+        None => String::new(),
+    };
     let places: Vec<String> = (places.iter())
         .map(|place| place.display().to_string())
         .collect();
@@ -269,12 +274,12 @@ mod tests {
         let named = |name: &str, places: &[PathBuf]| named(name, places, &[]);
         assert_eq!(named("two", &places).unwrap().path, Some(place("b/two")));
         let message = named("three", &places).unwrap_err().to_string();
-        assert!(message.contains("found one, two, two"), "{message}");
+        assert!(message.contains("known are one, two, two"), "{message}");
         let message = named("tow", &places).unwrap_err().to_string();
         assert!(message.ends_with("did you mean 'two'?"), "{message}");
         assert!(message.contains("missing"), "{message}");
         let message = named("three", &[]).unwrap_err().to_string();
-        assert!(message.contains("no models were found"), "{message}");
+        assert!(message.contains("no models are known"), "{message}");
     }
 
     #[test]

@@ -207,6 +207,12 @@ pub fn write(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
 /// [`Error::Write`].
 pub fn check_folder(folder: impl AsRef<Path>) -> Result<()> {
     let folder = folder.as_ref();
+    if !folder.exists() {
+        return Err(Error::file(
+            folder,
+            "there is no such folder; create it first",
+        ));
+    }
     let temporary = TemporaryFile::new(folder, true);
     temporary.map(drop).map_err(Error::write(folder))
 }

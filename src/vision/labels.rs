@@ -194,6 +194,7 @@ impl Labels {
             .collect();
         match classes.is_empty() {
             true => "; no label is similar: give a label or an index".to_owned(),
+            false if classes.len() == 1 => format!("; the nearest is {}", self.listed(&classes)),
             false => format!("; the nearest are {}", self.listed(&classes)),
         }
     }
@@ -312,7 +313,7 @@ mod tests {
         }
         for (name, part) in [
             ("cat", "tabby, tabby cat (0), tiger cat (1); give the index"),
-            ("tigre cat", "the nearest are tiger cat (1)"),
+            ("tigre cat", "the nearest is tiger cat (1)"),
             ("zebra", "there is no class 'zebra'; "),
             ("", "there is no class ''; "),
             (" ", "there is no class"),

@@ -17,7 +17,7 @@ use super::decode_ahead::decode_ahead;
 use super::image_paths::{ImageArgs, ImagePaths};
 use super::output_files::check_outputs;
 use super::report::{ImageResult, Report};
-use super::result_format::FormatArgs;
+use super::result_format::{FormatArgs, results_file};
 use super::value_parsers::{count, fraction};
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, open_model, output};
 
@@ -26,7 +26,7 @@ use super::{DeviceArgs, Failure, SessionArgs, loading_failure, open_model, outpu
 #[command(after_help = "\
 Examples:
   shadernet classify photo.jpg
-  shadernet classify --json --batch 8 holiday/ | jq .predictions[0].label
+  shadernet classify --json --batch 8 holiday/ | jq '.predictions[0].label'
   shadernet classify --recursive --format csv -o classes.csv holiday/
   shadernet classify - < photo.jpg
   find . -name '*.jpg' | shadernet classify -
@@ -44,7 +44,7 @@ pub struct Classify {
     #[arg(long, default_value = "5", value_name = "K", value_parser = count)]
     top: NonZeroUsize,
 
-    /// Print classes with a probability above this, from 0 to 1, and no more than --top
+    /// Print only classes with a probability above this, from 0 to 1; --top still limits their number
     #[arg(long, default_value = "0", value_name = "P", value_parser = fraction, allow_negative_numbers = true, hide_default_value = true)]
     threshold: f32,
 
@@ -73,11 +73,9 @@ pub struct Classify {
 impl Classify {
     pub fn execute(&self) -> Result<(), Failure> {
         let images = ImagePaths::new(&self.images.images, self.images.recursive)?;
+        let results = results_file(self.output.as_ref());
         let inputs = self.images.images.iter().chain(&self.labels);
-        check_outputs(
-            [("--output", self.output.as_deref())],
-            inputs.map(PathBuf::as_path),
-        )?;
+        check_outputs([("--output", results)], inputs.map(PathBuf::as_path))?;
         let mut folder = open_model(self.model.as_deref())?;
         if let Some(labels) = &self.labels {
             folder.labels = Labels::open(labels, folder.num_classes)?;
@@ -94,8 +92,8 @@ impl Classify {
         let [channels, height, width] = preprocessing.input_size;
         let decode =
             move |image: &EncodedImage| Ok(preprocessing.apply(&image.decode()?)?.into_data());
-        let format = self.format.format();
-        let mut report = Report::new::<Classes>(format, self.output.as_deref(), images.count)?;
+        let format = self.format.format(results);
+        let mut report = Report::new::<Classes>(format, results, images.count)?;
         let predict = |images: &[Vec<f32>]| {
             let batch = Tensor::new([images.len(), channels, height, width], images.concat())?;
             classifier.predict(batch, self.top.get())

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use shadernet::model_folder::{FoundModel, convert_darknet};
-use shadernet::output_file::OutputFile;
-use shadernet::printable;
 use shadernet::vision::CropMode;
 use shadernet::weights::{Dtype, SavedWeights};
+use shadernet::{Error, printable};
 
 use super::mapped_weights::{open_found, open_weights};
+use super::output_files::check_outputs;
 use super::resolve_model::model_called;
 use super::{Failure, output};
 
@@ -19,9 +19,9 @@ use super::{Failure, output};
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  shadernet convert tiny.cfg tiny.weights --names coco.names -o models/tiny --half
+  shadernet convert tiny.cfg tiny.weights --names coco.names -o tiny/ --half
   shadernet convert model.safetensors -o half.safetensors --half
-  shadernet convert timm/resnet18.a1_in1k -o models/resnet18_half --half
+  shadernet convert timm/resnet18.a1_in1k -o resnet18_half/ --half
 
 With --half, the weights of convolutions and fully connected layers are stored as float16. Biases \
 and batch norms, about 1 % of the parameters, stay float32, and whole numbers stay as they are. \
@@ -31,7 +31,7 @@ pub struct Convert {
     #[arg(required = true, num_args = 1..=2, value_name = "FILE|MODEL")]
     files: Vec<PathBuf>,
 
-    /// The model folder or safetensors file to write
+    /// The folder (for Darknet files and models) or safetensors file to write
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
 
@@ -93,8 +93,10 @@ impl Convert {
             [name] if name.is_dir() || !name.exists() => {
                 match model_called(&name.to_string_lossy())? {
                     Some(model) => self.model(&model, matrices),
-                    // Says that there is no such file.
-                    None => self.safetensors(name, matrices),
+                    None => {
+                        let reason = "there is no such file, nor a model of that name; `shadernet models` lists the models";
+                        Err(Error::file(name, reason).into())
+                    }
                 }
             }
             [file] => self.safetensors(file, matrices),
@@ -109,14 +111,22 @@ impl Convert {
 
     fn safetensors(&self, file: &Path, matrices: Dtype) -> Result<(), Failure> {
         let weights = open_weights(file)?;
-        // A file can be converted in place.
-        OutputFile::check(&self.output)?;
+        check_outputs([("--output", Some(self.output.as_path()))], [file])?;
         let saved = weights.save(&self.output, matrices)?;
         self.print(saved, matrices)
     }
 
     /// Converts the weights of a model into another folder.
     fn model(&self, model: &FoundModel, matrices: Dtype) -> Result<(), Failure> {
+        if self
+            .output
+            .extension()
+            .is_some_and(|extension| extension == "safetensors")
+        {
+            return Err(usage(
+                "--output: a model becomes a folder; name one, or convert its safetensors file",
+            ));
+        }
         let saved = open_found(model)?.save(&self.output, matrices)?;
         self.print(saved, matrices)
     }

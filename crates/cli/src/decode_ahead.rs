@@ -54,6 +54,7 @@ fn decode_within<T: Send + 'static>(
                     STANDARD_INPUT.into(),
                     EncodedImage::new("standard input", bytes),
                 ),
+                Ok(ImageSource::Unusable(path, error)) => (path, Err(error)),
                 Err(error) => (STANDARD_INPUT.into(), Err(error)),
             };
             let (done, result) = sync_channel(1);

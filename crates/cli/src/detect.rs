@@ -19,7 +19,7 @@ use super::image_paths::{ImageArgs, ImagePaths};
 use super::mapped_weights::open_found;
 use super::output_files::{OutputFiles, check_outputs};
 use super::report::{ImageResult, Report};
-use super::result_format::FormatArgs;
+use super::result_format::{FormatArgs, results_file};
 use super::value_parsers::{count, fraction};
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 
@@ -95,7 +95,7 @@ impl Detect {
     pub fn execute(&self) -> Result<(), Failure> {
         let arguments = &self.images.images;
         let images = ImagePaths::new(arguments, self.images.recursive)?;
-        let results = self.results.as_deref();
+        let results = results_file(self.results.as_ref());
         check_outputs(
             [("--results", results)],
             arguments.iter().map(PathBuf::as_path),
@@ -145,7 +145,8 @@ impl Detect {
             drawings,
         };
         let finish = |path: &Path, image: &Image, found| running.detections(path, image, found);
-        let mut report = Report::new::<Detections>(self.format.format(), results, images.count)?;
+        let mut report =
+            Report::new::<Detections>(self.format.format(results), results, images.count)?;
         let result = decode_ahead(images.sources, ahead(batch), decode, |images| {
             run_batches(images, batch, &mut report, predict, finish)
         });

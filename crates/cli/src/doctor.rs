@@ -50,7 +50,7 @@ pub struct Doctor {
     #[arg(long, value_name = "BACKEND[:ADAPTER]")]
     against: Option<Against>,
 
-    /// Check only one case of each kind, in float32: less than 20 s also on a processor
+    /// Check only one case of each kind, in float32: less than 20 s even without a GPU
     #[arg(long)]
     quick: bool,
 

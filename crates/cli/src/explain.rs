@@ -18,7 +18,7 @@ use super::explain_results::{ClassExplanation, ImageExplanation};
 use super::image_paths::ImagePaths;
 use super::output_files::{OutputFiles, check_outputs};
 use super::report::Report;
-use super::result_format::{Format, FormatArgs};
+use super::result_format::{Format, FormatArgs, results_file};
 use super::value_parsers::{count, non_negative};
 use super::{DeviceArgs, Failure, SessionArgs, layer_list, loading_failure, open_model, progress};
 
@@ -28,7 +28,7 @@ use super::{DeviceArgs, Failure, SessionArgs, layer_list, loading_failure, open_
 Examples:
   shadernet explain photo.jpg -o heat.png
   shadernet explain photo.jpg --class 'tabby cat' --class 285 -o both.png
-  shadernet explain photo.jpg --top 3 --method grad-cam++ --layer blocks.4 -o heat.png
+  shadernet explain photo.jpg --top 3 --method grad-cam++ --layer blocks.5.0.conv_pw -o heat.png
   shadernet explain --layer '?'
   shadernet explain --json --method occlusion holiday/ -o heat/
 
@@ -134,7 +134,7 @@ impl Explain {
             ));
         }
         let images = ImagePaths::new(&self.images, self.recursive)?;
-        let results = self.results.as_deref();
+        let results = results_file(self.results.as_ref());
         check_outputs(
             [("--results", results)],
             self.images.iter().map(PathBuf::as_path),
@@ -165,7 +165,11 @@ impl Explain {
             explainer,
             options,
             drawings,
-            report: Report::new::<ImageExplanation>(self.format.format(), results, images.count)?,
+            report: Report::new::<ImageExplanation>(
+                self.format.format(results),
+                results,
+                images.count,
+            )?,
             has_warned: false,
         };
         let ahead = rayon::current_num_threads();
@@ -228,7 +232,7 @@ impl Explain {
             &explainer.layers()?,
             &[default],
             "default",
-            self.format.format() == Format::Json,
+            self.format.format(None) == Format::Json,
         )?;
         Ok(())
     }

@@ -21,10 +21,10 @@ use super::{DeviceArgs, Failure, SessionArgs, layer_list, open_model, output, pr
 #[command(after_help = "\
 Examples:
   shadernet features --layer '?'
-  shadernet features photo.jpg --layer blocks.1 -o channels.png
-  shadernet features photo.jpg --layer blocks.4 --top 16 --project -o features.png
+  shadernet features photo.jpg --layer blocks.2.0.act1 -o channels.png
+  shadernet features photo.jpg --layer blocks.4.0.act1 --top 16 --project -o features.png
   shadernet features photo.jpg --all -o stages/
-  shadernet features photo.jpg --layer blocks.4 --json | jq .channels[0]
+  shadernet features photo.jpg --layer blocks.4.0.act1 --json | jq '.channels[0]'
 
 Channels are sorted by the largest value of their feature map. A peak is a column and row in pixels \
 of the image. Active is the fraction of a map's values above 0. A projection shows the part of the \
@@ -48,7 +48,8 @@ pub struct Features {
     )]
     layer: Option<String>,
 
-    /// The last layer of each stage, in one row with its strongest channel; a stage is a run of layers with the same map size
+    /// Show the last layer of each stage, a row for each with its strongest channel; a stage is a run of layers
+    /// with the same map size
     #[arg(long)]
     all: bool,
 
@@ -56,7 +57,7 @@ pub struct Features {
     #[arg(long, default_value = "64", value_name = "N")]
     top: usize,
 
-    /// Also draw the part of the image that each channel responds to
+    /// Also draw the part of the image that each channel responds to; needs --output
     #[arg(long, requires = "output")]
     project: bool,
 

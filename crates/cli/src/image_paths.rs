@@ -33,6 +33,8 @@ pub enum ImageSource {
     File(PathBuf),
     /// Its bytes, from standard input.
     Bytes(Vec<u8>),
+    /// A folder without images, or one that cannot be read.
+    Unusable(PathBuf, Error),
 }
 
 /// Images in the order of the arguments.
@@ -50,7 +52,7 @@ impl ImagePaths {
     /// its turn comes; its beginning is read now where it is the only argument.
     ///
     /// # Errors
-    /// If a folder cannot be read or holds no images.
+    /// If a folder cannot be read or holds no images, and there is nothing else.
     pub fn new(arguments: &[PathBuf], recursive: bool) -> Result<Self> {
         if let [only] = arguments
             && is_standard_input(only)
@@ -64,6 +66,7 @@ impl ImagePaths {
             });
         }
         let mut count = Some(0);
+        let mut unusable = 0;
         let mut sources: Box<dyn Iterator<Item = Result<ImageSource>> + Send> =
             Box::new(iter::empty());
         for argument in arguments {
@@ -77,12 +80,19 @@ impl ImagePaths {
                 sources = Box::new(sources.chain(input));
             } else {
                 let files = match argument.is_dir() {
-                    true => images_in(argument, recursive)?,
-                    false => vec![argument.clone()],
+                    true => images_in(argument, recursive),
+                    false => Ok(vec![argument.clone()]),
+                };
+                let files: Vec<ImageSource> = match files {
+                    Ok(files) => files.into_iter().map(ImageSource::File).collect(),
+                    Err(error) if arguments.len() == unusable + 1 => return Err(error),
+                    Err(error) => {
+                        unusable += 1;
+                        vec![ImageSource::Unusable(argument.clone(), error)]
+                    }
                 };
                 count = count.map(|count| count + files.len());
-                let files = files.into_iter().map(|file| Ok(ImageSource::File(file)));
-                sources = Box::new(sources.chain(files));
+                sources = Box::new(sources.chain(files.into_iter().map(Ok)));
             }
         }
         Ok(Self {
@@ -184,14 +194,16 @@ fn path(name: &[u8]) -> PathBuf {
 /// The images of a folder in order of their paths, with those of its subfolders where `recursive`.
 fn images_in(folder: &Path, recursive: bool) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
+    let mut has_folders = false;
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).map_err(Error::io(&folder))? {
             let entry = entry.map_err(Error::io(&folder))?;
             let path = entry.path();
             // Links to folders are not followed: they may lead back.
-            if recursive && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                folders.push(path);
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                has_folders = true;
+                folders.extend(recursive.then_some(path));
                 continue;
             }
             // Other files in the folder are skipped without an error.
@@ -203,9 +215,10 @@ fn images_in(folder: &Path, recursive: bool) -> Result<Vec<PathBuf>> {
         }
     }
     if found.is_empty() {
-        let searched = match recursive {
-            true => "this folder and those in it, found none",
-            false => "this folder, found none; --recursive searches the folders in it",
+        let searched = match (recursive, has_folders) {
+            (true, _) => "this folder and those in it, found none",
+            (false, true) => "this folder, found none; --recursive searches the folders in it",
+            (false, false) => "this folder, found none",
         };
         return Err(Error::file(
             folder,

@@ -1,7 +1,7 @@
 //! The log on standard error, off unless `-v` or `SHADERNET_LOG` asks for it.
 
 use std::env;
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
@@ -35,6 +35,7 @@ pub fn init(verbose: u8) -> Result<(), String> {
     };
     let lines = fmt::layer()
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         // How long each span took.
         .with_span_events(FmtSpan::CLOSE)
         .with_filter(filter);

@@ -70,7 +70,8 @@ Example:
 SHADERNET_MODELS has the folders whose folders are models; `shadernet models --help` says where \
 else they are looked up.
 SHADERNET_LOG=debug prints messages of the library and wgpu on standard error, as -vv.
-SHADERNET_CACHE is the folder for compiled shaders; if it is empty, none are kept.
+SHADERNET_CACHE is the folder for compiled shaders and tuned kernels; if it is set to an empty \
+string, none are kept.
 
 Exit codes: 0, success; 1, something failed; 2, the command line was wrong; \
 3, `bench compare` found a regression."
@@ -80,11 +81,17 @@ struct Cli {
     command: Command,
 
     /// Print nothing but results and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        display_order = 1000
+    )]
     quiet: bool,
 
     /// Print the library's messages on standard error; -vv also wgpu's
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 1000)]
     verbose: u8,
 }
 

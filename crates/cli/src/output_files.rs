@@ -68,7 +68,7 @@ impl OutputFiles {
         };
         if let Some(found) = found {
             return Err(Failure::Usage(format!(
-                "{option} {}: expected a folder for several images, found {found}",
+                "{option} {}: several images are written: expected a folder, found {found}",
                 printable::path(path)
             )));
         }

@@ -31,7 +31,7 @@ pub fn spinner() -> ProgressBar {
 /// A bar for `steps` with a message.
 pub fn bar(steps: usize) -> ProgressBar {
     let bar = shown(ProgressBar::new(steps as u64));
-    if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} {elapsed} {msg}") {
         bar.set_style(style);
     }
     bar

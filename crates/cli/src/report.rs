@@ -138,7 +138,10 @@ impl Report {
     pub fn finish(self, result: Result<(), Failure>, device: &Device) -> Result<(), Failure> {
         self.bar.finish_and_clear();
         result?;
-        self.destination.finish()?;
+        // An older file is not replaced by one without results.
+        if self.completed > 0 || self.failed == 0 {
+            self.destination.finish()?;
+        }
         let seconds = self.start.elapsed().as_secs_f64();
         let mut text = match self.completed {
             1 => format!("1 image in {seconds:.2} s"),

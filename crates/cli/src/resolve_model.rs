@@ -89,7 +89,16 @@ impl Network {
         num_classes: Option<usize>,
     ) -> Result<Self> {
         check_classes(&folder, num_classes)?;
-        let size = sized(size, folder.preprocessing.input_size);
+        let trained = folder.preprocessing.input_size;
+        let size = sized(size, trained);
+        if size[0] != trained[0] {
+            let [found, height, width] = size;
+            let reason = format!(
+                "{} channels were expected (--input), found {found}x{height}x{width}; channels come first",
+                trained[0]
+            );
+            return Err(Error::file(&folder.path, reason));
+        }
         folder.preprocessing.input_size = size;
         let (graph, _) = folder.graph()?;
         let inputs = input_shapes(&graph, batch, size, None);

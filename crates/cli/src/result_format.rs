@@ -1,7 +1,7 @@
 //! The formats of results, and where they are written.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use shadernet::output_file::OutputFile;
@@ -14,30 +14,38 @@ pub struct FormatArgs {
     #[arg(long, conflicts_with = "format")]
     json: bool,
 
-    /// How results are printed: csv and tsv have a header and one row per result
-    #[arg(
-        long,
-        value_enum,
-        value_name = "FORMAT",
-        default_value_t,
-        hide_default_value = true
-    )]
-    format: Format,
+    /// How results are printed: csv and tsv have a header and one row per result [default: text, or as the name of
+    /// the results file says]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
 }
 
 impl FormatArgs {
-    pub fn format(&self) -> Format {
+    /// The format of results that are written to `path`, or to standard output.
+    pub fn format(&self, path: Option<&Path>) -> Format {
+        let extension = path.and_then(|path| path.extension()?.to_str());
+        let by_name = || match extension.map(str::to_lowercase).as_deref() {
+            Some("csv") => Format::Csv,
+            Some("tsv") => Format::Tsv,
+            Some("json" | "jsonl" | "ndjson") => Format::Json,
+            _ => Format::Text,
+        };
         match self.json {
             true => Format::Json,
-            false => self.format,
+            false => self.format.unwrap_or_else(by_name),
         }
     }
 }
 
+/// The file for results; `-` stands for standard output.
+pub fn results_file(path: Option<&PathBuf>) -> Option<&Path> {
+    path.map(PathBuf::as_path)
+        .filter(|path| path.as_os_str() != "-")
+}
+
 /// A format of results.
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    #[default]
     Text,
     Json,
     Csv,

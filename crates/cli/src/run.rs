@@ -122,10 +122,11 @@ impl Run {
                 "run_ms": run.as_secs_f64() * 1e3,
             }))?;
         } else {
+            let [prepare, run] = [prepare, run].map(|time| format!("{:.2} s", time.as_secs_f64()));
             let shapes: Vec<String> = outputs.iter().map(|t| t.shape().to_string()).collect();
             writeln!(
                 output::stdout(),
-                "{}, weights {}, on {device}: {} in {run:.1?} (prepared in {prepare:.1?}), written to {}",
+                "{}, weights {}, on {device}: {} in {run} (prepared in {prepare}), written to {}",
                 graph.name(),
                 printable::line(&source),
                 shapes.join(", "),

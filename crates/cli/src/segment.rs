@@ -18,7 +18,7 @@ use super::image_paths::{ImageArgs, ImagePaths};
 use super::mapped_weights::open_found;
 use super::output_files::{OutputFiles, check_outputs, indexed_png};
 use super::report::{ImageResult, Report};
-use super::result_format::FormatArgs;
+use super::result_format::{FormatArgs, results_file};
 use super::value_parsers::count;
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 
@@ -49,7 +49,7 @@ pub struct Segment {
     overlay: Option<PathBuf>,
 
     /// Segment at the model's input size, or at the image's own size
-    #[arg(long, value_name = "model|picture", default_value = "model", value_parser = size)]
+    #[arg(long, value_name = "model|image", default_value = "model", value_parser = size)]
     size: SegmentSize,
 
     /// Images per pass, at the model's input size
@@ -73,8 +73,9 @@ pub struct Segment {
 fn size(name: &str) -> Result<SegmentSize, String> {
     match name {
         "model" => Ok(SegmentSize::Model),
-        "picture" => Ok(SegmentSize::Image),
-        _ => Err("expected model or picture".to_owned()),
+        // Its old name is taken, too.
+        "image" | "picture" => Ok(SegmentSize::Image),
+        _ => Err("expected model or image".to_owned()),
     }
 }
 
@@ -84,13 +85,12 @@ const OPACITY: f32 = 0.5;
 impl Segment {
     pub fn execute(&self) -> Result<(), Failure> {
         if self.batch.get() > 1 && self.size == SegmentSize::Image {
-            let reason =
-                "--batch: images of a batch have the model's size; leave out --size picture";
+            let reason = "--batch: images of a batch have the model's size; leave out --size image";
             return Err(Failure::Usage(reason.to_owned()));
         }
         let arguments = &self.images.images;
         let images = ImagePaths::new(arguments, self.images.recursive)?;
-        let results = self.results.as_deref();
+        let results = results_file(self.results.as_ref());
         check_outputs(
             [("--results", results)],
             arguments.iter().map(PathBuf::as_path),
@@ -125,7 +125,7 @@ impl Segment {
             segmenter.prepare(batch)?;
         }
         let mut outputs = Outputs { masks, overlays };
-        let format = self.format.format();
+        let format = self.format.format(results);
         let mut report = Report::new::<Segmentation>(format, results, images.count)?;
         let decode = |image: &EncodedImage| image.decode();
         let labels: Vec<String> = (0..=u8::MAX).map(|class| segmenter.label(class)).collect();

@@ -68,7 +68,12 @@ impl TuningArgs {
         };
         let tuning = load_for(gpu, &path);
         if let Err(reason) = &tuning {
-            output::note(format_args!("tuned kernels are not used: {reason}"));
+            let message = format!("tuned kernels are not used: {reason}");
+            match self.tuning.is_some() {
+                // The user asked for them.
+                true => output::say(message),
+                false => output::note(message),
+            }
         }
         tuning.ok().map(Arc::new)
     }
@@ -91,7 +96,7 @@ fn load_for(gpu: &Gpu, path: &Path) -> Result<Tuning, String> {
 #[command(after_help = "\
 Examples:
   shadernet tune resnet50
-  shadernet tune models/efficientnet_lite0 --batch 8 --precision f16
+  shadernet tune efficientnet_lite0 --batch 8 --precision f16
   shadernet tune unet -o tuned.txt       writes a file to ship with an application
 
 Each kernel is first compared with the reference backend on the layer's shape. A kernel with wrong \

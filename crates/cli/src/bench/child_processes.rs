@@ -74,7 +74,8 @@ impl ChildProcessArgs {
                 "no adapter was found on this machine; see `shadernet devices`".to_owned(),
             )));
         }
-        let bar = progress::spinner();
+        let bar = progress::bar(adapters.len());
+        bar.enable_steady_tick(Duration::from_millis(100));
         let mut lines = Vec::new();
         let mut seen = Vec::new();
         for adapter in adapters {
@@ -82,6 +83,7 @@ impl ChildProcessArgs {
             // The name that --backend takes.
             let backend = Device::backend_of(&info).name();
             if seen.contains(&(backend, info.name.clone())) {
+                bar.inc(1);
                 continue;
             }
             seen.push((backend, info.name.clone()));
@@ -99,6 +101,7 @@ impl ChildProcessArgs {
             };
             results.iter_mut().try_for_each(|line| each(&bar, line))?;
             lines.append(&mut results);
+            bar.inc(1);
         }
         bar.finish_and_clear();
         Ok(lines)

@@ -29,9 +29,9 @@ use crate::{DeviceArgs, Failure, TuningArgs, output, progress};
 Examples:
   shadernet bench model resnet50
   shadernet bench model resnet18 mobilenet_v2 --batch 1,8 --precision f32,f16
-  shadernet bench model models/efficientnet_lite0 --vs backend=gl
+  shadernet bench model efficientnet_lite0 --vs backend=gl
   shadernet bench model resnet50 --vs precision=f16,kernel=direct
-  shadernet bench model unet --input 256 --json | jq .median_ms
+  shadernet bench model unet --input 256 --json | jq '.median_ms'
 
 An architecture gets generated weights; a model folder has its own. A timed pass \
 uploads the input, computes, and reads the output back. Before that, the network is \

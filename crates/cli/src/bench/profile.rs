@@ -24,7 +24,7 @@ use crate::{DeviceArgs, Failure, SessionArgs, output, progress};
 #[command(after_help = "\
 Examples:
   shadernet bench profile resnet50
-  shadernet bench profile models/efficientnet_lite0 --top 10
+  shadernet bench profile efficientnet_lite0 --top 10
   shadernet bench profile unet --trace unet.json    for ui.perfetto.dev or chrome://tracing
 
 There is one row per dispatch. Times come from the device's timestamps, or without \

@@ -184,7 +184,8 @@ impl<'a> Hub<'a> {
         let endpoint = &self.endpoint;
         let reason = match status(error) {
             Some(401 | 403 | 404) if !self.has_token => format!(
-                "{endpoint} has no such model, revision or file, or it is private: check the name, or set HF_TOKEN"
+                "{endpoint} has no such model, revision or file, or it is private, or its terms have to be \
+                 accepted: check the name, or set HF_TOKEN"
             ),
             Some(401 | 403) => format!(
                 "{endpoint} refused the token: check that it may read this model, and that its terms were accepted"
@@ -194,9 +195,9 @@ impl<'a> Hub<'a> {
             ),
             Some(status) => format!("{endpoint} returned HTTP status {status}; try again later"),
             None => format!(
-                "{} cannot be reached or broke off: {error}; check the network and run the command again, which \
-                 continues the download",
-                endpoint
+                "{endpoint} cannot be reached, the connection broke off, or it is no Hugging Face hub: {error}; check \
+                 the network and HF_ENDPOINT, and run the command again{}",
+                file.map_or("", |_| ", which continues the download")
             ),
         };
         self.failed(format!("{what}{reason}"))

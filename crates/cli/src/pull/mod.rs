@@ -28,7 +28,7 @@ are not fetched again. A download that was interrupted is continued, and each fi
 hub's checksum. $HF_TOKEN, or the token that `hf auth login` stored, is sent for private models; \
 $HF_ENDPOINT is another hub; with HF_HUB_OFFLINE=1 nothing is fetched.")]
 pub struct Pull {
-    /// The model: org/name, optionally with @REVISION, a branch, tag or commit
+    /// The model: org/name or hf-hub:org/name, optionally with @REVISION, a branch, tag or commit
     #[arg(value_name = "ORG/NAME")]
     model: String,
 
@@ -39,9 +39,12 @@ pub struct Pull {
 
 impl Pull {
     pub fn execute(&self) -> Result<(), Failure> {
-        let Some(name) = HubName::parse(&self.model) else {
+        // The address of its page, too.
+        let page = self.model.strip_prefix("https://huggingface.co/");
+        let model = page.unwrap_or(&self.model);
+        let Some(name) = HubName::parse(model) else {
             return Err(Failure::Usage(format!(
-                "expected a model on the Hugging Face hub, such as timm/resnet18.a1_in1k, found '{}'",
+                "expected a model on the Hugging Face hub as ORG/NAME, such as timm/resnet18.a1_in1k, found '{}'",
                 printable::name(&self.model)
             )));
         };

@@ -175,7 +175,7 @@ fn invalid_arguments_are_errors() {
     bench(&["small_cnn", "--input=3x64x64"]).fails(&["one image size only"]);
     bench(&["resnet18", "--backend=cpu", "--input=3x2000000x2000000"]).fails(&["smaller batch"]);
     for wrong in [
-        &["resnet18", "--input", "3x224"][..],
+        &["resnet18", "--input", "3,224"][..],
         &["resnet18", "--input", "3xAx224"],
         &["resnet18", "--input", "3x-1x224"],
         &["resnet18", "--batch", "0"],

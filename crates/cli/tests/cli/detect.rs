@@ -150,12 +150,12 @@ fn invalid_outputs_are_usage_errors() {
         (
             vec![test_image("coffee.png"), test_image("chelsea.png")],
             text.clone(),
-            "expected a folder for several images",
+            "several images are written: expected a folder",
         ),
         (
             vec![folder.path().to_owned()],
             text.clone(),
-            "expected a folder for several images",
+            "several images are written: expected a folder",
         ),
     ] {
         let images: Vec<&Path> = images.iter().map(|p| p.as_path()).collect();

@@ -167,6 +167,43 @@ fn results_are_written_to_a_file() {
 }
 
 #[test]
+fn the_name_of_a_results_file_tells_its_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = test_image("rocket.jpg");
+    for format in ["csv", "tsv", "json"] {
+        let file = folder.path().join(format!("a.{format}"));
+        execute(command("classify", &[&image]).arg("-o").arg(&file)).ok();
+        let expected = execute(command("classify", &[&image]).args(["--format", format])).ok();
+        assert_eq!(fs::read_to_string(&file).unwrap(), expected.out);
+        // A file without an image to report keeps its results.
+        let missing = command("classify", &[Path::new("no.png")])
+            .arg("-o")
+            .arg(&file)
+            .output();
+        assert_eq!(missing.unwrap().status.code(), Some(1));
+        assert_eq!(fs::read_to_string(&file).unwrap(), expected.out);
+    }
+    let text = execute(command("classify", &[&image]).args(["-o", "-"])).ok();
+    assert!(text.out.contains(" %  kind "), "{}", text.out);
+}
+
+#[test]
+fn a_folder_without_images_does_not_keep_others_from_running() {
+    let empty = tempfile::tempdir().unwrap();
+    let image = test_image("rocket.jpg");
+    let run = execute(command("classify", &[empty.path(), &image]).arg("--json"));
+    assert_eq!(run.code, 1);
+    let lines = run.json();
+    assert_eq!(
+        images(&lines),
+        [empty.path().to_str().unwrap(), image.to_str().unwrap()]
+    );
+    assert!(lines[0]["error"].as_str().unwrap().contains("found none"));
+    assert!(lines[1]["predictions"].is_array());
+    execute(&mut command("classify", &[empty.path(), empty.path()])).fails(&["found none"]);
+}
+
+#[test]
 fn several_images_are_not_drawn_into_one_file() {
     let folder = nested();
     let (coffee, chelsea) = (test_image("coffee.png"), test_image("chelsea.png"));
@@ -175,7 +212,7 @@ fn several_images_are_not_drawn_into_one_file() {
         let mut drawn = command(name, &[&coffee, &chelsea]);
         let run = execute(drawn.arg("-o").arg(&target));
         assert_eq!(run.code, 2, "{name}: {}", run.err);
-        run.says(&["expected a folder for several images, found the name of an image"]);
+        run.says(&["several images are written: expected a folder, found the name of an image"]);
         assert!(!target.exists());
     }
 }
@@ -256,7 +293,7 @@ fn batches_do_not_change_the_results() {
         assert_eq!(run("1"), run("2"), "{name}");
         assert_eq!(run("1"), run("1000"), "{name}");
     }
-    let wrong = execute(command("segment", &[folder.path()]).args(["--batch=2", "--size=picture"]));
+    let wrong = execute(command("segment", &[folder.path()]).args(["--batch=2", "--size=image"]));
     assert_eq!(wrong.code, 2);
     wrong.says(&["--batch: images of a batch have the model's size"]);
 }

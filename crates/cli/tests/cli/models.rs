@@ -45,7 +45,7 @@ fn models_are_found_by_name() {
     command.args(["classify", "--backend", "cpu", &chelsea()]);
     execute(command.args(["--model", "no_such"])).fails(&[
         "no_such: no model folder of that name",
-        "found efficientnet_lite0",
+        "known are efficientnet_lite0",
         "SHADERNET_MODELS",
     ]);
 }

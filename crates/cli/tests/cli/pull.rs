@@ -194,7 +194,7 @@ fn private_models_need_a_token() {
     let pull = || pull(&server.endpoint, cache.path());
     execute(&mut pull()).fails(&[
         "org/model: ",
-        "or it is private: check the name, or set HF_TOKEN",
+        "or it is private, or its terms have to be accepted: check the name, or set HF_TOKEN",
     ]);
     let wrong = execute(pull().env("HF_TOKEN", "hf_wrong"));
     assert!(!wrong.err.contains("hf_wrong"));
@@ -251,14 +251,14 @@ fn no_network_is_said() {
     // Nothing listens on port 1.
     let nowhere = "http://127.0.0.1:1";
     execute(&mut pull(nowhere, cache.path()))
-        .fails(&["org/model: http://127.0.0.1:1 cannot be reached"]);
+        .fails(&["org/model: http://127.0.0.1:1 cannot be reached, the connection broke off"]);
     execute(pull(nowhere, cache.path()).env("HF_HUB_OFFLINE", "1"))
         .fails(&["org/model: HF_HUB_OFFLINE is set"]);
     let mut command = shadernet();
     let wrong = execute(command.args(["pull", "resnet18"]));
     assert_eq!(wrong.code, 2);
     wrong.says(&[
-        "expected a model on the Hugging Face hub",
+        "expected a model on the Hugging Face hub as ORG/NAME",
         "found 'resnet18'",
     ]);
 }

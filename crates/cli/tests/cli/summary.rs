@@ -121,4 +121,7 @@ fn invalid_arguments_are_errors() {
     execute(shadernet().args(["summary", "resnet18", "--input", "3x0x224"]))
         .fails(&["found [1, 3, 0, 224]"]);
     execute(shadernet().args(["summary", "tests/images"])).fails(&["config.json"]);
+    execute(shadernet().args(["summary", "efficientnet_lite0", "--input", "160x224x3"]))
+        .fails(&["3 channels were expected (--input), found 160x224x3; channels come first"]);
+    execute(shadernet().args(["summary", "efficientnet_lite0", "--input", "160x224"])).ok();
 }

@@ -113,6 +113,31 @@ fn help_has_an_example_and_fits_eighty_columns() {
     );
 }
 
+/// The layers that examples name exist in the default model.
+#[test]
+fn examples_name_layers_that_exist() {
+    for command in ["explain", "features"] {
+        let layers = execute(shadernet().args([command, "--layer", "?", "--json"]))
+            .ok()
+            .json();
+        let help = execute(shadernet().args([command, "--help"])).ok().out;
+        let words: Vec<&str> = help.split_whitespace().collect();
+        let named = words
+            .windows(2)
+            .filter(|pair| pair[0] == "--layer" && pair[1].contains('.'));
+        let mut count = 0;
+        for pair in named {
+            count += 1;
+            assert!(
+                layers.iter().any(|layer| layer["layer"] == pair[1]),
+                "{}",
+                pair[1]
+            );
+        }
+        assert!(count > 0, "{help}");
+    }
+}
+
 #[test]
 fn completions_and_manual_pages() {
     let run = |args: &[&str]| execute(shadernet().arg("completions").args(args));
@@ -138,8 +163,15 @@ fn completions_and_manual_pages() {
     ] {
         let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
         assert!(text.contains("Example"), "{page}");
+        assert!(!text.contains("help(1)"), "{page}");
     }
-    run(&["man", "-o", &format!("{pages}/no/folder")]).fails(&["no/folder: could not be written"]);
+    assert!(!folder.path().join("shadernet-help.1").exists());
+    // Examples keep their lines.
+    let text = std::fs::read_to_string(folder.path().join("shadernet-classify.1")).unwrap();
+    let example = ".nf\n  shadernet classify photo.jpg\n.fi\n";
+    assert!(text.contains(example), "{text}");
+    run(&["man", "-o", &format!("{pages}/no/folder")])
+        .fails(&["no/folder: there is no such folder; create it first"]);
     assert_eq!(run(&["bash", "-o", pages]).code, 2);
     run(&["tcsh"]).says(&["bash, elvish, fish, man, powershell, zsh"]);
 }
