@@ -2,9 +2,9 @@
 //! `config.json` describes the network and its preprocessing, `model.safetensors` holds its weights.
 //!
 //! ```
-//! use shadernet::model_folder::{ModelFolder, default_model};
+//! use shadernet::model_folder::default_model;
 //!
-//! let folder = ModelFolder::open(default_model()?.path)?;
+//! let folder = default_model()?.open()?;
 //! assert_eq!(folder.architecture, "tf_efficientnet_lite0");
 //! assert_eq!(folder.preprocessing.input_size, [3, 224, 224]);
 //! assert_eq!(folder.labels.text(281), "tabby cat");
