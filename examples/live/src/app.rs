@@ -101,7 +101,7 @@ impl Live {
         };
         let ctx = &context.egui_ctx;
         match model::first(options.model.as_deref()) {
-            Ok(found) => this.load(found.path, ctx),
+            Ok(found) => this.load(model::path_of(found), ctx),
             Err(error) => this.messages.push(error.to_string()),
         }
         if let Some(path) = options.picture {

@@ -47,6 +47,11 @@ impl Model {
     }
 }
 
+/// What [`load`] finds a model by: its folder or, where it is built in, its name.
+pub fn path_of(found: FoundModel) -> PathBuf {
+    found.path.unwrap_or_else(|| found.name.into())
+}
+
 /// The model to start with: the folder or name `requested`, or the default.
 pub fn first(requested: Option<&Path>) -> shadernet::Result<FoundModel> {
     match requested {
@@ -55,10 +60,10 @@ pub fn first(requested: Option<&Path>) -> shadernet::Result<FoundModel> {
     }
 }
 
-/// Loads the network of the folder `path`.
+/// Loads the network of the folder at `path`, or of the model of that name.
 fn load(path: &Path, gpu: &Gpu, progress: LoadProgress) -> shadernet::Result<Model> {
     let started = Instant::now();
-    let folder = ModelFolder::open(path)?;
+    let folder = model_folder::find_model(path)?.open()?;
     let (_, task) = folder.graph()?;
     let options = SessionOptions::new().progress(progress);
     Ok(Model {

@@ -9,6 +9,7 @@ use shadernet::zoo::Task;
 
 use crate::app::Live;
 use crate::inference::{NetworkResult, Runner};
+use crate::model::path_of;
 use crate::plots::{self, History};
 use crate::views;
 
@@ -63,10 +64,10 @@ impl Live {
             .width(180.0)
             .show_ui(ui, |ui| {
                 for found in &self.found {
-                    let path = found.path.display().to_string();
+                    let path = path_of(found.clone());
                     let entry = ui.selectable_label(false, &found.name);
-                    if entry.on_hover_text(path).clicked() {
-                        load = Some(found.path.clone());
+                    if entry.on_hover_text(path.display().to_string()).clicked() {
+                        load = Some(path);
                     }
                 }
             });
