@@ -52,6 +52,10 @@ pub struct Segment {
     #[arg(long, value_name = "model|image", default_value = "model", value_parser = size)]
     size: SegmentSize,
 
+    /// List only this class, by name or number; can be repeated, or separated by commas. The mask has all
+    #[arg(long, value_name = "CLASS", value_delimiter = ',')]
+    classes: Vec<String>,
+
     /// Images per pass, at the model's input size
     #[arg(long, default_value = "1", value_name = "N", value_parser = count)]
     batch: NonZeroUsize,
@@ -115,6 +119,8 @@ impl Segment {
             masks.check_distinct(overlays, image.map(PathBuf::as_path))?;
         }
         let folder = open_found(&find_model(&self.model)?)?;
+        let listed = self.classes.iter().map(|class| folder.labels.find(class));
+        let listed = listed.collect::<Result<Vec<usize>>>()?;
         let device = self.device.open()?;
         let options = self.session.options(&device);
         let mut segmenter = Segmenter::new(&device, &folder, &options)
@@ -124,7 +130,14 @@ impl Segment {
         if self.size == SegmentSize::Model {
             segmenter.prepare(batch)?;
         }
-        let mut outputs = Outputs { masks, overlays };
+        // With one logit, class 0 is the background, which has no label of its own.
+        let offset = usize::from(folder.labels.len() == 1);
+        let listed = listed.into_iter().map(|class| class + offset).collect();
+        let mut outputs = Outputs {
+            masks,
+            overlays,
+            listed,
+        };
         let format = self.format.format(results);
         let mut report = Report::new::<Segmentation>(format, results, images.count)?;
         let decode = |image: &EncodedImage| image.decode();
@@ -146,6 +159,8 @@ impl Segment {
 struct Outputs {
     masks: Option<OutputFiles>,
     overlays: Option<OutputFiles>,
+    /// The classes that are listed; all if empty.
+    listed: Vec<usize>,
 }
 
 impl Outputs {
@@ -169,7 +184,11 @@ impl Outputs {
             None => None,
         };
         Ok(Segmentation {
-            classes: classes(mask, labels),
+            classes: (classes(mask, labels).into_iter())
+                .filter(|found| {
+                    self.listed.is_empty() || self.listed.contains(&usize::from(found.class))
+                })
+                .collect(),
             mask: mask_file,
             overlay: overlay_file,
         })

@@ -277,6 +277,30 @@ fn boxes_are_filtered() {
 }
 
 #[test]
+fn classes_of_masks_are_filtered() {
+    let image = test_image("coffee.png");
+    let run = |args: &[&str]| execute(command("segment", &[&image]).arg("--json").args(args));
+    let classes = |args: &[&str]| {
+        run(args).ok().json()[0]["classes"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    let all = classes(&[]);
+    assert_eq!(all.len(), 2);
+    for found in &all {
+        for class in [
+            found["class"].to_string(),
+            found["label"].as_str().unwrap().to_owned(),
+        ] {
+            assert_eq!(classes(&["--classes", &class]), std::slice::from_ref(found));
+        }
+    }
+    assert_eq!(classes(&["--classes", "0,1"]), all);
+    run(&["--classes", "part 7"]).fails(&["'part 7'"]);
+}
+
+#[test]
 fn batches_do_not_change_the_results() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["coffee.png", "rocket.jpg", "chelsea.png"] {
