@@ -31,7 +31,7 @@ pub fn run_batches<T, O, R: ImageResult>(
     batch: usize,
     report: &mut Report,
     mut predict: impl FnMut(&[T]) -> Result<Vec<O>>,
-    mut finish: impl FnMut(&Path, &T, O) -> Result<R>,
+    mut finish: impl FnMut(&Path, T, O) -> Result<R>,
 ) -> Result<(), Failure> {
     let mut pending = Pending {
         files: Vec::new(),
@@ -60,10 +60,11 @@ impl<T> Pending<T> {
         &mut self,
         report: &mut Report,
         predict: &mut impl FnMut(&[T]) -> Result<Vec<O>>,
-        finish: &mut impl FnMut(&Path, &T, O) -> Result<R>,
+        finish: &mut impl FnMut(&Path, T, O) -> Result<R>,
     ) -> Result<(), Failure> {
         let images = std::mem::take(&mut self.images);
-        let mut outputs = images.iter().zip(outputs(&images, predict)?);
+        let outputs = outputs(&images, predict)?;
+        let mut outputs = images.into_iter().zip(outputs);
         for (path, read) in self.files.drain(..) {
             let result = read.and_then(|()| match outputs.next() {
                 Some((image, output)) => finish(&path, image, output?),

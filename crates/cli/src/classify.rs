@@ -98,7 +98,7 @@ impl Classify {
             let batch = Tensor::new([images.len(), channels, height, width], images.concat())?;
             classifier.predict(batch, self.top.get())
         };
-        let finish = |_: &Path, _: &Vec<f32>, predictions: Vec<Prediction>| {
+        let finish = |_: &Path, _: Vec<f32>, predictions: Vec<Prediction>| {
             Ok(Classes::new(predictions, self.threshold))
         };
         let result = decode_ahead(images.sources, ahead(batch), decode, |images| {

@@ -144,7 +144,7 @@ impl Detect {
             classes,
             drawings,
         };
-        let finish = |path: &Path, image: &Image, found| running.detections(path, image, found);
+        let finish = |path: &Path, image: Image, found| running.detections(path, image, found);
         let mut report =
             Report::new::<Detections>(self.format.format(results), results, images.count)?;
         let result = decode_ahead(images.sources, ahead(batch), decode, |images| {
@@ -165,7 +165,7 @@ impl Running<'_> {
     fn detections(
         &mut self,
         path: &Path,
-        image: &Image,
+        image: Image,
         mut found: Vec<Detection>,
     ) -> Result<Detections> {
         found.retain(|found| self.classes.is_empty() || self.classes.contains(&found.class));
@@ -173,9 +173,8 @@ impl Running<'_> {
             // The highest scores are first.
             found.truncate(most.get());
         }
-        let drawn = match (&mut self.drawings, &image.pixels) {
-            (Some(drawings), Some(pixels)) => {
-                let mut pixels = pixels.clone();
+        let drawn = match (&mut self.drawings, image.pixels) {
+            (Some(drawings), Some(mut pixels)) => {
                 draw(&mut pixels, &found);
                 Some(drawings.write_image(path, &pixels)?)
             }

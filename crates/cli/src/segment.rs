@@ -147,7 +147,7 @@ impl Segment {
             (_, images) => segmenter.segment_batch(&images.iter().collect::<Vec<_>>()),
         };
         let finish =
-            |path: &Path, image: &RgbImage, mask: Mask| outputs.write(path, image, &mask, &labels);
+            |path: &Path, image: RgbImage, mask: Mask| outputs.write(path, &image, &mask, &labels);
         let result = decode_ahead(images.sources, ahead(batch), decode, |images| {
             run_batches(images, batch, &mut report, predict, finish)
         });
