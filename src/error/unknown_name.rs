@@ -57,7 +57,7 @@ impl fmt::Display for UnknownName {
         if !self.nearest.is_empty() {
             let quoted = (self.nearest.iter()).map(|nearest| format!("'{}'", name(nearest)));
             let quoted: Vec<String> = quoted.collect();
-            write!(f, "; did you mean {}?", quoted.join(" or "))?;
+            write!(f, "; did you mean {}?", alternatives(&quoted))?;
         }
         match self.known.len() {
             0 => Ok(()),
@@ -67,6 +67,16 @@ impl fmt::Display for UnknownName {
             }
             count => write!(f, " ({count} are known)"),
         }
+    }
+}
+
+/// `a, b or c`.
+fn alternatives(items: &[String]) -> String {
+    match items {
+        [first @ .., before, last] => [first, &[format!("{before} or {last}")]]
+            .concat()
+            .join(", "),
+        items => items.concat(),
     }
 }
 

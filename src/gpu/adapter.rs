@@ -131,7 +131,11 @@ impl Request {
         let mut conditions = Vec::new();
         match (backend, from_environment) {
             (Some(backend), _) => conditions.push(format!("backend {}", backend.name())),
-            (None, Some(backends)) => conditions.push(format!("WGPU_BACKEND ({backends:?})")),
+            (None, Some(_)) => {
+                // As it was given: wgpu takes an unknown name for no backend.
+                let given = std::env::var("WGPU_BACKEND").unwrap_or_default();
+                conditions.push(format!("WGPU_BACKEND={}", printable::name(&given)));
+            }
             (None, None) => {}
         }
         if let Some(name) = &name {
@@ -270,7 +274,9 @@ async fn no_match(description: &str, backends: wgpu::Backends) -> String {
         backends.intersects(backend) && !all.iter().any(is)
     };
     let message = format!("no GPU adapter matches {description}; {found}");
-    if !backends.intersects(wgpu::Instance::enabled_backend_features()) {
+    if backends.is_empty() {
+        format!("{message}; the backends are vulkan, metal, dx12 and gl")
+    } else if !backends.intersects(wgpu::Instance::enabled_backend_features()) {
         let os = std::env::consts::OS;
         format!("{message}; there is no such backend on {os}")
     } else if missing(wgpu::Backends::VULKAN) {

@@ -288,13 +288,14 @@ fn format_of(name: &Path, head: &[u8]) -> Result<ImageFormat> {
 }
 
 fn check_dimensions(name: &Path, format: ImageFormat, (width, height): (u32, u32)) -> Result<()> {
+    let format = fault::name_of(format);
     let pixels = u64::from(width).saturating_mul(u64::from(height));
     if width > MAX_SIDE || height > MAX_SIDE || pixels > MAX_PIXELS {
         return Err(Error::file(
             name,
             format!(
                 "an image of at most {MAX_SIDE} pixels per side and {} million in total was \
-                 expected; this {format:?} is {width}x{height}: scale it down first",
+                 expected; this {format} is {width}x{height}: scale it down first",
                 MAX_PIXELS / 1_000_000
             ),
         ));
@@ -302,7 +303,7 @@ fn check_dimensions(name: &Path, format: ImageFormat, (width, height): (u32, u32
     if pixels == 0 {
         return Err(Error::file(
             name,
-            format!("{EXPECTED}; this {format:?} is {width}x{height} and has no pixels"),
+            format!("{EXPECTED}; this {format} is {width}x{height} and has no pixels"),
         ));
     }
     Ok(())

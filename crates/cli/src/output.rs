@@ -158,6 +158,11 @@ pub fn shapes(shapes: &[Shape]) -> String {
     shapes.join(" ")
 }
 
+/// A number of things: `1 pair`, `2 pairs`.
+pub fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A number of bytes with its unit: `128 MiB`.
 pub fn bytes(count: u64) -> String {
     let text = indicatif::BinaryBytes(count).to_string();

@@ -1,6 +1,7 @@
 //! `shadernet run`.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ use shadernet::{Error, Result, printable};
 use super::mapped_weights::{open_found, open_weights};
 use super::output_files::check_outputs;
 use super::resolve_model::{check_classes, model_called, weights_source};
+use super::value_parsers::count;
 use super::{DeviceArgs, Failure, SessionArgs, output};
 
 /// Run a network on tensors of a safetensors file
@@ -47,8 +49,8 @@ pub struct Run {
     output: PathBuf,
 
     /// Number of classes [default: that of the weights]
-    #[arg(long, value_name = "N")]
-    num_classes: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = count)]
+    num_classes: Option<NonZeroUsize>,
 
     /// Channels of the image [default: those of the weights]
     #[arg(long, value_name = "N")]
@@ -136,10 +138,14 @@ impl Run {
         Ok(())
     }
 
+    fn num_classes(&self) -> Option<usize> {
+        self.num_classes.map(NonZeroUsize::get)
+    }
+
     /// The architecture with the weights at `path`.
     fn architecture(&self, path: &Path) -> Result<Network> {
         let options = ZooOptions::default()
-            .with_classes(self.num_classes)
+            .with_classes(self.num_classes())
             .with_channels(self.in_channels);
         let weights = open_weights(path);
         // An unknown name is the first error, whether or not there is a file that a proposal must fit.
@@ -165,7 +171,7 @@ impl Run {
             )));
         };
         let folder = open_found(&model)?;
-        check_classes(&folder, self.num_classes)?;
+        check_classes(&folder, self.num_classes())?;
         let found = folder.preprocessing.input_size[0];
         if let Some(expected) = self.in_channels
             && expected != found

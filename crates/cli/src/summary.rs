@@ -1,6 +1,7 @@
 //! `shadernet summary`.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 
 use clap::Args;
 use serde_json::json;
@@ -9,7 +10,7 @@ use shadernet::tensor::Shape;
 use shadernet::{Result, printable};
 
 use super::resolve_model::{Network, weights_source};
-use super::value_parsers::ImageSize;
+use super::value_parsers::{self, ImageSize};
 use super::{Failure, output};
 
 /// Summarize a network: shapes, parameters, multiplications, receptive fields
@@ -35,8 +36,8 @@ pub struct Summary {
     input: Option<ImageSize>,
 
     /// Number of classes of architectures [default: each architecture's]
-    #[arg(long, value_name = "N")]
-    num_classes: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = value_parsers::count)]
+    num_classes: Option<NonZeroUsize>,
 
     /// Print one JSON object per network, one per line
     #[arg(long)]
@@ -73,7 +74,8 @@ impl Summary {
     }
 
     fn summarize(&self, name: &str) -> Result<Summarized> {
-        let network = Network::with_classes(name, self.input, 1, self.num_classes)?;
+        let classes = self.num_classes.map(NonZeroUsize::get);
+        let network = Network::with_classes(name, self.input, 1, classes)?;
         let summary = network.graph.summary(&network.inputs)?;
         Ok(Summarized { network, summary })
     }

@@ -27,33 +27,34 @@ impl Fault {
 
     /// The error about the file `name`. `most` is the number of bytes that a decoder may take.
     pub fn into_error(self, name: &Path, format: ImageFormat, most: u64) -> Error {
+        let format = name_of(format);
         let (reason, source) = match self {
             Self::Unsupported(None, source) => (
-                format!("this kind of {format:?} is not supported: convert it to PNG"),
+                format!("this kind of {format} is not supported: convert it to PNG"),
                 source,
             ),
             Self::Unsupported(Some(what), source) => (
-                format!("a {format:?} with {what} is not supported: convert it to PNG"),
+                format!("a {format} with {what} is not supported: convert it to PNG"),
                 source,
             ),
             Self::Truncated(missing, source) => {
                 let missing = missing.map_or(String::new(), |missing| format!(" ({missing})"));
                 (
                     format!(
-                        "a complete {format:?} was expected; this one is truncated{missing}: get the file again"
+                        "a complete {format} was expected; this one is truncated{missing}: get the file again"
                     ),
                     source,
                 )
             }
             Self::Damaged(source) => (
                 format!(
-                    "a complete {format:?} was expected; this one is damaged or truncated: get the file again"
+                    "a complete {format} was expected; this one is damaged or truncated: get the file again"
                 ),
                 source,
             ),
             Self::TooLarge(source) => (
                 format!(
-                    "an image that decodes within {} MiB was expected; this {format:?} does not",
+                    "an image that decodes within {} MiB was expected; this {format} does not",
                     most >> 20
                 ),
                 source,
@@ -63,6 +64,16 @@ impl Fault {
             Some(source) => Error::file_caused_by(name, reason, source),
             None => Error::file(name, reason),
         }
+    }
+}
+
+/// What a format is called.
+pub fn name_of(format: ImageFormat) -> String {
+    match format {
+        ImageFormat::WebP => "WebP".to_owned(),
+        ImageFormat::OpenExr => "OpenEXR".to_owned(),
+        ImageFormat::Farbfeld => "farbfeld".to_owned(),
+        format => format!("{format:?}").to_uppercase(),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use image::ImageFormat;
 
+use super::fault::name_of;
+
 /// The bytes of a file from which its format is detected. DICOM's signature ends at 132; an SVG's first
 /// element follows a declaration and comments.
 pub const HEAD_BYTES: u64 = 1024;
@@ -54,7 +56,7 @@ pub fn detect(head: &[u8]) -> Result<ImageFormat, String> {
         Some(name) => name.to_owned(),
         None => match image::guess_format(head) {
             Ok(format) if DECODED.contains(&format) => return Ok(format),
-            Ok(format) => format!("{format:?}"),
+            Ok(format) => name_of(format),
             Err(_) => {
                 let first = head.get(..16).unwrap_or(head).escape_ascii();
                 return Err(format!("{EXPECTED}; the file begins with \"{first}\""));

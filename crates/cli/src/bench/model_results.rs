@@ -141,8 +141,11 @@ fn details(row: &Value, out: &mut impl Write) -> io::Result<()> {
     add("minimum", "min_ms", String::new());
     add("95th percentile", "p95_ms", String::new());
     let passes = format!(
-        "{} passes, spread {:.1} %",
-        row["rounds"],
+        "{}, spread {:.1} %",
+        match row["rounds"].as_u64() {
+            Some(1) => "1 pass".to_owned(),
+            _ => format!("{} passes", row["rounds"]),
+        },
         number(row, "spread_percent")
     );
     add("maximum", "max_ms", passes);

@@ -83,6 +83,13 @@ struct PlanResult {
 
 impl Plan {
     pub fn execute(&self) -> Result<(), Failure> {
+        let has_device = self.device.backend.is_some() || self.device.adapter.is_some();
+        if self.limits == Some(Limits::Default) && has_device {
+            return Err(Failure::Usage(
+                "--limits default plans for no device; leave out --backend and --adapter"
+                    .to_owned(),
+            ));
+        }
         let network = self.network.resolve()?;
         // Shapes are checked before a device is opened, which takes longer.
         network.graph.infer(&network.inputs)?;

@@ -90,6 +90,12 @@ fn missing_devices_are_errors_that_list_the_available_ones() {
     command.env("WGPU_ADAPTER_NAME", "nonsense");
     execute(command.args(["classify", &chelsea()])).fails(&["'nonsense'"]);
     let mut command = shadernet();
+    command.env("WGPU_BACKEND", "vulcan");
+    execute(command.args(["classify", &chelsea()])).fails(&[
+        "no GPU adapter matches WGPU_BACKEND=vulcan; found: ",
+        "the backends are vulkan, metal, dx12 and gl",
+    ]);
+    let mut command = shadernet();
     command.env("WGPU_ADAPTER_NAME", "nonsense");
     let list = execute(command.args(["devices", "--json"]));
     assert_eq!(list.code, 1);

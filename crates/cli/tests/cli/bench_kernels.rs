@@ -1,6 +1,8 @@
 //! `shadernet bench kernels` and `shadernet doctor`.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -269,6 +271,24 @@ fn quick_doctor_checks_one_case_of_each_kind() {
     let comparisons = |line: &Value| line["networks"].as_array().unwrap().len();
     assert_eq!(comparisons(&lines[0]), 1);
     assert!(lines[1..].iter().all(|line| comparisons(line) == 2));
+}
+
+/// The summary of each adapter is printed while the next one is checked.
+#[test]
+fn doctor_prints_each_adapter_when_it_is_done() {
+    let mut command = shadernet();
+    command
+        .args(["doctor", "--quick", "--json"])
+        .stdout(Stdio::piped());
+    let mut doctor = command.spawn().unwrap();
+    let mut lines = BufReader::new(doctor.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with('{'));
+    let is_running = doctor.try_wait().unwrap().is_none();
+    assert!(is_running || lines.next().is_none());
+    for line in lines {
+        line.unwrap();
+    }
+    assert!(doctor.wait().unwrap().success());
 }
 
 #[test]

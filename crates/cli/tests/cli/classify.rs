@@ -26,7 +26,7 @@ fn invalid_images() -> InvalidImages {
             b"This is a text.",
             "an image was expected: PNG, JPEG",
         ),
-        ("huge.png", HUGE_PNG, "this Png is 60000x60000"),
+        ("huge.png", HUGE_PNG, "this PNG is 60000x60000"),
         ("zero.png", b"", "the file is empty (0 bytes)"),
         ("half.png", &whole[..whole.len() / 2], "truncated"),
     ];

@@ -195,7 +195,7 @@ fn rows_in_only_one_file_are_listed() {
         "only in a: resnet50, batch 8, 3x224x224",
         "only in b: resnet50, batch 32, 3x224x224",
         "only in b: activation of relu 1x8x6x6",
-        "1 pairs: 0 worse",
+        "1 pair: 0 worse",
     ] {
         assert!(
             table.out.contains(part),

@@ -186,6 +186,7 @@ fn invalid_arguments_are_errors() {
         ["mlp", "--without-pass=norm"],
         ["mlp", "--precision=f8"],
         ["mlp", "--batch=0"],
+        ["mlp", "--adapter=llvmpipe"],
     ] {
         assert_eq!(plan(&wrong).code, 2, "{wrong:?}");
     }

@@ -78,6 +78,11 @@ fn detection_heads_have_the_expected_channels() {
     let shape =
         |name: &str, layer: &str| layers(&summary(&[name])[0], &[layer], "output")[0].clone();
     // 7x7 cells, each with 2 boxes of 5 numbers and 80 classes.
+    for wrong in ["ten", "0"] {
+        let run = execute(shadernet().args(["summary", "yolov1", "--num-classes", wrong]));
+        assert_eq!(run.code, 2);
+        run.says(&["expected a whole number from 1 to 1000000"]);
+    }
     let network = &summary(&["yolov1", "--num-classes", "80"])[0];
     let last = network["layers"].as_array().unwrap().last().unwrap();
     assert_eq!(last["output"][1], 7 * 7 * 90);

@@ -130,8 +130,8 @@ impl CompareArgs {
         let count = |verdict| comparison.count(verdict);
         writeln!(
             out,
-            "{} pairs: {} worse (by more than {} % and the spread), {} slower, {} faster, {} unchanged",
-            comparison.pairs.len(),
+            "{}: {} worse (by more than {} % and the spread), {} slower, {} faster, {} unchanged",
+            output::counted(comparison.pairs.len(), "pair"),
             count(Verdict::Worse),
             self.tolerance,
             count(Verdict::Slower),
