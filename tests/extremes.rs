@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, Concat, Conv2d,
-    ConvTranspose2d, Embedding, Flatten, GradientRule, Graph, GraphBuilder, Hardmax, Input, Linear,
-    LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MaxPool2dBackward, Op, Pad2d,
-    Padding, Pool2d, PoolKind, Reduce, ReduceKind, ReduceOver, Reorg, Seed, SliceChannels, Softmax,
-    Unflatten, Upsample, UpsampleBackward, UpsampleMode, UpsampleSize,
+    ConvTranspose2d, Embedding, Factor, Flatten, GradientRule, Graph, GraphBuilder, Hardmax, Input,
+    Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MaxPool2dBackward, Op,
+    Pad2d, Padding, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Seed,
+    SliceChannels, Softmax, Unflatten, Upsample, UpsampleBackward, UpsampleMode, UpsampleSize,
 };
 use shadernet::plan::PlanReport;
 use shadernet::session::SessionOptions;
@@ -139,6 +139,32 @@ fn norm() -> impl Strategy<Value = LocalResponseNorm> {
     number().prop_map(LocalResponseNorm::new)
 }
 
+/// Small shapes and strides, of which some fit, and others.
+fn rearrange() -> BoxedStrategy<Op> {
+    let dims = || prop::collection::vec(number(), 0..5);
+    let stride = prop_oneof![-4..5_isize, any::<isize>()];
+    let factors = prop::collection::vec((number(), stride), 0..9);
+    let any = (dims(), dims(), factors, number()).prop_map(|(input, output, factors, offset)| {
+        let factors = factors.into_iter();
+        Rearrange {
+            input: Shape::from(input),
+            output: Shape::from(output),
+            factors: factors
+                .map(|(extent, stride)| Factor { extent, stride })
+                .collect(),
+            offset,
+        }
+        .into()
+    });
+    let made = (dims(), prop::collection::vec(0..5_usize, 0..5)).prop_map(|(input, order)| {
+        let input = Shape::from(input);
+        let made = Rearrange::transpose(&input, &order)
+            .or_else(|_| Rearrange::expand(&input, &Shape::from(order)));
+        made.map_or(Op::Dropout, Op::from)
+    });
+    prop_oneof![any, made].boxed()
+}
+
 /// An operator of any kind but `Input`.
 fn operator() -> BoxedStrategy<Op> {
     let windows = prop_oneof![
@@ -164,6 +190,7 @@ fn operator() -> BoxedStrategy<Op> {
         number().prop_map(|stride| Reorg { stride }.into()),
         [number(), number(), number()].prop_map(|dims| Unflatten { dims }.into()),
         Just(Flatten.into()),
+        rearrange(),
     ]
     .boxed();
     let channels = prop_oneof![
@@ -243,6 +270,9 @@ proptest! {
     ) {
         if let (Some(channels), [_, c, ..]) = (channels(&op), &mut shapes[0][..]) {
             *c = channels;
+        }
+        if let Op::Rearrange(op) = &op {
+            shapes[0] = op.input.dims().to_vec();
         }
         if same {
             shapes = vec![shapes[0].clone(); 3];

@@ -164,6 +164,7 @@ shaders! {
     PEAK_MEMORY = "peak_memory", reads 1;
     POOL = "pool", reads 1;
     PREPROCESS = "preprocess", reads 1 and textures 1;
+    REARRANGE = "rearrange", reads 1;
     REDUCE_CHANNELS = "reduce_channels", reads 1;
     REDUCE_SPACE = "reduce_space", reads 2;
     REDUCE_SPACE_SUBGROUP = "reduce_space_subgroup", reads 2, subgroup variant of REDUCE_SPACE;

@@ -79,6 +79,8 @@ mod reflection {
     pub(crate) enum Type {
         /// One to four scalars of this WGSL type.
         Scalars(&'static str, usize),
+        /// An array of elements of this type.
+        Array(Box<Type>, usize),
         Struct {
             size: usize,
             members: Vec<Member>,
@@ -115,6 +117,15 @@ mod reflection {
     }
 
     scalars!(u32, i32, f32);
+
+    impl<T, const N: usize, const COUNT: usize> Layout for [[T; N]; COUNT]
+    where
+        [T; N]: Layout,
+    {
+        fn layout() -> Type {
+            Type::Array(Box::new(<[T; N] as Layout>::layout()), COUNT)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +147,15 @@ mod tests {
         match &module.types[ty].inner {
             naga::TypeInner::Scalar(scalar) => scalars(*scalar, 1),
             naga::TypeInner::Vector { size, scalar } => scalars(*scalar, *size as usize),
+            naga::TypeInner::Array { base, size, stride } => {
+                let naga::ArraySize::Constant(count) = size else {
+                    panic!("an array of constant size was expected, found {size:?}");
+                };
+                let element = reflect(module, *base);
+                // Those of Rust have no padding between elements.
+                assert_eq!(self::size(&element), *stride as usize);
+                Type::Array(Box::new(element), count.get() as usize)
+            }
             naga::TypeInner::Struct { members, span } => Type::Struct {
                 size: *span as usize,
                 members: (members.iter())
@@ -165,6 +185,10 @@ mod tests {
                 Type::Scalars(scalar, count) => {
                     out.push(format!("{offset:3} {path}: {count} {scalar}"));
                 }
+                Type::Array(element, count) => {
+                    let size = size(element);
+                    out.push(format!("{offset:3} {path}: {count} of {size} bytes"));
+                }
                 Type::Struct { size, .. } => {
                     out.push(format!("{offset:3} {path}: {size} bytes"));
                     lines(&format!("{path}."), offset, &member.ty, out);
@@ -176,6 +200,7 @@ mod tests {
     fn size(ty: &Type) -> usize {
         match ty {
             Type::Scalars(_, count) => 4 * count,
+            Type::Array(element, count) => size(element) * count,
             Type::Struct { size, .. } => *size,
         }
     }

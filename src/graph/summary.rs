@@ -178,9 +178,10 @@ impl Graph {
     /// any memory plan. A value lives from the node that produces it to the last node that reads it, or to
     /// the end if it is an output. Nodes that only rename a value need no memory.
     fn live_elements(&self, shapes: &[Shape]) -> u64 {
-        let is_rename = |i: usize| {
-            let op = &self.nodes[i].op;
-            matches!(op, Op::Dropout | Op::Flatten(_) | Op::Unflatten(_))
+        let is_rename = |i: usize| match &self.nodes[i].op {
+            Op::Dropout | Op::Flatten(_) | Op::Unflatten(_) => true,
+            Op::Rearrange(op) => op.is_reshape(),
+            _ => false,
         };
         let Places { roots, .. } = Places::new(&self.nodes, is_rename);
         let lifetimes = self.lifetimes(&roots, &self.outputs);

@@ -6,7 +6,7 @@ use super::{
 };
 use super::{
     activation, batch_norm, channels, conv, elementwise, embedding, flatten, linear,
-    local_response_norm, pad, pool, pool_backward, reduce, reorg, softmax, upsample,
+    local_response_norm, pad, pool, pool_backward, rearrange, reduce, reorg, softmax, upsample,
 };
 use crate::error::Result;
 use crate::gpu::Shader;
@@ -91,6 +91,7 @@ fn dispatches(
         Op::Pad2d(op) => pad::dispatches(context, op),
         Op::CenterCropOrPad(_) => pad::center_dispatches(context),
         Op::Reorg(op) => reorg::dispatches(context, *op),
+        Op::Rearrange(op) => rearrange::dispatches(context, op),
         Op::Reduce(op) => reduce::dispatches(context, *op),
         Op::Embedding(op) => embedding::dispatches(context, op),
         Op::Flatten(_) => flatten::dispatches(context),

@@ -27,6 +27,7 @@ mod pad;
 mod pool;
 mod pool_backward;
 mod prologue;
+mod rearrange;
 mod reduce;
 mod reorg;
 mod select;

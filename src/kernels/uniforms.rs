@@ -18,6 +18,7 @@ pub(crate) fn uniforms() -> Vec<UniformBlock> {
         pad::uniforms(),
         pool::uniforms(),
         pool_backward::uniforms(),
+        rearrange::uniforms(),
         reduce::uniforms(),
         reorg::uniforms(),
         softmax::uniforms(),

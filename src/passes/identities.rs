@@ -15,6 +15,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
         let may_be_identity = match &node.op {
             Op::Dropout | Op::Flatten(_) | Op::SliceChannels(_) | Op::CenterCropOrPad(_) => true,
             Op::AdaptiveAvgPool2d(_) => true,
+            Op::Rearrange(op) => op.is_reshape(),
             Op::Pad2d(op) => [op.top, op.bottom, op.left, op.right] == [0; 4],
             Op::Pool2d(op) => {
                 op.kernel == [1; 2] && op.stride == [1; 2] && op.padding == Padding::all(0)

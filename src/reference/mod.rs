@@ -38,6 +38,7 @@ mod pad;
 mod pool;
 mod pool_backward;
 mod real;
+mod rearrange;
 mod reduce;
 mod reorg;
 mod slice;
@@ -269,6 +270,7 @@ fn apply<T: Real>(
             pad::pad2d(x, [top, left], T::zero(), output)
         }
         Op::Reorg(op) => reorg::reorg(*op, x, output),
+        Op::Rearrange(op) => rearrange::rearrange(op, x),
         Op::Reduce(op) => reduce::reduce(*op, x),
         Op::Embedding(op) => embedding::embedding(*op, parameters, x),
         Op::ActivationBackward(op) => activation::backward(op.0, x, operands[1]),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, CenterCropOrPad, Concat, ConvTranspose2d,
     Flatten, Graph, GraphBuilder, Linear, LocalResponseNorm, Op, Pad2d, Padding, Pool2d, PoolKind,
-    Reduce, ReduceKind, ReduceOver, SliceChannels, Upsample, UpsampleMode, UpsampleSize,
+    Rearrange, Reduce, ReduceKind, ReduceOver, SliceChannels, Upsample, UpsampleMode, UpsampleSize,
 };
 use shadernet::tensor::{Shape, Tensor};
 
@@ -270,6 +270,21 @@ proptest! {
         }
     }
 
+    /// Rearrangements that have every element once.
+    #[test]
+    fn permutations(dims in [1..4_usize, 1..5_usize, 1..5_usize, 1..4_usize], keys in [0..9_u8, 0..9, 0..9, 0..9], seed in 0..1000_u64) {
+        let shape = Shape::from(dims);
+        let mut order = [0, 1, 2, 3];
+        order.sort_by_key(|axis| keys[*axis]);
+        let shaders = maybe(&["rearrange"]);
+        one(Rearrange::transpose(&shape, &order).unwrap(), shape.clone(), seed, shaders);
+        let features = Shape::from([dims[0] * dims[1], dims[2] * dims[3]]);
+        one(Rearrange::reshape(shape.clone(), features).unwrap(), shape.clone(), seed, shaders);
+        let (starts, steps) = ([0, dims[1] - 1, 0, dims[3] - 1], [1, -1, 1, -1]);
+        let reversed = Rearrange::slice(&shape, &starts, &steps, &dims).unwrap();
+        one(reversed, shape, seed, shaders);
+    }
+
     /// Values with several readers, a residual, a broadcast scale: gradients are summed.
     #[test]
     fn several_readers([n, h, w] in extents(), seed in 0..1000_u64) {
@@ -300,6 +315,19 @@ proptest! {
         let inputs = [tensor(&Shape::from([n, 5, h, w]), seed)];
         check_within(&graph, &inputs, seed, &expected, gradient::BLOCK_F16);
     }
+}
+
+/// A rearrangement that drops or repeats elements has no gradient.
+#[test]
+fn slices_have_no_gradient() {
+    let shape = Shape::from([2, 3]);
+    let op = Rearrange::slice(&shape, &[0, 0], &[1, 2], &[2, 2]).unwrap();
+    let graph = graph_of(op, std::slice::from_ref(&shape));
+    let (output, inputs) = (graph.outputs()[0], graph.inputs());
+    let seed = shadernet::graph::Seed::Input;
+    let with = graph.with_gradients(&[shape], output, seed, inputs, Default::default());
+    let error = with.unwrap_err().to_string();
+    assert!(error.contains("exactly once"), "{error}");
 }
 
 /// The error names an operator without a gradient.

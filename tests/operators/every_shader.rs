@@ -7,7 +7,7 @@ use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, Binary, Concat, Conv2d, ConvTranspose2d, Embedding, Flatten,
     Graph, GraphBuilder, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
-    LocalResponseNormBackward, MaxPool2dBackward, Op, Pad2d, Pool2d, Reduce, ReduceKind,
+    LocalResponseNormBackward, MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce, ReduceKind,
     ReduceOver, Reorg, SliceChannels, Softmax, Unflatten, Upsample, UpsampleBackward,
 };
 use shadernet::session::ConvAlgorithm;
@@ -227,6 +227,11 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
         ("max_pool_backward", max_pooling()),
         only("pad", Pad2d::zeros(1, 0, 2, 0).into(), one),
         only("pool", Pool2d::max(2, 2).into(), one),
+        only(
+            "rearrange",
+            Rearrange::transpose(&shape, &[1, 0, 3, 2]).unwrap().into(),
+            one,
+        ),
         only("reduce_channels", over(ReduceOver::Channels).into(), one),
         team("reduce_space", over(ReduceOver::Space).into(), one),
         only(

@@ -20,6 +20,7 @@ mod pointwise;
 mod pooling;
 #[path = "../common/ran.rs"]
 mod ran;
+mod rearrange;
 mod reductions;
 #[path = "../common/tolerance.rs"]
 mod tolerance;

@@ -18,6 +18,7 @@ mod pad;
 mod padding;
 mod pool;
 mod pool_backward;
+mod rearrange;
 mod reduce;
 mod reorg;
 mod slice;
@@ -41,6 +42,7 @@ pub use pad::{CenterCropOrPad, Pad2d};
 pub use padding::Padding;
 pub use pool::{AdaptiveAvgPool2d, Pool2d, PoolKind};
 pub use pool_backward::{AdaptiveAvgPool2dBackward, AvgPool2dBackward, MaxPool2dBackward};
+pub use rearrange::{Factor, Rearrange};
 pub use reduce::{Reduce, ReduceKind, ReduceOver};
 pub use reorg::Reorg;
 pub use slice::SliceChannels;
@@ -167,6 +169,8 @@ pub enum Op {
     CenterCropOrPad(CenterCropOrPad),
     /// See [`Reorg`].
     Reorg(Reorg),
+    /// See [`Rearrange`].
+    Rearrange(Rearrange),
     /// See [`Reduce`].
     Reduce(Reduce),
     /// See [`Embedding`].
@@ -217,6 +221,7 @@ impl Op {
             Self::Pad2d(op) => op,
             Self::CenterCropOrPad(op) => op,
             Self::Reorg(op) => op,
+            Self::Rearrange(op) => op,
             Self::Reduce(op) => op,
             Self::Embedding(op) => op,
             Self::Dropout => &Dropout,
@@ -243,6 +248,7 @@ impl Op {
                 height == 1 && width == 1
             }
             Self::Unflatten(op) => op.dims[1..] == [1, 1],
+            Self::Rearrange(op) => op.keeps_layout(),
             _ => false,
         }
     }
@@ -276,6 +282,7 @@ into_op!(
     Pad2d,
     CenterCropOrPad,
     Reorg,
+    Rearrange,
     Reduce,
     Embedding,
     ActivationBackward,
