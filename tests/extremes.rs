@@ -8,7 +8,8 @@ use shadernet::graph::{
     ConvTranspose2d, Embedding, Factor, Flatten, GradientRule, Graph, GraphBuilder, Hardmax, Input,
     Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MaxPool2dBackward, Op,
     Pad2d, Padding, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Seed,
-    SliceChannels, Softmax, Unflatten, Upsample, UpsampleBackward, UpsampleMode, UpsampleSize,
+    SliceChannels, Softmax, Unary, Unflatten, Upsample, UpsampleBackward, UpsampleMode,
+    UpsampleSize,
 };
 use shadernet::plan::PlanReport;
 use shadernet::session::SessionOptions;
@@ -218,6 +219,10 @@ fn operator() -> BoxedStrategy<Op> {
         Binary::Add.into(),
         Binary::Mul.into(),
         Op::Dropout,
+        Unary::Gelu.into(),
+        Unary::Celu { alpha: 0.0 }.into(),
+        Unary::Pow { exponent: f32::NAN }.into(),
+        Unary::Floor.into(),
     ]);
     prop_oneof![4 => windows, 3 => resizing, 3 => channels, 1 => pointwise].boxed()
 }

@@ -72,6 +72,7 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
         "reduce_space" | "reduce_space_subgroup" => ([("OPERATION", 0..4), ACCUMULATE].into_iter())
             .chain(PROLOGUE)
             .collect(),
+        "unary" | "unary_backward" => vec![("FUNCTION", 0..27)],
         "upsample" => vec![("MODE", 0..3)],
         "upsample_backward" => vec![("MODE", 0..3), ACCUMULATE],
         _ => return vec![vec![]],

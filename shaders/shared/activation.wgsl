@@ -1,5 +1,6 @@
 // Activation functions. NaN stays NaN.
 #import shared/nan
+#import shared/sigmoid
 
 const IDENTITY: u32 = 0u;
 const RELU: u32 = 1u;
@@ -12,11 +13,6 @@ const SILU: u32 = 7u;
 const MISH: u32 = 8u;
 
 override ACTIVATION: u32 = IDENTITY;
-
-fn sigmoid(x: vec4<f32>) -> vec4<f32> {
-    // exp(-x) overflows to infinity for very negative x; 1 / infinity is 0, which is the limit.
-    return 1.0 / (1.0 + exp(-x));
-}
 
 // tanh(ln(1 + exp(x))), of which 1 is all that float32 keeps beyond 20.
 fn tanh_of_softplus(x: vec4<f32>) -> vec4<f32> {

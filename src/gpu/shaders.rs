@@ -172,6 +172,8 @@ shaders! {
     SOFTMAX = "softmax", reads 1;
     SOFTMAX_SUBGROUP = "softmax_subgroup", reads 1, subgroup variant of SOFTMAX;
     TOP_K = "top_k", reads 1;
+    UNARY = "unary", reads 1;
+    UNARY_BACKWARD = "unary_backward", reads 2;
     UNFLATTEN = "unflatten", reads 1;
     UNPACK = "unpack", reads 1;
     UPSAMPLE = "upsample", reads 1;
@@ -262,6 +264,19 @@ const SHARED: &[(&str, &str)] = &[
     (
         "shared/reduction_team",
         include_str!("../../shaders/shared/reduction_team.wgsl"),
+    ),
+    ("shared/pow", include_str!("../../shaders/shared/pow.wgsl")),
+    (
+        "shared/sigmoid",
+        include_str!("../../shaders/shared/sigmoid.wgsl"),
+    ),
+    (
+        "shared/special",
+        include_str!("../../shaders/shared/special.wgsl"),
+    ),
+    (
+        "shared/unary",
+        include_str!("../../shaders/shared/unary.wgsl"),
     ),
     (
         "shared/window",

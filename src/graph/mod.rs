@@ -39,7 +39,8 @@ pub use ops::{
     ConvTranspose2d, Embedding, Factor, Flatten, Hardmax, Input, Linear, LinearBackward,
     LocalResponseNorm, LocalResponseNormBackward, MaxPool2dBackward, Op, Operator, Pad2d, Padding,
     Parameter, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, SliceChannels,
-    Softmax, Unflatten, Upsample, UpsampleBackward, UpsampleMode, UpsampleSize,
+    Softmax, Unary, UnaryBackward, Unflatten, Upsample, UpsampleBackward, UpsampleMode,
+    UpsampleSize,
 };
 
 pub(crate) use fused::{Fused, Norm, Prologue, Residual, Storage};

@@ -6,7 +6,8 @@ use super::{
 };
 use super::{
     activation, batch_norm, channels, conv, elementwise, embedding, flatten, linear,
-    local_response_norm, pad, pool, pool_backward, rearrange, reduce, reorg, softmax, upsample,
+    local_response_norm, pad, pool, pool_backward, rearrange, reduce, reorg, softmax, unary,
+    upsample,
 };
 use crate::error::Result;
 use crate::gpu::Shader;
@@ -105,6 +106,8 @@ fn dispatches(
             local_response_norm::backward_dispatches(context, &op.0)
         }
         Op::MaxPool2dBackward(op) => pool_backward::max(context, &op.0),
+        Op::Unary(op) => unary::dispatches(context, *op),
+        Op::UnaryBackward(op) => unary::backward_dispatches(context, op.0),
         Op::Unflatten(_) => flatten::back_dispatches(context),
         Op::UpsampleBackward(op) => upsample::backward_dispatches(context, &op.upsample),
         // Convolutions are lowered above.

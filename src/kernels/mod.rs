@@ -34,6 +34,7 @@ mod select;
 mod selection_reason;
 mod softmax;
 mod tensor_view;
+mod unary;
 mod upsample;
 mod weight;
 

@@ -22,6 +22,7 @@ pub(crate) fn uniforms() -> Vec<UniformBlock> {
         reduce::uniforms(),
         reorg::uniforms(),
         softmax::uniforms(),
+        unary::uniforms(),
         upsample::uniforms(),
     ]
     .into_iter()

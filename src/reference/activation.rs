@@ -5,7 +5,7 @@ use crate::graph::Activation;
 use crate::tensor::Tensor;
 
 /// With fewer elements than this per thread, more threads do not pay off.
-const MIN_LEN: usize = 4096;
+pub(super) const MIN_LEN: usize = 4096;
 
 pub(super) fn activation<T: Real>(op: Activation, x: &Tensor<T>) -> Vec<T> {
     match op {
@@ -68,7 +68,7 @@ fn map<T: Real>(x: &Tensor<T>, f: impl Fn(T) -> T + Sync) -> Vec<T> {
 }
 
 /// NaN is returned as it is, because comparisons with NaN are false.
-fn relu<T: Real>(x: T) -> T {
+pub(super) fn relu<T: Real>(x: T) -> T {
     if x < T::zero() { T::zero() } else { x }
 }
 
@@ -78,11 +78,11 @@ fn relu6<T: Real>(x: T) -> T {
 }
 
 /// `ln(1 + exp(x))`, written so that `exp` does not overflow.
-fn softplus<T: Real>(x: T) -> T {
+pub(super) fn softplus<T: Real>(x: T) -> T {
     relu(x) + (-x.abs()).exp().ln_1p()
 }
 
 /// If `exp(-x)` overflows to infinity, the quotient is 0, the correct limit.
-fn sigmoid<T: Real>(x: T) -> T {
+pub(super) fn sigmoid<T: Real>(x: T) -> T {
     T::one() / (T::one() + (-x).exp())
 }

@@ -43,6 +43,7 @@ mod reduce;
 mod reorg;
 mod slice;
 mod softmax;
+mod unary;
 mod upsample;
 
 use std::borrow::Cow;
@@ -281,6 +282,8 @@ fn apply<T: Real>(
         Op::LinearBackward(op) => linear::backward(&op.0, parameters, x),
         Op::LocalResponseNormBackward(op) => local_response_norm::backward(&op.0, x, operands[1]),
         Op::MaxPool2dBackward(op) => pool_backward::max_pool2d(&op.0, x, operands[1], operands[2]),
+        Op::Unary(op) => unary::unary(*op, x),
+        Op::UnaryBackward(op) => unary::backward(op.0, x, operands[1]),
         // Only the shape changes, because tensors are stored in NCHW order.
         Op::Unflatten(_) => x.data().to_vec(),
         Op::UpsampleBackward(op) => upsample::backward(op, x, output),

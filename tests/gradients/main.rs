@@ -11,3 +11,4 @@ mod generate;
 mod intermediate_outputs;
 mod networks;
 mod operators;
+mod unary;

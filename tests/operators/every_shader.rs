@@ -8,7 +8,8 @@ use shadernet::graph::{
     AvgPool2dBackward, BatchNorm2d, Binary, Concat, Conv2d, ConvTranspose2d, Embedding, Flatten,
     Graph, GraphBuilder, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
     LocalResponseNormBackward, MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce, ReduceKind,
-    ReduceOver, Reorg, SliceChannels, Softmax, Unflatten, Upsample, UpsampleBackward,
+    ReduceOver, Reorg, SliceChannels, Softmax, Unary, UnaryBackward, Unflatten, Upsample,
+    UpsampleBackward,
 };
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::{Shape, Tensor};
@@ -240,6 +241,8 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             &[Shape::from([1, 4, 4, 4])],
         ),
         team("softmax", Softmax.into(), one),
+        only("unary", Unary::Gelu.into(), one),
+        only("unary_backward", UnaryBackward(Unary::Gelu).into(), &two),
         only("unflatten", Unflatten { dims: [5, 6, 6] }.into(), &row(180)),
         only("upsample", Upsample::nearest(2.0).into(), one),
         only(

@@ -25,3 +25,4 @@ mod reductions;
 #[path = "../common/tolerance.rs"]
 mod tolerance;
 mod transposed;
+mod unary;

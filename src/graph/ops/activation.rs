@@ -58,20 +58,42 @@ impl Operator for Activation {
         backward: &mut Backward,
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
-        let gradient = match backward.rule() {
-            GradientRule::Gradient => gradient,
-            GradientRule::Guided | GradientRule::Deconvnet if !self.is_rectifier() => gradient,
-            GradientRule::Guided => backward.node(Self::Relu, &[gradient]),
-            GradientRule::Deconvnet => {
-                return Ok(vec![Some(backward.node(Self::Relu, &[gradient]))]);
-            }
-        };
+        let Propagated { gradient, is_final } = rectified(backward, gradient, self.is_rectifier());
+        if is_final {
+            return Ok(vec![Some(gradient)]);
+        }
         let value = match self.derives_from_output() {
             true => backward.output(),
             false => backward.input(0),
         };
         let node = backward.node(ActivationBackward(*self), &[gradient, value]);
         Ok(vec![Some(node)])
+    }
+}
+
+/// What a function propagates under a [`GradientRule`].
+pub(super) struct Propagated {
+    pub gradient: ValueId,
+    /// Whether it is the gradient with respect to the input, as it is. Otherwise the derivative is missing.
+    pub is_final: bool,
+}
+
+/// Applies the rule for rectifiers to the gradient with respect to the output of one.
+pub(super) fn rectified(
+    backward: &mut Backward,
+    gradient: ValueId,
+    is_rectifier: bool,
+) -> Propagated {
+    let rule = backward.rule();
+    let gradient = match rule {
+        GradientRule::Guided | GradientRule::Deconvnet if is_rectifier => {
+            backward.node(Activation::Relu, &[gradient])
+        }
+        _ => gradient,
+    };
+    Propagated {
+        gradient,
+        is_final: is_rectifier && rule == GradientRule::Deconvnet,
     }
 }
 

@@ -23,6 +23,7 @@ mod reduce;
 mod reorg;
 mod slice;
 mod softmax;
+mod unary;
 mod unflatten;
 mod upsample;
 
@@ -47,6 +48,7 @@ pub use reduce::{Reduce, ReduceKind, ReduceOver};
 pub use reorg::Reorg;
 pub use slice::SliceChannels;
 pub use softmax::Softmax;
+pub use unary::{Unary, UnaryBackward};
 pub use unflatten::Unflatten;
 pub use upsample::{Upsample, UpsampleBackward, UpsampleMode, UpsampleSize};
 
@@ -193,6 +195,10 @@ pub enum Op {
     LocalResponseNormBackward(LocalResponseNormBackward),
     /// See [`MaxPool2dBackward`].
     MaxPool2dBackward(MaxPool2dBackward),
+    /// See [`Unary`].
+    Unary(Unary),
+    /// See [`UnaryBackward`].
+    UnaryBackward(UnaryBackward),
     /// See [`Unflatten`].
     Unflatten(Unflatten),
     /// See [`UpsampleBackward`].
@@ -233,6 +239,8 @@ impl Op {
             Self::LinearBackward(op) => op,
             Self::LocalResponseNormBackward(op) => op,
             Self::MaxPool2dBackward(op) => op,
+            Self::Unary(op) => op,
+            Self::UnaryBackward(op) => op,
             Self::Unflatten(op) => op,
             Self::UpsampleBackward(op) => op,
         }
@@ -293,6 +301,8 @@ into_op!(
     LinearBackward,
     LocalResponseNormBackward,
     MaxPool2dBackward,
+    Unary,
+    UnaryBackward,
     Unflatten,
     UpsampleBackward
 );
