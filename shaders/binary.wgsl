@@ -1,9 +1,10 @@
-// An element-wise function of two tensors, and an activation. The second tensor is broadcast where its batch,
-// height or width is 1.
+// An element-wise function of two tensors, and an activation. Either tensor is broadcast along the axes where its
+// extent is 1.
 #import element
 #import shared/tensor_view
 #import shared/grid
 #import shared/activation
+#import shared/pow
 
 const ADD: u32 = 0u;
 const MUL: u32 = 1u;
@@ -11,12 +12,20 @@ const SUB: u32 = 2u;
 const DIV: u32 = 3u;
 const MAX: u32 = 4u;
 const MIN: u32 = 5u;
+const POW: u32 = 6u;
 
 override OPERATION: u32 = ADD;
 
+// Where an operand is, seen from the output.
+struct Operand {
+    // Elements from one image, row, column and group of four channels to the next; 0 where it is broadcast.
+    strides: vec4<u32>,
+    offset: u32,
+}
+
 struct Params {
-    a: TensorView,
-    b: TensorView,
+    a: Operand,
+    b: Operand,
     output: TensorView,
     slope: f32,
 }
@@ -37,17 +46,25 @@ fn main(
     if pixel >= params.output.pixels {
         return;
     }
-    let last = vec3<u32>(params.b.batch, params.b.height, params.b.width) - 1u;
-    let b_position = min(pixel_position(params.output, pixel), last);
-    let x = unpack_element(a[element_of_pixel(params.a, pixel) + c4_index]);
-    let y = unpack_element(b[element_at(params.b, b_position.x, b_position.y, b_position.z) + c4_index]);
-    // Unused lanes are zero in both: a division gives NaN there.
+    let position = vec4<u32>(pixel_position(params.output, pixel), c4_index);
+    let x = channels_of(params.a, unpack_element(a[element_of(params.a, position)]));
+    let y = channels_of(params.b, unpack_element(b[element_of(params.b, position)]));
+    // Unused lanes are zero in both, or broadcast: a division gives NaN there.
     let result = zero_unused_lanes(
         activate(operate(x, y), params.slope),
         c4_index,
         params.output.channels,
     );
     output[element_of_pixel(params.output, pixel) + c4_index] = pack_element(result);
+}
+
+fn element_of(operand: Operand, position: vec4<u32>) -> u32 {
+    return operand.offset + dot(operand.strides, position);
+}
+
+// The only channel in all lanes where it is broadcast.
+fn channels_of(operand: Operand, element: vec4<f32>) -> vec4<f32> {
+    return select(element, element.xxxx, operand.strides.w == 0u);
 }
 
 fn operate(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
@@ -66,6 +83,9 @@ fn operate(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
         }
         case MIN: {
             return min_or_nan(x, y);
+        }
+        case POW: {
+            return select(select(power(x, y), x, is_nan(x)), y, is_nan(y));
         }
         default: {
             return x + y;

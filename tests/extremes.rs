@@ -218,6 +218,7 @@ fn operator() -> BoxedStrategy<Op> {
         ActivationBackward(Activation::Relu).into(),
         Binary::Add.into(),
         Binary::Mul.into(),
+        Binary::Pow.into(),
         Op::Dropout,
         Unary::Gelu.into(),
         Unary::Celu { alpha: 0.0 }.into(),

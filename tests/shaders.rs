@@ -21,7 +21,7 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
     let constants = match shader.name {
         "activation" | "activation_backward" => vec![ACTIVATIONS],
         "batch_norm" => PROLOGUE.to_vec(),
-        "binary" => vec![("OPERATION", 0..6), ACTIVATIONS],
+        "binary" => vec![("OPERATION", 0..7), ACTIVATIONS],
         "conv2d" | "conv2d_nchw" => ([("M_PER_INVOCATION", 1..5)].into_iter())
             .chain(nchw)
             .chain(epilogue)

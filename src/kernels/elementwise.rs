@@ -8,20 +8,49 @@ use crate::gpu::uniform::uniforms;
 use crate::graph::Binary;
 
 uniforms! {
+    /// `Operand` of `shaders/binary.wgsl`.
+    struct Operand {
+        /// Elements from one image, row, column and group of four channels to the next; 0 where it is broadcast.
+        strides: [u32; 4],
+        offset: u32,
+        unused: [u32; 3],
+    }
+
     struct Params for BINARY {
-        a: TensorView,
-        b: TensorView,
+        a: Operand,
+        b: Operand,
         output: TensorView,
         slope: f32,
         unused: [u32; 3],
     }
 }
 
+impl Operand {
+    fn new(view: &TensorView, output: &TensorView) -> Self {
+        let row = view.width * view.pixel_stride;
+        // Where both have an extent of 1, the index is 0. But a stride of 0 says that one channel is broadcast.
+        let stride = |own: u32, of_output: u32, stride: u32| match own == of_output {
+            true => stride,
+            false => 0,
+        };
+        Self {
+            strides: [
+                stride(view.batch, output.batch, view.height * row),
+                stride(view.height, output.height, row),
+                stride(view.width, output.width, view.pixel_stride),
+                stride(view.channels, output.channels, 1),
+            ],
+            offset: view.offset,
+            unused: [0; 3],
+        }
+    }
+}
+
 pub(super) fn dispatches(context: &LoweringContext, op: Binary) -> Result<Vec<Dispatch>> {
     let (activation, slope) = activation::code(context.node.fused.activation);
     let params = Params {
-        a: context.inputs[0],
-        b: context.inputs[1],
+        a: Operand::new(&context.inputs[0], &context.output),
+        b: Operand::new(&context.inputs[1], &context.output),
         output: context.output,
         slope,
         unused: [0; 3],
@@ -35,6 +64,7 @@ pub(super) fn dispatches(context: &LoweringContext, op: Binary) -> Result<Vec<Di
         Binary::Div => 3,
         Binary::Max => 4,
         Binary::Min => 5,
+        Binary::Pow => 6,
     };
     let dispatch = context.per_element(&BINARY, &params, reads, NO_LOOPS)?;
     let dispatch = dispatch.constant("OPERATION", code);

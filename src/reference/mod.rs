@@ -257,7 +257,7 @@ fn apply<T: Real>(
         Op::Pool2d(op) => pool::pool2d(op, x, output),
         Op::AdaptiveAvgPool2d(op) => pool::adaptive_avg_pool2d(*op, x),
         Op::Softmax(_) => softmax::softmax(x),
-        Op::Binary(op) => elementwise::binary(*op, x, operands[1]),
+        Op::Binary(op) => elementwise::binary(*op, x, operands[1], output),
         Op::Concat(_) => concat::concat(operands),
         Op::Flatten(_) => flatten::flatten(x),
         Op::ConvTranspose2d(op) => conv_transpose::conv_transpose2d(op, parameters, x, output),

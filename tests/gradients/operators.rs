@@ -201,15 +201,24 @@ proptest! {
     }
 
     #[test]
-    fn sums_and_products([n, h, w] in extents(), channels in 1..7_usize, one_pixel in any::<bool>(), seed in 0..1000_u64) {
+    fn sums_and_products(
+        [n, h, w] in extents(),
+        channels in 1..7_usize,
+        one_pixel in any::<[bool; 2]>(),
+        seed in 0..1000_u64,
+    ) {
         let (h, w) = (h.min(5), w.min(5));
-        let a = Shape::from([n, channels, h, w]);
-        let b = if one_pixel { Shape::from([n, channels, 1, 1]) } else { a.clone() };
+        let shapes = match one_pixel {
+            [true, false] => [[n, channels, 1, 1], [n, channels, h, w]],
+            [false, true] => [[n, channels, h, w], [n, channels, 1, 1]],
+            _ => [[n, channels, h, w]; 2],
+        };
+        let shapes = shapes.map(Shape::from);
         for op in [Binary::Add, Binary::Mul] {
-            let inputs = [tensor(&a, seed), tensor(&b, seed + 1)];
+            let inputs = [tensor(&shapes[0], seed), tensor(&shapes[1], seed + 1)];
             // The gradient of a sum is the incoming one; of a broadcast operand, its sum over space.
             let expected = [("op.backward", maybe(&["binary", "reduce_space", "reduce_space_subgroup"]))];
-            check(&graph_of(op, &[a.clone(), b.clone()]), &inputs, seed, &expected);
+            check(&graph_of(op, &shapes), &inputs, seed, &expected);
         }
     }
 
@@ -328,6 +337,24 @@ fn slices_have_no_gradient() {
     let with = graph.with_gradients(&[shape], output, seed, inputs, Default::default());
     let error = with.unwrap_err().to_string();
     assert!(error.contains("exactly once"), "{error}");
+}
+
+/// A value that is broadcast along other axes than both of space has no gradient.
+#[test]
+fn gradients_of_other_broadcasts_are_refused() {
+    for (a, b) in [
+        ([2, 3, 4, 5], [1, 3, 1, 1]),
+        ([2, 1, 4, 5], [2, 3, 4, 5]),
+        ([2, 3, 4, 1], [2, 3, 1, 5]),
+    ] {
+        let shapes = [Shape::from(a), Shape::from(b)];
+        let graph = graph_of(Binary::Add, &shapes);
+        let (output, inputs) = (graph.outputs()[0], graph.inputs());
+        let seed = shadernet::graph::Seed::Input;
+        let with = graph.with_gradients(&shapes, output, seed, inputs, Default::default());
+        let error = with.unwrap_err().to_string();
+        assert!(error.contains("one pixel per image"), "{error}");
+    }
 }
 
 /// The error names an operator without a gradient.

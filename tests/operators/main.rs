@@ -4,6 +4,7 @@
 //! compute its nodes.
 
 mod binding_limits;
+mod broadcast;
 mod compare;
 mod convolution;
 mod cooperative;
