@@ -35,6 +35,8 @@ pub mod gpu;
 pub mod graph;
 mod kernels;
 pub mod model_folder;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod output_file;
 pub mod passes;
 pub mod plan;

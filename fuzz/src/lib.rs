@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use shadernet::darknet::Network;
 use shadernet::graph::Graph;
 use shadernet::internals;
+use shadernet::onnx::{OnnxDim, OnnxModel};
+use shadernet::tensor::Shape;
 use shadernet::tuning::Tuning;
 use shadernet::vision::decode_bytes;
 use shadernet::zoo::{self, ZooOptions};
@@ -25,10 +27,11 @@ pub type Target = fn(&[u8]);
 mod results;
 
 /// All targets, by the names of their files and corpus folders.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("cfg", cfg),
     ("config_json", config_json),
     ("darknet_weights", darknet_weights),
+    ("onnx", onnx),
     ("picture", picture),
     ("pipeline_cache", pipeline_cache),
     ("results_json", results_json),
@@ -56,6 +59,27 @@ pub fn safetensors(bytes: &[u8]) {
             let _ = weights.check(graph);
         }
     });
+}
+
+/// An ONNX model, imported for inputs of the sizes that it has, and 8 where they are free.
+pub fn onnx(bytes: &[u8]) {
+    let Ok(model) = OnnxModel::from_bytes("fuzz", bytes.to_vec()) else {
+        return;
+    };
+    let _ = (model.operators(), model.parameter_count());
+    let shapes: Vec<Shape> = (model.inputs().iter())
+        .map(|input| {
+            let dims = input.dims.iter().flatten().map(|dim| match dim {
+                OnnxDim::Fixed(extent) => *extent,
+                OnnxDim::Free(_) => 8,
+            });
+            Shape::from(dims.collect::<Vec<usize>>())
+        })
+        .collect();
+    if let Ok(imported) = model.import(&shapes) {
+        let _ = imported.weights.check(&imported.graph);
+        let _ = imported.graph.infer(&shapes);
+    }
 }
 
 /// The JSON header of a safetensors file, before up to 64 KiB of zeros, so that the fuzzer need not find out

@@ -132,6 +132,7 @@ shaders! {
     BINARY = "binary", reads 2;
     BOX_CANDIDATES = "box_candidates", reads 2;
     BOX_LIST = "box_list", reads 1;
+    CONSTANT = "constant", reads 1;
     CONV2D = "conv2d", reads 5;
     CONV2D_COOPERATIVE = "conv2d_cooperative", reads 5;
     CONV2D_COOPERATIVE_EMULATED = "conv2d_cooperative_emulated", reads 5;

@@ -198,7 +198,8 @@ fn widest(fields: &[ReceptiveField]) -> ReceptiveField {
     });
     ReceptiveField {
         size,
-        jump: fields[0].jump,
+        // A constant has no inputs.
+        jump: fields.first().map_or([1.0; 2], |field| field.jump),
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     Algorithm, DeviceContext, Dispatch, Read, Selection, SelectionReason, TensorView, WORKGROUP,
 };
 use super::{
-    activation, batch_norm, channels, conv, elementwise, embedding, flatten, linear,
+    activation, batch_norm, channels, constant, conv, elementwise, embedding, flatten, linear,
     local_response_norm, pad, pool, pool_backward, rearrange, reduce, reorg, softmax, unary,
     upsample,
 };
@@ -86,6 +86,7 @@ fn dispatches(
         Op::Softmax(_) => softmax::dispatches(context),
         Op::Binary(op) => elementwise::dispatches(context, *op),
         Op::Concat(_) => channels::concat(context, placement.concat_in_place),
+        Op::Constant(op) => constant::dispatches(context, op),
         Op::SliceChannels(op) => channels::slice(context, *op),
         Op::Upsample(op) => upsample::dispatches(context, op),
         Op::LocalResponseNorm(op) => local_response_norm::dispatches(context, op),

@@ -8,6 +8,7 @@
 mod activation;
 mod batch_norm;
 mod channels;
+mod constant;
 mod conv;
 mod conv_algorithm;
 mod cost_table;

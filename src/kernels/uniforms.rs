@@ -8,6 +8,7 @@ pub(crate) fn uniforms() -> Vec<UniformBlock> {
         activation::uniforms(),
         batch_norm::uniforms(),
         channels::uniforms(),
+        constant::uniforms(),
         conv::uniforms(),
         elementwise::uniforms(),
         embedding::uniforms(),

@@ -248,6 +248,9 @@ fn apply<T: Real>(
     operands: &[&Tensor<T>],
     output: &Shape,
 ) -> Vec<T> {
+    if let Op::Constant(_) = op {
+        return parameters[0].clone();
+    }
     let x = operands[0];
     match op {
         Op::Conv2d(op) => conv::conv2d(op, parameters, x, output),
@@ -288,7 +291,7 @@ fn apply<T: Real>(
         Op::Unflatten(_) => x.data().to_vec(),
         Op::UpsampleBackward(op) => upsample::backward(op, x, output),
         // Dropout is the identity in inference. `evaluate` does not call this for inputs.
-        Op::Dropout | Op::Input(_) => x.data().to_vec(),
+        Op::Dropout | Op::Input(_) | Op::Constant(_) => x.data().to_vec(),
     }
 }
 

@@ -110,6 +110,9 @@ enum Data {
         bytes: Range<usize>,
     },
     Float32(Vec<f32>),
+    /// As in a file, of the length that shape and dtype require.
+    #[cfg(feature = "onnx")]
+    Bytes(bytes::Bytes),
     /// Generated when it is read, with this gain; see [`generate`].
     Generated(f64),
 }
@@ -257,6 +260,26 @@ impl Weights {
         }
     }
 
+    /// Weights from parts of files of another format, as little-endian bytes, and from tensors in memory.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn from_parts(
+        name: impl Into<String>,
+        parts: impl IntoIterator<Item = (String, Shape, Dtype, bytes::Bytes)>,
+        tensors: impl IntoIterator<Item = (String, Tensor)>,
+    ) -> Self {
+        let mut weights = Self::from_tensors(name, tensors);
+        let parts = parts.into_iter().map(|(name, shape, dtype, bytes)| {
+            let stored = Stored {
+                shape,
+                dtype: dtype.safetensors().to_owned(),
+                data: Data::Bytes(bytes),
+            };
+            (name, stored)
+        });
+        weights.tensors.extend(parts);
+        weights
+    }
+
     fn parse(source: String, file: FileBytes) -> Result<Self> {
         let content = header::parse(file.as_slice(), file.file_len());
         let content = content.map_err(|reason| Error::file(&source, reason))?;
@@ -350,7 +373,7 @@ impl Weights {
             // As many numbers as the shape has: the range was checked.
             Data::Float32(data) => Ok(Cow::Borrowed(&data[range])),
             Data::Generated(gain) => Ok(generate::values(name, &stored.shape, *gain, range).into()),
-            Data::InFile { .. } => {
+            _ => {
                 let dtype = Dtype::from_safetensors(&stored.dtype)
                     .ok_or_else(|| problem(check::unsupported_dtype(&stored.dtype)))?;
                 let size = dtype.size();
@@ -367,11 +390,13 @@ impl Weights {
     }
 
     /// A tensor's bytes as they are in its file; `None` for tensors in memory, and where only headers were read.
-    fn bytes(&self, stored: &Stored) -> Option<&[u8]> {
-        let Data::InFile { file, bytes } = &stored.data else {
-            return None;
-        };
-        self.files.get(*file)?.as_slice().get(bytes.clone())
+    fn bytes<'a>(&'a self, stored: &'a Stored) -> Option<&'a [u8]> {
+        match &stored.data {
+            Data::InFile { file, bytes } => self.files.get(*file)?.as_slice().get(bytes.clone()),
+            #[cfg(feature = "onnx")]
+            Data::Bytes(bytes) => Some(bytes),
+            Data::Float32(_) | Data::Generated(_) => None,
+        }
     }
 
     /// Removes all tensors but those for which `keep`, given their names, is true: a graph may be a part of the

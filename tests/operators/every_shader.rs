@@ -5,8 +5,8 @@ use shadernet::device::Device;
 use shadernet::gpu::{Precision, SHADERS};
 use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
-    AvgPool2dBackward, BatchNorm2d, Binary, Concat, Conv2d, ConvTranspose2d, Embedding, Flatten,
-    Graph, GraphBuilder, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
+    AvgPool2dBackward, BatchNorm2d, Binary, Concat, Constant, Conv2d, ConvTranspose2d, Embedding,
+    Flatten, Graph, GraphBuilder, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
     LocalResponseNormBackward, MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce, ReduceKind,
     ReduceOver, Reorg, SliceChannels, Softmax, Unary, UnaryBackward, Unflatten, Upsample,
     UpsampleBackward,
@@ -109,6 +109,28 @@ fn max_pooling() -> ShaderCase {
     }
 }
 
+/// A constant and an input, added: a graph needs an input.
+fn constant() -> ShaderCase {
+    let mut b = GraphBuilder::new("constant");
+    let shape = Shape::from([2, 5, 3, 4]);
+    let x = b.input("input", &[None; 4]);
+    let y = b.node(
+        "op",
+        Constant {
+            shape: shape.clone(),
+        },
+        &[],
+    );
+    let sum = b.add("sum", x, y);
+    b.output(sum);
+    ShaderCase {
+        graph: b.build().unwrap(),
+        inputs: vec![tensor(&shape, 1)],
+        shaders: Only("constant"),
+        prefer: None,
+    }
+}
+
 fn embedding() -> ShaderCase {
     let mut b = GraphBuilder::new("embedding");
     let ids = b.node("ids", Input::ids(None), &[]);
@@ -176,6 +198,7 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
         ),
         only("batch_norm", BatchNorm2d::new(5).into(), one),
         only("binary", Binary::Sub.into(), &two),
+        ("constant", constant()),
         ("conv2d", ShaderCase::conv(ConvAlgorithm::Direct, 8)),
         ("conv2d_nchw", ShaderCase::conv(ConvAlgorithm::Direct, 3)),
         (

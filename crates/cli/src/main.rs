@@ -17,6 +17,7 @@ mod explain;
 mod explain_results;
 mod features;
 mod image_paths;
+mod inspect;
 mod layer_list;
 mod lines;
 mod log;
@@ -110,6 +111,7 @@ enum Command {
     #[cfg(feature = "pull")]
     Pull(pull::Pull),
     Summary(summary::Summary),
+    Inspect(inspect::Inspect),
     Plan(plan::Plan),
     Tune(tune::Tune),
     Bench(bench::Bench),
@@ -329,6 +331,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "pull")]
         Command::Pull(command) => command.execute(),
         Command::Summary(command) => command.execute(),
+        Command::Inspect(command) => command.execute(),
         Command::Plan(command) => command.execute(),
         Command::Tune(command) => command.execute(),
         Command::Bench(command) => command.execute(start),

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use shadernet::Result;
 use shadernet::model_folder::{FoundModel, ModelFolder};
+use shadernet::onnx::OnnxModel;
 use shadernet::weights::Weights;
 
 /// Opens a model that was found.
@@ -23,4 +24,10 @@ pub fn open_found(found: &FoundModel) -> Result<ModelFolder> {
 pub fn open_weights(path: &Path) -> Result<Weights> {
     // SAFETY: as in `open_found`.
     unsafe { Weights::open_mmap(path) }
+}
+
+/// Opens the ONNX file at `path`.
+pub fn open_onnx(path: &Path) -> Result<OnnxModel> {
+    // SAFETY: as in `open_found`.
+    unsafe { OnnxModel::open_mmap(path) }
 }

@@ -14,7 +14,7 @@ use shadernet::weights::{Dtype, Weights, write_safetensors};
 use shadernet::zoo::{self, ZooOptions};
 use shadernet::{Error, Result, printable};
 
-use super::mapped_weights::{open_found, open_weights};
+use super::mapped_weights::{open_found, open_onnx, open_weights};
 use super::output_files::check_outputs;
 use super::resolve_model::{check_classes, model_called, weights_source};
 use super::value_parsers::count;
@@ -32,8 +32,12 @@ The input file holds a tensor `input` in NCHW layout. The output file holds `out
 warning that names the first layer of such an output.")]
 pub struct Run {
     /// Architecture; without --weights, a model folder or the name of a model; `shadernet models` lists both
-    #[arg(long, value_name = "ARCH|MODEL")]
-    arch: String,
+    #[arg(long, value_name = "ARCH|MODEL", required_unless_present = "model")]
+    arch: Option<String>,
+
+    /// ONNX file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["arch", "weights", "num_classes", "in_channels"])]
+    model: Option<PathBuf>,
 
     /// Weights, a safetensors file or .index.json with torchvision's or timm's tensor names [default: those of
     /// the model]
@@ -74,23 +78,31 @@ struct Network {
     weights: Weights,
     /// Where the weights are from.
     source: String,
+    /// The names of the outputs, where they have some.
+    outputs: Vec<String>,
 }
 
 impl Run {
     pub fn execute(&self) -> Result<(), Failure> {
+        let (network, inputs) = match (&self.model, &self.weights) {
+            (Some(path), _) => self.onnx_model(path)?,
+            (None, Some(path)) => self.with_inputs(self.architecture(path)?)?,
+            (None, None) => self.with_inputs(self.named_model()?)?,
+        };
         let Network {
             graph,
             weights,
             source,
-        } = match &self.weights {
-            Some(path) => self.architecture(path)?,
-            None => self.model()?,
-        };
-        let inputs = self.inputs(&graph)?;
+            outputs: names,
+        } = network;
         let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
         // Shapes are checked before weights: it is faster, and the message is clearer.
         graph.infer(&shapes)?;
-        let files = [Some(self.input.as_path()), self.weights.as_deref()];
+        let files = [
+            Some(self.input.as_path()),
+            self.weights.as_deref(),
+            self.model.as_deref(),
+        ];
         let files = (files.into_iter().flatten()).chain(self.session.tuning.file());
         check_outputs([("--output", Some(self.output.as_path()))], files)?;
         weights.check(&graph)?;
@@ -105,7 +117,8 @@ impl Run {
         let outputs = session.run(&inputs)?;
         let run = start.elapsed() - prepare;
 
-        let named = (outputs.iter().enumerate()).map(|(i, t)| (format!("output.{i}"), t));
+        let numbers = (0..outputs.len()).map(|i| format!("output.{i}"));
+        let named = (numbers.chain(names)).zip(outputs.iter().chain(&outputs));
         write_safetensors(&self.output, named, Dtype::F32)?;
         // Numbers are what was asked for, whatever they are.
         if let Err(error) = session.check_finite(&inputs, &outputs) {
@@ -138,6 +151,47 @@ impl Run {
         Ok(())
     }
 
+    /// The name of an architecture or model. clap requires one where there is no ONNX file.
+    fn arch(&self) -> &str {
+        self.arch.as_deref().unwrap_or_default()
+    }
+
+    /// An ONNX model, for the shapes of its inputs.
+    fn onnx_model(&self, path: &Path) -> Result<(Network, Vec<Tensor>)> {
+        let model = open_onnx(path)?;
+        let names: Vec<&str> = model
+            .inputs()
+            .iter()
+            .map(|input| input.name.as_str())
+            .collect();
+        let inputs = self.inputs(&names)?;
+        let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
+        let imported = model.import(&shapes)?;
+        let network = Network {
+            graph: imported.graph,
+            weights: imported.weights,
+            source: path.display().to_string(),
+            outputs: model
+                .outputs()
+                .iter()
+                .map(|output| output.name.clone())
+                .collect(),
+        };
+        Ok((network, inputs))
+    }
+
+    /// A network with its inputs from the file.
+    fn with_inputs(&self, network: Network) -> Result<(Network, Vec<Tensor>), Failure> {
+        let graph = &network.graph;
+        let names: Vec<&str> = graph
+            .inputs()
+            .iter()
+            .map(|&v| graph.node(v).name())
+            .collect();
+        let inputs = self.inputs(&names)?;
+        Ok((network, inputs))
+    }
+
     fn num_classes(&self) -> Option<usize> {
         self.num_classes.map(NonZeroUsize::get)
     }
@@ -150,8 +204,8 @@ impl Run {
         let weights = open_weights(path);
         // An unknown name is the first error, whether or not there is a file that a proposal must fit.
         let architecture = match &weights {
-            Ok(weights) => zoo::find_for(&self.arch, weights, &options)?,
-            Err(_) => zoo::find(&self.arch)?,
+            Ok(weights) => zoo::find_for(self.arch(), weights, &options)?,
+            Err(_) => zoo::find(self.arch())?,
         };
         let weights = weights?;
         let graph = architecture.build_for(&weights, &options)?;
@@ -159,13 +213,14 @@ impl Run {
             weights: architecture.adapt(weights, &graph)?,
             graph,
             source: path.display().to_string(),
+            outputs: Vec::new(),
         })
     }
 
     /// The model, with its own weights.
-    fn model(&self) -> Result<Network, Failure> {
-        let Some(model) = model_called(&self.arch)? else {
-            let architecture = zoo::find(&self.arch)?.name;
+    fn named_model(&self) -> Result<Network, Failure> {
+        let Some(model) = model_called(self.arch())? else {
+            let architecture = zoo::find(self.arch())?.name;
             return Err(Failure::Usage(format!(
                 "{architecture} is an architecture, and there is no model of that name: --weights was expected"
             )));
@@ -186,15 +241,20 @@ impl Run {
             weights: folder.weights(&graph)?,
             graph,
             source: weights_source(&folder),
+            outputs: Vec::new(),
         })
     }
 
-    /// Reads the tensors with the names of the graph's inputs.
-    fn inputs(&self, graph: &Graph) -> Result<Vec<Tensor>> {
+    /// Reads the tensors of these names. The only one may also be called `input`.
+    fn inputs(&self, names: &[&str]) -> Result<Vec<Tensor>> {
         let file = open_weights(&self.input)?;
-        (graph.inputs().iter())
-            .map(|&input| {
-                let name = graph.node(input).name();
+        (names.iter())
+            .map(|&name| {
+                let name = match names.len() == 1 && !file.contains(name) && file.contains("input")
+                {
+                    true => "input",
+                    false => name,
+                };
                 let Some(shape) = file.shape(name) else {
                     let found: Vec<String> = file.names().take(8).map(printable::name).collect();
                     return Err(Error::file(

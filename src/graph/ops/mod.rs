@@ -4,6 +4,7 @@
 mod activation;
 mod batch_norm;
 mod concat;
+mod constant;
 mod conv;
 mod conv_transpose;
 mod elementwise;
@@ -30,6 +31,7 @@ mod upsample;
 pub use activation::{Activation, ActivationBackward};
 pub use batch_norm::{BatchNorm2d, BatchNorm2dBackward};
 pub use concat::Concat;
+pub use constant::Constant;
 pub use conv::Conv2d;
 pub use conv_transpose::ConvTranspose2d;
 pub use elementwise::Binary;
@@ -155,6 +157,8 @@ pub enum Op {
     Binary(Binary),
     /// See [`Concat`].
     Concat(Concat),
+    /// See [`Constant`].
+    Constant(Constant),
     /// See [`Flatten`].
     Flatten(Flatten),
     /// See [`ConvTranspose2d`].
@@ -219,6 +223,7 @@ impl Op {
             Self::Softmax(op) => op,
             Self::Binary(op) => op,
             Self::Concat(op) => op,
+            Self::Constant(op) => op,
             Self::Flatten(op) => op,
             Self::ConvTranspose2d(op) => op,
             Self::Upsample(op) => op,
@@ -282,6 +287,7 @@ into_op!(
     Softmax,
     Binary,
     Concat,
+    Constant,
     Flatten,
     ConvTranspose2d,
     Upsample,

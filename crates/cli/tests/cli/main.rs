@@ -26,6 +26,7 @@ mod lists;
 mod memory;
 mod model_args;
 mod models;
+mod onnx;
 mod outputs;
 mod plan;
 #[cfg(feature = "pull")]

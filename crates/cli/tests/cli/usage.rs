@@ -74,6 +74,7 @@ fn help_has_an_example_and_fits_eighty_columns() {
         "doctor",
         "models",
         "summary",
+        "inspect",
         "plan",
         "tune",
         "bench",

@@ -1,0 +1,141 @@
+//! `shadernet inspect`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use shadernet::onnx::{OnnxDim, OnnxModel, OnnxSupport, OnnxValue};
+use shadernet::printable;
+
+use super::mapped_weights::open_onnx;
+use super::{Failure, output};
+
+/// List the inputs, outputs and operators of an ONNX file
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  shadernet inspect model.onnx
+  shadernet inspect model.onnx --json
+
+Operators on the device are computed there, or before a run where they depend on shapes \
+only. Operators at import must depend on shapes and constants only. The exit code is 1 \
+if an operator is not supported.")]
+pub struct Inspect {
+    /// ONNX file
+    #[arg(value_name = "FILE")]
+    model: PathBuf,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Inspect {
+    pub fn execute(&self) -> Result<(), Failure> {
+        let model = open_onnx(&self.model)?;
+        match self.json {
+            true => output::json_line(&as_json(&model))?,
+            false => print(&model, &mut output::stdout())?,
+        }
+        match model
+            .operators()
+            .iter()
+            .all(|operator| operator.support.is_some())
+        {
+            true => Ok(()),
+            false => Err(Failure::Reported),
+        }
+    }
+}
+
+fn support(support: Option<OnnxSupport>) -> &'static str {
+    match support {
+        Some(OnnxSupport::Device) => "device",
+        Some(_) => "import",
+        None => "not supported",
+    }
+}
+
+fn as_json(model: &OnnxModel) -> serde_json::Value {
+    let values = |values: &[OnnxValue]| -> Vec<serde_json::Value> {
+        let value = |value: &OnnxValue| {
+            let dims = value.dims.as_ref().map(|dims| {
+                let dim = |dim: &OnnxDim| match dim {
+                    OnnxDim::Fixed(extent) => json!(extent),
+                    OnnxDim::Free(name) => json!(name),
+                };
+                dims.iter().map(dim).collect::<Vec<_>>()
+            });
+            json!({
+                "name": value.name,
+                "type": value.element_type.to_string(),
+                "shape": dims,
+            })
+        };
+        values.iter().map(value).collect()
+    };
+    let operators: Vec<serde_json::Value> = (model.operators().iter())
+        .map(|operator| {
+            json!({
+                "name": operator.name,
+                "count": operator.nodes.len(),
+                "nodes": operator.nodes,
+                "computed": support(operator.support),
+            })
+        })
+        .collect();
+    json!({
+        "model": model.path().display().to_string(),
+        "opset": model.opset(),
+        "producer": model.producer(),
+        "parameters": model.parameter_count(),
+        "inputs": values(model.inputs()),
+        "outputs": values(model.outputs()),
+        "operators": operators,
+    })
+}
+
+fn print(model: &OnnxModel, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "{}, opset {}, {} parameters{}\n",
+        printable::path(model.path()),
+        model.opset(),
+        indicatif::HumanCount(model.parameter_count()),
+        match model.producer() {
+            "" => String::new(),
+            producer => format!(", by {}", printable::name(producer)),
+        }
+    )?;
+    let mut table = output::table(&["", "name", "shape", "type"]);
+    for (kind, values) in [("input", model.inputs()), ("output", model.outputs())] {
+        for value in values {
+            let dims = match &value.dims {
+                None => "unknown".to_owned(),
+                Some(dims) => {
+                    let dims: Vec<String> = dims.iter().map(ToString::to_string).collect();
+                    format!("[{}]", dims.join(", "))
+                }
+            };
+            table.add_row([
+                kind.to_owned(),
+                printable::name(&value.name),
+                dims,
+                value.element_type.to_string(),
+            ]);
+        }
+    }
+    writeln!(out, "{table}\n")?;
+    let mut table = output::table(&["operator", "nodes", "computed", "for example"]);
+    for operator in model.operators() {
+        table.add_row([
+            printable::name(&operator.name),
+            operator.nodes.len().to_string(),
+            support(operator.support).to_owned(),
+            printable::name(operator.nodes.first().map_or("", String::as_str)),
+        ]);
+    }
+    table.right_align(1..2);
+    writeln!(out, "{table}")
+}

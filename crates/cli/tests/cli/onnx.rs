@@ -1,0 +1,113 @@
+//! `shadernet run --model FILE.onnx` and `shadernet inspect`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use shadernet::weights::generate::generated_input;
+use shadernet::weights::{Dtype, Weights, write_safetensors};
+
+use crate::common::place;
+use crate::devices::backends;
+use crate::support::{execute, shadernet};
+
+fn model(name: &str) -> PathBuf {
+    place::repository().join("tests/onnx").join(name)
+}
+
+#[test]
+fn run_writes_outputs_by_name_and_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = Weights::open(model("yunet_n_dynamic.2x3x96x64.expected.safetensors")).unwrap();
+    let tensor = generated_input([2, 3, 96, 64]);
+    // The name of the graph's input, and the one that always serves.
+    for name in ["input", "other"] {
+        let input = folder.path().join("input.safetensors");
+        write_safetensors(&input, [(name, &tensor)], Dtype::F32).unwrap();
+        let output = folder.path().join("output.safetensors");
+        let mut run = shadernet();
+        run.args(["run", "--backend", backends()[0].name(), "--model"])
+            .arg(model("yunet_n_dynamic.onnx"))
+            .arg("--input")
+            .arg(&input)
+            .arg("--output")
+            .arg(&output);
+        if name == "other" {
+            execute(&mut run).fails(&["expected a tensor 'input', found 'other'"]);
+            continue;
+        }
+        execute(&mut run).ok();
+        let found = Weights::open(&output).unwrap();
+        assert_eq!(found.names().len(), 2 * expected.names().len());
+        for name in expected.names() {
+            assert_eq!(found.shape(name), expected.shape(name));
+            let pairs = (found.read(name).unwrap().into_owned().into_iter())
+                .zip(expected.read(name).unwrap().into_owned());
+            for (found, expected) in pairs {
+                assert!((found - expected).abs() < 1e-4, "{name}");
+            }
+        }
+        assert_eq!(
+            found.read("output.0").unwrap(),
+            found.read("cls_8").unwrap()
+        );
+    }
+}
+
+#[test]
+fn inspect_lists_inputs_outputs_and_operators() {
+    let inspect = |more: &[&str]| {
+        let mut command = shadernet();
+        command
+            .arg("inspect")
+            .arg(model("FastestDet.onnx"))
+            .args(more);
+        execute(&mut command).ok()
+    };
+    let text = inspect(&[]).out;
+    for part in ["opset 11", "input", "[1, 3, 352, 352]", "Conv", "device"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let object = &inspect(&["--json"]).json()[0];
+    assert_eq!(object["opset"], 11);
+    assert_eq!(
+        object["inputs"][0]["shape"],
+        serde_json::json!([1, 3, 352, 352])
+    );
+    let operators = object["operators"].as_array().unwrap();
+    let conv = operators
+        .iter()
+        .find(|operator| operator["name"] == "Conv")
+        .unwrap();
+    assert_eq!(conv["computed"], "device");
+    assert_eq!(conv["count"], conv["nodes"].as_array().unwrap().len());
+}
+
+#[test]
+fn files_that_are_no_models_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.onnx");
+    let bytes = fs::read(model("RFB-320.onnx")).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let mut inspect = shadernet();
+    inspect.arg("inspect").arg(&path);
+    execute(&mut inspect).fails(&["bad.onnx: an ONNX model was expected", "truncated"]);
+    let mut run = shadernet();
+    run.args([
+        "run",
+        "--input",
+        "in.safetensors",
+        "--output",
+        "out.safetensors",
+        "--model",
+    ]);
+    execute(run.arg(folder.path().join("gone.onnx"))).fails(&["gone.onnx"]);
+    let mut run = shadernet();
+    run.args([
+        "run",
+        "--arch=mlp",
+        "--model=a.onnx",
+        "--input=a",
+        "--output=b",
+    ]);
+    assert_eq!(execute(&mut run).code, 2);
+}

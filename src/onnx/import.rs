@@ -1,0 +1,394 @@
+//! From a model and the shapes of its inputs to a graph of the engine.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
+
+use super::decode::host_tensor;
+use super::evaluate::{can_evaluate, evaluate};
+use super::host::HostTensor;
+use super::model::{OnnxDim, OnnxModel, extents};
+use super::node::OnnxNode;
+use super::ops::{self, Handler};
+use super::proto::{GraphProto, NodeProto, TensorProto};
+use super::view::View;
+use super::weight::StoredWeight;
+use crate::error::{Error, Result};
+use crate::graph::{Constant, Graph, GraphBuilder, Input, Op, Operator, ValueId};
+use crate::printable;
+use crate::tensor::Shape;
+use crate::weights::Weights;
+
+/// A model for inputs of certain shapes.
+#[derive(Debug)]
+pub struct ImportedModel {
+    /// What computes it. Its inputs and outputs are in the model's order.
+    pub graph: Graph,
+    /// The weights, under the graph's names. Those that are used as they are in the file are not copied.
+    pub weights: Weights,
+}
+
+/// What is known of a value.
+#[derive(Clone)]
+pub(super) enum Value<'m> {
+    /// Its elements.
+    Host(Rc<HostTensor>),
+    /// A weight as the file has it, with its bytes where they are in another file.
+    Stored(&'m TensorProto, Option<&'m bytes::Bytes>),
+    /// Computed on the device.
+    Device(View),
+}
+
+/// The state of an import.
+pub(super) struct Importer<'m> {
+    pub model: &'m OnnxModel,
+    builder: GraphBuilder,
+    values: HashMap<&'m str, Value<'m>>,
+    weights: BTreeMap<String, StoredWeight>,
+    names: HashSet<String>,
+    /// The name that the nodes of the current node have.
+    prefix: String,
+}
+
+impl OnnxModel {
+    /// The graph and weights for inputs of `shapes`, in the order of [`Self::inputs`].
+    ///
+    /// What depends on shapes only is computed now, so that nothing of it reaches the device.
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] for shapes that do not fit the model's inputs; [`Error::File`] where an operator is not
+    /// supported, with all such operators, and where a node cannot be computed.
+    pub fn import(&self, shapes: &[Shape]) -> Result<ImportedModel> {
+        self.check_inputs(shapes)?;
+        self.check_operators()?;
+        let name = self.path().file_stem().unwrap_or_default();
+        let mut importer = Importer {
+            model: self,
+            builder: GraphBuilder::new(name.to_string_lossy()),
+            values: HashMap::new(),
+            weights: BTreeMap::new(),
+            names: HashSet::new(),
+            prefix: String::new(),
+        };
+        for (input, shape) in self.inputs().iter().zip(shapes) {
+            let dims: Vec<Option<usize>> = shape.dims().iter().copied().map(Some).collect();
+            importer.names.insert(input.name.clone());
+            let value = importer.builder.node(&input.name, Input::new(&dims), &[]);
+            let view = View::whole(value, shape.clone());
+            importer.values.insert(&input.name, Value::Device(view));
+        }
+        for node in &self.graph.node {
+            importer.add(node)?;
+        }
+        importer.finish()
+    }
+
+    fn check_inputs(&self, shapes: &[Shape]) -> Result<()> {
+        let inputs = self.inputs();
+        if inputs.len() != shapes.len() {
+            let names: Vec<String> = (inputs.iter()).map(|i| printable::name(&i.name)).collect();
+            return Err(Error::Inputs(format!(
+                "the model takes {} input(s) ({}), but {} were given",
+                inputs.len(),
+                names.join(", "),
+                shapes.len()
+            )));
+        }
+        for (input, shape) in inputs.iter().zip(shapes) {
+            let name = printable::name(&input.name);
+            if !input.element_type.is_float() {
+                return Err(self.error(format!(
+                    "its input '{name}' is of type {}; only floating-point inputs are supported",
+                    input.element_type
+                )));
+            }
+            let Some(dims) = &input.dims else {
+                continue;
+            };
+            let fits = dims.len() == shape.rank()
+                && dims
+                    .iter()
+                    .zip(shape.dims())
+                    .all(|(dim, &found)| match dim {
+                        OnnxDim::Fixed(extent) => *extent == found,
+                        OnnxDim::Free(_) => true,
+                    });
+            if !fits {
+                let dims: Vec<String> = dims.iter().map(ToString::to_string).collect();
+                return Err(Error::Inputs(format!(
+                    "input '{name}' is [{}] in the model; {shape} was given",
+                    dims.join(", ")
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'m> Importer<'m> {
+    /// Adds what computes a node.
+    pub fn add(&mut self, proto: &'m NodeProto) -> Result<()> {
+        let node = OnnxNode {
+            proto,
+            opset: self.model.opset(),
+        };
+        let outputs = self.outputs(node).map_err(|reason| {
+            let description = node.describe();
+            self.model.error(format!("{description}: {reason}"))
+        })?;
+        for (name, value) in proto.output.iter().zip(outputs) {
+            if !name.is_empty() {
+                self.values.insert(name, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn outputs(&mut self, node: OnnxNode<'m>) -> Result<Vec<Value<'m>>, String> {
+        let name = match node.proto.name.as_str() {
+            "" => node.proto.output.first().map_or("", String::as_str),
+            name => name,
+        };
+        name.clone_into(&mut self.prefix);
+        // Weights stay as they are: only the results of such nodes are computed.
+        if can_evaluate(node.op_type())
+            && let Some(inputs) = self.host_inputs(node)?
+        {
+            let inputs: Vec<Option<&HostTensor>> = inputs.iter().map(Option::as_deref).collect();
+            let outputs = evaluate(node, &inputs)?.into_iter();
+            return Ok(outputs.map(|output| Value::Host(Rc::new(output))).collect());
+        }
+        let Some(Handler(handler)) = ops::handler(node.op_type()) else {
+            return Err(
+                "it is supported on values that do not depend on the inputs only".to_owned(),
+            );
+        };
+        handler(self, node)
+    }
+
+    /// The elements of all inputs, if all are known.
+    fn host_inputs(
+        &self,
+        node: OnnxNode<'m>,
+    ) -> Result<Option<Vec<Option<Rc<HostTensor>>>>, String> {
+        let is_known = |i: usize| {
+            let value = node.input(i).and_then(|name| self.values.get(name));
+            !matches!(value, Some(Value::Device(_)))
+        };
+        if !(0..node.input_count()).all(is_known) {
+            return Ok(None);
+        }
+        let inputs = (0..node.input_count()).map(|i| match node.input(i) {
+            None => Ok(None),
+            Some(_) => self.host(node, i).map(Some),
+        });
+        Ok(Some(inputs.collect::<Result<_, String>>()?))
+    }
+
+    /// Input `i`, which must be there.
+    pub fn value(&self, node: OnnxNode<'m>, i: usize) -> Result<Value<'m>, String> {
+        let name = node
+            .input(i)
+            .ok_or_else(|| format!("its input {i} is missing"))?;
+        if let Some(value) = self.values.get(name) {
+            return Ok(value.clone());
+        }
+        let (tensor, external) = (self.model.initializer(name))
+            .ok_or_else(|| format!("'{}' is not known here", printable::name(name)))?;
+        Ok(Value::Stored(tensor, external))
+    }
+
+    /// The elements of input `i`, which must be known.
+    pub fn host(&self, node: OnnxNode<'m>, i: usize) -> Result<Rc<HostTensor>, String> {
+        match self.value(node, i)? {
+            constant @ (Value::Host(_) | Value::Stored(..)) => self.host_value(&constant),
+            Value::Device(_) => Err(format!(
+                "its input {i} ('{}') depends on the elements of the model's inputs; only one that depends on shapes is supported",
+                printable::name(node.input(i).unwrap_or_default())
+            )),
+        }
+    }
+
+    /// As [`Self::host`], for an input that may be left out.
+    pub fn optional_host(
+        &self,
+        node: OnnxNode<'m>,
+        i: usize,
+    ) -> Result<Option<Rc<HostTensor>>, String> {
+        node.input(i).map(|_| self.host(node, i)).transpose()
+    }
+
+    /// The integers of an input that may be left out.
+    pub fn optional_ints(&self, node: OnnxNode<'m>, i: usize) -> Result<Option<Vec<i64>>, String> {
+        let Some(tensor) = self.optional_host(node, i)? else {
+            return Ok(None);
+        };
+        let ints = tensor.as_ints();
+        ints.map(Some)
+            .ok_or_else(|| format!("its input {i} must be of integers"))
+    }
+
+    /// The extents of input `i`.
+    pub fn dims(&self, node: OnnxNode<'m>, i: usize) -> Result<Vec<usize>, String> {
+        match self.value(node, i)? {
+            Value::Host(tensor) => Ok(tensor.dims().to_vec()),
+            Value::Stored(tensor, _) => Ok(extents(tensor)?.0),
+            Value::Device(view) => Ok(view.dims),
+        }
+    }
+
+    /// Input `i`, computed on the device: a constant becomes a value there.
+    pub fn view(&mut self, node: OnnxNode<'m>, i: usize) -> Result<View, String> {
+        match self.value(node, i)? {
+            Value::Device(view) => Ok(view),
+            constant => self.constant(constant),
+        }
+    }
+
+    /// The elements of a constant.
+    pub fn host_value(&self, value: &Value<'m>) -> Result<Rc<HostTensor>, String> {
+        match value {
+            Value::Host(tensor) => Ok(tensor.clone()),
+            Value::Stored(tensor, external) => Ok(Rc::new(host_tensor(
+                tensor,
+                external.map(|bytes| &bytes[..]),
+            )?)),
+            Value::Device(_) => Err("it depends on the elements of the model's inputs".to_owned()),
+        }
+    }
+
+    /// A constant as a value on the device.
+    pub fn constant(&mut self, value: Value<'m>) -> Result<View, String> {
+        let dims = match &value {
+            Value::Device(view) => return Ok(view.clone()),
+            Value::Host(tensor) => tensor.dims().to_vec(),
+            Value::Stored(tensor, _) => extents(tensor)?.0,
+        };
+        let name = self.unique_name();
+        self.weight(&name, "weight", StoredWeight::new(&value, &dims)?);
+        let shape = Shape::from(dims);
+        self.named_node(name, Constant { shape }, &[])
+    }
+
+    /// Adds the nodes of a branch, and returns the branch's outputs.
+    pub fn inline(&mut self, graph: &'m GraphProto) -> Result<Vec<Value<'m>>, String> {
+        for tensor in &graph.initializer {
+            self.values
+                .insert(&tensor.name, Value::Stored(tensor, None));
+        }
+        for node in &graph.node {
+            self.add(node).map_err(|error| error.to_string())?;
+        }
+        let outputs = graph.output.iter().map(|output| {
+            let name = output.name.as_str();
+            match (self.values.get(name), self.model.initializer(name)) {
+                (Some(value), _) => Ok(value.clone()),
+                (None, Some((tensor, external))) => Ok(Value::Stored(tensor, external)),
+                (None, None) => Err(format!("'{}' is not known here", printable::name(name))),
+            }
+        });
+        outputs.collect()
+    }
+
+    /// Adds a node of `operator` and returns its value. Its name is that of the current ONNX node, with a number
+    /// where that is taken.
+    pub fn node(&mut self, op: impl Into<Op>, inputs: &[&View]) -> Result<View, String> {
+        let name = self.unique_name();
+        self.named_node(name, op, inputs)
+    }
+
+    /// As [`Self::node`], with a name from [`Self::unique_name`].
+    pub fn named_node(
+        &mut self,
+        name: String,
+        op: impl Into<Op>,
+        inputs: &[&View],
+    ) -> Result<View, String> {
+        let op = op.into();
+        let operator: &dyn Operator = op.as_operator();
+        operator.check(inputs.len())?;
+        let shapes: Vec<&Shape> = inputs.iter().map(|view| &view.base).collect();
+        let shape = operator.output_shape(&shapes)?;
+        if shape.is_empty() {
+            return Err(format!("its output would be empty, {shape}"));
+        }
+        let values: Vec<ValueId> = inputs.iter().map(|view| view.value).collect();
+        let value = self.builder.node(name, op, &values);
+        Ok(View::whole(value, shape))
+    }
+
+    /// A name for a node that no other node has.
+    pub fn unique_name(&mut self) -> String {
+        let mut name = self.prefix.clone();
+        let mut number = 1_usize;
+        while name.is_empty() || !self.names.insert(name.clone()) {
+            number = number.saturating_add(1);
+            name = format!("{}.{number}", self.prefix);
+        }
+        name
+    }
+
+    /// Adds a weight of the node `node`.
+    pub fn weight(&mut self, node: &str, suffix: &str, weight: StoredWeight) {
+        self.weights.insert(format!("{node}.{suffix}"), weight);
+    }
+
+    /// A value of the view's extents, with its elements in order.
+    pub fn in_order(&mut self, view: &View) -> Result<View, String> {
+        if view.is_in_order() && view.base.dims() == view.dims {
+            return Ok(view.clone());
+        }
+        self.node(view.rearrange(), &[view])
+    }
+
+    /// As [`Self::in_order`], with the extents `dims`.
+    pub fn shaped(&mut self, view: &View, dims: &[usize]) -> Result<View, String> {
+        self.in_order(&view.clone().reshaped(dims.to_vec()))
+    }
+
+    /// An operation on a view's order, or on a copy in order where it cannot be expressed.
+    pub fn reordered(
+        &mut self,
+        view: &View,
+        operation: impl Fn(&View) -> Option<View>,
+    ) -> Result<View, String> {
+        if let Some(result) = operation(view) {
+            return Ok(result);
+        }
+        let copy = self.in_order(view)?;
+        operation(&copy).ok_or_else(|| {
+            format!(
+                "a value of {} dimensions is not supported here",
+                view.dims.len()
+            )
+        })
+    }
+
+    fn finish(mut self) -> Result<ImportedModel> {
+        self.prefix.clear();
+        for output in &self.model.graph.output {
+            let about = |reason: String| {
+                let name = printable::name(&output.name);
+                self.model.error(format!("output '{name}': {reason}"))
+            };
+            let value = match self.values.get(output.name.as_str()) {
+                Some(Value::Device(view)) => view.clone(),
+                _ => {
+                    return Err(about(
+                        "it does not depend on the inputs, which is not supported".to_owned(),
+                    ));
+                }
+            };
+            output.name.clone_into(&mut self.prefix);
+            let model = self.model;
+            let value = self.in_order(&value).map_err(|reason| {
+                let name = printable::name(&output.name);
+                model.error(format!("output '{name}': {reason}"))
+            })?;
+            self.builder.output(value.value);
+        }
+        Ok(ImportedModel {
+            graph: self.builder.build()?,
+            weights: StoredWeight::collect(self.model.path(), self.weights),
+        })
+    }
+}

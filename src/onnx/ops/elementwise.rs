@@ -1,0 +1,282 @@
+//! Functions of each element of several values.
+
+use super::unary::apply;
+use crate::graph::{Activation, BatchNorm2d, Binary, Op, Unary};
+use crate::onnx::host::HostTensor;
+use crate::onnx::import::{Importer, Value};
+use crate::onnx::node::OnnxNode;
+use crate::onnx::view::View;
+use crate::onnx::weight::StoredWeight;
+
+/// A function of two or more values, each broadcast to the shape of all together.
+pub(super) fn binary<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+) -> Result<Vec<Value<'m>>, String> {
+    let operator = match node.op_type() {
+        "Add" | "Sum" | "Mean" => Binary::Add,
+        "Sub" => Binary::Sub,
+        "Mul" => Binary::Mul,
+        "Div" => Binary::Div,
+        "Min" => Binary::Min,
+        "Max" => Binary::Max,
+        "Pow" => Binary::Pow,
+        _ => return prelu(importer, node),
+    };
+    let mut result = importer.value(node, 0)?;
+    for i in 1..node.input_count() {
+        let next = importer.value(node, i)?;
+        result = Value::Device(combine(importer, operator, &result, &next)?);
+    }
+    if node.op_type() == "Mean" {
+        let scale = (node.input_count() as f32).recip();
+        let Value::Device(sum) = &result else {
+            return Err("its input is a constant".to_owned());
+        };
+        let mean = apply(importer, sum, Unary::Affine { scale, offset: 0.0 })?;
+        result = Value::Device(mean);
+    }
+    Ok(vec![result])
+}
+
+/// `a` and `b`, one of which is computed on the device.
+pub(super) fn combine<'m>(
+    importer: &mut Importer<'m>,
+    operator: Binary,
+    a: &Value<'m>,
+    b: &Value<'m>,
+) -> Result<View, String> {
+    let (view, constant, swapped) = match (a, b) {
+        (Value::Device(a), Value::Device(b)) => return combine_views(importer, operator, a, b),
+        (Value::Device(view), constant) => (view, constant, false),
+        (constant, Value::Device(view)) => (view, constant, true),
+        _ => {
+            let (a, b) = (importer.constant(a.clone())?, importer.constant(b.clone())?);
+            return combine_views(importer, operator, &a, &b);
+        }
+    };
+    let host = importer.host_value(constant)?;
+    if let Some(scalar) = host.scalar()
+        && host.dims().len() <= view.dims.len()
+        && let Some(op) = with_scalar(operator, scalar, swapped)
+    {
+        return apply(importer, view, op);
+    }
+    if let Some(axis) = only_axis(&host, &view.dims)
+        && let Some((scale, shift)) = per_channel(operator, &host, swapped)
+    {
+        return scale_channels(importer, view, axis, scale, shift);
+    }
+    let constant = importer.constant(constant.clone())?;
+    match swapped {
+        false => combine_views(importer, operator, view, &constant),
+        true => combine_views(importer, operator, &constant, view),
+    }
+}
+
+/// The function of one value that an operator and a constant for its second value are, or its first with
+/// `swapped`.
+fn with_scalar(operator: Binary, constant: f32, swapped: bool) -> Option<Op> {
+    let affine = |scale: f32, offset: f32| Some(Unary::Affine { scale, offset }.into());
+    match (operator, swapped) {
+        (Binary::Add, _) => affine(1.0, constant),
+        (Binary::Sub, false) => affine(1.0, -constant),
+        (Binary::Sub, true) => affine(-1.0, constant),
+        (Binary::Mul, _) => affine(constant, 0.0),
+        // Not by the reciprocal, unless it is exact.
+        (Binary::Div, false) if is_power_of_two(constant) => affine(constant.recip(), 0.0),
+        (Binary::Div, true) if constant == 1.0 => Some(Unary::Reciprocal.into()),
+        (Binary::Pow, false) => Some(match constant {
+            1.0 => return affine(1.0, 0.0),
+            0.5 => Unary::Sqrt.into(),
+            exponent => Unary::Pow { exponent }.into(),
+        }),
+        (Binary::Max, _) if constant == 0.0 => Some(Activation::Relu.into()),
+        (Binary::Max, _) if !constant.is_nan() => Some(
+            Unary::Clip {
+                min: constant,
+                max: f32::INFINITY,
+            }
+            .into(),
+        ),
+        (Binary::Min, _) if !constant.is_nan() => Some(
+            Unary::Clip {
+                min: f32::NEG_INFINITY,
+                max: constant,
+            }
+            .into(),
+        ),
+        _ => None,
+    }
+}
+
+fn is_power_of_two(value: f32) -> bool {
+    value.is_normal() && value.recip().is_normal() && value.to_bits() << 9 == 0
+}
+
+/// The only dimension of a value of `dims` along which a constant differs.
+fn only_axis(constant: &HostTensor, dims: &[usize]) -> Option<usize> {
+    let missing = dims.len().checked_sub(constant.dims().len())?;
+    let mut axes = (constant.dims().iter().enumerate()).filter(|(_, dim)| **dim != 1);
+    let (at, &count) = axes.next()?;
+    let axis = at.checked_add(missing)?;
+    (axes.next().is_none() && dims.get(axis) == Some(&count)).then_some(axis)
+}
+
+/// A scale and a shift for each channel; `None` where it changes nothing.
+type ScaleAndShift = (Option<Vec<f32>>, Option<Vec<f32>>);
+
+/// A scale and a shift for each channel that are the same as an operator with a constant.
+fn per_channel(operator: Binary, constant: &HostTensor, swapped: bool) -> Option<ScaleAndShift> {
+    let values = constant.to_floats();
+    let negative = || values.iter().map(|value| -value).collect::<Vec<f32>>();
+    Some(match (operator, swapped) {
+        (Binary::Add, _) => (None, Some(values)),
+        (Binary::Sub, false) => (None, Some(negative())),
+        (Binary::Sub, true) => (Some(vec![-1.0; values.len()]), Some(values)),
+        (Binary::Mul, _) => (Some(values), None),
+        (Binary::Div, false) if values.iter().all(|&value| is_power_of_two(value)) => (
+            Some(values.iter().map(|value| value.recip()).collect()),
+            None,
+        ),
+        _ => return None,
+    })
+}
+
+/// Multiplies by a scale and adds a shift for each index along `axis`: a batch normalization, which the engine
+/// folds into convolutions.
+pub(super) fn scale_channels(
+    importer: &mut Importer,
+    view: &View,
+    axis: usize,
+    scale: Option<Vec<f32>>,
+    shift: Option<Vec<f32>>,
+) -> Result<View, String> {
+    let count = view.dims.get(axis).copied().unwrap_or(1);
+    let name = importer.unique_name();
+    let parameters = [
+        ("weight", scale.unwrap_or_else(|| vec![1.0; count])),
+        ("bias", shift.unwrap_or_else(|| vec![0.0; count])),
+        ("running_mean", vec![0.0; count]),
+        ("running_var", vec![1.0; count]),
+    ];
+    for (suffix, values) in parameters {
+        importer.weight(&name, suffix, StoredWeight::computed(values, &[count])?);
+    }
+    norm_channels(importer, name, view, axis, BatchNorm2d::new(count).eps(0.0))
+}
+
+/// A batch normalization over the dimension `axis`.
+pub(super) fn norm_channels(
+    importer: &mut Importer,
+    name: String,
+    view: &View,
+    axis: usize,
+    op: BatchNorm2d,
+) -> Result<View, String> {
+    if view.channel_axis() == Some(axis) && matches!(view.base.rank(), 2 | 4) {
+        let output = importer.named_node(name, op, &[view])?;
+        return Ok(view.with_value(output.value));
+    }
+    let (map, dims) = as_channels(importer, view, axis)?;
+    let output = importer.named_node(name, op, &[&map])?;
+    Ok(output.reshaped(dims))
+}
+
+/// A map `[N, C, 1, L]` whose channels are the dimension `axis`, and the extents that the view has.
+pub(super) fn as_channels(
+    importer: &mut Importer,
+    view: &View,
+    axis: usize,
+) -> Result<(View, Vec<usize>), String> {
+    let product = |dims: &[usize]| {
+        dims.iter()
+            .fold(1_usize, |len, &dim| len.saturating_mul(dim))
+    };
+    let (before, rest) = view
+        .dims
+        .split_at_checked(axis)
+        .ok_or("its axis does not exist")?;
+    let (count, after) = rest.split_first().ok_or("its axis does not exist")?;
+    let shape = [product(before), *count, 1, product(after)];
+    Ok((importer.shaped(view, &shape)?, view.dims.clone()))
+}
+
+/// Two computed values, each broadcast to the shape of both.
+pub(super) fn combine_views(
+    importer: &mut Importer,
+    operator: Binary,
+    a: &View,
+    b: &View,
+) -> Result<View, String> {
+    let is_same_order =
+        (&a.base, &a.dims, &a.factors, a.offset) == (&b.base, &b.dims, &b.factors, b.offset);
+    if is_same_order && a.is_permutation() && a.base.rank() >= 2 {
+        let output = importer.node(operator, &[a, b])?;
+        return Ok(a.with_value(output.value));
+    }
+    let dims = broadcast(&a.dims, &b.dims).ok_or_else(|| {
+        format!(
+            "values of {:?} and {:?} cannot be broadcast together",
+            a.dims, b.dims
+        )
+    })?;
+    let mut values = Vec::with_capacity(2);
+    for view in [a, b] {
+        let missing = dims.len().max(2).saturating_sub(view.dims.len());
+        let own = [vec![1; missing], view.dims.clone()].concat();
+        values.push(match dims.len() {
+            // More dimensions share the width in memory.
+            5.. if own != dims => {
+                let wide = importer.reordered(view, |view| view.broadcast_to(&dims))?;
+                importer.in_order(&wide)?
+            }
+            _ => importer.shaped(view, &own)?,
+        });
+    }
+    let [a, b] = &values[..] else {
+        return Err("it takes two values".to_owned());
+    };
+    Ok(importer.node(operator, &[a, b])?.reshaped(dims))
+}
+
+/// NumPy's rule: the shape of two values together.
+pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let rank = a.len().max(b.len());
+    let at = |dims: &[usize], i: usize| {
+        let missing = rank.saturating_sub(dims.len());
+        i.checked_sub(missing)
+            .and_then(|i| dims.get(i))
+            .copied()
+            .unwrap_or(1)
+    };
+    (0..rank)
+        .map(|i| match (at(a, i), at(b, i)) {
+            (a, b) if a == b => Some(a),
+            (a, 1) => Some(a),
+            (1, b) => Some(b),
+            _ => None,
+        })
+        .collect()
+}
+
+/// `x` where positive, `slope * x` elsewhere, with a slope for each channel.
+fn prelu<'m>(importer: &mut Importer<'m>, node: OnnxNode<'m>) -> Result<Vec<Value<'m>>, String> {
+    let view = importer.view(node, 0)?;
+    let slope = importer.value(node, 1)?;
+    if let Value::Host(_) | Value::Stored(..) = slope
+        && let Some(slope) = importer.host_value(&slope)?.scalar()
+    {
+        let output = apply(importer, &view, Activation::LeakyRelu { slope })?;
+        return Ok(vec![Value::Device(output)]);
+    }
+    let positive = apply(importer, &view, Activation::Relu)?;
+    let below = Unary::Clip {
+        min: f32::NEG_INFINITY,
+        max: 0.0,
+    };
+    let negative = Value::Device(apply(importer, &view, below)?);
+    let scaled = combine(importer, Binary::Mul, &negative, &slope)?;
+    let sum = combine_views(importer, Binary::Add, &positive, &scaled)?;
+    Ok(vec![Value::Device(sum)])
+}

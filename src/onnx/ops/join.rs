@@ -1,0 +1,180 @@
+//! Values behind each other and several times.
+
+use super::elementwise::broadcast;
+use super::layout::{part, product};
+use crate::graph::Concat;
+use crate::onnx::import::{Importer, Value};
+use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::view::View;
+
+/// The most parts that a Gather or Pad is made of.
+const MAX_PARTS: usize = 64;
+
+pub(super) fn concat<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+) -> Result<Vec<Value<'m>>, String> {
+    let mut views = Vec::with_capacity(node.input_count());
+    for i in 0..node.input_count() {
+        views.push(importer.view(node, i)?);
+    }
+    let rank = views.first().ok_or("it has no inputs")?.dims.len();
+    let axis = axis_of(node.int_or("axis", 1), rank)?;
+    Ok(vec![Value::Device(joined(importer, &views, axis)?)])
+}
+
+/// Values behind each other along `axis`.
+pub(super) fn joined(importer: &mut Importer, views: &[View], axis: usize) -> Result<View, String> {
+    let [first, ..] = views else {
+        return Err("it has no inputs".to_owned());
+    };
+    let mut dims = first.dims.clone();
+    let mut total = 0_usize;
+    for view in views {
+        let mut own = view.dims.clone();
+        if own.len() != dims.len() {
+            return Err(format!(
+                "values of {:?} and {own:?} cannot be concatenated",
+                first.dims
+            ));
+        }
+        total = total.saturating_add(own.get(axis).copied().unwrap_or(0));
+        if let (Some(own), Some(dim)) = (own.get_mut(axis), dims.get(axis)) {
+            *own = *dim;
+        }
+        if own != dims {
+            return Err(format!(
+                "values of {:?} and {:?} cannot be concatenated along dimension {axis}",
+                first.dims, view.dims
+            ));
+        }
+    }
+    if let Some(dim) = dims.get_mut(axis) {
+        *dim = total;
+    }
+    let is_map = axis == 1 && dims.len() == 4;
+    let mut parts = Vec::with_capacity(views.len());
+    for view in views {
+        let before = product(view.dims.get(..axis).unwrap_or_default());
+        parts.push(match is_map {
+            true => importer.in_order(view)?,
+            false => {
+                importer.shaped(view, &[before, view.len().checked_div(before).unwrap_or(0)])?
+            }
+        });
+    }
+    let parts: Vec<&View> = parts.iter().collect();
+    Ok(importer.node(Concat, &parts)?.reshaped(dims))
+}
+
+pub(super) fn expand<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+) -> Result<Vec<Value<'m>>, String> {
+    let view = importer.view(node, 0)?;
+    let wanted = importer
+        .optional_ints(node, 1)?
+        .ok_or("its shape is missing")?;
+    let wanted: Option<Vec<usize>> = wanted
+        .iter()
+        .map(|&dim| usize::try_from(dim).ok())
+        .collect();
+    let dims = wanted.and_then(|wanted| broadcast(&view.dims, &wanted));
+    let dims = dims.ok_or_else(|| format!("{:?} does not fit its shape", view.dims))?;
+    let output = importer.reordered(&view, |view| view.broadcast_to(&dims))?;
+    Ok(vec![Value::Device(output)])
+}
+
+pub(super) fn tile<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+) -> Result<Vec<Value<'m>>, String> {
+    let mut view = importer.view(node, 0)?;
+    let repeats = importer
+        .optional_ints(node, 1)?
+        .ok_or("its repeats are missing")?;
+    if repeats.len() != view.dims.len() {
+        return Err(format!(
+            "its repeats {repeats:?} are for another rank than {:?}",
+            view.dims
+        ));
+    }
+    for (axis, repeat) in repeats.into_iter().enumerate() {
+        let repeat =
+            usize::try_from(repeat).map_err(|_| "its repeats must be positive".to_owned())?;
+        if repeat != 1 {
+            view = repeated(importer, &view, axis, repeat)?;
+        }
+    }
+    Ok(vec![Value::Device(view)])
+}
+
+/// A value several times behind itself.
+pub(super) fn repeated(
+    importer: &mut Importer,
+    view: &View,
+    axis: usize,
+    times: usize,
+) -> Result<View, String> {
+    let mut result = view.dims.clone();
+    if let Some(dim) = result.get_mut(axis) {
+        *dim = dim.checked_mul(times).ok_or("its output is too large")?;
+    }
+    let mut apart = view.dims.clone();
+    apart.insert(axis, 1);
+    let mut wide = apart.clone();
+    if let Some(dim) = wide.get_mut(axis) {
+        *dim = times;
+    }
+    let view = view.clone().reshaped(apart);
+    Ok(importer
+        .reordered(&view, |view| view.broadcast_to(&wide))?
+        .reshaped(result))
+}
+
+/// Elements along an axis at indices that are known.
+pub(super) fn gather<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+) -> Result<Vec<Value<'m>>, String> {
+    let view = importer.view(node, 0)?;
+    let indices = importer.host(node, 1)?;
+    let axis = axis_of(node.int_or("axis", 0), view.dims.len())?;
+    let dim = view.dims.get(axis).copied().unwrap_or(1);
+    let list = indices.as_ints().ok_or("its indices must be integers")?;
+    let list = list.iter().map(|&index| axis_of(index, dim));
+    let list: Vec<usize> = list
+        .collect::<Result<_, _>>()
+        .map_err(|_| format!("an index is not one of {dim}"))?;
+    // Runs of indices that are equally far apart.
+    let mut runs: Vec<(usize, isize, usize)> = Vec::new();
+    for &index in &list {
+        let Some((start, step, count)) = runs.last_mut() else {
+            runs.push((index, 1, 1));
+            continue;
+        };
+        let distance = (index as isize).saturating_sub(*start as isize);
+        let reached = step.saturating_mul(*count as isize);
+        if *count == 1 && distance != 0 {
+            (*step, *count) = (distance, 2);
+        } else if *count > 1 && distance == reached {
+            *count = count.saturating_add(1);
+        } else {
+            runs.push((index, 1, 1));
+        }
+    }
+    if runs.is_empty() || runs.len() > MAX_PARTS {
+        return Err(format!("{} runs of indices are not supported", runs.len()));
+    }
+    let mut parts = Vec::with_capacity(runs.len());
+    for (start, step, count) in runs {
+        parts.push(part(importer, &view, axis, start, step, count)?);
+    }
+    let output = match &parts[..] {
+        [only] => only.clone(),
+        parts => joined(importer, parts, axis)?,
+    };
+    let (before, after) = view.dims.split_at(axis);
+    let dims = [before, indices.dims(), after.get(1..).unwrap_or_default()].concat();
+    Ok(vec![Value::Device(output.reshaped(dims))])
+}

@@ -1,0 +1,184 @@
+//! Products of matrices.
+
+use super::elementwise::combine;
+use crate::graph::{Binary, Linear};
+use crate::onnx::host::HostTensor;
+use crate::onnx::import::{Importer, Value};
+use crate::onnx::node::OnnxNode;
+use crate::onnx::view::View;
+use crate::onnx::weight::StoredWeight;
+
+/// `alpha * A * B + beta * C`.
+pub(super) fn gemm<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+) -> Result<Vec<Value<'m>>, String> {
+    let mut a = importer.view(node, 0)?;
+    if node.flag("transA") {
+        a = importer.reordered(&a, |view| view.transposed(&[1, 0]))?;
+    }
+    let (alpha, beta) = (node.float_or("alpha", 1.0), node.float_or("beta", 1.0));
+    let dims = importer.dims(node, 1)?;
+    let (&[first, second], &[rows, features]) = (&dims[..], &a.dims[..]) else {
+        return Err(format!(
+            "matrices were expected, found {:?} and {dims:?}",
+            a.dims
+        ));
+    };
+    let is_transposed = node.flag("transB");
+    let [out, inner] = if is_transposed {
+        [first, second]
+    } else {
+        [second, first]
+    };
+    if inner != features {
+        return Err(format!("{:?} and {dims:?} do not fit", a.dims));
+    }
+    let name = importer.unique_name();
+    let b = importer.value(node, 1)?;
+    let weight = match (is_transposed, alpha) {
+        (true, 1.0) => StoredWeight::new(&b, &[out, inner])?,
+        _ => {
+            let mut values = importer.host_value(&b)?.to_floats();
+            if !is_transposed {
+                values = transposed(&values, inner, out);
+            }
+            values.iter_mut().for_each(|value| *value *= alpha);
+            StoredWeight::computed(values, &[out, inner])?
+        }
+    };
+    importer.weight(&name, "weight", weight);
+    let c = node.input(2).map(|_| importer.value(node, 2)).transpose()?;
+    // A bias, or a matrix that is added.
+    let bias = match &c {
+        Some(c @ (Value::Host(_) | Value::Stored(..))) => {
+            bias(&*importer.host_value(c)?, out, beta)
+        }
+        _ => None,
+    };
+    let has_bias = bias.is_some();
+    if let Some(bias) = bias {
+        importer.weight(&name, "bias", StoredWeight::computed(bias, &[out])?);
+    }
+    let input = importer.shaped(&a, &[rows, features])?;
+    let mut output =
+        importer.named_node(name, Linear::new(inner, out).bias(has_bias), &[&input])?;
+    if let (Some(c), false) = (c, has_bias) {
+        let scaled = match beta {
+            1.0 => c,
+            beta => {
+                let beta = HostTensor::new([], crate::onnx::host::HostData::Float(vec![beta]));
+                let beta = Value::Host(beta.ok_or("its beta is not a number")?.into());
+                Value::Device(combine(importer, Binary::Mul, &c, &beta)?)
+            }
+        };
+        output = combine(importer, Binary::Add, &Value::Device(output), &scaled)?;
+    }
+    Ok(vec![Value::Device(output)])
+}
+
+/// `C` as one number per output feature, if it is the same in all rows.
+fn bias(c: &HostTensor, out: usize, beta: f32) -> Option<Vec<f32>> {
+    let mut values = c.to_floats();
+    let is_row = match *c.dims() {
+        [] | [1] | [1, 1] => {
+            values = vec![values.first().copied()?; out];
+            true
+        }
+        [n] | [1, n] => n == out,
+        _ => false,
+    };
+    values.iter_mut().for_each(|value| *value *= beta);
+    is_row.then_some(values)
+}
+
+/// The transpose of a matrix of `rows` rows.
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut result = Vec::with_capacity(values.len());
+    for column in 0..columns {
+        let values = values.get(column..).unwrap_or_default();
+        result.extend(values.iter().step_by(columns.max(1)).take(rows));
+    }
+    result
+}
+
+/// NumPy's `matmul`, where one of the two is a weight.
+pub(super) fn matmul<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+) -> Result<Vec<Value<'m>>, String> {
+    match (importer.value(node, 0)?, importer.value(node, 1)?) {
+        (Value::Device(a), b @ (Value::Host(_) | Value::Stored(..))) => {
+            let b = importer.host_value(&b)?;
+            let (inner, out) = match *b.dims() {
+                [inner] => (inner, 1),
+                [inner, out] => (inner, out),
+                _ => return Err(products_of_matrices(b.dims())),
+            };
+            let weight = transposed(&b.to_floats(), inner, out);
+            let mut output = rows(importer, &a, weight, inner, out)?;
+            if b.dims().len() == 1 {
+                output.dims.pop();
+            }
+            Ok(vec![Value::Device(output)])
+        }
+        (a @ (Value::Host(_) | Value::Stored(..)), Value::Device(b)) => {
+            let a = importer.host_value(&a)?;
+            let &[out, inner] = a.dims() else {
+                return Err(products_of_matrices(a.dims()));
+            };
+            // A * B is the transpose of B's transpose times A's.
+            let order = swapped(b.dims.len());
+            let columns = importer.reordered(&b, |view| view.transposed(&order))?;
+            let output = rows(importer, &columns, a.to_floats(), inner, out)?;
+            let order = swapped(output.dims.len());
+            let output = importer.reordered(&output, |view| view.transposed(&order))?;
+            Ok(vec![Value::Device(output)])
+        }
+        _ => Err("a product of two computed values is not supported".to_owned()),
+    }
+}
+
+fn products_of_matrices(dims: &[usize]) -> String {
+    format!("a constant matrix was expected, found {dims:?}")
+}
+
+/// The dimensions with the last two swapped.
+fn swapped(rank: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rank).collect();
+    if let [.., a, b] = &mut order[..] {
+        std::mem::swap(a, b);
+    }
+    order
+}
+
+/// A fully connected layer over the last dimension.
+fn rows(
+    importer: &mut Importer,
+    view: &View,
+    weight: Vec<f32>,
+    inner: usize,
+    out: usize,
+) -> Result<View, String> {
+    let Some((&last, before)) = view.dims.split_last() else {
+        return Err("a matrix was expected, found a number".to_owned());
+    };
+    if last != inner {
+        return Err(format!(
+            "{:?} does not fit a matrix of {inner} rows",
+            view.dims
+        ));
+    }
+    let count = before
+        .iter()
+        .fold(1_usize, |len, &dim| len.saturating_mul(dim));
+    let input = importer.shaped(view, &[count, inner])?;
+    let name = importer.unique_name();
+    importer.weight(
+        &name,
+        "weight",
+        StoredWeight::computed(weight, &[out, inner])?,
+    );
+    let output = importer.named_node(name, Linear::new(inner, out).bias(false), &[&input])?;
+    Ok(output.reshaped([before, &[out]].concat()))
+}

@@ -1,0 +1,194 @@
+//! Functions of each element of one value.
+
+use crate::graph::{Activation, Op, Unary};
+use crate::onnx::element_type::ElementType;
+use crate::onnx::host::{HostData, HostKind, HostTensor};
+use crate::onnx::import::{Importer, Value};
+use crate::onnx::node::OnnxNode;
+use crate::onnx::view::View;
+
+/// Whether an operator is a function of each element of one value.
+pub(super) fn is_unary(op_type: &str) -> bool {
+    const NAMES: [&str; 30] = [
+        "Abs",
+        "Celu",
+        "Ceil",
+        "Clip",
+        "Cos",
+        "Elu",
+        "Erf",
+        "Exp",
+        "Floor",
+        "Gelu",
+        "HardSigmoid",
+        "HardSwish",
+        "LeakyRelu",
+        "Log",
+        "Mish",
+        "Neg",
+        "Reciprocal",
+        "Relu",
+        "Round",
+        "Selu",
+        "Sigmoid",
+        "Sign",
+        "Sin",
+        "Softplus",
+        "Softsign",
+        "Sqrt",
+        "Swish",
+        "Tan",
+        "Tanh",
+        "ThresholdedRelu",
+    ];
+    NAMES.contains(&op_type)
+}
+
+pub(super) fn unary<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+) -> Result<Vec<Value<'m>>, String> {
+    let view = importer.view(node, 0)?;
+    let op = function(importer, node)?;
+    Ok(vec![Value::Device(apply(importer, &view, op)?)])
+}
+
+/// A function of each element, computed in the order in which the elements are stored.
+pub(super) fn apply(
+    importer: &mut Importer,
+    view: &View,
+    op: impl Into<Op>,
+) -> Result<View, String> {
+    // Not on elements that the view leaves out.
+    let source = match view.base.len() <= view.len() {
+        true => view.clone(),
+        false => importer.in_order(view)?,
+    };
+    let output = importer.node(op, &[&source])?;
+    Ok(source.with_value(output.value))
+}
+
+/// The function of a node.
+fn function<'m>(importer: &Importer<'m>, node: OnnxNode<'m>) -> Result<Op, String> {
+    let float = |name: &str, default: f32| node.float_or(name, default);
+    let unary = match node.op_type() {
+        "Relu" => return Ok(Activation::Relu.into()),
+        "LeakyRelu" => {
+            let slope = float("alpha", 0.01);
+            return Ok(Activation::LeakyRelu { slope }.into());
+        }
+        "Sigmoid" => return Ok(Activation::Sigmoid.into()),
+        "Tanh" => return Ok(Activation::Tanh.into()),
+        "HardSwish" => return Ok(Activation::HardSwish.into()),
+        "Mish" => return Ok(Activation::Mish.into()),
+        "Clip" => return clip(importer, node),
+        "Swish" => match float("alpha", 1.0) {
+            1.0 => return Ok(Activation::Silu.into()),
+            alpha => Unary::Swish { alpha },
+        },
+        "Abs" => Unary::Abs,
+        "Celu" => Unary::Celu {
+            alpha: float("alpha", 1.0),
+        },
+        "Ceil" => Unary::Ceil,
+        "Cos" => Unary::Cos,
+        "Elu" => Unary::Elu {
+            alpha: float("alpha", 1.0),
+        },
+        "Erf" => Unary::Erf,
+        "Exp" => Unary::Exp,
+        "Floor" => Unary::Floor,
+        "Gelu" => match node.string_or("approximate", "none") {
+            "none" => Unary::Gelu,
+            "tanh" => Unary::GeluTanh,
+            other => return Err(format!("its approximate '{other}' is not supported")),
+        },
+        "HardSigmoid" => Unary::HardSigmoid {
+            alpha: float("alpha", 0.2),
+            beta: float("beta", 0.5),
+        },
+        "Log" => Unary::Log,
+        "Neg" => Unary::Neg,
+        "Reciprocal" => Unary::Reciprocal,
+        "Round" => Unary::Round,
+        "Selu" => Unary::Selu {
+            alpha: float("alpha", 1.673_263_2),
+            gamma: float("gamma", 1.050_701),
+        },
+        "Sign" => Unary::Sign,
+        "Sin" => Unary::Sin,
+        "Softplus" => Unary::Softplus,
+        "Softsign" => Unary::Softsign,
+        "Sqrt" => Unary::Sqrt,
+        "Tan" => Unary::Tan,
+        "ThresholdedRelu" => Unary::ThresholdedRelu {
+            alpha: float("alpha", 1.0),
+        },
+        other => return Err(format!("{other} is not supported")),
+    };
+    Ok(unary.into())
+}
+
+/// `Clip`, whose bounds were attributes before opset 11.
+fn clip<'m>(importer: &Importer<'m>, node: OnnxNode<'m>) -> Result<Op, String> {
+    let bound = |i: usize, name: &str, default: f32| -> Result<f32, String> {
+        if node.opset < 11 {
+            return Ok(node.float_or(name, default));
+        }
+        match importer.optional_host(node, i)? {
+            None => Ok(default),
+            Some(bound) => bound
+                .scalar()
+                .ok_or_else(|| format!("its {name} must be one number")),
+        }
+    };
+    let min = bound(1, "min", f32::NEG_INFINITY)?;
+    let max = bound(2, "max", f32::INFINITY)?;
+    Ok(match (min, max) {
+        (0.0, 6.0) => Activation::Relu6.into(),
+        (0.0, f32::INFINITY) => Activation::Relu.into(),
+        _ => Unary::Clip { min, max }.into(),
+    })
+}
+
+/// `CastLike`: to the type of another value; those on the device are floating-point numbers.
+pub(super) fn cast_like<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+) -> Result<Vec<Value<'m>>, String> {
+    let to_float = match importer.value(node, 1)? {
+        Value::Device(_) => true,
+        Value::Host(tensor) => tensor.kind() == HostKind::Float,
+        Value::Stored(tensor, _) => ElementType(tensor.data_type).is_float(),
+    };
+    let value = importer.value(node, 0)?;
+    if !to_float {
+        return Err("only a cast to floating-point numbers is supported".to_owned());
+    }
+    Ok(vec![match value {
+        Value::Device(view) => Value::Device(view),
+        constant => {
+            let tensor = importer.host_value(&constant)?;
+            let floats = HostData::Float(tensor.to_floats());
+            let cast = HostTensor::new(tensor.dims(), floats);
+            Value::Host(cast.ok_or("its shape is not possible")?.into())
+        }
+    }])
+}
+
+/// What returns its input in inference.
+pub(super) fn identity<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+) -> Result<Vec<Value<'m>>, String> {
+    if node.op_type() == "Cast" {
+        let to = node.element_type("to").unwrap_or(ElementType::FLOAT);
+        if !to.is_float() {
+            return Err(format!("a computed value as {to} is not supported"));
+        }
+    }
+    if node.op_type() == "Dropout" && node.proto.output.len() > 1 {
+        return Err("its second output, the mask, is not supported".to_owned());
+    }
+    Ok(vec![importer.value(node, 0)?])
+}

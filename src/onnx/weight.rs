@@ -1,0 +1,74 @@
+//! Weights of an imported graph.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::decode::host_tensor;
+use super::element_type::ElementType;
+use super::import::Value;
+use super::model::extents;
+use crate::tensor::{Shape, Tensor};
+use crate::weights::{Dtype, Weights};
+
+/// A weight: a part of the file as it is, or computed.
+pub(super) enum StoredWeight {
+    /// Elements in row-major order, little endian.
+    Bytes(Shape, Dtype, Bytes),
+    Computed(Tensor),
+}
+
+impl StoredWeight {
+    /// Floating-point numbers of a constant, with the extents `dims`.
+    pub fn new(value: &Value, dims: &[usize]) -> Result<Self, String> {
+        let shape = Shape::from(dims);
+        let fits = |len: usize| match shape.checked_len() == Some(len) {
+            true => Ok(()),
+            false => Err(format!(
+                "{shape} was expected for a weight of {len} elements"
+            )),
+        };
+        match value {
+            Value::Stored(tensor, external) => {
+                fits(extents(tensor)?.1)?;
+                let bytes = external.unwrap_or(&tensor.raw_data);
+                match ElementType(tensor.data_type).dtype() {
+                    Some(dtype) if !bytes.is_empty() => {
+                        Ok(Self::Bytes(shape, dtype, bytes.clone()))
+                    }
+                    _ => Self::computed(
+                        host_tensor(tensor, external.map(|b| &b[..]))?.to_floats(),
+                        dims,
+                    ),
+                }
+            }
+            Value::Host(tensor) => {
+                fits(tensor.len())?;
+                Self::computed(tensor.to_floats(), dims)
+            }
+            Value::Device(_) => {
+                Err("a weight that depends on the model's inputs is not supported".to_owned())
+            }
+        }
+    }
+
+    /// A weight of these elements.
+    pub fn computed(data: Vec<f32>, dims: &[usize]) -> Result<Self, String> {
+        let tensor = Tensor::new(dims, data).map_err(|error| error.to_string())?;
+        Ok(Self::Computed(tensor))
+    }
+
+    /// Those of a whole graph, by their names.
+    pub fn collect(path: &Path, weights: BTreeMap<String, Self>) -> Weights {
+        let mut in_file = Vec::new();
+        let mut computed = Vec::new();
+        for (name, weight) in weights {
+            match weight {
+                Self::Bytes(shape, dtype, bytes) => in_file.push((name, shape, dtype, bytes)),
+                Self::Computed(tensor) => computed.push((name, tensor)),
+            }
+        }
+        Weights::from_parts(path.display().to_string(), in_file, computed)
+    }
+}

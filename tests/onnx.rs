@@ -1,0 +1,471 @@
+//! Networks in ONNX files.
+#![cfg(feature = "onnx")]
+
+#[path = "common/devices.rs"]
+mod devices;
+#[path = "common/place.rs"]
+mod place;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use prost::Message;
+use shadernet::device::Device;
+use shadernet::onnx::{OnnxDim, OnnxModel, OnnxSupport};
+use shadernet::session::{Session, SessionOptions};
+use shadernet::tensor::{Shape, Tensor};
+use shadernet::weights::Weights;
+use shadernet::weights::generate::generated_input;
+
+/// The largest difference, as a part of the largest magnitude of an output.
+const TOLERANCE: f64 = 1e-4;
+/// The difference that is always allowed: ONNX Runtime's sigmoid is off by up to 3e-7, which is 0.7 % of YuNet's
+/// largest objectness on noise.
+const ALWAYS_ALLOWED: f64 = 1e-6;
+
+fn file(name: &str) -> PathBuf {
+    place::repository().join("tests/onnx").join(name)
+}
+
+/// Compares a model's outputs on a generated input with those in the expected file, on every device.
+fn check(name: &str, dims: &[usize]) {
+    let model = OnnxModel::open(file(&format!("{name}.onnx"))).unwrap();
+    let label: Vec<String> = dims.iter().map(ToString::to_string).collect();
+    let expected = file(&format!("{name}.{}.expected.safetensors", label.join("x")));
+    let expected = Weights::open(expected).unwrap();
+    let shapes = [Shape::from(dims)];
+    let imported = model.import(&shapes).unwrap();
+    let weights = Arc::new(imported.weights);
+    for (device_name, device) in devices::devices_and_cpu() {
+        let options = SessionOptions::default();
+        let mut session =
+            Session::new(&device, &imported.graph, weights.clone(), &options, &shapes).unwrap();
+        let outputs = session.run(&[generated_input(dims.to_vec())]).unwrap();
+        assert_eq!(outputs.len(), expected.names().len());
+        for (output, found) in model.outputs().iter().zip(&outputs) {
+            assert_eq!(Some(found.shape()), expected.shape(&output.name));
+            let expected = expected.read(&output.name).unwrap();
+            let largest = expected
+                .iter()
+                .fold(0.0_f64, |largest, x| largest.max(f64::from(x.abs())));
+            let pairs = found.data().iter().zip(expected.iter());
+            let difference = pairs.map(|(a, b)| f64::from((a - b).abs()));
+            let difference = difference.fold(0.0, f64::max);
+            let allowed = ALWAYS_ALLOWED.max(TOLERANCE * largest);
+            assert!(
+                difference < allowed,
+                "{device_name}, {}: {difference:e}",
+                output.name
+            );
+        }
+    }
+}
+
+#[test]
+fn fastestdet_is_as_in_onnx_runtime() {
+    check("FastestDet", &[1, 3, 352, 352]);
+}
+
+#[test]
+fn ultraface_is_as_in_onnx_runtime() {
+    check("RFB-320", &[1, 3, 240, 320]);
+}
+
+#[test]
+fn yunet_is_as_in_onnx_runtime_for_any_size() {
+    check("yunet_n_dynamic", &[1, 3, 160, 192]);
+    check("yunet_n_dynamic", &[2, 3, 96, 64]);
+}
+
+#[test]
+fn a_model_lists_what_it_has() {
+    let model = OnnxModel::open(file("yunet_n_dynamic.onnx")).unwrap();
+    assert_eq!(model.opset(), 11);
+    let [input] = model.inputs() else {
+        panic!("{:?}", model.inputs());
+    };
+    assert_eq!(input.name, "input");
+    let dims = input.dims.as_ref().unwrap();
+    assert_eq!(dims[1], OnnxDim::Fixed(3));
+    assert!(matches!(dims[2], OnnxDim::Free(Some(_))), "{dims:?}");
+    let operators = model.operators();
+    assert!(operators.iter().all(|operator| operator.support.is_some()));
+    let conv = operators
+        .iter()
+        .find(|operator| operator.name == "Conv")
+        .unwrap();
+    assert_eq!(
+        (conv.nodes.len(), conv.support),
+        (59, Some(OnnxSupport::Device))
+    );
+    assert!(model.parameter_count() > 70_000);
+    let error = model
+        .import(&[Shape::from([1, 4, 32, 32])])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("input 'input' is [") && error.contains("[1, 4, 32, 32] was given"),
+        "{error}"
+    );
+}
+
+/// A model of one node, with what a test changes about it.
+#[derive(Clone, PartialEq, Message)]
+struct Proto {
+    #[prost(message, optional, tag = "7")]
+    graph: Option<Graph>,
+    #[prost(message, repeated, tag = "8")]
+    opset: Vec<Opset>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Opset {
+    #[prost(string, tag = "1")]
+    domain: String,
+    #[prost(int64, tag = "2")]
+    version: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Graph {
+    #[prost(message, repeated, tag = "1")]
+    node: Vec<Node>,
+    #[prost(message, repeated, tag = "5")]
+    initializer: Vec<Initializer>,
+    #[prost(message, repeated, tag = "11")]
+    input: Vec<Value>,
+    #[prost(message, repeated, tag = "12")]
+    output: Vec<Value>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Node {
+    #[prost(string, repeated, tag = "1")]
+    input: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    output: Vec<String>,
+    #[prost(string, tag = "3")]
+    name: String,
+    #[prost(string, tag = "4")]
+    op_type: String,
+    #[prost(string, tag = "7")]
+    domain: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Initializer {
+    #[prost(int64, repeated, tag = "1")]
+    dims: Vec<i64>,
+    #[prost(int32, tag = "2")]
+    data_type: i32,
+    #[prost(string, tag = "8")]
+    name: String,
+    #[prost(bytes = "vec", tag = "9")]
+    raw: Vec<u8>,
+    #[prost(message, repeated, tag = "13")]
+    external: Vec<Entry>,
+    #[prost(int32, tag = "14")]
+    location: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Entry {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Value {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    kind: Option<Kind>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Kind {
+    #[prost(message, optional, tag = "1")]
+    tensor: Option<TensorKind>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TensorKind {
+    #[prost(int32, tag = "1")]
+    element: i32,
+}
+
+const FLOAT: i32 = 1;
+
+fn value(name: &str) -> Value {
+    let tensor = Some(TensorKind { element: FLOAT });
+    Value {
+        name: name.to_owned(),
+        kind: Some(Kind { tensor }),
+    }
+}
+
+fn node(op_type: &str, input: &[&str], output: &str) -> Node {
+    Node {
+        input: input.iter().map(ToString::to_string).collect(),
+        output: vec![output.to_owned()],
+        name: format!("the {op_type}"),
+        op_type: op_type.to_owned(),
+        domain: String::new(),
+    }
+}
+
+/// `y = x + w`, with a weight of 3 elements.
+fn small() -> Proto {
+    let weight = Initializer {
+        dims: vec![3],
+        data_type: FLOAT,
+        name: "w".to_owned(),
+        raw: [1.0_f32, 2.0, 3.0]
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect(),
+        ..Initializer::default()
+    };
+    let graph = Graph {
+        node: vec![node("Add", &["x", "w"], "y")],
+        initializer: vec![weight],
+        input: vec![value("x")],
+        output: vec![value("y")],
+    };
+    let opset = Opset {
+        domain: String::new(),
+        version: 17,
+    };
+    Proto {
+        graph: Some(graph),
+        opset: vec![opset],
+    }
+}
+
+/// The small model with a change.
+fn changed(change: impl FnOnce(&mut Proto)) -> Vec<u8> {
+    let mut proto = small();
+    change(&mut proto);
+    proto.encode_to_vec()
+}
+
+fn graph(proto: &mut Proto) -> &mut Graph {
+    proto.graph.as_mut().unwrap()
+}
+
+/// Opens and imports a model for an input of `[2, 3]`.
+fn import(bytes: Vec<u8>) -> Result<Vec<f32>, String> {
+    let model = OnnxModel::from_bytes("bad.onnx", bytes).map_err(|error| error.to_string())?;
+    let shapes = [Shape::from([2, 3])];
+    let imported = model.import(&shapes).map_err(|error| error.to_string())?;
+    let options = SessionOptions::default();
+    let mut session = Session::new(
+        &Device::cpu(),
+        &imported.graph,
+        imported.weights,
+        &options,
+        &shapes,
+    )
+    .unwrap();
+    let outputs = session.run(&[Tensor::zeros([2, 3])]).unwrap();
+    Ok(outputs[0].data().to_vec())
+}
+
+#[test]
+fn the_small_model_computes() {
+    assert_eq!(
+        import(changed(|_| {})).unwrap(),
+        [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]
+    );
+    // Nodes in any order.
+    let swapped = changed(|proto| {
+        graph(proto).node = vec![node("Relu", &["sum"], "y"), node("Add", &["x", "w"], "sum")];
+    });
+    assert_eq!(import(swapped).unwrap(), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
+}
+
+/// Constants are of the type that they are cast to, before anything is computed of them.
+#[test]
+fn integers_that_are_cast_are_divided_as_floats() {
+    let half = changed(|proto| {
+        let mut one = graph(proto).initializer[0].clone();
+        one.data_type = 7;
+        one.dims = vec![1];
+        one.raw = 1_i64.to_le_bytes().to_vec();
+        one.name = "one".to_owned();
+        graph(proto).initializer.push(one);
+        graph(proto).node = vec![
+            node("CastLike", &["one", "x"], "float"),
+            node("Add", &["float", "float"], "two"),
+            node("Div", &["float", "two"], "half"),
+            node("Add", &["x", "half"], "y"),
+        ];
+    });
+    assert_eq!(import(half).unwrap(), [0.5; 6]);
+}
+
+#[test]
+fn bad_files_are_refused() {
+    let cases: Vec<(Vec<u8>, &[&str])> = vec![
+        (Vec::new(), &["the file is empty"]),
+        (b"not a model".to_vec(), &["an ONNX model was expected"]),
+        (changed(|proto| proto.graph = None), &["holds no graph"]),
+        (
+            changed(|proto| proto.opset.clear()),
+            &["which version of ONNX's operators"],
+        ),
+        (
+            changed(|proto| proto.opset[0].version = 3),
+            &["opset 3", "7 to "],
+        ),
+        (
+            changed(|proto| proto.opset[0].version = 99),
+            &["opset 99", "onnx.version_converter"],
+        ),
+        (
+            changed(|proto| graph(proto).initializer[0].raw.truncate(10)),
+            &["initializer 'w'", "12 bytes were expected", "found 10"],
+        ),
+        (
+            changed(|proto| graph(proto).initializer[0].dims = vec![1 << 40, 1 << 40]),
+            &["initializer 'w'", "is not possible"],
+        ),
+        (
+            changed(|proto| graph(proto).initializer[0].dims = vec![1 << 40]),
+            &["initializer 'w'", "4398046511104 bytes were expected"],
+        ),
+        (
+            changed(|proto| graph(proto).initializer[0].dims = vec![-3]),
+            &["initializer 'w'", "is not possible"],
+        ),
+        (
+            changed(|proto| {
+                graph(proto).node = vec![
+                    node("Add", &["x", "b"], "a"),
+                    node("Relu", &["a"], "b"),
+                    node("Relu", &["b"], "y"),
+                ];
+            }),
+            &["form a cycle", "'the Add' (Add)", "'the Relu' (Relu)"],
+        ),
+        (
+            changed(|proto| graph(proto).node[0].input[1] = "gone".to_owned()),
+            &["node 'the Add' (Add) reads 'gone'"],
+        ),
+        (
+            changed(|proto| graph(proto).node.push(node("Relu", &["x"], "y"))),
+            &["produces 'y'", "elsewhere too"],
+        ),
+        (
+            changed(|proto| graph(proto).output.push(value("z"))),
+            &["its output 'z'"],
+        ),
+        (
+            changed(|proto| {
+                graph(proto).node[0].domain = "my.domain".to_owned();
+                graph(proto).node.push(node("Einsum", &["x"], "e"));
+                graph(proto).node.push(node("Einsum", &["x"], "f"));
+            }),
+            &[
+                "operators that are not supported: Einsum (2: the Einsum, the Einsum); my.domain.Add (1: the Add)",
+            ],
+        ),
+        (
+            changed(|proto| graph(proto).initializer[0].location = 1),
+            &["initializer 'w'", "given in memory"],
+        ),
+        (
+            changed(|proto| graph(proto).initializer[0].data_type = 8),
+            &["string"],
+        ),
+    ];
+    for (bytes, parts) in cases {
+        let error = import(bytes).unwrap_err();
+        for part in parts {
+            assert!(error.contains(part), "'{part}' is not in: {error}");
+        }
+    }
+    // Whatever a file ends within.
+    let whole = changed(|_| {});
+    for len in 0..whole.len() {
+        let _ = import(whole[..len].to_vec());
+    }
+}
+
+/// The small model with its weight in another file, called `location`.
+fn with_external(
+    folder: &Path,
+    location: &str,
+    entries: &[(&str, &str)],
+) -> Result<OnnxModel, String> {
+    let bytes = changed(|proto| {
+        let weight = &mut graph(proto).initializer[0];
+        weight.raw.clear();
+        weight.location = 1;
+        let location = [("location", location)];
+        let entries = entries.iter().chain(&location);
+        weight.external = (entries.map(|(key, value)| Entry {
+            key: (*key).to_owned(),
+            value: (*value).to_owned(),
+        }))
+        .collect();
+    });
+    let path = folder.join("model.onnx");
+    std::fs::write(&path, bytes).unwrap();
+    OnnxModel::open(path).map_err(|error| error.to_string())
+}
+
+#[test]
+fn weights_in_other_files_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let data: Vec<u8> = [7.0_f32, 1.0, 2.0, 3.0]
+        .iter()
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
+    std::fs::write(folder.path().join("w.bin"), &data).unwrap();
+    let inner = folder.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    std::fs::write(inner.join("w.bin"), &data[4..]).unwrap();
+    let open =
+        |location: &str, entries: &[(&str, &str)]| with_external(folder.path(), location, entries);
+    assert!(open("w.bin", &[("offset", "4"), ("length", "12")]).is_ok());
+    assert!(open("inner/w.bin", &[]).is_ok());
+    let fails = |location: &str, entries: &[(&str, &str)], part: &str| {
+        let error = open(location, entries).unwrap_err();
+        assert!(
+            error.contains("initializer 'w'") && error.contains(part),
+            "{error}"
+        );
+    };
+    fails("w.bin", &[("offset", "8")], "12 bytes were expected");
+    fails(
+        "w.bin",
+        &[("offset", "8"), ("length", "12")],
+        "at 8 to 20 of 'w.bin', which has 16 bytes",
+    );
+    fails(
+        "w.bin",
+        &[("offset", "-4")],
+        "offset: a whole number was expected",
+    );
+    fails(
+        "w.bin",
+        &[("offset", "18446744073709551615"), ("length", "12")],
+        "beyond 2^64",
+    );
+    fails("gone.bin", &[], "'gone.bin', which is missing");
+    // Outside the folder of the model in `inner`.
+    let fails = |location: &str| {
+        let error = with_external(&inner, location, &[]).unwrap_err();
+        assert!(error.contains("outside the model's folder"), "{error}");
+    };
+    fails("../w.bin");
+    fails(folder.path().join("w.bin").to_str().unwrap());
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(folder.path().join("w.bin"), inner.join("link.bin")).unwrap();
+        fails("link.bin");
+    }
+}
