@@ -6,20 +6,21 @@ use std::path::Path;
 use clap::Args;
 use shadernet::graph::{Graph, Op};
 use shadernet::model_folder::{FoundModel, ModelFolder, find_model};
+use shadernet::onnx::{OnnxDim, OnnxModel, OnnxValue};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 use shadernet::weights::generate::generated_input;
 use shadernet::zoo::{self, ZooOptions};
 use shadernet::{Error, Result, printable};
 
-use super::mapped_weights::open_found;
+use super::mapped_weights::{open_found, open_onnx};
 use super::value_parsers::{ImageSize, count};
 
 /// The network, and the size of its inputs.
 #[derive(Args)]
 pub struct NetworkArgs {
-    /// A model folder or the name of a model, or else an architecture, whose weights are generated; `shadernet
-    /// models` lists both
+    /// An ONNX file, a model folder or the name of a model, or else an architecture, whose weights are generated;
+    /// `shadernet models` lists models and architectures
     #[arg(value_name = "MODEL|ARCH")]
     network: String,
 
@@ -48,8 +49,15 @@ impl NetworkArgs {
 pub struct Network {
     pub graph: Graph,
     pub inputs: Vec<Shape>,
-    /// The model, with its weights. `None` for an architecture.
-    pub folder: Option<ModelFolder>,
+    source: Source,
+}
+
+/// Where a network is from.
+enum Source {
+    /// An architecture, with generated weights.
+    Architecture,
+    Folder(ModelFolder),
+    Onnx(OnnxModel),
 }
 
 impl Network {
@@ -65,6 +73,9 @@ impl Network {
         batch: usize,
         num_classes: Option<usize>,
     ) -> Result<Self> {
+        if is_onnx(name) {
+            return Self::of_onnx(open_onnx(Path::new(name))?, size, batch);
+        }
         if let Some(model) = model_called(name)? {
             return Self::of_model(open_found(&model)?, size, batch, num_classes);
         }
@@ -78,7 +89,7 @@ impl Network {
         Ok(Self {
             graph,
             inputs,
-            folder: None,
+            source: Source::Architecture,
         })
     }
 
@@ -105,33 +116,62 @@ impl Network {
         Ok(Self {
             graph,
             inputs,
-            folder: Some(folder),
+            source: Source::Folder(folder),
         })
     }
 
-    /// The weights of the model folder, or generated ones.
+    fn of_onnx(model: OnnxModel, size: Option<ImageSize>, batch: usize) -> Result<Self> {
+        let inputs = onnx_shapes(&model, size, batch)?;
+        Ok(Self {
+            graph: model.import(&inputs)?.graph,
+            inputs,
+            source: Source::Onnx(model),
+        })
+    }
+
+    /// The weights of the model, or generated ones.
     pub fn weights(&self) -> Result<Weights> {
-        match &self.folder {
-            Some(folder) => folder.weights(&self.graph),
+        match &self.source {
+            Source::Folder(folder) => folder.weights(&self.graph),
+            // Most of them are parts of the mapped file.
+            Source::Onnx(model) => Ok(model.import(&self.inputs)?.weights),
             // With this gain, activations do not grow with depth. Their values do not matter otherwise.
-            None => Ok(Weights::generated(&self.graph, 1.0)),
+            Source::Architecture => Ok(Weights::generated(&self.graph, 1.0)),
         }
     }
 
     /// Where the weights are from: the file, `built in`, or `generated weights`.
     pub fn weights_source(&self) -> String {
-        match &self.folder {
-            Some(folder) => weights_source(folder),
-            None => "generated weights".to_owned(),
+        match &self.source {
+            Source::Folder(folder) => weights_source(folder),
+            Source::Onnx(model) => model.path().display().to_string(),
+            Source::Architecture => "generated weights".to_owned(),
+        }
+    }
+
+    /// The model's weights; `None` for an architecture.
+    pub fn model_weights(&self) -> Option<String> {
+        match &self.source {
+            Source::Architecture => None,
+            _ => Some(self.weights_source()),
+        }
+    }
+
+    /// The model's folder or file; `None` for an architecture.
+    pub fn model_path(&self) -> Option<String> {
+        match &self.source {
+            Source::Architecture => None,
+            Source::Folder(folder) => Some(folder.path.display().to_string()),
+            Source::Onnx(model) => Some(model.path().display().to_string()),
         }
     }
 
     /// The network's name, and for a model the file of its weights.
     pub fn title(&self) -> String {
         let name = printable::name(self.graph.name());
-        match &self.folder {
-            Some(folder) => format!("{name} ({})", printable::path(weights_source(folder))),
-            None => name,
+        match &self.source {
+            Source::Architecture => name,
+            _ => format!("{name} ({})", printable::path(self.weights_source())),
         }
     }
 
@@ -146,6 +186,48 @@ impl Network {
             })
             .collect()
     }
+}
+
+/// Whether this is the name of an ONNX file.
+fn is_onnx(name: &str) -> bool {
+    (Path::new(name).extension()).is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+}
+
+/// The shapes of a model's inputs, with free extents for images of `size`.
+fn onnx_shapes(model: &OnnxModel, size: Option<ImageSize>, batch: usize) -> Result<Vec<Shape>> {
+    let shape = |input: &OnnxValue| {
+        let dims = input.dims.as_deref().unwrap_or_default();
+        let fixed = |i: usize| match dims.get(i) {
+            Some(OnnxDim::Fixed(extent)) => Some(*extent),
+            _ => None,
+        };
+        // Extents that are fixed are checked against the size by the import.
+        let given = size.map(|size| size.for_network([1, 2, 3].map(|i| fixed(i).unwrap_or(3))));
+        let extents: Option<Vec<usize>> = (dims.iter().enumerate())
+            .map(|(i, _)| match (i, given) {
+                (0, _) => Some(if batch > 1 {
+                    batch
+                } else {
+                    fixed(0).unwrap_or(1)
+                }),
+                (1..=3, Some(given)) if dims.len() == 4 => Some(given[i - 1]),
+                _ => fixed(i),
+            })
+            .collect();
+        extents
+            .filter(|extents| !extents.is_empty())
+            .map(Shape::from)
+            .ok_or_else(|| {
+                let dims: Vec<String> = dims.iter().map(ToString::to_string).collect();
+                let reason = format!(
+                    "its input '{}' is [{}]: give the size of the image with --input",
+                    printable::name(&input.name),
+                    dims.join(", ")
+                );
+                Error::file(model.path(), reason)
+            })
+    };
+    model.inputs().iter().map(shape).collect()
 }
 
 /// The size of the images of a network that takes images of size `default`.

@@ -9,7 +9,7 @@ use shadernet::graph::{LayerSummary, Summary as GraphSummary};
 use shadernet::tensor::Shape;
 use shadernet::{Result, printable};
 
-use super::resolve_model::{Network, weights_source};
+use super::resolve_model::Network;
 use super::value_parsers::{self, ImageSize};
 use super::{Failure, output};
 
@@ -156,12 +156,10 @@ fn totals(networks: &[Summarized]) -> output::Table {
         cells.extend(networks.iter().map(cell));
         table.add_row(cells);
     };
-    if networks.iter().any(|n| n.network.folder.is_some()) {
+    if networks.iter().any(|n| n.network.model_weights().is_some()) {
         row("weights", &|n| {
-            let folder = n.network.folder.as_ref();
-            folder.map_or(String::new(), |folder| {
-                printable::path(weights_source(folder))
-            })
+            let weights = n.network.model_weights();
+            weights.map_or(String::new(), printable::path)
         });
     }
     row("input", &|n| output::shapes(&n.network.inputs));
@@ -231,7 +229,7 @@ fn as_json(Summarized { network, summary }: &Summarized) -> serde_json::Value {
     let inputs: Vec<&[usize]> = network.inputs.iter().map(Shape::dims).collect();
     json!({
         "network": network.graph.name(),
-        "model": network.folder.as_ref().map(weights_source),
+        "model": network.model_weights(),
         "inputs": inputs,
         "parameters": summary.parameters,
         "linear_parameters": summary.linear_parameters,

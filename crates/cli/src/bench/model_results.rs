@@ -68,7 +68,7 @@ impl ModelTiming<'_> {
         let timing = json!({
             "kind": "model",
             "network": network.graph.name(),
-            "model": network.folder.as_ref().map(|folder| folder.path.display().to_string()),
+            "model": network.model_path(),
             "source": network.weights_source(),
             "precision": session.precision.name(),
             "tuned": session.is_tuned,

@@ -111,3 +111,31 @@ fn files_that_are_no_models_are_errors() {
     ]);
     assert_eq!(execute(&mut run).code, 2);
 }
+
+#[test]
+fn networks_in_onnx_files_are_planned_summarized_and_timed() {
+    let path = model("yunet_n_dynamic.onnx").to_str().unwrap().to_owned();
+    let command = |args: &[&str]| execute(shadernet().args(args));
+    command(&["summary", &path]).fails(&[
+        "its input 'input' is [batch, 3, height, width]: give the size of the image with --input",
+    ]);
+    let summary = command(&["summary", &path, "--input=64x96", "--json"]).ok();
+    assert_eq!(
+        summary.json()[0]["layers"].as_array().unwrap()[0]["kind"],
+        "Conv2d"
+    );
+    command(&["summary", &path, "--input=1x64x96"]).fails(&["[1, 1, 64, 96] was given"]);
+    let plan = command(&["plan", &path, "--input=64", "--limits=default", "--json"]).ok();
+    assert_eq!(plan.json()[0]["weights"], path.as_str());
+    let bench = [
+        "bench",
+        "model",
+        &path,
+        "--input=64",
+        "--rounds=2",
+        "--json",
+        "--backend",
+    ];
+    let bench = command(&[&bench[..], &[backends()[0].name()]].concat()).ok();
+    assert_eq!(bench.json()[0]["rounds"], 2);
+}
