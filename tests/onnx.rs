@@ -286,6 +286,158 @@ fn the_small_model_computes() {
     assert_eq!(import(swapped).unwrap(), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
 }
 
+/// A scale and a shift are folded into a batch normalization before them, unless something else reads it.
+#[test]
+fn scales_after_batch_norms_are_folded() {
+    let floats = |name: &str, values: &[f32]| Initializer {
+        dims: vec![values.len() as i64],
+        data_type: FLOAT,
+        name: name.to_owned(),
+        raw: values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        ..Initializer::default()
+    };
+    for is_shared in [false, true] {
+        let bytes = changed(|proto| {
+            let graph = graph(proto);
+            graph.initializer = vec![
+                floats("mean", &[0.0, 0.0, 0.0]),
+                floats("variance", &[1.0, 1.0, 1.0]),
+                floats("weight", &[1.0, 2.0, 3.0]),
+                floats("bias", &[1.0, 1.0, 1.0]),
+                floats("scale", &[2.0, 2.0, 2.0]),
+                floats("shift", &[0.5, 0.25, 0.0]),
+                floats("zero", &[0.0, 0.0, 0.0]),
+            ];
+            let norm = ["x", "weight", "bias", "mean", "variance"];
+            graph.node = vec![
+                node("BatchNormalization", &norm, "n"),
+                node("Mul", &["n", "scale"], "m"),
+                node("Add", &["m", "shift"], "sum"),
+                node("Sub", &["sum", if is_shared { "n" } else { "zero" }], "y"),
+            ];
+        });
+        let model = OnnxModel::from_bytes("norm.onnx", bytes.clone()).unwrap();
+        let nodes = model
+            .import(&[Shape::from([2, 3])])
+            .unwrap()
+            .graph
+            .nodes()
+            .len();
+        // The input, the batch normalization, and where it is shared the scale with the shift, and the difference.
+        assert_eq!(nodes, if is_shared { 4 } else { 2 });
+        let expected = match is_shared {
+            true => [1.5, 1.25, 1.0],
+            false => [2.5, 2.25, 2.0],
+        };
+        for (found, expected) in import(bytes).unwrap().iter().zip(expected.iter().cycle()) {
+            assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+        }
+    }
+}
+
+/// Activations that are written out in small operators are one node.
+#[test]
+fn written_out_activations_are_found() {
+    let number = |name: &str, value: f32| Initializer {
+        data_type: FLOAT,
+        name: name.to_owned(),
+        raw: value.to_le_bytes().to_vec(),
+        ..Initializer::default()
+    };
+    let gelu = |order: [&str; 2]| {
+        vec![
+            node("Div", &["x", "root"], "d"),
+            node("Erf", &["d"], "e"),
+            node("Add", &["e", "one"], "f"),
+            node("Mul", &order, "m"),
+            node("Mul", &["m", "half"], "y"),
+        ]
+    };
+    let cases = [
+        (
+            "SiLU",
+            vec![node("Sigmoid", &["x"], "s"), node("Mul", &["x", "s"], "y")],
+        ),
+        (
+            "Hardswish",
+            vec![
+                node("Add", &["x", "three"], "a"),
+                node("Clip", &["a", "zero", "six"], "c"),
+                node("Mul", &["x", "c"], "m"),
+                node("Div", &["m", "six"], "y"),
+            ],
+        ),
+        (
+            "Hardswish",
+            vec![
+                node("Add", &["three", "x"], "a"),
+                node("Clip", &["a", "zero", "six"], "c"),
+                node("Div", &["c", "six"], "h"),
+                node("Mul", &["h", "x"], "y"),
+            ],
+        ),
+        ("GELU", gelu(["x", "f"])),
+        ("GELU", gelu(["f", "x"])),
+        (
+            "GELU",
+            vec![
+                node("Mul", &["x", "half"], "h"),
+                node("Div", &["x", "root"], "d"),
+                node("Erf", &["d"], "e"),
+                node("Add", &["e", "one"], "f"),
+                node("Mul", &["h", "f"], "y"),
+            ],
+        ),
+    ];
+    for (kind, nodes) in cases {
+        let bytes = changed(|proto| {
+            let graph = graph(proto);
+            let root = std::f32::consts::SQRT_2;
+            let numbers = [
+                ("zero", 0.0),
+                ("one", 1.0),
+                ("three", 3.0),
+                ("six", 6.0),
+                ("half", 0.5),
+                ("root", root),
+            ];
+            graph.initializer = numbers.map(|(name, value)| number(name, value)).to_vec();
+            graph.node = nodes;
+        });
+        let model = OnnxModel::from_bytes("pattern.onnx", bytes).unwrap();
+        let shapes = [Shape::from([4])];
+        let imported = model.import(&shapes).unwrap();
+        let kinds: Vec<&str> = imported
+            .graph
+            .nodes()
+            .iter()
+            .map(|n| n.op().as_operator().kind())
+            .collect();
+        assert_eq!(kinds[1..], [kind]);
+        let input = Tensor::new([4], vec![-4.0, -1.0, 0.5, 4.0]).unwrap();
+        let options = SessionOptions::default();
+        let session = Session::new(
+            &Device::cpu(),
+            &imported.graph,
+            imported.weights,
+            &options,
+            &shapes,
+        );
+        let found = session.unwrap().run(std::slice::from_ref(&input)).unwrap();
+        let expected: [f32; 4] = match kind {
+            "SiLU" => [-0.071_944_84, -0.268_941_43, 0.311_229_66, 3.928_055],
+            "Hardswish" => [0.0, -0.333_333_34, 0.291_666_66, 4.0],
+            _ => [-0.000_126_684_96, -0.158_655_26, 0.345_731_23, 3.999_873_4],
+        };
+        for (found, expected) in found[0].data().iter().zip(expected) {
+            assert!(
+                (found - expected).abs() < 1e-5,
+                "{kind}: {found} {expected}"
+            );
+        }
+    }
+}
+
 /// Constants are of the type that they are cast to, before anything is computed of them.
 #[test]
 fn integers_that_are_cast_are_divided_as_floats() {

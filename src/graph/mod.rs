@@ -242,6 +242,38 @@ impl Graph {
         }
     }
 
+    /// This graph without the nodes that no output depends on, except for inputs.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn without_dead_nodes(self) -> Self {
+        let mut alive: Vec<bool> = (self.nodes.iter())
+            .map(|node| matches!(node.op, Op::Input(_)))
+            .collect();
+        for output in &self.outputs {
+            alive[output.0] = true;
+        }
+        for (i, node) in self.nodes.iter().enumerate().rev() {
+            if alive[i] {
+                node.inputs.iter().for_each(|input| alive[input.0] = true);
+            }
+        }
+        // The index of each node among those that stay.
+        let mut next = 0;
+        let indexes = alive.iter().map(|&is_alive| {
+            let index = next;
+            next += usize::from(is_alive);
+            ValueId(index)
+        });
+        let indexes: Vec<ValueId> = indexes.collect();
+        let mut nodes: Vec<Node> = (self.nodes.into_iter().zip(&alive))
+            .filter_map(|(node, &is_alive)| is_alive.then_some(node))
+            .collect();
+        for input in nodes.iter_mut().flat_map(|node| &mut node.inputs) {
+            *input = indexes[input.0];
+        }
+        let outputs = self.outputs.iter().map(|output| indexes[output.0]);
+        Self::from_nodes(&self.name, nodes, outputs.collect())
+    }
+
     /// This graph with a bias in every convolution and fully connected layer without one whose bias, by its
     /// full name, `has_bias`.
     pub(crate) fn with_biases(mut self, has_bias: impl Fn(&str) -> bool) -> Self {

@@ -8,6 +8,7 @@ use super::evaluate::{can_evaluate, evaluate};
 use super::host::HostTensor;
 use super::model::{OnnxDim, OnnxModel, extents};
 use super::node::OnnxNode;
+use super::ops::patterns::Formula;
 use super::ops::{self, Handler};
 use super::proto::{GraphProto, NodeProto, TensorProto};
 use super::view::View;
@@ -43,10 +44,20 @@ pub(super) struct Importer<'m> {
     pub model: &'m OnnxModel,
     builder: GraphBuilder,
     values: HashMap<&'m str, Value<'m>>,
-    weights: BTreeMap<String, StoredWeight>,
+    pub(super) weights: BTreeMap<String, StoredWeight>,
     names: HashSet<String>,
+    /// How often each value is read, by nodes or as an output.
+    pub(super) reads: HashMap<&'m str, usize>,
+    /// Batch normalizations by the values that they return, with the names of their weights.
+    pub(super) norms: HashMap<ValueId, String>,
+    /// What is computed of one other value, element by element; see [`ops::patterns`].
+    pub(super) formulas: HashMap<ValueId, (ValueId, Formula)>,
     /// The name that the nodes of the current node have.
     prefix: String,
+    /// Whether the current node is the only reader of its inputs.
+    pub(super) is_only_reader: bool,
+    /// Whether the outputs of the current node are read once at most.
+    pub(super) is_read_once: bool,
 }
 
 impl OnnxModel {
@@ -67,8 +78,14 @@ impl OnnxModel {
             values: HashMap::new(),
             weights: BTreeMap::new(),
             names: HashSet::new(),
+            reads: HashMap::new(),
+            norms: HashMap::new(),
+            formulas: HashMap::new(),
             prefix: String::new(),
+            is_only_reader: false,
+            is_read_once: false,
         };
+        importer.count_reads(&self.graph);
         for (input, shape) in self.inputs().iter().zip(shapes) {
             let dims: Vec<Option<usize>> = shape.dims().iter().copied().map(Some).collect();
             importer.names.insert(input.name.clone());
@@ -149,6 +166,8 @@ impl<'m> Importer<'m> {
             name => name,
         };
         name.clone_into(&mut self.prefix);
+        self.is_only_reader = (node.proto.input.iter()).all(|name| self.read_count(name) <= 1);
+        self.is_read_once = (node.proto.output.iter()).all(|name| self.read_count(name) <= 1);
         // Weights stay as they are: only the results of such nodes are computed.
         if can_evaluate(node.op_type())
             && let Some(inputs) = self.host_inputs(node)?
@@ -386,8 +405,11 @@ impl<'m> Importer<'m> {
             })?;
             self.builder.output(value.value);
         }
+        let graph = self.builder.build()?.without_dead_nodes();
+        let parameters: HashSet<String> = graph.parameters().into_iter().map(|p| p.name).collect();
+        self.weights.retain(|name, _| parameters.contains(name));
         Ok(ImportedModel {
-            graph: self.builder.build()?,
+            graph,
             weights: StoredWeight::collect(self.model.path(), self.weights),
         })
     }

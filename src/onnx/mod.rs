@@ -45,6 +45,7 @@ mod operators;
 mod ops;
 mod order;
 mod proto;
+mod readers;
 mod view;
 mod weight;
 

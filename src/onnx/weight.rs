@@ -10,7 +10,7 @@ use super::element_type::ElementType;
 use super::import::Value;
 use super::model::extents;
 use crate::tensor::{Shape, Tensor};
-use crate::weights::{Dtype, Weights};
+use crate::weights::{Dtype, Weights, to_float32};
 
 /// A weight: a part of the file as it is, or computed.
 pub(super) enum StoredWeight {
@@ -57,6 +57,22 @@ impl StoredWeight {
     pub fn computed(data: Vec<f32>, dims: &[usize]) -> Result<Self, String> {
         let tensor = Tensor::new(dims, data).map_err(|error| error.to_string())?;
         Ok(Self::Computed(tensor))
+    }
+
+    /// Replaces every element by what `f` makes of its index and value.
+    pub fn change(&mut self, f: impl Fn(usize, f32) -> f32) -> Result<(), String> {
+        let (shape, values) = match self {
+            Self::Bytes(shape, dtype, bytes) => (
+                shape.clone(),
+                to_float32(*dtype, bytes)
+                    .map_err(|x| format!("{x:e} is beyond float32"))?
+                    .into_owned(),
+            ),
+            Self::Computed(tensor) => (tensor.shape().clone(), tensor.data().to_vec()),
+        };
+        let values = values.into_iter().enumerate().map(|(i, value)| f(i, value));
+        *self = Self::computed(values.collect(), shape.dims())?;
+        Ok(())
     }
 
     /// Those of a whole graph, by their names.

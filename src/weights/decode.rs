@@ -13,7 +13,7 @@ use super::Dtype;
 ///
 /// # Errors
 /// The first finite float64 that is beyond the range of float32.
-pub(super) fn to_float32(dtype: Dtype, bytes: &[u8]) -> Result<Cow<'_, [f32]>, f64> {
+pub(crate) fn to_float32(dtype: Dtype, bytes: &[u8]) -> Result<Cow<'_, [f32]>, f64> {
     let float8 = |format: Float8| {
         let table = format.table();
         // Indexed by any byte: the table has 256 elements.

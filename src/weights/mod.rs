@@ -65,6 +65,8 @@ use std::sync::Arc;
 
 pub use check::CheckReport;
 pub(crate) use decode::elements;
+#[cfg(feature = "onnx")]
+pub(crate) use decode::to_float32;
 pub(crate) use dialect::Dialect;
 pub use dtype::Dtype;
 pub(crate) use file_bytes::{FileBytes, FileKind};

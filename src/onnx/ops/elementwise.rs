@@ -83,8 +83,10 @@ fn with_scalar(operator: Binary, constant: f32, swapped: bool) -> Option<Op> {
         (Binary::Sub, false) => affine(1.0, -constant),
         (Binary::Sub, true) => affine(-1.0, constant),
         (Binary::Mul, _) => affine(constant, 0.0),
-        // Not by the reciprocal, unless it is exact.
-        (Binary::Div, false) if is_power_of_two(constant) => affine(constant.recip(), 0.0),
+        // The product with the reciprocal differs in the last digit only.
+        (Binary::Div, false) if constant.is_normal() && constant.recip().is_normal() => {
+            affine(constant.recip(), 0.0)
+        }
         (Binary::Div, true) if constant == 1.0 => Some(Unary::Reciprocal.into()),
         (Binary::Pow, false) => Some(match constant {
             1.0 => return affine(1.0, 0.0),
@@ -152,6 +154,11 @@ pub(super) fn scale_channels(
     scale: Option<Vec<f32>>,
     shift: Option<Vec<f32>>,
 ) -> Result<View, String> {
+    if view.channel_axis() == Some(axis)
+        && importer.scale_norm(view, scale.as_deref(), shift.as_deref())?
+    {
+        return Ok(view.clone());
+    }
     let count = view.dims.get(axis).copied().unwrap_or(1);
     let name = importer.unique_name();
     let parameters = [
@@ -175,7 +182,8 @@ pub(super) fn norm_channels(
     op: BatchNorm2d,
 ) -> Result<View, String> {
     if view.channel_axis() == Some(axis) && matches!(view.base.rank(), 2 | 4) {
-        let output = importer.named_node(name, op, &[view])?;
+        let output = importer.named_node(name.clone(), op, &[view])?;
+        importer.remember_norm(output.value, name);
         return Ok(view.with_value(output.value));
     }
     let (map, dims) = as_channels(importer, view, axis)?;
@@ -211,8 +219,17 @@ pub(super) fn combine_views(
 ) -> Result<View, String> {
     let is_same_order =
         (&a.base, &a.dims, &a.factors, a.offset) == (&b.base, &b.dims, &b.factors, b.offset);
-    if is_same_order && a.is_permutation() && a.base.rank() >= 2 {
+    if is_same_order && a.is_permutation() {
+        if operator == Binary::Mul
+            && let Some((root, op)) = importer.activation_of_product(a.value, b.value)
+        {
+            let output = importer.node(op, &[&a.with_value(root)])?;
+            return Ok(a.with_value(output.value));
+        }
         let output = importer.node(operator, &[a, b])?;
+        if operator == Binary::Mul {
+            importer.remember_product(a.value, b.value, output.value);
+        }
         return Ok(a.with_value(output.value));
     }
     let dims = broadcast(&a.dims, &b.dims).ok_or_else(|| {
@@ -223,7 +240,7 @@ pub(super) fn combine_views(
     })?;
     let mut values = Vec::with_capacity(2);
     for view in [a, b] {
-        let missing = dims.len().max(2).saturating_sub(view.dims.len());
+        let missing = dims.len().saturating_sub(view.dims.len());
         let own = [vec![1; missing], view.dims.clone()].concat();
         values.push(match dims.len() {
             // More dimensions share the width in memory.

@@ -10,6 +10,7 @@ mod layout;
 mod matmul;
 mod norm;
 mod pad;
+pub(in crate::onnx) mod patterns;
 mod pool;
 mod reduce;
 mod resize;

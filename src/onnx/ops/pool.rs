@@ -9,9 +9,7 @@ pub(super) fn pool<'m>(
     importer: &mut Importer<'m>,
     node: OnnxNode<'m>,
 ) -> Result<Vec<Value<'m>>, String> {
-    if node.proto.output.len() > 1 {
-        return Err("its second output, the indices of the maxima, is not supported".to_owned());
-    }
+    importer.expect_one_output(node, "its second output, the indices of the maxima,")?;
     let input = importer.view(node, 0)?;
     let rank = input.dims.len();
     let map = as_map(importer, &input)?;

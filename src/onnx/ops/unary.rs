@@ -64,7 +64,13 @@ pub(super) fn apply(
         true => view.clone(),
         false => importer.in_order(view)?,
     };
-    let output = importer.node(op, &[&source])?;
+    let op = op.into();
+    if let Some((root, op)) = importer.activation(source.value, &op) {
+        let output = importer.node(op, &[&source.with_value(root)])?;
+        return Ok(source.with_value(output.value));
+    }
+    let output = importer.node(op.clone(), &[&source])?;
+    importer.remember_function(source.value, &op, output.value);
     Ok(source.with_value(output.value))
 }
 
@@ -187,8 +193,6 @@ pub(super) fn identity<'m>(
             return Err(format!("a computed value as {to} is not supported"));
         }
     }
-    if node.op_type() == "Dropout" && node.proto.output.len() > 1 {
-        return Err("its second output, the mask, is not supported".to_owned());
-    }
+    importer.expect_one_output(node, "its second output, the mask,")?;
     Ok(vec![importer.value(node, 0)?])
 }

@@ -1,0 +1,75 @@
+//! Which values are read how often, and what that allows.
+
+use super::import::Importer;
+use super::node::OnnxNode;
+use super::proto::GraphProto;
+use super::view::View;
+use crate::graph::ValueId;
+
+impl<'m> Importer<'m> {
+    /// Counts how often each value of a graph is read.
+    pub(super) fn count_reads(&mut self, graph: &'m GraphProto) {
+        let of_nodes = graph.node.iter().flat_map(|node| &node.input);
+        let outputs = graph.output.iter().map(|output| &output.name);
+        for name in of_nodes.chain(outputs) {
+            let count = self.reads.entry(name).or_default();
+            *count = count.saturating_add(1);
+        }
+        let attributes = graph.node.iter().flat_map(|node| &node.attribute);
+        for branch in attributes.filter_map(|attribute| attribute.g.as_ref()) {
+            self.count_reads(branch);
+        }
+    }
+
+    pub(super) fn read_count(&self, name: &str) -> usize {
+        self.reads.get(name).copied().unwrap_or(0)
+    }
+
+    /// Refuses outputs after the first that something reads.
+    pub fn expect_one_output(&self, node: OnnxNode<'m>, what: &str) -> Result<(), String> {
+        match node
+            .proto
+            .output
+            .iter()
+            .skip(1)
+            .any(|name| self.read_count(name) > 0)
+        {
+            true => Err(format!("{what} is read, which is not supported")),
+            false => Ok(()),
+        }
+    }
+
+    /// Remembers that a value is what a batch normalization with weights of this name returns, if one node reads it.
+    pub fn remember_norm(&mut self, value: ValueId, name: String) {
+        if self.is_read_once {
+            self.norms.insert(value, name);
+        }
+    }
+
+    /// Multiplies by a scale and adds a shift for each channel in the batch normalization that returns `view`, if
+    /// one does that nothing else reads. Exporters write a scale and a shift as nodes of their own.
+    pub fn scale_norm(
+        &mut self,
+        view: &View,
+        scale: Option<&[f32]>,
+        shift: Option<&[f32]>,
+    ) -> Result<bool, String> {
+        let Some(name) = self.norms.get(&view.value).filter(|_| self.is_only_reader) else {
+            return Ok(false);
+        };
+        for (suffix, shift) in [("weight", None), ("bias", shift)] {
+            let Some(weight) = self.weights.get_mut(&format!("{name}.{suffix}")) else {
+                return Err(format!("the {suffix} of '{name}' is not known"));
+            };
+            weight.change(|i, value| {
+                let scaled = scale
+                    .and_then(|scale| scale.get(i))
+                    .map_or(value, |scale| value * scale);
+                shift
+                    .and_then(|shift| shift.get(i))
+                    .map_or(scaled, |shift| scaled + shift)
+            })?;
+        }
+        Ok(true)
+    }
+}
