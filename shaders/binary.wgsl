@@ -15,6 +15,9 @@ const MIN: u32 = 5u;
 const POW: u32 = 6u;
 
 override OPERATION: u32 = ADD;
+// Whether an operand has the output's extents, so that its pixels need not be found by row and column.
+override A_IS_WHOLE: u32 = 0u;
+override B_IS_WHOLE: u32 = 0u;
 
 // Where an operand is, seen from the output.
 struct Operand {
@@ -46,9 +49,10 @@ fn main(
     if pixel >= params.output.pixels {
         return;
     }
-    let position = vec4<u32>(pixel_position(params.output, pixel), c4_index);
-    let x = channels_of(params.a, unpack_element(a[element_of(params.a, position)]));
-    let y = channels_of(params.b, unpack_element(b[element_of(params.b, position)]));
+    let a_element = element_of(params.a, A_IS_WHOLE, pixel, c4_index);
+    let b_element = element_of(params.b, B_IS_WHOLE, pixel, c4_index);
+    let x = channels_of(params.a, A_IS_WHOLE, unpack_element(a[a_element]));
+    let y = channels_of(params.b, B_IS_WHOLE, unpack_element(b[b_element]));
     // Unused lanes are zero in both, or broadcast: a division gives NaN there.
     let result = zero_unused_lanes(
         activate(operate(x, y), params.slope),
@@ -58,12 +62,19 @@ fn main(
     output[element_of_pixel(params.output, pixel) + c4_index] = pack_element(result);
 }
 
-fn element_of(operand: Operand, position: vec4<u32>) -> u32 {
+fn element_of(operand: Operand, is_whole: u32, pixel: u32, c4_index: u32) -> u32 {
+    if is_whole != 0u {
+        return operand.offset + pixel * operand.strides.z + c4_index;
+    }
+    let position = vec4<u32>(pixel_position(params.output, pixel), c4_index);
     return operand.offset + dot(operand.strides, position);
 }
 
 // The only channel in all lanes where it is broadcast.
-fn channels_of(operand: Operand, element: vec4<f32>) -> vec4<f32> {
+fn channels_of(operand: Operand, is_whole: u32, element: vec4<f32>) -> vec4<f32> {
+    if is_whole != 0u {
+        return element;
+    }
     return select(element, element.xxxx, operand.strides.w == 0u);
 }
 

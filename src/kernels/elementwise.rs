@@ -67,6 +67,14 @@ pub(super) fn dispatches(context: &LoweringContext, op: Binary) -> Result<Vec<Di
         Binary::Pow => 6,
     };
     let dispatch = context.per_element(&BINARY, &params, reads, NO_LOOPS)?;
-    let dispatch = dispatch.constant("OPERATION", code);
+    let is_whole = |i: usize| {
+        let (view, output) = (&context.inputs[i], &context.output);
+        let extents = |view: &TensorView| [view.batch, view.height, view.width, view.channels];
+        u32::from(extents(view) == extents(output))
+    };
+    let dispatch = dispatch
+        .constant("OPERATION", code)
+        .constant("A_IS_WHOLE", is_whole(0))
+        .constant("B_IS_WHOLE", is_whole(1));
     Ok(vec![dispatch.constant("ACTIVATION", activation)])
 }
