@@ -121,7 +121,7 @@ fn networks_in_onnx_files_are_planned_summarized_and_timed() {
     ]);
     let summary = command(&["summary", &path, "--input=64x96", "--json"]).ok();
     assert_eq!(
-        summary.json()[0]["layers"].as_array().unwrap()[0]["kind"],
+        summary.json()[0]["layers"].as_array().unwrap()[0]["operator"],
         "Conv2d"
     );
     command(&["summary", &path, "--input=1x64x96"]).fails(&["[1, 1, 64, 96] was given"]);
