@@ -385,24 +385,18 @@ impl<'m> Importer<'m> {
     fn finish(mut self) -> Result<ImportedModel> {
         self.prefix.clear();
         for output in &self.model.graph.output {
+            let model = self.model;
             let about = |reason: String| {
                 let name = printable::name(&output.name);
-                self.model.error(format!("output '{name}': {reason}"))
+                model.error(format!("output '{name}': {reason}"))
             };
-            let value = match self.values.get(output.name.as_str()) {
-                Some(Value::Device(view)) => view.clone(),
-                _ => {
-                    return Err(about(
-                        "it does not depend on the inputs, which is not supported".to_owned(),
-                    ));
-                }
+            let Some(Value::Device(view)) = self.values.get(output.name.as_str()).cloned() else {
+                return Err(about(
+                    "it does not depend on the inputs, which is not supported".to_owned(),
+                ));
             };
             output.name.clone_into(&mut self.prefix);
-            let model = self.model;
-            let value = self.in_order(&value).map_err(|reason| {
-                let name = printable::name(&output.name);
-                model.error(format!("output '{name}': {reason}"))
-            })?;
+            let value = self.in_order(&view).map_err(about)?;
             self.builder.output(value.value);
         }
         let graph = self.builder.build()?.without_dead_nodes();

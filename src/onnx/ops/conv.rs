@@ -49,17 +49,12 @@ impl Window {
                 [top, bottom, left, right]
             }
             "VALID" => [0; 4],
-            same @ ("SAME_UPPER" | "SAME_LOWER") => {
-                let Padding::Explicit {
-                    top,
-                    bottom,
-                    left,
-                    right,
-                } = same_padding(size, kernel, stride, dilation, same == "SAME_LOWER")
-                else {
-                    return Err("its padding is not known".to_owned());
-                };
-                [top, bottom, left, right]
+            "SAME_UPPER" => Padding::Same.resolve(size, kernel, stride, dilation),
+            // The larger half is at the beginning.
+            "SAME_LOWER" => {
+                let [top, bottom, left, right] =
+                    Padding::Same.resolve(size, kernel, stride, dilation);
+                [bottom, top, right, left]
             }
             other => return Err(format!("its auto_pad '{other}' is not supported")),
         };
@@ -79,32 +74,6 @@ impl Window {
             left,
             right,
         }
-    }
-}
-
-/// The padding for an output of `ceil(size / stride)`; where it is odd, the larger half is at the end, or at the
-/// beginning for `SAME_LOWER`.
-fn same_padding(
-    size: [usize; 2],
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-    lower: bool,
-) -> Padding {
-    let [top, bottom, left, right] = Padding::Same.resolve(size, kernel, stride, dilation);
-    match lower {
-        false => Padding::Explicit {
-            top,
-            bottom,
-            left,
-            right,
-        },
-        true => Padding::Explicit {
-            top: bottom,
-            bottom: top,
-            left: right,
-            right: left,
-        },
     }
 }
 
@@ -145,6 +114,23 @@ fn groups(node: OnnxNode) -> Result<usize, String> {
     usize::try_from(groups).map_err(|_| format!("its group {groups} must be positive"))
 }
 
+/// A name for the node of a convolution, under which its weight and bias are added.
+fn add_weights<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+    dims: &[usize],
+    out_channels: usize,
+) -> Result<String, String> {
+    let name = importer.unique_name();
+    let weight = importer.value(node, 1)?;
+    importer.weight(&name, "weight", StoredWeight::new(&weight, dims)?);
+    if node.input(2).is_some() {
+        let bias = importer.value(node, 2)?;
+        importer.weight(&name, "bias", StoredWeight::new(&bias, &[out_channels])?);
+    }
+    Ok(name)
+}
+
 pub(super) fn conv<'m>(
     importer: &mut Importer<'m>,
     node: OnnxNode<'m>,
@@ -152,7 +138,6 @@ pub(super) fn conv<'m>(
     let input = importer.view(node, 0)?;
     let rank = input.dims.len();
     let map = as_map(importer, &input)?;
-    let weight = importer.value(node, 1)?;
     let dims = kernel_dims(&importer.dims(node, 1)?)?;
     let [out_channels, in_group, height, width] = dims;
     let [_, in_channels, h, w] = map.base.nchw();
@@ -164,7 +149,6 @@ pub(super) fn conv<'m>(
         ));
     }
     let window = Window::new(node, [height, width], [h, w])?;
-    let bias = node.input(2).map(|_| importer.value(node, 2)).transpose()?;
     let op = Conv2d {
         in_channels,
         out_channels,
@@ -173,13 +157,9 @@ pub(super) fn conv<'m>(
         dilation: window.dilation,
         padding: window.as_padding(),
         groups,
-        bias: bias.is_some(),
+        bias: node.input(2).is_some(),
     };
-    let name = importer.unique_name();
-    importer.weight(&name, "weight", StoredWeight::new(&weight, &dims)?);
-    if let Some(bias) = bias {
-        importer.weight(&name, "bias", StoredWeight::new(&bias, &[out_channels])?);
-    }
+    let name = add_weights(importer, node, &dims, out_channels)?;
     let output = importer.named_node(name, op, &[&map])?;
     Ok(vec![Value::Device(like_input(output, rank))])
 }
@@ -191,7 +171,6 @@ pub(super) fn conv_transpose<'m>(
     let input = importer.view(node, 0)?;
     let rank = input.dims.len();
     let map = as_map(importer, &input)?;
-    let weight = importer.value(node, 1)?;
     let dims = kernel_dims(&importer.dims(node, 1)?)?;
     let [in_channels, out_group, height, width] = dims;
     let [_, _, h, w] = map.base.nchw();
@@ -260,7 +239,7 @@ pub(super) fn conv_transpose<'m>(
             sides
         }
     };
-    let bias = node.input(2).map(|_| importer.value(node, 2)).transpose()?;
+    let has_bias = node.input(2).is_some();
     let [top, bottom, left, right] = crop;
     // Cropping the same on both sides is a setting of the operator; the rest, which is rare, is a node.
     let symmetric = top == bottom && left == right && top >= 0 && left >= 0;
@@ -276,18 +255,9 @@ pub(super) fn conv_transpose<'m>(
         },
         output_padding: if symmetric { added } else { [0; 2] },
         groups,
-        bias: bias.is_some(),
+        bias: has_bias,
     };
-    let name = importer.unique_name();
-    importer.weight(&name, "weight", StoredWeight::new(&weight, &dims)?);
-    let bias_values = match &bias {
-        Some(bias) => {
-            let stored = StoredWeight::new(bias, &[out_channels])?;
-            importer.weight(&name, "bias", stored);
-            true
-        }
-        None => false,
-    };
+    let name = add_weights(importer, node, &dims, out_channels)?;
     let mut output = importer.named_node(name, op, &[&map])?;
     if !symmetric {
         let sides = [
@@ -300,7 +270,7 @@ pub(super) fn conv_transpose<'m>(
             return Err("its padding is not possible".to_owned());
         };
         // Pixels beyond the kernels have only the bias.
-        if bias_values && [top, bottom, left, right].iter().any(|side| *side > 0) {
+        if has_bias && [top, bottom, left, right].iter().any(|side| *side > 0) {
             return Err(
                 "a bias with an output larger than all kernels cover is not supported".to_owned(),
             );

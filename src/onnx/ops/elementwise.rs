@@ -1,8 +1,9 @@
 //! Functions of each element of several values.
 
+use super::layout::product;
 use super::unary::apply;
 use crate::graph::{Activation, BatchNorm2d, Binary, Op, Unary};
-use crate::onnx::host::HostTensor;
+use crate::onnx::host::{HostTensor, broadcast};
 use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::OnnxNode;
 use crate::onnx::view::View;
@@ -197,10 +198,6 @@ pub(super) fn as_channels(
     view: &View,
     axis: usize,
 ) -> Result<(View, Vec<usize>), String> {
-    let product = |dims: &[usize]| {
-        dims.iter()
-            .fold(1_usize, |len, &dim| len.saturating_mul(dim))
-    };
     let (before, rest) = view
         .dims
         .split_at_checked(axis)
@@ -232,12 +229,7 @@ pub(super) fn combine_views(
         }
         return Ok(a.with_value(output.value));
     }
-    let dims = broadcast(&a.dims, &b.dims).ok_or_else(|| {
-        format!(
-            "values of {:?} and {:?} cannot be broadcast together",
-            a.dims, b.dims
-        )
-    })?;
+    let dims = broadcast(&a.dims, &b.dims)?;
     let mut values = Vec::with_capacity(2);
     for view in [a, b] {
         let missing = dims.len().saturating_sub(view.dims.len());
@@ -255,26 +247,6 @@ pub(super) fn combine_views(
         return Err("it takes two values".to_owned());
     };
     Ok(importer.node(operator, &[a, b])?.reshaped(dims))
-}
-
-/// NumPy's rule: the shape of two values together.
-pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
-    let rank = a.len().max(b.len());
-    let at = |dims: &[usize], i: usize| {
-        let missing = rank.saturating_sub(dims.len());
-        i.checked_sub(missing)
-            .and_then(|i| dims.get(i))
-            .copied()
-            .unwrap_or(1)
-    };
-    (0..rank)
-        .map(|i| match (at(a, i), at(b, i)) {
-            (a, b) if a == b => Some(a),
-            (a, 1) => Some(a),
-            (1, b) => Some(b),
-            _ => None,
-        })
-        .collect()
 }
 
 /// `x` where positive, `slope * x` elsewhere, with a slope for each channel.

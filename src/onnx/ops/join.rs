@@ -1,8 +1,8 @@
 //! Values behind each other and several times.
 
-use super::elementwise::broadcast;
 use super::layout::{part, product};
 use crate::graph::Concat;
+use crate::onnx::host::broadcast;
 use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::{OnnxNode, axis_of};
 use crate::onnx::view::View;
@@ -79,8 +79,8 @@ pub(super) fn expand<'m>(
         .iter()
         .map(|&dim| usize::try_from(dim).ok())
         .collect();
-    let dims = wanted.and_then(|wanted| broadcast(&view.dims, &wanted));
-    let dims = dims.ok_or_else(|| format!("{:?} does not fit its shape", view.dims))?;
+    let wanted = wanted.ok_or("its shape must not be negative")?;
+    let dims = broadcast(&view.dims, &wanted)?;
     let output = importer.reordered(&view, |view| view.broadcast_to(&dims))?;
     Ok(vec![Value::Device(output)])
 }

@@ -1,6 +1,7 @@
 //! Normalizations and softmax.
 
-use super::elementwise::{as_channels, combine, combine_views, norm_channels};
+use super::elementwise::{as_channels, combine, combine_views, norm_channels, scale_channels};
+use super::layout::product;
 use super::unary::apply;
 use crate::graph::{
     BatchNorm2d, Binary, Hardmax, LocalResponseNorm, Reduce, ReduceKind, ReduceOver, Softmax, Unary,
@@ -119,10 +120,6 @@ pub(super) fn mean_variance_norm<'m>(
     let order: Vec<usize> = keep.chain(axes.iter().copied()).collect();
     let moved = importer.reordered(&view, |view| view.transposed(&order))?;
     let kept = order.len().saturating_sub(axes.len());
-    let product = |dims: &[usize]| {
-        dims.iter()
-            .fold(1_usize, |len, &dim| len.saturating_mul(dim))
-    };
     let (before, after) = moved.dims.split_at(kept);
     let map = importer.shaped(&moved, &[1, product(before), 1, product(after)])?;
     // The reference implementation's epsilon, beside the deviation.
@@ -146,10 +143,6 @@ pub(super) fn rms_norm<'m>(
     let view = importer.view(node, 0)?;
     let dims = view.dims.clone();
     let axis = axis_of(node.int_or("axis", -1), dims.len())?;
-    let product = |dims: &[usize]| {
-        dims.iter()
-            .fold(1_usize, |len, &dim| len.saturating_mul(dim))
-    };
     let (before, after) = dims.split_at(axis);
     let rows = importer.shaped(&view, &[product(before), product(after), 1, 1])?;
     let squares = importer.node(Binary::Mul, &[&rows, &rows])?;
@@ -182,7 +175,7 @@ pub(super) fn instance_norm<'m>(
         ReduceOver::Space,
         node.float_or("epsilon", 1e-5),
     )?;
-    let output = scaled(importer, node, &normal.map, [1, 2])?;
+    let output = scaled(importer, node, &normal.map)?;
     Ok(vec![Value::Device(output.reshaped(dims))])
 }
 
@@ -212,39 +205,23 @@ pub(super) fn group_norm<'m>(
     // Before opset 21 there was one scale for each group.
     let output = match node.opset < 21 {
         true => {
-            let scaled = scaled(importer, node, &normal.map, [1, 2])?;
+            let scaled = scaled(importer, node, &normal.map)?;
             importer.shaped(&scaled, &[n, channels, 1, length])?
         }
         false => {
             let normal = importer.shaped(&normal.map, &[n, channels, 1, length])?;
-            scaled(importer, node, &normal, [1, 2])?
+            scaled(importer, node, &normal)?
         }
     };
     Ok(vec![Value::Device(output.reshaped(dims))])
 }
 
-/// A map times the scale of input `inputs[0]`, plus the shift of input `inputs[1]`, one of each for a channel.
-fn scaled<'m>(
-    importer: &mut Importer<'m>,
-    node: OnnxNode<'m>,
-    map: &View,
-    inputs: [usize; 2],
-) -> Result<View, String> {
-    let count = map.dims.get(1).copied().unwrap_or(1);
-    let name = importer.unique_name();
-    let [scale, shift] = inputs;
-    let ones = StoredWeight::computed(vec![1.0; count], &[count])?;
-    importer.weight(&name, "running_var", ones);
-    let zeros = || StoredWeight::computed(vec![0.0; count], &[count]);
-    importer.weight(&name, "running_mean", zeros()?);
-    let weight = StoredWeight::new(&importer.value(node, scale)?, &[count])?;
-    importer.weight(&name, "weight", weight);
-    let bias = match node.input(shift) {
-        Some(_) => StoredWeight::new(&importer.value(node, shift)?, &[count])?,
-        None => zeros()?,
-    };
-    importer.weight(&name, "bias", bias);
-    norm_channels(importer, name, map, 1, BatchNorm2d::new(count).eps(0.0))
+/// A map times the scale of input 1, plus the shift of input 2, one of each for a channel.
+fn scaled<'m>(importer: &mut Importer<'m>, node: OnnxNode<'m>, map: &View) -> Result<View, String> {
+    let scale = importer.host(node, 1)?.to_floats();
+    let shift = importer.optional_host(node, 2)?;
+    let shift = shift.map(|shift| shift.to_floats());
+    scale_channels(importer, map, 1, Some(scale), shift)
 }
 
 pub(super) fn layer_norm<'m>(
@@ -253,10 +230,6 @@ pub(super) fn layer_norm<'m>(
 ) -> Result<Vec<Value<'m>>, String> {
     let view = importer.view(node, 0)?;
     let axis = axis_of(node.int_or("axis", -1), view.dims.len())?;
-    let product = |dims: &[usize]| {
-        dims.iter()
-            .fold(1_usize, |len, &dim| len.saturating_mul(dim))
-    };
     let (before, after) = view.dims.split_at(axis);
     let dims = view.dims.clone();
     let rows = importer.shaped(&view, &[product(before), product(after), 1, 1])?;
@@ -266,7 +239,7 @@ pub(super) fn layer_norm<'m>(
         ReduceOver::Channels,
         node.float_or("epsilon", 1e-5),
     )?;
-    let output = scaled(importer, node, &normal.map, [1, 2])?;
+    let output = scaled(importer, node, &normal.map)?;
     let one = dims
         .iter()
         .enumerate()
@@ -287,10 +260,6 @@ pub(super) fn softmax<'m>(
     let view = importer.view(node, 0)?;
     let rank = view.dims.len();
     let dims = view.dims.clone();
-    let product = |dims: &[usize]| {
-        dims.iter()
-            .fold(1_usize, |len, &dim| len.saturating_mul(dim))
-    };
     // Before opset 13, all dimensions from the axis on were one.
     let map = match node.opset < 13 {
         true => {

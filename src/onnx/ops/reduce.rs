@@ -1,5 +1,6 @@
 //! Reductions.
 
+use super::layout::product;
 use super::unary::apply;
 use crate::graph::{Binary, Reduce, ReduceKind, ReduceOver, Unary};
 use crate::onnx::import::{Importer, Value};
@@ -74,10 +75,6 @@ fn reduced(
     let order = [keep, axes].concat();
     let moved = importer.reordered(view, |view| view.transposed(&order))?;
     let (kept, gone) = moved.dims.split_at(keep.len());
-    let product = |dims: &[usize]| {
-        dims.iter()
-            .fold(1_usize, |len, &dim| len.saturating_mul(dim))
-    };
     let (kept, gone) = (product(kept), product(gone));
     // The channels of a map, stored by pixels, are a row for each pixel without a copy.
     match view.channel_axis().is_some_and(|axis| axes == [axis]) {
