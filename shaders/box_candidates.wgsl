@@ -1,4 +1,4 @@
-// Decodes one head of a YOLO network, as `vision::Head` does, and lists the boxes whose score is above a
+// Decodes one head of a detector, as `vision::Head` does, and lists the boxes whose score is above a
 // threshold. An invocation decodes one box, with all of its classes.
 #import shared/grid
 #import shared/float_order
@@ -7,10 +7,9 @@
 struct Params {
     // Where the tensor begins, in floats.
     offset: u32,
-    // 1 for the output vector of YOLOv1: class scores, confidences and coordinates one after the other, no
-    // activation to apply. 0 for a feature map: x, y, w, h, objectness and classes for each box of a cell.
-    is_vector: u32,
-    // Cells per row and per column.
+    // MAP, VECTOR or DECODED.
+    form: u32,
+    // Cells per row and per column. Decoded boxes are a row of cells.
     width: u32,
     height: u32,
     // Boxes per cell, and classes.
@@ -25,14 +24,29 @@ struct Params {
     // The most candidates that the list can hold.
     capacity: u32,
     threshold: f32,
-    // Width and height of the image in the unit of the anchors.
+    // Width and height of the image in the unit of the anchors, or of decoded boxes.
     unit_width: f32,
     unit_height: f32,
     // By how much the centers of a feature map's boxes can reach beyond their cell.
     scale_x_y: f32,
     // 1 where a feature map's values went through a sigmoid, and its sizes are squared.
     new_coords: u32,
+    // Of decoded boxes: 1 where a box's values follow each other, and not the boxes of one value.
+    by_box: u32,
+    // 1 where they have an objectness.
+    has_objectness: u32,
+    // 1 where coordinates are left, top, right and bottom, and not center and size.
+    has_corners: u32,
+    unused: u32,
+    unused_too: vec2<u32>,
 }
+
+// A feature map: x, y, w, h, objectness and classes for each box of a cell.
+const MAP: u32 = 0u;
+// The output vector of YOLOv1: class scores, confidences and coordinates one after the other, no activation to apply.
+const VECTOR: u32 = 1u;
+// Boxes that the network has decoded: 4 coordinates, perhaps an objectness, and class scores.
+const DECODED: u32 = 2u;
 
 struct List {
     // Candidates found, including those that did not fit.
@@ -60,7 +74,16 @@ struct Source {
 }
 
 fn source_of(index: u32, cells: u32) -> Source {
-    if params.is_vector != 0u {
+    if params.form == DECODED {
+        let rest = 4u + params.has_objectness;
+        if params.by_box != 0u {
+            let first = params.offset + index * (rest + params.classes);
+            return Source(first, first + 4u, first + rest, 1u, 1u);
+        }
+        let first = params.offset + index;
+        return Source(first, first + 4u * cells, first + rest * cells, cells, cells);
+    }
+    if params.form == VECTOR {
         let confidences = params.offset + cells * params.classes;
         return Source(
             confidences + cells * params.boxes + index * 4u,
@@ -72,6 +95,10 @@ fn source_of(index: u32, cells: u32) -> Source {
     }
     let first = params.offset + index / cells * (5u + params.classes) * cells + index % cells;
     return Source(first, first + 4u * cells, first + 5u * cells, cells, cells);
+}
+
+fn has_objectness() -> bool {
+    return params.form != DECODED || params.has_objectness != 0u;
 }
 
 fn sigmoid(x: f32) -> f32 {
@@ -89,7 +116,10 @@ fn activate(x: f32) -> f32 {
 // The number of a box's values that are NaN or infinite. The classes of a vector are shared by the boxes of a cell, and
 // are counted for one of them.
 fn count_not_finite(source: Source, counts_classes: bool) -> u32 {
-    var count = u32(!is_finite(values[source.objectness]));
+    var count = 0u;
+    if has_objectness() {
+        count += u32(!is_finite(values[source.objectness]));
+    }
     for (var i = 0u; i < 4u; i++) {
         count += u32(!is_finite(values[source.coordinates + i * source.coordinate_stride]));
     }
@@ -133,20 +163,25 @@ fn main(
         return;
     }
     let source = source_of(index, cells);
-    let is_vector = params.is_vector != 0u;
+    let is_vector = params.form == VECTOR;
+    let is_map = params.form == MAP;
     let not_finite = count_not_finite(source, !is_vector || index % params.boxes == 0u);
     if not_finite > 0u {
         atomicAdd(&list.not_finite, not_finite);
     }
 
-    var objectness = values[source.objectness];
-    if !is_vector {
+    var objectness = 1.0;
+    if has_objectness() {
+        objectness = values[source.objectness];
+        if !is_number(objectness) {
+            return;
+        }
+    }
+    if is_map {
         objectness = activate(objectness);
     }
-    // In a feature map, no class score can be above the threshold unless the objectness is.
-    if !is_number(values[source.objectness])
-        || (!is_vector && objectness <= params.threshold)
-        || params.classes == 0u {
+    // But for vectors, no class score can be above the threshold unless the objectness is.
+    if (!is_vector && objectness <= params.threshold) || params.classes == 0u {
         return;
     }
 
@@ -161,7 +196,7 @@ fn main(
         if params.sqrt != 0u {
             size *= size;
         }
-    } else {
+    } else if is_map {
         center_in_cell = vec2<f32>(activate(center_in_cell.x), activate(center_in_cell.y)) * params.scale_x_y
             - 0.5 * (params.scale_x_y - 1.0);
         let unit = vec2<f32>(params.unit_width, params.unit_height);
@@ -170,7 +205,17 @@ fn main(
     }
     let grid = vec2<u32>(params.width, params.height);
     let center = (vec2<f32>(vec2<u32>(cell % grid.x, cell / grid.x)) + center_in_cell) / vec2<f32>(grid);
-    let corners = vec4<f32>(center - size / 2.0, center + size / 2.0);
+    var corners = vec4<f32>(center - size / 2.0, center + size / 2.0);
+    if params.form == DECODED {
+        let unit = vec2<f32>(params.unit_width, params.unit_height);
+        let first = center_in_cell / unit;
+        let second = size / unit;
+        corners = select(
+            vec4<f32>(first - second / 2.0, first + second / 2.0),
+            vec4<f32>(first, second),
+            vec4<bool>(params.has_corners != 0u),
+        );
+    }
     if !(is_number(corners.x) && is_number(corners.y) && is_number(corners.z) && is_number(corners.w)) {
         return;
     }
@@ -182,12 +227,26 @@ fn main(
             return;
         }
     }
-    for (var i = 0u; i < params.classes; i++) {
+    // A decoded box is of its best class only.
+    var first_class = 0u;
+    var end_class = params.classes;
+    if params.form == DECODED {
+        var best = values[source.classes];
+        for (var i = 1u; i < params.classes; i++) {
+            let value = values[source.classes + i * source.class_stride];
+            if value > best {
+                best = value;
+                first_class = i;
+            }
+        }
+        end_class = first_class + 1u;
+    }
+    for (var i = first_class; i < end_class; i++) {
         let value = values[source.classes + i * source.class_stride];
         var class_score = value;
         if params.softmax != 0u {
             class_score = exp(value - softmax.x) / softmax.y;
-        } else if !is_vector {
+        } else if is_map {
             class_score = activate(value);
         }
         let score = objectness * class_score;

@@ -40,8 +40,9 @@ struct Params {
     normalized: u32,
     // Where the image begins in `output`, in floats.
     offset: u32,
-    unused: u32,
-    // The background's byte of each channel.
+    // 1 where the input's channels are in the opposite order of the texture's.
+    reversed: u32,
+    // The background's byte of each channel of the texture.
     background: vec4<u32>,
 }
 
@@ -160,7 +161,8 @@ fn main(
             let is_in_image = has_column && y - params.y.padding < params.y.len;
             let pixel = select(vec3<i32>(params.background.rgb), to_bytes(sums[i]), is_in_image);
             for (var channel = 0u; channel < CHANNELS; channel++) {
-                let value = tables[params.normalized + 256u * channel + u32(pixel[channel])];
+                let from = select(channel, CHANNELS - 1u - channel, params.reversed != 0u);
+                let value = tables[params.normalized + 256u * channel + u32(pixel[from])];
                 output[params.offset + channel * plane + y * params.x.whole + column] =
                     bitcast<f32>(value);
             }

@@ -48,7 +48,14 @@ impl Explainer {
         let graph = classifier_graph(folder)?;
         let weights = folder.weights(&graph)?;
         let (preprocessing, labels) = (&folder.preprocessing, folder.labels.clone());
-        Self::from_graph(device, &graph, weights, preprocessing, labels, options)
+        #[cfg_attr(not(feature = "onnx"), expect(unused_mut))]
+        let mut this = Self::from_graph(device, &graph, weights, preprocessing, labels, options)?;
+        #[cfg(feature = "onnx")]
+        if folder.onnx().is_some() {
+            // Its graph is for inputs of one shape, and many models take one image only.
+            this.probe.model.session.one_image_at_a_time();
+        }
+        Ok(this)
     }
 
     /// Opens a classifier: a graph whose first output is one score per class, or their softmax.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::variant_session::{Gradient, Variant, VariantSession};
+use super::variant_session::{Gradient, Variant, VariantSession, concat_batches};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -261,13 +261,4 @@ impl Probe {
         }
         seed
     }
-}
-
-/// Two batches as one.
-fn concat_batches(first: Tensor, second: Tensor) -> Result<Tensor> {
-    let mut dims = first.shape().dims().to_vec();
-    dims[0] += second.shape().dims()[0];
-    let mut data = first.into_data();
-    data.extend(second.data());
-    Tensor::new(dims, data)
 }

@@ -17,6 +17,8 @@ pub(super) struct VariantSession {
     device: Device,
     weights: Arc<Weights>,
     options: SessionOptions,
+    /// Whether the graph takes one image only, so that those of a batch run one after the other.
+    takes_one_image: bool,
     last: Option<(Variant, Session)>,
 }
 
@@ -87,13 +89,43 @@ impl VariantSession {
             device: device.clone(),
             weights,
             options: options.clone(),
+            takes_one_image: false,
             last: None,
         }
+    }
+
+    /// Runs the images of a batch one after the other.
+    pub fn one_image_at_a_time(&mut self) {
+        self.takes_one_image = true;
     }
 
     /// Runs `variant`, whose session is made where the last run was of another. `image` is the shape of one
     /// image. Outputs that are not finite are an error.
     pub fn run(
+        &mut self,
+        variant: &Variant,
+        image: &Shape,
+        inputs: &[Tensor],
+    ) -> Result<Vec<Tensor>> {
+        let batch = inputs.first().map_or(1, |input| input.shape().nchw()[0]);
+        if !self.takes_one_image || batch == 1 {
+            return self.run_batch(variant, image, inputs);
+        }
+        let mut all: Vec<Tensor> = Vec::new();
+        for i in 0..batch {
+            let rows: Vec<Tensor> = inputs.iter().map(|x| row(x, i)).collect::<Result<_>>()?;
+            let outputs = self.run_batch(variant, image, &rows)?;
+            all = match all.is_empty() {
+                true => outputs,
+                false => (all.into_iter().zip(outputs))
+                    .map(|(all, more)| concat_batches(all, more))
+                    .collect::<Result<_>>()?,
+            };
+        }
+        Ok(all)
+    }
+
+    fn run_batch(
         &mut self,
         variant: &Variant,
         image: &Shape,
@@ -128,4 +160,21 @@ impl RunsNetwork for VariantSession {
         }
         Ok(())
     }
+}
+
+/// Row `i` of a batch, as a batch of one.
+fn row(batch: &Tensor, i: usize) -> Result<Tensor> {
+    let mut dims = batch.shape().dims().to_vec();
+    let len = batch.data().len() / dims[0].max(1);
+    dims[0] = 1;
+    Tensor::new(dims, batch.data()[i * len..][..len].to_vec())
+}
+
+/// Two batches as one.
+pub(super) fn concat_batches(first: Tensor, second: Tensor) -> Result<Tensor> {
+    let mut dims = first.shape().dims().to_vec();
+    dims[0] += second.shape().dims()[0];
+    let mut data = first.into_data();
+    data.extend(second.data());
+    Tensor::new(dims, data)
 }

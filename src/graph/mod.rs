@@ -242,6 +242,16 @@ impl Graph {
         }
     }
 
+    /// Gives nodes other names, by their names now. Names stay unique if the new ones are.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn rename_nodes(&mut self, names: &std::collections::HashMap<String, String>) {
+        for node in &mut self.nodes {
+            if let Some(name) = names.get(&node.name) {
+                node.name.clone_from(name);
+            }
+        }
+    }
+
     /// This graph without the nodes that no output depends on, except for inputs.
     #[cfg(feature = "onnx")]
     pub(crate) fn without_dead_nodes(self) -> Self {

@@ -29,6 +29,76 @@ pub(super) struct Config {
     pub heads: Vec<Head>,
 }
 
+/// A file that describes an ONNX model, in timm's keys.
+#[cfg(feature = "onnx")]
+pub(super) struct Sidecar {
+    path: std::path::PathBuf,
+    root: serde_json::Map<String, Value>,
+}
+
+/// Reads the file at `path`.
+#[cfg(feature = "onnx")]
+pub(super) fn sidecar(path: &Path) -> Result<Sidecar> {
+    let value: Value = serde_json::from_slice(&read(path)?)
+        .map_err(|error| Error::file_caused_by(path, "JSON was expected", error))?;
+    match value {
+        Value::Object(root) => Ok(Sidecar {
+            path: path.to_owned(),
+            root,
+        }),
+        other => Err(Error::file(
+            path,
+            format!("a JSON object was expected, found {}", excerpt(&other)),
+        )),
+    }
+}
+
+#[cfg(feature = "onnx")]
+impl Sidecar {
+    /// The root, and the part with the preprocessing.
+    fn sections(&self) -> Result<(Section<'_>, Section<'_>)> {
+        let root = Section::root(&self.path, &self.root);
+        Ok((root, root.section("pretrained_cfg")?.unwrap_or(root)))
+    }
+
+    /// Height and width. A wrong value is reported by [`Self::preprocessing`].
+    pub fn image_size(&self) -> Option<[usize; 2]> {
+        let [_, height, width] = self.sections().ok()?.1.input_size().ok()??;
+        Some([height, width])
+    }
+
+    /// The number of channels.
+    pub fn channels(&self) -> Option<usize> {
+        Some(self.sections().ok()?.1.input_size().ok()??[0])
+    }
+
+    /// What the outputs are.
+    pub fn kind(&self) -> Result<Option<&str>> {
+        let (root, _) = self.sections()?;
+        let Some(kind) = root.string("outputs")? else {
+            return Ok(None);
+        };
+        match super::onnx::KINDS.contains(&kind) {
+            true => Ok(Some(kind)),
+            false => {
+                let expected = format!("one of {}", super::onnx::KINDS.join(", "));
+                Err(root.fault("outputs", &expected, &kind.into()))
+            }
+        }
+    }
+
+    pub fn preprocessing(&self, defaults: Preprocessing) -> Result<Preprocessing> {
+        let (_, cfg) = self.sections()?;
+        preprocessing(cfg, None, defaults)
+    }
+
+    /// The labels of `classes` classes, where the file has them.
+    pub fn labels(&self, classes: usize) -> Result<Option<Labels>> {
+        let (root, cfg) = self.sections()?;
+        labels(root, cfg, classes)
+    }
+}
+
 /// Reads `path`.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     read_file(path, "a configuration", MAX_BYTES)
@@ -54,7 +124,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Config> {
     let args = root.section("model_args")?;
     timm_keys::check(root, cfg, args)?;
 
-    let preprocessing = preprocessing(cfg, args)?;
+    let preprocessing = preprocessing(cfg, args, Preprocessing::default())?;
     let architecture = match root.string("architecture")? {
         Some(name) => name,
         None => (cfg.string("architecture")?)
@@ -62,7 +132,11 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Config> {
     };
     let num_classes = num_classes(root, cfg, args)?;
     Ok(Config {
-        labels: labels(root, cfg, num_classes)?,
+        labels: match labels(root, cfg, num_classes)? {
+            Some(labels) => labels,
+            None if num_classes == 1000 => Labels::imagenet()?,
+            None => Labels::unnamed(num_classes),
+        },
         heads: heads::heads(root, num_classes)?,
         architecture: architecture.to_owned(),
         num_classes,
@@ -189,8 +263,12 @@ fn activation(name: &str) -> Option<Activation> {
     })
 }
 
-fn preprocessing(cfg: Section<'_>, args: Option<Section<'_>>) -> Result<Preprocessing> {
-    let mut this = Preprocessing::default();
+fn preprocessing(
+    cfg: Section<'_>,
+    args: Option<Section<'_>>,
+    defaults: Preprocessing,
+) -> Result<Preprocessing> {
+    let mut this = defaults;
     if let Some(size) = cfg.input_size()? {
         this.input_size = size;
     }
@@ -213,6 +291,9 @@ fn preprocessing(cfg: Section<'_>, args: Option<Section<'_>>) -> Result<Preproce
             None => {}
         }
     }
+    if let Some(order) = cfg.parsed("channel_order")? {
+        this.channel_order = order;
+    }
     if let Some(interpolation) = cfg.parsed("interpolation")? {
         this.interpolation = interpolation;
     }
@@ -230,7 +311,8 @@ fn preprocessing(cfg: Section<'_>, args: Option<Section<'_>>) -> Result<Preproce
     }
 }
 
-fn labels(root: Section<'_>, cfg: Section<'_>, classes: usize) -> Result<Labels> {
+/// The labels, where the file has names.
+fn labels(root: Section<'_>, cfg: Section<'_>, classes: usize) -> Result<Option<Labels>> {
     let descriptions = match root.section("label_descriptions")? {
         Some(descriptions) => Some(descriptions),
         None => cfg.section("label_descriptions")?,
@@ -245,11 +327,7 @@ fn labels(root: Section<'_>, cfg: Section<'_>, classes: usize) -> Result<Labels>
         .iter()
         .filter_map(|&(section, key)| Some((section, key, section.get(key)?)));
     let Some((section, key, value)) = found.next() else {
-        return if classes == 1000 {
-            Labels::imagenet()
-        } else {
-            Ok(Labels::unnamed(classes))
-        };
+        return Ok(None);
     };
     let label = |class: &str, name: &Value| {
         let expected = || format!("a string as the name of class {class}");
@@ -302,5 +380,5 @@ fn labels(root: Section<'_>, cfg: Section<'_>, classes: usize) -> Result<Labels>
             return Err(section.fault(key, expected, other));
         }
     }
-    Ok(Labels::new(labels))
+    Ok(Some(Labels::new(labels)))
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use directories::ProjectDirs;
 
 use super::hub::{self, HubName, hub_cache};
+use super::options::ModelOptions;
 use super::{CONFIG, ModelFolder, name_of};
 use crate::error::{Error, Result};
 use crate::util::did_you_mean::nearest;
@@ -23,13 +24,13 @@ const LISTED: &str = "SHADERNET_MODELS";
 /// The most names that a message lists.
 const MAX_NAMES: usize = 8;
 
-/// A model that has been found, but not opened.
+/// A model that has been found, but not opened: a folder, an ONNX file, or one that is built in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FoundModel {
-    /// The folder's name; `org/name` for a model of the Hugging Face hub.
+    /// The folder's name, or the file's without its ending; `org/name` for a model of the Hugging Face hub.
     pub name: String,
-    /// The folder; `None` for a [built-in](built_in_models) model.
+    /// The folder or file; `None` for a [built-in](built_in_models) model.
     pub path: Option<PathBuf>,
 }
 
@@ -39,13 +40,40 @@ impl FoundModel {
     /// # Errors
     /// As [`ModelFolder::open`].
     pub fn open(&self) -> Result<ModelFolder> {
+        self.open_with(&ModelOptions::default())
+    }
+
+    /// As [`Self::open`], with what `options` say.
+    ///
+    /// # Errors
+    /// As [`ModelFolder::open_with`].
+    pub fn open_with(&self, options: &ModelOptions) -> Result<ModelFolder> {
         match &self.path {
-            Some(path) => ModelFolder::open(path).map(|folder| ModelFolder {
-                // A snapshot's folder has the name of a commit.
-                name: self.name.clone(),
-                ..folder
-            }),
-            None => open_built_in(&self.name),
+            Some(path) => Ok(self.named(ModelFolder::open_with(path, options)?)),
+            None => open_built_in(&self.name)?.with(options),
+        }
+    }
+
+    /// As [`Self::open_with`], with the files of weights mapped into memory.
+    ///
+    /// # Safety
+    /// As [`ModelFolder::open_mmap`].
+    ///
+    /// # Errors
+    /// As [`Self::open_with`].
+    pub unsafe fn open_mmap(&self, options: &ModelOptions) -> Result<ModelFolder> {
+        match &self.path {
+            // SAFETY: the caller promises that the files do not change.
+            Some(path) => Ok(self.named(unsafe { ModelFolder::open_mmap(path, options) }?)),
+            None => self.open_with(options),
+        }
+    }
+
+    /// `folder` under the name that it was found by: a snapshot's folder has the name of a commit.
+    fn named(&self, folder: ModelFolder) -> ModelFolder {
+        ModelFolder {
+            name: self.name.clone(),
+            ..folder
         }
     }
 }
@@ -135,7 +163,7 @@ pub fn default_detector() -> Result<FoundModel> {
 
 /// The model called `name`, the first of:
 ///
-/// 1. the folder at the path `name`;
+/// 1. the folder or ONNX file at the path `name`;
 /// 2. for a plain name, the folder of that name in [`model_places`];
 /// 3. for `org/name` or `hf-hub:org/name`, the model of the Hugging Face hub in [`hub_cache`];
 /// 4. the [built-in](built_in_models) model of that name.
@@ -147,7 +175,7 @@ pub fn default_detector() -> Result<FoundModel> {
 pub fn find_model(name: impl AsRef<Path>) -> Result<FoundModel> {
     let path = name.as_ref();
     let name = path.to_string_lossy();
-    if path.is_dir() && !hub::has_prefix(&name) {
+    if is_model(path) && !hub::has_prefix(&name) {
         return Ok(found(path));
     }
     match HubName::parse(&name) {
@@ -229,7 +257,8 @@ fn find_in(places: &[PathBuf]) -> Vec<FoundModel> {
         for folder in folders {
             // A folder may be reached from several places.
             let resolved = folder.canonicalize().unwrap_or_else(|_| folder.clone());
-            if folder.join(CONFIG).is_file() && seen.insert(resolved) {
+            let holds_model = folder.join(CONFIG).is_file() || is_onnx_file(&folder);
+            if holds_model && seen.insert(resolved) {
                 models.push(found(&folder));
             }
         }
@@ -237,9 +266,27 @@ fn find_in(places: &[PathBuf]) -> Vec<FoundModel> {
     models
 }
 
+/// Whether `path` may be that of a model.
+fn is_model(path: &Path) -> bool {
+    path.is_dir() || is_onnx_file(path)
+}
+
+fn is_onnx_file(path: &Path) -> bool {
+    #[cfg(feature = "onnx")]
+    return super::onnx::is_onnx(path) && path.exists();
+    #[cfg(not(feature = "onnx"))]
+    return false;
+}
+
 fn found(path: &Path) -> FoundModel {
+    let name = name_of(path);
+    let name = match is_onnx_file(path) {
+        true => (Path::new(&name).file_stem()).map(|stem| stem.to_string_lossy().into_owned()),
+        false => None,
+    }
+    .unwrap_or(name);
     FoundModel {
-        name: name_of(path),
+        name,
         path: Some(path.to_owned()),
     }
 }

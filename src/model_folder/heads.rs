@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::section::{Section, count, to_f32};
 use crate::error::Result;
-use crate::vision::Head;
+use crate::vision::{DecodedBoxes, Head};
 
 /// More than any network has, and small enough that products do not overflow.
 const MAX_SIDE: usize = 1000;
@@ -19,7 +19,7 @@ pub(super) fn heads(root: Section<'_>, classes: usize) -> Result<Vec<Head>> {
 }
 
 fn head(section: Section<'_>, classes: usize) -> Result<Head> {
-    let known = "\"yolo\", \"region\" or \"detection\"";
+    let known = "\"yolo\", \"region\", \"detection\" or \"decoded\"";
     match section.string("type")? {
         Some("yolo") => {
             let anchors = anchors(section)?;
@@ -74,6 +74,13 @@ fn head(section: Section<'_>, classes: usize) -> Result<Head> {
                 softmax: section.flag("softmax")?,
             })
         }
+        Some("decoded") => Ok(Head::Decoded(DecodedBoxes {
+            classes,
+            has_objectness: section.flag("objectness")?,
+            by_box: section.flag("by_box")?,
+            has_corners: section.flag("corners")?,
+            in_pixels: section.flag("pixels")?,
+        })),
         Some(other) => Err(section.fault("type", known, &other.into())),
         None => Err(section.fault("type", known, &Value::Null)),
     }
@@ -136,6 +143,10 @@ pub(super) fn to_json(head: &Head) -> Value {
             ..
         } => json!({
             "type": "detection", "side": side, "num": boxes, "sqrt": sqrt, "softmax": softmax,
+        }),
+        Head::Decoded(boxes) => json!({
+            "type": "decoded", "objectness": boxes.has_objectness, "by_box": boxes.by_box,
+            "corners": boxes.has_corners, "pixels": boxes.in_pixels,
         }),
     }
 }

@@ -25,6 +25,9 @@ mod darknet;
 mod find;
 mod heads;
 mod hub;
+#[cfg(feature = "onnx")]
+mod onnx;
+mod options;
 mod save;
 mod section;
 mod storage;
@@ -39,6 +42,8 @@ use std::sync::Arc;
 use crate::darknet::Network;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+#[cfg(feature = "onnx")]
+use crate::onnx::OnnxModel;
 use crate::tensor::Shape;
 use crate::vision::{Head, Labels, Preprocessing};
 use crate::weights::Weights;
@@ -53,6 +58,7 @@ pub use find::{
     model_places,
 };
 pub use hub::{HubName, hub_cache};
+pub use options::ModelOptions;
 
 /// The description of a model folder.
 const CONFIG: &str = "config.json";
@@ -72,12 +78,12 @@ const EXPECTED: &str = "a model folder holds config.json and model.safetensors, 
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ModelFolder {
-    /// The folder. For files in memory, their name.
+    /// The folder, or the ONNX file. For files in memory, their name.
     pub path: PathBuf,
     /// The folder's name, for display.
     pub name: String,
-    /// The network's name in [`crate::zoo`] or timm, or `darknet` where the Darknet configuration
-    /// `network.cfg` in the folder describes it. [`Self::graph`] looks it up.
+    /// The network's name in [`crate::zoo`] or timm; `darknet` where the Darknet configuration
+    /// `network.cfg` in the folder describes it, and `onnx` for an ONNX file. [`Self::graph`] looks it up.
     pub architecture: String,
     /// The number of classes; 0 where the network has no classifier.
     pub num_classes: usize,
@@ -92,10 +98,14 @@ pub struct ModelFolder {
     weights: Storage,
     /// The content of `config.json`.
     config: ConfigText,
+    /// What of the preprocessing nothing says.
+    assumed: Vec<&'static str>,
 }
 
 impl ModelFolder {
-    /// Reads `config.json` in `folder` and checks that `model.safetensors`, or the index
+    /// Reads a model: a folder, or an ONNX file.
+    ///
+    /// Of a folder, reads `config.json` and checks that `model.safetensors`, or the index
     /// `model.safetensors.index.json` of several such files, is next to it.
     ///
     /// The keys are timm's, with timm's defaults where they are missing or null:
@@ -109,7 +119,7 @@ impl ModelFolder {
     ///   Without names, 1000 classes are ImageNet's;
     /// - `heads`, only for detectors: a list with an object for each output, of `type` `yolo`
     ///   (`anchors`, `mask`), `region` (`anchors`, `softmax`) or `detection` (`side`, `num`, `sqrt`,
-    ///   `softmax`); see [`Head`]. This key is not one of timm's;
+    ///   `softmax`) or `decoded` (`objectness`, `by_box`, `corners`, `pixels`); see [`Head`]. This key is not one of timm's;
     /// - `model_args`, which override the other keys: `num_classes`, `in_chans`, `global_pool` (also at the
     ///   root), `act_layer`, `bn_eps`, `pad_type` and `output_stride`. Arguments that matter in training only
     ///   are ignored; others, which may change the network, are refused.
@@ -117,12 +127,55 @@ impl ModelFolder {
     /// The old format, with the keys of `pretrained_cfg` at the root, is accepted too. Other keys are
     /// ignored.
     ///
+    /// An ONNX file must have one input, an image, and the outputs of a classifier, a segmenter or a detector that is
+    /// known. Its preprocessing and labels are in a file beside it, `NAME.onnx.json`, `NAME.json` or `config.json`,
+    /// with the keys above, of which none is required, and `channel_order` (`rgb` or `bgr`) and `outputs` (what the
+    /// outputs are: `classes`, `map`, `yolov8`, `yolov5`, `end_to_end`, `yunet`, `fastestdet`, `centerface` or
+    /// `boxes_and_scores`). What the file lacks is what Ultralytics' exporter wrote into the model, or else what such
+    /// networks usually take; [`Self::assumptions`] says so. A folder without weights may hold `model.onnx`.
+    ///
     /// # Errors
     /// [`Error::Io`] where a file cannot be read; [`Error::File`] where the folder or one of its
     /// files is missing, `config.json` is not JSON (with line and column), or a key is missing or invalid
     /// (with the key, the expected and the actual value).
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(folder, &ModelOptions::default())
+    }
+
+    /// As [`Self::open`], with what `options` say.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and where the options do not fit the model.
+    pub fn open_with(folder: impl AsRef<Path>, options: &ModelOptions) -> Result<Self> {
         let path = folder.as_ref();
+        #[cfg(feature = "onnx")]
+        if let Some(file) = onnx::file_in(path) {
+            return onnx::open(&file, options, |file| OnnxModel::open(file));
+        }
+        Self::open_folder(path)?.with(options)
+    }
+
+    /// As [`Self::open_with`], with the files of weights mapped into memory as by [`Self::mmap_weights`].
+    ///
+    /// # Safety
+    /// As [`Self::mmap_weights`]; for an ONNX file from now on.
+    ///
+    /// # Errors
+    /// As [`Self::open_with`].
+    pub unsafe fn open_mmap(folder: impl AsRef<Path>, options: &ModelOptions) -> Result<Self> {
+        let path = folder.as_ref();
+        #[cfg(feature = "onnx")]
+        if let Some(file) = onnx::file_in(path) {
+            // SAFETY: the caller promises that the files do not change.
+            let open = |file: &Path| unsafe { OnnxModel::open_mmap(file) };
+            return onnx::open(&file, options, open);
+        }
+        let folder = Self::open_folder(path)?.with(options)?;
+        // SAFETY: the caller promises that the files do not change.
+        Ok(unsafe { folder.mmap_weights() })
+    }
+
+    fn open_folder(path: &Path) -> Result<Self> {
         if !path.is_dir() {
             let found = if path.exists() {
                 "this is a file"
@@ -200,6 +253,7 @@ impl ModelFolder {
             heads: config.heads,
             weights,
             config: ConfigText(text.into()),
+            assumed: Vec::new(),
         })
     }
 
@@ -207,6 +261,29 @@ impl ModelFolder {
     /// [`Self::open`] checks that it exists, but does not read it.
     pub fn weights_path(&self) -> Option<&Path> {
         self.weights.path()
+    }
+
+    /// How images are prepared where neither the model nor the caller says it, as text; `None` where all is known,
+    /// as for every folder with a `config.json`.
+    pub fn assumptions(&self) -> Option<String> {
+        #[cfg(feature = "onnx")]
+        if !self.assumed.is_empty() {
+            let preprocessing = onnx::describe(&self.preprocessing);
+            return Some(format!(
+                "{preprocessing} (assumed: {})",
+                self.assumed.join(", ")
+            ));
+        }
+        None
+    }
+
+    /// The ONNX model, where this is one.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn onnx(&self) -> Option<&Arc<OnnxModel>> {
+        match &self.weights {
+            Storage::Onnx(network) => Some(&network.model),
+            _ => None,
+        }
     }
 
     /// Makes [`Self::weights`] map the weights file into memory instead of reading it, which takes less
@@ -242,6 +319,11 @@ impl ModelFolder {
     /// weights fit), cannot be built as `config.json` says, or does not take its input size; those of
     /// [`Network::open`].
     pub fn graph(&self) -> Result<(Graph, Task)> {
+        #[cfg(feature = "onnx")]
+        if let Storage::Onnx(network) = &self.weights {
+            let imported = network.import(self.preprocessing.input_size)?;
+            return Ok((imported.graph, network.task));
+        }
         if self.architecture == DARKNET {
             let path = self.path.join(NETWORK);
             if !self.variant.is_plain() {
@@ -320,6 +402,10 @@ impl ModelFolder {
     /// # Errors
     /// As [`Weights::open`] and [`zoo::Architecture::adapt`].
     pub fn weights(&self, graph: &Graph) -> Result<Weights> {
+        #[cfg(feature = "onnx")]
+        if let Storage::Onnx(network) = &self.weights {
+            return Ok(network.import(self.preprocessing.input_size)?.weights);
+        }
         let weights = self.weights.open(&self.path.join(WEIGHTS))?;
         match self.architecture == DARKNET {
             true => weights.adapted(graph, &dialects(graph)),

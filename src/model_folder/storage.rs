@@ -5,6 +5,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "onnx")]
+use super::onnx::OnnxNetwork;
+#[cfg(feature = "onnx")]
+use crate::error::Error;
 use crate::error::Result;
 use crate::weights::Weights;
 
@@ -17,6 +21,9 @@ pub(super) enum Storage {
     Mapped(PathBuf),
     /// The bytes of a safetensors file.
     Memory(Arc<Cow<'static, [u8]>>),
+    /// In an ONNX file, with the network.
+    #[cfg(feature = "onnx")]
+    Onnx(OnnxNetwork),
 }
 
 impl Storage {
@@ -24,6 +31,8 @@ impl Storage {
         match self {
             Self::File(path) | Self::Mapped(path) => Some(path),
             Self::Memory(_) => None,
+            #[cfg(feature = "onnx")]
+            Self::Onnx(network) => Some(network.model.path()),
         }
     }
 
@@ -36,6 +45,11 @@ impl Storage {
             Self::Memory(bytes) => {
                 Weights::from_shared(name.display().to_string(), Arc::clone(bytes))
             }
+            #[cfg(feature = "onnx")]
+            Self::Onnx(_) => Err(Error::file(
+                name,
+                "an ONNX file holds the network with its weights; copy the file itself",
+            )),
         }
     }
 
@@ -43,7 +57,7 @@ impl Storage {
     pub fn headers(&self, name: &Path) -> Result<Weights> {
         match self {
             Self::File(path) | Self::Mapped(path) => Weights::open_headers(path),
-            Self::Memory(_) => self.open(name),
+            _ => self.open(name),
         }
     }
 }
@@ -53,6 +67,8 @@ impl fmt::Debug for Storage {
         match self {
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
             Self::Mapped(path) => f.debug_tuple("Mapped").field(path).finish(),
+            #[cfg(feature = "onnx")]
+            Self::Onnx(network) => f.debug_tuple("Onnx").field(network).finish(),
             Self::Memory(bytes) => write!(f, "Memory({} bytes)", bytes.len()),
         }
     }

@@ -36,8 +36,9 @@ const ROOT: &[(&str, Role)] = &[
     ("label_descriptions", Honored),
     ("model_args", Honored),
     ("pretrained_cfg", Honored),
-    // Not one of timm's keys.
+    // Not timm's keys.
     ("heads", Honored),
+    ("outputs", Harmless),
 ];
 
 /// The keys of `pretrained_cfg`.
@@ -62,6 +63,8 @@ const PRETRAINED_CFG: &[(&str, Role)] = &[
     ("interpolation", Honored),
     ("crop_pct", Honored),
     ("crop_mode", Honored),
+    // Not one of timm's keys.
+    ("channel_order", Honored),
     ("mean", Honored),
     ("std", Honored),
     ("num_classes", Honored),

@@ -71,10 +71,9 @@ impl OnnxModel {
     pub fn import(&self, shapes: &[Shape]) -> Result<ImportedModel> {
         self.check_inputs(shapes)?;
         self.check_operators()?;
-        let name = self.path().file_stem().unwrap_or_default();
         let mut importer = Importer {
             model: self,
-            builder: GraphBuilder::new(name.to_string_lossy()),
+            builder: GraphBuilder::new(self.name()),
             values: HashMap::new(),
             weights: BTreeMap::new(),
             names: HashSet::new(),
@@ -144,10 +143,7 @@ impl OnnxModel {
 impl<'m> Importer<'m> {
     /// Adds what computes a node.
     pub fn add(&mut self, proto: &'m NodeProto) -> Result<()> {
-        let node = OnnxNode {
-            proto,
-            opset: self.model.opset(),
-        };
+        let node = OnnxNode::new(proto, self.model.opset());
         let outputs = self.outputs(node).map_err(|reason| {
             let description = node.describe();
             self.model.error(format!("{description}: {reason}"))
@@ -404,7 +400,7 @@ impl<'m> Importer<'m> {
         self.weights.retain(|name, _| parameters.contains(name));
         Ok(ImportedModel {
             graph,
-            weights: StoredWeight::collect(self.model.path(), self.weights),
+            weights: StoredWeight::collect(self.model, self.weights),
         })
     }
 }

@@ -33,6 +33,7 @@
 )]
 
 mod decode;
+mod edit;
 mod element_type;
 mod evaluate;
 mod external;
@@ -49,6 +50,7 @@ mod readers;
 mod view;
 mod weight;
 
+pub(crate) use edit::Setting;
 pub use element_type::ElementType;
 pub use import::ImportedModel;
 pub use model::{OnnxDim, OnnxModel, OnnxValue};

@@ -1,7 +1,9 @@
 //! A model as its file has it.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
@@ -9,6 +11,7 @@ use prost::Message;
 use super::element_type::ElementType;
 use super::external;
 use super::functions;
+use super::node::EDIT_DOMAIN;
 use super::order;
 use super::proto::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
 use crate::error::{Error, Result};
@@ -38,8 +41,10 @@ pub struct OnnxModel {
     pub(super) initializers: HashMap<String, usize>,
     /// The bytes of initializers in other files, by index.
     pub(super) external: HashMap<usize, Bytes>,
-    inputs: Vec<OnnxValue>,
-    outputs: Vec<OnnxValue>,
+    /// All files of the model; none in memory.
+    pub(super) files: Vec<Arc<FileBytes>>,
+    pub(super) inputs: Vec<OnnxValue>,
+    pub(super) outputs: Vec<OnnxValue>,
     metadata: Vec<(String, String)>,
     producer: String,
 }
@@ -75,7 +80,7 @@ impl std::fmt::Display for OnnxDim {
 }
 
 /// The bytes of a file, as `bytes::Bytes` owns them.
-struct Owner(FileBytes);
+struct Owner(Arc<FileBytes>);
 
 impl AsRef<[u8]> for Owner {
     fn as_ref(&self) -> &[u8] {
@@ -115,8 +120,24 @@ impl OnnxModel {
     }
 
     fn open_with(path: &Path, open: &dyn Fn(&Path) -> Result<FileBytes>) -> Result<Self> {
-        let file = |path: &Path| Ok(Bytes::from_owner(Owner(open(path)?)));
-        Self::parse(path, file(path)?, Some(&file))
+        // Many initializers have their data in the same file.
+        let opened: RefCell<HashMap<PathBuf, (Arc<FileBytes>, Bytes)>> = RefCell::default();
+        let file = |path: &Path| {
+            let mut opened = opened.borrow_mut();
+            if let Some((_, bytes)) = opened.get(path) {
+                return Ok(bytes.clone());
+            }
+            let file = Arc::new(open(path)?);
+            let bytes = Bytes::from_owner(Owner(file.clone()));
+            opened.insert(path.to_owned(), (file, bytes.clone()));
+            Ok(bytes)
+        };
+        let model = Self::parse(path, file(path)?, Some(&file))?;
+        let files = opened.into_inner().into_values();
+        Ok(Self {
+            files: files.map(|(file, _)| file).collect(),
+            ..model
+        })
     }
 
     fn parse(path: &Path, bytes: Bytes, open: Option<OpenFile>) -> Result<Self> {
@@ -179,6 +200,7 @@ impl OnnxModel {
             graph,
             initializers,
             external,
+            files: Vec::new(),
             metadata: (model.metadata_props.into_iter())
                 .map(|entry| (entry.key, entry.value))
                 .collect(),
@@ -191,6 +213,12 @@ impl OnnxModel {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The file's name without its ending.
+    pub fn name(&self) -> String {
+        let name = self.path.file_stem().unwrap_or_default();
+        name.to_string_lossy().into_owned()
     }
 
     /// The inputs, without the weights.
@@ -263,7 +291,7 @@ fn opset(imports: &[super::proto::OperatorSetIdProto]) -> Result<i64, String> {
 
 /// Whether a domain is that of ONNX's own operators.
 pub(super) fn is_onnx_domain(domain: &str) -> bool {
-    matches!(domain, "" | "ai.onnx")
+    matches!(domain, "" | "ai.onnx" | EDIT_DOMAIN)
 }
 
 fn value(info: &ValueInfoProto) -> OnnxValue {

@@ -4,6 +4,11 @@ use super::element_type::ElementType;
 use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use crate::printable;
 
+/// The domain of nodes that this library adds to a model.
+pub(super) const EDIT_DOMAIN: &str = "shadernet";
+/// The opset whose operators they are.
+const EDIT_OPSET: i64 = 17;
+
 /// A node, and the version of its domain's operators that the file uses.
 #[derive(Clone, Copy)]
 pub(super) struct OnnxNode<'a> {
@@ -12,6 +17,15 @@ pub(super) struct OnnxNode<'a> {
 }
 
 impl<'a> OnnxNode<'a> {
+    /// A node of a model of `opset`.
+    pub fn new(proto: &'a NodeProto, opset: i64) -> Self {
+        let opset = match proto.domain == EDIT_DOMAIN {
+            true => EDIT_OPSET,
+            false => opset,
+        };
+        Self { proto, opset }
+    }
+
     /// The operator's name, such as `Conv`.
     pub fn op_type(&self) -> &'a str {
         &self.proto.op_type

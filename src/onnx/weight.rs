@@ -1,14 +1,13 @@
 //! Weights of an imported graph.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use bytes::Bytes;
 
 use super::decode::host_tensor;
 use super::element_type::ElementType;
 use super::import::Value;
-use super::model::extents;
+use super::model::{OnnxModel, extents};
 use crate::tensor::{Shape, Tensor};
 use crate::weights::{Dtype, Weights, to_float32};
 
@@ -75,8 +74,8 @@ impl StoredWeight {
         Ok(())
     }
 
-    /// Those of a whole graph, by their names.
-    pub fn collect(path: &Path, weights: BTreeMap<String, Self>) -> Weights {
+    /// Those of a whole graph of `model`, by their names.
+    pub fn collect(model: &OnnxModel, weights: BTreeMap<String, Self>) -> Weights {
         let mut in_file = Vec::new();
         let mut computed = Vec::new();
         for (name, weight) in weights {
@@ -85,6 +84,7 @@ impl StoredWeight {
                 Self::Computed(tensor) => computed.push((name, tensor)),
             }
         }
-        Weights::from_parts(path.display().to_string(), in_file, computed)
+        let name = model.path().display().to_string();
+        Weights::from_parts(name, &model.files, in_file, computed)
     }
 }

@@ -6,9 +6,12 @@ use crate::error::{Error, Result};
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{BOX_CANDIDATES, BOX_LIST, Gpu, GpuTensor};
 use crate::kernels::{WORKGROUP, nested};
-use crate::vision::{DetectionOptions, Head, ImageTransform, Preprocessing, ScoredBox};
+use crate::tensor::Shape;
+use crate::vision::{
+    DecodedBoxes, DetectionOptions, Head, ImageTransform, Preprocessing, ScoredBox,
+};
 
-/// Decodes the outputs of a YOLO network into a list of boxes on the GPU, as [`Head::decode`] and
+/// Decodes the outputs of a detector into a list of boxes on the GPU, as [`Head::decode`] and
 /// [`non_maximum_suppression`](crate::vision::non_maximum_suppression) do, in pixels of the image.
 ///
 /// Up to [`Self::CANDIDATES`] boxes above the threshold are considered. Where there are more, which of them are
@@ -71,7 +74,7 @@ pub struct BoxListOutput {
 uniforms! {
     struct DecodeParams for BOX_CANDIDATES {
         offset: u32,
-        is_vector: u32,
+        form: u32,
         width: u32,
         height: u32,
         boxes: u32,
@@ -85,7 +88,11 @@ uniforms! {
         unit_height: f32,
         scale_x_y: f32,
         new_coords: u32,
+        by_box: u32,
+        has_objectness: u32,
+        has_corners: u32,
         unused: u32,
+        unused_too: [u32; 2],
     }
 
     struct ListParams for BOX_LIST {
@@ -100,6 +107,10 @@ uniforms! {
         unused: u32,
     }
 }
+
+/// The forms of a head, as in `box_candidates.wgsl`; a feature map's is 0.
+const VECTOR: u32 = 1;
+const DECODED: u32 = 2;
 
 /// Words of the list before the first box.
 const HEADER: usize = 8;
@@ -190,7 +201,7 @@ impl BoxList {
                 sequence,
                 capacity: Self::CANDIDATES,
                 threshold: options.threshold,
-                ..DecodeParams::of(head, &output.shape.nchw(), image.input)
+                ..DecodeParams::of(head, &output.shape, image.input)
             };
             // Each box has at least one element of the output, which has fewer than 2^32.
             let boxes = params.width * params.height * params.boxes;
@@ -310,7 +321,9 @@ impl ImagePlacement {
 
 impl DecodeParams {
     /// The parameters for a head and an output of this shape.
-    fn of(head: &Head, &[_, _, height, width]: &[usize; 4], input: [usize; 2]) -> Self {
+    fn of(head: &Head, shape: &Shape, input: [usize; 2]) -> Self {
+        let [_, rows, height, width] = shape.nchw();
+        let columns = shape.dims().last().copied().unwrap_or(1);
         // `Head::check` has checked the shape, and there are fewer than 2^32 elements.
         let map = Self {
             width: width as u32,
@@ -330,7 +343,7 @@ impl DecodeParams {
                 softmax,
                 ..
             } => Self {
-                is_vector: 1,
+                form: VECTOR,
                 width: side as u32,
                 height: side as u32,
                 boxes: boxes as u32,
@@ -355,6 +368,27 @@ impl DecodeParams {
                 new_coords: u32::from(new_coords),
                 ..map
             },
+            Head::Decoded(DecodedBoxes {
+                has_objectness,
+                by_box,
+                has_corners,
+                in_pixels,
+                ..
+            }) => {
+                let [height, width] = if in_pixels { input } else { [1, 1] };
+                Self {
+                    form: DECODED,
+                    width: if by_box { rows } else { columns } as u32,
+                    height: 1,
+                    boxes: 1,
+                    unit_width: width as f32,
+                    unit_height: height as f32,
+                    by_box: u32::from(by_box),
+                    has_objectness: u32::from(has_objectness),
+                    has_corners: u32::from(has_corners),
+                    ..map
+                }
+            }
         }
     }
 }

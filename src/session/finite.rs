@@ -1,6 +1,6 @@
 //! Outputs that are not finite numbers: the error for them, and the layer where they begin.
 
-use super::{Executor, GpuSession, Session};
+use super::{Executor, GpuSession, Session, input};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, ValueId};
 use crate::passes::{self, PassOptions};
@@ -55,10 +55,12 @@ impl Session {
     }
 
     /// The first layer whose output is not finite, as text.
-    fn first_not_finite(&self, inputs: &[Tensor]) -> Result<Option<String>> {
-        match &self.executor {
+    fn first_not_finite(&mut self, inputs: &[Tensor]) -> Result<Option<String>> {
+        match &mut self.executor {
             Executor::Gpu(session) => session.first_not_finite(inputs),
-            Executor::Cpu(reference) => {
+            Executor::Cpu(session) => {
+                let shapes = input::shapes_of(inputs);
+                let reference = session.reference(&shapes)?;
                 let found = reference.first(inputs, |output| !is_finite(output))?;
                 Ok(found.map(|value| named(reference.graph().node(value))))
             }
@@ -69,16 +71,17 @@ impl Session {
 impl GpuSession {
     /// As on the reference backend, of the values that the device computes: what passes fuse is one layer.
     fn first_not_finite(&self, inputs: &[Tensor]) -> Result<Option<String>> {
-        let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape().clone()).collect();
+        let shapes = input::shapes_of(inputs);
         // With these, values are stored in parts of another.
         let passes = self.options.passes.without("concatenations")?;
-        let (graph, _) = passes::optimize(&self.graph, &shapes, &passes.without("slices")?)?;
+        let network = self.source.network(&shapes)?;
+        let (graph, _) = passes::optimize(&network.graph, &shapes, &passes.without("slices")?)?;
         let mut options = self.options.clone();
         options.passes = PassOptions::none();
         options.progress = None;
         for values in groups(&graph, &shapes)? {
             let part = graph.with_outputs(values.clone());
-            let weights = self.weights.source().clone();
+            let weights = network.weights.clone();
             let outputs = Self::new(&self.gpu, &part, weights, &options).run(inputs)?;
             if let Some(i) = outputs.iter().position(|output| !is_finite(output)) {
                 return Ok(Some(named(graph.node(values[i]))));

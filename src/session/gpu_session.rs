@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::bound_plan::BoundPlan;
 use super::chunks::PassChunks;
+use super::input::shapes_of;
+use super::network_source::{Network, NetworkSource};
 use super::prepared_plan::PreparedPlan;
 use super::resident::ResidentWeights;
 use super::run::Run;
@@ -25,10 +27,10 @@ use crate::weights::Weights;
 /// A session on a GPU.
 pub struct GpuSession {
     pub(super) gpu: Gpu,
-    pub(super) graph: Graph,
+    pub(super) source: Arc<NetworkSource>,
     context: DeviceContext,
     pub(super) options: SessionOptions,
-    pub(super) weights: ResidentWeights,
+    weights: ResidentWeights,
     /// Prepared plans by input shapes, the most recently used last.
     plans: Vec<(Vec<Shape>, Arc<PreparedPlan>)>,
     /// Made when the first textures are used.
@@ -41,12 +43,23 @@ const MAX_PLANS: usize = 8;
 impl GpuSession {
     /// A session that is prepared for no shapes yet. Weights are not checked against the graph.
     pub fn new(gpu: &Gpu, graph: &Graph, weights: Arc<Weights>, options: &SessionOptions) -> Self {
+        let graph = graph.clone();
+        let source = NetworkSource::Graph(Network { graph, weights });
+        Self::from_source(gpu, source, options)
+    }
+
+    /// As [`Self::new`], for the networks of `source`.
+    pub(crate) fn from_source(
+        gpu: &Gpu,
+        source: impl Into<Arc<NetworkSource>>,
+        options: &SessionOptions,
+    ) -> Self {
         Self {
             gpu: gpu.clone(),
-            graph: graph.clone(),
+            source: source.into(),
             context: DeviceContext::from_gpu(gpu, options),
             options: options.clone(),
-            weights: ResidentWeights::new(weights),
+            weights: ResidentWeights::default(),
             plans: Vec::new(),
             preprocessor: None,
         }
@@ -72,14 +85,16 @@ impl GpuSession {
             }
             None => {
                 self.gpu.check_lost(PREPARING)?;
-                let plan = tracing::debug_span!("plan").in_scope(|| self.plan(shapes))?;
+                let network = self.source.network(shapes)?;
+                let plan =
+                    tracing::debug_span!("plan").in_scope(|| self.plan(&network.graph, shapes))?;
                 // Before the new plan's buffers are made, so that memory never holds one plan more.
                 if self.plans.len() == MAX_PLANS {
                     self.plans.remove(0);
                 }
                 let needed = plan.session_bytes();
                 let bound = self
-                    .bind(plan)
+                    .bind(plan, &network.weights)
                     .map_err(|error| error.with_needed_bytes(needed));
                 // A device that was lost meanwhile refuses nothing: see `Gpu::check_lost`.
                 let bound = bound.and_then(|bound| {
@@ -100,12 +115,12 @@ impl GpuSession {
         Ok(&self.plans[self.plans.len() - 1].1)
     }
 
-    fn plan(&self, shapes: &[Shape]) -> Result<Plan> {
-        Plan::new(&self.graph, shapes, &self.options.passes, &self.context)
+    fn plan(&self, graph: &Graph, shapes: &[Shape]) -> Result<Plan> {
+        Plan::new(graph, shapes, &self.options.passes, &self.context)
     }
 
     /// Makes the pipelines, weights and buffers of `plan`.
-    fn bind(&mut self, plan: Plan) -> Result<BoundPlan> {
+    fn bind(&mut self, plan: Plan, source: &Weights) -> Result<BoundPlan> {
         let keys = plan.pipeline_keys();
         // The driver compiles while weights are packed.
         let gpu = self.gpu.clone();
@@ -119,7 +134,7 @@ impl GpuSession {
             })
         };
         let weights = &mut self.weights;
-        let mut upload = || weights.upload(&gpu, plan.weights(), progress);
+        let mut upload = || weights.upload(&gpu, source, plan.weights(), progress);
         let (made, uploaded) = match gpu.needs_serialized_access() {
             true => (make(), upload()),
             false => rayon::join(make, upload),
@@ -134,8 +149,7 @@ impl GpuSession {
 
     /// Makes everything again on another device, for the shapes that this session is prepared for.
     pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
-        let weights = self.weights.source().clone();
-        let mut new = Self::new(gpu, &self.graph, weights, &self.options);
+        let mut new = Self::from_source(gpu, self.source.clone(), &self.options);
         for (shapes, _) in &self.plans {
             new.prepare(shapes)?;
         }
@@ -267,7 +281,8 @@ impl GpuSession {
 
     /// The convolutions that have several algorithms, for inputs of these shapes.
     pub fn conv_layers(&self, shapes: &[Shape]) -> Result<Vec<ConvLayer>> {
-        plan::conv_layers(&self.graph, shapes, &self.options.passes, &self.context)
+        let graph = self.source.network(shapes)?.graph;
+        plan::conv_layers(&graph, shapes, &self.options.passes, &self.context)
     }
 
     /// Computes the node `name` `times` times, with whatever values are in memory, and returns how long that
@@ -281,7 +296,7 @@ impl GpuSession {
 
     /// See `Session::shaders`.
     pub fn shaders(&self, shapes: &[Shape]) -> Result<Vec<(String, String)>> {
-        let plan = self.plan(shapes)?;
+        let plan = self.plan(&self.source.network(shapes)?.graph, shapes)?;
         let steps = plan.steps.into_iter().map(|step| {
             let key = step.dispatch.key;
             let constants = key.constants.iter();
@@ -294,12 +309,9 @@ impl GpuSession {
 
     /// See `Session::plan_only`.
     pub fn plan_only(&self, shapes: &[Shape]) -> Result<usize> {
-        Ok(self.plan(shapes)?.steps.len())
+        let graph = self.source.network(shapes)?.graph;
+        Ok(self.plan(&graph, shapes)?.steps.len())
     }
-}
-
-fn shapes_of(inputs: &[Tensor]) -> Vec<Shape> {
-    inputs.iter().map(|tensor| tensor.shape().clone()).collect()
 }
 
 impl fmt::Debug for GpuSession {
@@ -307,7 +319,7 @@ impl fmt::Debug for GpuSession {
         let shapes: Vec<&[Shape]> = self.plans.iter().map(|(shapes, _)| &shapes[..]).collect();
         f.debug_struct("GpuSession")
             .field("device", &self.gpu.info().name)
-            .field("graph", &self.graph.name())
+            .field("graph", &self.source.name())
             .field("options", &self.options)
             .field("prepared", &shapes)
             .finish_non_exhaustive()

@@ -93,3 +93,8 @@ impl BoundPlan {
         Ok(pass)
     }
 }
+
+/// The shapes of `inputs`.
+pub(super) fn shapes_of(inputs: &[Tensor]) -> Vec<Shape> {
+    inputs.iter().map(|tensor| tensor.shape().clone()).collect()
+}

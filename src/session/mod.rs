@@ -31,9 +31,13 @@
 mod bound_plan;
 mod chunks;
 mod context;
+mod cpu_session;
 mod finite;
 mod gpu_session;
 mod input;
+mod network_source;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod options;
 mod prepared_plan;
 mod profiler;
@@ -51,12 +55,16 @@ use crate::graph::Graph;
 pub use crate::kernels::ConvAlgorithm;
 use crate::passes::PassReport;
 use crate::profile::Profile;
-use crate::reference::Reference;
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 pub use chunks::PassChunks;
+use cpu_session::CpuSession;
 pub use gpu_session::GpuSession;
 pub use input::SessionInput;
+use input::shapes_of;
+pub(crate) use network_source::{Network, NetworkSource};
+#[cfg(feature = "onnx")]
+pub(crate) use onnx::OnnxSource;
 pub use options::{ActivationMemory, LoadProgress, Loading, SessionOptions};
 pub use run::Run;
 
@@ -70,7 +78,7 @@ pub struct Session {
 #[derive(Debug)]
 enum Executor {
     Gpu(Box<GpuSession>),
-    Cpu(Arc<Reference>),
+    Cpu(CpuSession),
 }
 
 impl Session {
@@ -90,9 +98,23 @@ impl Session {
     ) -> Result<Self> {
         let weights = weights.into();
         let unused = weights.check(graph)?.warning(&weights, graph);
+        let graph = graph.clone();
+        let source = NetworkSource::Graph(Network { graph, weights });
+        Self::from_source(device, source, options, shapes, unused)
+    }
+
+    /// A session for the networks of `source`, with what is to be said about its weights.
+    pub(crate) fn from_source(
+        device: &Device,
+        source: impl Into<Arc<NetworkSource>>,
+        options: &SessionOptions,
+        shapes: &[Shape],
+        about_weights: Option<String>,
+    ) -> Result<Self> {
+        let source = source.into();
         let (executor, warnings) = match device {
             Device::Gpu(gpu) => {
-                let session = GpuSession::new(gpu, graph, weights, options);
+                let session = GpuSession::from_source(gpu, source, options);
                 let mismatch = options.tuning.as_ref().and_then(|t| t.fits(gpu).err());
                 let mismatch =
                     mismatch.map(|reason| format!("tuned kernels are not used: {reason}"));
@@ -108,11 +130,15 @@ impl Session {
             Device::Cpu { .. } => {
                 let precision = (options.precision == Precision::F16)
                     .then(|| "the CPU computes in float32; float16 was not used".to_owned());
-                let reference = Reference::new(graph, &weights)?;
-                (Executor::Cpu(Arc::new(reference)), [precision, None])
+                let session = CpuSession::new(source, shapes)?;
+                (Executor::Cpu(session), [precision, None])
             }
         };
-        let warnings: Vec<String> = [unused].into_iter().chain(warnings).flatten().collect();
+        let warnings: Vec<String> = [about_weights]
+            .into_iter()
+            .chain(warnings)
+            .flatten()
+            .collect();
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
@@ -178,7 +204,7 @@ impl Session {
     pub fn prepare(&mut self, shapes: &[Shape]) -> Result<()> {
         match &mut self.executor {
             Executor::Gpu(session) => session.prepare(shapes).map(drop),
-            Executor::Cpu(reference) => reference.check(shapes),
+            Executor::Cpu(session) => session.reference(shapes)?.check(shapes),
         }
     }
 
@@ -191,7 +217,7 @@ impl Session {
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         match &mut self.executor {
             Executor::Gpu(session) => session.run(inputs),
-            Executor::Cpu(reference) => reference.run(inputs),
+            Executor::Cpu(session) => session.reference(&shapes_of(inputs))?.run(inputs),
         }
     }
 
@@ -218,8 +244,9 @@ impl Session {
     pub fn run_async(&mut self, inputs: &[Tensor]) -> Result<Run> {
         match &mut self.executor {
             Executor::Gpu(session) => Ok(session.start(inputs)?.watched()),
-            Executor::Cpu(reference) => {
-                let (reference, inputs) = (reference.clone(), inputs.to_vec());
+            Executor::Cpu(session) => {
+                let reference = session.reference(&shapes_of(inputs))?.clone();
+                let inputs = inputs.to_vec();
                 Ok(Run::on_thread_pool(move || reference.run(&inputs)))
             }
         }

@@ -19,8 +19,8 @@ const BATCH_BYTES: u64 = 4 << 20;
 const PART_BYTES: u64 = 1 << 20;
 
 /// The packed weights of a session on the device.
+#[derive(Default)]
 pub(crate) struct ResidentWeights {
-    source: Arc<Weights>,
     buffers: HashMap<String, wgpu::Buffer>,
 }
 
@@ -31,22 +31,16 @@ struct Part<'a> {
 }
 
 impl ResidentWeights {
-    pub fn new(source: Arc<Weights>) -> Self {
-        Self {
-            source,
-            buffers: HashMap::new(),
-        }
-    }
-
     /// Bytes of all buffers.
     pub fn bytes(&self) -> u64 {
         self.buffers.values().map(wgpu::Buffer::size).sum()
     }
 
-    /// Uploads those of `required` that are not on the device yet.
+    /// Uploads those of `required` that are not on the device yet, packed from `source`.
     pub fn upload<'a>(
         &mut self,
         gpu: &Gpu,
+        source: &Weights,
         required: impl Iterator<Item = &'a Arc<PackedWeight>>,
         progress: Option<&LoadProgress>,
     ) -> Result<()> {
@@ -67,60 +61,10 @@ impl ResidentWeights {
                 progress.report(Loading::Weights { completed, total });
             }
         };
-        let buffers = self.fill(gpu, &new, &report)?;
+        let buffers = fill(gpu, source, &new, &report)?;
         let names = new.iter().map(|weight| weight.name.clone());
         self.buffers.extend(names.zip(buffers));
         Ok(())
-    }
-
-    /// The unpacked weights, as in the file.
-    pub fn source(&self) -> &Arc<Weights> {
-        &self.source
-    }
-
-    /// Buffers with the packed `weights`. Calls `report` with the number of completed bytes.
-    fn fill(
-        &self,
-        gpu: &Gpu,
-        weights: &[&PackedWeight],
-        report: &dyn Fn(u64),
-    ) -> Result<Vec<wgpu::Buffer>> {
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-        let mut buffers = Vec::with_capacity(weights.len());
-        let mut parts = Vec::new();
-        for &weight in weights {
-            let make = || gpu.buffer(&weight.name, weight.bytes(), usage, false);
-            buffers.push(gpu.with_error_scopes("making buffers for weights", make)?);
-            let blocks = weight.parts(PART_BYTES);
-            parts.extend(blocks.map(|blocks| Part { weight, blocks }));
-        }
-        let mut ring = Ring::new(gpu)?;
-        let mut rest = &parts[..];
-        // The index of the buffer that is being filled, and how many of its bytes are.
-        let (mut current, mut filled) = (0, 0);
-        let mut completed = 0;
-        while !rest.is_empty() {
-            let batch;
-            (batch, rest) = rest.split_at(batch_len(rest));
-            let packed: Vec<Vec<f32>> = batch
-                .par_iter()
-                .map(|part| part.weight.pack(&self.source, part.blocks.clone()))
-                .collect::<Result<_>>()?;
-            // `packed` now holds what was read from the file.
-            self.source.release_pages();
-            for (part, values) in batch.iter().zip(packed) {
-                if part.blocks.start == 0 && !std::ptr::eq(part.weight, weights[current]) {
-                    (current, filled) = (current + 1, 0);
-                }
-                let written =
-                    ring.write(&buffers[current], filled, part.weight.precision, &values)?;
-                filled += written;
-                completed += written;
-            }
-            report(completed);
-        }
-        ring.finish()?;
-        Ok(buffers)
     }
 
     /// Drops all weights but those of these names.
@@ -132,6 +76,50 @@ impl ResidentWeights {
     pub fn buffer(&self, weight: &PackedWeight) -> Option<&wgpu::Buffer> {
         self.buffers.get(&weight.name)
     }
+}
+
+/// Buffers with the packed `weights`. Calls `report` with the number of completed bytes.
+fn fill(
+    gpu: &Gpu,
+    source: &Weights,
+    weights: &[&PackedWeight],
+    report: &dyn Fn(u64),
+) -> Result<Vec<wgpu::Buffer>> {
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+    let mut buffers = Vec::with_capacity(weights.len());
+    let mut parts = Vec::new();
+    for &weight in weights {
+        let make = || gpu.buffer(&weight.name, weight.bytes(), usage, false);
+        buffers.push(gpu.with_error_scopes("making buffers for weights", make)?);
+        let blocks = weight.parts(PART_BYTES);
+        parts.extend(blocks.map(|blocks| Part { weight, blocks }));
+    }
+    let mut ring = Ring::new(gpu)?;
+    let mut rest = &parts[..];
+    // The index of the buffer that is being filled, and how many of its bytes are.
+    let (mut current, mut filled) = (0, 0);
+    let mut completed = 0;
+    while !rest.is_empty() {
+        let batch;
+        (batch, rest) = rest.split_at(batch_len(rest));
+        let packed: Vec<Vec<f32>> = batch
+            .par_iter()
+            .map(|part| part.weight.pack(source, part.blocks.clone()))
+            .collect::<Result<_>>()?;
+        // `packed` now holds what was read from the file.
+        source.release_pages();
+        for (part, values) in batch.iter().zip(packed) {
+            if part.blocks.start == 0 && !std::ptr::eq(part.weight, weights[current]) {
+                (current, filled) = (current + 1, 0);
+            }
+            let written = ring.write(&buffers[current], filled, part.weight.precision, &values)?;
+            filled += written;
+            completed += written;
+        }
+        report(completed);
+    }
+    ring.finish()?;
+    Ok(buffers)
 }
 
 /// How many of `parts` make a batch: at least one.

@@ -1,11 +1,11 @@
 use image::RgbImage;
 
-use super::image_model::{ImageModel, graph_for};
+use super::image_model::{ImageModel, graph_for, source};
 use super::task_runner::{Postprocess, TaskRunner, runner_methods, single_output};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor};
-use crate::graph::{Graph, Op};
+use crate::graph::{Activation, Graph, Op};
 use crate::model_folder::ModelFolder;
 use crate::postprocess::{ClassScore, TopClasses, TopK};
 use crate::session::{PassChunks, SessionOptions};
@@ -33,8 +33,8 @@ pub struct Classifier {
 
 /// The top classes and their probabilities.
 struct TopClassesOutput {
-    /// Whether the network ends in a softmax of its own.
-    network_has_softmax: bool,
+    /// Whether the network ends in a softmax of its own, or in a sigmoid for classes that do not exclude each other.
+    returns_probabilities: bool,
 }
 
 impl Postprocess for TopClassesOutput {
@@ -43,7 +43,7 @@ impl Postprocess for TopClassesOutput {
     type Output = TopClasses;
 
     fn make_kernel(&self, gpu: &Gpu) -> Result<TopK> {
-        TopK::new(gpu, !self.network_has_softmax)
+        TopK::new(gpu, !self.returns_probabilities)
     }
 
     fn encode(
@@ -88,12 +88,17 @@ impl Classifier {
         let preprocessing = folder.preprocessing.clone();
         let [channels, height, width] = preprocessing.input_size;
         let shape = Shape::from([1, channels, height, width]);
-        let network_has_softmax =
-            (graph.outputs().iter()).any(|&output| matches!(graph.node(output).op, Op::Softmax(_)));
+        let returns_probabilities = (graph.outputs().iter()).any(|&output| {
+            matches!(
+                graph.node(output).op,
+                Op::Softmax(_) | Op::Activation(Activation::Sigmoid)
+            )
+        });
         let input = shape.clone();
-        let model = ImageModel::load(device, folder, &graph, preprocessing, shape, options)?;
+        let source = source(folder, &graph)?;
+        let model = ImageModel::load(device, folder, source, preprocessing, shape, options)?;
         let postprocess = TopClassesOutput {
-            network_has_softmax,
+            returns_probabilities,
         };
         Ok(Self {
             runner: TaskRunner::new(model, input, postprocess),
@@ -135,7 +140,7 @@ impl Classifier {
         Ok(
             (output.data().chunks(self.runner.model.labels.len().max(1)))
                 .map(|scores| {
-                    let probabilities = match self.runner.postprocess.network_has_softmax {
+                    let probabilities = match self.runner.postprocess.returns_probabilities {
                         true => scores.to_vec(),
                         false => softmax(scores),
                     };

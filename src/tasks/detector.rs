@@ -1,6 +1,6 @@
 use image::RgbImage;
 
-use super::image_model::{ImageModel, graph_for};
+use super::image_model::{ImageModel, graph_for, source};
 use super::task_runner::{Postprocess, TaskRunner, runner_methods};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -83,7 +83,8 @@ impl Detector {
         let shape = Shape::from([1, channels, height, width]);
         check_heads(folder, &graph, &shape)?;
         let input = shape.clone();
-        let model = ImageModel::load(device, folder, &graph, preprocessing, shape, options)?;
+        let source = source(folder, &graph)?;
+        let model = ImageModel::load(device, folder, source, preprocessing, shape, options)?;
         let heads = folder.heads.clone();
         Ok(Self {
             runner: TaskRunner::new(model, input, BoxesOutput { heads }),

@@ -1,11 +1,15 @@
 //! What every task on images holds, whatever it does with the network's outputs.
 
+use std::sync::Arc;
+
 use crate::device::Device;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
-use crate::session::{Session, SessionOptions};
+#[cfg(feature = "onnx")]
+use crate::session::OnnxSource;
+use crate::session::{Network, NetworkSource, Session, SessionOptions};
 use crate::tensor::Shape;
 use crate::vision::{Labels, Preprocessing};
 use crate::zoo::Task;
@@ -62,22 +66,38 @@ impl<S: RunsNetwork> ImageModel<S> {
 }
 
 impl ImageModel<Session> {
-    /// Loads the weights of `graph`, which is the network of `folder`, and prepares for an input of `shape`.
+    /// Runs the network of `folder`, from [`source`], prepared for an input of `shape`.
     pub fn load(
         device: &Device,
         folder: &ModelFolder,
-        graph: &Graph,
+        (source, unused): (Arc<NetworkSource>, Option<String>),
         preprocessing: Preprocessing,
         shape: Shape,
         options: &SessionOptions,
     ) -> Result<Self> {
-        let weights = folder.weights(graph)?;
         Ok(Self {
-            session: Session::new(device, graph, weights, options, &[shape])?,
+            session: Session::from_source(device, source, options, &[shape], unused)?,
             preprocessing,
             labels: folder.labels.clone(),
         })
     }
+}
+
+/// The networks of `folder`, whose graph is `graph`, and a warning about tensors that it does not use.
+pub(crate) fn source(
+    folder: &ModelFolder,
+    graph: &Graph,
+) -> Result<(Arc<NetworkSource>, Option<String>)> {
+    #[cfg(feature = "onnx")]
+    if let Some(model) = folder.onnx() {
+        let source = OnnxSource::new(model.clone());
+        return Ok((Arc::new(NetworkSource::Onnx(source)), None));
+    }
+    let weights = Arc::new(folder.weights(graph)?);
+    let unused = weights.check(graph)?.warning(&weights, graph);
+    let graph = graph.clone();
+    let network = Network { graph, weights };
+    Ok((Arc::new(NetworkSource::Graph(network)), unused))
 }
 
 /// The network of `folder`, which has to be one for `task`.

@@ -1,16 +1,16 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use image::RgbImage;
 
-use super::image_model::{ImageModel, graph_for};
+use super::image_model::{ImageModel, graph_for, source};
 use super::task_runner::{Postprocess, TaskRunner, runner_methods, single_output};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor};
-use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
 use crate::postprocess::{ColorTable, MapRegion, MaskTexture};
-use crate::session::{PassChunks, SessionOptions};
+use crate::session::{NetworkSource, PassChunks, SessionOptions};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::TextureSource;
 use crate::vision::{CropMode, Mask, Preprocessing, resize};
@@ -33,7 +33,7 @@ pub enum SegmentSize {
 /// For networks of unpadded convolutions, whose map is smaller than their input, the image is continued by
 /// its reflection, as in Ronneberger et al. 2015, so that the map covers the whole image.
 pub struct Segmenter {
-    graph: Graph,
+    source: Arc<NetworkSource>,
     runner: TaskRunner<MaskOutput>,
 }
 
@@ -78,11 +78,12 @@ impl Postprocess for MaskOutput {
     ) -> Result<()> {
         let [_, height, width] = preprocessing.input_size;
         let logits = single_output(outputs)?;
-        // `input_size_for` made sure that this network's map is large enough; `MaskTexture` checks any other.
+        // `input_size_for` made sure that this network's map covers the image; `MaskTexture` checks any other.
         let [_, _, map_height, map_width] = logits.shape.nchw();
+        let (height, width) = (height.min(map_height), width.min(map_width));
         let region = MapRegion {
-            top: map_height.saturating_sub(height) / 2,
-            left: map_width.saturating_sub(width) / 2,
+            top: (map_height - height) / 2,
+            left: (map_width - width) / 2,
             height,
             width,
         };
@@ -113,7 +114,8 @@ impl Segmenter {
             ..folder.preprocessing.clone()
         };
         let [channels, height, width] = preprocessing.input_size;
-        let input = input_size_for(&graph, channels, [height, width])?;
+        let (source, unused) = source(folder, &graph)?;
+        let input = input_size_for(&source, channels, [height, width])?;
         let shape = Shape::from([1, channels, input[0], input[1]]);
         let output = MaskOutput {
             network: graph.name().to_owned(),
@@ -121,9 +123,10 @@ impl Segmenter {
             input,
         };
         let load_shape = shape.clone();
-        let model = ImageModel::load(device, folder, &graph, preprocessing, load_shape, options)?;
+        let loaded = (source.clone(), unused);
+        let model = ImageModel::load(device, folder, loaded, preprocessing, load_shape, options)?;
         Ok(Self {
-            graph,
+            source,
             runner: TaskRunner::new(model, shape, output),
         })
     }
@@ -159,7 +162,7 @@ impl Segmenter {
     /// too large for the device.
     pub fn prepare(&mut self, batch: usize) -> Result<()> {
         let channels = self.preprocessing().input_size[0];
-        let [height, width] = input_size_for(&self.graph, channels, self.model_size())?;
+        let [height, width] = input_size_for(&self.source, channels, self.model_size())?;
         let shape = Shape::from([batch, channels, height, width]);
         self.runner.model.session.prepare(&[shape])
     }
@@ -186,7 +189,7 @@ impl Segmenter {
     /// The masks of `images`, resized to the height and width `target` where there are several.
     fn segment_at(&mut self, images: &[&RgbImage], target: [usize; 2]) -> Result<Vec<Mask>> {
         let channels = self.preprocessing().input_size[0];
-        let input = input_size_for(&self.graph, channels, target)?;
+        let input = input_size_for(&self.source, channels, target)?;
         let mut values = Vec::new();
         for image in images {
             values.extend(self.input(image, target, input)?.into_data());
@@ -264,13 +267,20 @@ impl Segmenter {
 }
 
 /// The smallest input size whose map is at least as large as `target` (height, width).
-fn input_size_for(graph: &Graph, channels: usize, target: [usize; 2]) -> Result<[usize; 2]> {
+fn input_size_for(
+    source: &NetworkSource,
+    channels: usize,
+    target: [usize; 2],
+) -> Result<[usize; 2]> {
     let [height, width] = target;
     let map = |border: usize| -> Result<Option<[usize; 2]>> {
         let size = [height + border, width + border];
-        let shapes = graph.infer(&[Shape::from([1, channels, size[0], size[1]])])?;
-        let [_, _, h, w] = shapes[graph.outputs()[0].index()].nchw();
-        Ok((h >= height && w >= width).then_some(size))
+        let shapes = source.output_shapes(&[Shape::from([1, channels, size[0], size[1]])])?;
+        // A graph has an output.
+        let [_, _, h, w] = shapes[0].nchw();
+        // The networks of the zoo lose a border. Others return a map of the whole image, perhaps a smaller one.
+        let covers = h >= height && w >= width || !source.is_one_graph();
+        Ok(covers.then_some(size))
     };
     // Where no border helps, the error for the size without a border is the one to report.
     let without_border = map(0);
@@ -283,7 +293,7 @@ fn input_size_for(graph: &Graph, channels: usize, target: [usize; 2]) -> Result<
             Err(error) => error,
             Ok(_) => Error::Inputs(format!(
                 "{} has no input whose map covers {height}x{width}",
-                graph.name()
+                source.name()
             )),
         })
 }
@@ -309,7 +319,8 @@ fn reflect_pad(image: &RgbImage, width: u32, height: u32) -> RgbImage {
 fn center_crop(logits: &Tensor, target: [usize; 2]) -> Result<Tensor> {
     let [images, channels, h, w] = logits.shape().nchw();
     let [height, width] = target;
-    if [h, w] == target {
+    // A smaller map is of the whole image.
+    if [h, w] == target || h < height || w < width {
         return Ok(logits.clone());
     }
     let (top, left) = ((h - height) / 2, (w - width) / 2);

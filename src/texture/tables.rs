@@ -3,7 +3,9 @@
 
 use crate::gpu::uniform::uniforms;
 use crate::kernels::nested;
-use crate::vision::{Axis as Window, FilterWeights, ImageTransform, Interpolation, Preprocessing};
+use crate::vision::{
+    Axis as Window, ChannelOrder, FilterWeights, ImageTransform, Interpolation, Preprocessing,
+};
 
 /// The most pixels that an invocation computes, all of one column. As in `shaders/preprocess.wgsl`.
 const STRIP: u32 = 4;
@@ -25,7 +27,7 @@ uniforms! {
         normalized: u32,
         /// Elements before the image in the input.
         offset: u32,
-        unused: u32,
+        reversed: u32,
         background: [u32; 4],
     }
 }
@@ -47,12 +49,15 @@ impl Tables {
         let y = add_axis(&mut values, y, interpolation, top, to_height);
         let normalized = values.len() as u32;
         let mut background = [0; 4];
-        for (channel, byte) in background.iter_mut().enumerate().take(channels) {
+        let order = preprocessing.channel_order;
+        for channel in 0..channels {
             let bits = preprocessing
                 .normalization_table(channel)
                 .map(|value| value.to_bits() as i32);
             values.extend(bits);
-            *byte = preprocessing.padding_byte(channel).into();
+            // An image has at most three channels, which was checked.
+            background[order.source(channel, channels)] =
+                preprocessing.padding_byte(channel).into();
         }
         let params = Params {
             x,
@@ -64,7 +69,7 @@ impl Tables {
             },
             normalized,
             offset: 0,
-            unused: 0,
+            reversed: u32::from(order == ChannelOrder::Bgr),
             background,
         };
         Self { values, params }

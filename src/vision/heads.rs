@@ -1,13 +1,17 @@
-//! Decodes the outputs of YOLO networks to boxes.
+//! Decodes the outputs of detectors to boxes.
+
+mod decoded;
 
 use super::boxes::ScoredBox;
 use super::top_k::softmax;
 use crate::error::{Error, Result};
 use crate::tensor::{Shape, Tensor};
+pub use decoded::DecodedBoxes;
 
-/// How boxes are decoded from one output of a network. Variants are named after Darknet's sections.
+/// How boxes are decoded from one output of a network. Variants are named after Darknet's sections, but for
+/// [`Self::Decoded`].
 ///
-/// All versions split the image into a grid; each cell predicts the boxes whose center lies in it.
+/// All of Darknet's split the image into a grid; each cell predicts the boxes whose center lies in it.
 /// Anchors are typical box sizes, width and height, which the network scales.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -58,6 +62,8 @@ pub enum Head {
         /// are applied here, and `size = anchor (2 w)², (2 h)² / input`.
         new_coords: bool,
     },
+    /// Boxes that the network itself has decoded.
+    Decoded(DecodedBoxes),
 }
 
 impl Head {
@@ -77,7 +83,8 @@ impl Head {
         match self {
             Self::Detection { classes, .. }
             | Self::Region { classes, .. }
-            | Self::Yolo { classes, .. } => *classes,
+            | Self::Yolo { classes, .. }
+            | Self::Decoded(DecodedBoxes { classes, .. }) => *classes,
         }
     }
 
@@ -102,6 +109,7 @@ impl Head {
                     matches!(shape.dims(), [_, f] if *f == features),
                 )
             }
+            Self::Decoded(boxes) => return boxes.check(shape),
             Self::Region { .. } | Self::Yolo { .. } => {
                 let anchors = self.anchors().len();
                 let channels = self.classes().saturating_add(5).saturating_mul(anchors);
@@ -125,7 +133,7 @@ impl Head {
     /// The anchors of this head, in the order of its channels.
     pub(crate) fn anchors(&self) -> Vec<[f32; 2]> {
         match self {
-            Self::Detection { .. } => Vec::new(),
+            Self::Detection { .. } | Self::Decoded(_) => Vec::new(),
             Self::Region { anchors, .. } => anchors.clone(),
             Self::Yolo { anchors, mask, .. } => (mask.iter())
                 .filter_map(|&i| anchors.get(i).copied())
@@ -168,6 +176,7 @@ impl Head {
             .chunks((output.data().len() / n.max(1)).max(1));
         Ok(images
             .map(|image| match *self {
+                Self::Decoded(ref boxes) => boxes.boxes(image, input, threshold),
                 Self::Detection {
                     side,
                     boxes,

@@ -1,5 +1,7 @@
 //! Class labels.
 
+mod coco;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
@@ -99,6 +101,11 @@ impl Labels {
                 .map(|name| Some(name.as_str().into()))
                 .collect(),
         ))
+    }
+
+    /// One entry per name.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(names.into_iter().map(|name| Some(name.into())).collect())
     }
 
     /// The number of classes, with or without a label.

@@ -20,6 +20,7 @@
 //! ```
 
 mod boxes;
+mod channel_order;
 #[cfg(feature = "draw")]
 mod color_map;
 mod crop;
@@ -43,6 +44,7 @@ mod text;
 mod top_k;
 
 pub use boxes::{DetectionOptions, ScoredBox, intersection_over_union, non_maximum_suppression};
+pub use channel_order::ChannelOrder;
 #[cfg(feature = "draw")]
 #[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use color_map::heat_color;
@@ -56,7 +58,7 @@ pub use draw::{class_color, draw_box};
 #[cfg(feature = "draw")]
 #[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use figure::{Panel, figure, panel_size};
-pub use heads::Head;
+pub use heads::{DecodedBoxes, Head};
 pub use heat_map::{HeatMap, HeatMapStatistics};
 pub use image_limits::{MAX_PIXELS, MAX_SIDE};
 pub(crate) use labels::read_names;

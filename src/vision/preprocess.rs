@@ -3,6 +3,7 @@
 use image::RgbImage;
 use rayon::prelude::*;
 
+use super::channel_order::ChannelOrder;
 use super::crop::{CropMode, ImageTransform, LETTERBOX_GRAY};
 use super::image_limits::MAX_SIDE;
 use super::resize::{Interpolation, resize_window};
@@ -35,6 +36,8 @@ use crate::util::memory::check_memory;
 pub struct Preprocessing {
     /// Channels, height and width. Default: `[3, 224, 224]`. One channel is grayscale (Pillow's `L`).
     pub input_size: [usize; 3],
+    /// The order of the channels. `mean` and `std` are in this order. Default: red, green, blue.
+    pub channel_order: ChannelOrder,
     /// Subtracted from each channel, whose values are between 0 and 1. Default: ImageNet's mean.
     pub mean: Vec<f32>,
     /// Each channel is then divided by this. Default: ImageNet's standard deviation.
@@ -51,6 +54,7 @@ impl Default for Preprocessing {
     fn default() -> Self {
         Self {
             input_size: [3, 224, 224],
+            channel_order: ChannelOrder::default(),
             mean: vec![0.485, 0.456, 0.406],
             std: vec![0.229, 0.224, 0.225],
             interpolation: Interpolation::default(),
@@ -221,13 +225,14 @@ impl Preprocessing {
 
         for (channel, plane) in output.chunks_exact_mut(to_height * to_width).enumerate() {
             let table = self.normalization_table(channel);
+            let source = self.channel_order.source(channel, C);
             if x.len < to_width || y.len < to_height {
                 plane.fill(table[usize::from(self.padding_byte(channel))]);
             }
             let rows = plane.chunks_exact_mut(to_width).skip(top);
             for (to, from) in rows.zip(window.chunks_exact(x.len * C)) {
                 for (to, pixel) in to[left..].iter_mut().zip(from.as_chunks::<C>().0) {
-                    *to = table[usize::from(pixel[channel])];
+                    *to = table[usize::from(pixel[source])];
                 }
             }
         }

@@ -53,6 +53,8 @@ pub mod generate;
 mod header;
 mod listing;
 mod names;
+#[cfg(feature = "onnx")]
+mod parts;
 mod shards;
 mod write;
 
@@ -86,7 +88,7 @@ const SAFETENSORS: FileKind = FileKind {
 /// Tensors by name, in files or in memory.
 pub struct Weights {
     source: String,
-    files: Vec<FileBytes>,
+    files: Vec<Arc<FileBytes>>,
     tensors: BTreeMap<String, Stored>,
     /// The `__metadata__` of the files.
     metadata: BTreeMap<String, String>,
@@ -203,7 +205,7 @@ impl Weights {
             let file = open(&shard)?;
             let content = header::parse(file.as_slice(), file.file_len());
             contents.push(content.map_err(|reason| Error::file(&shard, reason))?);
-            files.push(file);
+            files.push(Arc::new(file));
         }
         let tensors = contents.iter().map(|content| content.tensors.as_slice());
         (index.check(names.iter().copied().zip(tensors)))
@@ -262,34 +264,22 @@ impl Weights {
         }
     }
 
-    /// Weights from parts of files of another format, as little-endian bytes, and from tensors in memory.
-    #[cfg(feature = "onnx")]
-    pub(crate) fn from_parts(
-        name: impl Into<String>,
-        parts: impl IntoIterator<Item = (String, Shape, Dtype, bytes::Bytes)>,
-        tensors: impl IntoIterator<Item = (String, Tensor)>,
-    ) -> Self {
-        let mut weights = Self::from_tensors(name, tensors);
-        let parts = parts.into_iter().map(|(name, shape, dtype, bytes)| {
-            let stored = Stored {
-                shape,
-                dtype: dtype.safetensors().to_owned(),
-                data: Data::Bytes(bytes),
-            };
-            (name, stored)
-        });
-        weights.tensors.extend(parts);
-        weights
-    }
-
     fn parse(source: String, file: FileBytes) -> Result<Self> {
         let content = header::parse(file.as_slice(), file.file_len());
         let content = content.map_err(|reason| Error::file(&source, reason))?;
-        Ok(Self::from_headers(source, vec![file], vec![content]))
+        Ok(Self::from_headers(
+            source,
+            vec![Arc::new(file)],
+            vec![content],
+        ))
     }
 
     /// Files with their headers, in the same order.
-    fn from_headers(source: String, files: Vec<FileBytes>, headers: Vec<header::Content>) -> Self {
+    fn from_headers(
+        source: String,
+        files: Vec<Arc<FileBytes>>,
+        headers: Vec<header::Content>,
+    ) -> Self {
         let mut tensors = BTreeMap::new();
         let mut metadata = BTreeMap::new();
         for (file, content) in headers.into_iter().enumerate() {
@@ -412,7 +402,7 @@ impl Weights {
     pub(crate) fn release_pages(&self) {
         #[cfg(unix)]
         for file in &self.files {
-            let FileBytes::Mapped(map) = file else {
+            let FileBytes::Mapped(map) = &**file else {
                 continue;
             };
             // SAFETY: the map is shared and read-only: its pages hold the file's content, which the

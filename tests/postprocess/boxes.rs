@@ -4,7 +4,8 @@ use shadernet::gpu::Gpu;
 use shadernet::postprocess::{BoxList, BoxListOutput, ImagePlacement};
 use shadernet::tensor::Tensor;
 use shadernet::vision::{
-    CropMode, DetectionOptions, Head, Preprocessing, ScoredBox, non_maximum_suppression,
+    CropMode, DecodedBoxes, DetectionOptions, Head, Preprocessing, ScoredBox,
+    non_maximum_suppression,
 };
 
 use crate::common::tolerance;
@@ -167,6 +168,7 @@ fn output(head: &Head, random: &mut Random, [height, width]: [usize; 2]) -> Tens
         }
         Head::Region { anchors, .. } => map(anchors.len(), classes, [height, width], random),
         Head::Yolo { mask, .. } => map(mask.len(), classes, [height, width], random),
+        Head::Decoded(boxes) => decoded(boxes, 4 * height * width, random),
         other => panic!("no outputs for {other:?}"),
     }
 }
@@ -182,6 +184,29 @@ fn map(boxes: usize, classes: usize, [height, width]: [usize; 2], random: &mut R
             _ => 4.0 * x - bias,
         }
     })
+}
+
+/// Boxes that are decoded: in the input or near it, as pixels of an input of 64 by 64 or as shares.
+fn decoded(boxes: &DecodedBoxes, count: usize, random: &mut Random) -> Tensor {
+    let objectness = usize::from(boxes.has_objectness);
+    let values = 4 + objectness + boxes.classes;
+    let unit = if boxes.in_pixels { 64.0 } else { 1.0 };
+    let mut value = |value: usize| {
+        let x = random.next().abs();
+        match value {
+            0 | 1 => unit * x / 2.0,
+            2 | 3 if boxes.has_corners => unit * (0.5 + x / 2.0),
+            2 | 3 => unit * x,
+            _ => x,
+        }
+    };
+    let table: Vec<Vec<f32>> = (0..count)
+        .map(|_| (0..values).map(&mut value).collect())
+        .collect();
+    match boxes.by_box {
+        true => Tensor::from_fn([1, count, values], |i| table[i / values][i % values]),
+        false => Tensor::from_fn([1, values, count], |i| table[i % count][i / count]),
+    }
 }
 
 fn heads() -> Vec<Vec<Head>> {
@@ -217,6 +242,27 @@ fn heads() -> Vec<Vec<Head>> {
         vec![yolo(&[2, 3], 3), yolo(&[0, 1], 3)],
         vec![scaled(1.2, false)],
         vec![scaled(2.0, true)],
+        // As of YOLOv8, YOLOv5 and UltraFace, and all else the other way.
+        vec![Head::Decoded(DecodedBoxes {
+            in_pixels: true,
+            ..DecodedBoxes::new(6)
+        })],
+        vec![Head::Decoded(DecodedBoxes {
+            has_objectness: true,
+            by_box: true,
+            in_pixels: true,
+            ..DecodedBoxes::new(3)
+        })],
+        vec![Head::Decoded(DecodedBoxes {
+            by_box: true,
+            has_corners: true,
+            ..DecodedBoxes::new(1)
+        })],
+        vec![Head::Decoded(DecodedBoxes {
+            has_objectness: true,
+            has_corners: true,
+            ..DecodedBoxes::new(2)
+        })],
         vec![
             yolo(&[0], 5),
             region(&[[1.0, 2.0]], 5, true),

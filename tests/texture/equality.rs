@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use shadernet::texture::{ColorEncoding, Preprocessor, TextureInput, TextureSource};
-use shadernet::vision::Preprocessing;
+use shadernet::vision::{ChannelOrder, Preprocessing};
 use shadernet::wgpu::{self, TextureFormat};
 
 use crate::host::{INPUT_USAGES, descriptor, texture, write};
@@ -62,6 +62,7 @@ fn all_preprocessings([width, height]: [usize; 2]) -> Vec<Preprocessing> {
     let preprocessing = |(i, (crop_mode, interpolation)): (usize, _)| Preprocessing {
         crop_mode,
         interpolation,
+        channel_order: [ChannelOrder::Rgb, ChannelOrder::Bgr][i / 2 % 2],
         // There are 7 interpolations, so that none is always combined with the same value.
         crop_pct: [1.25, 0.8, 1.0][i % 3],
         ..preprocessing([[1, 3][i % 2], height, width])

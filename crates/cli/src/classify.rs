@@ -9,16 +9,17 @@ use serde::Serialize;
 use shadernet::printable;
 use shadernet::tasks::{Classifier, Prediction};
 use shadernet::tensor::Tensor;
-use shadernet::vision::{EncodedImage, Labels};
+use shadernet::vision::EncodedImage;
 use shadernet::zoo::Task;
 
 use super::batches::{ahead, batch_size, run_batches};
 use super::decode_ahead::decode_ahead;
 use super::image_paths::{ImageArgs, ImagePaths};
 use super::output_files::check_outputs;
+use super::preprocessing_args::PreprocessingArgs;
 use super::report::{ImageResult, Report};
 use super::result_format::{FormatArgs, results_file};
-use super::value_parsers::{count, fraction};
+use super::value_parsers::{ImageSize, count, fraction};
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, open_model, output};
 
 /// Classify images
@@ -36,8 +37,8 @@ pub struct Classify {
     #[command(flatten)]
     images: ImageArgs,
 
-    /// Model folder, or the name of a model of `shadernet models` [default: efficientnet_lite0]
-    #[arg(long, value_name = "DIR")]
+    /// Model folder, ONNX file, or the name of a model of `shadernet models` [default: efficientnet_lite0]
+    #[arg(long, value_name = "MODEL")]
     model: Option<PathBuf>,
 
     /// How many classes to print for each image
@@ -48,9 +49,12 @@ pub struct Classify {
     #[arg(long, default_value = "0", value_name = "P", value_parser = fraction, allow_negative_numbers = true, hide_default_value = true)]
     threshold: f32,
 
-    /// File with the names of the classes, one per line [default: the model's]
-    #[arg(long, value_name = "FILE")]
-    labels: Option<PathBuf>,
+    /// Height and width of the network's input: 320 or 240x320 [default: the model's]
+    #[arg(long, value_name = "SIZE")]
+    size: Option<ImageSize>,
+
+    #[command(flatten)]
+    preprocessing: PreprocessingArgs,
 
     /// Images per pass
     #[arg(long, default_value = "1", value_name = "N", value_parser = count)]
@@ -74,12 +78,10 @@ impl Classify {
     pub fn execute(&self) -> Result<(), Failure> {
         let images = ImagePaths::new(&self.images.images, self.images.recursive)?;
         let results = results_file(self.output.as_ref());
-        let inputs = self.images.images.iter().chain(&self.labels);
+        let inputs = self.images.images.iter();
+        let inputs = inputs.chain(&self.preprocessing.labels);
         check_outputs([("--output", results)], inputs.map(PathBuf::as_path))?;
-        let mut folder = open_model(self.model.as_deref())?;
-        if let Some(labels) = &self.labels {
-            folder.labels = Labels::open(labels, folder.num_classes)?;
-        }
+        let folder = open_model(self.model.as_deref(), &self.preprocessing, self.size)?;
         let device = self.device.open()?;
         let options = self.session.options(&device);
         let mut classifier = Classifier::new(&device, &folder, &options)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use shadernet::model_folder::{FoundModel, convert_darknet};
+use shadernet::model_folder::{FoundModel, ModelOptions, convert_darknet};
 use shadernet::vision::CropMode;
 use shadernet::weights::{Dtype, SavedWeights};
 use shadernet::{Error, printable};
@@ -127,7 +127,7 @@ impl Convert {
                 "--output: a model becomes a folder; name one, or convert its safetensors file",
             ));
         }
-        let saved = open_found(model)?.save(&self.output, matrices)?;
+        let saved = open_found(model, &ModelOptions::default())?.save(&self.output, matrices)?;
         self.print(saved, matrices)
     }
 

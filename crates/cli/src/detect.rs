@@ -16,11 +16,11 @@ use shadernet::{Result, printable};
 use super::batches::{ahead, batch_size, run_batches};
 use super::decode_ahead::decode_ahead;
 use super::image_paths::{ImageArgs, ImagePaths};
-use super::mapped_weights::open_found;
 use super::output_files::{OutputFiles, check_outputs};
+use super::preprocessing_args::PreprocessingArgs;
 use super::report::{ImageResult, Report};
 use super::result_format::{FormatArgs, results_file};
-use super::value_parsers::{count, fraction};
+use super::value_parsers::{ImageSize, count, fraction};
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 
 /// Detect objects in images
@@ -30,6 +30,7 @@ Examples:
   shadernet detect photo.jpg -o boxes.png
   shadernet detect --json holiday/ | jq '.detections[] | select(.label == \"dog\")'
   shadernet detect --classes person,dog --max-boxes 10 --format csv photo.jpg
+  shadernet detect --model yolov8n.onnx photo.jpg -o boxes.png
   find . -name '*.jpg' | shadernet detect -o drawn/ -
 
 A box is given as left, top, right and bottom in pixels of the image. An image that cannot be read \
@@ -38,9 +39,16 @@ pub struct Detect {
     #[command(flatten)]
     images: ImageArgs,
 
-    /// Model folder, or the name of a model of `shadernet models` [default: yolov3_tiny]
-    #[arg(long, value_name = "DIR")]
+    /// Model folder, ONNX file, or the name of a model of `shadernet models` [default: yolov3_tiny]
+    #[arg(long, value_name = "MODEL")]
     model: Option<PathBuf>,
+
+    /// Height and width of the network's input: 320 or 240x320 [default: the model's]
+    #[arg(long, value_name = "SIZE")]
+    size: Option<ImageSize>,
+
+    #[command(flatten)]
+    preprocessing: PreprocessingArgs,
 
     /// Print boxes with a score above this, from 0 to 1
     #[arg(long, default_value = "0.25", value_name = "SCORE", value_parser = fraction, allow_negative_numbers = true)]
@@ -105,10 +113,11 @@ impl Detect {
             drawings.check()?;
             drawings.check_inputs(arguments)?;
         }
-        let folder = open_found(&match &self.model {
+        let model = match &self.model {
             Some(model) => find_model(model)?,
             None => default_detector()?,
-        })?;
+        };
+        let folder = self.preprocessing.open(&model, self.size)?;
         let classes = self.classes.iter().map(|class| folder.labels.find(class));
         let classes = classes.collect::<Result<Vec<usize>>>()?;
         let device = self.device.open()?;

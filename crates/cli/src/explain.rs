@@ -17,9 +17,10 @@ use super::decode_ahead::{Decoded, decode_ahead};
 use super::explain_results::{ClassExplanation, ImageExplanation};
 use super::image_paths::ImagePaths;
 use super::output_files::{OutputFiles, check_outputs};
+use super::preprocessing_args::PreprocessingArgs;
 use super::report::Report;
 use super::result_format::{Format, FormatArgs, results_file};
-use super::value_parsers::{count, non_negative};
+use super::value_parsers::{ImageSize, count, non_negative};
 use super::{DeviceArgs, Failure, SessionArgs, layer_list, loading_failure, open_model, progress};
 
 /// Explain classifications: show which regions of an image support a class
@@ -46,9 +47,16 @@ pub struct Explain {
     #[arg(short, long)]
     recursive: bool,
 
-    /// Model folder, or the name of a model of `shadernet models` [default: efficientnet_lite0]
-    #[arg(long, value_name = "DIR")]
+    /// Model folder, ONNX file, or the name of a model of `shadernet models` [default: efficientnet_lite0]
+    #[arg(long, value_name = "MODEL")]
     model: Option<PathBuf>,
+
+    /// Height and width of the network's input: 320 or 240x320 [default: the model's]
+    #[arg(long, value_name = "SIZE")]
+    size: Option<ImageSize>,
+
+    #[command(flatten)]
+    preprocessing: PreprocessingArgs,
 
     /// Explain this class: its label, a part of it that is unique, or its index; can be repeated
     /// [default: the most probable]
@@ -124,7 +132,7 @@ const MAX_QUANTILE: f64 = 0.99;
 impl Explain {
     pub fn execute(&self) -> Result<(), Failure> {
         let method = self.method()?;
-        let open = || open_model(self.model.as_deref());
+        let open = || open_model(self.model.as_deref(), &self.preprocessing, self.size);
         if self.layer.as_deref() == Some(layer_list::LIST) {
             return self.list(&open()?);
         }

@@ -14,6 +14,8 @@ use shadernet::{Error, Result, printable};
 
 use super::explain_results::Pixel;
 use super::output_files::OutputFiles;
+use super::preprocessing_args::PreprocessingArgs;
+use super::value_parsers::ImageSize;
 use super::{DeviceArgs, Failure, SessionArgs, layer_list, open_model, output, progress};
 
 /// Show which image features a layer's channels respond to
@@ -34,10 +36,17 @@ pub struct Features {
     #[arg(value_name = "IMAGE", required_unless_present = "layer")]
     image: Option<PathBuf>,
 
-    /// Model folder, or the name of a model of `shadernet models`; any network whose input is an
+    /// Model folder, ONNX file, or the name of a model of `shadernet models`; any network whose input is an
     /// image [default: efficientnet_lite0]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "MODEL")]
     model: Option<PathBuf>,
+
+    /// Height and width of the network's input: 320 or 240x320 [default: the model's]
+    #[arg(long, value_name = "SIZE")]
+    size: Option<ImageSize>,
+
+    #[command(flatten)]
+    preprocessing: PreprocessingArgs,
 
     /// The layer, or ? for a list of layers
     #[arg(
@@ -82,7 +91,7 @@ const CHANNELS_PER_STEP: usize = 8;
 
 impl Features {
     pub fn execute(&self) -> Result<(), Failure> {
-        let open = || open_model(self.model.as_deref());
+        let open = || open_model(self.model.as_deref(), &self.preprocessing, self.size);
         if self.layer.as_deref() == Some(layer_list::LIST) {
             return self.list(&open()?);
         }

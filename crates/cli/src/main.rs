@@ -26,6 +26,7 @@ mod models;
 mod output;
 mod output_files;
 mod plan;
+mod preprocessing_args;
 mod progress;
 #[cfg(feature = "pull")]
 mod pull;
@@ -46,6 +47,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+use preprocessing_args::PreprocessingArgs;
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{Backend, CooperativeMatrices, GpuOptions, Precision};
 use shadernet::model_folder::{ModelFolder, default_model, find_model};
@@ -55,6 +57,7 @@ use shadernet::zoo::Task;
 use shadernet::{Error, Result};
 use shadernet_bench::fault_injection::inject_fault;
 use tune::TuningArgs;
+use value_parsers::ImageSize;
 
 /// Convolutional networks on the GPU, through WGSL compute shaders.
 #[derive(Parser)]
@@ -278,12 +281,16 @@ impl From<io::Error> for Failure {
 }
 
 /// Opens the model folder `model`, or the default classifier.
-fn open_model(model: Option<&Path>) -> Result<ModelFolder> {
+fn open_model(
+    model: Option<&Path>,
+    images: &PreprocessingArgs,
+    size: Option<ImageSize>,
+) -> Result<ModelFolder> {
     let found = match model {
         Some(model) => find_model(model),
         None => default_model(),
     };
-    mapped_weights::open_found(&found?)
+    images.open(&found?, size)
 }
 
 /// The failure of loading `folder` for a task, with the subcommand for its network where that was made

@@ -9,15 +9,14 @@
 use std::path::Path;
 
 use shadernet::Result;
-use shadernet::model_folder::{FoundModel, ModelFolder};
+use shadernet::model_folder::{FoundModel, ModelFolder, ModelOptions};
 use shadernet::onnx::OnnxModel;
 use shadernet::weights::Weights;
 
-/// Opens a model that was found.
-pub fn open_found(found: &FoundModel) -> Result<ModelFolder> {
-    let folder = found.open()?;
+/// Opens a model that was found, with what `options` say.
+pub fn open_found(found: &FoundModel, options: &ModelOptions) -> Result<ModelFolder> {
     // SAFETY: as described above, a file that changes meanwhile concerns only this process.
-    Ok(unsafe { folder.mmap_weights() })
+    unsafe { found.open_mmap(options) }
 }
 
 /// Opens the safetensors file at `path`.

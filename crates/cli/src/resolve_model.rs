@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 use shadernet::graph::{Graph, Op};
-use shadernet::model_folder::{FoundModel, ModelFolder, find_model};
+use shadernet::model_folder::{FoundModel, ModelFolder, ModelOptions, find_model};
 use shadernet::onnx::{OnnxDim, OnnxModel, OnnxValue};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
@@ -77,7 +77,12 @@ impl Network {
             return Self::of_onnx(open_onnx(Path::new(name))?, size, batch);
         }
         if let Some(model) = model_called(name)? {
-            return Self::of_model(open_found(&model)?, size, batch, num_classes);
+            return Self::of_model(
+                open_found(&model, &ModelOptions::default())?,
+                size,
+                batch,
+                num_classes,
+            );
         }
         let architecture = zoo::find(name)?;
         let size = sized(size, architecture.input_size);

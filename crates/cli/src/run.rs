@@ -8,6 +8,7 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 use shadernet::graph::Graph;
+use shadernet::model_folder::ModelOptions;
 use shadernet::session::Session;
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::{Dtype, Weights, write_safetensors};
@@ -225,7 +226,7 @@ impl Run {
                 "{architecture} is an architecture, and there is no model of that name: --weights was expected"
             )));
         };
-        let folder = open_found(&model)?;
+        let folder = open_found(&model, &ModelOptions::default())?;
         check_classes(&folder, self.num_classes())?;
         let found = folder.preprocessing.input_size[0];
         if let Some(expected) = self.in_channels

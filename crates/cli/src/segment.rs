@@ -15,11 +15,11 @@ use shadernet::{Result, printable};
 use super::batches::{ahead, batch_size, run_batches};
 use super::decode_ahead::decode_ahead;
 use super::image_paths::{ImageArgs, ImagePaths};
-use super::mapped_weights::open_found;
 use super::output_files::{OutputFiles, check_outputs, indexed_png};
+use super::preprocessing_args::PreprocessingArgs;
 use super::report::{ImageResult, Report};
 use super::result_format::{FormatArgs, results_file};
-use super::value_parsers::count;
+use super::value_parsers::{ImageSize, count};
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 
 /// Segment images: find the class of every pixel
@@ -28,16 +28,17 @@ use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 Examples:
   shadernet segment --model models/my_unet photo.jpg -o mask.png --overlay overlay.png
   shadernet segment --model models/my_unet --json scans/ -o masks/
+  shadernet segment --model u2net.onnx photo.jpg -o mask.png
 
-The model is the folder of a U-Net (unet, unet_bilinear or unet_paper); none is bundled. The mask is \
+The model is the folder of a U-Net (unet, unet_bilinear or unet_paper), or an ONNX file; none is bundled. The mask is \
 an indexed PNG of the image's size: the value of a pixel is its class. An image that cannot be read \
 is reported and skipped; the exit code is then 1.")]
 pub struct Segment {
     #[command(flatten)]
     images: ImageArgs,
 
-    /// Model folder, or the name of a model of `shadernet models`
-    #[arg(long, value_name = "DIR")]
+    /// Model folder, ONNX file, or the name of a model of `shadernet models`
+    #[arg(long, value_name = "MODEL")]
     model: PathBuf,
 
     /// Write the mask into a .png file or, for several images, a folder
@@ -48,9 +49,13 @@ pub struct Segment {
     #[arg(long, value_name = "OUT.png|DIR")]
     overlay: Option<PathBuf>,
 
-    /// Segment at the model's input size, or at the image's own size
-    #[arg(long, value_name = "model|image", default_value = "model", value_parser = size)]
-    size: SegmentSize,
+    /// Segment at the model's input size, at the image's own size, or at a size such as 320 or 240x320 (height and
+    /// width)
+    #[arg(long, value_name = "model|image|SIZE", default_value = "model", value_parser = size)]
+    size: (SegmentSize, Option<ImageSize>),
+
+    #[command(flatten)]
+    preprocessing: PreprocessingArgs,
 
     /// List only this class, by name or number; can be repeated, or separated by commas. The mask has all
     #[arg(long, value_name = "CLASS", value_delimiter = ',')]
@@ -74,12 +79,15 @@ pub struct Segment {
     results: Option<PathBuf>,
 }
 
-fn size(name: &str) -> Result<SegmentSize, String> {
+fn size(name: &str) -> Result<(SegmentSize, Option<ImageSize>), String> {
     match name {
-        "model" => Ok(SegmentSize::Model),
+        "model" => Ok((SegmentSize::Model, None)),
         // Its old name is taken, too.
-        "image" | "picture" => Ok(SegmentSize::Image),
-        _ => Err("expected model or image".to_owned()),
+        "image" | "picture" => Ok((SegmentSize::Image, None)),
+        _ => match name.parse() {
+            Ok(size) => Ok((SegmentSize::Model, Some(size))),
+            Err(_) => Err("expected model, image, or a size such as 320 or 240x320".to_owned()),
+        },
     }
 }
 
@@ -88,7 +96,7 @@ const OPACITY: f32 = 0.5;
 
 impl Segment {
     pub fn execute(&self) -> Result<(), Failure> {
-        if self.batch.get() > 1 && self.size == SegmentSize::Image {
+        if self.batch.get() > 1 && self.size.0 == SegmentSize::Image {
             let reason = "--batch: images of a batch have the model's size; leave out --size image";
             return Err(Failure::Usage(reason.to_owned()));
         }
@@ -118,7 +126,8 @@ impl Segment {
             let image = arguments.first().filter(|_| single);
             masks.check_distinct(overlays, image.map(PathBuf::as_path))?;
         }
-        let folder = open_found(&find_model(&self.model)?)?;
+        let model = find_model(&self.model)?;
+        let folder = self.preprocessing.open(&model, self.size.1)?;
         let listed = self.classes.iter().map(|class| folder.labels.find(class));
         let listed = listed.collect::<Result<Vec<usize>>>()?;
         let device = self.device.open()?;
@@ -127,7 +136,7 @@ impl Segment {
             .map_err(|error| loading_failure(error, &folder, Task::Segmentation))?;
         output::warn(segmenter.warning());
         let batch = batch_size(self.batch.get(), images.count);
-        if self.size == SegmentSize::Model {
+        if self.size.0 == SegmentSize::Model {
             segmenter.prepare(batch)?;
         }
         // With one logit, class 0 is the background, which has no label of its own.
@@ -142,8 +151,8 @@ impl Segment {
         let mut report = Report::new::<Segmentation>(format, results, images.count)?;
         let decode = |image: &EncodedImage| image.decode();
         let labels: Vec<String> = (0..=u8::MAX).map(|class| segmenter.label(class)).collect();
-        let predict = |images: &[RgbImage]| match (self.size, images) {
-            (SegmentSize::Image, [image]) => Ok(vec![segmenter.segment(image, self.size)?]),
+        let predict = |images: &[RgbImage]| match (self.size.0, images) {
+            (SegmentSize::Image, [image]) => Ok(vec![segmenter.segment(image, self.size.0)?]),
             (_, images) => segmenter.segment_batch(&images.iter().collect::<Vec<_>>()),
         };
         let finish =

@@ -29,6 +29,10 @@ impl ImageSize {
     pub fn for_network(self, default: [usize; 3]) -> [usize; 3] {
         [self.channels.unwrap_or(default[0]), self.height, self.width]
     }
+
+    pub fn height_and_width(self) -> [usize; 2] {
+        [self.height, self.width]
+    }
 }
 
 impl FromStr for ImageSize {

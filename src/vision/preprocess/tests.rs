@@ -68,3 +68,21 @@ fn invalid_values_are_named() {
     let empty = Preprocessing::default().apply(&RgbImage::new(0, 3));
     assert!(empty.unwrap_err().to_string().contains("0x3"));
 }
+
+#[test]
+fn channels_are_in_the_order_of_the_network() {
+    let image = RgbImage::from_pixel(2, 2, image::Rgb([10, 20, 30]));
+    let preprocessing = |channel_order| Preprocessing {
+        input_size: [3, 1, 1],
+        channel_order,
+        mean: vec![0.0, 0.0, 0.0],
+        std: vec![1.0 / 255.0, 1.0 / 510.0, 1.0 / 255.0],
+        ..Preprocessing::default()
+    };
+    let values = |order| {
+        let input = preprocessing(order).apply(&image).unwrap();
+        input.data().iter().map(|x| x.round()).collect::<Vec<f32>>()
+    };
+    assert_eq!(values(ChannelOrder::Rgb), [10.0, 40.0, 30.0]);
+    assert_eq!(values(ChannelOrder::Bgr), [30.0, 40.0, 10.0]);
+}

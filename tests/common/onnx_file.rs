@@ -1,0 +1,303 @@
+//! Writes small ONNX files.
+
+use prost::Message;
+use shadernet::onnx::OnnxModel;
+
+#[derive(Clone, PartialEq, Message)]
+struct Model {
+    #[prost(message, optional, tag = "7")]
+    graph: Option<Graph>,
+    #[prost(message, repeated, tag = "8")]
+    opset: Vec<Opset>,
+    #[prost(message, repeated, tag = "14")]
+    metadata: Vec<Entry>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Entry {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Opset {
+    #[prost(int64, tag = "2")]
+    version: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Graph {
+    #[prost(message, repeated, tag = "1")]
+    node: Vec<Node>,
+    #[prost(message, repeated, tag = "5")]
+    initializer: Vec<Initializer>,
+    #[prost(message, repeated, tag = "11")]
+    input: Vec<Value>,
+    #[prost(message, repeated, tag = "12")]
+    output: Vec<Value>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Node {
+    #[prost(string, repeated, tag = "1")]
+    input: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    output: Vec<String>,
+    #[prost(string, tag = "4")]
+    op_type: String,
+    #[prost(message, repeated, tag = "5")]
+    attribute: Vec<Attribute>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Attribute {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(int64, tag = "3")]
+    i: i64,
+    #[prost(int64, repeated, tag = "8")]
+    ints: Vec<i64>,
+    #[prost(int32, tag = "20")]
+    kind: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Initializer {
+    #[prost(int64, repeated, tag = "1")]
+    dims: Vec<i64>,
+    #[prost(int32, tag = "2")]
+    data_type: i32,
+    #[prost(string, tag = "8")]
+    name: String,
+    #[prost(bytes = "vec", tag = "9")]
+    raw: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Value {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    kind: Option<Kind>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Kind {
+    #[prost(message, optional, tag = "1")]
+    tensor: Option<Tensor>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Tensor {
+    #[prost(int32, tag = "1")]
+    element: i32,
+    #[prost(message, optional, tag = "2")]
+    shape: Option<Dims>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Dims {
+    #[prost(message, repeated, tag = "1")]
+    dim: Vec<Dim>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Dim {
+    #[prost(int64, optional, tag = "1")]
+    value: Option<i64>,
+}
+
+const FLOAT: i32 = 1;
+const INT64: i32 = 7;
+
+/// An ONNX file of opset 17 that is being made.
+pub struct OnnxFile {
+    graph: Graph,
+    metadata: Vec<Entry>,
+}
+
+impl OnnxFile {
+    pub fn new() -> Self {
+        Self {
+            graph: Graph::default(),
+            metadata: Vec::new(),
+        }
+    }
+
+    /// An input of floats; `None` is a free extent.
+    pub fn input(mut self, name: &str, dims: &[Option<i64>]) -> Self {
+        let dim = dims.iter().map(|&value| Dim { value }).collect();
+        let tensor = Tensor {
+            element: FLOAT,
+            shape: Some(Dims { dim }),
+        };
+        self.graph.input.push(Value {
+            name: name.to_owned(),
+            kind: Some(Kind {
+                tensor: Some(tensor),
+            }),
+        });
+        self
+    }
+
+    /// An output of floats, whose extents the file does not say.
+    pub fn output(mut self, name: &str) -> Self {
+        let tensor = Tensor {
+            element: FLOAT,
+            shape: None,
+        };
+        self.graph.output.push(Value {
+            name: name.to_owned(),
+            kind: Some(Kind {
+                tensor: Some(tensor),
+            }),
+        });
+        self
+    }
+
+    pub fn ints(mut self, name: &str, values: &[i64]) -> Self {
+        self.graph.initializer.push(Initializer {
+            dims: vec![values.len() as i64],
+            data_type: INT64,
+            name: name.to_owned(),
+            raw: values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        });
+        self
+    }
+
+    pub fn floats(mut self, name: &str, dims: &[i64], values: &[f32]) -> Self {
+        self.graph.initializer.push(Initializer {
+            dims: dims.to_vec(),
+            data_type: FLOAT,
+            name: name.to_owned(),
+            raw: values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        });
+        self
+    }
+
+    pub fn node(self, op_type: &str, inputs: &[&str], output: &str) -> Self {
+        self.add(op_type, inputs, output, Vec::new())
+    }
+
+    /// A node with attributes that are integers.
+    pub fn node_with(
+        self,
+        op_type: &str,
+        inputs: &[&str],
+        output: &str,
+        attributes: &[(&str, i64)],
+    ) -> Self {
+        let attributes = attributes.iter().map(|&(name, i)| Attribute {
+            name: name.to_owned(),
+            i,
+            kind: 2,
+            ints: Vec::new(),
+        });
+        let attributes = attributes.collect();
+        self.add(op_type, inputs, output, attributes)
+    }
+
+    /// A node with attributes that are lists of integers.
+    pub fn node_lists(
+        self,
+        op_type: &str,
+        inputs: &[&str],
+        output: &str,
+        attributes: &[(&str, &[i64])],
+    ) -> Self {
+        let attributes = attributes.iter().map(|&(name, ints)| Attribute {
+            name: name.to_owned(),
+            i: 0,
+            kind: 7,
+            ints: ints.to_vec(),
+        });
+        let attributes = attributes.collect();
+        self.add(op_type, inputs, output, attributes)
+    }
+
+    pub fn metadata(mut self, key: &str, value: &str) -> Self {
+        self.metadata.push(Entry {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        });
+        self
+    }
+
+    fn add(
+        mut self,
+        op_type: &str,
+        inputs: &[&str],
+        output: &str,
+        attribute: Vec<Attribute>,
+    ) -> Self {
+        self.graph.node.push(Node {
+            input: inputs.iter().map(ToString::to_string).collect(),
+            output: vec![output.to_owned()],
+            op_type: op_type.to_owned(),
+            attribute,
+        });
+        self
+    }
+
+    pub fn bytes(self) -> Vec<u8> {
+        let model = Model {
+            graph: Some(self.graph),
+            opset: vec![Opset { version: 17 }],
+            metadata: self.metadata,
+        };
+        model.encode_to_vec()
+    }
+
+    pub fn model(self) -> OnnxModel {
+        OnnxModel::from_bytes("test.onnx", self.bytes()).unwrap()
+    }
+}
+
+/// A classifier of images of any size: a convolution and an average, with `ending` as its last operator. Its scores
+/// are a map of one pixel where it `is_map`.
+pub fn conv_net(classes: i64, ending: &str, is_map: bool) -> Vec<u8> {
+    let weights: Vec<f32> = (0..classes * 27)
+        .map(|i| ((i * 37 % 19) as f32 - 9.0) / 20.0)
+        .collect();
+    let file = OnnxFile::new()
+        .input("image", &[None, Some(3), None, None])
+        .floats("w", &[classes, 3, 3, 3], &weights)
+        .node_lists(
+            "Conv",
+            &["image", "w"],
+            "conv",
+            &[("strides", &[2, 2]), ("pads", &[1, 1, 1, 1])],
+        )
+        .node("Relu", &["conv"], "relu")
+        .node("GlobalAveragePool", &["relu"], "pool");
+    if is_map {
+        return file.output("pool").bytes();
+    }
+    let file = file.node("Flatten", &["pool"], "scores");
+    match ending {
+        "" => file.output("scores").bytes(),
+        _ => file.node(ending, &["scores"], "y").output("y").bytes(),
+    }
+}
+
+/// A segmenter of images of any size, with a map of half the size: bright pixels are of the last class, dark ones of
+/// the first.
+pub fn map_net(classes: i64, ending: &str) -> Vec<u8> {
+    let weights: Vec<f32> = (0..classes)
+        .flat_map(|class| [if classes == 1 { 1.0 } else { class as f32 }; 3])
+        .collect();
+    let file = OnnxFile::new()
+        .input("image", &[None, Some(3), None, None])
+        .floats("w", &[classes, 3, 1, 1], &weights)
+        .node_lists("Conv", &["image", "w"], "map", &[("strides", &[2, 2])]);
+    match ending {
+        "" => file.output("map").bytes(),
+        "ArgMax" => file
+            .node_with("ArgMax", &["map"], "y", &[("axis", 1), ("keepdims", 0)])
+            .output("y")
+            .bytes(),
+        _ => file.node(ending, &["map"], "y").output("y").bytes(),
+    }
+}
