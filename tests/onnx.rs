@@ -518,7 +518,10 @@ fn bad_files_are_refused() {
             changed(|proto| {
                 graph(proto).node[0].domain = "my.domain".to_owned();
                 graph(proto).node.push(node("Einsum", &["x"], "e"));
-                graph(proto).node.push(node("Einsum", &["x"], "f"));
+                graph(proto).node.push(node("Einsum", &["e"], "f"));
+                graph(proto).output.push(value("f"));
+                // No output depends on this one.
+                graph(proto).node.push(node("Loop", &["x"], "g"));
             }),
             &[
                 "operators that are not supported: Einsum (2: the Einsum, the Einsum); my.domain.Add (1: the Add)",

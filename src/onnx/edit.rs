@@ -3,6 +3,7 @@
 use super::element_type::ElementType;
 use super::model::{OnnxModel, OnnxValue};
 use super::node::EDIT_DOMAIN;
+use super::order;
 use super::proto::{AttributeProto, NodeProto, TensorProto, ValueInfoProto};
 
 /// The names that begin with this are those of added values; a file has no such names.
@@ -23,7 +24,8 @@ impl OnnxModel {
         inputs: &[&str],
         settings: &[(&str, Setting)],
     ) -> String {
-        let output = format!("{PREFIX}{}", self.graph.node.len());
+        let output = format!("{PREFIX}{op_type} {}", self.added);
+        self.added = self.added.saturating_add(1);
         let attribute = settings.iter().map(|(name, setting)| {
             let attribute = AttributeProto {
                 name: (*name).to_owned(),
@@ -79,7 +81,7 @@ impl OnnxModel {
         name
     }
 
-    /// Makes these values the outputs.
+    /// Makes these values the outputs. Nodes that they do not depend on are removed.
     pub(crate) fn set_outputs(&mut self, names: &[&str]) {
         let known = |name: &str| self.outputs.iter().find(|output| output.name == name);
         self.outputs = (names.iter())
@@ -96,6 +98,7 @@ impl OnnxModel {
             r#type: None,
         };
         self.graph.output = names.iter().map(output).collect();
+        order::remove_unused(&mut self.graph);
     }
 
     /// Reads images with channels first where the model's one input has them last: gives the input channels first,

@@ -43,6 +43,8 @@ pub struct OnnxModel {
     pub(super) external: HashMap<usize, Bytes>,
     /// All files of the model; none in memory.
     pub(super) files: Vec<Arc<FileBytes>>,
+    /// How many nodes were added to the file's.
+    pub(super) added: usize,
     pub(super) inputs: Vec<OnnxValue>,
     pub(super) outputs: Vec<OnnxValue>,
     metadata: Vec<(String, String)>,
@@ -187,11 +189,13 @@ impl OnnxModel {
             }
         }
         order::sort(&mut graph, &initializers).map_err(error)?;
+        order::remove_unused(&mut graph);
         let values = |values: &[ValueInfoProto]| values.iter().map(value).collect::<Vec<_>>();
         let inputs = values(&graph.input);
         Ok(Self {
             path: path.to_owned(),
             opset,
+            added: 0,
             // Before IR version 4, weights were inputs too.
             inputs: (inputs.into_iter())
                 .filter(|input| !initializers.contains_key(&input.name))

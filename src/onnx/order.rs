@@ -99,6 +99,24 @@ pub(super) fn sort(
     Ok(())
 }
 
+/// Removes the nodes of a sorted graph that no output depends on.
+pub(super) fn remove_unused(graph: &mut GraphProto) {
+    let mut needed: HashSet<String> = (graph.output.iter())
+        .map(|output| output.name.clone())
+        .collect();
+    let mut kept = Vec::with_capacity(graph.node.len());
+    for node in graph.node.drain(..).rev() {
+        if node.output.iter().any(|name| needed.contains(name)) {
+            // How deep graphs are nested was checked when the nodes were sorted.
+            let reads = reads(&node, 0).unwrap_or_default();
+            needed.extend(reads.into_iter().map(str::to_owned));
+            kept.push(node);
+        }
+    }
+    kept.reverse();
+    graph.node = kept;
+}
+
 /// The values that a node reads, with those that the graphs in its attributes read from outside.
 fn reads(node: &NodeProto, depth: usize) -> Result<Vec<&str>, String> {
     if depth > MAX_DEPTH {
