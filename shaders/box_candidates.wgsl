@@ -38,7 +38,7 @@ struct Params {
     // 1 where coordinates are left, top, right and bottom, and not center and size.
     has_corners: u32,
     unused: u32,
-    unused_too: vec2<u32>,
+    unused_too: u32,
 }
 
 // A feature map: x, y, w, h, objectness and classes for each box of a cell.

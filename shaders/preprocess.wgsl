@@ -161,8 +161,8 @@ fn main(
             let is_in_image = has_column && y - params.y.padding < params.y.len;
             let pixel = select(vec3<i32>(params.background.rgb), to_bytes(sums[i]), is_in_image);
             for (var channel = 0u; channel < CHANNELS; channel++) {
-                let from = select(channel, CHANNELS - 1u - channel, params.reversed != 0u);
-                let value = tables[params.normalized + 256u * channel + u32(pixel[from])];
+                let component = select(channel, CHANNELS - 1u - channel, params.reversed != 0u);
+                let value = tables[params.normalized + 256u * channel + u32(pixel[component])];
                 output[params.offset + channel * plane + y * params.x.whole + column] =
                     bitcast<f32>(value);
             }

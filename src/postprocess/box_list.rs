@@ -92,7 +92,7 @@ uniforms! {
         has_objectness: u32,
         has_corners: u32,
         unused: u32,
-        unused_too: [u32; 2],
+        unused_too: u32,
     }
 
     struct ListParams for BOX_LIST {

@@ -168,6 +168,7 @@ mod tests {
     fn weights_are_stored_tap_by_tap() {
         let preprocessing = Preprocessing {
             input_size: [1, 1, 2],
+            channel_order: ChannelOrder::Rgb,
             mean: vec![0.5],
             std: vec![0.5],
             interpolation: Interpolation::Box,
