@@ -7,9 +7,9 @@ use shadernet::graph::{
     AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, Concat, Conv2d,
     ConvTranspose2d, Embedding, Factor, Flatten, GradientRule, Graph, GraphBuilder, Hardmax, Input,
     Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MaxPool2dBackward, Op,
-    Pad2d, Padding, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Seed,
-    SliceChannels, Softmax, Unary, Unflatten, Upsample, UpsampleBackward, UpsampleMode,
-    UpsampleSize,
+    Pad2d, Padding, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Resample,
+    Seed, SliceChannels, Softmax, TapWindow, Taps, Unary, Unflatten, Upsample, UpsampleBackward,
+    UpsampleMode, UpsampleSize,
 };
 use shadernet::plan::PlanReport;
 use shadernet::session::SessionOptions;
@@ -166,6 +166,26 @@ fn rearrange() -> BoxedStrategy<Op> {
     prop_oneof![any, made].boxed()
 }
 
+/// Windows of which some fit.
+fn resample() -> BoxedStrategy<Op> {
+    let taps = || {
+        let weights = prop::collection::vec(any::<f32>(), 0..4);
+        let window = (number(), weights).prop_map(|(first, weights)| TapWindow { first, weights });
+        (number(), prop::collection::vec(window, 0..4))
+            .prop_map(|(input, windows)| Taps { input, windows })
+    };
+    (taps(), taps(), any::<f32>())
+        .prop_map(|(rows, columns, outside)| {
+            Resample {
+                rows,
+                columns,
+                outside,
+            }
+            .into()
+        })
+        .boxed()
+}
+
 /// An operator of any kind but `Input`.
 fn operator() -> BoxedStrategy<Op> {
     let windows = prop_oneof![
@@ -192,6 +212,7 @@ fn operator() -> BoxedStrategy<Op> {
         [number(), number(), number()].prop_map(|dims| Unflatten { dims }.into()),
         Just(Flatten.into()),
         rearrange(),
+        resample(),
     ]
     .boxed();
     let channels = prop_oneof![

@@ -170,6 +170,7 @@ shaders! {
     REDUCE_SPACE = "reduce_space", reads 2;
     REDUCE_SPACE_SUBGROUP = "reduce_space_subgroup", reads 2, subgroup variant of REDUCE_SPACE;
     REORG = "reorg", reads 1;
+    RESAMPLE = "resample", reads 2;
     SOFTMAX = "softmax", reads 1;
     SOFTMAX_SUBGROUP = "softmax_subgroup", reads 1, subgroup variant of SOFTMAX;
     TOP_K = "top_k", reads 1;

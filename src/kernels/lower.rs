@@ -6,8 +6,8 @@ use super::{
 };
 use super::{
     activation, batch_norm, channels, constant, conv, elementwise, embedding, flatten, linear,
-    local_response_norm, pad, pool, pool_backward, rearrange, reduce, reorg, softmax, unary,
-    upsample,
+    local_response_norm, pad, pool, pool_backward, rearrange, reduce, reorg, resample, softmax,
+    unary, upsample,
 };
 use crate::error::Result;
 use crate::gpu::Shader;
@@ -93,6 +93,7 @@ fn dispatches(
         Op::Pad2d(op) => pad::dispatches(context, op),
         Op::CenterCropOrPad(_) => pad::center_dispatches(context),
         Op::Reorg(op) => reorg::dispatches(context, *op),
+        Op::Resample(op) => resample::dispatches(context, op),
         Op::Rearrange(op) => rearrange::dispatches(context, op),
         Op::Reduce(op) => reduce::dispatches(context, *op),
         Op::Embedding(op) => embedding::dispatches(context, op),

@@ -31,6 +31,7 @@ mod prologue;
 mod rearrange;
 mod reduce;
 mod reorg;
+mod resample;
 mod select;
 mod selection_reason;
 mod softmax;

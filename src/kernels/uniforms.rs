@@ -22,6 +22,7 @@ pub(crate) fn uniforms() -> Vec<UniformBlock> {
         rearrange::uniforms(),
         reduce::uniforms(),
         reorg::uniforms(),
+        resample::uniforms(),
         softmax::uniforms(),
         unary::uniforms(),
         upsample::uniforms(),

@@ -41,6 +41,7 @@ mod real;
 mod rearrange;
 mod reduce;
 mod reorg;
+mod resample;
 mod slice;
 mod softmax;
 mod unary;
@@ -274,6 +275,7 @@ fn apply<T: Real>(
             pad::pad2d(x, [top, left], T::zero(), output)
         }
         Op::Reorg(op) => reorg::reorg(*op, x, output),
+        Op::Resample(op) => resample::resample(op, x, output),
         Op::Rearrange(op) => rearrange::rearrange(op, x),
         Op::Reduce(op) => reduce::reduce(*op, x),
         Op::Embedding(op) => embedding::embedding(*op, parameters, x),

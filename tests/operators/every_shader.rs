@@ -8,8 +8,8 @@ use shadernet::graph::{
     AvgPool2dBackward, BatchNorm2d, Binary, Concat, Constant, Conv2d, ConvTranspose2d, Embedding,
     Flatten, Graph, GraphBuilder, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
     LocalResponseNormBackward, MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce, ReduceKind,
-    ReduceOver, Reorg, SliceChannels, Softmax, Unary, UnaryBackward, Unflatten, Upsample,
-    UpsampleBackward,
+    ReduceOver, Reorg, Resample, SliceChannels, Softmax, TapWindow, Taps, Unary, UnaryBackward,
+    Unflatten, Upsample, UpsampleBackward,
 };
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::{Shape, Tensor};
@@ -148,6 +148,26 @@ fn embedding() -> ShaderCase {
     }
 }
 
+/// Pairs of rows, and columns of which one is left out.
+fn resample() -> Resample {
+    let window = |first, weights: &[f32]| TapWindow {
+        first,
+        weights: weights.to_vec(),
+    };
+    let pairs = (0..5).map(|first| window(first, &[0.25, 0.75]));
+    Resample {
+        rows: Taps {
+            input: 6,
+            windows: pairs.collect(),
+        },
+        columns: Taps {
+            input: 6,
+            windows: vec![window(3, &[1.0]), window(0, &[]), window(0, &[0.1; 6])],
+        },
+        outside: 3.0,
+    }
+}
+
 /// The cases that name one shader each; those of a `Team` name both of its forms.
 fn cases() -> Vec<(&'static str, ShaderCase)> {
     let map = [2, 5, 6, 6];
@@ -263,6 +283,7 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             Reorg { stride: 2 }.into(),
             &[Shape::from([1, 4, 4, 4])],
         ),
+        only("resample", resample().into(), one),
         team("softmax", Softmax.into(), one),
         only("unary", Unary::Gelu.into(), one),
         only("unary_backward", UnaryBackward(Unary::Gelu).into(), &two),

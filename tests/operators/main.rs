@@ -23,6 +23,7 @@ mod pooling;
 mod ran;
 mod rearrange;
 mod reductions;
+mod resample;
 #[path = "../common/tolerance.rs"]
 mod tolerance;
 mod transposed;

@@ -22,6 +22,7 @@ mod pool_backward;
 mod rearrange;
 mod reduce;
 mod reorg;
+mod resample;
 mod slice;
 mod softmax;
 mod unary;
@@ -48,6 +49,7 @@ pub use pool_backward::{AdaptiveAvgPool2dBackward, AvgPool2dBackward, MaxPool2dB
 pub use rearrange::{Factor, Rearrange};
 pub use reduce::{Reduce, ReduceKind, ReduceOver};
 pub use reorg::Reorg;
+pub use resample::{Resample, TapWindow, Taps};
 pub use slice::SliceChannels;
 pub use softmax::Softmax;
 pub use unary::{Unary, UnaryBackward};
@@ -175,6 +177,8 @@ pub enum Op {
     CenterCropOrPad(CenterCropOrPad),
     /// See [`Reorg`].
     Reorg(Reorg),
+    /// See [`Resample`].
+    Resample(Resample),
     /// See [`Rearrange`].
     Rearrange(Rearrange),
     /// See [`Reduce`].
@@ -232,6 +236,7 @@ impl Op {
             Self::Pad2d(op) => op,
             Self::CenterCropOrPad(op) => op,
             Self::Reorg(op) => op,
+            Self::Resample(op) => op,
             Self::Rearrange(op) => op,
             Self::Reduce(op) => op,
             Self::Embedding(op) => op,
@@ -296,6 +301,7 @@ into_op!(
     Pad2d,
     CenterCropOrPad,
     Reorg,
+    Resample,
     Rearrange,
     Reduce,
     Embedding,
