@@ -18,6 +18,7 @@ mod elementwise;
 mod embedding;
 mod epilogue;
 mod flatten;
+mod grid_sample;
 mod layout;
 mod linear;
 mod local_response_norm;

@@ -13,6 +13,7 @@ pub(crate) fn uniforms() -> Vec<UniformBlock> {
         elementwise::uniforms(),
         embedding::uniforms(),
         flatten::uniforms(),
+        grid_sample::uniforms(),
         layout::uniforms(),
         linear::uniforms(),
         local_response_norm::uniforms(),

@@ -14,6 +14,7 @@ mod every_shader;
 mod fused;
 mod generate;
 mod gradients;
+mod grid_sample;
 mod layout;
 mod loop_limit;
 mod padding;

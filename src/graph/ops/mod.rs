@@ -11,6 +11,7 @@ mod elementwise;
 mod embedding;
 mod extent;
 mod flatten;
+mod grid_sample;
 mod hardmax;
 mod input;
 mod linear;
@@ -38,6 +39,7 @@ pub use conv_transpose::ConvTranspose2d;
 pub use elementwise::Binary;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
+pub use grid_sample::{GridSample, GridSampleMode, GridSamplePadding};
 pub use hardmax::Hardmax;
 pub use input::Input;
 pub use linear::{Linear, LinearBackward};
@@ -163,6 +165,8 @@ pub enum Op {
     Constant(Constant),
     /// See [`Flatten`].
     Flatten(Flatten),
+    /// See [`GridSample`].
+    GridSample(GridSample),
     /// See [`ConvTranspose2d`].
     ConvTranspose2d(ConvTranspose2d),
     /// See [`Upsample`].
@@ -229,6 +233,7 @@ impl Op {
             Self::Concat(op) => op,
             Self::Constant(op) => op,
             Self::Flatten(op) => op,
+            Self::GridSample(op) => op,
             Self::ConvTranspose2d(op) => op,
             Self::Upsample(op) => op,
             Self::LocalResponseNorm(op) => op,
@@ -294,6 +299,7 @@ into_op!(
     Concat,
     Constant,
     Flatten,
+    GridSample,
     ConvTranspose2d,
     Upsample,
     LocalResponseNorm,

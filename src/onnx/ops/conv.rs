@@ -1,6 +1,7 @@
 //! Convolutions.
 
-use crate::graph::{Conv2d, ConvTranspose2d, Pad2d, Padding};
+use super::elementwise::combine_views;
+use crate::graph::{Binary, Conv2d, ConvTranspose2d, Pad2d, Padding};
 use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::OnnxNode;
 use crate::onnx::view::View;
@@ -255,7 +256,7 @@ pub(super) fn conv_transpose<'m>(
         },
         output_padding: if symmetric { added } else { [0; 2] },
         groups,
-        bias: has_bias,
+        bias: has_bias && symmetric,
     };
     let name = add_weights(importer, node, &dims, out_channels)?;
     let mut output = importer.named_node(name, op, &[&map])?;
@@ -269,13 +270,13 @@ pub(super) fn conv_transpose<'m>(
         let [Some(top), Some(bottom), Some(left), Some(right)] = sides else {
             return Err("its padding is not possible".to_owned());
         };
-        // Pixels beyond the kernels have only the bias.
-        if has_bias && [top, bottom, left, right].iter().any(|side| *side > 0) {
-            return Err(
-                "a bias with an output larger than all kernels cover is not supported".to_owned(),
-            );
-        }
         output = importer.node(Pad2d::zeros(top, bottom, left, right), &[&output])?;
+        if has_bias {
+            // Pixels beyond all kernels have it too.
+            let bias = importer.view(node, 2)?;
+            let bias = importer.shaped(&bias, &[1, out_channels, 1, 1])?;
+            output = combine_views(importer, Binary::Add, &output, &bias)?;
+        }
     }
     Ok(vec![Value::Device(like_input(output, rank))])
 }

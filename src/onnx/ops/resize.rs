@@ -5,14 +5,12 @@ mod filter;
 use std::collections::BTreeMap;
 
 use self::filter::{Axis, Coordinates, Filter, Kernel};
-use super::layout::product;
-use crate::graph::{Resample, Taps, Upsample, UpsampleMode, UpsampleSize};
+use super::resample::resampled_along;
+use crate::graph::{Operator, Taps, Upsample, UpsampleMode, UpsampleSize};
 use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::{OnnxNode, axis_of};
 use crate::onnx::view::View;
-
-/// The most taps of an output pixel in one pass over both axes; with more, two passes read less.
-const MAX_AREA: usize = 36;
+use crate::tensor::Shape;
 
 /// `Resize` and `Upsample`.
 pub(super) fn resize<'m>(
@@ -40,15 +38,9 @@ pub(super) fn resize<'m>(
     if let Some(output) = upsampled(importer, &input, &taps, filter.kernel())? {
         return Ok(vec![Value::Device(output)]);
     }
-    let mut view = input;
-    while let Some((axis, (columns, _))) = taps.pop_last() {
-        // Neighboring axes are the rows and columns of a map.
-        let above = axis.checked_sub(1);
-        let rows = above.and_then(|above| taps.remove(&above));
-        let rows = rows.map(|(rows, _)| rows);
-        view = resampled(importer, &view, axis, rows, columns, outside)?;
-    }
-    Ok(vec![Value::Device(view)])
+    let taps = taps.into_iter().map(|(axis, (taps, _))| (axis, taps));
+    let output = resampled_along(importer, input, taps.collect(), outside)?;
+    Ok(vec![Value::Device(output)])
 }
 
 /// The sizes of all axes.
@@ -212,6 +204,11 @@ fn upsampled(
 /// Whether an upsampling makes every pixel of the same input pixels as `rows` and `columns`.
 fn is_like(op: &Upsample, rows: &Taps, columns: &Taps) -> bool {
     let output = [rows, columns].map(|taps| taps.windows.len());
+    let input = Shape::from([1, 1, rows.input, columns.input]);
+    let expected = Shape::from([1, 1, output[0], output[1]]);
+    if op.output_shape(&[&input]) != Ok(expected) {
+        return false;
+    }
     let scales = op.scale([rows.input, columns.input], output);
     [rows, columns]
         .into_iter()
@@ -232,98 +229,6 @@ fn is_like(op: &Upsample, rows: &Taps, columns: &Taps) -> bool {
                 }
             })
         })
-}
-
-/// A value resized along `axis` by `columns`, and along the axis before it by `rows`.
-fn resampled(
-    importer: &mut Importer,
-    view: &View,
-    axis: usize,
-    rows: Option<Taps>,
-    columns: Taps,
-    outside: f32,
-) -> Result<View, String> {
-    let mut dims = view.dims.clone();
-    // Pixels with channels last are maps in memory.
-    if (dims.len(), axis) == (4, 2) && rows.is_some() {
-        let map = importer.reordered(view, |view| view.transposed(&[0, 3, 1, 2]))?;
-        let output = resampled(importer, &map, 3, rows, columns, outside)?;
-        return importer.reordered(&output, |view| view.transposed(&[0, 2, 3, 1]));
-    }
-    let after = axis.checked_add(1).and_then(|next| dims.get(next..));
-    let inner = product(after.unwrap_or_default());
-    let above = axis.checked_sub(1);
-    let before = |axis: Option<usize>| {
-        let before = dims.get(..axis.unwrap_or(0)).unwrap_or_default();
-        match *before {
-            [n, c] => [n, c],
-            _ => [1, product(before)],
-        }
-    };
-    let resized = [
-        (above, rows.as_ref().map(|rows| rows.windows.len())),
-        (Some(axis), Some(columns.windows.len())),
-    ];
-    let ([n, c], rows, columns) = match (rows, inner) {
-        (Some(rows), 1) => (before(above), rows, columns),
-        (Some(rows), _) => {
-            let view = resampled(importer, view, axis, None, columns, outside)?;
-            let above = above.ok_or("it has no rows")?;
-            return resampled(importer, &view, above, None, rows, outside);
-        }
-        // The last axis is that of columns, and another one that of rows, whose pixels are all that follows.
-        (None, 1) => {
-            let above = above.filter(|_| dims.len() == 4);
-            let height = above.and_then(|above| dims.get(above)).copied();
-            (
-                before(above.or(Some(axis))),
-                Taps::identity(height.unwrap_or(1)),
-                columns,
-            )
-        }
-        (None, _) => (before(Some(axis)), columns, Taps::identity(inner)),
-    };
-    let map = importer.shaped(view, &[n, c, rows.input, columns.input])?;
-    let output = passes(importer, &map, rows, columns, outside)?;
-    for (axis, size) in resized {
-        if let (Some(size), Some(dim)) = (size, axis.and_then(|axis| dims.get_mut(axis))) {
-            *dim = size;
-        }
-    }
-    Ok(output.reshaped(dims))
-}
-
-/// A map resized along both axes, in the passes that read least.
-fn passes(
-    importer: &mut Importer,
-    map: &View,
-    rows: Taps,
-    columns: Taps,
-    outside: f32,
-) -> Result<View, String> {
-    let [_, _, h, w] = map.base.nchw();
-    let (out_h, out_w) = (rows.windows.len(), columns.windows.len());
-    let op = |rows, columns| Resample {
-        rows,
-        columns,
-        outside,
-    };
-    let (tall, wide) = (rows.max_taps(), columns.max_taps());
-    if tall == 1 || wide == 1 || tall.saturating_mul(wide) <= MAX_AREA {
-        return importer.node(op(rows, columns), &[map]);
-    }
-    let [first, second] = match out_h.saturating_mul(w) < h.saturating_mul(out_w) {
-        true => [
-            op(rows, Taps::identity(w)),
-            op(Taps::identity(out_h), columns),
-        ],
-        false => [
-            op(Taps::identity(h), columns),
-            op(rows, Taps::identity(out_w)),
-        ],
-    };
-    let between = importer.node(first, &[map])?;
-    importer.node(second, &[&between])
 }
 
 /// A number of pixels, rounded down; saturates.

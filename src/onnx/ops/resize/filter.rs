@@ -266,3 +266,116 @@ fn narrowed(weight: f64) -> f32 {
 fn index(x: f64) -> i64 {
     x as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(kernel: Kernel, coordinates: Coordinates) -> Filter {
+        Filter {
+            kernel,
+            coordinates,
+            exclude_outside: false,
+            antialias: false,
+        }
+    }
+
+    fn axis(input: usize, output: usize) -> Axis {
+        Axis {
+            input,
+            output,
+            scale: output as f64 / input as f64,
+            region: [0.0, 1.0],
+        }
+    }
+
+    #[test]
+    fn halves_are_rounded_as_asked() {
+        let sources = |rounding| {
+            let filter = filter(Kernel::Nearest(rounding), Coordinates::Asymmetric);
+            let taps = filter.taps(&axis(3, 6)).unwrap();
+            let first = taps.windows.iter().map(|window| window.first);
+            first.collect::<Vec<_>>()
+        };
+        // Positions 0, 0.5, 1, 1.5, 2 and 2.5.
+        assert_eq!(sources(Rounding::PreferFloor), [0, 0, 1, 1, 2, 2]);
+        assert_eq!(sources(Rounding::PreferCeil), [0, 1, 1, 2, 2, 2]);
+        assert_eq!(sources(Rounding::Floor), [0, 0, 1, 1, 2, 2]);
+        assert_eq!(sources(Rounding::Ceil), [0, 1, 1, 2, 2, 2]);
+    }
+
+    #[test]
+    fn weights_add_up_to_one() {
+        let kernels = [
+            Kernel::Nearest(Rounding::PreferFloor),
+            Kernel::Linear,
+            Kernel::Cubic(-0.75),
+        ];
+        for kernel in kernels {
+            for (antialias, exclude_outside) in
+                [(false, false), (false, true), (true, false), (true, true)]
+            {
+                for (input, output) in [(1, 5), (7, 3), (4, 9), (9, 1), (64, 5)] {
+                    let filter = Filter {
+                        antialias,
+                        exclude_outside,
+                        ..filter(kernel, Coordinates::HalfPixel)
+                    };
+                    let taps = filter.taps(&axis(input, output)).unwrap();
+                    assert_eq!(taps.windows.len(), output);
+                    for window in taps.windows {
+                        let sum: f32 = window.weights.iter().sum();
+                        assert!((sum - 1.0).abs() < 1e-5, "{window:?}");
+                        assert!(window.first + window.weights.len() <= input);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_equal_size_is_the_identity() {
+        for coordinates in [
+            Coordinates::HalfPixel,
+            Coordinates::AlignCorners,
+            Coordinates::Asymmetric,
+            Coordinates::CropAndResize,
+        ] {
+            let filter = filter(Kernel::Cubic(-0.5), coordinates);
+            assert_eq!(filter.taps(&axis(5, 5)).unwrap(), Taps::identity(5));
+        }
+    }
+
+    #[test]
+    fn what_is_cropped_beyond_the_edges_has_no_taps() {
+        let filter = filter(Kernel::Linear, Coordinates::CropAndResize);
+        let beyond = Axis {
+            region: [-0.5, 1.0],
+            ..axis(3, 4)
+        };
+        // Positions -1, 0, 1 and 2.
+        let taps = filter.taps(&beyond).unwrap();
+        assert_eq!(taps.windows[0], TapWindow::default());
+        assert_eq!(taps.windows[1..], Taps::identity(3).windows);
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        let filter = filter(Kernel::Linear, Coordinates::HalfPixel);
+        for (input, output) in [(0, 3), (3, usize::MAX), (usize::MAX, 1)] {
+            assert!(
+                filter.taps(&axis(input, output)).is_err(),
+                "{input} {output}"
+            );
+        }
+        let scale = f64::NAN;
+        assert!(
+            filter
+                .taps(&Axis {
+                    scale,
+                    ..axis(3, 3)
+                })
+                .is_err()
+        );
+    }
+}
