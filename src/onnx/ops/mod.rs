@@ -4,6 +4,7 @@
 
 mod branch;
 mod conv;
+mod conv3d;
 mod elementwise;
 mod grid_sample;
 mod join;

@@ -114,7 +114,7 @@ pub(super) fn center_crop_pad<'m>(
 }
 
 /// A constant before and after the elements along an axis, or fewer elements where negative.
-fn padded(
+pub(super) fn padded(
     importer: &mut Importer,
     view: &View,
     axis: usize,
