@@ -1,12 +1,14 @@
-// Max and average pooling.
+// Max and average pooling, and the norms of windows.
 #import element
 #import shared/tensor_view
 #import shared/grid
 #import shared/nan
+#import shared/pow
 #import shared/sum_part
 
 const MAX: u32 = 0u;
 const AVERAGE: u32 = 1u;
+const LP: u32 = 2u;
 
 override OPERATION: u32 = MAX;
 
@@ -25,6 +27,9 @@ struct Params {
     empty: f32,
     // The value of taps outside the input.
     outside: f32,
+    // The power of magnitudes that are summed, and that of the sum.
+    exponent: f32,
+    root: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -60,6 +65,8 @@ fn main(
             }
             if OPERATION == AVERAGE {
                 result += value;
+            } else if OPERATION == LP {
+                result += power_or_nan(abs(value), params.exponent);
             } else {
                 result = max_or_nan(result, value);
             }
@@ -69,22 +76,34 @@ fn main(
         var count = taps_inside(first.x, params.kernel.x, params.dilation.x, size.x)
             * taps_inside(first.y, params.kernel.y, params.dilation.y, size.y);
         if params.count_include_pad != 0u {
-            // The part of the window inside the padded input: what ceil mode adds beyond does not count.
-            let end = min(start + params.kernel, size + params.padding + params.padding_after);
-            count = (end.x - start.x) * (end.y - start.y);
+            // The taps inside the padded input: what ceil mode adds beyond does not count.
+            let room = size + params.padding + params.padding_after - start;
+            let taps = min(params.kernel, (room + params.dilation - 1u) / params.dilation);
+            count = taps.x * taps.y;
         }
-        result /= f32(count);
+        // A dilated window may have no tap inside.
+        result /= f32(max(count, 1u));
     }
     let destination = element_of_pixel(params.output, pixel) + c4_index;
     if ACCUMULATE != 0u {
         let others = unpack_element(output[destination]);
         if OPERATION == AVERAGE {
             result += others;
+        } else if OPERATION == LP {
+            // The norm of the windows' other part: float16 may not hold its power.
+            result += power_or_nan(others, params.exponent);
         } else {
             result = select(others, result, (result > others) | is_nan(result));
         }
     }
+    if OPERATION == LP {
+        result = power_or_nan(result, params.root);
+    }
     output[destination] = pack_element(zero_unused_lanes(result, c4_index, params.output.channels));
+}
+
+fn power_or_nan(x: vec4<f32>, exponent: f32) -> vec4<f32> {
+    return select(power(x, vec4<f32>(exponent)), x, is_nan(x) | vec4<bool>(exponent == 1.0));
 }
 
 // How many of `count` taps, `dilation` apart from `first` on, are within the input along one axis. `first` wraps

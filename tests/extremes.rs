@@ -5,11 +5,11 @@ use proptest::prelude::*;
 use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, Concat, Conv2d,
-    ConvTranspose2d, Embedding, Factor, Flatten, GradientRule, Graph, GraphBuilder, Hardmax, Input,
-    Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MaxPool2dBackward, Op,
-    Pad2d, Padding, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Seed,
-    SliceChannels, Softmax, Unary, Unflatten, Upsample, UpsampleBackward, UpsampleMode,
-    UpsampleSize,
+    ConvTranspose2d, Embedding, Factor, Flatten, GradientRule, Graph, GraphBuilder, GridSample,
+    GridSampleMode, GridSamplePadding, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
+    LocalResponseNormBackward, MaxPool2dBackward, Op, Pad2d, Padding, Pool2d, PoolKind, Rearrange,
+    Reduce, ReduceKind, ReduceOver, Reorg, Resample, Seed, SliceChannels, Softmax, TapWindow, Taps,
+    Unary, Unflatten, Upsample, UpsampleBackward, UpsampleMode, UpsampleSize,
 };
 use shadernet::plan::PlanReport;
 use shadernet::session::SessionOptions;
@@ -93,6 +93,7 @@ fn pool() -> BoxedStrategy<Pool2d> {
     let kind = prop_oneof![
         Just(PoolKind::Max),
         any::<bool>().prop_map(|count_include_pad| PoolKind::Average { count_include_pad }),
+        any::<u32>().prop_map(|p| PoolKind::Lp { p }),
     ];
     let dilation = prop_oneof![Just([1; 2]), pair()];
     (kind, pair(), pair(), dilation, padding(), any::<bool>())
@@ -166,6 +167,35 @@ fn rearrange() -> BoxedStrategy<Op> {
     prop_oneof![any, made].boxed()
 }
 
+fn grid_sample() -> Op {
+    GridSample {
+        mode: GridSampleMode::Bicubic,
+        padding: GridSamplePadding::Reflection,
+        align_corners: true,
+    }
+    .into()
+}
+
+/// Windows of which some fit.
+fn resample() -> BoxedStrategy<Op> {
+    let taps = || {
+        let weights = prop::collection::vec(any::<f32>(), 0..4);
+        let window = (number(), weights).prop_map(|(first, weights)| TapWindow { first, weights });
+        (number(), prop::collection::vec(window, 0..4))
+            .prop_map(|(input, windows)| Taps { input, windows })
+    };
+    (taps(), taps(), any::<f32>())
+        .prop_map(|(rows, columns, outside)| {
+            Resample {
+                rows,
+                columns,
+                outside,
+            }
+            .into()
+        })
+        .boxed()
+}
+
 /// An operator of any kind but `Input`.
 fn operator() -> BoxedStrategy<Op> {
     let windows = prop_oneof![
@@ -191,7 +221,9 @@ fn operator() -> BoxedStrategy<Op> {
         number().prop_map(|stride| Reorg { stride }.into()),
         [number(), number(), number()].prop_map(|dims| Unflatten { dims }.into()),
         Just(Flatten.into()),
+        Just(grid_sample()),
         rearrange(),
+        resample(),
     ]
     .boxed();
     let channels = prop_oneof![

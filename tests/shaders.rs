@@ -57,10 +57,11 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
         | "linear"
         | "linear_subgroup" => epilogue.to_vec(),
         "peak_memory" => vec![("COPY", 0..2)],
-        "pool" => vec![("OPERATION", 0..2), ACCUMULATE],
+        "pool" => vec![("OPERATION", 0..3), ACCUMULATE],
         "adaptive_avg_pool_backward" | "avg_pool_backward" | "max_pool_backward" => {
             vec![ACCUMULATE]
         }
+        "grid_sample" => vec![("MODE", 0..3), ("PADDING", 0..3), ("ALIGN_CORNERS", 0..2)],
         "preprocess" => vec![
             ("LINEAR", 0..2),
             ("FLOAT", 0..2),

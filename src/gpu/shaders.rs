@@ -148,6 +148,7 @@ shaders! {
     COPY_CHANNELS = "copy_channels", reads 1;
     EMBEDDING = "embedding", reads 2;
     FLATTEN = "flatten", reads 1;
+    GRID_SAMPLE = "grid_sample", reads 2;
     HARDMAX = "hardmax", reads 1;
     HARDMAX_SUBGROUP = "hardmax_subgroup", reads 1, subgroup variant of HARDMAX;
     LINEAR = "linear", reads 4;
@@ -170,6 +171,7 @@ shaders! {
     REDUCE_SPACE = "reduce_space", reads 2;
     REDUCE_SPACE_SUBGROUP = "reduce_space_subgroup", reads 2, subgroup variant of REDUCE_SPACE;
     REORG = "reorg", reads 1;
+    RESAMPLE = "resample", reads 2;
     SOFTMAX = "softmax", reads 1;
     SOFTMAX_SUBGROUP = "softmax_subgroup", reads 1, subgroup variant of SOFTMAX;
     TOP_K = "top_k", reads 1;

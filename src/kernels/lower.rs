@@ -5,9 +5,9 @@ use super::{
     Algorithm, DeviceContext, Dispatch, Read, Selection, SelectionReason, TensorView, WORKGROUP,
 };
 use super::{
-    activation, batch_norm, channels, constant, conv, elementwise, embedding, flatten, linear,
-    local_response_norm, pad, pool, pool_backward, rearrange, reduce, reorg, softmax, unary,
-    upsample,
+    activation, batch_norm, channels, constant, conv, elementwise, embedding, flatten, grid_sample,
+    linear, local_response_norm, pad, pool, pool_backward, rearrange, reduce, reorg, resample,
+    softmax, unary, upsample,
 };
 use crate::error::Result;
 use crate::gpu::Shader;
@@ -93,9 +93,11 @@ fn dispatches(
         Op::Pad2d(op) => pad::dispatches(context, op),
         Op::CenterCropOrPad(_) => pad::center_dispatches(context),
         Op::Reorg(op) => reorg::dispatches(context, *op),
+        Op::Resample(op) => resample::dispatches(context, op),
         Op::Rearrange(op) => rearrange::dispatches(context, op),
         Op::Reduce(op) => reduce::dispatches(context, *op),
         Op::Embedding(op) => embedding::dispatches(context, op),
+        Op::GridSample(op) => grid_sample::dispatches(context, op),
         Op::Flatten(_) => flatten::dispatches(context),
         Op::ActivationBackward(op) => activation::backward_dispatches(context, op.0),
         Op::AdaptiveAvgPool2dBackward(_) => pool_backward::adaptive_average(context),

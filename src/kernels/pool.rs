@@ -1,4 +1,4 @@
-//! Max and average pooling.
+//! Pooling over windows.
 
 use super::loop_iterations::{SumPart, SumPartParams, in_parts, plain};
 use super::{Dispatch, LoweringContext, TensorView};
@@ -21,7 +21,9 @@ uniforms! {
         count_include_pad: u32,
         empty: f32,
         outside: f32,
-        unused: [u32; 3],
+        exponent: f32,
+        root: f32,
+        unused: u32,
     }
 }
 
@@ -33,10 +35,15 @@ pub(super) fn dispatches(context: &LoweringContext, op: &Pool2d) -> Result<Vec<D
     let [top, bottom, left, right] = [0, 1, 2, 3].map(side);
     // The operation's code in `shaders/pool.wgsl`.
     let (code, count_include_pad, empty) = match op.kind {
+        PoolKind::Lp { .. } => (2, false, 0.0),
         PoolKind::Max => (0, false, f32::NEG_INFINITY),
         // Padding that a pass has fused counts toward the divisor. Passes fuse it into a pooling that does
         // not count its padding only where that has none of its own.
         PoolKind::Average { count_include_pad } => (1, count_include_pad || fused.pads(), 0.0),
+    };
+    let degree = match op.kind {
+        PoolKind::Lp { p } => p as f32,
+        _ => 1.0,
     };
     let params = |part: &SumPart| Params {
         input,
@@ -50,7 +57,9 @@ pub(super) fn dispatches(context: &LoweringContext, op: &Pool2d) -> Result<Vec<D
         count_include_pad: u32::from(count_include_pad),
         empty,
         outside: if fused.pads() { fused.pad_value } else { empty },
-        unused: [0; 3],
+        exponent: degree,
+        root: degree.recip(),
+        unused: 0,
     };
     let constants = [("OPERATION", code)];
     in_parts(context, &POOL, 1, &constants, op.kernel, plain, params)

@@ -140,6 +140,22 @@ impl LoweringContext<'_> {
         }))
     }
 
+    /// Float32 numbers that follow from the node's settings.
+    pub(super) fn table(
+        &self,
+        what: &str,
+        len: usize,
+        values: impl Fn() -> Vec<f32> + Send + Sync + 'static,
+    ) -> Read {
+        Read::Weight(Arc::new(PackedWeight {
+            name: format!("{} {what}", self.node.name),
+            precision: Precision::F32,
+            len,
+            blocks: 1,
+            pack: Box::new(move |_, _| Ok(values())),
+        }))
+    }
+
     /// A part of the names of weights with a norm folded in. The plans of a session share weights, and
     /// passes may have optimized them differently for other shapes.
     fn norm_suffix(&self) -> String {

@@ -2,7 +2,7 @@
 
 use super::PassReport;
 use super::draft::Draft;
-use crate::graph::{Op, Padding, ValueId};
+use crate::graph::{Op, Padding, PoolKind, ValueId};
 
 pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
     let mut removed = Vec::new();
@@ -18,7 +18,10 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
             Op::Rearrange(op) => op.is_reshape(),
             Op::Pad2d(op) => [op.top, op.bottom, op.left, op.right] == [0; 4],
             Op::Pool2d(op) => {
-                op.kernel == [1; 2] && op.stride == [1; 2] && op.padding == Padding::all(0)
+                let is_single = op.kernel == [1; 2] && op.stride == [1; 2];
+                // The norm of one value is its magnitude.
+                let is_norm = matches!(op.kind, PoolKind::Lp { .. });
+                is_single && op.padding == Padding::all(0) && !is_norm
             }
             Op::Concat(_) => node.inputs.len() == 1,
             _ => continue,

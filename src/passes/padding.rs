@@ -151,6 +151,8 @@ fn check_fill(
             "the windows of '{name}' extend past the end and would read {fill} there"
         )),
         PoolKind::Max => Ok(()),
+        PoolKind::Lp { .. } if fill != 0.0 => Err(format!("it pads with {fill}, a norm with 0")),
+        PoolKind::Lp { .. } => Ok(()),
         PoolKind::Average { .. } if fill != 0.0 => {
             Err(format!("it pads with {fill}, an average with 0"))
         }

@@ -31,6 +31,7 @@ mod conv_transpose;
 mod elementwise;
 mod embedding;
 mod flatten;
+mod grid_sample;
 mod hardmax;
 mod linear;
 mod local_response_norm;
@@ -41,6 +42,7 @@ mod real;
 mod rearrange;
 mod reduce;
 mod reorg;
+mod resample;
 mod slice;
 mod softmax;
 mod unary;
@@ -262,6 +264,7 @@ fn apply<T: Real>(
         Op::Softmax(_) => softmax::softmax(x),
         Op::Binary(op) => elementwise::binary(*op, x, operands[1], output),
         Op::Concat(_) => concat::concat(operands),
+        Op::GridSample(op) => grid_sample::grid_sample(op, x, operands[1], output),
         Op::Flatten(_) => flatten::flatten(x),
         Op::ConvTranspose2d(op) => conv_transpose::conv_transpose2d(op, parameters, x, output),
         Op::Upsample(op) => upsample::upsample(op, x, output),
@@ -274,6 +277,7 @@ fn apply<T: Real>(
             pad::pad2d(x, [top, left], T::zero(), output)
         }
         Op::Reorg(op) => reorg::reorg(*op, x, output),
+        Op::Resample(op) => resample::resample(op, x, output),
         Op::Rearrange(op) => rearrange::rearrange(op, x),
         Op::Reduce(op) => reduce::reduce(*op, x),
         Op::Embedding(op) => embedding::embedding(*op, parameters, x),

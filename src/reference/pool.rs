@@ -8,7 +8,7 @@ use crate::tensor::{Shape, Tensor};
 pub(super) struct WindowSpan {
     /// Taps inside the map, as indices into it.
     pub taps: std::iter::StepBy<std::ops::Range<usize>>,
-    /// Pixels inside the map or its padding. In ceil mode a window may extend beyond both.
+    /// Taps inside the map or its padding. In ceil mode a window may extend beyond both.
     pub padded: usize,
 }
 
@@ -27,6 +27,11 @@ pub(super) fn pool2d<T: Real>(op: &Pool2d, x: &Tensor<T>, output: &Shape) -> Vec
                 let inside = row.taps.len() * column.taps.len();
                 let padded = row.padded * column.padded;
                 mean(taps, if count_include_pad { padded } else { inside })
+            }
+            PoolKind::Lp { p } => {
+                let degree = T::from_f64(f64::from(p));
+                let sum = taps.fold(T::zero(), |sum, x| sum + x.abs().powf(degree));
+                sum.powf(degree.recip())
             }
         }
     };
@@ -66,7 +71,7 @@ fn window_span(
     let last = end.saturating_sub(before).min(size);
     WindowSpan {
         taps: (first..last.max(first)).step_by(dilation),
-        padded: end.min(size + before + after) - start,
+        padded: (end.min(size + before + after) - start).div_ceil(dilation),
     }
 }
 

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, CenterCropOrPad, Concat, ConvTranspose2d,
     Flatten, Graph, GraphBuilder, Linear, LocalResponseNorm, Op, Pad2d, Padding, Pool2d, PoolKind,
-    Rearrange, Reduce, ReduceKind, ReduceOver, SliceChannels, Upsample, UpsampleMode, UpsampleSize,
+    Rearrange, Reduce, ReduceKind, ReduceOver, Resample, SliceChannels, TapWindow, Taps, Upsample,
+    UpsampleMode, UpsampleSize,
 };
 use shadernet::tensor::{Shape, Tensor};
 
@@ -324,6 +325,33 @@ proptest! {
         let inputs = [tensor(&Shape::from([n, 5, h, w]), seed)];
         check_within(&graph, &inputs, seed, &expected, gradient::BLOCK_F16);
     }
+}
+
+/// A resizing: windows of some pixels, and of none.
+#[test]
+fn resampling() {
+    let window = |first, weights: &[f32]| TapWindow {
+        first,
+        weights: weights.to_vec(),
+    };
+    let rows = vec![
+        window(2, &[0.5, -0.25, 0.75]),
+        window(0, &[]),
+        window(0, &[1.0]),
+    ];
+    let columns = (0..9).map(|i| window(i / 2, &[0.75, 0.25]));
+    let op = Resample {
+        rows: Taps {
+            input: 5,
+            windows: rows,
+        },
+        columns: Taps {
+            input: 7,
+            windows: columns.collect(),
+        },
+        outside: 2.0,
+    };
+    one(op, [2, 3, 5, 7], 1, Only("resample"));
 }
 
 /// A rearrangement that drops or repeats elements has no gradient.

@@ -6,10 +6,10 @@ use shadernet::gpu::{Precision, SHADERS};
 use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, Binary, Concat, Constant, Conv2d, ConvTranspose2d, Embedding,
-    Flatten, Graph, GraphBuilder, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
-    LocalResponseNormBackward, MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce, ReduceKind,
-    ReduceOver, Reorg, SliceChannels, Softmax, Unary, UnaryBackward, Unflatten, Upsample,
-    UpsampleBackward,
+    Flatten, Graph, GraphBuilder, GridSample, GridSampleMode, GridSamplePadding, Hardmax, Input,
+    Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MaxPool2dBackward, Op,
+    Pad2d, Pool2d, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Resample, SliceChannels,
+    Softmax, TapWindow, Taps, Unary, UnaryBackward, Unflatten, Upsample, UpsampleBackward,
 };
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::{Shape, Tensor};
@@ -148,6 +148,26 @@ fn embedding() -> ShaderCase {
     }
 }
 
+/// Pairs of rows, and columns of which one is left out.
+fn resample() -> Resample {
+    let window = |first, weights: &[f32]| TapWindow {
+        first,
+        weights: weights.to_vec(),
+    };
+    let pairs = (0..5).map(|first| window(first, &[0.25, 0.75]));
+    Resample {
+        rows: Taps {
+            input: 6,
+            windows: pairs.collect(),
+        },
+        columns: Taps {
+            input: 6,
+            windows: vec![window(3, &[1.0]), window(0, &[]), window(0, &[0.1; 6])],
+        },
+        outside: 3.0,
+    }
+}
+
 /// The cases that name one shader each; those of a `Team` name both of its forms.
 fn cases() -> Vec<(&'static str, ShaderCase)> {
     let map = [2, 5, 6, 6];
@@ -170,6 +190,12 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
     };
     let concat = [Shape::from([1, 5, 3, 3]), Shape::from([1, 3, 3, 3])];
     let norm = LocalResponseNorm::new(3);
+    // At edges of the map, as its positions are random.
+    let grid_sample = GridSample {
+        mode: GridSampleMode::Bilinear,
+        padding: GridSamplePadding::Border,
+        align_corners: true,
+    };
     let row = |features| [Shape::from([2, features])];
     let tiled = ConvAlgorithm::Tiled {
         pixels: 64,
@@ -235,6 +261,11 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
         ),
         ("embedding", embedding()),
         only("flatten", Flatten.into(), one),
+        only(
+            "grid_sample",
+            grid_sample.into(),
+            &[shape.clone(), Shape::from([2, 2, 3, 4])],
+        ),
         team("hardmax", Hardmax.into(), one),
         team("linear", Linear::new(30, 20).into(), &row(30)),
         team(
@@ -263,6 +294,7 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             Reorg { stride: 2 }.into(),
             &[Shape::from([1, 4, 4, 4])],
         ),
+        only("resample", resample().into(), one),
         team("softmax", Softmax.into(), one),
         only("unary", Unary::Gelu.into(), one),
         only("unary_backward", UnaryBackward(Unary::Gelu).into(), &two),

@@ -14,6 +14,7 @@ mod every_shader;
 mod fused;
 mod generate;
 mod gradients;
+mod grid_sample;
 mod layout;
 mod loop_limit;
 mod padding;
@@ -23,6 +24,7 @@ mod pooling;
 mod ran;
 mod rearrange;
 mod reductions;
+mod resample;
 #[path = "../common/tolerance.rs"]
 mod tolerance;
 mod transposed;

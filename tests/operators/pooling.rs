@@ -8,6 +8,14 @@ use crate::compare::{Case, check};
 use crate::generate::{cases, conv_settings, graph_of};
 use crate::ran::Shaders;
 
+fn kind() -> impl Strategy<Value = PoolKind> {
+    prop_oneof![
+        Just(PoolKind::Max),
+        any::<bool>().prop_map(|count_include_pad| PoolKind::Average { count_include_pad }),
+        (1..5_u32).prop_map(|p| PoolKind::Lp { p }),
+    ]
+}
+
 proptest! {
     #![proptest_config(cases())]
 
@@ -16,18 +24,10 @@ proptest! {
         (conv, [n, h, w], seed) in conv_settings(),
         channels in 1..11_usize,
         ceil_mode in any::<bool>(),
-        average in any::<bool>(),
-        count_include_pad in any::<bool>(),
+        kind in kind(),
     ) {
-        let kind = match average {
-            true => PoolKind::Average { count_include_pad },
-            false => PoolKind::Max,
-        };
         let mut pool = Pool2d::new(kind, 1).ceil_mode(ceil_mode);
         (pool.kernel, pool.stride, pool.dilation) = (conv.kernel, conv.stride, conv.dilation);
-        if average {
-            pool.dilation = [1, 1];
-        }
         // Padding must be smaller than the window.
         pool.padding = match conv.padding {
             Padding::Explicit { top, bottom, left, right } => {
@@ -86,4 +86,30 @@ fn max_pooling_of_padding_only() {
         .dilation_hw(1, 2)
         .padding([0, 0, 1, 3]);
     check(pool, [1, 3, 1, 1], 0, Shaders::Only("pool"));
+}
+
+/// A maximum over nothing but minus infinity is minus infinity.
+#[test]
+fn max_pooling_of_minus_infinity() {
+    let shape = Shape::from([1, 5, 3, 3]);
+    let mut values = vec![f32::NEG_INFINITY; 45];
+    values[40] = -3.0;
+    let input = Tensor::new(shape.clone(), values).unwrap();
+    let pool = Pool2d::max(2, 1).padding(1);
+    let graph = graph_of(pool, std::slice::from_ref(&shape));
+    Case::new(&graph, &[input], 0, &[("op", Shaders::Only("pool"))]).run();
+}
+
+/// Windows of so many pixels that a limit of loop iterations divides them.
+#[test]
+fn large_windows_of_all_kinds() {
+    for kind in [
+        PoolKind::Lp { p: 3 },
+        PoolKind::Average {
+            count_include_pad: true,
+        },
+    ] {
+        let pool = Pool2d::new(kind, 1).kernel_hw(300, 240);
+        check(pool, [1, 2, 301, 240], 1, Shaders::Only("pool"));
+    }
 }

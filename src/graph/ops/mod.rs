@@ -11,6 +11,7 @@ mod elementwise;
 mod embedding;
 mod extent;
 mod flatten;
+mod grid_sample;
 mod hardmax;
 mod input;
 mod linear;
@@ -22,6 +23,7 @@ mod pool_backward;
 mod rearrange;
 mod reduce;
 mod reorg;
+mod resample;
 mod slice;
 mod softmax;
 mod unary;
@@ -37,6 +39,7 @@ pub use conv_transpose::ConvTranspose2d;
 pub use elementwise::Binary;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
+pub use grid_sample::{GridSample, GridSampleMode, GridSamplePadding};
 pub use hardmax::Hardmax;
 pub use input::Input;
 pub use linear::{Linear, LinearBackward};
@@ -48,6 +51,7 @@ pub use pool_backward::{AdaptiveAvgPool2dBackward, AvgPool2dBackward, MaxPool2dB
 pub use rearrange::{Factor, Rearrange};
 pub use reduce::{Reduce, ReduceKind, ReduceOver};
 pub use reorg::Reorg;
+pub use resample::{Resample, TapWindow, Taps};
 pub use slice::SliceChannels;
 pub use softmax::Softmax;
 pub use unary::{Unary, UnaryBackward};
@@ -161,6 +165,8 @@ pub enum Op {
     Constant(Constant),
     /// See [`Flatten`].
     Flatten(Flatten),
+    /// See [`GridSample`].
+    GridSample(GridSample),
     /// See [`ConvTranspose2d`].
     ConvTranspose2d(ConvTranspose2d),
     /// See [`Upsample`].
@@ -175,6 +181,8 @@ pub enum Op {
     CenterCropOrPad(CenterCropOrPad),
     /// See [`Reorg`].
     Reorg(Reorg),
+    /// See [`Resample`].
+    Resample(Resample),
     /// See [`Rearrange`].
     Rearrange(Rearrange),
     /// See [`Reduce`].
@@ -225,6 +233,7 @@ impl Op {
             Self::Concat(op) => op,
             Self::Constant(op) => op,
             Self::Flatten(op) => op,
+            Self::GridSample(op) => op,
             Self::ConvTranspose2d(op) => op,
             Self::Upsample(op) => op,
             Self::LocalResponseNorm(op) => op,
@@ -232,6 +241,7 @@ impl Op {
             Self::Pad2d(op) => op,
             Self::CenterCropOrPad(op) => op,
             Self::Reorg(op) => op,
+            Self::Resample(op) => op,
             Self::Rearrange(op) => op,
             Self::Reduce(op) => op,
             Self::Embedding(op) => op,
@@ -289,6 +299,7 @@ into_op!(
     Concat,
     Constant,
     Flatten,
+    GridSample,
     ConvTranspose2d,
     Upsample,
     LocalResponseNorm,
@@ -296,6 +307,7 @@ into_op!(
     Pad2d,
     CenterCropOrPad,
     Reorg,
+    Resample,
     Rearrange,
     Reduce,
     Embedding,

@@ -17,13 +17,19 @@ pub enum PoolKind {
         /// Whether padding pixels count in the divisor. PyTorch's default is `true`.
         count_include_pad: bool,
     },
+    /// The root of degree `p` of the sum of all magnitudes to the power of `p`: the norm of the window. PyTorch's
+    /// `LPPool2d` has the values in place of their magnitudes.
+    Lp {
+        /// The degree, at least 1.
+        p: u32,
+    },
 }
 
-/// Max or average pooling over windows of an `[N, C, H, W]` map, as PyTorch's `MaxPool2d` and
-/// `AvgPool2d`.
+/// Pooling over windows of an `[N, C, H, W]` map, as PyTorch's `MaxPool2d` and `AvgPool2d`, which has no dilation
+/// there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pool2d {
-    /// Maximum or mean.
+    /// Maximum, mean or norm.
     pub kind: PoolKind,
     /// Height and width of the window.
     pub kernel: [usize; 2],
@@ -132,6 +138,7 @@ impl Operator for Pool2d {
         match self.kind {
             PoolKind::Max => "MaxPool2d",
             PoolKind::Average { .. } => "AvgPool2d",
+            PoolKind::Lp { .. } => "LPPool2d",
         }
     }
 
@@ -145,8 +152,8 @@ impl Operator for Pool2d {
             ("vertical dilation", self.dilation[0]),
             ("horizontal dilation", self.dilation[1]),
         ])?;
-        if matches!(self.kind, PoolKind::Average { .. }) && self.dilation != [1; 2] {
-            return Err("average pooling has no dilation in PyTorch; use 1".to_owned());
+        if self.kind == (PoolKind::Lp { p: 0 }) {
+            return Err("its degree p is 0; it must be at least 1".to_owned());
         }
         self.padding.check()?;
         // A window that lies entirely in the padding would have no maximum.
@@ -191,6 +198,9 @@ impl Operator for Pool2d {
             PoolKind::Max => {
                 let (input, output) = (backward.input(0), backward.output());
                 backward.node(MaxPool2dBackward(self.clone()), &[gradient, input, output])
+            }
+            PoolKind::Lp { .. } => {
+                return Err("the gradient of the norm of a window is not implemented".to_owned());
             }
             PoolKind::Average { .. } => {
                 let [_, _, h, w] = backward.input_shape(0).nchw();

@@ -45,6 +45,11 @@ impl Operator for AvgPool2dBackward {
 
     fn check(&self, inputs: usize) -> Result<(), String> {
         self.pool.check(inputs)?;
+        if self.pool.dilation != [1; 2] {
+            return Err(
+                "the gradient of average pooling with dilation is not implemented".to_owned(),
+            );
+        }
         expect_map(self.input)
     }
 

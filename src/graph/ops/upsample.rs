@@ -77,6 +77,29 @@ impl Upsample {
     }
 }
 
+impl Upsample {
+    /// The two of `size` input pixels that output pixel `i` is made of along one axis, and the weight of the second,
+    /// for a [scale](Self::scale). In float32, as in PyTorch and on the GPU, so that all three choose the same pixels
+    /// where a product is close to a whole number.
+    pub(crate) fn source(&self, i: usize, scale: f64, size: usize) -> (usize, usize, f32) {
+        let scale = scale as f32;
+        let position = match self.mode {
+            UpsampleMode::Bilinear {
+                align_corners: false,
+            } => ((i as f32 + 0.5) * scale - 0.5).max(0.0),
+            _ => i as f32 * scale,
+        };
+        let last = size.saturating_sub(1);
+        let first = (position.floor() as usize).min(last);
+        match self.mode {
+            UpsampleMode::Nearest => (first, first, 0.0),
+            UpsampleMode::Bilinear { .. } => {
+                (first, (first + 1).min(last), position - first as f32)
+            }
+        }
+    }
+}
+
 impl Operator for Upsample {
     fn kind(&self) -> &'static str {
         "Upsample"

@@ -1,6 +1,10 @@
 //! Convolutions.
 
-use crate::graph::{Conv2d, ConvTranspose2d, Pad2d, Padding};
+use std::ops::Range;
+
+use super::conv3d;
+use super::elementwise::combine_views;
+use crate::graph::{Binary, Conv2d, ConvTranspose2d, Pad2d, Padding};
 use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::OnnxNode;
 use crate::onnx::view::View;
@@ -33,8 +37,25 @@ pub(super) fn pair(values: &[i64], what: &str, default: usize) -> Result<[usize;
 impl Window {
     /// That of a node for a map of `size` (height, width), with a kernel of `kernel`.
     pub fn new(node: OnnxNode, kernel: [usize; 2], size: [usize; 2]) -> Result<Self, String> {
-        let stride = pair(node.ints("strides").unwrap_or_default(), "strides", 1)?;
-        let dilation = pair(node.ints("dilations").unwrap_or_default(), "dilations", 1)?;
+        Self::along(node, kernel, size, &(0..usize::MAX))
+    }
+
+    /// As [`Self::new`], with the settings of some of the node's axes.
+    pub fn along(
+        node: OnnxNode,
+        kernel: [usize; 2],
+        size: [usize; 2],
+        axes: &Range<usize>,
+    ) -> Result<Self, String> {
+        let own = |list: &'_ [i64]| -> Vec<i64> {
+            let list = list.iter().enumerate();
+            list.filter(|(axis, _)| axes.contains(axis))
+                .map(|(_, value)| *value)
+                .collect()
+        };
+        let setting = |name| own(node.ints(name).unwrap_or_default());
+        let stride = pair(&setting("strides"), "strides", 1)?;
+        let dilation = pair(&setting("dilations"), "dilations", 1)?;
         if stride.contains(&0) || dilation.contains(&0) || kernel.contains(&0) {
             return Err(format!(
                 "its kernel {kernel:?}, strides {stride:?} and dilations {dilation:?} must be positive"
@@ -44,8 +65,10 @@ impl Window {
             "NOTSET" => {
                 let pads = node.ints("pads").unwrap_or_default();
                 let (before, after) = pads.split_at(pads.len().div_euclid(2));
-                let ([top, left], [bottom, right]) =
-                    (pair(before, "pads", 0)?, pair(after, "pads", 0)?);
+                let ([top, left], [bottom, right]) = (
+                    pair(&own(before), "pads", 0)?,
+                    pair(&own(after), "pads", 0)?,
+                );
                 [top, bottom, left, right]
             }
             "VALID" => [0; 4],
@@ -64,6 +87,16 @@ impl Window {
             dilation,
             padding,
         })
+    }
+
+    /// The same with height and width exchanged.
+    pub fn transposed(mut self) -> Self {
+        let [top, bottom, left, right] = self.padding;
+        self.padding = [left, right, top, bottom];
+        self.kernel.reverse();
+        self.stride.reverse();
+        self.dilation.reverse();
+        self
     }
 
     pub fn as_padding(&self) -> Padding {
@@ -109,13 +142,13 @@ fn kernel_dims(dims: &[usize]) -> Result<[usize; 4], String> {
     }
 }
 
-fn groups(node: OnnxNode) -> Result<usize, String> {
+pub(super) fn groups(node: OnnxNode) -> Result<usize, String> {
     let groups = node.int_or("group", 1);
     usize::try_from(groups).map_err(|_| format!("its group {groups} must be positive"))
 }
 
 /// A name for the node of a convolution, under which its weight and bias are added.
-fn add_weights<'m>(
+pub(super) fn add_weights<'m>(
     importer: &mut Importer<'m>,
     node: OnnxNode<'m>,
     dims: &[usize],
@@ -137,6 +170,9 @@ pub(super) fn conv<'m>(
 ) -> Result<Vec<Value<'m>>, String> {
     let input = importer.view(node, 0)?;
     let rank = input.dims.len();
+    if rank == 5 {
+        return conv3d::conv(importer, node, &input);
+    }
     let map = as_map(importer, &input)?;
     let dims = kernel_dims(&importer.dims(node, 1)?)?;
     let [out_channels, in_group, height, width] = dims;
@@ -255,7 +291,7 @@ pub(super) fn conv_transpose<'m>(
         },
         output_padding: if symmetric { added } else { [0; 2] },
         groups,
-        bias: has_bias,
+        bias: has_bias && symmetric,
     };
     let name = add_weights(importer, node, &dims, out_channels)?;
     let mut output = importer.named_node(name, op, &[&map])?;
@@ -269,13 +305,13 @@ pub(super) fn conv_transpose<'m>(
         let [Some(top), Some(bottom), Some(left), Some(right)] = sides else {
             return Err("its padding is not possible".to_owned());
         };
-        // Pixels beyond the kernels have only the bias.
-        if has_bias && [top, bottom, left, right].iter().any(|side| *side > 0) {
-            return Err(
-                "a bias with an output larger than all kernels cover is not supported".to_owned(),
-            );
-        }
         output = importer.node(Pad2d::zeros(top, bottom, left, right), &[&output])?;
+        if has_bias {
+            // Pixels beyond all kernels have it too.
+            let bias = importer.view(node, 2)?;
+            let bias = importer.shaped(&bias, &[1, out_channels, 1, 1])?;
+            output = combine_views(importer, Binary::Add, &output, &bias)?;
+        }
     }
     Ok(vec![Value::Device(like_input(output, rank))])
 }

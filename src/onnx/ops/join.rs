@@ -7,7 +7,7 @@ use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::{OnnxNode, axis_of};
 use crate::onnx::view::View;
 
-/// The most parts that a Gather or Pad is made of.
+/// The most parts that a Gather is made of.
 const MAX_PARTS: usize = 64;
 
 pub(super) fn concat<'m>(

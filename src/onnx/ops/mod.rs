@@ -4,7 +4,9 @@
 
 mod branch;
 mod conv;
+mod conv3d;
 mod elementwise;
+mod grid_sample;
 mod join;
 mod layout;
 mod matmul;
@@ -13,6 +15,7 @@ mod pad;
 pub(in crate::onnx) mod patterns;
 mod pool;
 mod reduce;
+mod resample;
 mod resize;
 mod unary;
 
@@ -31,8 +34,8 @@ pub(super) fn handler(op_type: &str) -> Option<Handler> {
         "If" => Handler(branch::branch),
         "Conv" => Handler(conv::conv),
         "ConvTranspose" => Handler(conv::conv_transpose),
-        "MaxPool" | "AveragePool" => Handler(pool::pool),
-        "GlobalAveragePool" | "GlobalMaxPool" => Handler(pool::global),
+        "MaxPool" | "AveragePool" | "LpPool" => Handler(pool::pool),
+        "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => Handler(pool::global),
         "LRN" => Handler(norm::local_response_norm),
         "BatchNormalization" => Handler(norm::batch_norm),
         "InstanceNormalization" => Handler(norm::instance_norm),
@@ -52,6 +55,7 @@ pub(super) fn handler(op_type: &str) -> Option<Handler> {
         "ReduceL1" | "ReduceLogSum" | "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin"
         | "ReduceL2" | "ReduceSumSquare" => Handler(reduce::reduce),
         "Resize" | "Upsample" => Handler(resize::resize),
+        "GridSample" => Handler(grid_sample::grid_sample),
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => Handler(layout::reshape),
         "Transpose" => Handler(layout::transpose),
         "Slice" => Handler(layout::slice),
@@ -62,6 +66,7 @@ pub(super) fn handler(op_type: &str) -> Option<Handler> {
         "Gather" => Handler(join::gather),
         "DepthToSpace" | "SpaceToDepth" => Handler(layout::depth_to_space),
         "Pad" => Handler(pad::pad),
+        "CenterCropPad" => Handler(pad::center_crop_pad),
         "Shape" | "Size" => Handler(layout::shape),
         name if unary::is_unary(name) => Handler(unary::unary),
         _ => return None,

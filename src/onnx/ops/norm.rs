@@ -1,7 +1,7 @@
 //! Normalizations and softmax.
 
 use super::elementwise::{as_channels, combine, combine_views, norm_channels, scale_channels};
-use super::layout::product;
+use super::layout::{part, product};
 use super::unary::apply;
 use crate::graph::{
     BatchNorm2d, Binary, Hardmax, LocalResponseNorm, Reduce, ReduceKind, ReduceOver, Softmax, Unary,
@@ -17,20 +17,29 @@ pub(super) fn local_response_norm<'m>(
 ) -> Result<Vec<Value<'m>>, String> {
     let size = node.int_or("size", 0);
     let size = usize::try_from(size).map_err(|_| format!("its size {size} must be positive"))?;
-    if size.is_multiple_of(2) {
-        return Err(format!("its size {size} is even, which is not supported"));
-    }
     let op = LocalResponseNorm {
         size,
         alpha: f64::from(node.float_or("alpha", 1e-4)),
         beta: f64::from(node.float_or("beta", 0.75)),
         k: f64::from(node.float_or("bias", 1.0)),
     };
-    let view = importer.view(node, 0)?;
+    let mut view = importer.view(node, 0)?;
+    // Windows of an even size have one channel more after the channel; PyTorch's have it before.
+    let is_even = size.is_multiple_of(2);
+    if is_even {
+        view = reversed(importer, &view, 1)?;
+    }
     let (map, dims) = as_channels(importer, &view, 1)?;
-    Ok(vec![Value::Device(
-        importer.node(op, &[&map])?.reshaped(dims),
-    )])
+    let mut output = importer.node(op, &[&map])?.reshaped(dims);
+    if is_even {
+        output = reversed(importer, &output, 1)?;
+    }
+    Ok(vec![Value::Device(output)])
+}
+
+fn reversed(importer: &mut Importer, view: &View, axis: usize) -> Result<View, String> {
+    let count = view.dims.get(axis).copied().unwrap_or(1);
+    part(importer, view, axis, count.saturating_sub(1), -1, count)
 }
 
 pub(super) fn batch_norm<'m>(

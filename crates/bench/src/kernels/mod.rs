@@ -20,6 +20,7 @@
 
 mod diverge;
 mod measure;
+mod resampling;
 mod shapes;
 mod variant;
 

@@ -13,11 +13,11 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::Case;
+use super::{Case, resampling};
 use shadernet::error::{Error, Result, UnknownName};
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Graph, GraphBuilder,
-    Linear, LocalResponseNorm, Pool2d, Upsample, ValueId,
+    Linear, LocalResponseNorm, Pool2d, ValueId,
 };
 use shadernet::tensor::Shape;
 
@@ -27,7 +27,7 @@ pub(super) const NAME: &str = "case";
 /// The largest number of a setting: shaders compute positions in 32-bit signed integers.
 const MAX_NUMBER: usize = i32::MAX as usize;
 
-const OPERATORS: [&str; 13] = [
+const OPERATORS: [&str; 15] = [
     "conv2d",
     "conv_transpose2d",
     "linear",
@@ -35,6 +35,8 @@ const OPERATORS: [&str; 13] = [
     "avg_pool2d",
     "adaptive_avg_pool2d",
     "upsample",
+    "resample",
+    "grid_sample",
     "batch_norm2d",
     "local_response_norm",
     "add",
@@ -340,17 +342,23 @@ fn node(
             b.adaptive_avg_pool2d(NAME, x, AdaptiveAvgPool2d::new(out, out))
         }
         "upsample" => {
-            let factor = settings.number("factor", None)? as f64;
-            let op = match settings.text("mode") {
-                None | Some("nearest") => Upsample::nearest(factor),
-                Some("bilinear") => Upsample::bilinear(factor, false),
-                Some(mode) => {
-                    return Err(format!(
-                        "mode: expected nearest or bilinear, found '{mode}'"
-                    ));
-                }
-            };
-            b.node(NAME, op, &[x])
+            let factor = settings.number("factor", None)?;
+            b.node(
+                NAME,
+                resampling::upsample(factor, settings.text("mode"))?,
+                &[x],
+            )
+        }
+        "resample" => {
+            let factor = settings.number("factor", Some(1))?;
+            let taps = settings.number("taps", Some(4))?;
+            b.node(NAME, resampling::resample(&inputs[0], factor, taps)?, &[x])
+        }
+        "grid_sample" => {
+            let (op, positions) = resampling::grid_sample(&inputs[0])?;
+            let at = b.image_input("positions", 2);
+            inputs.push(positions);
+            b.node(NAME, op, &[x, at])
         }
         "batch_norm2d" => b.batch_norm(NAME, x, BatchNorm2d::new(channels)),
         "local_response_norm" => {

@@ -1,0 +1,38 @@
+//! Sampling at computed positions.
+
+use crate::graph::{GridSample, GridSampleMode, GridSamplePadding};
+use crate::onnx::import::{Importer, Value};
+use crate::onnx::node::OnnxNode;
+
+pub(super) fn grid_sample<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+) -> Result<Vec<Value<'m>>, String> {
+    let input = importer.view(node, 0)?;
+    let positions = importer.view(node, 1)?;
+    if input.dims.len() != 4 || positions.dims.len() != 4 {
+        return Err(format!(
+            "an input of {:?} and positions of {:?} were found; only 2-dimensional maps are supported, [N, C, H, W] and [N, H, W, 2]",
+            input.dims, positions.dims
+        ));
+    }
+    let op = GridSample {
+        mode: match node.string_or("mode", "linear") {
+            "nearest" => GridSampleMode::Nearest,
+            // The names up to opset 19 are those of PyTorch.
+            "linear" | "bilinear" => GridSampleMode::Bilinear,
+            "cubic" | "bicubic" => GridSampleMode::Bicubic,
+            other => return Err(format!("its mode '{other}' is not supported")),
+        },
+        padding: match node.string_or("padding_mode", "zeros") {
+            "zeros" => GridSamplePadding::Zeros,
+            "border" => GridSamplePadding::Border,
+            "reflection" => GridSamplePadding::Reflection,
+            other => return Err(format!("its padding_mode '{other}' is not supported")),
+        },
+        align_corners: node.flag("align_corners"),
+    };
+    let positions = importer.reordered(&positions, |view| view.transposed(&[0, 3, 1, 2]))?;
+    let (map, positions) = (importer.in_order(&input)?, importer.in_order(&positions)?);
+    Ok(vec![Value::Device(importer.node(op, &[&map, &positions])?)])
+}

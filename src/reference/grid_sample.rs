@@ -1,0 +1,105 @@
+use rayon::prelude::*;
+
+use super::Real;
+use crate::graph::{GridSample, GridSampleMode, GridSamplePadding};
+use crate::tensor::{Shape, Tensor};
+
+pub(super) fn grid_sample<T: Real>(
+    op: &GridSample,
+    x: &Tensor<T>,
+    grid: &Tensor<T>,
+    output: &Shape,
+) -> Vec<T> {
+    let [_, c, h, w] = x.shape().nchw();
+    let plane = output.len() / output.nchw()[0] / c;
+    let mut y = vec![T::zero(); output.len()];
+    y.par_chunks_mut(plane)
+        .zip(x.data().par_chunks(h * w))
+        .enumerate()
+        .for_each(|(i, (out, map))| {
+            let positions = &grid.data()[i / c * 2 * plane..][..2 * plane];
+            for (i, out) in out.iter_mut().enumerate() {
+                let (column, row) = (positions[i], positions[plane + i]);
+                *out = match column.is_nan() || row.is_nan() {
+                    true => T::nan(),
+                    false => sample(op, map, [h, w], [row, column]),
+                };
+            }
+        });
+    y
+}
+
+fn sample<T: Real>(op: &GridSample, map: &[T], [h, w]: [usize; 2], [row, column]: [T; 2]) -> T {
+    let (rows, columns) = (taps(op, row, h), taps(op, column, w));
+    let mut sum = T::zero();
+    for &(y, v) in &rows {
+        for &(x, u) in &columns {
+            if let (Some(y), Some(x)) = (y, x) {
+                sum += v * u * map[y * w + x];
+            }
+        }
+    }
+    sum
+}
+
+/// The pixels along an axis of `size` pixels for a position from -1 to 1, with their weights.
+fn taps<T: Real>(op: &GridSample, position: T, size: usize) -> Vec<(Option<usize>, T)> {
+    let number = |x: f64| T::from_f64(x);
+    let (len, half, one) = (number(size as f64), number(0.5), T::one());
+    let mut x = match op.align_corners {
+        true => (position + one) * half * (len - one),
+        false => ((position + one) * len - one) * half,
+    };
+    let beyond = if op.align_corners { T::zero() } else { half };
+    let is_outside = x < -beyond || x > len - one + beyond;
+    if op.padding == GridSamplePadding::Border && is_outside {
+        x = x.max(T::zero()).min(len - one);
+    }
+    // Beyond every map, and within 32-bit integers.
+    let limit = number(f64::from(1 << 28));
+    x = x.max(-limit).min(limit);
+    let (first, part) = (x.floor(), x - x.floor());
+    let weights = match op.mode {
+        GridSampleMode::Nearest => {
+            let is_odd = first % number(2.0) != T::zero();
+            let is_upper = part > half || part == half && is_odd;
+            let nearest = if is_upper { first + one } else { first };
+            return vec![(pixel(op, nearest, size), one)];
+        }
+        GridSampleMode::Bilinear => vec![one - part, part],
+        GridSampleMode::Bicubic => [part + one, part, one - part, one - part + one]
+            .map(cubic)
+            .to_vec(),
+    };
+    let before = number((weights.len() / 2 - 1) as f64);
+    let pixels = (0..).map(|k| pixel(op, first - before + number(f64::from(k)), size));
+    pixels.zip(weights).collect()
+}
+
+/// Keys 1981, equation 4, at a distance of up to 2.
+fn cubic<T: Real>(distance: T) -> T {
+    let number = |x: f64| T::from_f64(x);
+    let (a, d) = (number(-0.75), distance);
+    match d <= T::one() {
+        true => ((a + number(2.0)) * d - (a + number(3.0))) * d * d + T::one(),
+        false => ((d - number(5.0)) * d + number(8.0)) * d * a - number(4.0) * a,
+    }
+}
+
+/// The pixel with the number `i`, a whole number: `None` for one of zeros.
+fn pixel<T: Real>(op: &GridSample, i: T, size: usize) -> Option<usize> {
+    // Within the limit above.
+    let (i, size) = (i.to_i64()?, size as i64);
+    let index = match op.padding {
+        GridSamplePadding::Zeros => i,
+        GridSamplePadding::Border => i.clamp(0, size - 1),
+        GridSamplePadding::Reflection => {
+            // The pixels at the edges are mirrored too where their outer edges are the mirrors.
+            let twice = i64::from(!op.align_corners);
+            let period = (2 * (size - 1 + twice)).max(1);
+            let place = i.rem_euclid(period);
+            place.min(period - twice - place)
+        }
+    };
+    (0..size).contains(&index).then_some(index as usize)
+}
