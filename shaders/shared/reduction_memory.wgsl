@@ -2,7 +2,7 @@
 // `reduction_subgroup.wgsl` has the same functions for devices with them. A shader imports either one as
 // `reduction`, and defines `fn reduce(a: vec4<f32>, b: vec4<f32>) -> vec4<f32>`, which must be associative and
 // commutative. Every invocation of a workgroup must call a reducing function, and a shader may call only one
-// of them, once.
+// of them, once; again only behind a barrier.
 #import shared/reduction_team
 
 struct Invocation {

@@ -37,11 +37,11 @@ pub use ops::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, Concat, Constant,
     Conv2d, ConvTranspose2d, Embedding, Factor, Flatten, GridSample, GridSampleMode,
-    GridSamplePadding, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
-    LocalResponseNormBackward, MaxPool2dBackward, Op, Operator, Pad2d, Padding, Parameter, Pool2d,
-    PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Resample, SliceChannels, Softmax,
-    TapWindow, Taps, Unary, UnaryBackward, Unflatten, Upsample, UpsampleBackward, UpsampleMode,
-    UpsampleSize,
+    GridSamplePadding, GroupNorm, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
+    LocalResponseNormBackward, MaxPool2dBackward, NormOver, Op, Operator, Pad2d, Padding,
+    Parameter, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Resample,
+    SliceChannels, Softmax, TapWindow, Taps, Unary, UnaryBackward, Unflatten, Upsample,
+    UpsampleBackward, UpsampleMode, UpsampleSize,
 };
 
 pub(crate) use fused::{Fused, Norm, Prologue, Residual, Storage};

@@ -19,6 +19,7 @@ mod embedding;
 mod epilogue;
 mod flatten;
 mod grid_sample;
+mod group_norm;
 mod layout;
 mod linear;
 mod local_response_norm;

@@ -14,6 +14,7 @@ pub(crate) fn uniforms() -> Vec<UniformBlock> {
         embedding::uniforms(),
         flatten::uniforms(),
         grid_sample::uniforms(),
+        group_norm::uniforms(),
         layout::uniforms(),
         linear::uniforms(),
         local_response_norm::uniforms(),

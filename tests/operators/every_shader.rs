@@ -6,10 +6,11 @@ use shadernet::gpu::{Precision, SHADERS};
 use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, Binary, Concat, Constant, Conv2d, ConvTranspose2d, Embedding,
-    Flatten, Graph, GraphBuilder, GridSample, GridSampleMode, GridSamplePadding, Hardmax, Input,
-    Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MaxPool2dBackward, Op,
-    Pad2d, Pool2d, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Resample, SliceChannels,
-    Softmax, TapWindow, Taps, Unary, UnaryBackward, Unflatten, Upsample, UpsampleBackward,
+    Flatten, Graph, GraphBuilder, GridSample, GridSampleMode, GridSamplePadding, GroupNorm,
+    Hardmax, Input, Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward,
+    MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg,
+    Resample, SliceChannels, Softmax, TapWindow, Taps, Unary, UnaryBackward, Unflatten, Upsample,
+    UpsampleBackward,
 };
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::{Shape, Tensor};
@@ -266,6 +267,7 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             grid_sample.into(),
             &[shape.clone(), Shape::from([2, 2, 3, 4])],
         ),
+        team("group_norm", GroupNorm::layer(5).into(), one),
         team("hardmax", Hardmax.into(), one),
         team("linear", Linear::new(30, 20).into(), &row(30)),
         team(

@@ -12,6 +12,7 @@ mod embedding;
 mod extent;
 mod flatten;
 mod grid_sample;
+mod group_norm;
 mod hardmax;
 mod input;
 mod linear;
@@ -40,6 +41,7 @@ pub use elementwise::Binary;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
 pub use grid_sample::{GridSample, GridSampleMode, GridSamplePadding};
+pub use group_norm::{GroupNorm, NormOver};
 pub use hardmax::Hardmax;
 pub use input::Input;
 pub use linear::{Linear, LinearBackward};
@@ -167,6 +169,8 @@ pub enum Op {
     Flatten(Flatten),
     /// See [`GridSample`].
     GridSample(GridSample),
+    /// See [`GroupNorm`].
+    GroupNorm(GroupNorm),
     /// See [`ConvTranspose2d`].
     ConvTranspose2d(ConvTranspose2d),
     /// See [`Upsample`].
@@ -234,6 +238,7 @@ impl Op {
             Self::Constant(op) => op,
             Self::Flatten(op) => op,
             Self::GridSample(op) => op,
+            Self::GroupNorm(op) => op,
             Self::ConvTranspose2d(op) => op,
             Self::Upsample(op) => op,
             Self::LocalResponseNorm(op) => op,
@@ -300,6 +305,7 @@ into_op!(
     Constant,
     Flatten,
     GridSample,
+    GroupNorm,
     ConvTranspose2d,
     Upsample,
     LocalResponseNorm,
