@@ -7,6 +7,7 @@ mod conv;
 mod conv3d;
 mod elementwise;
 mod grid_sample;
+mod group_norm;
 mod join;
 mod layout;
 mod matmul;
@@ -38,12 +39,12 @@ pub(super) fn handler(op_type: &str) -> Option<Handler> {
         "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => Handler(pool::global),
         "LRN" => Handler(norm::local_response_norm),
         "BatchNormalization" => Handler(norm::batch_norm),
-        "InstanceNormalization" => Handler(norm::instance_norm),
-        "GroupNormalization" => Handler(norm::group_norm),
-        "LayerNormalization" => Handler(norm::layer_norm),
+        "InstanceNormalization" => Handler(group_norm::instance_norm),
+        "GroupNormalization" => Handler(group_norm::group_norm),
+        "LayerNormalization" => Handler(group_norm::layer_norm),
         "LpNormalization" => Handler(norm::lp_norm),
-        "MeanVarianceNormalization" => Handler(norm::mean_variance_norm),
-        "RMSNormalization" => Handler(norm::rms_norm),
+        "MeanVarianceNormalization" => Handler(group_norm::mean_variance_norm),
+        "RMSNormalization" => Handler(group_norm::rms_norm),
         "Hardmax" | "Softmax" | "LogSoftmax" => Handler(norm::softmax),
         "Gemm" => Handler(matmul::gemm),
         "MatMul" => Handler(matmul::matmul),
