@@ -54,7 +54,7 @@ pub(super) struct Importer<'m> {
     pub(super) formulas: HashMap<ValueId, (ValueId, Formula)>,
     /// The name that the nodes of the current node have.
     prefix: String,
-    /// Whether the current node is the only reader of its inputs.
+    /// Whether the current node is the only reader of those of its inputs that are computed on the device.
     pub(super) is_only_reader: bool,
     /// Whether the outputs of the current node are read once at most.
     pub(super) is_read_once: bool,
@@ -162,7 +162,10 @@ impl<'m> Importer<'m> {
             name => name,
         };
         name.clone_into(&mut self.prefix);
-        self.is_only_reader = (node.proto.input.iter()).all(|name| self.read_count(name) <= 1);
+        self.is_only_reader = (node.proto.input.iter()).all(|name| {
+            let is_computed = matches!(self.values.get(name.as_str()), Some(Value::Device(_)));
+            !is_computed || self.read_count(name) <= 1
+        });
         self.is_read_once = (node.proto.output.iter()).all(|name| self.read_count(name) <= 1);
         // Weights stay as they are: only the results of such nodes are computed.
         if can_evaluate(node.op_type())
