@@ -108,7 +108,7 @@ fn main(
             sum += add_by_group(unpack_element(input[source + i % block_c4]), i % block_c4);
         }
         mean = mean_of(reduce_team(sum, invocation));
-        workgroupBarrier();
+        between_reductions();
     }
 
     var squares = vec4<f32>();

@@ -46,6 +46,8 @@ pub(super) struct Importer<'m> {
     values: HashMap<&'m str, Value<'m>>,
     pub(super) weights: BTreeMap<String, StoredWeight>,
     names: HashSet<String>,
+    /// The nodes that were added, by what they return.
+    pub(super) producers: HashMap<&'m str, &'m NodeProto>,
     /// How often each value is read, by nodes or as an output.
     pub(super) reads: HashMap<&'m str, usize>,
     /// Batch normalizations by the values that they return, with the names of their weights.
@@ -77,6 +79,7 @@ impl OnnxModel {
             values: HashMap::new(),
             weights: BTreeMap::new(),
             names: HashSet::new(),
+            producers: HashMap::new(),
             reads: HashMap::new(),
             norms: HashMap::new(),
             formulas: HashMap::new(),
@@ -151,6 +154,7 @@ impl<'m> Importer<'m> {
         for (name, value) in proto.output.iter().zip(outputs) {
             if !name.is_empty() {
                 self.values.insert(name, value);
+                self.producers.insert(name, proto);
             }
         }
         Ok(())

@@ -17,37 +17,62 @@ const MAX_BLOCK: usize = 1 << 22;
 const MVN_EPS: f32 = 1e-18;
 
 /// Whether one dispatch computes `op` of a map.
-fn is_one_dispatch(op: &GroupNorm, map: &View) -> bool {
+pub(super) fn is_one_dispatch(op: &GroupNorm, map: &View) -> bool {
     let block = op.block_channels().saturating_mul(op.pixels(&map.base));
     block <= MAX_BLOCK
 }
 
-/// `op` of a map with the scale of input 1 and the shift of input 2, in the order that the map is read in.
-fn normalize<'m>(
+/// `op` of a map, in the order that the map is read in, with a scale and a shift for each channel.
+pub(super) fn normalize(
+    importer: &mut Importer,
+    op: GroupNorm,
+    map: &View,
+    scale: Option<StoredWeight>,
+    shift: Option<StoredWeight>,
+) -> Result<View, String> {
+    let name = importer.unique_name();
+    for (suffix, weight, default) in [("weight", scale, 1.0), ("bias", shift, 0.0)] {
+        let weight = match weight {
+            Some(weight) => weight,
+            None => StoredWeight::computed(vec![default; op.channels], &[op.channels])?,
+        };
+        importer.weight(&name, suffix, weight);
+    }
+    let output = importer.named_node(name.clone(), op.affine(true), &[map])?;
+    importer.remember_norm(output.value, name);
+    Ok(map.with_value(output.value))
+}
+
+/// As [`normalize`], with the scale of input 1 and the shift of input 2.
+fn normalize_scaled<'m>(
     importer: &mut Importer<'m>,
     node: OnnxNode<'m>,
     op: GroupNorm,
     map: &View,
 ) -> Result<View, String> {
-    let name = importer.unique_name();
-    let channels = op.channels;
-    for (i, suffix, default) in [(1, "weight", 1.0), (2, "bias", 0.0)] {
-        let weight = match node.input(i) {
-            None => StoredWeight::computed(vec![default; channels], &[channels])?,
-            // One number for each group.
-            Some(_) if op.groups != channels && product(&importer.dims(node, i)?) == op.groups => {
-                let values = importer.host(node, i)?.to_floats();
-                let repeated = (values.iter())
-                    .flat_map(|&value| std::iter::repeat_n(value, op.group_channels()));
-                StoredWeight::computed(repeated.collect(), &[channels])?
-            }
-            Some(_) => StoredWeight::new(&importer.value(node, i)?, &[channels])?,
-        };
-        importer.weight(&name, suffix, weight);
+    let [scale, shift] = [1, 2].map(|i| channel_weight(importer, node, i, &op));
+    normalize(importer, op, map, scale?, shift?)
+}
+
+/// Input `i`: one number for each channel or, before opset 21, for each group.
+fn channel_weight<'m>(
+    importer: &Importer<'m>,
+    node: OnnxNode<'m>,
+    i: usize,
+    op: &GroupNorm,
+) -> Result<Option<StoredWeight>, String> {
+    if node.input(i).is_none() {
+        return Ok(None);
     }
-    let output = importer.named_node(name.clone(), op, &[map])?;
-    importer.remember_norm(output.value, name);
-    Ok(map.with_value(output.value))
+    let channels = [op.channels];
+    if op.groups != op.channels && product(&importer.dims(node, i)?) == op.groups {
+        let values = importer.host(node, i)?.to_floats();
+        let repeated = values
+            .iter()
+            .flat_map(|&value| std::iter::repeat_n(value, op.group_channels()));
+        return StoredWeight::computed(repeated.collect(), &channels).map(Some);
+    }
+    StoredWeight::new(&importer.value(node, i)?, &channels).map(Some)
 }
 
 /// What remains of a product of dimensions.
@@ -151,7 +176,7 @@ fn mvn(groups: usize, channels: usize, over: NormOver) -> GroupNorm {
 }
 
 /// The normalization over some axes of a map as it is stored, where there is one.
-fn norm_over(view: &View, axes: &[usize]) -> Option<GroupNorm> {
+pub(super) fn norm_over(view: &View, axes: &[usize]) -> Option<GroupNorm> {
     let &[_, channels, ..] = &view.dims[..] else {
         return None;
     };
@@ -171,7 +196,7 @@ fn norm_over(view: &View, axes: &[usize]) -> Option<GroupNorm> {
 
 /// A view of rows `[N, C]`, of which the channels are all that each row has: as it is stored where it can be, or
 /// else a map of one pixel for each row.
-fn as_rows(importer: &mut Importer, view: &View, axis: usize) -> Result<View, String> {
+pub(super) fn as_rows(importer: &mut Importer, view: &View, axis: usize) -> Result<View, String> {
     let (before, after) = view.dims.split_at(axis);
     let rows = view.clone().reshaped(vec![product(before), product(after)]);
     if rows.channel_axis() == Some(1) && matches!(rows.base.rank(), 2 | 4) {
@@ -199,7 +224,7 @@ pub(super) fn rms_norm<'m>(
         _ => dims.get(axis..) == Some(&importer.dims(node, 1)?[..]),
     };
     if has_own_scale && is_one_dispatch(&op, &rows) {
-        let output = normalize(importer, node, op, &rows)?;
+        let output = normalize_scaled(importer, node, op, &rows)?;
         return Ok(vec![Value::Device(output.reshaped(dims))]);
     }
     let normal = match is_one_dispatch(&op, &rows) {
@@ -266,7 +291,7 @@ fn grouped<'m>(
     let [n, channels, height, width] = map.base.nchw();
     let op = GroupNorm::new(groups, channels).eps(f64::from(eps));
     if is_one_dispatch(&op, &map) {
-        let output = normalize(importer, node, op, &map)?;
+        let output = normalize_scaled(importer, node, op, &map)?;
         return Ok(vec![Value::Device(output.reshaped(dims))]);
     }
     let len = quotient(&[channels, height, width], groups);
@@ -302,7 +327,7 @@ pub(super) fn layer_norm<'m>(
     let others = node.proto.output.iter().skip(1);
     let has_one_output = others.map(|name| importer.read_count(name)).sum::<usize>() == 0;
     if has_one_output && is_one_dispatch(&op, &rows) {
-        let output = normalize(importer, node, op, &rows)?;
+        let output = normalize_scaled(importer, node, op, &rows)?;
         return Ok(vec![Value::Device(output.reshaped(dims))]);
     }
     let count = quotient(&rows.dims, channels);

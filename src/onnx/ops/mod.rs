@@ -19,6 +19,7 @@ mod reduce;
 mod resample;
 mod resize;
 mod unary;
+mod written_norm;
 
 use super::import::{Importer, Value};
 use super::node::OnnxNode;
