@@ -52,6 +52,8 @@ pub(super) struct Importer<'m> {
     pub(super) norms: HashMap<ValueId, String>,
     /// What is computed of one other value, element by element; see [`ops::patterns`].
     pub(super) formulas: HashMap<ValueId, (ValueId, Formula)>,
+    /// Concatenated maps by their parts.
+    pub(super) concats: HashMap<Vec<ValueId>, View>,
     /// The name that the nodes of the current node have.
     prefix: String,
     /// Whether the current node is the only reader of its inputs.
@@ -80,6 +82,7 @@ impl OnnxModel {
             reads: HashMap::new(),
             norms: HashMap::new(),
             formulas: HashMap::new(),
+            concats: HashMap::new(),
             prefix: String::new(),
             is_only_reader: false,
             is_read_once: false,

@@ -1,7 +1,7 @@
 //! Values behind each other and several times.
 
 use super::layout::{part, product};
-use crate::graph::Concat;
+use crate::graph::{Concat, ValueId};
 use crate::onnx::host::broadcast;
 use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::{OnnxNode, axis_of};
@@ -63,8 +63,30 @@ pub(super) fn joined(importer: &mut Importer, views: &[View], axis: usize) -> Re
             }
         });
     }
+    if is_map {
+        return joined_maps(importer, parts);
+    }
     let parts: Vec<&View> = parts.iter().collect();
     Ok(importer.node(Concat, &parts)?.reshaped(dims))
+}
+
+/// The channels of maps behind each other. A dense block concatenates all maps before each layer: what begins with an
+/// earlier concatenation is made of it, and takes no copies.
+fn joined_maps(importer: &mut Importer, mut parts: Vec<View>) -> Result<View, String> {
+    let values: Vec<ValueId> = parts.iter().map(|part| part.value).collect();
+    let earlier = (2..=values.len()).rev().find_map(|count| {
+        let earlier = importer.concats.get(values.get(..count)?)?;
+        Some((count, earlier.clone()))
+    });
+    if let Some((count, earlier)) = earlier {
+        parts.splice(..count, [earlier]);
+    }
+    let joined = match &parts[..] {
+        [only] => only.clone(),
+        parts => importer.node(Concat, &parts.iter().collect::<Vec<_>>())?,
+    };
+    importer.concats.insert(values, joined.clone());
+    Ok(joined)
 }
 
 pub(super) fn expand<'m>(
