@@ -36,11 +36,11 @@ pub use gradient::{Backward, GradientRule, Seed};
 pub use ops::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, Concat, Constant,
-    Conv2d, ConvTranspose2d, Embedding, Factor, Flatten, Hardmax, Input, Linear, LinearBackward,
-    LocalResponseNorm, LocalResponseNormBackward, MaxPool2dBackward, Op, Operator, Pad2d, Padding,
-    Parameter, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, SliceChannels,
-    Softmax, Unary, UnaryBackward, Unflatten, Upsample, UpsampleBackward, UpsampleMode,
-    UpsampleSize,
+    Conv2d, ConvTranspose2d, CumSum, Embedding, Factor, Flatten, Gather, Hardmax, Input, Linear,
+    LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MatMul, MaxPool2dBackward, Op,
+    Operator, Pad2d, Padding, Parameter, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind,
+    ReduceOver, Reorg, SliceChannels, Softmax, TopK, TopKOutput, Unary, UnaryBackward, Unflatten,
+    Upsample, UpsampleBackward, UpsampleMode, UpsampleSize, Where,
 };
 
 pub(crate) use fused::{Fused, Norm, Prologue, Residual, Storage};

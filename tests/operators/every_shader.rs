@@ -5,11 +5,11 @@ use shadernet::device::Device;
 use shadernet::gpu::{Precision, SHADERS};
 use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
-    AvgPool2dBackward, BatchNorm2d, Binary, Concat, Constant, Conv2d, ConvTranspose2d, Embedding,
-    Flatten, Graph, GraphBuilder, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
-    LocalResponseNormBackward, MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce, ReduceKind,
-    ReduceOver, Reorg, SliceChannels, Softmax, Unary, UnaryBackward, Unflatten, Upsample,
-    UpsampleBackward,
+    AvgPool2dBackward, BatchNorm2d, Binary, Concat, Constant, Conv2d, ConvTranspose2d, CumSum,
+    Embedding, Flatten, Gather, Graph, GraphBuilder, Hardmax, Input, Linear, LinearBackward,
+    LocalResponseNorm, LocalResponseNormBackward, MatMul, MaxPool2dBackward, Op, Pad2d, Pool2d,
+    Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, SliceChannels, Softmax, TopK, TopKOutput,
+    Unary, UnaryBackward, Unflatten, Upsample, UpsampleBackward, Where,
 };
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::{Shape, Tensor};
@@ -233,8 +233,20 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             SliceChannels { start: 1, end: 4 }.into(),
             one,
         ),
+        only(
+            "cum_sum",
+            CumSum::default().into(),
+            &[Shape::from([2, 5, 6])],
+        ),
         ("embedding", embedding()),
         only("flatten", Flatten.into(), one),
+        only(
+            "gather",
+            Gather::along(&shape, 1, vec![4, 0, 0].into())
+                .unwrap()
+                .into(),
+            one,
+        ),
         team("hardmax", Hardmax.into(), one),
         team("linear", Linear::new(30, 20).into(), &row(30)),
         team(
@@ -247,6 +259,11 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             "local_response_norm_backward",
             LocalResponseNormBackward(norm).into(),
             &two,
+        ),
+        only(
+            "matmul",
+            MatMul.into(),
+            &[Shape::from([2, 5, 7]), Shape::from([2, 7, 3])],
         ),
         ("max_pool_backward", max_pooling()),
         only("pad", Pad2d::zeros(1, 0, 2, 0).into(), one),
@@ -264,6 +281,16 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             &[Shape::from([1, 4, 4, 4])],
         ),
         team("softmax", Softmax.into(), one),
+        only(
+            "top_k_channels",
+            TopK {
+                k: 3,
+                largest: true,
+                output: TopKOutput::Values,
+            }
+            .into(),
+            one,
+        ),
         only("unary", Unary::Gelu.into(), one),
         only("unary_backward", UnaryBackward(Unary::Gelu).into(), &two),
         only("unflatten", Unflatten { dims: [5, 6, 6] }.into(), &row(180)),
@@ -272,6 +299,11 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             "upsample_backward",
             nearest.into(),
             &[Shape::from([2, 5, 12, 12])],
+        ),
+        only(
+            "where",
+            Where.into(),
+            &[shape.clone(), shape.clone(), shape.clone()],
         ),
     ]
 }

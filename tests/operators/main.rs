@@ -16,6 +16,7 @@ mod generate;
 mod gradients;
 mod layout;
 mod loop_limit;
+mod matmul;
 mod padding;
 mod pointwise;
 mod pooling;
@@ -23,6 +24,7 @@ mod pooling;
 mod ran;
 mod rearrange;
 mod reductions;
+mod selecting;
 #[path = "../common/tolerance.rs"]
 mod tolerance;
 mod transposed;

@@ -7,14 +7,17 @@ mod concat;
 mod constant;
 mod conv;
 mod conv_transpose;
+mod cum_sum;
 mod elementwise;
 mod embedding;
 mod extent;
 mod flatten;
+mod gather;
 mod hardmax;
 mod input;
 mod linear;
 mod local_response_norm;
+mod matmul;
 mod pad;
 mod padding;
 mod pool;
@@ -24,6 +27,7 @@ mod reduce;
 mod reorg;
 mod slice;
 mod softmax;
+mod top_k;
 mod unary;
 mod unflatten;
 mod upsample;
@@ -34,13 +38,16 @@ pub use concat::Concat;
 pub use constant::Constant;
 pub use conv::Conv2d;
 pub use conv_transpose::ConvTranspose2d;
-pub use elementwise::Binary;
+pub use cum_sum::CumSum;
+pub use elementwise::{Binary, Where};
 pub use embedding::Embedding;
 pub use flatten::Flatten;
+pub use gather::Gather;
 pub use hardmax::Hardmax;
 pub use input::Input;
 pub use linear::{Linear, LinearBackward};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormBackward};
+pub use matmul::MatMul;
 pub use pad::{CenterCropOrPad, Pad2d};
 pub use padding::Padding;
 pub use pool::{AdaptiveAvgPool2d, Pool2d, PoolKind};
@@ -50,6 +57,7 @@ pub use reduce::{Reduce, ReduceKind, ReduceOver};
 pub use reorg::Reorg;
 pub use slice::SliceChannels;
 pub use softmax::Softmax;
+pub use top_k::{TopK, TopKOutput};
 pub use unary::{Unary, UnaryBackward};
 pub use unflatten::Unflatten;
 pub use upsample::{Upsample, UpsampleBackward, UpsampleMode, UpsampleSize};
@@ -207,6 +215,16 @@ pub enum Op {
     Unflatten(Unflatten),
     /// See [`UpsampleBackward`].
     UpsampleBackward(UpsampleBackward),
+    /// See [`CumSum`].
+    CumSum(CumSum),
+    /// See [`Gather`].
+    Gather(Gather),
+    /// See [`MatMul`].
+    MatMul(MatMul),
+    /// See [`TopK`].
+    TopK(TopK),
+    /// See [`Where`].
+    Where(Where),
 }
 
 impl Op {
@@ -248,6 +266,11 @@ impl Op {
             Self::UnaryBackward(op) => op,
             Self::Unflatten(op) => op,
             Self::UpsampleBackward(op) => op,
+            Self::CumSum(op) => op,
+            Self::Gather(op) => op,
+            Self::MatMul(op) => op,
+            Self::TopK(op) => op,
+            Self::Where(op) => op,
         }
     }
 
@@ -310,7 +333,12 @@ into_op!(
     Unary,
     UnaryBackward,
     Unflatten,
-    UpsampleBackward
+    UpsampleBackward,
+    CumSum,
+    Gather,
+    MatMul,
+    TopK,
+    Where
 );
 
 struct Dropout;
