@@ -8,7 +8,8 @@
 The cases are those of `onnx.backend.test.case.node`, and the `light_*` networks of the same package. Every case is
 a folder with model.onnx, input.safetensors and expected.safetensors. In the cases, everything is an input of the
 model: weights, shapes and axes, too. A network has those as constants, so all inputs but an operator's data
-become initializers. Cases with types that networks for images do not have are left out; skipped.txt says why.
+become initializers. Integers and booleans of the outputs, and the booleans that logical operators take, are written
+as float32, as the engine has them. Cases with types that networks for images do not have are left out; skipped.txt says why.
 """
 
 import collections
@@ -40,6 +41,10 @@ DATA = {
 }
 
 
+# The operators that take booleans as data.
+LOGICAL = ["And", "Cast", "Not", "Or", "Where", "Xor"]
+
+
 def array(tensor):
     return numpy_helper.to_array(tensor) if isinstance(tensor, TensorProto) else tensor
 
@@ -62,8 +67,10 @@ def prepare(case):
     domains = {node.domain for node in graph.node} - {"", "ai.onnx"}
     if domains:
         return f"domain {', '.join(sorted(domains))}"
-    if not outputs or any(x.dtype != np.float32 for x in outputs):
-        return "an output that is not float32"
+    if not outputs or any(x.dtype.kind not in "fib" or x.dtype in (np.float16, np.float64) for x in outputs):
+        return "an output that is not float32, integer or bool"
+    if any(x.dtype.kind == "i" and np.abs(x.astype(np.float64)).max(initial=0) > 2**24 for x in outputs):
+        return "integers beyond 2^24"
     if any(x.dtype.kind not in "fib" for x in inputs) or any(x.dtype in (np.float16, np.float64) for x in inputs):
         return "an input that is not float32, integer or bool"
     if any(x.size == 0 for x in [*inputs, *outputs]):
@@ -76,13 +83,14 @@ def prepare(case):
     names = [info.name for info in graph.input]
     for name, value in zip(names, inputs):
         position = list(first.input).index(name) if name in first.input else 0
-        is_data = value.dtype == np.float32 and (
+        is_bool = value.dtype == np.bool_ and first.op_type in LOGICAL
+        is_data = (value.dtype == np.float32 or is_bool) and (
             not single or position in DATA.get(first.op_type, [position])
         )
         if is_data:
             data[name] = value
     if not data:
-        return "no input of floating-point numbers"
+        return "no input of floating-point numbers or of booleans as data"
     for name, value in zip(names, inputs):
         if name not in data:
             graph.initializer.append(numpy_helper.from_array(value, name))
@@ -96,7 +104,7 @@ def write(folder, model, inputs, outputs):
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(model, folder / "model.onnx")
     for name, tensors in [("input", inputs), ("expected", outputs)]:
-        tensors = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
+        tensors = {key: np.array(value, np.float32, order="C") for key, value in tensors.items()}
         save_file(tensors, folder / f"{name}.safetensors")
 
 

@@ -45,7 +45,7 @@ pub use ops::{
 
 pub(crate) use fused::{Fused, Norm, Prologue, Residual, Storage};
 pub(crate) use lifetimes::{Lifetime, Places, peak};
-pub(crate) use ops::MAX_EXTENT;
+pub(crate) use ops::{MAX_EXTENT, factors_by_dimension, merged_factors};
 pub use summary::{LayerSummary, Reach, ReceptiveField, Summary};
 
 use std::collections::HashSet;

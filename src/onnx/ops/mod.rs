@@ -3,8 +3,11 @@
 //! A handler returns one value for every output of its node. Errors are reasons without the node's name.
 
 mod branch;
+pub(in crate::onnx) mod cast;
+mod choose;
 mod conv;
 mod elementwise;
+mod gather;
 mod join;
 mod layout;
 mod matmul;
@@ -12,8 +15,12 @@ mod norm;
 mod pad;
 pub(in crate::onnx) mod patterns;
 mod pool;
+mod positions;
+mod rank;
 mod reduce;
 mod resize;
+mod scan;
+mod scatter;
 mod unary;
 
 use super::import::{Importer, Value};
@@ -44,13 +51,20 @@ pub(super) fn handler(op_type: &str) -> Option<Handler> {
         "Hardmax" | "Softmax" | "LogSoftmax" => Handler(norm::softmax),
         "Gemm" => Handler(matmul::gemm),
         "MatMul" => Handler(matmul::matmul),
-        "Add" | "Sub" | "Mul" | "Div" | "Min" | "Max" | "Pow" | "Sum" | "Mean" | "PRelu" => {
-            Handler(elementwise::binary)
+        "Add" | "Sub" | "Mul" | "Div" | "Min" | "Max" | "Pow" | "Sum" | "Mean" | "PRelu"
+        | "Mod" | "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "And"
+        | "Or" | "Xor" => Handler(elementwise::binary),
+        "Where" => Handler(choose::choose),
+        "Trilu" => Handler(choose::trilu),
+        "Identity" | "Dropout" => Handler(unary::identity),
+        "Cast" | "CastLike" => Handler(cast::cast),
+        "ArgMax" | "ArgMin" => Handler(rank::arg_max),
+        "TopK" => Handler(rank::top_k),
+        "CumSum" => Handler(scan::cum_sum),
+        "ReduceL1" | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceMean" | "ReduceSum"
+        | "ReduceMax" | "ReduceMin" | "ReduceL2" | "ReduceSumSquare" | "ReduceProd" => {
+            Handler(reduce::reduce)
         }
-        "Identity" | "Dropout" | "Cast" => Handler(unary::identity),
-        "CastLike" => Handler(unary::cast_like),
-        "ReduceL1" | "ReduceLogSum" | "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin"
-        | "ReduceL2" | "ReduceSumSquare" => Handler(reduce::reduce),
         "Resize" | "Upsample" => Handler(resize::resize),
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => Handler(layout::reshape),
         "Transpose" => Handler(layout::transpose),
@@ -59,7 +73,10 @@ pub(super) fn handler(op_type: &str) -> Option<Handler> {
         "Concat" => Handler(join::concat),
         "Expand" => Handler(join::expand),
         "Tile" => Handler(join::tile),
-        "Gather" => Handler(join::gather),
+        "Gather" => Handler(gather::gather),
+        "GatherElements" => Handler(gather::gather_elements),
+        "GatherND" => Handler(gather::gather_nd),
+        "Scatter" | "ScatterElements" | "ScatterND" => Handler(scatter::scatter),
         "DepthToSpace" | "SpaceToDepth" => Handler(layout::depth_to_space),
         "Pad" => Handler(pad::pad),
         "Shape" | "Size" => Handler(layout::shape),
@@ -68,3 +85,6 @@ pub(super) fn handler(op_type: &str) -> Option<Handler> {
     };
     Some(handler)
 }
+
+#[cfg(test)]
+mod tests;
