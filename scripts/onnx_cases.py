@@ -64,6 +64,8 @@ EXACT = 2**24
 
 
 def array(tensor):
+    # Some cases have numbers where tensors of no dimensions are meant.
+    tensor = np.asarray(tensor) if isinstance(tensor, np.generic) else tensor
     return numpy_helper.to_array(tensor) if isinstance(tensor, TensorProto) else tensor
 
 

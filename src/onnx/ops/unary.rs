@@ -191,5 +191,15 @@ pub(super) fn identity<'m>(
     node: OnnxNode<'m>,
 ) -> Result<Vec<Value<'m>>, String> {
     importer.expect_one_output(node, "its second output, the mask,")?;
+    // A mode since opset 12, in which the operator is random unless nothing is dropped.
+    if node.op_type() == "Dropout"
+        && let Some(mode) = importer.optional_host(node, 2)?
+        && mode.scalar() != Some(0.0)
+    {
+        let ratio = importer.optional_host(node, 1)?;
+        if ratio.and_then(|ratio| ratio.scalar()) != Some(0.0) {
+            return Err("only inference is supported (training_mode false)".to_owned());
+        }
+    }
     Ok(vec![importer.value(node, 0)?])
 }
