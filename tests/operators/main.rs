@@ -17,6 +17,7 @@ mod gradients;
 mod grid_sample;
 mod layout;
 mod loop_limit;
+mod matmul;
 mod padding;
 mod pointwise;
 mod pooling;
@@ -25,6 +26,7 @@ mod ran;
 mod rearrange;
 mod reductions;
 mod resample;
+mod selecting;
 #[path = "../common/tolerance.rs"]
 mod tolerance;
 mod transposed;

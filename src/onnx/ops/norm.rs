@@ -227,6 +227,29 @@ pub(super) fn group_norm<'m>(
 
 /// A map times the scale of input 1, plus the shift of input 2, one of each for a channel.
 fn scaled<'m>(importer: &mut Importer<'m>, node: OnnxNode<'m>, map: &View) -> Result<View, String> {
+    let channels = map.base.nchw()[1];
+    let is_computed = |i: usize| match node.input(i) {
+        Some(_) => Ok(matches!(importer.value(node, i)?, Value::Device(_))),
+        None => Ok::<bool, String>(false),
+    };
+    if is_computed(1)? || is_computed(2)? {
+        let mut output = map.clone();
+        for (i, operator) in [(1, Binary::Mul), (2, Binary::Add)] {
+            if node.input(i).is_none() {
+                continue;
+            }
+            let view = importer.view(node, i)?;
+            if view.len() != channels {
+                return Err(format!(
+                    "{:?} are not one for each of {channels}",
+                    view.dims
+                ));
+            }
+            let view = view.reshaped(vec![1, channels, 1, 1]);
+            output = combine_views(importer, operator, &output, &view)?;
+        }
+        return Ok(output);
+    }
     let scale = importer.host(node, 1)?.to_floats();
     let shift = importer.optional_host(node, 2)?;
     let shift = shift.map(|shift| shift.to_floats());
