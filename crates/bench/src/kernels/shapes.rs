@@ -254,7 +254,11 @@ fn build(
         _ => (4..=4, "1x64x56x56"),
     };
     if !ranks.contains(&rank) {
-        return Err(format!("{operator} expects a shape such as {example}"));
+        let dims: Vec<String> = input.dims().iter().map(ToString::to_string).collect();
+        let found = dims.join("x");
+        return Err(format!(
+            "{operator} expects a shape such as {example}, found '{found}'"
+        ));
     }
     let mut x = match rank {
         4 => b.image_input("input", channels),
