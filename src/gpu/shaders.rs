@@ -149,8 +149,8 @@ shaders! {
     CUM_SUM = "cum_sum", reads 1;
     EMBEDDING = "embedding", reads 2;
     FLATTEN = "flatten", reads 1;
-    GRID_SAMPLE = "grid_sample", reads 2;
     GATHER = "gather", reads 2;
+    GRID_SAMPLE = "grid_sample", reads 2;
     HARDMAX = "hardmax", reads 1;
     HARDMAX_SUBGROUP = "hardmax_subgroup", reads 1, subgroup variant of HARDMAX;
     LINEAR = "linear", reads 4;
