@@ -98,9 +98,7 @@ impl OnnxModel {
             view.kind = input.element_type.kind();
             importer.values.insert(&input.name, Value::Device(view));
         }
-        for node in &self.graph.node {
-            importer.add(node)?;
-        }
+        importer.add_all(&self.graph.node)?;
         importer.finish()
     }
 
