@@ -8,7 +8,8 @@
 The cases are those of `onnx.backend.test.case.node`, and the `light_*` networks of the same package. Every case is
 a folder with model.onnx, input.safetensors and expected.safetensors. In the cases, everything is an input of the
 model: weights, shapes and axes, too. A network has those as constants, so all inputs but an operator's data
-become initializers. Cases with types that networks for images do not have are left out; skipped.txt says why.
+become initializers. All numbers and booleans that are inputs or outputs of the prepared model are written as float32,
+as the engine has them. Cases with types that networks for images do not have are left out; skipped.txt says why.
 """
 
 import collections
@@ -40,7 +41,31 @@ DATA = {
 }
 
 
+# The operators that take booleans as data, and those that take integers, with the inputs that are data.
+LOGICAL = ["And", "Cast", "Not", "Or", "Where", "Xor"]
+PAIR = [0, 1]
+INTEGER = {
+    "CumSum": [0],
+    "Div": PAIR,
+    "Equal": PAIR,
+    "Greater": PAIR,
+    "GreaterOrEqual": PAIR,
+    "Less": PAIR,
+    "LessOrEqual": PAIR,
+    "Max": [0, 1, 2],
+    "Min": [0, 1, 2],
+    "Mod": PAIR,
+    "TopK": [0],
+    "Trilu": [0],
+    "Where": [1, 2],
+}
+# The largest magnitude up to which all integers are float32 numbers.
+EXACT = 2**24
+
+
 def array(tensor):
+    # Some cases have numbers where tensors of no dimensions are meant.
+    tensor = np.asarray(tensor) if isinstance(tensor, np.generic) else tensor
     return numpy_helper.to_array(tensor) if isinstance(tensor, TensorProto) else tensor
 
 
@@ -62,10 +87,11 @@ def prepare(case):
     domains = {node.domain for node in graph.node} - {"", "ai.onnx"}
     if domains:
         return f"domain {', '.join(sorted(domains))}"
-    if not outputs or any(x.dtype != np.float32 for x in outputs):
-        return "an output that is not float32"
-    if any(x.dtype.kind not in "fib" for x in inputs) or any(x.dtype in (np.float16, np.float64) for x in inputs):
-        return "an input that is not float32, integer or bool"
+    for what, values in [("an input", inputs), ("an output", outputs)]:
+        if not values or any(x.dtype.kind not in "fiub" or x.dtype == np.float16 for x in values):
+            return f"{what} that is not float32, float64, integer or bool"
+    if any(x.dtype.kind in "iu" and np.abs(x.astype(np.float64)).max(initial=0) > EXACT for x in outputs):
+        return "integers beyond 2^24"
     if any(x.size == 0 for x in [*inputs, *outputs]):
         return "empty values"
     first = next((node for node in graph.node if node.op_type != "Constant"), None)
@@ -76,16 +102,22 @@ def prepare(case):
     names = [info.name for info in graph.input]
     for name, value in zip(names, inputs):
         position = list(first.input).index(name) if name in first.input else 0
-        is_data = value.dtype == np.float32 and (
+        is_bool = value.dtype == np.bool_ and first.op_type in LOGICAL
+        is_integer = value.dtype.kind in "iu" and position in INTEGER.get(first.op_type, [])
+        is_data = (value.dtype.kind == "f" or is_bool or is_integer) and (
             not single or position in DATA.get(first.op_type, [position])
         )
         if is_data:
             data[name] = value
     if not data:
-        return "no input of floating-point numbers"
+        return "no input of floating-point numbers or of booleans as data"
     for name, value in zip(names, inputs):
         if name not in data:
             graph.initializer.append(numpy_helper.from_array(value, name))
+    for opset in model.opset_import:
+        # The oldest that is read, where nothing has changed before it.
+        if opset.version < 7 and onnx.defs.get_schema(first.op_type, 7).since_version <= opset.version:
+            opset.version = 7
     kept = [info for info in graph.input if info.name in data]
     del graph.input[:]
     graph.input.extend(kept)
@@ -96,7 +128,7 @@ def write(folder, model, inputs, outputs):
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(model, folder / "model.onnx")
     for name, tensors in [("input", inputs), ("expected", outputs)]:
-        tensors = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
+        tensors = {key: np.array(value, np.float32, order="C") for key, value in tensors.items()}
         save_file(tensors, folder / f"{name}.safetensors")
 
 

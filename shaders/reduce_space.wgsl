@@ -59,6 +59,9 @@ fn main(
             // Maximum and minimum have no neutral element: start from the first value, which may repeat.
             result = load(position.x, start, c4_index);
         }
+        if OPERATION == PROD {
+            result = vec4<f32>(1.0);
+        }
         let end = min(count, params.first + params.len);
         for (var i = params.first + part; i < end; i += PARTS) {
             let value = load(position.x, start + vec2<u32>(i / extent.y, i % extent.y), c4_index);

@@ -1,8 +1,10 @@
-// An element-wise function. NaN stays NaN.
+// An element-wise function. NaN stays NaN, except in functions that return booleans.
 #import element
 #import shared/tensor_view
 #import shared/grid
 #import shared/unary
+#import shared/trigonometry
+#import shared/truth
 
 struct Params {
     input: TensorView,
@@ -27,7 +29,7 @@ fn main(
         return;
     }
     let x = unpack_element(input[element_of_pixel(params.input, pixel) + c4_index]);
-    let result = select(apply(x), x, is_nan(x));
+    let result = select(apply(x), x, is_nan(x) & vec4<bool>(FUNCTION < IS_NAN));
     output[element_of_pixel(params.output, pixel) + c4_index] =
         pack_element(zero_unused_lanes(result, c4_index, params.output.channels));
 }
@@ -124,28 +126,52 @@ fn apply(x: vec4<f32>) -> vec4<f32> {
         case AFFINE: {
             return a * x + b;
         }
+        case ASIN: {
+            return arc_sine(x);
+        }
+        case ACOS: {
+            return arc_cosine(x);
+        }
+        case ATAN: {
+            return arc_tangent(x);
+        }
+        case SINH: {
+            return hyperbolic_sine(x);
+        }
+        case COSH: {
+            return hyperbolic_cosine(x);
+        }
+        case ASINH: {
+            return inverse_hyperbolic_sine(x);
+        }
+        case ACOSH: {
+            return inverse_hyperbolic_cosine(x);
+        }
+        case ATANH: {
+            return inverse_hyperbolic_tangent(x);
+        }
+        case SHRINK: {
+            return select(select(zero, x - b, x > vec4<f32>(a)), x + b, x < vec4<f32>(-a));
+        }
+        case TRUNC: {
+            return trunc(x);
+        }
+        case IS_NAN: {
+            return numbers(is_nan(x));
+        }
+        case IS_INF: {
+            let is_infinite = !is_nan(x) & (abs(x) > vec4<f32>(LARGEST));
+            let counts = select(vec4<f32>(a), vec4<f32>(b), x < zero);
+            return select(zero, counts, is_infinite);
+        }
+        case NOT: {
+            return numbers(!is_true(x));
+        }
+        case TO_BOOL: {
+            return numbers(is_true(x));
+        }
         default: {
             return x;
         }
     }
-}
-
-// The sine of x and some quarter turns. WGSL lets drivers be off by 5e-4, and by more for large arguments, so
-// that its own function is not used. Reduction in three parts, of which two have few bits, and the polynomials
-// are those of Cephes' sinf and cosf (Moshier 1989).
-fn sine(x: vec4<f32>, quarters: f32) -> vec4<f32> {
-    let turns = round(x * 0.63661977);
-    let reduced = ((x - turns * 1.5703125) - turns * 4.8375129699707e-4) - turns * 7.5497899548919e-8;
-    // Beyond a quarter of pi only where x is so large that nothing is left of it.
-    let r = clamp(reduced, vec4<f32>(-0.8), vec4<f32>(0.8));
-    let z = r * r;
-    let sine = r + r * z * ((-1.9515295891e-4 * z + 8.3321608736e-3) * z - 1.6666654611e-1);
-    let cosine = 1.0 - 0.5 * z
-        + z * z * ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2);
-    let sum = turns + quarters;
-    let quadrant = sum - 4.0 * floor(sum * 0.25);
-    let is_odd = (quadrant == vec4<f32>(1.0)) | (quadrant == vec4<f32>(3.0));
-    let value = select(sine, cosine, is_odd);
-    let signed = select(value, -value, quadrant >= vec4<f32>(2.0));
-    return select(signed, not_a_number(x), abs(x) > vec4<f32>(LARGEST));
 }

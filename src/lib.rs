@@ -97,6 +97,11 @@ pub mod internals {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// The examples of the guide to other models, compiled as tests.
+#[cfg(all(doctest, feature = "onnx", feature = "codecs"))]
+#[doc = include_str!("../docs/models.md")]
+struct Models;
+
 /// The examples of the embedding guide, compiled and run as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/embedding.md")]

@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, Concat, Conv2d,
-    ConvTranspose2d, Embedding, Factor, Flatten, GradientRule, Graph, GraphBuilder, GridSample,
-    GridSampleMode, GridSamplePadding, GroupNorm, Hardmax, Input, Linear, LinearBackward,
-    LocalResponseNorm, LocalResponseNormBackward, MaxPool2dBackward, NormOver, Op, Pad2d, Padding,
-    Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Resample, Seed,
-    SliceChannels, Softmax, TapWindow, Taps, Unary, Unflatten, Upsample, UpsampleBackward,
-    UpsampleMode, UpsampleSize,
+    ConvTranspose2d, CumSum, Embedding, Factor, Flatten, Gather, GradientRule, Graph, GraphBuilder,
+    GridSample, GridSampleMode, GridSamplePadding, GroupNorm, Hardmax, Input, Linear,
+    LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MatMul, MaxPool2dBackward,
+    NormOver, Op, Pad2d, Padding, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver,
+    Reorg, Resample, Seed, SliceChannels, Softmax, TapWindow, Taps, TopK, TopKOutput, Unary,
+    Unflatten, Upsample, UpsampleBackward, UpsampleMode, UpsampleSize, Where,
 };
 use shadernet::plan::PlanReport;
 use shadernet::session::SessionOptions;
@@ -203,6 +203,34 @@ fn resample() -> BoxedStrategy<Op> {
         .boxed()
 }
 
+fn top_k() -> BoxedStrategy<Op> {
+    let output = prop::sample::select(vec![TopKOutput::Values, TopKOutput::Indices]);
+    let settings = (number(), any::<bool>(), output);
+    (settings.prop_map(|(k, largest, output)| TopK { k, largest, output }.into())).boxed()
+}
+
+/// Some that fit, and others.
+fn gather() -> BoxedStrategy<Op> {
+    let dims = || prop::collection::vec(number(), 0..5);
+    let indices = || prop::collection::vec(prop_oneof![0..5_u32, any::<u32>()], 0..5);
+    let settings = (dims(), dims(), number(), number(), indices());
+    let any = settings.prop_map(|(input, output, count, inner, indices)| {
+        Gather {
+            input: Shape::from(input),
+            output: Shape::from(output),
+            count,
+            inner,
+            indices: indices.into(),
+        }
+        .into()
+    });
+    let along = (dims(), 0..5_usize, indices()).prop_map(|(input, axis, indices)| {
+        let along = Gather::along(&Shape::from(input), axis, indices.into());
+        along.map_or(Op::Dropout, Op::from)
+    });
+    prop_oneof![any, along].boxed()
+}
+
 /// An operator of any kind but `Input`.
 fn operator() -> BoxedStrategy<Op> {
     let windows = prop_oneof![
@@ -250,6 +278,10 @@ fn operator() -> BoxedStrategy<Op> {
         Just(Concat.into()),
         Just(Softmax.into()),
         Just(Hardmax.into()),
+        Just(MatMul.into()),
+        Just(CumSum::default().into()),
+        top_k(),
+        gather(),
         reduce(),
     ]
     .boxed();
@@ -259,6 +291,8 @@ fn operator() -> BoxedStrategy<Op> {
         Binary::Add.into(),
         Binary::Mul.into(),
         Binary::Pow.into(),
+        Binary::Equal.into(),
+        Where.into(),
         Op::Dropout,
         Unary::Gelu.into(),
         Unary::Celu { alpha: 0.0 }.into(),
@@ -317,8 +351,10 @@ proptest! {
         if let (Some(channels), [_, c, ..]) = (channels(&op), &mut shapes[0][..]) {
             *c = channels;
         }
-        if let Op::Rearrange(op) = &op {
-            shapes[0] = op.input.dims().to_vec();
+        match &op {
+            Op::Rearrange(op) => shapes[0] = op.input.dims().to_vec(),
+            Op::Gather(op) => shapes[0] = op.input.dims().to_vec(),
+            _ => {}
         }
         if same {
             shapes = vec![shapes[0].clone(); 3];

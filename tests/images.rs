@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use shadernet::Error;
-use shadernet::vision::{Preprocessing, RgbImage, decode, decode_bytes, resize};
+use shadernet::vision::{ChannelOrder, Preprocessing, RgbImage, decode, decode_bytes, resize};
 
 fn images() -> PathBuf {
     place::repository().join("tests/images")
@@ -100,6 +100,7 @@ fn crops_equal_timm_to_the_byte() {
         let input_size = [0, 1, 2].map(|i| number(&case["input_size"][i]));
         let preprocessing = Preprocessing {
             input_size,
+            channel_order: ChannelOrder::Rgb,
             mean: vec![mean; input_size[0]],
             std: vec![1.0; input_size[0]],
             interpolation: case["interpolation"].as_str().unwrap().parse().unwrap(),

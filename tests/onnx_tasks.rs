@@ -188,6 +188,46 @@ fn classifiers_need_no_description() {
     }
 }
 
+/// As TensorFlow's exports: channels last, and a transpose before the convolutions.
+#[test]
+fn channels_may_be_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let [last, first] = ["last.onnx", "first.onnx"].map(|name| folder.path().join(name));
+    fs::write(&first, conv_net(4, "", false)).unwrap();
+    let weights: Vec<f32> = (0..4 * 27)
+        .map(|i| ((i * 37 % 19) as f32 - 9.0) / 20.0)
+        .collect();
+    let file = OnnxFile::new()
+        .input("image", &[None, Some(64), Some(48), Some(3)])
+        .floats("w", &[4, 3, 3, 3], &weights)
+        .node_lists("Transpose", &["image"], "nchw", &[("perm", &[0, 3, 1, 2])])
+        .node_lists(
+            "Conv",
+            &["nchw", "w"],
+            "conv",
+            &[("strides", &[2, 2]), ("pads", &[1, 1, 1, 1])],
+        )
+        .node("Relu", &["conv"], "relu")
+        .node("GlobalAveragePool", &["relu"], "pool")
+        .node("Flatten", &["pool"], "scores")
+        .output("scores");
+    fs::write(&last, file.bytes()).unwrap();
+    let options = ModelOptions {
+        input_size: Some([64, 48]),
+        ..ModelOptions::default()
+    };
+    let found = [last, first].map(|path| {
+        let model = ModelFolder::open_with(&path, &options).unwrap();
+        assert_eq!(model.preprocessing.input_size, [3, 64, 48]);
+        let (graph, _) = model.graph().unwrap();
+        // The transposes cancel out.
+        assert_eq!(graph.nodes().len(), 5, "{path:?}");
+        let mut classifier = Classifier::new(&Device::cpu(), &model, &Default::default()).unwrap();
+        classifier.classify(&image("chelsea.png"), 4).unwrap()
+    });
+    assert_eq!(found[0], found[1]);
+}
+
 #[test]
 fn a_file_beside_the_model_describes_it() {
     let folder = tempfile::tempdir().unwrap();

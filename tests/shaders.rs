@@ -21,7 +21,7 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
     let constants = match shader.name {
         "activation" | "activation_backward" => vec![ACTIVATIONS],
         "batch_norm" => PROLOGUE.to_vec(),
-        "binary" => vec![("OPERATION", 0..7), ACTIVATIONS],
+        "binary" => vec![("OPERATION", 0..18), ACTIVATIONS],
         "conv2d" | "conv2d_nchw" => ([("M_PER_INVOCATION", 1..5)].into_iter())
             .chain(nchw)
             .chain(epilogue)
@@ -76,11 +76,24 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
             ("CHANNELS", 1..2),
             ("CHANNELS", 3..4),
         ],
-        "reduce_channels" => vec![("OPERATION", 0..4), ACCUMULATE],
-        "reduce_space" | "reduce_space_subgroup" => ([("OPERATION", 0..4), ACCUMULATE].into_iter())
+        "reduce_channels" => vec![("OPERATION", 0..5), ACCUMULATE],
+        "reduce_space" | "reduce_space_subgroup" => ([("OPERATION", 0..5), ACCUMULATE].into_iter())
             .chain(PROLOGUE)
             .collect(),
-        "unary" | "unary_backward" => vec![("FUNCTION", 0..27)],
+        "unary" | "unary_backward" => vec![("FUNCTION", 0..41)],
+        "cum_sum" => vec![("EXCLUSIVE", 0..2), ("REVERSE", 0..2), ACCUMULATE],
+        "matmul" => vec![ACCUMULATE],
+        "top_k_channels" => vec![
+            ("TEAM", 1..2),
+            ("TEAM", 64..65),
+            ("SMALLEST", 0..2),
+            ("INDICES", 0..2),
+        ],
+        "where" => vec![
+            ("CONDITION_IS_WHOLE", 0..2),
+            ("A_IS_WHOLE", 0..2),
+            ("B_IS_WHOLE", 0..2),
+        ],
         "upsample" => vec![("MODE", 0..3)],
         "upsample_backward" => vec![("MODE", 0..3), ACCUMULATE],
         _ => return vec![vec![]],

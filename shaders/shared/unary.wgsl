@@ -31,6 +31,21 @@ const TAN: u32 = 23u;
 const RECIPROCAL: u32 = 24u;
 const CLIP: u32 = 25u;
 const AFFINE: u32 = 26u;
+const ASIN: u32 = 27u;
+const ACOS: u32 = 28u;
+const ATAN: u32 = 29u;
+const SINH: u32 = 30u;
+const COSH: u32 = 31u;
+const ASINH: u32 = 32u;
+const ACOSH: u32 = 33u;
+const ATANH: u32 = 34u;
+const SHRINK: u32 = 35u;
+const TRUNC: u32 = 36u;
+// From here on, booleans are returned, for NaN as well.
+const IS_NAN: u32 = 37u;
+const IS_INF: u32 = 38u;
+const NOT: u32 = 39u;
+const TO_BOOL: u32 = 40u;
 
 override FUNCTION: u32 = ELU;
 

@@ -146,8 +146,10 @@ shaders! {
     CONV2D_TILED = "conv2d_tiled", reads 5;
     CONV2D_TILED_NCHW = "conv2d_tiled_nchw", reads 5, nchw variant of CONV2D_TILED;
     COPY_CHANNELS = "copy_channels", reads 1;
+    CUM_SUM = "cum_sum", reads 1;
     EMBEDDING = "embedding", reads 2;
     FLATTEN = "flatten", reads 1;
+    GATHER = "gather", reads 2;
     GRID_SAMPLE = "grid_sample", reads 2;
     GROUP_NORM = "group_norm", reads 2;
     GROUP_NORM_SUBGROUP = "group_norm_subgroup", reads 2, subgroup variant of GROUP_NORM;
@@ -161,6 +163,7 @@ shaders! {
     LOCAL_RESPONSE_NORM_BACKWARD = "local_response_norm_backward", reads 2;
     LOOP_PROBE = "loop_probe", reads 1;
     MASK_TEXTURE = "mask_texture", reads 2 into texture;
+    MATMUL = "matmul", reads 2;
     MAX_POOL_BACKWARD = "max_pool_backward", reads 3;
     PACK = "pack", reads 1;
     PAD = "pad", reads 1;
@@ -177,12 +180,14 @@ shaders! {
     SOFTMAX = "softmax", reads 1;
     SOFTMAX_SUBGROUP = "softmax_subgroup", reads 1, subgroup variant of SOFTMAX;
     TOP_K = "top_k", reads 1;
+    TOP_K_CHANNELS = "top_k_channels", reads 1;
     UNARY = "unary", reads 1;
     UNARY_BACKWARD = "unary_backward", reads 2;
     UNFLATTEN = "unflatten", reads 1;
     UNPACK = "unpack", reads 1;
     UPSAMPLE = "upsample", reads 1;
     UPSAMPLE_BACKWARD = "upsample_backward", reads 1;
+    WHERE = "where", reads 3;
     WINOGRAD_INPUT = "winograd_input", reads 1;
     WINOGRAD_OUTPUT = "winograd_output", reads 3;
 }
@@ -270,6 +275,10 @@ const SHARED: &[(&str, &str)] = &[
         "shared/reduction_team",
         include_str!("../../shaders/shared/reduction_team.wgsl"),
     ),
+    (
+        "shared/operand",
+        include_str!("../../shaders/shared/operand.wgsl"),
+    ),
     ("shared/pow", include_str!("../../shaders/shared/pow.wgsl")),
     (
         "shared/sigmoid",
@@ -278,6 +287,14 @@ const SHARED: &[(&str, &str)] = &[
     (
         "shared/special",
         include_str!("../../shaders/shared/special.wgsl"),
+    ),
+    (
+        "shared/trigonometry",
+        include_str!("../../shaders/shared/trigonometry.wgsl"),
+    ),
+    (
+        "shared/truth",
+        include_str!("../../shaders/shared/truth.wgsl"),
     ),
     (
         "shared/unary",

@@ -1,14 +1,14 @@
-//! Element-wise functions of two tensors.
+//! Element-wise functions of several tensors.
 
 use super::activation;
 use super::{Dispatch, LoweringContext, NO_LOOPS, Read, TensorView};
 use crate::error::Result;
-use crate::gpu::BINARY;
 use crate::gpu::uniform::uniforms;
+use crate::gpu::{BINARY, WHERE};
 use crate::graph::Binary;
 
 uniforms! {
-    /// `Operand` of `shaders/binary.wgsl`.
+    /// `Operand` of `shaders/shared/operand.wgsl`.
     struct Operand {
         /// Elements from one image, row, column and group of four channels to the next; 0 where it is broadcast.
         strides: [u32; 4],
@@ -22,6 +22,13 @@ uniforms! {
         output: TensorView,
         slope: f32,
         unused: [u32; 3],
+    }
+
+    struct WhereParams for WHERE {
+        condition: Operand,
+        a: Operand,
+        b: Operand,
+        output: TensorView,
     }
 }
 
@@ -65,16 +72,45 @@ pub(super) fn dispatches(context: &LoweringContext, op: Binary) -> Result<Vec<Di
         Binary::Max => 4,
         Binary::Min => 5,
         Binary::Pow => 6,
+        Binary::Equal => 7,
+        Binary::Greater => 8,
+        Binary::GreaterOrEqual => 9,
+        Binary::Less => 10,
+        Binary::LessOrEqual => 11,
+        Binary::And => 12,
+        Binary::Or => 13,
+        Binary::Xor => 14,
+        Binary::Remainder => 15,
+        Binary::Fmod => 16,
+        Binary::TruncDiv => 17,
     };
     let dispatch = context.per_element(&BINARY, &params, reads, NO_LOOPS)?;
-    let is_whole = |i: usize| {
-        let (view, output) = (&context.inputs[i], &context.output);
-        let extents = |view: &TensorView| [view.batch, view.height, view.width, view.channels];
-        u32::from(extents(view) == extents(output))
-    };
     let dispatch = dispatch
         .constant("OPERATION", code)
-        .constant("A_IS_WHOLE", is_whole(0))
-        .constant("B_IS_WHOLE", is_whole(1));
+        .constant("A_IS_WHOLE", is_whole(context, 0))
+        .constant("B_IS_WHOLE", is_whole(context, 1));
     Ok(vec![dispatch.constant("ACTIVATION", activation)])
+}
+
+/// Whether input `i` has the output's extents.
+fn is_whole(context: &LoweringContext, i: usize) -> u32 {
+    let extents = |view: &TensorView| [view.batch, view.height, view.width, view.channels];
+    u32::from(extents(&context.inputs[i]) == extents(&context.output))
+}
+
+pub(super) fn where_dispatches(context: &LoweringContext) -> Result<Vec<Dispatch>> {
+    let operand = |i: usize| Operand::new(&context.inputs[i], &context.output);
+    let params = WhereParams {
+        condition: operand(0),
+        a: operand(1),
+        b: operand(2),
+        output: context.output,
+    };
+    let reads = (0..3).map(Read::Input).collect();
+    let dispatch = context.per_element(&WHERE, &params, reads, NO_LOOPS)?;
+    Ok(vec![dispatch.constants(&[
+        ("CONDITION_IS_WHOLE", is_whole(context, 0)),
+        ("A_IS_WHOLE", is_whole(context, 1)),
+        ("B_IS_WHOLE", is_whole(context, 2)),
+    ])])
 }

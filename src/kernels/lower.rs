@@ -5,9 +5,9 @@ use super::{
     Algorithm, DeviceContext, Dispatch, Read, Selection, SelectionReason, TensorView, WORKGROUP,
 };
 use super::{
-    activation, batch_norm, channels, constant, conv, elementwise, embedding, flatten, grid_sample,
-    group_norm, linear, local_response_norm, pad, pool, pool_backward, rearrange, reduce, reorg,
-    resample, softmax, unary, upsample,
+    activation, batch_norm, channels, constant, conv, cum_sum, elementwise, embedding, flatten,
+    gather, grid_sample, group_norm, linear, local_response_norm, matmul, pad, pool, pool_backward,
+    rearrange, reduce, reorg, resample, softmax, top_k, unary, upsample,
 };
 use crate::error::Result;
 use crate::gpu::Shader;
@@ -114,6 +114,11 @@ fn dispatches(
         Op::UnaryBackward(op) => unary::backward_dispatches(context, op.0),
         Op::Unflatten(_) => flatten::back_dispatches(context),
         Op::UpsampleBackward(op) => upsample::backward_dispatches(context, &op.upsample),
+        Op::CumSum(op) => cum_sum::dispatches(context, *op),
+        Op::Gather(op) => gather::dispatches(context, op),
+        Op::MatMul(_) => matmul::dispatches(context),
+        Op::TopK(op) => top_k::dispatches(context, *op),
+        Op::Where(_) => elementwise::where_dispatches(context),
         // Convolutions are lowered above.
         Op::Input(_) | Op::Dropout | Op::Conv2d(_) | Op::ConvTranspose2d(_) => Ok(Vec::new()),
     }

@@ -23,6 +23,7 @@ fn code(kind: ReduceKind) -> u32 {
         ReduceKind::Mean => 1,
         ReduceKind::Max => 2,
         ReduceKind::Min => 3,
+        ReduceKind::Prod => 4,
     }
 }
 

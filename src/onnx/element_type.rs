@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::host::HostKind;
 use crate::weights::Dtype;
 
 /// The element type of a tensor in an ONNX file.
@@ -42,6 +43,15 @@ impl ElementType {
             Self::BFLOAT16 => Some(Dtype::Bf16),
             Self::DOUBLE => Some(Dtype::F64),
             _ => None,
+        }
+    }
+
+    /// What elements of the type are.
+    pub(super) fn kind(self) -> HostKind {
+        match self {
+            Self::BOOL => HostKind::Bool,
+            other if other.is_float() => HostKind::Float,
+            _ => HostKind::Int,
         }
     }
 

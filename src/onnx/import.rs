@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::decode::host_tensor;
+use super::element_type::ElementType;
 use super::evaluate::{can_evaluate, evaluate};
-use super::host::HostTensor;
+use super::host::{HostKind, HostTensor};
 use super::model::{OnnxDim, OnnxModel, extents};
 use super::node::OnnxNode;
 use super::ops::patterns::Formula;
@@ -54,6 +55,8 @@ pub(super) struct Importer<'m> {
     pub(super) norms: HashMap<ValueId, String>,
     /// What is computed of one other value, element by element; see [`ops::patterns`].
     pub(super) formulas: HashMap<ValueId, (ValueId, Formula)>,
+    /// Concatenated maps by their parts.
+    pub(super) concats: HashMap<Vec<ValueId>, View>,
     /// The name that the nodes of the current node have.
     prefix: String,
     /// Whether the current node is the only reader of those of its inputs that are computed on the device.
@@ -65,7 +68,8 @@ pub(super) struct Importer<'m> {
 impl OnnxModel {
     /// The graph and weights for inputs of `shapes`, in the order of [`Self::inputs`].
     ///
-    /// What depends on shapes only is computed now, so that nothing of it reaches the device.
+    /// What depends on shapes only is computed now, so that nothing of it reaches the device. Inputs and outputs that are
+    /// integers or booleans in the model are tensors of the same numbers, with 0 and 1 for booleans.
     ///
     /// # Errors
     /// [`Error::Inputs`] for shapes that do not fit the model's inputs; [`Error::File`] where an operator is not
@@ -83,6 +87,7 @@ impl OnnxModel {
             reads: HashMap::new(),
             norms: HashMap::new(),
             formulas: HashMap::new(),
+            concats: HashMap::new(),
             prefix: String::new(),
             is_only_reader: false,
             is_read_once: false,
@@ -92,12 +97,11 @@ impl OnnxModel {
             let dims: Vec<Option<usize>> = shape.dims().iter().copied().map(Some).collect();
             importer.names.insert(input.name.clone());
             let value = importer.builder.node(&input.name, Input::new(&dims), &[]);
-            let view = View::whole(value, shape.clone());
+            let mut view = View::whole(value, shape.clone());
+            view.kind = input.element_type.kind();
             importer.values.insert(&input.name, Value::Device(view));
         }
-        for node in &self.graph.node {
-            importer.add(node)?;
-        }
+        importer.add_all(&self.graph.node)?;
         importer.finish()
     }
 
@@ -114,9 +118,9 @@ impl OnnxModel {
         }
         for (input, shape) in inputs.iter().zip(shapes) {
             let name = printable::name(&input.name);
-            if !input.element_type.is_float() {
+            if input.element_type.size().is_none() {
                 return Err(self.error(format!(
-                    "its input '{name}' is of type {}; only floating-point inputs are supported",
+                    "its input '{name}' is of type {}; only numbers and booleans are supported",
                     input.element_type
                 )));
             }
@@ -151,7 +155,16 @@ impl<'m> Importer<'m> {
             let description = node.describe();
             self.model.error(format!("{description}: {reason}"))
         })?;
-        for (name, value) in proto.output.iter().zip(outputs) {
+        for (i, (name, mut value)) in proto.output.iter().zip(outputs).enumerate() {
+            // The values of a branch have theirs.
+            if let Value::Device(view) = &mut value
+                && proto.op_type != "If"
+            {
+                view.kind = ops::cast::output_kind(self, node, i).map_err(|reason| {
+                    let description = node.describe();
+                    self.model.error(format!("{description}: {reason}"))
+                })?;
+            }
             if !name.is_empty() {
                 self.values.insert(name, value);
                 self.producers.insert(name, proto);
@@ -258,6 +271,15 @@ impl<'m> Importer<'m> {
         }
     }
 
+    /// What the elements of input `i` are.
+    pub fn kind(&self, node: OnnxNode<'m>, i: usize) -> Result<HostKind, String> {
+        Ok(match self.value(node, i)? {
+            Value::Host(tensor) => tensor.kind(),
+            Value::Stored(tensor, _) => ElementType(tensor.data_type).kind(),
+            Value::Device(view) => view.kind,
+        })
+    }
+
     /// Input `i`, computed on the device: a constant becomes a value there.
     pub fn view(&mut self, node: OnnxNode<'m>, i: usize) -> Result<View, String> {
         match self.value(node, i)? {
@@ -287,8 +309,14 @@ impl<'m> Importer<'m> {
         };
         let name = self.unique_name();
         self.weight(&name, "weight", StoredWeight::new(&value, &dims)?);
+        let kind = match &value {
+            Value::Host(tensor) => tensor.kind(),
+            Value::Stored(tensor, _) => ElementType(tensor.data_type).kind(),
+            Value::Device(view) => view.kind,
+        };
         let shape = Shape::from(dims);
-        self.named_node(name, Constant { shape }, &[])
+        let view = self.named_node(name, Constant { shape }, &[])?;
+        Ok(View { kind, ..view })
     }
 
     /// Adds the nodes of a branch, and returns the branch's outputs.

@@ -32,11 +32,13 @@
     )
 )]
 
+mod catalog;
 mod decode;
 mod edit;
 mod element_type;
 mod evaluate;
 mod external;
+mod failures;
 mod functions;
 mod host;
 mod import;
@@ -50,6 +52,7 @@ mod readers;
 mod view;
 mod weight;
 
+pub use catalog::{CatalogEntry, catalog};
 pub(crate) use edit::Setting;
 pub use element_type::ElementType;
 pub use import::ImportedModel;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::catalog;
 use super::element_type::ElementType;
-use super::evaluate::can_evaluate;
 use super::model::{OnnxModel, extents, is_onnx_domain};
-use super::ops::handler;
 use super::proto::NodeProto;
 use crate::error::Result;
 use crate::printable;
@@ -97,6 +96,5 @@ fn support(node: &NodeProto) -> Option<OnnxSupport> {
     if !is_onnx_domain(&node.domain) {
         return None;
     }
-    let on_device = handler(&node.op_type).map(|_| OnnxSupport::Device);
-    on_device.or_else(|| can_evaluate(&node.op_type).then_some(OnnxSupport::Import))
+    catalog::support(&node.op_type)
 }

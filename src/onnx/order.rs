@@ -118,7 +118,7 @@ pub(super) fn remove_unused(graph: &mut GraphProto) {
 }
 
 /// The values that a node reads, with those that the graphs in its attributes read from outside.
-fn reads(node: &NodeProto, depth: usize) -> Result<Vec<&str>, String> {
+pub(super) fn reads(node: &NodeProto, depth: usize) -> Result<Vec<&str>, String> {
     if depth > MAX_DEPTH {
         return Err(format!(
             "{} is nested more than {MAX_DEPTH} deep, which is not supported",

@@ -5,7 +5,8 @@
 //! the elements in order. Where the order in memory is the same, as of `[N, H * W, C]` and the map
 //! `[N, C, H, W]`, which is stored by pixels, that takes no dispatch.
 
-use crate::graph::{Factor, Rearrange, ValueId};
+use super::host::HostKind;
+use crate::graph::{Factor, Rearrange, ValueId, factors_by_dimension, merged_factors};
 use crate::tensor::Shape;
 
 /// The most factors of a [`Rearrange`].
@@ -22,6 +23,8 @@ pub(super) struct View {
     /// See [`Rearrange`]: the elements of `value` in the order of ONNX's value.
     pub factors: Vec<Factor>,
     pub offset: usize,
+    /// What ONNX's elements are. All are stored as floating-point numbers, with 0 and 1 for booleans.
+    pub kind: HostKind,
 }
 
 impl View {
@@ -36,6 +39,7 @@ impl View {
             }],
             base,
             offset: 0,
+            kind: HostKind::Float,
         }
     }
 
@@ -52,7 +56,7 @@ impl View {
         self.offset == 0
             && self.len() == base
             && (self.factors.iter().all(|f| f.extent == 1)
-                || merged(&self.factors)
+                || merged_factors(self.factors.iter().copied())
                     == [Factor {
                         extent: base,
                         stride: 1,
@@ -61,7 +65,7 @@ impl View {
 
     /// Whether every element of `value` is read exactly once.
     pub fn is_permutation(&self) -> bool {
-        let mut factors = merged(&self.factors);
+        let mut factors = merged_factors(self.factors.iter().copied());
         factors.sort_by_key(|factor| factor.stride);
         let mut next = 1_usize;
         for factor in factors.iter().filter(|factor| factor.extent > 1) {
@@ -89,36 +93,7 @@ impl View {
 
     /// The factors that each dimension consists of; `None` where a factor spans parts of several.
     pub fn by_dimension(&self) -> Option<Vec<Vec<Factor>>> {
-        let merged = merged(&self.factors);
-        let mut factors = merged.into_iter().rev().collect::<Vec<_>>();
-        let mut all = Vec::with_capacity(self.dims.len());
-        for &dim in &self.dims {
-            let mut rest = dim;
-            let mut own = Vec::new();
-            while rest > 1 {
-                let factor = factors.pop()?;
-                if rest.checked_rem(factor.extent)? == 0 {
-                    rest = rest.checked_div(factor.extent)?;
-                    own.push(factor);
-                } else if factor.extent.checked_rem(rest)? == 0 {
-                    let inner = factor.extent.checked_div(rest)?;
-                    let stride = isize::try_from(inner).ok()?.checked_mul(factor.stride)?;
-                    own.push(Factor {
-                        extent: rest,
-                        stride,
-                    });
-                    factors.push(Factor {
-                        extent: inner,
-                        stride: factor.stride,
-                    });
-                    rest = 1;
-                } else {
-                    return None;
-                }
-            }
-            all.push(own);
-        }
-        Some(all)
+        factors_by_dimension(&self.factors, &self.dims)
     }
 
     /// The dimensions in the order `order`, as `Transpose` does. `None` where it cannot be expressed.
@@ -139,7 +114,7 @@ impl View {
         if (start, step, count) == (0, 1, *dims.get(axis)?) {
             return Some(self.clone());
         }
-        let along = merged(own);
+        let along = merged_factors(own.iter().copied());
         let stride = match along[..] {
             [] => 0,
             [factor] => factor.stride,
@@ -176,13 +151,14 @@ impl View {
     }
 
     fn with_factors(&self, dims: Vec<usize>, factors: Vec<Factor>, offset: usize) -> Option<Self> {
-        let factors = merged(&factors);
+        let factors = merged_factors(factors);
         (factors.len() <= MAX_FACTORS).then(|| Self {
             value: self.value,
             base: self.base.clone(),
             dims,
             factors,
             offset,
+            kind: self.kind,
         })
     }
 
@@ -200,7 +176,8 @@ impl View {
             extent: channels,
             stride: pixels,
         }];
-        (self.by_dimension()?.iter()).position(|factors| merged(factors) == own)
+        (self.by_dimension()?.iter())
+            .position(|factors| merged_factors(factors.iter().copied()) == own)
     }
 
     /// `value`, of shape `base`, read in the same order: a map with the same pixels, and other channels. `None`
@@ -239,7 +216,7 @@ impl View {
         Rearrange {
             input: self.base.clone(),
             output: Shape::from(&self.dims[..]),
-            factors: match merged(&self.factors) {
+            factors: match merged_factors(self.factors.iter().copied()) {
                 factors if factors.is_empty() => vec![Factor {
                     extent: 1,
                     stride: 0,
@@ -249,24 +226,6 @@ impl View {
             offset: self.offset,
         }
     }
-}
-
-/// The factors without those of one element, and with neighbors that count on as one.
-fn merged(factors: &[Factor]) -> Vec<Factor> {
-    let mut all: Vec<Factor> = Vec::with_capacity(factors.len());
-    for &factor in factors.iter().filter(|factor| factor.extent != 1) {
-        let along = isize::try_from(factor.extent)
-            .ok()
-            .and_then(|extent| extent.checked_mul(factor.stride));
-        match all.last_mut() {
-            Some(last) if Some(last.stride) == along => {
-                last.extent = last.extent.saturating_mul(factor.extent);
-                last.stride = factor.stride;
-            }
-            _ => all.push(factor),
-        }
-    }
-    all
 }
 
 #[cfg(test)]

@@ -28,14 +28,17 @@ mod batch_norm;
 mod concat;
 mod conv;
 mod conv_transpose;
+mod cum_sum;
 mod elementwise;
 mod embedding;
 mod flatten;
+mod gather;
 mod grid_sample;
 mod group_norm;
 mod hardmax;
 mod linear;
 mod local_response_norm;
+mod matmul;
 mod pad;
 mod pool;
 mod pool_backward;
@@ -46,6 +49,7 @@ mod reorg;
 mod resample;
 mod slice;
 mod softmax;
+mod top_k;
 mod unary;
 mod upsample;
 
@@ -296,6 +300,11 @@ fn apply<T: Real>(
         // Only the shape changes, because tensors are stored in NCHW order.
         Op::Unflatten(_) => x.data().to_vec(),
         Op::UpsampleBackward(op) => upsample::backward(op, x, output),
+        Op::CumSum(op) => cum_sum::cum_sum(*op, x),
+        Op::Gather(op) => gather::gather(op, x),
+        Op::MatMul(_) => matmul::matmul(x, operands[1], output),
+        Op::TopK(op) => top_k::top_k(*op, x),
+        Op::Where(_) => elementwise::choose(x, operands[1], operands[2], output),
         // Dropout is the identity in inference. `evaluate` does not call this for inputs.
         Op::Dropout | Op::Input(_) | Op::Constant(_) => x.data().to_vec(),
     }

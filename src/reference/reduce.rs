@@ -26,5 +26,6 @@ fn fold<T: Real>(kind: ReduceKind, values: impl ExactSizeIterator<Item = T>) -> 
         ReduceKind::Mean => values.fold(T::zero(), |a, b| a + b) / count,
         ReduceKind::Max => values.fold(T::neg_infinity(), T::max_or_nan),
         ReduceKind::Min => -values.fold(T::neg_infinity(), |a, b| a.max_or_nan(-b)),
+        ReduceKind::Prod => values.fold(T::one(), |a, b| a * b),
     }
 }

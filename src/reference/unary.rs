@@ -7,6 +7,9 @@ use crate::tensor::Tensor;
 
 pub(super) fn unary<T: Real>(op: Unary, x: &Tensor<T>) -> Vec<T> {
     let elements = x.data().par_iter().with_min_len(MIN_LEN);
+    if op.is_predicate() {
+        return elements.map(|&x| predicate(op, x)).collect();
+    }
     elements.map(|&x| keep_nan(x, |x| value(op, x))).collect()
 }
 
@@ -63,6 +66,14 @@ fn value<T: Real>(op: Unary, x: T) -> T {
         Unary::Sin => x.sin(),
         Unary::Cos => x.cos(),
         Unary::Tan => x.tan(),
+        Unary::Asin => x.asin(),
+        Unary::Acos => x.acos(),
+        Unary::Atan => x.atan(),
+        Unary::Sinh => x.sinh(),
+        Unary::Cosh => x.cosh(),
+        Unary::Asinh => x.asinh(),
+        Unary::Acosh => x.acosh(),
+        Unary::Atanh => x.atanh(),
         Unary::Reciprocal => one / x,
         Unary::Clip { min, max } => {
             let (min, max) = (T::from_f32(min), T::from_f32(max));
@@ -70,7 +81,30 @@ fn value<T: Real>(op: Unary, x: T) -> T {
             if raised > max { max } else { raised }
         }
         Unary::Affine { scale, offset } => T::from_f32(scale) * x + T::from_f32(offset),
+        Unary::Shrink { lambda, bias } => {
+            let (lambda, bias) = (T::from_f32(lambda), T::from_f32(bias));
+            match (x < -lambda, x > lambda) {
+                (true, _) => x + bias,
+                (_, true) => x - bias,
+                _ => zero,
+            }
+        }
+        Unary::Trunc => x.trunc(),
+        Unary::IsNan | Unary::IsInf { .. } | Unary::Not | Unary::ToBool => predicate(op, x),
     }
+}
+
+/// 1 where it holds, for NaN as well, else 0.
+fn predicate<T: Real>(op: Unary, x: T) -> T {
+    let holds = match op {
+        Unary::IsNan => x.is_nan(),
+        Unary::IsInf { positive, negative } => {
+            (positive && x == T::infinity()) || (negative && x == T::neg_infinity())
+        }
+        Unary::Not => x == T::zero(),
+        _ => x != T::zero(),
+    };
+    if holds { T::one() } else { T::zero() }
 }
 
 fn derivative<T: Real>(op: Unary, x: T) -> T {
@@ -122,7 +156,7 @@ fn derivative<T: Real>(op: Unary, x: T) -> T {
         Unary::Reciprocal => -one / (x * x),
         Unary::Clip { min, max } if x >= T::from_f32(min) && x <= T::from_f32(max) => one,
         Unary::Affine { scale, .. } => T::from_f32(scale),
-        // Constant here, or constant in pieces: `UnaryBackward` refuses the latter, and the trigonometric ones.
+        // Constant here, or constant in pieces: `UnaryBackward` refuses the latter, and those from the sine on.
         Unary::ThresholdedRelu { .. }
         | Unary::Clip { .. }
         | Unary::Floor
@@ -131,7 +165,21 @@ fn derivative<T: Real>(op: Unary, x: T) -> T {
         | Unary::Sign
         | Unary::Sin
         | Unary::Cos
-        | Unary::Tan => zero,
+        | Unary::Tan
+        | Unary::Asin
+        | Unary::Acos
+        | Unary::Atan
+        | Unary::Sinh
+        | Unary::Cosh
+        | Unary::Asinh
+        | Unary::Acosh
+        | Unary::Atanh
+        | Unary::Shrink { .. }
+        | Unary::Trunc
+        | Unary::IsNan
+        | Unary::IsInf { .. }
+        | Unary::Not
+        | Unary::ToBool => zero,
     }
 }
 

@@ -11,4 +11,5 @@ mod generate;
 mod intermediate_outputs;
 mod networks;
 mod operators;
+mod several_values;
 mod unary;

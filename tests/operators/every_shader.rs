@@ -5,12 +5,12 @@ use shadernet::device::Device;
 use shadernet::gpu::{Precision, SHADERS};
 use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
-    AvgPool2dBackward, BatchNorm2d, Binary, Concat, Constant, Conv2d, ConvTranspose2d, Embedding,
-    Flatten, Graph, GraphBuilder, GridSample, GridSampleMode, GridSamplePadding, GroupNorm,
-    Hardmax, Input, Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward,
-    MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg,
-    Resample, SliceChannels, Softmax, TapWindow, Taps, Unary, UnaryBackward, Unflatten, Upsample,
-    UpsampleBackward,
+    AvgPool2dBackward, BatchNorm2d, Binary, Concat, Constant, Conv2d, ConvTranspose2d, CumSum,
+    Embedding, Flatten, Gather, Graph, GraphBuilder, GridSample, GridSampleMode, GridSamplePadding,
+    GroupNorm, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
+    LocalResponseNormBackward, MatMul, MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce,
+    ReduceKind, ReduceOver, Reorg, Resample, SliceChannels, Softmax, TapWindow, Taps, TopK,
+    TopKOutput, Unary, UnaryBackward, Unflatten, Upsample, UpsampleBackward, Where,
 };
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::{Shape, Tensor};
@@ -260,8 +260,20 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             SliceChannels { start: 1, end: 4 }.into(),
             one,
         ),
+        only(
+            "cum_sum",
+            CumSum::default().into(),
+            &[Shape::from([2, 5, 6])],
+        ),
         ("embedding", embedding()),
         only("flatten", Flatten.into(), one),
+        only(
+            "gather",
+            Gather::along(&shape, 1, vec![4, 0, 0].into())
+                .unwrap()
+                .into(),
+            one,
+        ),
         only(
             "grid_sample",
             grid_sample.into(),
@@ -281,6 +293,11 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             LocalResponseNormBackward(norm).into(),
             &two,
         ),
+        only(
+            "matmul",
+            MatMul.into(),
+            &[Shape::from([2, 5, 7]), Shape::from([2, 7, 3])],
+        ),
         ("max_pool_backward", max_pooling()),
         only("pad", Pad2d::zeros(1, 0, 2, 0).into(), one),
         only("pool", Pool2d::max(2, 2).into(), one),
@@ -298,6 +315,16 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
         ),
         only("resample", resample().into(), one),
         team("softmax", Softmax.into(), one),
+        only(
+            "top_k_channels",
+            TopK {
+                k: 3,
+                largest: true,
+                output: TopKOutput::Values,
+            }
+            .into(),
+            one,
+        ),
         only("unary", Unary::Gelu.into(), one),
         only("unary_backward", UnaryBackward(Unary::Gelu).into(), &two),
         only("unflatten", Unflatten { dims: [5, 6, 6] }.into(), &row(180)),
@@ -306,6 +333,11 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             "upsample_backward",
             nearest.into(),
             &[Shape::from([2, 5, 12, 12])],
+        ),
+        only(
+            "where",
+            Where.into(),
+            &[shape.clone(), shape.clone(), shape.clone()],
         ),
     ]
 }

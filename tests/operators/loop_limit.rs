@@ -4,8 +4,8 @@
 use shadernet::device::Device;
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward, BatchNorm2d, Conv2d, ConvTranspose2d,
-    GraphBuilder, GroupNorm, Hardmax, Linear, MaxPool2dBackward, Op, Pool2d, Reduce, ReduceKind,
-    ReduceOver, Softmax, Upsample, UpsampleBackward,
+    CumSum, GraphBuilder, GroupNorm, Hardmax, Linear, MatMul, MaxPool2dBackward, Op, Pool2d,
+    Reduce, ReduceKind, ReduceOver, Softmax, Upsample, UpsampleBackward,
 };
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::{Shape, Tensor};
@@ -117,6 +117,25 @@ fn linear() {
     }
     // A subgroup of eight for each row.
     check(Linear::new(2_100_000, 1), &[&[1, 2_100_000]], LINEAR);
+}
+
+#[test]
+fn products_of_matrices() {
+    // The most steps of 16 that are not split, and one more.
+    for k in [3_952, 3_953, 100_001] {
+        check(MatMul, &[&[1, 1, k], &[1, k, 2]], Only("matmul"));
+    }
+}
+
+#[test]
+fn cumulative_sums() {
+    for exclusive in [false, true] {
+        let op = CumSum {
+            exclusive,
+            reverse: exclusive,
+        };
+        check(op, &[&[1, 2, 140_001]], Only("cum_sum"));
+    }
 }
 
 #[test]

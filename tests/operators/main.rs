@@ -18,6 +18,7 @@ mod grid_sample;
 mod group_norm;
 mod layout;
 mod loop_limit;
+mod matmul;
 mod padding;
 mod pointwise;
 mod pooling;
@@ -26,6 +27,7 @@ mod ran;
 mod rearrange;
 mod reductions;
 mod resample;
+mod selecting;
 #[path = "../common/tolerance.rs"]
 mod tolerance;
 mod transposed;

@@ -104,6 +104,26 @@ proptest! {
         }
     }
 
+    /// Factors near 1: products of others are beyond float16.
+    #[test]
+    fn products([n, h, w] in extents(), channels in 1..40_usize, seed in 0..1000_u64) {
+        let shape = Shape::from([n, channels, h, w]);
+        let input = tensor(&shape, seed).map(|v| v.signum() * (1.0 + v / 64.0));
+        let kind = ReduceKind::Prod;
+        for (over, shaders) in [
+            (ReduceOver::Space, Team("reduce_space")),
+            (ReduceOver::Channels, Only("reduce_channels")),
+        ] {
+            let graph = graph_of(Reduce { kind, over }, std::slice::from_ref(&shape));
+            let inputs = [input.clone()];
+            let expected = [("op", shaders)];
+            // A hundred factors, each rounded.
+            let case = Case::new(&graph, &inputs, seed, &expected).factor(4.0);
+            case.run();
+            case.run_on(devices::without_subgroups());
+        }
+    }
+
     #[test]
     fn softmax([n, h, w] in extents(), channels in 1..600_usize, seed in 0..1000_u64) {
         check(Softmax, [n, channels, h, w], seed, Team("softmax"));
@@ -125,7 +145,12 @@ fn reductions_propagate_nan() {
             f32::NEG_INFINITY
         };
         let input = Tensor::new(shape.clone(), values).unwrap();
-        for kind in [ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min] {
+        for kind in [
+            ReduceKind::Sum,
+            ReduceKind::Max,
+            ReduceKind::Min,
+            ReduceKind::Prod,
+        ] {
             let over = ReduceOver::Space;
             let graph = graph_of(Reduce { kind, over }, std::slice::from_ref(&shape));
             compare_forms(&graph, input.clone(), 0, &[("op", Team("reduce_space"))]);

@@ -14,7 +14,7 @@ const SELU: Unary = Unary::Selu {
 };
 
 /// Functions of all numbers whose values are not much larger than these.
-const BOUNDED: [Unary; 25] = [
+const BOUNDED: [Unary; 36] = [
     Unary::Elu { alpha: 1.5 },
     SELU,
     Unary::Celu { alpha: 0.5 },
@@ -59,6 +59,32 @@ const BOUNDED: [Unary; 25] = [
         scale: -0.75,
         offset: 3.0,
     },
+    Unary::Shrink {
+        lambda: 1.5,
+        bias: 0.25,
+    },
+    Unary::Shrink {
+        lambda: 0.0,
+        bias: -0.5,
+    },
+    Unary::Trunc,
+    Unary::Atan,
+    Unary::Asinh,
+    Unary::IsNan,
+    Unary::IsInf {
+        positive: true,
+        negative: true,
+    },
+    Unary::IsInf {
+        positive: true,
+        negative: false,
+    },
+    Unary::IsInf {
+        positive: false,
+        negative: true,
+    },
+    Unary::Not,
+    Unary::ToBool,
 ];
 
 const EXPONENTS: [f32; 14] = [
@@ -70,8 +96,8 @@ fn power(exponent: f32) -> Unary {
 }
 
 fn has_gradient(op: Unary) -> bool {
-    use Unary::{Ceil, Cos, Floor, Round, Sign, Sin, Tan};
-    !matches!(op, Floor | Ceil | Round | Sign | Sin | Cos | Tan)
+    let operator = Op::from(UnaryBackward(op));
+    operator.as_operator().check(2).is_ok()
 }
 
 /// Multiples of 1/64 in -8..8, which float16 has exactly: a function may jump, or be steep.
@@ -112,6 +138,13 @@ proptest! {
         }
         check(Unary::Exp, &x.map(|x| x / 2.0));
         check(Unary::Tan, &x);
+        check(Unary::Sinh, &x.map(|x| x / 2.0));
+        check(Unary::Cosh, &x.map(|x| x / 2.0));
+        check(Unary::Asin, &x.map(|x| x / 8.0));
+        check(Unary::Acos, &x.map(|x| x / 8.0));
+        check(Unary::Acosh, &x.map(|x| x.abs() + 1.0));
+        // The inverse of the hyperbolic tangent has poles at the ends.
+        check(Unary::Atanh, &x.map(|x| x / 10.0));
         // Away from poles, and from 0 where other powers than integer ones are not defined.
         let positive = x.map(|x| x.abs() / 4.0 + 0.5);
         check(Unary::Log, &positive);
@@ -163,7 +196,17 @@ fn extreme_values() {
         check_gradient(op, &list(&finite));
     }
     check_value(Unary::Sqrt, &list(&EXTREME));
-    check_value(Unary::Tan, &list(&EXTREME));
+    for op in [
+        Unary::Tan,
+        Unary::Asin,
+        Unary::Acos,
+        Unary::Acosh,
+        Unary::Atanh,
+    ] {
+        check_value(op, &list(&EXTREME));
+    }
+    check_value(Unary::Atanh, &list(&[1.0, -1.0, 0.5, -0.5]));
+    check_value(Unary::Acosh, &list(&[1.0, 1.5, 1.25]));
     // Quotients by the negative zero, whose sign drivers may drop, are left out.
     let nonzero: Vec<f32> = EXTREME.into_iter().filter(|x| *x != 0.0).collect();
     check_gradient(Unary::Sqrt, &list(&nonzero));
@@ -185,6 +228,16 @@ fn extreme_values() {
         -INFINITY,
     ];
     check(Unary::Exp, &list(&exponents));
+    // Of values within float16, or beyond float64.
+    let arguments = exponents.map(|x| {
+        if [-60.0, -200.0].contains(&x) {
+            x / 25.0
+        } else {
+            x
+        }
+    });
+    check(Unary::Sinh, &list(&arguments));
+    check(Unary::Cosh, &list(&arguments));
 }
 
 fn check_value(op: Unary, x: &Tensor) {

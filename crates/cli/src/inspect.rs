@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use shadernet::onnx::{OnnxDim, OnnxModel, OnnxSupport, OnnxValue};
+use shadernet::onnx::{OnnxDim, OnnxModel, OnnxSupport, OnnxValue, catalog};
 use shadernet::printable;
 
 use super::mapped_weights::open_onnx;
@@ -17,14 +17,19 @@ use super::{Failure, output};
 Examples:
   shadernet inspect model.onnx
   shadernet inspect model.onnx --json
+  shadernet inspect --operators
 
 Operators on the device are computed there, or before a run where they depend on shapes \
 only. Operators at import must depend on shapes and constants only. The exit code is 1 \
 if an operator is not supported.")]
 pub struct Inspect {
     /// ONNX file
-    #[arg(value_name = "FILE")]
-    model: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "operators")]
+    model: Option<PathBuf>,
+
+    /// List all operators of ONNX, and what of them is supported
+    #[arg(long, conflicts_with = "model")]
+    operators: bool,
 
     /// Print one JSON object
     #[arg(long)]
@@ -33,7 +38,10 @@ pub struct Inspect {
 
 impl Inspect {
     pub fn execute(&self) -> Result<(), Failure> {
-        let model = open_onnx(&self.model)?;
+        let Some(path) = &self.model else {
+            return self.catalog();
+        };
+        let model = open_onnx(path)?;
         match self.json {
             true => output::json_line(&as_json(&model))?,
             false => print(&model, &mut output::stdout())?,
@@ -46,6 +54,25 @@ impl Inspect {
             true => Ok(()),
             false => Err(Failure::Reported),
         }
+    }
+}
+
+impl Inspect {
+    fn catalog(&self) -> Result<(), Failure> {
+        let mut table = output::table(&["operator", "computed", "not supported"]);
+        for entry in catalog() {
+            let support = support(entry.support);
+            if self.json {
+                output::json_line(&json!({
+                    "operator": entry.name, "support": support, "limits": entry.limits,
+                }))?;
+            }
+            table.add_row([entry.name, support, entry.limits]);
+        }
+        if !self.json {
+            writeln!(output::stdout(), "{table}")?;
+        }
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Operator, Reduce, ReduceKind, ReduceOver, expect_inputs};
+use super::{Operator, Reduce, ReduceKind, ReduceOver, Unary, expect_inputs};
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
@@ -25,6 +25,29 @@ pub enum Binary {
     /// `a` to the power of `b`, as C's `pow`, except that it is NaN if either is NaN: of a negative `a`, NaN
     /// unless `b` is an integer.
     Pow,
+    /// 1 where equal, else 0. Comparisons with NaN are 0.
+    Equal,
+    /// 1 where `a > b`, else 0.
+    Greater,
+    /// 1 where `a >= b`, else 0.
+    GreaterOrEqual,
+    /// 1 where `a < b`, else 0.
+    Less,
+    /// 1 where `a <= b`, else 0.
+    LessOrEqual,
+    /// 1 where neither is 0, else 0.
+    And,
+    /// 0 where both are 0, else 1.
+    Or,
+    /// 1 where one of them is 0 and the other is not, else 0.
+    Xor,
+    /// `a - b * floor(a / b)`, with the sign of `b`, as Python's `%`. As for `Fmod`, quotients from 2^24 on lose digits
+    /// on a GPU.
+    Remainder,
+    /// `a - b * trunc(a / b)`, with the sign of `a`, as C's `fmod`.
+    Fmod,
+    /// `trunc(a / b)`: a division of integers.
+    TruncDiv,
 }
 
 impl Operator for Binary {
@@ -37,6 +60,17 @@ impl Operator for Binary {
             Self::Max => "Maximum",
             Self::Min => "Minimum",
             Self::Pow => "Pow",
+            Self::Equal => "Equal",
+            Self::Greater => "Greater",
+            Self::GreaterOrEqual => "GreaterOrEqual",
+            Self::Less => "Less",
+            Self::LessOrEqual => "LessOrEqual",
+            Self::And => "And",
+            Self::Or => "Or",
+            Self::Xor => "Xor",
+            Self::Remainder => "Remainder",
+            Self::Fmod => "Fmod",
+            Self::TruncDiv => "TruncDiv",
         }
     }
 
@@ -45,26 +79,7 @@ impl Operator for Binary {
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
-        let (a, b) = (inputs[0], inputs[1]);
-        let pairs = || a.dims().iter().zip(b.dims());
-        let fits = a.rank() == b.rank() && pairs().all(|(a, b)| a == b || *a == 1 || *b == 1);
-        if !fits {
-            return Err(format!(
-                "its inputs have shapes {a} and {b}; they must have the same rank, and along each axis the same extent, or 1 in either"
-            ));
-        }
-        let (a_width, b_width) = (&a.dims()[a.rank().min(3)..], &b.dims()[b.rank().min(3)..]);
-        let is_one = |width: &[usize]| width.iter().all(|extent| *extent == 1);
-        if a_width != b_width && !is_one(a_width) && !is_one(b_width) {
-            return Err(format!(
-                "its inputs have shapes {a} and {b}; broadcasting along some of the axes after the third is not possible: expand the value first"
-            ));
-        }
-        // Where one is 1, it is the other; 0 is kept for shape inference to report.
-        let dims: Vec<usize> = pairs()
-            .map(|(a, b)| if *a == 1 { *b } else { *a })
-            .collect();
-        Ok(Shape::from(dims))
+        broadcast(inputs)
     }
 
     fn backward(
@@ -94,6 +109,90 @@ impl Operator for Binary {
     }
 }
 
+/// The shape of values that are broadcast to each other.
+fn broadcast(inputs: &[&Shape]) -> Result<Shape, String> {
+    let shapes = || {
+        let shapes: Vec<String> = inputs.iter().map(ToString::to_string).collect();
+        format!("its inputs have shapes {}", shapes.join(" and "))
+    };
+    let mut dims = inputs[0].dims().to_vec();
+    for input in &inputs[1..] {
+        let fits = input.rank() == dims.len()
+            && (dims.iter().zip(input.dims())).all(|(a, b)| a == b || *a == 1 || *b == 1);
+        if !fits {
+            return Err(format!(
+                "{}; they must have the same rank, and along each axis the same extent, or 1",
+                shapes()
+            ));
+        }
+        // Where one is 1, it is the other; 0 is kept for shape inference to report.
+        for (dim, &own) in dims.iter_mut().zip(input.dims()) {
+            if *dim == 1 {
+                *dim = own;
+            }
+        }
+    }
+    let width = |dims: &[usize]| dims.iter().skip(3).copied().collect::<Vec<usize>>();
+    let whole = width(&dims);
+    let is_one = |width: &[usize]| width.iter().all(|extent| *extent == 1);
+    let mut widths = inputs.iter().map(|input| width(input.dims()));
+    match widths.all(|own| own == whole || is_one(&own)) {
+        true => Ok(Shape::from(dims)),
+        false => Err(format!(
+            "{}; broadcasting along some of the axes after the third is not possible: expand the value first",
+            shapes()
+        )),
+    }
+}
+
+/// The element of the second value where the first is not 0, that of the third elsewhere: PyTorch's `where`. Each of
+/// the three is broadcast as [`Binary`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Where;
+
+impl Operator for Where {
+    fn kind(&self) -> &'static str {
+        "Where"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        expect_inputs(3, inputs)
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        broadcast(inputs)
+    }
+
+    /// The gradient where the value was taken, and 0 elsewhere. The condition has none.
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let condition = backward.input(0);
+        if backward.input_shape(0) != backward.output_shape() {
+            return Err("its gradient is implemented if its condition is not broadcast".to_owned());
+        }
+        let zeros = Unary::Clip { min: 0.0, max: 0.0 };
+        let zeros = backward.node(zeros, &[condition]);
+        let mut gradients = vec![None];
+        for i in [1, 2] {
+            let taken = match i {
+                1 => [condition, gradient, zeros],
+                _ => [condition, zeros, gradient],
+            };
+            gradients.push(match backward.needs_gradient(i) {
+                true => {
+                    let own = backward.node(Self, &taken);
+                    Some(gradient_of_input(backward, i, own)?)
+                }
+                false => None,
+            });
+        }
+        Ok(gradients)
+    }
+}
+
 /// The gradient with respect to input `i`, of an output gradient that is already multiplied by the derivative:
 /// its sum over the pixels if the input is broadcast over them.
 fn gradient_of_input(
@@ -113,12 +212,9 @@ fn gradient_of_input(
             };
             Ok(backward.node(sum, &[gradient]))
         }
-        _ => {
-            let (a, b) = (backward.input_shape(0), backward.input_shape(1));
-            Err(format!(
-                "its inputs have shapes {a} and {b}; a gradient is implemented if they are equal or one of them is one pixel per image"
-            ))
-        }
+        _ => Err(format!(
+            "its input {i} has the shape {input}, and its output {output}; a gradient is implemented if they are equal or the input is one pixel per image"
+        )),
     }
 }
 

@@ -7,16 +7,19 @@ mod concat;
 mod constant;
 mod conv;
 mod conv_transpose;
+mod cum_sum;
 mod elementwise;
 mod embedding;
 mod extent;
 mod flatten;
+mod gather;
 mod grid_sample;
 mod group_norm;
 mod hardmax;
 mod input;
 mod linear;
 mod local_response_norm;
+mod matmul;
 mod pad;
 mod padding;
 mod pool;
@@ -27,6 +30,7 @@ mod reorg;
 mod resample;
 mod slice;
 mod softmax;
+mod top_k;
 mod unary;
 mod unflatten;
 mod upsample;
@@ -37,25 +41,30 @@ pub use concat::Concat;
 pub use constant::Constant;
 pub use conv::Conv2d;
 pub use conv_transpose::ConvTranspose2d;
-pub use elementwise::Binary;
+pub use cum_sum::CumSum;
+pub use elementwise::{Binary, Where};
 pub use embedding::Embedding;
 pub use flatten::Flatten;
+pub use gather::Gather;
 pub use grid_sample::{GridSample, GridSampleMode, GridSamplePadding};
 pub use group_norm::{GroupNorm, NormOver};
 pub use hardmax::Hardmax;
 pub use input::Input;
 pub use linear::{Linear, LinearBackward};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormBackward};
+pub use matmul::MatMul;
 pub use pad::{CenterCropOrPad, Pad2d};
 pub use padding::Padding;
 pub use pool::{AdaptiveAvgPool2d, Pool2d, PoolKind};
 pub use pool_backward::{AdaptiveAvgPool2dBackward, AvgPool2dBackward, MaxPool2dBackward};
 pub use rearrange::{Factor, Rearrange};
+pub(crate) use rearrange::{factors_by_dimension, merged_factors};
 pub use reduce::{Reduce, ReduceKind, ReduceOver};
 pub use reorg::Reorg;
 pub use resample::{Resample, TapWindow, Taps};
 pub use slice::SliceChannels;
 pub use softmax::Softmax;
+pub use top_k::{TopK, TopKOutput};
 pub use unary::{Unary, UnaryBackward};
 pub use unflatten::Unflatten;
 pub use upsample::{Upsample, UpsampleBackward, UpsampleMode, UpsampleSize};
@@ -219,6 +228,16 @@ pub enum Op {
     Unflatten(Unflatten),
     /// See [`UpsampleBackward`].
     UpsampleBackward(UpsampleBackward),
+    /// See [`CumSum`].
+    CumSum(CumSum),
+    /// See [`Gather`].
+    Gather(Gather),
+    /// See [`MatMul`].
+    MatMul(MatMul),
+    /// See [`TopK`].
+    TopK(TopK),
+    /// See [`Where`].
+    Where(Where),
 }
 
 impl Op {
@@ -263,6 +282,11 @@ impl Op {
             Self::UnaryBackward(op) => op,
             Self::Unflatten(op) => op,
             Self::UpsampleBackward(op) => op,
+            Self::CumSum(op) => op,
+            Self::Gather(op) => op,
+            Self::MatMul(op) => op,
+            Self::TopK(op) => op,
+            Self::Where(op) => op,
         }
     }
 
@@ -328,7 +352,12 @@ into_op!(
     Unary,
     UnaryBackward,
     Unflatten,
-    UpsampleBackward
+    UpsampleBackward,
+    CumSum,
+    Gather,
+    MatMul,
+    TopK,
+    Where
 );
 
 struct Dropout;

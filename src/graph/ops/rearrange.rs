@@ -1,3 +1,7 @@
+mod factors;
+
+pub(crate) use factors::{factors_by_dimension, merged_factors};
+
 use super::{Operator, expect_one_input};
 use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
@@ -170,25 +174,7 @@ impl Rearrange {
     /// The same rearrangement with as few factors as possible: those of extent 1 are left out, and a factor
     /// whose stride is that of the next times its extent becomes one with it.
     pub fn merged(mut self) -> Self {
-        let mut merged: Vec<Factor> = Vec::with_capacity(self.factors.len());
-        for factor in self.factors.drain(..).filter(|factor| factor.extent != 1) {
-            if let Some(last) = merged.last_mut() {
-                let whole = (isize::try_from(factor.extent).ok())
-                    .and_then(|extent| factor.stride.checked_mul(extent));
-                let extent = last.extent.checked_mul(factor.extent);
-                if let (Some(whole), Some(extent)) = (whole, extent)
-                    && whole == last.stride
-                {
-                    *last = Factor {
-                        extent,
-                        stride: factor.stride,
-                    };
-                    continue;
-                }
-            }
-            merged.push(factor);
-        }
-        self.factors = merged;
+        self.factors = merged_factors(self.factors);
         self
     }
 
@@ -202,12 +188,31 @@ impl Rearrange {
         in_order && self.offset == 0 && self.input.checked_len() == self.output.checked_len()
     }
 
-    /// Whether the output has the same elements in the same memory layout as the input: elements in the same
-    /// order, of the same number of channels, and as many pixels per image. Which pixels are in which image
-    /// is of no importance if there is one channel.
+    /// Whether the output has the same elements in the same memory layout as the input: of the same number of
+    /// channels, which are the last digits of an element's position in memory, behind images and pixels. Which
+    /// pixels are in which image is of no importance.
     pub(crate) fn keeps_layout(&self) -> bool {
-        let ([n, c, _, _], [out_n, out_c, _, _]) = (self.input.nchw(), self.output.nchw());
-        self.is_reshape() && c == out_c && (n == out_n || c == 1)
+        let ([n, c, h, w], [out_n, out_c, out_h, out_w]) = (self.input.nchw(), self.output.nchw());
+        let (Some(plane), Some(out_plane)) = (h.checked_mul(w), out_h.checked_mul(out_w)) else {
+            return false;
+        };
+        let parts = factors_by_dimension(&self.factors, &[out_n, out_c, out_plane]);
+        let (Some([images, channels, pixels]), Ok(stride)) =
+            (parts.as_deref(), isize::try_from(plane))
+        else {
+            return false;
+        };
+        let in_memory = [&images[..], pixels, channels].concat();
+        let of_input = [
+            (
+                n,
+                stride.saturating_mul(isize::try_from(c).unwrap_or(isize::MAX)),
+            ),
+            (plane, 1),
+            (c, stride),
+        ];
+        let of_input = of_input.map(|(extent, stride)| Factor { extent, stride });
+        self.offset == 0 && c == out_c && merged_factors(in_memory) == merged_factors(of_input)
     }
 
     /// The rearrangement that restores the input, if this one has every element of it exactly once.

@@ -18,6 +18,8 @@ pub enum ReduceKind {
     Max,
     /// The minimum; NaN if any value is NaN.
     Min,
+    /// The product.
+    Prod,
 }
 
 /// The dimensions of a reduction.
@@ -33,7 +35,7 @@ pub enum ReduceOver {
 /// A reduction of an `[N, C, H, W]` map. Reduced dimensions are kept as 1 (PyTorch's `keepdim=True`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reduce {
-    /// Sum, mean, maximum or minimum.
+    /// Sum, mean, maximum, minimum or product.
     pub kind: ReduceKind,
     /// Height and width, or channels.
     pub over: ReduceOver,
@@ -46,6 +48,7 @@ impl Operator for Reduce {
             ReduceKind::Mean => "Mean",
             ReduceKind::Max => "Amax",
             ReduceKind::Min => "Amin",
+            ReduceKind::Prod => "Prod",
         }
     }
 

@@ -4,7 +4,7 @@ use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// An element-wise function of a value of any shape, defined as in ONNX; [`Activation`](super::Activation) has
-/// those that are fused into other operators. NaN gives NaN in all of them.
+/// those that are fused into other operators. NaN gives NaN in all but those that return booleans, 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Unary {
@@ -82,6 +82,22 @@ pub enum Unary {
     Cos,
     /// The tangent. As for [`Sin`](Self::Sin).
     Tan,
+    /// The inverse of the sine; NaN beyond -1..1.
+    Asin,
+    /// The inverse of the cosine; NaN beyond -1..1.
+    Acos,
+    /// The inverse of the tangent.
+    Atan,
+    /// The hyperbolic sine.
+    Sinh,
+    /// The hyperbolic cosine.
+    Cosh,
+    /// The inverse of the hyperbolic sine.
+    Asinh,
+    /// The inverse of the hyperbolic cosine; NaN below 1.
+    Acosh,
+    /// The inverse of the hyperbolic tangent; NaN beyond -1..1.
+    Atanh,
     /// `1 / x`.
     Reciprocal,
     /// `min(max(x, min), max)`. Bounds may be infinite. If `min` is above `max`, it is `max`.
@@ -98,6 +114,28 @@ pub enum Unary {
         /// What is added.
         offset: f32,
     },
+    /// `x + bias` below `-lambda`, `x - bias` above `lambda`, 0 between.
+    Shrink {
+        /// The threshold: 0.5 by default.
+        lambda: f32,
+        /// What magnitudes are reduced by: 0 by default.
+        bias: f32,
+    },
+    /// The integer part: rounded toward 0.
+    Trunc,
+    /// 1 for NaN, else 0.
+    IsNan,
+    /// 1 for infinity, else 0.
+    IsInf {
+        /// Whether the positive one counts.
+        positive: bool,
+        /// Whether the negative one counts.
+        negative: bool,
+    },
+    /// 1 for 0, else 0.
+    Not,
+    /// 0 for 0, else 1.
+    ToBool,
 }
 
 impl Unary {
@@ -113,6 +151,7 @@ impl Unary {
             Self::Pow { exponent } => vec![("exponent", exponent)],
             Self::Clip { min, max } => vec![("minimum", min), ("maximum", max)],
             Self::Affine { scale, offset } => vec![("scale", scale), ("offset", offset)],
+            Self::Shrink { lambda, bias } => vec![("lambda", lambda), ("bias", bias)],
             Self::Gelu
             | Self::GeluTanh
             | Self::Erf
@@ -130,6 +169,19 @@ impl Unary {
             | Self::Sin
             | Self::Cos
             | Self::Tan
+            | Self::Asin
+            | Self::Acos
+            | Self::Atan
+            | Self::Sinh
+            | Self::Cosh
+            | Self::Asinh
+            | Self::Acosh
+            | Self::Atanh
+            | Self::Trunc
+            | Self::IsNan
+            | Self::IsInf { .. }
+            | Self::Not
+            | Self::ToBool
             | Self::Reciprocal => Vec::new(),
         }
     }
@@ -165,9 +217,34 @@ impl Unary {
     }
 
     fn has_gradient(self) -> bool {
+        // Those from the sine to the inverse of the hyperbolic tangent have one that is not implemented.
         !matches!(
             self,
-            Self::Floor | Self::Ceil | Self::Round | Self::Sign | Self::Sin | Self::Cos | Self::Tan
+            Self::Floor
+                | Self::Ceil
+                | Self::Round
+                | Self::Sign
+                | Self::Sin
+                | Self::Cos
+                | Self::Tan
+                | Self::Asin
+                | Self::Acos
+                | Self::Atan
+                | Self::Sinh
+                | Self::Cosh
+                | Self::Asinh
+                | Self::Acosh
+                | Self::Atanh
+                | Self::Shrink { .. }
+                | Self::Trunc
+        ) && !self.is_predicate()
+    }
+
+    /// Whether it returns booleans, 0 and 1, for NaN as well.
+    pub(crate) fn is_predicate(self) -> bool {
+        matches!(
+            self,
+            Self::IsNan | Self::IsInf { .. } | Self::Not | Self::ToBool
         )
     }
 
@@ -209,9 +286,23 @@ impl Operator for Unary {
             Self::Sin => "Sin",
             Self::Cos => "Cos",
             Self::Tan => "Tan",
+            Self::Asin => "Asin",
+            Self::Acos => "Acos",
+            Self::Atan => "Atan",
+            Self::Sinh => "Sinh",
+            Self::Cosh => "Cosh",
+            Self::Asinh => "Asinh",
+            Self::Acosh => "Acosh",
+            Self::Atanh => "Atanh",
             Self::Reciprocal => "Reciprocal",
             Self::Clip { .. } => "Clamp",
             Self::Affine { .. } => "Affine",
+            Self::Shrink { .. } => "Shrink",
+            Self::Trunc => "Trunc",
+            Self::IsNan => "IsNaN",
+            Self::IsInf { .. } => "IsInf",
+            Self::Not => "Not",
+            Self::ToBool => "ToBool",
         }
     }
 

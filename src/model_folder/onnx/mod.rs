@@ -94,6 +94,12 @@ pub(super) fn open(
         None => sidecar.as_ref().and_then(Sidecar::channels).unwrap_or(3),
     };
     let size = said.unwrap_or(USUAL_SIZE);
+    // Before it becomes an error of some node.
+    let sized = Preprocessing {
+        input_size: [3, size[0], size[1]],
+        ..Preprocessing::default()
+    };
+    sized.check().map_err(|error| fault(error.to_string()))?;
     let outputs = output_shapes(&model, [channels, size[0], size[1]])?;
     let kind = sidecar.as_ref().map(Sidecar::kind).transpose()?.flatten();
     let meaning = Meaning::of(kind, &outputs, size, &metadata)

@@ -18,6 +18,7 @@ mod select;
 mod tests;
 
 use call::Call;
+pub(super) use number::converted;
 use number::{maximum, minimum, overflow};
 
 use super::host::HostTensor;

@@ -105,7 +105,7 @@ pub(super) fn cast(call: &Call) -> Result<HostTensor, String> {
 }
 
 /// The elements of `input` as those of type `to`.
-pub(super) fn converted(input: &HostTensor, to: ElementType) -> Result<HostData, String> {
+pub(in crate::onnx) fn converted(input: &HostTensor, to: ElementType) -> Result<HostData, String> {
     let narrowed = |round: fn(f32) -> f32| {
         let values = input.to_floats().into_iter().map(round);
         HostData::Float(values.collect())

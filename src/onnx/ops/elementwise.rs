@@ -4,7 +4,7 @@ use super::layout::product;
 use super::unary::apply;
 use super::written_norm;
 use crate::graph::{Activation, BatchNorm2d, Binary, Op, Unary};
-use crate::onnx::host::{HostTensor, broadcast};
+use crate::onnx::host::{HostKind, HostTensor, broadcast};
 use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::OnnxNode;
 use crate::onnx::view::View;
@@ -19,10 +19,22 @@ pub(super) fn binary<'m>(
         "Add" | "Sum" | "Mean" => Binary::Add,
         "Sub" => Binary::Sub,
         "Mul" => Binary::Mul,
+        // Of integers, if both are.
+        "Div" if (0..2).all(|i| importer.kind(node, i) == Ok(HostKind::Int)) => Binary::TruncDiv,
         "Div" => Binary::Div,
         "Min" => Binary::Min,
         "Max" => Binary::Max,
         "Pow" => Binary::Pow,
+        "Equal" => Binary::Equal,
+        "Greater" => Binary::Greater,
+        "GreaterOrEqual" => Binary::GreaterOrEqual,
+        "Less" => Binary::Less,
+        "LessOrEqual" => Binary::LessOrEqual,
+        "And" => Binary::And,
+        "Or" => Binary::Or,
+        "Xor" => Binary::Xor,
+        "Mod" if node.flag("fmod") => Binary::Fmod,
+        "Mod" => Binary::Remainder,
         _ => return prelu(importer, node),
     };
     if operator == Binary::Div
@@ -220,9 +232,7 @@ pub(super) fn combine_views(
     a: &View,
     b: &View,
 ) -> Result<View, String> {
-    let is_same_order =
-        (&a.base, &a.dims, &a.factors, a.offset) == (&b.base, &b.dims, &b.factors, b.offset);
-    if is_same_order && a.is_permutation() {
+    if is_stored_alike(a, b) {
         if operator == Binary::Mul
             && let Some((root, op)) = importer.activation_of_product(a.value, b.value)
         {
@@ -235,9 +245,29 @@ pub(super) fn combine_views(
         }
         return Ok(a.with_value(output.value));
     }
-    let dims = broadcast(&a.dims, &b.dims)?;
-    let mut values = Vec::with_capacity(2);
-    for view in [a, b] {
+    let (views, dims) = broadcast_views(importer, &[a, b])?;
+    let views: Vec<&View> = views.iter().collect();
+    Ok(importer.node(operator, &views)?.reshaped(dims))
+}
+
+/// Whether values are the same elements of values of the same shape, in the same order, and all of them.
+pub(super) fn is_stored_alike(a: &View, b: &View) -> bool {
+    let is_same_order =
+        (&a.base, &a.dims, &a.factors, a.offset) == (&b.base, &b.dims, &b.factors, b.offset);
+    is_same_order && a.is_permutation()
+}
+
+/// Values in order that the engine broadcasts to each other, and the extents that they have then.
+pub(super) fn broadcast_views(
+    importer: &mut Importer,
+    views: &[&View],
+) -> Result<(Vec<View>, Vec<usize>), String> {
+    let mut dims = Vec::new();
+    for view in views {
+        dims = broadcast(&dims, &view.dims)?;
+    }
+    let mut values = Vec::with_capacity(views.len());
+    for view in views {
         let missing = dims.len().saturating_sub(view.dims.len());
         let own = [vec![1; missing], view.dims.clone()].concat();
         values.push(match dims.len() {
@@ -249,10 +279,7 @@ pub(super) fn combine_views(
             _ => importer.shaped(view, &own)?,
         });
     }
-    let [a, b] = &values[..] else {
-        return Err("it takes two values".to_owned());
-    };
-    Ok(importer.node(operator, &[a, b])?.reshaped(dims))
+    Ok((values, dims))
 }
 
 /// `x` where positive, `slope * x` elsewhere, with a slope for each channel.

@@ -290,7 +290,7 @@ fn grouped<'m>(
     };
     let [n, channels, height, width] = map.base.nchw();
     let op = GroupNorm::new(groups, channels).eps(f64::from(eps));
-    if is_one_dispatch(&op, &map) {
+    if is_one_dispatch(&op, &map) && !has_computed_scale(importer, node)? {
         let output = normalize_scaled(importer, node, op, &map)?;
         return Ok(vec![Value::Device(output.reshaped(dims))]);
     }
@@ -305,8 +305,37 @@ fn grouped<'m>(
     Ok(vec![Value::Device(output.reshaped(dims))])
 }
 
+/// Whether the scale or the shift is computed on the device.
+fn has_computed_scale<'m>(importer: &Importer<'m>, node: OnnxNode<'m>) -> Result<bool, String> {
+    for i in [1, 2] {
+        if node.input(i).is_some() && matches!(importer.value(node, i)?, Value::Device(_)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// A map times the scale of input 1, plus the shift of input 2, one of each for a channel.
 fn scaled<'m>(importer: &mut Importer<'m>, node: OnnxNode<'m>, map: &View) -> Result<View, String> {
+    if has_computed_scale(importer, node)? {
+        let channels = map.base.nchw()[1];
+        let mut output = map.clone();
+        for (i, operator) in [(1, Binary::Mul), (2, Binary::Add)] {
+            if node.input(i).is_none() {
+                continue;
+            }
+            let view = importer.view(node, i)?;
+            if view.len() != channels {
+                return Err(format!(
+                    "{:?} are not one for each of {channels}",
+                    view.dims
+                ));
+            }
+            let view = view.reshaped(vec![1, channels, 1, 1]);
+            output = combine_views(importer, operator, &output, &view)?;
+        }
+        return Ok(output);
+    }
     let scale = importer.host(node, 1)?.to_floats();
     let shift = importer.optional_host(node, 2)?;
     let shift = shift.map(|shift| shift.to_floats());
@@ -326,7 +355,8 @@ pub(super) fn layer_norm<'m>(
     let op = GroupNorm::layer(channels).eps(f64::from(eps));
     let others = node.proto.output.iter().skip(1);
     let has_one_output = others.map(|name| importer.read_count(name)).sum::<usize>() == 0;
-    if has_one_output && is_one_dispatch(&op, &rows) {
+    let is_constant = !has_computed_scale(importer, node)?;
+    if has_one_output && is_constant && is_one_dispatch(&op, &rows) {
         let output = normalize_scaled(importer, node, op, &rows)?;
         return Ok(vec![Value::Device(output.reshaped(dims))]);
     }

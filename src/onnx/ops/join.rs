@@ -1,14 +1,11 @@
 //! Values behind each other and several times.
 
-use super::layout::{part, product};
-use crate::graph::Concat;
+use super::layout::product;
+use crate::graph::{Concat, ValueId};
 use crate::onnx::host::broadcast;
 use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::{OnnxNode, axis_of};
 use crate::onnx::view::View;
-
-/// The most parts that a Gather is made of.
-const MAX_PARTS: usize = 64;
 
 pub(super) fn concat<'m>(
     importer: &mut Importer<'m>,
@@ -16,7 +13,10 @@ pub(super) fn concat<'m>(
 ) -> Result<Vec<Value<'m>>, String> {
     let mut views = Vec::with_capacity(node.input_count());
     for i in 0..node.input_count() {
-        views.push(importer.view(node, i)?);
+        // An empty value adds nothing.
+        if product(&importer.dims(node, i)?) > 0 {
+            views.push(importer.view(node, i)?);
+        }
     }
     let rank = views.first().ok_or("it has no inputs")?.dims.len();
     let axis = axis_of(node.int_or("axis", 1), rank)?;
@@ -63,8 +63,30 @@ pub(super) fn joined(importer: &mut Importer, views: &[View], axis: usize) -> Re
             }
         });
     }
+    if is_map {
+        return joined_maps(importer, parts);
+    }
     let parts: Vec<&View> = parts.iter().collect();
     Ok(importer.node(Concat, &parts)?.reshaped(dims))
+}
+
+/// The channels of maps behind each other. A dense block concatenates all maps before each layer: what begins with an
+/// earlier concatenation is made of it, and takes no copies.
+fn joined_maps(importer: &mut Importer, mut parts: Vec<View>) -> Result<View, String> {
+    let values: Vec<ValueId> = parts.iter().map(|part| part.value).collect();
+    let earlier = (2..=values.len()).rev().find_map(|count| {
+        let earlier = importer.concats.get(values.get(..count)?)?;
+        Some((count, earlier.clone()))
+    });
+    if let Some((count, earlier)) = earlier {
+        parts.splice(..count, [earlier]);
+    }
+    let joined = match &parts[..] {
+        [only] => only.clone(),
+        parts => importer.node(Concat, &parts.iter().collect::<Vec<_>>())?,
+    };
+    importer.concats.insert(values, joined.clone());
+    Ok(joined)
 }
 
 pub(super) fn expand<'m>(
@@ -130,51 +152,4 @@ pub(super) fn repeated(
     Ok(importer
         .reordered(&view, |view| view.broadcast_to(&wide))?
         .reshaped(result))
-}
-
-/// Elements along an axis at indices that are known.
-pub(super) fn gather<'m>(
-    importer: &mut Importer<'m>,
-    node: OnnxNode<'m>,
-) -> Result<Vec<Value<'m>>, String> {
-    let view = importer.view(node, 0)?;
-    let indices = importer.host(node, 1)?;
-    let axis = axis_of(node.int_or("axis", 0), view.dims.len())?;
-    let dim = view.dims.get(axis).copied().unwrap_or(1);
-    let list = indices.as_ints().ok_or("its indices must be integers")?;
-    let list = list.iter().map(|&index| axis_of(index, dim));
-    let list: Vec<usize> = list
-        .collect::<Result<_, _>>()
-        .map_err(|_| format!("an index is not one of {dim}"))?;
-    // Runs of indices that are equally far apart.
-    let mut runs: Vec<(usize, isize, usize)> = Vec::new();
-    for &index in &list {
-        let Some((start, step, count)) = runs.last_mut() else {
-            runs.push((index, 1, 1));
-            continue;
-        };
-        let distance = (index as isize).saturating_sub(*start as isize);
-        let reached = step.saturating_mul(*count as isize);
-        if *count == 1 && distance != 0 {
-            (*step, *count) = (distance, 2);
-        } else if *count > 1 && distance == reached {
-            *count = count.saturating_add(1);
-        } else {
-            runs.push((index, 1, 1));
-        }
-    }
-    if runs.is_empty() || runs.len() > MAX_PARTS {
-        return Err(format!("{} runs of indices are not supported", runs.len()));
-    }
-    let mut parts = Vec::with_capacity(runs.len());
-    for (start, step, count) in runs {
-        parts.push(part(importer, &view, axis, start, step, count)?);
-    }
-    let output = match &parts[..] {
-        [only] => only.clone(),
-        parts => joined(importer, parts, axis)?,
-    };
-    let (before, after) = view.dims.split_at(axis);
-    let dims = [before, indices.dims(), after.get(1..).unwrap_or_default()].concat();
-    Ok(vec![Value::Device(output.reshaped(dims))])
 }

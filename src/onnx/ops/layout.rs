@@ -216,7 +216,7 @@ pub(super) fn split<'m>(
     let sizes: Vec<usize> = match given {
         Some(sizes) => (sizes.iter().map(|&size| usize::try_from(size)))
             .collect::<Result<_, _>>()
-            .map_err(|_| format!("its parts {sizes:?} must be positive"))?,
+            .map_err(|_| format!("its parts {sizes:?} must not be negative"))?,
         None => {
             // The last part is smaller where they are not equal.
             let count = node.proto.output.len().max(1);
@@ -227,7 +227,7 @@ pub(super) fn split<'m>(
                 .collect()
         }
     };
-    if sizes.iter().copied().fold(0, usize::saturating_add) != dim || sizes.contains(&0) {
+    if sizes.iter().copied().fold(0, usize::saturating_add) != dim {
         return Err(format!(
             "its parts {sizes:?} do not make up the {dim} elements of dimension {axis}"
         ));
@@ -235,7 +235,18 @@ pub(super) fn split<'m>(
     let mut start = 0_usize;
     let mut parts = Vec::with_capacity(sizes.len());
     for size in sizes {
-        parts.push(Value::Device(part(importer, &view, axis, start, 1, size)?));
+        parts.push(match size {
+            // No empty value reaches the device: all of its elements are known.
+            0 => {
+                let mut dims = view.dims.clone();
+                if let Some(dim) = dims.get_mut(axis) {
+                    *dim = 0;
+                }
+                let empty = HostTensor::new(dims, view.kind.zeros(0));
+                Value::Host(empty.ok_or("its part is too large")?.into())
+            }
+            size => Value::Device(part(importer, &view, axis, start, 1, size)?),
+        });
         start = start.saturating_add(size);
     }
     Ok(parts)

@@ -1,8 +1,10 @@
 //! Products of matrices.
 
 use super::elementwise::combine;
-use crate::graph::{Binary, Conv2d, Linear};
-use crate::onnx::host::HostTensor;
+use super::layout::product;
+use super::unary::apply;
+use crate::graph::{Binary, Conv2d, Linear, MatMul, Unary};
+use crate::onnx::host::{HostData, HostTensor, broadcast};
 use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::OnnxNode;
 use crate::onnx::view::View;
@@ -18,6 +20,21 @@ pub(super) fn gemm<'m>(
         a = importer.reordered(&a, |view| view.transposed(&[1, 0]))?;
     }
     let (alpha, beta) = (node.float_or("alpha", 1.0), node.float_or("beta", 1.0));
+    if let Value::Device(mut b) = importer.value(node, 1)? {
+        if node.flag("transB") {
+            b = importer.reordered(&b, |view| view.transposed(&[1, 0]))?;
+        }
+        let mut output = product_of_views(importer, &a, &b)?;
+        if alpha != 1.0 {
+            let scale = Unary::Affine {
+                scale: alpha,
+                offset: 0.0,
+            };
+            output = apply(importer, &output, scale)?;
+        }
+        let c = node.input(2).map(|_| importer.value(node, 2)).transpose()?;
+        return Ok(vec![Value::Device(with_matrix(importer, output, c, beta)?)]);
+    }
     let dims = importer.dims(node, 1)?;
     let (&[first, second], &[rows, features]) = (&dims[..], &a.dims[..]) else {
         return Err(format!(
@@ -61,19 +78,30 @@ pub(super) fn gemm<'m>(
     if let Some(bias) = bias {
         importer.weight(&name, "bias", StoredWeight::computed(bias, &[out])?);
     }
-    let mut output = layer(importer, name, &a, [rows, inner, out], has_bias)?;
-    if let (Some(c), false) = (c, has_bias) {
-        let scaled = match beta {
-            1.0 => c,
-            beta => {
-                let beta = HostTensor::new([], crate::onnx::host::HostData::Float(vec![beta]));
-                let beta = Value::Host(beta.ok_or("its beta is not a number")?.into());
-                Value::Device(combine(importer, Binary::Mul, &c, &beta)?)
-            }
-        };
-        output = combine(importer, Binary::Add, &Value::Device(output), &scaled)?;
-    }
-    Ok(vec![Value::Device(output)])
+    let output = layer(importer, name, &a, [rows, inner, out], has_bias)?;
+    let c = c.filter(|_| !has_bias);
+    Ok(vec![Value::Device(with_matrix(importer, output, c, beta)?)])
+}
+
+/// `product + beta * C`.
+fn with_matrix<'m>(
+    importer: &mut Importer<'m>,
+    product: View,
+    c: Option<Value<'m>>,
+    beta: f32,
+) -> Result<View, String> {
+    let Some(c) = c else {
+        return Ok(product);
+    };
+    let scaled = match beta {
+        1.0 => c,
+        beta => {
+            let beta = HostTensor::new([], HostData::Float(vec![beta]));
+            let beta = Value::Host(beta.ok_or("its beta is not a number")?.into());
+            Value::Device(combine(importer, Binary::Mul, &c, &beta)?)
+        }
+    };
+    combine(importer, Binary::Add, &Value::Device(product), &scaled)
 }
 
 /// `C` as one number per output feature, if it is the same in all rows.
@@ -101,45 +129,123 @@ fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     result
 }
 
-/// NumPy's `matmul`, where one of the two is a weight.
+/// NumPy's `matmul`. One that is a constant matrix is a weight.
 pub(super) fn matmul<'m>(
     importer: &mut Importer<'m>,
     node: OnnxNode<'m>,
 ) -> Result<Vec<Value<'m>>, String> {
-    match (importer.value(node, 0)?, importer.value(node, 1)?) {
-        (Value::Device(a), b @ (Value::Host(_) | Value::Stored(..))) => {
-            let b = importer.host_value(&b)?;
+    let (a, b) = (importer.value(node, 0)?, importer.value(node, 1)?);
+    let output = match (&a, &b) {
+        (Value::Device(a), constant @ (Value::Host(_) | Value::Stored(..)))
+            if importer.dims(node, 1)?.len() <= 2 =>
+        {
+            let b = importer.host_value(constant)?;
             let (inner, out) = match *b.dims() {
                 [inner] => (inner, 1),
                 [inner, out] => (inner, out),
-                _ => return Err(products_of_matrices(b.dims())),
+                _ => return Err("a number has no rows".to_owned()),
             };
             let weight = transposed(&b.to_floats(), inner, out);
-            let mut output = rows(importer, &a, weight, inner, out)?;
+            let mut output = rows(importer, a, weight, inner, out)?;
             if b.dims().len() == 1 {
                 output.dims.pop();
             }
-            Ok(vec![Value::Device(output)])
+            output
         }
-        (a @ (Value::Host(_) | Value::Stored(..)), Value::Device(b)) => {
-            let a = importer.host_value(&a)?;
+        (constant @ (Value::Host(_) | Value::Stored(..)), Value::Device(b))
+            if importer.dims(node, 0)?.len() == 2 =>
+        {
+            let a = importer.host_value(constant)?;
             let &[out, inner] = a.dims() else {
-                return Err(products_of_matrices(a.dims()));
+                return Err("a matrix was expected".to_owned());
             };
             // A * B is the transpose of B's transpose times A's.
             let order = swapped(b.dims.len());
-            let columns = importer.reordered(&b, |view| view.transposed(&order))?;
+            let columns = importer.reordered(b, |view| view.transposed(&order))?;
             let output = rows(importer, &columns, a.to_floats(), inner, out)?;
             let order = swapped(output.dims.len());
-            let output = importer.reordered(&output, |view| view.transposed(&order))?;
-            Ok(vec![Value::Device(output)])
+            importer.reordered(&output, |view| view.transposed(&order))?
         }
-        _ => Err("a product of two computed values is not supported".to_owned()),
-    }
+        _ => {
+            let (a, b) = (importer.constant(a)?, importer.constant(b)?);
+            product_of_views(importer, &a, &b)?
+        }
+    };
+    Ok(vec![Value::Device(output)])
 }
 
-fn products_of_matrices(dims: &[usize]) -> String {
-    format!("a constant matrix was expected, found {dims:?}")
+/// NumPy's `matmul` of two computed values.
+fn product_of_views(importer: &mut Importer, a: &View, b: &View) -> Result<View, String> {
+    let error = || format!("{:?} and {:?} do not fit", a.dims, b.dims);
+    // A vector is a row of the first, and a column of the second.
+    let (is_row, is_column) = (a.dims.len() == 1, b.dims.len() == 1);
+    let (mut a, mut b) = (a.clone(), b.clone());
+    if is_row {
+        a.dims.insert(0, 1);
+    }
+    if is_column {
+        b.dims.push(1);
+    }
+    let (&[ref batch_a @ .., m, k], &[ref batch_b @ .., rows, n]) = (&a.dims[..], &b.dims[..])
+    else {
+        return Err(error());
+    };
+    if k != rows {
+        return Err(error());
+    }
+    let batch = broadcast(batch_a, batch_b).map_err(|_| error())?;
+    let mut dims = batch.clone();
+    dims.extend((!is_row).then_some(m));
+    dims.extend((!is_column).then_some(n));
+    let (count_a, count_b) = (product(batch_a), product(batch_b));
+    let output = match (count_a, count_b) {
+        // The rows of all matrices are those of one.
+        (_, 1) => {
+            let rows = count_a.saturating_mul(m);
+            batches(importer, &a, [1, rows, k], &b, [1, k, n])?
+        }
+        (1, _) => batches(importer, &a, [1, m, k], &b, [count_b, k, n])?,
+        _ => {
+            let count = product(&batch);
+            for (view, last) in [(&mut a, [m, k]), (&mut b, [k, n])] {
+                let wide = [&batch[..], &last].concat();
+                *view = importer.reordered(view, |view| view.broadcast_to(&wide))?;
+            }
+            batches(importer, &a, [count, m, k], &b, [count, k, n])?
+        }
+    };
+    Ok(output.reshaped(dims))
+}
+
+/// Products of as many matrices, or of one with each of the other's, as `[B, M, N]`.
+fn batches(
+    importer: &mut Importer,
+    a: &View,
+    a_dims: [usize; 3],
+    b: &View,
+    b_dims: [usize; 3],
+) -> Result<View, String> {
+    let a = a.clone().reshaped(a_dims.to_vec());
+    let b = b.clone().reshaped(b_dims.to_vec());
+    // The product, or the transpose of it by the transposes of both: whichever has fewer elements to move. Of equal
+    // ones the latter, whose rows are pixels, as further layers take them.
+    let transposes = [&a, &b].map(|view| view.transposed(&[0, 2, 1]));
+    if let [Some(a_transposed), Some(b_transposed)] = &transposes
+        && moved(&[a_transposed, b_transposed]) <= moved(&[&a, &b])
+    {
+        let first = importer.in_order(b_transposed)?;
+        let second = importer.in_order(a_transposed)?;
+        let output = importer.node(MatMul, &[&first, &second])?;
+        return importer.reordered(&output, |view| view.transposed(&[0, 2, 1]));
+    }
+    let (a, b) = (importer.in_order(&a)?, importer.in_order(&b)?);
+    importer.node(MatMul, &[&a, &b])
+}
+
+/// The elements that have to be moved to have values in order.
+fn moved(views: &[&View]) -> usize {
+    let moved = views.iter().filter(|view| !view.rearrange().keeps_layout());
+    moved.fold(0, |sum, view| sum.saturating_add(view.len()))
 }
 
 /// The dimensions with the last two swapped.

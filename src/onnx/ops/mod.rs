@@ -3,9 +3,12 @@
 //! A handler returns one value for every output of its node. Errors are reasons without the node's name.
 
 mod branch;
+pub(in crate::onnx) mod cast;
+mod choose;
 mod conv;
 mod conv3d;
 mod elementwise;
+mod gather;
 mod grid_sample;
 mod group_norm;
 mod join;
@@ -15,9 +18,13 @@ mod norm;
 mod pad;
 pub(in crate::onnx) mod patterns;
 mod pool;
+mod positions;
+mod rank;
 mod reduce;
 mod resample;
 mod resize;
+mod scan;
+mod scatter;
 mod unary;
 mod written_norm;
 
@@ -49,13 +56,20 @@ pub(super) fn handler(op_type: &str) -> Option<Handler> {
         "Hardmax" | "Softmax" | "LogSoftmax" => Handler(norm::softmax),
         "Gemm" => Handler(matmul::gemm),
         "MatMul" => Handler(matmul::matmul),
-        "Add" | "Sub" | "Mul" | "Div" | "Min" | "Max" | "Pow" | "Sum" | "Mean" | "PRelu" => {
-            Handler(elementwise::binary)
+        "Add" | "Sub" | "Mul" | "Div" | "Min" | "Max" | "Pow" | "Sum" | "Mean" | "PRelu"
+        | "Mod" | "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "And"
+        | "Or" | "Xor" => Handler(elementwise::binary),
+        "Where" => Handler(choose::choose),
+        "Trilu" => Handler(choose::trilu),
+        "Identity" | "Dropout" => Handler(unary::identity),
+        "Cast" | "CastLike" => Handler(cast::cast),
+        "ArgMax" | "ArgMin" => Handler(rank::arg_max),
+        "TopK" => Handler(rank::top_k),
+        "CumSum" => Handler(scan::cum_sum),
+        "ReduceL1" | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceMean" | "ReduceSum"
+        | "ReduceMax" | "ReduceMin" | "ReduceL2" | "ReduceSumSquare" | "ReduceProd" => {
+            Handler(reduce::reduce)
         }
-        "Identity" | "Dropout" | "Cast" => Handler(unary::identity),
-        "CastLike" => Handler(unary::cast_like),
-        "ReduceL1" | "ReduceLogSum" | "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin"
-        | "ReduceL2" | "ReduceSumSquare" => Handler(reduce::reduce),
         "Resize" | "Upsample" => Handler(resize::resize),
         "GridSample" => Handler(grid_sample::grid_sample),
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => Handler(layout::reshape),
@@ -65,7 +79,10 @@ pub(super) fn handler(op_type: &str) -> Option<Handler> {
         "Concat" => Handler(join::concat),
         "Expand" => Handler(join::expand),
         "Tile" => Handler(join::tile),
-        "Gather" => Handler(join::gather),
+        "Gather" => Handler(gather::gather),
+        "GatherElements" => Handler(gather::gather_elements),
+        "GatherND" => Handler(gather::gather_nd),
+        "Scatter" | "ScatterElements" | "ScatterND" => Handler(scatter::scatter),
         "DepthToSpace" | "SpaceToDepth" => Handler(layout::depth_to_space),
         "Pad" => Handler(pad::pad),
         "CenterCropPad" => Handler(pad::center_crop_pad),
@@ -75,3 +92,6 @@ pub(super) fn handler(op_type: &str) -> Option<Handler> {
     };
     Some(handler)
 }
+
+#[cfg(test)]
+mod tests;

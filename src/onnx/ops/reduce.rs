@@ -1,8 +1,10 @@
 //! Reductions.
 
+use super::elementwise::combine_views;
 use super::layout::product;
 use super::unary::apply;
 use crate::graph::{Binary, Reduce, ReduceKind, ReduceOver, Unary};
+use crate::onnx::host::HostKind;
 use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::{OnnxNode, axis_of};
 use crate::onnx::view::View;
@@ -26,13 +28,33 @@ pub(super) fn reduce<'m>(
         true => (0..rank).collect(),
         false => (given.iter().map(|&axis| axis_of(axis, rank))).collect::<Result<Vec<_>, _>>()?,
     };
+    if view.kind == HostKind::Int
+        && let "ReduceMean" | "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp" = node.op_type()
+    {
+        return Err("of integers, it is not supported".to_owned());
+    }
     axes.sort_unstable();
     axes.dedup();
+    let keep: Vec<usize> = (0..rank).filter(|axis| !axes.contains(axis)).collect();
+    let mut shift = None;
     match node.op_type() {
         "ReduceL1" => view = apply(importer, &view, Unary::Abs)?,
         "ReduceL2" | "ReduceSumSquare" => {
             let square = importer.in_order(&view)?;
             view = importer.node(Binary::Mul, &[&square, &square])?;
+        }
+        // The largest exponential is 1: none overflows, and not all vanish. An infinite maximum is not subtracted
+        // from itself.
+        "ReduceLogSumExp" => {
+            let largest = reduced(importer, &view, ReduceKind::Max, &keep, &axes)?;
+            let (min, max) = (f32::MIN, f32::MAX);
+            let largest = apply(importer, &largest, Unary::Clip { min, max })?;
+            let dims = view.dims.iter().enumerate();
+            let dims = dims.map(|(axis, &dim)| if axes.contains(&axis) { 1 } else { dim });
+            let wide = largest.clone().reshaped(dims.collect());
+            let shifted = combine_views(importer, Binary::Sub, &view, &wide)?;
+            view = apply(importer, &shifted, Unary::Exp)?;
+            shift = Some(largest);
         }
         _ => {}
     }
@@ -40,14 +62,17 @@ pub(super) fn reduce<'m>(
         "ReduceMean" => ReduceKind::Mean,
         "ReduceMax" => ReduceKind::Max,
         "ReduceMin" => ReduceKind::Min,
+        "ReduceProd" => ReduceKind::Prod,
         _ => ReduceKind::Sum,
     };
-    let keep: Vec<usize> = (0..rank).filter(|axis| !axes.contains(axis)).collect();
     let mut output = reduced(importer, &view, kind, &keep, &axes)?;
     match node.op_type() {
         "ReduceL2" => output = apply(importer, &output, Unary::Sqrt)?,
-        "ReduceLogSum" => output = apply(importer, &output, Unary::Log)?,
+        "ReduceLogSum" | "ReduceLogSumExp" => output = apply(importer, &output, Unary::Log)?,
         _ => {}
+    }
+    if let Some(shift) = shift {
+        output = combine_views(importer, Binary::Add, &output, &shift)?;
     }
     let dims =
         (view.dims.iter().enumerate()).filter_map(|(axis, &dim)| match axes.contains(&axis) {

@@ -1,20 +1,25 @@
 //! Functions of each element of one value.
 
 use crate::graph::{Activation, Op, Unary};
-use crate::onnx::element_type::ElementType;
-use crate::onnx::host::{HostData, HostKind, HostTensor};
 use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::OnnxNode;
 use crate::onnx::view::View;
 
 /// Whether an operator is a function of each element of one value.
 pub(super) fn is_unary(op_type: &str) -> bool {
-    const NAMES: [&str; 30] = [
+    const NAMES: [&str; 42] = [
         "Abs",
+        "Acos",
+        "Acosh",
+        "Asin",
+        "Asinh",
+        "Atan",
+        "Atanh",
         "Celu",
         "Ceil",
         "Clip",
         "Cos",
+        "Cosh",
         "Elu",
         "Erf",
         "Exp",
@@ -22,17 +27,22 @@ pub(super) fn is_unary(op_type: &str) -> bool {
         "Gelu",
         "HardSigmoid",
         "HardSwish",
+        "IsInf",
+        "IsNaN",
         "LeakyRelu",
         "Log",
         "Mish",
         "Neg",
+        "Not",
         "Reciprocal",
         "Relu",
         "Round",
         "Selu",
+        "Shrink",
         "Sigmoid",
         "Sign",
         "Sin",
+        "Sinh",
         "Softplus",
         "Softsign",
         "Sqrt",
@@ -93,11 +103,18 @@ fn function<'m>(importer: &Importer<'m>, node: OnnxNode<'m>) -> Result<Op, Strin
             alpha => Unary::Swish { alpha },
         },
         "Abs" => Unary::Abs,
+        "Acos" => Unary::Acos,
+        "Acosh" => Unary::Acosh,
+        "Asin" => Unary::Asin,
+        "Asinh" => Unary::Asinh,
+        "Atan" => Unary::Atan,
+        "Atanh" => Unary::Atanh,
         "Celu" => Unary::Celu {
             alpha: float("alpha", 1.0),
         },
         "Ceil" => Unary::Ceil,
         "Cos" => Unary::Cos,
+        "Cosh" => Unary::Cosh,
         "Elu" => Unary::Elu {
             alpha: float("alpha", 1.0),
         },
@@ -113,16 +130,27 @@ fn function<'m>(importer: &Importer<'m>, node: OnnxNode<'m>) -> Result<Op, Strin
             alpha: float("alpha", 0.2),
             beta: float("beta", 0.5),
         },
+        "IsInf" => Unary::IsInf {
+            positive: node.int_or("detect_positive", 1) != 0,
+            negative: node.int_or("detect_negative", 1) != 0,
+        },
+        "IsNaN" => Unary::IsNan,
         "Log" => Unary::Log,
         "Neg" => Unary::Neg,
+        "Not" => Unary::Not,
         "Reciprocal" => Unary::Reciprocal,
         "Round" => Unary::Round,
         "Selu" => Unary::Selu {
             alpha: float("alpha", 1.673_263_2),
             gamma: float("gamma", 1.050_701),
         },
+        "Shrink" => Unary::Shrink {
+            lambda: float("lambd", 0.5),
+            bias: float("bias", 0.0),
+        },
         "Sign" => Unary::Sign,
         "Sin" => Unary::Sin,
+        "Sinh" => Unary::Sinh,
         "Softplus" => Unary::Softplus,
         "Softsign" => Unary::Softsign,
         "Sqrt" => Unary::Sqrt,
@@ -157,42 +185,21 @@ fn clip<'m>(importer: &Importer<'m>, node: OnnxNode<'m>) -> Result<Op, String> {
     })
 }
 
-/// `CastLike`: to the type of another value; those on the device are floating-point numbers.
-pub(super) fn cast_like<'m>(
-    importer: &mut Importer<'m>,
-    node: OnnxNode<'m>,
-) -> Result<Vec<Value<'m>>, String> {
-    let to_float = match importer.value(node, 1)? {
-        Value::Device(_) => true,
-        Value::Host(tensor) => tensor.kind() == HostKind::Float,
-        Value::Stored(tensor, _) => ElementType(tensor.data_type).is_float(),
-    };
-    let value = importer.value(node, 0)?;
-    if !to_float {
-        return Err("only a cast to floating-point numbers is supported".to_owned());
-    }
-    Ok(vec![match value {
-        Value::Device(view) => Value::Device(view),
-        constant => {
-            let tensor = importer.host_value(&constant)?;
-            let floats = HostData::Float(tensor.to_floats());
-            let cast = HostTensor::new(tensor.dims(), floats);
-            Value::Host(cast.ok_or("its shape is not possible")?.into())
-        }
-    }])
-}
-
 /// What returns its input in inference.
 pub(super) fn identity<'m>(
     importer: &mut Importer<'m>,
     node: OnnxNode<'m>,
 ) -> Result<Vec<Value<'m>>, String> {
-    if node.op_type() == "Cast" {
-        let to = node.element_type("to").unwrap_or(ElementType::FLOAT);
-        if !to.is_float() {
-            return Err(format!("a computed value as {to} is not supported"));
+    importer.expect_one_output(node, "its second output, the mask,")?;
+    // A mode since opset 12, in which the operator is random unless nothing is dropped.
+    if node.op_type() == "Dropout"
+        && let Some(mode) = importer.optional_host(node, 2)?
+        && mode.scalar() != Some(0.0)
+    {
+        let ratio = importer.optional_host(node, 1)?;
+        if ratio.and_then(|ratio| ratio.scalar()) != Some(0.0) {
+            return Err("only inference is supported (training_mode false)".to_owned());
         }
     }
-    importer.expect_one_output(node, "its second output, the mask,")?;
     Ok(vec![importer.value(node, 0)?])
 }

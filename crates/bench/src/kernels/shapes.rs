@@ -17,7 +17,7 @@ use super::{Case, resampling};
 use shadernet::error::{Error, Result, UnknownName};
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Graph, GraphBuilder,
-    GroupNorm, Linear, LocalResponseNorm, Pool2d, ValueId,
+    GroupNorm, Linear, LocalResponseNorm, MatMul, Pool2d, ValueId,
 };
 use shadernet::tensor::Shape;
 
@@ -27,10 +27,11 @@ pub(super) const NAME: &str = "case";
 /// The largest number of a setting: shaders compute positions in 32-bit signed integers.
 const MAX_NUMBER: usize = i32::MAX as usize;
 
-const OPERATORS: [&str; 17] = [
+const OPERATORS: [&str; 18] = [
     "conv2d",
     "conv_transpose2d",
     "linear",
+    "matmul",
     "max_pool2d",
     "avg_pool2d",
     "adaptive_avg_pool2d",
@@ -151,12 +152,12 @@ impl FromStr for Case {
     }
 }
 
-/// `NxCxHxW` or `NxF`.
+/// `NxCxHxW`, `BxMxK` or `NxF`.
 fn shape(text: &str) -> Result<Shape, String> {
     let invalid = || format!("expected a shape such as 1x64x56x56 or 1x2048, found '{text}'");
     let dims: Vec<usize> =
         (text.split('x').map(str::parse).collect::<Result<_, _>>()).map_err(|_| invalid())?;
-    match dims.len() == 4 || dims.len() == 2 {
+    match (2..=4).contains(&dims.len()) {
         true => Ok(Shape::from(dims)),
         false => Err(invalid()),
     }
@@ -247,16 +248,24 @@ fn build(
     let mut b = GraphBuilder::new(NAME);
     let mut inputs = vec![input.clone()];
     let channels = input.dims()[1];
-    let is_map = input.dims().len() == 4;
-    if is_map == (operator == "linear") && operator != "softmax" {
+    let rank = input.dims().len();
+    let (ranks, example) = match operator {
+        "linear" => (2..=2, "1x2048"),
+        "matmul" => (3..=3, "12x196x64"),
+        "softmax" if rank != 3 => (2..=4, "1x1000"),
+        _ => (4..=4, "1x64x56x56"),
+    };
+    if !ranks.contains(&rank) {
+        let dims: Vec<String> = input.dims().iter().map(ToString::to_string).collect();
+        let found = dims.join("x");
         return Err(format!(
-            "{operator} expects a shape such as {}",
-            if is_map { "1x2048" } else { "1x64x56x56" }
+            "{operator} expects a shape such as {example}, found '{found}'"
         ));
     }
-    let mut x = match is_map {
-        true => b.image_input("input", channels),
-        false => b.input("input", &[None, Some(channels)]),
+    let mut x = match rank {
+        4 => b.image_input("input", channels),
+        3 => b.input("input", &[None; 3]),
+        _ => b.input("input", &[None, Some(channels)]),
     };
     if operator == "conv2d" && settings.flag("prologue") {
         x = b.batch_norm("prologue.norm", x, BatchNorm2d::new(channels));
@@ -330,6 +339,13 @@ fn node(
             x,
             Linear::new(channels, settings.number("out", None)?),
         ),
+        "matmul" => {
+            let inner = inputs[0].dims()[2];
+            let other = b.input("other", &[None; 3]);
+            let columns = settings.number("out", None)?;
+            inputs.push(Shape::from([inputs[0].dims()[0], inner, columns]));
+            b.node(NAME, MatMul, &[x, other])
+        }
         "max_pool2d" | "avg_pool2d" => {
             let kernel = settings.number("kernel", None)?;
             let stride = settings.number("stride", Some(kernel))?;

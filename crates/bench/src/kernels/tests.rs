@@ -9,7 +9,7 @@ fn the_built_in_cases_parse_and_cover_every_operator() {
     for cases in [cases().unwrap(), small_cases().unwrap()] {
         let operators: std::collections::HashSet<&str> =
             cases.iter().map(|case| case.operator.as_str()).collect();
-        assert_eq!(operators.len(), 17, "{operators:?}");
+        assert_eq!(operators.len(), 18, "{operators:?}");
     }
 }
 
@@ -64,6 +64,7 @@ fn errors_say_what_was_expected_and_found() {
     assert!(reason("conv2d 1x4x2x2 out=4 kernel=5").contains("case"));
     assert!(reason("linear 1x4x2x2 out=4").contains("1x2048"));
     assert!(reason("relu 1x4").contains("1x64x56x56"));
+    assert!(reason("matmul 4x4 out=4").contains("12x196x64"));
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shapes.txt");

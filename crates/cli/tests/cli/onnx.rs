@@ -1,4 +1,4 @@
-//! `shadernet run --model FILE.onnx` and `shadernet inspect`.
+//! Commands with ONNX files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use shadernet::weights::{Dtype, Weights, write_safetensors};
 
 use crate::common::place;
 use crate::devices::backends;
-use crate::support::{execute, shadernet};
+use crate::support::{execute, shadernet, test_image};
 
 fn model(name: &str) -> PathBuf {
     place::repository().join("tests/onnx").join(name)
@@ -138,4 +138,88 @@ fn networks_in_onnx_files_are_planned_summarized_and_timed() {
     ];
     let bench = command(&[&bench[..], &[backends()[0].name()]].concat()).ok();
     assert_eq!(bench.json()[0]["rounds"], 2);
+}
+
+#[test]
+fn detect_finds_what_onnx_models_find() {
+    for (name, picture, label) in [
+        ("yunet_n_dynamic.onnx", "astronaut.png", "face"),
+        ("RFB-320.onnx", "astronaut.png", "face"),
+        ("FastestDet.onnx", "chelsea.png", "cat"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let drawn = folder.path().join("boxes.png");
+        let mut detect = shadernet();
+        detect
+            .args(["detect", "--json", "--threshold", "0.5", "--model"])
+            .arg(model(name))
+            .arg(test_image(picture))
+            .arg("-o")
+            .arg(&drawn);
+        // What was assumed is said.
+        let output = execute(&mut detect).ok().says(&["assumed: ", "--mean"]);
+        let found = &output.json()[0]["detections"];
+        assert_eq!(found.as_array().unwrap().len(), 1, "{name}: {found}");
+        assert_eq!(found[0]["label"], label, "{name}");
+        assert!(drawn.is_file());
+    }
+}
+
+#[test]
+fn options_say_how_images_are_prepared() {
+    let detect = |more: &[&str]| {
+        let mut command = shadernet();
+        command
+            .args(["detect", "--backend", "cpu", "--model"])
+            .arg(model("yunet_n_dynamic.onnx"))
+            .arg(test_image("astronaut.png"))
+            .args(more);
+        execute(&mut command)
+    };
+    let all = "--size 320x256 --mean 0 --std 0.0039215686 --layout bgr".split(' ');
+    let output = detect(&all.collect::<Vec<_>>()).ok();
+    assert!(!output.err.contains("assumed"), "{}", output.err);
+    assert!(output.out.contains("face"), "{}", output.out);
+    // Without light there are no faces.
+    let dark = detect(&["--std", "1000"]).ok();
+    assert!(dark.out.contains("nothing above"), "{}", dark.out);
+    let wrong = detect(&["--layout", "grb"]).says(&["\"rgb\" or \"bgr\" was expected"]);
+    assert_eq!(wrong.code, 2);
+    detect(&["--std", "0"]).fails(&["std: numbers above zero expected"]);
+    detect(&["--mean", "1,2"]).fails(&["mean: 3 numbers, one per channel"]);
+    detect(&["--size", "0"]).fails(&["input_size"]);
+    let names = tempfile::NamedTempFile::new().unwrap();
+    fs::write(names.path(), "visage\n").unwrap();
+    let output = detect(&["--labels", names.path().to_str().unwrap()]).ok();
+    assert!(output.out.contains("visage"), "{}", output.out);
+}
+
+#[test]
+fn detectors_neither_classify_nor_segment() {
+    for command in ["classify", "segment"] {
+        let mut wrong = shadernet();
+        wrong
+            .args([command, "--backend", "cpu", "--model"])
+            .arg(model("RFB-320.onnx"))
+            .arg(test_image("astronaut.png"));
+        execute(&mut wrong).fails(&["RFB-320.onnx", "detection", "use `shadernet detect`"]);
+    }
+}
+
+#[test]
+fn inspect_lists_all_operators_of_onnx() {
+    let mut inspect = shadernet();
+    let output = execute(inspect.args(["inspect", "--operators", "--json"])).ok();
+    let operators = output.json();
+    let of = |name: &str| {
+        let found = operators.iter().find(|entry| entry["operator"] == name);
+        found.unwrap()["support"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        [of("Conv"), of("NonZero"), of("LSTM")],
+        ["device", "import", "not supported"]
+    );
+    let mut inspect = shadernet();
+    let output = execute(inspect.args(["inspect", "--operators"])).ok();
+    assert!(output.out.contains("GridSample"), "{}", output.out);
 }

@@ -199,4 +199,18 @@ fn layouts_that_are_kept() {
     assert!(transposed.keeps_layout());
     let swapped = Rearrange::transpose(&Shape::from([2, 5, 2, 3]), &[0, 1, 3, 2]).unwrap();
     assert!(!swapped.keeps_layout());
+    // Pixels as rows, and columns as channels.
+    let rows = Rearrange::transpose(&Shape::from([2, 5, 3]), &[0, 2, 1]).unwrap();
+    let rows = Rearrange {
+        output: Shape::from([6, 5]),
+        ..rows
+    };
+    assert!(rows.keeps_layout());
+    let columns = Rearrange::transpose(&Shape::from([4, 5]), &[1, 0]).unwrap();
+    assert!(!columns.keeps_layout());
+    let columns = Rearrange {
+        output: Shape::from([1, 5, 4]),
+        ..columns
+    };
+    assert!(columns.keeps_layout());
 }
