@@ -6,11 +6,11 @@ use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, Concat, Conv2d,
     ConvTranspose2d, CumSum, Embedding, Factor, Flatten, Gather, GradientRule, Graph, GraphBuilder,
-    GridSample, GridSampleMode, GridSamplePadding, Hardmax, Input, Linear, LinearBackward,
-    LocalResponseNorm, LocalResponseNormBackward, MatMul, MaxPool2dBackward, Op, Pad2d, Padding,
-    Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Resample, Seed,
-    SliceChannels, Softmax, TapWindow, Taps, TopK, TopKOutput, Unary, Unflatten, Upsample,
-    UpsampleBackward, UpsampleMode, UpsampleSize, Where,
+    GridSample, GridSampleMode, GridSamplePadding, GroupNorm, Hardmax, Input, Linear,
+    LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MatMul, MaxPool2dBackward,
+    NormOver, Op, Pad2d, Padding, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver,
+    Reorg, Resample, Seed, SliceChannels, Softmax, TapWindow, Taps, TopK, TopKOutput, Unary,
+    Unflatten, Upsample, UpsampleBackward, UpsampleMode, UpsampleSize, Where,
 };
 use shadernet::plan::PlanReport;
 use shadernet::session::SessionOptions;
@@ -136,6 +136,12 @@ fn reduce() -> impl Strategy<Value = Op> {
         };
         Reduce { kind, over }.into()
     })
+}
+
+fn group_norm() -> impl Strategy<Value = GroupNorm> {
+    let over = prop::sample::select(vec![NormOver::Pixel, NormOver::Image, NormOver::Batch]);
+    (pair(), over)
+        .prop_map(|([groups, channels], over)| GroupNorm::new(groups, channels).over(over))
 }
 
 fn norm() -> impl Strategy<Value = LocalResponseNorm> {
@@ -267,6 +273,7 @@ fn operator() -> BoxedStrategy<Op> {
         number().prop_map(|channels| BatchNorm2d::new(channels).into()),
         number().prop_map(|channels| BatchNorm2dBackward(BatchNorm2d::new(channels)).into()),
         norm().prop_map(Op::from),
+        group_norm().prop_map(Op::from),
         norm().prop_map(|norm| LocalResponseNormBackward(norm).into()),
         Just(Concat.into()),
         Just(Softmax.into()),

@@ -197,6 +197,7 @@ struct TensorKind {
 }
 
 const FLOAT: i32 = 1;
+const INT64: i32 = 7;
 
 fn value(name: &str) -> Value {
     let tensor = Some(TensorKind { element: FLOAT });
@@ -331,6 +332,94 @@ fn scales_after_batch_norms_are_folded() {
         };
         for (found, expected) in import(bytes).unwrap().iter().zip(expected.iter().cycle()) {
             assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+        }
+    }
+}
+
+/// A normalization that is written out, with its scale and shift, is one node.
+#[test]
+fn written_out_normalizations_are_found() {
+    let floats = |name: &str, dims: &[i64], values: &[f32]| Initializer {
+        dims: dims.to_vec(),
+        data_type: FLOAT,
+        name: name.to_owned(),
+        raw: values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        ..Initializer::default()
+    };
+    // The reduction's axes are an input from opset 18 on.
+    let written = |difference: &str, squares: Node| {
+        vec![
+            node("ReduceMean", &["x", "axes"], "m"),
+            node("Sub", &["x", "m"], "d"),
+            node("Sub", &["x", "m"], "again"),
+            squares,
+            node("ReduceMean", &["q", "axes"], "v"),
+            node("Add", &["v", "eps"], "a"),
+            node("Sqrt", &["a"], "s"),
+            node("Div", &[difference, "s"], "n"),
+            node("Mul", &["n", "scale"], "w"),
+            node("Add", &["w", "shift"], "y"),
+        ]
+    };
+    let power = || node("Pow", &["d", "two"], "q");
+    let product = || node("Mul", &["d", "d"], "q");
+    let not_square = || node("Mul", &["d", "x"], "q");
+    for (nodes, is_norm) in [
+        (written("d", power()), true),
+        (written("again", power()), true),
+        (written("d", product()), true),
+        (written("d", not_square()), false),
+    ] {
+        let bytes = changed(|proto| {
+            proto.opset[0].version = 18;
+            let graph = graph(proto);
+            let axes = Initializer {
+                dims: vec![1],
+                data_type: INT64,
+                name: "axes".to_owned(),
+                raw: 1_i64.to_le_bytes().to_vec(),
+                ..Initializer::default()
+            };
+            graph.initializer = vec![
+                axes,
+                floats("eps", &[], &[0.5]),
+                floats("two", &[], &[2.0]),
+                floats("scale", &[3], &[1.0, 2.0, 3.0]),
+                floats("shift", &[3], &[0.0, 1.0, -1.0]),
+            ];
+            graph.node = nodes;
+        });
+        let model = OnnxModel::from_bytes("norm.onnx", bytes).unwrap();
+        let shapes = [Shape::from([2, 3])];
+        let imported = model.import(&shapes).unwrap();
+        let weights = Arc::new(imported.weights);
+        let nodes = imported.graph.nodes().iter();
+        let kinds: Vec<&str> = nodes.map(|n| n.op().as_operator().kind()).collect();
+        assert_eq!(kinds == ["Input", "LayerNorm"], is_norm, "{kinds:?}");
+        if !is_norm {
+            continue;
+        }
+        let input = Tensor::new([2, 3], vec![1.0, 2.0, 6.0, -3.0, -3.0, 0.0]).unwrap();
+        for (name, device) in devices::devices_and_cpu() {
+            let options = SessionOptions::default();
+            let weights = weights.clone();
+            let mut session =
+                Session::new(&device, &imported.graph, weights, &options, &shapes).unwrap();
+            let found = session.run(std::slice::from_ref(&input)).unwrap();
+            // Means 3 and -2, variances 14/3 and 2.
+            let (a, b) = ((31.0_f32 / 6.0).sqrt(), 2.5_f32.sqrt());
+            let expected = [
+                -2.0 / a,
+                -2.0 / a + 1.0,
+                9.0 / a - 1.0,
+                -1.0 / b,
+                -2.0 / b + 1.0,
+                6.0 / b - 1.0,
+            ];
+            for (found, expected) in found[0].data().iter().zip(expected) {
+                let difference = (found - expected).abs();
+                assert!(difference < 1e-5, "{name}: {found} {expected}");
+            }
         }
     }
 }

@@ -56,6 +56,13 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
         | "conv2d_grouped"
         | "linear"
         | "linear_subgroup" => epilogue.to_vec(),
+        "group_norm" | "group_norm_subgroup" => vec![
+            ("GROUPS", 1..2),
+            ("GROUPS", 4..5),
+            ("CENTERED", 0..2),
+            ("AFFINE", 0..2),
+            ACTIVATIONS,
+        ],
         "peak_memory" => vec![("COPY", 0..2)],
         "pool" => vec![("OPERATION", 0..3), ACCUMULATE],
         "adaptive_avg_pool_backward" | "avg_pool_backward" | "max_pool_backward" => {

@@ -2,7 +2,7 @@
 // `reduction_subgroup.wgsl` has the same functions for devices with them. A shader imports either one as
 // `reduction`, and defines `fn reduce(a: vec4<f32>, b: vec4<f32>) -> vec4<f32>`, which must be associative and
 // commutative. Every invocation of a workgroup must call a reducing function, and a shader may call only one
-// of them, once.
+// of them, once; a second time only after `between_reductions`.
 #import shared/reduction_team
 
 struct Invocation {
@@ -37,4 +37,9 @@ fn team_of(invocation: Invocation) -> Team {
 // Reduces the values of a team.
 fn reduce_team(own: vec4<f32>, invocation: Invocation) -> vec4<f32> {
     return reduce_workgroup(own, 1u, invocation);
+}
+
+// Where a shader reduces a second time: all must have read the result of the first.
+fn between_reductions() {
+    workgroupBarrier();
 }

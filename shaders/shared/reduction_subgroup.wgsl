@@ -56,3 +56,6 @@ fn team_of(invocation: Invocation) -> Team {
 fn reduce_team(own: vec4<f32>, invocation: Invocation) -> vec4<f32> {
     return reduce_subgroup(own, 1u, invocation);
 }
+
+// A team needs no memory. Not between two reductions of a whole workgroup.
+fn between_reductions() {}

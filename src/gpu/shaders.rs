@@ -151,6 +151,8 @@ shaders! {
     FLATTEN = "flatten", reads 1;
     GATHER = "gather", reads 2;
     GRID_SAMPLE = "grid_sample", reads 2;
+    GROUP_NORM = "group_norm", reads 2;
+    GROUP_NORM_SUBGROUP = "group_norm_subgroup", reads 2, subgroup variant of GROUP_NORM;
     HARDMAX = "hardmax", reads 1;
     HARDMAX_SUBGROUP = "hardmax_subgroup", reads 1, subgroup variant of HARDMAX;
     LINEAR = "linear", reads 4;

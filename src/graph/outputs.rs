@@ -91,6 +91,7 @@ impl Graph {
                     | Op::Activation(_)
                     | Op::Binary(_)
                     | Op::Concat(_)
+                    | Op::GroupNorm(_)
                     | Op::LocalResponseNorm(_)
                     | Op::Dropout
             )

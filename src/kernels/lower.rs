@@ -6,8 +6,8 @@ use super::{
 };
 use super::{
     activation, batch_norm, channels, constant, conv, cum_sum, elementwise, embedding, flatten,
-    gather, grid_sample, linear, local_response_norm, matmul, pad, pool, pool_backward, rearrange,
-    reduce, reorg, resample, softmax, top_k, unary, upsample,
+    gather, grid_sample, group_norm, linear, local_response_norm, matmul, pad, pool, pool_backward,
+    rearrange, reduce, reorg, resample, softmax, top_k, unary, upsample,
 };
 use crate::error::Result;
 use crate::gpu::Shader;
@@ -83,6 +83,7 @@ fn dispatches(
         Op::Activation(op) => activation::dispatches(context, *op),
         Op::Pool2d(op) => pool::dispatches(context, op),
         Op::AdaptiveAvgPool2d(_) => reduce::over_space(context, ReduceKind::Mean),
+        Op::GroupNorm(op) => group_norm::dispatches(context, op),
         Op::Softmax(_) => softmax::dispatches(context),
         Op::Binary(op) => elementwise::dispatches(context, *op),
         Op::Concat(_) => channels::concat(context, placement.concat_in_place),

@@ -21,6 +21,7 @@ mod epilogue;
 mod flatten;
 mod gather;
 mod grid_sample;
+mod group_norm;
 mod layout;
 mod linear;
 mod local_response_norm;

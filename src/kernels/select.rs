@@ -1,6 +1,7 @@
 //! The first phase: which kernels compute a node. Nothing here knows where values lie in memory.
 
 use super::conv::{self, ConvKernels, ConvProblem, TransposedConvProblem, TransposedKernels};
+use super::group_norm;
 use super::loop_iterations::REDUCTION_ITERATIONS;
 use super::{DeviceContext, SelectionReason};
 use crate::graph::{Node, Op, Reduce, ReduceOver};
@@ -68,6 +69,10 @@ impl Problem {
             // They read the channels twice.
             (Op::Softmax(_) | Op::Hardmax(_), _) => Self::Reduction {
                 elements: 2 * output.nchw()[1].div_ceil(4) as u64,
+            },
+            (Op::GroupNorm(op), _) => match group_norm::subgroup_elements(op) {
+                Some(elements) => Self::Reduction { elements },
+                None => Self::Other,
             },
             // It is split where it is long.
             (Op::AdaptiveAvgPool2d(_), _) => Self::Reduction { elements: 0 },

@@ -16,6 +16,7 @@ pub(crate) fn uniforms() -> Vec<UniformBlock> {
         flatten::uniforms(),
         grid_sample::uniforms(),
         gather::uniforms(),
+        group_norm::uniforms(),
         layout::uniforms(),
         linear::uniforms(),
         local_response_norm::uniforms(),

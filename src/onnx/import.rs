@@ -47,6 +47,8 @@ pub(super) struct Importer<'m> {
     values: HashMap<&'m str, Value<'m>>,
     pub(super) weights: BTreeMap<String, StoredWeight>,
     names: HashSet<String>,
+    /// The nodes that were added, by what they return.
+    pub(super) producers: HashMap<&'m str, &'m NodeProto>,
     /// How often each value is read, by nodes or as an output.
     pub(super) reads: HashMap<&'m str, usize>,
     /// Batch normalizations by the values that they return, with the names of their weights.
@@ -57,7 +59,7 @@ pub(super) struct Importer<'m> {
     pub(super) concats: HashMap<Vec<ValueId>, View>,
     /// The name that the nodes of the current node have.
     prefix: String,
-    /// Whether the current node is the only reader of its inputs.
+    /// Whether the current node is the only reader of those of its inputs that are computed on the device.
     pub(super) is_only_reader: bool,
     /// Whether the outputs of the current node are read once at most.
     pub(super) is_read_once: bool,
@@ -81,6 +83,7 @@ impl OnnxModel {
             values: HashMap::new(),
             weights: BTreeMap::new(),
             names: HashSet::new(),
+            producers: HashMap::new(),
             reads: HashMap::new(),
             norms: HashMap::new(),
             formulas: HashMap::new(),
@@ -164,6 +167,7 @@ impl<'m> Importer<'m> {
             }
             if !name.is_empty() {
                 self.values.insert(name, value);
+                self.producers.insert(name, proto);
             }
         }
         Ok(())
@@ -175,7 +179,10 @@ impl<'m> Importer<'m> {
             name => name,
         };
         name.clone_into(&mut self.prefix);
-        self.is_only_reader = (node.proto.input.iter()).all(|name| self.read_count(name) <= 1);
+        self.is_only_reader = (node.proto.input.iter()).all(|name| {
+            let is_computed = matches!(self.values.get(name.as_str()), Some(Value::Device(_)));
+            !is_computed || self.read_count(name) <= 1
+        });
         self.is_read_once = (node.proto.output.iter()).all(|name| self.read_count(name) <= 1);
         // Weights stay as they are: only the results of such nodes are computed.
         if can_evaluate(node.op_type())

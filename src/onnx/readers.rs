@@ -21,6 +21,12 @@ impl<'m> Importer<'m> {
         }
     }
 
+    /// The node that returns a value of this name.
+    pub(super) fn producer(&self, name: &str) -> Option<OnnxNode<'m>> {
+        let node = self.producers.get(name)?;
+        Some(OnnxNode::new(node, self.model.opset()))
+    }
+
     pub(super) fn read_count(&self, name: &str) -> usize {
         self.reads.get(name).copied().unwrap_or(0)
     }

@@ -180,6 +180,37 @@ impl View {
             .position(|factors| merged_factors(factors.iter().copied()) == own)
     }
 
+    /// `value`, of shape `base`, read in the same order: a map with the same pixels, and other channels. `None`
+    /// where no dimension is the channels.
+    pub fn with_channels(&self, value: ValueId, base: Shape) -> Option<Self> {
+        let axis = self.channel_axis()?;
+        let [_, old, height, width] = self.base.nchw();
+        let channels = base.nchw()[1];
+        let pixels = isize::try_from(height.checked_mul(width)?).ok()?;
+        let image = pixels.checked_mul(isize::try_from(old).ok()?)?;
+        let mut dims = self.dims.clone();
+        *dims.get_mut(axis)? = channels;
+        let mut parts = self.by_dimension()?;
+        *parts.get_mut(axis)? = vec![Factor {
+            extent: channels,
+            stride: pixels,
+        }];
+        // Images are further apart, or closer together.
+        let others = parts.iter_mut().enumerate().filter(|(i, _)| *i != axis);
+        for factor in others.flat_map(|(_, part)| part) {
+            if factor.stride >= image {
+                let step = factor.stride.checked_div(image)?.checked_mul(pixels)?;
+                factor.stride = step.checked_mul(isize::try_from(channels).ok()?)?;
+            }
+        }
+        let view = Self {
+            value,
+            base,
+            ..self.clone()
+        };
+        view.with_factors(dims, parts.concat(), 0)
+    }
+
     /// What makes a value of shape `dims` of it.
     pub fn rearrange(&self) -> Rearrange {
         Rearrange {
@@ -335,6 +366,15 @@ mod tests {
         let rows = x.transposed(&[0, 2, 3, 1]).reshaped(&[2, 15, 6]);
         assert_eq!(rows.view.channel_axis(), Some(2));
         assert_eq!(rows.sliced(2, 0, 1, 5).view.channel_axis(), None);
+    }
+
+    #[test]
+    fn channels_can_be_replaced() {
+        for order in [[0, 2, 3, 1], [0, 1, 2, 3], [2, 3, 1, 0]] {
+            let view = |channels| Checked::new(&[2, channels, 3, 5]).transposed(&order).view;
+            let (value, base) = (ValueId::new(0), Shape::from([2, 4, 3, 5]));
+            assert_eq!(view(6).with_channels(value, base), Some(view(4)));
+        }
     }
 
     #[test]

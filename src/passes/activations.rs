@@ -18,7 +18,8 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
             | Op::ConvTranspose2d(_)
             | Op::Linear(_)
             | Op::Binary(_)
-            | Op::BatchNorm2d(_) => draft.sole_reader(input),
+            | Op::BatchNorm2d(_)
+            | Op::GroupNorm(_) => draft.sole_reader(input),
             _ => Err(format!(
                 "its input '{}' ({}) has no epilogue",
                 before.name,

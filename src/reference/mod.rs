@@ -34,6 +34,7 @@ mod embedding;
 mod flatten;
 mod gather;
 mod grid_sample;
+mod group_norm;
 mod hardmax;
 mod linear;
 mod local_response_norm;
@@ -265,6 +266,7 @@ fn apply<T: Real>(
         Op::Activation(op) => activation::activation(*op, x),
         Op::Pool2d(op) => pool::pool2d(op, x, output),
         Op::AdaptiveAvgPool2d(op) => pool::adaptive_avg_pool2d(*op, x),
+        Op::GroupNorm(op) => group_norm::group_norm(op, x, parameters),
         Op::Softmax(_) => softmax::softmax(x),
         Op::Binary(op) => elementwise::binary(*op, x, operands[1], output),
         Op::Concat(_) => concat::concat(operands),

@@ -7,10 +7,10 @@ use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, Binary, Concat, Constant, Conv2d, ConvTranspose2d, CumSum,
     Embedding, Flatten, Gather, Graph, GraphBuilder, GridSample, GridSampleMode, GridSamplePadding,
-    Hardmax, Input, Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MatMul,
-    MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg,
-    Resample, SliceChannels, Softmax, TapWindow, Taps, TopK, TopKOutput, Unary, UnaryBackward,
-    Unflatten, Upsample, UpsampleBackward, Where,
+    GroupNorm, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
+    LocalResponseNormBackward, MatMul, MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce,
+    ReduceKind, ReduceOver, Reorg, Resample, SliceChannels, Softmax, TapWindow, Taps, TopK,
+    TopKOutput, Unary, UnaryBackward, Unflatten, Upsample, UpsampleBackward, Where,
 };
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::{Shape, Tensor};
@@ -279,6 +279,7 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             grid_sample.into(),
             &[shape.clone(), Shape::from([2, 2, 3, 4])],
         ),
+        team("group_norm", GroupNorm::layer(5).into(), one),
         team("hardmax", Hardmax.into(), one),
         team("linear", Linear::new(30, 20).into(), &row(30)),
         team(

@@ -4,8 +4,8 @@
 use shadernet::device::Device;
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward, BatchNorm2d, Conv2d, ConvTranspose2d,
-    CumSum, GraphBuilder, Hardmax, Linear, MatMul, MaxPool2dBackward, Op, Pool2d, Reduce,
-    ReduceKind, ReduceOver, Softmax, Upsample, UpsampleBackward,
+    CumSum, GraphBuilder, GroupNorm, Hardmax, Linear, MatMul, MaxPool2dBackward, Op, Pool2d,
+    Reduce, ReduceKind, ReduceOver, Softmax, Upsample, UpsampleBackward,
 };
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::{Shape, Tensor};
@@ -99,6 +99,14 @@ fn softmax_and_hardmax() {
     let input = Tensor::from_fn([1, 1_050_000, 1, 1], |i| f32::from(i == 1_049_000));
     let expected = [("op", AnyOf(&["hardmax", "hardmax_subgroup"]))];
     Case::new(&graph, &[input], 7, &expected).run_on(&unchecked());
+}
+
+#[test]
+fn group_norms() {
+    const NORM: Shaders = AnyOf(&["group_norm", "group_norm_subgroup"]);
+    // More than a subgroup of eight may compute, so that a workgroup does.
+    check(GroupNorm::layer(700_001), &[&[1, 700_001]], NORM);
+    check(GroupNorm::new(1, 5), &[&[1, 5, 690, 1000]], NORM);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod fused;
 mod generate;
 mod gradients;
 mod grid_sample;
+mod group_norm;
 mod layout;
 mod loop_limit;
 mod matmul;

@@ -14,6 +14,7 @@ mod extent;
 mod flatten;
 mod gather;
 mod grid_sample;
+mod group_norm;
 mod hardmax;
 mod input;
 mod linear;
@@ -46,6 +47,7 @@ pub use embedding::Embedding;
 pub use flatten::Flatten;
 pub use gather::Gather;
 pub use grid_sample::{GridSample, GridSampleMode, GridSamplePadding};
+pub use group_norm::{GroupNorm, NormOver};
 pub use hardmax::Hardmax;
 pub use input::Input;
 pub use linear::{Linear, LinearBackward};
@@ -176,6 +178,8 @@ pub enum Op {
     Flatten(Flatten),
     /// See [`GridSample`].
     GridSample(GridSample),
+    /// See [`GroupNorm`].
+    GroupNorm(GroupNorm),
     /// See [`ConvTranspose2d`].
     ConvTranspose2d(ConvTranspose2d),
     /// See [`Upsample`].
@@ -253,6 +257,7 @@ impl Op {
             Self::Constant(op) => op,
             Self::Flatten(op) => op,
             Self::GridSample(op) => op,
+            Self::GroupNorm(op) => op,
             Self::ConvTranspose2d(op) => op,
             Self::Upsample(op) => op,
             Self::LocalResponseNorm(op) => op,
@@ -324,6 +329,7 @@ into_op!(
     Constant,
     Flatten,
     GridSample,
+    GroupNorm,
     ConvTranspose2d,
     Upsample,
     LocalResponseNorm,

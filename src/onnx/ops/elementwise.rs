@@ -2,6 +2,7 @@
 
 use super::layout::product;
 use super::unary::apply;
+use super::written_norm;
 use crate::graph::{Activation, BatchNorm2d, Binary, Op, Unary};
 use crate::onnx::host::{HostKind, HostTensor, broadcast};
 use crate::onnx::import::{Importer, Value};
@@ -36,6 +37,11 @@ pub(super) fn binary<'m>(
         "Mod" => Binary::Remainder,
         _ => return prelu(importer, node),
     };
+    if operator == Binary::Div
+        && let Some(normal) = written_norm::completed_by(importer, node)?
+    {
+        return Ok(vec![Value::Device(normal)]);
+    }
     let mut result = importer.value(node, 0)?;
     for i in 1..node.input_count() {
         let next = importer.value(node, i)?;

@@ -3,7 +3,7 @@
 use super::elementwise::combine;
 use super::layout::product;
 use super::unary::apply;
-use crate::graph::{Binary, Linear, MatMul, Unary};
+use crate::graph::{Binary, Conv2d, Linear, MatMul, Unary};
 use crate::onnx::host::{HostData, HostTensor, broadcast};
 use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::OnnxNode;
@@ -52,16 +52,17 @@ pub(super) fn gemm<'m>(
         return Err(format!("{:?} and {dims:?} do not fit", a.dims));
     }
     let name = importer.unique_name();
+    let shape = weight_shape(&a, inner, out);
     let b = importer.value(node, 1)?;
     let weight = match (is_transposed, alpha) {
-        (true, 1.0) => StoredWeight::new(&b, &[out, inner])?,
+        (true, 1.0) => StoredWeight::new(&b, &shape)?,
         _ => {
             let mut values = importer.host_value(&b)?.to_floats();
             if !is_transposed {
                 values = transposed(&values, inner, out);
             }
             values.iter_mut().for_each(|value| *value *= alpha);
-            StoredWeight::computed(values, &[out, inner])?
+            StoredWeight::computed(values, &shape)?
         }
     };
     importer.weight(&name, "weight", weight);
@@ -77,8 +78,7 @@ pub(super) fn gemm<'m>(
     if let Some(bias) = bias {
         importer.weight(&name, "bias", StoredWeight::computed(bias, &[out])?);
     }
-    let input = importer.shaped(&a, &[rows, features])?;
-    let output = importer.named_node(name, Linear::new(inner, out).bias(has_bias), &[&input])?;
+    let output = layer(importer, name, &a, [rows, inner, out], has_bias)?;
     let c = c.filter(|_| !has_bias);
     Ok(vec![Value::Device(with_matrix(importer, output, c, beta)?)])
 }
@@ -257,6 +257,41 @@ fn swapped(rank: usize) -> Vec<usize> {
     order
 }
 
+/// Whether the last dimension is the channels of a map with pixels: a fully connected layer over it is a
+/// convolution of the map, which the other operators of a network can be fused into.
+fn is_pointwise(view: &View) -> bool {
+    let [_, _, height, width] = view.base.nchw();
+    let last = view.dims.len().checked_sub(1);
+    view.base.rank() == 4 && (height, width) != (1, 1) && view.channel_axis() == last
+}
+
+/// The shape of the weight that [`layer`] reads.
+fn weight_shape(view: &View, inner: usize, out: usize) -> Vec<usize> {
+    match is_pointwise(view) {
+        true => vec![out, inner, 1, 1],
+        false => vec![out, inner],
+    }
+}
+
+/// A fully connected layer over the last dimension, whose weights are those of `name`.
+fn layer(
+    importer: &mut Importer,
+    name: String,
+    view: &View,
+    [count, inner, out]: [usize; 3],
+    has_bias: bool,
+) -> Result<View, String> {
+    if is_pointwise(view) {
+        let op = Conv2d::new(inner, out, 1).bias(has_bias);
+        let output = importer.named_node(name, op, &[view])?;
+        return view
+            .with_channels(output.value, output.base)
+            .ok_or_else(|| "its order of elements is not supported".to_owned());
+    }
+    let input = importer.shaped(view, &[count, inner])?;
+    importer.named_node(name, Linear::new(inner, out).bias(has_bias), &[&input])
+}
+
 /// A fully connected layer over the last dimension.
 fn rows(
     importer: &mut Importer,
@@ -277,13 +312,9 @@ fn rows(
     let count = before
         .iter()
         .fold(1_usize, |len, &dim| len.saturating_mul(dim));
-    let input = importer.shaped(view, &[count, inner])?;
     let name = importer.unique_name();
-    importer.weight(
-        &name,
-        "weight",
-        StoredWeight::computed(weight, &[out, inner])?,
-    );
-    let output = importer.named_node(name, Linear::new(inner, out).bias(false), &[&input])?;
+    let weight = StoredWeight::computed(weight, &weight_shape(view, inner, out))?;
+    importer.weight(&name, "weight", weight);
+    let output = layer(importer, name, view, [count, inner, out], false)?;
     Ok(output.reshaped([before, &[out]].concat()))
 }

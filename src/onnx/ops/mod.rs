@@ -10,6 +10,7 @@ mod conv3d;
 mod elementwise;
 mod gather;
 mod grid_sample;
+mod group_norm;
 mod join;
 mod layout;
 mod matmul;
@@ -25,6 +26,7 @@ mod resize;
 mod scan;
 mod scatter;
 mod unary;
+mod written_norm;
 
 use super::import::{Importer, Value};
 use super::node::OnnxNode;
@@ -45,12 +47,12 @@ pub(super) fn handler(op_type: &str) -> Option<Handler> {
         "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => Handler(pool::global),
         "LRN" => Handler(norm::local_response_norm),
         "BatchNormalization" => Handler(norm::batch_norm),
-        "InstanceNormalization" => Handler(norm::instance_norm),
-        "GroupNormalization" => Handler(norm::group_norm),
-        "LayerNormalization" => Handler(norm::layer_norm),
+        "InstanceNormalization" => Handler(group_norm::instance_norm),
+        "GroupNormalization" => Handler(group_norm::group_norm),
+        "LayerNormalization" => Handler(group_norm::layer_norm),
         "LpNormalization" => Handler(norm::lp_norm),
-        "MeanVarianceNormalization" => Handler(norm::mean_variance_norm),
-        "RMSNormalization" => Handler(norm::rms_norm),
+        "MeanVarianceNormalization" => Handler(group_norm::mean_variance_norm),
+        "RMSNormalization" => Handler(group_norm::rms_norm),
         "Hardmax" | "Softmax" | "LogSoftmax" => Handler(norm::softmax),
         "Gemm" => Handler(matmul::gemm),
         "MatMul" => Handler(matmul::matmul),

@@ -17,7 +17,7 @@ use super::{Case, resampling};
 use shadernet::error::{Error, Result, UnknownName};
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Graph, GraphBuilder,
-    Linear, LocalResponseNorm, MatMul, Pool2d, ValueId,
+    GroupNorm, Linear, LocalResponseNorm, MatMul, Pool2d, ValueId,
 };
 use shadernet::tensor::Shape;
 
@@ -27,7 +27,7 @@ pub(super) const NAME: &str = "case";
 /// The largest number of a setting: shaders compute positions in 32-bit signed integers.
 const MAX_NUMBER: usize = i32::MAX as usize;
 
-const OPERATORS: [&str; 16] = [
+const OPERATORS: [&str; 18] = [
     "conv2d",
     "conv_transpose2d",
     "linear",
@@ -39,6 +39,8 @@ const OPERATORS: [&str; 16] = [
     "resample",
     "grid_sample",
     "batch_norm2d",
+    "group_norm",
+    "layer_norm",
     "local_response_norm",
     "add",
     "concat",
@@ -377,6 +379,11 @@ fn node(
             b.node(NAME, op, &[x, at])
         }
         "batch_norm2d" => b.batch_norm(NAME, x, BatchNorm2d::new(channels)),
+        "group_norm" => {
+            let groups = settings.number("groups", Some(32))?;
+            b.node(NAME, GroupNorm::new(groups, channels), &[x])
+        }
+        "layer_norm" => b.node(NAME, GroupNorm::layer(channels), &[x]),
         "local_response_norm" => {
             let size = settings.number("size", Some(5))?;
             b.node(NAME, LocalResponseNorm::new(size), &[x])

@@ -9,7 +9,7 @@ fn the_built_in_cases_parse_and_cover_every_operator() {
     for cases in [cases().unwrap(), small_cases().unwrap()] {
         let operators: std::collections::HashSet<&str> =
             cases.iter().map(|case| case.operator.as_str()).collect();
-        assert_eq!(operators.len(), 16, "{operators:?}");
+        assert_eq!(operators.len(), 18, "{operators:?}");
     }
 }
 
