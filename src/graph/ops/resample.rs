@@ -49,7 +49,7 @@ impl Taps {
     pub const MAX_INPUT: usize = 1 << 24;
 
     /// The most weights along an axis, if all windows had as many as the largest: what fits any device's binding.
-    pub const MAX_WEIGHTS: usize = 1 << 22;
+    pub const MAX_WEIGHTS: usize = 1 << 21;
 
     /// Every output pixel is the input pixel at the same position.
     pub fn identity(size: usize) -> Self {
@@ -61,6 +61,12 @@ impl Taps {
             input: size,
             windows: (0..size).map(pixel).collect(),
         }
+    }
+
+    /// As [`Self::identity`], for an extent from a file: `None` where a table for it would be too large.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn small_identity(size: usize) -> Option<Self> {
+        (size <= Self::MAX_WEIGHTS).then(|| Self::identity(size))
     }
 
     /// The most taps of a window.

@@ -290,7 +290,7 @@ fn grouped<'m>(
     };
     let [n, channels, height, width] = map.base.nchw();
     let op = GroupNorm::new(groups, channels).eps(f64::from(eps));
-    if is_one_dispatch(&op, &map) && !has_computed_scale(importer, node)? {
+    if is_one_dispatch(&op, &map) && has_constant_scales(importer, node)? {
         let output = normalize_scaled(importer, node, op, &map)?;
         return Ok(vec![Value::Device(output.reshaped(dims))]);
     }
@@ -305,20 +305,20 @@ fn grouped<'m>(
     Ok(vec![Value::Device(output.reshaped(dims))])
 }
 
-/// Whether the scale or the shift is computed on the device.
-fn has_computed_scale<'m>(importer: &Importer<'m>, node: OnnxNode<'m>) -> Result<bool, String> {
+/// Whether scale and shift, inputs 1 and 2, do not depend on the model's inputs.
+fn has_constant_scales<'m>(importer: &Importer<'m>, node: OnnxNode<'m>) -> Result<bool, String> {
     for i in [1, 2] {
         if node.input(i).is_some() && matches!(importer.value(node, i)?, Value::Device(_)) {
-            return Ok(true);
+            return Ok(false);
         }
     }
-    Ok(false)
+    Ok(true)
 }
 
 /// A map times the scale of input 1, plus the shift of input 2, one of each for a channel.
 fn scaled<'m>(importer: &mut Importer<'m>, node: OnnxNode<'m>, map: &View) -> Result<View, String> {
-    if has_computed_scale(importer, node)? {
-        let channels = map.base.nchw()[1];
+    let channels = map.base.nchw()[1];
+    if !has_constant_scales(importer, node)? {
         let mut output = map.clone();
         for (i, operator) in [(1, Binary::Mul), (2, Binary::Add)] {
             if node.input(i).is_none() {
@@ -355,8 +355,7 @@ pub(super) fn layer_norm<'m>(
     let op = GroupNorm::layer(channels).eps(f64::from(eps));
     let others = node.proto.output.iter().skip(1);
     let has_one_output = others.map(|name| importer.read_count(name)).sum::<usize>() == 0;
-    let is_constant = !has_computed_scale(importer, node)?;
-    if has_one_output && is_constant && is_one_dispatch(&op, &rows) {
+    if has_one_output && is_one_dispatch(&op, &rows) && has_constant_scales(importer, node)? {
         let output = normalize_scaled(importer, node, op, &rows)?;
         return Ok(vec![Value::Device(output.reshaped(dims))]);
     }

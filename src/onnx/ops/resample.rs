@@ -69,11 +69,11 @@ fn resampled(
             let height = above.and_then(|above| dims.get(above)).copied();
             (
                 before(above.or(Some(axis))),
-                Taps::identity(height.unwrap_or(1)),
+                identity(height.unwrap_or(1))?,
                 columns,
             )
         }
-        (None, _) => (before(Some(axis)), columns, Taps::identity(inner)),
+        (None, _) => (before(Some(axis)), columns, identity(inner)?),
     };
     let map = importer.shaped(view, &[n, c, rows.input, columns.input])?;
     let output = passes(importer, &map, rows, columns, outside)?;
@@ -83,6 +83,16 @@ fn resampled(
         }
     }
     Ok(output.reshaped(dims))
+}
+
+/// An axis that stays as it is.
+fn identity(size: usize) -> Result<Taps, String> {
+    Taps::small_identity(size).ok_or_else(|| {
+        format!(
+            "{size} elements beside those that change are not supported; at most {}",
+            Taps::MAX_WEIGHTS
+        )
+    })
 }
 
 /// A map resized along both axes, in the passes that read least.
@@ -105,14 +115,8 @@ fn passes(
         return importer.node(op(rows, columns), &[map]);
     }
     let [first, second] = match out_h.saturating_mul(w) < h.saturating_mul(out_w) {
-        true => [
-            op(rows, Taps::identity(w)),
-            op(Taps::identity(out_h), columns),
-        ],
-        false => [
-            op(Taps::identity(h), columns),
-            op(rows, Taps::identity(out_w)),
-        ],
+        true => [op(rows, identity(w)?), op(identity(out_h)?, columns)],
+        false => [op(identity(h)?, columns), op(rows, identity(out_w)?)],
     };
     let between = importer.node(first, &[map])?;
     importer.node(second, &[&between])

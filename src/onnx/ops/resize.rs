@@ -30,7 +30,7 @@ pub(super) fn resize<'m>(
             continue;
         }
         let along = filter.taps(axis)?;
-        if along != Taps::identity(axis.input) {
+        if Some(&along) != Taps::small_identity(axis.input).as_ref() {
             taps.insert(i, (along, axis.scale));
         }
     }
@@ -167,6 +167,13 @@ fn upsampled(
         return Ok(None);
     }
     let extent = |axis: usize| input.dims.get(axis).copied().unwrap_or(1);
+    if [Some(columns), rows]
+        .into_iter()
+        .flatten()
+        .any(|axis| extent(axis) > Taps::MAX_WEIGHTS)
+    {
+        return Ok(None);
+    }
     let of = |axis: usize| match taps.get(&axis) {
         Some((taps, scale)) => (taps.clone(), *scale),
         None => (Taps::identity(extent(axis)), 1.0),
