@@ -95,6 +95,7 @@ impl VariantSession {
     }
 
     /// Runs the images of a batch one after the other.
+    #[cfg(feature = "onnx")]
     pub fn one_image_at_a_time(&mut self) {
         self.takes_one_image = true;
     }

@@ -46,7 +46,9 @@ pub use ops::{
 
 pub(crate) use fused::{Fused, Norm, Prologue, Residual, Storage};
 pub(crate) use lifetimes::{Lifetime, Places, peak};
-pub(crate) use ops::{MAX_EXTENT, factors_by_dimension, merged_factors};
+pub(crate) use ops::MAX_EXTENT;
+#[cfg(feature = "onnx")]
+pub(crate) use ops::{factors_by_dimension, merged_factors};
 pub use summary::{LayerSummary, Reach, ReceptiveField, Summary};
 
 use std::collections::HashSet;

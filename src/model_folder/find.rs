@@ -271,11 +271,15 @@ fn is_model(path: &Path) -> bool {
     path.is_dir() || is_onnx_file(path)
 }
 
+#[cfg(feature = "onnx")]
 fn is_onnx_file(path: &Path) -> bool {
-    #[cfg(feature = "onnx")]
-    return super::onnx::is_onnx(path) && path.exists();
-    #[cfg(not(feature = "onnx"))]
-    return false;
+    super::onnx::is_onnx(path) && path.exists()
+}
+
+/// None, without the feature.
+#[cfg(not(feature = "onnx"))]
+fn is_onnx_file(_: &Path) -> bool {
+    false
 }
 
 fn found(path: &Path) -> FoundModel {

@@ -7,14 +7,14 @@ use super::decode::host_tensor;
 use super::element_type::ElementType;
 use super::evaluate::{can_evaluate, evaluate};
 use super::host::{HostKind, HostTensor};
-use super::model::{OnnxDim, OnnxModel, extents};
+use super::model::{OnnxModel, extents};
 use super::node::OnnxNode;
 use super::ops::patterns::Formula;
 use super::ops::{self, Handler};
 use super::proto::{GraphProto, NodeProto, TensorProto};
 use super::view::View;
 use super::weight::StoredWeight;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::{Constant, Graph, GraphBuilder, Input, Op, Operator, ValueId};
 use crate::printable;
 use crate::tensor::Shape;
@@ -55,6 +55,8 @@ pub(super) struct Importer<'m> {
     pub(super) norms: HashMap<ValueId, String>,
     /// What is computed of one other value, element by element; see [`ops::patterns`].
     pub(super) formulas: HashMap<ValueId, (ValueId, Formula)>,
+    /// The elements of all results of nodes that were evaluated.
+    constants: usize,
     /// Concatenated maps by their parts.
     pub(super) concats: HashMap<Vec<ValueId>, View>,
     /// The name that the nodes of the current node have.
@@ -64,6 +66,9 @@ pub(super) struct Importer<'m> {
     /// Whether the outputs of the current node are read once at most.
     pub(super) is_read_once: bool,
 }
+
+/// The most elements of constants that are computed, beside a multiple of those in the file.
+const MAX_CONSTANTS: usize = 1 << 28;
 
 impl OnnxModel {
     /// The graph and weights for inputs of `shapes`, in the order of [`Self::inputs`].
@@ -87,6 +92,7 @@ impl OnnxModel {
             reads: HashMap::new(),
             norms: HashMap::new(),
             formulas: HashMap::new(),
+            constants: 0,
             concats: HashMap::new(),
             prefix: String::new(),
             is_only_reader: false,
@@ -103,47 +109,6 @@ impl OnnxModel {
         }
         importer.add_all(&self.graph.node)?;
         importer.finish()
-    }
-
-    fn check_inputs(&self, shapes: &[Shape]) -> Result<()> {
-        let inputs = self.inputs();
-        if inputs.len() != shapes.len() {
-            let names: Vec<String> = (inputs.iter()).map(|i| printable::name(&i.name)).collect();
-            return Err(Error::Inputs(format!(
-                "the model takes {} input(s) ({}), but {} were given",
-                inputs.len(),
-                names.join(", "),
-                shapes.len()
-            )));
-        }
-        for (input, shape) in inputs.iter().zip(shapes) {
-            let name = printable::name(&input.name);
-            if input.element_type.size().is_none() {
-                return Err(self.error(format!(
-                    "its input '{name}' is of type {}; only numbers and booleans are supported",
-                    input.element_type
-                )));
-            }
-            let Some(dims) = &input.dims else {
-                continue;
-            };
-            let fits = dims.len() == shape.rank()
-                && dims
-                    .iter()
-                    .zip(shape.dims())
-                    .all(|(dim, &found)| match dim {
-                        OnnxDim::Fixed(extent) => *extent == found,
-                        OnnxDim::Free(_) => true,
-                    });
-            if !fits {
-                let dims: Vec<String> = dims.iter().map(ToString::to_string).collect();
-                return Err(Error::Inputs(format!(
-                    "input '{name}' is [{}] in the model; {shape} was given",
-                    dims.join(", ")
-                )));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -189,7 +154,9 @@ impl<'m> Importer<'m> {
             && let Some(inputs) = self.host_inputs(node)?
         {
             let inputs: Vec<Option<&HostTensor>> = inputs.iter().map(Option::as_deref).collect();
-            let outputs = evaluate(node, &inputs)?.into_iter();
+            let outputs = evaluate(node, &inputs)?;
+            self.count_constants(&outputs)?;
+            let outputs = outputs.into_iter();
             return Ok(outputs.map(|output| Value::Host(Rc::new(output))).collect());
         }
         let Some(Handler(handler)) = ops::handler(node.op_type()) else {
@@ -198,6 +165,24 @@ impl<'m> Importer<'m> {
             );
         };
         handler(self, node)
+    }
+
+    /// Counts the elements of constants that were computed, and refuses more than a network has.
+    fn count_constants(&mut self, outputs: &[HostTensor]) -> Result<(), String> {
+        let count = outputs
+            .iter()
+            .map(HostTensor::len)
+            .fold(0, usize::saturating_add);
+        self.constants = self.constants.saturating_add(count);
+        let in_file = self.model.element_count();
+        let most = MAX_CONSTANTS.saturating_add(in_file.saturating_mul(4));
+        match self.constants > most {
+            true => Err(format!(
+                "constants of {} elements would be computed in all, and at most {most} are: the file has {in_file}",
+                self.constants
+            )),
+            false => Ok(()),
+        }
     }
 
     /// The elements of all inputs, if all are known.

@@ -42,6 +42,7 @@ mod failures;
 mod functions;
 mod host;
 mod import;
+mod inputs;
 mod model;
 mod node;
 mod operators;

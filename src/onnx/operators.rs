@@ -63,6 +63,13 @@ impl OnnxModel {
         floats.fold(0, |sum: u64, (_, len)| sum.saturating_add(len as u64))
     }
 
+    /// The number of elements of all weights, of whatever type.
+    pub(super) fn element_count(&self) -> usize {
+        let tensors = self.graph.initializer.iter();
+        let lens = tensors.filter_map(|tensor| Some(extents(tensor).ok()?.1));
+        lens.fold(0, usize::saturating_add)
+    }
+
     /// Refuses the model if it has operators that are not supported, and names all of them.
     pub(super) fn check_operators(&self) -> Result<()> {
         let unknown: Vec<String> = (self.operators().iter())

@@ -27,6 +27,7 @@ pub(crate) enum NetworkSource {
 
 impl NetworkSource {
     /// The network for inputs of `shapes`. In the networks of one source, weights of the same name are equal.
+    #[cfg_attr(not(feature = "onnx"), expect(unused_variables))]
     pub fn network(&self, shapes: &[Shape]) -> Result<Network> {
         match self {
             Self::Graph(network) => Ok(network.clone()),

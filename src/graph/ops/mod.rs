@@ -58,6 +58,7 @@ pub use padding::Padding;
 pub use pool::{AdaptiveAvgPool2d, Pool2d, PoolKind};
 pub use pool_backward::{AdaptiveAvgPool2dBackward, AvgPool2dBackward, MaxPool2dBackward};
 pub use rearrange::{Factor, Rearrange};
+#[cfg(feature = "onnx")]
 pub(crate) use rearrange::{factors_by_dimension, merged_factors};
 pub use reduce::{Reduce, ReduceKind, ReduceOver};
 pub use reorg::Reorg;

@@ -29,6 +29,9 @@ fn chosen(importer: &mut Importer, condition: &View, a: &View, b: &View) -> Resu
     Ok(importer.node(Where, &views)?.reshaped(dims))
 }
 
+/// The most elements of a matrix whose triangle is kept.
+const MAX_MASK: usize = 1 << 22;
+
 /// `Trilu`: zeros below or above a diagonal of the last two dimensions.
 pub(super) fn trilu<'m>(
     importer: &mut Importer<'m>,
@@ -38,6 +41,11 @@ pub(super) fn trilu<'m>(
     let &[.., rows, columns] = &view.dims[..] else {
         return Err(format!("matrices were expected, found {:?}", view.dims));
     };
+    if rows.saturating_mul(columns) > MAX_MASK {
+        return Err(format!(
+            "matrices of {rows}x{columns} have more than {MAX_MASK} elements, which is not supported"
+        ));
+    }
     let k = importer.optional_ints(node, 1)?.unwrap_or_default();
     let k = i128::from(k.first().copied().unwrap_or(0));
     let is_upper = node.int_or("upper", 1) != 0;

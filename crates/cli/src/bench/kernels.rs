@@ -35,7 +35,7 @@ A shapes file has one case per line: an operator, its input's shape, and setting
   linear 1x2048 out=1000
   max_pool2d 1x64x112x112 kernel=3 stride=2 padding=1
 conv2d also has stride, dilation, groups, prologue and residual. The other operators are \
-conv_transpose2d, avg_pool2d, adaptive_avg_pool2d, upsample, resample, grid_sample, matmul, batch_norm2d, \
+conv_transpose2d, avg_pool2d, adaptive_avg_pool2d, upsample, resample, grid_sample, matmul, batch_norm2d, group_norm, layer_norm, \
 local_response_norm, add, concat, softmax and relu.
 
 Every output is first compared with the reference backend's. A kernel with wrong \
