@@ -3,6 +3,9 @@
 
 #[path = "common/devices.rs"]
 mod devices;
+#[allow(dead_code)]
+#[path = "common/onnx_file.rs"]
+mod onnx_file;
 #[path = "common/place.rs"]
 mod place;
 
@@ -712,4 +715,30 @@ fn weights_in_other_files_are_read() {
         std::os::unix::fs::symlink(folder.path().join("w.bin"), inner.join("link.bin")).unwrap();
         fails("link.bin");
     }
+}
+
+/// Some files have no trained weights, but how large they are: these take no memory before they are used.
+#[test]
+fn large_weights_of_one_number_are_kept_as_such() {
+    let model = onnx_file::OnnxFile::new()
+        .input("x", &[Some(1), Some(20_000)])
+        .ints("shape", &[30_000, 20_000])
+        .node("ConstantOfShape", &["shape"], "w")
+        .node_with("Gemm", &["x", "w"], "y", &[("transB", 1)])
+        .output("y")
+        .model();
+    let imported = model.import(&[Shape::from([1, 20_000])]).unwrap();
+    let shape = imported.weights.shape("y.weight").unwrap();
+    assert_eq!(shape.dims(), [30_000, 20_000]);
+    // What is computed of them is refused where it would fill the memory.
+    let model = onnx_file::OnnxFile::new()
+        .input("x", &[Some(1), Some(20_000)])
+        .ints("shape", &[30_000, 20_000])
+        .node("ConstantOfShape", &["shape"], "v")
+        .node("Exp", &["v"], "w")
+        .node_with("Gemm", &["x", "w"], "y", &[("transB", 1)])
+        .output("y")
+        .model();
+    let error = model.import(&[Shape::from([1, 20_000])]).unwrap_err();
+    assert!(error.to_string().contains("600000000 elements"), "{error}");
 }

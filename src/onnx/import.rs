@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::decode::host_tensor;
 use super::element_type::ElementType;
-use super::evaluate::{can_evaluate, evaluate};
+use super::evaluate::{can_evaluate, evaluate, filled, filled_tensor};
 use super::host::{HostKind, HostTensor};
 use super::model::{OnnxModel, extents};
 use super::node::OnnxNode;
@@ -34,6 +34,8 @@ pub struct ImportedModel {
 pub(super) enum Value<'m> {
     /// Its elements.
     Host(Rc<HostTensor>),
+    /// Many floating-point numbers that are all this one, of these extents: exporters leave out trained weights so.
+    Filled(f32, Vec<usize>),
     /// A weight as the file has it, with its bytes where they are in another file.
     Stored(&'m TensorProto, Option<&'m bytes::Bytes>),
     /// Computed on the device.
@@ -68,7 +70,7 @@ pub(super) struct Importer<'m> {
 }
 
 /// The most elements of constants that are computed, beside a multiple of those in the file.
-const MAX_CONSTANTS: usize = 1 << 28;
+const MAX_CONSTANTS: usize = 1 << 25;
 
 impl OnnxModel {
     /// The graph and weights for inputs of `shapes`, in the order of [`Self::inputs`].
@@ -154,6 +156,11 @@ impl<'m> Importer<'m> {
             && let Some(inputs) = self.host_inputs(node)?
         {
             let inputs: Vec<Option<&HostTensor>> = inputs.iter().map(Option::as_deref).collect();
+            if node.op_type() == "ConstantOfShape"
+                && let Some((value, dims)) = filled(node, &inputs)?
+            {
+                return Ok(vec![Value::Filled(value, dims)]);
+            }
             let outputs = evaluate(node, &inputs)?;
             self.count_constants(&outputs)?;
             let outputs = outputs.into_iter();
@@ -220,7 +227,9 @@ impl<'m> Importer<'m> {
     /// The elements of input `i`, which must be known.
     pub fn host(&self, node: OnnxNode<'m>, i: usize) -> Result<Rc<HostTensor>, String> {
         match self.value(node, i)? {
-            constant @ (Value::Host(_) | Value::Stored(..)) => self.host_value(&constant),
+            constant @ (Value::Host(_) | Value::Stored(..) | Value::Filled(..)) => {
+                self.host_value(&constant)
+            }
             Value::Device(_) => Err(format!(
                 "its input {i} ('{}') depends on the elements of the model's inputs; only one that depends on shapes is supported",
                 printable::name(node.input(i).unwrap_or_default())
@@ -252,6 +261,7 @@ impl<'m> Importer<'m> {
         match self.value(node, i)? {
             Value::Host(tensor) => Ok(tensor.dims().to_vec()),
             Value::Stored(tensor, _) => Ok(extents(tensor)?.0),
+            Value::Filled(_, dims) => Ok(dims),
             Value::Device(view) => Ok(view.dims),
         }
     }
@@ -261,6 +271,7 @@ impl<'m> Importer<'m> {
         Ok(match self.value(node, i)? {
             Value::Host(tensor) => tensor.kind(),
             Value::Stored(tensor, _) => ElementType(tensor.data_type).kind(),
+            Value::Filled(..) => HostKind::Float,
             Value::Device(view) => view.kind,
         })
     }
@@ -281,6 +292,7 @@ impl<'m> Importer<'m> {
                 tensor,
                 external.map(|bytes| &bytes[..]),
             )?)),
+            Value::Filled(value, dims) => filled_tensor(*value, dims).map(Rc::new),
             Value::Device(_) => Err("it depends on the elements of the model's inputs".to_owned()),
         }
     }
@@ -291,12 +303,14 @@ impl<'m> Importer<'m> {
             Value::Device(view) => return Ok(view.clone()),
             Value::Host(tensor) => tensor.dims().to_vec(),
             Value::Stored(tensor, _) => extents(tensor)?.0,
+            Value::Filled(_, dims) => dims.clone(),
         };
         let name = self.unique_name();
         self.weight(&name, "weight", StoredWeight::new(&value, &dims)?);
         let kind = match &value {
             Value::Host(tensor) => tensor.kind(),
             Value::Stored(tensor, _) => ElementType(tensor.data_type).kind(),
+            Value::Filled(..) => HostKind::Float,
             Value::Device(view) => view.kind,
         };
         let shape = Shape::from(dims);

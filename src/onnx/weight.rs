@@ -6,8 +6,10 @@ use bytes::Bytes;
 
 use super::decode::host_tensor;
 use super::element_type::ElementType;
+use super::evaluate::filled_tensor;
 use super::import::Value;
 use super::model::{OnnxModel, extents};
+use super::ops::layout::product;
 use crate::tensor::{Shape, Tensor};
 use crate::weights::{Dtype, Weights, to_float32};
 
@@ -16,6 +18,8 @@ pub(super) enum StoredWeight {
     /// Elements in row-major order, little endian.
     Bytes(Shape, Dtype, Bytes),
     Computed(Tensor),
+    /// All elements are this number.
+    Filled(Shape, f32),
 }
 
 impl StoredWeight {
@@ -41,6 +45,10 @@ impl StoredWeight {
                         dims,
                     ),
                 }
+            }
+            Value::Filled(value, dims) => {
+                fits(product(dims))?;
+                Ok(Self::Filled(shape, *value))
             }
             Value::Host(tensor) => {
                 fits(tensor.len())?;
@@ -68,6 +76,10 @@ impl StoredWeight {
                     .into_owned(),
             ),
             Self::Computed(tensor) => (tensor.shape().clone(), tensor.data().to_vec()),
+            Self::Filled(shape, value) => {
+                let tensor = filled_tensor(*value, shape.dims())?;
+                (shape.clone(), tensor.to_floats())
+            }
         };
         let values = values.into_iter().enumerate().map(|(i, value)| f(i, value));
         *self = Self::computed(values.collect(), shape.dims())?;
@@ -78,13 +90,15 @@ impl StoredWeight {
     pub fn collect(model: &OnnxModel, weights: BTreeMap<String, Self>) -> Weights {
         let mut in_file = Vec::new();
         let mut computed = Vec::new();
+        let mut filled = Vec::new();
         for (name, weight) in weights {
             match weight {
                 Self::Bytes(shape, dtype, bytes) => in_file.push((name, shape, dtype, bytes)),
                 Self::Computed(tensor) => computed.push((name, tensor)),
+                Self::Filled(shape, value) => filled.push((name, shape, value)),
             }
         }
         let name = model.path().display().to_string();
-        Weights::from_parts(name, &model.files, in_file, computed)
+        Weights::from_parts(name, &model.files, in_file, computed, filled)
     }
 }

@@ -117,6 +117,9 @@ enum Data {
     /// As in a file, of the length that shape and dtype require.
     #[cfg(feature = "onnx")]
     Bytes(bytes::Bytes),
+    /// All elements are this number.
+    #[cfg(feature = "onnx")]
+    Filled(f32),
     /// Generated when it is read, with this gain; see [`generate`].
     Generated(f64),
 }
@@ -364,6 +367,8 @@ impl Weights {
         match &stored.data {
             // As many numbers as the shape has: the range was checked.
             Data::Float32(data) => Ok(Cow::Borrowed(&data[range])),
+            #[cfg(feature = "onnx")]
+            Data::Filled(value) => Ok(vec![*value; range.len()].into()),
             Data::Generated(gain) => Ok(generate::values(name, &stored.shape, *gain, range).into()),
             _ => {
                 let dtype = Dtype::from_safetensors(&stored.dtype)
@@ -387,6 +392,8 @@ impl Weights {
             Data::InFile { file, bytes } => self.files.get(*file)?.as_slice().get(bytes.clone()),
             #[cfg(feature = "onnx")]
             Data::Bytes(bytes) => Some(bytes),
+            #[cfg(feature = "onnx")]
+            Data::Filled(_) => None,
             Data::Float32(_) | Data::Generated(_) => None,
         }
     }

@@ -7,12 +7,13 @@ use super::{Data, Dtype, FileBytes, Stored, Weights};
 use crate::tensor::{Shape, Tensor};
 
 impl Weights {
-    /// Weights from parts of `files`, as little-endian bytes, and from tensors in memory.
+    /// Weights from parts of `files`, as little-endian bytes, from tensors in memory, and of one number each.
     pub(crate) fn from_parts(
         name: impl Into<String>,
         files: &[Arc<FileBytes>],
         parts: impl IntoIterator<Item = (String, Shape, Dtype, bytes::Bytes)>,
         tensors: impl IntoIterator<Item = (String, Tensor)>,
+        filled: impl IntoIterator<Item = (String, Shape, f32)>,
     ) -> Self {
         let mut weights = Self::from_tensors(name, tensors);
         let parts = parts.into_iter().map(|(name, shape, dtype, bytes)| {
@@ -24,6 +25,16 @@ impl Weights {
             (name, stored)
         });
         weights.tensors.extend(parts);
+        weights
+            .tensors
+            .extend(filled.into_iter().map(|(name, shape, value)| {
+                let stored = Stored {
+                    shape,
+                    dtype: Dtype::F32.safetensors().to_owned(),
+                    data: Data::Filled(value),
+                };
+                (name, stored)
+            }));
         weights.files = files.to_vec();
         weights
     }
@@ -39,6 +50,7 @@ impl Weights {
             Data::Float32(values) => hasher.write(bytemuck::cast_slice(values)),
             Data::Bytes(bytes) => (bytes.as_ptr() as usize).hash(hasher),
             Data::InFile { file, bytes } => (file, bytes.start).hash(hasher),
+            Data::Filled(value) => value.to_bits().hash(hasher),
             Data::Generated(gain) => gain.to_bits().hash(hasher),
         }
     }

@@ -33,6 +33,22 @@ pub(super) fn constant(call: &Call) -> Result<HostTensor, String> {
     })
 }
 
+/// The number and the extents of a `ConstantOfShape` of floating-point numbers.
+pub(super) fn filled(call: &Call) -> Result<Option<(f32, Vec<usize>)>, String> {
+    let dims = dims_of(&call.ints(0, "input")?)?;
+    let value = match call.node.tensor("value") {
+        Some(value) => host_tensor(value, None)?.into_data(),
+        None => HostData::Float(vec![0.0]),
+    };
+    Ok(match value {
+        HostData::Float(values) => match values[..] {
+            [value] => Some((value, dims)),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
 pub(super) fn constant_of_shape(call: &Call) -> Result<HostTensor, String> {
     let dims = dims_of(&call.ints(0, "input")?)?;
     let len = check_len(&dims)?;

@@ -17,6 +17,8 @@ mod select;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
+
 use call::Call;
 pub(super) use number::converted;
 use number::{maximum, minimum, overflow};
@@ -25,9 +27,17 @@ use super::host::HostTensor;
 use super::node::OnnxNode;
 use crate::printable;
 
-/// The most elements of a node's results together. Shapes are small; a file that asks for more is after the
-/// memory.
-const MAX_ELEMENTS: usize = 1 << 27;
+/// The most elements of a node's results together, unless its inputs have more. Shapes are small; a file that asks for
+/// more is after the memory.
+const MAX_ELEMENTS: usize = 1 << 24;
+/// Uniform tensors of more elements are kept as one number.
+const FEW_ELEMENTS: usize = 1 << 16;
+
+thread_local! {
+    /// The limit for the node that is being evaluated: results are checked before memory is allocated for them, deep
+    /// within the operators.
+    static LIMIT: Cell<usize> = const { Cell::new(MAX_ELEMENTS) };
+}
 
 /// The most dimensions of a tensor, NumPy's limit.
 const MAX_RANK: usize = 64;
@@ -71,6 +81,9 @@ pub(super) fn evaluate(
         check_rank(input.rank())?;
     }
 
+    let given = inputs.iter().flatten();
+    let given = given.fold(0_usize, |sum, input| sum.saturating_add(input.len()));
+    LIMIT.set(given.max(MAX_ELEMENTS));
     let call = Call::new(node, inputs);
     let results = match operator.run {
         Run::One(run) => vec![run(&call)?],
@@ -92,6 +105,26 @@ pub(super) fn evaluate(
     }
 }
 
+/// The number and the extents of a large `ConstantOfShape` of floating-point numbers; `None` for others.
+pub(super) fn filled(
+    node: OnnxNode,
+    inputs: &[Option<&HostTensor>],
+) -> Result<Option<(f32, Vec<usize>)>, String> {
+    let Some((value, dims)) = create::filled(&Call::new(node, inputs))? else {
+        return Ok(None);
+    };
+    let len = (dims.iter()).try_fold(1_usize, |len, &dim| len.checked_mul(dim));
+    let is_large = len.is_some_and(|len| (FEW_ELEMENTS..1 << 40).contains(&len));
+    Ok(is_large.then_some((value, dims)))
+}
+
+/// A tensor of equal numbers.
+pub(super) fn filled_tensor(value: f32, dims: &[usize]) -> Result<HostTensor, String> {
+    LIMIT.set(MAX_ELEMENTS);
+    let len = check_len(dims)?;
+    tensor(dims, super::host::HostData::Float(vec![value; len]))
+}
+
 /// The number of elements of a result, before memory is allocated for it.
 fn check_len(dims: &[usize]) -> Result<usize, String> {
     check_rank(dims.len())?;
@@ -101,7 +134,7 @@ fn check_len(dims: &[usize]) -> Result<usize, String> {
 }
 
 fn check_total(len: usize) -> Result<usize, String> {
-    match len > MAX_ELEMENTS {
+    match len > LIMIT.get() {
         true => Err(too_many(&len.to_string())),
         false => Ok(len),
     }
@@ -109,7 +142,8 @@ fn check_total(len: usize) -> Result<usize, String> {
 
 fn too_many(len: &str) -> String {
     format!(
-        "its result would have {len} elements, and at most {MAX_ELEMENTS} are evaluated on the host"
+        "its result would have {len} elements, and at most {} are evaluated on the host",
+        LIMIT.get()
     )
 }
 

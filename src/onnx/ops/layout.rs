@@ -6,7 +6,7 @@ use crate::onnx::import::{Importer, Value};
 use crate::onnx::node::{OnnxNode, axis_of};
 use crate::onnx::view::View;
 
-pub(super) fn product(dims: &[usize]) -> usize {
+pub(in crate::onnx) fn product(dims: &[usize]) -> usize {
     dims.iter().fold(1, |len, &dim| len.saturating_mul(dim))
 }
 

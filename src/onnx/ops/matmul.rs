@@ -69,7 +69,7 @@ pub(super) fn gemm<'m>(
     let c = node.input(2).map(|_| importer.value(node, 2)).transpose()?;
     // A bias, or a matrix that is added.
     let bias = match &c {
-        Some(c @ (Value::Host(_) | Value::Stored(..))) => {
+        Some(c @ (Value::Host(_) | Value::Stored(..) | Value::Filled(..))) => {
             bias(&*importer.host_value(c)?, out, beta)
         }
         _ => None,
@@ -136,7 +136,7 @@ pub(super) fn matmul<'m>(
 ) -> Result<Vec<Value<'m>>, String> {
     let (a, b) = (importer.value(node, 0)?, importer.value(node, 1)?);
     let output = match (&a, &b) {
-        (Value::Device(a), constant @ (Value::Host(_) | Value::Stored(..)))
+        (Value::Device(a), constant @ (Value::Host(_) | Value::Stored(..) | Value::Filled(..)))
             if importer.dims(node, 1)?.len() <= 2 =>
         {
             let b = importer.host_value(constant)?;
@@ -152,7 +152,7 @@ pub(super) fn matmul<'m>(
             }
             output
         }
-        (constant @ (Value::Host(_) | Value::Stored(..)), Value::Device(b))
+        (constant @ (Value::Host(_) | Value::Stored(..) | Value::Filled(..)), Value::Device(b))
             if importer.dims(node, 0)?.len() == 2 =>
         {
             let a = importer.host_value(constant)?;

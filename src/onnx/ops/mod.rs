@@ -12,7 +12,7 @@ mod gather;
 mod grid_sample;
 mod group_norm;
 mod join;
-mod layout;
+pub(in crate::onnx) mod layout;
 mod matmul;
 mod norm;
 mod pad;
