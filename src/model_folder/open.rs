@@ -25,14 +25,14 @@ impl ModelFolder {
     ///
     /// - `architecture`, the only required key;
     /// - `num_classes`: 1000;
-    /// - `pretrained_cfg`, with the keys of [`Preprocessing`]; `mean` and `std` may be one number
+    /// - `pretrained_cfg`, with the keys of [`Preprocessing`](crate::vision::Preprocessing); `mean` and `std` may be one number
     ///   for all channels, `model_args.in_chans` overrides the channels of `input_size`;
     /// - `label_names` (formerly `labels`): a list with a name for each class, or an object from class to
     ///   name where some classes have none; `label_descriptions`: an object from name to description.
     ///   Without names, 1000 classes are ImageNet's;
     /// - `heads`, only for detectors: a list with an object for each output, of `type` `yolo`
     ///   (`anchors`, `mask`), `region` (`anchors`, `softmax`) or `detection` (`side`, `num`, `sqrt`,
-    ///   `softmax`) or `decoded` (`objectness`, `by_box`, `corners`, `pixels`); see [`Head`]. This key is not one of timm's;
+    ///   `softmax`) or `decoded` (`objectness`, `by_box`, `corners`, `pixels`); see [`Head`](crate::vision::Head). This key is not one of timm's;
     /// - `model_args`, which override the other keys: `num_classes`, `in_chans`, `global_pool` (also at the
     ///   root), `act_layer`, `bn_eps`, `pad_type` and `output_stride`. Arguments that matter in training only
     ///   are ignored; others, which may change the network, are refused.

@@ -79,7 +79,7 @@ impl OnnxModel {
     /// integers or booleans in the model are tensors of the same numbers, with 0 and 1 for booleans.
     ///
     /// # Errors
-    /// [`Error::Inputs`] for shapes that do not fit the model's inputs; [`Error::File`] where an operator is not
+    /// [`Error::Inputs`](crate::Error::Inputs) for shapes that do not fit the model's inputs; [`Error::File`](crate::Error::File) where an operator is not
     /// supported, with all such operators, and where a node cannot be computed.
     pub fn import(&self, shapes: &[Shape]) -> Result<ImportedModel> {
         self.check_inputs(shapes)?;
