@@ -12,6 +12,9 @@ mod place;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use onnx_file::{
+    Entry, FLOAT, Graph, INT64, Initializer, Kind, Model, Node, OnnxFile, Opset, TensorKind, Value,
+};
 use prost::Message;
 use shadernet::device::Device;
 use shadernet::onnx::{OnnxDim, OnnxModel, OnnxSupport};
@@ -112,98 +115,11 @@ fn a_model_lists_what_it_has() {
     );
 }
 
-/// A model of one node, with what a test changes about it.
-#[derive(Clone, PartialEq, Message)]
-struct Proto {
-    #[prost(message, optional, tag = "7")]
-    graph: Option<Graph>,
-    #[prost(message, repeated, tag = "8")]
-    opset: Vec<Opset>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Opset {
-    #[prost(string, tag = "1")]
-    domain: String,
-    #[prost(int64, tag = "2")]
-    version: i64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Graph {
-    #[prost(message, repeated, tag = "1")]
-    node: Vec<Node>,
-    #[prost(message, repeated, tag = "5")]
-    initializer: Vec<Initializer>,
-    #[prost(message, repeated, tag = "11")]
-    input: Vec<Value>,
-    #[prost(message, repeated, tag = "12")]
-    output: Vec<Value>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Node {
-    #[prost(string, repeated, tag = "1")]
-    input: Vec<String>,
-    #[prost(string, repeated, tag = "2")]
-    output: Vec<String>,
-    #[prost(string, tag = "3")]
-    name: String,
-    #[prost(string, tag = "4")]
-    op_type: String,
-    #[prost(string, tag = "7")]
-    domain: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Initializer {
-    #[prost(int64, repeated, tag = "1")]
-    dims: Vec<i64>,
-    #[prost(int32, tag = "2")]
-    data_type: i32,
-    #[prost(string, tag = "8")]
-    name: String,
-    #[prost(bytes = "vec", tag = "9")]
-    raw: Vec<u8>,
-    #[prost(message, repeated, tag = "13")]
-    external: Vec<Entry>,
-    #[prost(int32, tag = "14")]
-    location: i32,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Entry {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Value {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, optional, tag = "2")]
-    kind: Option<Kind>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Kind {
-    #[prost(message, optional, tag = "1")]
-    tensor: Option<TensorKind>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TensorKind {
-    #[prost(int32, tag = "1")]
-    element: i32,
-}
-
-const FLOAT: i32 = 1;
-const INT64: i32 = 7;
-
 fn value(name: &str) -> Value {
-    let tensor = Some(TensorKind { element: FLOAT });
+    let tensor = Some(TensorKind {
+        element: FLOAT,
+        shape: None,
+    });
     Value {
         name: name.to_owned(),
         kind: Some(Kind { tensor }),
@@ -216,12 +132,12 @@ fn node(op_type: &str, input: &[&str], output: &str) -> Node {
         output: vec![output.to_owned()],
         name: format!("the {op_type}"),
         op_type: op_type.to_owned(),
-        domain: String::new(),
+        ..Node::default()
     }
 }
 
 /// `y = x + w`, with a weight of 3 elements.
-fn small() -> Proto {
+fn small() -> Model {
     let weight = Initializer {
         dims: vec![3],
         data_type: FLOAT,
@@ -242,20 +158,21 @@ fn small() -> Proto {
         domain: String::new(),
         version: 17,
     };
-    Proto {
+    Model {
         graph: Some(graph),
         opset: vec![opset],
+        metadata: Vec::new(),
     }
 }
 
 /// The small model with a change.
-fn changed(change: impl FnOnce(&mut Proto)) -> Vec<u8> {
+fn changed(change: impl FnOnce(&mut Model)) -> Vec<u8> {
     let mut proto = small();
     change(&mut proto);
     proto.encode_to_vec()
 }
 
-fn graph(proto: &mut Proto) -> &mut Graph {
+fn graph(proto: &mut Model) -> &mut Graph {
     proto.graph.as_mut().unwrap()
 }
 
@@ -720,7 +637,7 @@ fn weights_in_other_files_are_read() {
 /// Some files have no trained weights, but how large they are: these take no memory before they are used.
 #[test]
 fn large_weights_of_one_number_are_kept_as_such() {
-    let model = onnx_file::OnnxFile::new()
+    let model = OnnxFile::new()
         .input("x", &[Some(1), Some(20_000)])
         .ints("shape", &[30_000, 20_000])
         .node("ConstantOfShape", &["shape"], "w")
@@ -731,7 +648,7 @@ fn large_weights_of_one_number_are_kept_as_such() {
     let shape = imported.weights.shape("y.weight").unwrap();
     assert_eq!(shape.dims(), [30_000, 20_000]);
     // What is computed of them is refused where it would fill the memory.
-    let model = onnx_file::OnnxFile::new()
+    let model = OnnxFile::new()
         .input("x", &[Some(1), Some(20_000)])
         .ints("shape", &[30_000, 20_000])
         .node("ConstantOfShape", &["shape"], "v")

@@ -4,113 +4,123 @@ use prost::Message;
 use shadernet::onnx::OnnxModel;
 
 #[derive(Clone, PartialEq, Message)]
-struct Model {
+pub struct Model {
     #[prost(message, optional, tag = "7")]
-    graph: Option<Graph>,
+    pub graph: Option<Graph>,
     #[prost(message, repeated, tag = "8")]
-    opset: Vec<Opset>,
+    pub opset: Vec<Opset>,
     #[prost(message, repeated, tag = "14")]
-    metadata: Vec<Entry>,
+    pub metadata: Vec<Entry>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Entry {
+pub struct Entry {
     #[prost(string, tag = "1")]
-    key: String,
+    pub key: String,
     #[prost(string, tag = "2")]
-    value: String,
+    pub value: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Opset {
+pub struct Opset {
+    #[prost(string, tag = "1")]
+    pub domain: String,
     #[prost(int64, tag = "2")]
-    version: i64,
+    pub version: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Graph {
+pub struct Graph {
     #[prost(message, repeated, tag = "1")]
-    node: Vec<Node>,
+    pub node: Vec<Node>,
     #[prost(message, repeated, tag = "5")]
-    initializer: Vec<Initializer>,
+    pub initializer: Vec<Initializer>,
     #[prost(message, repeated, tag = "11")]
-    input: Vec<Value>,
+    pub input: Vec<Value>,
     #[prost(message, repeated, tag = "12")]
-    output: Vec<Value>,
+    pub output: Vec<Value>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Node {
+pub struct Node {
     #[prost(string, repeated, tag = "1")]
-    input: Vec<String>,
+    pub input: Vec<String>,
     #[prost(string, repeated, tag = "2")]
-    output: Vec<String>,
+    pub output: Vec<String>,
+    #[prost(string, tag = "3")]
+    pub name: String,
     #[prost(string, tag = "4")]
-    op_type: String,
+    pub op_type: String,
     #[prost(message, repeated, tag = "5")]
-    attribute: Vec<Attribute>,
+    pub attribute: Vec<Attribute>,
+    #[prost(string, tag = "7")]
+    pub domain: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Attribute {
+pub struct Attribute {
     #[prost(string, tag = "1")]
-    name: String,
+    pub name: String,
     #[prost(int64, tag = "3")]
-    i: i64,
+    pub i: i64,
     #[prost(int64, repeated, tag = "8")]
-    ints: Vec<i64>,
+    pub ints: Vec<i64>,
     #[prost(int32, tag = "20")]
-    kind: i32,
+    pub kind: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Initializer {
+pub struct Initializer {
     #[prost(int64, repeated, tag = "1")]
-    dims: Vec<i64>,
+    pub dims: Vec<i64>,
     #[prost(int32, tag = "2")]
-    data_type: i32,
+    pub data_type: i32,
     #[prost(string, tag = "8")]
-    name: String,
+    pub name: String,
     #[prost(bytes = "vec", tag = "9")]
-    raw: Vec<u8>,
+    pub raw: Vec<u8>,
+    #[prost(message, repeated, tag = "13")]
+    pub external: Vec<Entry>,
+    #[prost(int32, tag = "14")]
+    pub location: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Value {
+pub struct Value {
     #[prost(string, tag = "1")]
-    name: String,
+    pub name: String,
     #[prost(message, optional, tag = "2")]
-    kind: Option<Kind>,
+    pub kind: Option<Kind>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Kind {
+pub struct Kind {
     #[prost(message, optional, tag = "1")]
-    tensor: Option<Tensor>,
+    pub tensor: Option<TensorKind>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Tensor {
+pub struct TensorKind {
     #[prost(int32, tag = "1")]
-    element: i32,
+    pub element: i32,
     #[prost(message, optional, tag = "2")]
-    shape: Option<Dims>,
+    pub shape: Option<Dims>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Dims {
+pub struct Dims {
     #[prost(message, repeated, tag = "1")]
-    dim: Vec<Dim>,
+    pub dim: Vec<Dim>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Dim {
+pub struct Dim {
     #[prost(int64, optional, tag = "1")]
-    value: Option<i64>,
+    pub value: Option<i64>,
 }
 
-const FLOAT: i32 = 1;
-const INT64: i32 = 7;
+pub const FLOAT: i32 = 1;
+pub const INT64: i32 = 7;
 
 /// An ONNX file of opset 17 that is being made.
 pub struct OnnxFile {
@@ -129,7 +139,7 @@ impl OnnxFile {
     /// An input of floats; `None` is a free extent.
     pub fn input(mut self, name: &str, dims: &[Option<i64>]) -> Self {
         let dim = dims.iter().map(|&value| Dim { value }).collect();
-        let tensor = Tensor {
+        let tensor = TensorKind {
             element: FLOAT,
             shape: Some(Dims { dim }),
         };
@@ -144,7 +154,7 @@ impl OnnxFile {
 
     /// An output of floats, whose extents the file does not say.
     pub fn output(mut self, name: &str) -> Self {
-        let tensor = Tensor {
+        let tensor = TensorKind {
             element: FLOAT,
             shape: None,
         };
@@ -163,6 +173,7 @@ impl OnnxFile {
             data_type: INT64,
             name: name.to_owned(),
             raw: values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            ..Initializer::default()
         });
         self
     }
@@ -173,6 +184,7 @@ impl OnnxFile {
             data_type: FLOAT,
             name: name.to_owned(),
             raw: values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            ..Initializer::default()
         });
         self
     }
@@ -237,6 +249,7 @@ impl OnnxFile {
             output: vec![output.to_owned()],
             op_type: op_type.to_owned(),
             attribute,
+            ..Node::default()
         });
         self
     }
@@ -244,7 +257,10 @@ impl OnnxFile {
     pub fn bytes(self) -> Vec<u8> {
         let model = Model {
             graph: Some(self.graph),
-            opset: vec![Opset { version: 17 }],
+            opset: vec![Opset {
+                domain: String::new(),
+                version: 17,
+            }],
             metadata: self.metadata,
         };
         model.encode_to_vec()
