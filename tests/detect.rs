@@ -182,7 +182,7 @@ fn heads_that_do_not_fit_are_refused() {
         }),
         ("'heads': a list of objects", |c| c["heads"] = json!([1, 2])),
         (
-            "'heads.type': \"yolo\", \"region\" or \"detection\" expected, found \"ssd\"",
+            "'heads.type': \"yolo\", \"region\", \"detection\" or \"decoded\" expected, found \"ssd\"",
             |c| {
                 c["heads"][0]["type"] = json!("ssd");
             },
