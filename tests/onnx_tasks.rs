@@ -13,7 +13,7 @@ mod place;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use onnx_file::{OnnxFile, conv_net};
+use onnx_file::{OnnxFile, conv_net, conv_weights};
 use shadernet::device::Device;
 use shadernet::explain::{ExplainMethod, ExplainOptions, Explainer};
 use shadernet::model_folder::{ModelFolder, ModelOptions, find_model};
@@ -194,12 +194,9 @@ fn channels_may_be_last() {
     let folder = tempfile::tempdir().unwrap();
     let [last, first] = ["last.onnx", "first.onnx"].map(|name| folder.path().join(name));
     fs::write(&first, conv_net(4, "", false)).unwrap();
-    let weights: Vec<f32> = (0..4 * 27)
-        .map(|i| ((i * 37 % 19) as f32 - 9.0) / 20.0)
-        .collect();
     let file = OnnxFile::new()
         .input("image", &[None, Some(64), Some(48), Some(3)])
-        .floats("w", &[4, 3, 3, 3], &weights)
+        .floats("w", &[4, 3, 3, 3], &conv_weights(4))
         .node_lists("Transpose", &["image"], "nchw", &[("perm", &[0, 3, 1, 2])])
         .node_lists(
             "Conv",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::variant_session::{Gradient, Variant, VariantSession, concat_batches};
+use super::variant_session::{Gradient, Variant, VariantSession, append_batches};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -191,13 +191,7 @@ impl Probe {
         for chunk in classes.chunks(BATCH) {
             let rows = input.data().repeat(chunk.len());
             let rows = Tensor::new(self.model.shape(chunk.len()), rows)?;
-            let outputs = self.run(targets, rows, Some(chunk))?;
-            all = match all.is_empty() {
-                true => outputs,
-                false => (all.into_iter().zip(outputs))
-                    .map(|(all, more)| concat_batches(all, more))
-                    .collect::<Result<_>>()?,
-            };
+            append_batches(&mut all, self.run(targets, rows, Some(chunk))?)?;
         }
         Ok(all)
     }

@@ -115,13 +115,7 @@ impl VariantSession {
         let mut all: Vec<Tensor> = Vec::new();
         for i in 0..batch {
             let rows: Vec<Tensor> = inputs.iter().map(|x| row(x, i)).collect::<Result<_>>()?;
-            let outputs = self.run_batch(variant, image, &rows)?;
-            all = match all.is_empty() {
-                true => outputs,
-                false => (all.into_iter().zip(outputs))
-                    .map(|(all, more)| concat_batches(all, more))
-                    .collect::<Result<_>>()?,
-            };
+            append_batches(&mut all, self.run_batch(variant, image, &rows)?)?;
         }
         Ok(all)
     }
@@ -171,11 +165,18 @@ fn row(batch: &Tensor, i: usize) -> Result<Tensor> {
     Tensor::new(dims, batch.data()[i * len..][..len].to_vec())
 }
 
-/// Two batches as one.
-pub(super) fn concat_batches(first: Tensor, second: Tensor) -> Result<Tensor> {
-    let mut dims = first.shape().dims().to_vec();
-    dims[0] += second.shape().dims()[0];
-    let mut data = first.into_data();
-    data.extend(second.data());
-    Tensor::new(dims, data)
+/// Appends the outputs of a run to those of the runs before it, of which there may be none.
+pub(super) fn append_batches(all: &mut Vec<Tensor>, more: Vec<Tensor>) -> Result<()> {
+    if all.is_empty() {
+        *all = more;
+        return Ok(());
+    }
+    for (all, more) in all.iter_mut().zip(more) {
+        let mut dims = all.shape().dims().to_vec();
+        dims[0] += more.shape().dims()[0];
+        let mut data = std::mem::replace(all, Tensor::zeros([0])).into_data();
+        data.extend(more.data());
+        *all = Tensor::new(dims, data)?;
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::section::{Section, excerpt, to_f32};
 use super::{heads, timm_keys};
@@ -33,24 +33,16 @@ pub(super) struct Config {
 #[cfg(feature = "onnx")]
 pub(super) struct Sidecar {
     path: std::path::PathBuf,
-    root: serde_json::Map<String, Value>,
+    root: Map<String, Value>,
 }
 
 /// Reads the file at `path`.
 #[cfg(feature = "onnx")]
 pub(super) fn sidecar(path: &Path) -> Result<Sidecar> {
-    let value: Value = serde_json::from_slice(&read(path)?)
-        .map_err(|error| Error::file_caused_by(path, "JSON was expected", error))?;
-    match value {
-        Value::Object(root) => Ok(Sidecar {
-            path: path.to_owned(),
-            root,
-        }),
-        other => Err(Error::file(
-            path,
-            format!("a JSON object was expected, found {}", excerpt(&other)),
-        )),
-    }
+    Ok(Sidecar {
+        path: path.to_owned(),
+        root: object(path, &read(path)?, "a JSON object")?,
+    })
 }
 
 #[cfg(feature = "onnx")]
@@ -104,20 +96,28 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     read_file(path, "a configuration", MAX_BYTES)
 }
 
-/// Checks the content of `path`.
-pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Config> {
+/// The object in the content of `path`, where `expected` should be.
+fn object(path: &Path, bytes: &[u8], expected: &str) -> Result<Map<String, Value>> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| {
         // serde_json's message has the line and the column.
         Error::file_caused_by(path, "JSON was expected", error)
     })?;
-    let Value::Object(root) = &value else {
-        let found = excerpt(&value);
-        return Err(Error::file(
-            path,
-            format!("a JSON object with a key 'architecture' was expected, found {found}"),
-        ));
-    };
-    let root = Section::root(path, root);
+    match value {
+        Value::Object(root) => Ok(root),
+        other => {
+            let found = excerpt(&other);
+            Err(Error::file(
+                path,
+                format!("{expected} was expected, found {found}"),
+            ))
+        }
+    }
+}
+
+/// Checks the content of `path`.
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Config> {
+    let root = object(path, bytes, "a JSON object with a key 'architecture'")?;
+    let root = Section::root(path, &root);
     // Before timm 0.9, all keys were at the root.
     let cfg = root.section("pretrained_cfg")?.unwrap_or(root);
 

@@ -113,7 +113,6 @@ impl OnnxModel {
             return;
         };
         let name = input.name.clone();
-        let node = self.graph.node.len();
         let transposed = self.add_node(
             "Transpose",
             &[&name],
@@ -121,7 +120,6 @@ impl OnnxModel {
         );
         // Before the nodes that read it.
         self.graph.node.rotate_right(1);
-        debug_assert_eq!(self.graph.node.len(), node.saturating_add(1));
         for read in self
             .graph
             .node

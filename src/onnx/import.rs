@@ -42,6 +42,33 @@ pub(super) enum Value<'m> {
     Device(View),
 }
 
+impl Value<'_> {
+    /// Whether its elements do not depend on the model's inputs.
+    pub fn is_constant(&self) -> bool {
+        !matches!(self, Self::Device(_))
+    }
+
+    /// The extents.
+    pub fn dims(&self) -> Result<Vec<usize>, String> {
+        match self {
+            Self::Host(tensor) => Ok(tensor.dims().to_vec()),
+            Self::Stored(tensor, _) => Ok(extents(tensor)?.0),
+            Self::Filled(_, dims) => Ok(dims.clone()),
+            Self::Device(view) => Ok(view.dims.clone()),
+        }
+    }
+
+    /// What the elements are.
+    pub fn kind(&self) -> HostKind {
+        match self {
+            Self::Host(tensor) => tensor.kind(),
+            Self::Stored(tensor, _) => ElementType(tensor.data_type).kind(),
+            Self::Filled(..) => HostKind::Float,
+            Self::Device(view) => view.kind,
+        }
+    }
+}
+
 /// The state of an import.
 pub(super) struct Importer<'m> {
     pub model: &'m OnnxModel,
@@ -57,8 +84,8 @@ pub(super) struct Importer<'m> {
     pub(super) norms: HashMap<ValueId, String>,
     /// What is computed of one other value, element by element; see [`ops::patterns`].
     pub(super) formulas: HashMap<ValueId, (ValueId, Formula)>,
-    /// The elements of all results of nodes that were evaluated.
-    constants: usize,
+    /// How many elements the results of nodes that are evaluated may still have.
+    constants_left: usize,
     /// Concatenated maps by their parts.
     pub(super) concats: HashMap<Vec<ValueId>, View>,
     /// The name that the nodes of the current node have.
@@ -94,7 +121,7 @@ impl OnnxModel {
             reads: HashMap::new(),
             norms: HashMap::new(),
             formulas: HashMap::new(),
-            constants: 0,
+            constants_left: MAX_CONSTANTS.saturating_add(self.element_count().saturating_mul(4)),
             concats: HashMap::new(),
             prefix: String::new(),
             is_only_reader: false,
@@ -180,16 +207,15 @@ impl<'m> Importer<'m> {
             .iter()
             .map(HostTensor::len)
             .fold(0, usize::saturating_add);
-        self.constants = self.constants.saturating_add(count);
-        let in_file = self.model.element_count();
-        let most = MAX_CONSTANTS.saturating_add(in_file.saturating_mul(4));
-        match self.constants > most {
-            true => Err(format!(
-                "constants of {} elements would be computed in all, and at most {most} are: the file has {in_file}",
-                self.constants
-            )),
-            false => Ok(()),
-        }
+        let left = self.constants_left.checked_sub(count).ok_or_else(|| {
+            format!(
+                "a constant of {count} elements would be computed, and at most {} more are: the file has {}",
+                self.constants_left,
+                self.model.element_count()
+            )
+        })?;
+        self.constants_left = left;
+        Ok(())
     }
 
     /// The elements of all inputs, if all are known.
@@ -227,13 +253,11 @@ impl<'m> Importer<'m> {
     /// The elements of input `i`, which must be known.
     pub fn host(&self, node: OnnxNode<'m>, i: usize) -> Result<Rc<HostTensor>, String> {
         match self.value(node, i)? {
-            constant @ (Value::Host(_) | Value::Stored(..) | Value::Filled(..)) => {
-                self.host_value(&constant)
-            }
             Value::Device(_) => Err(format!(
                 "its input {i} ('{}') depends on the elements of the model's inputs; only one that depends on shapes is supported",
                 printable::name(node.input(i).unwrap_or_default())
             )),
+            constant => self.host_value(&constant),
         }
     }
 
@@ -258,22 +282,12 @@ impl<'m> Importer<'m> {
 
     /// The extents of input `i`.
     pub fn dims(&self, node: OnnxNode<'m>, i: usize) -> Result<Vec<usize>, String> {
-        match self.value(node, i)? {
-            Value::Host(tensor) => Ok(tensor.dims().to_vec()),
-            Value::Stored(tensor, _) => Ok(extents(tensor)?.0),
-            Value::Filled(_, dims) => Ok(dims),
-            Value::Device(view) => Ok(view.dims),
-        }
+        self.value(node, i)?.dims()
     }
 
     /// What the elements of input `i` are.
     pub fn kind(&self, node: OnnxNode<'m>, i: usize) -> Result<HostKind, String> {
-        Ok(match self.value(node, i)? {
-            Value::Host(tensor) => tensor.kind(),
-            Value::Stored(tensor, _) => ElementType(tensor.data_type).kind(),
-            Value::Filled(..) => HostKind::Float,
-            Value::Device(view) => view.kind,
-        })
+        Ok(self.value(node, i)?.kind())
     }
 
     /// Input `i`, computed on the device: a constant becomes a value there.
@@ -299,20 +313,12 @@ impl<'m> Importer<'m> {
 
     /// A constant as a value on the device.
     pub fn constant(&mut self, value: Value<'m>) -> Result<View, String> {
-        let dims = match &value {
-            Value::Device(view) => return Ok(view.clone()),
-            Value::Host(tensor) => tensor.dims().to_vec(),
-            Value::Stored(tensor, _) => extents(tensor)?.0,
-            Value::Filled(_, dims) => dims.clone(),
-        };
+        if let Value::Device(view) = value {
+            return Ok(view);
+        }
+        let (dims, kind) = (value.dims()?, value.kind());
         let name = self.unique_name();
         self.weight(&name, "weight", StoredWeight::new(&value, &dims)?);
-        let kind = match &value {
-            Value::Host(tensor) => tensor.kind(),
-            Value::Stored(tensor, _) => ElementType(tensor.data_type).kind(),
-            Value::Filled(..) => HostKind::Float,
-            Value::Device(view) => view.kind,
-        };
         let shape = Shape::from(dims);
         let view = self.named_node(name, Constant { shape }, &[])?;
         Ok(View { kind, ..view })

@@ -272,15 +272,17 @@ fn input_size_for(
     channels: usize,
     target: [usize; 2],
 ) -> Result<[usize; 2]> {
+    // The networks of the zoo may lose a border. Others return a map of the whole image, perhaps a smaller one.
+    if !source.is_one_graph() {
+        return Ok(target);
+    }
     let [height, width] = target;
     let map = |border: usize| -> Result<Option<[usize; 2]>> {
         let size = [height + border, width + border];
         let shapes = source.output_shapes(&[Shape::from([1, channels, size[0], size[1]])])?;
         // A graph has an output.
         let [_, _, h, w] = shapes[0].nchw();
-        // The networks of the zoo lose a border. Others return a map of the whole image, perhaps a smaller one.
-        let covers = h >= height && w >= width || !source.is_one_graph();
-        Ok(covers.then_some(size))
+        Ok((h >= height && w >= width).then_some(size))
     };
     // Where no border helps, the error for the size without a border is the one to report.
     let without_border = map(0);

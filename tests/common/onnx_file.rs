@@ -271,15 +271,19 @@ impl OnnxFile {
     }
 }
 
+/// The weights of [`conv_net`].
+pub fn conv_weights(classes: i64) -> Vec<f32> {
+    (0..classes * 27)
+        .map(|i| ((i * 37 % 19) as f32 - 9.0) / 20.0)
+        .collect()
+}
+
 /// A classifier of images of any size: a convolution and an average, with `ending` as its last operator. Its scores
 /// are a map of one pixel where it `is_map`.
 pub fn conv_net(classes: i64, ending: &str, is_map: bool) -> Vec<u8> {
-    let weights: Vec<f32> = (0..classes * 27)
-        .map(|i| ((i * 37 % 19) as f32 - 9.0) / 20.0)
-        .collect();
     let file = OnnxFile::new()
         .input("image", &[None, Some(3), None, None])
-        .floats("w", &[classes, 3, 3, 3], &weights)
+        .floats("w", &[classes, 3, 3, 3], &conv_weights(classes))
         .node_lists(
             "Conv",
             &["image", "w"],

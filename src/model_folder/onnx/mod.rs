@@ -11,7 +11,7 @@ use super::config::{self, Sidecar};
 use super::options::ModelOptions;
 use super::save::ConfigText;
 use super::storage::Storage;
-use super::{CONFIG, ModelFolder, WEIGHTS, WEIGHTS_INDEX, name_of};
+use super::{CONFIG, ModelFolder, WEIGHTS, WEIGHTS_INDEX};
 use crate::error::{Error, Result};
 use crate::graph::ValueId;
 use crate::onnx::{ImportedModel, OnnxDim, OnnxModel, OnnxValue};
@@ -120,7 +120,6 @@ pub(super) fn open(
         defaults.std = vec![1.0; channels];
         defaults.crop_pct = 1.0;
     }
-    let has_own = sidecar.is_some();
     let preprocessing = match &sidecar {
         Some(sidecar) => sidecar.preprocessing(defaults)?,
         None => defaults,
@@ -136,23 +135,21 @@ pub(super) fn open(
         (None, Some(names)) => Labels::of(names.iter().map(String::as_str)),
         (None, None) => meaning.labels()?,
     };
-    let network = OnnxNetwork {
-        model: Arc::new(model),
-        task: meaning.task(),
-    };
     let folder = ModelFolder {
         path: path.to_owned(),
-        name: (path.file_stem())
-            .map_or_else(|| name_of(path), |n| n.to_string_lossy().into_owned()),
+        name: model.name(),
         architecture: ARCHITECTURE.to_owned(),
         num_classes: classes,
         preprocessing,
         labels,
         heads,
         variant: ZooOptions::default(),
-        weights: Storage::Onnx(network),
+        weights: Storage::Onnx(OnnxNetwork {
+            model: Arc::new(model),
+            task: meaning.task(),
+        }),
         config: ConfigText(Arc::from([])),
-        assumed: assumed(said.is_some(), has_own, &metadata, options),
+        assumed: assumed(said.is_some(), sidecar.is_some(), &metadata, options),
     };
     folder.with(options)
 }

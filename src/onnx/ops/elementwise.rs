@@ -286,7 +286,7 @@ pub(super) fn broadcast_views(
 fn prelu<'m>(importer: &mut Importer<'m>, node: OnnxNode<'m>) -> Result<Vec<Value<'m>>, String> {
     let view = importer.view(node, 0)?;
     let slope = importer.value(node, 1)?;
-    if let Value::Host(_) | Value::Stored(..) | Value::Filled(..) = slope
+    if slope.is_constant()
         && let Some(slope) = importer.host_value(&slope)?.scalar()
     {
         let output = apply(importer, &view, Activation::LeakyRelu { slope })?;

@@ -69,9 +69,7 @@ pub(super) fn gemm<'m>(
     let c = node.input(2).map(|_| importer.value(node, 2)).transpose()?;
     // A bias, or a matrix that is added.
     let bias = match &c {
-        Some(c @ (Value::Host(_) | Value::Stored(..) | Value::Filled(..))) => {
-            bias(&*importer.host_value(c)?, out, beta)
-        }
+        Some(c) if c.is_constant() => bias(&*importer.host_value(c)?, out, beta),
         _ => None,
     };
     let has_bias = bias.is_some();
@@ -136,9 +134,7 @@ pub(super) fn matmul<'m>(
 ) -> Result<Vec<Value<'m>>, String> {
     let (a, b) = (importer.value(node, 0)?, importer.value(node, 1)?);
     let output = match (&a, &b) {
-        (Value::Device(a), constant @ (Value::Host(_) | Value::Stored(..) | Value::Filled(..)))
-            if importer.dims(node, 1)?.len() <= 2 =>
-        {
+        (Value::Device(a), constant) if constant.is_constant() && constant.dims()?.len() <= 2 => {
             let b = importer.host_value(constant)?;
             let (inner, out) = match *b.dims() {
                 [inner] => (inner, 1),
@@ -152,9 +148,7 @@ pub(super) fn matmul<'m>(
             }
             output
         }
-        (constant @ (Value::Host(_) | Value::Stored(..) | Value::Filled(..)), Value::Device(b))
-            if importer.dims(node, 0)?.len() == 2 =>
-        {
+        (constant, Value::Device(b)) if constant.is_constant() && constant.dims()?.len() == 2 => {
             let a = importer.host_value(constant)?;
             let &[out, inner] = a.dims() else {
                 return Err("a matrix was expected".to_owned());
