@@ -19,11 +19,11 @@ Examples:
   shadernet inspect model.onnx --json
   shadernet inspect --operators
 
-Operators on the device are computed there, or before a run where they depend on shapes \
-only. Operators at import must depend on shapes and constants only. The exit code is 1 \
+An operator marked 'device' is computed there, or before a run where it depends on shapes \
+only. One marked 'import' must depend on shapes and constants only. The exit code is 1 \
 if an operator is not supported.")]
 pub struct Inspect {
-    /// ONNX file
+    /// ONNX file; not needed with --operators
     #[arg(value_name = "FILE", required_unless_present = "operators")]
     model: Option<PathBuf>,
 

@@ -71,7 +71,7 @@ Example:
   shadernet detect photo.jpg        detects objects in an image
   shadernet devices                 lists the devices of this machine
 
-SHADERNET_MODELS has the folders whose folders are models; `shadernet models --help` says where \
+SHADERNET_MODELS lists the folders that contain models; `shadernet models --help` says where \
 else they are looked up.
 SHADERNET_LOG=debug prints messages of the library and wgpu on standard error, as -vv.
 SHADERNET_CACHE is the folder for compiled shaders and tuned kernels; if it is set to an empty \

@@ -36,7 +36,7 @@ pub struct Run {
     #[arg(long, value_name = "ARCH|MODEL", required_unless_present = "model")]
     arch: Option<String>,
 
-    /// ONNX file
+    /// ONNX file, in place of --arch, which takes model folders and names
     #[arg(long, value_name = "FILE", conflicts_with_all = ["arch", "weights", "num_classes", "in_channels"])]
     model: Option<PathBuf>,
 

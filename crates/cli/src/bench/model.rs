@@ -48,8 +48,8 @@ With --serve, `ready` is printed after the first result. Then one pass is made f
 every line on standard input, and its seconds are printed. Scripts use this to \
 alternate between engines.")]
 pub struct Model {
-    /// Architectures (listed by `shadernet models`), or model folders
-    #[arg(value_name = "NAME|DIR", required = true)]
+    /// ONNX files, model folders, names of models, or architectures (`shadernet models` lists models and architectures)
+    #[arg(value_name = "MODEL|ARCH", required = true)]
     networks: Vec<String>,
 
     /// Size of the image: 160, 160x224 (height, width) or 3x160x224 (channels first) [default: each network's
