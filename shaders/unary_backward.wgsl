@@ -3,6 +3,7 @@
 #import shared/tensor_view
 #import shared/grid
 #import shared/unary
+#import shared/trigonometry
 
 struct Params {
     gradient: TensorView,
@@ -114,8 +115,50 @@ fn derivative(x: vec4<f32>) -> vec4<f32> {
         case AFFINE: {
             return vec4<f32>(a);
         }
+        case SIN: {
+            return sine(x, 1.0);
+        }
+        case COS: {
+            return -sine(x, 0.0);
+        }
+        case TAN: {
+            let cosine = sine(x, 1.0);
+            return 1.0 / (cosine * cosine);
+        }
+        case ASIN: {
+            return inverse_root((one - x) * (one + x), x);
+        }
+        case ACOS: {
+            return -inverse_root((one - x) * (one + x), x);
+        }
+        case ATAN: {
+            return 1.0 / (x * x + 1.0);
+        }
+        case SINH: {
+            return hyperbolic_cosine(x);
+        }
+        case COSH: {
+            return hyperbolic_sine(x);
+        }
+        case ASINH: {
+            return inverse_root(x * x + 1.0, x);
+        }
+        case ACOSH: {
+            return inverse_root((x - one) * (x + one), x);
+        }
+        case ATANH: {
+            return 1.0 / ((one - x) * (one + x));
+        }
+        case SHRINK: {
+            return select(zero, one, abs(x) > vec4<f32>(a));
+        }
         default: {
             return zero;
         }
     }
+}
+
+// One by the square root, of which drivers say nothing for negative numbers.
+fn inverse_root(square: vec4<f32>, x: vec4<f32>) -> vec4<f32> {
+    return select(1.0 / sqrt(max(square, vec4<f32>())), not_a_number(x), square < vec4<f32>());
 }

@@ -167,6 +167,33 @@ fn weights_that_depend_on_the_size_are_those_of_the_size() {
     }
 }
 
+/// A resizing reads a table of weights, which is another one for each size.
+#[test]
+fn tables_that_depend_on_the_size_are_those_of_the_size() {
+    let model = OnnxFile::new()
+        .input("x", &[None, Some(1), None, None])
+        .floats("scales", &[4], &[1.0, 1.0, 1.5, 0.75])
+        .node("Resize", &["x", "", "scales"], "y")
+        .output("y")
+        .model();
+    let model = std::sync::Arc::new(model);
+    let ramp = |[h, w]: [usize; 2]| Tensor::from_fn([1, 1, h, w], |i| i as f32);
+    for (name, device) in devices::devices() {
+        let options = SessionOptions::default();
+        let first = [Shape::from([1, 1, 4, 4])];
+        let mut session = Session::from_onnx(device, model.clone(), &options, &first).unwrap();
+        for size in [[4, 4], [6, 8], [3, 5], [4, 4]] {
+            let input = ramp(size);
+            let shape = [input.shape().clone()];
+            let mut own =
+                Session::from_onnx(&Device::cpu(), model.clone(), &options, &shape).unwrap();
+            let expected = own.run(std::slice::from_ref(&input)).unwrap();
+            let outputs = session.run(&[input]).unwrap();
+            assert_eq!(outputs[0].data(), expected[0].data(), "{name}, {size:?}");
+        }
+    }
+}
+
 #[test]
 fn classifiers_need_no_description() {
     let folder = tempfile::tempdir().unwrap();

@@ -152,6 +152,8 @@ shaders! {
     GATHER = "gather", reads 2;
     GRID_SAMPLE = "grid_sample", reads 2;
     GROUP_NORM = "group_norm", reads 2;
+    GROUP_NORM_BACKWARD = "group_norm_backward", reads 3;
+    GROUP_NORM_BACKWARD_SUBGROUP = "group_norm_backward_subgroup", reads 3, subgroup variant of GROUP_NORM_BACKWARD;
     GROUP_NORM_SUBGROUP = "group_norm_subgroup", reads 2, subgroup variant of GROUP_NORM;
     HARDMAX = "hardmax", reads 1;
     HARDMAX_SUBGROUP = "hardmax_subgroup", reads 1, subgroup variant of HARDMAX;
@@ -209,6 +211,10 @@ const SHARED: &[(&str, &str)] = &[
     (
         "shared/candidates",
         include_str!("../../shaders/shared/candidates.wgsl"),
+    ),
+    (
+        "shared/channel_groups",
+        include_str!("../../shaders/shared/channel_groups.wgsl"),
     ),
     (
         "shared/conv2d",

@@ -2,8 +2,8 @@
 
 use super::{Dispatch, LoweringContext, NO_LOOPS, Read, TensorView};
 use crate::error::Result;
+use crate::gpu::GATHER;
 use crate::gpu::uniform::uniforms;
-use crate::gpu::{GATHER, Precision};
 use crate::graph::Gather;
 
 uniforms! {
@@ -33,13 +33,9 @@ pub(super) fn dispatches(context: &LoweringContext, op: &Gather) -> Result<Vec<D
         padded as u64 * 4,
         "use another device, or the CPU",
     )?;
-    let indices = op.indices.clone();
-    let table = context.weight_in_blocks(Precision::F32, "indices", 1, padded, move |_, _, _| {
-        // Weights are float32: these have the bits of the integers, which the shader reads.
-        let mut bits: Vec<f32> = indices.iter().copied().map(f32::from_bits).collect();
-        bits.resize(padded, 0.0);
-        Ok(bits)
-    });
+    // Weights are float32: these have the bits of the integers, which the shader reads.
+    let bits = op.indices.iter().copied().map(f32::from_bits).collect();
+    let table = context.table("indices", bits);
     let reads = vec![Read::Input(0), table];
     Ok(vec![
         context.per_element(&GATHER, &params, reads, NO_LOOPS)?,

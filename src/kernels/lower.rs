@@ -104,6 +104,7 @@ fn dispatches(
         Op::AdaptiveAvgPool2dBackward(_) => pool_backward::adaptive_average(context),
         Op::AvgPool2dBackward(op) => pool_backward::average(context, &op.pool),
         Op::BatchNorm2dBackward(op) => batch_norm::backward_dispatches(context, &op.0),
+        Op::GroupNormBackward(op) => group_norm::backward_dispatches(context, &op.0),
         Op::Hardmax(_) => softmax::hard_dispatches(context),
         Op::LinearBackward(op) => linear::backward_dispatches(context, &op.0),
         Op::LocalResponseNormBackward(op) => {

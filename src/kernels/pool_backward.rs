@@ -34,8 +34,9 @@ uniforms! {
         stride: [u32; 2],
         padding: [u32; 2],
         padding_after: [u32; 2],
-        count_include_pad: u32,
-        unused: [u32; 3],
+        dilation: [u32; 2],
+        divisor: u32,
+        unused: u32,
     }
 }
 
@@ -52,11 +53,7 @@ pub(super) fn max(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Dispatch
         padding: [top, left],
         part: part.into(),
     };
-    let extent = [0, 1].map(|i| {
-        let gaps = op.dilation[i].saturating_mul(op.kernel[i].saturating_sub(1));
-        gaps.saturating_add(1)
-    });
-    let windows = windows_of_pixel(&context.inputs[0], &extent, &op.stride);
+    let windows = windows_of_pixel(&context.inputs[0], &extent(op), &op.stride);
     // For each, the taps before the pixel's own are searched for an equal maximum.
     let taps = op.kernel[0].saturating_mul(op.kernel[1]) as u64;
     let iterations = |[rows, columns]: [usize; 2]| nested([rows as u64, columns as u64, taps]);
@@ -73,12 +70,14 @@ pub(super) fn max(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Dispatch
 
 pub(super) fn average(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Dispatch>> {
     let [top, bottom, left, right] = padding(context, op);
-    let count_include_pad = matches!(
-        op.kind,
+    // The codes in `shaders/avg_pool_backward.wgsl`.
+    let divisor = match op.kind {
         PoolKind::Average {
-            count_include_pad: true
-        }
-    );
+            count_include_pad: false,
+        } => 0,
+        PoolKind::Average { .. } => 1,
+        PoolKind::Max | PoolKind::Lp { .. } => 2,
+    };
     let params = |part: &SumPart| AverageParams {
         gradient: context.inputs[0],
         output: context.output,
@@ -87,10 +86,11 @@ pub(super) fn average(context: &LoweringContext, op: &Pool2d) -> Result<Vec<Disp
         padding: [top, left],
         padding_after: [bottom, right],
         part: part.into(),
-        count_include_pad: u32::from(count_include_pad),
-        unused: [0; 3],
+        dilation: op.dilation.map(|v| v as u32),
+        divisor,
+        unused: 0,
     };
-    let windows = windows_of_pixel(&context.inputs[0], &op.kernel, &op.stride);
+    let windows = windows_of_pixel(&context.inputs[0], &extent(op), &op.stride);
     in_parts(context, &AVG_POOL_BACKWARD, 1, &[], windows, plain, params)
 }
 
@@ -116,6 +116,14 @@ pub(super) fn adaptive_average(context: &LoweringContext) -> Result<Vec<Dispatch
         plain,
         params,
     )
+}
+
+/// Rows and columns from the first to the last of a window.
+fn extent(op: &Pool2d) -> [usize; 2] {
+    [0, 1].map(|i| {
+        let gaps = op.dilation[i].saturating_mul(op.kernel[i].saturating_sub(1));
+        gaps.saturating_add(1)
+    })
 }
 
 /// The most windows along both axes that contain a pixel.

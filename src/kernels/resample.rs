@@ -20,7 +20,6 @@ uniforms! {
 pub(super) fn dispatches(context: &LoweringContext, op: &Resample) -> Result<Vec<Dispatch>> {
     let strides = [&op.rows, &op.columns].map(stride);
     let first_column = op.rows.windows.len() * strides[0];
-    let elements = first_column + op.columns.windows.len() * strides[1];
     // Tables are smaller than the maps that they are for.
     let params = Params {
         input: context.inputs[0],
@@ -30,12 +29,8 @@ pub(super) fn dispatches(context: &LoweringContext, op: &Resample) -> Result<Vec
         first_column: first_column as u32,
         outside: op.outside,
     };
-    let axes = (op.rows.clone(), op.columns.clone());
-    let table = context.table("taps", elements * 4, move || {
-        let mut table = packed(&axes.0);
-        table.extend(packed(&axes.1));
-        table
-    });
+    let table = [packed(&op.rows), packed(&op.columns)].concat();
+    let table = context.table("taps", table);
     let counts = [&op.rows, &op.columns].map(|taps| taps.max_taps() as u64);
     let reads = vec![Read::Input(0), table];
     Ok(vec![context.per_element(

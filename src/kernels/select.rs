@@ -4,7 +4,7 @@ use super::conv::{self, ConvKernels, ConvProblem, TransposedConvProblem, Transpo
 use super::group_norm;
 use super::loop_iterations::REDUCTION_ITERATIONS;
 use super::{DeviceContext, SelectionReason};
-use crate::graph::{Node, Op, Reduce, ReduceOver};
+use crate::graph::{GroupNormBackward, Node, Op, Reduce, ReduceOver};
 use crate::tensor::Shape;
 
 /// What is to be computed: all that the selection of kernels may depend on, the device aside.
@@ -70,10 +70,12 @@ impl Problem {
             (Op::Softmax(_) | Op::Hardmax(_), _) => Self::Reduction {
                 elements: 2 * output.nchw()[1].div_ceil(4) as u64,
             },
-            (Op::GroupNorm(op), _) => match group_norm::subgroup_elements(op) {
-                Some(elements) => Self::Reduction { elements },
-                None => Self::Other,
-            },
+            (Op::GroupNorm(op) | Op::GroupNormBackward(GroupNormBackward(op)), _) => {
+                match group_norm::subgroup_elements(op) {
+                    Some(elements) => Self::Reduction { elements },
+                    None => Self::Other,
+                }
+            }
             // It is split where it is long.
             (Op::AdaptiveAvgPool2d(_), _) => Self::Reduction { elements: 0 },
             (

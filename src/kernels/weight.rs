@@ -1,6 +1,7 @@
 //! Weights in the layouts of the shaders.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -140,19 +141,19 @@ impl LoweringContext<'_> {
         }))
     }
 
-    /// Float32 numbers that follow from the node's settings.
-    pub(super) fn table(
-        &self,
-        what: &str,
-        len: usize,
-        values: impl Fn() -> Vec<f32> + Send + Sync + 'static,
-    ) -> Read {
+    /// Float32 numbers that follow from the node's settings, padded to whole elements with zeros. Their name is their
+    /// content: the plans of a session share weights, and a node of the same name may have other settings for
+    /// inputs of another shape.
+    pub(super) fn table(&self, what: &str, mut values: Vec<f32>) -> Read {
+        values.resize(values.len().next_multiple_of(4), 0.0);
+        let mut hasher = DefaultHasher::new();
+        hasher.write(bytemuck::cast_slice(&values));
         Read::Weight(Arc::new(PackedWeight {
-            name: format!("{} {what}", self.node.name),
+            name: format!("{what} {} {:016x}", values.len(), hasher.finish()),
             precision: Precision::F32,
-            len,
+            len: values.len(),
             blocks: 1,
-            pack: Box::new(move |_, _| Ok(values())),
+            pack: Box::new(move |_, _| Ok(values.clone())),
         }))
     }
 

@@ -291,6 +291,7 @@ fn apply<T: Real>(
         Op::AdaptiveAvgPool2dBackward(op) => pool_backward::adaptive_avg_pool2d(*op, x, output),
         Op::AvgPool2dBackward(op) => pool_backward::avg_pool2d(op, x, output),
         Op::BatchNorm2dBackward(op) => batch_norm::backward(&op.0, parameters, x),
+        Op::GroupNormBackward(op) => group_norm::backward(&op.0, parameters, x, operands[1]),
         Op::Hardmax(_) => hardmax::hardmax(x),
         Op::LinearBackward(op) => linear::backward(&op.0, parameters, x),
         Op::LocalResponseNormBackward(op) => local_response_norm::backward(&op.0, x, operands[1]),

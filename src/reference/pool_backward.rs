@@ -40,18 +40,15 @@ pub(super) fn avg_pool2d<T: Real>(
 ) -> Vec<T> {
     let ([_, _, h, w], [_, _, out_h, out_w]) = (input.nchw(), gradient.shape().nchw());
     let [rows, columns] = window_spans(&op.pool, [h, w], [out_h, out_w]);
-    let with_padding = matches!(
-        op.pool.kind,
-        PoolKind::Average {
-            count_include_pad: true
-        }
-    );
     let no_data = rayon::iter::repeat_n((), input.len() / (h * w));
     scatter(gradient, h * w, no_data, |(), i, gradient, result| {
         let (row, column) = (&rows[i / out_w], &columns[i % out_w]);
-        let count = match with_padding {
-            true => row.padded * column.padded,
-            false => row.taps.len() * column.taps.len(),
+        let count = match op.pool.kind {
+            PoolKind::Average {
+                count_include_pad: true,
+            } => row.padded * column.padded,
+            PoolKind::Average { .. } => row.taps.len() * column.taps.len(),
+            PoolKind::Max | PoolKind::Lp { .. } => 1,
         };
         let share = gradient / T::from_f64(count.max(1) as f64);
         taps(row, column, w).for_each(|at| result[at] += share);

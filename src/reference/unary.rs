@@ -156,25 +156,26 @@ fn derivative<T: Real>(op: Unary, x: T) -> T {
         Unary::Reciprocal => -one / (x * x),
         Unary::Clip { min, max } if x >= T::from_f32(min) && x <= T::from_f32(max) => one,
         Unary::Affine { scale, .. } => T::from_f32(scale),
-        // Constant here, or constant in pieces: `UnaryBackward` refuses the latter, and those from the sine on.
+        Unary::Sin => x.cos(),
+        Unary::Cos => -x.sin(),
+        Unary::Tan => one / (x.cos() * x.cos()),
+        Unary::Asin => one / (one - x * x).sqrt(),
+        Unary::Acos => -one / (one - x * x).sqrt(),
+        Unary::Atan => one / (one + x * x),
+        Unary::Sinh => x.cosh(),
+        Unary::Cosh => x.sinh(),
+        Unary::Asinh => one / (x * x + one).sqrt(),
+        Unary::Acosh => one / (x * x - one).sqrt(),
+        Unary::Atanh => one / (one - x * x),
+        Unary::Shrink { lambda, .. } if x.abs() > T::from_f32(lambda) => one,
+        // Constant here, or in pieces.
         Unary::ThresholdedRelu { .. }
         | Unary::Clip { .. }
+        | Unary::Shrink { .. }
         | Unary::Floor
         | Unary::Ceil
         | Unary::Round
         | Unary::Sign
-        | Unary::Sin
-        | Unary::Cos
-        | Unary::Tan
-        | Unary::Asin
-        | Unary::Acos
-        | Unary::Atan
-        | Unary::Sinh
-        | Unary::Cosh
-        | Unary::Asinh
-        | Unary::Acosh
-        | Unary::Atanh
-        | Unary::Shrink { .. }
         | Unary::Trunc
         | Unary::IsNan
         | Unary::IsInf { .. }

@@ -6,10 +6,13 @@ mod common;
 #[path = "../common/devices.rs"]
 mod devices;
 mod differences;
+mod elementwise;
 #[path = "../operators/generate.rs"]
 mod generate;
 mod intermediate_outputs;
+mod moved;
 mod networks;
+mod norms;
 mod operators;
 mod several_values;
 mod unary;

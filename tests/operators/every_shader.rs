@@ -7,7 +7,7 @@ use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, Binary, Concat, Constant, Conv2d, ConvTranspose2d, CumSum,
     Embedding, Flatten, Gather, Graph, GraphBuilder, GridSample, GridSampleMode, GridSamplePadding,
-    GroupNorm, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
+    GroupNorm, GroupNormBackward, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
     LocalResponseNormBackward, MatMul, MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce,
     ReduceKind, ReduceOver, Reorg, Resample, SliceChannels, Softmax, TapWindow, Taps, TopK,
     TopKOutput, Unary, UnaryBackward, Unflatten, Upsample, UpsampleBackward, Where,
@@ -280,6 +280,11 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             &[shape.clone(), Shape::from([2, 2, 3, 4])],
         ),
         team("group_norm", GroupNorm::layer(5).into(), one),
+        team(
+            "group_norm_backward",
+            GroupNormBackward(GroupNorm::layer(5)).into(),
+            &two,
+        ),
         team("hardmax", Hardmax.into(), one),
         team("linear", Linear::new(30, 20).into(), &row(30)),
         team(

@@ -4,8 +4,8 @@
 use shadernet::device::Device;
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward, BatchNorm2d, Conv2d, ConvTranspose2d,
-    CumSum, GraphBuilder, GroupNorm, Hardmax, Linear, MatMul, MaxPool2dBackward, Op, Pool2d,
-    Reduce, ReduceKind, ReduceOver, Softmax, Upsample, UpsampleBackward,
+    CumSum, GraphBuilder, GroupNorm, GroupNormBackward, Hardmax, Linear, MatMul, MaxPool2dBackward,
+    Op, Pool2d, Reduce, ReduceKind, ReduceOver, Softmax, Upsample, UpsampleBackward,
 };
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::{Shape, Tensor};
@@ -107,6 +107,13 @@ fn group_norms() {
     // More than a subgroup of eight may compute, so that a workgroup does.
     check(GroupNorm::layer(700_001), &[&[1, 700_001]], NORM);
     check(GroupNorm::new(1, 5), &[&[1, 5, 690, 1000]], NORM);
+    let gradient = AnyOf(&["group_norm_backward", "group_norm_backward_subgroup"]);
+    let row: &[usize] = &[1, 700_001];
+    check(
+        GroupNormBackward(GroupNorm::layer(700_001)),
+        &[row, row],
+        gradient,
+    );
 }
 
 #[test]

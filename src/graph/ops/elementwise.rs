@@ -1,4 +1,5 @@
-use super::{Operator, Reduce, ReduceKind, ReduceOver, Unary, expect_inputs};
+use super::sum_to::sum_to;
+use super::{Operator, Unary, expect_inputs};
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
@@ -87,25 +88,99 @@ impl Operator for Binary {
         backward: &mut Backward,
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
-        let inputs = [backward.input(0), backward.input(1)];
-        let mut gradients = Vec::with_capacity(2);
-        for (i, other) in [(0, inputs[1]), (1, inputs[0])] {
+        let mut gradients = vec![None, None];
+        for (i, slot) in gradients.iter_mut().enumerate() {
             if !backward.needs_gradient(i) {
-                gradients.push(None);
                 continue;
             }
-            let product = match self {
-                Self::Add => gradient,
-                Self::Mul => backward.node(Self::Mul, &[gradient, other]),
-                _ => {
-                    return Err(
-                        "its gradient is not implemented; those of Add and Mul are".to_owned()
-                    );
-                }
+            let Some(product) = self.product(backward, gradient, i) else {
+                continue;
             };
-            gradients.push(Some(gradient_of_input(backward, i, product)?));
+            let (from, to) = (backward.output_shape(), backward.input_shape(i));
+            let (from, to) = (from.clone(), to.clone());
+            *slot = Some(sum_to(backward, product, &from, &to)?);
         }
         Ok(gradients)
+    }
+}
+
+impl Binary {
+    /// The gradient times the derivative with respect to input `i`; `None` where that is 0 or does not exist.
+    fn product(self, backward: &mut Backward, gradient: ValueId, i: usize) -> Option<ValueId> {
+        let (a, b) = (backward.input(0), backward.input(1));
+        let negated = |backward: &mut Backward, value| backward.node(Unary::Neg, &[value]);
+        let is_first = i == 0;
+        let product = match self {
+            Self::Add => gradient,
+            Self::Sub if is_first => gradient,
+            Self::Sub => negated(backward, gradient),
+            Self::Mul => backward.node(Self::Mul, &[gradient, if is_first { b } else { a }]),
+            Self::Div if is_first => backward.node(Self::Div, &[gradient, b]),
+            Self::Div => {
+                let output = backward.output();
+                let share = backward.node(Self::Div, &[output, b]);
+                let product = backward.node(Self::Mul, &[gradient, share]);
+                negated(backward, product)
+            }
+            // Half of it to each where both are equal, as in PyTorch.
+            Self::Max | Self::Min => {
+                let wins = match (self, is_first) {
+                    (Self::Max, true) | (Self::Min, false) => [a, b],
+                    _ => [b, a],
+                };
+                let above = backward.node(Self::Greater, &wins);
+                let not_below = backward.node(Self::GreaterOrEqual, &wins);
+                let both = backward.node(Self::Add, &[above, not_below]);
+                let half = Unary::Affine {
+                    scale: 0.5,
+                    offset: 0.0,
+                };
+                let share = backward.node(half, &[both]);
+                backward.node(Self::Mul, &[gradient, share])
+            }
+            // b * a^(b - 1).
+            Self::Pow if is_first => {
+                let less = Unary::Affine {
+                    scale: 1.0,
+                    offset: -1.0,
+                };
+                let exponent = backward.node(less, &[b]);
+                let power = backward.node(Self::Pow, &[a, exponent]);
+                let derivative = backward.node(Self::Mul, &[power, b]);
+                backward.node(Self::Mul, &[gradient, derivative])
+            }
+            // a^b * ln(a), and 0 where a is 0.
+            Self::Pow => {
+                let output = backward.output();
+                let log = backward.node(Unary::Log, &[a]);
+                let derivative = backward.node(Self::Mul, &[output, log]);
+                let product = backward.node(Self::Mul, &[gradient, derivative]);
+                let zeros = backward.node(Unary::Clip { min: 0.0, max: 0.0 }, &[gradient]);
+                backward.node(Where, &[a, product, zeros])
+            }
+            Self::Remainder | Self::Fmod if is_first => gradient,
+            // The negative quotient, which is constant in pieces.
+            Self::Remainder | Self::Fmod => {
+                let quotient = backward.node(Self::Div, &[a, b]);
+                let whole = match self {
+                    Self::Remainder => Unary::Floor,
+                    _ => Unary::Trunc,
+                };
+                let whole = backward.node(whole, &[quotient]);
+                let product = backward.node(Self::Mul, &[gradient, whole]);
+                negated(backward, product)
+            }
+            Self::Equal
+            | Self::Greater
+            | Self::GreaterOrEqual
+            | Self::Less
+            | Self::LessOrEqual
+            | Self::And
+            | Self::Or
+            | Self::Xor
+            | Self::TruncDiv => return None,
+        };
+        Some(product)
     }
 }
 
@@ -170,9 +245,6 @@ impl Operator for Where {
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
         let condition = backward.input(0);
-        if backward.input_shape(0) != backward.output_shape() {
-            return Err("its gradient is implemented if its condition is not broadcast".to_owned());
-        }
         let zeros = Unary::Clip { min: 0.0, max: 0.0 };
         let zeros = backward.node(zeros, &[condition]);
         let mut gradients = vec![None];
@@ -184,37 +256,14 @@ impl Operator for Where {
             gradients.push(match backward.needs_gradient(i) {
                 true => {
                     let own = backward.node(Self, &taken);
-                    Some(gradient_of_input(backward, i, own)?)
+                    let (from, to) = (backward.output_shape(), backward.input_shape(i));
+                    let (from, to) = (from.clone(), to.clone());
+                    Some(sum_to(backward, own, &from, &to)?)
                 }
                 false => None,
             });
         }
         Ok(gradients)
-    }
-}
-
-/// The gradient with respect to input `i`, of an output gradient that is already multiplied by the derivative:
-/// its sum over the pixels if the input is broadcast over them.
-fn gradient_of_input(
-    backward: &mut Backward,
-    i: usize,
-    gradient: ValueId,
-) -> Result<ValueId, String> {
-    let (input, output) = (backward.input_shape(i), backward.output_shape());
-    if input == output {
-        return Ok(gradient);
-    }
-    match (output.dims(), input.dims()) {
-        ([n, c, _, _], [m, d, 1, 1]) if (n, c) == (m, d) => {
-            let sum = Reduce {
-                kind: ReduceKind::Sum,
-                over: ReduceOver::Space,
-            };
-            Ok(backward.node(sum, &[gradient]))
-        }
-        _ => Err(format!(
-            "its input {i} has the shape {input}, and its output {output}; a gradient is implemented if they are equal or the input is one pixel per image"
-        )),
     }
 }
 

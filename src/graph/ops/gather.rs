@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use super::{Operator, expect_one_input};
-use crate::graph::Reach;
+use super::{Binary, Operator, Pad2d, Rearrange, expect_one_input};
+use crate::graph::{Backward, Reach, ValueId};
 use crate::tensor::Shape;
 
 /// Elements of the input at indices that are known, in any order and any number of times: PyTorch's `index_select`.
@@ -138,6 +138,76 @@ impl Operator for Gather {
 
     fn reach(&self, _inputs: &[&Shape], _output: &Shape) -> Reach {
         Reach::Whole
+    }
+
+    /// For each element of the input, the sum of the gradients of all places that it was taken to: one gather for the
+    /// first place of each, one for the second, and so on.
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let rounds = self.places();
+        if rounds.len() > MAX_ROUNDS {
+            return Err(format!(
+                "it takes one of its input's elements {} times; its gradient is implemented for up to {MAX_ROUNDS} times",
+                rounds.len()
+            ));
+        }
+        let len = self.indices.len();
+        let outer = self.input.len() / (self.count * self.inner).max(1);
+        // With a row of zeros after the others, for elements that were not taken.
+        let rows = Shape::from([1, outer, len, self.inner]);
+        let reshape = Rearrange::reshape(self.output.clone(), rows)?;
+        let rows = backward.node(reshape, &[gradient]);
+        let rows = backward.node(Pad2d::zeros(0, 1, 0, 0), &[rows]);
+        let mut sum = None;
+        for indices in rounds {
+            let op = Self {
+                input: Shape::from([1, outer, len + 1, self.inner]),
+                output: self.input.clone(),
+                count: len + 1,
+                inner: self.inner,
+                indices: indices.into(),
+            };
+            let part = backward.node(op, &[rows]);
+            sum = Some(match sum {
+                None => part,
+                Some(sum) => backward.node(Binary::Add, &[sum, part]),
+            });
+        }
+        Ok(vec![sum])
+    }
+}
+
+/// Gathers that a gradient may consist of.
+const MAX_ROUNDS: usize = 32;
+
+impl Gather {
+    /// Of each of `count`, the places among the indices that it was taken to: a list of the first of each, of the
+    /// second and so on. `indices.len()` stands for none.
+    fn places(&self) -> Vec<Vec<u32>> {
+        let none = self.indices.len() as u32;
+        let mut taken = vec![0; self.count];
+        let mut rounds = vec![vec![none; self.count]];
+        for (place, index) in (0..).zip(self.indices.iter()) {
+            let index = *index as usize;
+            let round: usize = taken[index];
+            taken[index] += 1;
+            // Errors say how often, and need no more lists.
+            if round == rounds.len() {
+                let entry = if round < MAX_ROUNDS {
+                    vec![none; self.count]
+                } else {
+                    Vec::new()
+                };
+                rounds.push(entry);
+            }
+            if let Some(entry) = rounds[round].get_mut(index) {
+                *entry = place;
+            }
+        }
+        rounds
     }
 }
 

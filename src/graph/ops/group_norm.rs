@@ -1,5 +1,8 @@
-use super::{Operator, Parameter, expect_channels, expect_one_input, expect_positive};
-use crate::graph::Reach;
+use super::{
+    Operator, Parameter, expect_channels, expect_gradient, expect_inputs, expect_one_input,
+    expect_positive,
+};
+use crate::graph::{Backward, Reach, ValueId};
 use crate::tensor::Shape;
 
 /// The pixels over which a [`GroupNorm`] computes mean and variance, together with the channels of a group.
@@ -161,5 +164,47 @@ impl Operator for GroupNorm {
             NormOver::Pixel => Reach::Pixel,
             NormOver::Image | NormOver::Batch => Reach::Whole,
         }
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        let input = backward.input(0);
+        let node = backward.node(GroupNormBackward(self.clone()), &[gradient, input]);
+        Ok(vec![Some(node)])
+    }
+}
+
+/// The gradient of a [`GroupNorm`]. Takes the gradient with respect to the output and, of the same shape, the input.
+///
+/// With `g` the gradient times the weight, `z` the normalized input and means over each group:
+/// `(g - mean(g) - z * mean(g * z)) / sqrt(variance + eps)` (Ioffe and Szegedy 2015, section 3). Without the mean,
+/// where the norm is not centered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupNormBackward(pub GroupNorm);
+
+impl Operator for GroupNormBackward {
+    fn kind(&self) -> &'static str {
+        "GroupNormBackward"
+    }
+
+    fn check(&self, inputs: usize) -> Result<(), String> {
+        expect_inputs(2, inputs)?;
+        self.0.check(1)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.0.parameters()
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        expect_gradient(&self.0.output_shape(&inputs[1..])?, inputs[0])?;
+        Ok(inputs[1].clone())
+    }
+
+    fn reach(&self, inputs: &[&Shape], output: &Shape) -> Reach {
+        self.0.reach(inputs, output)
     }
 }

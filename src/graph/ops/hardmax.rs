@@ -1,4 +1,5 @@
 use super::Operator;
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// One-hot argmax over the channels, dimension 1 of `[N, C]` or `[N, C, H, W]`: 1 at the largest channel and
@@ -20,5 +21,14 @@ impl Operator for Hardmax {
                 inputs[0]
             )),
         }
+    }
+
+    /// It is constant in pieces.
+    fn backward(
+        &self,
+        _backward: &mut Backward,
+        _gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        Ok(vec![None])
     }
 }

@@ -1,3 +1,4 @@
+use super::sum_to::sum_to;
 use super::{Operator, Rearrange, expect_inputs, products};
 use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
@@ -56,19 +57,17 @@ impl Operator for MatMul {
                 continue;
             }
             let other = 1 - i;
-            if shapes[i].dims()[0] != shapes[other].dims()[0] {
-                return Err(format!(
-                    "its inputs have shapes {} and {}; a gradient is implemented if both have as many matrices",
-                    shapes[0], shapes[1]
-                ));
-            }
             let order = Rearrange::transpose(&shapes[other], &[0, 2, 1])?;
             let transposed = backward.node(order, &[inputs[other]]);
             let factors = match i {
                 0 => [gradient, transposed],
                 _ => [transposed, gradient],
             };
-            *slot = Some(backward.node(Self, &factors));
+            let product = backward.node(Self, &factors);
+            // One matrix that was multiplied with all has the sum of the gradients.
+            let mut dims = shapes[i].dims().to_vec();
+            dims[0] = backward.output_shape().dims()[0];
+            *slot = Some(sum_to(backward, product, &Shape::from(dims), &shapes[i])?);
         }
         Ok(gradients)
     }

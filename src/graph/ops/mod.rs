@@ -20,6 +20,7 @@ mod input;
 mod linear;
 mod local_response_norm;
 mod matmul;
+mod op;
 mod pad;
 mod padding;
 mod pool;
@@ -30,6 +31,7 @@ mod reorg;
 mod resample;
 mod slice;
 mod softmax;
+mod sum_to;
 mod top_k;
 mod unary;
 mod unflatten;
@@ -47,12 +49,13 @@ pub use embedding::Embedding;
 pub use flatten::Flatten;
 pub use gather::Gather;
 pub use grid_sample::{GridSample, GridSampleMode, GridSamplePadding};
-pub use group_norm::{GroupNorm, NormOver};
+pub use group_norm::{GroupNorm, GroupNormBackward, NormOver};
 pub use hardmax::Hardmax;
 pub use input::Input;
 pub use linear::{Linear, LinearBackward};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormBackward};
 pub use matmul::MatMul;
+pub use op::Op;
 pub use pad::{CenterCropOrPad, Pad2d};
 pub use padding::Padding;
 pub use pool::{AdaptiveAvgPool2d, Pool2d, PoolKind};
@@ -149,218 +152,7 @@ impl Parameter {
     }
 }
 
-/// Any operator.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Op {
-    /// See [`Input`].
-    Input(Input),
-    /// See [`Conv2d`].
-    Conv2d(Conv2d),
-    /// See [`Linear`].
-    Linear(Linear),
-    /// See [`BatchNorm2d`].
-    BatchNorm2d(BatchNorm2d),
-    /// See [`Activation`].
-    Activation(Activation),
-    /// See [`Pool2d`].
-    Pool2d(Pool2d),
-    /// See [`AdaptiveAvgPool2d`].
-    AdaptiveAvgPool2d(AdaptiveAvgPool2d),
-    /// See [`Softmax`].
-    Softmax(Softmax),
-    /// See [`Binary`].
-    Binary(Binary),
-    /// See [`Concat`].
-    Concat(Concat),
-    /// See [`Constant`].
-    Constant(Constant),
-    /// See [`Flatten`].
-    Flatten(Flatten),
-    /// See [`GridSample`].
-    GridSample(GridSample),
-    /// See [`GroupNorm`].
-    GroupNorm(GroupNorm),
-    /// See [`ConvTranspose2d`].
-    ConvTranspose2d(ConvTranspose2d),
-    /// See [`Upsample`].
-    Upsample(Upsample),
-    /// See [`LocalResponseNorm`].
-    LocalResponseNorm(LocalResponseNorm),
-    /// See [`SliceChannels`].
-    SliceChannels(SliceChannels),
-    /// See [`Pad2d`].
-    Pad2d(Pad2d),
-    /// See [`CenterCropOrPad`].
-    CenterCropOrPad(CenterCropOrPad),
-    /// See [`Reorg`].
-    Reorg(Reorg),
-    /// See [`Resample`].
-    Resample(Resample),
-    /// See [`Rearrange`].
-    Rearrange(Rearrange),
-    /// See [`Reduce`].
-    Reduce(Reduce),
-    /// See [`Embedding`].
-    Embedding(Embedding),
-    /// The identity in inference.
-    Dropout,
-    /// See [`ActivationBackward`].
-    ActivationBackward(ActivationBackward),
-    /// See [`AdaptiveAvgPool2dBackward`].
-    AdaptiveAvgPool2dBackward(AdaptiveAvgPool2dBackward),
-    /// See [`AvgPool2dBackward`].
-    AvgPool2dBackward(AvgPool2dBackward),
-    /// See [`BatchNorm2dBackward`].
-    BatchNorm2dBackward(BatchNorm2dBackward),
-    /// See [`Hardmax`].
-    Hardmax(Hardmax),
-    /// See [`LinearBackward`].
-    LinearBackward(LinearBackward),
-    /// See [`LocalResponseNormBackward`].
-    LocalResponseNormBackward(LocalResponseNormBackward),
-    /// See [`MaxPool2dBackward`].
-    MaxPool2dBackward(MaxPool2dBackward),
-    /// See [`Unary`].
-    Unary(Unary),
-    /// See [`UnaryBackward`].
-    UnaryBackward(UnaryBackward),
-    /// See [`Unflatten`].
-    Unflatten(Unflatten),
-    /// See [`UpsampleBackward`].
-    UpsampleBackward(UpsampleBackward),
-    /// See [`CumSum`].
-    CumSum(CumSum),
-    /// See [`Gather`].
-    Gather(Gather),
-    /// See [`MatMul`].
-    MatMul(MatMul),
-    /// See [`TopK`].
-    TopK(TopK),
-    /// See [`Where`].
-    Where(Where),
-}
-
-impl Op {
-    /// The operator's definition.
-    pub fn as_operator(&self) -> &dyn Operator {
-        match self {
-            Self::Input(op) => op,
-            Self::Conv2d(op) => op,
-            Self::Linear(op) => op,
-            Self::BatchNorm2d(op) => op,
-            Self::Activation(op) => op,
-            Self::Pool2d(op) => op,
-            Self::AdaptiveAvgPool2d(op) => op,
-            Self::Softmax(op) => op,
-            Self::Binary(op) => op,
-            Self::Concat(op) => op,
-            Self::Constant(op) => op,
-            Self::Flatten(op) => op,
-            Self::GridSample(op) => op,
-            Self::GroupNorm(op) => op,
-            Self::ConvTranspose2d(op) => op,
-            Self::Upsample(op) => op,
-            Self::LocalResponseNorm(op) => op,
-            Self::SliceChannels(op) => op,
-            Self::Pad2d(op) => op,
-            Self::CenterCropOrPad(op) => op,
-            Self::Reorg(op) => op,
-            Self::Resample(op) => op,
-            Self::Rearrange(op) => op,
-            Self::Reduce(op) => op,
-            Self::Embedding(op) => op,
-            Self::Dropout => &Dropout,
-            Self::ActivationBackward(op) => op,
-            Self::AdaptiveAvgPool2dBackward(op) => op,
-            Self::AvgPool2dBackward(op) => op,
-            Self::BatchNorm2dBackward(op) => op,
-            Self::Hardmax(op) => op,
-            Self::LinearBackward(op) => op,
-            Self::LocalResponseNormBackward(op) => op,
-            Self::MaxPool2dBackward(op) => op,
-            Self::Unary(op) => op,
-            Self::UnaryBackward(op) => op,
-            Self::Unflatten(op) => op,
-            Self::UpsampleBackward(op) => op,
-            Self::CumSum(op) => op,
-            Self::Gather(op) => op,
-            Self::MatMul(op) => op,
-            Self::TopK(op) => op,
-            Self::Where(op) => op,
-        }
-    }
-
-    /// Whether the output has the same elements in the same memory layout as the input, so that it can
-    /// share the input's memory.
-    pub(crate) fn is_rename(&self, input: &Shape) -> bool {
-        match self {
-            Self::Dropout => true,
-            Self::Flatten(_) => {
-                let [_, _, height, width] = input.nchw();
-                height == 1 && width == 1
-            }
-            Self::Unflatten(op) => op.dims[1..] == [1, 1],
-            Self::Rearrange(op) => op.keeps_layout(),
-            _ => false,
-        }
-    }
-}
-
-macro_rules! into_op {
-    ($($name:ident),*) => {$(
-        impl From<$name> for Op {
-            fn from(op: $name) -> Self {
-                Self::$name(op)
-            }
-        }
-    )*};
-}
-into_op!(
-    Input,
-    Conv2d,
-    Linear,
-    BatchNorm2d,
-    Activation,
-    Pool2d,
-    AdaptiveAvgPool2d,
-    Softmax,
-    Binary,
-    Concat,
-    Constant,
-    Flatten,
-    GridSample,
-    GroupNorm,
-    ConvTranspose2d,
-    Upsample,
-    LocalResponseNorm,
-    SliceChannels,
-    Pad2d,
-    CenterCropOrPad,
-    Reorg,
-    Resample,
-    Rearrange,
-    Reduce,
-    Embedding,
-    ActivationBackward,
-    AdaptiveAvgPool2dBackward,
-    AvgPool2dBackward,
-    BatchNorm2dBackward,
-    Hardmax,
-    LinearBackward,
-    LocalResponseNormBackward,
-    MaxPool2dBackward,
-    Unary,
-    UnaryBackward,
-    Unflatten,
-    UpsampleBackward,
-    CumSum,
-    Gather,
-    MatMul,
-    TopK,
-    Where
-);
-
+/// See [`Op::Dropout`].
 struct Dropout;
 
 impl Operator for Dropout {

@@ -1,6 +1,6 @@
 use super::{
-    AdaptiveAvgPool2dBackward, AvgPool2dBackward, MaxPool2dBackward, Operator, Padding,
-    expect_one_input, expect_positive, map_dims, padded_extent, window_extent,
+    AdaptiveAvgPool2dBackward, AvgPool2dBackward, Binary, MaxPool2dBackward, Operator, Padding,
+    Unary, Where, expect_one_input, expect_positive, map_dims, padded_extent, window_extent,
 };
 use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
@@ -199,22 +199,47 @@ impl Operator for Pool2d {
                 let (input, output) = (backward.input(0), backward.output());
                 backward.node(MaxPool2dBackward(self.clone()), &[gradient, input, output])
             }
-            PoolKind::Lp { .. } => {
-                return Err("the gradient of the norm of a window is not implemented".to_owned());
-            }
-            PoolKind::Average { .. } => {
-                let [_, _, h, w] = backward.input_shape(0).nchw();
-                let pool = self.clone();
-                backward.node(
-                    AvgPool2dBackward {
-                        pool,
-                        input: [h, w],
-                    },
-                    &[gradient],
-                )
-            }
+            PoolKind::Lp { p } => self.norm_backward(backward, gradient, p),
+            PoolKind::Average { .. } => self.to_windows(backward, gradient),
         };
         Ok(vec![Some(node)])
+    }
+}
+
+impl Pool2d {
+    /// The gradient of a mean, or of a sum, with respect to the pixels of the windows.
+    fn to_windows(&self, backward: &mut Backward, gradient: ValueId) -> ValueId {
+        let [_, _, h, w] = backward.input_shape(0).nchw();
+        let op = AvgPool2dBackward {
+            pool: self.clone(),
+            input: [h, w],
+        };
+        backward.node(op, &[gradient])
+    }
+
+    /// `sign(x) * abs(x)^(p - 1) * sum(g / y^(p - 1))`, for the output `y` and the gradient `g` with respect to it. A
+    /// window of zeros has a gradient of 0, as in PyTorch.
+    fn norm_backward(&self, backward: &mut Backward, gradient: ValueId, p: u32) -> ValueId {
+        let (input, output) = (backward.input(0), backward.output());
+        let sign = backward.node(Unary::Sign, &[input]);
+        if p == 1 {
+            let sum = self.to_windows(backward, gradient);
+            return backward.node(Binary::Mul, &[sum, sign]);
+        }
+        let exponent = p.saturating_sub(1) as f32;
+        let power = |backward: &mut Backward, value| match p {
+            2 => value,
+            _ => backward.node(Unary::Pow { exponent }, &[value]),
+        };
+        let divisor = power(backward, output);
+        let share = backward.node(Binary::Div, &[gradient, divisor]);
+        let zeros = backward.node(Unary::Clip { min: 0.0, max: 0.0 }, &[gradient]);
+        let share = backward.node(Where, &[divisor, share, zeros]);
+        let sum = self.to_windows(backward, share);
+        let magnitude = backward.node(Unary::Abs, &[input]);
+        let magnitude = power(backward, magnitude);
+        let factor = backward.node(Binary::Mul, &[magnitude, sign]);
+        backward.node(Binary::Mul, &[sum, factor])
     }
 }
 

@@ -29,7 +29,8 @@ impl Operator for MaxPool2dBackward {
 }
 
 /// The gradient of an average [`Pool2d`]: for each pixel, its share of the gradients of the windows that
-/// contain it.
+/// contain it. With the window of a norm ([`PoolKind::Lp`](super::PoolKind::Lp)), each pixel gets the whole
+/// gradients, as of a sum.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AvgPool2dBackward {
     /// The forward operator.
@@ -45,11 +46,6 @@ impl Operator for AvgPool2dBackward {
 
     fn check(&self, inputs: usize) -> Result<(), String> {
         self.pool.check(inputs)?;
-        if self.pool.dilation != [1; 2] {
-            return Err(
-                "the gradient of average pooling with dilation is not implemented".to_owned(),
-            );
-        }
         expect_map(self.input)
     }
 

@@ -1,4 +1,5 @@
 mod factors;
+mod gradient;
 
 pub(crate) use factors::{factors_by_dimension, merged_factors};
 
@@ -216,7 +217,7 @@ impl Rearrange {
     }
 
     /// The rearrangement that restores the input, if this one has every element of it exactly once.
-    fn inverse(&self) -> Option<Self> {
+    pub(super) fn inverse(&self) -> Option<Self> {
         if self.validate().is_err() || self.input.checked_len() != self.output.checked_len() {
             return None;
         }
@@ -353,11 +354,7 @@ impl Operator for Rearrange {
         backward: &mut Backward,
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
-        let inverse = self.inverse().ok_or_else(|| {
-            "its gradient is implemented only if it has every element of its input exactly once"
-                .to_owned()
-        })?;
-        Ok(vec![Some(backward.node(inverse, &[gradient]))])
+        Ok(vec![Some(gradient::nodes(self, backward, gradient)?)])
     }
 }
 

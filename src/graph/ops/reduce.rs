@@ -1,6 +1,6 @@
 use super::{
-    AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward, MaxPool2dBackward, Operator, Pool2d, Upsample,
-    map_dims,
+    AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward, Binary, MaxPool2dBackward, Operator, Pool2d,
+    Rearrange, Unary, Upsample, map_dims,
 };
 use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
@@ -72,8 +72,12 @@ impl Operator for Reduce {
         backward: &mut Backward,
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
-        let [_, _, h, w] = backward.input_shape(0).nchw();
+        let [_, c, h, w] = backward.input_shape(0).nchw();
+        let (input, output) = (backward.input(0), backward.output());
         let node = match (self.over, self.kind) {
+            (_, ReduceKind::Prod) => {
+                return Err("the gradient of a product of all elements is not implemented; choose a target that it does not depend on".to_owned());
+            }
             // Every pixel gets the gradient of the one output pixel.
             (ReduceOver::Space, ReduceKind::Sum) => {
                 backward.node(Upsample::nearest(1.0).to_size(h, w), &[gradient])
@@ -86,17 +90,33 @@ impl Operator for Reduce {
                 backward.node(op, &[gradient])
             }
             (ReduceOver::Space, ReduceKind::Max) => {
-                let (input, output) = (backward.input(0), backward.output());
                 let window = Pool2d::max(1, 1).kernel_hw(h, w);
                 backward.node(MaxPool2dBackward(window), &[gradient, input, output])
             }
-            _ => {
-                return Err(
-                    "its gradient is not implemented; those of sum, mean and maximum over space are"
-                        .to_owned(),
-                );
+            (ReduceOver::Channels, ReduceKind::Sum) => to_all_channels(backward, gradient)?,
+            (ReduceOver::Channels, ReduceKind::Mean) => {
+                let share = Unary::Affine {
+                    scale: 1.0 / c as f32,
+                    offset: 0.0,
+                };
+                let share = backward.node(share, &[gradient]);
+                to_all_channels(backward, share)?
+            }
+            // Equal shares to all elements that are the result, as PyTorch's `amax` and `amin`.
+            (over, ReduceKind::Max | ReduceKind::Min) => {
+                let is_result = backward.node(Binary::Equal, &[input, output]);
+                let kind = ReduceKind::Sum;
+                let count = backward.node(Self { kind, over }, &[is_result]);
+                let share = backward.node(Binary::Div, &[gradient, count]);
+                backward.node(Binary::Mul, &[is_result, share])
             }
         };
         Ok(vec![Some(node)])
     }
+}
+
+/// The gradient with respect to the one output channel, for each channel of the input.
+fn to_all_channels(backward: &mut Backward, gradient: ValueId) -> Result<ValueId, String> {
+    let expand = Rearrange::expand(backward.output_shape(), backward.input_shape(0))?;
+    Ok(backward.node(expand, &[gradient]))
 }

@@ -216,28 +216,12 @@ impl Unary {
         )
     }
 
-    fn has_gradient(self) -> bool {
-        // Those from the sine to the inverse of the hyperbolic tangent have one that is not implemented.
-        !matches!(
+    /// Whether it is constant in pieces, so that nothing is propagated through it: PyTorch's gradient of 0.
+    fn is_constant_in_pieces(self) -> bool {
+        matches!(
             self,
-            Self::Floor
-                | Self::Ceil
-                | Self::Round
-                | Self::Sign
-                | Self::Sin
-                | Self::Cos
-                | Self::Tan
-                | Self::Asin
-                | Self::Acos
-                | Self::Atan
-                | Self::Sinh
-                | Self::Cosh
-                | Self::Asinh
-                | Self::Acosh
-                | Self::Atanh
-                | Self::Shrink { .. }
-                | Self::Trunc
-        ) && !self.is_predicate()
+            Self::Floor | Self::Ceil | Self::Round | Self::Sign | Self::Trunc
+        ) || self.is_predicate()
     }
 
     /// Whether it returns booleans, 0 and 1, for NaN as well.
@@ -246,17 +230,6 @@ impl Unary {
             self,
             Self::IsNan | Self::IsInf { .. } | Self::Not | Self::ToBool
         )
-    }
-
-    /// The reason why it has no gradient.
-    fn expect_gradient(self) -> Result<(), String> {
-        match self.has_gradient() {
-            true => Ok(()),
-            false => Err(format!(
-                "the gradient of {} is not implemented; choose a target that it does not depend on",
-                self.kind()
-            )),
-        }
     }
 }
 
@@ -320,7 +293,9 @@ impl Operator for Unary {
         backward: &mut Backward,
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
-        self.expect_gradient()?;
+        if self.is_constant_in_pieces() {
+            return Ok(vec![None]);
+        }
         let propagated = rectified(backward, gradient, self.is_rectifier());
         if propagated.is_final {
             return Ok(vec![Some(propagated.gradient)]);
@@ -332,7 +307,8 @@ impl Operator for Unary {
 }
 
 /// The gradient of a [`Unary`] function. Takes the gradient with respect to the output and, of the same shape,
-/// the input. At kinks it is that of the smaller input, as in PyTorch; that of a clip is 1 at its bounds.
+/// the input. At kinks it is that of the smaller input, as in PyTorch; that of a clip is 1 at its bounds. That of a
+/// function that is constant in pieces is 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UnaryBackward(pub Unary);
 
@@ -343,7 +319,6 @@ impl Operator for UnaryBackward {
 
     fn check(&self, inputs: usize) -> Result<(), String> {
         expect_inputs(2, inputs)?;
-        self.0.expect_gradient()?;
         self.0.check_settings()
     }
 

@@ -1,4 +1,5 @@
-use super::{Operator, expect_one_input, expect_positive};
+use super::{Flatten, Operator, expect_one_input, expect_positive};
+use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
 /// `[N, C * H * W]`, in NCHW order, to `[N, C, H, W]`, as PyTorch's `Unflatten`.
@@ -34,5 +35,13 @@ impl Operator for Unflatten {
                 inputs[0]
             )),
         }
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        Ok(vec![Some(backward.node(Flatten, &[gradient]))])
     }
 }
