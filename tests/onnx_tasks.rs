@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 
 use onnx_file::{OnnxFile, conv_net, conv_weights};
 use shadernet::device::Device;
-use shadernet::explain::{ExplainMethod, ExplainOptions, Explainer};
 use shadernet::model_folder::{ModelFolder, ModelOptions, find_model};
 use shadernet::onnx::OnnxModel;
 use shadernet::session::{Session, SessionOptions};
@@ -318,24 +317,6 @@ fn segmenters_return_maps_of_any_size() {
             let mask = segmenter.segment(&small, SegmentSize::Image).unwrap();
             assert_eq!((mask.width(), mask.height()), (33, 17), "{name}");
         }
-    }
-}
-
-#[test]
-fn every_method_explains_an_onnx_classifier() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("tiny.onnx");
-    fs::write(&path, conv_net(3, "Softmax", false)).unwrap();
-    let options = ModelOptions {
-        input_size: Some([40, 48]),
-        ..ModelOptions::default()
-    };
-    let model = ModelFolder::open_with(&path, &options).unwrap();
-    let mut explainer = Explainer::new(&Device::cpu(), &model, &Default::default()).unwrap();
-    for method in ExplainMethod::ALL {
-        let options = ExplainOptions::new(method);
-        let heat = explainer.explain(&image("chelsea.png"), &options).unwrap();
-        assert!(!heat.is_empty(), "{method:?}");
     }
 }
 

@@ -69,6 +69,26 @@ pub struct Attribute {
     pub kind: i32,
 }
 
+impl Attribute {
+    fn int(name: &str, i: i64) -> Self {
+        Self {
+            name: name.to_owned(),
+            i,
+            kind: 2,
+            ..Self::default()
+        }
+    }
+
+    fn list(name: &str, ints: &[i64]) -> Self {
+        Self {
+            name: name.to_owned(),
+            ints: ints.to_vec(),
+            kind: 7,
+            ..Self::default()
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub struct Initializer {
     #[prost(int64, repeated, tag = "1")]
@@ -201,14 +221,7 @@ impl OnnxFile {
         output: &str,
         attributes: &[(&str, i64)],
     ) -> Self {
-        let attributes = attributes.iter().map(|&(name, i)| Attribute {
-            name: name.to_owned(),
-            i,
-            kind: 2,
-            ints: Vec::new(),
-        });
-        let attributes = attributes.collect();
-        self.add(op_type, inputs, output, attributes)
+        self.node_attributes(op_type, inputs, output, attributes, &[])
     }
 
     /// A node with attributes that are lists of integers.
@@ -219,14 +232,23 @@ impl OnnxFile {
         output: &str,
         attributes: &[(&str, &[i64])],
     ) -> Self {
-        let attributes = attributes.iter().map(|&(name, ints)| Attribute {
-            name: name.to_owned(),
-            i: 0,
-            kind: 7,
-            ints: ints.to_vec(),
-        });
-        let attributes = attributes.collect();
-        self.add(op_type, inputs, output, attributes)
+        self.node_attributes(op_type, inputs, output, &[], attributes)
+    }
+
+    /// A node with attributes that are integers, and others that are lists of them.
+    pub fn node_attributes(
+        self,
+        op_type: &str,
+        inputs: &[&str],
+        output: &str,
+        ints: &[(&str, i64)],
+        lists: &[(&str, &[i64])],
+    ) -> Self {
+        let ints = ints.iter().map(|&(name, i)| Attribute::int(name, i));
+        let lists = lists
+            .iter()
+            .map(|&(name, list)| Attribute::list(name, list));
+        self.add(op_type, inputs, output, ints.chain(lists).collect())
     }
 
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
