@@ -28,6 +28,7 @@ DATA = {
     "Clip": [0],
     "Conv": [0],
     "ConvTranspose": [0],
+    "DequantizeLinear": [0],
     "Dropout": [0],
     "Gemm": [0],
     "GroupNormalization": [0],
@@ -46,6 +47,7 @@ LOGICAL = ["And", "Cast", "Not", "Or", "Where", "Xor"]
 PAIR = [0, 1]
 INTEGER = {
     "CumSum": [0],
+    "DequantizeLinear": [0],
     "Div": PAIR,
     "Equal": PAIR,
     "Greater": PAIR,

@@ -179,6 +179,7 @@ fn grid_sample() -> Op {
         mode: GridSampleMode::Bicubic,
         padding: GridSamplePadding::Reflection,
         align_corners: true,
+        volume: None,
     }
     .into()
 }

@@ -80,17 +80,16 @@ pub(super) fn support(name: &str) -> Option<OnnxSupport> {
 /// What of a supported operator is not.
 fn limits(name: &str) -> &'static str {
     match name {
-        "BatchNormalization" => "training",
         "Cast" | "CastLike" => "8-bit floating-point numbers; integers are exact up to 2^24",
         "Conv" => "weights that are computed from inputs",
         "ConvTranspose" => "three dimensions; weights that are computed from inputs",
-        "Dropout" => "training, and its mask",
+        "DequantizeLinear" => "scales that are computed from inputs",
+        "Dropout" => "training",
         "Gather" | "GatherElements" | "GatherND" | "Scatter" | "ScatterElements" | "ScatterND" => {
             "indices that are computed from inputs"
         }
-        "GridSample" => "three dimensions",
         "If" => "conditions that are computed from inputs",
-        "MaxPool" => "the indices of the maxima",
+        "MaxPool" => "the indices of the maxima in one and three dimensions",
         "TopK" => "k that is computed from inputs",
         _ => "",
     }

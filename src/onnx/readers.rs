@@ -31,18 +31,10 @@ impl<'m> Importer<'m> {
         self.reads.get(name).copied().unwrap_or(0)
     }
 
-    /// Refuses outputs after the first that something reads.
-    pub fn expect_one_output(&self, node: OnnxNode<'m>, what: &str) -> Result<(), String> {
-        match node
-            .proto
-            .output
-            .iter()
-            .skip(1)
-            .any(|name| self.read_count(name) > 0)
-        {
-            true => Err(format!("{what} is read, which is not supported")),
-            false => Ok(()),
-        }
+    /// Whether something reads output `i` of a node.
+    pub fn is_output_read(&self, node: OnnxNode<'m>, i: usize) -> bool {
+        let name = node.proto.output.get(i);
+        name.is_some_and(|name| self.read_count(name) > 0)
     }
 
     /// Remembers that a value is what a batch normalization with weights of this name returns, if one node reads it.

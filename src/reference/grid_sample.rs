@@ -10,33 +10,42 @@ pub(super) fn grid_sample<T: Real>(
     grid: &Tensor<T>,
     output: &Shape,
 ) -> Vec<T> {
-    let [_, c, h, w] = x.shape().nchw();
-    let plane = output.len() / output.nchw()[0] / c;
+    let (c, size) = (x.shape().dims()[1], &x.shape().dims()[2..]);
+    let map_len: usize = size.iter().product();
+    let plane: usize = output.dims()[2..].iter().product();
     let mut y = vec![T::zero(); output.len()];
     y.par_chunks_mut(plane)
-        .zip(x.data().par_chunks(h * w))
+        .zip(x.data().par_chunks(map_len))
         .enumerate()
         .for_each(|(i, (out, map))| {
-            let positions = &grid.data()[i / c * 2 * plane..][..2 * plane];
+            let axes = size.len();
+            let positions = &grid.data()[i / c * axes * plane..][..axes * plane];
             for (i, out) in out.iter_mut().enumerate() {
-                let (column, row) = (positions[i], positions[plane + i]);
-                *out = match column.is_nan() || row.is_nan() {
+                // The first position is along the last axis.
+                let position = (0..axes).rev().map(|axis| positions[axis * plane + i]);
+                *out = match position.clone().any(T::is_nan) {
                     true => T::nan(),
-                    false => sample(op, map, [h, w], [row, column]),
+                    false => {
+                        let axes = position.zip(size);
+                        let taps: Vec<_> = axes.map(|(p, size)| taps(op, p, *size)).collect();
+                        sample(map, size, &taps)
+                    }
                 };
             }
         });
     y
 }
 
-fn sample<T: Real>(op: &GridSample, map: &[T], [h, w]: [usize; 2], [row, column]: [T; 2]) -> T {
-    let (rows, columns) = (taps(op, row, h), taps(op, column, w));
+/// The sum of the elements of a map at all combinations of `taps`, a list for each of its axes.
+fn sample<T: Real>(map: &[T], size: &[usize], taps: &[Vec<(Option<usize>, T)>]) -> T {
+    let Some((first, rest)) = taps.split_first() else {
+        return map[0];
+    };
+    let step: usize = size[1..].iter().product();
     let mut sum = T::zero();
-    for &(y, v) in &rows {
-        for &(x, u) in &columns {
-            if let (Some(y), Some(x)) = (y, x) {
-                sum += v * u * map[y * w + x];
-            }
+    for &(at, weight) in first {
+        if let Some(at) = at {
+            sum += weight * sample(&map[at * step..][..step], &size[1..], rest);
         }
     }
     sum

@@ -196,6 +196,7 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
         mode: GridSampleMode::Bilinear,
         padding: GridSamplePadding::Border,
         align_corners: true,
+        volume: None,
     };
     let row = |features| [Shape::from([2, features])];
     let tiled = ConvAlgorithm::Tiled {

@@ -29,11 +29,12 @@ fn settings() -> impl Strategy<Value = GridSample> {
             mode,
             padding,
             align_corners,
+            volume: None,
         })
 }
 
 /// `positions` are multiples of 1/32, so that float16 holds them and all backends find the same pixels.
-fn check(op: GridSample, input: [usize; 4], positions: &Tensor, seed: u64) {
+fn check(op: GridSample, input: &[usize], positions: &Tensor, seed: u64) {
     let shapes = [Shape::from(input), positions.shape().clone()];
     let graph = graph_of(op, &shapes);
     let inputs = [tensor(&shapes[0], seed), positions.clone()];
@@ -55,8 +56,50 @@ proptest! {
     ) {
         let random = tensor(&Shape::from([n, 2, height, width]), seed ^ 1);
         let positions = random.map(|x| (x * 1.5 * 32.0).round() / 32.0);
-        check(op, [n, c, h, w], &positions, seed);
+        check(op, &[n, c, h, w], &positions, seed);
     }
+
+    #[test]
+    fn volumes(
+        op in settings(),
+        [n, h, w] in extents(),
+        (c, d) in (1..7_usize, 1..5_usize),
+        (depth, height, width) in (1..4_usize, 1..4_usize, 1..4_usize),
+        seed in any::<u64>(),
+    ) {
+        prop_assume!(op.mode != GridSampleMode::Bicubic);
+        let (h, w) = (h.min(5), w.min(5));
+        let op = GridSample { volume: Some([d, h, w]), ..op };
+        let random = tensor(&Shape::from([n, 3, depth, height, width]), seed ^ 1);
+        let positions = random.map(|x| (x * 1.5 * 32.0).round() / 32.0);
+        check(op, &[n, c, d, h, w], &positions, seed);
+    }
+}
+
+/// The numbers of a shape are those of the volume, and bicubic interpolation is for maps.
+#[test]
+fn other_volumes_are_refused() {
+    let op = |mode| GridSample {
+        mode,
+        padding: GridSamplePadding::Zeros,
+        align_corners: false,
+        volume: Some([2, 3, 4]),
+    };
+    let refused = |mode, input: &[usize], positions: &[usize]| {
+        let mut b = shadernet::graph::GraphBuilder::new("volume");
+        let x = b.input("x", &vec![None; input.len()]);
+        let grid = b.input("grid", &vec![None; positions.len()]);
+        let y = b.node("op", op(mode), &[x, grid]);
+        b.output(y);
+        let shapes = [Shape::from(input), Shape::from(positions)];
+        let result = b.build().and_then(|graph| graph.infer(&shapes));
+        result.unwrap_err().to_string()
+    };
+    let (bilinear, bicubic) = (GridSampleMode::Bilinear, GridSampleMode::Bicubic);
+    let positions = [1, 3, 1, 1, 1];
+    assert!(refused(bilinear, &[1, 5, 2, 4, 3], &positions).contains("[N, C, 2, 3, 4]"));
+    assert!(refused(bilinear, &[1, 5, 2, 3, 4], &[1, 2, 1, 1, 1]).contains("[N, 3,"));
+    assert!(refused(bicubic, &[1, 5, 2, 3, 4], &positions).contains("for maps"));
 }
 
 /// Positions that are no numbers, or far from every pixel.
@@ -73,8 +116,9 @@ fn positions_without_pixels() {
                 mode,
                 padding,
                 align_corners: false,
+                volume: None,
             };
-            check(op, [1, 3, 4, 5], &positions, 1);
+            check(op, &[1, 3, 4, 5], &positions, 1);
         }
     }
 }

@@ -1,10 +1,13 @@
-use super::{Operator, expect_inputs, map_dims};
+use super::{Operator, expect_inputs};
 use crate::graph::Reach;
 use crate::tensor::Shape;
 
 /// Pixels of an `[N, C, H, W]` map at the positions of a second value, `[N, 2, height, width]`, of which each pixel
 /// has a column and a row from -1 to 1. PyTorch's `grid_sample`, whose positions are the last dimension, after
 /// `grid.permute(0, 3, 1, 2)`. A position that is NaN gives NaN.
+///
+/// Of a volume `[N, C, D, H, W]`, positions `[N, 3, depth, height, width]` also have a place along the depth, the last
+/// of the three; bicubic interpolation is for maps only.
 ///
 /// With float16, positions are rounded to 11 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +18,8 @@ pub struct GridSample {
     pub padding: GridSamplePadding,
     /// Whether -1 and 1 are the centers of the pixels at the edges, or else their outer edges.
     pub align_corners: bool,
+    /// Depth, height and width of the input, if it is a volume.
+    pub volume: Option<[usize; 3]>,
 }
 
 /// How pixels between others are interpolated, see [`GridSample`].
@@ -47,15 +52,29 @@ impl Operator for GridSample {
     }
 
     fn check(&self, inputs: usize) -> Result<(), String> {
-        expect_inputs(2, inputs)
+        expect_inputs(2, inputs)?;
+        match (self.mode, self.volume) {
+            (GridSampleMode::Bicubic, Some(_)) => {
+                Err("bicubic interpolation is for maps, not for volumes".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
-        let [n, c, _, _] = map_dims(inputs[0])?;
-        match *inputs[1].dims() {
-            [batch, 2, height, width] if batch == n => Ok(Shape::from([n, c, height, width])),
-            _ => Err(format!(
-                "it takes positions [{n}, 2, height, width] for its input {}, but they are {}",
+        match (self.volume, inputs[0].dims(), inputs[1].dims()) {
+            (None, &[n, c, _, _], &[batch, 2, h, w]) if batch == n => Ok(Shape::from([n, c, h, w])),
+            (Some(size), &[n, c, ref own @ ..], &[batch, 3, d, h, w])
+                if batch == n && *own == size =>
+            {
+                Ok(Shape::from([n, c, d, h, w]))
+            }
+            (None, ..) => Err(format!(
+                "it takes a map [N, C, H, W] and positions [N, 2, height, width], but they are {} and {}",
+                inputs[0], inputs[1]
+            )),
+            (Some([d, h, w]), ..) => Err(format!(
+                "it takes a volume [N, C, {d}, {h}, {w}] and positions [N, 3, depth, height, width], but they are {} and {}",
                 inputs[0], inputs[1]
             )),
         }

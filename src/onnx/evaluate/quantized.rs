@@ -1,20 +1,17 @@
 //! Quantized tensors.
 
 use super::super::element_type::ElementType;
-use super::super::host::{HostData, HostTensor};
-use super::super::node::axis_of;
+use super::super::host::{HostData, HostTensor, strides};
+use super::super::node::{OnnxNode, axis_of};
 use super::arrange::expanded;
 use super::call::Call;
 use super::{check_len, number, tensor};
 use crate::tensor::Shape;
 
-/// With one scale, or with one for each index along an axis. Not in blocks.
+/// With one scale, or with one for each index or block along an axis.
 pub(super) fn dequantize_linear(call: &Call) -> Result<HostTensor, String> {
     let (node, input) = (call.node, call.input(0, "x")?);
     let (scale, zero_point) = (call.input(1, "x_scale")?, call.optional(2));
-    if node.int_or("block_size", 0) != 0 {
-        return Err("scales of blocks are not supported".to_owned());
-    }
     if let Some(zero_point) = zero_point
         && zero_point.dims() != scale.dims()
     {
@@ -25,16 +22,16 @@ pub(super) fn dequantize_linear(call: &Call) -> Result<HostTensor, String> {
         ));
     }
     check_len(input.dims())?;
-    let along = |parameter: &HostTensor| spread(call, parameter, input.dims());
+    let whole = |parameter: &HostTensor| spread(call, parameter, input.dims());
 
-    let HostData::Float(scales) = along(scale)? else {
+    let HostData::Float(scales) = whole(scale)? else {
         return Err(format!("its scale is {}", scale.kind()));
     };
     let HostData::Int(mut values) = input.data().clone() else {
         return Err(format!("its input is {}", input.kind()));
     };
     if let Some(zero_point) = zero_point {
-        let HostData::Int(zeros) = along(zero_point)? else {
+        let HostData::Int(zeros) = whole(zero_point)? else {
             return Err(format!("its zero point is {}", zero_point.kind()));
         };
         for (value, zero) in values.iter_mut().zip(zeros) {
@@ -51,28 +48,81 @@ pub(super) fn dequantize_linear(call: &Call) -> Result<HostTensor, String> {
     }
 }
 
-/// `parameter` for each element of a tensor of `dims`.
-fn spread(call: &Call, parameter: &HostTensor, dims: &[usize]) -> Result<HostData, String> {
-    let whole = match parameter.dims() {
-        [] | [1] => expanded(&tensor([], parameter.data().clone())?, dims)?,
-        // An axis is an attribute from version 13 on.
-        [len] if call.node.opset >= 13 => {
-            let axis = axis_of(call.node.int_or("axis", 1), dims.len())?;
-            let mut ones = vec![1; dims.len()];
-            if let (Some(one), Some(dim)) = (ones.get_mut(axis), dims.get(axis)) {
+/// A scale or a zero point of a node, in a shape that is broadcast to `dims`: one number, one for each index along an
+/// axis, or one for each block along it.
+pub(in crate::onnx) fn along(
+    node: OnnxNode,
+    parameter: &HostTensor,
+    dims: &[usize],
+) -> Result<HostTensor, String> {
+    let data = parameter.data();
+    let block = node.int_or("block_size", 0);
+    // An axis is an attribute from version 13 on.
+    let axis = || axis_of(node.int_or("axis", 1), dims.len());
+    match parameter.dims() {
+        [] | [1] => tensor([], data.clone()),
+        [len] if node.opset >= 13 && block == 0 => {
+            let axis = axis()?;
+            let mut shape = vec![1; dims.len()];
+            if let (Some(own), Some(dim)) = (shape.get_mut(axis), dims.get(axis)) {
                 if len != dim {
                     return Err(format!("{len} scales for a dimension of {dim}"));
                 }
-                *one = *len;
+                *own = *len;
             }
-            expanded(&tensor(ones, parameter.data().clone())?, dims)?
+            tensor(shape, data.clone())
         }
-        other => {
-            return Err(format!(
-                "scales of shape {} are not supported",
-                Shape::from(other)
-            ));
+        own if own.len() == dims.len() && block > 0 => {
+            let block = usize::try_from(block).map_err(|_| format!("its block_size is {block}"))?;
+            let positions = block_of_each(own, dims, axis()?, block)?;
+            let data = data.pick(&positions).ok_or("its scales are too few")?;
+            tensor(dims, data)
         }
+        other => Err(format!(
+            "scales of shape {} are not supported for an input of {}",
+            Shape::from(other),
+            Shape::from(dims)
+        )),
+    }
+}
+
+/// For each element of `dims`, the position in `own` of the number of its block: as many elements along `axis`.
+fn block_of_each(
+    own: &[usize],
+    dims: &[usize],
+    axis: usize,
+    block: usize,
+) -> Result<Vec<usize>, String> {
+    let len = check_len(dims)?;
+    let extents = |(i, dim): (usize, &usize)| if i == axis { dim.div_ceil(block) } else { *dim };
+    let expected: Vec<usize> = dims.iter().enumerate().map(extents).collect();
+    if own != expected {
+        return Err(format!(
+            "blocks of {block} of {} have scales {}, but {} were found",
+            Shape::from(dims),
+            Shape::from(expected),
+            Shape::from(own)
+        ));
+    }
+    let steps: Vec<_> = strides(dims).into_iter().zip(strides(own)).collect();
+    let place = |element: usize| {
+        let mut rest = element;
+        let mut place = 0_usize;
+        for (i, &(step, own_step)) in steps.iter().enumerate() {
+            let index = rest.checked_div(step).unwrap_or(0);
+            rest = rest.checked_rem(step).unwrap_or(0);
+            let index = match i == axis {
+                true => index.checked_div(block).unwrap_or(0),
+                false => index,
+            };
+            place = place.saturating_add(index.saturating_mul(own_step));
+        }
+        place
     };
-    Ok(whole.into_data())
+    Ok((0..len).map(place).collect())
+}
+
+/// `parameter` for each element of a tensor of `dims`.
+fn spread(call: &Call, parameter: &HostTensor, dims: &[usize]) -> Result<HostData, String> {
+    Ok(expanded(&along(call.node, parameter, dims)?, dims)?.into_data())
 }

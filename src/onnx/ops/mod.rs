@@ -19,6 +19,7 @@ mod pad;
 pub(in crate::onnx) mod patterns;
 mod pool;
 mod positions;
+mod quantized;
 mod rank;
 mod reduce;
 mod resample;
@@ -54,6 +55,7 @@ pub(super) fn handler(op_type: &str) -> Option<Handler> {
         "MeanVarianceNormalization" => Handler(group_norm::mean_variance_norm),
         "RMSNormalization" => Handler(group_norm::rms_norm),
         "Hardmax" | "Softmax" | "LogSoftmax" => Handler(norm::softmax),
+        "DequantizeLinear" => Handler(quantized::dequantize_linear),
         "Gemm" => Handler(matmul::gemm),
         "MatMul" => Handler(matmul::matmul),
         "Add" | "Sub" | "Mul" | "Div" | "Min" | "Max" | "Pow" | "Sum" | "Mean" | "PRelu"

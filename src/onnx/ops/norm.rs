@@ -1,6 +1,6 @@
 //! Batch and local response normalization, and softmax.
 
-use super::elementwise::{as_channels, combine_views, norm_channels};
+use super::elementwise::{as_channels, combine, combine_views, norm_channels};
 use super::layout::{part, product};
 use super::unary::apply;
 use crate::graph::{
@@ -46,11 +46,11 @@ pub(super) fn batch_norm<'m>(
     importer: &mut Importer<'m>,
     node: OnnxNode<'m>,
 ) -> Result<Vec<Value<'m>>, String> {
-    if node.flag("training_mode") || node.int_or("spatial", 1) == 0 {
-        return Err(
-            "only inference over whole channels is supported (training_mode 0, spatial 1)"
-                .to_owned(),
-        );
+    if node.int_or("spatial", 1) == 0 {
+        return Err("only whole channels are supported (spatial 1)".to_owned());
+    }
+    if node.flag("training_mode") {
+        return batch_norm_in_training(importer, node);
     }
     let view = importer.view(node, 0)?;
     let count = *view.dims.get(1).ok_or("its input has no channels")?;
@@ -67,6 +67,72 @@ pub(super) fn batch_norm<'m>(
     Ok(vec![Value::Device(norm_channels(
         importer, name, &view, 1, op,
     )?)])
+}
+
+/// With mean and variance of the values, over which the running ones become averages.
+fn batch_norm_in_training<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+) -> Result<Vec<Value<'m>>, String> {
+    let view = importer.view(node, 0)?;
+    let rank = view.dims.len();
+    if rank < 2 {
+        return Err("its input has no channels".to_owned());
+    }
+    // Each channel in a row: [C, 1, 1, N * the rest].
+    let order: Vec<usize> = [1, 0].into_iter().chain(2..rank).collect();
+    let by_channel = importer.reordered(&view, |view| view.transposed(&order))?;
+    let count = by_channel.dims.first().copied().unwrap_or(1);
+    let per_channel = product(by_channel.dims.get(1..).unwrap_or_default());
+    let rows = importer.shaped(&by_channel, &[1, count, 1, per_channel])?;
+    let average = Reduce {
+        kind: ReduceKind::Mean,
+        over: ReduceOver::Space,
+    };
+    let mean = importer.node(average, &[&rows])?;
+    let centered = combine_views(importer, Binary::Sub, &rows, &mean)?;
+    let squares = combine_views(importer, Binary::Mul, &centered, &centered)?;
+    let variance = importer.node(average, &[&squares])?;
+
+    let eps = node.float_or("epsilon", 1e-5);
+    let shift = |offset| Unary::Affine { scale: 1.0, offset };
+    let shifted = apply(importer, &variance, shift(eps))?;
+    let deviation = apply(importer, &shifted, Unary::Sqrt)?;
+    let normal = combine_views(importer, Binary::Div, &centered, &deviation)?;
+    let [scale, bias] = [1, 2].map(|i| channel_row(importer, node, i, count));
+    let scaled = combine(importer, Binary::Mul, &Value::Device(normal), &scale?)?;
+    let output = combine(importer, Binary::Add, &Value::Device(scaled), &bias?)?;
+    let output = output.reshaped(by_channel.dims.clone());
+    // The order is its own inverse.
+    let output = importer.reordered(&output, |view| view.transposed(&order))?;
+
+    let momentum = node.float_or("momentum", 0.9);
+    let share = |scale| Unary::Affine { scale, offset: 0.0 };
+    let mut outputs = vec![Value::Device(output)];
+    if ![1, 2].into_iter().any(|i| importer.is_output_read(node, i)) {
+        return Ok(outputs);
+    }
+    for (i, own) in [(3, &mean), (4, &variance)] {
+        let running = channel_row(importer, node, i, count)?;
+        let running = importer.constant(running)?;
+        let running = apply(importer, &running, share(momentum))?;
+        let own = apply(importer, own, share(1.0 - momentum))?;
+        let sum = combine_views(importer, Binary::Add, &running, &own)?;
+        outputs.push(Value::Device(sum.reshaped(vec![count])));
+    }
+    Ok(outputs)
+}
+
+/// Input `i`, one number for each of `count` channels, as `[1, C, 1, 1]`.
+fn channel_row<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+    i: usize,
+    count: usize,
+) -> Result<Value<'m>, String> {
+    let value = importer.value(node, i)?;
+    let view = importer.constant(value)?;
+    importer.shaped(&view, &[1, count, 1, 1]).map(Value::Device)
 }
 
 pub(super) fn softmax<'m>(

@@ -190,7 +190,6 @@ pub(super) fn identity<'m>(
     importer: &mut Importer<'m>,
     node: OnnxNode<'m>,
 ) -> Result<Vec<Value<'m>>, String> {
-    importer.expect_one_output(node, "its second output, the mask,")?;
     // A mode since opset 12, in which the operator is random unless nothing is dropped.
     if node.op_type() == "Dropout"
         && let Some(mode) = importer.optional_host(node, 2)?
@@ -198,8 +197,16 @@ pub(super) fn identity<'m>(
     {
         let ratio = importer.optional_host(node, 1)?;
         if ratio.and_then(|ratio| ratio.scalar()) != Some(0.0) {
-            return Err("only inference is supported (training_mode false)".to_owned());
+            return Err(
+                "in training (training_mode true), it is random, which is not supported".to_owned(),
+            );
         }
     }
-    Ok(vec![importer.value(node, 0)?])
+    let value = importer.value(node, 0)?;
+    // The mask of what is kept.
+    let mask = match importer.is_output_read(node, 1) {
+        true => Some(Value::Filled(1.0, value.dims()?)),
+        false => None,
+    };
+    Ok([value].into_iter().chain(mask).collect())
 }

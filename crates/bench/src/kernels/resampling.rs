@@ -58,6 +58,7 @@ pub(super) fn grid_sample(input: &Shape) -> Result<(GridSample, Shape), String> 
         mode: GridSampleMode::Bilinear,
         padding: GridSamplePadding::Zeros,
         align_corners: false,
+        volume: None,
     };
     Ok((op, Shape::from([n, 2, height, width])))
 }
