@@ -6,11 +6,12 @@ use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, Concat, Conv2d,
     ConvTranspose2d, CumSum, Embedding, Factor, Flatten, Gather, GradientRule, Graph, GraphBuilder,
-    GridSample, GridSampleMode, GridSamplePadding, GroupNorm, GroupNormBackward, Hardmax, Input,
-    Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MatMul,
-    MaxPool2dBackward, NormOver, Op, Pad2d, Padding, Pool2d, PoolKind, Rearrange, Reduce,
-    ReduceKind, ReduceOver, Reorg, Resample, Seed, SliceChannels, Softmax, TapWindow, Taps, TopK,
-    TopKOutput, Unary, Unflatten, Upsample, UpsampleBackward, UpsampleMode, UpsampleSize, Where,
+    GridSample, GridSampleBackward, GridSampleMode, GridSamplePadding, GridSamplePositionsBackward,
+    GroupNorm, GroupNormBackward, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
+    LocalResponseNormBackward, MatMul, MaxPool2dBackward, NormOver, Op, Pad2d, Padding, Pool2d,
+    PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Resample, Seed, SliceChannels,
+    Softmax, TapWindow, Taps, TopK, TopKOutput, Unary, Unflatten, Upsample, UpsampleBackward,
+    UpsampleMode, UpsampleSize, Where,
 };
 use shadernet::plan::PlanReport;
 use shadernet::session::SessionOptions;
@@ -174,14 +175,13 @@ fn rearrange() -> BoxedStrategy<Op> {
     prop_oneof![any, made].boxed()
 }
 
-fn grid_sample() -> Op {
+fn grid_sample() -> GridSample {
     GridSample {
         mode: GridSampleMode::Bicubic,
         padding: GridSamplePadding::Reflection,
         align_corners: true,
         volume: None,
     }
-    .into()
 }
 
 /// Windows of which some fit.
@@ -257,7 +257,12 @@ fn operator() -> BoxedStrategy<Op> {
         number().prop_map(|stride| Reorg { stride }.into()),
         [number(), number(), number()].prop_map(|dims| Unflatten { dims }.into()),
         Just(Flatten.into()),
-        Just(grid_sample()),
+        Just(grid_sample().into()),
+        pair().prop_map(|input| {
+            let sample = grid_sample();
+            GridSampleBackward { sample, input }.into()
+        }),
+        Just(GridSamplePositionsBackward(grid_sample()).into()),
         rearrange(),
         resample(),
     ]

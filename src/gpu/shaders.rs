@@ -151,6 +151,8 @@ shaders! {
     FLATTEN = "flatten", reads 1;
     GATHER = "gather", reads 2;
     GRID_SAMPLE = "grid_sample", reads 2;
+    GRID_SAMPLE_BACKWARD = "grid_sample_backward", reads 2;
+    GRID_SAMPLE_POSITIONS_BACKWARD = "grid_sample_positions_backward", reads 3;
     GROUP_NORM = "group_norm", reads 2;
     GROUP_NORM_BACKWARD = "group_norm_backward", reads 3;
     GROUP_NORM_BACKWARD_SUBGROUP = "group_norm_backward_subgroup", reads 3, subgroup variant of GROUP_NORM_BACKWARD;
@@ -239,6 +241,10 @@ const SHARED: &[(&str, &str)] = &[
     (
         "shared/grid",
         include_str!("../../shaders/shared/grid.wgsl"),
+    ),
+    (
+        "shared/grid_sample",
+        include_str!("../../shaders/shared/grid_sample.wgsl"),
     ),
     (
         "shared/input_c4",

@@ -37,12 +37,12 @@ pub use ops::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, Concat, Constant,
     Conv2d, ConvTranspose2d, CumSum, Embedding, Factor, Flatten, Gather, GridSample,
-    GridSampleMode, GridSamplePadding, GroupNorm, GroupNormBackward, Hardmax, Input, Linear,
-    LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MatMul, MaxPool2dBackward,
-    NormOver, Op, Operator, Pad2d, Padding, Parameter, Pool2d, PoolKind, Rearrange, Reduce,
-    ReduceKind, ReduceOver, Reorg, Resample, SliceChannels, Softmax, TapWindow, Taps, TopK,
-    TopKOutput, Unary, UnaryBackward, Unflatten, Upsample, UpsampleBackward, UpsampleMode,
-    UpsampleSize, Where,
+    GridSampleBackward, GridSampleMode, GridSamplePadding, GridSamplePositionsBackward, GroupNorm,
+    GroupNormBackward, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
+    LocalResponseNormBackward, MatMul, MaxPool2dBackward, NormOver, Op, Operator, Pad2d, Padding,
+    Parameter, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Resample,
+    SliceChannels, Softmax, TapWindow, Taps, TopK, TopKOutput, Unary, UnaryBackward, Unflatten,
+    Upsample, UpsampleBackward, UpsampleMode, UpsampleSize, Where,
 };
 
 pub(crate) use fused::{Fused, Norm, Prologue, Residual, Storage};

@@ -99,6 +99,10 @@ fn dispatches(
         Op::Reduce(op) => reduce::dispatches(context, *op),
         Op::Embedding(op) => embedding::dispatches(context, op),
         Op::GridSample(op) => grid_sample::dispatches(context, op),
+        Op::GridSampleBackward(op) => grid_sample::backward_dispatches(context, op),
+        Op::GridSamplePositionsBackward(op) => {
+            grid_sample::positions_backward_dispatches(context, &op.0)
+        }
         Op::Flatten(_) => flatten::dispatches(context),
         Op::ActivationBackward(op) => activation::backward_dispatches(context, op.0),
         Op::AdaptiveAvgPool2dBackward(_) => pool_backward::adaptive_average(context),

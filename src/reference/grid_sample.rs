@@ -1,7 +1,7 @@
 use rayon::prelude::*;
 
 use super::Real;
-use crate::graph::{GridSample, GridSampleMode, GridSamplePadding};
+use crate::graph::{GridSample, GridSampleBackward, GridSampleMode, GridSamplePadding};
 use crate::tensor::{Shape, Tensor};
 
 pub(super) fn grid_sample<T: Real>(
@@ -37,52 +37,148 @@ pub(super) fn grid_sample<T: Real>(
 }
 
 /// The sum of the elements of a map at all combinations of `taps`, a list for each of its axes.
-fn sample<T: Real>(map: &[T], size: &[usize], taps: &[Vec<(Option<usize>, T)>]) -> T {
+fn sample<T: Real>(map: &[T], size: &[usize], taps: &[Vec<Tap<T>>]) -> T {
     let Some((first, rest)) = taps.split_first() else {
         return map[0];
     };
     let step: usize = size[1..].iter().product();
     let mut sum = T::zero();
-    for &(at, weight) in first {
-        if let Some(at) = at {
-            sum += weight * sample(&map[at * step..][..step], &size[1..], rest);
+    for tap in first {
+        if let Some(at) = tap.pixel {
+            sum += tap.weight * sample(&map[at * step..][..step], &size[1..], rest);
         }
     }
     sum
 }
 
-/// The pixels along an axis of `size` pixels for a position from -1 to 1, with their weights.
-fn taps<T: Real>(op: &GridSample, position: T, size: usize) -> Vec<(Option<usize>, T)> {
+/// A pixel along an axis that a sample is computed from.
+#[derive(Clone, Copy)]
+struct Tap<T> {
+    /// `None` for one of zeros.
+    pixel: Option<usize>,
+    weight: T,
+    /// The derivative of the weight with respect to the position.
+    slope: T,
+}
+
+/// The pixels along an axis of `size` pixels for a position from -1 to 1.
+fn taps<T: Real>(op: &GridSample, position: T, size: usize) -> Vec<Tap<T>> {
     let number = |x: f64| T::from_f64(x);
     let (len, half, one) = (number(size as f64), number(0.5), T::one());
     let mut x = match op.align_corners {
         true => (position + one) * half * (len - one),
         false => ((position + one) * len - one) * half,
     };
+    let mut per_position = half * if op.align_corners { len - one } else { len };
     let beyond = if op.align_corners { T::zero() } else { half };
     let is_outside = x < -beyond || x > len - one + beyond;
     if op.padding == GridSamplePadding::Border && is_outside {
         x = x.max(T::zero()).min(len - one);
+        per_position = T::zero();
     }
     // Beyond every map, and within 32-bit integers.
     let limit = number(f64::from(1 << 28));
     x = x.max(-limit).min(limit);
     let (first, part) = (x.floor(), x - x.floor());
+    // Weights, and their derivatives with respect to `part`.
     let weights = match op.mode {
         GridSampleMode::Nearest => {
             let is_odd = first % number(2.0) != T::zero();
             let is_upper = part > half || part == half && is_odd;
             let nearest = if is_upper { first + one } else { first };
-            return vec![(pixel(op, nearest, size), one)];
+            return vec![Tap {
+                pixel: pixel(op, nearest, size),
+                weight: one,
+                slope: T::zero(),
+            }];
         }
-        GridSampleMode::Bilinear => vec![one - part, part],
-        GridSampleMode::Bicubic => [part + one, part, one - part, one - part + one]
-            .map(cubic)
-            .to_vec(),
+        GridSampleMode::Bilinear => vec![(one - part, -one), (part, one)],
+        GridSampleMode::Bicubic => [
+            (part + one, one),
+            (part, one),
+            (one - part, -one),
+            (one - part + one, -one),
+        ]
+        .map(|(distance, sign)| (cubic(distance), sign * cubic_slope(distance)))
+        .to_vec(),
     };
     let before = number((weights.len() / 2 - 1) as f64);
     let pixels = (0..).map(|k| pixel(op, first - before + number(f64::from(k)), size));
-    pixels.zip(weights).collect()
+    let taps = pixels.zip(weights);
+    taps.map(|(pixel, (weight, slope))| Tap {
+        pixel,
+        weight,
+        slope: slope * per_position,
+    })
+    .collect()
+}
+
+/// The gradient with respect to the map.
+pub(super) fn backward<T: Real>(
+    op: &GridSampleBackward,
+    gradient: &Tensor<T>,
+    grid: &Tensor<T>,
+) -> Vec<T> {
+    let ([_, c, out_h, out_w], [h, w]) = (gradient.shape().nchw(), op.input);
+    let plane = out_h * out_w;
+    let mut result = vec![T::zero(); gradient.data().len() / plane * h * w];
+    (result.par_chunks_mut(h * w))
+        .zip(gradient.data().par_chunks(plane))
+        .enumerate()
+        .for_each(|(i, (result, gradient))| {
+            let positions = &grid.data()[i / c * 2 * plane..][..2 * plane];
+            for (i, &gradient) in gradient.iter().enumerate() {
+                let (column, row) = (positions[i], positions[plane + i]);
+                if column.is_nan() || row.is_nan() {
+                    continue;
+                }
+                for y in taps(&op.sample, row, h) {
+                    for x in taps(&op.sample, column, w) {
+                        if let (Some(at_y), Some(at_x)) = (y.pixel, x.pixel) {
+                            result[at_y * w + at_x] += gradient * y.weight * x.weight;
+                        }
+                    }
+                }
+            }
+        });
+    result
+}
+
+/// The gradient with respect to the positions.
+pub(super) fn positions_backward<T: Real>(
+    op: &GridSample,
+    gradient: &Tensor<T>,
+    x: &Tensor<T>,
+    grid: &Tensor<T>,
+) -> Vec<T> {
+    let ([_, c, out_h, out_w], [_, _, h, w]) = (gradient.shape().nchw(), x.shape().nchw());
+    let plane = out_h * out_w;
+    let mut result = vec![T::zero(); grid.data().len()];
+    let images = result.par_chunks_mut(2 * plane).enumerate();
+    images.for_each(|(n, result)| {
+        let positions = &grid.data()[n * 2 * plane..][..2 * plane];
+        let maps = &x.data()[n * c * h * w..][..c * h * w];
+        let gradients = &gradient.data()[n * c * plane..][..c * plane];
+        for i in 0..plane {
+            let rows = taps(op, positions[plane + i], h);
+            let columns = taps(op, positions[i], w);
+            for y in &rows {
+                for x in &columns {
+                    let (Some(at_y), Some(at_x)) = (y.pixel, x.pixel) else {
+                        continue;
+                    };
+                    let mut product = T::zero();
+                    for channel in 0..c {
+                        let value = maps[(channel * h + at_y) * w + at_x];
+                        product += gradients[channel * plane + i] * value;
+                    }
+                    result[i] += product * x.slope * y.weight;
+                    result[plane + i] += product * x.weight * y.slope;
+                }
+            }
+        }
+    });
+    result
 }
 
 /// Keys 1981, equation 4, at a distance of up to 2.
@@ -92,6 +188,16 @@ fn cubic<T: Real>(distance: T) -> T {
     match d <= T::one() {
         true => ((a + number(2.0)) * d - (a + number(3.0))) * d * d + T::one(),
         false => ((d - number(5.0)) * d + number(8.0)) * d * a - number(4.0) * a,
+    }
+}
+
+/// The derivative of [`cubic`].
+fn cubic_slope<T: Real>(distance: T) -> T {
+    let number = |x: f64| T::from_f64(x);
+    let (a, d) = (number(-0.75), distance);
+    match d <= T::one() {
+        true => (number(3.0) * (a + number(2.0)) * d - number(2.0) * (a + number(3.0))) * d,
+        false => ((number(3.0) * d - number(10.0)) * d + number(8.0)) * a,
     }
 }
 

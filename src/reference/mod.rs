@@ -271,6 +271,10 @@ fn apply<T: Real>(
         Op::Binary(op) => elementwise::binary(*op, x, operands[1], output),
         Op::Concat(_) => concat::concat(operands),
         Op::GridSample(op) => grid_sample::grid_sample(op, x, operands[1], output),
+        Op::GridSampleBackward(op) => grid_sample::backward(op, x, operands[1]),
+        Op::GridSamplePositionsBackward(op) => {
+            grid_sample::positions_backward(&op.0, x, operands[1], operands[2])
+        }
         Op::Flatten(_) => flatten::flatten(x),
         Op::ConvTranspose2d(op) => conv_transpose::conv_transpose2d(op, parameters, x, output),
         Op::Upsample(op) => upsample::upsample(op, x, output),

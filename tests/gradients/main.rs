@@ -14,5 +14,6 @@ mod moved;
 mod networks;
 mod norms;
 mod operators;
+mod sampling;
 mod several_values;
 mod unary;

@@ -6,11 +6,12 @@ use shadernet::gpu::{Precision, SHADERS};
 use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
     AvgPool2dBackward, BatchNorm2d, Binary, Concat, Constant, Conv2d, ConvTranspose2d, CumSum,
-    Embedding, Flatten, Gather, Graph, GraphBuilder, GridSample, GridSampleMode, GridSamplePadding,
-    GroupNorm, GroupNormBackward, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
-    LocalResponseNormBackward, MatMul, MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce,
-    ReduceKind, ReduceOver, Reorg, Resample, SliceChannels, Softmax, TapWindow, Taps, TopK,
-    TopKOutput, Unary, UnaryBackward, Unflatten, Upsample, UpsampleBackward, Where,
+    Embedding, Flatten, Gather, Graph, GraphBuilder, GridSample, GridSampleBackward,
+    GridSampleMode, GridSamplePadding, GridSamplePositionsBackward, GroupNorm, GroupNormBackward,
+    Hardmax, Input, Linear, LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MatMul,
+    MaxPool2dBackward, Op, Pad2d, Pool2d, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg,
+    Resample, SliceChannels, Softmax, TapWindow, Taps, TopK, TopKOutput, Unary, UnaryBackward,
+    Unflatten, Upsample, UpsampleBackward, Where,
 };
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::{Shape, Tensor};
@@ -279,6 +280,24 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
             "grid_sample",
             grid_sample.into(),
             &[shape.clone(), Shape::from([2, 2, 3, 4])],
+        ),
+        only(
+            "grid_sample_backward",
+            GridSampleBackward {
+                sample: grid_sample,
+                input: [6, 6],
+            }
+            .into(),
+            &[Shape::from([2, 5, 3, 4]), Shape::from([2, 2, 3, 4])],
+        ),
+        only(
+            "grid_sample_positions_backward",
+            GridSamplePositionsBackward(grid_sample).into(),
+            &[
+                Shape::from([2, 5, 3, 4]),
+                Shape::from([2, 5, 6, 6]),
+                Shape::from([2, 2, 3, 4]),
+            ],
         ),
         team("group_norm", GroupNorm::layer(5).into(), one),
         team(

@@ -4,8 +4,10 @@
 use shadernet::device::Device;
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward, BatchNorm2d, Conv2d, ConvTranspose2d,
-    CumSum, GraphBuilder, GroupNorm, GroupNormBackward, Hardmax, Linear, MatMul, MaxPool2dBackward,
-    Op, Pool2d, Reduce, ReduceKind, ReduceOver, Softmax, Upsample, UpsampleBackward,
+    CumSum, GraphBuilder, GridSample, GridSampleBackward, GridSampleMode, GridSamplePadding,
+    GridSamplePositionsBackward, GroupNorm, GroupNormBackward, Hardmax, Linear, MatMul,
+    MaxPool2dBackward, Op, Pool2d, Reduce, ReduceKind, ReduceOver, Softmax, Upsample,
+    UpsampleBackward,
 };
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::{Shape, Tensor};
@@ -114,6 +116,25 @@ fn group_norms() {
         &[row, row],
         gradient,
     );
+}
+
+#[test]
+fn gradients_of_samples() {
+    let sample = GridSample {
+        mode: GridSampleMode::Bilinear,
+        padding: GridSamplePadding::Reflection,
+        align_corners: false,
+        volume: None,
+    };
+    let of_map = GridSampleBackward {
+        sample,
+        input: [2, 3],
+    };
+    let shapes: [&[usize]; 2] = [&[1, 1, 150, 200], &[1, 2, 150, 200]];
+    check(of_map, &shapes, Only("grid_sample_backward"));
+    let shapes: [&[usize]; 3] = [&[1, 70_001, 1, 1], &[1, 70_001, 2, 2], &[1, 2, 1, 1]];
+    let shaders = Only("grid_sample_positions_backward");
+    check(GridSamplePositionsBackward(sample), &shapes, shaders);
 }
 
 #[test]

@@ -48,7 +48,9 @@ pub use elementwise::{Binary, Where};
 pub use embedding::Embedding;
 pub use flatten::Flatten;
 pub use gather::Gather;
-pub use grid_sample::{GridSample, GridSampleMode, GridSamplePadding};
+pub use grid_sample::{
+    GridSample, GridSampleBackward, GridSampleMode, GridSamplePadding, GridSamplePositionsBackward,
+};
 pub use group_norm::{GroupNorm, GroupNormBackward, NormOver};
 pub use hardmax::Hardmax;
 pub use input::Input;

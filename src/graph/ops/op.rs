@@ -55,6 +55,8 @@ operators! {
     Flatten,
     Gather,
     GridSample,
+    GridSampleBackward,
+    GridSamplePositionsBackward,
     GroupNorm,
     GroupNormBackward,
     Hardmax,
