@@ -28,16 +28,26 @@ pub(super) fn conv_transpose2d<T: Real>(
             let kernel = &weight[(input * out_group + out % out_group) * kh * kw..][..kh * kw];
             for (tap, weight) in kernel.iter().enumerate() {
                 let (ky, kx) = (tap / kw * op.dilation[0], tap % kw * op.dilation[1]);
+                // The columns whose multiples of this tap are inside the output.
+                let [padding, stride] = [op.padding[1], op.stride[1]];
+                let first = padding.saturating_sub(kx).div_ceil(stride);
+                let end = (out_w + padding).saturating_sub(kx).div_ceil(stride).min(w);
+                if first >= end {
+                    continue;
+                }
+                let at = first * stride + kx - padding;
                 for row in 0..h {
                     let to = (row * op.stride[0] + ky).checked_sub(op.padding[0]);
                     let Some(to) = to.filter(|&to| to < out_h) else {
                         continue;
                     };
-                    for column in 0..w {
-                        let at = (column * op.stride[1] + kx).checked_sub(op.padding[1]);
-                        if let Some(at) = at.filter(|&at| at < out_w) {
-                            y[to * out_w + at] += map[row * w + column] * *weight;
-                        }
+                    let from = &map[row * w..][first..end];
+                    let to = &mut y[to * out_w..][at..out_w];
+                    // Contiguous columns are computed several at a time.
+                    match stride {
+                        1 => (to.iter_mut().zip(from)).for_each(|(y, x)| *y += *x * *weight),
+                        _ => (to.iter_mut().step_by(stride).zip(from))
+                            .for_each(|(y, x)| *y += *x * *weight),
                     }
                 }
             }
