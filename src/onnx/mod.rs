@@ -50,6 +50,7 @@ mod ops;
 mod order;
 mod proto;
 mod readers;
+mod value;
 mod view;
 mod weight;
 

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::decode::host_tensor;
 use super::element_type::ElementType;
 use super::evaluate::filled_tensor;
-use super::import::Value;
 use super::model::{OnnxModel, extents};
 use super::ops::layout::product;
+use super::value::Value;
 use crate::tensor::{Shape, Tensor};
 use crate::weights::{Dtype, Weights, to_float32};
 

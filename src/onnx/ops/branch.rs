@@ -1,7 +1,8 @@
 //! Branches: `If` with a condition that is known when the graph is imported.
 
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::OnnxNode;
+use crate::onnx::value::Value;
 
 pub(super) fn branch<'m>(
     importer: &mut Importer<'m>,

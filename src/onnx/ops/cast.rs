@@ -6,8 +6,9 @@ use crate::graph::Unary;
 use crate::onnx::element_type::ElementType;
 use crate::onnx::evaluate::converted;
 use crate::onnx::host::{HostKind, HostTensor};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::OnnxNode;
+use crate::onnx::value::Value;
 
 /// What the elements of output `i` of a node are, if it is computed on the device.
 pub(in crate::onnx) fn output_kind(

@@ -3,8 +3,9 @@
 use super::elementwise::{broadcast_views, is_stored_alike};
 use crate::graph::Where;
 use crate::onnx::host::{HostData, HostTensor};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::OnnxNode;
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 
 /// `Where`.

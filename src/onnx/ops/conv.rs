@@ -5,8 +5,9 @@ use std::ops::Range;
 use super::conv3d;
 use super::elementwise::combine_views;
 use crate::graph::{Binary, Conv2d, ConvTranspose2d, Pad2d, Padding};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::OnnxNode;
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 use crate::onnx::weight::StoredWeight;
 

@@ -4,8 +4,9 @@ use super::conv::{Window, add_weights, groups};
 use super::layout::product;
 use super::pad::padded;
 use crate::graph::{Conv2d, Factor, Rearrange};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::OnnxNode;
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 use crate::tensor::Shape;
 

@@ -5,8 +5,9 @@ use super::unary::apply;
 use super::written_norm;
 use crate::graph::{Activation, BatchNorm2d, Binary, Op, Unary};
 use crate::onnx::host::{HostKind, HostTensor, broadcast};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::OnnxNode;
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 use crate::onnx::weight::StoredWeight;
 

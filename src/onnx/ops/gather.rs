@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::layout::{part, product};
 use super::positions::{Blocks, elements, index, tuples};
 use crate::graph::Gather;
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 use crate::tensor::Shape;
 

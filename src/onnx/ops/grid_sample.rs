@@ -1,8 +1,9 @@
 //! Sampling at computed positions.
 
 use crate::graph::{GridSample, GridSampleMode, GridSamplePadding};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::OnnxNode;
+use crate::onnx::value::Value;
 
 pub(super) fn grid_sample<'m>(
     importer: &mut Importer<'m>,

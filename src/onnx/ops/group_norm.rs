@@ -4,8 +4,9 @@ use super::elementwise::{as_channels, combine, combine_views, scale_channels};
 use super::layout::product;
 use super::unary::apply;
 use crate::graph::{Binary, GroupNorm, NormOver, Reduce, ReduceKind, ReduceOver, Unary};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 use crate::onnx::weight::StoredWeight;
 

@@ -3,8 +3,9 @@
 use super::layout::product;
 use crate::graph::{Concat, ValueId};
 use crate::onnx::host::broadcast;
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 
 pub(super) fn concat<'m>(

@@ -2,8 +2,9 @@
 
 use crate::graph::SliceChannels;
 use crate::onnx::host::HostTensor;
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 
 pub(in crate::onnx) fn product(dims: &[usize]) -> usize {

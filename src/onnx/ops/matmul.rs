@@ -5,8 +5,9 @@ use super::layout::product;
 use super::unary::apply;
 use crate::graph::{Binary, Conv2d, Linear, MatMul, Unary};
 use crate::onnx::host::{HostData, HostTensor, broadcast};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::OnnxNode;
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 use crate::onnx::weight::StoredWeight;
 

@@ -29,8 +29,9 @@ mod scatter;
 mod unary;
 mod written_norm;
 
-use super::import::{Importer, Value};
+use super::import::Importer;
 use super::node::OnnxNode;
+use super::value::Value;
 
 /// What adds a node's operator to the graph.
 #[derive(Clone, Copy)]

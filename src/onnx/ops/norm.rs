@@ -6,8 +6,9 @@ use super::unary::apply;
 use crate::graph::{
     BatchNorm2d, Binary, Hardmax, LocalResponseNorm, Reduce, ReduceKind, ReduceOver, Softmax, Unary,
 };
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 use crate::onnx::weight::StoredWeight;
 

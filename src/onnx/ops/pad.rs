@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::elementwise::as_channels;
 use super::resample::resampled_along;
 use crate::graph::{Pad2d, TapWindow, Taps};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 
 pub(super) fn pad<'m>(

@@ -9,8 +9,9 @@ use crate::graph::{
     ReduceOver, TopK, TopKOutput, Unary,
 };
 use crate::onnx::host::{HostData, HostTensor};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::OnnxNode;
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 use crate::tensor::Shape;
 

@@ -3,8 +3,9 @@
 use super::elementwise::combine;
 use crate::graph::Binary;
 use crate::onnx::evaluate::along;
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::OnnxNode;
+use crate::onnx::value::Value;
 
 /// `(x - zero_point) * scale`, with one scale, or one for each index or block along an axis.
 pub(super) fn dequantize_linear<'m>(

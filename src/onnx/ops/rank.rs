@@ -3,8 +3,9 @@
 use super::elementwise::as_channels;
 use super::unary::apply;
 use crate::graph::{TopK, TopKOutput, Unary};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 
 /// `ArgMax` and `ArgMin`.

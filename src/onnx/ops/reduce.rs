@@ -5,8 +5,9 @@ use super::layout::product;
 use super::unary::apply;
 use crate::graph::{Binary, Reduce, ReduceKind, ReduceOver, Unary};
 use crate::onnx::host::HostKind;
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 
 pub(super) fn reduce<'m>(

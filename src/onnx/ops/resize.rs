@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use self::filter::{Axis, Coordinates, Filter, Kernel};
 use super::resample::resampled_along;
 use crate::graph::{Operator, Taps, Upsample, UpsampleMode, UpsampleSize};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 use crate::tensor::Shape;
 

@@ -2,8 +2,9 @@
 
 use super::layout::product;
 use crate::graph::CumSum;
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::value::Value;
 
 pub(super) fn cum_sum<'m>(
     importer: &mut Importer<'m>,

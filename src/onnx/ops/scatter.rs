@@ -6,8 +6,9 @@ use super::join::joined;
 use super::positions::{Blocks, elements, tuples};
 use crate::graph::Binary;
 use crate::onnx::host::{HostData, HostTensor};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 
 /// The most updates of one element.

@@ -1,8 +1,9 @@
 //! Functions of each element of one value.
 
 use crate::graph::{Activation, Op, Unary};
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::OnnxNode;
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 
 /// Whether an operator is a function of each element of one value.

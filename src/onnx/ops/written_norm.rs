@@ -4,8 +4,9 @@
 
 use super::group_norm::{as_rows, is_one_dispatch, norm_over, normalize};
 use crate::graph::GroupNorm;
-use crate::onnx::import::{Importer, Value};
+use crate::onnx::import::Importer;
 use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::value::Value;
 use crate::onnx::view::View;
 
 /// Of the first input of a difference, over which axes and with which epsilon.
