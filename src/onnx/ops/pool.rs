@@ -154,12 +154,13 @@ fn max_indices(
     for plane in 0..planes {
         for y in 0..out_h {
             for x in 0..out_w {
-                let place = |i: usize, stride: usize, before: usize, step: usize| -> f64 {
-                    (i as f64 * stride as f64 - before as f64) * step as f64
+                // Whole numbers that float32 has, as all indices.
+                let place = |i: usize, stride: usize, before: usize, step: usize| -> f32 {
+                    (i as f32 * stride as f32 - before as f32) * step as f32
                 };
-                let plane = plane as f64 * h as f64 * w as f64;
+                let plane = plane as f32 * h as f32 * w as f32;
                 let rows = place(y, stride_h, top, step_h);
-                first.push((plane + rows + place(x, stride_w, left, step_w)) as f32);
+                first.push(plane + rows + place(x, stride_w, left, step_w));
             }
         }
     }
