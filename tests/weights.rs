@@ -112,7 +112,7 @@ fn inconsistent_headers_are_errors() {
 fn other_formats_are_recognized() {
     assert_contains(
         &message(b"PK\x03\x04......"),
-        &["PyTorch checkpoint", "convert"],
+        &["PyTorch checkpoint", "save it again"],
     );
     let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0";
     assert_contains(&message(pointer), &["git lfs pull"]);

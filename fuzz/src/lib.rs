@@ -5,6 +5,7 @@
 
 use std::cell::OnceCell;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use shadernet::darknet::Network;
@@ -27,19 +28,51 @@ pub type Target = fn(&[u8]);
 mod results;
 
 /// All targets, by the names of their files and corpus folders.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("cfg", cfg),
     ("config_json", config_json),
     ("darknet_weights", darknet_weights),
     ("onnx", onnx),
     ("picture", picture),
     ("pipeline_cache", pipeline_cache),
+    ("pytorch", pytorch),
+    ("pytorch_pickle", pytorch_pickle),
     ("results_json", results_json),
     ("safetensors", safetensors),
     ("safetensors_header", safetensors_header),
     ("shapes", shapes),
     ("tuning", tuning),
 ];
+
+/// A PyTorch checkpoint: a zip archive.
+pub fn pytorch(bytes: &[u8]) {
+    if let Ok(weights) = Weights::from_bytes("fuzz", bytes.to_vec()) {
+        for name in weights.names() {
+            let _ = weights.read(name);
+            let _ = weights.read_range(name, 1..3);
+        }
+    }
+}
+
+/// The pickle of a PyTorch checkpoint, with two storages beside it.
+pub fn pytorch_pickle(bytes: &[u8]) {
+    let files: [(&str, &[u8]); 3] = [
+        ("net/data.pkl", bytes),
+        ("net/data/0", &[1; 64]),
+        ("net/data/1", &[2; 10]),
+    ];
+    let mut archive = Vec::new();
+    let mut writer = rawzip::ZipArchiveWriter::new(&mut archive);
+    for (name, content) in files {
+        let (mut entry, config) = writer.new_file(name).start().expect("memory is written to");
+        let mut file = config.wrap(&mut entry);
+        file.write_all(content).expect("memory is written to");
+        let (_, descriptor) = file.finish().expect("memory is written to");
+        entry.finish(descriptor).expect("memory is written to");
+    }
+    writer.finish().expect("memory is written to");
+    pytorch(&archive);
+}
 
 /// A whole safetensors file: its header and data, and whether it fits a network.
 pub fn safetensors(bytes: &[u8]) {

@@ -108,9 +108,12 @@ impl ModelFolder {
                 format!("{CONFIG} is missing; {EXPECTED}"),
             ));
         }
-        let weights = [WEIGHTS, WEIGHTS_INDEX].map(|name| path.join(name));
+        let weights = WEIGHTS_FILES.map(|name| path.join(name));
         let Some(weights) = weights.into_iter().find(|path| path.is_file()) else {
-            return Err(Error::file(path, without_weights(path)));
+            return Err(Error::file(
+                path,
+                format!("{WEIGHTS} is missing; {EXPECTED}"),
+            ));
         };
         let config = config::read(&config_path)?;
         let name = name_of(path);
@@ -118,14 +121,12 @@ impl ModelFolder {
     }
 }
 
-fn without_weights(path: &Path) -> String {
-    // The files of older models on the hub, from timm and transformers.
-    let pickled = ["pytorch_model.bin", "pytorch_model.pth", "model.pth"];
-    match pickled.iter().find(|name| path.join(name).is_file()) {
-        Some(name) => format!(
-            "{WEIGHTS} is missing; {name} is there, but pickles are not supported: convert it \
-             with safetensors.torch.save_file(torch.load(\"{name}\"), \"{WEIGHTS}\")"
-        ),
-        None => format!("{WEIGHTS} is missing; {EXPECTED}"),
-    }
-}
+/// The names that weights may have in a folder, the first that is there: those of older models are PyTorch's.
+const WEIGHTS_FILES: [&str; 6] = [
+    WEIGHTS,
+    WEIGHTS_INDEX,
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "pytorch_model.pth",
+    "model.pth",
+];

@@ -36,6 +36,9 @@ pub(super) struct Entry {
     pub(super) shape: Shape,
     /// Where its bytes are, from the start of the file.
     pub(super) bytes: Range<usize>,
+    /// Elements from one index of each dimension to the next, where they are not in row-major order or not one after
+    /// the other: a view of PyTorch. `bytes` is from the first to the last of them.
+    pub(super) strides: Option<Vec<usize>>,
 }
 
 /// What a header holds.
@@ -123,18 +126,14 @@ fn json(bytes: &[u8], file_len: usize) -> Result<(&str, usize), String> {
 
 /// Another known format, detected from the file's first bytes, with what to do about it.
 fn other_format(file: &[u8]) -> Option<&'static str> {
-    const SIGNATURES: [(&[u8], &str); 6] = [
+    const SIGNATURES: [(&[u8], &str); 5] = [
         (
             b"version https://git-lfs",
             "a Git LFS pointer; fetch the file itself with `git lfs pull`",
         ),
         (
-            b"PK\x03\x04",
-            "a PyTorch checkpoint or other zip archive; convert it with safetensors.torch.save_file",
-        ),
-        (
             b"\x80\x02",
-            "a pickled PyTorch checkpoint; convert it with safetensors.torch.save_file",
+            "a PyTorch checkpoint in the form before version 1.6; load it with torch.load and save it again with torch.save",
         ),
         (b"\x89HDF", "an HDF5 file; convert it to safetensors"),
         (
@@ -146,6 +145,12 @@ fn other_format(file: &[u8]) -> Option<&'static str> {
             "a web page; download the file itself, not the page about it",
         ),
     ];
+    // The form before the pickles, an archive of tar.
+    if file.get(257..262) == Some(b"ustar") {
+        return Some(
+            "a tar archive, perhaps a PyTorch checkpoint of a version before 0.1.10; load it with torch.load and save it again with torch.save",
+        );
+    }
     SIGNATURES
         .iter()
         .find(|(signature, _)| file.starts_with(signature))
@@ -237,6 +242,7 @@ impl RawEntry {
             dtype,
             shape,
             bytes: start..end,
+            strides: None,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Trained parameters: tensors by name, from safetensors files or from memory.
+//! Trained parameters: tensors by name, from safetensors files, PyTorch's checkpoints or memory.
 //!
 //! [`Weights::check`] compares them with a graph and reports all mismatches at once;
 //! [`Weights::read`] returns a tensor as float32, borrowed where it is stored as float32.
@@ -53,16 +53,18 @@ pub mod generate;
 mod header;
 mod listing;
 mod names;
+mod open;
 #[cfg(feature = "onnx")]
 mod parts;
+mod pytorch;
 mod shards;
+mod strided;
 mod write;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 pub use check::CheckReport;
@@ -78,12 +80,6 @@ use crate::error::{Error, Result};
 use crate::tensor::{Shape, Tensor};
 use listing::quoted;
 use names::Place;
-use shards::Index;
-
-const SAFETENSORS: FileKind = FileKind {
-    description: "a safetensors file",
-    example: "model.safetensors",
-};
 
 /// Tensors by name, in files or in memory.
 pub struct Weights {
@@ -113,6 +109,12 @@ enum Data {
         file: usize,
         bytes: Range<usize>,
     },
+    /// The same, but with the distance in elements from one index of each dimension to the next.
+    Strided {
+        file: usize,
+        bytes: Range<usize>,
+        strides: Vec<usize>,
+    },
     Float32(Vec<f32>),
     /// As in a file, of the length that shape and dtype require.
     #[cfg(feature = "onnx")]
@@ -125,54 +127,6 @@ enum Data {
 }
 
 impl Weights {
-    /// Reads a safetensors file into memory and checks its header. [`Self::open_mmap`] takes less memory.
-    ///
-    /// Weights in several files are opened by their index, whose name ends with `.index.json`: a JSON object in
-    /// the format of the Hugging Face hub, whose `weight_map` names the file of each tensor, in the index's
-    /// folder.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where a file cannot be read; [`Error::File`] where it is not a safetensors file or is
-    /// damaged, and where the files of an index do not hold the tensors that it lists.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(path.as_ref(), |path| FileBytes::read(path, SAFETENSORS))
-    }
-
-    /// Maps a safetensors file, or those of an index, into memory and checks the header. Tensors are read from
-    /// disk when they are used; see the [module's documentation](self#reading-and-memory-mapping).
-    ///
-    /// ```
-    /// # use shadernet::tensor::Tensor;
-    /// # use shadernet::weights::{Dtype, Weights, write_safetensors};
-    /// # let folder = tempfile::tempdir()?;
-    /// # let path = folder.path().join("model.safetensors");
-    /// # write_safetensors(&path, [("a", &Tensor::zeros([1]))], Dtype::F32)?;
-    /// // SAFETY: the file is in a folder of this process, and nothing changes it.
-    /// let weights = unsafe { Weights::open_mmap(&path)? };
-    /// assert_eq!(weights.read("a")?[..], [0.0]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Safety
-    /// Until the weights are dropped, no process may modify or truncate the file, or the files that an index
-    /// names. Renaming another file over one of them or removing it is allowed.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub unsafe fn open_mmap(path: impl AsRef<Path>) -> Result<Self> {
-        // SAFETY: the caller promises that the files do not change while these weights exist, which own the
-        // maps.
-        let map = |path: &Path| unsafe { FileBytes::map(path, SAFETENSORS) };
-        Self::open_with(path.as_ref(), map)
-    }
-
-    /// Only names, shapes and dtypes: the headers are read, tensors cannot be.
-    pub(crate) fn open_headers(path: &Path) -> Result<Self> {
-        Self::open_with(path, |path| {
-            FileBytes::beginning(path, SAFETENSORS, header::LENGTH_BYTES, header::len)
-        })
-    }
-
     /// These weights as [`Self::open_headers`] returns them.
     pub(crate) fn headers(&self) -> Self {
         Self {
@@ -183,54 +137,6 @@ impl Weights {
             renamed: self.renamed.clone(),
             place: self.place.clone(),
         }
-    }
-
-    /// The file at `path`, or the files of the index at `path`, opened by `open`.
-    fn open_with(path: &Path, open: impl Fn(&Path) -> Result<FileBytes>) -> Result<Self> {
-        let source = path.display().to_string();
-        if !shards::is_index(path) {
-            return Self::parse(source, open(path)?);
-        }
-        let index = Index::read(path)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let names: Vec<&str> = index.files().into_iter().collect();
-        let mut files = Vec::new();
-        let mut contents = Vec::new();
-        for name in &names {
-            let shard = folder.join(name);
-            if !shard.exists() {
-                let reason = format!(
-                    "its weight_map names {}, which is missing; download it into the same folder",
-                    quoted(name)
-                );
-                return Err(Error::file(path, reason));
-            }
-            let file = open(&shard)?;
-            let content = header::parse(file.as_slice(), file.file_len());
-            contents.push(content.map_err(|reason| Error::file(&shard, reason))?);
-            files.push(Arc::new(file));
-        }
-        let tensors = contents.iter().map(|content| content.tensors.as_slice());
-        (index.check(names.iter().copied().zip(tensors)))
-            .map_err(|reason| Error::file(path, reason))?;
-        Ok(Self::from_headers(source, files, contents))
-    }
-
-    /// Parses a safetensors file in memory: a vector, or what `include_bytes!` returns. Messages use `name` for
-    /// the file.
-    ///
-    /// # Errors
-    /// [`Error::File`] where `bytes` are not a safetensors file or a damaged one.
-    pub fn from_bytes(
-        name: impl Into<String>,
-        bytes: impl Into<Cow<'static, [u8]>>,
-    ) -> Result<Self> {
-        Self::from_shared(name.into(), Arc::new(bytes.into()))
-    }
-
-    /// As [`Self::from_bytes`], without a copy.
-    pub(crate) fn from_shared(name: String, bytes: Arc<Cow<'static, [u8]>>) -> Result<Self> {
-        Self::parse(name, FileBytes::Shared(bytes))
     }
 
     /// Weights from tensors in memory. Messages use `name` in place of a file's name. Of several tensors
@@ -262,48 +168,6 @@ impl Weights {
             files: Vec::new(),
             tensors: tensors.map(|(name, data)| (name, stored(data))).collect(),
             metadata: BTreeMap::new(),
-            renamed: HashMap::new(),
-            place: None,
-        }
-    }
-
-    fn parse(source: String, file: FileBytes) -> Result<Self> {
-        let content = header::parse(file.as_slice(), file.file_len());
-        let content = content.map_err(|reason| Error::file(&source, reason))?;
-        Ok(Self::from_headers(
-            source,
-            vec![Arc::new(file)],
-            vec![content],
-        ))
-    }
-
-    /// Files with their headers, in the same order.
-    fn from_headers(
-        source: String,
-        files: Vec<Arc<FileBytes>>,
-        headers: Vec<header::Content>,
-    ) -> Self {
-        let mut tensors = BTreeMap::new();
-        let mut metadata = BTreeMap::new();
-        for (file, content) in headers.into_iter().enumerate() {
-            tensors.extend(content.tensors.into_iter().map(|entry| {
-                let stored = Stored {
-                    shape: entry.shape,
-                    dtype: entry.dtype,
-                    data: Data::InFile {
-                        file,
-                        bytes: entry.bytes,
-                    },
-                };
-                (entry.name, stored)
-            }));
-            metadata.extend(content.metadata);
-        }
-        Self {
-            source,
-            files,
-            tensors,
-            metadata,
             renamed: HashMap::new(),
             place: None,
         }
@@ -375,23 +239,48 @@ impl Weights {
                     .ok_or_else(|| problem(check::unsupported_dtype(&stored.dtype)))?;
                 let size = dtype.size();
                 let range = range.start.saturating_mul(size)..range.end.saturating_mul(size);
-                let bytes = self.bytes(stored).and_then(|bytes| bytes.get(range));
-                let bytes = bytes.ok_or_else(|| problem("its bytes were not read".to_owned()))?;
-                decode::to_float32(dtype, bytes).map_err(|x| {
+                let missing = || problem("its bytes were not read".to_owned());
+                let too_large = |x: f64| {
                     problem(format!(
                         "{x:e} is beyond the range of float32, which is used"
                     ))
-                })
+                };
+                match self.bytes(stored).ok_or_else(missing)? {
+                    Cow::Borrowed(bytes) => {
+                        let bytes = bytes.get(range).ok_or_else(missing)?;
+                        decode::to_float32(dtype, bytes).map_err(too_large)
+                    }
+                    Cow::Owned(bytes) => {
+                        let bytes = bytes.get(range).ok_or_else(missing)?;
+                        let values = decode::to_float32(dtype, bytes).map_err(too_large)?;
+                        Ok(Cow::Owned(values.into_owned()))
+                    }
+                }
             }
         }
     }
 
-    /// A tensor's bytes as they are in its file; `None` for tensors in memory, and where only headers were read.
-    fn bytes<'a>(&'a self, stored: &'a Stored) -> Option<&'a [u8]> {
+    /// A tensor's bytes as they are in its file, but in row-major order; `None` for tensors in memory, and where only
+    /// headers were read.
+    fn bytes<'a>(&'a self, stored: &'a Stored) -> Option<Cow<'a, [u8]>> {
+        let in_file = |file: usize, bytes: &Range<usize>| {
+            let file: &'a FileBytes = self.files.get(file)?;
+            file.as_slice().get(bytes.clone())
+        };
         match &stored.data {
-            Data::InFile { file, bytes } => self.files.get(*file)?.as_slice().get(bytes.clone()),
+            Data::InFile { file, bytes } => in_file(*file, bytes).map(Cow::Borrowed),
+            Data::Strided {
+                file,
+                bytes,
+                strides,
+            } => {
+                let element = header::bits(&stored.dtype)?.div_ceil(8);
+                let bytes = in_file(*file, bytes)?;
+                let ordered = strided::in_order(bytes, element, stored.shape.dims(), strides);
+                ordered.map(Cow::Owned)
+            }
             #[cfg(feature = "onnx")]
-            Data::Bytes(bytes) => Some(bytes),
+            Data::Bytes(bytes) => Some(Cow::Borrowed(bytes)),
             #[cfg(feature = "onnx")]
             Data::Filled(_) => None,
             Data::Float32(_) | Data::Generated(_) => None,

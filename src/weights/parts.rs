@@ -50,6 +50,11 @@ impl Weights {
             Data::Float32(values) => hasher.write(bytemuck::cast_slice(values)),
             Data::Bytes(bytes) => (bytes.as_ptr() as usize).hash(hasher),
             Data::InFile { file, bytes } => (file, bytes.start).hash(hasher),
+            Data::Strided {
+                file,
+                bytes,
+                strides,
+            } => (file, bytes.start, strides).hash(hasher),
             Data::Filled(value) => value.to_bits().hash(hasher),
             Data::Generated(gain) => gain.to_bits().hash(hasher),
         }

@@ -99,7 +99,7 @@ impl Weights {
                         name: name.clone(),
                         dtype: stored.dtype.clone().into(),
                         shape: stored.shape.dims(),
-                        bytes: self.bytes(stored).map(<[u8]>::len),
+                        bytes: self.bytes(stored).map(|bytes| bytes.len()),
                     },
                 };
                 (entry, stored)
@@ -199,7 +199,7 @@ impl<'a> Entry<'a> {
 enum Elements<'a> {
     Convert(Cow<'a, [f32]>, Dtype),
     /// In bytes, as they are.
-    Copy(&'a [u8]),
+    Copy(Cow<'a, [u8]>),
 }
 
 /// Writes the tensors of `entries`; `read` returns the elements of an entry by its index.
@@ -218,7 +218,7 @@ fn write_entries<'a>(
     for i in 0..entries.len() {
         match read(i)? {
             Elements::Convert(elements, dtype) => write_elements(&mut out, &elements, dtype),
-            Elements::Copy(bytes) => out.write_all(bytes),
+            Elements::Copy(bytes) => out.write_all(&bytes),
         }
         .map_err(failed())?;
     }
