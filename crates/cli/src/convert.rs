@@ -21,13 +21,15 @@ use super::{Failure, output};
 Examples:
   shadernet convert tiny.cfg tiny.weights --names coco.names -o tiny/ --half
   shadernet convert model.safetensors -o half.safetensors --half
+  shadernet convert checkpoint.pth -o model.safetensors
   shadernet convert timm/resnet18.a1_in1k -o resnet18_half/ --half
 
 With --half, the weights of convolutions and fully connected layers are stored as float16. Biases \
 and batch norms, about 1 % of the parameters, stay float32, and whole numbers stay as they are. \
 Several safetensors files with an index become one. If the conversion fails, nothing is written.")]
 pub struct Convert {
-    /// Darknet's .cfg and .weights, or one safetensors file or .index.json, or a model
+    /// Darknet's .cfg and .weights, or one safetensors file, PyTorch checkpoint (.pth, .bin) or .index.json, or a
+    /// model
     #[arg(required = true, num_args = 1..=2, value_name = "FILE|MODEL")]
     files: Vec<PathBuf>,
 

@@ -40,8 +40,8 @@ pub struct Run {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["arch", "weights", "num_classes", "in_channels"])]
     model: Option<PathBuf>,
 
-    /// Weights, a safetensors file or .index.json with torchvision's or timm's tensor names [default: those of
-    /// the model]
+    /// Weights, a safetensors file, PyTorch checkpoint (.pth, .bin) or .index.json with torchvision's or timm's
+    /// tensor names [default: those of the model]
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
 

@@ -320,3 +320,33 @@ fn a_model_becomes_a_folder_that_classifies() {
     .ok();
     assert!(text.out.contains(" matrices as float16, "), "{}", text.out);
 }
+
+/// Of a checkpoint, the tensors of the network are written, not those of the optimizer.
+#[test]
+fn checkpoints_of_pytorch_become_safetensors() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/pytorch");
+    let output = folder.path().join("out.safetensors");
+    let convert = |name: &str| {
+        let mut command = shadernet();
+        command.arg("convert").arg(checkpoints.join(name));
+        execute(command.arg("-o").arg(&output))
+    };
+    let done = convert("nested.pth");
+    assert_eq!(done.code, 0, "{}", done.err);
+    let weights = Weights::open(&output).unwrap();
+    let names: Vec<&str> = weights.names().collect();
+    let expected = [
+        "module.conv.bias",
+        "module.conv.weight",
+        "module.norm.num_batches_tracked",
+    ];
+    assert_eq!(names, expected);
+    fs::remove_file(&output).unwrap();
+    for (name, expected) in [("module.pth", "__main__.Net"), ("script.pt", "TorchScript")] {
+        let refused = convert(name);
+        assert_eq!(refused.code, 1);
+        assert!(refused.err.contains(expected), "{}", refused.err);
+        assert!(!output.exists());
+    }
+}
