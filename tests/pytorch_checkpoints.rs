@@ -167,7 +167,7 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut archive = rawzip::ZipArchiveWriter::new(&mut bytes);
     for (name, content) in files {
-        let (mut entry, config) = archive.new_file(&format!("net/{name}")).start().unwrap();
+        let (mut entry, config) = archive.new_file(format!("net/{name}")).start().unwrap();
         let mut writer = config.wrap(&mut entry);
         writer.write_all(content).unwrap();
         let (_, descriptor) = writer.finish().unwrap();

@@ -36,7 +36,7 @@ impl Weights {
     }
 
     /// Maps a safetensors file, or those of an index, into memory and checks the header. Tensors are read from
-    /// disk when they are used; see the [module's documentation](self#reading-and-memory-mapping).
+    /// disk when they are used; see the [module's documentation](crate::weights#reading-and-memory-mapping).
     ///
     /// ```
     /// # use shadernet::tensor::Tensor;
