@@ -60,7 +60,8 @@ impl Tuning {
         if sum != checksum_line(body) {
             return Err(damaged());
         }
-        let mut lines = body.lines().skip(1);
+        // Not `lines`, which drops a carriage return: what is read is written again as it was.
+        let mut lines = body.split_terminator('\n').skip(1);
         let mut field = |name: &str| {
             let line = lines.next().and_then(|line| line.strip_prefix(name));
             let value = line.and_then(|rest| rest.strip_prefix(':'));

@@ -16,6 +16,7 @@ mod doctor;
 mod explain;
 mod explain_results;
 mod features;
+mod freed_memory;
 mod image_paths;
 mod inspect;
 mod layer_list;
@@ -314,6 +315,7 @@ fn loading_failure(error: Error, folder: &ModelFolder, expected: Task) -> Failur
 fn main() -> ExitCode {
     // The dynamic loader has run for a few milliseconds before this.
     let start = Instant::now();
+    freed_memory::keep();
     silence_wayland();
     let cli = Cli::parse();
     signals::handle();
