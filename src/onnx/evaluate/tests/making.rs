@@ -161,8 +161,16 @@ fn dequantized() {
     assert_mentions(&text, "scales of shape [2] are not supported");
     let text = node("DequantizeLinear", 13).error(&[&x, &scales, &zero]);
     assert_mentions(&text, "its zero point []");
-    let text = node("DequantizeLinear", 21)
-        .int("block_size", 2)
-        .error(&[&x, &scale]);
-    assert_mentions(&text, "blocks");
+    // A scale for each block of two, and of one that is not whole.
+    let blocks = |axis, size| {
+        node("DequantizeLinear", 21)
+            .int("axis", axis)
+            .int("block_size", size)
+    };
+    let y = blocks(1, 2).of(&[&x, &floats(&[2, 1], &[2.0, 0.5])]);
+    assert_eq!(y, floats(&[2, 2], &[0.0, 6.0, 64.0, 127.5]));
+    let y = blocks(0, 3).of(&[&x, &floats(&[1, 2], &[2.0, 0.5])]);
+    assert_eq!(y, floats(&[2, 2], &[0.0, 1.5, 256.0, 127.5]));
+    let text = blocks(1, 2).error(&[&x, &floats(&[1, 2], &[2.0, 0.5])]);
+    assert_mentions(&text, "have scales [2, 1]");
 }
