@@ -104,7 +104,7 @@ fn damaged_weights_are_rejected() {
     files.fails(&safetensors(overlap, 12), &["'first' and 'second' overlap"]);
     files.fails(b"", &["empty", "expected a safetensors file"]);
     files.fails(b"plain text that is longer", &["safetensors"]);
-    files.fails(b"PK\x03\x04....", &["PyTorch checkpoint", "convert it"]);
+    files.fails(b"PK\x03\x04....", &["PyTorch checkpoint", "save it again"]);
 }
 
 #[test]
