@@ -58,6 +58,7 @@ pub use find::{
     model_places,
 };
 pub use hub::{HubName, hub_cache};
+pub use open::WEIGHTS_FILES;
 pub use options::ModelOptions;
 
 /// The description of a model folder.

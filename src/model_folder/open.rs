@@ -110,10 +110,9 @@ impl ModelFolder {
         }
         let weights = WEIGHTS_FILES.map(|name| path.join(name));
         let Some(weights) = weights.into_iter().find(|path| path.is_file()) else {
-            return Err(Error::file(
-                path,
-                format!("{WEIGHTS} is missing; {EXPECTED}"),
-            ));
+            let others = WEIGHTS_FILES.get(1..).unwrap_or_default().join(", ");
+            let reason = format!("{WEIGHTS} is missing, and so are {others}; {EXPECTED}");
+            return Err(Error::file(path, reason));
         };
         let config = config::read(&config_path)?;
         let name = name_of(path);
@@ -121,8 +120,9 @@ impl ModelFolder {
     }
 }
 
-/// The names that weights may have in a folder, the first that is there: those of older models are PyTorch's.
-const WEIGHTS_FILES: [&str; 6] = [
+/// The names that weights may have in a model folder, of which the first that is there counts: those of older models
+/// are of PyTorch's checkpoints. Names that end in `.index.json` are of indexes of several files.
+pub const WEIGHTS_FILES: [&str; 6] = [
     WEIGHTS,
     WEIGHTS_INDEX,
     "pytorch_model.bin",

@@ -126,6 +126,23 @@ enum Data {
     Generated(f64),
 }
 
+impl Stored {
+    /// The bytes of all elements in a file; `None` where there are more than can be addressed, and for a tensor in
+    /// memory.
+    fn byte_len(&self) -> Option<usize> {
+        match &self.data {
+            Data::InFile { bytes, .. } => Some(bytes.len()),
+            Data::Strided { .. } => {
+                let bits = header::bits(&self.dtype)?;
+                Some(self.shape.checked_len()?.checked_mul(bits)?.div_ceil(8))
+            }
+            #[cfg(feature = "onnx")]
+            Data::Bytes(bytes) => Some(bytes.len()),
+            _ => None,
+        }
+    }
+}
+
 impl Weights {
     /// These weights as [`Self::open_headers`] returns them.
     pub(crate) fn headers(&self) -> Self {
@@ -237,22 +254,16 @@ impl Weights {
             _ => {
                 let dtype = Dtype::from_safetensors(&stored.dtype)
                     .ok_or_else(|| problem(check::unsupported_dtype(&stored.dtype)))?;
-                let size = dtype.size();
-                let range = range.start.saturating_mul(size)..range.end.saturating_mul(size);
                 let missing = || problem("its bytes were not read".to_owned());
                 let too_large = |x: f64| {
                     problem(format!(
                         "{x:e} is beyond the range of float32, which is used"
                     ))
                 };
-                match self.bytes(stored).ok_or_else(missing)? {
-                    Cow::Borrowed(bytes) => {
-                        let bytes = bytes.get(range).ok_or_else(missing)?;
-                        decode::to_float32(dtype, bytes).map_err(too_large)
-                    }
+                match self.bytes(stored, range).ok_or_else(missing)? {
+                    Cow::Borrowed(bytes) => decode::to_float32(dtype, bytes).map_err(too_large),
                     Cow::Owned(bytes) => {
-                        let bytes = bytes.get(range).ok_or_else(missing)?;
-                        let values = decode::to_float32(dtype, bytes).map_err(too_large)?;
+                        let values = decode::to_float32(dtype, &bytes).map_err(too_large)?;
                         Ok(Cow::Owned(values.into_owned()))
                     }
                 }
@@ -260,27 +271,41 @@ impl Weights {
         }
     }
 
-    /// A tensor's bytes as they are in its file, but in row-major order; `None` for tensors in memory, and where only
-    /// headers were read.
-    fn bytes<'a>(&'a self, stored: &'a Stored) -> Option<Cow<'a, [u8]>> {
+    /// As [`Self::bytes`], of all elements, also of a type whose size is not known.
+    fn all_bytes<'a>(&'a self, stored: &'a Stored) -> Option<Cow<'a, [u8]>> {
+        match &stored.data {
+            Data::InFile { file, bytes } => {
+                let file = self.files.get(*file)?.as_slice();
+                file.get(bytes.clone()).map(Cow::Borrowed)
+            }
+            _ => self.bytes(stored, 0..stored.shape.len()),
+        }
+    }
+
+    /// The bytes of a range of a tensor's elements as they are in its file, but in row-major order; `None` for tensors
+    /// in memory, and where only headers were read.
+    fn bytes<'a>(&'a self, stored: &'a Stored, range: Range<usize>) -> Option<Cow<'a, [u8]>> {
+        let bits = header::bits(&stored.dtype)?;
         let in_file = |file: usize, bytes: &Range<usize>| {
             let file: &'a FileBytes = self.files.get(file)?;
             file.as_slice().get(bytes.clone())
         };
+        let part = |bytes: &'a [u8]| {
+            let end = range.end.checked_mul(bits)?.div_ceil(8);
+            bytes.get(range.start.checked_mul(bits)? / 8..end)
+        };
         match &stored.data {
-            Data::InFile { file, bytes } => in_file(*file, bytes).map(Cow::Borrowed),
+            Data::InFile { file, bytes } => part(in_file(*file, bytes)?).map(Cow::Borrowed),
             Data::Strided {
                 file,
                 bytes,
                 strides,
             } => {
-                let element = header::bits(&stored.dtype)?.div_ceil(8);
-                let bytes = in_file(*file, bytes)?;
-                let ordered = strided::in_order(bytes, element, stored.shape.dims(), strides);
-                ordered.map(Cow::Owned)
+                let (bytes, dims) = (in_file(*file, bytes)?, stored.shape.dims());
+                strided::in_order(bytes, bits.div_ceil(8), dims, strides, range).map(Cow::Owned)
             }
             #[cfg(feature = "onnx")]
-            Data::Bytes(bytes) => Some(Cow::Borrowed(bytes)),
+            Data::Bytes(bytes) => part(bytes).map(Cow::Borrowed),
             #[cfg(feature = "onnx")]
             Data::Filled(_) => None,
             Data::Float32(_) | Data::Generated(_) => None,

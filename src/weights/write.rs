@@ -99,7 +99,7 @@ impl Weights {
                         name: name.clone(),
                         dtype: stored.dtype.clone().into(),
                         shape: stored.shape.dims(),
-                        bytes: self.bytes(stored).map(|bytes| bytes.len()),
+                        bytes: stored.byte_len(),
                     },
                 };
                 (entry, stored)
@@ -119,7 +119,7 @@ impl Weights {
         write_entries(path.as_ref(), &entries, &self.metadata, |i| {
             let (name, stored) = (&entries[i].name, tensors[i]);
             let Some(dtype) = converted(stored) else {
-                let bytes = self.bytes(stored).unwrap_or_default();
+                let bytes = self.all_bytes(stored).unwrap_or_default();
                 return Ok(Elements::Copy(bytes));
             };
             let data = self.read(name)?;

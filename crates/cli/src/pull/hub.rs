@@ -11,7 +11,7 @@ use hf_hub::api::Progress;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 use indicatif::ProgressBar;
-use shadernet::model_folder::HubName;
+use shadernet::model_folder::{HubName, WEIGHTS_FILES};
 use shadernet::printable;
 
 use super::checksum::{Checksum, is_hex};
@@ -21,8 +21,8 @@ use crate::{Failure, progress};
 /// The hub, where `HF_ENDPOINT` names no other.
 const ENDPOINT: &str = "https://huggingface.co";
 const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
-const WEIGHTS_INDEX: &str = "model.safetensors.index.json";
+/// The ending of the names of indexes of several files.
+const INDEX: &str = ".index.json";
 /// More than any repository's index of weights needs.
 const MAX_INDEX_BYTES: u64 = 64 << 20;
 /// How often a broken connection is tried again.
@@ -107,16 +107,18 @@ impl<'a> Hub<'a> {
         };
         let config = self.fetch(CONFIG, &mut fetched)?;
         fetched.snapshot = config.parent().unwrap_or(&config).to_owned();
-        let files = if names.contains(WEIGHTS) {
-            BTreeSet::from([WEIGHTS.to_owned()])
-        } else if names.contains(WEIGHTS_INDEX) {
-            let index = self.fetch(WEIGHTS_INDEX, &mut fetched)?;
-            shards(&index).map_err(|reason| self.failed(format!("{WEIGHTS_INDEX}: {reason}")))?
-        } else {
+        let weights = WEIGHTS_FILES.into_iter().find(|&name| names.contains(name));
+        let Some(weights) = weights else {
             return Err(self.failed(format!(
-                "neither {WEIGHTS} nor {WEIGHTS_INDEX} is in this repository: models that are only pickled \
-                 (.bin, .pth) must be converted, with safetensors.torch.save_file"
+                "none of {} is in this repository; a model of timm's format was expected",
+                WEIGHTS_FILES.join(", ")
             )));
+        };
+        let files = if weights.ends_with(INDEX) {
+            let index = self.fetch(weights, &mut fetched)?;
+            shards(&index).map_err(|reason| self.failed(format!("{weights}: {reason}")))?
+        } else {
+            BTreeSet::from([weights.to_owned()])
         };
         for file in &files {
             self.fetch(file, &mut fetched)?;

@@ -22,7 +22,8 @@ Examples:
   shadernet pull timm/resnet18.a1_in1k
   shadernet classify photo.jpg --model timm/resnet18.a1_in1k
 
-Fetches config.json and the weights in safetensors files into the cache that Python's huggingface_hub \
+Fetches config.json and the weights (safetensors, or else PyTorch's checkpoints, of which only tensors \
+are read and no code is run) into the cache that Python's huggingface_hub \
 uses too: $HF_HUB_CACHE, or hub in $HF_HOME, or ~/.cache/huggingface/hub. Files that are there already \
 are not fetched again. A download that was interrupted is continued, and each file is compared with the \
 hub's checksum. $HF_TOKEN, or the token that `hf auth login` stored, is sent for private models; \

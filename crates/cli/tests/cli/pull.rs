@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::common::place;
 use crate::hub_server::{Behavior, COMMIT, HubServer};
 use crate::support::*;
 
@@ -221,11 +222,12 @@ fn what_is_missing_is_named() {
         without("config.json"),
         &["org/model: no config.json", "found model.safetensors"],
     );
-    let mut pickled = without(WEIGHTS);
-    pickled.insert("pytorch_model.bin".to_owned(), Vec::new());
     fails(
-        pickled,
-        &["org/model: neither model.safetensors nor", "only pickled"],
+        without(WEIGHTS),
+        &[
+            "org/model: none of model.safetensors, ",
+            "is in this repository",
+        ],
     );
     // The index names a file that the repository lacks, and one outside of it.
     for (file, part) in [
@@ -243,6 +245,38 @@ fn what_is_missing_is_named() {
         b"{\"model_type\": \"bert\"}".to_vec(),
     );
     fails(other, &["config.json: key 'architecture' is missing"]);
+}
+
+#[test]
+fn checkpoints_are_fetched_where_there_is_nothing_else() {
+    let checkpoint = fs::read(place::repository().join("tests/pytorch/plain.pth")).unwrap();
+    let mut files = model_files();
+    let index = json!({"weight_map": {"fc.weight": "a.bin", "fc.bias": "b.bin"}}).to_string();
+    let add = |files: &mut BTreeMap<_, _>, name: &str, content: &[u8]| {
+        files.insert(name.to_owned(), content.to_vec());
+    };
+    add(&mut files, "pytorch_model.bin", &checkpoint);
+    add(&mut files, "a.bin", &checkpoint);
+    add(&mut files, "b.bin", &checkpoint);
+    let fetched = |files: &BTreeMap<String, Vec<u8>>| {
+        let server = HubServer::start(files.clone(), Behavior::default());
+        let cache = tempfile::tempdir().unwrap();
+        let run = execute(pull(&server.endpoint, cache.path()).arg("--json")).ok();
+        (run.json()[0]["files"].clone(), server, cache)
+    };
+    assert_eq!(fetched(&files).0, json!(["config.json", WEIGHTS]));
+    files.remove(WEIGHTS);
+    let (names, _server, cache) = fetched(&files);
+    assert_eq!(names, json!(["config.json", "pytorch_model.bin"]));
+    // It is read, and has another network.
+    execute(&mut classify_pulled(cache.path(), "org/model"))
+        .fails(&["pytorch_model.bin", "conv.weight"]);
+
+    files.remove("pytorch_model.bin");
+    let name = "pytorch_model.bin.index.json";
+    add(&mut files, name, index.as_bytes());
+    let expected = json!(["config.json", name, "a.bin", "b.bin"]);
+    assert_eq!(fetched(&files).0, expected);
 }
 
 #[test]
