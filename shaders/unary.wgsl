@@ -10,7 +10,7 @@ struct Params {
     input: TensorView,
     output: TensorView,
     // The function's parameters, in the order in which they are declared.
-    settings: vec2<f32>,
+    settings: vec4<f32>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -40,6 +40,7 @@ fn apply(x: vec4<f32>) -> vec4<f32> {
     let one = vec4<f32>(1.0);
     let a = params.settings.x;
     let b = params.settings.y;
+    let c = params.settings.z;
     switch FUNCTION {
         case ELU: {
             return select(a * (exponential(min(x, zero)) - 1.0), x, x > zero);
@@ -155,6 +156,12 @@ fn apply(x: vec4<f32>) -> vec4<f32> {
         }
         case TRUNC: {
             return trunc(x);
+        }
+        case QUANTIZE: {
+            return clamp(round(x / a), vec4<f32>(b), vec4<f32>(c));
+        }
+        case FAKE_QUANTIZE: {
+            return a * clamp(round(x / a), vec4<f32>(b), vec4<f32>(c));
         }
         case IS_NAN: {
             return numbers(is_nan(x));

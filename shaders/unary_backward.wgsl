@@ -10,7 +10,7 @@ struct Params {
     value: TensorView,
     output: TensorView,
     // As in `unary.wgsl`.
-    settings: vec2<f32>,
+    settings: vec4<f32>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -41,6 +41,7 @@ fn derivative(x: vec4<f32>) -> vec4<f32> {
     let one = vec4<f32>(1.0);
     let a = params.settings.x;
     let b = params.settings.y;
+    let c = params.settings.z;
     switch FUNCTION {
         case ELU: {
             return select(a * exponential(min(x, zero)), one, x > zero);
@@ -151,6 +152,10 @@ fn derivative(x: vec4<f32>) -> vec4<f32> {
         }
         case SHRINK: {
             return select(zero, one, abs(x) > vec4<f32>(a));
+        }
+        case FAKE_QUANTIZE: {
+            let steps = round(x / a);
+            return select(zero, one, (steps >= vec4<f32>(b)) & (steps <= vec4<f32>(c)));
         }
         default: {
             return zero;

@@ -80,7 +80,7 @@ fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
         "reduce_space" | "reduce_space_subgroup" => ([("OPERATION", 0..5), ACCUMULATE].into_iter())
             .chain(PROLOGUE)
             .collect(),
-        "unary" | "unary_backward" => vec![("FUNCTION", 0..41)],
+        "unary" | "unary_backward" => vec![("FUNCTION", 0..43)],
         "cum_sum" => vec![("EXCLUSIVE", 0..2), ("REVERSE", 0..2), ACCUMULATE],
         "matmul" => vec![ACCUMULATE],
         "top_k_channels" => vec![

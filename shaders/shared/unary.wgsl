@@ -41,11 +41,13 @@ const ACOSH: u32 = 33u;
 const ATANH: u32 = 34u;
 const SHRINK: u32 = 35u;
 const TRUNC: u32 = 36u;
+const QUANTIZE: u32 = 37u;
+const FAKE_QUANTIZE: u32 = 38u;
 // From here on, booleans are returned, for NaN as well.
-const IS_NAN: u32 = 37u;
-const IS_INF: u32 = 38u;
-const NOT: u32 = 39u;
-const TO_BOOL: u32 = 40u;
+const IS_NAN: u32 = 39u;
+const IS_INF: u32 = 40u;
+const NOT: u32 = 41u;
+const TO_BOOL: u32 = 42u;
 
 override FUNCTION: u32 = ELU;
 

@@ -90,6 +90,9 @@ fn limits(name: &str) -> &'static str {
         }
         "If" => "conditions that are computed from inputs",
         "MaxPool" => "the indices of the maxima in one and three dimensions",
+        "QuantizeLinear" => {
+            "scales that are computed from inputs; types other than 8 and 16-bit integers"
+        }
         "TopK" => "k that is computed from inputs",
         _ => "",
     }

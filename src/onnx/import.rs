@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::decode::host_tensor;
+use super::element_type::ElementType;
 use super::evaluate::{can_evaluate, evaluate, filled, filled_tensor};
 use super::host::{HostKind, HostTensor};
 use super::model::OnnxModel;
@@ -162,7 +163,7 @@ impl<'m> Importer<'m> {
     }
 
     /// Counts the elements of constants that were computed, and refuses more than a network has.
-    fn count_constants(&mut self, outputs: &[HostTensor]) -> Result<(), String> {
+    pub(super) fn count_constants(&mut self, outputs: &[HostTensor]) -> Result<(), String> {
         let count = outputs
             .iter()
             .map(HostTensor::len)
@@ -248,6 +249,19 @@ impl<'m> Importer<'m> {
     /// What the elements of input `i` are.
     pub fn kind(&self, node: OnnxNode<'m>, i: usize) -> Result<HostKind, String> {
         Ok(self.value(node, i)?.kind())
+    }
+
+    /// The element type of input `i`, where the file says it: of a weight or a constant.
+    pub fn element_type(&self, node: OnnxNode<'m>, i: usize) -> Option<ElementType> {
+        let name = node.input(i)?;
+        let number = match self.producers.get(name) {
+            Some(producer) => {
+                let value = OnnxNode::new(producer, self.model.opset()).attribute("value")?;
+                value.t.as_ref()?.data_type
+            }
+            None => self.model.initializer(name)?.0.data_type,
+        };
+        Some(ElementType(number))
     }
 
     /// Input `i`, computed on the device: a constant becomes a value there.

@@ -55,7 +55,7 @@ impl<'a> OnnxNode<'a> {
         self.proto.input.len()
     }
 
-    fn attribute(&self, name: &str) -> Option<&'a AttributeProto> {
+    pub(super) fn attribute(&self, name: &str) -> Option<&'a AttributeProto> {
         self.proto.attribute.iter().find(|a| a.name == name)
     }
 

@@ -75,10 +75,10 @@ fn value<T: Real>(op: Unary, x: T) -> T {
         Unary::Acosh => x.acosh(),
         Unary::Atanh => x.atanh(),
         Unary::Reciprocal => one / x,
-        Unary::Clip { min, max } => {
-            let (min, max) = (T::from_f32(min), T::from_f32(max));
-            let raised = if x < min { min } else { x };
-            if raised > max { max } else { raised }
+        Unary::Clip { min, max } => clip(x, min, max),
+        Unary::Quantize { scale, min, max } => clip(steps(x, scale), min, max),
+        Unary::FakeQuantize { scale, min, max } => {
+            T::from_f32(scale) * clip(steps(x, scale), min, max)
         }
         Unary::Affine { scale, offset } => T::from_f32(scale) * x + T::from_f32(offset),
         Unary::Shrink { lambda, bias } => {
@@ -105,6 +105,17 @@ fn predicate<T: Real>(op: Unary, x: T) -> T {
         _ => x != T::zero(),
     };
     if holds { T::one() } else { T::zero() }
+}
+
+fn clip<T: Real>(x: T, min: f32, max: f32) -> T {
+    let (min, max) = (T::from_f32(min), T::from_f32(max));
+    let raised = if x < min { min } else { x };
+    if raised > max { max } else { raised }
+}
+
+/// The nearest number of steps of `scale`.
+fn steps<T: Real>(x: T, scale: f32) -> T {
+    round_ties_even(x / T::from_f32(scale))
 }
 
 fn derivative<T: Real>(op: Unary, x: T) -> T {
@@ -155,6 +166,10 @@ fn derivative<T: Real>(op: Unary, x: T) -> T {
         Unary::Neg => -one,
         Unary::Reciprocal => -one / (x * x),
         Unary::Clip { min, max } if x >= T::from_f32(min) && x <= T::from_f32(max) => one,
+        Unary::FakeQuantize { scale, min, max } => {
+            let steps = steps(x, scale);
+            derivative(Unary::Clip { min, max }, steps)
+        }
         Unary::Affine { scale, .. } => T::from_f32(scale),
         Unary::Sin => x.cos(),
         Unary::Cos => -x.sin(),
@@ -177,6 +192,7 @@ fn derivative<T: Real>(op: Unary, x: T) -> T {
         | Unary::Round
         | Unary::Sign
         | Unary::Trunc
+        | Unary::Quantize { .. }
         | Unary::IsNan
         | Unary::IsInf { .. }
         | Unary::Not

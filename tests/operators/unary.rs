@@ -14,7 +14,7 @@ const SELU: Unary = Unary::Selu {
 };
 
 /// Functions of all numbers whose values are not much larger than these.
-const BOUNDED: [Unary; 36] = [
+const BOUNDED: [Unary; 38] = [
     Unary::Elu { alpha: 1.5 },
     SELU,
     Unary::Celu { alpha: 0.5 },
@@ -66,6 +66,17 @@ const BOUNDED: [Unary; 36] = [
     Unary::Shrink {
         lambda: 0.0,
         bias: -0.5,
+    },
+    // Multiples of 1/64 by 1/4: halves are rounded too, and 40 is beyond the bounds.
+    Unary::Quantize {
+        scale: 0.25,
+        min: -21.0,
+        max: 27.0,
+    },
+    Unary::FakeQuantize {
+        scale: 0.25,
+        min: -21.0,
+        max: 27.0,
     },
     Unary::Trunc,
     Unary::Atan,
@@ -276,6 +287,17 @@ fn settings_are_checked() {
     assert!(refused(Unary::Elu { alpha: INFINITY }).contains("alpha is inf"));
     let (min, max) = (f32::NAN, 1.0);
     assert!(refused(Unary::Clip { min, max }).contains("minimum is NaN"));
+    for scale in [0.0, -1.0] {
+        let (min, max) = (-128.0, 127.0);
+        let error = refused(Unary::FakeQuantize { scale, min, max });
+        assert!(error.contains("which is not above 0"), "{error}");
+    }
+    let (scale, min, max) = (1.0, 1.0, 0.0);
+    let error = refused(Unary::Quantize { scale, min, max });
+    assert!(
+        error.contains("its minimum 1 is above its maximum 0"),
+        "{error}"
+    );
     let operator = Op::from(UnaryBackward(Unary::Celu { alpha: 0.0 }));
     let error = operator.as_operator().check(2).unwrap_err();
     assert!(error.contains("alpha is 0"), "{error}");

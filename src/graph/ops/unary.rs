@@ -114,6 +114,25 @@ pub enum Unary {
         /// What is added.
         offset: f32,
     },
+    /// `min(max(round(x / scale), min), max)`, a whole number: ONNX's `QuantizeLinear` before the zero point is added,
+    /// by which the bounds are less. Of two integers that are equally near, `round` is the even one.
+    Quantize {
+        /// The step between neighboring numbers, above 0.
+        scale: f32,
+        /// The lower bound.
+        min: f32,
+        /// The upper bound.
+        max: f32,
+    },
+    /// [`Quantize`](Self::Quantize) times `scale`: PyTorch's `fake_quantize_per_tensor_affine`.
+    FakeQuantize {
+        /// As in [`Quantize`](Self::Quantize).
+        scale: f32,
+        /// The lower bound, in steps.
+        min: f32,
+        /// The upper bound, in steps.
+        max: f32,
+    },
     /// `x + bias` below `-lambda`, `x - bias` above `lambda`, 0 between.
     Shrink {
         /// The threshold: 0.5 by default.
@@ -150,6 +169,9 @@ impl Unary {
             Self::HardSigmoid { alpha, beta } => vec![("alpha", alpha), ("beta", beta)],
             Self::Pow { exponent } => vec![("exponent", exponent)],
             Self::Clip { min, max } => vec![("minimum", min), ("maximum", max)],
+            Self::Quantize { scale, min, max } | Self::FakeQuantize { scale, min, max } => {
+                vec![("scale", scale), ("minimum", min), ("maximum", max)]
+            }
             Self::Affine { scale, offset } => vec![("scale", scale), ("offset", offset)],
             Self::Shrink { lambda, bias } => vec![("lambda", lambda), ("bias", bias)],
             Self::Gelu
@@ -197,6 +219,12 @@ impl Unary {
         }
         match self {
             Self::Celu { alpha: 0.0 } => Err("its alpha is 0, by which it would divide".to_owned()),
+            Self::Quantize { scale, .. } | Self::FakeQuantize { scale, .. } if scale <= 0.0 => {
+                Err(format!("its scale is {scale}, which is not above 0"))
+            }
+            Self::Quantize { min, max, .. } | Self::FakeQuantize { min, max, .. } if min > max => {
+                Err(format!("its minimum {min} is above its maximum {max}"))
+            }
             _ => Ok(()),
         }
     }
@@ -220,7 +248,12 @@ impl Unary {
     fn is_constant_in_pieces(self) -> bool {
         matches!(
             self,
-            Self::Floor | Self::Ceil | Self::Round | Self::Sign | Self::Trunc
+            Self::Floor
+                | Self::Ceil
+                | Self::Round
+                | Self::Sign
+                | Self::Trunc
+                | Self::Quantize { .. }
         ) || self.is_predicate()
     }
 
@@ -270,6 +303,8 @@ impl Operator for Unary {
             Self::Reciprocal => "Reciprocal",
             Self::Clip { .. } => "Clamp",
             Self::Affine { .. } => "Affine",
+            Self::Quantize { .. } => "Quantize",
+            Self::FakeQuantize { .. } => "FakeQuantize",
             Self::Shrink { .. } => "Shrink",
             Self::Trunc => "Trunc",
             Self::IsNan => "IsNaN",
@@ -308,7 +343,7 @@ impl Operator for Unary {
 
 /// The gradient of a [`Unary`] function. Takes the gradient with respect to the output and, of the same shape,
 /// the input. At kinks it is that of the smaller input, as in PyTorch; that of a clip is 1 at its bounds. That of a
-/// function that is constant in pieces is 0.
+/// function that is constant in pieces is 0, but that of a fake quantization is 1 within its bounds, as in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UnaryBackward(pub Unary);
 

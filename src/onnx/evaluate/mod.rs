@@ -22,7 +22,7 @@ use std::cell::Cell;
 use call::Call;
 pub(super) use number::converted;
 use number::{maximum, minimum, overflow};
-pub(super) use quantized::along;
+pub(super) use quantized::{along, quantized};
 
 use super::host::HostTensor;
 use super::node::OnnxNode;

@@ -48,6 +48,35 @@ pub(super) fn dequantize_linear(call: &Call) -> Result<HostTensor, String> {
     }
 }
 
+/// `x / scale + zero_point`, rounded to whole numbers within `bounds`; of two that are equally near, to the even one. Scale
+/// and zero point are in shapes that are broadcast to that of `input`.
+pub(in crate::onnx) fn quantized(
+    input: &HostTensor,
+    scale: &HostTensor,
+    zero_point: Option<&HostTensor>,
+    bounds: [f32; 2],
+) -> Result<HostTensor, String> {
+    check_len(input.dims())?;
+    let HostData::Float(values) = input.data() else {
+        return Err(format!("its input is {}", input.kind()));
+    };
+    let scales = expanded(scale, input.dims())?.to_floats();
+    let zeros = match zero_point {
+        Some(zero_point) => expanded(zero_point, input.dims())?.to_floats(),
+        None => vec![0.0; values.len()],
+    };
+    let [min, max] = bounds;
+    let parameters = scales.into_iter().zip(zeros);
+    let whole = values.iter().zip(parameters).map(|(value, (scale, zero))| {
+        let whole = ((value / scale).round_ties_even() + zero).clamp(min, max);
+        // NaN becomes 0.
+        #[allow(clippy::cast_possible_truncation, reason = "within the bounds")]
+        let whole = whole as i64;
+        whole
+    });
+    tensor(input.dims(), HostData::Int(whole.collect()))
+}
+
 /// A scale or a zero point of a node, in a shape that is broadcast to `dims`: one number, one for each index along an
 /// axis, or one for each block along it.
 pub(in crate::onnx) fn along(

@@ -19,7 +19,8 @@ pub(in crate::onnx) fn output_kind(
     Ok(match node.op_type() {
         "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "And" | "Or" | "Xor"
         | "Not" | "IsNaN" | "IsInf" => HostKind::Bool,
-        "ArgMax" | "ArgMin" => HostKind::Int,
+        "ArgMax" | "ArgMin" | "QuantizeLinear" => HostKind::Int,
+        "DequantizeLinear" => HostKind::Float,
         "TopK" if i == 1 => HostKind::Int,
         "Cast" => node
             .element_type("to")

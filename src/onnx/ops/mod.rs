@@ -57,6 +57,7 @@ pub(super) fn handler(op_type: &str) -> Option<Handler> {
         "RMSNormalization" => Handler(group_norm::rms_norm),
         "Hardmax" | "Softmax" | "LogSoftmax" => Handler(norm::softmax),
         "DequantizeLinear" => Handler(quantized::dequantize_linear),
+        "QuantizeLinear" => Handler(quantized::quantize_linear),
         "Gemm" => Handler(matmul::gemm),
         "MatMul" => Handler(matmul::matmul),
         "Add" | "Sub" | "Mul" | "Div" | "Min" | "Max" | "Pow" | "Sum" | "Mean" | "PRelu"

@@ -1,4 +1,5 @@
-//! Activations that exporters write out in small operators: SiLU, hard-swish and GELU.
+//! Functions that exporters write out in small operators: SiLU, hard-swish, GELU and quantization to whole numbers and
+//! back.
 //!
 //! For every value that is computed of one other value, element by element, its formula is remembered as far as one
 //! of these activations may begin so. Where a formula is complete, the activation is computed instead; the small
@@ -24,9 +25,18 @@ pub(in crate::onnx) enum Formula {
     Erf { inner: f32, scale: f32, offset: f32 },
     /// `x * (scale * erf(inner * x) + offset)`.
     TimesErf { inner: f32, scale: f32, offset: f32 },
+    /// `factor * quantize(x) + offset`, see [`Unary::Quantize`].
+    Quantized {
+        scale: f32,
+        bounds: [f32; 2],
+        factor: f32,
+        offset: f32,
+    },
 }
 
-use Formula::{Affine, Erf, HardSigmoid, Relu6OfSum, Sigmoid, TimesErf, TimesRelu6OfSum};
+use Formula::{
+    Affine, Erf, HardSigmoid, Quantized, Relu6OfSum, Sigmoid, TimesErf, TimesRelu6OfSum,
+};
 
 const ITSELF: Formula = Affine {
     scale: 1.0,
@@ -74,6 +84,20 @@ impl Formula {
                 scale: scale * a,
                 offset: offset * a,
             }),
+            (
+                Quantized {
+                    scale,
+                    bounds,
+                    factor,
+                    offset,
+                },
+                Some((a, b)),
+            ) => Some(Quantized {
+                scale,
+                bounds,
+                factor: factor * a,
+                offset: offset * a + b,
+            }),
             (Relu6OfSum, Some((a, 0.0))) if is(a, 1.0 / 6.0) => Some(HardSigmoid),
             (_, Some(_)) => None,
             (Affine { scale, offset }, None) => match op {
@@ -85,6 +109,14 @@ impl Formula {
                     if self == ITSELF && is(*alpha, 1.0 / 6.0) && is(*beta, 0.5) =>
                 {
                     Some(HardSigmoid)
+                }
+                Op::Unary(Unary::Quantize { scale, min, max }) if self == ITSELF => {
+                    Some(Quantized {
+                        scale: *scale,
+                        bounds: [*min, *max],
+                        factor: 1.0,
+                        offset: 0.0,
+                    })
                 }
                 Op::Unary(Unary::Erf) if offset == 0.0 => Some(Erf {
                     inner: scale,
@@ -123,7 +155,7 @@ fn completed_by(formula: Formula, op: &Op) -> Option<Op> {
         {
             Some(Activation::HardSwish.into())
         }
-        _ => gelu(formula.then(op)?),
+        _ => complete(formula.then(op)?),
     }
 }
 
@@ -132,11 +164,12 @@ fn completed_by_factor(formula: Formula, factor: f32) -> Option<Op> {
         Sigmoid if factor == 1.0 => Some(Activation::Silu.into()),
         HardSigmoid if factor == 1.0 => Some(Activation::HardSwish.into()),
         Relu6OfSum if is(factor, 1.0 / 6.0) => Some(Activation::HardSwish.into()),
-        _ => gelu(formula.times(factor)?),
+        _ => complete(formula.times(factor)?),
     }
 }
 
-fn gelu(formula: Formula) -> Option<Op> {
+/// The function that a formula is, of those that end in a sum or product.
+fn complete(formula: Formula) -> Option<Op> {
     match formula {
         TimesErf {
             inner,
@@ -145,6 +178,12 @@ fn gelu(formula: Formula) -> Option<Op> {
         } if is(inner, std::f32::consts::FRAC_1_SQRT_2) && is(scale, 0.5) && is(offset, 0.5) => {
             Some(Unary::Gelu.into())
         }
+        Quantized {
+            scale,
+            bounds: [min, max],
+            factor,
+            offset: 0.0,
+        } if factor == scale => Some(Unary::FakeQuantize { scale, min, max }.into()),
         _ => None,
     }
 }

@@ -2,11 +2,11 @@
 
 use prost::Message;
 
-use crate::onnx::OnnxModel;
 use crate::onnx::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorTypeProto, TypeProto, ValueInfoProto,
 };
+use crate::onnx::{ImportedModel, OnnxModel};
 use crate::reference::Reference;
 use crate::tensor::{Shape, Tensor};
 
@@ -55,6 +55,18 @@ fn run(
     constants: Vec<TensorProto>,
     x: &Tensor,
 ) -> Result<(Shape, Vec<f32>), String> {
+    let text = |error: crate::Error| error.to_string();
+    let imported = import(nodes, constants, x)?;
+    let reference = Reference::<f32>::new(&imported.graph, &imported.weights).map_err(text)?;
+    let outputs = reference.run(std::slice::from_ref(x)).map_err(text)?;
+    Ok((outputs[0].shape().clone(), outputs[0].data().to_vec()))
+}
+
+fn import(
+    nodes: Vec<NodeProto>,
+    constants: Vec<TensorProto>,
+    x: &Tensor,
+) -> Result<ImportedModel, String> {
     let proto = ModelProto {
         graph: Some(GraphProto {
             node: nodes,
@@ -71,10 +83,7 @@ fn run(
     };
     let text = |error: crate::Error| error.to_string();
     let model = OnnxModel::from_bytes("test.onnx", proto.encode_to_vec()).map_err(text)?;
-    let imported = model.import(&[x.shape().clone()]).map_err(text)?;
-    let reference = Reference::<f32>::new(&imported.graph, &imported.weights).map_err(text)?;
-    let outputs = reference.run(std::slice::from_ref(x)).map_err(text)?;
-    Ok((outputs[0].shape().clone(), outputs[0].data().to_vec()))
+    model.import(&[x.shape().clone()]).map_err(text)
 }
 
 fn counting(dims: &[usize]) -> Tensor {
@@ -212,4 +221,86 @@ fn logarithms_of_sums_of_exponentials() {
     let nodes = vec![node("ReduceLogSumExp", &["x", "axis"], &["y"], &settings)];
     let found = run(nodes, vec![ints("axis", &[1], &[1])], &x).unwrap().1;
     assert_eq!(found, [1000.0 + std::f32::consts::LN_2, -1000.0]);
+}
+
+/// Quantized and back, of the type of the zero point: bytes with one, signed bytes with the other.
+#[test]
+fn quantized_and_back() {
+    let x = Tensor::new([1, 6], vec![-300.0, -0.75, 0.25, 0.75, 63.0, 300.0]).unwrap();
+    let quantize = |inputs: &[&str], back: bool| {
+        let mut nodes = vec![node("QuantizeLinear", inputs, &["q"], &[])];
+        let mut from = inputs.to_vec();
+        from[0] = "q";
+        nodes.push(match back {
+            true => node("DequantizeLinear", &from, &["y"], &[]),
+            false => node("Identity", &["q"], &["y"], &[]),
+        });
+        nodes
+    };
+    let byte = |name: &str, data_type: i32, value: i32| TensorProto {
+        data_type,
+        int32_data: vec![value],
+        name: name.to_owned(),
+        ..TensorProto::default()
+    };
+    let scale = |dims: &[i64], values: &[f32]| TensorProto {
+        dims: dims.to_vec(),
+        data_type: FLOAT,
+        float_data: values.to_vec(),
+        name: "scale".to_owned(),
+        ..TensorProto::default()
+    };
+    let half = || scale(&[], &[0.5]);
+    let found =
+        |inputs: &[&str], back, constants| run(quantize(inputs, back), constants, &x).unwrap().1;
+    assert_eq!(
+        found(&["x", "scale"], false, vec![half()]),
+        [0.0, 0.0, 0.0, 2.0, 126.0, 255.0]
+    );
+    let signed = || vec![half(), byte("zero", 3, -3)];
+    assert_eq!(
+        found(&["x", "scale", "zero"], false, signed()),
+        [-128.0, -5.0, -3.0, -1.0, 123.0, 127.0]
+    );
+    assert_eq!(
+        found(&["x", "scale", "zero"], true, signed()),
+        [-62.5, -1.0, 0.0, 1.0, 63.0, 65.0]
+    );
+    // The two are one function, whose gradient is known.
+    let model = import(quantize(&["x", "scale", "zero"], true), signed(), &x).unwrap();
+    let kinds: Vec<&str> = (model.graph.nodes().iter())
+        .map(|node| node.op().as_operator().kind())
+        .collect();
+    assert_eq!(kinds, ["Input", "FakeQuantize"]);
+
+    // One scale for each column.
+    let scales = vec![scale(&[6], &[1.0, 0.5, 0.5, 0.25, 1.0, 2.0])];
+    assert_eq!(
+        found(&["x", "scale"], true, scales),
+        [0.0, 0.0, 0.0, 0.75, 63.0, 300.0]
+    );
+    // A constant, on the host.
+    let constants = || {
+        vec![
+            half(),
+            byte("zero", 3, -3),
+            TensorProto {
+                name: "w".to_owned(),
+                ..scale(&[1, 6], x.data())
+            },
+        ]
+    };
+    let mut nodes = quantize(&["w", "scale", "zero"], true);
+    nodes[1].output[0] = "back".to_owned();
+    nodes.push(node("Sub", &["x", "back"], &["y"], &[]));
+    let found = run(nodes, constants(), &x).unwrap().1;
+    assert_eq!(found, [-237.5, 0.25, 0.25, -0.25, 0.0, 235.0]);
+    // Of a type that is not whole numbers.
+    let error = run(
+        quantize(&["x", "scale", "zero"], true),
+        vec![half(), byte("zero", 17, 0)],
+        &x,
+    );
+    let error = error.unwrap_err();
+    assert!(error.contains("float8e4m3fn is not supported"), "{error}");
 }
