@@ -1,6 +1,6 @@
 //! Work that passes have moved into a node, in addition to its own operator.
 
-use super::{Activation, BatchNorm2d, ValueId};
+use super::{Activation, ChannelAffine, Node, Op, ValueId};
 
 /// Work that passes have moved into a node from its neighbors. Empty in a graph as built.
 ///
@@ -54,16 +54,27 @@ impl Fused {
     }
 }
 
-/// A batch norm that is part of another node.
+/// A batch norm or a layer scale that is part of another node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Norm {
-    /// The name of the batch norm's node, which is the prefix of its parameters.
+    /// The name of its node, which is the prefix of its parameters.
     pub name: String,
     /// The operator.
-    pub op: BatchNorm2d,
+    pub op: ChannelAffine,
 }
 
 impl Norm {
+    /// What `node` computes, where it is one of the two.
+    pub fn of(node: &Node) -> Option<Self> {
+        let op = match &node.op {
+            Op::BatchNorm2d(op) => ChannelAffine::BatchNorm2d(op.clone()),
+            Op::LayerScale(op) => ChannelAffine::LayerScale(op.clone()),
+            _ => return None,
+        };
+        let name = node.parameter_prefix().to_owned();
+        Some(Self { name, op })
+    }
+
     /// The full name of the parameter with PyTorch's suffix `suffix`.
     pub fn parameter_name(&self, suffix: &str) -> String {
         format!("{}.{suffix}", self.name)

@@ -35,19 +35,19 @@ pub use builder::GraphBuilder;
 pub use gradient::{Backward, GradientRule, Seed};
 pub use ops::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
-    AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, Concat, Constant,
-    Conv2d, ConvTranspose2d, CumSum, Embedding, Factor, Flatten, Gather, GridSample,
-    GridSampleBackward, GridSampleMode, GridSamplePadding, GridSamplePositionsBackward, GroupNorm,
-    GroupNormBackward, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
-    LocalResponseNormBackward, MatMul, MaxPool2dBackward, NormOver, Op, Operator, Pad2d, Padding,
-    Parameter, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Resample,
-    SliceChannels, Softmax, TapWindow, Taps, TopK, TopKOutput, Unary, UnaryBackward, Unflatten,
-    Upsample, UpsampleBackward, UpsampleMode, UpsampleSize, Where,
+    AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, ChannelShuffle,
+    Concat, Constant, Conv2d, ConvTranspose2d, CumSum, Embedding, Factor, Flatten, Gather,
+    GridSample, GridSampleBackward, GridSampleMode, GridSamplePadding, GridSamplePositionsBackward,
+    GroupNorm, GroupNormBackward, Hardmax, Input, LayerScale, Linear, LinearBackward,
+    LocalResponseNorm, LocalResponseNormBackward, MatMul, MaxPool2dBackward, NormOver, Op,
+    Operator, Pad2d, Padding, Parameter, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind,
+    ReduceOver, Reorg, Resample, SliceChannels, Softmax, TapWindow, Taps, TopK, TopKOutput, Unary,
+    UnaryBackward, Unflatten, Upsample, UpsampleBackward, UpsampleMode, UpsampleSize, Where,
 };
 
 pub(crate) use fused::{Fused, Norm, Prologue, Residual, Storage};
 pub(crate) use lifetimes::{Lifetime, Places, peak};
-pub(crate) use ops::MAX_EXTENT;
+pub(crate) use ops::{ChannelAffine, MAX_EXTENT};
 #[cfg(feature = "onnx")]
 pub(crate) use ops::{factors_by_dimension, merged_factors};
 pub use summary::{LayerSummary, Reach, ReceptiveField, Summary};

@@ -92,6 +92,7 @@ impl Graph {
                     | Op::Binary(_)
                     | Op::Concat(_)
                     | Op::GroupNorm(_)
+                    | Op::LayerScale(_)
                     | Op::LocalResponseNorm(_)
                     | Op::Dropout
             )

@@ -1,11 +1,11 @@
-//! Batch normalization that is not fused with a convolution.
+//! Batch normalization and layer scales that are not fused with a convolution.
 
 use super::prologue::Prologue;
 use super::{Dispatch, LoweringContext, NO_LOOPS, Read, TensorView};
 use crate::error::Result;
 use crate::gpu::BATCH_NORM;
 use crate::gpu::uniform::uniforms;
-use crate::graph::{BatchNorm2d, Norm};
+use crate::graph::{BatchNorm2d, ChannelAffine, Norm};
 
 uniforms! {
     struct Params for BATCH_NORM {
@@ -16,10 +16,14 @@ uniforms! {
     }
 }
 
-pub(super) fn dispatches(context: &LoweringContext, op: &BatchNorm2d) -> Result<Vec<Dispatch>> {
+/// For a node of one of the two.
+pub(super) fn dispatches(context: &LoweringContext, channels: usize) -> Result<Vec<Dispatch>> {
     let activation = context.node.fused.activation;
-    let affine = Prologue::made_of(context, Some(norm(context, op)), activation, op.channels);
-    dispatch(context, &affine)
+    let norm = Norm::of(context.node);
+    dispatch(
+        context,
+        &Prologue::made_of(context, norm, activation, channels),
+    )
 }
 
 /// Applies only the scale: the gradient does not depend on the shift.
@@ -27,14 +31,11 @@ pub(super) fn backward_dispatches(
     context: &LoweringContext,
     op: &BatchNorm2d,
 ) -> Result<Vec<Dispatch>> {
-    dispatch(context, &Prologue::scale_of(context, norm(context, op)))
-}
-
-fn norm(context: &LoweringContext, op: &BatchNorm2d) -> Norm {
-    Norm {
+    let norm = Norm {
         name: context.node.parameter_prefix().to_owned(),
-        op: op.clone(),
-    }
+        op: ChannelAffine::BatchNorm2d(op.clone()),
+    };
+    dispatch(context, &Prologue::scale_of(context, norm))
 }
 
 fn dispatch(context: &LoweringContext, affine: &Prologue) -> Result<Vec<Dispatch>> {

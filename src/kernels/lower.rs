@@ -79,7 +79,8 @@ fn dispatches(
     }
     match &node.op {
         Op::Linear(op) => linear::dispatches(context, op),
-        Op::BatchNorm2d(op) => batch_norm::dispatches(context, op),
+        Op::BatchNorm2d(op) => batch_norm::dispatches(context, op.channels),
+        Op::LayerScale(op) => batch_norm::dispatches(context, op.channels),
         Op::Activation(op) => activation::dispatches(context, *op),
         Op::Pool2d(op) => pool::dispatches(context, op),
         Op::AdaptiveAvgPool2d(_) => reduce::over_space(context, ReduceKind::Mean),
@@ -96,6 +97,7 @@ fn dispatches(
         Op::Reorg(op) => reorg::dispatches(context, *op),
         Op::Resample(op) => resample::dispatches(context, op),
         Op::Rearrange(op) => rearrange::dispatches(context, op),
+        Op::ChannelShuffle(op) => rearrange::shuffle_dispatches(context, *op),
         Op::Reduce(op) => reduce::dispatches(context, *op),
         Op::Embedding(op) => embedding::dispatches(context, op),
         Op::GridSample(op) => grid_sample::dispatches(context, op),

@@ -1,10 +1,10 @@
-//! Batch norms as one multiplication and one addition per channel, and their folding into weights.
+//! Batch norms and layer scales as one multiplication and one addition per channel, and their folding into weights.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::error::Result;
-use crate::graph::{Node, Norm};
+use crate::graph::{ChannelAffine, Node, Norm};
 use crate::weights::Weights;
 
 /// `x * scale + shift` for each channel. In float64, since it is computed once and its rounding error
@@ -17,10 +17,20 @@ pub(super) struct Affine {
 impl Affine {
     pub fn read(norm: &Norm, weights: &Weights) -> Result<Self> {
         let read = |suffix| weights.read(&norm.parameter_name(suffix));
+        let op = match &norm.op {
+            ChannelAffine::BatchNorm2d(op) => op,
+            ChannelAffine::LayerScale(_) => {
+                let gamma = read("gamma")?;
+                return Ok(Self {
+                    scale: gamma.iter().map(|gamma| f64::from(*gamma)).collect(),
+                    shift: vec![0.0; gamma.len()],
+                });
+            }
+        };
         let (weight, var) = (read("weight")?, read("running_var")?);
         let (bias, mean) = (read("bias")?, read("running_mean")?);
         let scale: Vec<f64> = (weight.iter().zip(var.iter()))
-            .map(|(weight, var)| f64::from(*weight) / (f64::from(*var) + norm.op.eps).sqrt())
+            .map(|(weight, var)| f64::from(*weight) / (f64::from(*var) + op.eps).sqrt())
             .collect();
         let shift = (scale.iter().zip(bias.iter().zip(mean.iter())))
             .map(|(scale, (bias, mean))| f64::from(*bias) - f64::from(*mean) * scale)

@@ -42,7 +42,7 @@ impl Prologue {
 
     /// A prologue of a norm's scale only, without its shift or an activation.
     pub fn scale_of(context: &LoweringContext, norm: Norm) -> Self {
-        let channels = norm.op.channels;
+        let channels = norm.op.channels();
         Self {
             slope: 0.0,
             scales: Some(scales(context, norm, channels, false)),

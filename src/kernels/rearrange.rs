@@ -4,7 +4,8 @@ use super::{Dispatch, LoweringContext, Read, TensorView, nested};
 use crate::error::Result;
 use crate::gpu::REARRANGE;
 use crate::gpu::uniform::uniforms;
-use crate::graph::{Factor, Rearrange};
+use crate::graph::{ChannelShuffle, Factor, Rearrange};
+use crate::tensor::Shape;
 
 uniforms! {
     struct Params for REARRANGE {
@@ -16,6 +17,16 @@ uniforms! {
         /// Extent and stride. Negative strides wrap around, as in the shader's arithmetic.
         factors: [[u32; 4]; Rearrange::MAX_FACTORS],
     }
+}
+
+pub(super) fn shuffle_dispatches(
+    context: &LoweringContext,
+    op: ChannelShuffle,
+) -> Result<Vec<Dispatch>> {
+    let input = context.inputs[0];
+    let shape = [input.batch, input.channels, input.height, input.width];
+    let shape = Shape::from(shape.map(|extent| extent as usize));
+    dispatches(context, &op.rearrange(&shape))
 }
 
 pub(super) fn dispatches(context: &LoweringContext, op: &Rearrange) -> Result<Vec<Dispatch>> {

@@ -19,6 +19,7 @@ pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
             | Op::Linear(_)
             | Op::Binary(_)
             | Op::BatchNorm2d(_)
+            | Op::LayerScale(_)
             | Op::GroupNorm(_) => draft.sole_reader(input),
             _ => Err(format!(
                 "its input '{}' ({}) has no epilogue",

@@ -1,4 +1,4 @@
-//! Folds batch norms into the weights and bias of the convolution or fully connected layer before them.
+//! Folds batch norms and layer scales into the weights and bias of the convolution or fully connected layer before them.
 
 use super::PassReport;
 use super::draft::Draft;
@@ -7,12 +7,8 @@ use crate::graph::{Norm, Op};
 pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
     for i in draft.indices() {
         let node = draft.node(i);
-        let Op::BatchNorm2d(op) = &node.op else {
+        let Some(norm) = Norm::of(node) else {
             continue;
-        };
-        let norm = Norm {
-            name: node.name.clone(),
-            op: op.clone(),
         };
         let input = node.inputs[0];
         let before = draft.node(input.index());

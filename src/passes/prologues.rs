@@ -9,15 +9,12 @@ use crate::graph::{Norm, Op, Prologue, ValueId};
 pub(super) fn run(draft: &mut Draft, report: &mut PassReport) {
     for i in draft.indices() {
         let node = draft.node(i);
-        let prologue = match &node.op {
-            Op::BatchNorm2d(op) => Prologue {
-                norm: Some(Norm {
-                    name: node.name.clone(),
-                    op: op.clone(),
-                }),
+        let prologue = match (Norm::of(node), &node.op) {
+            (Some(norm), _) => Prologue {
+                norm: Some(norm),
                 activation: node.fused.activation,
             },
-            Op::Activation(activation) => Prologue {
+            (None, Op::Activation(activation)) => Prologue {
                 norm: None,
                 activation: Some(*activation),
             },

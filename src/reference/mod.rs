@@ -25,6 +25,7 @@
 
 mod activation;
 mod batch_norm;
+mod channel_shuffle;
 mod concat;
 mod conv;
 mod conv_transpose;
@@ -36,6 +37,7 @@ mod gather;
 mod grid_sample;
 mod group_norm;
 mod hardmax;
+mod layer_scale;
 mod linear;
 mod local_response_norm;
 mod matmul;
@@ -263,6 +265,7 @@ fn apply<T: Real>(
         Op::Conv2d(op) => conv::conv2d(op, parameters, x, output),
         Op::Linear(op) => linear::linear(op, parameters, x),
         Op::BatchNorm2d(op) => batch_norm::batch_norm(op, parameters, x),
+        Op::LayerScale(_) => layer_scale::layer_scale(&parameters[0], x),
         Op::Activation(op) => activation::activation(*op, x),
         Op::Pool2d(op) => pool::pool2d(op, x, output),
         Op::AdaptiveAvgPool2d(op) => pool::adaptive_avg_pool2d(*op, x),
@@ -289,6 +292,7 @@ fn apply<T: Real>(
         Op::Reorg(op) => reorg::reorg(*op, x, output),
         Op::Resample(op) => resample::resample(op, x, output),
         Op::Rearrange(op) => rearrange::rearrange(op, x),
+        Op::ChannelShuffle(op) => channel_shuffle::channel_shuffle(*op, x),
         Op::Reduce(op) => reduce::reduce(*op, x),
         Op::Embedding(op) => embedding::embedding(*op, parameters, x),
         Op::ActivationBackward(op) => activation::backward(op.0, x, operands[1]),

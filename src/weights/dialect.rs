@@ -3,33 +3,35 @@ use std::collections::HashMap;
 
 use crate::tensor::Shape;
 
-/// How another library names the tensors of a network: its names of the nodes that are named differently.
+/// How another library names the tensors of a network: its names of the nodes, or of single parameters, that are named
+/// differently.
 #[derive(Debug)]
 pub(crate) struct Dialect {
     /// The library whose names these are.
     library: &'static str,
-    /// By the graph's name of the node.
+    /// By the graph's name of the node or of the parameter.
     renamings: HashMap<String, Renaming>,
 }
 
 #[derive(Debug)]
 struct Renaming {
-    /// The node's name in this dialect.
-    node: String,
-    /// The shape of its weight where that differs too; the elements and their order are the same.
-    weight: Option<Shape>,
+    /// The name in this dialect.
+    name: String,
+    /// The shape of the node's weight, or of the parameter, where that differs too; the elements and their order are
+    /// the same.
+    shape: Option<Shape>,
 }
 
 impl Dialect {
-    /// The dialect of `library`, from pairs of the graph's name of a node and the library's.
+    /// The dialect of `library`, from pairs of the graph's name of a node, or of a parameter, and the library's.
     pub fn new(
         library: &'static str,
         nodes: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
     ) -> Self {
         let renaming = |(ours, theirs): (_, _)| {
             let renaming = Renaming {
-                node: Into::into(theirs),
-                weight: None,
+                name: Into::into(theirs),
+                shape: None,
             };
             (Into::into(ours), renaming)
         };
@@ -40,9 +42,14 @@ impl Dialect {
     }
 
     /// Sets the shape that the weight of a node (by the graph's name) has in this dialect.
-    pub fn weight_shape(mut self, node: &str, shape: impl Into<Shape>) -> Self {
-        if let Some(renaming) = self.renamings.get_mut(node) {
-            renaming.weight = Some(shape.into());
+    pub fn weight_shape(self, node: &str, shape: impl Into<Shape>) -> Self {
+        self.parameter_shape(node, shape)
+    }
+
+    /// Sets the shape that a parameter, which has a name of its own in this dialect, has there.
+    pub fn parameter_shape(mut self, parameter: &str, shape: impl Into<Shape>) -> Self {
+        if let Some(renaming) = self.renamings.get_mut(parameter) {
+            renaming.shape = Some(shape.into());
         }
         self
     }
@@ -53,16 +60,20 @@ impl Dialect {
 
     /// The dialect's name of a parameter, or of any tensor of a layer.
     pub(super) fn name<'a>(&self, parameter: &'a str) -> Cow<'a, str> {
+        if let Some(renaming) = self.renamings.get(parameter) {
+            return renaming.name.clone().into();
+        }
         let renamed = parameter.rsplit_once('.').and_then(|(node, suffix)| {
             let renaming = self.renamings.get(node)?;
-            Some(format!("{}.{suffix}", renaming.node))
+            Some(format!("{}.{suffix}", renaming.name))
         });
         renamed.map_or(Cow::Borrowed(parameter), Cow::Owned)
     }
 
-    /// The dialect's shape of a weight, where it differs from the graph's.
-    pub(super) fn weight_shape_of(&self, parameter: &str) -> Option<&Shape> {
-        let node = parameter.strip_suffix(".weight")?;
-        self.renamings.get(node)?.weight.as_ref()
+    /// The dialect's shape of a parameter, where it differs from the graph's.
+    pub(super) fn shape_of(&self, parameter: &str) -> Option<&Shape> {
+        let own = self.renamings.get(parameter);
+        let of_node = || self.renamings.get(parameter.strip_suffix(".weight")?);
+        own.or_else(of_node)?.shape.as_ref()
     }
 }

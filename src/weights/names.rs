@@ -66,9 +66,7 @@ impl<'a> Naming<'a> {
 
     /// The file's shape of a parameter.
     fn shape<'b>(&'b self, parameter: &'b Parameter) -> &'b Shape {
-        let other = self
-            .dialect
-            .and_then(|d| d.weight_shape_of(&parameter.name));
+        let other = self.dialect.and_then(|d| d.shape_of(&parameter.name));
         other.unwrap_or(&parameter.shape)
     }
 
@@ -87,6 +85,18 @@ struct Named<'a> {
     name: &'a str,
     /// Another tensor that has the same name without its wrappers.
     other: Option<&'a str>,
+    /// The number of its dimensions.
+    rank: usize,
+}
+
+/// How well a naming fits a file.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Fit {
+    /// How many parameters are in the file.
+    names: usize,
+    /// How many of these have as many dimensions as expected. Libraries that have the same names may store a layer
+    /// as a convolution or as a fully connected one.
+    ranks: usize,
 }
 
 impl<'a> FileNames<'a> {
@@ -97,7 +107,11 @@ impl<'a> FileNames<'a> {
                 true => unwrapped(name),
                 false => name.into(),
             };
-            let named = all.entry(key).or_insert(Named { name, other: None });
+            let named = all.entry(key).or_insert(Named {
+                name,
+                other: None,
+                rank: weights.shape(name).map_or(0, Shape::rank),
+            });
             if named.name != name {
                 named.other = Some(name);
             }
@@ -105,10 +119,15 @@ impl<'a> FileNames<'a> {
         Self(all)
     }
 
-    /// How many parameters are in the file.
-    fn count(&self, naming: &Naming, parameters: &[Parameter]) -> usize {
-        let found = |p: &&Parameter| self.0.contains_key(naming.name(&p.name).as_str());
-        parameters.iter().filter(found).count()
+    fn fit(&self, naming: &Naming, parameters: &[Parameter]) -> Fit {
+        let mut fit = Fit::default();
+        for parameter in parameters {
+            if let Some(named) = self.0.get(naming.name(&parameter.name).as_str()) {
+                fit.names += 1;
+                fit.ranks += usize::from(named.rank == naming.shape(parameter).rank());
+            }
+        }
+        fit
     }
 
     /// What precedes a parameter's name in the file: usual prefixes first, then short ones.
@@ -267,16 +286,16 @@ impl Weights {
         parameters: &[Parameter],
         dialects: &'a [Dialect],
     ) -> Result<Option<Match<'a>>> {
-        // The first of those that match equally many names is used.
+        // The first of those that fit equally well is used.
         let mut names = FileNames::new(self, false);
-        let mut candidates: Vec<(Naming<'a>, usize)> = Vec::new();
+        let mut candidates: Vec<(Naming<'a>, Fit)> = Vec::new();
         for naming in Naming::plain(dialects) {
-            let count = names.count(&naming, parameters);
-            candidates.push((naming, count));
+            let fit = names.fit(&naming, parameters);
+            candidates.push((naming, fit));
         }
         if candidates
             .iter()
-            .all(|(_, count)| *count < parameters.len())
+            .all(|(_, fit)| fit.names < parameters.len())
         {
             names = FileNames::new(self, true);
             for plain in Naming::plain(dialects) {
@@ -286,20 +305,17 @@ impl Weights {
                 };
                 let prefixes = names.prefixes(&plain, parameters);
                 for naming in std::iter::once(plain).chain(prefixes) {
-                    let count = names.count(&naming, parameters);
-                    candidates.push((naming, count));
+                    let fit = names.fit(&naming, parameters);
+                    candidates.push((naming, fit));
                 }
             }
         }
-        let most = candidates
-            .iter()
-            .map(|(_, count)| *count)
-            .max()
-            .unwrap_or(0);
-        if most.saturating_mul(2) < parameters.len() {
+        let best = candidates.iter().map(|(_, fit)| *fit).max();
+        let best = best.unwrap_or_default();
+        if best.names.saturating_mul(2) < parameters.len() {
             return Err(self.unknown_names(graph, parameters, dialects));
         }
-        let mut best = candidates.into_iter().filter(|(_, count)| *count == most);
+        let mut best = candidates.into_iter().filter(|(_, fit)| *fit == best);
         let Some((naming, _)) = best.next() else {
             return Ok(None);
         };

@@ -14,17 +14,22 @@
 //! ```
 
 mod alexnet;
+mod convnext;
 mod counts;
 pub(crate) mod darknet;
 mod densenet;
 mod efficientnet_lite;
+mod inception;
 mod layers;
 mod mlp;
 mod mobilenet_v1;
 mod mobilenet_v2;
 mod multimodal;
 mod options;
+mod regnet;
+mod repvgg;
 mod resnet;
+mod shufflenet_v2;
 mod small_cnn;
 mod squeezenet;
 mod unet;
@@ -113,6 +118,12 @@ trait Definition {
     fn dialects(&self, _: &Graph) -> Vec<Dialect> {
         Vec::new()
     }
+
+    /// Whether the activation of this name is not replaced by [`ZooOptions::activation`]: timm's constructors do
+    /// not apply their `act_layer` to it.
+    fn keeps_activation(&self, name: &str) -> bool {
+        name.ends_with(".se.gate")
+    }
 }
 
 impl fmt::Debug for Architecture {
@@ -182,7 +193,8 @@ impl Architecture {
         for output in self.definition.layers(&mut b, image, &settings)? {
             b.output(output);
         }
-        variant::apply(b.build()?, options, is_headless)
+        let keeps = |name: &str| self.definition.keeps_activation(name);
+        variant::apply(b.build()?, options, is_headless, keeps)
     }
 
     /// As [`Self::build`], with what checkpoints of the same network differ in as `weights`, before
@@ -247,12 +259,17 @@ pub fn architectures() -> impl Iterator<Item = &'static Architecture> {
         alexnet::ARCHITECTURES,
         vgg::ARCHITECTURES,
         resnet::ARCHITECTURES,
+        regnet::ARCHITECTURES,
+        repvgg::ARCHITECTURES,
+        inception::ARCHITECTURES,
         densenet::ARCHITECTURES,
         multimodal::ARCHITECTURES,
         squeezenet::ARCHITECTURES,
         mobilenet_v1::ARCHITECTURES,
         mobilenet_v2::ARCHITECTURES,
+        shufflenet_v2::ARCHITECTURES,
         efficientnet_lite::ARCHITECTURES,
+        convnext::ARCHITECTURES,
         unet::ARCHITECTURES,
         darknet::ARCHITECTURES,
     ]

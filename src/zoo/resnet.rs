@@ -1,81 +1,20 @@
 //! Residual networks (He et al. 2016, "Deep residual learning for image recognition"), as
-//! defined and named in torchvision.
+//! defined and named in torchvision, and variants of them that only timm has: ResNet-D (He et al. 2019, "Bag of
+//! tricks for image classification with convolutional neural networks") and SE-ResNet (Hu et al. 2018,
+//! "Squeeze-and-excitation networks"). timm's names of the others are torchvision's.
 
-use super::{Architecture, Definition, Settings, layers};
+mod table;
+
+use super::{Definition, Settings, layers};
 use crate::error::Result;
-use crate::graph::{Activation, BatchNorm2d, Conv2d, GraphBuilder, Linear, Pool2d, ValueId};
-
-pub(super) const ARCHITECTURES: &[Architecture] = &[
-    architecture(
-        "resnet18",
-        "18 layers of basic blocks (He et al. 2016)",
-        &ResNet::new(Block::Basic, [2, 2, 2, 2]),
-    ),
-    architecture(
-        "resnet34",
-        "34 layers of basic blocks (He et al. 2016)",
-        &ResNet::new(Block::Basic, [3, 4, 6, 3]),
-    ),
-    architecture(
-        "resnet50",
-        "50 layers of bottlenecks (He et al. 2016), stride in the 3x3 convolution",
-        &ResNet::new(Block::Bottleneck, [3, 4, 6, 3]),
-    ),
-    architecture(
-        "resnet101",
-        "101 layers of bottlenecks (He et al. 2016), stride in the 3x3 convolution",
-        &ResNet::new(Block::Bottleneck, [3, 4, 23, 3]),
-    ),
-    architecture(
-        "resnet152",
-        "152 layers of bottlenecks (He et al. 2016), stride in the 3x3 convolution",
-        &ResNet::new(Block::Bottleneck, [3, 8, 36, 3]),
-    ),
-    architecture(
-        "resnext50_32x4d",
-        "ResNet-50 with 32 groups (Xie et al. 2017)",
-        &ResNet {
-            groups: 32,
-            base_width: 4,
-            ..ResNet::new(Block::Bottleneck, [3, 4, 6, 3])
-        },
-    ),
-    architecture(
-        "wide_resnet50_2",
-        "ResNet-50 with bottlenecks twice as wide (Zagoruyko and Komodakis 2016)",
-        &ResNet {
-            base_width: 128,
-            ..ResNet::new(Block::Bottleneck, [3, 4, 6, 3])
-        },
-    ),
-    architecture(
-        "plain18",
-        "ResNet-18 without its shortcuts (He et al. 2016, the plain baseline)",
-        &ResNet {
-            shortcuts: false,
-            ..ResNet::new(Block::Basic, [2, 2, 2, 2])
-        },
-    ),
-    architecture(
-        "plain34",
-        "ResNet-34 without its shortcuts (He et al. 2016, the plain baseline)",
-        &ResNet {
-            shortcuts: false,
-            ..ResNet::new(Block::Basic, [3, 4, 6, 3])
-        },
-    ),
-];
-
-const fn architecture(
-    name: &'static str,
-    description: &'static str,
-    definition: &'static ResNet,
-) -> Architecture {
-    Architecture::classifier(name, "ResNet", description, definition)
-}
+use crate::graph::{
+    Activation, BatchNorm2d, Conv2d, GraphBuilder, Linear, Pool2d, PoolKind, ValueId,
+};
+pub(super) use table::ARCHITECTURES;
 
 /// One residual network.
 struct ResNet {
+    stem: Stem,
     block: Block,
     /// Number of blocks in each of the four layers.
     depths: [usize; 4],
@@ -85,7 +24,25 @@ struct ResNet {
     base_width: usize,
     /// Whether blocks add their input, which plain networks do not.
     shortcuts: bool,
+    /// Whether a shortcut to a smaller map is an average pooling and a convolution without a stride, as in ResNet-D.
+    average_down: bool,
+    /// Whether blocks end in a squeeze-and-excitation.
+    squeeze: bool,
 }
+
+/// The layers before the first pooling.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stem {
+    /// One 7x7 convolution.
+    Wide,
+    /// Three 3x3 convolutions, of these numbers of channels and 64.
+    Deep([usize; 2]),
+}
+
+/// By how much a squeeze-and-excitation reduces the number of channels.
+const SE_REDUCTION: f64 = 16.0;
+/// Output channels of the stem.
+const STEM: usize = 64;
 
 /// The kind of blocks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,12 +70,10 @@ impl Definition for ResNet {
         image: ValueId,
         settings: &Settings,
     ) -> Result<Vec<ValueId>> {
-        let stem = Conv2d::new(settings.channels, 64, 7).stride(2).padding(3);
-        let x = conv_bn(b, image, ["conv1".into(), "bn1".into()], stem);
-        let x = b.activation("relu", x, Activation::Relu);
+        let x = self.stem.build(b, image, settings.channels);
         let mut x = b.pool2d("maxpool", x, Pool2d::max(3, 2).padding(1));
 
-        let mut channels = 64;
+        let mut channels = STEM;
         for (layer, depth) in self.depths.into_iter().enumerate() {
             let planes = 64 << layer;
             for block in 0..depth {
@@ -133,16 +88,82 @@ impl Definition for ResNet {
         let x = b.linear("fc", x, Linear::new(channels, settings.classes));
         Ok(vec![x])
     }
+
+    fn keeps_activation(&self, name: &str) -> bool {
+        // timm's `ResNet` builds them without its `act_layer`.
+        name.contains(".se.")
+    }
+}
+
+impl Stem {
+    fn build(self, b: &mut GraphBuilder, image: ValueId, channels: usize) -> ValueId {
+        let x = match self {
+            Self::Wide => {
+                let conv = Conv2d::new(channels, STEM, 7).stride(2).padding(3);
+                conv_bn(b, image, ["conv1".into(), "bn1".into()], conv)
+            }
+            Self::Deep([first, second]) => {
+                let mut x = image;
+                let hidden = [(channels, first, 2), (first, second, 1)];
+                for (i, (channels, out, stride)) in hidden.into_iter().enumerate() {
+                    let names = [0, 1].map(|layer| format!("conv1.{}", 3 * i + layer));
+                    let conv = Conv2d::new(channels, out, 3).stride(stride).padding(1);
+                    x = conv_bn(b, x, names, conv);
+                    x = b.activation(format!("conv1.{}", 3 * i + 2), x, Activation::Relu);
+                }
+                let conv = Conv2d::new(second, STEM, 3).padding(1);
+                conv_bn(b, x, ["conv1.6".into(), "bn1".into()], conv)
+            }
+        };
+        b.activation("relu", x, Activation::Relu)
+    }
 }
 
 impl ResNet {
     const fn new(block: Block, depths: [usize; 4]) -> Self {
         Self {
+            stem: Stem::Wide,
             block,
             depths,
             groups: 1,
             base_width: 64,
             shortcuts: true,
+            average_down: false,
+            squeeze: false,
+        }
+    }
+
+    /// ResNet-D: a deep stem, and shortcuts that do not skip three of four pixels.
+    const fn d(self) -> Self {
+        Self {
+            stem: Stem::Deep([32, 32]),
+            average_down: true,
+            ..self
+        }
+    }
+
+    /// timm's ResNet-T: as ResNet-D, with another number of channels at the start.
+    const fn t(self) -> Self {
+        Self {
+            stem: Stem::Deep([24, 32]),
+            ..self.d()
+        }
+    }
+
+    /// With 32 groups of `width` channels in the first layer: ResNeXt (Xie et al. 2017).
+    const fn next(self, groups: usize, width: usize) -> Self {
+        Self {
+            groups,
+            base_width: width,
+            ..self
+        }
+    }
+
+    /// With a squeeze-and-excitation in each block.
+    const fn se(self) -> Self {
+        Self {
+            squeeze: true,
+            ..self
         }
     }
 
@@ -182,16 +203,37 @@ impl ResNet {
                 y = b.activation(format!("{name}.relu{i}"), y, Activation::Relu);
             }
         }
+        if self.squeeze {
+            let hidden = layers::scale_channels(out, 1.0 / SE_REDUCTION);
+            y = layers::squeeze_excite(
+                b,
+                y,
+                &format!("{name}.se"),
+                [out, hidden],
+                Activation::Relu,
+            );
+        }
         if !self.shortcuts {
             return b.activation(format!("{name}.relu"), y, Activation::Relu);
         }
         let mut shortcut = x;
         if stride != 1 || channels != out {
-            let names = [
-                format!("{name}.downsample.0"),
-                format!("{name}.downsample.1"),
-            ];
-            shortcut = conv_bn(b, x, names, Conv2d::new(channels, out, 1).stride(stride));
+            let name = format!("{name}.downsample");
+            let mut conv = Conv2d::new(channels, out, 1).stride(stride);
+            let mut layers = [0, 1];
+            if self.average_down {
+                if stride > 1 {
+                    let kind = PoolKind::Average {
+                        count_include_pad: false,
+                    };
+                    let pool = Pool2d::new(kind, stride).ceil_mode(true);
+                    shortcut = b.pool2d(format!("{name}.0"), shortcut, pool);
+                }
+                conv = conv.stride(1);
+                layers = [1, 2];
+            }
+            let names = layers.map(|layer| format!("{name}.{layer}"));
+            shortcut = conv_bn(b, shortcut, names, conv);
         }
         let sum = b.add(format!("{name}.add"), y, shortcut);
         b.activation(format!("{name}.relu"), sum, Activation::Relu)
@@ -207,29 +249,4 @@ fn conv_bn(b: &mut GraphBuilder, x: ValueId, names: [String; 2], conv: Conv2d) -
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::zoo::ZooOptions;
-
-    /// torchvision's counts. Those of the plain networks are the residual networks' without the
-    /// convolutions of their shortcuts.
-    #[test]
-    fn parameter_counts_are_torchvisions() {
-        let published = [
-            ("resnet18", 11_689_512),
-            ("resnet34", 21_797_672),
-            ("resnet50", 25_557_032),
-            ("resnet101", 44_549_160),
-            ("resnet152", 60_192_808),
-            ("resnext50_32x4d", 25_028_904),
-            ("wide_resnet50_2", 68_883_240),
-            ("plain18", 11_515_688),
-            ("plain34", 21_623_848),
-        ];
-        for (architecture, (name, count)) in ARCHITECTURES.iter().zip(published) {
-            assert_eq!(architecture.name, name);
-            let graph = architecture.build(&ZooOptions::default()).unwrap();
-            assert_eq!(graph.parameter_count(), count, "{name}");
-        }
-    }
-}
+mod tests;

@@ -103,7 +103,7 @@ fn unknown_names_find_the_nearest() {
     ] {
         assert_eq!(suggestion(wrong).as_deref(), Some(right));
     }
-    assert_eq!(suggestion("convnext_tiny"), None);
+    assert_eq!(suggestion("vit_base_patch16_224"), None);
     assert_eq!(find("resnet34.tv_in1k").unwrap().name, "resnet34");
 }
 

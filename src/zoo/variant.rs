@@ -8,7 +8,7 @@ use super::ZooOptions;
 use crate::error::{Error, Result, UnknownName};
 use crate::graph::{
     AdaptiveAvgPool2d, Conv2d, Graph, GraphBuilder, Op, Padding, Pool2d, PoolKind, Reduce,
-    ReduceKind, ReduceOver, ValueId,
+    ReduceKind, ReduceOver, Unary, ValueId,
 };
 
 /// The pooling over the whole map before the classifier, with timm's names.
@@ -74,12 +74,17 @@ pub enum ConvPadding {
 }
 
 /// `graph` with what `options` changes besides classes and channels. If `is_headless`, its last layer, the
-/// classifier, is removed.
+/// classifier, is removed. Activations that `keeps_activation` by their names are not replaced.
 ///
 /// # Errors
 /// [`Error::Inputs`] with the option where the network has nothing that it could change; those of
 /// [`GraphBuilder::build`].
-pub(super) fn apply(graph: Graph, options: &ZooOptions, is_headless: bool) -> Result<Graph> {
+pub(super) fn apply(
+    graph: Graph,
+    options: &ZooOptions,
+    is_headless: bool,
+    keeps_activation: impl Fn(&str) -> bool,
+) -> Result<Graph> {
     if !is_headless && options.is_plain() {
         return Ok(graph);
     }
@@ -87,10 +92,16 @@ pub(super) fn apply(graph: Graph, options: &ZooOptions, is_headless: bool) -> Re
         Error::Inputs(format!("{}: {option}: {reason}", graph.name()))
     };
     let mut ops: Vec<Op> = graph.nodes().iter().map(|node| node.op().clone()).collect();
-    for op in &mut ops {
-        match (op, options.activation, options.bn_eps) {
-            (Op::Activation(activation), Some(other), _) => *activation = other,
+    for (op, node) in ops.iter_mut().zip(graph.nodes()) {
+        match (&mut *op, options.activation, options.bn_eps) {
+            // GELU is the activation of ConvNeXt.
+            (Op::Activation(_) | Op::Unary(Unary::Gelu), Some(other), _)
+                if !keeps_activation(node.name()) =>
+            {
+                *op = other.into();
+            }
             (Op::BatchNorm2d(norm), _, Some(eps)) => norm.eps = eps,
+            (Op::GroupNorm(norm), _, Some(eps)) => norm.eps = eps,
             _ => {}
         }
     }
@@ -116,9 +127,15 @@ fn pad(graph: &Graph, ops: &mut [Op], padding: ConvPadding) -> Result<(), String
         match op {
             Op::Conv2d(conv) => {
                 let [height, width] = conv.kernel;
+                let symmetric = Padding::hw(height / 2, width / 2);
+                // timm's constructors of such networks, Inception and ConvNeXt, have no `pad_type` either.
+                if ![Padding::Same, symmetric].contains(&conv.padding) {
+                    let name = node.name();
+                    return Err(format!("'{name}' has a padding of its own"));
+                }
                 conv.padding = match padding {
                     ConvPadding::Same => Padding::Same,
-                    ConvPadding::Symmetric => Padding::hw(height / 2, width / 2),
+                    ConvPadding::Symmetric => symmetric,
                 };
             }
             // timm's constructors of such networks have no `pad_type`.
@@ -165,10 +182,20 @@ fn dilate(graph: &Graph, ops: &mut [Op], target: usize) -> Result<(), String> {
                 spread(conv, scale.dilation);
                 if beyond(stride) {
                     conv.stride = [1, 1];
+                    // A window without a center, which ConvNeXt's strides are multiples of.
+                    if conv.kernel.iter().any(|extent| extent % 2 == 0) {
+                        conv.padding = Padding::Same;
+                    }
                     scale.dilation = scale.dilation.saturating_mul(stride);
                 } else {
                     scale.stride = scale.stride.saturating_mul(stride);
                 }
+            }
+            // ResNet-D's, before a convolution that would have a stride in other networks.
+            Op::Pool2d(pool) if *pool == average_down() && beyond(2) => {
+                let same = Pool2d::average(2, 1).padding([0, 1, 0, 1]);
+                *pool = same;
+                scale.dilation = scale.dilation.saturating_mul(2);
             }
             Op::Pool2d(pool) => {
                 let stride = pool.stride[0].max(pool.stride[1]);
@@ -185,6 +212,14 @@ fn dilate(graph: &Graph, ops: &mut [Op], target: usize) -> Result<(), String> {
         scales.push(scale);
     }
     Ok(())
+}
+
+/// The pooling of ResNet-D's shortcuts.
+fn average_down() -> Pool2d {
+    let kind = PoolKind::Average {
+        count_include_pad: false,
+    };
+    Pool2d::new(kind, 2).ceil_mode(true)
 }
 
 /// Multiplies the dilation of a convolution.
@@ -236,10 +271,7 @@ impl Head {
         if pool == GlobalPool::Average {
             return Ok(head);
         }
-        let whole = AdaptiveAvgPool2d::new(1, 1);
-        let is_global = |op: &Op| matches!(op, Op::AdaptiveAvgPool2d(pool) if *pool == whole);
-        let mut pools = graph.values().filter(|(_, node)| is_global(node.op()));
-        let (Some((found, _)), None) = (pools.next(), pools.next()) else {
+        let Some(found) = last_pool(graph) else {
             return Err("it has no global average pooling that could be replaced".to_owned());
         };
         match pool {
@@ -247,8 +279,11 @@ impl Head {
                 return Err("a classifier needs pooled features; it is for 0 classes".to_owned());
             }
             GlobalPool::None => {
-                // What follows the pooling is of the shape of vectors: a flatten, dropout, the classifier.
-                let rest = graph.values().filter(|(value, _)| *value >= found);
+                // What follows the pooling is of the shape of vectors: a flatten, dropout, the classifier. Only
+                // ConvNeXt's norm is of any.
+                let rest = graph.values().filter(|(value, node)| {
+                    *value >= found && !matches!(node.op(), Op::GroupNorm(_))
+                });
                 head.removed = rest.map(|(value, _)| value).collect();
                 return Ok(head);
             }
@@ -297,6 +332,20 @@ impl Head {
             b.output(new[output.index()]);
         }
         b.build()
+    }
+}
+
+/// The global average pooling whose output nothing but the output of the network depends on. Those within
+/// squeeze-and-excitations are others.
+fn last_pool(graph: &Graph) -> Option<ValueId> {
+    let whole = AdaptiveAvgPool2d::new(1, 1);
+    let mut value = graph.outputs()[0];
+    loop {
+        match (graph.node(value).op(), graph.node(value).inputs()) {
+            (Op::AdaptiveAvgPool2d(pool), _) if *pool == whole => return Some(value),
+            (_, &[input]) => value = input,
+            _ => return None,
+        }
     }
 }
 

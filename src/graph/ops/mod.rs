@@ -3,6 +3,7 @@
 
 mod activation;
 mod batch_norm;
+mod channel_shuffle;
 mod concat;
 mod constant;
 mod conv;
@@ -17,6 +18,7 @@ mod grid_sample;
 mod group_norm;
 mod hardmax;
 mod input;
+mod layer_scale;
 mod linear;
 mod local_response_norm;
 mod matmul;
@@ -39,6 +41,7 @@ mod upsample;
 
 pub use activation::{Activation, ActivationBackward};
 pub use batch_norm::{BatchNorm2d, BatchNorm2dBackward};
+pub use channel_shuffle::ChannelShuffle;
 pub use concat::Concat;
 pub use constant::Constant;
 pub use conv::Conv2d;
@@ -54,6 +57,8 @@ pub use grid_sample::{
 pub use group_norm::{GroupNorm, GroupNormBackward, NormOver};
 pub use hardmax::Hardmax;
 pub use input::Input;
+pub(crate) use layer_scale::ChannelAffine;
+pub use layer_scale::LayerScale;
 pub use linear::{Linear, LinearBackward};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormBackward};
 pub use matmul::MatMul;

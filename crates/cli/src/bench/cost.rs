@@ -25,7 +25,11 @@ impl Cost {
             let len = |i: usize| shapes[i].len() as u64;
             let operands = node.inputs().iter().map(|v| len(v.index()));
             elements += match node.op() {
-                Op::BatchNorm2d(_) | Op::Activation(_) | Op::Dropout | Op::Flatten(_) => 0,
+                Op::BatchNorm2d(_)
+                | Op::LayerScale(_)
+                | Op::Activation(_)
+                | Op::Dropout
+                | Op::Flatten(_) => 0,
                 Op::Concat(_) | Op::SliceChannels(_) | Op::Unflatten(_) => 0,
                 Op::Binary(_) => operands.skip(1).sum(),
                 _ => operands.sum::<u64>() + len(value.index()),

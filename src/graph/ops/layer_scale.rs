@@ -1,0 +1,68 @@
+use super::{BatchNorm2d, Operator, Parameter, expect_channels};
+use crate::graph::{Backward, ValueId};
+use crate::tensor::Shape;
+
+/// A factor for each channel (Touvron et al. 2021, "Going deeper with image transformers"), as ConvNeXt has it at the
+/// end of each block.
+///
+/// Takes `[N, C, H, W]` or `[N, C]`. Parameter: `gamma`, `[C]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerScale {
+    /// Channels of the input.
+    pub channels: usize,
+}
+
+impl Operator for LayerScale {
+    fn kind(&self) -> &'static str {
+        "LayerScale"
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::learned("gamma", [self.channels])]
+    }
+
+    fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        match inputs[0].dims() {
+            [_, c, ..] => expect_channels(self.channels, *c, inputs[0])?,
+            _ => {
+                return Err(format!(
+                    "it takes [N, C, …], but its input is {}",
+                    inputs[0]
+                ));
+            }
+        }
+        Ok(inputs[0].clone())
+    }
+
+    fn backward(
+        &self,
+        backward: &mut Backward,
+        gradient: ValueId,
+    ) -> Result<Vec<Option<ValueId>>, String> {
+        Ok(vec![Some(backward.node(self.clone(), &[gradient]))])
+    }
+}
+
+/// An operator that multiplies each channel by a number and adds another, so that passes can fold it into the weights
+/// of the layer before it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChannelAffine {
+    BatchNorm2d(BatchNorm2d),
+    LayerScale(LayerScale),
+}
+
+impl ChannelAffine {
+    pub fn channels(&self) -> usize {
+        match self {
+            Self::BatchNorm2d(op) => op.channels,
+            Self::LayerScale(op) => op.channels,
+        }
+    }
+
+    pub fn parameters(&self) -> Vec<Parameter> {
+        match self {
+            Self::BatchNorm2d(op) => op.parameters(),
+            Self::LayerScale(op) => op.parameters(),
+        }
+    }
+}
