@@ -44,17 +44,13 @@ impl Golden {
         generated_input(self.input.clone())
     }
 
-    /// The case's weights for `graph`, written to `folder`. Returns the file.
-    pub fn write_weights(&self, graph: &Graph, folder: &Path, dtype: Dtype) -> PathBuf {
+    /// The case's weights, written to `folder`. Returns the file.
+    pub fn write_weights(&self, folder: &Path, dtype: Dtype) -> PathBuf {
         let path = folder.join(format!("{}.safetensors", self.case));
-        let parameters = graph.parameters().into_iter();
-        let tensors: Vec<(String, Tensor)> = parameters
-            .map(|p| {
-                let tensor = tensor(&p.name, p.shape, self.gain);
-                (p.name, tensor)
-            })
+        let tensors: Vec<(&String, Tensor)> = (self.tensors.iter())
+            .map(|(name, shape)| (name, tensor(name, shape.clone(), self.gain)))
             .collect();
-        write_safetensors(&path, tensors.iter().map(|(n, t)| (n, t)), dtype).unwrap();
+        write_safetensors(&path, tensors.iter().map(|(n, t)| (*n, t)), dtype).unwrap();
         path
     }
 
