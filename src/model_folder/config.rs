@@ -122,14 +122,13 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Config> {
     let cfg = root.section("pretrained_cfg")?.unwrap_or(root);
 
     let args = root.section("model_args")?;
-    timm_keys::check(root, cfg, args)?;
-
-    let preprocessing = preprocessing(cfg, args, Preprocessing::default())?;
     let architecture = match root.string("architecture")? {
         Some(name) => name,
         None => (cfg.string("architecture")?)
             .ok_or_else(|| Error::file(path, without_architecture(root)))?,
     };
+    timm_keys::check(architecture, root, cfg, args)?;
+    let preprocessing = preprocessing(cfg, args, Preprocessing::default())?;
     let num_classes = num_classes(root, cfg, args)?;
     Ok(Config {
         labels: match labels(root, cfg, num_classes)? {
@@ -196,13 +195,17 @@ fn variant(root: Section<'_>, cfg: Section<'_>, args: Option<Section<'_>>) -> Re
         })?;
         variant.activation = Some(activation);
     }
-    if let Some(value) = args.get("bn_eps") {
+    // The second is that of InceptionV3 and ConvNeXt.
+    for key in ["bn_eps", "norm_eps"] {
+        let Some(value) = args.get(key) else {
+            continue;
+        };
         // Kernels compute in float32.
         let eps = value
             .as_f64()
             .filter(|&eps| to_f32(eps) > 0.0 && to_f32(eps).is_finite());
         let expected = "a number above zero";
-        variant.bn_eps = Some(eps.ok_or_else(|| args.fault("bn_eps", expected, value))?);
+        variant.bn_eps = Some(eps.ok_or_else(|| args.fault(key, expected, value))?);
     }
     if let Some(name) = args.text("pad_type")? {
         variant.padding = Some(match &*name.to_lowercase() {

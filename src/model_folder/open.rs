@@ -34,7 +34,7 @@ impl ModelFolder {
     ///   (`anchors`, `mask`), `region` (`anchors`, `softmax`) or `detection` (`side`, `num`, `sqrt`,
     ///   `softmax`) or `decoded` (`objectness`, `by_box`, `corners`, `pixels`); see [`Head`](crate::vision::Head). This key is not one of timm's;
     /// - `model_args`, which override the other keys: `num_classes`, `in_chans`, `global_pool` (also at the
-    ///   root), `act_layer`, `bn_eps`, `pad_type` and `output_stride`. Arguments that matter in training only
+    ///   root), `act_layer`, `bn_eps`, `norm_eps`, `pad_type` and `output_stride`. Arguments that matter in training only
     ///   are ignored; others, which may change the network, are refused.
     ///
     /// The old format, with the keys of `pretrained_cfg` at the root, is accepted too. Other keys are

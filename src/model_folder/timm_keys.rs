@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::section::{Section, excerpt};
 use crate::error::Result;
+use crate::zoo;
 
 /// What becomes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,13 +87,15 @@ const PRETRAINED_CFG: &[(&str, Role)] = &[
 ];
 
 /// The keys of `model_args`: the arguments of all constructors of the zoo's families in timm (ResNet, DenseNet,
-/// VGG, EfficientNet with MobileNet), and of the functions that call these.
+/// VGG, EfficientNet with MobileNet, RegNet, ByobNet with RepVGG, InceptionV3, ConvNeXt), and of the functions that call
+/// these.
 const MODEL_ARGS: &[(&str, Role)] = &[
     ("num_classes", Honored),
     ("in_chans", Honored),
     ("global_pool", Honored),
     ("act_layer", Honored),
     ("bn_eps", Honored),
+    ("norm_eps", Honored),
     ("pad_type", Honored),
     ("output_stride", Honored),
     // Training.
@@ -102,6 +105,11 @@ const MODEL_ARGS: &[(&str, Role)] = &[
     ("proj_drop_rate", Harmless),
     ("bn_momentum", Harmless),
     ("zero_init_last", Harmless),
+    ("drop_block_size", Harmless),
+    ("ls_init_value", Harmless),
+    ("head_init_scale", Harmless),
+    // A second output.
+    ("aux_logits", Harmless),
     ("memory_efficient", Harmless),
     // How timm makes and loads a network.
     ("pretrained", Harmless),
@@ -117,6 +125,10 @@ const MODEL_ARGS: &[(&str, Role)] = &[
     ("dtype", Harmless),
     // Where the stem is anti-aliased, which `aa_layer` says.
     ("aa_stem_only", Harmless),
+    // Whether ConvNeXt's pointwise convolutions are stored as such.
+    ("conv_mlp", Harmless),
+    // Of networks with attention.
+    ("img_size", Harmless),
     // Layers of other kinds or sizes.
     ("features_only", Only(&["false"])),
     ("pruned", Only(&["false"])),
@@ -130,8 +142,37 @@ const MODEL_ARGS: &[(&str, Role)] = &[
     ("mlp_ratio", Only(&["1"])),
     ("stem_kernel_size", Only(&["3"])),
     ("aa_layer", Only(&["\"\""])),
+    ("group_min_ratio", Refused),
+    ("linear_out", Only(&["false"])),
+    ("preact", Only(&["false"])),
+    ("bottle_ratio", Only(&["1"])),
+    ("width_factor", Only(&["1"])),
+    ("patch_size", Only(&["4"])),
+    ("kernel_sizes", Only(&["7", "[7, 7, 7, 7]"])),
+    ("head_norm_first", Only(&["false"])),
+    ("conv_bias", Only(&["true"])),
+    ("use_grn", Only(&["false"])),
     ("block", Refused),
     ("layers", Refused),
+    ("depth", Refused),
+    ("w0", Refused),
+    ("wa", Refused),
+    ("wm", Refused),
+    ("se_ratio", Refused),
+    ("downsample", Refused),
+    ("blocks", Refused),
+    ("stem_pool", Refused),
+    ("stem_chs", Refused),
+    ("fixed_input_size", Refused),
+    ("head_hidden_size", Refused),
+    ("head_type", Refused),
+    ("attn_layer", Refused),
+    ("attn_kwargs", Refused),
+    ("self_attn_layer", Refused),
+    ("self_attn_kwargs", Refused),
+    ("block_kwargs", Refused),
+    ("depths", Refused),
+    ("dims", Refused),
     ("cardinality", Refused),
     ("base_width", Refused),
     ("channels", Refused),
@@ -159,12 +200,18 @@ const MODEL_ARGS: &[(&str, Role)] = &[
     ("pretrained_filter_fn", Refused),
 ];
 
-/// Refuses keys that stand for another network than the zoo can build. Keys with the value null count as
-/// missing, as in timm.
+/// Refuses keys that stand for another network than the zoo can build as `architecture`. Keys with the value null
+/// count as missing, as in timm.
 ///
 /// # Errors
 /// [`crate::Error::File`] with the key and its value.
-pub(super) fn check(root: Section<'_>, cfg: Section<'_>, args: Option<Section<'_>>) -> Result<()> {
+pub(super) fn check(
+    architecture: &str,
+    root: Section<'_>,
+    cfg: Section<'_>,
+    args: Option<Section<'_>>,
+) -> Result<()> {
+    let network = zoo::find_in_timm(architecture).ok();
     // Other keys at these places, such as those of other programs, are no arguments of a network.
     for (section, keys) in [(root, ROOT), (cfg, PRETRAINED_CFG)] {
         for (key, value) in section.entries() {
@@ -175,11 +222,14 @@ pub(super) fn check(root: Section<'_>, cfg: Section<'_>, args: Option<Section<'_
         return Ok(());
     };
     for (key, value) in args.entries() {
-        let Some(role) = role(MODEL_ARGS, key) else {
+        let Some(mut role) = role(MODEL_ARGS, key) else {
             let expected = "no such key, which may change the network,";
             let found = format!("{}; remove it if it changes nothing", excerpt(value));
             return Err(args.fault_found(key, expected, &found));
         };
+        if matches!(role, Only(_)) && network.is_some_and(|n| !n.has_timms_default(key)) {
+            role = Refused;
+        }
         check_value(args, key, value, role)?;
     }
     Ok(())
@@ -219,9 +269,9 @@ mod tests {
     use super::*;
 
     /// What timm 1.0.31 may write, family by family: the parameters of the constructors (`ResNet`, `DenseNet`,
-    /// `VGG`, `EfficientNet`), of the functions that make them, and what `build_model_with_cfg` and
+    /// `VGG`, `EfficientNet`, `RegNet`, `ByobNet`, `InceptionV3`, `ConvNeXt`), of the functions that make them, and what `build_model_with_cfg` and
     /// `create_model` take out of the arguments.
-    const WRITTEN: [(&str, &str); 6] = [
+    const WRITTEN: [(&str, &str); 10] = [
         (
             "resnet.py",
             "block layers num_classes in_chans output_stride global_pool cardinality base_width stem_width \
@@ -248,6 +298,29 @@ mod tests {
             "efficientnet.py, _gen_mobilenet_v1, _gen_mobilenet_v2, _gen_efficientnet_lite",
             "channel_multiplier depth_multiplier group_size fix_stem_head head_conv bn_eps bn_momentum \
              act_layer norm_layer",
+        ),
+        (
+            "regnet.py, and the fields of RegNetCfg",
+            "in_chans num_classes output_stride global_pool drop_rate drop_path_rate zero_init_last device dtype \
+             depth w0 wa wm group_size bottle_ratio se_ratio group_min_ratio stem_width downsample linear_out preact \
+             num_features act_layer norm_layer",
+        ),
+        (
+            "byobnet.py, and the fields of ByoModelCfg",
+            "num_classes in_chans global_pool output_stride img_size drop_rate drop_block_rate drop_block_size \
+             drop_path_rate zero_init_last device dtype blocks downsample stem_type stem_pool stem_chs width_factor \
+             num_features fixed_input_size act_layer norm_layer aa_layer head_hidden_size head_type attn_layer \
+             attn_kwargs self_attn_layer self_attn_kwargs block_kwargs",
+        ),
+        (
+            "inception_v3.py",
+            "num_classes in_chans drop_rate global_pool aux_logits norm_layer norm_eps act_layer device dtype",
+        ),
+        (
+            "convnext.py",
+            "in_chans num_classes global_pool output_stride depths dims kernel_sizes ls_init_value stem_type \
+             patch_size head_init_scale head_norm_first head_hidden_size conv_mlp conv_bias use_grn act_layer \
+             norm_layer norm_eps drop_rate drop_path_rate device dtype",
         ),
         (
             "_builder.py, build_model_with_cfg; _factory.py, create_model",

@@ -78,6 +78,10 @@ impl Definition for ConvNext {
         Ok(vec![b.linear("head.fc", x, last)])
     }
 
+    fn has_timms_default(&self, argument: &str) -> bool {
+        argument != "stem_type"
+    }
+
     fn dialects(&self, graph: &Graph) -> Vec<Dialect> {
         let own = self.linear_layers().map(|name| (name.clone(), name));
         let mut theirs = Vec::new();

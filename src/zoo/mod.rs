@@ -119,6 +119,12 @@ trait Definition {
         Vec::new()
     }
 
+    /// Whether timm calls its constructor for this network with the default value of `argument`: of arguments that
+    /// families or networks differ in. Otherwise the value in a configuration would have to be another one.
+    fn has_timms_default(&self, _argument: &str) -> bool {
+        true
+    }
+
     /// Whether the activation of this name is not replaced by [`ZooOptions::activation`]: timm's constructors do
     /// not apply their `act_layer` to it.
     fn keeps_activation(&self, name: &str) -> bool {
@@ -218,6 +224,11 @@ impl Architecture {
     /// sides. Also if several tensors may be meant.
     pub fn adapt(&self, weights: Weights, graph: &Graph) -> Result<Weights> {
         weights.adapted(graph, &self.definition.dialects(graph))
+    }
+
+    /// Whether the value of `argument` that is the default in timm is this network's.
+    pub(crate) fn has_timms_default(&self, argument: &str) -> bool {
+        self.definition.has_timms_default(argument)
     }
 
     /// Whether `weights`, before [`Self::adapt`], are those of this network.

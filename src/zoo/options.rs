@@ -24,7 +24,7 @@ pub struct ZooOptions {
     pub in_channels: Option<usize>,
     /// The function in place of every activation.
     pub activation: Option<Activation>,
-    /// The epsilon of every batch norm.
+    /// The epsilon of every norm: of batch norms, and of ConvNeXt's layer norms.
     pub bn_eps: Option<f64>,
     /// How every convolution is padded.
     pub padding: Option<ConvPadding>,

@@ -295,6 +295,10 @@ impl Definition for RegNet {
         Ok(vec![b.linear("head.fc", x, last)])
     }
 
+    fn has_timms_default(&self, argument: &str) -> bool {
+        argument != "stem_width"
+    }
+
     fn dialects(&self, _: &Graph) -> Vec<Dialect> {
         let mut names = Vec::new();
         let mut add = |ours: String, theirs: String| names.push((ours, theirs));

@@ -86,6 +86,10 @@ impl Definition for RepVgg {
         let last = Linear::new(channels, settings.classes);
         Ok(vec![b.linear("head.fc", x, last)])
     }
+
+    fn has_timms_default(&self, argument: &str) -> bool {
+        argument != "stem_type"
+    }
 }
 
 /// A block with the 3x3 convolution `conv`, whose padding and bias are set here.

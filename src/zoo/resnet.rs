@@ -89,6 +89,14 @@ impl Definition for ResNet {
         Ok(vec![x])
     }
 
+    fn has_timms_default(&self, argument: &str) -> bool {
+        match argument {
+            "stem_type" | "stem_width" => self.stem == Stem::Wide,
+            "avg_down" => !self.average_down,
+            _ => true,
+        }
+    }
+
     fn keeps_activation(&self, name: &str) -> bool {
         // timm's `ResNet` builds them without its `act_layer`.
         name.contains(".se.")
