@@ -4,14 +4,14 @@
 use proptest::prelude::*;
 use shadernet::graph::{
     Activation, ActivationBackward, AdaptiveAvgPool2d, AdaptiveAvgPool2dBackward,
-    AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, Concat, Conv2d,
-    ConvTranspose2d, CumSum, Embedding, Factor, Flatten, Gather, GradientRule, Graph, GraphBuilder,
-    GridSample, GridSampleBackward, GridSampleMode, GridSamplePadding, GridSamplePositionsBackward,
-    GroupNorm, GroupNormBackward, Hardmax, Input, Linear, LinearBackward, LocalResponseNorm,
-    LocalResponseNormBackward, MatMul, MaxPool2dBackward, NormOver, Op, Pad2d, Padding, Pool2d,
-    PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Reorg, Resample, Seed, SliceChannels,
-    Softmax, TapWindow, Taps, TopK, TopKOutput, Unary, Unflatten, Upsample, UpsampleBackward,
-    UpsampleMode, UpsampleSize, Where,
+    AvgPool2dBackward, BatchNorm2d, BatchNorm2dBackward, Binary, CenterCropOrPad, ChannelShuffle,
+    Concat, Conv2d, ConvTranspose2d, CumSum, Embedding, Factor, Flatten, Gather, GradientRule,
+    Graph, GraphBuilder, GridSample, GridSampleBackward, GridSampleMode, GridSamplePadding,
+    GridSamplePositionsBackward, GroupNorm, GroupNormBackward, Hardmax, Input, LayerScale, Linear,
+    LinearBackward, LocalResponseNorm, LocalResponseNormBackward, MatMul, MaxPool2dBackward,
+    NormOver, Op, Pad2d, Padding, Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver,
+    Reorg, Resample, Seed, SliceChannels, Softmax, TapWindow, Taps, TopK, TopKOutput, Unary,
+    Unflatten, Upsample, UpsampleBackward, UpsampleMode, UpsampleSize, Where,
 };
 use shadernet::plan::PlanReport;
 use shadernet::session::SessionOptions;
@@ -255,6 +255,7 @@ fn operator() -> BoxedStrategy<Op> {
             .prop_map(|[top, bottom, left, right]| Pad2d::zeros(top, bottom, left, right).into()),
         Just(CenterCropOrPad.into()),
         number().prop_map(|stride| Reorg { stride }.into()),
+        number().prop_map(|groups| ChannelShuffle { groups }.into()),
         [number(), number(), number()].prop_map(|dims| Unflatten { dims }.into()),
         Just(Flatten.into()),
         Just(grid_sample().into()),
@@ -277,6 +278,7 @@ fn operator() -> BoxedStrategy<Op> {
         .into()),
         pair().prop_map(|[start, end]| SliceChannels { start, end }.into()),
         number().prop_map(|channels| BatchNorm2d::new(channels).into()),
+        number().prop_map(|channels| LayerScale { channels }.into()),
         number().prop_map(|channels| BatchNorm2dBackward(BatchNorm2d::new(channels)).into()),
         norm().prop_map(Op::from),
         group_norm().prop_map(Op::from),
@@ -330,6 +332,7 @@ fn channels(op: &Op) -> Option<usize> {
         Op::Linear(op) => Some(op.in_features),
         Op::LinearBackward(op) => Some(op.0.out_features),
         Op::BatchNorm2d(op) => Some(op.channels),
+        Op::LayerScale(op) => Some(op.channels),
         Op::BatchNorm2dBackward(op) => Some(op.0.channels),
         _ => None,
     }

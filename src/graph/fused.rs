@@ -1,12 +1,12 @@
 //! Work that passes have moved into a node, in addition to its own operator.
 
-use super::{Activation, ChannelAffine, Node, Op, ValueId};
+use super::{Activation, ChannelAffine, Conv2d, Node, Op, Parameter, ValueId};
 
 /// Work that passes have moved into a node from its neighbors. Empty in a graph as built.
 ///
 /// In this order: the first input is padded or cropped, then goes through the prologue (which leaves the
-/// padding unchanged); the operator's output is cropped, then goes through the norm; the residual is
-/// added before or after the activation.
+/// padding unchanged); the operator's output is cropped, then goes through the norm; the branches are added, then the
+/// residual before or after the activation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fused {
     /// Rows added above and below the first input, and columns added left and right of it. Negative
@@ -20,6 +20,8 @@ pub struct Fused {
     pub prologue: Option<Prologue>,
     /// Applied to the operator's output: folded into its weights and bias.
     pub norm: Option<Norm>,
+    /// Added to the output, after the norm: folded into the weights and bias of a convolution.
+    pub branches: Vec<Branch>,
     /// Where the residual is added: the node's last input, which is not an input of its operator.
     pub residual: Option<Residual>,
     /// Applied to the output.
@@ -50,7 +52,10 @@ impl Fused {
 
     /// Whether the operator's output goes through anything but cropping.
     pub fn has_epilogue(&self) -> bool {
-        self.norm.is_some() || self.residual.is_some() || self.activation.is_some()
+        self.norm.is_some()
+            || !self.branches.is_empty()
+            || self.residual.is_some()
+            || self.activation.is_some()
     }
 }
 
@@ -75,9 +80,46 @@ impl Norm {
         Some(Self { name, op })
     }
 
+    /// The parameters, under their full names.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let parameters = self.op.parameters().into_iter();
+        parameters.map(|p| p.within(&self.name)).collect()
+    }
+
     /// The full name of the parameter with PyTorch's suffix `suffix`.
     pub fn parameter_name(&self, suffix: &str) -> String {
         format!("{}.{suffix}", self.name)
+    }
+}
+
+/// A convolution of one tap, a norm, or first one and then the other, of a convolution's first input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Branch {
+    /// The name of its node and the operator, whose stride and groups are the node's that it is part of.
+    pub conv: Option<(String, Conv2d)>,
+    /// Applied second.
+    pub norm: Option<Norm>,
+}
+
+impl Branch {
+    /// The parameters, under their full names.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut parameters = Vec::new();
+        if let Some((name, conv)) = &self.conv {
+            let own = Op::from(conv.clone()).as_operator().parameters();
+            parameters.extend(own.into_iter().map(|p| p.within(name)));
+        }
+        if let Some(norm) = &self.norm {
+            parameters.extend(norm.parameters());
+        }
+        parameters
+    }
+
+    /// What tells it from others: the names of its nodes.
+    pub fn names(&self) -> String {
+        let conv = self.conv.iter().map(|(name, _)| name.as_str());
+        let norm = self.norm.iter().map(|norm| norm.name.as_str());
+        conv.chain(norm).collect::<Vec<&str>>().join(" and ")
     }
 }
 

@@ -45,7 +45,7 @@ pub use ops::{
     UnaryBackward, Unflatten, Upsample, UpsampleBackward, UpsampleMode, UpsampleSize, Where,
 };
 
-pub(crate) use fused::{Fused, Norm, Prologue, Residual, Storage};
+pub(crate) use fused::{Branch, Fused, Norm, Prologue, Residual, Storage};
 pub(crate) use lifetimes::{Lifetime, Places, peak};
 pub(crate) use ops::{ChannelAffine, MAX_EXTENT};
 #[cfg(feature = "onnx")]
@@ -114,16 +114,10 @@ impl Node {
             parameter.name = self.parameter_name(&parameter.name);
         }
         let prologue = self.fused.prologue.as_ref();
-        for norm in prologue
-            .and_then(|p| p.norm.as_ref())
-            .into_iter()
-            .chain(&self.fused.norm)
-        {
-            parameters.extend(norm.op.parameters().into_iter().map(|parameter| Parameter {
-                name: norm.parameter_name(&parameter.name),
-                ..parameter
-            }));
-        }
+        let norms = prologue.and_then(|p| p.norm.as_ref());
+        let norms = norms.into_iter().chain(&self.fused.norm);
+        parameters.extend(norms.flat_map(Norm::parameters));
+        parameters.extend(self.fused.branches.iter().flat_map(Branch::parameters));
         parameters
     }
 

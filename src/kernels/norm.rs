@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::error::Result;
-use crate::graph::{ChannelAffine, Node, Norm};
+use crate::graph::{Branch, ChannelAffine, Node, Norm};
 use crate::weights::Weights;
 
 /// `x * scale + shift` for each channel. In float64, since it is computed once and its rounding error
@@ -47,6 +47,15 @@ pub(super) struct Folding {
     /// The bias's full name.
     bias: Option<String>,
     outputs: usize,
+    branches: Vec<FoldedBranch>,
+}
+
+/// What is added to a convolution's output.
+#[derive(Clone, Debug)]
+struct FoldedBranch {
+    /// The full name of the weight of a convolution of one tap; the identity without.
+    weight: Option<String>,
+    folding: Folding,
 }
 
 impl Folding {
@@ -56,12 +65,15 @@ impl Folding {
             norm: node.fused.norm.clone(),
             bias: has_bias.then(|| node.parameter_name("bias")),
             outputs,
+            branches: (node.fused.branches.iter())
+                .map(|branch| FoldedBranch::new(branch, outputs))
+                .collect(),
         }
     }
 
     /// Whether the bias is zero for all channels.
     pub fn has_no_bias(&self) -> bool {
-        self.bias.is_none() && self.norm.is_none()
+        self.bias.is_none() && self.norm.is_none() && self.branches.is_empty()
     }
 
     /// Multiplies `values` by the norm's scale. They are the weights of the output channels `outputs` in
@@ -92,8 +104,39 @@ impl Folding {
         Ok(values)
     }
 
-    /// The bias after the norm, one value per channel; zeros where there is neither.
+    /// Adds the branches to the kernels of the output channels `outputs` in order, of `taps` values each for every
+    /// input channel of a group. They are read at the tap in the middle.
+    pub fn add_branches<'a>(
+        &self,
+        weights: &Weights,
+        mut kernels: Cow<'a, [f32]>,
+        outputs: Range<usize>,
+        taps: usize,
+    ) -> Result<Cow<'a, [f32]>> {
+        for branch in &self.branches {
+            let inputs = kernels.len() / (outputs.len() * taps).max(1);
+            let values = branch.values(weights, outputs.clone(), inputs)?;
+            let centers = kernels.to_mut().iter_mut().skip(taps / 2).step_by(taps);
+            for (center, value) in centers.zip(values.iter()) {
+                *center += value;
+            }
+        }
+        Ok(kernels)
+    }
+
+    /// The bias after the norm and with those of the branches, one value per channel; zeros where there is none.
     pub fn bias(&self, weights: &Weights) -> Result<Vec<f32>> {
+        let mut sum = self.own_bias(weights)?;
+        for branch in &self.branches {
+            let bias = branch.folding.bias(weights)?;
+            sum.iter_mut()
+                .zip(bias)
+                .for_each(|(sum, bias)| *sum += bias);
+        }
+        Ok(sum)
+    }
+
+    fn own_bias(&self, weights: &Weights) -> Result<Vec<f32>> {
         let bias = match &self.bias {
             Some(name) => weights.read(name)?.into_owned(),
             None => vec![0.0; self.outputs],
@@ -105,5 +148,42 @@ impl Folding {
         Ok((bias.iter().zip(affine.scale.iter().zip(&affine.shift)))
             .map(|(bias, (scale, shift))| (f64::from(*bias) * scale + shift) as f32)
             .collect())
+    }
+}
+
+impl FoldedBranch {
+    fn new(branch: &Branch, outputs: usize) -> Self {
+        let parameter = |suffix: &str| {
+            let (name, _) = branch.conv.as_ref()?;
+            Some(format!("{name}.{suffix}"))
+        };
+        let has_bias = branch.conv.as_ref().is_some_and(|(_, conv)| conv.bias);
+        Self {
+            weight: parameter("weight"),
+            folding: Folding {
+                norm: branch.norm.clone(),
+                bias: has_bias.then(|| parameter("bias")).flatten(),
+                outputs,
+                branches: Vec::new(),
+            },
+        }
+    }
+
+    /// The weights of the output channels `outputs`, one for each of the `inputs` input channels of a group.
+    fn values<'a>(
+        &self,
+        weights: &'a Weights,
+        outputs: Range<usize>,
+        inputs: usize,
+    ) -> Result<Cow<'a, [f32]>> {
+        let values = match &self.weight {
+            Some(name) => weights.read_range(name, outputs.start * inputs..outputs.end * inputs)?,
+            // A group has as many input as output channels.
+            None => (outputs.clone())
+                .flat_map(|output| (0..inputs).map(move |input| input == output % inputs))
+                .map(|is_same| f32::from(u8::from(is_same)))
+                .collect(),
+        };
+        self.folding.scaled(weights, values, outputs)
     }
 }

@@ -9,6 +9,7 @@ use super::norm::Folding;
 use super::{DeviceContext, LoweringContext, Read};
 use crate::error::{Error, Result};
 use crate::gpu::Precision;
+use crate::graph::Branch;
 use crate::weights::Weights;
 
 /// Reads parameters and packs the blocks of a range as float32, four to an element.
@@ -157,11 +158,14 @@ impl LoweringContext<'_> {
         }))
     }
 
-    /// A part of the names of weights with a norm folded in. The plans of a session share weights, and
+    /// A part of the names of weights with a norm or branches folded in. The plans of a session share weights, and
     /// passes may have optimized them differently for other shapes.
     fn norm_suffix(&self) -> String {
-        let norm = self.node.fused.norm.as_ref();
-        norm.map_or_else(String::new, |norm| format!(" with {}", norm.name))
+        let norm = self.node.fused.norm.iter().map(|norm| norm.name.clone());
+        let branches = self.node.fused.branches.iter().map(Branch::names);
+        norm.chain(branches)
+            .map(|names| format!(" with {names}"))
+            .collect()
     }
 }
 

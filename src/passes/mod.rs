@@ -21,6 +21,7 @@
 //! ```
 
 mod activations;
+mod branches;
 mod concatenations;
 mod dead_nodes;
 mod draft;
@@ -44,7 +45,7 @@ struct Pass {
 }
 
 /// In the order in which they run: each prepares the graph for the next.
-const PASSES: [Pass; 9] = [
+const PASSES: [Pass; 10] = [
     Pass {
         name: "identities",
         run: identities::run,
@@ -60,6 +61,10 @@ const PASSES: [Pass; 9] = [
     Pass {
         name: "norms",
         run: norms::run,
+    },
+    Pass {
+        name: "branches",
+        run: branches::run,
     },
     Pass {
         name: "activations",

@@ -4,6 +4,7 @@ use crate::graph::{
     Residual, SliceChannels, Storage,
 };
 
+mod branches;
 mod padding;
 
 /// The result of all passes on a graph with an image input of 8 channels, 6x6.

@@ -254,6 +254,9 @@ fn fused(graph: &Graph, node: &Node) -> Vec<FusedPart> {
     if let Some(norm) = &fused.norm {
         push("norm", norm.name.clone());
     }
+    for branch in &fused.branches {
+        push("branch", branch.names());
+    }
     let activation = fused
         .activation
         .map(|activation| activation.kind().to_owned());

@@ -120,14 +120,16 @@ impl<'a> FileNames<'a> {
     }
 
     fn fit(&self, naming: &Naming, parameters: &[Parameter]) -> Fit {
-        let mut fit = Fit::default();
-        for parameter in parameters {
-            if let Some(named) = self.0.get(naming.name(&parameter.name).as_str()) {
-                fit.names += 1;
-                fit.ranks += usize::from(named.rank == naming.shape(parameter).rank());
-            }
+        // Of each parameter in the file, whether it has the expected rank.
+        let same_rank = |parameter: &Parameter| {
+            let named = self.0.get(naming.name(&parameter.name).as_str())?;
+            Some(named.rank == naming.shape(parameter).rank())
+        };
+        let found: Vec<bool> = parameters.iter().filter_map(same_rank).collect();
+        Fit {
+            names: found.len(),
+            ranks: found.iter().filter(|same| **same).count(),
         }
-        fit
     }
 
     /// What precedes a parameter's name in the file: usual prefixes first, then short ones.

@@ -1,7 +1,7 @@
 //! Gradients of operators that move, repeat or leave out elements.
 
 use proptest::prelude::*;
-use shadernet::graph::{Factor, Gather, Rearrange, Reorg, Seed, Unflatten};
+use shadernet::graph::{ChannelShuffle, Factor, Gather, Rearrange, Reorg, Seed, Unflatten};
 use shadernet::tensor::Shape;
 
 use crate::common::ran::Shaders::{self, NoneOrAnyOf, Only};
@@ -64,6 +64,7 @@ proptest! {
     fn reorganized(n in 1..3_usize, [c, h, w] in [1..3_usize, 1..4, 1..4], stride in 1..4_usize, seed in 0..1000_u64) {
         let shape = Shape::from([n, c * stride * stride, h * stride, w * stride]);
         one(Reorg { stride }, &shape, seed, MOVED);
+        one(ChannelShuffle { groups: stride }, &shape, seed, MOVED);
         one(Unflatten { dims: [c, h, w] }, &Shape::from([n, c * h * w]), seed, MOVED);
     }
 

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, CenterCropOrPad, Concat, ConvTranspose2d,
-    Flatten, Graph, GraphBuilder, Linear, LocalResponseNorm, Op, Pad2d, Padding, Pool2d, PoolKind,
-    Rearrange, Reduce, ReduceKind, ReduceOver, Resample, SliceChannels, TapWindow, Taps, Upsample,
-    UpsampleMode, UpsampleSize,
+    Flatten, Graph, GraphBuilder, LayerScale, Linear, LocalResponseNorm, Op, Pad2d, Padding,
+    Pool2d, PoolKind, Rearrange, Reduce, ReduceKind, ReduceOver, Resample, SliceChannels,
+    TapWindow, Taps, Upsample, UpsampleMode, UpsampleSize,
 };
 use shadernet::tensor::{Shape, Tensor};
 
@@ -170,6 +170,7 @@ proptest! {
         let shape = [n, channels, h.min(5), w.min(5)];
         one(BatchNorm2d::new(channels), shape, seed, Only("batch_norm"));
         one(BatchNorm2d::new(channels), [n, channels], seed, Only("batch_norm"));
+        one(LayerScale { channels }, shape, seed, Only("batch_norm"));
         let mut op = LocalResponseNorm::new(size);
         // Large enough to matter.
         (op.alpha, op.k) = (0.5, 2.0);

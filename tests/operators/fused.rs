@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use shadernet::gpu::Precision;
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, CenterCropOrPad, Conv2d, ConvTranspose2d, Graph,
-    GraphBuilder, Linear, Pad2d, Pool2d, SliceChannels, ValueId,
+    GraphBuilder, LayerScale, Linear, Pad2d, Pool2d, SliceChannels, ValueId,
 };
 use shadernet::passes::{self, PassOptions};
 use shadernet::reference::Reference;
@@ -44,7 +44,7 @@ impl Chain {
         let (x, c) = self.pick();
         let name = |kind: &str| format!("{step}.{kind}");
         let channels = [8, 4, 6, 12][self.choose(4)];
-        let new = match self.choose(11) {
+        let new = match self.choose(12) {
             0 => {
                 let conv = Conv2d::new(c, channels, 3).padding(1);
                 (self.b.conv2d(name("conv"), x, conv), channels)
@@ -57,7 +57,13 @@ impl Chain {
                 };
                 (self.b.conv2d(name("groups"), x, conv.groups(groups)), c)
             }
-            2 => (self.b.batch_norm(name("norm"), x, BatchNorm2d::new(c)), c),
+            2 => match self.choose(2) {
+                0 => (self.b.batch_norm(name("norm"), x, BatchNorm2d::new(c)), c),
+                _ => {
+                    let scale = LayerScale { channels: c };
+                    (self.b.node(name("scale"), scale, &[x]), c)
+                }
+            },
             3 => {
                 let leaky = Activation::LeakyRelu { slope: 0.1 };
                 let all = [
@@ -96,6 +102,24 @@ impl Chain {
                     .node(name("cropped"), Pad2d::zeros(-1, 0, 0, -1), &[y]);
                 let y = self.b.conv2d(name("conv2"), y, Conv2d::new(channels, c, 1));
                 (self.b.node(name("size"), CenterCropOrPad, &[y, x]), c)
+            }
+            10 => {
+                // As a block of RepVGG.
+                let groups = [1, 2, c][self.choose(3)];
+                let groups = if c.is_multiple_of(groups) { groups } else { 1 };
+                let dilation = 1 + self.choose(2);
+                let spatial = Conv2d::new(c, c, 3).dilation(dilation).padding(dilation);
+                let point = Conv2d::new(c, c, 1);
+                let mut sum = self.b.conv2d(name("conv"), x, spatial.groups(groups));
+                let y = self
+                    .b
+                    .conv2d(name("point"), x, point.bias(false).groups(groups));
+                let y = self
+                    .b
+                    .batch_norm(name("point.norm"), y, BatchNorm2d::new(c));
+                sum = self.b.add(name("sum"), y, sum);
+                let y = self.b.batch_norm(name("identity"), x, BatchNorm2d::new(c));
+                (self.b.add(name("sum2"), sum, y), c)
             }
             8 => {
                 let y = self.b.dropout(name("drop"), x);
@@ -171,7 +195,7 @@ proptest! {
         (n, channels, h, w) in (1..3_usize, prop_oneof![Just(3_usize), Just(4), Just(8)], 3..6_usize, 3..6_usize),
         choices in prop::collection::vec(any::<u32>(), 40),
         steps in 2..9_usize,
-        left_out in 0..9_usize,
+        left_out in 0..10_usize,
         seed in 0..1000_u64,
     ) {
         let mut b = GraphBuilder::new("chain");

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use shadernet::graph::{
-    CenterCropOrPad, Concat, Embedding, Flatten, Graph, GraphBuilder, Input, Op, Pad2d, Reorg,
-    SliceChannels, Upsample,
+    CenterCropOrPad, ChannelShuffle, Concat, Embedding, Flatten, Graph, GraphBuilder, Input, Op,
+    Pad2d, Reorg, SliceChannels, Upsample,
 };
 use shadernet::tensor::{Shape, Tensor};
 
@@ -124,6 +124,12 @@ proptest! {
     ) {
         let shape = [n, outer * stride * stride, h * stride, w * stride];
         check(Reorg { stride }, shape, seed, Only("reorg"));
+    }
+
+    #[test]
+    fn channel_shuffle([n, h, w] in extents(), groups in 1..6_usize, channels in 1..6_usize, seed in 0..1000_u64) {
+        let shape = [n, groups * channels, h, w];
+        check(ChannelShuffle { groups }, shape, seed, Only("rearrange"));
     }
 
     #[test]

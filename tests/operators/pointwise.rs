@@ -1,7 +1,7 @@
 //! Operators whose output pixels depend on the input pixels at the same positions.
 
 use proptest::prelude::*;
-use shadernet::graph::{Activation, BatchNorm2d, Binary, LocalResponseNorm, Softmax};
+use shadernet::graph::{Activation, BatchNorm2d, Binary, LayerScale, LocalResponseNorm, Softmax};
 use shadernet::tensor::{Shape, Tensor};
 
 use crate::compare::{Case, check};
@@ -15,6 +15,7 @@ proptest! {
     fn batch_norm([n, h, w] in extents(), channels in 1..11_usize, seed in 0..1000_u64) {
         let op = BatchNorm2d::new(channels).eps(1e-3);
         check(op, [n, channels, h, w], seed, Only("batch_norm"));
+        check(LayerScale { channels }, [n, channels, h, w], seed, Only("batch_norm"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use super::{BatchNorm2d, Operator, Parameter, expect_channels};
+use super::{BatchNorm2d, Op, Operator, Parameter, expect_channels};
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
@@ -49,6 +49,15 @@ impl Operator for LayerScale {
 pub enum ChannelAffine {
     BatchNorm2d(BatchNorm2d),
     LayerScale(LayerScale),
+}
+
+impl From<ChannelAffine> for Op {
+    fn from(op: ChannelAffine) -> Self {
+        match op {
+            ChannelAffine::BatchNorm2d(op) => op.into(),
+            ChannelAffine::LayerScale(op) => op.into(),
+        }
+    }
 }
 
 impl ChannelAffine {

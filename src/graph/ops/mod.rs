@@ -151,6 +151,14 @@ impl Parameter {
         }
     }
 
+    /// The same with the full name within the node `node`.
+    pub(crate) fn within(self, node: &str) -> Self {
+        Self {
+            name: format!("{node}.{}", self.name),
+            ..self
+        }
+    }
+
     fn statistic(name: &str, shape: impl Into<Shape>) -> Self {
         Self {
             learnable: false,

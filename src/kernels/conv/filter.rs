@@ -16,7 +16,7 @@ pub(super) struct Filter {
     /// Channels of a group.
     pub group_inputs: usize,
     pub group_outputs: usize,
-    /// The bias, and the norm that is folded into the weights that are read.
+    /// The bias, and the norm and the branches that are folded into the weights that are read.
     pub folding: Folding,
     kernel: [usize; 2],
     order: WeightOrder,
@@ -56,7 +56,8 @@ impl Filter {
             }
             WeightOrder::OutputFirst => {
                 let values = weights.read_range(name, outputs.start * len..outputs.end * len)?;
-                self.folding.scaled(weights, values, outputs)?
+                let values = self.folding.scaled(weights, values, outputs.clone())?;
+                self.folding.add_branches(weights, values, outputs, taps)?
             }
         };
         Ok(Kernels {

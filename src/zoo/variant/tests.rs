@@ -37,7 +37,13 @@ fn assert_near(found: &[f32], expected: &[f32]) {
 /// Without classes, the output is what timm's `forward_head(…, pre_logits=True)` returns.
 #[test]
 fn global_pooling_pools_the_feature_map() {
-    for name in ["resnet18", "mobilenet_v2", "efficientnet_lite0"] {
+    for name in [
+        "resnet18",
+        "mobilenet_v2",
+        "efficientnet_lite0",
+        "seresnet18",
+        "regnety_002",
+    ] {
         let map = run(name, &with_pool("", 0), 64);
         let [_, channels, height, width] = map.shape().nchw();
         assert_eq!([height, width], [2, 2], "{name}");
@@ -79,6 +85,12 @@ fn without_classes_there_is_no_classifier() {
         ("mobilenet_v1", 1024),
         ("mobilenetv2_100", 1280),
         ("timm_efficientnet_lite0", 1280),
+        ("resnet26d", 2048),
+        ("seresnet18", 512),
+        ("regnety_002", 368),
+        ("repvgg_a0", 1280),
+        ("inception_v3", 2048),
+        ("convnext_atto", 320),
     ];
     for (name, count) in features {
         let whole = zoo::build(name, &ZooOptions::default()).unwrap();
@@ -103,34 +115,32 @@ fn without_classes_there_is_no_classifier() {
 /// Every other row and column of the dilated network's map are the strided network's (Chen et al. 2017).
 #[test]
 fn strides_become_dilations() {
-    for (name, sides) in [
-        ("resnet18", [(16, 4), (8, 8)]),
-        ("efficientnet_lite0", [(16, 4), (8, 8)]),
-    ] {
+    let symmetric = Some(ConvPadding::Symmetric);
+    // Each network with its size, that of its map and those with other strides.
+    for (name, padding, size, last, sides) in [
+        ("resnet18", None, 64, 2, &[(16, 4), (8, 8)][..]),
+        ("resnet18d", None, 64, 2, &[(16, 4), (8, 8)]),
+        ("regnetx_002", None, 64, 2, &[(16, 4), (8, 8)]),
+        // Of the windows without a center, the second ones in a row are padded on both sides.
+        ("convnext_atto", None, 64, 2, &[(16, 4)]),
         // TensorFlow's padding depends on the size, and is the same for odd ones only.
-        let (size, last) = if name == "resnet18" { (64, 2) } else { (65, 3) };
+        ("efficientnet_lite0", symmetric, 65, 3, &[(16, 5), (8, 9)]),
+    ] {
         let options = ZooOptions {
-            padding: (name != "resnet18").then_some(ConvPadding::Symmetric),
+            padding,
             ..with_pool("", 0)
         };
         let strided = run(name, &options, size);
         let [_, channels, height, width] = strided.shape().nchw();
         assert_eq!([height, width], [last; 2]);
-        for (stride, side) in sides {
-            let side = if name == "resnet18" { side } else { side + 1 };
-            let dilated = run(
-                name,
-                &ZooOptions {
-                    output_stride: Some(stride),
-                    ..options
-                },
-                size,
-            );
-            assert_eq!(
-                dilated.shape().nchw(),
-                [1, channels, side, side],
-                "{name} {stride}"
-            );
+        for &(stride, side) in sides {
+            let options = ZooOptions {
+                output_stride: Some(stride),
+                ..options
+            };
+            let dilated = run(name, &options, size);
+            let shape = dilated.shape().nchw();
+            assert_eq!(shape, [1, channels, side, side], "{name} {stride}");
             let step = 32 / stride;
             let kept: Vec<f32> = (0..channels * last * last)
                 .map(|i| {
@@ -212,6 +222,50 @@ fn every_activation_is_replaced() {
     }
 }
 
+/// As in timm: `act_layer` is that of squeeze-and-excitations in RegNet only, and never their gate.
+#[test]
+fn gates_are_not_replaced() {
+    let options = ZooOptions {
+        activation: Some(Activation::Silu),
+        ..ZooOptions::default()
+    };
+    let of = |network: &str, node: &str| {
+        let graph = zoo::build(network, &options).unwrap();
+        graph.node(graph.find(node).unwrap()).op().clone()
+    };
+    for (network, node, expected) in [
+        ("seresnet18", "layer1.0.se.act", Activation::Relu),
+        ("seresnet18", "layer1.0.se.gate", Activation::Sigmoid),
+        ("seresnet18", "layer1.0.relu", Activation::Silu),
+        ("regnety_002", "s1.b1.se.act", Activation::Silu),
+        ("regnety_002", "s1.b1.se.gate", Activation::Sigmoid),
+        // A GELU otherwise.
+        (
+            "convnext_atto",
+            "stages.0.blocks.0.mlp.act",
+            Activation::Silu,
+        ),
+    ] {
+        assert_eq!(of(network, node), Op::from(expected), "{node} of {network}");
+    }
+}
+
+/// ConvNeXt's norm follows the pooling. Without a pooling, it is applied to every pixel, as in timm.
+#[test]
+fn a_norm_after_the_pooling_is_kept() {
+    let map = run("convnext_atto", &with_pool("", 0), 64);
+    let [_, channels, height, width] = map.shape().nchw();
+    assert_eq!([channels, height, width], [320, 2, 2]);
+    let graph = zoo::build("convnext_atto", &with_pool("", 0)).unwrap();
+    let last = graph.node(graph.outputs()[0]);
+    assert_eq!(
+        (last.name(), last.op().as_operator().kind()),
+        ("head.norm", "LayerNorm")
+    );
+    let graph = zoo::build("convnext_atto", &with_pool("max", 0)).unwrap();
+    assert!(graph.find("head.norm").is_ok());
+}
+
 #[test]
 fn what_a_network_does_not_have_is_refused_by_name() {
     let stride = |stride| ZooOptions {
@@ -253,6 +307,29 @@ fn what_a_network_does_not_have_is_refused_by_name() {
             "resnet18",
             padding,
             ["Same padding", "'maxpool' is a padded pooling"],
+        ),
+        (
+            "inception_v3",
+            padding,
+            [
+                "Same padding",
+                "'Conv2d_1a_3x3.conv' has a padding of its own",
+            ],
+        ),
+        (
+            "convnext_atto",
+            padding,
+            ["Same padding", "'stem.0' has a padding of its own"],
+        ),
+        (
+            "convnext_atto",
+            with_pool("catavgmax", 10),
+            ["'catavgmax'", "not read by the classifier alone"],
+        ),
+        (
+            "inception_v3",
+            stride(16),
+            ["output stride 16", "(MaxPool2d)"],
         ),
     ] {
         let text = refusal(name, &options);

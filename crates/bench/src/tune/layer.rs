@@ -49,6 +49,14 @@ fn renamed(fused: &Fused) -> Fused {
     if let Some(norm) = &mut fused.norm {
         norm.name = "norm".to_owned();
     }
+    for (i, branch) in fused.branches.iter_mut().enumerate() {
+        if let Some((name, _)) = &mut branch.conv {
+            *name = format!("branch{i}");
+        }
+        if let Some(norm) = &mut branch.norm {
+            norm.name = format!("branch{i}.norm");
+        }
+    }
     if let Some(norm) = fused.prologue.as_mut().and_then(|p| p.norm.as_mut()) {
         norm.name = "prologue".to_owned();
     }
@@ -76,7 +84,7 @@ fn unfused(op: &Conv2d, fused: &Fused) -> Result<Graph> {
     let residual = (fused.residual.is_some()).then(|| b.image_input("input.1", op.out_channels));
     if let Some(Prologue { norm, activation }) = &fused.prologue {
         if let Some(norm) = norm {
-            x = b.batch_norm(&norm.name, x, norm.op.clone());
+            x = b.node(&norm.name, norm.op.clone(), &[x]);
         }
         if let Some(activation) = activation {
             x = b.activation("prologue.activation", x, *activation);
@@ -86,9 +94,20 @@ fn unfused(op: &Conv2d, fused: &Fused) -> Result<Graph> {
         let [top, bottom, left, right] = fused.pad;
         x = b.node("pad", Pad2d::zeros(top, bottom, left, right), &[x]);
     }
+    let input = x;
     x = b.conv2d(NAME, x, op.clone());
     if let Some(norm) = &fused.norm {
-        x = b.batch_norm(&norm.name, x, norm.op.clone());
+        x = b.node(&norm.name, norm.op.clone(), &[x]);
+    }
+    for (i, branch) in fused.branches.iter().enumerate() {
+        let mut y = input;
+        if let Some((name, conv)) = &branch.conv {
+            y = b.conv2d(name, y, conv.clone());
+        }
+        if let Some(norm) = &branch.norm {
+            y = b.node(&norm.name, norm.op.clone(), &[y]);
+        }
+        x = b.add(format!("branch{i}.sum"), x, y);
     }
     let is_before = fused.residual == Some(Residual::BeforeActivation);
     let (before, after) = match is_before {
