@@ -1,6 +1,6 @@
 //! Networks by name. Parameters are named as in the published checkpoints. Where libraries name the
-//! parameters of one network differently, the graph uses torchvision's names, and
-//! [`Architecture::adapt`] converts from the others.
+//! parameters of one network differently, the graph uses torchvision's names (timm's, where it has more networks of a
+//! family), and [`Architecture::adapt`] converts from the others.
 //!
 //! To add a family, write a file with a table of [`Architecture`]s and add it to [`architectures`].
 //!

@@ -2,8 +2,11 @@ use super::*;
 use crate::graph::ValueId;
 use crate::zoo::{self, ZooOptions};
 
+/// Adds the node that is added to a convolution, of the same input.
+type Other = fn(&mut GraphBuilder, ValueId) -> ValueId;
+
 /// The sum of a convolution `conv` of 8 channels with `other`, both of the input.
-fn sum_of(conv: Conv2d, other: impl FnOnce(&mut GraphBuilder, ValueId) -> ValueId) -> PassReport {
+fn sum_of(conv: Conv2d, other: Other) -> PassReport {
     let (_, reports) = optimized(|b| {
         let x = b.image_input("x", 8);
         let y = b.conv2d("conv", x, conv);
@@ -49,7 +52,7 @@ fn branches_become_one_convolution() {
 #[test]
 fn what_a_tap_at_the_center_does_not_compute_is_kept() {
     let padded = Conv2d::new(8, 8, 3).padding(1);
-    let cases: [(Conv2d, fn(&mut GraphBuilder, ValueId) -> ValueId, &str); 4] = [
+    let cases: [(Conv2d, Other, &str); 4] = [
         (
             padded.clone(),
             |b, x| b.conv2d("other", x, point().groups(2)),
