@@ -1,6 +1,6 @@
 //! Looking up values by name, and adding them to a graph's outputs.
 
-use super::{Graph, Op, ValueId};
+use super::{Binary, Graph, Op, ValueId};
 use crate::error::{Error, Result, UnknownName};
 use crate::tensor::Shape;
 
@@ -69,7 +69,8 @@ impl Graph {
 
     /// The feature map on which Grad-CAM works by default: the output of the last convolution with more
     /// than one pixel, or of the chain of nodes that follow it at the same size, each the only reader of
-    /// the one before (norm, activation, concatenation, sum). `None` if there is no such convolution.
+    /// the one before (norm, activation, concatenation, sum), but for the pooling of a squeeze-and-excitation. `None` if
+    /// there is no such convolution.
     ///
     /// # Errors
     /// As [`Graph::infer`].
@@ -97,21 +98,33 @@ impl Graph {
                     | Op::Dropout
             )
         };
-        // Of each value, the first and the last node that reads it.
-        let mut readers: Vec<Option<(ValueId, ValueId)>> = vec![None; self.nodes.len()];
+        // The nodes that read each value, in order and each once.
+        let mut readers: Vec<Vec<ValueId>> = vec![Vec::new(); self.nodes.len()];
         for (reader, node) in self.values() {
             for input in &node.inputs {
-                let (_, last) = readers[input.index()].get_or_insert((reader, reader));
-                *last = reader;
+                let readers = &mut readers[input.index()];
+                if readers.last() != Some(&reader) {
+                    readers.push(reader);
+                }
             }
         }
-        while let Some((next, other)) = readers[last.index()]
-            && next == other
-            && follows(&self.node(next).op)
-            && size(next) == size(last)
-        {
+        loop {
+            let op = |value: ValueId| &self.node(value).op;
+            let next = match readers[last.index()][..] {
+                [next] => next,
+                // A squeeze-and-excitation reads the map twice.
+                [pool, next]
+                    if matches!(op(pool), Op::AdaptiveAvgPool2d(_))
+                        && matches!(op(next), Op::Binary(Binary::Mul)) =>
+                {
+                    next
+                }
+                _ => return Ok(Some(last)),
+            };
+            if !follows(op(next)) || size(next) != size(last) {
+                return Ok(Some(last));
+            }
             last = next;
         }
-        Ok(Some(last))
     }
 }

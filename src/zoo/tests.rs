@@ -115,3 +115,23 @@ fn options_of_zero_are_refused() {
     let text = refused("unet", ZooOptions::classes(0));
     assert!(text.contains("(Conv2d)"), "{text}");
 }
+
+/// Grad-CAM's default: what the classifier's pooling reads, or the last map of several pixels.
+#[test]
+fn the_last_feature_map_is_behind_the_last_block() {
+    for (name, layer) in [
+        ("resnet18", "layer4.1.relu"),
+        ("seresnet18", "layer4.1.relu"),
+        ("regnety_002", "s4.b7.act3"),
+        ("convnext_atto", "stages.3.blocks.1.add"),
+        ("repvgg_a0", "stages.3.0.act"),
+        ("inception_v3", "Mixed_7c.concat"),
+        ("shufflenet_v2_x0_5", "conv5.2"),
+    ] {
+        let architecture = find(name).unwrap();
+        let graph = architecture.build(&ZooOptions::default()).unwrap();
+        let shapes = architecture.input_shapes(1, &ZooOptions::default());
+        let last = graph.last_feature_map(&shapes).unwrap().unwrap();
+        assert_eq!(graph.node(last).name(), layer, "{name}");
+    }
+}
