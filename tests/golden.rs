@@ -181,6 +181,8 @@ fn outputs_do_not_depend_on_the_passes_that_run() {
         ("resnet18", &["norms", "activations", "residuals"]),
         ("densenet121", &["prologues", "concatenations"]),
         ("yolov3_tiny", &["concatenations"]),
+        ("repvgg_a0", &["branches", "norms"]),
+        ("shufflenet_v2_x0_5", &["concatenations", "slices"]),
     ];
     for (case, left_out) in cases {
         let _alone = alone();
