@@ -146,15 +146,28 @@ fn memory_is_close_to_the_lower_bound() {
                 plan.activation_bytes,
             );
             assert_no_step_writes_what_it_reads(plan, &what);
-            // Unoptimized DenseNets have hundreds of values. Nobody runs them, so a longer search for less
-            // memory is not worth its time.
-            let most = if plan.passes.is_empty() { 150 } else { 115 };
+            let most = match architecture.family {
+                // Unoptimized DenseNets have hundreds of values. Nobody runs them, so a longer search for less
+                // memory is not worth its time.
+                _ if plan.passes.is_empty() => 150,
+                // The product of a squeeze-and-excitation and the sum after it are dispatches of their own: three
+                // of the largest maps are alive at once, and neither may write a buffer that it reads.
+                "SE-ResNet" => 150,
+                // Several branches read one value.
+                "Inception v3" | "ShuffleNetV2" => 120,
+                _ => 115,
+            };
             if plan.activation_bytes * 100 > plan.lower_bound_bytes * most {
                 problems.push(format!("{what}: {ratio:.3}"));
             }
         }
         // A concatenation's memory is in use from its first part on, so passes could cost memory.
-        if plan.activation_bytes > unoptimized.lower_bound_bytes * 5 / 4 {
+        let most = if architecture.family == "SE-ResNet" {
+            150
+        } else {
+            125
+        };
+        if plan.activation_bytes * 100 > unoptimized.lower_bound_bytes * most {
             problems.push(format!(
                 "{}: {} bytes optimized, {} lower bound unoptimized",
                 architecture.name, plan.activation_bytes, unoptimized.lower_bound_bytes

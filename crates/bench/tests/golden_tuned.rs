@@ -41,7 +41,7 @@ impl Case {
         let golden = Golden::load(name);
         let graph = zoo::build(name, &ZooOptions::default()).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let path = golden.write_weights(&graph, folder.path(), Dtype::F32);
+        let path = golden.write_weights(folder.path(), Dtype::F32);
         let input = golden.input();
         Self {
             name,

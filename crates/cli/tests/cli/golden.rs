@@ -5,7 +5,6 @@ use std::ffi::OsStr;
 use shadernet::gpu::Precision;
 use shadernet::tensor::Tensor;
 use shadernet::weights::{Dtype, Weights, write_safetensors};
-use shadernet::zoo::{self, ZooOptions};
 
 use crate::common::tolerance::network;
 use crate::common::{Golden, relative_error};
@@ -16,9 +15,8 @@ use crate::support::shadernet;
 fn resnet18_matches_pytorch() {
     let case = "resnet18";
     let golden = Golden::load(case);
-    let graph = zoo::build(case, &ZooOptions::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let weights = golden.write_weights(&graph, folder.path(), Dtype::F32);
+    let weights = golden.write_weights(folder.path(), Dtype::F32);
     let input = folder.path().join("input.safetensors");
     write_safetensors(&input, [("input", &golden.input())], Dtype::F32).unwrap();
     for (name, device) in devices_and_cpu() {
