@@ -85,9 +85,9 @@ pub struct PlannedNode {
 /// Work that a pass has moved into a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FusedPart {
-    /// `pad`, `crop`, `prologue`, `norm`, `residual` or `activation`.
+    /// `pad`, `crop`, `prologue`, `norm`, `branch`, `residual` or `activation`.
     pub kind: &'static str,
-    /// The sides, the name of the node that it was or that is added, or the function.
+    /// The sides, the names of the nodes that it was, the name of that which is added, or the function.
     pub text: String,
 }
 
