@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use common::write_weights;
 use serde_json::json;
@@ -11,7 +12,7 @@ use shadernet::device::Device;
 use shadernet::graph::Graph;
 use shadernet::model_folder::ModelFolder;
 use shadernet::reference::Reference;
-use shadernet::session::SessionOptions;
+use shadernet::session::{Session, SessionOptions};
 use shadernet::tasks::{Classifier, Prediction};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::vision::decode;
@@ -192,6 +193,30 @@ fn timms_folders_run_unchanged() {
     let predictions = classify("mobilenetv2_100", timm_mobilenet_v2);
     assert_eq!(predictions.len(), CLASSES);
     assert_eq!(predictions, classify("mobilenet_v2", unchanged));
+}
+
+/// torchvision's checkpoint of DeepLabV3 has a second classifier, for training.
+#[test]
+fn auxiliary_classifiers_are_a_warning() {
+    let graph = graph_of("deeplabv3_mobilenet_v3_large");
+    let weights = Weights::generated(&graph, 1.0);
+    let mut tensors: Vec<(String, Tensor)> = weights
+        .names()
+        .map(|name| {
+            let data = weights.read(name).unwrap().into_owned();
+            let tensor = Tensor::new(weights.shape(name).unwrap().clone(), data);
+            (name.to_owned(), tensor.unwrap())
+        })
+        .collect();
+    let extra = ["aux_classifier.0.weight", "aux_classifier.4.bias"];
+    tensors.extend(extra.map(|name| (name.to_owned(), Tensor::zeros([10]))));
+    let weights = Arc::new(Weights::from_tensors("checkpoint", tensors));
+    assert_eq!(weights.check(&graph).unwrap().unused, extra);
+    let shapes = [[1, 3, 64, 64].into()];
+    let options = SessionOptions::default();
+    let session = Session::new(&Device::cpu(), &graph, weights, &options, &shapes).unwrap();
+    let warning = session.warning().unwrap();
+    assert!(warning.contains(extra[0]), "{warning}");
 }
 
 /// The outputs of a network that ends in a softmax are the classifier's probabilities.

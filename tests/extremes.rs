@@ -121,6 +121,7 @@ fn upsample() -> BoxedStrategy<Upsample> {
     let size = prop_oneof![
         [factor.clone(), factor].prop_map(UpsampleSize::Factor),
         pair().prop_map(UpsampleSize::Size),
+        Just(UpsampleSize::OfSecondInput),
     ];
     (mode, size)
         .prop_map(|(mode, size)| Upsample { mode, size })

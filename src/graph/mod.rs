@@ -133,8 +133,9 @@ impl Node {
 
     /// The inputs whose elements it reads. Of the other inputs it uses only the shape.
     pub(crate) fn values_read(&self) -> &[ValueId] {
-        match self.op {
+        match &self.op {
             Op::CenterCropOrPad(_) => &self.inputs[..1],
+            Op::Upsample(op) if op.size == UpsampleSize::OfSecondInput => &self.inputs[..1],
             _ => &self.inputs,
         }
     }

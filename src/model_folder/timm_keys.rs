@@ -87,8 +87,8 @@ const PRETRAINED_CFG: &[(&str, Role)] = &[
 ];
 
 /// The keys of `model_args`: the arguments of all constructors of the zoo's families in timm (ResNet, DenseNet,
-/// VGG, EfficientNet with MobileNet, RegNet, ByobNet with RepVGG, InceptionV3, ConvNeXt), and of the functions that call
-/// these.
+/// VGG, EfficientNet with MobileNet, MobileNetV3, GhostNet, RegNet, ByobNet with RepVGG, InceptionV3, ConvNeXt), and of
+/// the functions that call these.
 const MODEL_ARGS: &[(&str, Role)] = &[
     ("num_classes", Honored),
     ("in_chans", Honored),
@@ -129,6 +129,8 @@ const MODEL_ARGS: &[(&str, Role)] = &[
     ("conv_mlp", Harmless),
     // Of networks with attention.
     ("img_size", Harmless),
+    // Of blocks with attention, which none of the networks has.
+    ("layer_scale_init_value", Harmless),
     // Layers of other kinds or sizes.
     ("features_only", Only(&["false"])),
     ("pruned", Only(&["false"])),
@@ -152,6 +154,14 @@ const MODEL_ARGS: &[(&str, Role)] = &[
     ("head_norm_first", Only(&["false"])),
     ("conv_bias", Only(&["true"])),
     ("use_grn", Only(&["false"])),
+    ("se_from_exp", Only(&["true"])),
+    ("head_bias", Only(&["true"])),
+    ("head_norm", Only(&["false"])),
+    ("rw", Only(&["false"])),
+    ("channel_divisor", Only(&["8"])),
+    ("version", Only(&["\"v1\""])),
+    ("cfgs", Refused),
+    ("width", Refused),
     ("block", Refused),
     ("layers", Refused),
     ("depth", Refused),
@@ -269,9 +279,10 @@ mod tests {
     use super::*;
 
     /// What timm 1.0.31 may write, family by family: the parameters of the constructors (`ResNet`, `DenseNet`,
-    /// `VGG`, `EfficientNet`, `RegNet`, `ByobNet`, `InceptionV3`, `ConvNeXt`), of the functions that make them, and what `build_model_with_cfg` and
+    /// `VGG`, `EfficientNet`, `MobileNetV3`, `GhostNet`, `RegNet`, `ByobNet`, `InceptionV3`, `ConvNeXt`), of the
+    /// functions that make them, and what `build_model_with_cfg` and
     /// `create_model` take out of the arguments.
-    const WRITTEN: [(&str, &str); 10] = [
+    const WRITTEN: [(&str, &str); 14] = [
         (
             "resnet.py",
             "block layers num_classes in_chans output_stride global_pool cardinality base_width stem_width \
@@ -321,6 +332,26 @@ mod tests {
             "in_chans num_classes global_pool output_stride depths dims kernel_sizes ls_init_value stem_type \
              patch_size head_init_scale head_norm_first head_hidden_size conv_mlp conv_bias use_grn act_layer \
              norm_layer norm_eps drop_rate drop_path_rate device dtype",
+        ),
+        (
+            "efficientnet.py, _gen_mnasnet_a1, _gen_mnasnet_b1, _gen_efficientnet, _gen_efficientnetv2_base, \
+             _gen_efficientnetv2_s",
+            "channel_multiplier depth_multiplier channel_divisor group_size rw bn_eps bn_momentum act_layer \
+             norm_layer",
+        ),
+        (
+            "mobilenetv3.py",
+            "block_args num_classes in_chans stem_size fix_stem num_features head_bias head_norm pad_type act_layer \
+             norm_layer aa_layer se_layer se_from_exp round_chs_fn drop_rate drop_path_rate layer_scale_init_value \
+             global_pool device dtype",
+        ),
+        (
+            "mobilenetv3.py, _gen_mobilenet_v3",
+            "channel_multiplier depth_multiplier group_size bn_eps bn_momentum act_layer",
+        ),
+        (
+            "ghostnet.py",
+            "cfgs num_classes width in_chans output_stride global_pool drop_rate version device dtype",
         ),
         (
             "_builder.py, build_model_with_cfg; _factory.py, create_model",

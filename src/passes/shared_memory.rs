@@ -66,11 +66,8 @@ impl SharedMemory {
         let reads = |node: usize, value: usize| {
             let is_in_place = matches!(draft.node(node).op, Op::Concat(_))
                 && matches!(storage_of(value), Storage::ConcatSlice { of, .. } if of.index() == node);
-            // Of the second input of a crop, only the shape matters.
-            let is_read = match draft.node(node).op {
-                Op::CenterCropOrPad(_) => draft.node(node).inputs[0].index() == value,
-                _ => true,
-            };
+            let values_read = draft.node(node).values_read();
+            let is_read = values_read.iter().any(|read| read.index() == value);
             is_read && !is_in_place
         };
         // It is enough to look from the smaller group to the larger one.

@@ -54,12 +54,12 @@ impl Dialect {
         self
     }
 
-    pub(super) fn library(&self) -> &'static str {
+    pub(crate) fn library(&self) -> &'static str {
         self.library
     }
 
     /// The dialect's name of a parameter, or of any tensor of a layer.
-    pub(super) fn name<'a>(&self, parameter: &'a str) -> Cow<'a, str> {
+    pub(crate) fn name<'a>(&self, parameter: &'a str) -> Cow<'a, str> {
         if let Some(renaming) = self.renamings.get(parameter) {
             return renaming.name.clone().into();
         }

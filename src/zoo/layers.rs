@@ -1,14 +1,25 @@
 //! Layers shared by several families.
 
-use crate::graph::{Activation, AdaptiveAvgPool2d, Conv2d, GraphBuilder, ValueId};
+use super::squeeze_excite::{Gate, SqueezeExcite};
+use crate::graph::{Activation, AdaptiveAvgPool2d, GraphBuilder, ValueId};
 
 /// `channels` times `width`, rounded to the nearest multiple of 8, but not below nine tenths of the
 /// product.
 pub(super) fn scale_channels(channels: usize, width: f64) -> usize {
-    let scaled = channels as f64 * width;
-    let rounded = ((scaled + 4.0) as usize / 8 * 8).max(8);
-    if (rounded as f64) < 0.9 * scaled {
-        rounded + 8
+    scale_channels_within(channels, width, 0.9)
+}
+
+/// As [`scale_channels`], but not below another share of the product.
+pub(super) fn scale_channels_within(channels: usize, width: f64, least_share: f64) -> usize {
+    round_channels(channels as f64 * width, 8, least_share)
+}
+
+/// The nearest multiple of `divisor`, but not below a share of the number: timm's `make_divisible`.
+pub(super) fn round_channels(channels: f64, divisor: usize, least_share: f64) -> usize {
+    let half = divisor as f64 / 2.0;
+    let rounded = ((channels + half) as usize / divisor * divisor).max(divisor);
+    if (rounded as f64) < least_share * channels {
+        rounded + divisor
     } else {
         rounded
     }
@@ -30,11 +41,17 @@ pub(super) fn squeeze_excite(
     [channels, hidden]: [usize; 2],
     activation: Activation,
 ) -> ValueId {
-    let whole = AdaptiveAvgPool2d::new(1, 1);
-    let y = b.adaptive_avg_pool2d(format!("{name}.avgpool"), x, whole);
-    let y = b.conv2d(format!("{name}.fc1"), y, Conv2d::new(channels, hidden, 1));
-    let y = b.activation(format!("{name}.act"), y, activation);
-    let y = b.conv2d(format!("{name}.fc2"), y, Conv2d::new(hidden, channels, 1));
-    let y = b.activation(format!("{name}.gate"), y, Activation::Sigmoid);
-    b.mul(format!("{name}.mul"), x, y)
+    let layer = SqueezeExcite {
+        channels,
+        reduced: hidden,
+        activation,
+        gate: Gate::Sigmoid,
+    };
+    layer.build(b, x, |part| match part {
+        "pool" => format!("{name}.avgpool"),
+        "conv_reduce" => format!("{name}.fc1"),
+        "act1" => format!("{name}.act"),
+        "conv_expand" => format!("{name}.fc2"),
+        other => format!("{name}.{other}"),
+    })
 }

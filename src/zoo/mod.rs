@@ -18,12 +18,12 @@ mod convnext;
 mod counts;
 pub(crate) mod darknet;
 mod densenet;
-mod efficientnet_lite;
+mod ghostnet;
 mod inception;
+mod inverted_residual;
 mod layers;
 mod mlp;
 mod mobilenet_v1;
-mod mobilenet_v2;
 mod multimodal;
 mod options;
 mod regnet;
@@ -31,6 +31,7 @@ mod repvgg;
 mod resnet;
 mod shufflenet_v2;
 mod small_cnn;
+mod squeeze_excite;
 mod squeezenet;
 mod unet;
 mod variant;
@@ -114,6 +115,12 @@ trait Definition {
         settings: &Settings,
     ) -> Result<Vec<ValueId>>;
 
+    /// Why the network cannot be built with these options besides the numbers of classes and channels: timm's
+    /// constructor has no such argument, or refuses this value.
+    fn check_options(&self, _: &ZooOptions) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The names of the tensors of `graph`, which this definition built, in checkpoints of other libraries.
     fn dialects(&self, _: &Graph) -> Vec<Dialect> {
         Vec::new()
@@ -189,6 +196,8 @@ impl Architecture {
                 )));
             }
         }
+        let refused = |reason| Error::Inputs(format!("{}: {reason}", self.name));
+        self.definition.check_options(options).map_err(refused)?;
         let is_headless = self.task == Task::Classification && settings.classes == 0;
         if is_headless {
             // A classifier to remove.
@@ -277,11 +286,15 @@ pub fn architectures() -> impl Iterator<Item = &'static Architecture> {
         multimodal::ARCHITECTURES,
         squeezenet::ARCHITECTURES,
         mobilenet_v1::ARCHITECTURES,
-        mobilenet_v2::ARCHITECTURES,
+        inverted_residual::MOBILENET,
+        inverted_residual::MNASNET,
         shufflenet_v2::ARCHITECTURES,
-        efficientnet_lite::ARCHITECTURES,
+        inverted_residual::EFFICIENTNET,
+        inverted_residual::EFFICIENTNET_LITE,
+        ghostnet::ARCHITECTURES,
         convnext::ARCHITECTURES,
         unet::ARCHITECTURES,
+        inverted_residual::SEGMENTATION,
         darknet::ARCHITECTURES,
     ]
     .into_iter()

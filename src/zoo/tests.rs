@@ -1,6 +1,8 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::*;
+use crate::graph::Parameter;
+use crate::util::fnv::fnv1a64;
 
 #[test]
 fn options_of_any_size_give_a_network_or_an_error() {
@@ -63,6 +65,35 @@ fn parameter_counts_are_the_published_ones() {
     for (name, count) in published {
         let graph = build(name, &ZooOptions::default()).unwrap();
         assert_eq!(graph.parameter_count(), count, "{name}");
+    }
+}
+
+/// The numbers of parameters and the hashes of all tensors' names and shapes in timm and torchvision, which
+/// `families_a.py` wrote. `timm:` and a name: timm's names of the zoo's network.
+#[test]
+fn parameters_are_those_of_timm_and_torchvision() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/golden/families_a.tensors.json"
+    );
+    let text = std::fs::read_to_string(path).unwrap();
+    let listed: BTreeMap<String, (u64, String)> = serde_json::from_str(&text).unwrap();
+    for (listed, expected) in listed {
+        let name = listed.trim_start_matches("timm:");
+        let architecture = find(name).unwrap();
+        let graph = architecture.build(&ZooOptions::default()).unwrap();
+        let mut dialects = architecture.definition.dialects(&graph);
+        dialects.retain(|dialect| listed != name && dialect.library() == "timm");
+        assert_eq!(dialects.len(), usize::from(listed != name), "{listed}");
+        let line = |parameter: Parameter| {
+            let theirs = dialects.iter().map(|d| d.name(&parameter.name)).next();
+            let name = theirs.unwrap_or(parameter.name.as_str().into());
+            format!("{name} {:?}\n", parameter.shape.dims())
+        };
+        let mut lines: Vec<String> = graph.parameters().into_iter().map(line).collect();
+        lines.sort();
+        let hash = format!("{:016x}", fnv1a64(&lines.concat()));
+        assert_eq!((graph.parameter_count(), hash), expected, "{listed}");
     }
 }
 

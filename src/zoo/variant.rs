@@ -92,12 +92,14 @@ pub(super) fn apply(
         Error::Inputs(format!("{}: {option}: {reason}", graph.name()))
     };
     let mut ops: Vec<Op> = graph.nodes().iter().map(|node| node.op().clone()).collect();
+    // timm's `act_layer` is the network's own activation, the first one. Gates have others, and so have blocks whose
+    // definition names one.
+    let is_activation = |op: &Op| matches!(op, Op::Activation(_) | Op::Unary(Unary::Gelu));
+    let own = ops.iter().find(|op| is_activation(op)).cloned();
     for (op, node) in ops.iter_mut().zip(graph.nodes()) {
+        let is_own = own.as_ref() == Some(&*op);
         match (&mut *op, options.activation, options.bn_eps) {
-            // GELU is the activation of ConvNeXt.
-            (Op::Activation(_) | Op::Unary(Unary::Gelu), Some(other), _)
-                if !keeps_activation(node.name()) =>
-            {
+            (_, Some(other), _) if is_own && !keeps_activation(node.name()) => {
                 *op = other.into();
             }
             (Op::BatchNorm2d(norm), _, Some(eps)) => norm.eps = eps,
@@ -249,15 +251,15 @@ struct Head {
     pool: Option<ValueId>,
     /// The nodes that are removed: their readers read their inputs.
     removed: Vec<ValueId>,
-    /// The classifier, where it reads twice as many features.
+    /// The layer that reads the pooled features, where there are twice as many.
     widened: Option<ValueId>,
 }
 
 impl Head {
     fn find(graph: &Graph, pool: GlobalPool, is_headless: bool) -> Result<Self, String> {
         let output = graph.outputs()[0];
-        let is_linear = matches!(graph.node(output).op(), Op::Linear(_));
-        if is_headless && !is_linear {
+        let op = |value: ValueId| graph.node(value).op();
+        if is_headless && !matches!(op(output), Op::Linear(_)) {
             return Err("it ends in no fully connected layer that could be removed".to_owned());
         }
         let mut head = Self {
@@ -274,34 +276,39 @@ impl Head {
         let Some(found) = last_pool(graph) else {
             return Err("it has no global average pooling that could be replaced".to_owned());
         };
+        // From the output to the pooling: the classifier, and MobileNetV3's layer before it.
+        let follows = |value: &ValueId| graph.node(*value).inputs().first().copied();
+        let after = std::iter::successors(Some(output), follows);
+        let after: Vec<ValueId> = after.take_while(|value| *value != found).collect();
+        let is_rename = |value: &ValueId| matches!(op(*value), Op::Flatten(_) | Op::Dropout);
+        // The first layer with parameters.
+        let reader = after.iter().rfind(|value| !is_rename(value)).copied();
         match pool {
             GlobalPool::None if !is_headless => {
                 return Err("a classifier needs pooled features; it is for 0 classes".to_owned());
             }
             GlobalPool::None => {
-                // What follows the pooling is of the shape of vectors: a flatten, dropout, the classifier. Only
-                // ConvNeXt's norm is of any.
-                let rest = graph.values().filter(|(value, node)| {
-                    *value >= found && !matches!(node.op(), Op::GroupNorm(_))
-                });
-                head.removed = rest.map(|(value, _)| value).collect();
+                if let Some(reader) = reader.filter(|reader| *reader != output)
+                    && matches!(op(reader), Op::Linear(_))
+                {
+                    let name = graph.node(reader).name();
+                    return Err(format!("'{name}' (Linear) needs pooled features"));
+                }
+                // What remains works on maps.
+                head.removed.push(found);
+                head.removed.extend(after.into_iter().filter(is_rename));
                 return Ok(head);
             }
-            GlobalPool::ConcatAverageMax if !is_headless => {
-                let follows = |value: ValueId| graph.node(value).inputs().first().copied();
-                let mut from = follows(output);
-                while let Some(value) = from
-                    && matches!(graph.node(value).op(), Op::Flatten(_) | Op::Dropout)
-                {
-                    from = follows(value);
+            GlobalPool::ConcatAverageMax => match reader {
+                Some(reader) if matches!(op(reader), Op::Linear(_) | Op::Conv2d(_)) => {
+                    head.widened = Some(reader);
                 }
-                if !is_linear || from != Some(found) {
+                _ => {
                     return Err(
                         "its pooled features are not read by the classifier alone".to_owned()
                     );
                 }
-                head.widened = Some(output);
-            }
+            },
             _ => {}
         }
         head.pool = Some(found);
@@ -320,8 +327,13 @@ impl Head {
                 new.push(inputs[0]);
                 continue;
             }
-            if let (Op::Linear(linear), true) = (&mut op, self.widened == Some(value)) {
-                linear.in_features = linear.in_features.saturating_mul(2);
+            let read = match &mut op {
+                Op::Linear(linear) => Some(&mut linear.in_features),
+                Op::Conv2d(conv) => Some(&mut conv.in_channels),
+                _ => None,
+            };
+            if let (Some(read), true) = (read, self.widened == Some(value)) {
+                *read = read.saturating_mul(2);
             }
             new.push(match self.pool == Some(value) {
                 true => global_pool(&mut b, node.name(), inputs[0], pool),

@@ -15,11 +15,16 @@ use shadernet::graph::Graph;
 use shadernet::tensor::Tensor;
 use shadernet::weights::generate::{generated_input, tensor};
 use shadernet::weights::{Dtype, Weights, write_safetensors};
+use shadernet::zoo::{self, Architecture};
 
 /// A golden case; see `tests/golden/README.md`.
 #[derive(Deserialize)]
 pub struct Golden {
     case: String,
+    /// The zoo's name, where it is not the case's.
+    architecture: Option<String>,
+    /// Of that many rows and columns of the outputs, one is stored; 1 by default.
+    every: Option<usize>,
     input: Vec<usize>,
     gain: f64,
     /// Number of learnable elements.
@@ -40,14 +45,35 @@ impl Golden {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// The network.
+    pub fn architecture(&self) -> &'static Architecture {
+        let case = self.case.strip_prefix("torchvision_").unwrap_or(&self.case);
+        zoo::find(self.architecture.as_deref().unwrap_or(case)).unwrap()
+    }
+
     pub fn input(&self) -> Tensor {
         generated_input(self.input.clone())
+    }
+
+    /// The pixels of an output that are stored.
+    pub fn stored(&self, output: &Tensor) -> Tensor {
+        let every = self.every.unwrap_or(1);
+        if every == 1 {
+            return output.clone();
+        }
+        let [n, c, h, w] = output.shape().nchw();
+        let [height, width] = [h, w].map(|size| size.div_ceil(every));
+        Tensor::from_fn([n, c, height, width], |i| {
+            let (plane, y, x) = (i / (height * width), i / width % height, i % width);
+            output.data()[(plane * h + y * every) * w + x * every]
+        })
     }
 
     /// The case's weights, written to `folder`. Returns the file.
     pub fn write_weights(&self, folder: &Path, dtype: Dtype) -> PathBuf {
         let path = folder.join(format!("{}.safetensors", self.case));
-        let tensors: Vec<(&String, Tensor)> = (self.tensors.iter())
+        let all = self.tensors.iter();
+        let tensors: Vec<(&String, Tensor)> = all
             .map(|(name, shape)| (name, tensor(name, shape.clone(), self.gain)))
             .collect();
         write_safetensors(&path, tensors.iter().map(|(n, t)| (*n, t)), dtype).unwrap();

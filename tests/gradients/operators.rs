@@ -253,7 +253,17 @@ proptest! {
             let shape = Shape::from([n, channels, h.min(7), w.min(7)]);
             let graph = graph_of(Upsample { mode, size }, std::slice::from_ref(&shape));
             prop_assume!(graph.infer(std::slice::from_ref(&shape)).is_ok());
-            one(Upsample { mode, size }, shape, seed, Only("upsample_backward"));
+            one(Upsample { mode, size }, shape.clone(), seed, Only("upsample_backward"));
+            let mut b = GraphBuilder::new("to the input's size");
+            let x = b.image_input("input", channels);
+            let small = b.adaptive_avg_pool2d("pool", x, AdaptiveAvgPool2d::new(1, 2));
+            let op = Upsample { mode, size }.to_size_of_second_input();
+            let large = b.node("op", op, &[small, x]);
+            let sum = b.add("sum", large, x);
+            b.output(sum);
+            let inputs = [apart(&shape, seed)];
+            let expected = [("op.backward", Only("upsample_backward"))];
+            check(&b.build().unwrap(), &inputs, seed, &expected);
         }
     }
 

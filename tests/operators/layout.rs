@@ -108,6 +108,10 @@ proptest! {
             Upsample::bilinear(factor, true),
         ] {
             check(op.to_size(out_h, out_w), size, seed, Only("upsample"));
+            let shapes = [Shape::from(size), Shape::from([n, 2, out_h, out_w])];
+            let inputs = [tensor(&shapes[0], seed), tensor(&shapes[1], seed + 1)];
+            let graph = graph_of(op.to_size_of_second_input(), &shapes);
+            Case::new(&graph, &inputs, seed, &[("op", Only("upsample"))]).run();
             if h.min(w) as f64 * factor >= 1.0 {
                 check(op, size, seed, Only("upsample"));
             }

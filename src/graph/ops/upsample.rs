@@ -1,4 +1,6 @@
-use super::{Operator, expect_gradient, expect_one_input, expect_positive, map_dims};
+use super::{
+    Operator, expect_gradient, expect_inputs, expect_one_input, expect_positive, map_dims,
+};
 use crate::graph::Reach;
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
@@ -24,6 +26,8 @@ pub enum UpsampleSize {
     Factor([f64; 2]),
     /// This height and width.
     Size([usize; 2]),
+    /// The height and width of the second input. Only its shape matters.
+    OfSecondInput,
 }
 
 /// Resizing of an `[N, C, H, W]` map, as PyTorch's `Upsample` and `interpolate`.
@@ -58,6 +62,13 @@ impl Upsample {
         self
     }
 
+    /// Takes the output's height and width from a second input instead, so that the graph is one for maps of any
+    /// size.
+    pub fn to_size_of_second_input(mut self) -> Self {
+        self.size = UpsampleSize::OfSecondInput;
+        self
+    }
+
     /// Input pixels per output pixel, vertically and horizontally, for resizing from `input` to `output`
     /// (height, width): PyTorch's `area_pixel_compute_scale`.
     pub fn scale(&self, input: [usize; 2], output: [usize; 2]) -> [f64; 2] {
@@ -72,7 +83,9 @@ impl Upsample {
                 output => input[i].saturating_sub(1) as f64 / output.saturating_sub(1) as f64,
             },
             (_, UpsampleSize::Factor(factor)) => 1.0 / factor[i],
-            (_, UpsampleSize::Size(_)) => input[i] as f64 / output[i] as f64,
+            (_, UpsampleSize::Size(_) | UpsampleSize::OfSecondInput) => {
+                input[i] as f64 / output[i] as f64
+            }
         })
     }
 }
@@ -106,8 +119,11 @@ impl Operator for Upsample {
     }
 
     fn check(&self, inputs: usize) -> Result<(), String> {
-        expect_one_input(inputs)?;
+        if self.size != UpsampleSize::OfSecondInput {
+            expect_one_input(inputs)?;
+        }
         let usable = match self.size {
+            UpsampleSize::OfSecondInput => return expect_inputs(2, inputs),
             UpsampleSize::Factor(factor) => factor.iter().all(|f| f.is_finite() && *f > 0.0),
             UpsampleSize::Size([h, w]) => {
                 return expect_positive(&[("output height", h), ("output width", w)]);
@@ -128,6 +144,10 @@ impl Operator for Upsample {
                 (w as f64 * fw).floor() as usize,
             ],
             UpsampleSize::Size(size) => size,
+            UpsampleSize::OfSecondInput => {
+                let [_, _, h, w] = map_dims(inputs[1])?;
+                [h, w]
+            }
         };
         Ok(Shape::from([n, c, h, w]))
     }
@@ -148,11 +168,16 @@ impl Operator for Upsample {
         gradient: ValueId,
     ) -> Result<Vec<Option<ValueId>>, String> {
         let [_, _, h, w] = backward.input_shape(0).nchw();
-        let op = UpsampleBackward {
+        let mut op = UpsampleBackward {
             upsample: *self,
             input: [h, w],
         };
-        Ok(vec![Some(backward.node(op, &[gradient]))])
+        if self.size != UpsampleSize::OfSecondInput {
+            return Ok(vec![Some(backward.node(op, &[gradient]))]);
+        }
+        let [_, _, height, width] = backward.output_shape().nchw();
+        op.upsample = self.to_size(height, width);
+        Ok(vec![Some(backward.node(op, &[gradient])), None])
     }
 }
 
@@ -160,7 +185,7 @@ impl Operator for Upsample {
 /// it, weighted as in the interpolation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UpsampleBackward {
-    /// The forward operator.
+    /// The forward operator, with a factor or a size.
     pub upsample: Upsample,
     /// Height and width of the forward input.
     pub input: [usize; 2],
@@ -172,6 +197,9 @@ impl Operator for UpsampleBackward {
     }
 
     fn check(&self, inputs: usize) -> Result<(), String> {
+        if self.upsample.size == UpsampleSize::OfSecondInput {
+            return Err("it needs the factor or the size of the forward operator's output".into());
+        }
         self.upsample.check(inputs)?;
         let [height, width] = self.input;
         expect_positive(&[("input height", height), ("input width", width)])

@@ -43,6 +43,7 @@ fn global_pooling_pools_the_feature_map() {
         "efficientnet_lite0",
         "seresnet18",
         "regnety_002",
+        "tf_efficientnetv2_b0",
     ] {
         let map = run(name, &with_pool("", 0), 64);
         let [_, channels, height, width] = map.shape().nchw();
