@@ -17,6 +17,8 @@ pub(super) struct Blocks {
     expansion: f64,
     channels: usize,
     squeeze: bool,
+    /// Whether a block adds its input, where the output has its shape.
+    shortcut: bool,
     /// In place of the network's.
     activation: Option<Activation>,
 }
@@ -51,6 +53,7 @@ pub(super) const fn inverted(
         expansion,
         channels,
         squeeze: false,
+        shortcut: true,
         activation: None,
     }
 }
@@ -93,6 +96,14 @@ impl Blocks {
         }
     }
 
+    /// Without shortcuts.
+    pub(super) const fn plain(self) -> Self {
+        Self {
+            shortcut: false,
+            ..self
+        }
+    }
+
     /// With ReLU, whatever the network's activation is.
     pub(super) const fn relu(self) -> Self {
         Self {
@@ -111,7 +122,9 @@ pub(super) struct Block {
     pub index: usize,
     pub channels: usize,
     pub out: usize,
-    pub stride: usize,
+    /// Whether it adds its input to its output.
+    pub has_shortcut: bool,
+    stride: usize,
     kernel: usize,
     dilation: usize,
     expansion: f64,
@@ -170,6 +183,7 @@ impl Network {
                     index: blocks.len(),
                     channels,
                     out,
+                    has_shortcut: row.shortcut && stride == 1 && channels == out,
                     stride,
                     kernel: row.kernel,
                     dilation,
@@ -208,11 +222,6 @@ impl Network {
 }
 
 impl Block {
-    /// Whether it adds its input to its output.
-    pub(super) fn has_shortcut(&self) -> bool {
-        self.stride == 1 && self.channels == self.out
-    }
-
     /// timm's name.
     pub(super) fn name(&self) -> String {
         let [stage, i] = self.place;

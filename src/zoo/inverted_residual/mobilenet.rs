@@ -112,7 +112,7 @@ const V3_SMALL: Network = v3_network(
         ],
         &[inverted(2, 5, 1, 3.0, 48).squeezed()],
         &[inverted(3, 5, 2, 6.0, 96).squeezed()],
-        &[single(1, 1, 576)],
+        &[single(1, 1, 576).plain()],
     ],
 );
 
@@ -134,7 +134,7 @@ pub(super) const V3_LARGE: Network = v3_network(
         &V3_WIDE,
         &[inverted(2, 3, 1, 6.0, 112).squeezed()],
         &[inverted(3, 5, 2, 6.0, 160).squeezed()],
-        &[single(1, 1, 960)],
+        &[single(1, 1, 960).plain()],
     ],
 );
 
@@ -156,7 +156,7 @@ const V3_SMALL_MINIMAL: Network = Network {
             &[inverted(1, 3, 2, 4.0, 40), inverted(2, 3, 1, 6.0, 40)],
             &[inverted(2, 3, 1, 3.0, 48)],
             &[inverted(3, 3, 2, 6.0, 96)],
-            &[single(1, 1, 576)],
+            &[single(1, 1, 576).plain()],
         ],
     )
 };
@@ -172,7 +172,7 @@ const V3_LARGE_MINIMAL: Network = Network {
             &V3_WIDE,
             &[inverted(2, 3, 1, 6.0, 112)],
             &[inverted(3, 3, 2, 6.0, 160)],
-            &[single(1, 1, 960)],
+            &[single(1, 1, 960).plain()],
         ],
     )
 };

@@ -199,7 +199,7 @@ impl Network {
                     }
                 };
             }
-            if block.has_shortcut() {
+            if block.has_shortcut {
                 let name = layers.names.of(&format!("{prefix}add"));
                 x = layers.b.add(name, x, input);
             }

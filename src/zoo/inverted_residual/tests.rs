@@ -51,6 +51,20 @@ fn depth_is_distributed_to_the_rows_of_a_stage() {
     assert_eq!(wide(&[1.2]), [96, 200, 200, 184, 184]);
 }
 
+/// Two convolutions end `mobilenetv3_large_150d`, and V2 has some of equal shape at its beginning.
+#[test]
+fn single_convolutions_have_shortcuts_in_v2_only() {
+    for (name, block, expected) in [
+        ("mobilenetv3_large_150d", "blocks.6.1", false),
+        ("efficientnetv2_s", "blocks.0.0", true),
+    ] {
+        let graph = zoo::build(name, &ZooOptions::default()).unwrap();
+        assert!(graph.find(&format!("{block}.conv")).is_ok());
+        let shortcut = graph.find(&format!("{block}.add"));
+        assert_eq!(shortcut.is_ok(), expected, "{name}");
+    }
+}
+
 #[test]
 fn dilations_replace_strides_beyond_the_output_stride() {
     const ROWS: &[Blocks] = &[inverted(2, 5, 2, 2.0, 16), single(1, 1, 32)];
