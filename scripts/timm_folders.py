@@ -73,7 +73,8 @@ ALL = """
 # Names in torchvision of networks that are not timm's, or that timm has under other names.
 TORCHVISION = """
     mobilenet_v2 mobilenet_v3_small mobilenet_v3_large mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3 efficientnet_b0
-    efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_v2_s efficientnet_v2_m
+    efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6 efficientnet_b7
+    efficientnet_v2_s efficientnet_v2_m
     efficientnet_v2_l
 """.split()
 SIZE = 128

@@ -313,9 +313,11 @@ impl ModelFolder {
     }
 
     fn find(&self) -> Result<&'static zoo::Architecture> {
-        zoo::find_in_timm(&self.architecture).map_err(|error| {
+        let (name, options) = (&self.architecture, self.options());
+        let found = zoo::find_in_timm_for(name, || self.weights_headers(), &options);
+        found.map_err(|error| {
             let weights = self.weights_headers();
-            let error = zoo::proposing_what_fits(error, weights.as_ref(), &self.options());
+            let error = zoo::proposing_what_fits(error, weights.as_ref(), &options);
             self.invalid(&error)
         })
     }

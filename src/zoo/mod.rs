@@ -352,6 +352,27 @@ pub fn find_in_timm(name: &str) -> Result<&'static Architecture> {
     find(&format!("timm_{name}")).or_else(|_| find(name))
 }
 
+/// As [`find_in_timm`], for weights, which are read only where it matters. Where timm's network is another one and they are not its weights, but those of the
+/// zoo's network of that name, by the names of their tensors, it is that one.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) fn find_in_timm_for(
+    name: &str,
+    weights: impl FnOnce() -> Option<Weights>,
+    options: &ZooOptions,
+) -> Result<&'static Architecture> {
+    let theirs = find_in_timm(name)?;
+    let own = find(name).ok().filter(|own| own.name != theirs.name);
+    let is_own = |weights: &Weights, own: &Architecture| {
+        !theirs.fits(weights, options) && own.fits(weights, options)
+    };
+    match own.map(|own| (own, weights())) {
+        Some((own, Some(weights))) if is_own(&weights, own) => Ok(own),
+        _ => Ok(theirs),
+    }
+}
+
 /// Builds the network of this name; see [`find`] and [`Architecture::build`].
 ///
 /// # Errors

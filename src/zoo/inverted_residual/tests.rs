@@ -1,6 +1,7 @@
 use super::blocks::{inverted, single};
 use super::*;
 use crate::graph::{Node, Op};
+use crate::weights::Weights;
 use crate::zoo::{self, ConvPadding, GlobalPool};
 
 /// From table 4 of the paper of MobileNetV2 and timm's tables, in units of 10 000.
@@ -144,6 +145,25 @@ fn tensorflows_networks_are_variants() {
         let theirs = operators(torchvision, &ZooOptions::default());
         assert!(operators(timm, &eps) == theirs, "{timm}");
     }
+}
+
+/// The names of the tensors tell whether torchvision's epsilon is meant, or timm's.
+#[test]
+fn weights_decide_between_networks_of_one_name() {
+    let options = ZooOptions::classes(7);
+    for name in ["efficientnet_b5", "timm_efficientnet_b5"] {
+        let graph = zoo::build(name, &options).unwrap();
+        let weights = Weights::generated(&graph, 1.0);
+        let found = zoo::find_in_timm_for("efficientnet_b5", || Some(weights), &options);
+        assert_eq!(found.unwrap().name, name);
+    }
+    // Names that both have are timm's.
+    let graph = zoo::build("efficientnet_lite0", &options).unwrap();
+    let weights = Weights::generated(&graph, 1.0);
+    let found = zoo::find_in_timm_for("efficientnet_lite0", || Some(weights), &options);
+    assert_eq!(found.unwrap().name, "timm_efficientnet_lite0");
+    let found = zoo::find_in_timm_for("efficientnet_b5", || None, &options);
+    assert_eq!(found.unwrap().name, "timm_efficientnet_b5");
 }
 
 /// `act_layer` is the default of timm's blocks: gates, and functions that blocks name, stay.
