@@ -92,7 +92,7 @@ fn parameters_are_those_of_timm_and_torchvision() {
         };
         let mut lines: Vec<String> = graph.parameters().into_iter().map(line).collect();
         lines.sort();
-        let hash = format!("{:016x}", fnv1a64(&lines.concat()));
+        let hash = format!("{:016x}", fnv1a64(lines.concat()));
         assert_eq!((graph.parameter_count(), hash), expected, "{listed}");
     }
 }
