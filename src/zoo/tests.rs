@@ -158,6 +158,9 @@ fn the_last_feature_map_is_behind_the_last_block() {
         ("repvgg_a0", "stages.3.0.act"),
         ("inception_v3", "Mixed_7c.concat"),
         ("shufflenet_v2_x0_5", "conv5.2"),
+        ("mobilenetv3_small_100", "blocks.5.0.act1"),
+        ("efficientnet_b0", "features.8.2"),
+        ("ghostnet_050", "blocks.9.0.act1"),
     ] {
         let architecture = find(name).unwrap();
         let graph = architecture.build(&ZooOptions::default()).unwrap();
