@@ -52,9 +52,19 @@ CASES = [
     ("mobilenetv2_110d", {"num_classes": 7}),
     ("mobilenetv2_100", {"num_classes": 7, "in_chans": 1}),
     ("efficientnet_lite0", {"num_classes": 7}),
+    ("resnet26d", {"num_classes": 7, "in_chans": 1}),
+    ("resnet50d", {"num_classes": 12, "global_pool": "avgmax"}),
+    ("seresnet18", {"num_classes": 7, "in_chans": 1}),
+    ("seresnet50", {"num_classes": 5, "act_layer": "silu"}),
+    ("regnetx_004", {"num_classes": 7, "in_chans": 1}),
+    ("regnety_004", {"num_classes": 9, "output_stride": 8}),
+    ("convnext_tiny", {"num_classes": 7, "in_chans": 1}),
+    ("convnext_atto", {"num_classes": 7, "global_pool": "max", "norm_eps": 1e-5}),
+    ("repvgg_a0", {"num_classes": 7, "in_chans": 1}),
+    ("inception_v3", {"num_classes": 7, "in_chans": 1}),
 ]
 
-# All networks of these families that the zoo has.
+# Networks of these families that the zoo has: all, or those of them that are not too large.
 ALL = """
     mobilenetv2_035 mobilenetv2_050 mobilenetv2_075 mobilenetv2_100 mobilenetv2_140 mobilenetv2_110d mobilenetv2_120d
     mobilenetv3_small_050 mobilenetv3_small_075 mobilenetv3_small_100 mobilenetv3_large_075 mobilenetv3_large_100
@@ -74,8 +84,8 @@ ALL = """
 TORCHVISION = """
     mobilenet_v2 mobilenet_v3_small mobilenet_v3_large mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3 efficientnet_b0
     efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6 efficientnet_b7
-    efficientnet_v2_s efficientnet_v2_m
-    efficientnet_v2_l
+    efficientnet_v2_s efficientnet_v2_m efficientnet_v2_l regnet_x_400mf regnet_y_400mf convnext_tiny
+    shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0
 """.split()
 SIZE = 128
 """Of images, for networks without arguments: shorter than their own."""

