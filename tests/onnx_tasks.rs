@@ -14,14 +14,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use onnx_file::{OnnxFile, conv_net, conv_weights};
+use prost::Message;
 use shadernet::device::Device;
-use shadernet::model_folder::{ModelFolder, ModelOptions, find_model};
+use shadernet::model_folder::{ModelFolder, ModelOptions, default_detector, find_model};
 use shadernet::onnx::OnnxModel;
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tasks::{Classifier, Detector, SegmentSize, Segmenter};
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::vision::{ChannelOrder, DetectionOptions, RgbImage, decode};
 use shadernet::weights::generate::generated_input;
+use shadernet::weights::{Dtype, Weights};
+use shadernet::zoo::{self, ZooOptions};
 
 fn file(name: &str) -> PathBuf {
     place::repository().join("tests/onnx").join(name)
@@ -318,6 +321,124 @@ fn segmenters_return_maps_of_any_size() {
             assert_eq!((mask.width(), mask.height()), (33, 17), "{name}");
         }
     }
+}
+
+/// Writes `folder` as ONNX, and opens the file, and a folder that is made of it.
+fn written(folder: &ModelFolder, place: &Path) -> [ModelFolder; 2] {
+    let path = place.join("written.onnx");
+    folder.save_onnx(&path, Dtype::F32).unwrap();
+    let model = ModelFolder::open(&path).unwrap();
+    let copy = place.join("copy");
+    model.save(&copy, Dtype::F32).unwrap();
+    let models = [model, ModelFolder::open(copy).unwrap()];
+    for model in &models {
+        assert_eq!(model.preprocessing, folder.preprocessing);
+        assert_eq!(model.labels, folder.labels);
+        assert_eq!(model.heads, folder.heads);
+        assert_eq!(model.num_classes, folder.num_classes);
+        assert_eq!(model.assumptions(), None);
+    }
+    models
+}
+
+#[test]
+fn a_detector_written_as_onnx_finds_the_same() {
+    let place = tempfile::tempdir().unwrap();
+    let options = ModelOptions {
+        input_size: Some([96, 128]),
+        ..ModelOptions::default()
+    };
+    let folder = default_detector().unwrap().open_with(&options).unwrap();
+    let detect = |model: &ModelFolder| {
+        let mut detector = Detector::new(&Device::cpu(), model, &Default::default()).unwrap();
+        let options = DetectionOptions::new().threshold(0.01);
+        detector.detect(&image("coffee.png"), &options).unwrap()
+    };
+    let expected = detect(&folder);
+    assert!(!expected.is_empty());
+    for model in written(&folder, place.path()) {
+        let found = detect(&model);
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found.label, expected.label);
+            assert!((found.score - expected.score).abs() < 1e-4);
+            let pairs = found.corners.iter().zip(expected.corners);
+            assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 0.05));
+        }
+    }
+}
+
+#[test]
+fn a_segmenter_written_as_onnx_gives_the_same_map() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("unet");
+    fs::create_dir(&folder).unwrap();
+    let options = ZooOptions::classes(3);
+    let graph = zoo::build("unet_bilinear", &options).unwrap();
+    let weights = Weights::generated(&graph, 1.0);
+    let file = folder.join("model.safetensors");
+    weights.save(file, Dtype::F16).unwrap();
+    let config = r#"{"architecture": "unet_bilinear", "num_classes": 3,
+        "pretrained_cfg": {"input_size": [3, 32, 48], "crop_mode": "squash", "crop_pct": 1.0}}"#;
+    fs::write(folder.join("config.json"), config).unwrap();
+    let folder = ModelFolder::open(folder).unwrap();
+    let segment = |model: &ModelFolder, size| {
+        let mut segmenter = Segmenter::new(&Device::cpu(), model, &Default::default()).unwrap();
+        let small = image::imageops::thumbnail(&image("coffee.png"), 44, 37);
+        segmenter.segment(&small, size).unwrap()
+    };
+    for model in written(&folder, place.path()) {
+        for size in [SegmentSize::Model, SegmentSize::Image] {
+            let [found, expected] = [&model, &folder].map(|model| segment(model, size));
+            assert_eq!(found.classes(), expected.classes());
+        }
+    }
+}
+
+/// Weights in a file of their own come along.
+#[test]
+fn folders_of_onnx_files_have_all_files() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("net.onnx");
+    let mut model = onnx_file::Model::decode(&conv_net(4, "", false)[..]).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    let tensor = &mut graph.initializer[0];
+    let bytes = std::mem::take(&mut tensor.raw);
+    tensor.location = 1;
+    tensor.external = vec![onnx_file::Entry {
+        key: "location".to_owned(),
+        value: "parts/weights.bin".to_owned(),
+    }];
+    fs::write(&path, model.encode_to_vec()).unwrap();
+    fs::create_dir(place.path().join("parts")).unwrap();
+    fs::write(place.path().join("parts/weights.bin"), bytes).unwrap();
+    let model = ModelFolder::open(&path).unwrap();
+    let copy = place.path().join("copy");
+    model.save(&copy, Dtype::F32).unwrap();
+    let classify = |model: &ModelFolder| {
+        let mut classifier = Classifier::new(&Device::cpu(), model, &Default::default()).unwrap();
+        classifier.classify(&image("chelsea.png"), 4).unwrap()
+    };
+    let copied = ModelFolder::open(&copy).unwrap();
+    assert!(copy.join("parts/weights.bin").is_file());
+    assert_eq!(classify(&copied), classify(&model));
+
+    // A file of weights must not take the place of the folder's own.
+    fs::rename(
+        place.path().join("parts/weights.bin"),
+        place.path().join("model.onnx"),
+    )
+    .unwrap();
+    let mut model = onnx_file::Model::decode(&fs::read(&path).unwrap()[..]).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    graph.initializer[0].external[0].value = "./model.onnx".to_owned();
+    fs::write(&path, model.encode_to_vec()).unwrap();
+    let model = ModelFolder::open(&path).unwrap();
+    let error = model
+        .save(place.path().join("other"), Dtype::F32)
+        .unwrap_err();
+    assert!(error.to_string().contains("rename it"), "{error}");
+    assert!(!place.path().join("other").exists());
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub struct Fused {
 
 impl Fused {
     /// Whether the node computes its operator alone.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "onnx"))]
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -29,11 +29,13 @@ pub(super) struct Config {
     pub heads: Vec<Head>,
 }
 
-/// A file that describes an ONNX model, in timm's keys.
+/// What describes an ONNX model, in timm's keys: a file beside it, or an entry of its metadata.
 #[cfg(feature = "onnx")]
 pub(super) struct Sidecar {
     path: std::path::PathBuf,
     root: Map<String, Value>,
+    /// Whether it is a file, which says all: what it leaves out is what such networks usually take.
+    is_file: bool,
 }
 
 /// Reads the file at `path`.
@@ -42,7 +44,25 @@ pub(super) fn sidecar(path: &Path) -> Result<Sidecar> {
     Ok(Sidecar {
         path: path.to_owned(),
         root: object(path, &read(path)?, "a JSON object")?,
+        is_file: true,
     })
+}
+
+/// The description in the metadata of the model at `path`.
+#[cfg(feature = "onnx")]
+pub(super) fn embedded(path: &Path, text: &str) -> Result<Sidecar> {
+    let expected = format!("a JSON object in the metadata '{}'", super::ONNX_CONFIG);
+    Ok(Sidecar {
+        path: path.to_owned(),
+        root: object(path, text.as_bytes(), &expected)?,
+        is_file: false,
+    })
+}
+
+/// The object in a `config.json` that was read before.
+#[cfg(feature = "onnx")]
+pub(super) fn reread(path: &Path, text: &[u8]) -> Result<Map<String, Value>> {
+    object(path, text, "a JSON object")
 }
 
 #[cfg(feature = "onnx")]
@@ -57,6 +77,28 @@ impl Sidecar {
     pub fn image_size(&self) -> Option<[usize; 2]> {
         let [_, height, width] = self.sections().ok()?.1.input_size().ok()??;
         Some([height, width])
+    }
+
+    /// Whether it says what `key` of the preprocessing is.
+    pub fn says(&self, key: &str) -> bool {
+        let has = |(_, cfg): (Section<'_>, Section<'_>)| cfg.get(key).is_some();
+        self.is_file || self.sections().is_ok_and(has)
+    }
+
+    /// The number of classes.
+    pub fn num_classes(&self) -> Result<Option<usize>> {
+        self.sections()?.0.count("num_classes")
+    }
+
+    /// How boxes are decoded from a detector's outputs; empty where it does not say.
+    pub fn heads(&self) -> Result<Vec<Head>> {
+        let (root, _) = self.sections()?;
+        heads::heads(root, self.num_classes()?.unwrap_or(0))
+    }
+
+    /// As text.
+    pub fn text(&self) -> Vec<u8> {
+        Value::from(self.root.clone()).to_string().into_bytes()
     }
 
     /// The number of channels.

@@ -52,6 +52,11 @@ use crate::zoo::{self, Task, ZooOptions};
 use save::ConfigText;
 use storage::Storage;
 
+/// The key of an ONNX file's metadata under which a description of the model is, as in `config.json`.
+/// [`ModelFolder::save_onnx`] writes it, and [`ModelFolder::open`] reads it.
+#[cfg(feature = "onnx")]
+pub const ONNX_CONFIG: &str = "shadernet.config";
+
 pub use darknet::{Converted, convert_darknet};
 pub use find::{
     FoundModel, built_in_models, default_detector, default_model, find_model, find_models,

@@ -26,6 +26,9 @@ impl ModelFolder {
     /// [`Weights::save`](crate::weights::Weights::save) writes them. The other files are copied; changes to this
     /// object's fields are not written. The folder is created completely or not at all.
     ///
+    /// An ONNX file is copied, with the files that hold its weights, whatever `matrices` is: none of its tensors are
+    /// stored as asked. `config.json` then has this object's preprocessing and labels.
+    ///
     /// ```
     /// use shadernet::model_folder::{ModelFolder, default_model};
     /// use shadernet::weights::Dtype;
@@ -42,6 +45,10 @@ impl ModelFolder {
     /// As [`Weights::open`](crate::weights::Weights::open) and
     /// [`Weights::save`](crate::weights::Weights::save); [`Error::File`] where `folder` exists and is not empty.
     pub fn save(&self, folder: impl AsRef<Path>, matrices: Dtype) -> Result<SavedWeights> {
+        #[cfg(feature = "onnx")]
+        if let super::storage::Storage::Onnx(network) = &self.weights {
+            return super::onnx::save_folder(self, network, folder.as_ref());
+        }
         let unfinished = UnfinishedFolder::new(folder.as_ref())?;
         let weights = self.weights.open(&self.path.join(WEIGHTS))?;
         let saved = unfinished.write(WEIGHTS, |path| weights.save(path, matrices))?;

@@ -85,7 +85,10 @@ fn limits(name: &str) -> &'static str {
         "ConvTranspose" => "three dimensions; weights that are computed from inputs",
         "DequantizeLinear" => "scales that are computed from inputs",
         "Dropout" => "training",
-        "Gather" | "GatherElements" | "GatherND" | "Scatter" | "ScatterElements" | "ScatterND" => {
+        "Gather" => {
+            "indices that are computed from inputs, but for rows of a weight at token ids from 0 on"
+        }
+        "GatherElements" | "GatherND" | "Scatter" | "ScatterElements" | "ScatterND" => {
             "indices that are computed from inputs"
         }
         "If" => "conditions that are computed from inputs",

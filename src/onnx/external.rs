@@ -11,6 +11,8 @@ use crate::printable;
 
 /// `TensorProto.data_location` of such weights.
 pub(super) const EXTERNAL: i32 = 1;
+/// The entry of `TensorProto.external_data` that names their file.
+pub(super) const LOCATION: &str = "location";
 
 /// The bytes of `tensor`, of the model at `path`; `open` opens a file.
 pub(super) fn read(path: &Path, tensor: &TensorProto, open: OpenFile) -> Result<Bytes> {
@@ -30,7 +32,7 @@ pub(super) fn read(path: &Path, tensor: &TensorProto, open: OpenFile) -> Result<
             printable::name(entry(key).unwrap_or_default())
         ))),
     };
-    let Some(location) = entry("location") else {
+    let Some(location) = entry(LOCATION) else {
         return Err(error(
             "its data is in another file, which is not named".to_owned(),
         ));

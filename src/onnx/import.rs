@@ -49,6 +49,8 @@ pub(super) struct Importer<'m> {
     constants_left: usize,
     /// Concatenated maps by their parts.
     pub(super) concats: HashMap<Vec<ValueId>, View>,
+    /// The inputs that are token ids, which only an embedding reads.
+    pub(super) token_ids: HashSet<ValueId>,
     /// The name that the nodes of the current node have.
     prefix: String,
     /// Whether the current node is the only reader of those of its inputs that are computed on the device.
@@ -84,6 +86,7 @@ impl OnnxModel {
             formulas: HashMap::new(),
             constants_left: MAX_CONSTANTS.saturating_add(self.element_count().saturating_mul(4)),
             concats: HashMap::new(),
+            token_ids: HashSet::new(),
             prefix: String::new(),
             is_only_reader: false,
             is_read_once: false,
@@ -92,7 +95,16 @@ impl OnnxModel {
         for (input, shape) in self.inputs().iter().zip(shapes) {
             let dims: Vec<Option<usize>> = shape.dims().iter().copied().map(Some).collect();
             importer.names.insert(input.name.clone());
-            let value = importer.builder.node(&input.name, Input::new(&dims), &[]);
+            let is_ids =
+                input.element_type.kind() == HostKind::Int && self.is_token_ids(&input.name, shape);
+            let op = match is_ids {
+                true => Input::ids(dims.get(1).copied().flatten()),
+                false => Input::new(&dims),
+            };
+            let value = importer.builder.node(&input.name, op, &[]);
+            if is_ids {
+                importer.token_ids.insert(value);
+            }
             let mut view = View::whole(value, shape.clone());
             view.kind = input.element_type.kind();
             importer.values.insert(&input.name, Value::Device(view));

@@ -1,7 +1,7 @@
 //! A model as its file has it.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -249,6 +249,21 @@ impl OnnxModel {
     pub fn metadata(&self, key: &str) -> Option<&str> {
         let entry = self.metadata.iter().find(|(name, _)| name == key);
         entry.map(|(_, value)| value.as_str())
+    }
+
+    /// The files beside the model's that hold weights, by their paths relative to its folder.
+    pub(crate) fn external_files(&self) -> BTreeSet<&str> {
+        let tensors = self.external.keys();
+        let entries = tensors
+            .filter_map(|&index| self.graph.initializer.get(index))
+            .flat_map(|tensor| &tensor.external_data);
+        let locations = entries.filter(|entry| entry.key == external::LOCATION);
+        locations.map(|entry| entry.value.as_str()).collect()
+    }
+
+    /// The number of weights and other constants.
+    pub(crate) fn weight_count(&self) -> usize {
+        self.initializers.len()
     }
 
     pub(super) fn error(&self, reason: impl Into<String>) -> Error {

@@ -123,17 +123,46 @@ impl Weights {
                 return Ok(Elements::Copy(bytes));
             };
             let data = self.read(name)?;
-            match data.iter().find(|x| x.is_finite() && !fits(**x, dtype)) {
-                Some(x) => Err(self.problem(format!(
-                    "{}: {x} is beyond the range of {dtype}; keep it as float32",
-                    quoted(name)
-                ))),
-                None => Ok(Elements::Convert(data, dtype)),
-            }
+            self.check_range(name, &data, dtype)?;
+            Ok(Elements::Convert(data, dtype))
         })?;
         Ok(saved)
     }
+
+    /// Writes the elements of the tensor `name` as `dtype` to `out`, of the file `path`, in parts: no tensor is in
+    /// memory as a whole.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn write_elements(
+        &self,
+        name: &str,
+        dtype: Dtype,
+        out: &mut impl Write,
+        path: &Path,
+    ) -> Result<()> {
+        let len = self.shape(name).map_or(0, crate::tensor::Shape::len);
+        for start in (0..len).step_by(PART) {
+            let data = self.read_range(name, start..start.saturating_add(PART).min(len))?;
+            self.check_range(name, &data, dtype)?;
+            write_elements(out, &data, dtype).map_err(Error::write(path))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses finite values that would not be finite as `dtype`.
+    fn check_range(&self, name: &str, data: &[f32], dtype: Dtype) -> Result<()> {
+        match data.iter().find(|x| x.is_finite() && !fits(**x, dtype)) {
+            Some(x) => Err(self.problem(format!(
+                "{}: {x} is beyond the range of {dtype}; keep it as float32",
+                quoted(name)
+            ))),
+            None => Ok(()),
+        }
+    }
 }
+
+/// The elements that [`Weights::write_elements`] reads at once.
+#[cfg(feature = "onnx")]
+const PART: usize = 1 << 24;
 
 /// What [`Weights::save`] wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,12 +10,13 @@ use shadernet::vision::CropMode;
 use shadernet::weights::{Dtype, SavedWeights};
 use shadernet::{Error, printable};
 
+use super::convert_onnx::{WeightsArg, refuse_options, to_folder, to_onnx};
 use super::mapped_weights::{open_found, open_weights};
 use super::output_files::check_outputs;
 use super::resolve_model::model_called;
 use super::{Failure, output};
 
-/// Convert Darknet files to a model folder, or weights to float16 or float32
+/// Convert Darknet files to a model folder, models to ONNX and back, or weights to float16 or float32
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -23,19 +24,34 @@ Examples:
   shadernet convert model.safetensors -o half.safetensors --half
   shadernet convert checkpoint.pth -o model.safetensors
   shadernet convert timm/resnet18.a1_in1k -o resnet18_half/ --half
+  shadernet convert timm/resnet18.a1_in1k -o resnet18.onnx
+  shadernet convert resnet50 --weights resnet50.pth -o resnet50.onnx
+  shadernet convert model.onnx -o folder/
+
+An ONNX file has the network with its weights, in opset 17, and in its metadata what config.json says \
+of preprocessing and classes. A folder made of an ONNX file holds the file, and config.json.
 
 With --half, the weights of convolutions and fully connected layers are stored as float16. Biases \
 and batch norms, about 1 % of the parameters, stay float32, and whole numbers stay as they are. \
 Several safetensors files with an index become one. If the conversion fails, nothing is written.")]
 pub struct Convert {
-    /// Darknet's .cfg and .weights, or one safetensors file, PyTorch checkpoint (.pth, .bin) or .index.json, or a
-    /// model
+    /// Darknet's .cfg and .weights, or one safetensors file, PyTorch checkpoint (.pth, .bin) or .index.json, an ONNX
+    /// file, or a model
     #[arg(required = true, num_args = 1..=2, value_name = "FILE|MODEL")]
     files: Vec<PathBuf>,
 
-    /// The folder (for Darknet files and models) or safetensors file to write
+    /// The folder (for Darknet files, ONNX files and models), safetensors file or, for models, .onnx file to write
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
+
+    /// Weights of an architecture that is written as ONNX, a safetensors file, PyTorch checkpoint (.pth, .bin) or
+    /// .index.json; `shadernet models` lists architectures
+    #[arg(long, value_name = "FILE", conflicts_with = "generate_weights")]
+    weights: Option<PathBuf>,
+
+    /// Generate weights for an architecture that is written as ONNX, to test or time it
+    #[arg(long)]
+    generate_weights: bool,
 
     /// File with the class names, one per line; only for Darknet files
     #[arg(long, value_name = "FILE")]
@@ -82,15 +98,29 @@ impl Convert {
             path.extension()
                 .is_some_and(|e| e.eq_ignore_ascii_case(ending))
         };
+        let is_to_onnx = ends_in(&self.output, "onnx");
+        if !is_to_onnx && (self.weights.is_some() || self.generate_weights) {
+            return Err(usage(
+                "--weights and --generate-weights are for an architecture that is written as ONNX (--output FILE.onnx)",
+            ));
+        }
         match self.files.as_slice() {
             [file] if ends_in(file, "cfg") || ends_in(file, "weights") => {
                 Err(usage("expected both a .cfg and a .weights file"))
             }
-            [_] if self.names.is_some() => Err(usage(
-                "--names is only for Darknet files; a safetensors file has no class names",
-            )),
-            [_] if self.resize.is_some() => Err(usage(
-                "--resize is only for Darknet files; a safetensors file does not say how pictures are resized",
+            [_] if self.names.is_some() => Err(usage("--names is only for Darknet files")),
+            [_] if self.resize.is_some() => Err(usage("--resize is only for Darknet files")),
+            [file] if ends_in(file, "onnx") && !file.is_dir() => {
+                refuse_options(file, is_to_onnx, self.half)?;
+                to_folder(file, &self.output, self.json)
+            }
+            [name] if is_to_onnx => {
+                let weights = self.weights.as_deref().map(WeightsArg::File);
+                let weights = weights.or(self.generate_weights.then_some(WeightsArg::Generated));
+                to_onnx(name, weights, &self.output, matrices, self.json)
+            }
+            [_, _] if is_to_onnx => Err(usage(
+                "Darknet files become a folder first, which then becomes an ONNX file; name a folder",
             )),
             [name] if name.is_dir() || !name.exists() => {
                 match model_called(&name.to_string_lossy())? {

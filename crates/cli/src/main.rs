@@ -9,6 +9,7 @@ mod cache;
 mod classify;
 mod completions;
 mod convert;
+mod convert_onnx;
 mod decode_ahead;
 mod detect;
 mod devices;

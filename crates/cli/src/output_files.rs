@@ -251,7 +251,7 @@ fn files_of_input(input: &Path) -> Vec<PathBuf> {
     let is_read = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         ["config.json", "network.cfg"].contains(&&*name)
-            || [".safetensors", ".safetensors.index.json"]
+            || [".safetensors", ".safetensors.index.json", ".onnx"]
                 .iter()
                 .any(|end| name.ends_with(end))
     };

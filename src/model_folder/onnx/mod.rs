@@ -1,8 +1,10 @@
 //! ONNX files as models for images: what is read of them, of a file beside them, and of what exporters write into them.
 
 mod decoders;
+mod description;
 mod metadata;
 mod outputs;
+mod save;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use super::config::{self, Sidecar};
 use super::options::ModelOptions;
 use super::save::ConfigText;
 use super::storage::Storage;
-use super::{CONFIG, ModelFolder, WEIGHTS, WEIGHTS_INDEX};
+use super::{CONFIG, ModelFolder, ONNX_CONFIG, WEIGHTS, WEIGHTS_INDEX};
 use crate::error::{Error, Result};
 use crate::graph::ValueId;
 use crate::onnx::{ImportedModel, OnnxDim, OnnxModel, OnnxValue};
@@ -22,6 +24,7 @@ use crate::zoo::{Task, ZooOptions};
 use metadata::Metadata;
 pub(super) use outputs::KINDS;
 use outputs::{Meaning, Output};
+pub(super) use save::save_folder;
 
 /// What [`ModelFolder::architecture`] says.
 pub(super) const ARCHITECTURE: &str = "onnx";
@@ -35,6 +38,8 @@ const USUAL_SIZE: [usize; 2] = [224, 224];
 pub(super) struct OnnxNetwork {
     pub model: Arc<OnnxModel>,
     pub task: Task,
+    /// What the outputs are, as a description says it; `None` where it has the heads of a detector.
+    pub kind: Option<&'static str>,
 }
 
 impl OnnxNetwork {
@@ -76,7 +81,7 @@ pub(super) fn open(
     if has_channels_last(&model) {
         model.put_channels_first();
     }
-    let sidecar = read_sidecar(path)?;
+    let sidecar = read_sidecar(path, &model)?;
     let metadata = Metadata::of(&model);
     if metadata.task.as_deref() == Some("obb") {
         return Err(fault(
@@ -102,8 +107,20 @@ pub(super) fn open(
     sized.check().map_err(|error| fault(error.to_string()))?;
     let outputs = output_shapes(&model, [channels, size[0], size[1]])?;
     let kind = sidecar.as_ref().map(Sidecar::kind).transpose()?.flatten();
-    let meaning = Meaning::of(kind, &outputs, size, &metadata)
-        .ok_or_else(|| fault(not_known(kind, &outputs)))?;
+    let heads = sidecar.as_ref().map(Sidecar::heads).transpose()?;
+    let heads = heads.unwrap_or_default();
+    let meaning = match heads.len() {
+        0 => Meaning::of(kind, &outputs, size, &metadata)
+            .ok_or_else(|| fault(not_known(kind, &outputs)))?,
+        count if count == outputs.len() => Meaning::Heads(heads),
+        count => {
+            return Err(fault(format!(
+                "an output for each of {count} heads was expected, found {}: {}",
+                outputs.len(),
+                listed(&outputs)
+            )));
+        }
+    };
     let heads = meaning.edit(&mut model, &outputs, &image);
 
     // What was guessed is replaced by what such networks usually take.
@@ -124,7 +141,11 @@ pub(super) fn open(
         Some(sidecar) => sidecar.preprocessing(defaults)?,
         None => defaults,
     };
-    let classes = meaning.classes();
+    let classes = match sidecar.as_ref().map(Sidecar::num_classes).transpose()? {
+        // The outputs are features.
+        Some(Some(0)) => 0,
+        _ => meaning.classes(),
+    };
     let from_metadata = (metadata.names.as_ref()).filter(|names| names.len() == classes);
     let from_sidecar = match &sidecar {
         Some(sidecar) => sidecar.labels(classes)?,
@@ -133,6 +154,7 @@ pub(super) fn open(
     let labels = match (from_sidecar, from_metadata) {
         (Some(labels), _) => labels,
         (None, Some(names)) => Labels::of(names.iter().map(String::as_str)),
+        (None, None) if classes == 0 => Labels::unnamed(0),
         (None, None) => meaning.labels()?,
     };
     let folder = ModelFolder {
@@ -147,9 +169,16 @@ pub(super) fn open(
         weights: Storage::Onnx(OnnxNetwork {
             model: Arc::new(model),
             task: meaning.task(),
+            kind: meaning.kind(),
         }),
-        config: ConfigText(Arc::from([])),
-        assumed: assumed(said.is_some(), sidecar.is_some(), &metadata, options),
+        config: ConfigText(
+            sidecar
+                .as_ref()
+                .map(Sidecar::text)
+                .unwrap_or_default()
+                .into(),
+        ),
+        assumed: assumed(said.is_some(), sidecar.as_ref(), &metadata, options),
     };
     folder.with(options)
 }
@@ -157,16 +186,20 @@ pub(super) fn open(
 /// What of the preprocessing nothing says.
 fn assumed(
     size_is_said: bool,
-    has_sidecar: bool,
+    sidecar: Option<&Sidecar>,
     metadata: &Metadata,
     options: &ModelOptions,
 ) -> Vec<&'static str> {
-    let is_known = has_sidecar || metadata.is_ultralytics;
+    let is_known =
+        |key: &str| metadata.is_ultralytics || sidecar.is_some_and(|sidecar| sidecar.says(key));
     let all = [
         ("size", size_is_said),
-        ("mean", is_known || options.mean.is_some()),
-        ("std", is_known || options.std.is_some()),
-        ("channel order", is_known || options.channel_order.is_some()),
+        ("mean", is_known("mean") || options.mean.is_some()),
+        ("std", is_known("std") || options.std.is_some()),
+        (
+            "channel order",
+            is_known("channel_order") || options.channel_order.is_some(),
+        ),
     ];
     let unknown = all.into_iter().filter(|(_, is_said)| !is_said);
     unknown.map(|(name, _)| name).collect()
@@ -231,9 +264,6 @@ fn output_shapes(model: &OnnxModel, [channels, height, width]: [usize; 3]) -> Re
 
 /// Why outputs cannot be used.
 fn not_known(kind: Option<&str>, outputs: &[Output]) -> String {
-    let listed: Vec<String> = (outputs.iter())
-        .map(|(name, shape)| format!("'{}' {shape}", printable::name(name)))
-        .collect();
     let expected = match kind {
         Some(kind) => format!("outputs of a network of the kind \"{kind}\""),
         None => "the outputs of a classifier, a segmenter or a known detector".to_owned(),
@@ -241,12 +271,19 @@ fn not_known(kind: Option<&str>, outputs: &[Output]) -> String {
     format!(
         "{expected} were expected, found {}; the key 'outputs' of a file beside it says what they are, and a session \
          runs any network",
-        listed.join(", ")
+        listed(outputs)
     )
 }
 
-/// The first of the files that may describe the model at `path`: `model.onnx.json`, `model.json`, `config.json`.
-fn read_sidecar(path: &Path) -> Result<Option<Sidecar>> {
+fn listed(outputs: &[Output]) -> String {
+    let listed =
+        (outputs.iter()).map(|(name, shape)| format!("'{}' {shape}", printable::name(name)));
+    listed.collect::<Vec<String>>().join(", ")
+}
+
+/// What describes the model at `path`: the first of the files `model.onnx.json`, `model.json` and `config.json`, or
+/// else what [`ModelFolder::save_onnx`] wrote into it.
+fn read_sidecar(path: &Path, model: &OnnxModel) -> Result<Option<Sidecar>> {
     let mut longer = path.as_os_str().to_owned();
     longer.push(".json");
     let places = [
@@ -254,8 +291,11 @@ fn read_sidecar(path: &Path) -> Result<Option<Sidecar>> {
         path.with_extension("json"),
         path.with_file_name(CONFIG),
     ];
-    let found = places.into_iter().find(|place| place.is_file());
-    found.map(|place| config::sidecar(&place)).transpose()
+    if let Some(place) = places.iter().find(|place| place.is_file()) {
+        return config::sidecar(place).map(Some);
+    }
+    let text = model.metadata(ONNX_CONFIG);
+    text.map(|text| config::embedded(path, text)).transpose()
 }
 
 /// The preprocessing for messages: `3x224x224 rgb, mean 0.485 0.456 0.406, std …`.

@@ -26,6 +26,8 @@ pub(super) enum Meaning {
     FastestDet { classes: usize },
     /// CenterFace's four maps.
     CenterFace,
+    /// Maps that boxes are decoded from by these heads, one for each output.
+    Heads(Vec<Head>),
     /// An output of boxes and one of scores, by index, perhaps with a class for the background.
     BoxesAndScores {
         boxes: usize,
@@ -165,7 +167,24 @@ impl Meaning {
             | Self::FastestDet { classes }
             | Self::BoxesAndScores { classes, .. } => *classes,
             Self::YuNet { .. } | Self::CenterFace => 1,
+            Self::Heads(heads) => heads.first().map_or(0, Head::classes),
         }
+    }
+
+    /// What the key `outputs` of a description says of it; `None` where the key `heads` does.
+    pub fn kind(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Classes(_) => "classes",
+            Self::Map(_) => "map",
+            Self::YoloV8 { .. } => "yolov8",
+            Self::YoloV5 { .. } => "yolov5",
+            Self::EndToEnd { .. } => "end_to_end",
+            Self::YuNet { .. } => "yunet",
+            Self::FastestDet { .. } => "fastestdet",
+            Self::CenterFace => "centerface",
+            Self::BoxesAndScores { .. } => "boxes_and_scores",
+            Self::Heads(_) => return None,
+        })
     }
 
     /// The names of the classes where nothing says them.
@@ -207,7 +226,7 @@ impl Meaning {
                 crop_mode: squash,
                 ..Preprocessing::default()
             },
-            Self::YoloV8 { .. } | Self::YoloV5 { .. } | Self::EndToEnd { .. } => {
+            Self::YoloV8 { .. } | Self::YoloV5 { .. } | Self::EndToEnd { .. } | Self::Heads(_) => {
                 plain(letterbox, 640, rgb, 0.0, 1.0)
             }
             Self::YuNet { .. } => plain(letterbox, 640, bgr, 0.0, byte),
@@ -235,6 +254,7 @@ impl Meaning {
         };
         let (output, boxes) = match self {
             Self::Classes(_) | Self::Map(_) => return Vec::new(),
+            Self::Heads(heads) => return heads.clone(),
             Self::YoloV8 { classes } => decoder.yolo_v8(name(0), extent(1), *classes),
             Self::YoloV5 { classes } => decoder.yolo_v5(name(0), extent(2), *classes),
             Self::EndToEnd { classes } => decoder.end_to_end(name(0), *classes),

@@ -1,20 +1,29 @@
-//! Elements at indices that are known.
+//! Elements at indices that are known, and rows of weights at token ids.
 
 use std::sync::Arc;
 
 use super::layout::{part, product};
 use super::positions::{Blocks, elements, index, tuples};
-use crate::graph::Gather;
+use crate::graph::{Embedding, Gather};
+use crate::onnx::element_type::ElementType;
 use crate::onnx::import::Importer;
+use crate::onnx::model::OnnxModel;
 use crate::onnx::node::{OnnxNode, axis_of};
+use crate::onnx::proto::NodeProto;
 use crate::onnx::value::Value;
 use crate::onnx::view::View;
+use crate::onnx::weight::StoredWeight;
 use crate::tensor::Shape;
 
 pub(super) fn gather<'m>(
     importer: &mut Importer<'m>,
     node: OnnxNode<'m>,
 ) -> Result<Vec<Value<'m>>, String> {
+    if let Value::Device(ids) = importer.value(node, 1)?
+        && importer.token_ids.contains(&ids.value)
+    {
+        return embedding(importer, node, &ids);
+    }
     let view = importer.view(node, 0)?;
     let indices = importer.host(node, 1)?;
     let axis = axis_of(node.int_or("axis", 0), view.dims.len())?;
@@ -39,6 +48,66 @@ pub(super) fn gather<'m>(
         }
     };
     Ok(vec![Value::Device(output)])
+}
+
+/// Rows of a table, a matrix of weights, at token ids.
+fn embedding<'m>(
+    importer: &mut Importer<'m>,
+    node: OnnxNode<'m>,
+    ids: &View,
+) -> Result<Vec<Value<'m>>, String> {
+    let table = importer.value(node, 0)?;
+    let dims = table.dims()?;
+    let (&[num_embeddings, dim], &[n, length]) = (&dims[..], &ids.dims[..]) else {
+        return Err(format!(
+            "a matrix and [N, L] ids were expected, found {dims:?} and {:?}",
+            ids.dims
+        ));
+    };
+    let name = importer.unique_name();
+    importer.weight(&name, "weight", StoredWeight::new(&table, &dims)?);
+    let op = Embedding {
+        num_embeddings,
+        dim,
+    };
+    let rows = importer.named_node(name, op, &[ids])?;
+    // The engine has the elements of a row as channels.
+    let rows = rows.reshaped(vec![n, dim, length]);
+    let rows = importer.reordered(&rows, |view| view.transposed(&[0, 2, 1]))?;
+    Ok(vec![Value::Device(rows)])
+}
+
+impl OnnxModel {
+    /// Whether the input `name` of `shape` is of token ids: integers that are only indices of rows in matrices of
+    /// weights.
+    pub(in crate::onnx) fn is_token_ids(&self, name: &str, shape: &Shape) -> bool {
+        let is_table = |name: &str| {
+            let table = self.initializer(name).map(|(tensor, _)| tensor);
+            table.is_some_and(|table| {
+                table.dims.len() == 2 && ElementType(table.data_type).is_float()
+            })
+        };
+        let is_row = |node: &NodeProto| {
+            let node = OnnxNode::new(node, self.opset());
+            let own = |i: usize| node.input(i).unwrap_or_default();
+            node.op_type() == "Gather"
+                && own(1) == name
+                && node.int_or("axis", 0) == 0
+                && is_table(own(0))
+        };
+        let mut reads = 0_usize;
+        let mut rows = 0_usize;
+        for node in &self.graph.node {
+            let own = node.input.iter().filter(|input| *input == name).count();
+            reads = reads.saturating_add(own);
+            rows = rows.saturating_add(usize::from(own == 1 && is_row(node)));
+        }
+        // A branch, too, may read it.
+        let has_branches = (self.graph.node.iter())
+            .any(|node| node.attribute.iter().any(|attribute| attribute.g.is_some()));
+        let is_output = self.outputs().iter().any(|output| output.name == name);
+        shape.rank() == 2 && reads > 0 && reads == rows && !has_branches && !is_output
+    }
 }
 
 /// The first of some indices, and the distance from each to the next, if that is always the same and not 0.

@@ -1,5 +1,5 @@
-//! Functions that exporters write out in small operators: SiLU, hard-swish, GELU and quantization to whole numbers and
-//! back.
+//! Functions that exporters write out in small operators: SiLU, Mish, hard-swish, GELU and quantization to whole numbers
+//! and back.
 //!
 //! For every value that is computed of one other value, element by element, its formula is remembered as far as one
 //! of these activations may begin so. Where a formula is complete, the activation is computed instead; the small
@@ -15,6 +15,10 @@ pub(in crate::onnx) enum Formula {
     Affine { scale: f32, offset: f32 },
     /// `sigmoid(x)`.
     Sigmoid,
+    /// `ln(1 + exp(x))`.
+    Softplus,
+    /// `tanh(ln(1 + exp(x)))`.
+    TanhOfSoftplus,
     /// `min(max(x + 3, 0), 6)`.
     Relu6OfSum,
     /// `min(max(x + 3, 0), 6) / 6`.
@@ -35,7 +39,8 @@ pub(in crate::onnx) enum Formula {
 }
 
 use Formula::{
-    Affine, Erf, HardSigmoid, Quantized, Relu6OfSum, Sigmoid, TimesErf, TimesRelu6OfSum,
+    Affine, Erf, HardSigmoid, Quantized, Relu6OfSum, Sigmoid, Softplus, TanhOfSoftplus, TimesErf,
+    TimesRelu6OfSum,
 };
 
 const ITSELF: Formula = Affine {
@@ -102,6 +107,7 @@ impl Formula {
             (_, Some(_)) => None,
             (Affine { scale, offset }, None) => match op {
                 Op::Activation(Activation::Sigmoid) if self == ITSELF => Some(Sigmoid),
+                Op::Unary(Unary::Softplus) if self == ITSELF => Some(Softplus),
                 Op::Activation(Activation::Relu6) if (scale, offset) == (1.0, 3.0) => {
                     Some(Relu6OfSum)
                 }
@@ -125,6 +131,7 @@ impl Formula {
                 }),
                 _ => None,
             },
+            (Softplus, None) if *op == Op::Activation(Activation::Tanh) => Some(TanhOfSoftplus),
             _ => None,
         }
     }
@@ -162,6 +169,7 @@ fn completed_by(formula: Formula, op: &Op) -> Option<Op> {
 fn completed_by_factor(formula: Formula, factor: f32) -> Option<Op> {
     match formula {
         Sigmoid if factor == 1.0 => Some(Activation::Silu.into()),
+        TanhOfSoftplus if factor == 1.0 => Some(Activation::Mish.into()),
         HardSigmoid if factor == 1.0 => Some(Activation::HardSwish.into()),
         Relu6OfSum if is(factor, 1.0 / 6.0) => Some(Activation::HardSwish.into()),
         _ => complete(formula.times(factor)?),

@@ -91,7 +91,7 @@ fn reduced(
     axes: &[usize],
 ) -> Result<View, String> {
     let over = |over| Reduce { kind, over };
-    let is_map = view.base.rank() == 4 && view.dims.len() == 4 && view.is_in_order();
+    let is_map = view.dims.len() == 4 && view.base.dims() == view.dims && view.is_in_order();
     if is_map && axes == [2, 3] {
         return importer.node(over(ReduceOver::Space), &[view]);
     }

@@ -246,6 +246,24 @@ fn wrong_combinations_of_files_are_usage_errors() {
             &["a.safetensors", "--resize=stretch", "-o", "out"],
             "--resize is only for Darknet files",
         ),
+        (
+            &["tiny.cfg", "tiny.weights", "-o", "out.onnx"],
+            "become a folder first",
+        ),
+        (
+            &[
+                "tiny.weights.safetensors",
+                "--generate-weights",
+                "-o",
+                "out",
+            ],
+            "for an architecture that is written as ONNX",
+        ),
+        (
+            &["tiny.names", "-o", "out.onnx"],
+            "does not say which network its weights are for",
+        ),
+        (&["a.onnx", "--half", "-o", "out"], "--half: "),
     ] {
         let run = execute(&mut files.convert(args));
         assert_eq!((run.code, run.out.as_str()), (2, ""));
@@ -319,6 +337,106 @@ fn a_model_becomes_a_folder_that_classifies() {
     )
     .ok();
     assert!(text.out.contains(" matrices as float16, "), "{}", text.out);
+}
+
+/// What `classify` prints for a model: classes and probabilities.
+fn classes(model: &Path) -> Vec<(String, f64)> {
+    let mut command = shadernet();
+    command
+        .args(["classify", "--backend=cpu", "--json", "--model"])
+        .arg(model);
+    let run = execute(command.arg(test_image("chelsea.png"))).ok();
+    assert_eq!(run.err, "", "nothing is assumed");
+    let lines = run.json();
+    let found = lines[0]["predictions"].as_array().unwrap();
+    let of = |found: &serde_json::Value| {
+        let label = found["label"].as_str().unwrap().to_owned();
+        (label, found["probability"].as_f64().unwrap())
+    };
+    found.iter().map(of).collect()
+}
+
+#[track_caller]
+fn assert_alike(a: &[(String, f64)], b: &[(String, f64)], tolerance: f64) {
+    assert_eq!(a.len(), b.len());
+    for ((a, x), (b, y)) in a.iter().zip(b) {
+        assert_eq!(a, b);
+        assert!((x - y).abs() <= tolerance, "{x} and {y}");
+    }
+}
+
+#[test]
+fn a_model_becomes_an_onnx_file_and_that_a_folder() {
+    let files = tempfile::tempdir().unwrap();
+    let path = |name: &str| files.path().join(name);
+    let convert = |args: &[&str], model: &Path, output: &Path| {
+        let mut command = shadernet();
+        command.arg("convert").arg(model).arg("-o").arg(output);
+        execute(command.args(args))
+    };
+    let expected = classes(small_model());
+    let line = &convert(&["--json"], small_model(), &path("a.onnx"))
+        .ok()
+        .json()[0];
+    assert_eq!(
+        (&line["opset"], &line["tensors"], &line["any_size"]),
+        (&json!(17), &json!(102), &json!(true))
+    );
+    let size = fs::metadata(path("a.onnx")).unwrap().len();
+    assert_eq!(line["bytes"], json!(size));
+    assert_alike(&classes(&path("a.onnx")), &expected, 1e-6);
+
+    // The model's weights are float16 already.
+    let half = convert(&["--half"], small_model(), &path("half.onnx")).ok();
+    assert!(half.out.contains("21 matrices as float16"), "{}", half.out);
+    assert!(fs::metadata(path("half.onnx")).unwrap().len() < size * 6 / 10);
+    assert_alike(&classes(&path("half.onnx")), &expected, 1e-6);
+
+    let line = &convert(&["--json"], &path("a.onnx"), &path("folder"))
+        .ok()
+        .json()[0];
+    assert_eq!(
+        (&line["task"], &line["num_classes"]),
+        (&json!("classification"), &json!(10))
+    );
+    assert_eq!(classes(&path("folder")), classes(&path("a.onnx")));
+    let config = fs::read_to_string(path("folder").join("config.json")).unwrap();
+    assert!(config.contains("\"tag\": \"a1_in1k\""), "{config}");
+    convert(&[], &path("a.onnx"), &path("folder")).fails(&["a new or empty folder was expected"]);
+    convert(&[], &path("folder"), &path("b.onnx")).fails(&["it is an ONNX file already: copy it"]);
+    convert(&[], &path("a.onnx"), &path("b.onnx")).fails(&["it is one already: copy it"]);
+    let own = path("folder").join("model.onnx");
+    convert(&[], &path("folder"), &own).fails(&["this is an input of the command"]);
+    assert!(!path("b.onnx").exists());
+}
+
+#[test]
+fn an_architecture_becomes_an_onnx_file_with_weights_of_a_file() {
+    let files = tempfile::tempdir().unwrap();
+    let output = files.path().join("out.onnx");
+    let weights = small_model().join("model.safetensors");
+    let convert = |args: &[&str]| {
+        let mut command = shadernet();
+        command.args(["convert", "resnet18", "-o"]).arg(&output);
+        execute(command.args(args))
+    };
+    let run = convert(&[]);
+    assert_eq!(run.code, 2);
+    run.says(&["resnet18 is an architecture", "--weights was expected"]);
+    let weights = format!("--weights={}", weights.display());
+    let run = convert(&[&weights, "--generate-weights"]);
+    assert_eq!(run.code, 2);
+    convert(&["--weights=none.pth"]).fails(&["none.pth: "]);
+    assert!(!output.exists());
+    let line = &convert(&[&weights, "--json"]).ok().json()[0];
+    assert_eq!(line["architecture"], "resnet18");
+    let model = shadernet::model_folder::ModelFolder::open(&output).unwrap();
+    assert_eq!(model.num_classes, 10);
+    let assumptions = model.assumptions().unwrap();
+    assert!(
+        assumptions.contains("(assumed: mean, std, channel order)"),
+        "{assumptions}"
+    );
 }
 
 /// Of a checkpoint, the tensors of the network are written, not those of the optimizer.
