@@ -16,32 +16,6 @@ pub(super) fn reshape_like(writer: &mut GraphWriter, x: &str, like: &str) -> Str
     writer.op("Reshape", &[x, &shape], Vec::new())
 }
 
-/// Elements `starts` to below `ends` along `axes`.
-pub(super) fn slice(
-    writer: &mut GraphWriter,
-    x: &str,
-    axes: &[i64],
-    starts: &[i64],
-    ends: &[i64],
-) -> String {
-    let [starts, ends, axes] = [starts, ends, axes].map(|list| writer.ints(list));
-    writer.op("Slice", &[x, &starts, &ends, &axes], Vec::new())
-}
-
-/// As [`slice`], with steps.
-pub(super) fn slice_by(
-    writer: &mut GraphWriter,
-    x: &str,
-    axes: &[i64],
-    starts: &[i64],
-    ends: &[i64],
-    steps: &[i64],
-) -> String {
-    let [starts, ends, axes, steps] = [starts, ends, axes, steps].map(|list| writer.ints(list));
-    let inputs = [x, &starts, &ends, &axes, &steps];
-    writer.op("Slice", &inputs, Vec::new())
-}
-
 /// The extents of a value along its axes from `start` to below `end`, as a list.
 pub(super) fn extents(writer: &mut GraphWriter, x: &str, start: i64, end: i64) -> String {
     let bounds = vec![int("start", start), int("end", end)];
@@ -60,7 +34,8 @@ pub(super) fn concat(writer: &mut GraphWriter) -> String {
 
 pub(super) fn slice_channels(writer: &mut GraphWriter, op: SliceChannels) -> String {
     let x = writer.input(0);
-    slice(writer, &x, &[1], &[to_int(op.start)], &[to_int(op.end)])
+    let [start, end, axis] = [to_int(op.start), to_int(op.end), 1].map(|i| writer.ints(&[i]));
+    writer.op("Slice", &[&x, &start, &end, &axis], Vec::new())
 }
 
 pub(super) fn flatten(writer: &mut GraphWriter) -> String {

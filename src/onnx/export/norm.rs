@@ -1,8 +1,8 @@
 //! Normalizations, and softmax.
 
-use super::attribute::{float, int, ints, to_int};
+use super::attribute::{flag, float, int, ints, sizes, to_int};
 use super::elementwise::reduce_over;
-use super::layout::{reshape, reshape_like, slice_by};
+use super::layout::{reshape, reshape_like};
 use super::writer::GraphWriter;
 use crate::graph::{BatchNorm2d, GroupNorm, LocalResponseNorm, NormOver};
 
@@ -27,25 +27,38 @@ pub(super) fn over_channels(writer: &mut GraphWriter, op_type: &str) -> String {
 }
 
 pub(super) fn local_response_norm(writer: &mut GraphWriter, op: &LocalResponseNorm) -> String {
-    let mut x = writer.input(0);
-    let attributes = vec![
-        int("size", to_int(op.size)),
-        float("alpha", rounded(op.alpha)),
-        float("beta", rounded(op.beta)),
-        float("bias", rounded(op.k)),
-    ];
-    // Windows of an even size have one channel more before the channel; ONNX's have it after.
+    let x = writer.input(0);
+    let [alpha, beta, k] = [op.alpha, op.beta, op.k].map(rounded);
     if !op.size.is_multiple_of(2) {
+        let attributes = vec![
+            int("size", to_int(op.size)),
+            float("alpha", alpha),
+            float("beta", beta),
+            float("bias", k),
+        ];
         return writer.op("LRN", &[&x], attributes);
     }
-    x = reversed(writer, &x);
-    x = writer.op("LRN", &[&x], attributes);
-    reversed(writer, &x)
-}
-
-/// With the channels in reverse order.
-fn reversed(writer: &mut GraphWriter, x: &str) -> String {
-    slice_by(writer, x, &[1], &[-1], &[i64::MIN], &[-1])
+    // ONNX Runtime takes odd sizes only: means over channels, which are the depth of a volume.
+    let axis = writer.ints(&[1]);
+    let squares = writer.op("Mul", &[&x, &x], Vec::new());
+    let volume = writer.op("Unsqueeze", &[&squares, &axis], Vec::new());
+    let (before, after) = (
+        op.size.div_euclid(2),
+        op.size.saturating_sub(1).div_euclid(2),
+    );
+    let attributes = vec![
+        sizes("kernel_shape", &[op.size, 1, 1]),
+        sizes("strides", &[1, 1, 1]),
+        sizes("pads", &[before, 0, 0, after, 0, 0]),
+        flag("count_include_pad", true),
+    ];
+    let means = writer.op("AveragePool", &[&volume], attributes);
+    let mut divisor = writer.op("Squeeze", &[&means, &axis], Vec::new());
+    for (op_type, number) in [("Mul", alpha), ("Add", k), ("Pow", beta)] {
+        let number = writer.number(number);
+        divisor = writer.op(op_type, &[&divisor, &number], Vec::new());
+    }
+    writer.op("Div", &[&x, &divisor], Vec::new())
 }
 
 pub(super) fn group_norm(writer: &mut GraphWriter, op: &GroupNorm) -> String {
