@@ -86,6 +86,11 @@ pub(super) fn unary(writer: &mut GraphWriter, op: Unary) -> String {
                 with_number(writer, "Add", &scaled, offset)
             }
         },
+        Unary::Quantize { scale, min, max } => quantized(writer, x, scale, [min, max]),
+        Unary::FakeQuantize { scale, min, max } => {
+            let steps = quantized(writer, x, scale, [min, max]);
+            scaled(writer, &steps, scale)
+        }
         Unary::Shrink { lambda, bias } => writer.op(
             "Shrink",
             &[x],
@@ -123,6 +128,13 @@ fn with_number(writer: &mut GraphWriter, op_type: &str, x: &str, number: f32) ->
 
 fn scaled(writer: &mut GraphWriter, x: &str, scale: f32) -> String {
     with_number(writer, "Mul", x, scale)
+}
+
+/// The number of steps of `scale`, within bounds. `QuantizeLinear` has those of integer types only.
+fn quantized(writer: &mut GraphWriter, x: &str, scale: f32, [min, max]: [f32; 2]) -> String {
+    let quotient = with_number(writer, "Div", x, scale);
+    let steps = writer.op("Round", &[&quotient], Vec::new());
+    clip(writer, &steps, min, max)
 }
 
 /// Bounds that are infinite are left out.

@@ -121,7 +121,7 @@ pub(super) fn pool(writer: &mut GraphWriter, op: &Pool2d) -> Result<String, Stri
             if count_include_pad && is_ceil {
                 // What is beyond the padding does not count, which ONNX has said since opset 19 only: the padding
                 // becomes pixels, and nothing else counts.
-                x = padded(writer, &x, sides);
+                x = padded(writer, &x, sides, 0.0);
                 count_include_pad = false;
             }
             attributes.push(flag("count_include_pad", count_include_pad));
@@ -160,12 +160,17 @@ pub(super) fn pool(writer: &mut GraphWriter, op: &Pool2d) -> Result<String, Stri
         };
         own = Padding::from(sides);
     }
-    attributes.push(padding(
-        writer,
-        own,
-        sides,
-        [op.kernel, op.stride, op.dilation],
-    ));
+    // ONNX Runtime takes less padding than the kernel has pixels, whatever the dilation.
+    let [top, bottom, left, right] = sides;
+    if top.max(bottom) >= op.kernel[0] || left.max(right) >= op.kernel[1] {
+        if own == Padding::Same {
+            writer.fix_size();
+        }
+        x = padded(writer, &x, sides, f32::NEG_INFINITY);
+        (own, sides) = (Padding::all(0), [0; 4]);
+    }
+    let window = [op.kernel, op.stride, op.dilation];
+    attributes.push(padding(writer, own, sides, window));
     if is_ceil {
         attributes.push(flag("ceil_mode", true));
     }
@@ -194,12 +199,13 @@ fn ends_of_windows(
     [top, end(0, top, bottom), left, end(1, left, right)]
 }
 
-/// A map with zeros around it.
-fn padded(writer: &mut GraphWriter, x: &str, sides: [usize; 4]) -> String {
+/// A map with pixels of `value` around it.
+fn padded(writer: &mut GraphWriter, x: &str, sides: [usize; 4], value: f32) -> String {
     if sides == [0; 4] {
         return x.to_owned();
     }
     let [top, bottom, left, right] = sides.map(to_int);
     let sides = writer.ints(&[0, 0, top, left, 0, 0, bottom, right]);
-    writer.op("Pad", &[x, &sides], Vec::new())
+    let value = writer.number(value);
+    writer.op("Pad", &[x, &sides, &value], Vec::new())
 }
