@@ -187,9 +187,9 @@ pub fn to_folder(file: &Path, folder: &Path, json: bool) -> Result<(), Failure> 
     } else {
         writeln!(
             output::stdout(),
-            "a network for {task} with {} classes and {} tensors, {}, written to {}",
-            model.num_classes,
-            saved.tensors,
+            "a network for {task} with {} and {}, {}, written to {}",
+            output::counted(model.num_classes, "class", "classes"),
+            output::counted(saved.tensors, "tensor", "tensors"),
             output::bytes(saved.bytes),
             printable::path(folder)
         )?;
@@ -200,7 +200,7 @@ pub fn to_folder(file: &Path, folder: &Path, json: bool) -> Result<(), Failure> 
 /// Refuses what only other conversions take.
 pub fn refuse_options(file: &Path, output_is_onnx: bool, half: bool) -> Result<(), Failure> {
     if output_is_onnx {
-        let reason = "an ONNX file becomes a folder; it is one already: copy it";
+        let reason = "this is an ONNX file already: copy it, or name a folder to make a model folder of it";
         return Err(Error::file(file, reason).into());
     }
     match half {

@@ -81,9 +81,17 @@ impl OnnxModel {
     /// Whether the input `name` of `shape` is of token ids: integers that are only indices of rows in matrices of
     /// weights.
     pub(in crate::onnx) fn is_token_ids(&self, name: &str, shape: &Shape) -> bool {
+        // Weights of another type are cast.
+        let cast = |name: &str| {
+            let nodes = self.graph.node.iter();
+            let mut casts = nodes.filter(|node| node.op_type == "Cast");
+            let cast = casts.find(|node| node.output.first().is_some_and(|output| output == name));
+            cast.and_then(|node| node.input.first())
+        };
         let is_table = |name: &str| {
-            let table = self.initializer(name).map(|(tensor, _)| tensor);
-            table.is_some_and(|table| {
+            let stored = self.initializer(name);
+            let stored = stored.or_else(|| self.initializer(cast(name)?));
+            stored.is_some_and(|(table, _)| {
                 table.dims.len() == 2 && ElementType(table.data_type).is_float()
             })
         };

@@ -404,6 +404,11 @@ fn token_ids_are_integers() {
         let ids = Tensor::from_fn(shape, |i| (i * 5 % 11) as f32);
         assert_same("ids", &model, &graph, &[ids]);
     }
+    // The table is cast then.
+    let export = OnnxExport::new(&graph, &weights, &shapes);
+    let half = exported(export.matrices(Dtype::F16));
+    let imported = half.import(&shapes).unwrap().graph;
+    assert_eq!(imported.nodes().len(), 3);
 }
 
 #[test]
