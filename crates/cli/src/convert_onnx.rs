@@ -187,9 +187,9 @@ pub fn to_folder(file: &Path, folder: &Path, json: bool) -> Result<(), Failure> 
     } else {
         writeln!(
             output::stdout(),
-            "a network for {task} with {} and {}, {}, written to {}",
-            output::counted(model.num_classes, "class", "classes"),
-            output::counted(saved.tensors, "tensor", "tensors"),
+            "a network for {task}, classes: {}, {}, {}, written to {}",
+            model.num_classes,
+            output::counted(saved.tensors, "tensor"),
             output::bytes(saved.bytes),
             printable::path(folder)
         )?;
@@ -200,7 +200,8 @@ pub fn to_folder(file: &Path, folder: &Path, json: bool) -> Result<(), Failure> 
 /// Refuses what only other conversions take.
 pub fn refuse_options(file: &Path, output_is_onnx: bool, half: bool) -> Result<(), Failure> {
     if output_is_onnx {
-        let reason = "this is an ONNX file already: copy it, or name a folder to make a model folder of it";
+        let reason =
+            "this is an ONNX file already: copy it, or name a folder to make a model folder of it";
         return Err(Error::file(file, reason).into());
     }
     match half {

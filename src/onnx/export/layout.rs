@@ -2,7 +2,7 @@
 
 use super::attribute::{int, ints, to_int, to_ints};
 use super::writer::GraphWriter;
-use crate::graph::{Factor, Gather, Rearrange, Reorg, SliceChannels, Unflatten};
+use crate::graph::{ChannelShuffle, Factor, Gather, Rearrange, Reorg, SliceChannels, Unflatten};
 
 /// With another shape: 0 stands for the extent that it has, -1 for what is left.
 pub(super) fn reshape(writer: &mut GraphWriter, x: &str, shape: &[i64]) -> String {
@@ -74,6 +74,16 @@ pub(super) fn reorg(writer: &mut GraphWriter, op: Reorg) -> String {
         writer.ints(&[0, more, to_int(rows), to_int(columns)])
     };
     writer.op("Reshape", &[&ordered, &shape], Vec::new())
+}
+
+pub(super) fn channel_shuffle(writer: &mut GraphWriter, op: ChannelShuffle) -> String {
+    let x = writer.input(0);
+    let [_, channels, _, _] = writer.shape(0).nchw();
+    let of_group = channels.checked_div(op.groups).unwrap_or(0);
+    let apart = reshape(writer, &x, &[0, to_int(op.groups), to_int(of_group), -1]);
+    let order = vec![ints("perm", &[0, 2, 1, 3])];
+    let ordered = writer.op("Transpose", &[&apart], order);
+    reshape_like(writer, &ordered, &x)
 }
 
 /// Rows of a table at token ids: `[N, L]` to `[N, dim, 1, L]`.

@@ -20,6 +20,14 @@ pub(super) fn batch_norm(writer: &mut GraphWriter, op: &BatchNorm2d) -> String {
     writer.op("BatchNormalization", &inputs, eps)
 }
 
+/// A factor for each channel.
+pub(super) fn layer_scale(writer: &mut GraphWriter) -> String {
+    let x = writer.input(0);
+    let rank = writer.shape(0).rank();
+    let gamma = writer.channel_parameter("gamma", rank);
+    writer.op("Mul", &[&x, &gamma], Vec::new())
+}
+
 /// `Softmax` or `Hardmax`.
 pub(super) fn over_channels(writer: &mut GraphWriter, op_type: &str) -> String {
     let x = writer.input(0);

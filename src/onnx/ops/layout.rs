@@ -1,6 +1,6 @@
 //! Operators that compute nothing: they only put elements in another order.
 
-use crate::graph::SliceChannels;
+use crate::graph::{ChannelShuffle, SliceChannels, merged_factors};
 use crate::onnx::host::HostTensor;
 use crate::onnx::import::Importer;
 use crate::onnx::node::{OnnxNode, axis_of};
@@ -47,7 +47,28 @@ pub(super) fn reshape<'m>(
             }
         }
     };
-    Ok(vec![Value::Device(view.reshaped(dims))])
+    let view = view.reshaped(dims);
+    // As one operator, of which parts of the channels are read in place.
+    Ok(vec![Value::Device(match channel_shuffle(&view) {
+        Some(op) => importer.node(op, &[&view])?,
+        None => view,
+    })])
+}
+
+/// The channel shuffle that a view of a map is, which exporters write as two reshapes around a transpose.
+fn channel_shuffle(view: &View) -> Option<ChannelShuffle> {
+    let is_map = view.base.rank() == 4 && view.base.dims() == view.dims;
+    if !is_map || view.offset != 0 || view.is_in_order() {
+        return None;
+    }
+    let factors = merged_factors(view.factors.iter().copied());
+    let [_, channels, _, _] = view.base.nchw();
+    let mut groups = (2..channels).filter(|groups| channels.is_multiple_of(*groups));
+    let groups = groups.find(|&groups| {
+        let shuffle = ChannelShuffle { groups }.rearrange(&view.base);
+        merged_factors(shuffle.factors) == factors
+    });
+    groups.map(|groups| ChannelShuffle { groups })
 }
 
 /// `Reshape`'s rule: 0 stands for the same extent, -1 for what remains.

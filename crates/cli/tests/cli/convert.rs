@@ -404,7 +404,8 @@ fn a_model_becomes_an_onnx_file_and_that_a_folder() {
     assert!(config.contains("\"tag\": \"a1_in1k\""), "{config}");
     convert(&[], &path("a.onnx"), &path("folder")).fails(&["a new or empty folder was expected"]);
     convert(&[], &path("folder"), &path("b.onnx")).fails(&["it is an ONNX file already: copy it"]);
-    convert(&[], &path("a.onnx"), &path("b.onnx")).fails(&["this is an ONNX file already: copy it"]);
+    convert(&[], &path("a.onnx"), &path("b.onnx"))
+        .fails(&["this is an ONNX file already: copy it"]);
     let own = path("folder").join("model.onnx");
     convert(&[], &path("folder"), &own).fails(&["this is an input of the command"]);
     assert!(!path("b.onnx").exists());

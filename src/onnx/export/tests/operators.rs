@@ -339,6 +339,7 @@ fn normalizations() {
     let map: &[usize] = &[2, 6, 4, 5];
     for shape in [map, &[3, 6]] {
         check(BatchNorm2d::new(6).eps(1e-3), &[shape]);
+        check(LayerScale { channels: 6 }, &[shape]);
         for groups in [1, 2, 3, 6] {
             for over in [NormOver::Pixel, NormOver::Image, NormOver::Batch] {
                 for (affine, centered) in [(true, true), (false, true), (true, false)] {
@@ -367,6 +368,9 @@ fn orders_of_elements() {
     check(Concat, &[map]);
     check(SliceChannels { start: 2, end: 5 }, &[map]);
     check(Reorg { stride: 2 }, &[map]);
+    for groups in [1, 2, 4, 8] {
+        check(ChannelShuffle { groups }, &[map]);
+    }
     let shape = Shape::from(map);
     let transpose = Rearrange::transpose(&shape, &[3, 0, 2, 1]).unwrap();
     check(transpose, &[map]);
