@@ -1,6 +1,7 @@
-//! The order in which nodes are computed.
+//! The order in which nodes are computed: the file's, where each node follows those that it reads.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use super::node::OnnxNode;
 use super::proto::{GraphProto, NodeProto};
@@ -69,14 +70,18 @@ pub(super) fn sort(
             ));
         }
     }
-    let mut ready: VecDeque<usize> = (0..graph.node.len()).filter(|&i| waits[i] == 0).collect();
+    // Of those that can be computed, the first in the file: an order that is right already stays as it is.
+    let mut ready: BinaryHeap<Reverse<usize>> = (0..graph.node.len())
+        .filter(|&i| waits[i] == 0)
+        .map(Reverse)
+        .collect();
     let mut order = Vec::with_capacity(graph.node.len());
-    while let Some(index) = ready.pop_front() {
+    while let Some(Reverse(index)) = ready.pop() {
         order.push(index);
         for &reader in &readers[index] {
             waits[reader] = waits[reader].saturating_sub(1);
             if waits[reader] == 0 {
-                ready.push_back(reader);
+                ready.push(Reverse(reader));
             }
         }
     }
