@@ -188,6 +188,11 @@ pub(super) fn upsample(writer: &mut GraphWriter, op: &Upsample) -> String {
             let size = writer.ints(&size.map(to_int));
             resize_to(writer, &x, &size, attributes)
         }
+        UpsampleSize::OfSecondInput => {
+            let like = writer.input(1);
+            let size = extents(writer, &like, 2, 4);
+            resize_to(writer, &x, &size, attributes)
+        }
     }
 }
 

@@ -441,6 +441,8 @@ fn sizes_of_maps() {
             check(op, &[map]);
             check(op.to_size(12, 8), &[map]);
             check(op.to_size(5, 11), &[map]);
+            let like: &[usize] = &[2, 5, 7, 12];
+            check(op.to_size_of_second_input(), &[map, like]);
         }
     }
     let window = |first, weights: &[f32]| TapWindow {
