@@ -91,6 +91,6 @@ fn pixels_per_position(position: f32, size: u32) -> f32 {
     let per_position = 0.5 * select(f32(size), last, ALIGN_CORNERS != 0u);
     let x = 0.5 * last + position * per_position;
     let beyond = select(0.5, 0.0, ALIGN_CORNERS != 0u);
-    let is_moved = PADDING == BORDER && (x < -beyond || x > last + beyond);
+    let is_moved = PADDING == BORDER && MODE != BICUBIC && (x < -beyond || x > last + beyond);
     return select(per_position, 0.0, is_moved);
 }

@@ -28,7 +28,8 @@ fn place(position: f32, size: u32) -> vec2<f32> {
         x = (position + 1.0) * 0.5 * last;
         beyond = 0.0;
     }
-    if PADDING == BORDER && (x < -beyond || x > last + beyond) {
+    // Of a bicubic sample, each tap is moved instead.
+    if PADDING == BORDER && MODE != BICUBIC && (x < -beyond || x > last + beyond) {
         x = clamp(x, 0.0, last);
     }
     // Beyond every map, and within 32-bit integers, even where the position is infinite or NaN.

@@ -72,7 +72,9 @@ fn taps<T: Real>(op: &GridSample, position: T, size: usize) -> Vec<Tap<T>> {
     let mut per_position = half * if op.align_corners { len - one } else { len };
     let beyond = if op.align_corners { T::zero() } else { half };
     let is_outside = x < -beyond || x > len - one + beyond;
-    if op.padding == GridSamplePadding::Border && is_outside {
+    // Of a bicubic sample, each tap is moved instead, as in PyTorch and ONNX Runtime.
+    let moves = op.padding == GridSamplePadding::Border && op.mode != GridSampleMode::Bicubic;
+    if moves && is_outside {
         x = x.max(T::zero()).min(len - one);
         per_position = T::zero();
     }

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use shadernet::graph::{GridSample, GridSampleMode, GridSamplePadding};
+use shadernet::reference::Reference;
 use shadernet::tensor::{Shape, Tensor};
+use shadernet::weights::Weights;
 
 use crate::compare::Case;
 use crate::generate::{cases, extents, graph_of, tensor};
@@ -121,4 +123,25 @@ fn positions_without_pixels() {
             check(op, &[1, 3, 4, 5], &positions, 1);
         }
     }
+}
+
+/// Of a bicubic sample beyond a border, each pixel is moved to the edge: PyTorch's number for four columns 0 to 3.
+#[test]
+fn bicubic_samples_beyond_a_border() {
+    let op = GridSample {
+        mode: GridSampleMode::Bicubic,
+        padding: GridSamplePadding::Border,
+        align_corners: true,
+        volume: None,
+    };
+    let columns = Tensor::from_fn([1, 1, 4, 4], |i| (i % 4) as f32);
+    let position = Tensor::new([1, 2, 1, 1], vec![-1.28125, 0.0]).unwrap();
+    let shapes = [columns.shape().clone(), position.shape().clone()];
+    let graph = graph_of(op, &shapes);
+    let inputs = [columns, position];
+    let weights = Weights::generated(&graph, 1.0);
+    let reference = Reference::<f32>::new(&graph, &weights).unwrap();
+    let found = reference.run(&inputs).unwrap();
+    assert!((found[0].data()[0] + 0.105752).abs() < 1e-5, "{found:?}");
+    Case::new(&graph, &inputs, 0, &[("op", Only("grid_sample"))]).run();
 }

@@ -40,7 +40,8 @@ pub enum GridSampleMode {
 pub enum GridSamplePadding {
     /// Zeros.
     Zeros,
-    /// The pixels at the edges. Positions outside are moved to the nearest pixel.
+    /// The pixels at the edges. Positions outside are moved to the nearest pixel; of a bicubic sample, each of its
+    /// pixels is, as in PyTorch.
     Border,
     /// The map, mirrored again and again.
     Reflection,
