@@ -52,10 +52,12 @@ fn inputs_read_unpacked(graph: &Graph, shapes: &[Shape]) -> Vec<Option<usize>> {
         };
         let all_can = || {
             let shape = &shapes[input.index()];
-            let readers = (graph.nodes().iter()).filter(|node| node.inputs.contains(input));
+            // Not those that read only its shape.
+            let readers = (graph.nodes().iter()).filter(|node| node.values_read().contains(input));
             let mut count = 0;
             let can = readers.inspect(|_| count += 1).all(|node| {
-                let mut reads = (0..node.inputs.len()).filter(|&i| node.inputs[i] == *input);
+                let read = node.values_read();
+                let mut reads = (0..read.len()).filter(|&i| read[i] == *input);
                 reads.all(|i| reads_nchw_input(node, i, shape))
             });
             can && count > 0 && !graph.outputs().contains(input)

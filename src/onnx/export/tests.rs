@@ -46,7 +46,10 @@ fn dispatches(graph: &Graph, shapes: &[Shape]) -> Vec<String> {
         &SessionOptions::default(),
     );
     let steps = report.unwrap().steps;
-    steps.iter().map(|step| step.shader.to_owned()).collect()
+    let steps = steps.iter();
+    steps
+        .map(|step| format!("{} ({})", step.name, step.shader))
+        .collect()
 }
 
 #[test]
@@ -66,7 +69,12 @@ fn networks_of_the_zoo_read_back_to_the_same_number_of_dispatches() {
             dispatches(&graph, &shapes),
             dispatches(&imported.graph, &shapes),
         );
-        assert_eq!(found.len(), expected.len(), "{}", architecture.name);
+        assert_eq!(
+            found.len(),
+            expected.len(),
+            "{}: {found:#?}, {expected:#?}",
+            architecture.name
+        );
         // A factor for each channel reads back as a batch norm, which has a bias too.
         let biases = graph.nodes().iter().map(|node| match node.op() {
             Op::LayerScale(op) => op.channels as u64,
