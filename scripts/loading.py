@@ -11,11 +11,11 @@ and uploading the weights. Memory is the highest of the process, the driver's in
 
 import argparse
 import json
-import os
 import pathlib
 import statistics
 import subprocess
 import tempfile
+import time
 import warnings
 
 import torch
@@ -45,10 +45,15 @@ def load(command, backend, folder, kind):
     process = subprocess.Popen(
         [command, "run", "--backend", backend, "--json", *model, *files], stdout=subprocess.PIPE
     )
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, status
-    return json.loads(text)["prepare_ms"], usage.ru_maxrss / 1000
+    # `ru_maxrss` would count this process too, of which the other one is a copy at first.
+    peak = 0
+    while process.poll() is None:
+        for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                peak = max(peak, int(line.split()[1]))
+        time.sleep(0.002)
+    assert process.returncode == 0, process.returncode
+    return json.loads(process.stdout.read())["prepare_ms"], peak * 1024 / 1e6
 
 
 def main():

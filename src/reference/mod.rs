@@ -91,13 +91,7 @@ impl<T: Real> Reference<T> {
         let convert = |node: &Node| -> Result<Vec<Vec<T>>> {
             let names = node.parameters().into_iter().map(|p| p.name);
             names
-                .map(|name| {
-                    Ok(weights
-                        .read(&name)?
-                        .iter()
-                        .map(|&x| T::from_f32(x))
-                        .collect())
-                })
+                .map(|name| Ok(T::from_f32_values(weights.read(&name)?)))
                 .collect()
         };
         Ok(Self {

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt::Debug;
 
 use num_traits::{Float, NumAssign};
@@ -10,6 +11,11 @@ pub trait Real: Float + NumAssign + Default + Debug + Send + Sync + 'static {
 
     /// The nearest number of this type.
     fn from_f64(x: f64) -> Self;
+
+    /// All of `values`. Those that are owned already are not copied where they have this type.
+    fn from_f32_values(values: Cow<[f32]>) -> Vec<Self> {
+        values.iter().map(|&x| Self::from_f32(x)).collect()
+    }
 
     /// The larger of two numbers, or NaN if either is NaN. (`Float::max` returns the other one.)
     fn max_or_nan(self, other: Self) -> Self {
@@ -28,6 +34,10 @@ impl Real for f32 {
 
     fn from_f64(x: f64) -> Self {
         x as f32
+    }
+
+    fn from_f32_values(values: Cow<[f32]>) -> Vec<Self> {
+        values.into_owned()
     }
 }
 
