@@ -79,6 +79,10 @@ ALL = """
     tf_efficientnet_lite3 tf_efficientnet_lite4 efficientnet_lite0 efficientnet_lite1 efficientnet_lite2
     efficientnet_lite3 efficientnet_lite4 mnasnet_050 mnasnet_075 mnasnet_100 mnasnet_140 mnasnet_small semnasnet_050
     semnasnet_075 semnasnet_100 semnasnet_140 ghostnet_050 ghostnet_100 ghostnet_130
+    resnet18d resnet26d resnet34d resnet50d resnet101d resnet26 resnet26t seresnet18 seresnet34 seresnet50
+    seresnext50_32x4d regnetx_002 regnetx_004 regnetx_008 regnetx_016 regnetx_032 regnety_002 regnety_004 regnety_008
+    regnety_016 regnety_032 convnext_atto convnext_femto convnext_pico convnext_nano convnext_tiny convnext_small
+    repvgg_a0 repvgg_a1 repvgg_a2 repvgg_b0 repvgg_b1g4 inception_v3
 """.split()
 # Names in torchvision of networks that are not timm's, or that timm has under other names.
 TORCHVISION = """
