@@ -12,8 +12,10 @@ use crate::tensor::Shape;
 pub(super) fn dequantize_linear(call: &Call) -> Result<HostTensor, String> {
     let (node, input) = (call.node, call.input(0, "x")?);
     let (scale, zero_point) = (call.input(1, "x_scale")?, call.optional(2));
+    // ONNX Runtime's quantizer writes a list of one scale and a scalar zero point for biases.
     if let Some(zero_point) = zero_point
         && zero_point.dims() != scale.dims()
+        && (zero_point.len(), scale.len()) != (1, 1)
     {
         return Err(format!(
             "its scale has the shape {}, and its zero point {}",

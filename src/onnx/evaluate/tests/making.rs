@@ -150,6 +150,8 @@ fn dequantized() {
     let (scale, zero) = (floats(&[], &[2.0]), scalar(128));
     let y = node("DequantizeLinear", 10).of(&[&x, &scale, &zero]);
     assert_eq!(y, floats(&[2, 2], &[-256.0, -250.0, 0.0, 254.0]));
+    let listed = floats(&[1], &[2.0]);
+    assert_eq!(node("DequantizeLinear", 13).of(&[&x, &listed, &zero]), y);
     let scales = floats(&[2], &[2.0, 0.5]);
     let y = node("DequantizeLinear", 13).of(&[&x, &scales]);
     assert_eq!(y, floats(&[2, 2], &[0.0, 1.5, 256.0, 127.5]));
