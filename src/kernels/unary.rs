@@ -85,14 +85,14 @@ fn code(op: Unary) -> (u32, [f32; 4]) {
         Unary::Atanh => (34, [0.0; 4]),
         Unary::Shrink { lambda, bias } => (35, settings([lambda, bias])),
         Unary::Trunc => (36, [0.0; 4]),
+        Unary::Quantize { scale, min, max } => (37, settings([scale, min, max])),
+        Unary::FakeQuantize { scale, min, max } => (38, settings([scale, min, max])),
         Unary::IsNan => (39, [0.0; 4]),
         Unary::IsInf { positive, negative } => {
             (40, settings([f32::from(positive), f32::from(negative)]))
         }
         Unary::Not => (41, [0.0; 4]),
         Unary::ToBool => (42, [0.0; 4]),
-        Unary::Quantize { scale, min, max } => (37, settings([scale, min, max])),
-        Unary::FakeQuantize { scale, min, max } => (38, settings([scale, min, max])),
     }
 }
 

@@ -41,14 +41,10 @@ impl Dialect {
         }
     }
 
-    /// Sets the shape that the weight of a node (by the graph's name) has in this dialect.
-    pub fn weight_shape(self, node: &str, shape: impl Into<Shape>) -> Self {
-        self.parameter_shape(node, shape)
-    }
-
-    /// Sets the shape that a parameter, which has a name of its own in this dialect, has there.
-    pub fn parameter_shape(mut self, parameter: &str, shape: impl Into<Shape>) -> Self {
-        if let Some(renaming) = self.renamings.get_mut(parameter) {
+    /// Sets the shape that the weight of a node, or a parameter that has a name of its own in this dialect, has there.
+    /// `name` is the graph's.
+    pub fn shape(mut self, name: &str, shape: impl Into<Shape>) -> Self {
+        if let Some(renaming) = self.renamings.get_mut(name) {
             renaming.shape = Some(shape.into());
         }
         self

@@ -111,14 +111,14 @@ impl Definition for ConvNext {
         add("head.fc".to_owned(), "classifier.2".to_owned());
         let mut torchvision = Dialect::new("torchvision", theirs);
         for (gamma, shape) in scales {
-            torchvision = torchvision.parameter_shape(&gamma, shape);
+            torchvision = torchvision.shape(&gamma, shape);
         }
         let linear = |mut dialect: Dialect| {
             for name in self.linear_layers() {
                 if let Ok(value) = graph.find(&name)
                     && let Op::Conv2d(conv) = graph.node(value).op()
                 {
-                    dialect = dialect.weight_shape(&name, [conv.out_channels, conv.in_channels]);
+                    dialect = dialect.shape(&name, [conv.out_channels, conv.in_channels]);
                 }
             }
             dialect
@@ -166,7 +166,7 @@ fn norm(b: &mut GraphBuilder, name: impl Into<String>, x: ValueId, channels: usi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zoo::ZooOptions;
+    use crate::zoo::tests::assert_parameter_counts;
 
     /// timm's; from `convnext_tiny` to `convnext_large` torchvision's too.
     #[test]
@@ -182,10 +182,6 @@ mod tests {
             197_767_336,
             350_196_968,
         ];
-        assert_eq!(ARCHITECTURES.len(), published.len());
-        for (architecture, count) in ARCHITECTURES.iter().zip(published) {
-            let graph = architecture.build(&ZooOptions::default()).unwrap();
-            assert_eq!(graph.parameter_count(), count, "{}", architecture.name);
-        }
+        assert_parameter_counts(ARCHITECTURES, &published);
     }
 }

@@ -164,15 +164,11 @@ fn conv_bn_relu(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zoo::ZooOptions;
+    use crate::zoo::tests::assert_parameter_counts;
 
     #[test]
     fn parameter_counts_are_torchvisions() {
         let published = [1_366_792, 2_278_604, 3_503_624, 7_393_996];
-        assert_eq!(ARCHITECTURES.len(), published.len());
-        for (architecture, count) in ARCHITECTURES.iter().zip(published) {
-            let graph = architecture.build(&ZooOptions::default()).unwrap();
-            assert_eq!(graph.parameter_count(), count, "{}", architecture.name);
-        }
+        assert_parameter_counts(ARCHITECTURES, &published);
     }
 }

@@ -4,6 +4,15 @@ use super::*;
 use crate::graph::Parameter;
 use crate::util::fnv::fnv1a64;
 
+/// Compares the numbers of parameters of a family's table, row by row.
+pub(super) fn assert_parameter_counts(architectures: &[Architecture], published: &[u64]) {
+    assert_eq!(architectures.len(), published.len());
+    for (architecture, count) in architectures.iter().zip(published) {
+        let graph = architecture.build(&ZooOptions::default()).unwrap();
+        assert_eq!(graph.parameter_count(), *count, "{}", architecture.name);
+    }
+}
+
 #[test]
 fn options_of_any_size_give_a_network_or_an_error() {
     for architecture in architectures() {

@@ -94,8 +94,8 @@ impl Definition for Vgg {
             ("classifier.6", "head.fc"),
         ];
         let timm = Dialect::new("timm", timm)
-            .weight_shape("classifier.0", [HIDDEN, WIDTHS[4], 7, 7])
-            .weight_shape("classifier.3", [HIDDEN, HIDDEN, 1, 1]);
+            .shape("classifier.0", [HIDDEN, WIDTHS[4], 7, 7])
+            .shape("classifier.3", [HIDDEN, HIDDEN, 1, 1]);
         vec![timm]
     }
 }

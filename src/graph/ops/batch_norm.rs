@@ -1,4 +1,4 @@
-use super::{Operator, Parameter, expect_channels};
+use super::{Operator, Parameter, per_channel_shape};
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
@@ -47,16 +47,7 @@ impl Operator for BatchNorm2d {
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
-        match inputs[0].dims() {
-            [_, c, ..] => expect_channels(self.channels, *c, inputs[0])?,
-            _ => {
-                return Err(format!(
-                    "it takes [N, C, …], but its input is {}",
-                    inputs[0]
-                ));
-            }
-        }
-        Ok(inputs[0].clone())
+        per_channel_shape(self.channels, inputs[0])
     }
 
     fn backward(

@@ -1,4 +1,4 @@
-use super::{BatchNorm2d, Op, Operator, Parameter, expect_channels};
+use super::{BatchNorm2d, Op, Operator, Parameter, per_channel_shape};
 use crate::graph::{Backward, ValueId};
 use crate::tensor::Shape;
 
@@ -22,16 +22,7 @@ impl Operator for LayerScale {
     }
 
     fn output_shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
-        match inputs[0].dims() {
-            [_, c, ..] => expect_channels(self.channels, *c, inputs[0])?,
-            _ => {
-                return Err(format!(
-                    "it takes [N, C, …], but its input is {}",
-                    inputs[0]
-                ));
-            }
-        }
-        Ok(inputs[0].clone())
+        per_channel_shape(self.channels, inputs[0])
     }
 
     fn backward(

@@ -224,6 +224,15 @@ fn map_dims(shape: &Shape) -> Result<[usize; 4], String> {
         .map_err(|_| format!("it takes a map [N, C, H, W], but its input is {shape}"))
 }
 
+/// The output shape of an operator that computes each of its channels by itself: that of its input.
+fn per_channel_shape(channels: usize, input: &Shape) -> Result<Shape, String> {
+    match input.dims() {
+        [_, c, ..] => expect_channels(channels, *c, input)?,
+        _ => return Err(format!("it takes [N, C, …], but its input is {input}")),
+    }
+    Ok(input.clone())
+}
+
 /// Checks that a feature map has the number of channels that an operator takes.
 fn expect_channels(expected: usize, found: usize, input: &Shape) -> Result<(), String> {
     if expected == found {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::zoo::ZooOptions;
+use crate::zoo::tests::assert_parameter_counts;
 
 /// From timm 1.0.31; those with an alias are torchvision's too.
 #[test]
@@ -33,11 +33,7 @@ fn parameter_counts_are_timms() {
         83_590_140,
         145_046_770,
     ];
-    assert_eq!(ARCHITECTURES.len(), published.len());
-    for (architecture, count) in ARCHITECTURES.iter().zip(published) {
-        let graph = architecture.build(&ZooOptions::default()).unwrap();
-        assert_eq!(graph.parameter_count(), count, "{}", architecture.name);
-    }
+    assert_parameter_counts(ARCHITECTURES, &published);
 }
 
 /// Table 2 of the paper's appendix: RegNetX-400MF and RegNetY-400MF.
