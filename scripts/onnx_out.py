@@ -10,7 +10,8 @@
 For each network: `convert NAME --generate-weights` writes it, onnx.checker checks it with shape inference, ONNX Runtime
 and `shadernet run` of the written file compute it, and `shadernet plan` counts dispatches of the network and of the
 file. Prints a table, and fails where a difference is above 1e-4 of an output's largest magnitude, or the dispatches
-differ. With --cases, ONNX Runtime computes the operators that the library's tests wrote, each in a file of its own.
+differ. Generated weights make some very deep networks chaotic: ONNX Runtime's own output changes completely with the last
+digits of the input, and nothing can be compared. There the matrices in the file are made smaller, and the table says so. With --cases, ONNX Runtime computes the operators that the library's tests wrote, each in a file of its own.
 """
 
 import argparse
@@ -26,6 +27,9 @@ import onnxruntime
 from safetensors.numpy import load_file, save_file
 
 TOLERANCE = 1e-4
+# A change of the input by this part may change outputs by a tenth of the tolerance.
+CHANGE = 1e-6
+SMALLER = 0.7
 
 
 def command(program, *args):
@@ -56,25 +60,52 @@ def dispatches(program, network, size):
     return len(plan["steps"])
 
 
+def worst_difference(outputs, expected):
+    return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(outputs, expected))
+
+
+def shrink(path):
+    """Makes the matrices of a file smaller."""
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        if len(tensor.dims) > 1:
+            values = onnx.numpy_helper.to_array(tensor)
+            tensor.raw_data = (values * values.dtype.type(SMALLER)).tobytes()
+    onnx.save(model, path)
+
+
+def conditioned(path, size):
+    """A session, inputs and outputs that do not depend on the last digits of the inputs; and the factor of matrices."""
+    factor = 1.0
+    while True:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        inputs = inputs_of(session, size)
+        expected = session.run(None, inputs)
+        is_float = lambda value: value.dtype == np.float32
+        changed = {name: x * np.float32(1 + CHANGE) if is_float(x) else x for name, x in inputs.items()}
+        if worst_difference(session.run(None, changed), expected) < TOLERANCE / 10:
+            return session, inputs, expected, factor
+        assert factor > 0.1, "it is chaotic with smaller matrices too"
+        shrink(path)
+        factor *= SMALLER
+
+
 def check(args, row, folder):
     path = folder / f"{row['architecture']}.onnx"
     half = ["--half"] if args.half else []
     command(args.shadernet, "convert", row["architecture"], "--generate-weights", "-o", path, *half)
     onnx.checker.check_model(str(path), full_check=True)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    inputs = inputs_of(session, row["input_size"])
-    expected = session.run(None, inputs)
+    session, inputs, expected, factor = conditioned(path, row["input_size"])
     given, found = folder / "input.safetensors", folder / "output.safetensors"
     save_file({name: value.astype(np.float32) for name, value in inputs.items()}, given)
     run = ["run", "--model", path, "--input", given, "--output", found, "--backend", args.backend]
     command(args.shadernet, *run)
     found = load_file(found)
-    worst = 0.0
-    for i, value in enumerate(expected):
-        own = found[f"output.{i}"]
+    found = [found[f"output.{i}"] for i in range(len(expected))]
+    for own, value in zip(found, expected):
         assert own.shape == value.shape, f"{own.shape} instead of {value.shape}"
         assert np.isfinite(value).all(), "ONNX Runtime's output is not finite"
-        worst = max(worst, float(np.abs(own - value).max() / np.abs(value).max()))
+    worst = worst_difference(found, expected)
     counts = [0, 0]
     # `plan` knows the sizes of images only.
     if len(inputs) == 1:
@@ -86,7 +117,7 @@ def check(args, row, folder):
     if not args.keep:
         path.unlink()
     free = sum(isinstance(extent, str) for extent in session.get_inputs()[0].shape)
-    return worst, counts, size, free
+    return worst, counts, size, free, factor
 
 
 def check_case(folder):
@@ -137,16 +168,17 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
         for row in rows:
             try:
-                worst, counts, size, free = check(args, row, folder)
+                worst, counts, size, free, factor = check(args, row, folder)
             except Exception as error:  # The other networks are checked all the same.
                 failures += 1
                 print(f"{row['architecture']:32} failed: {error}", flush=True)
                 continue
             good = worst <= TOLERANCE and counts[0] == counts[1]
             failures += not good
+            smaller = "" if factor == 1.0 else f"  matrices times {factor:.2f}"
             print(
                 f"{row['architecture']:32} {size / 1e6:8.1f} MB  {free} free extents  difference {worst:.1e}  "
-                f"dispatches {counts[0]} and {counts[1]}{'' if good else '  WRONG'}",
+                f"dispatches {counts[0]} and {counts[1]}{smaller}{'' if good else '  WRONG'}",
                 flush=True,
             )
     print(f"{len(rows)} networks, {failures} failures")
