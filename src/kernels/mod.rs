@@ -46,6 +46,9 @@ mod unary;
 mod upsample;
 mod weight;
 
+pub(crate) use conv::{
+    ConvProblem, Filter, Kernels, Phase, TransposedConvProblem, stride_phases, transformed,
+};
 pub use conv_algorithm::Choice;
 pub use conv_algorithm::ConvAlgorithm;
 pub(crate) use conv_algorithm::Tuned;
@@ -60,6 +63,7 @@ pub(crate) use lower::{Placement, lower};
 #[cfg(test)]
 pub(crate) use select::SELECTIONS;
 pub(crate) use select::{Algorithm, Problem, Selection, select};
+pub(crate) use norm::{Affine, Folding};
 pub(crate) use selection_reason::SelectionReason;
 pub(crate) use tensor_view::TensorView;
 pub(crate) use weight::PackedWeight;

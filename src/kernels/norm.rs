@@ -9,7 +9,7 @@ use crate::weights::Weights;
 
 /// `x * scale + shift` for each channel. In float64, since it is computed once and its rounding error
 /// would be in every output.
-pub(super) struct Affine {
+pub(crate) struct Affine {
     pub scale: Vec<f64>,
     pub shift: Vec<f64>,
 }
@@ -42,7 +42,7 @@ impl Affine {
 /// A node's bias and the norm that was folded into it. Weights of every layout are read through it, so
 /// that no kernel has to deal with norms.
 #[derive(Clone, Debug)]
-pub(super) struct Folding {
+pub(crate) struct Folding {
     norm: Option<Norm>,
     /// The bias's full name.
     bias: Option<String>,

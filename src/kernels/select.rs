@@ -49,6 +49,18 @@ pub(crate) enum Algorithm {
     TransposedConv(TransposedConvProblem, TransposedKernels),
 }
 
+impl Default for Selection {
+    /// The only kernel of an operator.
+    fn default() -> Self {
+        Self {
+            algorithm: Algorithm::OneKernel,
+            reason: SelectionReason::Only,
+            workspace: Vec::new(),
+            in_parts: false,
+        }
+    }
+}
+
 impl Problem {
     /// The problem of `node`, by the shapes of its first input and of its output. `nchw_input` says
     /// that the first input is read as the user passes it: NCHW, float32.
@@ -124,12 +136,7 @@ pub(crate) fn select(problem: &Problem, device: &DeviceContext) -> Selection {
                 in_parts: false,
             }
         }
-        Problem::Other => Selection {
-            algorithm: Algorithm::OneKernel,
-            reason: SelectionReason::Only,
-            workspace: Vec::new(),
-            in_parts: false,
-        },
+        Problem::Other => Selection::default(),
     };
     selection.in_parts = problem.may_be_split(device);
     selection

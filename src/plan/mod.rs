@@ -9,6 +9,7 @@ mod cost;
 mod layout;
 mod limits;
 mod memory;
+mod placed;
 mod report;
 mod requests;
 mod selections;
@@ -31,7 +32,8 @@ use layout::{Layout, with_a_copy};
 pub use limits::BrokenLimit;
 pub use report::{FusedPart, PlanReport, PlannedMemory, PlannedNode, PlannedStep};
 use selections::Selections;
-pub(crate) use steps::Step;
+pub(crate) use placed::PlacedPlan;
+pub(crate) use steps::{Step, concat_in_place, is_computed};
 
 /// A buffer that a step reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,6 +43,19 @@ impl Selections {
     }
 }
 
+impl Selections {
+    /// For the CPU, which selects its kernels once values have places: all values are packed, and no node needs
+    /// memory between its dispatches.
+    pub fn without_kernels(shapes: Vec<Shape>) -> Self {
+        Self {
+            views: shapes.iter().map(TensorView::new).collect(),
+            read_unpacked: vec![None; shapes.len()],
+            selections: vec![Selection::default(); shapes.len()],
+            shapes,
+        }
+    }
+}
+
 /// Token ids, and images that all their readers can read unpacked.
 fn inputs_read_unpacked(graph: &Graph, shapes: &[Shape]) -> Vec<Option<usize>> {
     let mut read_unpacked = vec![None; shapes.len()];

@@ -73,14 +73,14 @@ pub(super) fn steps(
 }
 
 /// Whether a node has something to compute: it is neither a view nor another name of its input.
-pub(super) fn is_computed(graph: &Graph, shapes: &[Shape], value: ValueId) -> bool {
+pub(crate) fn is_computed(graph: &Graph, shapes: &[Shape], value: ValueId) -> bool {
     let storage = graph.node(value).fused.storage;
     storage != Storage::View && !values::renames(graph, shapes, value.index())
 }
 
 /// For each input of a concatenation, whether it is in the output's memory already; empty for other
 /// nodes.
-pub(super) fn concat_in_place(graph: &Graph, value: ValueId) -> Vec<bool> {
+pub(crate) fn concat_in_place(graph: &Graph, value: ValueId) -> Vec<bool> {
     let node = graph.node(value);
     let is_in_place = |input: &ValueId| {
         let storage = graph.node(*input).fused.storage;

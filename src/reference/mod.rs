@@ -57,6 +57,7 @@ mod upsample;
 
 use std::borrow::Cow;
 
+pub(crate) use pool::{WindowSpan, bin, window_spans};
 pub use real::Real;
 
 use crate::error::Result;
@@ -241,6 +242,31 @@ impl<T: Real> Reference<T> {
 fn bytes_of<T>(lens: impl Iterator<Item = usize>) -> u64 {
     let elements = lens.fold(0_u64, |sum, len| sum.saturating_add(len as u64));
     elements.saturating_mul(size_of::<T>() as u64)
+}
+
+/// Computes a node of an optimized graph, with the padding and the activation that passes have moved into it. Only
+/// convolutions and averages have more, which the backends compute themselves.
+pub(crate) fn compute(
+    node: &Node,
+    parameters: &[Vec<f32>],
+    operands: &[&Tensor],
+    output: &Shape,
+) -> Vec<f32> {
+    let fused = &node.fused;
+    let padded = (fused.pad != [0; 4]).then(|| {
+        let [n, c, h, w] = operands[0].shape().nchw();
+        let [height, width] = fused.padded([h, w]);
+        let shape = Shape::from([n, c, height, width]);
+        let data = pad::pad2d(operands[0], [fused.pad[0], fused.pad[2]], fused.pad_value, &shape);
+        Tensor::from_fn(shape, |i| data[i])
+    });
+    let first = padded.as_ref().or(operands.first().copied());
+    let operands: Vec<&Tensor> = first.into_iter().chain(operands.iter().skip(1).copied()).collect();
+    let y = apply(&node.op, parameters, &operands, output);
+    match fused.activation {
+        Some(op) => activation::activation(op, &Tensor::from_fn(output.clone(), |i| y[i])),
+        None => y,
+    }
 }
 
 /// Computes one operator. [`Graph::infer`] has checked the shapes and the number of operands, and

@@ -5,11 +5,19 @@ use crate::graph::{AdaptiveAvgPool2d, Pool2d, PoolKind};
 use crate::tensor::{Shape, Tensor};
 
 /// The extent of a window along one axis.
-pub(super) struct WindowSpan {
+pub(crate) struct WindowSpan {
     /// Taps inside the map, as indices into it.
     pub taps: std::iter::StepBy<std::ops::Range<usize>>,
     /// Taps inside the map or its padding. In ceil mode a window may extend beyond both.
     pub padded: usize,
+}
+
+impl WindowSpan {
+    /// From the first tap inside the map to the last.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        let first = self.taps.clone().next().unwrap_or(0);
+        first..self.taps.clone().last().map_or(first, |last| last + 1)
+    }
 }
 
 pub(super) fn pool2d<T: Real>(op: &Pool2d, x: &Tensor<T>, output: &Shape) -> Vec<T> {
@@ -41,7 +49,7 @@ pub(super) fn pool2d<T: Real>(op: &Pool2d, x: &Tensor<T>, output: &Shape) -> Vec
 }
 
 /// The spans of all windows along both axes, for an output of `out` pixels and a map of `size`.
-pub(super) fn window_spans(op: &Pool2d, size: [usize; 2], out: [usize; 2]) -> [Vec<WindowSpan>; 2] {
+pub(crate) fn window_spans(op: &Pool2d, size: [usize; 2], out: [usize; 2]) -> [Vec<WindowSpan>; 2] {
     let [top, bottom, left, right] = op.padding_for(size);
     [(0, top, bottom), (1, left, right)].map(|(axis, before, after)| {
         (0..out[axis])
@@ -87,7 +95,7 @@ pub(super) fn adaptive_avg_pool2d<T: Real>(op: AdaptiveAvgPool2d, x: &Tensor<T>)
 }
 
 /// The pixels of the bin of output `i`, for `size` pixels and `out` outputs.
-pub(super) fn bin(i: usize, size: usize, out: usize) -> std::ops::Range<usize> {
+pub(crate) fn bin(i: usize, size: usize, out: usize) -> std::ops::Range<usize> {
     i * size / out..((i + 1) * size).div_ceil(out)
 }
 

@@ -11,7 +11,7 @@ use crate::weights::Weights;
 
 /// The weights of a convolution.
 #[derive(Clone, Debug)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     pub groups: usize,
     /// Channels of a group.
     pub group_inputs: usize,
@@ -88,7 +88,7 @@ impl Filter {
 }
 
 /// Weights that were read: a kernel for each pair of an output and an input channel.
-pub(super) struct Kernels<'a> {
+pub(crate) struct Kernels<'a> {
     filter: &'a Filter,
     first_output: usize,
     values: Cow<'a, [f32]>,

@@ -19,9 +19,12 @@ use crate::error::Result;
 use crate::graph::{Conv2d, Node};
 use crate::tensor::Shape;
 pub(super) use candidates::{ConvKernels, candidates, signature};
-use filter::Filter;
+pub(crate) use filter::{Filter, Kernels};
 use problem::FilterShape;
-pub(super) use problem::{ConvProblem, TransposedConvProblem};
+pub(crate) use problem::{ConvProblem, TransposedConvProblem};
+pub(crate) use stride_phases::stride_phases;
+pub(crate) use window::Phase;
+pub(crate) use winograd_weight::transformed;
 pub(super) use select::{TransposedKernels, select, select_rows, select_transposed};
 
 /// Whether the kernels read an image of this shape as users pass it: where its channels fit one

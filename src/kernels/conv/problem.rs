@@ -104,12 +104,12 @@ impl FilterShape {
     }
 
     /// Input channels of a group.
-    pub(super) fn group_inputs(&self) -> usize {
+    pub(crate) fn group_inputs(&self) -> usize {
         self.in_channels / self.groups
     }
 
     /// Output channels of a group.
-    pub(super) fn group_outputs(&self) -> usize {
+    pub(crate) fn group_outputs(&self) -> usize {
         self.out_channels / self.groups
     }
 
@@ -226,7 +226,7 @@ impl ConvProblem {
     }
 
     /// All output pixels, as one phase.
-    pub(super) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         let taps = |count: usize| match self.filter.order {
             WeightOrder::OutputFirst => Taps::forward(count),
             WeightOrder::InputFirst => Taps::reverse(count),

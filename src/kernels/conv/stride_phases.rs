@@ -5,7 +5,7 @@ use super::problem::TransposedConvProblem;
 use super::window::{Outputs, Phase, Taps, Window};
 
 /// All phases that have output pixels, row by row.
-pub(super) fn stride_phases(problem: &TransposedConvProblem) -> Vec<Phase> {
+pub(crate) fn stride_phases(problem: &TransposedConvProblem) -> Vec<Phase> {
     let axis = |i: usize| -> Vec<AxisPhase> {
         // A larger remainder has no output pixels.
         (0..problem.stride[i].min(problem.output[i]))

@@ -9,7 +9,7 @@ use crate::gpu::uniform::uniforms;
 uniforms! {
     /// `Window` of `shaders/shared/window.wgsl`.
     #[derive(PartialEq, Eq)]
-    pub(super) struct Window {
+    pub(crate) struct Window {
         pub kernel: [u32; 2],
         pub stride: [u32; 2],
         pub dilation: [u32; 2],
@@ -19,7 +19,7 @@ uniforms! {
 
     /// `Outputs` of `shaders/shared/window.wgsl`.
     #[derive(PartialEq, Eq)]
-    pub(super) struct Outputs {
+    pub(crate) struct Outputs {
         pub size: [u32; 2],
         pub step: [u32; 2],
         pub origin: [u32; 2],
@@ -31,7 +31,7 @@ uniforms! {
 
 /// Output pixels that see the same taps: all of a convolution, or a stride phase of a transposed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Phase {
+pub(crate) struct Phase {
     pub window: Window,
     pub outputs: Outputs,
     /// The kernel's rows and columns in the order in which the window sees them.
@@ -83,7 +83,7 @@ impl Phase {
 
 /// Rows or columns of a kernel in the order in which a window sees them. They are equally far apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Taps {
+pub(crate) struct Taps {
     first: usize,
     step: isize,
     len: usize,

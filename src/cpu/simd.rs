@@ -1,0 +1,83 @@
+//! Vectors of floats: activations and epilogues. The instruction set is selected when the program runs.
+
+use rten_simd::ops::{BitOps, FloatOps, NumOps};
+use rten_simd::{Isa, SimdOp, SimdUnaryOp};
+use rten_vecmath::{Sigmoid, Silu, Tanh};
+
+use crate::graph::{Activation, Residual};
+
+/// Floats of a vector.
+pub(super) fn lanes() -> usize {
+    struct Lanes;
+    impl SimdOp for Lanes {
+        type Output = usize;
+        #[inline(always)]
+        fn eval<I: Isa>(self, isa: I) -> usize {
+            isa.f32().len()
+        }
+    }
+    Lanes.dispatch()
+}
+
+/// What is applied to a sum before it is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Epilogue {
+    pub residual: Option<Residual>,
+    pub activation: Option<Activation>,
+}
+
+impl Epilogue {
+    /// The output for a sum and, where there is one, the residual. NaN gives NaN.
+    #[inline(always)]
+    pub fn apply<I: Isa>(self, isa: I, mut x: I::F32, residual: I::F32) -> I::F32 {
+        let ops = isa.f32();
+        if self.residual == Some(Residual::BeforeActivation) {
+            x = ops.add(x, residual);
+        }
+        if let Some(activation) = self.activation {
+            x = activate(isa, activation, x);
+        }
+        if self.residual == Some(Residual::AfterActivation) {
+            x = ops.add(x, residual);
+        }
+        x
+    }
+}
+
+/// An activation of a vector.
+#[inline(always)]
+pub(super) fn activate<I: Isa>(isa: I, activation: Activation, x: I::F32) -> I::F32 {
+    let ops = isa.f32();
+    // Of a number and NaN, x86 returns the second operand, and ARM returns NaN: x is the second.
+    let clamp = |low: f32, high: f32, x: I::F32| ops.min(ops.splat(high), ops.max(ops.splat(low), x));
+    match activation {
+        Activation::Relu => ops.max(ops.zero(), x),
+        Activation::Relu6 => clamp(0.0, 6.0, x),
+        Activation::LeakyRelu { slope } => {
+            let positive = ops.gt(x, ops.zero());
+            ops.select(x, ops.mul(x, ops.splat(slope)), positive)
+        }
+        Activation::HardSwish => {
+            let gate = clamp(0.0, 6.0, ops.add(x, ops.splat(3.0)));
+            ops.mul(ops.mul(x, gate), ops.splat(1.0 / 6.0))
+        }
+        Activation::Sigmoid => keep_nan(isa, x, Sigmoid::apply(isa, x)),
+        Activation::Silu => keep_nan(isa, x, Silu::apply(isa, x)),
+        Activation::Tanh => keep_nan(isa, x, Tanh::apply(isa, x)),
+        Activation::Mish => {
+            // tanh(ln(1 + e)) = (e * e + 2 e) / (e * e + 2 e + 2), which is 1 from 20 on; e would overflow.
+            let bounded = ops.min(ops.splat(20.0), x);
+            let e = rten_vecmath::Exp::apply(isa, bounded);
+            let n = ops.mul(e, ops.add(e, ops.splat(2.0)));
+            let gate = ops.div(n, ops.add(n, ops.splat(2.0)));
+            keep_nan(isa, x, ops.mul(x, gate))
+        }
+    }
+}
+
+/// `y`, or NaN where `x` is.
+#[inline(always)]
+fn keep_nan<I: Isa>(isa: I, x: I::F32, y: I::F32) -> I::F32 {
+    let ops = isa.f32();
+    ops.select(y, x, ops.eq(x, x))
+}
