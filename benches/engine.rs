@@ -1,11 +1,13 @@
-//! The engine's CPU time, and small networks end to end, on the default device. `cargo bench` runs all,
-//! `cargo bench -- encode` one group, and `cargo bench -- --quick` takes less time.
+//! The engine's CPU time on the first adapter, and small networks end to end on the default device. `cargo bench`
+//! runs all, `cargo bench -- encode` one group, `cargo bench -- --quick` takes less time, and
+//! `WGPU_BACKEND=vulkan cargo bench` measures software Vulkan where there is no GPU.
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use shadernet::device::{Device, DeviceOptions};
+use shadernet::gpu::{Gpu, GpuOptions, adapters};
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::Shape;
 use shadernet::vision::decode_bytes;
@@ -14,14 +16,13 @@ use shadernet::weights::generate::generated_input;
 use shadernet::zoo::{self, ZooOptions};
 
 /// A network with generated weights, ready for these shapes.
-fn session(name: &str, size: [usize; 2]) -> (Session, Vec<Shape>) {
-    let device = Device::open(&DeviceOptions::default()).expect("a device");
+fn session(device: &Device, name: &str, size: [usize; 2]) -> (Session, Vec<Shape>) {
     let options = ZooOptions::default();
     let graph = zoo::build(name, &options).expect("a known architecture");
     let shapes = vec![Shape::from([1, 3, size[0], size[1]])];
     let weights = Weights::generated(&graph, 1.0);
     let options = SessionOptions::default();
-    let session = Session::new(&device, &graph, weights, &options, &shapes).expect("a session");
+    let session = Session::new(device, &graph, weights, &options, &shapes).expect("a session");
     println!("{name} on {device}");
     (session, shapes)
 }
@@ -29,7 +30,10 @@ fn session(name: &str, size: [usize; 2]) -> (Session, Vec<Shape>) {
 /// Planning and encoding ResNet-50: the CPU time of a pass and of a new input shape. The bound for encoding is
 /// in `docs/performance.md`.
 fn cpu(c: &mut Criterion) {
-    let (mut session, shapes) = session("resnet50", [224, 224]);
+    let adapters = adapters(None);
+    let adapter = adapters.first().expect("an adapter");
+    let gpu = Gpu::open(adapter, &GpuOptions::new()).expect("a GPU");
+    let (mut session, shapes) = session(&gpu.into(), "resnet50", [224, 224]);
     let dispatches = session.plan_only(&shapes).expect("a plan");
     println!("resnet50: {dispatches} dispatches");
     c.bench_function("plan resnet50", |b| {
@@ -65,7 +69,8 @@ fn passes(c: &mut Criterion) {
         let [height, width] = size;
         group.bench_function(format!("{name} {height}x{width}"), |b| {
             let (session, input) = ready.get_or_insert_with(|| {
-                let (session, shapes) = session(name, size);
+                let device = Device::open(&DeviceOptions::default()).expect("a device");
+                let (session, shapes) = session(&device, name, size);
                 (session, [generated_input(shapes[0].clone())])
             });
             b.iter(|| session.run(input).expect("a pass"));

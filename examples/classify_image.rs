@@ -18,7 +18,7 @@ fn main() -> shadernet::Result<()> {
     let image = (arguments.next()).unwrap_or_else(|| repository.join("tests/images/chelsea.png"));
     let model = (arguments.next()).unwrap_or_else(|| repository.join("models/efficientnet_lite0"));
 
-    // The best adapter of the machine. Without one, the reference backend runs on the CPU.
+    // The best GPU of the machine. Without one, the CPU.
     let device = Device::open(&DeviceOptions::default())?;
     if let Some(warning) = device.warning() {
         eprintln!("{warning}");

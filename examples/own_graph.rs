@@ -67,7 +67,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 generated_input([1, 1, 28, 28]),
                 Weights::generated(&graph, 1.0),
             );
-            (input.clone(), run(&Device::cpu(), &graph, copy, &input)?)
+            (
+                input.clone(),
+                run(&Device::reference(), &graph, copy, &input)?,
+            )
         }
     };
     let device = Device::open(&DeviceOptions::default())?;

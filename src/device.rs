@@ -1,9 +1,9 @@
-//! Where networks run: a GPU, or the reference backend on the CPU.
+//! Where networks run: a GPU, the CPU, or the reference backend.
 //!
 //! ```
 //! use shadernet::device::{Device, DeviceOptions};
 //!
-//! // The best adapter. Where there is none, the reference backend, with a warning.
+//! // The best GPU. Where there is none, the CPU, with a warning.
 //! let device = Device::open(&DeviceOptions::default())?;
 //! println!("running on {device}");
 //! if let Some(warning) = device.warning() {
@@ -14,13 +14,15 @@
 
 use std::fmt;
 
+use crate::cpu::{CpuDevice, CpuOptions};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Backend, Gpu, GpuOptions};
 use crate::printable;
 
-/// Which device to open, and how. The default is the best adapter of the machine: discrete before
-/// integrated before software, or what wgpu's environment variables name (`WGPU_BACKEND`,
-/// `WGPU_ADAPTER_NAME`, `WGPU_POWER_PREF`).
+/// Which device to open, and how. The default is the best GPU of the machine, discrete before integrated before
+/// virtual (`WGPU_POWER_PREF=low` puts integrated first), and the CPU where there is none. A software adapter, which
+/// computes on the CPU more slowly than the CPU backend, is opened only where it is asked for: by its backend or
+/// name, here or in wgpu's environment variables (`WGPU_BACKEND`, `WGPU_ADAPTER_NAME`).
 ///
 /// ```
 /// use shadernet::device::{Device, DeviceOptions};
@@ -33,12 +35,14 @@ use crate::printable;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct DeviceOptions {
-    /// The graphics API, or [`Backend::Cpu`] for the reference backend.
+    /// The graphics API, [`Backend::Cpu`] or [`Backend::Reference`].
     pub backend: Option<Backend>,
     /// A part of the adapter's name. Case does not matter.
     pub adapter: Option<String>,
     /// How the device is used, where it is a GPU.
     pub gpu: GpuOptions,
+    /// How the device is used, where it is the CPU.
+    pub cpu: CpuOptions,
 }
 
 impl DeviceOptions {
@@ -67,6 +71,13 @@ impl DeviceOptions {
         self.gpu = options;
         self
     }
+
+    /// Sets [`Self::cpu`].
+    #[must_use]
+    pub fn cpu(mut self, options: CpuOptions) -> Self {
+        self.cpu = options;
+        self
+    }
 }
 
 /// An open device. Clones share it.
@@ -74,11 +85,10 @@ impl DeviceOptions {
 pub enum Device {
     /// A GPU.
     Gpu(Gpu),
-    /// The CPU: the reference backend, [`crate::reference`].
-    Cpu {
-        /// Why it runs in place of a GPU; `None` where it was requested.
-        warning: Option<String>,
-    },
+    /// The CPU.
+    Cpu(CpuDevice),
+    /// The reference backend, [`crate::reference`]: plain loops on the CPU, which the others are compared with.
+    Reference,
 }
 
 impl Device {
@@ -86,9 +96,9 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::NoAdapter`] where `options` or the environment request a backend or adapter that does not
-    /// exist; [`Error::Device`] where its driver refuses. Where no adapter is requested by name and the best cannot
-    /// be opened, this returns the next best with a [`Self::warning`]; where nothing in particular is requested
-    /// and no adapter can be opened, the reference backend with a warning.
+    /// exist; [`Error::Device`] where its driver refuses; those of [`CpuDevice::new`] where the CPU is opened. Where no
+    /// adapter is requested by name and the best cannot be opened, this returns the next best with a
+    /// [`Self::warning`]; where nothing in particular is requested and no GPU can be opened, the CPU with a warning.
     pub fn open(options: &DeviceOptions) -> Result<Self> {
         pollster::block_on(Self::open_async(options))
     }
@@ -110,30 +120,38 @@ impl Device {
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_async(options: &DeviceOptions) -> Result<Self> {
-        if options.backend == Some(Backend::Cpu) {
-            return match &options.adapter {
-                None => Ok(Self::cpu()),
-                Some(name) => Err(Error::NoAdapter(format!(
-                    "the cpu backend has no adapters, but '{name}' was requested; leave one of the two out"
-                ))),
+        if let Some(backend @ (Backend::Cpu | Backend::Reference)) = options.backend {
+            if let Some(name) = &options.adapter {
+                return Err(Error::NoAdapter(format!(
+                    "the {} backend has no adapters, but '{name}' was requested; leave one of the two out",
+                    backend.name()
+                )));
+            }
+            return match backend {
+                Backend::Reference => Ok(Self::Reference),
+                _ => Ok(Self::Cpu(CpuDevice::new(&options.cpu)?)),
             };
         }
         let adapter = options.adapter.as_deref();
         match gpu::open_best(options.backend, adapter, &options.gpu).await? {
             Ok(gpu) => Ok(Self::Gpu(gpu)),
             Err(reason) => {
-                let warning = format!("running on the CPU: {reason}");
+                let cpu = CpuDevice::new(&options.cpu)?;
+                let warning = format!("running on the CPU ({}): {reason}", cpu.threads_text());
                 tracing::warn!("{warning}");
-                Ok(Self::Cpu {
-                    warning: Some(warning),
-                })
+                Ok(Self::Cpu(cpu.with_warning(warning)))
             }
         }
     }
 
-    /// The reference backend, without a warning.
+    /// The CPU with the default options, without a warning.
     pub fn cpu() -> Self {
-        Self::Cpu { warning: None }
+        Self::Cpu(CpuDevice::default())
+    }
+
+    /// The reference backend.
+    pub fn reference() -> Self {
+        Self::Reference
     }
 
     /// What the user should know about the choice of device: that the CPU or another adapter than the best runs,
@@ -141,14 +159,16 @@ impl Device {
     pub fn warning(&self) -> Option<&str> {
         match self {
             Self::Gpu(gpu) => gpu.warning(),
-            Self::Cpu { warning } => warning.as_deref(),
+            Self::Cpu(cpu) => cpu.warning(),
+            Self::Reference => None,
         }
     }
 
     /// The backend.
     pub fn backend(&self) -> Backend {
         match self {
-            Self::Cpu { .. } => Backend::Cpu,
+            Self::Cpu(_) => Backend::Cpu,
+            Self::Reference => Backend::Reference,
             Self::Gpu(gpu) => Self::backend_of(gpu.info()),
         }
     }
@@ -168,7 +188,8 @@ impl Device {
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cpu { .. } => write!(f, "the CPU (reference implementation)"),
+            Self::Cpu(cpu) => cpu.fmt(f),
+            Self::Reference => write!(f, "the reference backend on the CPU"),
             Self::Gpu(gpu) => {
                 let info = gpu.info();
                 let software = if gpu::is_software(info) {
@@ -180,6 +201,12 @@ impl fmt::Display for Device {
                 write!(f, "{name} ({backend}{software})")
             }
         }
+    }
+}
+
+impl From<CpuDevice> for Device {
+    fn from(cpu: CpuDevice) -> Self {
+        Self::Cpu(cpu)
     }
 }
 

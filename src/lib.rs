@@ -27,6 +27,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod accuracy;
+pub mod cpu;
 pub mod darknet;
 pub mod device;
 pub mod error;
@@ -65,6 +66,8 @@ pub use tasks::{Classifier, Detector, Segmenter};
 pub use tensor::{Shape, Tensor};
 pub use weights::Weights;
 
+/// The version of rayon whose pools [`cpu::CpuOptions::pool`] takes.
+pub use rayon;
 /// The version of wgpu that this crate is built on, for hosts that bring their own device.
 pub use wgpu;
 

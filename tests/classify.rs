@@ -9,7 +9,7 @@ mod tolerance;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use devices::devices_and_cpu;
+use devices::all_devices;
 use serde::Deserialize;
 use shadernet::gpu::Precision;
 use shadernet::model_folder::ModelFolder;
@@ -38,7 +38,7 @@ type ImagePredictions = (&'static str, Vec<Prediction>);
 /// By device, all classes of each image whose most likely classes are clear enough to be compared.
 fn predictions(precision: Precision) -> Vec<(String, Vec<ImagePredictions>)> {
     let folder = ModelFolder::open(in_repository("models/efficientnet_lite0")).unwrap();
-    (devices_and_cpu().into_iter())
+    (all_devices().into_iter())
         .map(|(name, device)| {
             let options = SessionOptions::new().precision(precision);
             let mut classifier = Classifier::new(&device, &folder, &options).unwrap();

@@ -9,7 +9,7 @@ mod tolerance;
 
 use std::collections::BTreeMap;
 
-use devices::devices_and_cpu;
+use devices::all_devices;
 use serde::Deserialize;
 use shadernet::Error;
 use shadernet::device::Device;
@@ -46,7 +46,7 @@ fn assert_matches_darknet(precision: Precision) {
     let options = DetectionOptions::new()
         .threshold(expected.threshold)
         .iou(expected.nms_iou);
-    for (device, opened) in devices_and_cpu() {
+    for (device, opened) in all_devices() {
         let mut detector = Detector::new(
             &opened,
             &folder(),

@@ -4,7 +4,7 @@
 #[path = "common/devices.rs"]
 mod devices;
 
-use devices::devices_and_cpu;
+use devices::all_devices;
 use shadernet::ErrorKind;
 use shadernet::device::Device;
 use shadernet::gpu::Precision;
@@ -80,7 +80,7 @@ fn input() -> Tensor {
 
 #[test]
 fn damaged_weights_are_found_in_their_layer() {
-    for (name, device) in devices_and_cpu() {
+    for (name, device) in all_devices() {
         for layer in ["stem", "left", "right", "head", "fc"] {
             let weights = weights(&graph(), layer, f32::NAN);
             let text = checked(&device, weights, &input(), Precision::F32).unwrap();
@@ -101,7 +101,7 @@ fn damaged_weights_are_found_in_their_layer() {
 /// Values above 65,504 are infinite in float16, and numbers in float32.
 #[test]
 fn float16_overflow_is_found_in_its_layer() {
-    for (name, device) in devices_and_cpu() {
+    for (name, device) in all_devices() {
         for layer in ["stem", "left", "right", "head"] {
             // At most 27 times 3e4.
             let text =
@@ -118,7 +118,7 @@ fn float16_overflow_is_found_in_its_layer() {
 
 #[test]
 fn an_input_that_is_not_finite_is_named() {
-    for (name, device) in devices_and_cpu() {
+    for (name, device) in all_devices() {
         let mut input = input();
         input.data_mut()[7] = f32::NAN;
         let weights = weights(&graph(), "", 0.0);

@@ -11,7 +11,7 @@ use std::time::Instant;
 use common::golden::{alone, precisions};
 use common::tolerance::{REFERENCE_F32, network};
 use common::{Golden, golden_file, parameter_shapes, relative_error};
-use devices::{devices_and_cpu, with_defaults};
+use devices::{all_devices, with_defaults};
 use shadernet::device::Device;
 use shadernet::gpu::Precision;
 use shadernet::graph::Graph;
@@ -23,7 +23,7 @@ use shadernet::weights::generate::generated_input;
 use shadernet::weights::{Dtype, Weights};
 use shadernet::zoo::{self, ZooOptions};
 
-/// Which GPUs run a network, besides the reference backend.
+/// Which GPUs run a network, besides the CPU and the reference backend.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Gpus {
     /// All but OpenGL, whose software driver takes minutes for a large network.
@@ -33,9 +33,9 @@ enum Gpus {
 }
 
 impl Gpus {
-    /// These devices and the reference backend.
+    /// These devices, the CPU and the reference backend.
     fn devices(self) -> Vec<(String, Device)> {
-        let mut devices = devices_and_cpu();
+        let mut devices = all_devices();
         devices.retain(|(name, _)| self == Self::All || !name.starts_with("gl "));
         // A host's device with default limits and no features.
         let first = devices::backends()[0];
@@ -97,7 +97,7 @@ fn check_size(name: &str, size: [usize; 2], gpus: Gpus) {
     let graph = zoo::build(name, &ZooOptions::default()).unwrap();
     let weights = Arc::new(Weights::generated(&graph, 1.0));
     let input = generated_input([1, 3, size[0], size[1]]);
-    let expected = run(&Device::cpu(), &graph, &weights, &input);
+    let expected = run(&Device::reference(), &graph, &weights, &input);
     for (device_name, device) in gpus.devices() {
         let outputs = run(&device, &graph, &weights, &input);
         let error = relative_error(&outputs[0], &expected[0]);
@@ -215,7 +215,7 @@ fn outputs_do_not_depend_on_the_passes_that_run() {
                 .map(|name| PassOptions::default().without(name).unwrap()),
         );
         let mut devices = Gpus::AllButGl.devices();
-        devices.retain(|(name, _)| name != "cpu");
+        devices.retain(|(name, _)| name != "reference");
         for ((name, device), passes) in devices
             .iter()
             .flat_map(|d| options.iter().map(move |o| (d, o)))
@@ -268,7 +268,7 @@ fn image_and_text() {
     let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
     let mut expected: Option<Tensor> = None;
     // The reference backend first.
-    for (name, device) in devices_and_cpu().into_iter().rev() {
+    for (name, device) in all_devices().into_iter().rev() {
         for precision in [Precision::F32, Precision::F16] {
             let options = SessionOptions::new().precision(precision);
             let weights = weights.clone();
@@ -293,7 +293,7 @@ fn weights_larger_than_a_binding() {
         let graph = zoo::build(name, &ZooOptions::default()).unwrap();
         let weights = Arc::new(Weights::generated(&graph, 1.0));
         let input = generated_input([1, 3, 64, 64]);
-        let expected = run(&Device::cpu(), &graph, &weights, &input);
+        let expected = run(&Device::reference(), &graph, &weights, &input);
         for (device_name, device) in Gpus::AllButGl.devices() {
             for precision in [Precision::F32, Precision::F16] {
                 let shapes = [input.shape().clone()];

@@ -42,7 +42,7 @@ fn check(name: &str, dims: &[usize]) {
     let shapes = [Shape::from(dims)];
     let imported = model.import(&shapes).unwrap();
     let weights = Arc::new(imported.weights);
-    for (device_name, device) in devices::devices_and_cpu() {
+    for (device_name, device) in devices::all_devices() {
         let options = SessionOptions::default();
         let mut session =
             Session::new(&device, &imported.graph, weights.clone(), &options, &shapes).unwrap();
@@ -183,7 +183,7 @@ fn import(bytes: Vec<u8>) -> Result<Vec<f32>, String> {
     let imported = model.import(&shapes).map_err(|error| error.to_string())?;
     let options = SessionOptions::default();
     let mut session = Session::new(
-        &Device::cpu(),
+        &Device::reference(),
         &imported.graph,
         imported.weights,
         &options,
@@ -320,7 +320,7 @@ fn written_out_normalizations_are_found() {
             continue;
         }
         let input = Tensor::new([2, 3], vec![1.0, 2.0, 6.0, -3.0, -3.0, 0.0]).unwrap();
-        for (name, device) in devices::devices_and_cpu() {
+        for (name, device) in devices::all_devices() {
             let options = SessionOptions::default();
             let weights = weights.clone();
             let mut session =
@@ -426,7 +426,7 @@ fn written_out_activations_are_found() {
         let input = Tensor::new([4], vec![-4.0, -1.0, 0.5, 4.0]).unwrap();
         let options = SessionOptions::default();
         let session = Session::new(
-            &Device::cpu(),
+            &Device::reference(),
             &imported.graph,
             imported.weights,
             &options,

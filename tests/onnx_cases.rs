@@ -95,7 +95,10 @@ fn every_case_is_right_or_refused() {
         .collect();
     cases.retain(|path| path.is_dir() && path.to_string_lossy().contains(&only));
     cases.sort();
-    let mut devices = vec![("cpu".to_owned(), Device::cpu())];
+    let mut devices = vec![
+        ("reference".to_owned(), Device::reference()),
+        ("cpu".to_owned(), Device::cpu()),
+    ];
     let is_unchecked = |(name, _): &&(String, Device)| name.ends_with(" unchecked");
     devices.extend(devices::devices().iter().filter(is_unchecked).cloned());
     let mut wrong = 0;
@@ -122,7 +125,7 @@ fn every_case_is_right_or_refused() {
             }
         }
         println!("{name}: {right} of {} cases are right", cases.len());
-        if name == "cpu" {
+        if name == "reference" {
             for (reason, cases) in refused {
                 println!(
                     "  {} refused: {reason}: {}",

@@ -195,7 +195,7 @@ fn newer_layers_are_explained() {
     let (model, _folder) = model(newer_layers(), [32, 48]);
     let picture = image("chelsea.png");
     let mut expected = Vec::new();
-    for (name, device) in devices::devices_and_cpu().into_iter().rev() {
+    for (name, device) in devices::all_devices().into_iter().rev() {
         let mut explainer = Explainer::new(&device, &model, &Default::default()).unwrap();
         let mut found = Vec::new();
         for options in [

@@ -47,7 +47,7 @@ fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
 fn finds(model: &str, picture: &str, label: &str, score: f32, place: [f32; 4]) {
     let folder = ModelFolder::open(file(model)).unwrap();
     let image = image(picture);
-    for (name, device) in devices::devices_and_cpu() {
+    for (name, device) in devices::all_devices() {
         let mut detector = Detector::new(&device, &folder, &SessionOptions::default()).unwrap();
         let options = DetectionOptions::new().threshold(0.5);
         let found = detector.detect(&image, &options).unwrap();
@@ -97,7 +97,7 @@ fn one_session_takes_several_sizes() {
     let expected = shapes.clone().map(|shape| {
         let imported = model.import(std::slice::from_ref(&shape)).unwrap();
         let mut session = Session::new(
-            &Device::cpu(),
+            &Device::reference(),
             &imported.graph,
             imported.weights,
             &Default::default(),
@@ -107,7 +107,7 @@ fn one_session_takes_several_sizes() {
         session.run(&[generated_input(shape)]).unwrap()
     });
     let model = std::sync::Arc::new(model);
-    for (name, device) in devices::devices_and_cpu() {
+    for (name, device) in devices::all_devices() {
         let options = SessionOptions::default();
         let mut session =
             Session::from_onnx(&device, model.clone(), &options, &shapes[..1]).unwrap();
@@ -156,7 +156,7 @@ fn weights_that_depend_on_the_size_are_those_of_the_size() {
         .output("y")
         .model();
     let model = std::sync::Arc::new(model);
-    for (name, device) in devices::devices_and_cpu() {
+    for (name, device) in devices::all_devices() {
         let options = SessionOptions::default();
         let first = [Shape::from([1, 1, 1, 4])];
         let mut session = Session::from_onnx(&device, model.clone(), &options, &first).unwrap();
@@ -180,7 +180,7 @@ fn tables_that_depend_on_the_size_are_those_of_the_size() {
         .model();
     let model = std::sync::Arc::new(model);
     let ramp = |[h, w]: [usize; 2]| Tensor::from_fn([1, 1, h, w], |i| i as f32);
-    for (name, device) in devices::devices() {
+    for (name, device) in devices::devices_and_cpu() {
         let options = SessionOptions::default();
         let first = [Shape::from([1, 1, 4, 4])];
         let mut session = Session::from_onnx(device, model.clone(), &options, &first).unwrap();
@@ -188,7 +188,7 @@ fn tables_that_depend_on_the_size_are_those_of_the_size() {
             let input = ramp(size);
             let shape = [input.shape().clone()];
             let mut own =
-                Session::from_onnx(&Device::cpu(), model.clone(), &options, &shape).unwrap();
+                Session::from_onnx(&Device::reference(), model.clone(), &options, &shape).unwrap();
             let expected = own.run(std::slice::from_ref(&input)).unwrap();
             let outputs = session.run(&[input]).unwrap();
             assert_eq!(outputs[0].data(), expected[0].data(), "{name}, {size:?}");
@@ -301,7 +301,7 @@ fn segmenters_return_maps_of_any_size() {
             ..ModelOptions::default()
         };
         let model = ModelFolder::open_with(&path, &options).unwrap();
-        for (name, device) in devices::devices_and_cpu() {
+        for (name, device) in devices::all_devices() {
             let mut segmenter = Segmenter::new(&device, &model, &Default::default()).unwrap();
             let picture = image("coffee.png");
             let mask = segmenter.segment(&picture, SegmentSize::Model).unwrap();
@@ -531,7 +531,7 @@ fn exports_of_ultralytics_are_understood() {
         let model = ModelFolder::open(&path).unwrap();
         assert_eq!(model.assumptions(), None, "{dims:?}");
         assert_eq!(model.preprocessing.mean, [0.0; 3]);
-        for (name, device) in devices::devices_and_cpu() {
+        for (name, device) in devices::all_devices() {
             let mut detector = Detector::new(&device, &model, &Default::default()).unwrap();
             let picture = RgbImage::new(128, 64);
             let found = detector.detect(&picture, &Default::default()).unwrap();

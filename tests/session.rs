@@ -6,7 +6,7 @@ mod common;
 mod devices;
 
 use common::{relative_error, tolerance};
-use devices::{devices, devices_and_cpu};
+use devices::{all_devices, devices};
 use shadernet::device::Device;
 use shadernet::gpu::Precision;
 use shadernet::graph::{Activation, Conv2d, GraphBuilder};
@@ -134,7 +134,7 @@ fn shapes_may_change_and_change_back() {
         .map(generated_input)
         .to_vec();
     let mut by_device: Vec<Vec<Tensor>> = Vec::new();
-    for (_, device) in devices_and_cpu() {
+    for (_, device) in all_devices() {
         let options = SessionOptions::default();
         let shapes = [inputs[0].shape().clone()];
         let mut session =
@@ -163,7 +163,7 @@ fn nan_in_the_input_is_nan_in_the_output() {
     let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
     let mut input = generated_input([2, 3, 40, 40]);
     input.data_mut()[800] = f32::NAN;
-    for (name, device) in devices_and_cpu() {
+    for (name, device) in all_devices() {
         let shapes = [input.shape().clone()];
         let options = SessionOptions::default();
         let mut session =
@@ -183,15 +183,16 @@ fn half_precision_is_accurate() {
     let graph = zoo::build("resnet18", &ZooOptions::default()).unwrap();
     let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
     let input = generated_input([1, 3, 64, 64]);
-    for (name, device) in devices_and_cpu() {
+    for (name, device) in all_devices() {
         let run = |precision| {
             let shapes = [input.shape().clone()];
             let options = SessionOptions::new().precision(precision);
             let mut session =
                 Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
-            // The reference backend has no float16, and must warn.
+            // What has no float16 must warn.
             let has_warning = session.warning().is_some();
-            assert_eq!(has_warning, name == "cpu" && precision == Precision::F16);
+            let is_gpu = matches!(device, Device::Gpu(_));
+            assert_eq!(has_warning, !is_gpu && precision == Precision::F16);
             session
                 .run(std::slice::from_ref(&input))
                 .unwrap()
@@ -222,7 +223,7 @@ fn several_inputs_and_outputs() {
     let inputs = [generated_input([2, 3, 6, 5]), generated_input([2, 5, 6, 5])];
     let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape().clone()).collect();
     let mut expected: Option<Vec<Tensor>> = None;
-    for (name, device) in devices_and_cpu().into_iter().rev() {
+    for (name, device) in all_devices().into_iter().rev() {
         let options = SessionOptions::default();
         let mut session =
             Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap();
@@ -248,7 +249,7 @@ fn sessions_report_passes_and_memory() {
     let graph = zoo::build("resnet18", &ZooOptions::classes(7)).unwrap();
     let weights = std::sync::Arc::new(Weights::generated(&graph, 1.0));
     let shapes = [Shape::from([1, 3, 64, 64])];
-    for (name, device) in devices_and_cpu() {
+    for (name, device) in all_devices() {
         let session = |passes| {
             let options = SessionOptions::new().passes(passes);
             Session::new(&device, &graph, weights.clone(), &options, &shapes).unwrap()
@@ -259,12 +260,13 @@ fn sessions_report_passes_and_memory() {
         );
         assert!(plain.passes().is_empty());
         let reports = optimized.passes();
-        assert_eq!(reports.is_empty(), name == "cpu");
+        let is_gpu = matches!(device, Device::Gpu(_));
+        assert_eq!(reports.is_empty(), !is_gpu, "{name}");
         for report in reports.iter().filter(|report| report.pass == "norms") {
             assert_eq!((report.applied.len(), report.refused.len()), (20, 0));
         }
         let memory = optimized.memory().zip(plain.memory());
-        assert_eq!(memory.is_none(), name == "cpu");
+        assert_eq!(memory.is_none(), !is_gpu, "{name}");
         assert!(memory.is_none_or(|(optimized, plain)| {
             optimized.bytes < plain.bytes && optimized.bytes >= optimized.lower_bound
         }));

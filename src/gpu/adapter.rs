@@ -6,7 +6,7 @@ use super::{Gpu, GpuOptions};
 use crate::error::{Error, Result, UnknownName};
 use crate::printable;
 
-/// A graphics API, or the CPU reference backend in place of one.
+/// A graphics API, or what computes without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {
     /// Vulkan: Linux, Windows, Android.
@@ -17,18 +17,22 @@ pub enum Backend {
     Metal,
     /// Direct3D 12: Windows.
     Dx12,
-    /// No GPU: the CPU reference backend.
+    /// No GPU: the CPU.
     Cpu,
+    /// No GPU: the reference backend, [`crate::reference`], which computes on the CPU what the others are compared
+    /// with.
+    Reference,
 }
 
 impl Backend {
     /// All backends with their names.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 6] = [
         (Self::Vulkan, "vulkan"),
         (Self::Gl, "gl"),
         (Self::Metal, "metal"),
         (Self::Dx12, "dx12"),
         (Self::Cpu, "cpu"),
+        (Self::Reference, "reference"),
     ];
 
     /// The name, as [`str::parse`] takes it.
@@ -39,6 +43,7 @@ impl Backend {
             Self::Metal => "metal",
             Self::Dx12 => "dx12",
             Self::Cpu => "cpu",
+            Self::Reference => "reference",
         }
     }
 
@@ -48,7 +53,7 @@ impl Backend {
             Self::Gl => wgpu::Backends::GL,
             Self::Metal => wgpu::Backends::METAL,
             Self::Dx12 => wgpu::Backends::DX12,
-            Self::Cpu => wgpu::Backends::empty(),
+            Self::Cpu | Self::Reference => wgpu::Backends::empty(),
         }
     }
 }
@@ -155,9 +160,9 @@ impl Request {
 /// `WGPU_POWER_PREF=low` puts integrated first. Where an adapter cannot be opened, the next one is, with a warning;
 /// but not where one is asked for by name.
 ///
-/// Where nothing in particular is requested, software OpenGL is skipped: it computes on the CPU more slowly
-/// than the reference backend (see `docs/architecture.md`), and is installed on many machines by default. The
-/// inner `Err` is then the reason why no adapter was opened.
+/// Where nothing in particular is requested, software adapters are skipped: they compute on the CPU more slowly than
+/// the CPU backend (see `docs/architecture.md`), and are installed on many machines by default. The inner `Err` is
+/// then the reason why no adapter was opened.
 ///
 /// # Errors
 /// [`Error::NoAdapter`] where no adapter matches the request, with a list of the adapters found;
@@ -170,18 +175,18 @@ pub(crate) async fn open_best(
     let request = Request::new(backend, name);
     let mut found = list(request.backends - wgpu::Backends::GL).await;
     let mut failed = Vec::new();
-    let has_gl = request.backends.contains(wgpu::Backends::GL);
+    let mut tried = 0;
     if request.name.is_none() {
         if let Some(gpu) = open_first(&request, &found, options, &mut failed).await? {
             return Ok(Ok(gpu));
         }
-        found.clear();
+        tried = found.len();
     }
     // OpenGL comes last, and is not initialized where another backend has an adapter that works.
-    if has_gl {
+    if request.backends.contains(wgpu::Backends::GL) {
         found.extend(list(wgpu::Backends::GL).await);
     }
-    if let Some(gpu) = open_first(&request, &found, options, &mut failed).await? {
+    if let Some(gpu) = open_first(&request, &found[tried..], options, &mut failed).await? {
         return Ok(Ok(gpu));
     }
     if let Some(last) = failed.pop() {
@@ -195,9 +200,9 @@ pub(crate) async fn open_best(
             let reason = no_match(description, request.backends).await;
             Err(Error::NoAdapter(reason))
         }
-        None if found.is_empty() => Ok(Err(format!("no GPU adapter was found; {DRIVER_ADVICE}"))),
+        None if found.is_empty() => Ok(Err(format!("no GPU was found; {GPU_ADVICE}"))),
         None => Ok(Err(format!(
-            "no GPU adapter was found but {}, which is slower software; {DRIVER_ADVICE}",
+            "no GPU was found but {}, slower software that runs only where it is asked for by name; {GPU_ADVICE}",
             names(&found)
         ))),
     }
@@ -253,13 +258,23 @@ fn candidates<'a>(request: &Request, found: &'a [wgpu::Adapter]) -> Vec<&'a wgpu
         match (&request.name, &request.description) {
             (Some(name), _) => info.name.to_lowercase().contains(&name.to_lowercase()),
             (None, Some(_)) => true,
-            (None, None) => !(is_software(&info) && info.backend == wgpu::Backend::Gl),
+            (None, None) => !is_software(&info) || is_hardware_for_tests(&info),
         }
     };
     // Sorting is stable, so wgpu's own order decides among equals.
     let mut candidates: Vec<&wgpu::Adapter> = found.iter().filter(matches).collect();
     candidates.sort_by_key(|adapter| rank(adapter));
     candidates
+}
+
+/// Whether tests want a software adapter to be taken for hardware: `SHADERNET_TEST_HARDWARE` has backends as wgpu
+/// names them, separated by commas.
+fn is_hardware_for_tests(info: &wgpu::AdapterInfo) -> bool {
+    let taken = match cfg!(feature = "fault-injection") {
+        true => std::env::var("SHADERNET_TEST_HARDWARE").unwrap_or_default(),
+        false => String::new(),
+    };
+    taken.split(',').any(|name| name == info.backend.to_str())
 }
 
 /// The message where no adapter matches a request: the adapters found, and what to do.
@@ -293,6 +308,9 @@ fn names(adapters: &[wgpu::Adapter]) -> String {
     };
     adapters.iter().map(name).collect::<Vec<_>>().join(", ")
 }
+
+const GPU_ADVICE: &str = "if this machine has one, install its Vulkan driver (Intel and AMD on Debian and Ubuntu: \
+    apt-get install mesa-vulkan-drivers)";
 
 const DRIVER_ADVICE: &str = "to get one, install your GPU's Vulkan driver, or a software one \
     (Debian, Ubuntu: apt-get install mesa-vulkan-drivers; Fedora: dnf install mesa-vulkan-drivers; \

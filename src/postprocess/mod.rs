@@ -20,13 +20,14 @@
 //!
 //! ```
 //! use shadernet::postprocess::TopK;
-//! use shadernet::device::{Device, DeviceOptions};
-//! use shadernet::gpu::GpuTensor;
+//! use shadernet::gpu::{Gpu, GpuOptions, GpuTensor, adapters};
 //! use shadernet::wgpu;
 //!
-//! let Device::Gpu(gpu) = Device::open(&DeviceOptions::default())? else {
+//! let adapters = adapters(None);
+//! let Some(adapter) = adapters.first() else {
 //!     return Ok(()); // No GPU here.
 //! };
+//! let gpu = Gpu::open(adapter, &GpuOptions::new())?;
 //! // For example, a session's output for one image and four classes.
 //! let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
 //!     label: None,

@@ -1,6 +1,6 @@
 //! Outputs that are not finite numbers: the error for them, and the layer where they begin.
 
-use super::{Executor, GpuSession, Session, input};
+use super::{Executor, GpuSession, ReferenceSession, Session, input};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, ValueId};
 use crate::passes::{self, PassOptions};
@@ -58,13 +58,17 @@ impl Session {
     fn first_not_finite(&mut self, inputs: &[Tensor]) -> Result<Option<String>> {
         match &mut self.executor {
             Executor::Gpu(session) => session.first_not_finite(inputs),
-            Executor::Cpu(session) => {
-                let shapes = input::shapes_of(inputs);
-                let reference = session.reference(&shapes)?;
-                let found = reference.first(inputs, |output| !is_finite(output))?;
-                Ok(found.map(|value| named(reference.graph().node(value))))
-            }
+            Executor::Cpu(cpu, session) => cpu.install(|| session.first_not_finite(inputs)),
+            Executor::Reference(session) => session.first_not_finite(inputs),
         }
+    }
+}
+
+impl ReferenceSession {
+    fn first_not_finite(&mut self, inputs: &[Tensor]) -> Result<Option<String>> {
+        let reference = self.reference(&input::shapes_of(inputs))?;
+        let found = reference.first(inputs, |output| !is_finite(output))?;
+        Ok(found.map(|value| named(reference.graph().node(value))))
     }
 }
 

@@ -31,16 +31,17 @@
 mod bound_plan;
 mod chunks;
 mod context;
-mod cpu_session;
 mod finite;
 mod gpu_session;
 mod input;
+mod internals;
 mod network_source;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod options;
 mod prepared_plan;
 mod profiler;
+mod reference_session;
 mod resident;
 mod run;
 mod staging;
@@ -48,8 +49,9 @@ mod staging;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cpu::CpuDevice;
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{CPU, Error, Result};
 use crate::gpu::{Gpu, GpuTensor, Precision};
 use crate::graph::Graph;
 pub use crate::kernels::ConvAlgorithm;
@@ -58,7 +60,6 @@ use crate::profile::Profile;
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 pub use chunks::PassChunks;
-use cpu_session::CpuSession;
 pub use gpu_session::GpuSession;
 pub use input::SessionInput;
 use input::shapes_of;
@@ -66,6 +67,7 @@ pub(crate) use network_source::{Network, NetworkSource};
 #[cfg(feature = "onnx")]
 pub(crate) use onnx::OnnxSource;
 pub use options::{ActivationMemory, LoadProgress, Loading, SessionOptions};
+use reference_session::ReferenceSession;
 pub use run::Run;
 
 /// A network ready to run.
@@ -78,7 +80,8 @@ pub struct Session {
 #[derive(Debug)]
 enum Executor {
     Gpu(Box<GpuSession>),
-    Cpu(CpuSession),
+    Cpu(CpuDevice, ReferenceSession),
+    Reference(ReferenceSession),
 }
 
 impl Session {
@@ -127,11 +130,18 @@ impl Session {
                 });
                 (Executor::Gpu(Box::new(session)), [mismatch, unavailable])
             }
-            Device::Cpu { .. } => {
-                let precision = (options.precision == Precision::F16)
-                    .then(|| "the CPU computes in float32; float16 was not used".to_owned());
-                let session = CpuSession::new(source, shapes)?;
-                (Executor::Cpu(session), [precision, None])
+            Device::Cpu(cpu) => {
+                let session = ReferenceSession::new(source, shapes)?;
+                let executor = Executor::Cpu(cpu.clone(), session);
+                (executor, [float32_only("the CPU", options), None])
+            }
+            Device::Reference => {
+                let session = ReferenceSession::new(source, shapes)?;
+                let executor = Executor::Reference(session);
+                (
+                    executor,
+                    [float32_only("the reference backend", options), None],
+                )
             }
         };
         let warnings: Vec<String> = [about_weights]
@@ -155,24 +165,27 @@ impl Session {
     }
 
     /// The reports of the graph passes for the input shapes used last: what each pass changed, and what it
-    /// refused and why. Empty on the CPU, which computes the graph as it was built.
+    /// refused and why. Empty on the reference backend, which computes the graph as it was built.
     pub fn passes(&self) -> &[PassReport] {
         match &self.executor {
             Executor::Gpu(session) => session.passes(),
-            Executor::Cpu(_) => &[],
+            Executor::Cpu(..) => &[],
+            Executor::Reference(_) => &[],
         }
     }
 
-    /// GPU memory for values, for the input shapes used last; `None` on the CPU, which allocates and frees
+    /// Memory for values, for the input shapes used last; `None` on the reference backend, which allocates and frees
     /// values one by one.
     pub fn memory(&self) -> Option<ActivationMemory> {
         match &self.executor {
             Executor::Gpu(session) => session.memory(),
-            Executor::Cpu(_) => None,
+            Executor::Cpu(..) => None,
+            Executor::Reference(_) => None,
         }
     }
 
-    /// The algorithms of the convolutions that have several, by node, for inputs of `shapes`. Empty on the CPU.
+    /// The algorithms of the convolutions that have several, by node, for inputs of `shapes`. Empty on the
+    /// reference backend.
     ///
     /// # Errors
     /// As [`Self::prepare`].
@@ -183,16 +196,19 @@ impl Session {
                 let kernels = layers.into_iter();
                 Ok(kernels.map(|l| (l.node.name, l.choice.selected)).collect())
             }
-            Executor::Cpu(_) => Ok(Vec::new()),
+            Executor::Cpu(..) => Ok(Vec::new()),
+            Executor::Reference(_) => Ok(Vec::new()),
         }
     }
 
     /// Bytes of all GPU buffers of the session: weights, values, inputs and outputs for all shapes that it is
-    /// prepared for, and the buffers that the host maps; `None` on the CPU. Running needs no further memory.
+    /// prepared for, and the buffers that the host maps; `None` on the reference backend. Running needs no further
+    /// memory.
     pub fn device_bytes(&self) -> Option<u64> {
         match &self.executor {
             Executor::Gpu(session) => Some(session.device_bytes()),
-            Executor::Cpu(_) => None,
+            Executor::Cpu(..) => None,
+            Executor::Reference(_) => None,
         }
     }
 
@@ -204,7 +220,8 @@ impl Session {
     pub fn prepare(&mut self, shapes: &[Shape]) -> Result<()> {
         match &mut self.executor {
             Executor::Gpu(session) => session.prepare(shapes).map(drop),
-            Executor::Cpu(session) => session.reference(shapes)?.check(shapes),
+            Executor::Cpu(_, session) => session.reference(shapes)?.check(shapes),
+            Executor::Reference(session) => session.reference(shapes)?.check(shapes),
         }
     }
 
@@ -217,7 +234,11 @@ impl Session {
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         match &mut self.executor {
             Executor::Gpu(session) => session.run(inputs),
-            Executor::Cpu(session) => session.reference(&shapes_of(inputs))?.run(inputs),
+            Executor::Cpu(cpu, session) => {
+                let reference = session.reference(&shapes_of(inputs))?;
+                cpu.install(|| reference.run(inputs))
+            }
+            Executor::Reference(session) => session.reference(&shapes_of(inputs))?.run(inputs),
         }
     }
 
@@ -244,10 +265,16 @@ impl Session {
     pub fn run_async(&mut self, inputs: &[Tensor]) -> Result<Run> {
         match &mut self.executor {
             Executor::Gpu(session) => Ok(session.start(inputs)?.watched()),
-            Executor::Cpu(session) => {
+            Executor::Cpu(cpu, session) => {
                 let reference = session.reference(&shapes_of(inputs))?.clone();
                 let inputs = inputs.to_vec();
-                Ok(Run::on_thread_pool(move || reference.run(&inputs)))
+                Ok(Run::on_threads_of(cpu, move || reference.run(&inputs)))
+            }
+            Executor::Reference(session) => {
+                let reference = session.reference(&shapes_of(inputs))?.clone();
+                let inputs = inputs.to_vec();
+                let cpu = CpuDevice::default();
+                Ok(Run::on_threads_of(&cpu, move || reference.run(&inputs)))
             }
         }
     }
@@ -260,7 +287,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Self::run`], [`Error::Inputs`] for a buffer that cannot be read, and [`Error::Device`] on
-    /// the reference backend, which has no encoder.
+    /// the CPU and the reference backend, which have no encoder.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -317,35 +344,33 @@ impl Session {
 
     /// Moves the session to another device, after its own was lost or for any other reason: reads the weights
     /// again from their source, and prepares for the same shapes. The outputs are those of a session that was
-    /// made on that device. Where it fails, the session is unchanged. Does nothing on the reference backend,
-    /// which cannot be lost.
+    /// made on that device. Where it fails, the session is unchanged. Does nothing on the CPU and the reference
+    /// backend, which cannot be lost.
     ///
     /// # Errors
     /// As [`Self::new`].
     pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
         match &mut self.executor {
             Executor::Gpu(session) => session.restore(gpu),
-            Executor::Cpu(_) => Ok(()),
+            Executor::Cpu(..) => Ok(()),
+            Executor::Reference(_) => Ok(()),
         }
     }
 
     /// The session's GPU.
     ///
     /// # Errors
-    /// [`Error::Device`] on the reference backend.
+    /// [`Error::Device`] on the CPU and the reference backend.
     pub(crate) fn device_for(&mut self, context: &str) -> Result<&Gpu> {
         Ok(self.gpu(context)?.device())
     }
 
-    /// The GPU session, or an error about `context` on the reference backend.
+    /// The GPU session, or an error about `context` on the others.
     fn gpu(&mut self, context: &str) -> Result<&mut GpuSession> {
         match &mut self.executor {
             Executor::Gpu(session) => Ok(session),
-            Executor::Cpu(_) => Err(Error::Device {
-                device: "the CPU reference implementation".to_owned(),
-                context: context.to_owned(),
-                source: "it has no dispatches; use a GPU, or a software Vulkan driver".into(),
-            }),
+            Executor::Cpu(..) => Err(no_dispatches(CPU, context)),
+            Executor::Reference(_) => Err(no_dispatches("the reference backend", context)),
         }
     }
 
@@ -356,39 +381,23 @@ impl Session {
     /// each step otherwise; [`Profile::method`] says which.
     ///
     /// # Errors
-    /// As [`Self::run`], and [`Error::Device`] on the reference backend, which has no dispatches.
+    /// As [`Self::run`], and [`Error::Device`] on the CPU and the reference backend, which have no dispatches.
     pub fn profile(&mut self, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
         self.gpu("timing steps")?.profile(inputs, rounds)
     }
+}
 
-    /// The CPU's work in a pass apart from copying tensors: encodes the commands and discards them. Returns the
-    /// number of dispatches, 0 on the reference backend. For benchmarks: in [`Self::run`], the device's time
-    /// hides it.
-    #[doc(hidden)]
-    pub fn encode_only(&mut self, shapes: &[Shape]) -> Result<usize> {
-        match &mut self.executor {
-            Executor::Gpu(session) => session.encode_only(shapes),
-            Executor::Cpu(_) => Ok(0),
-        }
+/// The error of `device`, which is not a GPU, for what only a GPU does.
+fn no_dispatches(device: &str, context: &str) -> Error {
+    Error::Device {
+        device: device.to_owned(),
+        context: context.to_owned(),
+        source: "it has no dispatches; use a GPU, or a software Vulkan driver".into(),
     }
+}
 
-    /// The dispatches of a pass for inputs of `shapes`, in order: the node's name, and the shader's name with
-    /// its constants. Empty on the CPU. For tests that expect certain kernels.
-    #[doc(hidden)]
-    pub fn shaders(&self, shapes: &[Shape]) -> Result<Vec<(String, String)>> {
-        match &self.executor {
-            Executor::Gpu(session) => session.shaders(shapes),
-            Executor::Cpu(_) => Ok(Vec::new()),
-        }
-    }
-
-    /// Plans for inputs of `shapes` as [`Self::prepare`] does where they are new, and discards the plan. Returns
-    /// the number of dispatches, 0 on the reference backend. For benchmarks.
-    #[doc(hidden)]
-    pub fn plan_only(&self, shapes: &[Shape]) -> Result<usize> {
-        match &self.executor {
-            Executor::Gpu(session) => session.plan_only(shapes),
-            Executor::Cpu(_) => Ok(0),
-        }
-    }
+/// The warning of `device`, which has no float16, where that was asked for.
+fn float32_only(device: &str, options: &SessionOptions) -> Option<String> {
+    (options.precision == Precision::F16)
+        .then(|| format!("{device} computes in float32; float16 was not used"))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::prepared_plan::PreparedPlan;
+use crate::cpu::CpuDevice;
 use crate::error::Result;
 use crate::gpu::{Gpu, Submission, poll_once};
 use crate::tensor::Tensor;
@@ -42,13 +43,14 @@ impl Run {
         }
     }
 
-    /// Runs `compute` on another thread.
-    pub(super) fn on_thread_pool(
+    /// Runs `compute` on the threads of `cpu`.
+    pub(super) fn on_threads_of(
+        cpu: &CpuDevice,
         compute: impl FnOnce() -> Result<Vec<Tensor>> + Send + 'static,
     ) -> Self {
         let submission = Arc::new(Submission::new(None, 1));
         let shared = submission.clone();
-        rayon::spawn(move || {
+        cpu.spawn(move || {
             shared.set_output(compute());
             shared.mapped(true);
         });

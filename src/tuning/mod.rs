@@ -10,11 +10,12 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use shadernet::device::{Device, DeviceOptions};
+//! use shadernet::gpu::{Gpu, GpuOptions, adapters};
 //! use shadernet::session::SessionOptions;
 //! use shadernet::tuning::Tuning;
 //!
-//! if let Device::Gpu(gpu) = Device::open(&DeviceOptions::default())? {
+//! if let Some(adapter) = adapters(None).first() {
+//!     let gpu = Gpu::open(adapter, &GpuOptions::new())?;
 //!     // To a file and back: an application can ship it.
 //!     let folder = tempfile::tempdir().unwrap();
 //!     let path = folder.path().join(Tuning::file_name(&gpu));

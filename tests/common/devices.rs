@@ -46,6 +46,16 @@ pub fn devices() -> &'static [(String, Device)] {
     })
 }
 
+/// As [`devices`], and the CPU.
+#[allow(dead_code, reason = "not every test file uses every list")]
+pub fn devices_and_cpu() -> &'static [(String, Device)] {
+    static DEVICES: OnceLock<Vec<(String, Device)>> = OnceLock::new();
+    DEVICES.get_or_init(|| {
+        let cpu = ("cpu".to_owned(), Device::cpu());
+        devices().iter().cloned().chain([cpu]).collect()
+    })
+}
+
 /// Each backend, its cooperative matrices emulated, with runtime checks off and on.
 #[allow(dead_code, reason = "not every test file uses every list")]
 pub fn with_matrices_emulated() -> &'static [(String, Device)] {
@@ -86,15 +96,16 @@ pub fn open_all() -> Vec<(String, Device)> {
     backends().into_iter().map(open).collect()
 }
 
-/// Each backend without runtime checks, and the reference backend.
+/// Each backend without runtime checks, the CPU, and the reference backend as the last.
 #[allow(dead_code, reason = "not every test file uses every list")]
-pub fn devices_and_cpu() -> Vec<(String, Device)> {
+pub fn all_devices() -> Vec<(String, Device)> {
     let unchecked = devices()
         .iter()
         .filter(|(name, _)| name.ends_with(" unchecked"));
     unchecked
         .cloned()
         .chain([("cpu".to_owned(), Device::cpu())])
+        .chain([("reference".to_owned(), Device::reference())])
         .collect()
 }
 

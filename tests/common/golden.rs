@@ -12,12 +12,12 @@ pub fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The precisions in which a device runs the golden cases: both, except for the CPU, which always computes in
-/// float32, OpenGL, which is slow, and a host's device, which tests limits.
+/// The precisions in which a device runs the golden cases: both, except for the CPU and the reference backend, which
+/// always compute in float32, OpenGL, which is slow, and a host's device, which tests limits.
 pub fn precisions(name: &str, device: &Device) -> Vec<Precision> {
     let single = Precision::F32;
     match device.backend() {
-        Backend::Cpu | Backend::Gl => vec![single],
+        Backend::Cpu | Backend::Reference | Backend::Gl => vec![single],
         _ if name.starts_with("a host's") => vec![single],
         _ => vec![single, Precision::F16],
     }

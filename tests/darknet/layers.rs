@@ -1,13 +1,17 @@
 //! Layers that are not in [`crate::CFG`], against loops written after Darknet's C.
 
+use std::sync::Arc;
+
 use shadernet::darknet::Network;
-use shadernet::device::{Device, DeviceOptions};
+use shadernet::device::Device;
 use shadernet::model_folder::{ModelFolder, convert_darknet};
 use shadernet::reference::Reference;
 use shadernet::session::{Session, SessionOptions};
 use shadernet::tensor::Tensor;
 use shadernet::weights::generate::generated_input;
 use shadernet::weights::{Dtype, Weights};
+
+use crate::devices::devices;
 
 /// A `.weights` file of these numbers.
 fn weights_file(numbers: &[f32]) -> Vec<u8> {
@@ -30,7 +34,7 @@ fn read(network: &Network, numbers: &[f32]) -> Weights {
     network.read_weights(path).unwrap()
 }
 
-/// The network's output on the reference backend, which must be that of the device too.
+/// The network's output on the reference backend, which must be that of the first GPU and the CPU too.
 fn output(network: &Network, weights: Weights, input: &Tensor) -> Tensor {
     let graph = network.graph();
     let reference = Reference::<f32>::new(graph, &weights).unwrap();
@@ -38,12 +42,15 @@ fn output(network: &Network, weights: Weights, input: &Tensor) -> Tensor {
         .run(std::slice::from_ref(input))
         .unwrap()
         .remove(0);
-    let device = Device::open(&DeviceOptions::default()).unwrap();
-    let options = SessionOptions::default();
-    let shapes = [input.shape().clone()];
-    let mut session = Session::new(&device, graph, weights, &options, &shapes).unwrap();
-    let on_device = session.run(std::slice::from_ref(input)).unwrap().remove(0);
-    assert_close(on_device.data(), output.data());
+    let weights = Arc::new(weights);
+    let (_, first_gpu) = &devices()[0];
+    for device in [first_gpu, &Device::cpu()] {
+        let options = SessionOptions::default();
+        let shapes = [input.shape().clone()];
+        let mut session = Session::new(device, graph, weights.clone(), &options, &shapes).unwrap();
+        let on_device = session.run(std::slice::from_ref(input)).unwrap().remove(0);
+        assert_close(on_device.data(), output.data());
+    }
     output
 }
 

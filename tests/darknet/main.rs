@@ -1,5 +1,7 @@
 //! Darknet's files: valid, damaged and hostile. `yolov3-tiny.cfg` is Darknet's own (public domain).
 
+#[path = "../common/devices.rs"]
+mod devices;
 mod heads;
 mod hostile;
 mod layers;

@@ -136,19 +136,25 @@ fn buffers_that_cannot_be_read_are_named() {
 }
 
 #[test]
-fn encoding_on_the_reference_backend_is_refused() {
+fn encoding_without_a_gpu_is_refused() {
     let (graph, weights, input) = small();
     let host = Host::open(backends()[0]);
     let shapes = [input.shape().clone()];
     let options = SessionOptions::default();
-    let mut session = Session::new(&Device::cpu(), &graph, weights, &options, &shapes).unwrap();
-    let mut encoder = host.device.create_command_encoder(&Default::default());
-    let error = session
-        .encode(&mut encoder, &[SessionInput::Tensor(&input)])
-        .unwrap_err();
-    assert!(
-        error.report().to_string().contains("use a GPU"),
-        "{}",
-        error.report()
-    );
+    for (device, name) in [
+        (Device::cpu(), "the CPU: "),
+        (Device::reference(), "the reference backend: "),
+    ] {
+        let weights = weights.clone();
+        let mut session = Session::new(&device, &graph, weights, &options, &shapes).unwrap();
+        let mut encoder = host.device.create_command_encoder(&Default::default());
+        let error = session
+            .encode(&mut encoder, &[SessionInput::Tensor(&input)])
+            .unwrap_err();
+        let text = error.report().to_string();
+        assert!(
+            text.starts_with(name) && text.contains("use a GPU"),
+            "{text}"
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! Several runs in flight.
 
-use super::devices::{backends, devices_and_cpu};
+use super::devices::{all_devices, backends};
 use super::support::{Host, block_on, scaled, small};
 use shadernet::gpu::Downloads;
 use shadernet::session::{Run, Session, SessionOptions};
@@ -30,7 +30,7 @@ fn sessions_and_runs_are_send() {
 #[test]
 fn futures_are_driven_by_any_executor() {
     let (graph, weights, input) = small();
-    for (name, device) in devices_and_cpu() {
+    for (name, device) in all_devices() {
         let options = SessionOptions::default();
         let shapes = [input.shape().clone()];
         let mut session =

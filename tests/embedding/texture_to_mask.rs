@@ -37,8 +37,11 @@ fn a_texture_becomes_a_mask() {
 
     let image = decode(place::repository().join("tests/images/coffee.png")).unwrap();
     let size = image.dimensions().into();
-    let mut cpu_segmenter = Segmenter::new(&Device::cpu(), &folder, &Default::default()).unwrap();
-    let expected = cpu_segmenter.segment(&image, SegmentSize::Model).unwrap();
+    let mut reference_segmenter =
+        Segmenter::new(&Device::reference(), &folder, &Default::default()).unwrap();
+    let expected = reference_segmenter
+        .segment(&image, SegmentSize::Model)
+        .unwrap();
     let preprocessing = Preprocessing {
         crop_pct: 1.0,
         crop_mode: CropMode::Squash,

@@ -8,7 +8,7 @@ use shadernet::vision::{Labels, Preprocessing, decode};
 use shadernet::weights::Weights;
 use shadernet::zoo::{self, ZooOptions};
 
-use crate::devices::devices_and_cpu;
+use crate::devices::all_devices;
 use crate::{options, tolerance};
 
 /// For networks that end in global average pooling and one fully connected layer, Grad-CAM is class activation
@@ -26,7 +26,7 @@ fn grad_cam_equals_class_activation_mapping() {
         let weights = Arc::new(Weights::generated(&graph, gain));
         let preprocessing = Preprocessing::default();
         let weight = weights.read(&format!("{classifier}.weight")).unwrap();
-        for (device_name, device) in devices_and_cpu() {
+        for (device_name, device) in all_devices() {
             let with_last = graph.with_intermediate_outputs(&[last]).unwrap();
             let input = preprocessing.apply(&image).unwrap();
             let shapes = [input.shape().clone()];

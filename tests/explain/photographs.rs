@@ -3,7 +3,7 @@
 use shadernet::explain::{ExplainMethod, Explainer, Explanation};
 use shadernet::vision::{HeatMap, RgbImage, decode};
 
-use crate::devices::devices_and_cpu;
+use crate::devices::all_devices;
 use crate::{bundled, gpu, options, tolerance};
 
 /// The heat in pixels of the photograph.
@@ -31,7 +31,7 @@ const ESPRESSO: usize = 967;
 #[test]
 fn heat_for_tabby_is_on_the_cat() {
     let image = decode("tests/images/chelsea.png").unwrap();
-    for (name, device) in devices_and_cpu() {
+    for (name, device) in all_devices() {
         let mut explainer = bundled(&device);
         let found = explainer
             .explain(&image, &options(ExplainMethod::GradCam, &[TABBY]))
@@ -51,7 +51,7 @@ fn heat_for_tabby_is_on_the_cat() {
 #[test]
 fn heat_for_espresso_peaks_on_the_cup() {
     let image = decode("tests/images/coffee.png").unwrap();
-    for (name, device) in devices_and_cpu() {
+    for (name, device) in all_devices() {
         let mut explainer = bundled(&device);
         let found = explainer
             .explain(&image, &options(ExplainMethod::GradCam, &[]))

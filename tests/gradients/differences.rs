@@ -10,7 +10,7 @@ use shadernet::tensor::{Shape, Tensor};
 
 use crate::common::ran::{Shaders, assert_ran};
 use crate::common::tolerance::gradient;
-use crate::devices::devices;
+use crate::devices::devices_and_cpu;
 use crate::generate::{tensor, weights_for};
 
 /// Half the distance between the two points of a difference.
@@ -101,7 +101,7 @@ pub fn check_within(
     }
 
     let shapes: Vec<Shape> = given.iter().map(|t| t.shape().clone()).collect();
-    for (name, device) in devices() {
+    for (name, device) in devices_and_cpu() {
         let single = gradient::operator(Precision::F32);
         for (precision, tolerance) in [(Precision::F32, single), (Precision::F16, half)] {
             let options = SessionOptions::new().precision(precision);

@@ -14,7 +14,7 @@ use shadernet::zoo::{self, ZooOptions};
 
 use crate::common::relative_error;
 use crate::common::tolerance::network;
-use crate::devices::devices;
+use crate::devices::devices_and_cpu;
 
 /// Every value of a network, one at a time (so that all else is fused as it would be) or `at_once`.
 fn check(name: &str, size: usize, at_once: bool) {
@@ -29,9 +29,9 @@ fn check(name: &str, size: usize, at_once: bool) {
         true => vec![&names],
         false => names.chunks(1).collect(),
     };
-    for (device_name, device) in devices()
+    for (device_name, device) in devices_and_cpu()
         .iter()
-        .filter(|(name, _)| name.ends_with(" unchecked"))
+        .filter(|(name, _)| !name.ends_with(" checked"))
     {
         let mut position = 0;
         for group in &groups {

@@ -10,7 +10,7 @@ use shadernet::reference::Reference;
 use shadernet::session::{ConvAlgorithm, Session, SessionOptions};
 use shadernet::tensor::{Shape, Tensor};
 
-use crate::devices::devices;
+use crate::devices::devices_and_cpu;
 use crate::generate::{graph_of, tensor, weights_for};
 use crate::ran::{Shaders, assert_ran};
 use crate::tolerance;
@@ -55,9 +55,9 @@ impl<'a> Case<'a> {
         self
     }
 
-    /// Runs the case on every device.
+    /// Runs the case on every device but the reference backend.
     pub fn run(&self) {
-        self.run_on(devices());
+        self.run_on(devices_and_cpu());
     }
 
     /// Runs the case on these devices, in float32 and float16.

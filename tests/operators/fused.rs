@@ -15,7 +15,7 @@ use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 
 use crate::compare::assert_close;
-use crate::devices::devices;
+use crate::devices::devices_and_cpu;
 use crate::generate::{cases, tensor, weights_for};
 use crate::tolerance;
 
@@ -219,7 +219,7 @@ proptest! {
             (Precision::F32, PassOptions::none()),
         ];
         // The tests of single operators cover runtime checks.
-        for (device_name, device) in devices().iter().filter(|(name, _)| name.ends_with(" unchecked")) {
+        for (device_name, device) in devices_and_cpu().iter().filter(|(name, _)| !name.ends_with(" checked")) {
             for (precision, passes) in runs {
                 let options = SessionOptions::new().precision(precision).passes(passes);
                 let shapes = [shape.clone()];

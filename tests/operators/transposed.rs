@@ -164,7 +164,7 @@ fn transposed_convolution_by_hand() {
     for (stride, expected) in [(1, stride_1), (2, stride_2)] {
         let op = ConvTranspose2d::new(1, 1, 2, stride).bias(false);
         let graph = graph_of(op, &[square.shape().clone()]);
-        for (name, device) in devices::devices_and_cpu() {
+        for (name, device) in devices::all_devices() {
             let kernel = ("op.weight".to_owned(), square.clone());
             let weights = Weights::from_tensors("by hand", [kernel]);
             let options = SessionOptions::default();

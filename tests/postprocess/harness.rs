@@ -12,7 +12,7 @@ use crate::host::buffer;
 pub fn gpus() -> impl Iterator<Item = (&'static str, &'static Gpu)> {
     devices().iter().filter_map(|(name, device)| match device {
         Device::Gpu(gpu) => Some((name.as_str(), gpu)),
-        Device::Cpu { .. } => None,
+        _ => None,
     })
 }
 

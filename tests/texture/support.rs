@@ -48,7 +48,7 @@ pub fn gpus() -> (MutexGuard<'static, ()>, Vec<(&'static str, &'static Gpu)>) {
     let lock = ONE.lock().unwrap_or_else(|e| e.into_inner());
     let gpu = |(name, device): &'static (String, Device)| match device {
         Device::Gpu(gpu) => (name.as_str(), gpu),
-        Device::Cpu { .. } => panic!("{name} is not a GPU"),
+        _ => panic!("{name} is not a GPU"),
     };
     (lock, devices().iter().map(gpu).collect())
 }

@@ -2,10 +2,11 @@
 //! has computed until then is the result.
 //!
 //! ```
-//! use shadernet::device::{Device, DeviceOptions};
+//! use shadernet::gpu::{Gpu, GpuOptions, adapters};
 //! use shadernet_bench::loops::{known_limit, longest_loop};
 //!
-//! if let Device::Gpu(gpu) = Device::open(&DeviceOptions::default())? {
+//! if let Some(adapter) = adapters(None).first() {
+//!     let gpu = Gpu::open(adapter, &GpuOptions::new())?;
 //!     let found = longest_loop(&gpu, 100_000)?;
 //!     // Long sums are split where a limit is known.
 //!     assert!(found == 100_000 || known_limit(&gpu).is_some_and(|known| known <= found.into()));

@@ -2,10 +2,11 @@
 //! time of a network.
 //!
 //! ```
-//! use shadernet::device::{Device, DeviceOptions};
+//! use shadernet::gpu::{Gpu, GpuOptions, adapters};
 //! use shadernet_bench::peak::Peak;
 //!
-//! if let Device::Gpu(gpu) = Device::open(&DeviceOptions::default())? {
+//! if let Some(adapter) = adapters(None).first() {
+//!     let gpu = Gpu::open(adapter, &GpuOptions::new())?;
 //!     let peak = Peak::measure(&gpu)?;
 //!     // No network with this many operations and bytes can be faster.
 //!     println!("{} ms", 1e3 * peak.bound_seconds(3.6e9, 50e6));

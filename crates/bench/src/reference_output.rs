@@ -12,7 +12,7 @@ use shadernet::weights::generate::generated_inputs;
 
 /// Generated inputs of `shapes`, and the reference backend's first output of `graph` for them.
 ///
-/// Through a session on the CPU: with [`shadernet::reference::Reference`], whose type of numbers is generic,
+/// Through a session: with [`shadernet::reference::Reference`], whose type of numbers is generic,
 /// this crate would compile all operators of the reference backend again.
 ///
 /// # Errors
@@ -24,7 +24,7 @@ pub(crate) fn reference_output(
 ) -> Result<(Vec<Tensor>, Tensor)> {
     let options = SessionOptions::default();
     // First, as it checks that there is enough memory.
-    let mut session = Session::new(&Device::cpu(), graph, weights, &options, shapes)?;
+    let mut session = Session::new(&Device::reference(), graph, weights, &options, shapes)?;
     let inputs = generated_inputs(shapes);
     let output = session.run(&inputs)?.swap_remove(0);
     Ok((inputs, output))

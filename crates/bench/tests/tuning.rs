@@ -79,7 +79,7 @@ fn gpus() -> Vec<(&'static str, &'static Device, &'static Gpu)> {
     (devices().iter())
         .filter_map(|(name, device)| match device {
             Device::Gpu(gpu) => Some((name.as_str(), device, gpu)),
-            Device::Cpu { .. } => None,
+            _ => None,
         })
         .collect()
 }

@@ -4,22 +4,26 @@ use std::io::Write;
 
 use clap::Args;
 use serde::Serialize;
+use shadernet::cpu::CpuDevice;
 use shadernet::device::{Device, DeviceOptions};
-use shadernet::gpu::{Gpu, GpuOptions, adapters, is_software};
+use shadernet::gpu::{Backend, Gpu, GpuOptions, adapters, is_software};
 use shadernet::{printable, wgpu};
 
+use super::bench::cpu_name;
 use super::{Failure, output};
 
-/// List the adapters with backend, driver, type, limits and features
+/// List the adapters and the CPU with backend, driver, type, limits and features
 #[derive(Args)]
 #[command(after_help = "\
 Example:
   shadernet devices --json | jq 'select(.kind == \"discrete\") | .name'
 
 The default is marked with *. Other commands select an adapter with --backend and --adapter, or with \
-wgpu's environment variables WGPU_BACKEND, WGPU_ADAPTER_NAME and WGPU_POWER_PREF.")]
+wgpu's environment variables WGPU_BACKEND, WGPU_ADAPTER_NAME and WGPU_POWER_PREF. Software adapters \
+run only where they are selected. --backend reference, which is not listed, names the plain loops \
+that all others are compared with.")]
 pub struct Devices {
-    /// Print one JSON object per adapter, one per line
+    /// Print one JSON object per device, one per line
     #[arg(long)]
     json: bool,
 }
@@ -31,6 +35,8 @@ struct Row {
     backend: String,
     kind: &'static str,
     driver: String,
+    /// How many threads compute, where it is the CPU.
+    threads: Option<usize>,
     max_storage_buffer_binding_size: Option<u64>,
     max_buffer_size: Option<u64>,
     max_compute_workgroup_storage_size: Option<u32>,
@@ -56,7 +62,7 @@ impl Devices {
         let default = Device::open(&DeviceOptions::default());
         let is_default = |info: Option<&wgpu::AdapterInfo>| match (&default, info) {
             (Ok(Device::Gpu(gpu)), Some(info)) => gpu.info() == info,
-            (Ok(Device::Cpu { .. }), None) => true,
+            (Ok(Device::Cpu(_)), None) => true,
             _ => false,
         };
         let mut rows: Vec<Row> = (adapters(None).iter())
@@ -74,12 +80,17 @@ impl Devices {
                 }
             })
             .collect();
+        let cpu = match &default {
+            Ok(Device::Cpu(cpu)) => cpu.clone(),
+            _ => CpuDevice::default(),
+        };
         rows.push(Row {
             default: is_default(None),
-            name: "CPU reference implementation".to_owned(),
-            backend: "cpu".to_owned(),
+            name: cpu_name(&cpu).to_owned(),
+            backend: Backend::Cpu.name().to_owned(),
             kind: "cpu",
             driver: format!("shadernet {}", env!("CARGO_PKG_VERSION")),
+            threads: Some(cpu.threads()),
             max_storage_buffer_binding_size: None,
             max_buffer_size: None,
             max_compute_workgroup_storage_size: None,
@@ -119,6 +130,7 @@ fn row(adapter: &wgpu::Adapter, info: &wgpu::AdapterInfo, default: bool) -> Row 
         driver: format!("{} {}", info.driver, info.driver_info)
             .trim()
             .to_owned(),
+        threads: None,
         max_storage_buffer_binding_size: Some(limits.max_storage_buffer_binding_size),
         max_buffer_size: Some(limits.max_buffer_size),
         max_compute_workgroup_storage_size: Some(limits.max_compute_workgroup_storage_size),
@@ -146,6 +158,9 @@ fn describe(row: &Row) -> String {
         backend => line("backend", format!("{backend}, {}", row.kind)),
     }
     line("driver", row.driver.clone());
+    if let Some(threads) = row.threads {
+        line("threads", threads.to_string());
+    }
     if let (Some(binding), Some(buffer)) = (
         row.max_storage_buffer_binding_size.map(output::bytes),
         row.max_buffer_size.map(output::bytes),

@@ -19,7 +19,7 @@ use shadernet_bench::kernels::{
 };
 use shadernet_bench::loops::{known_limit, longest_loop};
 
-use super::bench::{ChildProcessArgs, Kernels, device_info, kernel_faults, require_gpu, text};
+use super::bench::{ChildProcessArgs, Kernels, Target, device_info, kernel_faults, text};
 use super::output_files::check_outputs;
 use super::resolve_model::Network;
 use super::{DeviceArgs, Failure, output, progress};
@@ -36,8 +36,9 @@ Examples:
 Every kernel of every operator is compared with the reference backend on the CPU, in \
 float32 and float16, on small shapes that cover edge cases. Then the bundled network is \
 compared with the reference backend and with the first adapter that works; if they \
-differ, the first step that differs is named. Each adapter and backend is checked in a \
-process of its own, so that a driver that crashes or hangs affects only its own result. \
+differ, the first step that differs is named. On the cpu backend, the network is compared. \
+Each adapter and backend is checked in a process of its own, so that a driver that \
+crashes or hangs affects only its own result. \
 The exit code is 1 if anything is wrong. The report can be attached to an issue.")]
 pub struct Doctor {
     #[command(flatten)]
@@ -92,8 +93,7 @@ const TOLERANCE: f64 = 1e-3;
 impl Doctor {
     pub fn execute(&self) -> Result<(), Failure> {
         check_outputs([("--report", self.report.as_deref())], [])?;
-        let is_one_device = self.device.backend.is_some() || self.device.adapter.is_some();
-        let results = match (is_one_device, &self.against) {
+        let results = match (self.device.is_one_device(), &self.against) {
             (true, _) => {
                 self.child.misbehave_for_tests();
                 let results = self.check_device()?;
@@ -103,6 +103,12 @@ impl Doctor {
             (false, Some(_)) => {
                 return Err(Failure::Usage(
                     "--against compares one device with another; name it with --backend or --adapter"
+                        .to_owned(),
+                ));
+            }
+            (false, None) if self.device.threads.is_some() => {
+                return Err(Failure::Usage(
+                    "--threads is for the cpu backend only; add --backend cpu, or leave it out"
                         .to_owned(),
                 ));
             }
@@ -131,9 +137,8 @@ impl Doctor {
     /// Checks the device that the options select.
     fn check_device(&self) -> Result<Value, Failure> {
         let device = self.device.open()?;
-        let gpu = require_gpu(&device)?;
         let reference = match &self.against {
-            None => Device::cpu(),
+            None => Device::reference(),
             Some(against) => {
                 let mut options = self.device.options().backend(against.backend);
                 options.adapter = against.adapter.clone();
@@ -142,15 +147,25 @@ impl Doctor {
         };
         let mut results = device_info(&device);
         results["kind"] = json!("doctor");
-        if self.against.is_none() {
-            results["kernels"] = check_kernels(gpu, self.quick)?;
-            results["loops"] = check_loops(gpu)?;
+        match &device {
+            Device::Gpu(gpu) if self.against.is_none() => {
+                results["kernels"] = check_kernels(gpu, self.quick)?;
+                results["loops"] = check_loops(gpu)?;
+            }
+            // The CPU has no shaders: its network is checked.
+            Device::Gpu(_) | Device::Cpu(_) => {}
+            Device::Reference => {
+                return Err(Failure::Usage(
+                    "the reference backend is what the others are compared with; select another with --backend"
+                        .to_owned(),
+                ));
+            }
         }
         results["networks"] = json!([compare_network(&reference, &device)?]);
         Ok(results)
     }
 
-    /// Checks every adapter and backend, and prints the results of each when it is done. All after the first that
+    /// Checks every adapter and backend and the CPU, and prints the results of each when it is done. All after the first that
     /// works are also compared with the first.
     fn check_all_devices(&self) -> Result<Vec<Value>, Failure> {
         if !self.quick {
@@ -162,7 +177,7 @@ impl Doctor {
         args.extend(self.device.flags());
         args.extend(self.quick.then(|| "--quick".into()));
         let mut first = None;
-        (self.child).run_on_all_adapters("doctor", &args, |bar, line| {
+        (self.child).run_on_all(&Target::all(), "doctor", &args, |bar, line| {
             match &first {
                 _ if !line["failed"].is_null() => {}
                 None => {
@@ -184,7 +199,7 @@ impl Doctor {
         args.extend(self.device.flags());
         args.extend(["--against".into(), first.into()]);
         let (backend, adapter) = (text(line, "backend"), text(line, "device"));
-        let row = match self.child.run_on_adapter(&args, backend, adapter) {
+        let row = match self.child.run_on(&args, backend, adapter) {
             Ok(mut lines) => {
                 let row = lines
                     .first_mut()
@@ -294,8 +309,8 @@ fn compare_network(reference: &Device, device: &Device) -> Result<Value> {
     );
     let mut row = json!({
         "against": match reference {
-            Device::Cpu { .. } => "the reference backend".to_owned(),
-            Device::Gpu(_) => reference.to_string(),
+            Device::Reference => "the reference backend".to_owned(),
+            Device::Gpu(_) | Device::Cpu(_) => reference.to_string(),
         },
         "name": network.graph.name(),
         "weights": network.weights_source(),

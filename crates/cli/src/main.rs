@@ -12,6 +12,7 @@ mod convert;
 mod convert_onnx;
 mod decode_ahead;
 mod detect;
+mod device_args;
 mod devices;
 mod doctor;
 mod explain;
@@ -42,22 +43,21 @@ mod summary;
 mod tune;
 mod value_parsers;
 
-use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+use device_args::DeviceArgs;
 use preprocessing_args::PreprocessingArgs;
-use shadernet::device::{Device, DeviceOptions};
-use shadernet::gpu::{Backend, CooperativeMatrices, GpuOptions, Precision};
+use shadernet::device::Device;
+use shadernet::gpu::Precision;
 use shadernet::model_folder::{ModelFolder, default_model, find_model};
 use shadernet::passes::PassOptions;
 use shadernet::session::SessionOptions;
 use shadernet::zoo::Task;
 use shadernet::{Error, Result};
-use shadernet_bench::fault_injection::inject_fault;
 use tune::TuningArgs;
 use value_parsers::ImageSize;
 
@@ -175,76 +175,6 @@ impl PassArgs {
 fn pass(name: &str) -> Result<String, Error> {
     PassOptions::default().without(name)?;
     Ok(name.to_owned())
-}
-
-/// Where to run.
-#[derive(Args, Clone)]
-struct DeviceArgs {
-    /// Graphics API, or cpu for the reference backend [default: that of the best adapter]
-    #[arg(long, value_name = "vulkan|gl|metal|dx12|cpu", value_parser = str::parse::<Backend>)]
-    backend: Option<Backend>,
-
-    /// Part of the adapter's name, as `shadernet devices` prints it
-    #[arg(long, value_name = "SUBSTRING")]
-    adapter: Option<String>,
-
-    /// Keep bounds and loop checks in the shaders: slower, to debug kernels
-    #[arg(long)]
-    runtime_checks: bool,
-
-    /// Use cooperative matrices (tensor cores) for float16 convolutions if the device supports
-    /// them; experimental in wgpu
-    #[arg(long)]
-    cooperative_matrices: bool,
-
-    /// Make a shader compute wrong results. For tests: releases refuse it
-    #[arg(long, hide = true, value_name = "SHADER")]
-    inject_fault: Option<String>,
-}
-
-impl DeviceArgs {
-    /// The flags that do not depend on the adapter, for a child process.
-    fn flags(&self) -> Vec<OsString> {
-        let flags = [
-            ("--runtime-checks", self.runtime_checks),
-            ("--cooperative-matrices", self.cooperative_matrices),
-        ];
-        let given = flags.into_iter().filter(|(_, given)| *given);
-        let inject_fault = self
-            .inject_fault
-            .iter()
-            .map(|shader| format!("--inject-fault={shader}"));
-        (given.map(|(name, _)| name.into()))
-            .chain(inject_fault.map(OsString::from))
-            .collect()
-    }
-
-    fn options(&self) -> DeviceOptions {
-        let matrices = match self.cooperative_matrices {
-            true => CooperativeMatrices::IfSupported,
-            false => CooperativeMatrices::Off,
-        };
-        let mut gpu = GpuOptions::new()
-            .runtime_checks(self.runtime_checks)
-            .cooperative_matrices(matrices);
-        gpu.cache = cache::folder();
-        let mut options = DeviceOptions::new().backend(self.backend).gpu(gpu);
-        options.adapter = self.adapter.clone();
-        options
-    }
-
-    /// Opens the device, and prints its warning on standard error.
-    fn open(&self) -> Result<Device, Error> {
-        let device = Device::open(&self.options())?;
-        output::warn(device.warning());
-        if let (Device::Gpu(gpu), Some(shader)) = (&device, &self.inject_fault)
-            && !inject_fault(gpu, shader)
-        {
-            let reason = "this build cannot inject faults";
-            return Err(Error::Inputs(reason.to_owned()));
-        }
-        Ok(device)
-    }
 }
 
 /// Why a command did not succeed.

@@ -57,7 +57,9 @@ impl TuningArgs {
     pub fn load(&self, device: &Device) -> Option<Arc<Tuning>> {
         let Device::Gpu(gpu) = device else {
             if self.tuning.is_some() {
-                output::note("tuned kernels are not used: the reference backend has no kernels");
+                output::note(format_args!(
+                    "tuned kernels are not used: they are shaders, and {device} has none"
+                ));
             }
             return None;
         };
@@ -143,11 +145,9 @@ impl Tune {
         check_outputs([output], [self.network.path()])?;
         let device = self.device.open()?;
         let Device::Gpu(gpu) = &device else {
-            return Err(Failure::Error(Error::NoAdapter(
-                "nothing to tune on the CPU: the reference backend has one implementation of each \
-                 layer; `shadernet devices` lists the GPUs"
-                    .to_owned(),
-            )));
+            return Err(Failure::Error(Error::NoAdapter(format!(
+                "nothing to tune on {device}: tuning times shaders; `shadernet devices` lists the GPUs"
+            ))));
         };
         let path = self.output.clone().or_else(|| default_file(gpu));
         let options = TuneOptions::new()

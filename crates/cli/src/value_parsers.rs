@@ -15,6 +15,13 @@ pub fn count(text: &str) -> Result<NonZeroUsize, String> {
         .ok_or_else(|| format!("expected a whole number from 1 to {MAX_COUNT}"))
 }
 
+/// A number of threads: up to what machines have, since more are started before the system refuses.
+pub fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    const MAX: usize = 1024;
+    number(text, |number: &NonZeroUsize| number.get() <= MAX)
+        .ok_or_else(|| format!("expected a whole number from 1 to {MAX}"))
+}
+
 /// The size of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageSize {

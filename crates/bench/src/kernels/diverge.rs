@@ -25,7 +25,7 @@ pub struct Divergence {
     pub error: f64,
 }
 
-/// Finds the first node of `graph` at which `device` differs from `reference` ([`Device::cpu`] or another
+/// Finds the first node of `graph` at which `device` differs from `reference` ([`Device::reference`] or another
 /// backend) by more than `tolerance`, relative to the value's largest magnitude. Returns `None` if the
 /// network's outputs agree.
 ///

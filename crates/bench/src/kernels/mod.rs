@@ -3,13 +3,14 @@
 //!
 //! ```
 //! use shadernet_bench::kernels::{BenchOptions, Case, VariantOutcome, cases, variants};
-//! use shadernet::device::{Device, DeviceOptions};
+//! use shadernet::gpu::{Gpu, GpuOptions, adapters};
 //!
 //! // The built-in cases, taken from the networks. Other cases are written the same way.
 //! assert!(cases()?.len() > 30);
 //! let case: Case = "conv2d 1x8x6x6 out=8 kernel=3 padding=1 relu".parse()?;
 //!
-//! if let Device::Gpu(gpu) = Device::open(&DeviceOptions::default())? {
+//! if let Some(adapter) = adapters(None).first() {
+//!     let gpu = Gpu::open(adapter, &GpuOptions::new())?;
 //!     let options = BenchOptions::default().rounds(1);
 //!     for variant in variants(&gpu, &[case], &options, |_| {})?.concat() {
 //!         assert!(matches!(variant.outcome, VariantOutcome::Timed(_)), "{}", variant.name);

@@ -10,11 +10,13 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
+use shadernet::cpu::CpuDevice;
 use shadernet::device::Device;
-use shadernet::gpu::{adapters, is_software};
+use shadernet::gpu::{Backend, adapters, is_software};
 use shadernet::printable;
 use wait_timeout::ChildExt;
 
+use super::cpu_name;
 use crate::value_parsers::seconds;
 use crate::{Failure, progress};
 
@@ -22,7 +24,7 @@ use crate::{Failure, progress};
 #[derive(Args)]
 pub struct AllAdaptersArgs {
     /// Run on every adapter and backend of the machine, each in a process of its own
-    #[arg(long, conflicts_with_all = ["backend", "adapter"])]
+    #[arg(long, conflicts_with_all = ["backend", "adapter", "threads"])]
     pub all: bool,
 
     #[command(flatten)]
@@ -59,43 +61,38 @@ impl ChildProcessArgs {
         }
     }
 
-    /// Runs `shadernet` with `args` and `--json` on every adapter. Returns the JSON objects that the
-    /// processes print; for an adapter that prints none, an object of `kind` with the reason as `failed`. `each` is
+    /// Runs `shadernet` with `args` and `--json` on each of `targets`. Returns the JSON objects that the
+    /// processes print; for a target that prints none, an object of `kind` with the reason as `failed`. `each` is
     /// called for every object as soon as it is there, with the bar that is shown meanwhile.
-    pub fn run_on_all_adapters(
+    ///
+    /// # Errors
+    /// [`shadernet::Error::NoAdapter`] where there are none, and those of `each`.
+    pub fn run_on_all(
         &self,
+        targets: &[Target],
         kind: &str,
         args: &[OsString],
         mut each: impl FnMut(&ProgressBar, &mut Value) -> Result<(), Failure>,
     ) -> Result<Vec<Value>, Failure> {
-        let adapters = adapters(None);
-        if adapters.is_empty() {
+        if targets.is_empty() {
             return Err(Failure::Error(shadernet::Error::NoAdapter(
                 "no adapter was found on this machine; see `shadernet devices`".to_owned(),
             )));
         }
-        let bar = progress::bar(adapters.len());
+        let bar = progress::bar(targets.len());
         bar.enable_steady_tick(Duration::from_millis(100));
         let mut lines = Vec::new();
-        let mut seen = Vec::new();
-        for adapter in adapters {
-            let info = adapter.get_info();
-            // The name that --backend takes.
-            let backend = Device::backend_of(&info).name();
-            if seen.contains(&(backend, info.name.clone())) {
-                bar.inc(1);
-                continue;
-            }
-            seen.push((backend, info.name.clone()));
-            bar.set_message(format!("{} ({backend})", printable::name(&info.name)));
-            let mut results = match self.run_on_adapter(args, backend, &info.name) {
+        for target in targets {
+            let Target { name, backend, .. } = target;
+            bar.set_message(format!("{} ({backend})", printable::name(name)));
+            let mut results = match self.run_on(args, backend, name) {
                 Ok(printed) => printed,
                 Err(reason) => vec![json!({
                     "kind": kind,
-                    "device": info.name,
+                    "device": name,
                     "backend": backend,
-                    "driver": format!("{} {}", info.driver, info.driver_info).trim(),
-                    "software": is_software(&info),
+                    "driver": target.driver,
+                    "software": target.software,
                     "failed": reason,
                 })],
             };
@@ -107,23 +104,71 @@ impl ChildProcessArgs {
         Ok(lines)
     }
 
-    /// Runs `shadernet` on one adapter. Returns the JSON objects that it prints, or why there are none.
-    pub fn run_on_adapter(
+    /// Runs `shadernet` on a device of `backend`, which is called `name`. Returns the JSON objects that it prints,
+    /// or why there are none.
+    pub fn run_on(
         &self,
         args: &[OsString],
         backend: &str,
-        adapter: &str,
+        name: &str,
     ) -> Result<Vec<Value>, String> {
         let executable = std::env::current_exe();
         let executable = executable.map_err(|error| format!("it did not start: {error}"))?;
         let mut command = Command::new(executable);
-        command
-            .args(args)
-            .args(["--json", "--backend", backend, "--adapter", adapter]);
+        command.args(args).args(["--json", "--backend", backend]);
+        if backend != Backend::Cpu.name() {
+            command.args(["--adapter", name]);
+        }
         if let Some(misbehavior) = self.misbehave.and_then(|m| m.to_possible_value()) {
             command.args(["--misbehave", misbehavior.get_name()]);
         }
         json_lines(&mut command, self.time_limit)
+    }
+}
+
+/// A device that a child process runs on.
+pub struct Target {
+    /// The adapter's name, or the processor's.
+    name: String,
+    /// The name that `--backend` takes.
+    backend: &'static str,
+    driver: String,
+    software: bool,
+}
+
+impl Target {
+    /// Every adapter and backend of the machine, without the CPU.
+    pub fn adapters() -> Vec<Self> {
+        let mut targets: Vec<Self> = Vec::new();
+        for adapter in adapters(None) {
+            let info = adapter.get_info();
+            let backend = Device::backend_of(&info).name();
+            let is_known = |known: &Self| (known.backend, &known.name) == (backend, &info.name);
+            if targets.iter().any(is_known) {
+                continue;
+            }
+            let driver = format!("{} {}", info.driver, info.driver_info);
+            targets.push(Self {
+                backend,
+                driver: driver.trim().to_owned(),
+                software: is_software(&info),
+                name: info.name,
+            });
+        }
+        targets
+    }
+
+    /// Every adapter and backend of the machine, and the CPU as the last.
+    pub fn all() -> Vec<Self> {
+        let cpu = Self {
+            name: cpu_name(&CpuDevice::default()).to_owned(),
+            backend: Backend::Cpu.name(),
+            driver: format!("shadernet {}", env!("CARGO_PKG_VERSION")),
+            software: true,
+        };
+        let mut targets = Self::adapters();
+        targets.push(cpu);
+        targets
     }
 }
 

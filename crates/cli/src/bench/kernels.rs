@@ -15,7 +15,7 @@ use shadernet_bench::kernels::{
 };
 use shadernet_bench::peak::Peak;
 
-use super::child_processes::AllAdaptersArgs;
+use super::child_processes::{AllAdaptersArgs, Target};
 use super::results::Kernels;
 use super::{device_info, kernel_table, report, require_gpu};
 use crate::output_files::check_outputs;
@@ -88,7 +88,10 @@ impl KernelsArgs {
         let outputs = [("--json", json), ("--report", self.report.as_deref())];
         check_outputs(outputs, self.shapes.as_deref())?;
         let results = match self.all.all {
-            true => (self.all.child).run_on_all_adapters("kernels", &self.args(), |_, _| Ok(()))?,
+            true => {
+                let targets = Target::adapters();
+                (self.all.child).run_on_all(&targets, "kernels", &self.args(), |_, _| Ok(()))?
+            }
             false => {
                 self.all.child.misbehave_for_tests();
                 vec![self.measure(cases)?]

@@ -21,11 +21,12 @@ use std::time::Instant;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use shadernet::Error;
+use shadernet::cpu::CpuDevice;
 use shadernet::device::Device;
 use shadernet::gpu::{Gpu, is_software};
 
 use super::Failure;
-pub use child_processes::ChildProcessArgs;
+pub use child_processes::{ChildProcessArgs, Target};
 pub use kernel_table::faults as kernel_faults;
 pub use results::Kernels;
 
@@ -75,11 +76,9 @@ impl Bench {
 pub fn require_gpu(device: &Device) -> Result<&Gpu, Error> {
     match device {
         Device::Gpu(gpu) => Ok(gpu),
-        Device::Cpu { .. } => Err(Error::NoAdapter(
-            "this command measures shaders, and the reference backend on the CPU has none; \
-             `shadernet devices` lists the adapters"
-                .to_owned(),
-        )),
+        Device::Cpu(_) | Device::Reference => Err(Error::NoAdapter(format!(
+            "this command measures shaders, and {device} has none; `shadernet devices` lists the adapters"
+        ))),
     }
 }
 
@@ -104,8 +103,15 @@ pub fn device_info(device: &Device) -> Value {
                 "limits": limits(gpu),
             })
         }
-        Device::Cpu { .. } => json!({
-            "device": "CPU reference implementation",
+        Device::Cpu(cpu) => json!({
+            "device": cpu_name(cpu),
+            "backend": backend,
+            "driver": format!("shadernet {}", env!("CARGO_PKG_VERSION")),
+            "software": true,
+            "threads": cpu.threads(),
+        }),
+        Device::Reference => json!({
+            "device": "reference backend",
             "backend": backend,
             "driver": format!("shadernet {}", env!("CARGO_PKG_VERSION")),
             "software": true,
@@ -115,6 +121,14 @@ pub fn device_info(device: &Device) -> Value {
     object["commit"] = json!(env!("SHADERNET_COMMIT"));
     object["wgpu"] = json!(env!("SHADERNET_WGPU"));
     object
+}
+
+/// The name of the processor, or `CPU` where the system reports none.
+pub fn cpu_name(cpu: &CpuDevice) -> &'static str {
+    match cpu.name() {
+        "" => "CPU",
+        name => name,
+    }
 }
 
 /// The device's limits that matter for networks and kernels, and its subgroup sizes.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use shadernet::gpu::Precision;
 use shadernet::{Result, printable};
 
-use super::child_processes::AllAdaptersArgs;
+use super::child_processes::{AllAdaptersArgs, Target};
 use super::model_results::{ModelTiming, Versus, print};
 use super::report;
 use super::setup::{Overrides, TimedSession, open};
@@ -66,8 +66,8 @@ pub struct Model {
         value_delimiter = ',')]
     precision: Vec<Precision>,
 
-    /// Compare with a setting KEY=VALUE of backend, adapter, precision, kernel or without-pass;
-    /// several are separated by commas
+    /// Compare with a setting KEY=VALUE of backend, adapter, threads, precision, kernel or
+    /// without-pass; several are separated by commas
     #[arg(long, value_name = "SETTING", value_parser = str::parse::<Overrides>)]
     vs: Option<Overrides>,
 
@@ -119,7 +119,10 @@ impl Model {
             return self.serve(&networks, start);
         }
         let results = match self.all.all {
-            true => (self.all.child).run_on_all_adapters("model", &self.args(), |_, _| Ok(()))?,
+            true => {
+                let targets = Target::all();
+                (self.all.child).run_on_all(&targets, "model", &self.args(), |_, _| Ok(()))?
+            }
             false => {
                 self.all.child.misbehave_for_tests();
                 self.measure(&networks, start)?

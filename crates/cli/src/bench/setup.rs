@@ -1,5 +1,6 @@
 //! Sets up a network for timing: device, precision, kernels, and the first pass.
 
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use shadernet::session::{ConvAlgorithm, Session, SessionOptions};
 use shadernet::{Error, Result};
 
 use crate::resolve_model::Network;
+use crate::value_parsers::threads;
 use crate::{DeviceArgs, TuningArgs, output};
 
 /// The settings that `--vs` overrides.
@@ -20,6 +22,7 @@ pub struct Overrides {
     pub text: String,
     pub backend: Option<Backend>,
     pub adapter: Option<String>,
+    pub threads: Option<NonZeroUsize>,
     pub precision: Option<Precision>,
     pub kernel: Option<ConvAlgorithm>,
     pub passes: Option<PassOptions>,
@@ -42,6 +45,7 @@ impl FromStr for Overrides {
             match key {
                 "backend" => overrides.backend = Some(value.parse().map_err(unknown)?),
                 "adapter" => overrides.adapter = Some(value.to_owned()),
+                "threads" => overrides.threads = Some(threads(value)?),
                 "precision" => overrides.precision = Some(value.parse().map_err(unknown)?),
                 "kernel" => overrides.kernel = Some(value.parse().map_err(unknown)?),
                 "without-pass" => {
@@ -56,7 +60,14 @@ impl FromStr for Overrides {
     }
 }
 
-const SETTINGS: [&str; 5] = ["backend", "adapter", "precision", "kernel", "without-pass"];
+const SETTINGS: [&str; 6] = [
+    "backend",
+    "adapter",
+    "threads",
+    "precision",
+    "kernel",
+    "without-pass",
+];
 
 /// A session that has made its first pass.
 pub struct TimedSession {
@@ -81,11 +92,13 @@ pub fn open(args: &DeviceArgs, overrides: &Overrides) -> Result<(Device, Duratio
     let begin = Instant::now();
     let mut args = args.clone();
     if overrides.backend.is_some() {
-        // The adapters of another backend may have other names.
+        // The adapters of another backend may have other names, and only one backend has threads.
         args.adapter = None;
+        args.threads = None;
     }
     args.backend = overrides.backend.or(args.backend);
     args.adapter = overrides.adapter.clone().or(args.adapter);
+    args.threads = overrides.threads.or(args.threads);
     let device = args.open()?;
     Ok((device, begin.elapsed()))
 }
@@ -164,9 +177,12 @@ mod tests {
         assert_eq!(overrides.backend, Some(Backend::Gl));
         assert_eq!(overrides.precision, Some(Precision::F16));
         assert_eq!(overrides.kernel, Some(ConvAlgorithm::Winograd { tile: 4 }));
+        let overrides: Overrides = "backend=cpu,threads=2".parse().unwrap();
+        assert_eq!(overrides.threads.map(NonZeroUsize::get), Some(2));
         let reason = |text: &str| text.parse::<Overrides>().unwrap_err();
         assert!(reason("f16").contains("'f16'"));
         assert!(reason("precision=int8").contains("int8"));
+        assert!(reason("threads=0").contains("from 1 to 1024"));
         assert!(reason("kernel=winograd-5").contains("winograd-4"));
         assert!(reason("speed=2").contains("unknown setting 'speed'"));
         assert!(reason("without-pass=norm").contains("norms"));

@@ -83,7 +83,7 @@ struct PlanResult {
 
 impl Plan {
     pub fn execute(&self) -> Result<(), Failure> {
-        let has_device = self.device.backend.is_some() || self.device.adapter.is_some();
+        let has_device = self.device.is_one_device();
         if self.limits == Some(Limits::Default) && has_device {
             return Err(Failure::Usage(
                 "--limits default plans for no device; leave out --backend and --adapter"
@@ -148,7 +148,7 @@ impl Plan {
     /// The GPU to plan for. `None` for WebGPU's default limits.
     fn gpu(&self) -> Result<Option<Gpu>> {
         if self.limits != Some(Limits::Default) {
-            if let Device::Gpu(gpu) = Device::open(&self.device.options())? {
+            if let Device::Gpu(gpu) = self.device.open_quietly()? {
                 return Ok(Some(gpu));
             }
             output::note("no GPU adapter to plan for; WebGPU's default limits are assumed");

@@ -8,7 +8,7 @@ use shadernet::weights::{Dtype, Weights, write_safetensors};
 
 use crate::common::tolerance::network;
 use crate::common::{Golden, relative_error};
-use crate::devices::devices_and_cpu;
+use crate::devices::all_devices;
 use crate::support::shadernet;
 
 #[test]
@@ -19,7 +19,7 @@ fn resnet18_matches_pytorch() {
     let weights = golden.write_weights(folder.path(), Dtype::F32);
     let input = folder.path().join("input.safetensors");
     write_safetensors(&input, [("input", &golden.input())], Dtype::F32).unwrap();
-    for (name, device) in devices_and_cpu() {
+    for (name, device) in all_devices() {
         let output = folder.path().join(format!("{name}.safetensors"));
         let status = shadernet()
             .args(["run", "--arch", case, "--backend", device.backend().name()])

@@ -9,13 +9,13 @@ use crate::tensor::Shape;
 
 /// The reference backend, for inputs of the shapes used last.
 #[derive(Debug)]
-pub(super) struct CpuSession {
+pub(super) struct ReferenceSession {
     source: Arc<NetworkSource>,
     reference: Arc<Reference>,
     shapes: Vec<Shape>,
 }
 
-impl CpuSession {
+impl ReferenceSession {
     pub fn new(source: Arc<NetworkSource>, shapes: &[Shape]) -> Result<Self> {
         Ok(Self {
             reference: make(&source, shapes)?,
