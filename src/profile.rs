@@ -38,6 +38,8 @@ pub enum TimingMethod {
     /// Each step was dispatched many times in one submission, and timed by the host's clock, because the device
     /// has no timestamps. Caches are warmer than in a pass.
     WallClock,
+    /// The CPU backend read the clock at the begin of each step, in whole passes.
+    StepClock,
 }
 
 impl TimingMethod {
@@ -54,6 +56,7 @@ impl TimingMethod {
         match self {
             Self::Timestamps => "timestamps",
             Self::WallClock => "wall clock",
+            Self::StepClock => "step clock",
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use rten_simd::ops::{BitOps, NumOps};
+use rten_simd::ops::BitOps;
 use rten_simd::{Isa, SimdOp};
 
 use super::kernel::{Kernel, Scratch, Values, part};

@@ -38,9 +38,4 @@ impl Map {
     pub fn is_dense(&self) -> bool {
         self.stride == self.channels.next_multiple_of(4)
     }
-
-    /// Floats from the first to the last, padding included.
-    pub fn len(&self) -> usize {
-        self.pixels() * self.stride
-    }
 }

@@ -10,6 +10,27 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 
+mod conv;
+mod copy;
+mod depthwise;
 mod device;
+mod elementwise;
+mod fallback;
+mod implicit_gemm;
+mod kernel;
+mod map;
+mod memory;
+mod packed;
+mod plan;
+mod pool;
+mod prologue;
+mod select;
+mod simd;
+mod tile;
+mod upsample;
+mod winograd;
+mod workers;
 
 pub use device::{CpuDevice, CpuOptions};
+pub(crate) use packed::PackedWeights;
+pub(crate) use plan::{CpuPlan, Outline};

@@ -9,7 +9,7 @@ use crate::weights::Weights;
 
 /// Weights by name: the parameter, its layout and what is folded into it.
 #[derive(Debug, Default)]
-pub(super) struct PackedWeights {
+pub(crate) struct PackedWeights {
     packed: HashMap<String, Arc<Floats>>,
     /// The names that were asked for since [`Self::begin`].
     used: HashSet<String>,
@@ -27,7 +27,7 @@ impl PackedWeights {
     }
 
     /// The weight of this name, made by `pack` where it does not exist.
-    pub fn get(
+    pub(super) fn get(
         &mut self,
         name: String,
         pack: impl FnOnce() -> Result<Floats>,

@@ -28,6 +28,8 @@ struct Step {
     kernel: Box<dyn Kernel>,
     inputs: Vec<Place>,
     output: Place,
+    /// Where in a slot the output is.
+    map: Map,
 }
 
 /// A description of a step.
@@ -42,6 +44,8 @@ pub(crate) struct StepInfo {
     pub kernel: &'static str,
     pub shape: Shape,
     pub cost: StepCost,
+    /// Bytes of its weights, as they are in the file's order.
+    pub weight_bytes: u64,
 }
 
 /// A buffer, and the first element there.
@@ -175,7 +179,7 @@ impl Outline {
         let output = bytes(&placed.output.0);
         let inputs: u64 = placed.inputs.iter().map(|(map, _)| bytes(map)).sum();
         let kind = placed.node.op.as_operator().kind();
-        let (label, kind, kernel, cost) = match what {
+        let (label, kind, kernel, cost, weight_bytes) = match what {
             What::Pack { .. } | What::Unpack { .. } => {
                 let (label, kind) = match what {
                     What::Unpack { output } => (format!("output.{output}"), "Output"),
@@ -185,7 +189,7 @@ impl Outline {
                     operations: 0,
                     bytes: 2 * output,
                 };
-                (label, kind, "copy", cost)
+                (label, kind, "copy", cost, 0)
             }
             What::Compute(selection) => {
                 let shapes: Vec<&Shape> = placed.inputs.iter().map(|(_, shape)| *shape).collect();
@@ -197,7 +201,7 @@ impl Outline {
                     operations: selection.operations(multiplications.saturating_mul(2), &placed),
                     bytes: inputs + output + weights,
                 };
-                (placed.node.name.clone(), kind, selection.name(), cost)
+                (placed.node.name.clone(), kind, selection.name(), cost, weights)
             }
         };
         StepInfo {
@@ -207,6 +211,7 @@ impl Outline {
             kernel,
             shape,
             cost,
+            weight_bytes,
         }
     }
 
@@ -219,6 +224,7 @@ impl Outline {
         weights: &Weights,
         packed: &mut PackedWeights,
         device: &CpuDevice,
+        progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<CpuPlan> {
         let inputs: Vec<String> = self.inputs.iter().map(Shape::to_string).collect();
         let name = self.plan.placed.graph.name();
@@ -229,6 +235,8 @@ impl Outline {
         packed.begin();
         let threads = device.threads();
         let mut steps = Vec::with_capacity(self.steps.len());
+        let total: u64 = self.steps.iter().map(|step| step.info.weight_bytes).sum();
+        let mut completed = 0;
         for step in &self.steps {
             let value = ValueId::new(step.info.node);
             let placed = self.placed(value);
@@ -258,11 +266,16 @@ impl Outline {
                     (kernel, inputs.collect(), own)
                 }
             };
+            if step.info.weight_bytes > 0 {
+                completed += step.info.weight_bytes;
+                progress(completed, total);
+            }
             steps.push(Step {
                 info: step.info.clone(),
                 kernel,
                 inputs,
                 output,
+                map,
             });
         }
         weights.release_pages();
@@ -342,6 +355,33 @@ impl CpuPlan {
         ends.push(end);
         let begins = begins.iter().filter_map(|begin| begin.get());
         Ok(begins.zip(ends).map(|(begin, end)| (end - *begin).as_secs_f64()).collect())
+    }
+
+    /// The first step of a pass whose output is not finite. Computes on the calling thread, since it only explains an
+    /// error.
+    pub fn first_not_finite(&mut self, inputs: &[Tensor]) -> Option<StepInfo> {
+        let mut outputs = self.empty_outputs();
+        let pass = self.pass(inputs, &mut outputs);
+        for stage in 0..pass.len() {
+            for task in 0..pass.tasks(stage) {
+                pass.run(stage, task, 0);
+            }
+            let (index, part) = pass.plan.stages[stage];
+            let step = &pass.plan.steps[index];
+            let is_last = part + 1 == step.kernel.stages().len();
+            if is_last && !matches!(step.output.buffer, BufferRef::Output(_)) {
+                let output = pass.pointers[index].1.cast_const();
+                // SAFETY: the step has just written the channels of all pixels.
+                let is_finite = (0..step.map.pixels()).all(|pixel| unsafe {
+                    let pixel = output.add(pixel * step.map.stride);
+                    (0..step.map.channels).all(|channel| (*pixel.add(channel)).is_finite())
+                });
+                if !is_finite {
+                    return Some(step.info.clone());
+                }
+            }
+        }
+        None
     }
 
     /// Those that a step writes; the others are in slots.

@@ -2,7 +2,7 @@
 
 use rten_simd::ops::{BitOps, FloatOps, NumOps};
 use rten_simd::{Isa, SimdOp, SimdUnaryOp};
-use rten_vecmath::{Sigmoid, Silu, Tanh};
+use rten_vecmath::{Exp, Sigmoid, Silu, Tanh};
 
 use crate::graph::{Activation, Residual};
 
@@ -61,13 +61,13 @@ pub(super) fn activate<I: Isa>(isa: I, activation: Activation, x: I::F32) -> I::
             let gate = clamp(0.0, 6.0, ops.add(x, ops.splat(3.0)));
             ops.mul(ops.mul(x, gate), ops.splat(1.0 / 6.0))
         }
-        Activation::Sigmoid => keep_nan(isa, x, Sigmoid::apply(isa, x)),
-        Activation::Silu => keep_nan(isa, x, Silu::apply(isa, x)),
-        Activation::Tanh => keep_nan(isa, x, Tanh::apply(isa, x)),
+        Activation::Sigmoid => keep_nan(isa, x, Sigmoid {}.eval(isa, x)),
+        Activation::Silu => keep_nan(isa, x, Silu {}.eval(isa, x)),
+        Activation::Tanh => keep_nan(isa, x, Tanh {}.eval(isa, x)),
         Activation::Mish => {
             // tanh(ln(1 + e)) = (e * e + 2 e) / (e * e + 2 e + 2), which is 1 from 20 on; e would overflow.
             let bounded = ops.min(ops.splat(20.0), x);
-            let e = rten_vecmath::Exp::apply(isa, bounded);
+            let e = Exp {}.eval(isa, bounded);
             let n = ops.mul(e, ops.add(e, ops.splat(2.0)));
             let gate = ops.div(n, ops.add(n, ops.splat(2.0)));
             keep_nan(isa, x, ops.mul(x, gate))

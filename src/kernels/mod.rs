@@ -63,7 +63,7 @@ pub(crate) use lower::{Placement, lower};
 #[cfg(test)]
 pub(crate) use select::SELECTIONS;
 pub(crate) use select::{Algorithm, Problem, Selection, select};
-pub(crate) use norm::{Affine, Folding};
+pub(crate) use norm::Affine;
 pub(crate) use selection_reason::SelectionReason;
 pub(crate) use tensor_view::TensorView;
 pub(crate) use weight::PackedWeight;

@@ -58,7 +58,7 @@ impl Session {
     fn first_not_finite(&mut self, inputs: &[Tensor]) -> Result<Option<String>> {
         match &mut self.executor {
             Executor::Gpu(session) => session.first_not_finite(inputs),
-            Executor::Cpu(cpu, session) => cpu.install(|| session.first_not_finite(inputs)),
+            Executor::Cpu(session) => session.first_not_finite(inputs),
             Executor::Reference(session) => session.first_not_finite(inputs),
         }
     }

@@ -23,7 +23,7 @@ impl Session {
     pub fn shaders(&self, shapes: &[Shape]) -> Result<Vec<(String, String)>> {
         match &self.executor {
             Executor::Gpu(session) => session.shaders(shapes),
-            Executor::Cpu(..) => Ok(Vec::new()),
+            Executor::Cpu(session) => session.kernels(shapes),
             Executor::Reference(_) => Ok(Vec::new()),
         }
     }
@@ -34,7 +34,7 @@ impl Session {
     pub fn plan_only(&self, shapes: &[Shape]) -> Result<usize> {
         match &self.executor {
             Executor::Gpu(session) => session.plan_only(shapes),
-            Executor::Cpu(..) => Ok(0),
+            Executor::Cpu(session) => session.plan_only(shapes),
             Executor::Reference(_) => Ok(0),
         }
     }

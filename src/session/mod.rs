@@ -31,6 +31,7 @@
 mod bound_plan;
 mod chunks;
 mod context;
+mod cpu_session;
 mod finite;
 mod gpu_session;
 mod input;
@@ -67,6 +68,7 @@ pub(crate) use network_source::{Network, NetworkSource};
 #[cfg(feature = "onnx")]
 pub(crate) use onnx::OnnxSource;
 pub use options::{ActivationMemory, LoadProgress, Loading, SessionOptions};
+use cpu_session::CpuSession;
 use reference_session::ReferenceSession;
 pub use run::Run;
 
@@ -80,7 +82,7 @@ pub struct Session {
 #[derive(Debug)]
 enum Executor {
     Gpu(Box<GpuSession>),
-    Cpu(CpuDevice, ReferenceSession),
+    Cpu(Box<CpuSession>),
     Reference(ReferenceSession),
 }
 
@@ -131,8 +133,8 @@ impl Session {
                 (Executor::Gpu(Box::new(session)), [mismatch, unavailable])
             }
             Device::Cpu(cpu) => {
-                let session = ReferenceSession::new(source, shapes)?;
-                let executor = Executor::Cpu(cpu.clone(), session);
+                let session = CpuSession::new(cpu, source, options);
+                let executor = Executor::Cpu(Box::new(session));
                 (executor, [float32_only("the CPU", options), None])
             }
             Device::Reference => {
@@ -169,7 +171,7 @@ impl Session {
     pub fn passes(&self) -> &[PassReport] {
         match &self.executor {
             Executor::Gpu(session) => session.passes(),
-            Executor::Cpu(..) => &[],
+            Executor::Cpu(session) => session.passes(),
             Executor::Reference(_) => &[],
         }
     }
@@ -179,7 +181,7 @@ impl Session {
     pub fn memory(&self) -> Option<ActivationMemory> {
         match &self.executor {
             Executor::Gpu(session) => session.memory(),
-            Executor::Cpu(..) => None,
+            Executor::Cpu(session) => session.memory(),
             Executor::Reference(_) => None,
         }
     }
@@ -207,7 +209,7 @@ impl Session {
     pub fn device_bytes(&self) -> Option<u64> {
         match &self.executor {
             Executor::Gpu(session) => Some(session.device_bytes()),
-            Executor::Cpu(..) => None,
+            Executor::Cpu(session) => Some(session.device_bytes()),
             Executor::Reference(_) => None,
         }
     }
@@ -220,7 +222,7 @@ impl Session {
     pub fn prepare(&mut self, shapes: &[Shape]) -> Result<()> {
         match &mut self.executor {
             Executor::Gpu(session) => session.prepare(shapes).map(drop),
-            Executor::Cpu(_, session) => session.reference(shapes)?.check(shapes),
+            Executor::Cpu(session) => session.prepare(shapes),
             Executor::Reference(session) => session.reference(shapes)?.check(shapes),
         }
     }
@@ -234,10 +236,7 @@ impl Session {
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         match &mut self.executor {
             Executor::Gpu(session) => session.run(inputs),
-            Executor::Cpu(cpu, session) => {
-                let reference = session.reference(&shapes_of(inputs))?;
-                cpu.install(|| reference.run(inputs))
-            }
+            Executor::Cpu(session) => session.run(inputs),
             Executor::Reference(session) => session.reference(&shapes_of(inputs))?.run(inputs),
         }
     }
@@ -265,11 +264,7 @@ impl Session {
     pub fn run_async(&mut self, inputs: &[Tensor]) -> Result<Run> {
         match &mut self.executor {
             Executor::Gpu(session) => Ok(session.start(inputs)?.watched()),
-            Executor::Cpu(cpu, session) => {
-                let reference = session.reference(&shapes_of(inputs))?.clone();
-                let inputs = inputs.to_vec();
-                Ok(Run::on_threads_of(cpu, move || reference.run(&inputs)))
-            }
+            Executor::Cpu(session) => session.start(inputs),
             Executor::Reference(session) => {
                 let reference = session.reference(&shapes_of(inputs))?.clone();
                 let inputs = inputs.to_vec();
@@ -383,7 +378,10 @@ impl Session {
     /// # Errors
     /// As [`Self::run`], and [`Error::Device`] on the CPU and the reference backend, which have no dispatches.
     pub fn profile(&mut self, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
-        self.gpu("timing steps")?.profile(inputs, rounds)
+        match &mut self.executor {
+            Executor::Cpu(session) => session.profile(inputs, rounds),
+            _ => self.gpu("timing steps")?.profile(inputs, rounds),
+        }
     }
 }
 

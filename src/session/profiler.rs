@@ -26,7 +26,7 @@ const MEASURED_PASSES: usize = 3;
 /// The rounds of the middle half, ordered by `share`, the sum of the steps' times divided by the time of a whole
 /// pass. The means of the steps over these rounds add up to the mean of a pass, which medians do not, and
 /// rounds in which either of the two was disturbed are left out.
-fn middle_half(share: &[f64]) -> Vec<usize> {
+pub(super) fn middle_half(share: &[f64]) -> Vec<usize> {
     let mut rounds: Vec<usize> = (0..share.len()).collect();
     rounds.sort_by(|&a, &b| share[a].total_cmp(&share[b]));
     let outer = rounds.len() / 4;
@@ -164,7 +164,7 @@ impl BoundPlan {
     fn timed(&self, gpu: &Gpu) -> Result<Vec<Span>> {
         match TimingMethod::of(gpu) {
             TimingMethod::Timestamps => self.timestamps(gpu),
-            TimingMethod::WallClock => self.wall_clock(gpu),
+            TimingMethod::WallClock | TimingMethod::StepClock => self.wall_clock(gpu),
         }
     }
 

@@ -60,6 +60,27 @@ impl Run {
         }
     }
 
+    /// A run, and the job that computes it, which a thread of the session has to run. The job does nothing where the
+    /// run was dropped before.
+    pub(super) fn on_host(
+        compute: impl FnOnce() -> Result<Vec<Tensor>> + Send + 'static,
+    ) -> (Self, impl FnOnce() + Send + 'static) {
+        let submission = Arc::new(Submission::new(None, 1));
+        let shared = Arc::downgrade(&submission);
+        let job = move || {
+            if shared.strong_count() == 0 {
+                return;
+            }
+            let output = compute();
+            if let Some(submission) = shared.upgrade() {
+                submission.set_output(output);
+                submission.mapped(true);
+            }
+        };
+        let source = Source::Cpu;
+        (Self { source, submission }, job)
+    }
+
     /// Waits for the outputs.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ pub(crate) struct Phase {
 
 impl Window {
     /// The window of some of its rows and columns.
-    pub fn part(self, part: &SumPart) -> Self {
+    pub(in crate::kernels) fn part(self, part: &SumPart) -> Self {
         let first = [part.rows.start, part.columns.start].map(|v| v as u32);
         Self {
             kernel: part.window().map(|v| v as u32),
@@ -60,7 +60,7 @@ impl Phase {
     }
 
     /// The same outputs with some of the taps.
-    pub fn part(self, part: &SumPart) -> Self {
+    pub(in crate::kernels) fn part(self, part: &SumPart) -> Self {
         Self {
             window: self.window.part(part),
             rows: self.rows.part(&part.rows),
