@@ -3,7 +3,7 @@
 
     pip install onnx==1.23.2 onnxruntime==1.32.0 numpy safetensors
     cargo build --release
-    scripts/onnx_out.py [--shadernet PATH] [--backend cpu|vulkan|…] [--half] [--keep FOLDER] [NAME…]
+    scripts/onnx_out.py [--shadernet PATH] [--backend reference|cpu|vulkan|…] [--half] [--keep FOLDER] [NAME…]
     SHADERNET_ONNX_OUT_CASES=FOLDER cargo test -p shadernet --lib onnx::export
     scripts/onnx_out.py --cases FOLDER
 
@@ -150,7 +150,7 @@ def check_cases(folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shadernet", default="target/release/shadernet")
-    parser.add_argument("--backend", default="cpu")
+    parser.add_argument("--backend", default="reference")
     parser.add_argument("--half", action="store_true")
     parser.add_argument("--keep", type=pathlib.Path)
     parser.add_argument("--cases", type=pathlib.Path)

@@ -202,7 +202,7 @@ pub(crate) async fn open_best(
         }
         None if found.is_empty() => Ok(Err(format!("no GPU was found; {GPU_ADVICE}"))),
         None => Ok(Err(format!(
-            "no GPU was found but {}, slower software that runs only where it is asked for by name; {GPU_ADVICE}",
+            "no GPU was found but slower software, which runs where it is asked for by name: {}; {GPU_ADVICE}",
             names(&found)
         ))),
     }
@@ -309,7 +309,7 @@ fn names(adapters: &[wgpu::Adapter]) -> String {
     adapters.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-const GPU_ADVICE: &str = "if this machine has one, install its Vulkan driver (Intel and AMD on Debian and Ubuntu: \
+const GPU_ADVICE: &str = "if this machine has a GPU, install its Vulkan driver (Intel and AMD on Debian and Ubuntu: \
     apt-get install mesa-vulkan-drivers)";
 
 const DRIVER_ADVICE: &str = "to get one, install your GPU's Vulkan driver, or a software one \

@@ -158,7 +158,7 @@ impl Classifier {
     ///
     /// # Errors
     /// Those of [`Session::encode`](crate::session::Session::encode) and [`TopK::encode`]; [`Error::Device`]
-    /// on the reference backend.
+    /// where the device is not a GPU.
     pub fn encode<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -171,7 +171,7 @@ impl Classifier {
     /// Records what finds the top `k` classes in a pass's outputs; see [`Self::encode_chunks`].
     ///
     /// # Errors
-    /// Those of [`TopK::encode`]; [`Error::Device`] on the reference backend.
+    /// Those of [`TopK::encode`]; [`Error::Device`] where the device is not a GPU.
     pub fn encode_postprocess(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,

@@ -177,7 +177,7 @@ impl Detector {
     ///
     /// # Errors
     /// Those of [`Session::encode`](crate::session::Session::encode) and [`BoxList::encode`];
-    /// [`Error::Device`] on the reference backend.
+    /// [`Error::Device`] where the device is not a GPU.
     pub fn encode<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -193,7 +193,7 @@ impl Detector {
     ///
     /// # Errors
     /// Those of [`BoxList::encode`]; [`Error::Inputs`] where `source` is of a mip level that its texture does
-    /// not have; [`Error::Device`] on the reference backend.
+    /// not have; [`Error::Device`] where the device is not a GPU.
     pub fn encode_postprocess<'v>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,

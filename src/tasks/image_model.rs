@@ -128,7 +128,7 @@ macro_rules! model_methods {
 
             /// Moves to another device after the first was lost; see
             /// [`Session::restore`](crate::session::Session::restore). Encoders and textures given to later
-            /// calls must be of the new device. Does nothing on the reference backend.
+            /// calls must be of the new device. Does nothing where the device is not a GPU.
             ///
             /// # Errors
             /// Those of [`Session::restore`](crate::session::Session::restore).

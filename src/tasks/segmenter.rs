@@ -239,7 +239,7 @@ impl Segmenter {
     ///
     /// # Errors
     /// Those of [`Session::encode`](crate::session::Session::encode) and [`MaskTexture::encode`];
-    /// [`Error::Device`] on the reference backend; [`Error::Inputs`] for networks of unpadded convolutions,
+    /// [`Error::Device`] where the device is not a GPU; [`Error::Inputs`] for networks of unpadded convolutions,
     /// whose input has to be padded by reflection: [`Self::segment`] does that.
     pub fn encode<'v>(
         &mut self,
@@ -254,7 +254,7 @@ impl Segmenter {
     /// Records what writes every texel of `mask` from a pass's outputs; see [`Self::encode_chunks`].
     ///
     /// # Errors
-    /// Those of [`MaskTexture::encode`]; [`Error::Device`] on the reference backend.
+    /// Those of [`MaskTexture::encode`]; [`Error::Device`] where the device is not a GPU.
     pub fn encode_postprocess(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,

@@ -168,7 +168,7 @@ macro_rules! runner_methods {
             ///
             /// # Errors
             /// Those of [`Session::encode_chunks`](crate::session::Session::encode_chunks);
-            /// [`Error::Device`](crate::error::Error::Device) on the reference backend.
+            /// [`Error::Device`](crate::error::Error::Device) where the device is not a GPU.
             pub fn encode_chunks<'v>(
                 &mut self,
                 encoder: &mut wgpu::CommandEncoder,
@@ -181,7 +181,7 @@ macro_rules! runner_methods {
             /// Makes the pipelines and buffers that the first [`Self::encode`] would make.
             ///
             /// # Errors
-            /// [`Error::Device`](crate::error::Error::Device) on the reference backend, and where the device
+            /// [`Error::Device`](crate::error::Error::Device) where the device is not a GPU, and where the device
             /// refuses.
             pub fn prepare_encode(&mut self) -> Result<()> {
                 self.runner.prepare_encode()

@@ -148,10 +148,12 @@ impl Plan {
     /// The GPU to plan for. `None` for WebGPU's default limits.
     fn gpu(&self) -> Result<Option<Gpu>> {
         if self.limits != Some(Limits::Default) {
-            if let Device::Gpu(gpu) = self.device.open_quietly()? {
-                return Ok(Some(gpu));
+            match self.device.open_quietly()? {
+                Device::Gpu(gpu) => return Ok(Some(gpu)),
+                device @ (Device::Cpu(_) | Device::Reference) => output::note(format_args!(
+                    "a plan is of shaders, and {device} has none; WebGPU's default limits are assumed"
+                )),
             }
-            output::note("no GPU adapter to plan for; WebGPU's default limits are assumed");
         }
         if self.session.tuning.file().is_some() {
             output::note(

@@ -24,13 +24,14 @@ fn devices_lists_the_backends_under_test() {
         for key in ["name", "driver", "kind"] {
             assert!(line[key].is_string(), "{line}");
         }
+        assert_eq!(line["threads"].is_u64(), line["backend"] == "cpu", "{line}");
         for key in [
             "max_storage_buffer_binding_size",
             "max_buffer_size",
             "max_compute_workgroup_storage_size",
             "max_compute_invocations_per_workgroup",
         ] {
-            // The CPU has no such limits.
+            // The CPU has no such limits, but threads.
             let limit = line[key].as_u64().unwrap_or_default();
             assert_eq!(limit > 0, line["backend"] != "cpu", "{line}");
         }
@@ -53,14 +54,18 @@ fn devices_lists_the_backends_under_test() {
 
 #[test]
 fn every_backend_finds_the_same_class() {
-    for backend in backends().iter().chain([&Backend::Cpu]) {
+    for backend in backends()
+        .iter()
+        .chain([&Backend::Cpu, &Backend::Reference])
+    {
         let mut command = shadernet();
         command.args(["classify", "--json", "--top", "1", &chelsea()]);
         let run = execute(command.args(["--backend", backend.name()])).ok();
         assert_eq!(run.json()[0]["predictions"][0]["class"], 282);
         // The summary says which device it was.
         let device = match backend {
-            Backend::Cpu => "on the CPU".to_owned(),
+            Backend::Cpu => "on the CPU (".to_owned(),
+            Backend::Reference => "on the reference backend on the CPU".to_owned(),
             backend => format!("({}", backend.name()),
         };
         assert_eq!(run.err.lines().count(), 1, "{}", run.err);
@@ -84,7 +89,10 @@ fn missing_devices_are_errors_that_list_the_available_ones() {
         &format!("there is no such backend on {os}"),
     ]);
     run(&["--adapter", "nonsense"]).fails(&["a name that contains 'nonsense'; found: "]);
-    run(&["--backend", "cpu", "--adapter", "x"]).fails(&["the cpu backend has no adapters"]);
+    for backend in ["cpu", "reference"] {
+        let reason = format!("the {backend} backend has no adapters");
+        run(&["--backend", backend, "--adapter", "x"]).fails(&[&reason]);
+    }
 
     let mut command = shadernet();
     command.env("WGPU_ADAPTER_NAME", "nonsense");
@@ -124,10 +132,63 @@ fn a_batch_beyond_the_devices_limit_is_an_error_with_node_and_advice() {
     ]);
 }
 
+#[test]
+fn the_cpu_computes_with_as_many_threads_as_are_asked_for() {
+    let classify = |args: &[&str]| {
+        let mut command = shadernet();
+        execute(command.args(["classify", &chelsea()]).args(args))
+    };
+    let cpu = ["--backend=cpu", "--threads=1"];
+    let run = classify(&cpu).ok();
+    assert!(run.err.trim_end().ends_with("1 thread)"), "{}", run.err);
+    classify(&["--backend=cpu", "--threads=3"])
+        .ok()
+        .says(&["3 threads)"]);
+    // What ignores the number refuses it.
+    for backend in [backends()[0].name(), "reference"] {
+        classify(&["--backend", backend, "--threads=2"]).fails(&[
+            "--threads 2 is for the cpu backend",
+            "add --backend cpu, or leave --threads out",
+        ]);
+    }
+    for threads in ["--threads=0", "--threads=2000", "--threads=two"] {
+        let run = classify(&["--backend=cpu", threads]);
+        assert_eq!(run.code, 2, "{}", run.err);
+        assert!(run.err.contains("from 1 to 1024"), "{}", run.err);
+    }
+    let doctor = execute(shadernet().args(["doctor", "--threads=2"]));
+    assert_eq!(doctor.code, 2, "{}", doctor.err);
+}
+
+/// Software adapters are skipped, unless they are asked for; hardware comes before the CPU.
+#[test]
+fn software_runs_only_where_it_is_asked_for() {
+    if !backends().contains(&Backend::Vulkan) {
+        return;
+    }
+    let with = |variable: Option<(&str, &str)>| {
+        let mut command = shadernet();
+        command.envs(variable);
+        let run = execute(command.args(["classify", "--json", &chelsea()])).ok();
+        assert_eq!(run.json()[0]["predictions"][0]["class"], 282);
+        run
+    };
+    with(Some(("WGPU_BACKEND", "vulkan"))).says(&["(vulkan"]);
+    with(Some(("SHADERNET_TEST_HARDWARE", "vulkan"))).says(&["(vulkan"]);
+    let lines = execute(shadernet().args(["devices", "--json"])).ok().json();
+    let is_hardware =
+        |line: &serde_json::Value| line["kind"] != "software" && line["kind"] != "cpu";
+    if !lines.iter().any(is_hardware) {
+        let run = with(None).says(&["running on the CPU (", "slower software", "on the CPU ("]);
+        assert_eq!(run.err.lines().count(), 2, "{}", run.err);
+        assert_eq!(lines.last().unwrap()["default"], true);
+    }
+}
+
 /// Without a Vulkan driver, as on a new machine; with and without software OpenGL.
 #[cfg(target_os = "linux")]
 #[test]
-fn without_a_driver_the_cpu_runs_and_a_warning_says_how_to_get_one() {
+fn without_a_driver_the_cpu_runs_and_a_warning_says_so() {
     for opengl in [true, false] {
         let without = |command: &mut std::process::Command| {
             for name in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
@@ -144,8 +205,9 @@ fn without_a_driver_the_cpu_runs_and_a_warning_says_how_to_get_one() {
         assert_eq!(run.json()[0]["predictions"][0]["class"], 282);
         assert_eq!(run.err.lines().count(), 2, "{}", run.err);
         let run = run.says(&[
-            "running on the CPU: no GPU adapter was found",
-            "install your GPU's Vulkan driver",
+            "running on the CPU (",
+            "no GPU was found",
+            "if this machine has a GPU, install its Vulkan driver",
             "apt-get install mesa-vulkan-drivers",
             "images/s, on the CPU",
         ]);
@@ -192,15 +254,17 @@ fn the_next_adapter_runs_where_the_best_cannot_be_opened() {
     }
     let refusing = |args: &[&str]| {
         let mut command = shadernet();
-        command.env("SHADERNET_TEST_REFUSE", "vulkan").args(args);
+        command.env("SHADERNET_TEST_REFUSE", "vulkan");
+        command.env("SHADERNET_TEST_HARDWARE", "vulkan").args(args);
         command
     };
     let image = chelsea();
-    // OpenGL in software is not worth it unless it is asked for.
+    // Software is not worth it unless it is asked for.
     let mut command = refusing(&["classify", &image]);
     let run = execute(&mut command).ok();
     run.says(&[
-        "running on the CPU: a better adapter cannot be opened",
+        "running on the CPU (",
+        "a better adapter cannot be opened",
         "on the CPU",
     ]);
     let mut command = refusing(&["classify", &image]);

@@ -147,11 +147,13 @@ fn invalid_shapes_are_errors() {
     let path = shapes.to_str().unwrap();
     bench(&["--shapes", path]).fails(&["mine.txt", "line 2", "'kernel=NUMBER' is missing"]);
     bench(&["--shapes", "nonsuch.txt"]).fails(&["nonsuch.txt"]);
-    bench(&["--backend=cpu"]).fails(&["the reference backend on the CPU has none"]);
+    bench(&["--backend=reference"]).fails(&["the reference backend on the CPU has none"]);
+    bench(&["--backend=cpu"]).fails(&["this command measures shaders, and the CPU ("]);
     for wrong in [
         &["--filter=nonsuch"][..],
         &["--kernel=fast"],
         &["--all", "--backend=gl"],
+        &["--all", "--threads=2"],
     ] {
         assert_eq!(bench(wrong).code, 2, "{wrong:?}");
     }
@@ -262,7 +264,10 @@ fn quick_doctor_checks_one_case_of_each_kind() {
     assert!(start.elapsed() < std::time::Duration::from_secs(60));
     assert!(!doctor.err.contains("--quick"));
     let lines = doctor.json();
-    for line in &lines {
+    let (cpu, adapters) = lines.split_last().unwrap();
+    assert_eq!(cpu["backend"], "cpu");
+    assert!(cpu["kernels"].is_null(), "{cpu}");
+    for line in adapters {
         let rows = rows(line);
         assert!(rows.len() > 30, "{}", rows.len());
         assert!(rows.iter().all(|row| row["precision"] == "f32"));

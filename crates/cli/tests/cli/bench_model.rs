@@ -5,10 +5,10 @@ use serde_json::json;
 use crate::devices::backends;
 use crate::support::{execute, execute_with_input, shadernet, small_model};
 
-/// Every backend, and the reference backend.
+/// Every backend, the CPU and the reference backend.
 fn backend_names() -> Vec<&'static str> {
     let backends = backends().into_iter().map(|backend| backend.name());
-    backends.chain(["cpu"]).collect()
+    backends.chain(["cpu", "reference"]).collect()
 }
 
 #[test]
@@ -96,6 +96,8 @@ fn frames_are_timed_in_chunks() {
             "resnet18",
             "--input=3x64x64",
             "--frames=30",
+            "--backend",
+            backends()[0].name(),
         ]);
         bench
     };
@@ -122,13 +124,14 @@ fn frames_are_timed_in_chunks() {
     }
     let wrong = execute(bench().arg("--budget=0"));
     assert!(wrong.err.contains("a number above 0"), "{}", wrong.err);
-    let cpu = execute(bench().arg("--backend=cpu"));
-    assert!(
-        cpu.err
-            .contains("the reference backend on the CPU has none"),
-        "{}",
-        cpu.err
-    );
+    for (backend, device) in [
+        ("cpu", "the CPU ("),
+        ("reference", "the reference backend on"),
+    ] {
+        let mut frames = shadernet();
+        frames.args(["bench", "frames", "resnet18", "--backend", backend]);
+        execute(&mut frames).fails(&["this command measures shaders, and ", device, " has none"]);
+    }
 }
 
 /// Token inputs are generated, too.
@@ -193,7 +196,7 @@ fn invalid_arguments_are_errors() {
 fn the_peak_is_measured() {
     for backend in backend_names() {
         let peak = || execute(shadernet().args(["bench", "peak", "--json", "--backend", backend]));
-        if backend == "cpu" {
+        if ["cpu", "reference"].contains(&backend) {
             peak().fails(&["adapter"]);
             continue;
         }
@@ -255,11 +258,7 @@ fn steps_are_profiled_on_every_backend() {
 
 #[test]
 fn the_reference_backend_cannot_be_profiled() {
-    let profile = execute(shadernet().args(["bench", "profile", "small_cnn", "--backend=cpu"]));
-    assert_eq!(profile.code, 1);
-    assert!(
-        (profile.err).contains("the reference backend on the CPU has none"),
-        "{}",
-        profile.err
-    );
+    let mut profile = shadernet();
+    profile.args(["bench", "profile", "small_cnn", "--backend=reference"]);
+    execute(&mut profile).fails(&["the reference backend on the CPU has none"]);
 }

@@ -35,7 +35,7 @@ const CUP: [u64; 4] = [170, 20, 420, 240];
 #[test]
 fn devices_agree_that_the_espresso_is_in_the_cup() {
     let backends = devices::backends().into_iter().map(|b| b.name());
-    for backend in backends.chain(["cpu"]) {
+    for backend in backends.chain(["cpu", "reference"]) {
         let mut command = shadernet();
         command.args(["explain", "--json", "--backend", backend, &coffee()]);
         let lines = execute(&mut command).ok().json();

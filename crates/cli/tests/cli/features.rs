@@ -18,7 +18,7 @@ fn features(args: &[&str]) -> Command {
 #[test]
 fn channels_are_sorted_by_strength_on_every_device() {
     let backends = devices::backends().into_iter().map(|b| b.name());
-    let strongest: Vec<_> = (backends.chain(["cpu"]))
+    let strongest: Vec<_> = (backends.chain(["cpu", "reference"]))
         .map(|backend| {
             let mut command = shadernet();
             command.args([

@@ -198,7 +198,7 @@ fn nan_is_passed_through_on_every_backend() {
     input.data_mut()[5000] = f32::NAN;
     files.write_input("input", &input);
     let names = backends().into_iter().map(|backend| backend.name());
-    for backend in names.chain(["cpu"]) {
+    for backend in names.chain(["cpu", "reference"]) {
         let run = execute(files.run(&weights()).args(["--backend", backend])).ok();
         assert!(run.out.contains("[2, 10]"), "{}", run.out);
         let output = Weights::open(files.output()).unwrap();

@@ -92,7 +92,7 @@ fn masks_have_the_images_size_and_overlays_show_the_image() {
 #[test]
 fn devices_agree_on_the_mask() {
     let masks: Vec<Vec<u8>> = (devices::backends().into_iter().map(|b| b.name()))
-        .chain(["cpu"])
+        .chain(["cpu", "reference"])
         .map(|backend| {
             let folder = tempfile::tempdir().unwrap();
             let mask = folder.path().join("mask.png");
