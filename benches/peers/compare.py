@@ -1,9 +1,10 @@
 """Times this engine and others in alternating rounds on one device, and prints the ratios of their times.
 
     python compare.py [NETWORK…] [--rounds 7] [--engines ncnn,onnxruntime] [--json]
+    python compare.py [NETWORK…] --backend cpu [--threads 2] [--engines onnxruntime-cpu,tract,rten]
 
 Every engine is a process that loads its network once and makes one pass per request (`serve.py`). A round requests
-one pass of each engine; the order rotates from round to round. Other load on the machine then affects all engines
+one pass of each engine (on the CPU, a few); the order rotates from round to round. Other load on the machine then affects all engines
 alike: single times drift, but the ratios within a round do not.
 
 See README.md for how to install the engines and select the device.
@@ -12,6 +13,7 @@ See README.md for how to install the engines and select the device.
 import argparse
 import collections
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -26,8 +28,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 OURS = "shadernet"
 # Engines with a Rust program, built from the package in the folder of the same name.
-CRATES = ["burn", "wonnx"]
-THEIRS = ["ncnn", "ncnn-fp16", "onnxruntime", *CRATES]
+CRATES = ["burn", "wonnx", "tract", "rten"]
+THEIRS = ["ncnn", "ncnn-fp16", "onnxruntime", "onnxruntime-cpu", *CRATES]
+ON_CPU = ["cpu", "reference"]
+# On the CPU, an engine waits before its turn: the threads of the one before wait for work in a loop (ONNX Runtime's
+# for 50 ms) and would slow it. Then the engine makes several passes, as the first ones read all weights from memory.
+CPU_PAUSE = 0.1
+CPU_PASSES = 5
 # Seconds that a process may take to exit.
 EXIT_TIMEOUT = 10
 
@@ -82,8 +89,11 @@ class Engine:
             self.process.stdin.flush()
         except BrokenPipeError:
             pass
-        seconds = float(self.line())
-        self.times.append(seconds)
+        return float(self.line())
+
+    def take_turn(self, passes, pause):
+        time.sleep(pause)
+        self.times.append(statistics.median(self.time_pass() for _ in range(passes)))
 
     def close(self):
         self.process.stdin.close()
@@ -99,34 +109,44 @@ class EngineFailed(Exception):
 
 
 def arguments():
+    known = networks.NAMES + networks.ONNX_ONLY
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n")[0], epilog="See README.md in the folder of this script."
     )
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"some of {', '.join(networks.NAMES)} [default: all]")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"some of {', '.join(known)} [default: all; on a GPU, those that all engines have]")
     parser.add_argument("--rounds", type=int, default=7, help="timed rounds [default: 7]")
     parser.add_argument("--warm-up", type=int, default=1, help="rounds before them, not counted [default: 1]")
-    parser.add_argument("--engines", default="ncnn,onnxruntime", help=f"the other engines, some of {', '.join(THEIRS)} [default: %(default)s]")
+    parser.add_argument("--engines", help=f"the other engines, some of {', '.join(THEIRS)} [default: ncnn,onnxruntime; on the CPU onnxruntime-cpu]")
     parser.add_argument("--limit", type=float, default=900, help="seconds that an engine may take for a response [default: 900]")
     parser.add_argument("--shadernet", default=ROOT / "target/release/shadernet", type=pathlib.Path, help="the command to time [default: target/release/shadernet]")
     parser.add_argument("--precision", default="f32", help="shadernet's precision: f32 or f16 [default: f32]")
-    parser.add_argument("--backend", default="vulkan", help="shadernet's graphics API [default: vulkan]")
+    parser.add_argument("--backend", default="vulkan", help="shadernet's graphics API, or cpu [default: vulkan]")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each engine on the CPU [default: 2]")
+    parser.add_argument("--passes", type=int, help=f"passes in a round, whose median counts [default: 1, on the CPU {CPU_PASSES}]")
     parser.add_argument("--adapter", help="a part of the name of shadernet's adapter")
     parser.add_argument("--baseline", type=pathlib.Path, help="a second shadernet command, to compare two builds")
     parser.add_argument("--verbose", action="store_true", help="show the engines' standard error")
     parser.add_argument("--json", action="store_true", help="print one JSON object per network, one per line")
     given = parser.parse_args()
     for name in given.networks:
-        if name not in networks.NAMES:
-            parser.error(f"unknown network '{name}'; known: {', '.join(networks.NAMES)}")
+        if name not in known:
+            parser.error(f"unknown network '{name}'; known: {', '.join(known)}")
+    on_cpu = given.backend in ON_CPU
+    given.networks = given.networks or (known if on_cpu else networks.NAMES)
+    if given.engines is None:
+        given.engines = "onnxruntime-cpu" if on_cpu else "ncnn,onnxruntime"
     given.engines = [name for name in given.engines.split(",") if name]
+    given.pause = CPU_PAUSE if on_cpu else 0
+    if given.passes is None:
+        given.passes = CPU_PASSES if on_cpu else 1
     for name in given.engines:
         if name not in THEIRS:
             parser.error(f"unknown engine '{name}'")
     for command in filter(None, (given.shadernet, given.baseline)):
         if not command.is_file():
             parser.error(f"{command} does not exist; build it with cargo build --release")
-    if given.rounds < 1 or given.warm_up < 0:
-        parser.error("--rounds must be at least 1 and --warm-up at least 0")
+    if min(given.rounds, given.passes, given.threads) < 1 or given.warm_up < 0:
+        parser.error("--rounds, --passes and --threads must be at least 1, and --warm-up at least 0")
     return given
 
 
@@ -135,10 +155,13 @@ def ours(command, network, given):
     side = networks.side(network)
     words = [command.resolve(), "bench", "model", network, "--serve", "--input", f"3x{side}x{side}"]
     words += ["--backend", given.backend, "--precision", given.precision]
+    # Builds without the option follow RAYON_NUM_THREADS.
+    if given.backend in ON_CPU and "--threads" in subprocess.run([*words, "--help"], stdout=subprocess.PIPE, text=True).stdout:
+        words += ["--threads", given.threads]
     return words + (["--adapter", given.adapter] if given.adapter else [])
 
 
-def theirs(engine, network, onnx_file):
+def theirs(engine, network, onnx_file, threads):
     """The command that serves `network` with another engine."""
     if engine in ("ncnn", "ncnn-fp16"):
         flags = ["--fp16"] if engine == "ncnn-fp16" else []
@@ -149,8 +172,9 @@ def theirs(engine, network, onnx_file):
             manifest = (HERE / engine / "Cargo.toml").relative_to(ROOT)
             raise EngineFailed(f"not built; run cargo build --release --manifest-path {manifest}")
         file = networks.param_file(network) if engine == "burn" else onnx_file(network, "--for-wonnx")
-        return [program, file, networks.side(network)]
-    return [sys.executable, "serve_onnxruntime.py", onnx_file(network)]
+        return [program, file, networks.side(network), *([threads] if engine in ("tract", "rten") else [])]
+    flags = ["--provider", "cpu", "--threads", threads] if engine == "onnxruntime-cpu" else []
+    return [sys.executable, "serve_onnxruntime.py", onnx_file(network), *flags]
 
 
 def measure(network, given, folder):
@@ -160,7 +184,8 @@ def measure(network, given, folder):
         path = pathlib.Path(folder) / f"{name}{''.join(flags)}.onnx"
         if not path.exists():
             # In a process of its own, which frees its memory: it is as large as the weights.
-            subprocess.run([sys.executable, "make_onnx.py", name, path, *flags], check=True, cwd=HERE)
+            command = [sys.executable, "make_onnx.py", name, path, "--shadernet", given.shadernet.resolve(), *flags]
+            subprocess.run(command, check=True, cwd=HERE)
         return path
 
     engines, failures = [], {}
@@ -168,7 +193,7 @@ def measure(network, given, folder):
         starts = [(OURS, lambda: ours(given.shadernet, network, given))]
         if given.baseline:
             starts.append(("baseline", lambda: ours(given.baseline, network, given)))
-        starts += [(name, lambda name=name: theirs(name, network, onnx_file)) for name in given.engines]
+        starts += [(name, lambda name=name: theirs(name, network, onnx_file, given.threads)) for name in given.engines]
         for name, command in starts:
             try:
                 engines.append(Engine(name, [str(word) for word in command()], given))
@@ -178,7 +203,7 @@ def measure(network, given, folder):
         for _ in range(given.warm_up + given.rounds):
             for engine in list(order):
                 try:
-                    engine.time_pass()
+                    engine.take_turn(given.passes, given.pause)
                 except (EngineFailed, ValueError) as error:
                     failures[engine.name] = str(error)
                     order.remove(engine)
@@ -217,31 +242,35 @@ def result(network, engines, failures, given):
         "batch": 1,
         "precision": given.precision,
         "rounds": given.rounds,
+        **({"threads": given.threads} if given.backend in ON_CPU else {}),
         "engines": measured,
         "failed": failures,
     }
 
 
 def show(found):
-    print(f"\n{found['network']}, batch 1, {found['rounds']} rounds")
-    print(f"  {'engine':14}{'median ms':>12}{'min ms':>12}{'first ms':>12}{'ours/theirs':>14}{'minima':>12}")
+    threads = f", {found['threads']} threads" if "threads" in found else ""
+    print(f"\n{found['network']}, batch 1, {found['rounds']} rounds{threads}")
+    print(f"  {'engine':16}{'median ms':>12}{'min ms':>12}{'first ms':>12}{'ours/theirs':>14}{'minima':>12}")
     for name, row in found["engines"].items():
         ratios = ["", ""]
         if "ratio" in row:
             ratios = [f"{row['ratio']:.2f}", f"{row['min_ratio']:.2f}"]
         print(
-            f"  {name:14}{row['median_ms']:12.1f}{row['min_ms']:12.1f}{row['first_ms']:12.0f}"
+            f"  {name:16}{row['median_ms']:12.1f}{row['min_ms']:12.1f}{row['first_ms']:12.0f}"
             f"{ratios[0]:>14}{ratios[1]:>12}"
         )
     for name, reason in found["failed"].items():
-        print(f"  {name:14}failed: {reason}")
+        print(f"  {name:16}failed: {reason}")
 
 
 def main():
     given = arguments()
+    if given.backend in ON_CPU:
+        os.environ["RAYON_NUM_THREADS"] = str(given.threads)
     failed = False
     with tempfile.TemporaryDirectory() as folder:
-        for network in given.networks or networks.NAMES:
+        for network in given.networks:
             engines, failures = measure(network, given, folder)
             found = result(network, engines, failures, given)
             failed |= bool(failures)

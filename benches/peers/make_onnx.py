@@ -1,12 +1,14 @@
 """Writes the networks of `networks.py` as ONNX files, for ONNX Runtime and wonnx. Needs `onnx` and `numpy`.
 
-    python make_onnx.py NAME FILE [BATCH] [--for-wonnx]
+    python make_onnx.py NAME FILE [BATCH] [--for-wonnx] [--shadernet COMMAND]
 
 Weights are random with a fixed seed, which suffices for timing. wonnx does not infer shapes and cannot multiply by a
-transposed matrix: with --for-wonnx, the file has the shape of every value and transposed matrices.
+transposed matrix: with --for-wonnx, the file has the shape of every value and transposed matrices. Networks without a
+.param file are written by shadernet; their matrices stay as they are.
 """
 
-import sys
+import argparse
+import subprocess
 
 import numpy as np
 import onnx
@@ -92,7 +94,8 @@ def window(layer):
     }
 
 
-def write(name, path, batch=1, for_wonnx=False):
+def made(name, batch, for_wonnx):
+    """A network of a .param file."""
     shapes = networks.shapes(name, batch)
     writer = Writer(shapes, for_wonnx)
     for layer in networks.layers(name):
@@ -100,16 +103,38 @@ def write(name, path, batch=1, for_wonnx=False):
     edge = lambda value: helper.make_tensor_value_info(value, TensorProto.FLOAT, shapes[value])
     graph = helper.make_graph(writer.nodes, name, [edge("in0")], [edge("out0")], writer.tensors)
     opset = [helper.make_opsetid("", 13)]
-    model = helper.make_model(graph, opset_imports=opset, ir_version=8, producer_name="shadernet")
-    if for_wonnx:
+    return helper.make_model(graph, opset_imports=opset, ir_version=8, producer_name="shadernet")
+
+
+def written_by(shadernet, name, path, batch):
+    """A network that shadernet writes, for images of any size, with fixed sizes as in the other files."""
+    subprocess.run([shadernet, "convert", name, "--generate-weights", "-o", path], check=True, stdout=subprocess.DEVNULL)
+    model = onnx.load(path)
+    extents = {"batch": batch, "height": networks.side(name), "width": networks.side(name)}
+    for value in (*model.graph.input, *model.graph.output):
+        for extent in value.type.tensor_type.shape.dim:
+            if extent.dim_param:
+                extent.dim_value = extents[extent.dim_param]
+    return model
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("name")
+    parser.add_argument("path")
+    parser.add_argument("batch", nargs="?", type=int, default=1)
+    parser.add_argument("--for-wonnx", action="store_true")
+    parser.add_argument("--shadernet", default="shadernet")
+    given = parser.parse_args()
+    if given.name in networks.ONNX_ONLY:
+        model = written_by(given.shadernet, given.name, given.path, given.batch)
+    else:
+        model = made(given.name, given.batch, given.for_wonnx)
+    if given.for_wonnx:
         model = onnx.shape_inference.infer_shapes(model)
     onnx.checker.check_model(model)
-    onnx.save(model, path)
+    onnx.save(model, given.path)
 
 
 if __name__ == "__main__":
-    flags = [word for word in sys.argv[1:] if word == "--for-wonnx"]
-    words = [word for word in sys.argv[1:] if word not in flags]
-    if not 2 <= len(words) <= 3:
-        sys.exit(__doc__)
-    write(words[0], words[1], int(words[2]) if len(words) > 2 else 1, bool(flags))
+    main()

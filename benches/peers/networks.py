@@ -8,6 +8,8 @@ import pathlib
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "ncnn"
 NAMES = ["alexnet", "vgg16", "resnet18", "resnet50", "densenet121", "mobilenet_v2", "unet"]
+# These have no .param file: `shadernet convert` writes their ONNX files, and only engines that read ONNX have them.
+ONNX_ONLY = ["efficientnet_lite0"]
 
 
 @dataclasses.dataclass
@@ -60,6 +62,8 @@ def side(name):
 
 
 def param_file(name):
+    if name in ONNX_ONLY:
+        raise ValueError(f"there is no .param file of {name}")
     return FOLDER / f"{name}.ncnn.param"
 
 

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Runs the passes of the network that `load` returns for a file. A pass takes an image of three channels and
-/// its side in pixels, and returns the output. The command line is the file and the side.
-pub fn serve<Pass>(usage: &str, load: impl FnOnce(&str) -> Result<Pass>) -> ExitCode
+/// Runs the passes of the network that `load` returns for a file and a number of threads. A pass takes an image of
+/// three channels and its side in pixels, and returns the output. The command line is the file, the side and,
+/// for engines that compute on the CPU, the number of threads.
+pub fn serve<Pass>(usage: &str, load: impl FnOnce(&str, usize) -> Result<Pass>) -> ExitCode
 where
     Pass: FnMut(&[f32], usize) -> Result<Vec<f32>>,
 {
@@ -23,15 +24,21 @@ where
     }
 }
 
-fn rounds<Pass>(usage: &str, load: impl FnOnce(&str) -> Result<Pass>) -> Result<()>
+fn rounds<Pass>(usage: &str, load: impl FnOnce(&str, usize) -> Result<Pass>) -> Result<()>
 where
     Pass: FnMut(&[f32], usize) -> Result<Vec<f32>>,
 {
-    let [file, side] = &std::env::args().skip(1).collect::<Vec<_>>()[..] else {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [file, side, threads @ ..] = &words[..] else {
         return Err(usage.into());
     };
     let side: usize = side.parse()?;
-    let mut pass = load(file)?;
+    let threads = match threads {
+        [] => 1,
+        [number] => number.parse()?,
+        _ => return Err(usage.into()),
+    };
+    let mut pass = load(file, threads)?;
     let image: Vec<f32> = (0..3 * side * side)
         .map(|i| (i as f32 * 0.37).sin())
         .collect();

@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use network::Network;
 
 fn main() -> ExitCode {
-    serve::serve("serve_burn FILE.param SIDE", |file| {
+    serve::serve("serve_burn FILE.param SIDE", |file, _| {
         let device = Device::wgpu(Default::default());
         let network = Network::new(&std::fs::read_to_string(file)?, &device)?;
         Ok(move |image: &[f32], side| {

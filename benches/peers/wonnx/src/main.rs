@@ -14,7 +14,7 @@ use wonnx::Session;
 use wonnx::utils::{InputTensor, OutputTensor};
 
 fn main() -> ExitCode {
-    serve::serve("serve_wonnx FILE.onnx SIDE", |file| {
+    serve::serve("serve_wonnx FILE.onnx SIDE", |file, _| {
         let session = pollster::block_on(Session::from_path(file))?;
         Ok(move |image: &[f32], _| {
             let inputs = HashMap::from([("in0".to_string(), InputTensor::from(image))]);
