@@ -45,9 +45,7 @@ impl Problem {
             Op::ConvTranspose2d(op) if op.stride == [1, 1] => {
                 Self::Plain(ConvProblem::from_transposed(op, fused, input, output))
             }
-            Op::ConvTranspose2d(op) => {
-                Self::Strided(TransposedConvProblem::new(op, fused, output))
-            }
+            Op::ConvTranspose2d(op) => Self::Strided(TransposedConvProblem::new(op, fused, output)),
             Op::Linear(op) => Self::Plain(ConvProblem::from_linear(op, fused, output)),
             Op::LinearBackward(op) => {
                 Self::Plain(ConvProblem::from_linear_backward(&op.0, fused, output))
@@ -84,7 +82,13 @@ impl Problem {
         }
         let columns = problem.filter.kernel[1];
         let is_thin = problem.filter.in_channels <= 4 && problem.filter.groups == 1;
-        if is_thin && is_packed_input && input.is_dense() && problem.dilation[1] == 1 && columns > 1 && matches!(node.op, Op::Conv2d(_)) {
+        if is_thin
+            && is_packed_input
+            && input.is_dense()
+            && problem.dilation[1] == 1
+            && columns > 1
+            && matches!(node.op, Op::Conv2d(_))
+        {
             return ConvKernel::Gemm(Rows::Runs { columns });
         }
         match winograd_tile(problem) {
@@ -147,7 +151,10 @@ impl Placed<'_> {
         let fused = &self.node.fused;
         let norm = fused.norm.iter().map(|norm| norm.name.clone());
         let branches = fused.branches.iter().map(Branch::names);
-        let folded: String = norm.chain(branches).map(|names| format!(" with {names}")).collect();
+        let folded: String = norm
+            .chain(branches)
+            .map(|names| format!(" with {names}"))
+            .collect();
         format!("{} {layout}{folded}", self.node.parameter_name("weight"))
     }
 }
@@ -179,13 +186,29 @@ pub(super) fn build(
             let weights = depthwise_weights(&filter, conv, placed, building)?;
             let geometry = [conv.filter.kernel, conv.stride, conv.dilation];
             Box::new(Depthwise::new(
-                input, output, residual, geometry, conv.padding, weights, bias, epilogue, threads,
+                input,
+                output,
+                residual,
+                geometry,
+                conv.padding,
+                weights,
+                bias,
+                epilogue,
+                threads,
             ))
         }
         (ConvKernel::Winograd(tile), Problem::Plain(conv)) => {
             let weights = winograd_weights(&filter, tile, placed, building)?;
             Box::new(Winograd::new(
-                input, output, residual, tile, conv.padding, weights, bias, epilogue, threads,
+                input,
+                output,
+                residual,
+                tile,
+                conv.padding,
+                weights,
+                bias,
+                epilogue,
+                threads,
             ))
         }
         (ConvKernel::Gemm(rows), _) => {
@@ -198,17 +221,22 @@ pub(super) fn build(
                 sweeps.push(sweep(&filter, &phase, rows, placed, building)?);
             }
             Box::new(ImplicitGemm::new(
-                input, output, residual, filter.groups, sweeps, rows, prologue, bias, epilogue,
+                input,
+                output,
+                residual,
+                filter.groups,
+                sweeps,
+                rows,
+                prologue,
+                bias,
+                epilogue,
                 threads,
             ))
         }
         // Only plain convolutions are selected for the two others.
-        (_, Problem::Strided(_)) => build(
-            problem,
-            ConvKernel::Gemm(Rows::Pixels),
-            placed,
-            building,
-        )?,
+        (_, Problem::Strided(_)) => {
+            build(problem, ConvKernel::Gemm(Rows::Pixels), placed, building)?
+        }
     })
 }
 
@@ -292,19 +320,28 @@ fn sweep(
         Rows::Pixels | Rows::Copies => filter.group_inputs,
     };
     let columns = panel_columns();
-    let layout = format!("panels {columns} {k} {kernel_taps:?}{}", filter.order_suffix());
+    let layout = format!(
+        "panels {columns} {k} {kernel_taps:?}{}",
+        filter.order_suffix()
+    );
     let weights = building.weights;
     let packed = building.packed.get(placed.weight_name(&layout), || {
-        pack_panels(filter, weights, placed, |panel, kernels, first, count| {
-            for input in 0..filter.group_inputs {
-                for output in 0..count {
-                    let kernel = kernels.get(first + output, input);
-                    for (t, tap) in kernel_taps.iter().enumerate() {
-                        panel[(t * k + input) * columns + output] = kernel[*tap];
+        pack_panels(
+            filter,
+            weights,
+            placed,
+            |panel, kernels, first, count| {
+                for input in 0..filter.group_inputs {
+                    for output in 0..count {
+                        let kernel = kernels.get(first + output, input);
+                        for (t, tap) in kernel_taps.iter().enumerate() {
+                            panel[(t * k + input) * columns + output] = kernel[*tap];
+                        }
                     }
                 }
-            }
-        }, kernel_taps.len() * k * columns)
+            },
+            kernel_taps.len() * k * columns,
+        )
     })?;
     let size = phase.outputs.size.map(|v| v as usize);
     Ok(Sweep {
@@ -354,16 +391,22 @@ fn winograd_weights(
     let layout = format!("winograd {tile} {columns}{}", filter.order_suffix());
     let weights = building.weights;
     building.packed.get(placed.weight_name(&layout), || {
-        pack_panels(filter, weights, placed, |panel, kernels, first, count| {
-            for input in 0..inputs {
-                for output in 0..count {
-                    let kernel = kernels.in_window_order(first + output, input);
-                    let values = transformed(tile as u32, &kernel);
-                    for (point, value) in values.into_iter().enumerate() {
-                        panel[(point * inputs + input) * columns + output] = value as f32;
+        pack_panels(
+            filter,
+            weights,
+            placed,
+            |panel, kernels, first, count| {
+                for input in 0..inputs {
+                    for output in 0..count {
+                        let kernel = kernels.in_window_order(first + output, input);
+                        let values = transformed(tile as u32, &kernel);
+                        for (point, value) in values.into_iter().enumerate() {
+                            panel[(point * inputs + input) * columns + output] = value as f32;
+                        }
                     }
                 }
-            }
-        }, points * inputs * columns)
+            },
+            points * inputs * columns,
+        )
     })
 }

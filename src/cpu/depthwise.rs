@@ -35,7 +35,10 @@ pub(super) struct Depthwise {
 }
 
 impl Depthwise {
-    #[expect(clippy::too_many_arguments, reason = "each is another part of the problem")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another part of the problem"
+    )]
     pub fn new(
         input: Map,
         output: Map,
@@ -139,7 +142,8 @@ impl SimdOp for RunTask<'_> {
                 // SAFETY: `Kernel::run`'s; the taps of each pixel lie inside the map.
                 unsafe {
                     let line = Line {
-                        from: (self.input).add(image * input.height * input.width * input.stride + channel),
+                        from: (self.input)
+                            .add(image * input.height * input.width * input.stride + channel),
                         channel,
                         count,
                         row,
@@ -211,7 +215,8 @@ impl RunTask<'_> {
                     let from = line.from.add((y * input.width + x) * input.stride);
                     if is_whole {
                         for (p, sum) in sums.iter_mut().enumerate() {
-                            *sum = ops.mul_add(ops.load_ptr(from.add(p * pixel_step)), weight, *sum);
+                            *sum =
+                                ops.mul_add(ops.load_ptr(from.add(p * pixel_step)), weight, *sum);
                         }
                     } else {
                         for (p, sum) in sums.iter_mut().enumerate() {

@@ -25,10 +25,15 @@ impl Fallback {
         output: (Map, Shape),
         building: &mut Building,
     ) -> Result<Self> {
-        let parameters = node.op.as_operator().parameters().into_iter().map(|parameter| {
-            let name = node.parameter_name(&parameter.name);
-            Ok(building.weights.read(&name)?.into_owned())
-        });
+        let parameters = node
+            .op
+            .as_operator()
+            .parameters()
+            .into_iter()
+            .map(|parameter| {
+                let name = node.parameter_name(&parameter.name);
+                Ok(building.weights.read(&name)?.into_owned())
+            });
         Ok(Self {
             parameters: parameters.collect::<Result<_>>()?,
             node: node.clone(),

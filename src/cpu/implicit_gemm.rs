@@ -81,7 +81,10 @@ pub(super) fn panel_columns() -> usize {
 }
 
 impl ImplicitGemm {
-    #[expect(clippy::too_many_arguments, reason = "each is another part of the problem")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another part of the problem"
+    )]
     pub fn new(
         input: Map,
         output: Map,

@@ -62,7 +62,9 @@ impl Floats {
     }
 
     fn layout(len: usize) -> Layout {
-        let bytes = len.saturating_mul(size_of::<f32>()).min(isize::MAX as usize - ALIGNMENT);
+        let bytes = len
+            .saturating_mul(size_of::<f32>())
+            .min(isize::MAX as usize - ALIGNMENT);
         // SAFETY: the alignment is a power of two, and the size is below `isize::MAX` when rounded up.
         unsafe { Layout::from_size_align_unchecked(bytes, ALIGNMENT) }
     }

@@ -14,9 +14,7 @@ use super::workers::{self, Stages};
 use crate::error::{CPU, Error, Result};
 use crate::graph::{Graph, Op, ValueId};
 use crate::passes::{PassOptions, PassReport};
-use crate::plan::{
-    BufferRef, OutputLocation, PlacedPlan, StepCost, concat_in_place, is_computed,
-};
+use crate::plan::{BufferRef, OutputLocation, PlacedPlan, StepCost, concat_in_place, is_computed};
 use crate::tensor::{Shape, Tensor};
 use crate::util::memory::check_memory;
 use crate::weights::Weights;
@@ -201,7 +199,13 @@ impl Outline {
                     operations: selection.operations(multiplications.saturating_mul(2), &placed),
                     bytes: inputs + output + weights,
                 };
-                (placed.node.name.clone(), kind, selection.name(), cost, weights)
+                (
+                    placed.node.name.clone(),
+                    kind,
+                    selection.name(),
+                    cost,
+                    weights,
+                )
             }
         };
         StepInfo {
@@ -351,10 +355,17 @@ impl CpuPlan {
             (is_complete, Instant::now())
         });
         self.finish(outputs, is_complete)?;
-        let mut ends: Vec<Instant> = begins.iter().skip(1).filter_map(|b| b.get().copied()).collect();
+        let mut ends: Vec<Instant> = begins
+            .iter()
+            .skip(1)
+            .filter_map(|b| b.get().copied())
+            .collect();
         ends.push(end);
         let begins = begins.iter().filter_map(|begin| begin.get());
-        Ok(begins.zip(ends).map(|(begin, end)| (end - *begin).as_secs_f64()).collect())
+        Ok(begins
+            .zip(ends)
+            .map(|(begin, end)| (end - *begin).as_secs_f64())
+            .collect())
     }
 
     /// The first step of a pass whose output is not finite. Computes on the calling thread, since it only explains an
@@ -397,7 +408,10 @@ impl CpuPlan {
 
     fn pass<'a>(&'a mut self, inputs: &'a [Tensor], outputs: &'a mut [Vec<f32>]) -> Pass<'a> {
         let slots: Vec<*mut f32> = self.slots.iter_mut().map(Floats::as_mut_ptr).collect();
-        let outputs: Vec<*mut f32> = outputs.iter_mut().map(|output| output.as_mut_ptr()).collect();
+        let outputs: Vec<*mut f32> = outputs
+            .iter_mut()
+            .map(|output| output.as_mut_ptr())
+            .collect();
         let at = |place: &Place| match place.buffer {
             // Places lie inside their buffers, and tensors have the plan's shapes.
             BufferRef::Slot(slot) => slots[slot].wrapping_add(place.offset),
@@ -474,7 +488,11 @@ impl Stages for Pass<'_> {
             shared: self.scratch.wrapping_add(self.plan.shared_scratch),
         };
         // SAFETY: the plan gave each value memory of its size that nothing else uses while it is alive.
-        unsafe { self.plan.steps[step].kernel.run(&values, index, task, scratch) };
+        unsafe {
+            self.plan.steps[step]
+                .kernel
+                .run(&values, index, task, scratch)
+        };
     }
 }
 

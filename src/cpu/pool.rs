@@ -100,7 +100,11 @@ impl SimdOp for RunTask<'_> {
         let vectors = output.channels.div_ceil(lanes);
         let channels = part(vectors, channel_parts, self.task / row_parts);
         let [rows, columns] = &pool.windows;
-        for row in part(output.batch * output.height, row_parts, self.task % row_parts) {
+        for row in part(
+            output.batch * output.height,
+            row_parts,
+            self.task % row_parts,
+        ) {
             let (image, y) = (row / output.height, row % output.height);
             for x in 0..output.width {
                 let divisor = rows.divisors[y] * columns.divisors[x];

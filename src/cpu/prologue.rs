@@ -23,7 +23,11 @@ pub(super) struct Prologue {
 }
 
 impl Prologue {
-    pub fn new(prologue: &graph::Prologue, channels: usize, building: &mut Building) -> Result<Self> {
+    pub fn new(
+        prologue: &graph::Prologue,
+        channels: usize,
+        building: &mut Building,
+    ) -> Result<Self> {
         let norm = prologue.norm.as_ref();
         Self::made_of(norm, prologue.activation, channels, building)
     }
@@ -38,15 +42,17 @@ impl Prologue {
         let shifts = channels.next_multiple_of(16);
         let weights = building.weights;
         let affine = norm.map(|norm| {
-            building.packed.get(format!("{} scales and shifts", norm.name), || {
-                let affine = Affine::read(norm, weights)?;
-                let mut packed = Floats::zeros(2 * shifts);
-                let (scales, offsets) = packed.as_mut_slice().split_at_mut(shifts);
-                for (i, (scale, shift)) in affine.scale.iter().zip(&affine.shift).enumerate() {
-                    (scales[i], offsets[i]) = (*scale as f32, *shift as f32);
-                }
-                Ok(packed)
-            })
+            building
+                .packed
+                .get(format!("{} scales and shifts", norm.name), || {
+                    let affine = Affine::read(norm, weights)?;
+                    let mut packed = Floats::zeros(2 * shifts);
+                    let (scales, offsets) = packed.as_mut_slice().split_at_mut(shifts);
+                    for (i, (scale, shift)) in affine.scale.iter().zip(&affine.shift).enumerate() {
+                        (scales[i], offsets[i]) = (*scale as f32, *shift as f32);
+                    }
+                    Ok(packed)
+                })
         });
         Ok(Self {
             affine: affine.transpose()?,
@@ -57,7 +63,13 @@ impl Prologue {
 
     /// Applies it to a vector of channels from `channel` on.
     #[inline(always)]
-    pub fn apply<I: Isa>(&self, isa: I, x: I::F32, channel: usize, mask: Option<<I::F32 as rten_simd::Simd>::Mask>) -> I::F32 {
+    pub fn apply<I: Isa>(
+        &self,
+        isa: I,
+        x: I::F32,
+        channel: usize,
+        mask: Option<<I::F32 as rten_simd::Simd>::Mask>,
+    ) -> I::F32 {
         let ops = isa.f32();
         let mut y = x;
         if let Some(affine) = &self.affine {
@@ -66,7 +78,10 @@ impl Prologue {
                 let scale = affine.as_ptr().add(channel);
                 let shift = scale.add(self.shifts);
                 let (scale, shift) = match mask {
-                    Some(mask) => (ops.load_ptr_mask(scale, mask), ops.load_ptr_mask(shift, mask)),
+                    Some(mask) => (
+                        ops.load_ptr_mask(scale, mask),
+                        ops.load_ptr_mask(shift, mask),
+                    ),
                     None => (ops.load_ptr(scale), ops.load_ptr(shift)),
                 };
                 y = ops.mul_add(x, scale, shift);
@@ -97,7 +112,11 @@ impl Prologue {
             if channel < channels {
                 let mask = ops.first_n_mask(channels - channel);
                 let x = ops.load_ptr_mask(from.add(channel), mask);
-                ops.store_ptr_mask(self.apply(isa, x, channel, Some(mask)), to.add(channel), mask);
+                ops.store_ptr_mask(
+                    self.apply(isa, x, channel, Some(mask)),
+                    to.add(channel),
+                    mask,
+                );
             }
         }
     }

@@ -187,15 +187,21 @@ impl Selection {
                     .map(|prologue| Prologue::new(prologue, channels, building))
                     .transpose()?;
                 let windows = windows.clone();
-                Box::new(Pool::new(input, *output, windows, *is_max, prologue, threads))
+                Box::new(Pool::new(
+                    input, *output, windows, *is_max, prologue, threads,
+                ))
             }
-            Self::Copies(copies) => Box::new(Copies::new(copies.clone(), {
-                // Copies between pixels and a tensor are by the pixels.
-                match copies.first() {
-                    Some((_, map, Copy::Unpack { .. })) => *map,
-                    _ => *output,
-                }
-            }, threads)),
+            Self::Copies(copies) => Box::new(Copies::new(
+                copies.clone(),
+                {
+                    // Copies between pixels and a tensor are by the pixels.
+                    match copies.first() {
+                        Some((_, map, Copy::Unpack { .. })) => *map,
+                        _ => *output,
+                    }
+                },
+                threads,
+            )),
             Self::Upsample => {
                 let Op::Upsample(op) = &node.op else {
                     return reference(placed, building);
@@ -219,9 +225,16 @@ impl Selection {
 
 fn reference(placed: &PlacedNode, building: &mut Building) -> Result<Box<dyn Kernel>> {
     let inputs = placed.inputs.iter();
-    let inputs = inputs.map(|(map, shape)| (*map, (*shape).clone())).collect();
+    let inputs = inputs
+        .map(|(map, shape)| (*map, (*shape).clone()))
+        .collect();
     let output = (placed.output.0, placed.output.1.clone());
-    Ok(Box::new(Fallback::new(placed.node, inputs, output, building)?))
+    Ok(Box::new(Fallback::new(
+        placed.node,
+        inputs,
+        output,
+        building,
+    )?))
 }
 
 /// The operands of a function of two values, where vectors can compute it: each has the output's pixels, or one for
@@ -245,7 +258,12 @@ fn operands(placed: &PlacedNode) -> Option<Vec<Operand>> {
 
 /// The windows of a pooling layer, and whether it is a maximum; `None` where the padding that is fused into it has
 /// values of its own, or it is a norm.
-fn pool_windows(op: &Pool2d, node: &Node, input: &Map, output: &Map) -> Option<([Windows; 2], bool)> {
+fn pool_windows(
+    op: &Pool2d,
+    node: &Node,
+    input: &Map,
+    output: &Map,
+) -> Option<([Windows; 2], bool)> {
     let fused = &node.fused;
     let size = [input.height, input.width];
     let mut op = op.clone();
@@ -286,7 +304,10 @@ fn pool_windows(op: &Pool2d, node: &Node, input: &Map, output: &Map) -> Option<(
             false => span.taps.len(),
         };
         Windows {
-            divisors: spans.iter().map(|span| divisor(span).max(1) as f32).collect(),
+            divisors: spans
+                .iter()
+                .map(|span| divisor(span).max(1) as f32)
+                .collect(),
             pixels: spans.iter().map(|span| span.range()).collect(),
             step,
         }

@@ -49,7 +49,8 @@ impl Epilogue {
 pub(super) fn activate<I: Isa>(isa: I, activation: Activation, x: I::F32) -> I::F32 {
     let ops = isa.f32();
     // Of a number and NaN, x86 returns the second operand, and ARM returns NaN: x is the second.
-    let clamp = |low: f32, high: f32, x: I::F32| ops.min(ops.splat(high), ops.max(ops.splat(low), x));
+    let clamp =
+        |low: f32, high: f32, x: I::F32| ops.min(ops.splat(high), ops.max(ops.splat(low), x));
     match activation {
         Activation::Relu => ops.max(ops.zero(), x),
         Activation::Relu6 => clamp(0.0, 6.0, x),

@@ -93,7 +93,25 @@ impl Tile<'_> {
                     row[v] = bias;
                 }
             }
-            let mut panel = self.panel;
+            self.accumulate(isa, &mut sums);
+            self.store(isa, &sums);
+        }
+    }
+
+    /// Adds the products of all taps to `all`.
+    #[inline(always)]
+    unsafe fn accumulate<I: Isa, const R: usize, const V: usize>(
+        &self,
+        isa: I,
+        all: &mut [[I::F32; V]; R],
+    ) {
+        let ops = isa.f32();
+        let lanes = ops.len();
+        // A copy, of which no reference is taken: otherwise the compiler stores each sum in every iteration.
+        let mut sums = *all;
+        let mut panel = self.panel;
+        // SAFETY: the caller's.
+        unsafe {
             for rows in self.taps {
                 for k in 0..self.k {
                     let mut columns = [ops.zero(); V];
@@ -109,8 +127,8 @@ impl Tile<'_> {
                     panel = panel.add(VECTORS * lanes);
                 }
             }
-            self.store(isa, &sums);
         }
+        *all = sums;
     }
 
     #[inline(always)]

@@ -22,12 +22,7 @@ pub(super) struct Upsampling {
 }
 
 impl Upsampling {
-    pub fn new(
-        input: Map,
-        output: Map,
-        [rows, columns]: [Vec<Source>; 2],
-        threads: usize,
-    ) -> Self {
+    pub fn new(input: Map, output: Map, [rows, columns]: [Vec<Source>; 2], threads: usize) -> Self {
         let all = output.batch * output.height;
         Self {
             input,
@@ -78,9 +73,15 @@ impl SimdOp for RunTask<'_> {
                 // SAFETY: `Kernel::run`'s; sources lie inside the map.
                 unsafe {
                     let from = |y: usize, x: usize| {
-                        self.input.add(((image + y) * input.width + x) * input.stride)
+                        self.input
+                            .add(((image + y) * input.width + x) * input.stride)
                     };
-                    let corners = [from(top, left), from(top, right), from(bottom, left), from(bottom, right)];
+                    let corners = [
+                        from(top, left),
+                        from(top, right),
+                        from(bottom, left),
+                        from(bottom, right),
+                    ];
                     let to = self.output.add((row * output.width + x) * output.stride);
                     if u == 0.0 && v == 0.0 {
                         corners[0].copy_to_nonoverlapping(to, output.channels);
@@ -91,7 +92,8 @@ impl SimdOp for RunTask<'_> {
                     let mut channel = 0;
                     while channel < output.channels {
                         let mask = ops.first_n_mask((output.channels - channel).min(lanes));
-                        let [a, b, c, d] = [0, 1, 2, 3].map(|i| ops.load_ptr_mask(corners[i].add(channel), mask));
+                        let [a, b, c, d] =
+                            [0, 1, 2, 3].map(|i| ops.load_ptr_mask(corners[i].add(channel), mask));
                         let top = ops.add(ops.mul(a, u0), ops.mul(b, u1));
                         let bottom = ops.add(ops.mul(c, u0), ops.mul(d, u1));
                         let y = ops.add(ops.mul(top, v0), ops.mul(bottom, v1));

@@ -41,7 +41,10 @@ pub(super) struct Winograd {
 }
 
 impl Winograd {
-    #[expect(clippy::too_many_arguments, reason = "each is another part of the problem")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another part of the problem"
+    )]
     pub fn new(
         input: Map,
         output: Map,

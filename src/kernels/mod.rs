@@ -60,10 +60,10 @@ pub use loop_iterations::max_loop_iterations;
 pub(crate) use loop_iterations::{NO_LOOPS, nested};
 use lower::LoweringContext;
 pub(crate) use lower::{Placement, lower};
+pub(crate) use norm::Affine;
 #[cfg(test)]
 pub(crate) use select::SELECTIONS;
 pub(crate) use select::{Algorithm, Problem, Selection, select};
-pub(crate) use norm::Affine;
 pub(crate) use selection_reason::SelectionReason;
 pub(crate) use tensor_view::TensorView;
 pub(crate) use weight::PackedWeight;

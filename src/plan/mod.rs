@@ -30,9 +30,9 @@ pub(crate) use choices::conv_layers;
 pub(crate) use cost::StepCost;
 use layout::{Layout, with_a_copy};
 pub use limits::BrokenLimit;
+pub(crate) use placed::PlacedPlan;
 pub use report::{FusedPart, PlanReport, PlannedMemory, PlannedNode, PlannedStep};
 use selections::Selections;
-pub(crate) use placed::PlacedPlan;
 pub(crate) use steps::{Step, concat_in_place, is_computed};
 
 /// A buffer that a step reads or writes.

@@ -257,11 +257,19 @@ pub(crate) fn compute(
         let [n, c, h, w] = operands[0].shape().nchw();
         let [height, width] = fused.padded([h, w]);
         let shape = Shape::from([n, c, height, width]);
-        let data = pad::pad2d(operands[0], [fused.pad[0], fused.pad[2]], fused.pad_value, &shape);
+        let data = pad::pad2d(
+            operands[0],
+            [fused.pad[0], fused.pad[2]],
+            fused.pad_value,
+            &shape,
+        );
         Tensor::from_fn(shape, |i| data[i])
     });
     let first = padded.as_ref().or(operands.first().copied());
-    let operands: Vec<&Tensor> = first.into_iter().chain(operands.iter().skip(1).copied()).collect();
+    let operands: Vec<&Tensor> = first
+        .into_iter()
+        .chain(operands.iter().skip(1).copied())
+        .collect();
     let y = apply(&node.op, parameters, &operands, output);
     match fused.activation {
         Some(op) => activation::activation(op, &Tensor::from_fn(output.clone(), |i| y[i])),

@@ -230,7 +230,9 @@ impl CpuSession {
         let graph = self.source.network(shapes)?.graph;
         let outline = Outline::new(&graph, shapes, &self.options.passes)?;
         let steps = outline.steps();
-        Ok(steps.map(|step| (step.label.clone(), step.kernel.to_owned())).collect())
+        Ok(steps
+            .map(|step| (step.label.clone(), step.kernel.to_owned()))
+            .collect())
     }
 
     /// See `Session::plan_only`.

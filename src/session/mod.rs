@@ -61,6 +61,7 @@ use crate::profile::Profile;
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 pub use chunks::PassChunks;
+use cpu_session::CpuSession;
 pub use gpu_session::GpuSession;
 pub use input::SessionInput;
 use input::shapes_of;
@@ -68,7 +69,6 @@ pub(crate) use network_source::{Network, NetworkSource};
 #[cfg(feature = "onnx")]
 pub(crate) use onnx::OnnxSource;
 pub use options::{ActivationMemory, LoadProgress, Loading, SessionOptions};
-use cpu_session::CpuSession;
 use reference_session::ReferenceSession;
 pub use run::Run;
 

@@ -22,10 +22,10 @@ pub(super) use candidates::{ConvKernels, candidates, signature};
 pub(crate) use filter::{Filter, Kernels};
 use problem::FilterShape;
 pub(crate) use problem::{ConvProblem, TransposedConvProblem};
+pub(super) use select::{TransposedKernels, select, select_rows, select_transposed};
 pub(crate) use stride_phases::stride_phases;
 pub(crate) use window::Phase;
 pub(crate) use winograd_weight::transformed;
-pub(super) use select::{TransposedKernels, select, select_rows, select_transposed};
 
 /// Whether the kernels read an image of this shape as users pass it: where its channels fit one
 /// element. Prologues are not applied to such an input.
