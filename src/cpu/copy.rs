@@ -1,5 +1,7 @@
 //! Copies: between NCHW tensors and the order of the kernels, and of ranges of channels.
 
+use std::ops::Range;
+
 use super::kernel::{Kernel, Scratch, Values, part};
 use super::map::Map;
 
@@ -59,37 +61,100 @@ impl Kernel for Copies {
             let from = values.inputs[*index];
             // SAFETY: the caller's.
             unsafe {
-                for pixel in pixels.clone() {
-                    let (image, at) = (pixel / plane, pixel % plane);
-                    match *copy {
-                        // In a tensor, the channels of a pixel are a plane apart.
-                        Copy::Pack { image: length } => {
-                            let from = from.add(image * length + at);
-                            let to = values.output.add(pixel * output.stride);
-                            for channel in 0..output.channels {
-                                *to.add(channel) = *from.add(channel * plane);
-                            }
-                            for channel in output.channels..output.channels.next_multiple_of(4) {
-                                *to.add(channel) = 0.0;
-                            }
+                match *copy {
+                    Copy::Pack { image } => {
+                        let tensor = Planes { plane, image };
+                        match output.channels {
+                            1 => tensor.pack::<1>(from, values.output, output, pixels.clone()),
+                            3 => tensor.pack::<3>(from, values.output, output, pixels.clone()),
+                            _ => tensor.pack_any(from, values.output, output, pixels.clone()),
                         }
-                        Copy::Unpack { image: length } => {
-                            let from = from.add(pixel * map.stride);
-                            let to = values.output.add(image * length + at);
-                            for channel in 0..map.channels {
-                                *to.add(channel * plane) = *from.add(channel);
-                            }
-                        }
-                        Copy::Channels {
-                            from: first,
-                            to,
-                            count,
-                        } => {
+                    }
+                    Copy::Unpack { image } => {
+                        let tensor = Planes { plane, image };
+                        tensor.unpack(from, *map, values.output, pixels.clone());
+                    }
+                    Copy::Channels {
+                        from: first,
+                        to,
+                        count,
+                    } => {
+                        for pixel in pixels.clone() {
                             let from = from.add(pixel * map.stride + first);
                             let to = values.output.add(pixel * output.stride + to);
                             from.copy_to_nonoverlapping(to, count);
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// An NCHW tensor: floats of a channel of an image, and of an image.
+#[derive(Clone, Copy)]
+struct Planes {
+    plane: usize,
+    image: usize,
+}
+
+impl Planes {
+    /// Copies pixels of the tensor `from` to the value `to`.
+    #[inline(always)]
+    unsafe fn pack_any(self, from: *const f32, to: *mut f32, map: Map, pixels: Range<usize>) {
+        let padded = map.channels.next_multiple_of(4);
+        for pixel in pixels {
+            // SAFETY: the caller's.
+            unsafe {
+                let from = from.add(pixel / self.plane * self.image + pixel % self.plane);
+                let to = to.add(pixel * map.stride);
+                for channel in 0..map.channels {
+                    *to.add(channel) = *from.add(channel * self.plane);
+                }
+                for channel in map.channels..padded {
+                    *to.add(channel) = 0.0;
+                }
+            }
+        }
+    }
+
+    /// The same where the compiler knows the number of channels, at most four, as images have.
+    unsafe fn pack<const C: usize>(
+        self,
+        from: *const f32,
+        to: *mut f32,
+        map: Map,
+        pixels: Range<usize>,
+    ) {
+        let mut pixel = pixels.start;
+        while pixel < pixels.end {
+            let (image, at) = (pixel / self.plane, pixel % self.plane);
+            let count = (pixels.end - pixel).min(self.plane - at);
+            // SAFETY: the caller's.
+            unsafe {
+                let from = from.add(image * self.image + at);
+                let to = to.add(pixel * map.stride);
+                for i in 0..count {
+                    let mut values = [0.0; 4];
+                    for (channel, value) in values.iter_mut().take(C).enumerate() {
+                        *value = *from.add(channel * self.plane + i);
+                    }
+                    to.add(i * map.stride).cast::<[f32; 4]>().write(values);
+                }
+            }
+            pixel += count;
+        }
+    }
+
+    /// Copies pixels of the value `from` to the tensor `to`.
+    unsafe fn unpack(self, from: *const f32, map: Map, to: *mut f32, pixels: Range<usize>) {
+        for pixel in pixels {
+            // SAFETY: the caller's.
+            unsafe {
+                let from = from.add(pixel * map.stride);
+                let to = to.add(pixel / self.plane * self.image + pixel % self.plane);
+                for channel in 0..map.channels {
+                    *to.add(channel * self.plane) = *from.add(channel);
                 }
             }
         }

@@ -119,7 +119,10 @@ impl SimdOp for RunTask<'_> {
                     };
                     // SAFETY: `Kernel::run`'s; windows lie inside the map.
                     unsafe {
+                        // Sums of rows are added: rounding errors are smaller than those of one sum.
+                        let empty = sum;
                         for iy in rows.pixels[y].clone().step_by(rows.step) {
+                            let mut line = empty;
                             for ix in columns.pixels[x].clone().step_by(columns.step) {
                                 let pixel = (image * input.height + iy) * input.width + ix;
                                 let from = self.input.add(pixel * input.stride + channel);
@@ -131,11 +134,9 @@ impl SimdOp for RunTask<'_> {
                                     let mask = (!is_whole).then_some(mask);
                                     value = prologue.apply(isa, value, channel, mask);
                                 }
-                                sum = match pool.is_max {
-                                    true => max_or_nan(isa, sum, value),
-                                    false => ops.add(sum, value),
-                                };
+                                line = combine(isa, pool.is_max, line, value);
                             }
+                            sum = combine(isa, pool.is_max, sum, line);
                         }
                         if !pool.is_max {
                             sum = ops.div(sum, ops.splat(divisor));
@@ -153,10 +154,13 @@ impl SimdOp for RunTask<'_> {
     }
 }
 
-/// The larger, or NaN if either is.
+/// The sum, or the larger: NaN if either is.
 #[inline(always)]
-fn max_or_nan<I: Isa>(isa: I, a: I::F32, b: I::F32) -> I::F32 {
+fn combine<I: Isa>(isa: I, is_max: bool, a: I::F32, b: I::F32) -> I::F32 {
     let ops = isa.f32();
-    // On x86, the second operand where either is NaN.
-    ops.select(ops.max(a, b), a, ops.eq(a, a))
+    match is_max {
+        // On x86, the larger is the second operand where either is NaN.
+        true => ops.select(ops.max(a, b), a, ops.eq(a, a)),
+        false => ops.add(a, b),
+    }
 }

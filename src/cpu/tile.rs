@@ -26,6 +26,9 @@ pub(super) fn max_rows(lanes: usize) -> usize {
 /// Vectors of a panel.
 pub(super) const VECTORS: usize = 2;
 
+/// Products of a sum, before it is added to others.
+const SUM: usize = 512;
+
 /// The rows of a tile at one tap.
 pub(super) type RowPointers = [*const f32; ROWS];
 
@@ -98,7 +101,7 @@ impl Tile<'_> {
         }
     }
 
-    /// Adds the products of all taps to `all`.
+    /// Adds the products of all taps to `all`. Long sums are made of shorter ones, whose rounding errors are smaller.
     #[inline(always)]
     unsafe fn accumulate<I: Isa, const R: usize, const V: usize>(
         &self,
@@ -107,28 +110,43 @@ impl Tile<'_> {
     ) {
         let ops = isa.f32();
         let lanes = ops.len();
-        // A copy, of which no reference is taken: otherwise the compiler stores each sum in every iteration.
-        let mut sums = *all;
         let mut panel = self.panel;
-        // SAFETY: the caller's.
-        unsafe {
-            for rows in self.taps {
-                for k in 0..self.k {
-                    let mut columns = [ops.zero(); V];
-                    for (v, column) in columns.iter_mut().enumerate() {
-                        *column = ops.load_ptr(panel.add(v * lanes));
-                    }
-                    for r in 0..R {
-                        let x = ops.splat(*rows[r].add(k));
-                        for v in 0..V {
-                            sums[r][v] = ops.mul_add(x, columns[v], sums[r][v]);
+        let (mut tap, mut first) = (0, 0);
+        while tap < self.taps.len() {
+            // A copy, of which no reference is taken: otherwise the compiler stores each sum in every iteration.
+            let mut sums = [[ops.zero(); V]; R];
+            let mut count = 0;
+            // SAFETY: the caller's.
+            unsafe {
+                while tap < self.taps.len() && count < SUM {
+                    let rows = &self.taps[tap];
+                    let end = self.k.min(first + SUM);
+                    for k in first..end {
+                        let mut columns = [ops.zero(); V];
+                        for (v, column) in columns.iter_mut().enumerate() {
+                            *column = ops.load_ptr(panel.add(v * lanes));
                         }
+                        for r in 0..R {
+                            let x = ops.splat(*rows[r].add(k));
+                            for v in 0..V {
+                                sums[r][v] = ops.mul_add(x, columns[v], sums[r][v]);
+                            }
+                        }
+                        panel = panel.add(VECTORS * lanes);
                     }
-                    panel = panel.add(VECTORS * lanes);
+                    count += end - first;
+                    (tap, first) = match end == self.k {
+                        true => (tap + 1, 0),
+                        false => (tap, end),
+                    };
+                }
+            }
+            for r in 0..R {
+                for v in 0..V {
+                    all[r][v] = ops.add(all[r][v], sums[r][v]);
                 }
             }
         }
-        *all = sums;
     }
 
     #[inline(always)]

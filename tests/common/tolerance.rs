@@ -167,3 +167,6 @@ pub const STORED_F16: f32 = 1e-3;
 
 /// Values below this have fewer bits in float16 (subnormal below 6e-5): their error is relative to this.
 pub const STORED_F16_FLOOR: f32 = 1e-4;
+
+/// Of the CPU backend, which computes in float32 whatever the precision.
+pub const CPU: f64 = 1e-5;

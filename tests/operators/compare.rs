@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use shadernet::device::Device;
-use shadernet::gpu::Precision;
+use shadernet::gpu::{Backend, Precision};
 use shadernet::graph::{Graph, Op};
 use shadernet::reference::Reference;
 use shadernet::session::{ConvAlgorithm, Session, SessionOptions};
@@ -85,7 +85,10 @@ impl<'a> Case<'a> {
                 assert_ran(device, precision, &session, &shapes, self.expected, &what);
                 assert_eq!(outputs.len(), expected.len());
                 for (found, expected) in outputs.iter().zip(&expected) {
-                    let tolerance = tolerance::operator(precision) * self.factor;
+                    let tolerance = match device.backend() {
+                        Backend::Cpu => tolerance::CPU,
+                        _ => tolerance::operator(precision) * self.factor,
+                    };
                     assert_close(found, expected, tolerance, &what);
                 }
             }
