@@ -6,10 +6,10 @@
     scripts/cpu_pipeline.py target/release/shadernet FOLDER [--large 300] [--small 2000] [--rounds 3]
 
 Makes photographs in FOLDER, of 4000x3000 and of 320x240 pixels: crops of the photographs in tests/images and in
-scikit-learn. Both sides run the built-in classifier, one image per pass, in alternating rounds. shadernet's time is that
-of the process, the script's begins after its imports. A network that only averages the pixels shows what decoding and
-resizing cost shadernet. Prints medians, and fails if the classes differ in more than 3 % of the images: the two crop at
-places that differ by less than a pixel, and many of the crops show nothing that the network knows.
+scikit-learn. Both sides run the built-in classifier, one image per pass, in alternating rounds. shadernet's time is
+that of the process, the script's begins after its imports. A network that only averages the pixels shows what decoding
+and resizing cost shadernet. Prints medians, and fails if the classes differ in more than 3 % of the images: the two
+crop at places that differ by less than a pixel, and many of the crops show nothing that the network knows.
 """
 
 import argparse

@@ -4,8 +4,8 @@
     python compare.py [NETWORK…] --backend cpu [--threads 2] [--engines onnxruntime-cpu,tract,rten]
 
 Every engine is a process that loads its network once and makes one pass per request (`serve.py`). A round requests
-one pass of each engine (on the CPU, a few); the order rotates from round to round. Other load on the machine then affects all engines
-alike: single times drift, but the ratios within a round do not.
+one pass of each engine, on the CPU several; the order rotates from round to round. Other load on the machine then
+affects all engines alike: single times drift, but the ratios within a round do not.
 
 See README.md for how to install the engines and select the device.
 """
@@ -32,9 +32,11 @@ CRATES = ["burn", "wonnx", "tract", "rten"]
 THEIRS = ["ncnn", "ncnn-fp16", "onnxruntime", "onnxruntime-cpu", *CRATES]
 ON_CPU = ["cpu", "reference"]
 # On the CPU, an engine waits before its turn: the threads of the one before wait for work in a loop (ONNX Runtime's
-# for 50 ms) and would slow it. Then the engine makes several passes, as the first ones read all weights from memory.
+# for 50 ms) and would slow it. Then it makes passes for some time without a pause between them, as a pass that begins
+# while threads sleep, or finds other engines' weights in the caches, is slower.
 CPU_PAUSE = 0.1
-CPU_PASSES = 5
+CPU_TURN = 0.25
+CPU_PASSES = 3, 25
 # Seconds that a process may take to exit.
 EXIT_TIMEOUT = 10
 
@@ -83,17 +85,22 @@ class Engine:
         lines = [line.strip() for line in self.log if line.strip()]
         return f": {lines[-1]}" if lines else ""
 
-    def time_pass(self):
+    def time_passes(self, count):
         try:
-            self.process.stdin.write("\n")
+            self.process.stdin.write("\n" * count)
             self.process.stdin.flush()
         except BrokenPipeError:
             pass
-        return float(self.line())
+        return [float(self.line()) for _ in range(count)]
 
-    def take_turn(self, passes, pause):
-        time.sleep(pause)
-        self.times.append(statistics.median(self.time_pass() for _ in range(passes)))
+    def take_turn(self, on_cpu):
+        count = 1
+        if on_cpu:
+            time.sleep(CPU_PAUSE)
+            fewest, most = CPU_PASSES
+            first, = self.time_passes(1)
+            count = max(fewest, min(most, round(CPU_TURN / first)))
+        self.times.append(statistics.median(self.time_passes(count)))
 
     def close(self):
         self.process.stdin.close()
@@ -122,7 +129,6 @@ def arguments():
     parser.add_argument("--precision", default="f32", help="shadernet's precision: f32 or f16 [default: f32]")
     parser.add_argument("--backend", default="vulkan", help="shadernet's graphics API, or cpu [default: vulkan]")
     parser.add_argument("--threads", type=int, default=2, help="threads of each engine on the CPU [default: 2]")
-    parser.add_argument("--passes", type=int, help=f"passes in a round, whose median counts [default: 1, on the CPU {CPU_PASSES}]")
     parser.add_argument("--adapter", help="a part of the name of shadernet's adapter")
     parser.add_argument("--baseline", type=pathlib.Path, help="a second shadernet command, to compare two builds")
     parser.add_argument("--verbose", action="store_true", help="show the engines' standard error")
@@ -131,22 +137,19 @@ def arguments():
     for name in given.networks:
         if name not in known:
             parser.error(f"unknown network '{name}'; known: {', '.join(known)}")
-    on_cpu = given.backend in ON_CPU
-    given.networks = given.networks or (known if on_cpu else networks.NAMES)
+    given.on_cpu = given.backend in ON_CPU
+    given.networks = given.networks or (known if given.on_cpu else networks.NAMES)
     if given.engines is None:
-        given.engines = "onnxruntime-cpu" if on_cpu else "ncnn,onnxruntime"
+        given.engines = "onnxruntime-cpu" if given.on_cpu else "ncnn,onnxruntime"
     given.engines = [name for name in given.engines.split(",") if name]
-    given.pause = CPU_PAUSE if on_cpu else 0
-    if given.passes is None:
-        given.passes = CPU_PASSES if on_cpu else 1
     for name in given.engines:
         if name not in THEIRS:
             parser.error(f"unknown engine '{name}'")
     for command in filter(None, (given.shadernet, given.baseline)):
         if not command.is_file():
             parser.error(f"{command} does not exist; build it with cargo build --release")
-    if min(given.rounds, given.passes, given.threads) < 1 or given.warm_up < 0:
-        parser.error("--rounds, --passes and --threads must be at least 1, and --warm-up at least 0")
+    if min(given.rounds, given.threads) < 1 or given.warm_up < 0:
+        parser.error("--rounds and --threads must be at least 1, and --warm-up at least 0")
     return given
 
 
@@ -156,7 +159,7 @@ def ours(command, network, given):
     words = [command.resolve(), "bench", "model", network, "--serve", "--input", f"3x{side}x{side}"]
     words += ["--backend", given.backend, "--precision", given.precision]
     # Builds without the option follow RAYON_NUM_THREADS.
-    if given.backend in ON_CPU and "--threads" in subprocess.run([*words, "--help"], stdout=subprocess.PIPE, text=True).stdout:
+    if given.on_cpu and "--threads" in subprocess.run([*words, "--help"], stdout=subprocess.PIPE, text=True).stdout:
         words += ["--threads", given.threads]
     return words + (["--adapter", given.adapter] if given.adapter else [])
 
@@ -203,7 +206,7 @@ def measure(network, given, folder):
         for _ in range(given.warm_up + given.rounds):
             for engine in list(order):
                 try:
-                    engine.take_turn(given.passes, given.pause)
+                    engine.take_turn(given.on_cpu)
                 except (EngineFailed, ValueError) as error:
                     failures[engine.name] = str(error)
                     order.remove(engine)
@@ -242,7 +245,7 @@ def result(network, engines, failures, given):
         "batch": 1,
         "precision": given.precision,
         "rounds": given.rounds,
-        **({"threads": given.threads} if given.backend in ON_CPU else {}),
+        **({"threads": given.threads} if given.on_cpu else {}),
         "engines": measured,
         "failed": failures,
     }
@@ -266,7 +269,7 @@ def show(found):
 
 def main():
     given = arguments()
-    if given.backend in ON_CPU:
+    if given.on_cpu:
         os.environ["RAYON_NUM_THREADS"] = str(given.threads)
     failed = False
     with tempfile.TemporaryDirectory() as folder:
