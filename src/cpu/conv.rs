@@ -12,12 +12,10 @@ use super::memory::Floats;
 use super::packed::Building;
 use super::prologue::Prologue;
 use super::simd::{Epilogue, lanes};
-use super::winograd::Winograd;
+use super::winograd::{Winograd, transformed_kernel};
 use crate::error::Result;
 use crate::graph::{Branch, Node, Op};
-use crate::kernels::{
-    ConvProblem, Filter, Phase, TransposedConvProblem, stride_phases, transformed,
-};
+use crate::kernels::{ConvProblem, Filter, Kernels, Phase, TransposedConvProblem, stride_phases};
 use crate::tensor::Shape;
 
 /// How a convolution is computed.
@@ -108,8 +106,9 @@ fn winograd_tile(problem: &ConvProblem) -> Option<usize> {
     if !fits {
         return None;
     }
-    // Vectors of multiply-adds, and what else takes as long as one.
-    let lanes = lanes() as u64;
+    // Vectors of multiply-adds, and what else takes as long as one. Of 16 floats whatever the processor, so that a
+    // network has the same kernels everywhere.
+    let lanes = 16;
     let (inputs, outputs) = (filter.in_channels as u64, filter.out_channels as u64);
     let columns = outputs.div_ceil(2 * lanes) * 2;
     // Weights that are read once per pass, from memory or a shared cache: 4 bytes a cycle.
@@ -359,7 +358,7 @@ fn pack_panels(
     filter: &Filter,
     weights: &crate::weights::Weights,
     placed: &Placed,
-    pack: impl Fn(&mut [f32], &crate::kernels::Kernels, usize, usize) + Sync,
+    pack: impl Fn(&mut [f32], &Kernels, usize, usize) + Sync,
     panel_len: usize,
 ) -> Result<Floats> {
     let columns = panel_columns();
@@ -399,7 +398,7 @@ fn winograd_weights(
                 for input in 0..inputs {
                     for output in 0..count {
                         let kernel = kernels.in_window_order(first + output, input);
-                        let values = transformed(tile as u32, &kernel);
+                        let values = transformed_kernel(tile, &kernel);
                         for (point, value) in values.into_iter().enumerate() {
                             panel[(point * inputs + input) * columns + output] = value as f32;
                         }

@@ -25,7 +25,6 @@ pub(crate) use problem::{ConvProblem, TransposedConvProblem};
 pub(super) use select::{TransposedKernels, select, select_rows, select_transposed};
 pub(crate) use stride_phases::stride_phases;
 pub(crate) use window::Phase;
-pub(crate) use winograd_weight::transformed;
 
 /// Whether the kernels read an image of this shape as users pass it: where its channels fit one
 /// element. Prologues are not applied to such an input.

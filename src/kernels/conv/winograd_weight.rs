@@ -44,7 +44,7 @@ pub(super) fn weight(context: &LoweringContext, filter: &Filter, tile: u32) -> R
 }
 
 /// G g G^T of a kernel, in float64, since it is computed once.
-pub(crate) fn transformed(tile: u32, g: &[f32]) -> Vec<f64> {
+fn transformed(tile: u32, g: &[f32]) -> Vec<f64> {
     let lines: &[[f64; 3]] = match tile {
         2 => &[
             [1.0, 0.0, 0.0],
