@@ -102,7 +102,10 @@ mod tests {
         let (kernel, why) = step(&report, "features.18.0");
         assert_eq!(kernel, "implicit_gemm");
         assert!(why.ends_with("no Winograd: kernel 1x1"), "{why}");
-        assert_eq!(step(&report, "classifier.1"), ("implicit_gemm", "a product"));
+        assert_eq!(
+            step(&report, "classifier.1"),
+            ("implicit_gemm", "a product")
+        );
         for step in &report.steps {
             assert!(!step.why.is_empty() && step.kernel.is_none(), "{step:?}");
             assert_eq!(step.name, report.nodes[step.node].name);
