@@ -138,15 +138,19 @@ impl SimdOp for Traffic<'_> {
             match self.is_copy {
                 true => {
                     for (from, to) in from.chunks_exact(step).zip(to.chunks_exact_mut(step)) {
+                        let (from, to) = (from.as_ptr(), to.as_mut_ptr());
                         for i in (0..UNROLLED).map(|i| i * ops.len()) {
-                            ops.store(ops.load(&from[i..]), &mut to[i..]);
+                            // SAFETY: both have as many vectors.
+                            unsafe { ops.store_ptr(ops.load_ptr(from.add(i)), to.add(i)) };
                         }
                     }
                 }
                 false => {
                     for chunk in self.values[..len].chunks_exact(step) {
+                        let chunk = chunk.as_ptr();
                         for (i, sum) in sums.iter_mut().enumerate() {
-                            *sum = ops.add(*sum, ops.load(&chunk[i * ops.len()..]));
+                            // SAFETY: a chunk has as many vectors.
+                            *sum = ops.add(*sum, unsafe { ops.load_ptr(chunk.add(i * ops.len())) });
                         }
                     }
                 }
