@@ -98,6 +98,21 @@ impl Problem {
 
 /// The tile that is estimated to be faster than a product, if any.
 fn winograd_tile(problem: &ConvProblem) -> Option<usize> {
+    let costs = winograd_costs(problem)?;
+    (costs.best < costs.product).then_some(costs.tile)
+}
+
+/// Estimated costs in vectors of multiply-adds, and what else takes as long as one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WinogradCosts {
+    pub product: u64,
+    /// Winograd's, with the tile that costs the least.
+    pub best: u64,
+    tile: usize,
+}
+
+/// What a convolution costs as a product and by Winograd, where that can compute it.
+pub(super) fn winograd_costs(problem: &ConvProblem) -> Option<WinogradCosts> {
     let filter = &problem.filter;
     let fits = filter.kernel == [3, 3]
         && problem.stride == [1, 1]
@@ -106,15 +121,14 @@ fn winograd_tile(problem: &ConvProblem) -> Option<usize> {
     if !fits {
         return None;
     }
-    // Vectors of multiply-adds, and what else takes as long as one. Of 16 floats whatever the processor, so that a
-    // network has the same kernels everywhere.
+    // Of 16 floats whatever the processor, so that a network has the same kernels everywhere.
     let lanes = 16;
     let (inputs, outputs) = (filter.in_channels as u64, filter.out_channels as u64);
     let columns = outputs.div_ceil(2 * lanes) * 2;
     // Weights that are read once per pass, from memory or a shared cache: 4 bytes a cycle.
     let reading = |points: u64| points * inputs * columns * lanes;
     let pixels = problem.m();
-    let direct = (pixels * 9 * inputs * columns).max(reading(9));
+    let product = (pixels * 9 * inputs * columns).max(reading(9));
     let cost = |tile: u64| {
         let side = (tile + 2) * (tile + 2);
         let tiles = problem.batch as u64
@@ -125,7 +139,11 @@ fn winograd_tile(problem: &ConvProblem) -> Option<usize> {
         products + transforms
     };
     let (best, tile) = [(cost(4), 4), (cost(2), 2)].into_iter().min()?;
-    (best < direct).then_some(tile)
+    Some(WinogradCosts {
+        product,
+        best,
+        tile,
+    })
 }
 
 /// A node as its kernel is made.
@@ -253,16 +271,15 @@ fn bias(
         true => format!("zeros {}", groups * padded),
         false => placed.weight_name(&format!("bias {groups} {padded}")),
     };
-    building.packed.get(name, || {
-        let mut packed = Floats::zeros(groups * padded);
+    building.packed.get(name, groups * padded, |packed| {
         if !filter.folding.has_no_bias() {
             let bias = filter.folding.bias(weights)?;
-            let chunks = packed.as_mut_slice().chunks_mut(padded.max(1));
+            let chunks = packed.chunks_mut(padded.max(1));
             for (to, from) in chunks.zip(bias.chunks(outputs.max(1))) {
                 to[..from.len()].copy_from_slice(from);
             }
         }
-        Ok(packed)
+        Ok(())
     })
 }
 
@@ -277,18 +294,16 @@ fn depthwise_weights(
     let channels = conv.filter.out_channels;
     let padded = channels.next_multiple_of(lanes());
     let name = placed.weight_name(&format!("depthwise {padded}{}", filter.order_suffix()));
-    building.packed.get(name, || {
+    building.packed.get(name, taps * padded, |packed| {
         let parameter = placed.node.parameter_name("weight");
         let kernels = filter.read(weights, &parameter, 0..channels)?;
-        let mut packed = Floats::zeros(taps * padded);
-        let values = packed.as_mut_slice();
         for channel in 0..channels {
             let kernel = kernels.in_window_order(channel, 0);
             for (tap, value) in kernel.iter().enumerate() {
-                values[tap * padded + channel] = *value;
+                packed[tap * padded + channel] = *value;
             }
         }
-        Ok(packed)
+        Ok(())
     })
 }
 
@@ -324,8 +339,13 @@ fn sweep(
         filter.order_suffix()
     );
     let weights = building.weights;
-    let packed = building.packed.get(placed.weight_name(&layout), || {
+    let name = placed.weight_name(&layout);
+    let panel_len = kernel_taps.len() * k * columns;
+    let len = panels(filter) * panel_len;
+    let packed = building.packed.get(name, len, |packed| {
         pack_panels(
+            packed,
+            panel_len,
             filter,
             weights,
             placed,
@@ -339,7 +359,6 @@ fn sweep(
                     }
                 }
             },
-            kernel_taps.len() * k * columns,
         )
     })?;
     let size = phase.outputs.size.map(|v| v as usize);
@@ -353,19 +372,24 @@ fn sweep(
     })
 }
 
+/// Panels of all groups.
+fn panels(filter: &Filter) -> usize {
+    filter.groups * filter.group_outputs.div_ceil(panel_columns())
+}
+
 /// Packs each panel of each group by itself: `pack` gets the panel, the kernels, the first output and how many.
 fn pack_panels(
+    packed: &mut [f32],
+    panel_len: usize,
     filter: &Filter,
     weights: &crate::weights::Weights,
     placed: &Placed,
     pack: impl Fn(&mut [f32], &Kernels, usize, usize) + Sync,
-    panel_len: usize,
-) -> Result<Floats> {
+) -> Result<()> {
     let columns = panel_columns();
     let panels = filter.group_outputs.div_ceil(columns);
     let parameter = placed.node.parameter_name("weight");
-    let mut packed = Floats::zeros(filter.groups * panels * panel_len);
-    let chunks = packed.as_mut_slice().par_chunks_mut(panel_len.max(1));
+    let chunks = packed.par_chunks_mut(panel_len.max(1));
     chunks.enumerate().try_for_each(|(i, panel)| {
         let (group, index) = (i / panels, i % panels);
         let first = group * filter.group_outputs + index * columns;
@@ -375,7 +399,7 @@ fn pack_panels(
         Ok::<(), crate::error::Error>(())
     })?;
     weights.release_pages();
-    Ok(packed)
+    Ok(())
 }
 
 fn winograd_weights(
@@ -389,8 +413,13 @@ fn winograd_weights(
     let inputs = filter.group_inputs;
     let layout = format!("winograd {tile} {columns}{}", filter.order_suffix());
     let weights = building.weights;
-    building.packed.get(placed.weight_name(&layout), || {
+    let name = placed.weight_name(&layout);
+    let panel_len = points * inputs * columns;
+    let len = panels(filter) * panel_len;
+    building.packed.get(name, len, |packed| {
         pack_panels(
+            packed,
+            panel_len,
             filter,
             weights,
             placed,
@@ -405,7 +434,6 @@ fn winograd_weights(
                     }
                 }
             },
-            points * inputs * columns,
         )
     })
 }

@@ -32,7 +32,7 @@ impl Fallback {
             .into_iter()
             .map(|parameter| {
                 let name = node.parameter_name(&parameter.name);
-                Ok(building.weights.read(&name)?.into_owned())
+                building.read(&name, parameter.shape.len())
             });
         Ok(Self {
             parameters: parameters.collect::<Result<_>>()?,

@@ -24,13 +24,16 @@ mod packed;
 mod plan;
 mod pool;
 mod prologue;
+mod report;
 mod select;
 mod simd;
 mod tile;
 mod upsample;
+mod why;
 mod winograd;
 mod workers;
 
 pub use device::{CpuDevice, CpuOptions};
 pub(crate) use packed::PackedWeights;
 pub(crate) use plan::{CpuPlan, Outline};
+pub(crate) use report::report;

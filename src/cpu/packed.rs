@@ -13,9 +13,19 @@ pub(crate) struct PackedWeights {
     packed: HashMap<String, Arc<Floats>>,
     /// The names that were asked for since [`Self::begin`].
     used: HashSet<String>,
+    /// For [`Self::counted`], the bytes of what was asked for.
+    counted: Option<u64>,
 }
 
 impl PackedWeights {
+    /// Counts the bytes of weights in place of packing them: [`Self::get`] returns empty ones, and reads nothing.
+    pub fn counted() -> Self {
+        Self {
+            counted: Some(0),
+            ..Self::default()
+        }
+    }
+
     /// Begins a plan.
     pub fn begin(&mut self) {
         self.used.clear();
@@ -26,17 +36,29 @@ impl PackedWeights {
         self.used.clone()
     }
 
-    /// The weight of this name, made by `pack` where it does not exist.
+    /// The weight of this name and of `len` floats, which `pack` writes over zeros where it does not exist.
     pub(super) fn get(
         &mut self,
         name: String,
-        pack: impl FnOnce() -> Result<Floats>,
+        len: usize,
+        pack: impl FnOnce(&mut [f32]) -> Result<()>,
     ) -> Result<Arc<Floats>> {
         self.used.insert(name.clone());
         if let Some(packed) = self.packed.get(&name) {
             return Ok(packed.clone());
         }
-        let packed = Arc::new(pack()?);
+        let packed = match &mut self.counted {
+            Some(bytes) => {
+                *bytes += len as u64 * 4;
+                Floats::zeros(0)
+            }
+            None => {
+                let mut packed = Floats::zeros(len);
+                pack(packed.as_mut_slice())?;
+                packed
+            }
+        };
+        let packed = Arc::new(packed);
         self.packed.insert(name, packed.clone());
         Ok(packed)
     }
@@ -47,7 +69,8 @@ impl PackedWeights {
     }
 
     pub fn bytes(&self) -> u64 {
-        self.packed.values().map(|packed| packed.bytes()).sum()
+        let packed: u64 = self.packed.values().map(|packed| packed.bytes()).sum();
+        packed + self.counted.unwrap_or(0)
     }
 }
 
@@ -56,4 +79,17 @@ pub(super) struct Building<'a> {
     pub weights: &'a Weights,
     pub packed: &'a mut PackedWeights,
     pub threads: usize,
+}
+
+impl Building<'_> {
+    /// A parameter of `len` floats as it is in the file; empty where bytes are only counted.
+    pub fn read(&mut self, name: &str, len: usize) -> Result<Vec<f32>> {
+        match &mut self.packed.counted {
+            Some(bytes) => {
+                *bytes += len as u64 * 4;
+                Ok(Vec::new())
+            }
+            None => Ok(self.weights.read(name)?.into_owned()),
+        }
+    }
 }

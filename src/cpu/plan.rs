@@ -10,6 +10,7 @@ use super::map::Map;
 use super::memory::Floats;
 use super::packed::{Building, PackedWeights};
 use super::select::{PlacedNode, Selection};
+use super::why;
 use super::workers::{self, Stages};
 use crate::error::{CPU, Error, Result};
 use crate::graph::{Graph, Op, ValueId};
@@ -40,6 +41,10 @@ pub(crate) struct StepInfo {
     /// Its operator, in PyTorch's terms.
     pub kind: &'static str,
     pub kernel: &'static str,
+    /// Why it has this kernel, in a sentence.
+    pub why: String,
+    /// Whether the reference backend computes it.
+    pub is_fallback: bool,
     pub shape: Shape,
     pub cost: StepCost,
     /// Bytes of its weights, as they are in the file's order.
@@ -177,7 +182,7 @@ impl Outline {
         let output = bytes(&placed.output.0);
         let inputs: u64 = placed.inputs.iter().map(|(map, _)| bytes(map)).sum();
         let kind = placed.node.op.as_operator().kind();
-        let (label, kind, kernel, cost, weight_bytes) = match what {
+        let (label, kind, kernel, why, cost, weight_bytes) = match what {
             What::Pack { .. } | What::Unpack { .. } => {
                 let (label, kind) = match what {
                     What::Unpack { output } => (format!("output.{output}"), "Output"),
@@ -187,7 +192,8 @@ impl Outline {
                     operations: 0,
                     bytes: 2 * output,
                 };
-                (label, kind, "copy", cost, 0)
+                let why = why::only();
+                (label, kind, "copy", why, cost, 0)
             }
             What::Compute(selection) => {
                 let shapes: Vec<&Shape> = placed.inputs.iter().map(|(_, shape)| *shape).collect();
@@ -203,6 +209,7 @@ impl Outline {
                     placed.node.name.clone(),
                     kind,
                     selection.name(),
+                    why::reason(selection, &placed),
                     cost,
                     weights,
                 )
@@ -213,6 +220,8 @@ impl Outline {
             node: value.index(),
             kind,
             kernel,
+            why,
+            is_fallback: matches!(what, What::Compute(Selection::Reference)),
             shape,
             cost,
             weight_bytes,
@@ -242,50 +251,20 @@ impl Outline {
         let total: u64 = self.steps.iter().map(|step| step.info.weight_bytes).sum();
         let mut completed = 0;
         for step in &self.steps {
-            let value = ValueId::new(step.info.node);
-            let placed = self.placed(value);
-            let own = self.place(value);
-            let map = placed.output.0;
-            let image = map.channels * map.height * map.width;
-            let outside = |buffer| Place { buffer, offset: 0 };
-            let (kernel, inputs, output): (Box<dyn Kernel>, _, _) = match &step.what {
-                What::Pack { input } => {
-                    let copies = vec![(0, map, Copy::Pack { image })];
-                    let from = outside(BufferRef::Input(*input));
-                    (Box::new(Copies::new(copies, map, threads)), vec![from], own)
-                }
-                What::Unpack { output } => {
-                    let copies = vec![(0, map, Copy::Unpack { image })];
-                    let to = outside(BufferRef::Output(*output));
-                    (Box::new(Copies::new(copies, map, threads)), vec![own], to)
-                }
-                What::Compute(selection) => {
-                    let mut building = Building {
-                        weights,
-                        packed,
-                        threads,
-                    };
-                    let kernel = selection.build(&placed, &mut building)?;
-                    let inputs = placed.node.inputs.iter().map(|v| self.place(*v));
-                    (kernel, inputs.collect(), own)
-                }
+            let mut building = Building {
+                weights,
+                packed,
+                threads,
             };
+            let made = self.step(step, &mut building)?;
             if step.info.weight_bytes > 0 {
                 completed += step.info.weight_bytes;
                 progress(completed, total);
             }
-            steps.push(Step {
-                info: step.info.clone(),
-                kernel,
-                inputs,
-                output,
-                map,
-            });
+            steps.push(made);
         }
         weights.release_pages();
-        let thread_scratch = steps.iter().map(|step| step.kernel.scratch()).max();
-        let thread_scratch = thread_scratch.unwrap_or(0).next_multiple_of(16);
-        let shared = steps.iter().map(|step| step.kernel.shared_scratch()).max();
+        let (thread_scratch, shared_scratch) = scratch(&steps);
         let stages = steps.iter().enumerate().flat_map(|(i, step)| {
             let stages = step.kernel.stages().len();
             (0..stages).map(move |stage| (i, stage))
@@ -295,7 +274,7 @@ impl Outline {
         let outputs = graph.outputs().iter().zip(&self.plan.output_locations);
         Ok(CpuPlan {
             stages: stages.collect(),
-            scratch: Floats::zeros(thread_scratch * threads + shared.unwrap_or(0)),
+            scratch: Floats::zeros(thread_scratch * threads + shared_scratch),
             thread_scratch,
             shared_scratch: thread_scratch * threads,
             slots: self.plan.slots.iter().map(floats).collect(),
@@ -308,6 +287,66 @@ impl Outline {
             steps,
         })
     }
+
+    /// A step with its kernel.
+    fn step(&self, step: &Outlined, building: &mut Building) -> Result<Step> {
+        let value = ValueId::new(step.info.node);
+        let placed = self.placed(value);
+        let threads = building.threads;
+        let own = self.place(value);
+        let map = placed.output.0;
+        let image = map.channels * map.height * map.width;
+        let outside = |buffer| Place { buffer, offset: 0 };
+        let (kernel, inputs, output): (Box<dyn Kernel>, _, _) = match &step.what {
+            What::Pack { input } => {
+                let copies = vec![(0, map, Copy::Pack { image })];
+                let from = outside(BufferRef::Input(*input));
+                (Box::new(Copies::new(copies, map, threads)), vec![from], own)
+            }
+            What::Unpack { output } => {
+                let copies = vec![(0, map, Copy::Unpack { image })];
+                let to = outside(BufferRef::Output(*output));
+                (Box::new(Copies::new(copies, map, threads)), vec![own], to)
+            }
+            What::Compute(selection) => {
+                let kernel = selection.build(&placed, building)?;
+                let inputs = placed.node.inputs.iter().map(|v| self.place(*v));
+                (kernel, inputs.collect(), own)
+            }
+        };
+        Ok(Step {
+            info: step.info.clone(),
+            kernel,
+            inputs,
+            output,
+            map,
+        })
+    }
+
+    /// Bytes of the packed weights, and of the memory beside the values, of a plan with `threads` threads.
+    ///
+    /// # Errors
+    /// None in practice: kernels are made as by [`Self::build`], but without weights to read.
+    pub fn kernel_bytes(&self, threads: usize) -> Result<(u64, u64)> {
+        let mut packed = PackedWeights::counted();
+        let weights = Weights::from_tensors("none", []);
+        let mut building = Building {
+            weights: &weights,
+            packed: &mut packed,
+            threads,
+        };
+        let steps = self.steps.iter();
+        let steps: Result<Vec<Step>> = steps.map(|step| self.step(step, &mut building)).collect();
+        let (of_thread, shared) = scratch(&steps?);
+        Ok((packed.bytes(), (of_thread * threads + shared) as u64 * 4))
+    }
+}
+
+/// The floats of scratch memory that each thread needs, and that all share.
+fn scratch(steps: &[Step]) -> (usize, usize) {
+    let own = steps.iter().map(|step| step.kernel.scratch()).max();
+    let shared = steps.iter().map(|step| step.kernel.shared_scratch()).max();
+    (own.unwrap_or(0).next_multiple_of(16), shared.unwrap_or(0))
 }
 
 impl CpuPlan {

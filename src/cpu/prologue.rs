@@ -42,17 +42,15 @@ impl Prologue {
         let shifts = channels.next_multiple_of(16);
         let weights = building.weights;
         let affine = norm.map(|norm| {
-            building
-                .packed
-                .get(format!("{} scales and shifts", norm.name), || {
-                    let affine = Affine::read(norm, weights)?;
-                    let mut packed = Floats::zeros(2 * shifts);
-                    let (scales, offsets) = packed.as_mut_slice().split_at_mut(shifts);
-                    for (i, (scale, shift)) in affine.scale.iter().zip(&affine.shift).enumerate() {
-                        (scales[i], offsets[i]) = (*scale as f32, *shift as f32);
-                    }
-                    Ok(packed)
-                })
+            let name = format!("{} scales and shifts", norm.name);
+            building.packed.get(name, 2 * shifts, |packed| {
+                let affine = Affine::read(norm, weights)?;
+                let (scales, offsets) = packed.split_at_mut(shifts);
+                for (i, (scale, shift)) in affine.scale.iter().zip(&affine.shift).enumerate() {
+                    (scales[i], offsets[i]) = (*scale as f32, *shift as f32);
+                }
+                Ok(())
+            })
         });
         Ok(Self {
             affine: affine.transpose()?,

@@ -62,7 +62,7 @@ pub(crate) use norm::Affine;
 #[cfg(test)]
 pub(crate) use select::SELECTIONS;
 pub(crate) use select::{Algorithm, Problem, Selection, select};
-pub(crate) use selection_reason::SelectionReason;
+pub(crate) use selection_reason::{SelectionReason, WinogradReason, WinogradRejection};
 pub(crate) use tensor_view::TensorView;
 pub(crate) use weight::PackedWeight;
 

@@ -21,7 +21,7 @@ use crate::tensor::Shape;
 /// let architecture = zoo::find("resnet18")?;
 /// let graph = architecture.build(&ZooOptions::default())?;
 /// let shapes = architecture.input_shapes(1, &ZooOptions::default());
-/// // Or `from_gpu`, `from_adapter`.
+/// // Or `from_gpu`, `from_adapter`, `from_cpu`.
 /// let limits = shadernet::wgpu::Limits::default();
 /// let plan = PlanReport::assumed(limits, &graph, &shapes, &SessionOptions::default())?;
 ///
@@ -39,9 +39,9 @@ use crate::tensor::Shape;
 pub struct PlanReport {
     /// The network's name.
     pub network: String,
-    /// The device it was planned for: an adapter's name, or `assumed`.
+    /// The device it was planned for: an adapter's name, the CPU with its threads, or `assumed`.
     pub device: String,
-    /// How values and weights are stored.
+    /// How values and weights are stored; always float32 on the CPU.
     pub precision: Precision,
     /// Shapes of the inputs.
     pub inputs: Vec<Shape>,
@@ -49,11 +49,11 @@ pub struct PlanReport {
     pub outputs: Vec<Shape>,
     /// The graph after the passes. Every node comes after its inputs.
     pub nodes: Vec<PlannedNode>,
-    /// The dispatches, in order.
+    /// The dispatches, or the CPU's steps, in order.
     pub steps: Vec<PlannedStep>,
     /// What each pass did, and what it did not do and why.
     pub passes: Vec<PassReport>,
-    /// The number of pipelines of the dispatches.
+    /// The number of pipelines of the dispatches; 0 on the CPU.
     pub pipelines: usize,
     /// The memory it takes.
     pub memory: PlannedMemory,
@@ -91,7 +91,7 @@ pub struct FusedPart {
     pub text: String,
 }
 
-/// A dispatch.
+/// A dispatch, or a step on the CPU.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PlannedStep {
@@ -99,15 +99,17 @@ pub struct PlannedStep {
     pub node: usize,
     /// The node's name, or `output.0` and so on for the dispatch that unpacks an output.
     pub name: String,
-    /// The shader.
+    /// The shader. On the CPU, the kernel, such as `implicit_gemm`.
     pub shader: &'static str,
     /// The constants that specialize it.
     pub constants: Vec<(&'static str, u32)>,
     /// The convolution algorithm that it is, or is a part of.
     pub kernel: Option<ConvAlgorithm>,
+    /// Whether the CPU backend has no fast kernel for it, so that the reference backend computes it.
+    pub is_fallback: bool,
     /// The selection reason, in a sentence.
     pub why: String,
-    /// Workgroups along x, y and z.
+    /// Workgroups along x, y and z; zeros on the CPU.
     pub workgroups: [u32; 3],
     /// Multiplications and additions.
     pub operations: u64,
@@ -115,7 +117,7 @@ pub struct PlannedStep {
     pub bytes: u64,
 }
 
-/// Bytes on the device.
+/// Bytes on the device; on the CPU, of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlannedMemory {
@@ -139,6 +141,13 @@ impl PlannedMemory {
 }
 
 impl PlanReport {
+    /// The nodes for which the CPU backend has no fast kernel, in order: the reference backend computes them. Empty
+    /// on a GPU.
+    pub fn fallbacks(&self) -> impl Iterator<Item = &PlannedNode> {
+        let steps = self.steps.iter().filter(|step| step.is_fallback);
+        steps.map(|step| &self.nodes[step.node])
+    }
+
     /// Plans `graph` for `device`, without its limits where a plan would exceed one.
     pub(crate) fn new(
         device: &DeviceContext,
@@ -153,12 +162,11 @@ impl PlanReport {
             Err(Error::Limit { .. }) => Plan::new(graph, inputs, passes, &unlimited(device))?,
             plan => plan?,
         };
-        let nodes = (0..plan.placed.shapes.len()).map(|i| planned_node(&plan.placed, i));
         Ok(Self {
             network: graph.name().to_owned(),
             device: device.name.clone(),
             precision: device.precision,
-            nodes: nodes.collect(),
+            nodes: planned_nodes(&plan.placed),
             steps: plan.steps.iter().map(planned_step).collect(),
             pipelines: plan.pipeline_keys().len(),
             memory: memory(&plan),
@@ -212,11 +220,18 @@ fn planned_step(step: &Step) -> PlannedStep {
         shader: key.shader.name,
         constants: key.constants.clone(),
         kernel: step.dispatch.algorithm,
+        is_fallback: false,
         why: step.dispatch.reason.to_string(),
         workgroups: step.dispatch.workgroups,
         operations: step.cost.operations,
         bytes: step.cost.bytes,
     }
+}
+
+/// The nodes of a graph whose values have places.
+pub(crate) fn planned_nodes(placed: &PlacedGraph) -> Vec<PlannedNode> {
+    let nodes = 0..placed.shapes.len();
+    nodes.map(|i| planned_node(placed, i)).collect()
 }
 
 fn planned_node(placed: &PlacedGraph, i: usize) -> PlannedNode {

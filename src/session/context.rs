@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::SessionOptions;
+use crate::cpu::{self, CpuDevice};
 use crate::error::Result;
 use crate::gpu::{Gpu, Precision};
 use crate::graph::Graph;
@@ -82,6 +83,35 @@ impl PlanReport {
     ) -> Result<Self> {
         let device = DeviceContext::from_adapter(adapter, options);
         Self::new(&device, graph, shapes, &options.passes)
+    }
+
+    /// Plans for the CPU, as a session with these options would run there.
+    ///
+    /// ```
+    /// use shadernet::cpu::CpuDevice;
+    /// use shadernet::plan::PlanReport;
+    /// use shadernet::session::SessionOptions;
+    /// use shadernet::zoo::{self, ZooOptions};
+    ///
+    /// let architecture = zoo::find("resnet18")?;
+    /// let graph = architecture.build(&ZooOptions::default())?;
+    /// let shapes = architecture.input_shapes(1, &ZooOptions::default());
+    /// let cpu = CpuDevice::default();
+    /// let plan = PlanReport::from_cpu(&cpu, &graph, &shapes, &SessionOptions::default())?;
+    /// assert!(plan.steps.iter().any(|step| step.shader == "winograd 4x4"));
+    /// assert_eq!(plan.fallbacks().count(), 0);
+    /// # Ok::<(), shadernet::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::from_gpu`], and where a value has more elements than 32 bits count ([`crate::Error::Limit`]).
+    pub fn from_cpu(
+        cpu: &CpuDevice,
+        graph: &Graph,
+        shapes: &[Shape],
+        options: &SessionOptions,
+    ) -> Result<Self> {
+        cpu::report(cpu, graph, shapes, &options.passes)
     }
 
     /// Plans for a GPU of which only the limits are known: without subgroups and tuning.

@@ -46,6 +46,13 @@ impl Table {
         self.0.add_row(row(cells));
     }
 
+    /// Leaves a column out of the text.
+    pub fn hide(&mut self, column: usize) {
+        if let Some(column) = self.0.column_mut(column) {
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
+    }
+
     /// Right-aligns the cells of `columns`.
     pub fn right_align(&mut self, columns: Range<usize>) {
         for column in columns {

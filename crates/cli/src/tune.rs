@@ -11,7 +11,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use shadernet::device::Device;
-use shadernet::gpu::{Gpu, Precision};
+use shadernet::gpu::{Backend, Gpu, Precision};
 use shadernet::output_file::OutputFile;
 use shadernet::session::ConvAlgorithm;
 use shadernet::tuning::Tuning;
@@ -103,7 +103,8 @@ Examples:
 
 Each kernel is first compared with the reference backend on the layer's shape. A kernel with wrong \
 results is reported, and not used on this device any more. The winners are added to the device's \
-file in the cache folder. The other commands use this file unless they get --no-tuning.")]
+file in the cache folder. The other commands use this file unless they get --no-tuning. The cpu backend \
+is not tuned: a cost model chooses its kernels.")]
 pub struct Tune {
     #[command(flatten)]
     network: NetworkArgs,
@@ -138,6 +139,13 @@ pub struct Tune {
 
 impl Tune {
     pub fn execute(&self) -> Result<(), Failure> {
+        if self.device.backend == Some(Backend::Cpu) {
+            return Err(Failure::Usage(
+                "the cpu backend has nothing to tune: a cost model chooses its kernels; name a GPU's backend, or \
+                 leave --backend out"
+                    .to_owned(),
+            ));
+        }
         let network = self.network.resolve()?;
         // Shapes are checked before a device is opened, which takes longer.
         network.graph.infer(&network.inputs)?;
@@ -146,7 +154,8 @@ impl Tune {
         let device = self.device.open()?;
         let Device::Gpu(gpu) = &device else {
             return Err(Failure::Error(Error::NoAdapter(format!(
-                "nothing to tune on {device}: tuning times shaders; `shadernet devices` lists the GPUs"
+                "nothing to tune on {device}: tuning times shaders, and it has none; `shadernet devices` lists the \
+                 GPUs"
             ))));
         };
         let path = self.output.clone().or_else(|| default_file(gpu));

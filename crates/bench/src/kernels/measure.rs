@@ -1,10 +1,10 @@
 //! Checks and times the variants of cases.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::Case;
 use super::variant::{BenchOptions, BenchProgress, Measurement, Variant, VariantOutcome};
+use super::{Case, MIN_ROUND};
 use crate::reference_output::reference_output;
 use crate::samples::Samples;
 use shadernet::accuracy::{difference, rejection, tolerance};
@@ -18,8 +18,6 @@ use shadernet::session::SessionOptions;
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
 
-/// In each round a variant is timed for at least this long, over as many passes as that takes.
-const MIN_ROUND: Duration = Duration::from_millis(20);
 /// Variants are timed once their sessions hold more than this many bytes on the device.
 const MAX_HELD_BYTES: u64 = 1 << 30;
 

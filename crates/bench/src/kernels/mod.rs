@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cpu;
 mod diverge;
 mod measure;
 mod resampling;
@@ -26,7 +27,9 @@ mod shapes;
 mod variant;
 
 use std::path::Path;
+use std::time::Duration;
 
+pub use cpu::cpu_variants;
 pub use diverge::{Divergence, first_divergence};
 pub use measure::variants;
 pub use shapes::ParseCaseError;
@@ -54,6 +57,8 @@ pub struct Case {
     pub inputs: Vec<Shape>,
 }
 
+/// In each round a variant is timed for at least this long, over as many passes as that takes.
+const MIN_ROUND: Duration = Duration::from_millis(20);
 /// More than any shapes file needs; the built-in cases have 3 KB.
 const MAX_BYTES: u64 = 1 << 20;
 

@@ -1,4 +1,5 @@
 use super::*;
+use shadernet::cpu::{CpuDevice, CpuOptions};
 
 fn reason(line: &str) -> String {
     line.parse::<Case>().unwrap_err().to_string()
@@ -114,5 +115,23 @@ fn numbers_that_are_too_large_are_named() {
     ] {
         let text = parse(line).to_string();
         assert!(text.contains(part), "{text}\n  lacks: {part}");
+    }
+}
+
+#[test]
+fn every_kernel_of_the_cpu_agrees_with_the_reference_backend() {
+    let cpu = CpuDevice::new(&CpuOptions::new().threads(2)).unwrap();
+    let cases = small_cases().unwrap();
+    let variants = cpu_variants(&cpu, &cases, 1, |_| {}).unwrap();
+    assert_eq!(variants.len(), cases.len());
+    for (case, variant) in cases.iter().zip(&variants) {
+        let VariantOutcome::Timed(measurement) = &variant.outcome else {
+            panic!("{}: {variant:?}", case.name);
+        };
+        assert!(
+            measurement.seconds.min() > 0.0 && measurement.bytes > 0,
+            "{variant:?}"
+        );
+        assert_eq!(measurement.shaders.join(" + "), variant.name);
     }
 }

@@ -7,17 +7,19 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
+use shadernet::device::Device;
 use shadernet::gpu::Precision;
 use shadernet::output_file;
 use shadernet::session::ConvAlgorithm;
 use shadernet_bench::kernels::{
-    BenchOptions, Case, Variant, VariantOutcome, cases, cases_from_file, variants,
+    BenchOptions, BenchProgress, Case, Variant, VariantOutcome, cases, cases_from_file,
+    cpu_variants, variants,
 };
 use shadernet_bench::peak::Peak;
 
 use super::child_processes::{AllAdaptersArgs, Target};
 use super::results::Kernels;
-use super::{device_info, kernel_table, report, require_gpu};
+use super::{device_info, kernel_table, measure_peak, report, require_gpu};
 use crate::output_files::check_outputs;
 use crate::value_parsers::count;
 use crate::{DeviceArgs, Failure, output, progress};
@@ -29,6 +31,7 @@ Examples:
   shadernet bench kernels
   shadernet bench kernels --shapes mine.txt --kernel direct --kernel winograd-4
   shadernet bench kernels --all --json kernels.json --report kernels.html
+  shadernet bench kernels --backend cpu --filter conv2d
 
 A shapes file has one case per line: an operator, its input's shape, and settings.
   conv2d 1x64x56x56 out=64 kernel=3 padding=1 relu
@@ -43,7 +46,8 @@ results is reported and not timed, and the exit code is 1. Each round times all 
 kernels of all cases once. The time is that of the fastest round, because disturbances \
 only make a kernel slower; spread is the distance to the third fastest. GFLOP/s counts \
 the kernel's own multiplications and additions; for Winograd kernels these are fewer \
-than the layer's. GB/s counts each value once per dispatch.")]
+than the layer's. GB/s counts each value once per dispatch. The cpu backend has one kernel for \
+each case, in float32.")]
 pub struct KernelsArgs {
     /// File with shapes to use instead of the built-in ones
     #[arg(long, value_name = "FILE")]
@@ -157,20 +161,29 @@ impl KernelsArgs {
     /// Measures one device. Returns its JSON object.
     fn measure(&self, cases: Vec<Case>) -> Result<Value, Failure> {
         let device = self.device.open()?;
-        let gpu = require_gpu(&device)?;
+        if let Device::Cpu(_) = device {
+            self.check_flags_for_cpu()?;
+        }
         let bar = progress::bar(cases.len());
         bar.set_message("measuring the device's peak");
         bar.tick();
-        let peak = Peak::measure(gpu)?;
-        let options = BenchOptions::default()
-            .precision(self.precision)
-            .rounds(self.rounds.get())
-            .only(self.kernel.iter().copied());
-        let measured = variants(gpu, &cases, &options, |progress| {
-            progress::show_bench(&bar, progress)
-        })?;
+        let peak = measure_peak(&device)?;
+        let show = |progress: BenchProgress| progress::show_bench(&bar, progress);
+        let measured = match &device {
+            Device::Cpu(cpu) => cpu_variants(cpu, &cases, self.rounds.get(), show)?
+                .into_iter()
+                .map(|variant| vec![variant])
+                .collect(),
+            _ => {
+                let options = BenchOptions::default()
+                    .precision(self.precision)
+                    .rounds(self.rounds.get())
+                    .only(self.kernel.iter().copied());
+                variants(require_gpu(&device)?, &cases, &options, show)?
+            }
+        };
         bar.set_message("measuring the device's peak again");
-        let peak = peak.max(Peak::measure(gpu)?);
+        let peak = peak.max(measure_peak(&device)?);
         let rows: Vec<Value> = (cases.iter().zip(&measured))
             .flat_map(|(case, variants)| variants.iter().map(|v| as_json(case, v, &peak)))
             .collect();
@@ -184,6 +197,21 @@ impl KernelsArgs {
         results["cached_gbyte_per_second"] = json!(peak.cached_bytes_per_second / 1e9);
         results["kernels"] = json!(rows);
         Ok(results)
+    }
+
+    /// Refuses what the CPU backend has not.
+    fn check_flags_for_cpu(&self) -> Result<(), Failure> {
+        if self.precision == Precision::F16 {
+            return Err(Failure::Usage(
+                "the cpu backend computes in float32; leave out --precision f16".to_owned(),
+            ));
+        }
+        match self.kernel.first() {
+            Some(kernel) => Err(Failure::Usage(format!(
+                "--kernel {kernel} is a shader's algorithm, and the cpu backend has none; leave it out"
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn cases(&self) -> Result<Vec<Case>, Failure> {

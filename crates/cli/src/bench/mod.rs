@@ -24,6 +24,7 @@ use shadernet::Error;
 use shadernet::cpu::CpuDevice;
 use shadernet::device::Device;
 use shadernet::gpu::{Gpu, is_software};
+use shadernet_bench::peak::Peak;
 
 use super::Failure;
 pub use child_processes::{ChildProcessArgs, Target};
@@ -80,6 +81,25 @@ pub fn require_gpu(device: &Device) -> Result<&Gpu, Error> {
             "this command measures shaders, and {device} has none; `shadernet devices` lists the adapters"
         ))),
     }
+}
+
+/// The peak throughput of `device`.
+///
+/// # Errors
+/// On the reference backend, whose plain loops reach no peak, and where the device fails.
+pub fn measure_peak(device: &Device) -> Result<Peak, Error> {
+    match device {
+        Device::Gpu(gpu) => Peak::measure(gpu),
+        Device::Cpu(cpu) => Peak::measure_cpu(cpu),
+        Device::Reference => Err(not_measured(device)),
+    }
+}
+
+/// The error of the reference backend where steps or peaks are measured.
+pub fn not_measured(device: &Device) -> Error {
+    Error::Inputs(format!(
+        "{device} is not measured: its plain loops are what the others are compared with; use --backend cpu"
+    ))
 }
 
 /// The string `key` of a JSON object; empty if there is none.

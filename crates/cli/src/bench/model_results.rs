@@ -112,16 +112,23 @@ pub fn print(rows: &[Value], out: &mut impl Write) -> io::Result<()> {
 fn details(row: &Value, out: &mut impl Write) -> io::Result<()> {
     let inputs = row["inputs"].as_array().into_iter().flatten();
     let shapes: Vec<String> = inputs.map(shape).collect();
+    let threads = match row["threads"].as_u64() {
+        Some(1) => ", 1 thread".to_owned(),
+        Some(threads) => format!(", {threads} threads"),
+        None => String::new(),
+    };
     writeln!(
         out,
-        "{} ({}), {}, {}\non {} ({}){}{}\n",
+        "{} ({}), {}, {}\non {} ({}{}){}{}\n",
         name(text(row, "network")),
         printable::path(text(row, "source")),
         shapes.join(" "),
         text(row, "precision"),
         name(text(row, "device")),
         text(row, "backend"),
-        if row["software"] == true {
+        threads,
+        // That the CPU backend is software goes without saying.
+        if row["software"] == true && threads.is_empty() {
             ", software"
         } else {
             ""
@@ -157,7 +164,15 @@ fn details(row: &Value, out: &mut impl Write) -> io::Result<()> {
     table.right_align(1..2);
     writeln!(out, "{}", table)?;
     match row["device_bytes"].as_u64() {
-        Some(bytes) => writeln!(out, "\n{} on the device", output::bytes(bytes)),
+        Some(bytes) => writeln!(
+            out,
+            "\n{} {}",
+            output::bytes(bytes),
+            match threads.is_empty() {
+                true => "on the device",
+                false => "of weights and values",
+            }
+        ),
         None => Ok(()),
     }
 }

@@ -4,20 +4,20 @@ use std::io::Write;
 
 use clap::Args;
 use serde_json::json;
-use shadernet_bench::peak::Peak;
 
-use super::{device_info, require_gpu};
+use super::{device_info, measure_peak};
 use crate::{DeviceArgs, Failure, output};
 
 /// Measure the device's peak arithmetic and memory throughput
 #[derive(Args)]
 #[command(after_help = "\
-Example:
+Examples:
   shadernet bench peak --json
+  shadernet bench peak --backend cpu --threads 2
 
 Arithmetic is measured with a kernel that multiplies and adds in registers. Memory \
 is measured with kernels that copy or only read more than the caches hold; the \
-fastest counts. A network cannot be faster than its operations and bytes \
+fastest counts. On the cpu backend, all of its threads do so at once. A network cannot be faster than its operations and bytes \
 (`bench model --json`) take at these rates.")]
 pub struct PeakArgs {
     #[command(flatten)]
@@ -31,8 +31,7 @@ pub struct PeakArgs {
 impl PeakArgs {
     pub fn execute(&self) -> Result<(), Failure> {
         let device = self.device.open()?;
-        let gpu = require_gpu(&device)?;
-        let peak = Peak::measure(gpu)?;
+        let peak = measure_peak(&device)?;
         let gflop = peak.operations_per_second / 1e9;
         let gbyte = peak.bytes_per_second / 1e9;
         let cached = peak.cached_bytes_per_second / 1e9;

@@ -13,7 +13,7 @@ use shadernet::session::Session;
 use shadernet_bench::peak::{Bound, Peak};
 
 use super::trace::trace;
-use super::{device_info, require_gpu};
+use super::{device_info, measure_peak, not_measured};
 use crate::output_files::check_outputs;
 use crate::resolve_model::NetworkArgs;
 use crate::value_parsers::count;
@@ -25,11 +25,13 @@ use crate::{DeviceArgs, Failure, SessionArgs, output, progress};
 Examples:
   shadernet bench profile resnet50
   shadernet bench profile efficientnet_lite0 --top 10
+  shadernet bench profile mobilenet_v2 --backend cpu --threads 2
   shadernet bench profile unet --trace unet.json    for ui.perfetto.dev or chrome://tracing
 
-There is one row per dispatch. Times come from the device's timestamps, or without \
-them from the host's clock over many dispatches of each step; the line below the \
-table says which. They are means over the middle half of the passes, so that they add \
+There is one row per dispatch, or per step on the cpu backend. Times come from the device's \
+timestamps, or without them from the host's clock over many dispatches of each step; on the cpu \
+backend, from the clock at the begin of each step of whole passes. The line below the table says \
+which. They are means over the middle half of the passes, so that they add \
 up. GFLOP/s counts the kernel's multiplications and additions, and GB/s each value \
 once. Both are compared with the peaks that are measured first: `bound` is the nearer \
 peak and how much of it is reached. A step far from all peaks waits for something \
@@ -68,15 +70,17 @@ impl ProfileArgs {
         let trace_file = ("--trace", self.trace.as_deref());
         check_outputs([trace_file], inputs.into_iter().flatten())?;
         let device = self.device.open()?;
-        let gpu = require_gpu(&device)?;
+        if let Device::Reference = device {
+            return Err(not_measured(&device).into());
+        }
         let bar = progress::spinner();
-        bar.set_message("uploading weights, compiling pipelines");
+        bar.set_message("preparing the weights and kernels");
         let options = self.session.options(&device);
         let (graph, weights) = (&network.graph, network.weights()?);
         let mut session = Session::new(&device, graph, weights, &options, &network.inputs)?;
         bar.suspend(|| output::warn(session.warning()));
         bar.set_message("measuring the device's peak");
-        let peak = Peak::measure(gpu)?;
+        let peak = measure_peak(&device)?;
         bar.set_message("timing the steps");
         // The spinner's thread would disturb the timing.
         bar.disable_steady_tick();
@@ -144,12 +148,21 @@ impl ProfileArgs {
             ]);
         }
         table.right_align(4..8);
+        let is_cpu = matches!(device, Device::Cpu(_));
+        if is_cpu {
+            // Only shaders have variants.
+            table.hide(2);
+        }
         writeln!(out, "{}\n", table)?;
+        let whole_pass = match is_cpu {
+            true => "a whole pass",
+            false => "a whole pass with upload and readback",
+        };
         let (steps, pass) = (profile.step_seconds() * 1e3, profile.pass_seconds * 1e3);
         writeln!(
             out,
             "{} steps, {steps:.2} ms by {} (the middle half of {} passes)\n\
-             a whole pass with upload and readback: {pass:.2} ms by the host's clock; the steps take {:.0} % of it\n\
+             {whole_pass}: {pass:.2} ms by the host's clock; the steps take {:.0} % of it\n\
              peaks: {:.1} GFLOP/s, {:.1} GB/s\non {device}",
             profile.steps.len(),
             profile.method,

@@ -43,7 +43,8 @@ pub fn object(plan: &PlanResult) -> Value {
         "inputs": dims(&report.inputs),
         "outputs": dims(&report.outputs),
         "nodes": report.nodes.iter().map(node).collect::<Vec<_>>(),
-        "steps": report.steps.iter().map(step).collect::<Vec<_>>(),
+        "steps": report.steps.iter().map(|planned| step(planned, plan.is_cpu)).collect::<Vec<_>>(),
+        "no_fast_kernel": report.fallbacks().map(|node| &node.name).collect::<Vec<_>>(),
         "passes": passes.collect::<Vec<_>>(),
         "pipelines": report.pipelines,
         "weight_bytes": memory.weights,
@@ -71,15 +72,19 @@ fn node(node: &PlannedNode) -> Value {
     })
 }
 
-fn step(step: &PlannedStep) -> Value {
+/// The CPU's kernels are no shaders.
+fn step(step: &PlannedStep, is_cpu: bool) -> Value {
     let constants = step.constants.iter();
     let constants = constants.map(|(name, value)| ((*name).to_owned(), json!(value)));
     json!({
         "node": step.node,
         "name": step.name,
-        "shader": step.shader,
+        "shader": (!is_cpu).then_some(step.shader),
         "constants": Value::Object(constants.collect()),
-        "kernel": step.kernel.map(|kernel| kernel.to_string()),
+        "kernel": match is_cpu {
+            true => Some(step.shader.to_owned()),
+            false => step.kernel.map(|kernel| kernel.to_string()),
+        },
         "why": step.why,
         "workgroups": step.workgroups,
         "operations": step.operations,

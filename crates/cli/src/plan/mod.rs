@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use shadernet::device::Device;
-use shadernet::gpu::{Gpu, adapters};
+use shadernet::gpu::{Precision, adapters};
 use shadernet::plan::{BrokenLimit, PlanReport};
 use shadernet::session::SessionOptions;
-use shadernet::{Result, output_file, wgpu};
+use shadernet::{Error, Result, output_file, wgpu};
 
 use super::output_files::check_outputs;
 use super::resolve_model::{Network, NetworkArgs};
@@ -23,12 +23,14 @@ use super::{DeviceArgs, Failure, SessionArgs, output};
 Examples:
   shadernet plan resnet50
   shadernet plan unet --input 3x2048x2048 --limits default
+  shadernet plan resnet50 --backend cpu --threads 4
   shadernet plan resnet18 --dot plan.dot && dot -Tsvg plan.dot -o plan.svg
   shadernet plan resnet50 --json | jq '.steps[] | [.name, .kernel, .why]'
 
-There is one row per dispatch. MFLOP are the operations of its kernel and MB the \
+There is one row per dispatch, or per step on the cpu backend. MFLOP are the operations of its kernel and MB the \
 bytes that it reads and writes, each value counted once. Memory of the driver is \
-not included. --limits default needs no GPU: it plans for a device with WebGPU's \
+not included. Without a GPU, the plan is that of the cpu backend; `no fast kernel` \
+names the nodes that the reference backend computes there. --limits default needs no GPU: it plans for a device with WebGPU's \
 default limits, without subgroups and tuned kernels.")]
 pub struct Plan {
     #[command(flatten)]
@@ -37,7 +39,7 @@ pub struct Plan {
     #[command(flatten)]
     session: SessionArgs,
 
-    /// The limits to plan for [default: adapter, if there is one]
+    /// The limits to plan for [default: adapter, if a GPU runs the network]
     #[arg(long, value_name = "default|adapter")]
     limits: Option<Limits>,
 
@@ -57,7 +59,7 @@ pub struct Plan {
 enum Limits {
     /// WebGPU's default limits; needs no GPU
     Default,
-    /// The adapter's limits
+    /// The adapter's limits; needs a GPU
     Adapter,
 }
 
@@ -77,6 +79,8 @@ struct PlanResult {
     weights: String,
     /// The device that was planned for.
     device: String,
+    /// Whether it is the CPU, whose plan has steps of kernels in place of dispatches of shaders.
+    is_cpu: bool,
     report: PlanReport,
     limit_checks: Vec<LimitCheck>,
 }
@@ -127,31 +131,51 @@ impl Plan {
                 broken: report.broken,
             });
         }
-        let (device, report) = match self.gpu()? {
-            Some(gpu) => {
-                let device = Device::from(gpu.clone());
-                let options = self.session.options(&device);
-                let report = PlanReport::from_gpu(&gpu, graph, inputs, &options)?;
-                (device.to_string(), report)
+        let device = self.planned_device()?;
+        let report = match &device {
+            Some(device @ Device::Gpu(gpu)) => {
+                PlanReport::from_gpu(gpu, graph, inputs, &self.session.options(device))?
             }
-            None => ("WebGPU's default limits, assumed".to_owned(), assumed),
+            Some(device @ Device::Cpu(cpu)) => {
+                if self.session.precision == Precision::F16 {
+                    output::note("the cpu backend computes in float32; float16 is not planned");
+                }
+                PlanReport::from_cpu(cpu, graph, inputs, &self.session.options(device))?
+            }
+            _ => assumed,
         };
         Ok(PlanResult {
             title: network.title(),
             weights: network.weights_source(),
-            device,
+            is_cpu: matches!(device, Some(Device::Cpu(_))),
+            device: match &device {
+                Some(device) => device.to_string(),
+                None => "WebGPU's default limits, assumed".to_owned(),
+            },
             report,
             limit_checks,
         })
     }
 
-    /// The GPU to plan for. `None` for WebGPU's default limits.
-    fn gpu(&self) -> Result<Option<Gpu>> {
+    /// The GPU or CPU to plan for. `None` for WebGPU's default limits.
+    fn planned_device(&self) -> Result<Option<Device>> {
         if self.limits != Some(Limits::Default) {
-            match self.device.open_quietly()? {
-                Device::Gpu(gpu) => return Ok(Some(gpu)),
-                device @ (Device::Cpu(_) | Device::Reference) => output::note(format_args!(
-                    "a plan is of shaders, and {device} has none; WebGPU's default limits are assumed"
+            let device = self.device.open_quietly()?;
+            match device {
+                Device::Gpu(_) => return Ok(Some(device)),
+                Device::Cpu(_) if self.limits == Some(Limits::Adapter) => {
+                    return Err(Error::NoAdapter(format!(
+                        "--limits adapter plans for a GPU, and the network would run on {device}; leave it out to \
+                         plan for that, or use --limits default"
+                    )));
+                }
+                Device::Cpu(_) => {
+                    output::warn(device.warning());
+                    return Ok(Some(device));
+                }
+                Device::Reference => output::note(format_args!(
+                    "a plan is of shaders or the cpu backend's kernels, and {device} has none; WebGPU's default \
+                     limits are assumed"
                 )),
             }
         }

@@ -1,5 +1,6 @@
 //! The plan as text.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use shadernet::passes::{self, PassReport};
@@ -19,11 +20,15 @@ pub fn print(plan: &PlanResult, out: &mut impl Write) -> io::Result<()> {
         )?;
     }
     writeln!(out, "{}\n", steps(report))?;
+    if plan.is_cpu {
+        let line = format!("no fast kernel: {}", fallbacks(report));
+        writeln!(out, "{}\n", printable::line(&line))?;
+    }
     writeln!(out, "fusions not applied")?;
     for line in refused(&report.passes) {
         writeln!(out, "  {}", printable::line(&line))?;
     }
-    writeln!(out, "\n{}\n", totals(report))?;
+    writeln!(out, "\n{}\n", totals(report, plan.is_cpu))?;
     writeln!(out, "limits exceeded")?;
     // Devices that exceed the same limits are grouped.
     let is_same = |a: &LimitCheck, b: &LimitCheck| a.broken == b.broken;
@@ -35,7 +40,7 @@ pub fn print(plan: &PlanResult, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// One row per dispatch.
+/// One row per dispatch or step.
 fn steps(report: &PlanReport) -> output::Table {
     let header = [
         "node",
@@ -80,6 +85,21 @@ fn operator(node: &PlannedNode) -> String {
     parts.join(" + ")
 }
 
+/// The nodes that the reference backend computes, by operator: `GroupNorm (norm1, norm2), Softmax (out)`.
+fn fallbacks(report: &PlanReport) -> String {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for node in report.fallbacks() {
+        groups.entry(node.operator).or_default().push(&node.name);
+    }
+    if groups.is_empty() {
+        return "none".to_owned();
+    }
+    let groups = groups.iter();
+    let groups = groups.map(|(operator, nodes)| format!("{operator} ({})", names(nodes)));
+    let groups: Vec<String> = groups.collect();
+    format!("{}: the reference backend computes them", groups.join(", "))
+}
+
 /// At most this many nodes are named for each reason.
 const MAX_NAMES: usize = 3;
 
@@ -107,16 +127,7 @@ fn refused(reports: &[PassReport]) -> Vec<String> {
             }
         }
         for (reason, nodes) in groups {
-            let names: Vec<String> = nodes
-                .iter()
-                .take(MAX_NAMES)
-                .map(|node| name(node))
-                .collect();
-            let mut names = names.join(", ");
-            if nodes.len() > MAX_NAMES {
-                names += &format!(" and {} more", nodes.len() - MAX_NAMES);
-            }
-            lines.push(format!("{}: {reason}: {names}", report.pass));
+            lines.push(format!("{}: {reason}: {}", report.pass, names(&nodes)));
         }
     }
     let ran = |name: &&str| reports.iter().any(|report| report.pass == *name);
@@ -130,6 +141,16 @@ fn refused(reports: &[PassReport]) -> Vec<String> {
     lines
 }
 
+/// The first few names, and how many there are besides.
+fn names(nodes: &[&str]) -> String {
+    let first = nodes.iter().take(MAX_NAMES).map(|node| name(node));
+    let mut names = first.collect::<Vec<_>>().join(", ");
+    if nodes.len() > MAX_NAMES {
+        names += &format!(" and {} more", nodes.len() - MAX_NAMES);
+    }
+    names
+}
+
 /// Replaces quoted names: `'conv1' is read 2 times` becomes `'…' is read 2 times`.
 fn without_names(text: &str) -> String {
     let parts = text.split('\'').enumerate();
@@ -137,14 +158,17 @@ fn without_names(text: &str) -> String {
     parts.collect()
 }
 
-fn totals(report: &PlanReport) -> output::Table {
+fn totals(report: &PlanReport, is_cpu: bool) -> output::Table {
     let memory = &report.memory;
     let operations: u64 = report.steps.iter().map(|step| step.operations).sum();
     let mut table = output::table(&["total", ""]);
     let rows = [
         ("input", output::shapes(&report.inputs)),
         ("output", output::shapes(&report.outputs)),
-        ("dispatches", report.steps.len().to_string()),
+        (
+            if is_cpu { "steps" } else { "dispatches" },
+            report.steps.len().to_string(),
+        ),
         ("pipelines", report.pipelines.to_string()),
         ("operations", indicatif::HumanCount(operations).to_string()),
         ("weights", output::bytes(memory.weights)),
@@ -157,8 +181,12 @@ fn totals(report: &PlanReport) -> output::Table {
         ),
         ("peak memory", output::bytes(memory.peak())),
     ];
+    // The CPU has no pipelines.
+    let rows = rows
+        .iter()
+        .filter(|(name, _)| !is_cpu || *name != "pipelines");
     for (name, cell) in rows {
-        table.add_row([name.to_owned(), cell]);
+        table.add_row([(*name).to_owned(), cell.clone()]);
     }
     table.right_align(1..2);
     table

@@ -147,15 +147,47 @@ fn invalid_shapes_are_errors() {
     let path = shapes.to_str().unwrap();
     bench(&["--shapes", path]).fails(&["mine.txt", "line 2", "'kernel=NUMBER' is missing"]);
     bench(&["--shapes", "nonsuch.txt"]).fails(&["nonsuch.txt"]);
-    bench(&["--backend=reference"]).fails(&["the reference backend on the CPU has none"]);
-    bench(&["--backend=cpu"]).fails(&["this command measures shaders, and the CPU ("]);
+    bench(&["--backend=reference"]).fails(&["the reference backend on the CPU is not measured"]);
     for wrong in [
         &["--filter=nonsuch"][..],
         &["--kernel=fast"],
         &["--all", "--backend=gl"],
         &["--all", "--threads=2"],
+        &["--backend=cpu", "--precision=f16"],
+        &["--backend=cpu", "--kernel=direct"],
     ] {
         assert_eq!(bench(wrong).code, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn the_kernels_of_the_cpu_are_timed() {
+    let bench = |more: &[&str]| {
+        let mut bench = shadernet();
+        bench.args(["bench", "kernels", "--backend=cpu", "--rounds=2"]);
+        execute(bench.args(["--filter=56x56 out=64"]).args(more)).ok()
+    };
+    let lines = bench(&["--json"]).json();
+    let [line] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(
+        (&line["backend"], &line["precision"]),
+        (&"cpu".into(), &"f32".into())
+    );
+    assert!(
+        line["peak_gflop_per_second"].as_f64().unwrap() > 0.1,
+        "{line}"
+    );
+    assert!(!rows(line).is_empty());
+    for row in rows(line) {
+        assert_eq!(row["method"], "step clock", "{row}");
+        assert!(row["min_ms"].as_f64().unwrap() > 0.0, "{row}");
+        assert!(row["error"].as_f64().unwrap() < 2e-4, "{row}");
+    }
+    let table = bench(&[]).out;
+    for part in ["winograd", "GFLOP/s", "by step clock", "(cpu)"] {
+        assert!(table.contains(part), "'{part}' is not in: {table}");
     }
 }
 
@@ -266,11 +298,19 @@ fn quick_doctor_checks_one_case_of_each_kind() {
     let lines = doctor.json();
     let (cpu, adapters) = lines.split_last().unwrap();
     assert_eq!(cpu["backend"], "cpu");
-    assert!(cpu["kernels"].is_null(), "{cpu}");
+    assert!(cpu["networks"][0]["ms"].as_f64().unwrap() > 0.0, "{cpu}");
+    let of_cpu = rows(cpu);
+    assert!(of_cpu.len() > 20, "{}", of_cpu.len());
     for line in adapters {
         let rows = rows(line);
         assert!(rows.len() > 30, "{}", rows.len());
-        assert!(rows.iter().all(|row| row["precision"] == "f32"));
+    }
+    for row in lines.iter().flat_map(|line| rows(line)) {
+        assert_eq!(row["precision"], "f32", "{row}");
+        assert!(
+            row["error"].is_f64() || row["impossible"].is_string(),
+            "{row}"
+        );
     }
     // All after the first are compared with it, too.
     let comparisons = |line: &Value| line["networks"].as_array().unwrap().len();

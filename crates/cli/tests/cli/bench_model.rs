@@ -62,12 +62,19 @@ fn model_folders_are_timed_with_their_own_weights() {
     let bench = || {
         let mut bench = shadernet();
         bench.args(["bench", "model", folder, "--rounds=2", "--backend=cpu"]);
+        bench.arg("--threads=2");
         bench
     };
     let line = &execute(bench().arg("--json")).ok().json()[0];
     assert_eq!(line["model"], folder);
     assert_eq!(line["network"], "resnet18");
     assert_eq!(line["input"], json!([3, 64, 64]));
+    assert_eq!(line["threads"], 2);
+    // Winograd's weights take more than the parameters.
+    assert!(
+        line["device_bytes"].as_u64().unwrap() > 40_000_000,
+        "{line}"
+    );
 
     let table = execute(&mut bench()).ok();
     for part in [
@@ -77,6 +84,8 @@ fn model_folders_are_timed_with_their_own_weights() {
         "median",
         "first result",
         "2 passes",
+        "(cpu, 2 threads)\n",
+        "MiB of weights and values",
     ] {
         assert!(
             table.out.contains(part),
@@ -196,13 +205,20 @@ fn invalid_arguments_are_errors() {
 fn the_peak_is_measured() {
     for backend in backend_names() {
         let peak = || execute(shadernet().args(["bench", "peak", "--json", "--backend", backend]));
-        if ["cpu", "reference"].contains(&backend) {
-            peak().fails(&["adapter"]);
+        if backend == "reference" {
+            peak().fails(&[
+                "the reference backend on the CPU is not measured",
+                "--backend cpu",
+            ]);
             continue;
         }
         let line = &peak().ok().json()[0];
         assert_eq!(line["backend"], backend);
-        for key in ["gflop_per_second", "gbyte_per_second"] {
+        for key in [
+            "gflop_per_second",
+            "gbyte_per_second",
+            "cached_gbyte_per_second",
+        ] {
             assert!(line[key].as_f64().unwrap() > 0.1, "{line}");
         }
     }
@@ -211,8 +227,8 @@ fn the_peak_is_measured() {
 #[test]
 fn steps_are_profiled_on_every_backend() {
     let folder = tempfile::tempdir().unwrap();
-    for backend in backends() {
-        let backend = backend.name();
+    let backends = backend_names().into_iter();
+    for backend in backends.filter(|backend| *backend != "reference") {
         let path = folder.path().join(format!("{backend}.json"));
         let profile = execute(
             shadernet()
@@ -229,6 +245,8 @@ fn steps_are_profiled_on_every_backend() {
         let sum = |key: &str| -> f64 { steps.iter().map(|s| s[key].as_f64().unwrap()).sum() };
         assert!((sum("share") - 1.0).abs() < 1e-9);
         assert!((sum("ms") - line["steps_ms"].as_f64().unwrap()).abs() < 1e-9);
+        assert!(sum("of_bound") > 0.0, "{line}");
+        assert_eq!(line["method"] == "step clock", backend == "cpu", "{line}");
         // The same operations as in `bench model`, because no Winograd kernel is used.
         let model = execute(shadernet().args([
             "bench",
@@ -257,8 +275,26 @@ fn steps_are_profiled_on_every_backend() {
 }
 
 #[test]
+fn a_profile_of_the_cpu_has_its_kernels_and_peaks() {
+    let mut profile = shadernet();
+    profile.args(["bench", "profile", "small_cnn", "--rounds=2"]);
+    profile.args(["--backend=cpu", "--threads=2"]);
+    let text = execute(&mut profile).ok().out;
+    for part in [
+        "implicit_gemm",
+        "by step clock",
+        "a whole pass: ",
+        "peaks: ",
+        "2 threads)",
+    ] {
+        assert!(text.contains(part), "'{part}' is not in: {text}");
+    }
+    assert!(!text.contains("variant"), "{text}");
+}
+
+#[test]
 fn the_reference_backend_cannot_be_profiled() {
     let mut profile = shadernet();
     profile.args(["bench", "profile", "small_cnn", "--backend=reference"]);
-    execute(&mut profile).fails(&["the reference backend on the CPU has none"]);
+    execute(&mut profile).fails(&["the reference backend on the CPU is not measured"]);
 }

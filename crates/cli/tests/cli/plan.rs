@@ -147,9 +147,84 @@ fn plan_needs_no_driver() {
     let assumed = without(&["--limits=default"]).ok();
     assert_eq!(assumed.err, "");
     assert_eq!(assumed.json()[0]["limits"].as_array().unwrap().len(), 1);
-    let fallen_back = without(&[]).ok().says(&["a plan is of shaders, and "]);
-    assert_eq!(fallen_back.json(), assumed.json());
+    // What would run is planned.
+    let of_cpu = without(&[]).ok().says(&["running on the CPU ("]);
+    let cpu = without(&["--backend=cpu"]).ok();
+    assert_eq!(cpu.err, "");
+    assert_eq!(of_cpu.json(), cpu.json());
+    without(&["--limits=adapter"]).fails(&["--limits adapter plans for a GPU", "the CPU ("]);
     without(&["--backend=vulkan"]).fails(&["matches backend vulkan"]);
+}
+
+/// The plan of a network for the CPU.
+fn cpu_plan(arguments: &[&str]) -> CommandOutput {
+    let mut command = shadernet();
+    command.args(["plan", "--backend=cpu", "--threads=2"]);
+    execute(command.args(arguments)).ok()
+}
+
+#[test]
+fn a_plan_for_the_cpu_has_its_kernels() {
+    let folder = tempfile::tempdir().unwrap();
+    let dot = folder.path().join("plan.dot");
+    let text = cpu_plan(&["resnet18", "--dot", dot.to_str().unwrap()]).out;
+    for part in [
+        "resnet18 for the CPU (",
+        "2 threads)",
+        "Conv2d + norm + residual + ReLU",
+        "implicit_gemm rows",
+        "winograd 4x4",
+        "Winograd costs ",
+        "no Winograd: stride 2x2",
+        "the only kernel of this operator",
+        "no fast kernel: none\n",
+        "fusions not applied\n  none\n",
+        "steps ",
+        "peak memory",
+    ] {
+        assert!(text.contains(part), "'{part}' is not in: {text}");
+    }
+    for part in ["dispatches", "pipelines", "cannot run there"] {
+        assert!(!text.contains(part), "'{part}' is in: {text}");
+    }
+    let dot = std::fs::read_to_string(dot).unwrap();
+    assert!(dot.contains("\\lwinograd 4x4\\l"), "{dot}");
+
+    let half = ["resnet18", "--precision=f16", "--json"];
+    let half = cpu_plan(&half).says(&["computes in float32"]).json();
+    let lines = cpu_plan(&["resnet18", "--json"]).json();
+    assert_eq!(half, lines);
+    let [object] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(
+        (&object["precision"], &object["pipelines"]),
+        (&"f32".into(), &0.into())
+    );
+    assert_eq!(object["no_fast_kernel"], serde_json::json!([]));
+    let number = |key: &str| object[key].as_u64().unwrap();
+    assert!(number("lower_bound_bytes") <= number("activation_bytes"));
+    // Winograd's weights take more than the parameters.
+    assert!(number("weight_bytes") > 46_000_000 && number("workspace_bytes") > 0);
+    for step in object["steps"].as_array().unwrap() {
+        assert!(step["shader"].is_null(), "{step}");
+        assert!(!step["kernel"].as_str().unwrap().is_empty(), "{step}");
+        assert!(!step["why"].as_str().unwrap().is_empty(), "{step}");
+    }
+}
+
+#[test]
+fn nodes_without_a_fast_kernel_are_named() {
+    let text = cpu_plan(&["alexnet_paper"]).out;
+    assert!(text.contains("no fast kernel: "), "{text}");
+    let object = &cpu_plan(&["alexnet_paper", "--json"]).json()[0];
+    let names = object["no_fast_kernel"].as_array().unwrap();
+    assert!(!names.is_empty());
+    let steps = object["steps"].as_array().unwrap();
+    let by_reference = steps.iter().filter(|step| step["kernel"] == "reference");
+    let by_reference: Vec<&Value> = by_reference.map(|step| &step["name"]).collect();
+    assert_eq!(by_reference, names.iter().collect::<Vec<_>>());
+    assert!(text.contains(names[0].as_str().unwrap()), "{text}");
 }
 
 /// All nodes, each with the size it needs and the limit. The plan ignores the limits.

@@ -100,8 +100,11 @@ fn a_tuned_classifier_finds_the_same_classes() {
 
 #[test]
 fn invalid_arguments_and_files_are_reported() {
-    execute(shadernet().args(["tune", "small_cnn", "--backend=cpu"]))
-        .fails(&["nothing to tune on the CPU"]);
+    let cpu = execute(shadernet().args(["tune", "small_cnn", "--backend=cpu"]));
+    assert_eq!((cpu.code, cpu.out.as_str()), (2, ""));
+    cpu.says(&["the cpu backend has nothing to tune: a cost model chooses its kernels"]);
+    execute(shadernet().args(["tune", "small_cnn", "--backend=reference"]))
+        .fails(&["nothing to tune on the reference backend"]);
     execute(shadernet().args(["tune", "resnet81"])).fails(&["resnet18"]);
     let both = ["bench", "model", "mlp", "--tuning=x", "--no-tuning"];
     assert_eq!(execute(shadernet().args(both)).code, 2);

@@ -1,28 +1,28 @@
 //! `shadernet doctor`.
 
-use std::collections::HashSet;
+mod kernels;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::Args;
 use serde_json::{Value, json};
 use shadernet::device::Device;
-use shadernet::gpu::{Backend, Gpu, Precision};
+use shadernet::gpu::Backend;
 use shadernet::model_folder::default_model;
-use shadernet::session::SessionOptions;
+use shadernet::session::{Session, SessionOptions};
 use shadernet::{Error, Result, output_file, printable};
-use shadernet_bench::kernels::{
-    BenchOptions, Divergence, VariantOutcome, first_divergence, small_cases, variants,
-};
-use shadernet_bench::loops::{known_limit, longest_loop};
+use shadernet_bench::kernels::{Divergence, first_divergence};
 
 use super::bench::{ChildProcessArgs, Kernels, Target, device_info, kernel_faults, text};
 use super::output_files::check_outputs;
 use super::resolve_model::Network;
-use super::{DeviceArgs, Failure, output, progress};
+use super::{DeviceArgs, Failure, output};
+use kernels::{check_cpu_kernels, check_kernels, check_loops, loop_limit};
 
 /// Check every kernel and a network on this machine, and report errors
 #[derive(Args)]
@@ -36,7 +36,8 @@ Examples:
 Every kernel of every operator is compared with the reference backend on the CPU, in \
 float32 and float16, on small shapes that cover edge cases. Then the bundled network is \
 compared with the reference backend and with the first adapter that works; if they \
-differ, the first step that differs is named. On the cpu backend, the network is compared. \
+differ, the first step that differs is named. The cpu backend is checked in the same way in float32, \
+and the network is timed there. \
 Each adapter and backend is checked in a process of its own, so that a driver that \
 crashes or hangs affects only its own result. \
 The exit code is 1 if anything is wrong. The report can be attached to an issue.")]
@@ -152,7 +153,9 @@ impl Doctor {
                 results["kernels"] = check_kernels(gpu, self.quick)?;
                 results["loops"] = check_loops(gpu)?;
             }
-            // The CPU has no shaders: its network is checked.
+            Device::Cpu(cpu) if self.against.is_none() => {
+                results["kernels"] = check_cpu_kernels(cpu, self.quick)?;
+            }
             Device::Gpu(_) | Device::Cpu(_) => {}
             Device::Reference => {
                 return Err(Failure::Usage(
@@ -161,7 +164,12 @@ impl Doctor {
                 ));
             }
         }
-        results["networks"] = json!([compare_network(&reference, &device)?]);
+        let network = network()?;
+        let mut row = compare_network(&reference, &device, &network)?;
+        if let (Device::Cpu(_), None, Some(_)) = (&device, &self.against, row.get("tolerance")) {
+            row["ms"] = json!(pass_seconds(&device, &network)? * 1e3);
+        }
+        results["networks"] = json!([row]);
         Ok(results)
     }
 
@@ -214,89 +222,35 @@ impl Doctor {
     }
 }
 
-/// Checks every variant of every small case in both precisions; with `quick`, only the first case of every
-/// [`kind`], in float32.
-fn check_kernels(gpu: &Gpu, quick: bool) -> Result<Value> {
-    let mut cases = small_cases()?;
-    let mut precisions = &[Precision::F32, Precision::F16][..];
-    if quick {
-        let mut kinds = HashSet::new();
-        cases.retain(|case| kinds.insert(kind(&case.name)));
-        precisions = &[Precision::F32];
-    }
-    let mut rows = Vec::new();
-    for &precision in precisions {
-        let bar = progress::bar(0);
-        let options = BenchOptions::default().precision(precision).rounds(1);
-        let variants = variants(gpu, &cases, &options, |progress| {
-            progress::show_bench(&bar, progress)
-        })?;
-        for (case, variants) in cases.iter().zip(variants) {
-            rows.extend(variants.into_iter().map(|variant| {
-                let (key, value) = match variant.outcome {
-                    VariantOutcome::Timed(measured) => ("error", json!(measured.error)),
-                    VariantOutcome::Wrong(reason) => ("wrong", json!(reason)),
-                    VariantOutcome::Failed(reason) => ("failed", json!(reason)),
-                    VariantOutcome::Impossible(reason) => ("impossible", json!(reason)),
-                };
-                json!({
-                    "case": case.name,
-                    "kernel": variant.name,
-                    "precision": precision.name(),
-                    key: value,
-                })
-            }));
-        }
-        bar.finish_and_clear();
-    }
-    Ok(json!(rows))
-}
-
-/// The operator, the size of its kernel and whether it has groups, which most kernels differ in.
-fn kind(case: &str) -> String {
-    let is_kind = |word: &&str| word.starts_with("kernel=") || word.starts_with("groups=");
-    let mut words = case.split(' ');
-    let operator = words.next().unwrap_or_default();
-    let options = words
-        .filter(is_kind)
-        .map(|word| match word.split_once('=') {
-            Some(("groups", _)) => "groups",
-            _ => word,
-        });
-    std::iter::once(operator)
-        .chain(options)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// More iterations than kernels need before they are split.
-const LOOP_ITERATIONS: u32 = 200_000;
-
-/// How long loops run, next to what is known of the driver.
-fn check_loops(gpu: &Gpu) -> Result<Value> {
-    Ok(json!({
-        "iterations": longest_loop(gpu, LOOP_ITERATIONS)?,
-        "known_limit": known_limit(gpu),
-    }))
-}
-
-/// The limit of loops in a device's results: the iterations that ran, if they are not all, and whether sums are
-/// split for it.
-fn loop_limit(results: &Value) -> Option<(u64, bool)> {
-    let found = results["loops"]["iterations"].as_u64()?;
-    let known = results["loops"]["known_limit"].as_u64();
-    let is_split = known.is_some_and(|known| known <= found);
-    (found < u64::from(LOOP_ITERATIONS)).then_some((found, is_split))
-}
-
-/// Compares a network on two devices: the default model, or MobileNetV2 with generated weights where the command
-/// was built without it and there is no folder of it.
-fn compare_network(reference: &Device, device: &Device) -> Result<Value> {
+/// The network that devices are compared with: the default model, or MobileNetV2 with generated weights where the
+/// command was built without it and there is no folder of it.
+fn network() -> Result<Network> {
     let name = match default_model() {
         Ok(model) => model.name,
         Err(_) => "mobilenet_v2".to_owned(),
     };
-    let network = Network::resolve(&name, None, 1)?;
+    Network::resolve(&name, None, 1)
+}
+
+/// Passes that are timed.
+const PASSES: usize = 10;
+
+/// Seconds of the fastest of a few passes: other processes only make one slower.
+fn pass_seconds(device: &Device, network: &Network) -> Result<f64> {
+    let (options, weights) = (SessionOptions::default(), network.weights()?);
+    let mut session = Session::new(device, &network.graph, weights, &options, &network.inputs)?;
+    let inputs = network.input_tensors();
+    let mut fastest = f64::INFINITY;
+    for _ in 0..PASSES {
+        let start = Instant::now();
+        session.run(&inputs)?;
+        fastest = fastest.min(start.elapsed().as_secs_f64());
+    }
+    Ok(fastest)
+}
+
+/// Compares a network on two devices.
+fn compare_network(reference: &Device, device: &Device, network: &Network) -> Result<Value> {
     let weights = Arc::new(network.weights()?);
     let divergence = first_divergence(
         reference,
@@ -395,7 +349,12 @@ fn summary(results: &Value, faults: &[String]) -> String {
     for network in networks(results) {
         let [name, against] = ["name", "against"].map(|key| printable::name(text(network, key)));
         if let Some(tolerance) = network["tolerance"].as_f64() {
-            lines += &format!("  {name} agrees with {against} to {tolerance:.0e}\n");
+            let time = network["ms"].as_f64();
+            let time = time.map(|ms| format!("; a pass takes {ms:.1} ms"));
+            lines += &format!(
+                "  {name} agrees with {against} to {tolerance:.0e}{}\n",
+                time.unwrap_or_default()
+            );
         }
         if let Some(reason) = network["impossible"].as_str() {
             let reason = printable::line(reason);
