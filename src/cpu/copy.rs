@@ -15,6 +15,8 @@ pub(super) enum Copy {
     Pack { image: usize },
     /// A value to an NCHW tensor, whose images are `image` floats apart.
     Unpack { image: usize },
+    /// All channels, those of each of `groups` groups side by side: the first of all, then the second, and so on.
+    Shuffle { groups: usize },
     /// Channels from `from` on to those from `to` on.
     Channels {
         from: usize,
@@ -73,6 +75,18 @@ impl Kernel for Copies {
                     Copy::Unpack { image } => {
                         let tensor = Planes { plane, image };
                         tensor.unpack(from, *map, values.output, pixels.clone());
+                    }
+                    Copy::Shuffle { groups } => {
+                        let in_group = output.channels / groups;
+                        for pixel in pixels.clone() {
+                            let from = from.add(pixel * map.stride);
+                            let to = values.output.add(pixel * output.stride);
+                            for group in 0..groups {
+                                for i in 0..in_group {
+                                    *to.add(i * groups + group) = *from.add(group * in_group + i);
+                                }
+                            }
+                        }
                     }
                     Copy::Channels {
                         from: first,

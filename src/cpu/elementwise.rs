@@ -2,13 +2,15 @@
 //! image.
 
 use rten_simd::ops::{BitOps, FloatOps, NumOps};
-use rten_simd::{Isa, SimdOp};
+use rten_simd::{Isa, SimdOp, SimdUnaryOp};
+use rten_vecmath::Gelu;
 
 use super::kernel::{Kernel, Scratch, Values, part};
 use super::map::Map;
 use super::prologue::Prologue;
-use super::simd::activate;
-use crate::graph::{Activation, Binary};
+use super::simd::{activate, keep_nan};
+use crate::graph::{Activation, Binary, Unary};
+use crate::reference::unary_of;
 
 /// Floats of a task at least: fewer are not worth a second thread.
 const TASK_FLOATS: usize = 8192;
@@ -18,6 +20,8 @@ const TASK_FLOATS: usize = 8192;
 pub(super) enum Function {
     /// Of one value: a norm, an activation or both.
     Affine(Prologue),
+    /// Of one value, without a norm.
+    One(Unary),
     /// Of two values.
     Two(Binary, Option<Activation>),
 }
@@ -110,6 +114,20 @@ impl SimdOp for RunTask<'_> {
                 let mut channel = 0;
                 match &kernel.function {
                     Function::Affine(affine) => affine.copy(isa, a, to, output.channels),
+                    Function::One(Unary::Gelu) => {
+                        while channel < output.channels {
+                            let mask = ops.first_n_mask((output.channels - channel).min(lanes));
+                            let x = ops.load_ptr_mask(a.add(channel), mask);
+                            let y = keep_nan(isa, x, Gelu {}.eval(isa, x));
+                            ops.store_ptr_mask(y, to.add(channel), mask);
+                            channel += lanes;
+                        }
+                    }
+                    Function::One(op) => {
+                        for channel in 0..output.channels {
+                            *to.add(channel) = unary_of(*op, *a.add(channel));
+                        }
+                    }
                     Function::Two(op, activation) => {
                         let b = from(1);
                         while channel < output.channels {

@@ -18,6 +18,7 @@ mod elementwise;
 mod fallback;
 mod implicit_gemm;
 mod kernel;
+mod layer_norm;
 mod map;
 mod memory;
 mod packed;

@@ -6,13 +6,14 @@ use super::elementwise::{Elementwise, Function, Operand};
 use super::fallback::Fallback;
 use super::implicit_gemm::Rows;
 use super::kernel::Kernel;
+use super::layer_norm::LayerNorm;
 use super::map::Map;
 use super::packed::Building;
 use super::pool::{Pool, Windows};
 use super::prologue::Prologue;
 use super::upsample::Upsampling;
 use crate::error::Result;
-use crate::graph::{Binary, Node, Norm, Op, Padding, Pool2d, PoolKind};
+use crate::graph::{Binary, Node, Norm, Op, Padding, Pool2d, PoolKind, Unary};
 use crate::reference::{WindowSpan, bin, window_spans};
 use crate::tensor::Shape;
 
@@ -34,6 +35,8 @@ pub(super) enum Selection {
     Conv(Problem, ConvKernel),
     Affine,
     Binary(Binary),
+    Unary(Unary),
+    LayerNorm,
     Pool([Windows; 2], bool),
     Copies(Vec<(usize, Map, Copy)>),
     Upsample,
@@ -52,7 +55,8 @@ impl Selection {
             Self::Conv(_, ConvKernel::Gemm(Rows::Runs { .. })) => "implicit_gemm rows",
             Self::Conv(_, ConvKernel::Gemm(Rows::Copies)) => "implicit_gemm prologue",
             Self::Affine => "affine",
-            Self::Binary(_) => "elementwise",
+            Self::Binary(_) | Self::Unary(_) => "elementwise",
+            Self::LayerNorm => "layer_norm",
             Self::Pool(..) => "pool",
             Self::Copies(_) => "copy",
             Self::Upsample => "upsample",
@@ -96,6 +100,12 @@ impl Selection {
             }
             Op::Binary(op) if Function::is_fast(*op) && operands(placed).is_some() => {
                 Self::Binary(*op)
+            }
+            Op::Unary(op) => Self::Unary(*op),
+            Op::GroupNorm(op) if LayerNorm::can_compute(op) => Self::LayerNorm,
+            Op::ChannelShuffle(op) => {
+                let groups = op.groups;
+                Self::Copies(vec![(0, input, Copy::Shuffle { groups })])
             }
             Op::Concat(_) => {
                 let mut to = 0;
@@ -175,6 +185,20 @@ impl Selection {
                 };
                 let function = Function::Affine(affine);
                 Box::new(Elementwise::new(vec![operand], *output, function, threads))
+            }
+            Self::Unary(op) => {
+                let operand = Operand {
+                    map: input,
+                    is_broadcast: false,
+                };
+                let function = Function::One(*op);
+                Box::new(Elementwise::new(vec![operand], *output, function, threads))
+            }
+            Self::LayerNorm => {
+                let Op::GroupNorm(op) = &node.op else {
+                    return reference(placed, building);
+                };
+                Box::new(LayerNorm::new(node, op, input, *output, building)?)
             }
             Self::Binary(op) => {
                 let operands = operands(placed).unwrap_or_default();

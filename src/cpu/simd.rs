@@ -78,7 +78,7 @@ pub(super) fn activate<I: Isa>(isa: I, activation: Activation, x: I::F32) -> I::
 
 /// `y`, or NaN where `x` is.
 #[inline(always)]
-fn keep_nan<I: Isa>(isa: I, x: I::F32, y: I::F32) -> I::F32 {
+pub(super) fn keep_nan<I: Isa>(isa: I, x: I::F32, y: I::F32) -> I::F32 {
     let ops = isa.f32();
     ops.select(y, x, ops.eq(x, x))
 }

@@ -27,6 +27,8 @@ pub(super) fn reason(selection: &Selection, placed: &PlacedNode) -> String {
         | Selection::Binary(_)
         | Selection::Pool(..)
         | Selection::Copies(_)
+        | Selection::Unary(_)
+        | Selection::LayerNorm
         | Selection::Upsample => only(),
     }
 }

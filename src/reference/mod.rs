@@ -59,6 +59,7 @@ use std::borrow::Cow;
 
 pub(crate) use pool::{WindowSpan, bin, window_spans};
 pub use real::Real;
+pub(crate) use unary::unary_of;
 
 use crate::error::Result;
 use crate::graph::{CenterCropOrPad, Graph, Lifetime, Node, Op, ValueId, peak};

@@ -5,12 +5,17 @@ use super::activation::{MIN_LEN, relu, sigmoid, softplus};
 use crate::graph::Unary;
 use crate::tensor::Tensor;
 
+/// The function of one number.
+pub(crate) fn unary_of<T: Real>(op: Unary, x: T) -> T {
+    match op.is_predicate() {
+        true => predicate(op, x),
+        false => keep_nan(x, |x| value(op, x)),
+    }
+}
+
 pub(super) fn unary<T: Real>(op: Unary, x: &Tensor<T>) -> Vec<T> {
     let elements = x.data().par_iter().with_min_len(MIN_LEN);
-    if op.is_predicate() {
-        return elements.map(|&x| predicate(op, x)).collect();
-    }
-    elements.map(|&x| keep_nan(x, |x| value(op, x))).collect()
+    elements.map(|&x| unary_of(op, x)).collect()
 }
 
 /// `x` is the function's input.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use shadernet::graph::{
-    Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, Conv2d, ConvTranspose2d, Flatten, Graph,
-    GraphBuilder, Linear, Op, Pool2d, PoolKind, SliceChannels, Upsample, ValueId,
+    Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, ChannelShuffle, Conv2d, ConvTranspose2d,
+    Flatten, Graph, GraphBuilder, GroupNorm, Linear, Op, Pool2d, PoolKind, SliceChannels, Unary,
+    Upsample, ValueId,
 };
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
@@ -314,7 +315,33 @@ fn elementwise() {
 }
 
 #[test]
+fn functions_of_one_value() {
+    let hard_sigmoid = Unary::HardSigmoid {
+        alpha: 0.2,
+        beta: 0.5,
+    };
+    for op in [Unary::Gelu, hard_sigmoid, Unary::Abs, Unary::Softplus] {
+        check_op(op, [3, 19, 4, 5], "elementwise");
+    }
+}
+
+#[test]
+fn layer_norm() {
+    for (norm, input) in [
+        (GroupNorm::layer(19), [3, 19, 4, 5]),
+        (GroupNorm::layer(64).affine(false), [1, 64, 3, 7]),
+        (
+            GroupNorm::layer(33).centered(false).eps(1e-3),
+            [2, 33, 1, 6],
+        ),
+    ] {
+        check_op(norm, input, "layer_norm");
+    }
+}
+
+#[test]
 fn copies() {
+    check_op(ChannelShuffle { groups: 3 }, [2, 12, 4, 5], "copy");
     check_op(SliceChannels::from(3..14), [3, 19, 4, 5], "copy");
     check_op(Flatten, [3, 7, 3, 5], "copy");
     let mut b = GraphBuilder::new("concat");
