@@ -18,7 +18,8 @@
 //! let weights = Weights::generated(&graph, 1.0);
 //! let options = SessionOptions::default();
 //! let mut session = Session::new(&device, &graph, weights, &options, &[shape.clone()])?;
-//! if let Device::Gpu(_) = device {
+//! // The reference backend has no steps to time.
+//! if !matches!(device, Device::Reference) {
 //!     let profile = session.profile(&[Tensor::zeros(shape)], 3)?;
 //!     assert!(profile.steps.iter().any(|step| step.node == "conv"));
 //! }
@@ -51,7 +52,7 @@ impl TimingMethod {
         }
     }
 
-    /// `timestamps` or `wall clock`.
+    /// `timestamps`, `wall clock` or `step clock`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Timestamps => "timestamps",
@@ -80,7 +81,7 @@ pub struct Profile {
     pub pass_seconds: f64,
 }
 
-/// A dispatch of a pass.
+/// A dispatch of a pass, or a step on the CPU.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StepProfile {
@@ -88,9 +89,10 @@ pub struct StepProfile {
     pub node: String,
     /// The node's operator, in PyTorch's terms.
     pub kind: &'static str,
-    /// The shader: the name of a file in `shaders/`.
+    /// The shader: the name of a file in `shaders/`. On the CPU, the kernel, as in
+    /// [`PlannedStep::shader`](crate::plan::PlannedStep::shader).
     pub kernel: &'static str,
-    /// The constants that the shader was specialized with, without those that are 0.
+    /// The constants that the shader was specialized with, without those that are 0; empty on the CPU.
     pub variant: String,
     /// The shape of the node's output.
     pub output: Shape,

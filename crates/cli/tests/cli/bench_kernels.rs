@@ -305,7 +305,7 @@ fn quick_doctor_checks_one_case_of_each_kind() {
         let rows = rows(line);
         assert!(rows.len() > 30, "{}", rows.len());
     }
-    for row in lines.iter().flat_map(|line| rows(line)) {
+    for row in lines.iter().flat_map(rows) {
         assert_eq!(row["precision"], "f32", "{row}");
         assert!(
             row["error"].is_f64() || row["impossible"].is_string(),
