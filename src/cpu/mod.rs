@@ -11,6 +11,7 @@
 //! ```
 
 mod conv;
+mod conv_weights;
 mod copy;
 mod depthwise;
 mod device;
@@ -21,7 +22,9 @@ mod kernel;
 mod layer_norm;
 mod map;
 mod memory;
+mod outline;
 mod packed;
+mod pass;
 mod plan;
 mod pool;
 mod prologue;
@@ -32,9 +35,11 @@ mod tile;
 mod upsample;
 mod why;
 mod winograd;
+mod winograd_transform;
 mod workers;
 
 pub use device::{CpuDevice, CpuOptions};
+pub(crate) use outline::Outline;
 pub(crate) use packed::PackedWeights;
-pub(crate) use plan::{CpuPlan, Outline};
+pub(crate) use plan::CpuPlan;
 pub(crate) use report::report;

@@ -1,7 +1,7 @@
 //! The plan of the CPU backend as a report.
 
 use super::device::CpuDevice;
-use super::plan::{Outline, StepInfo};
+use super::outline::{Outline, StepInfo};
 use crate::error::Result;
 use crate::gpu::Precision;
 use crate::graph::Graph;
