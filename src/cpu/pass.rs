@@ -36,8 +36,8 @@ impl CpuPlan {
     pub fn run(&mut self, inputs: &[Tensor], device: &CpuDevice) -> Result<Vec<Tensor>> {
         let mut outputs = self.empty_outputs();
         let pass = self.pass(inputs, &mut outputs);
-        let threads = device.threads();
-        let is_complete = device.install(|| workers::run(&pass, threads));
+        let shares = &pass.plan.shares;
+        let is_complete = device.install(|| workers::run(&pass, shares));
         self.finish(outputs, is_complete)
     }
 
@@ -48,13 +48,12 @@ impl CpuPlan {
     pub fn run_timed(&mut self, inputs: &[Tensor], device: &CpuDevice) -> Result<Vec<f64>> {
         let mut outputs = self.empty_outputs();
         let begins = vec![OnceLock::new(); self.steps.len()];
-        let threads = device.threads();
         let timed = TimedPass {
             pass: self.pass(inputs, &mut outputs),
             begins: &begins,
         };
         let (is_complete, end) = device.install(|| {
-            let is_complete = workers::run(&timed, threads);
+            let is_complete = workers::run(&timed, &timed.pass.plan.shares);
             (is_complete, Instant::now())
         });
         self.finish(outputs, is_complete)?;

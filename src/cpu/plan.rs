@@ -7,6 +7,7 @@ use super::map::Map;
 use super::memory::Floats;
 use super::outline::{Outline, Outlined, StepInfo, What};
 use super::packed::{Building, PackedWeights};
+use super::workers::Shares;
 use crate::error::Result;
 use crate::graph::ValueId;
 use crate::passes::PassReport;
@@ -43,6 +44,7 @@ pub(crate) struct CpuPlan {
     pub(super) thread_scratch: usize,
     /// Where the threads' common scratch begins.
     pub(super) shared_scratch: usize,
+    pub(super) shares: Shares,
     pub(super) outputs: Vec<(Shape, OutputLocation)>,
     pub passes: Vec<PassReport>,
     pub value_bytes: u64,
@@ -106,6 +108,7 @@ impl Outline {
         Ok(CpuPlan {
             stages: stages.collect(),
             scratch: Floats::zeros(thread_scratch * threads + shared_scratch),
+            shares: Shares::new(threads),
             thread_scratch,
             shared_scratch: thread_scratch * threads,
             slots: self.plan.slots.iter().map(floats).collect(),
