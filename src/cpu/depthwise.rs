@@ -117,7 +117,6 @@ impl SimdOp for RunTask<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let lanes = isa.f32().len();
         let conv = self.conv;
         let (input, output) = (conv.input, conv.output);
         let rows = part(output.batch * output.height, conv.stages[0], self.task);
@@ -136,48 +135,39 @@ impl SimdOp for RunTask<'_> {
             let (image, y) = (row / output.height, row % output.height);
             let top = (y * conv.stride[0]) as isize - conv.padding[0];
             let taps = inside(top, conv.kernel[0], conv.dilation[0], input.height);
-            let mut channel = 0;
-            while channel < output.channels {
-                let count = (output.channels - channel).min(lanes);
-                // SAFETY: `Kernel::run`'s; the taps of each pixel lie inside the map.
-                unsafe {
-                    let line = Line {
-                        from: (self.input)
-                            .add(image * input.height * input.width * input.stride + channel),
-                        channel,
-                        count,
-                        row,
-                        top,
-                        taps: taps.clone(),
-                    };
-                    for x in 0..first {
-                        self.pixels::<I, 1>(isa, &line, x);
-                    }
-                    let mut x = first;
-                    while x + PIXELS <= end {
-                        self.pixels::<I, PIXELS>(isa, &line, x);
-                        x += PIXELS;
-                    }
-                    if x + PIXELS / 2 <= end {
-                        self.pixels::<I, { PIXELS / 2 }>(isa, &line, x);
-                        x += PIXELS / 2;
-                    }
-                    for x in x..output.width {
-                        self.pixels::<I, 1>(isa, &line, x);
-                    }
+            // SAFETY: `Kernel::run`'s; the taps of each pixel lie inside the map.
+            unsafe {
+                let image = image * input.height * input.width * input.stride;
+                let line = Line {
+                    from: self.input.add(image),
+                    row,
+                    top,
+                    taps,
+                };
+                for x in 0..first {
+                    self.channels::<I, 1>(isa, &line, x);
                 }
-                channel += lanes;
+                let mut x = first;
+                while x + PIXELS <= end {
+                    self.channels::<I, PIXELS>(isa, &line, x);
+                    x += PIXELS;
+                }
+                if x + PIXELS / 2 <= end {
+                    self.channels::<I, { PIXELS / 2 }>(isa, &line, x);
+                    x += PIXELS / 2;
+                }
+                for x in x..output.width {
+                    self.channels::<I, 1>(isa, &line, x);
+                }
             }
         }
     }
 }
 
-/// A vector of channels of an output row.
+/// An output row.
 struct Line {
-    /// The channels in the first pixel of the image.
+    /// The first pixel of the image.
     from: *const f32,
-    channel: usize,
-    count: usize,
     /// The output row, counted over all images.
     row: usize,
     /// The input row of the first tap.
@@ -187,14 +177,34 @@ struct Line {
 }
 
 impl RunTask<'_> {
-    /// `P` pixels from column `x` on. Where they are several, their windows lie inside the map.
+    /// All channels of `P` pixels, whose inputs lie side by side.
     #[inline(always)]
-    unsafe fn pixels<I: Isa, const P: usize>(&self, isa: I, line: &Line, x: usize) {
+    unsafe fn channels<I: Isa, const P: usize>(&self, isa: I, line: &Line, x: usize) {
+        let lanes = isa.f32().len();
+        let channels = self.conv.output.channels;
+        let mut channel = 0;
+        while channel < channels {
+            let count = (channels - channel).min(lanes);
+            // SAFETY: the caller's.
+            unsafe { self.pixels::<I, P>(isa, line, [channel, count], x) };
+            channel += lanes;
+        }
+    }
+
+    /// `count` channels from `channel` on of `P` pixels from column `x` on. Where they are several, their windows lie inside the map.
+    #[inline(always)]
+    unsafe fn pixels<I: Isa, const P: usize>(
+        &self,
+        isa: I,
+        line: &Line,
+        [channel, count]: [usize; 2],
+        x: usize,
+    ) {
         let ops = isa.f32();
         let conv = self.conv;
         let input = conv.input;
-        let is_whole = line.count == ops.len();
-        let mask = ops.first_n_mask(line.count);
+        let is_whole = count == ops.len();
+        let mask = ops.first_n_mask(count);
         let left = (x * conv.stride[1]) as isize - conv.padding[1];
         let columns = match P {
             1 => inside(left, conv.kernel[1], conv.dilation[1], input.width),
@@ -203,16 +213,16 @@ impl RunTask<'_> {
         let pixel_step = conv.stride[1] * input.stride;
         // SAFETY: the caller's.
         unsafe {
-            let bias = ops.load_ptr(conv.bias.as_ptr().add(line.channel));
+            let bias = ops.load_ptr(conv.bias.as_ptr().add(channel));
             let mut sums = [bias; P];
             for ky in line.taps.clone() {
                 let y = (line.top + (ky * conv.dilation[0]) as isize) as usize;
                 for kx in columns.clone() {
                     let tap = ky * conv.kernel[1] + kx;
-                    let weight = (conv.weights.as_ptr()).add(tap * conv.tap_len + line.channel);
+                    let weight = (conv.weights.as_ptr()).add(tap * conv.tap_len + channel);
                     let weight = ops.load_ptr(weight);
                     let x = (left + (kx * conv.dilation[1]) as isize) as usize;
-                    let from = line.from.add((y * input.width + x) * input.stride);
+                    let from = (line.from).add((y * input.width + x) * input.stride + channel);
                     if is_whole {
                         for (p, sum) in sums.iter_mut().enumerate() {
                             *sum =
@@ -230,11 +240,11 @@ impl RunTask<'_> {
                 let pixel = line.row * conv.output.width + x + p;
                 let mut residual = ops.zero();
                 if let Some(map) = conv.residual {
-                    let from = self.residual.add(pixel * map.stride + line.channel);
+                    let from = self.residual.add(pixel * map.stride + channel);
                     residual = ops.load_ptr_mask(from, mask);
                 }
                 let y = conv.epilogue.apply(isa, sum, residual);
-                let to = self.output.add(pixel * conv.output.stride + line.channel);
+                let to = self.output.add(pixel * conv.output.stride + channel);
                 match is_whole {
                     true => ops.store_ptr(y, to),
                     false => ops.store_ptr_mask(y, to, mask),

@@ -179,9 +179,8 @@ impl Kernel for ImplicitGemm {
         let lanes = lanes();
         let need = |sweep: &Sweep| {
             let (taps, _) = self.taps_and_k(sweep);
-            let pointers = tiles(TASK_ROWS, lanes) * (taps + 1) * POINTER_FLOATS;
-            // Tiles may be one more than whole ones.
-            pointers + taps * POINTER_FLOATS + TASK_ROWS * self.copied(sweep)
+            let pointers = tiles(TASK_ROWS, lanes) * (taps + 2) * POINTER_FLOATS;
+            pointers + TASK_ROWS * self.copied(sweep)
         };
         self.sweeps.iter().map(need).max().unwrap_or(0) + 64
     }
@@ -221,82 +220,117 @@ impl SimdOp for RunTask<'_> {
         let columns = VECTORS * lanes;
         let group_outputs = kernel.output.channels / kernel.groups;
         let group_panels = group_outputs.div_ceil(columns);
+        // As equal as possible: the first few have one row more.
+        let (rows_each, longer) = (task.rows.len() / tiles, task.rows.len() % tiles);
         // SAFETY: `Kernel::run`'s for the values; `Kernel::scratch` has room for the pointers of all tiles, then for
-        // the pixels of all rows, then for the copies.
+        // the copies.
         unsafe {
             let pointers = self.scratch.cast::<RowPointers>();
-            let pixels = pointers.add(tiles * taps).cast::<usize>();
-            let copies = self
-                .scratch
-                .add((tiles * (taps + 1) * POINTER_FLOATS).next_multiple_of(16));
+            let outputs = pointers.add(tiles * taps).cast::<[*mut f32; ROWS]>();
+            let residuals = outputs.add(tiles).cast::<RowPointers>();
+            let copies =
+                (self.scratch).add((tiles * (taps + 2) * POINTER_FLOATS).next_multiple_of(16));
+            let copied = kernel.copied(sweep);
+            let residual_stride = kernel.residual.map_or(0, |residual| residual.stride);
+            let mut at = Position::new(sweep.size, task.rows.start);
+            let mut row = 0;
             for t in 0..tiles {
-                let rows = part(task.rows.len(), tiles, t);
-                for (r, row) in rows.clone().enumerate() {
-                    let pixel = self.point::<I>(
-                        isa,
-                        sweep,
-                        task.rows.start + row,
-                        pointers.add(t * taps),
-                        r,
-                        copies.add(row * kernel.copied(sweep)),
-                    );
-                    *pixels.add(t * ROWS + r) = pixel;
+                for r in 0..rows_each + usize::from(t < longer) {
+                    let copy = copies.add(row * copied);
+                    self.point::<I>(isa, sweep, at, pointers.add(t * taps), r, copy);
+                    let pixel = at.output_pixel(sweep, &kernel.output);
+                    (*outputs.add(t))[r] = self.output.add(pixel * kernel.output.stride);
+                    (*residuals.add(t))[r] = self.residual.add(pixel * residual_stride);
+                    at.advance(sweep.size);
+                    row += 1;
                 }
             }
             let panel_len = taps * k * columns;
             let count = task.panels.len();
             let many = count * panel_len * 4 > MANY_BYTES;
-            let (out_stride, residual_stride) = (
-                kernel.output.stride,
-                kernel.residual.map_or(0, |residual| residual.stride),
-            );
-            for i in 0..tiles * count {
-                let (t, p) = match many {
-                    true => (i % tiles, i / tiles),
-                    false => (i / count, i % count),
-                };
+            let (mut t, mut p) = (0, 0);
+            while t < tiles && p < count {
                 let panel = task.panels.start + p;
-                let rows = part(task.rows.len(), tiles, t).len();
                 let first = panel * columns;
-                let channel = task.group * group_outputs + first;
-                let mut output = [self.output; ROWS];
-                let mut residual = [self.residual; ROWS];
-                for r in 0..rows {
-                    let pixel = *pixels.add(t * ROWS + r);
-                    output[r] = self.output.add(pixel * out_stride + channel);
-                    if kernel.residual.is_some() {
-                        residual[r] = self.residual.add(pixel * residual_stride + channel);
-                    }
-                }
-                let at = (task.group * group_panels + panel) * columns;
+                let packed = task.group * group_panels + panel;
                 Tile {
                     taps: std::slice::from_raw_parts(pointers.add(t * taps), taps),
                     k,
-                    panel: sweep.weights.as_ptr().add(at / columns * panel_len),
-                    bias: kernel.bias.as_ptr().add(at),
-                    output,
-                    residual,
+                    panel: sweep.weights.as_ptr().add(packed * panel_len),
+                    bias: kernel.bias.as_ptr().add(packed * columns),
+                    output: &*outputs.add(t),
+                    residual: &*residuals.add(t),
+                    first: task.group * group_outputs + first,
                     columns: (group_outputs - first).min(columns),
                     epilogue: kernel.epilogue,
                 }
-                .compute(isa, rows);
+                .compute(isa, rows_each + usize::from(t < longer));
+                if many {
+                    t += 1;
+                    if t == tiles {
+                        (t, p) = (0, p + 1);
+                    }
+                } else {
+                    p += 1;
+                    if p == count {
+                        (t, p) = (t + 1, 0);
+                    }
+                }
             }
         }
     }
 }
 
+/// An output pixel of a sweep.
+#[derive(Clone, Copy)]
+struct Position {
+    image: usize,
+    y: usize,
+    x: usize,
+}
+
+impl Position {
+    fn new([rows, columns]: [usize; 2], row: usize) -> Self {
+        Self {
+            image: row / (rows * columns),
+            y: row / columns % rows,
+            x: row % columns,
+        }
+    }
+
+    /// Goes to the next: a division for each would take as long as the products of a small layer.
+    #[inline(always)]
+    fn advance(&mut self, [rows, columns]: [usize; 2]) {
+        self.x += 1;
+        if self.x == columns {
+            (self.x, self.y) = (0, self.y + 1);
+            if self.y == rows {
+                (self.y, self.image) = (0, self.image + 1);
+            }
+        }
+    }
+
+    /// The index of its pixel in the output.
+    #[inline(always)]
+    fn output_pixel(self, sweep: &Sweep, output: &Map) -> usize {
+        let y = self.y * sweep.step[0] + sweep.origin[0];
+        let x = self.x * sweep.step[1] + sweep.origin[1];
+        (self.image * output.height + y) * output.width + x
+    }
+}
+
 impl RunTask<'_> {
-    /// Writes the pointers of a row, which is the row `r` of its tile, and returns its output pixel.
+    /// Writes the pointers of a row, which is the row `r` of its tile.
     #[inline(always)]
     unsafe fn point<I: Isa>(
         &self,
         isa: I,
         sweep: &Sweep,
-        row: usize,
+        Position { image, y, x }: Position,
         pointers: *mut RowPointers,
         r: usize,
         copy: *mut f32,
-    ) -> usize {
+    ) {
         let kernel = self.kernel;
         let Map {
             height,
@@ -304,8 +338,6 @@ impl RunTask<'_> {
             stride,
             ..
         } = kernel.input;
-        let [rows, columns] = sweep.size;
-        let (image, y, x) = (row / (rows * columns), row / columns % rows, row % columns);
         let group = self.task.group * kernel.group_inputs();
         // SAFETY: the caller's; positions are checked against the map.
         unsafe {
@@ -354,8 +386,5 @@ impl RunTask<'_> {
                 }
             }
         }
-        let y = y * sweep.step[0] + sweep.origin[0];
-        let x = x * sweep.step[1] + sweep.origin[1];
-        (image * kernel.output.height + y) * kernel.output.width + x
     }
 }

@@ -27,6 +27,17 @@ pub(super) struct Epilogue {
 }
 
 impl Epilogue {
+    /// The limits of the output, where nothing else is done: NaN stays.
+    #[inline(always)]
+    pub fn bounds(self) -> Option<[f32; 2]> {
+        match (self.residual, self.activation) {
+            (None, None) => Some([f32::NEG_INFINITY, f32::INFINITY]),
+            (None, Some(Activation::Relu)) => Some([0.0, f32::INFINITY]),
+            (None, Some(Activation::Relu6)) => Some([0.0, 6.0]),
+            _ => None,
+        }
+    }
+
     /// The output for a sum and, where there is one, the residual. NaN gives NaN.
     #[inline(always)]
     pub fn apply<I: Isa>(self, isa: I, mut x: I::F32, residual: I::F32) -> I::F32 {

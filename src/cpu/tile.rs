@@ -43,9 +43,11 @@ pub(super) struct Tile<'a> {
     /// What sums begin with, one per column.
     pub bias: *const f32,
     /// Where each row is written.
-    pub output: [*mut f32; ROWS],
+    pub output: &'a [*mut f32; ROWS],
     /// The residual of each row.
-    pub residual: [*const f32; ROWS],
+    pub residual: &'a RowPointers,
+    /// The first column there.
+    pub first: usize,
     /// Columns to write.
     pub columns: usize,
     pub epilogue: Epilogue,
@@ -157,29 +159,45 @@ impl Tile<'_> {
     ) {
         let ops = isa.f32();
         let lanes = ops.len();
-        let has_residual = self.epilogue.residual.is_some();
-        // SAFETY: the caller's.
-        unsafe {
-            for v in 0..V {
-                let first = v * lanes;
-                if self.columns >= first + lanes {
-                    for r in 0..R {
-                        let residual = match has_residual {
-                            true => ops.load_ptr(self.residual[r].add(first)),
-                            false => ops.zero(),
-                        };
-                        let y = self.epilogue.apply(isa, sums[r][v], residual);
-                        ops.store_ptr(y, self.output[r].add(first));
+        // Most layers end in one of these. The others are not inlined once for every row.
+        let bounds = self
+            .epilogue
+            .bounds()
+            .map(|bounds| bounds.map(|b| ops.splat(b)));
+        for v in 0..V {
+            let first = v * lanes;
+            if self.columns <= first {
+                return;
+            }
+            let whole = self.columns >= first + lanes;
+            let mask = ops.first_n_mask((self.columns - first).min(lanes));
+            let first = self.first + first;
+            // SAFETY: the caller's.
+            unsafe {
+                match bounds {
+                    Some([low, high]) => {
+                        for r in 0..R {
+                            // Of a number and NaN, x86 returns the second operand.
+                            let y = ops.min(high, ops.max(low, sums[r][v]));
+                            match whole {
+                                true => ops.store_ptr(y, self.output[r].add(first)),
+                                false => ops.store_ptr_mask(y, self.output[r].add(first), mask),
+                            }
+                        }
                     }
-                } else if self.columns > first {
-                    let mask = ops.first_n_mask(self.columns - first);
-                    for r in 0..R {
-                        let residual = match has_residual {
-                            true => ops.load_ptr_mask(self.residual[r].add(first), mask),
-                            false => ops.zero(),
-                        };
-                        let y = self.epilogue.apply(isa, sums[r][v], residual);
-                        ops.store_ptr_mask(y, self.output[r].add(first), mask);
+                    None => {
+                        let mut column = [ops.zero(); R];
+                        for r in 0..R {
+                            column[r] = sums[r][v];
+                        }
+                        for (r, sum) in column.into_iter().enumerate() {
+                            let residual = match self.epilogue.residual {
+                                Some(_) => ops.load_ptr_mask(self.residual[r].add(first), mask),
+                                None => ops.zero(),
+                            };
+                            let y = self.epilogue.apply(isa, sum, residual);
+                            ops.store_ptr_mask(y, self.output[r].add(first), mask);
+                        }
                     }
                 }
             }

@@ -324,8 +324,9 @@ impl RunTask<'_> {
                         k,
                         panel: weights,
                         bias: zeros.as_ptr(),
-                        output,
-                        residual: [from; ROWS],
+                        output: &output,
+                        residual: &[from; ROWS],
+                        first: 0,
                         columns: computed,
                         epilogue: Epilogue::default(),
                     }

@@ -46,7 +46,11 @@ pub(super) struct Shares(Vec<Padded<AtomicU64>>);
 
 impl Shares {
     pub fn new(threads: usize) -> Self {
-        Self((0..threads.max(1)).map(|_| Padded(AtomicU64::new(0))).collect())
+        Self(
+            (0..threads.max(1))
+                .map(|_| Padded(AtomicU64::new(0)))
+                .collect(),
+        )
     }
 }
 
