@@ -1,6 +1,7 @@
 //! The CPU as a device: its name, and the threads that compute.
 
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
 use sysinfo::{CpuRefreshKind, System};
@@ -53,6 +54,8 @@ impl CpuOptions {
 pub struct CpuDevice {
     /// `None` for rayon's global pool.
     pool: Option<Arc<rayon::ThreadPool>>,
+    /// How many threads compute passes now; `None` for those of the global pool.
+    active: Option<Arc<AtomicUsize>>,
     /// Why the CPU runs in place of a GPU.
     warning: Option<String>,
 }
@@ -69,8 +72,11 @@ impl CpuDevice {
             (None, Some(threads)) => Some(Arc::new(start(threads)?)),
             (None, None) => None,
         };
-        let warning = None;
-        Ok(Self { pool, warning })
+        Ok(Self {
+            active: pool.as_ref().map(|_| Arc::default()),
+            pool,
+            warning: None,
+        })
     }
 
     /// The device with what the user should know about its choice.
@@ -123,6 +129,12 @@ impl CpuDevice {
             // another pool, rayon computes in that one.
             None => rayon::scope(|_| compute()),
         }
+    }
+
+    /// How many threads compute passes now.
+    pub(crate) fn active(&self) -> &AtomicUsize {
+        static GLOBAL: AtomicUsize = AtomicUsize::new(0);
+        self.active.as_deref().unwrap_or(&GLOBAL)
     }
 
     /// Calls `compute` on a thread of the device, without waiting.

@@ -1,6 +1,7 @@
 //! Operators without a fast kernel: the reference backend's loops, between copies from and to the order of the
 //! kernels. Unlike the others, they allocate.
 
+use super::device::CpuDevice;
 use super::kernel::{Kernel, Scratch, Values};
 use super::map::Map;
 use super::packed::Building;
@@ -12,6 +13,8 @@ use crate::tensor::{Shape, Tensor};
 #[derive(Debug)]
 pub(super) struct Fallback {
     node: Node,
+    /// Its loops run on the device's threads.
+    device: CpuDevice,
     /// The operator's parameters, in its order.
     parameters: Vec<Vec<f32>>,
     inputs: Vec<(Map, Shape)>,
@@ -37,6 +40,7 @@ impl Fallback {
         Ok(Self {
             parameters: parameters.collect::<Result<_>>()?,
             node: node.clone(),
+            device: building.device.clone(),
             inputs,
             output,
         })
@@ -55,7 +59,8 @@ impl Kernel for Fallback {
             .collect();
         let operands: Vec<&Tensor> = operands.iter().collect();
         let (map, shape) = &self.output;
-        let output = reference::compute(&self.node, &self.parameters, &operands, shape);
+        let compute = || reference::compute(&self.node, &self.parameters, &operands, shape);
+        let output = self.device.install(compute);
         let plane = map.height * map.width;
         for (i, value) in output.into_iter().enumerate() {
             let (image, channel) = (i / plane / map.channels, i / plane % map.channels);

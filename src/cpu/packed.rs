@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::device::CpuDevice;
 use super::memory::Floats;
 use crate::error::Result;
 use crate::weights::Weights;
@@ -78,6 +79,8 @@ impl PackedWeights {
 pub(super) struct Building<'a> {
     pub weights: &'a Weights,
     pub packed: &'a mut PackedWeights,
+    pub device: &'a CpuDevice,
+    /// The device's.
     pub threads: usize,
 }
 

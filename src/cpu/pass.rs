@@ -8,7 +8,7 @@ use super::kernel::{Scratch, Values};
 use super::memory::Floats;
 use super::outline::StepInfo;
 use super::plan::{CpuPlan, Place};
-use super::workers::{self, Stages};
+use super::workers::Stages;
 use crate::error::{CPU, Error, Result};
 use crate::plan::{BufferRef, OutputLocation};
 use crate::tensor::Tensor;
@@ -35,9 +35,9 @@ impl CpuPlan {
     /// [`Error::Device`] where a kernel fails.
     pub fn run(&mut self, inputs: &[Tensor], device: &CpuDevice) -> Result<Vec<Tensor>> {
         let mut outputs = self.empty_outputs();
-        let pass = self.pass(inputs, &mut outputs);
-        let shares = &pass.plan.shares;
-        let is_complete = device.install(|| workers::run(&pass, shares));
+        let team = self.team.clone();
+        let mut pass = self.pass(inputs, &mut outputs);
+        let is_complete = team.run(&mut pass, device);
         self.finish(outputs, is_complete)
     }
 
@@ -48,14 +48,13 @@ impl CpuPlan {
     pub fn run_timed(&mut self, inputs: &[Tensor], device: &CpuDevice) -> Result<Vec<f64>> {
         let mut outputs = self.empty_outputs();
         let begins = vec![OnceLock::new(); self.steps.len()];
-        let timed = TimedPass {
+        let team = self.team.clone();
+        let mut timed = TimedPass {
             pass: self.pass(inputs, &mut outputs),
             begins: &begins,
         };
-        let (is_complete, end) = device.install(|| {
-            let is_complete = workers::run(&timed, &timed.pass.plan.shares);
-            (is_complete, Instant::now())
-        });
+        let is_complete = team.run(&mut timed, device);
+        let end = Instant::now();
         self.finish(outputs, is_complete)?;
         let mut ends: Vec<Instant> = begins
             .iter()

@@ -1,5 +1,7 @@
 //! A graph planned for input shapes: kernels in order, and the memory of their values.
 
+use std::sync::Arc;
+
 use super::copy::{Copies, Copy};
 use super::device::CpuDevice;
 use super::kernel::Kernel;
@@ -7,7 +9,7 @@ use super::map::Map;
 use super::memory::Floats;
 use super::outline::{Outline, Outlined, StepInfo, What};
 use super::packed::{Building, PackedWeights};
-use super::workers::Shares;
+use super::workers::Team;
 use crate::error::Result;
 use crate::graph::ValueId;
 use crate::passes::PassReport;
@@ -44,7 +46,7 @@ pub(crate) struct CpuPlan {
     pub(super) thread_scratch: usize,
     /// Where the threads' common scratch begins.
     pub(super) shared_scratch: usize,
-    pub(super) shares: Shares,
+    pub(super) team: Arc<Team>,
     pub(super) outputs: Vec<(Shape, OutputLocation)>,
     pub passes: Vec<PassReport>,
     pub value_bytes: u64,
@@ -87,6 +89,7 @@ impl Outline {
             let mut building = Building {
                 weights,
                 packed,
+                device,
                 threads,
             };
             let made = self.step(step, &mut building)?;
@@ -108,7 +111,7 @@ impl Outline {
         Ok(CpuPlan {
             stages: stages.collect(),
             scratch: Floats::zeros(thread_scratch * threads + shared_scratch),
-            shares: Shares::new(threads),
+            team: Team::new(threads),
             thread_scratch,
             shared_scratch: thread_scratch * threads,
             slots: self.plan.slots.iter().map(floats).collect(),
@@ -157,16 +160,18 @@ impl Outline {
         })
     }
 
-    /// Bytes of the packed weights, and of the memory beside the values, of a plan with `threads` threads.
+    /// Bytes of the packed weights, and of the memory beside the values, of a plan for `device`.
     ///
     /// # Errors
     /// None in practice: kernels are made as by [`Self::build`], but without weights to read.
-    pub fn kernel_bytes(&self, threads: usize) -> Result<(u64, u64)> {
+    pub fn kernel_bytes(&self, device: &CpuDevice) -> Result<(u64, u64)> {
+        let threads = device.threads();
         let mut packed = PackedWeights::counted();
         let weights = Weights::from_tensors("none", []);
         let mut building = Building {
             weights: &weights,
             packed: &mut packed,
+            device,
             threads,
         };
         let steps = self.steps.iter();

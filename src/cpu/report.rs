@@ -20,7 +20,7 @@ pub(crate) fn report(
     passes: &PassOptions,
 ) -> Result<PlanReport> {
     let outline = Outline::new(graph, inputs, passes)?;
-    let (weights, workspace) = outline.kernel_bytes(device.threads())?;
+    let (weights, workspace) = outline.kernel_bytes(device)?;
     let placed = &outline.plan.placed;
     let outputs = placed.graph.outputs().iter();
     let outputs: Vec<Shape> = outputs.map(|v| placed.shapes[v.index()].clone()).collect();

@@ -1,14 +1,18 @@
-//! The threads of a pass: one goes through the steps, and the others join in wherever a step has tasks for them.
+//! The threads of a pass: the caller's goes through the steps, and others join in wherever a step has tasks for them.
 //!
 //! A pass never waits for threads that have not come: whoever runs it can do all tasks alone. So several sessions
-//! can share a pool, and each gets what threads are free.
+//! can share a device, and each gets what threads are free: those that lead passes and those that help are together no
+//! more than the device has.
 //!
 //! The tasks of a stage are in as many shares as there are threads. A thread takes those of its own share first, in
 //! order, so that it finds in its cache what it has written in the stage before; then those of others.
 
+use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use super::device::CpuDevice;
 use super::kernel::part;
 
 /// Loops without work before a thread looks for other work of its pool: some ten microseconds.
@@ -30,90 +34,120 @@ pub(super) trait Stages: Sync {
 #[repr(align(64))]
 struct Padded<T>(T);
 
-struct Shared<'a, S> {
-    stages: &'a S,
+/// Whether a pass is over, in [`Team::gate`]; the rest counts the threads that have joined.
+const CLOSED: usize = 1;
+const JOINED: usize = 2;
+
+/// What the threads of a plan's passes share. Kept between passes.
+pub(super) struct Team {
     /// For each share, the current stage in the upper half, and the next of its tasks in the lower.
-    next: &'a [Padded<AtomicU64>],
+    next: Vec<Padded<AtomicU64>>,
     /// Tasks of the current stage that have ended.
     done: Padded<AtomicUsize>,
+    /// Threads join only while it is open, and a pass ends only when all have left.
+    gate: Padded<AtomicUsize>,
     has_panicked: AtomicBool,
-    workers: AtomicUsize,
+    /// The stages of the current pass.
+    stages: UnsafeCell<Option<*const dyn Stages>>,
 }
 
-/// The shares of a pass, kept between passes.
-#[derive(Default)]
-pub(super) struct Shares(Vec<Padded<AtomicU64>>);
+// SAFETY: `stages` is written only while the gate is closed and nobody has joined, and read by those who have. What it
+// points to is `Sync`.
+unsafe impl Send for Team {}
+// SAFETY: the same.
+unsafe impl Sync for Team {}
 
-impl Shares {
-    pub fn new(threads: usize) -> Self {
-        Self(
-            (0..threads.max(1))
-                .map(|_| Padded(AtomicU64::new(0)))
-                .collect(),
-        )
-    }
-}
-
-impl std::fmt::Debug for Shares {
+impl std::fmt::Debug for Team {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Shares").field(&self.0.len()).finish()
+        f.debug_tuple("Team").field(&self.next.len()).finish()
     }
 }
 
-/// Runs all stages, in order, on the pool's thread that calls this and as many others as there are further shares.
-/// Returns whether all tasks ended without a panic.
-pub(super) fn run<S: Stages>(stages: &S, shares: &Shares) -> bool {
-    for next in &shares.0 {
-        // Of the first stage, but no task that it has.
-        next.0.store(NO_TASK, Ordering::Relaxed);
+impl Team {
+    /// Of up to `threads` threads.
+    pub fn new(threads: usize) -> Arc<Self> {
+        let next = (0..threads.max(1)).map(|_| Padded(AtomicU64::new(ENDED << 32)));
+        Arc::new(Self {
+            next: next.collect(),
+            done: Padded(AtomicUsize::new(0)),
+            gate: Padded(AtomicUsize::new(CLOSED)),
+            has_panicked: AtomicBool::new(false),
+            stages: UnsafeCell::new(None),
+        })
     }
-    let shared = Shared {
-        stages,
-        next: &shares.0,
-        done: Padded(AtomicUsize::new(0)),
-        has_panicked: AtomicBool::new(false),
-        workers: AtomicUsize::new(1),
-    };
-    rayon::in_place_scope(|scope| {
-        for _ in 1..shares.0.len() {
-            scope.spawn(|_| shared.help());
+
+    /// Runs all stages, in order, on the calling thread and those of `device` that are free. The caller must not run
+    /// another pass of this team meanwhile. Returns whether all tasks ended without a panic.
+    pub fn run(self: &Arc<Self>, stages: &mut (dyn Stages + '_), device: &CpuDevice) -> bool {
+        for next in &self.next {
+            // Of the first stage, but no task that it has.
+            next.0.store(NO_TASK, Ordering::Relaxed);
         }
-        shared.lead();
-    });
-    !shared.has_panicked.load(Ordering::Relaxed)
-}
+        self.has_panicked.store(false, Ordering::Relaxed);
+        let stages: &dyn Stages = stages;
+        // SAFETY: nobody has joined. The pointer is used only until the gate is closed and all have left, which is
+        // before this returns, so the lifetime does not matter.
+        unsafe {
+            let stages: *const (dyn Stages + '_) = stages;
+            *self.stages.get() = Some(std::mem::transmute::<
+                *const (dyn Stages + '_),
+                *const (dyn Stages + 'static),
+            >(stages));
+        }
+        self.gate.0.store(0, Ordering::Release);
+        let active = device.active();
+        let busy = active.fetch_add(1, Ordering::Relaxed);
+        // Where the threads are busy with other passes, more would only take turns with them.
+        let free = self.next.len().saturating_sub(busy + 1);
+        for _ in 0..free {
+            let (team, device_threads) = (self.clone(), device.clone());
+            device.spawn(move || team.help(&device_threads));
+        }
+        self.lead(stages);
+        self.gate.0.fetch_or(CLOSED, Ordering::AcqRel);
+        while self.gate.0.load(Ordering::Acquire) != CLOSED {
+            std::hint::spin_loop();
+        }
+        active.fetch_sub(1, Ordering::Relaxed);
+        !self.has_panicked.load(Ordering::Relaxed)
+    }
 
-impl<S: Stages> Shared<'_, S> {
-    fn lead(&self) {
-        for stage in 0..self.stages.len() {
-            let tasks = self.stages.tasks(stage);
+    fn lead(&self, stages: &dyn Stages) {
+        for stage in 0..stages.len() {
+            let tasks = stages.tasks(stage);
             if tasks == 1 {
-                self.guarded(stage, 0, 0);
+                self.guarded(stages, stage, 0, 0);
                 continue;
             }
             self.done.0.store(0, Ordering::Relaxed);
             self.publish(stage as u64);
-            while self.take_task(0) {}
+            while self.take_task(stages, 0) {}
+            let mut idle = 0;
             while self.done.0.load(Ordering::Acquire) < tasks {
-                std::hint::spin_loop();
+                idle += 1;
+                match idle < SPINS {
+                    true => std::hint::spin_loop(),
+                    // The other may need this core to end its task.
+                    false => std::thread::yield_now(),
+                }
             }
         }
         self.publish(ENDED);
     }
 
     fn publish(&self, stage: u64) {
-        for next in self.next {
+        for next in &self.next {
             next.0.store(stage << 32, Ordering::Release);
         }
     }
 
     /// Takes a task of the current stage and runs it. Returns whether there was one.
-    fn take_task(&self, worker: usize) -> bool {
+    fn take_task(&self, stages: &dyn Stages, worker: usize) -> bool {
         let shares = self.next.len();
         for i in 0..shares {
             let share = (worker + i) % shares;
-            if let Some((stage, task)) = self.claim(share) {
-                self.guarded(stage, task, worker);
+            if let Some((stage, task)) = self.claim(stages, share) {
+                self.guarded(stages, stage, task, worker);
                 self.done.0.fetch_add(1, Ordering::Release);
                 return true;
             }
@@ -122,14 +156,14 @@ impl<S: Stages> Shared<'_, S> {
     }
 
     /// The next task of a share, of whichever stage is current there.
-    fn claim(&self, share: usize) -> Option<(usize, usize)> {
+    fn claim(&self, stages: &dyn Stages, share: usize) -> Option<(usize, usize)> {
         let task_of = |next: u64| {
             let (stage, index) = (next >> 32, (next & u64::from(u32::MAX)) as usize);
             if stage == ENDED {
                 return None;
             }
             let stage = stage as usize;
-            let tasks = part(self.stages.tasks(stage), self.next.len(), share);
+            let tasks = part(stages.tasks(stage), self.next.len(), share);
             (index < tasks.len()).then(|| (stage, tasks.start + index))
         };
         let next = &self.next[share].0;
@@ -140,19 +174,49 @@ impl<S: Stages> Shared<'_, S> {
     }
 
     /// Runs a task. A panic must not keep the others waiting.
-    fn guarded(&self, stage: usize, task: usize, worker: usize) {
-        let run = AssertUnwindSafe(|| self.stages.run(stage, task, worker));
+    fn guarded(&self, stages: &dyn Stages, stage: usize, task: usize, worker: usize) {
+        let run = AssertUnwindSafe(|| stages.run(stage, task, worker));
         if catch_unwind(run).is_err() {
             self.has_panicked.store(true, Ordering::Relaxed);
         }
     }
 
-    fn help(&self) {
-        let worker = self.workers.fetch_add(1, Ordering::Relaxed);
+    /// Joins the current pass, which may be a later one than that which asked for help. Returns the thread's number;
+    /// `None` where no pass needs it.
+    fn join(&self) -> Option<usize> {
+        let gate = &self.gate.0;
+        let joined = gate.fetch_update(Ordering::AcqRel, Ordering::Acquire, |gate| {
+            let is_needed = gate & CLOSED == 0 && gate / JOINED + 1 < self.next.len();
+            is_needed.then_some(gate + JOINED)
+        });
+        // The thread that leads is the first.
+        joined.ok().map(|gate| gate / JOINED + 1)
+    }
+
+    fn help(&self, device: &CpuDevice) {
+        let Some(worker) = self.join() else {
+            return;
+        };
+        let active = device.active();
+        active.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: it was written before the gate was opened, and the pass does not end before this thread has left.
+        if let Some(stages) = unsafe { *self.stages.get() } {
+            // SAFETY: the same.
+            self.help_with(unsafe { &*stages }, worker, active);
+        }
+        active.fetch_sub(1, Ordering::Relaxed);
+        self.gate.0.fetch_sub(JOINED, Ordering::AcqRel);
+    }
+
+    fn help_with(&self, stages: &dyn Stages, worker: usize, active: &AtomicUsize) {
         let mut idle = 0;
         while self.next[worker].0.load(Ordering::Acquire) >> 32 != ENDED {
-            if self.take_task(worker) {
+            if self.take_task(stages, worker) {
                 idle = 0;
+                // Another pass has begun: its own thread is enough.
+                if active.load(Ordering::Relaxed) > self.next.len() {
+                    return;
+                }
                 continue;
             }
             idle += 1;
