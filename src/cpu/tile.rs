@@ -9,6 +9,11 @@
 //! an activation and gaps between rows; `rten-gemm` allocates, and `gemm` packs the weights in every run. What remains
 //! is this file. The vectors are `rten-simd`'s.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "rows and columns of matrices in registers"
+)]
+
 use rten_simd::Isa;
 use rten_simd::ops::{BitOps, NumOps};
 

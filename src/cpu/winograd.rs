@@ -2,6 +2,11 @@
 //! tiles of 2x2 or 4x4 outputs are transformed so that each point of a tile is a matrix product of its own, with a
 //! quarter to a half of the multiplications.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "rows and columns of matrices in registers"
+)]
+
 use std::ops::Range;
 use std::sync::Arc;
 

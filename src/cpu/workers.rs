@@ -11,12 +11,16 @@ use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::device::CpuDevice;
 use super::kernel::part;
 
 /// Loops without work before a thread looks for other work of its pool: some ten microseconds.
 const SPINS: usize = 2000;
+/// How long a thread waits for the next pass before it looks for other work of its pool.
+const LINGER: Duration = Duration::from_micros(200);
+const SPINS_BETWEEN_CLOCKS: usize = 20;
 /// The stage after the last.
 const ENDED: u64 = u32::MAX as u64;
 /// A task that no stage has.
@@ -46,6 +50,8 @@ pub(super) struct Team {
     done: Padded<AtomicUsize>,
     /// Threads join only while it is open, and a pass ends only when all have left.
     gate: Padded<AtomicUsize>,
+    /// Threads that wait for the next pass.
+    lingering: Padded<AtomicUsize>,
     has_panicked: AtomicBool,
     /// The stages of the current pass.
     stages: UnsafeCell<Option<*const dyn Stages>>,
@@ -71,6 +77,7 @@ impl Team {
             next: next.collect(),
             done: Padded(AtomicUsize::new(0)),
             gate: Padded(AtomicUsize::new(CLOSED)),
+            lingering: Padded(AtomicUsize::new(0)),
             has_panicked: AtomicBool::new(false),
             stages: UnsafeCell::new(None),
         })
@@ -94,12 +101,13 @@ impl Team {
                 *const (dyn Stages + 'static),
             >(stages));
         }
-        self.gate.0.store(0, Ordering::Release);
+        self.gate.0.store(0, Ordering::SeqCst);
         let active = device.active();
         let busy = active.fetch_add(1, Ordering::Relaxed);
         // Where the threads are busy with other passes, more would only take turns with them.
         let free = self.next.len().saturating_sub(busy + 1);
-        for _ in 0..free {
+        let lingering = self.lingering.0.load(Ordering::SeqCst);
+        for _ in lingering..free {
             let (team, device_threads) = (self.clone(), device.clone());
             device.spawn(move || team.help(&device_threads));
         }
@@ -193,9 +201,26 @@ impl Team {
         joined.ok().map(|gate| gate / JOINED + 1)
     }
 
+    /// Helps with the current pass and those that soon follow.
     fn help(&self, device: &CpuDevice) {
+        while self.help_once(device) {
+            // Waking a thread takes as long as a small layer.
+            self.lingering.0.fetch_add(1, Ordering::SeqCst);
+            let end = Instant::now() + LINGER;
+            while self.gate.0.load(Ordering::SeqCst) & CLOSED != 0 && Instant::now() < end {
+                for _ in 0..SPINS_BETWEEN_CLOCKS {
+                    std::hint::spin_loop();
+                }
+            }
+            self.lingering.0.fetch_sub(1, Ordering::SeqCst);
+            // A pass that begins now has either seen this thread linger, and is found open here, or asks for another.
+        }
+    }
+
+    /// Helps with the current pass. Returns whether there was one.
+    fn help_once(&self, device: &CpuDevice) -> bool {
         let Some(worker) = self.join() else {
-            return;
+            return false;
         };
         let active = device.active();
         active.fetch_add(1, Ordering::Relaxed);
@@ -206,6 +231,7 @@ impl Team {
         }
         active.fetch_sub(1, Ordering::Relaxed);
         self.gate.0.fetch_sub(JOINED, Ordering::AcqRel);
+        true
     }
 
     fn help_with(&self, stages: &dyn Stages, worker: usize, active: &AtomicUsize) {

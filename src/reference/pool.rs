@@ -16,7 +16,7 @@ impl WindowSpan {
     /// From the first tap inside the map to the last.
     pub fn range(&self) -> std::ops::Range<usize> {
         let first = self.taps.clone().next().unwrap_or(0);
-        first..self.taps.clone().last().map_or(first, |last| last + 1)
+        first..self.taps.clone().next_back().map_or(first, |last| last + 1)
     }
 }
 

@@ -33,8 +33,8 @@ fn check(graph: &Graph, input: [usize; 4], kernel: &str) {
     );
     let mut outputs: Vec<Vec<Tensor>> = Vec::new();
     for threads in [1, 3] {
-        let mut session = session(&cpu(threads), graph, &weights, &[shape.clone()]);
-        let kernels = session.shaders(&[shape.clone()]).unwrap();
+        let mut session = session(&cpu(threads), graph, &weights, &shape);
+        let kernels = session.shaders(std::slice::from_ref(&shape)).unwrap();
         let ran = kernels.iter().find(|(node, _)| node == "op");
         assert_eq!(
             ran.map(|(_, kernel)| kernel.as_str()),
@@ -398,7 +398,7 @@ fn not_numbers() {
             input.data_mut()[i * 17] = value;
         }
         let inputs = [input];
-        let outputs = session(&cpu(1), &graph, &weights, &[shape.clone()])
+        let outputs = session(&cpu(1), &graph, &weights, &shape)
             .run(&inputs)
             .unwrap();
         let reference: shadernet::reference::Reference =

@@ -28,9 +28,16 @@ fn cpu(threads: usize) -> Device {
     Device::open(&options).unwrap()
 }
 
-fn session(device: &Device, graph: &Graph, weights: &Arc<Weights>, shapes: &[Shape]) -> Session {
+fn session(device: &Device, graph: &Graph, weights: &Arc<Weights>, shape: &Shape) -> Session {
     let options = SessionOptions::default();
-    Session::new(device, graph, weights.clone(), &options, shapes).unwrap()
+    Session::new(
+        device,
+        graph,
+        weights.clone(),
+        &options,
+        std::slice::from_ref(shape),
+    )
+    .unwrap()
 }
 
 /// The largest difference from the reference backend in float64, by the largest magnitude of each output, which counts

@@ -21,7 +21,7 @@ fn check(name: &str, [n, h, w]: [usize; 3]) {
     let weights = Arc::new(Weights::generated(&graph, 1.0));
     let shape = Shape::from([n, 3, h, w]);
     let inputs = [tensor(&shape, 11)];
-    let mut session = session(&cpu(2), &graph, &weights, &[shape]);
+    let mut session = session(&cpu(2), &graph, &weights, &shape);
     let outputs = session.run(&inputs).unwrap();
     let error = error(&graph, &weights, &inputs, &outputs);
     println!("{name}: {error:.1e}");

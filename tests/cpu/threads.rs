@@ -29,7 +29,7 @@ fn network() -> (Graph, Arc<Weights>, Shape, Tensor) {
 fn outputs_do_not_depend_on_threads() {
     let (graph, weights, shape, input) = network();
     let run = |device: &Device| {
-        let mut session = session(device, &graph, &weights, &[shape.clone()]);
+        let mut session = session(device, &graph, &weights, &shape);
         session.run(std::slice::from_ref(&input)).unwrap()
     };
     let expected = run(&cpu(1));
@@ -50,12 +50,12 @@ fn sessions_run_on_several_threads() {
     is_send::<Session>();
     let (graph, weights, shape, input) = network();
     let device = cpu(2);
-    let expected = session(&device, &graph, &weights, &[shape.clone()])
+    let expected = session(&device, &graph, &weights, &shape)
         .run(std::slice::from_ref(&input))
         .unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            let mut session = session(&device, &graph, &weights, &[shape.clone()]);
+            let mut session = session(&device, &graph, &weights, &shape);
             let (input, expected) = (&input, &expected);
             scope.spawn(move || {
                 for _ in 0..5 {
@@ -77,7 +77,7 @@ fn a_pool_may_run_the_pass_itself() {
         .cpu(CpuOptions::new().pool(pool.clone()));
     let device = Device::open(&options).unwrap();
     let run = || {
-        let mut session = session(&device, &graph, &weights, &[shape.clone()]);
+        let mut session = session(&device, &graph, &weights, &shape);
         session.run(std::slice::from_ref(&input)).unwrap()
     };
     let (a, b) = pool.install(|| shadernet::rayon::join(run, run));
@@ -89,7 +89,7 @@ fn a_pool_may_run_the_pass_itself() {
 fn runs_in_flight() {
     let (graph, weights, shape, input) = network();
     let inputs: Vec<Tensor> = (0..6).map(|seed| tensor(&shape, seed)).collect();
-    let mut session = session(&cpu(2), &graph, &weights, &[shape.clone()]);
+    let mut session = session(&cpu(2), &graph, &weights, &shape);
     let expected: Vec<Vec<Tensor>> = (inputs.iter())
         .map(|input| session.run(std::slice::from_ref(input)).unwrap())
         .collect();
