@@ -246,7 +246,12 @@ fn softmax_is_applied_once() {
         .swap_remove(0);
     let mut classifier = open_classifier(folder.path()).unwrap();
     for prediction in classifier.predict(input, 200).unwrap().swap_remove(0) {
-        assert_eq!(prediction.probability, output.data()[prediction.class]);
+        let expected = output.data()[prediction.class];
+        // A softmax of probabilities would be near one in 200 for all.
+        assert!(
+            (prediction.probability - expected).abs() < 1e-5,
+            "{expected}"
+        );
     }
 }
 

@@ -123,13 +123,13 @@ pub(super) fn winograd_costs(problem: &ConvProblem) -> Option<WinogradCosts> {
     let columns = outputs.div_ceil(2 * lanes) * 2;
     // Weights that are read once per pass, from memory or a shared cache: 4 bytes a cycle.
     let reading = |points: u64| points * inputs * columns * lanes;
-    let pixels = problem.m();
+    // Of one image whatever the batch, so that an image gives the same output in any.
+    let [height, width] = problem.output.map(|size| size as u64);
+    let pixels = height * width;
     let product = (pixels * 9 * inputs * columns).max(reading(9));
     let cost = |tile: u64| {
         let side = (tile + 2) * (tile + 2);
-        let tiles = problem.batch as u64
-            * (problem.output[0] as u64).div_ceil(tile)
-            * (problem.output[1] as u64).div_ceil(tile);
+        let tiles = height.div_ceil(tile) * width.div_ceil(tile);
         let products = (tiles.max(4) * side * inputs * columns).max(reading(side));
         let transforms = tiles * side * 4 * (inputs.div_ceil(lanes) + columns);
         products + transforms

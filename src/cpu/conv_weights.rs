@@ -9,7 +9,7 @@ use super::implicit_gemm::{Rows, Sweep, panel_columns};
 use super::memory::Floats;
 use super::packed::Building;
 use super::simd::lanes;
-use super::winograd_transform::transformed_kernel;
+use super::winograd_transform::KernelTransform;
 use crate::error::{Error, Result};
 use crate::kernels::{ConvProblem, Filter, Kernels, Phase};
 use crate::weights::Weights;
@@ -166,6 +166,7 @@ pub(super) fn winograd_weights(
     building: &mut Building,
 ) -> Result<Arc<Floats>> {
     let columns = panel_columns();
+    let transform = KernelTransform::new(tile);
     let points = (tile + 2) * (tile + 2);
     let inputs = filter.group_inputs;
     let layout = format!("winograd {tile} {columns}{}", filter.order_suffix());
@@ -184,9 +185,9 @@ pub(super) fn winograd_weights(
                 for input in 0..inputs {
                     for output in 0..count {
                         let kernel = kernels.in_window_order(first + output, input);
-                        let values = transformed_kernel(tile, &kernel);
-                        for (point, value) in values.into_iter().enumerate() {
-                            panel[(point * inputs + input) * columns + output] = value as f32;
+                        let values = transform.apply(&kernel);
+                        for (point, value) in values.into_iter().take(points).enumerate() {
+                            panel[(point * inputs + input) * columns + output] = value;
                         }
                     }
                 }

@@ -72,39 +72,55 @@ pub(super) fn output_line<I: Isa, const M: usize, const A: usize>(
     y
 }
 
-/// `G g G^T` of a kernel of 3x3 numbers, for tiles of 2x2 or 4x4 outputs. In float64, since it is computed once.
-pub(super) fn transformed_kernel(tile: usize, g: &[f32]) -> Vec<f64> {
-    let lines: Vec<[f64; 3]> = match tile {
-        2 => vec![
-            [1.0, 0.0, 0.0],
-            [0.5, 0.5, 0.5],
-            [0.5, -0.5, 0.5],
-            [0.0, 0.0, 1.0],
-        ],
-        _ => {
-            let [a, b] = [A1, B1].map(f64::from);
-            let (a2, b2) = (a * a, b * b);
-            // The powers of a point, divided by its differences from all others.
-            let of_point = |p: f64, divisor: f64| [1.0, p, p * p].map(|power| power / divisor);
-            let (near, far) = (2.0 * a2 * (a2 - b2), 2.0 * b2 * (b2 - a2));
-            vec![
-                of_point(0.0, a2 * b2),
-                of_point(a, near),
-                of_point(-a, near),
-                of_point(b, far),
-                of_point(-b, far),
+/// Points of a tile at most.
+const MAX_POINTS: usize = 36;
+
+/// `G` for tiles of 2x2 or 4x4 outputs. In float64, since kernels are transformed once.
+pub(super) struct KernelTransform {
+    lines: Vec<[f64; 3]>,
+}
+
+impl KernelTransform {
+    pub fn new(tile: usize) -> Self {
+        let lines = match tile {
+            2 => vec![
+                [1.0, 0.0, 0.0],
+                [0.5, 0.5, 0.5],
+                [0.5, -0.5, 0.5],
                 [0.0, 0.0, 1.0],
-            ]
-        }
-    };
-    let mut transformed = Vec::with_capacity(lines.len() * lines.len());
-    for row in &lines {
-        // A row of G g.
-        let line: [f64; 3] =
-            [0, 1, 2].map(|x| (0..3).map(|y| row[y] * f64::from(g[y * 3 + x])).sum());
-        for column in &lines {
-            transformed.push((0..3).map(|x| line[x] * column[x]).sum());
-        }
+            ],
+            _ => {
+                let [a, b] = [A1, B1].map(f64::from);
+                let (a2, b2) = (a * a, b * b);
+                // The powers of a point, divided by its differences from all others.
+                let of_point = |p: f64, divisor: f64| [1.0, p, p * p].map(|power| power / divisor);
+                let (near, far) = (2.0 * a2 * (a2 - b2), 2.0 * b2 * (b2 - a2));
+                vec![
+                    of_point(0.0, a2 * b2),
+                    of_point(a, near),
+                    of_point(-a, near),
+                    of_point(b, far),
+                    of_point(-b, far),
+                    [0.0, 0.0, 1.0],
+                ]
+            }
+        };
+        Self { lines }
     }
-    transformed
+
+    /// `G g G^T` of a kernel of 3x3 numbers: the first are its points.
+    pub fn apply(&self, g: &[f32]) -> [f32; MAX_POINTS] {
+        let mut points = [0.0; MAX_POINTS];
+        let side = self.lines.len();
+        let g: [f64; 9] = std::array::from_fn(|i| f64::from(g[i]));
+        for (row, to) in self.lines.iter().zip(points.chunks_exact_mut(side)) {
+            // A row of G g.
+            let line: [f64; 3] =
+                std::array::from_fn(|x| row[0] * g[x] + row[1] * g[3 + x] + row[2] * g[6 + x]);
+            for (column, point) in self.lines.iter().zip(to) {
+                *point = (line[0] * column[0] + line[1] * column[1] + line[2] * column[2]) as f32;
+            }
+        }
+        points
+    }
 }

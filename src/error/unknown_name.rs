@@ -12,7 +12,7 @@ use crate::util::did_you_mean::nearest_few;
 /// use shadernet::gpu::Backend;
 ///
 /// let error = "vulcan".parse::<Backend>().unwrap_err();
-/// assert_eq!(error.to_string(), "unknown backend 'vulcan'; did you mean 'vulkan'? (known: vulkan, gl, metal, dx12, cpu)");
+/// assert_eq!(error.to_string(), "unknown backend 'vulcan'; did you mean 'vulkan'? (known: vulkan, gl, metal, dx12, cpu, reference)");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -24,7 +24,7 @@ pub struct SessionOptions {
     /// How values and weights are stored: float32 or float16. The reference backend computes in float32
     /// either way, and [`Session::warning`](super::Session::warning) says so.
     pub precision: Precision,
-    /// The graph passes that run. The reference backend computes the graph as it was built.
+    /// The graph passes that run, on a GPU and on the CPU. The reference backend computes the graph as it was built.
     pub passes: PassOptions,
     /// A convolution algorithm to use wherever it is possible, instead of the heuristic's selection: to
     /// compare and test algorithms.
