@@ -43,3 +43,4 @@ pub(crate) use outline::Outline;
 pub(crate) use packed::PackedWeights;
 pub(crate) use plan::CpuPlan;
 pub(crate) use report::report;
+pub(crate) use workers::Helpers;

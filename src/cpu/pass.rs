@@ -7,8 +7,8 @@ use super::device::CpuDevice;
 use super::kernel::{Scratch, Values};
 use super::memory::Floats;
 use super::outline::StepInfo;
-use super::plan::{CpuPlan, Place};
-use super::workers::Stages;
+use super::plan::{CpuPlan, PassMemory, Place};
+use super::workers::{Helpers, Stages};
 use crate::error::{CPU, Error, Result};
 use crate::plan::{BufferRef, OutputLocation};
 use crate::tensor::Tensor;
@@ -19,43 +19,40 @@ impl CpuPlan {
         self.steps.iter().map(|step| &step.info)
     }
 
-    /// Bytes of the values and what kernels need beside them.
-    pub fn bytes(&self) -> u64 {
-        self.value_bytes + self.scratch.bytes()
-    }
-
-    /// Bytes beside the values.
-    pub fn workspace_bytes(&self) -> u64 {
-        self.scratch.bytes()
-    }
-
-    /// Computes the outputs. The inputs have the shapes of the plan.
+    /// Computes the outputs on the calling thread and `helpers`. The inputs have the shapes of the plan.
     ///
     /// # Errors
     /// [`Error::Device`] where a kernel fails.
-    pub fn run(&mut self, inputs: &[Tensor], device: &CpuDevice) -> Result<Vec<Tensor>> {
+    pub fn run(
+        &self,
+        inputs: &[Tensor],
+        device: &CpuDevice,
+        helpers: Helpers,
+    ) -> Result<Vec<Tensor>> {
         let mut outputs = self.empty_outputs();
-        let team = self.team.clone();
-        let mut pass = self.pass(inputs, &mut outputs);
-        let is_complete = team.run(&mut pass, device);
-        self.finish(outputs, is_complete)
+        let mut memory = self.take_memory();
+        let team = memory.team.clone();
+        let mut pass = self.pass(&mut memory, inputs, &mut outputs);
+        let is_complete = team.run(&mut pass, device, helpers);
+        self.finish(memory, outputs, is_complete)
     }
 
     /// As [`Self::run`], with the seconds of each step.
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub fn run_timed(&mut self, inputs: &[Tensor], device: &CpuDevice) -> Result<Vec<f64>> {
+    pub fn run_timed(&self, inputs: &[Tensor], device: &CpuDevice) -> Result<Vec<f64>> {
         let mut outputs = self.empty_outputs();
         let begins = vec![OnceLock::new(); self.steps.len()];
-        let team = self.team.clone();
+        let mut memory = self.take_memory();
+        let team = memory.team.clone();
         let mut timed = TimedPass {
-            pass: self.pass(inputs, &mut outputs),
+            pass: self.pass(&mut memory, inputs, &mut outputs),
             begins: &begins,
         };
-        let is_complete = team.run(&mut timed, device);
+        let is_complete = team.run(&mut timed, device, Helpers::Free);
         let end = Instant::now();
-        self.finish(outputs, is_complete)?;
+        self.finish(memory, outputs, is_complete)?;
         let mut ends: Vec<Instant> = begins
             .iter()
             .skip(1)
@@ -71,10 +68,12 @@ impl CpuPlan {
 
     /// The first step of a pass whose output is not finite. Computes on the calling thread, since it only explains an
     /// error.
-    pub fn first_not_finite(&mut self, inputs: &[Tensor]) -> Option<StepInfo> {
+    pub fn first_not_finite(&self, inputs: &[Tensor]) -> Option<StepInfo> {
         let mut outputs = self.empty_outputs();
-        let pass = self.pass(inputs, &mut outputs);
-        for stage in 0..pass.len() {
+        let mut memory = self.take_memory();
+        let pass = self.pass(&mut memory, inputs, &mut outputs);
+        let mut found = None;
+        'stages: for stage in 0..pass.len() {
             for task in 0..pass.tasks(stage) {
                 pass.run(stage, task, 0);
             }
@@ -89,11 +88,13 @@ impl CpuPlan {
                     (0..step.map.channels).all(|channel| (*pixel.add(channel)).is_finite())
                 });
                 if !is_finite {
-                    return Some(step.info.clone());
+                    found = Some(step.info.clone());
+                    break 'stages;
                 }
             }
         }
-        None
+        self.return_memory(memory);
+        found
     }
 
     /// Those that a step writes; the others are in slots.
@@ -107,8 +108,13 @@ impl CpuPlan {
             .collect()
     }
 
-    fn pass<'a>(&'a mut self, inputs: &'a [Tensor], outputs: &'a mut [Vec<f32>]) -> Pass<'a> {
-        let slots: Vec<*mut f32> = self.slots.iter_mut().map(Floats::as_mut_ptr).collect();
+    fn pass<'a>(
+        &'a self,
+        memory: &'a mut PassMemory,
+        inputs: &'a [Tensor],
+        outputs: &'a mut [Vec<f32>],
+    ) -> Pass<'a> {
+        let slots: Vec<*mut f32> = memory.slots.iter_mut().map(Floats::as_mut_ptr).collect();
         let outputs: Vec<*mut f32> = outputs
             .iter_mut()
             .map(|output| output.as_mut_ptr())
@@ -125,7 +131,7 @@ impl CpuPlan {
                 (inputs.collect(), at(&step.output))
             })
             .collect();
-        let scratch = self.scratch.as_mut_ptr();
+        let scratch = memory.scratch.as_mut_ptr();
         Pass {
             plan: self,
             pointers,
@@ -133,7 +139,13 @@ impl CpuPlan {
         }
     }
 
-    fn finish(&self, outputs: Vec<Vec<f32>>, is_complete: bool) -> Result<Vec<Tensor>> {
+    /// The outputs, once the pass is over.
+    fn finish(
+        &self,
+        memory: PassMemory,
+        outputs: Vec<Vec<f32>>,
+        is_complete: bool,
+    ) -> Result<Vec<Tensor>> {
         if !is_complete {
             return Err(Error::Device {
                 device: CPU.to_owned(),
@@ -141,18 +153,20 @@ impl CpuPlan {
                 source: "a kernel panicked; this is a fault of shadernet, please report it".into(),
             });
         }
-        (self.outputs.iter().zip(outputs))
+        let outputs = (self.outputs.iter().zip(outputs))
             .map(|((shape, location), unpacked)| {
                 let data = match *location {
                     OutputLocation::Unpacked => unpacked,
                     OutputLocation::Slot { slot, offset } => {
                         let first = offset as usize / 4;
-                        self.slots[slot].as_slice()[first..first + shape.len()].to_vec()
+                        memory.slots[slot].as_slice()[first..first + shape.len()].to_vec()
                     }
                 };
                 Tensor::new(shape.clone(), data)
             })
-            .collect()
+            .collect();
+        self.return_memory(memory);
+        outputs
     }
 }
 

@@ -1,6 +1,7 @@
 //! A graph planned for input shapes: kernels in order, and the memory of their values.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::copy::{Copies, Copy};
 use super::device::CpuDevice;
@@ -16,6 +17,7 @@ use crate::passes::PassReport;
 use crate::plan::{BufferRef, OutputLocation};
 use crate::tensor::Shape;
 use crate::util::memory::check_memory;
+use crate::util::sync::lock_ignoring_poison as lock;
 use crate::weights::Weights;
 
 /// A kernel with its buffers.
@@ -40,19 +42,67 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(crate) struct CpuPlan {
     pub(super) steps: Vec<Step>,
-    pub(super) slots: Vec<Floats>,
-    /// For each thread, then for all.
-    pub(super) scratch: Floats,
+    /// Bytes of each slot.
+    slots: Vec<u64>,
+    threads: usize,
     pub(super) thread_scratch: usize,
-    /// Where the threads' common scratch begins.
+    /// Where the threads' common scratch begins, and its length.
     pub(super) shared_scratch: usize,
-    pub(super) team: Arc<Team>,
+    shared_len: usize,
+    /// Memory that no pass uses now.
+    idle: Mutex<Vec<PassMemory>>,
+    /// How many passes have memory, idle or not.
+    memories: AtomicUsize,
     pub(super) outputs: Vec<(Shape, OutputLocation)>,
     pub passes: Vec<PassReport>,
     pub value_bytes: u64,
     pub lower_bound_bytes: u64,
     /// For each stage of the pass, its step and its index there.
     pub(super) stages: Vec<(usize, usize)>,
+}
+
+/// The memory of a pass. Passes of a plan run at once, each with its own, and share all else.
+#[derive(Debug)]
+pub(super) struct PassMemory {
+    pub slots: Vec<Floats>,
+    /// For each thread, then for all.
+    pub scratch: Floats,
+    pub team: Arc<Team>,
+}
+
+impl CpuPlan {
+    fn new_memory(&self) -> PassMemory {
+        let floats = |bytes: &u64| Floats::zeros(bytes.div_ceil(4) as usize);
+        PassMemory {
+            slots: self.slots.iter().map(floats).collect(),
+            scratch: Floats::zeros(self.shared_scratch + self.shared_len),
+            team: Team::new(self.threads),
+        }
+    }
+
+    /// Memory for a pass: idle, or new where as many passes run as there is memory for.
+    pub(super) fn take_memory(&self) -> PassMemory {
+        let idle = lock(&self.idle).pop();
+        idle.unwrap_or_else(|| {
+            self.memories.fetch_add(1, Ordering::Relaxed);
+            self.new_memory()
+        })
+    }
+
+    pub(super) fn return_memory(&self, memory: PassMemory) {
+        lock(&self.idle).push(memory);
+    }
+
+    /// Bytes of the memory of all passes that ran at once so far.
+    pub fn bytes(&self) -> u64 {
+        let each = self.value_bytes + self.workspace_bytes();
+        each * self.memories.load(Ordering::Relaxed).max(1) as u64
+    }
+
+    /// Bytes of a pass beside the values.
+    pub fn workspace_bytes(&self) -> u64 {
+        (self.shared_scratch + self.shared_len) as u64 * 4
+    }
 }
 
 impl Outline {
@@ -105,16 +155,17 @@ impl Outline {
             let stages = step.kernel.stages().len();
             (0..stages).map(move |stage| (i, stage))
         });
-        let floats = |bytes: &u64| Floats::zeros(bytes.div_ceil(4) as usize);
         let graph = &self.plan.placed.graph;
         let outputs = graph.outputs().iter().zip(&self.plan.output_locations);
-        Ok(CpuPlan {
+        let plan = CpuPlan {
             stages: stages.collect(),
-            scratch: Floats::zeros(thread_scratch * threads + shared_scratch),
-            team: Team::new(threads),
             thread_scratch,
             shared_scratch: thread_scratch * threads,
-            slots: self.plan.slots.iter().map(floats).collect(),
+            shared_len: shared_scratch,
+            slots: self.plan.slots.clone(),
+            threads,
+            idle: Mutex::default(),
+            memories: AtomicUsize::new(0),
             outputs: outputs
                 .map(|(v, location)| (self.plan.placed.shapes[v.index()].clone(), *location))
                 .collect(),
@@ -122,7 +173,11 @@ impl Outline {
             lower_bound_bytes: self.plan.lower_bound_bytes,
             passes: self.plan.passes,
             steps,
-        })
+        };
+        // The first pass allocates nothing.
+        let memory = plan.take_memory();
+        plan.return_memory(memory);
+        Ok(plan)
     }
 
     /// A step with its kernel.

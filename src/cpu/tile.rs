@@ -103,6 +103,12 @@ impl Tile<'_> {
                     row[v] = bias;
                 }
             }
+            // The lines of the output arrive while the products are computed.
+            for output in self.output.iter().take(R) {
+                for v in 0..V {
+                    ops.prefetch_write(output.wrapping_add(self.first + v * lanes));
+                }
+            }
             self.accumulate(isa, &mut sums);
             self.store(isa, &sums);
         }

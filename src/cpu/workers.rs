@@ -20,7 +20,6 @@ use super::kernel::part;
 const SPINS: usize = 2000;
 /// How long a thread waits for the next pass before it looks for other work of its pool.
 const LINGER: Duration = Duration::from_micros(200);
-const SPINS_BETWEEN_CLOCKS: usize = 20;
 /// The stage after the last.
 const ENDED: u64 = u32::MAX as u64;
 /// A task that no stage has.
@@ -32,6 +31,15 @@ pub(super) trait Stages: Sync {
     fn tasks(&self, stage: usize) -> usize;
     /// Runs a task on the thread `worker`, below the number of threads.
     fn run(&self, stage: usize, task: usize, worker: usize);
+}
+
+/// Which threads join the one that leads a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Helpers {
+    /// Those of the device that are free.
+    Free,
+    /// None: passes that run at once are together faster with a thread each, which waits for no other.
+    None,
 }
 
 /// On a cache line of its own.
@@ -85,7 +93,12 @@ impl Team {
 
     /// Runs all stages, in order, on the calling thread and those of `device` that are free. The caller must not run
     /// another pass of this team meanwhile. Returns whether all tasks ended without a panic.
-    pub fn run(self: &Arc<Self>, stages: &mut (dyn Stages + '_), device: &CpuDevice) -> bool {
+    pub fn run(
+        self: &Arc<Self>,
+        stages: &mut (dyn Stages + '_),
+        device: &CpuDevice,
+        helpers: Helpers,
+    ) -> bool {
         for next in &self.next {
             // Of the first stage, but no task that it has.
             next.0.store(NO_TASK, Ordering::Relaxed);
@@ -105,9 +118,12 @@ impl Team {
         let active = device.active();
         let busy = active.fetch_add(1, Ordering::Relaxed);
         // Where the threads are busy with other passes, more would only take turns with them.
-        let free = self.next.len().saturating_sub(busy + 1);
+        let free = match helpers {
+            Helpers::Free => self.next.len().saturating_sub(busy + 1),
+            Helpers::None => 0,
+        };
         let lingering = self.lingering.0.load(Ordering::SeqCst);
-        for _ in lingering..free {
+        for _ in lingering.min(free)..free {
             let (team, device_threads) = (self.clone(), device.clone());
             device.spawn(move || team.help(&device_threads));
         }
@@ -208,9 +224,11 @@ impl Team {
             self.lingering.0.fetch_add(1, Ordering::SeqCst);
             let end = Instant::now() + LINGER;
             while self.gate.0.load(Ordering::SeqCst) & CLOSED != 0 && Instant::now() < end {
-                for _ in 0..SPINS_BETWEEN_CLOCKS {
-                    std::hint::spin_loop();
+                // Other work of the pool comes first.
+                if rayon::yield_now() == Some(rayon::Yield::Executed) {
+                    break;
                 }
+                std::hint::spin_loop();
             }
             self.lingering.0.fetch_sub(1, Ordering::SeqCst);
             // A pass that begins now has either seen this thread linger, and is found open here, or asks for another.

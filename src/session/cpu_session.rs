@@ -1,26 +1,25 @@
 //! A session on the CPU backend: plans with their kernels and memory, one per set of input shapes.
 
-use std::collections::HashSet;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::input::shapes_of;
 use super::network_source::NetworkSource;
 use super::profiler::middle_half;
-use super::run::Run;
+use super::run::{Run, wait_on_pool};
 use super::{ActivationMemory, Loading, SessionOptions};
-use crate::cpu::{CpuDevice, CpuPlan, Outline, PackedWeights};
-use crate::error::{CPU, Error, Result};
+use crate::cpu::{CpuDevice, CpuPlan, Helpers, Outline, PackedWeights};
+use crate::error::Result;
+use crate::gpu::Submission;
 use crate::passes::PassReport;
 use crate::profile::{Profile, StepProfile, TimingMethod};
 use crate::tensor::{Shape, Tensor};
-use crate::util::sync::lock_ignoring_poison as lock;
 
 /// The maximum number of plans, as on a GPU: images may come in any number of sizes.
 const MAX_PLANS: usize = 8;
-/// Runs that wait while another is computed, so that three are in flight.
-const WAITING: usize = 2;
+/// The maximum number of runs in flight, as on a GPU: each has memory of its own.
+const MAX_IN_FLIGHT: usize = 3;
 
 /// A session on the CPU backend.
 #[derive(Debug)]
@@ -31,40 +30,17 @@ pub(super) struct CpuSession {
     packed: PackedWeights,
     /// By input shapes, the most recently used last.
     plans: Vec<Prepared>,
-    queue: Option<Queue>,
+    /// Runs in flight, in the order of submission.
+    in_flight: VecDeque<Weak<Submission<Vec<Tensor>>>>,
 }
 
 #[derive(Debug)]
 struct Prepared {
     shapes: Vec<Shape>,
-    plan: Arc<Mutex<CpuPlan>>,
-    passes: Vec<PassReport>,
+    plan: Arc<CpuPlan>,
     memory: ActivationMemory,
-    bytes: u64,
     /// Names of the packed weights that it reads.
     weights: HashSet<String>,
-}
-
-type Job = Box<dyn FnOnce() + Send>;
-
-/// A thread that computes runs in the order of submission. It ends with the session, after what was submitted.
-#[derive(Debug)]
-struct Queue {
-    sender: SyncSender<Job>,
-}
-
-impl Queue {
-    fn new() -> Result<Self> {
-        let (sender, receiver) = sync_channel::<Job>(WAITING);
-        let thread = std::thread::Builder::new().name("shadernet runs".to_owned());
-        let started = thread.spawn(move || receiver.into_iter().for_each(|job| job()));
-        started.map_err(|error| Error::Device {
-            device: CPU.to_owned(),
-            context: "starting a thread for runs".to_owned(),
-            source: error.into(),
-        })?;
-        Ok(Self { sender })
-    }
 }
 
 impl CpuSession {
@@ -76,7 +52,7 @@ impl CpuSession {
             options: options.clone(),
             packed: PackedWeights::default(),
             plans: Vec::new(),
-            queue: None,
+            in_flight: VecDeque::new(),
         }
     }
 
@@ -116,20 +92,18 @@ impl CpuSession {
         let plan = device.install(|| outline.build(&network.weights, packed, device, &report))?;
         Ok(Prepared {
             shapes: shapes.to_vec(),
-            passes: plan.passes.clone(),
             memory: ActivationMemory {
                 bytes: plan.value_bytes,
                 workspace: plan.workspace_bytes(),
                 lower_bound: plan.lower_bound_bytes,
             },
-            bytes: plan.bytes(),
-            plan: Arc::new(Mutex::new(plan)),
+            plan: Arc::new(plan),
             weights: self.packed.used(),
         })
     }
 
     /// The plan for inputs of `shapes`.
-    fn plan(&mut self, shapes: &[Shape]) -> Result<&Arc<Mutex<CpuPlan>>> {
+    fn plan(&mut self, shapes: &[Shape]) -> Result<&Arc<CpuPlan>> {
         self.prepare(shapes)?;
         // Just pushed.
         Ok(&self.plans[self.plans.len() - 1].plan)
@@ -140,32 +114,37 @@ impl CpuSession {
         let device = self.device.clone();
         let plan = self.plan(&shapes_of(inputs))?;
         let _span = tracing::debug_span!("run").entered();
-        lock(plan).run(inputs, &device)
+        plan.run(inputs, &device, Helpers::Free)
     }
 
-    /// See `Session::run_async`. A run that is dropped before it begins is not computed.
+    /// See `Session::run_async`. Runs begin in the order of submission, on as many threads as are free, each with memory
+    /// of its own. One that is dropped before it begins is not computed.
     pub fn start(&mut self, inputs: &[Tensor]) -> Result<Run> {
+        self.in_flight
+            .retain(|run| run.upgrade().is_some_and(|run| !run.is_complete()));
+        if self.in_flight.len() == MAX_IN_FLIGHT
+            && let Some(oldest) = self.in_flight.pop_front().and_then(|run| run.upgrade())
+        {
+            wait_on_pool(&oldest);
+        }
         let device = self.device.clone();
         let plan = self.plan(&shapes_of(inputs))?.clone();
         let inputs = inputs.to_vec();
-        let (run, job) = Run::on_host(move || lock(&plan).run(&inputs, &device));
-        let queue = match &mut self.queue {
-            Some(queue) => queue,
-            empty => empty.insert(Queue::new()?),
+        let helpers = match self.in_flight.is_empty() {
+            true => Helpers::Free,
+            false => Helpers::None,
         };
-        // The thread ends only when the sender is dropped.
-        let sent = queue.sender.send(Box::new(job));
-        sent.map_err(|_| Error::Device {
-            device: CPU.to_owned(),
-            context: "submitting a run".to_owned(),
-            source: "its thread has ended".into(),
-        })?;
+        let (run, job) = Run::on_host(move || plan.run(&inputs, &device, helpers));
+        self.in_flight.push_back(run.submission());
+        self.device.spawn(job);
         Ok(run)
     }
 
     /// See `Session::passes`.
     pub fn passes(&self) -> &[PassReport] {
-        self.plans.last().map_or(&[], |prepared| &prepared.passes)
+        self.plans
+            .last()
+            .map_or(&[], |prepared| &prepared.plan.passes)
     }
 
     /// See `Session::memory`.
@@ -175,14 +154,18 @@ impl CpuSession {
 
     /// Bytes of the packed weights, and of the memory of all plans.
     pub fn device_bytes(&self) -> u64 {
-        let plans: u64 = self.plans.iter().map(|prepared| prepared.bytes).sum();
+        let plans: u64 = self
+            .plans
+            .iter()
+            .map(|prepared| prepared.plan.bytes())
+            .sum();
         self.packed.bytes() + plans
     }
 
     /// See `Session::profile`.
     pub fn profile(&mut self, inputs: &[Tensor], rounds: usize) -> Result<Profile> {
         let device = self.device.clone();
-        let mut plan = lock(self.plan(&shapes_of(inputs))?);
+        let plan = self.plan(&shapes_of(inputs))?;
         // The first is not counted: caches are cold, and clocks low.
         plan.run_timed(inputs, &device)?;
         let (mut passes, mut rounds_of_steps) = (Vec::new(), Vec::new());
@@ -221,7 +204,7 @@ impl CpuSession {
     /// The first layer whose output is not finite, as text.
     pub fn first_not_finite(&mut self, inputs: &[Tensor]) -> Result<Option<String>> {
         let plan = self.plan(&shapes_of(inputs))?;
-        let found = lock(plan).first_not_finite(inputs);
+        let found = plan.first_not_finite(inputs);
         Ok(found.map(|step| format!("'{}' ({})", step.label, step.kind)))
     }
 

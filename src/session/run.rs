@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::prepared_plan::PreparedPlan;
 use crate::cpu::CpuDevice;
@@ -81,6 +82,11 @@ impl Run {
         (Self { source, submission }, job)
     }
 
+    /// What tells whether it is complete.
+    pub(super) fn submission(&self) -> Weak<Submission<Vec<Tensor>>> {
+        Arc::downgrade(&self.submission)
+    }
+
     /// Waits for the outputs.
     ///
     /// # Errors
@@ -90,6 +96,11 @@ impl Run {
             Source::Gpu { gpu, plan } => {
                 let _gl_lock = gpu.gl_lock();
                 plan.wait(gpu, &self.submission)
+            }
+            // A thread of the pool must not sleep: it may be the one that has to compute the run.
+            Source::Cpu if rayon::current_thread_index().is_some() => {
+                wait_on_pool(&self.submission);
+                self.submission.take()
             }
             Source::Cpu => pollster::block_on(self),
         }
@@ -109,6 +120,16 @@ impl Run {
             self.submission.watch(gpu);
         }
         self
+    }
+}
+
+/// Waits for a run on the CPU without its waker, which belongs to whoever awaits it. Where the thread is of a pool, it
+/// does the pool's work meanwhile.
+pub(super) fn wait_on_pool(submission: &Submission<Vec<Tensor>>) {
+    while !submission.is_complete() {
+        if rayon::yield_now() != Some(rayon::Yield::Executed) {
+            std::thread::sleep(Duration::from_micros(100));
+        }
     }
 }
 

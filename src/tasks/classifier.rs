@@ -8,7 +8,7 @@ use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::{Activation, Graph, Op};
 use crate::model_folder::ModelFolder;
 use crate::postprocess::{ClassScore, TopClasses, TopK};
-use crate::session::{PassChunks, SessionOptions};
+use crate::session::{PassChunks, Run, SessionOptions};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::TextureSource;
 use crate::vision::{Preprocessing, softmax, top_k};
@@ -136,20 +136,50 @@ impl Classifier {
             .session
             .run_finite(&[batch])?
             .swap_remove(0);
+        Ok(self.top_classes(&output, k))
+    }
+
+    /// The top `k` classes of every row of the network's output.
+    fn top_classes(&self, output: &Tensor, k: usize) -> Vec<Vec<Prediction>> {
         // `Labels` has one entry per class, and each class is one column of the output.
-        Ok(
-            (output.data().chunks(self.runner.model.labels.len().max(1)))
-                .map(|scores| {
-                    let probabilities = match self.runner.postprocess.returns_probabilities {
-                        true => scores.to_vec(),
-                        false => softmax(scores),
-                    };
-                    (top_k(&probabilities, k).into_iter())
-                        .map(|class| self.prediction(class, probabilities[class]))
-                        .collect()
-                })
-                .collect(),
-        )
+        let rows = output.data().chunks(self.runner.model.labels.len().max(1));
+        let top = |scores: &[f32]| {
+            let probabilities = match self.runner.postprocess.returns_probabilities {
+                true => scores.to_vec(),
+                false => softmax(scores),
+            };
+            (top_k(&probabilities, k).into_iter())
+                .map(|class| self.prediction(class, probabilities[class]))
+                .collect()
+        };
+        rows.map(top).collect()
+    }
+
+    /// Submits a preprocessed batch `[N, C, H, W]` without waiting. [`Self::predictions`] makes classes of the outputs.
+    ///
+    /// # Errors
+    /// Those of [`Session::run_async`](crate::session::Session::run_async).
+    pub fn predict_async(&mut self, batch: &Tensor) -> Result<Run> {
+        let batch = std::slice::from_ref(batch);
+        self.runner.model.session.run_async(batch)
+    }
+
+    /// The top `k` classes of every image, of the `outputs` for `batch` of [`Self::predict_async`].
+    ///
+    /// # Errors
+    /// Those of [`Session::check_finite`](crate::session::Session::check_finite).
+    pub fn predictions(
+        &mut self,
+        batch: &Tensor,
+        outputs: &[Tensor],
+        k: usize,
+    ) -> Result<Vec<Vec<Prediction>>> {
+        let batch = std::slice::from_ref(batch);
+        self.runner.model.session.check_finite(batch, outputs)?;
+        // A classifier has one output.
+        Ok(outputs
+            .first()
+            .map_or_else(Vec::new, |output| self.top_classes(output, k)))
     }
 
     /// Records a pass into the host's encoder that finds the top `k` classes of the image in `source`.

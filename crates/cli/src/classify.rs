@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use shadernet::Result;
+use shadernet::device::Device;
 use shadernet::printable;
+use shadernet::session::Run;
 use shadernet::tasks::{Classifier, Prediction};
 use shadernet::tensor::Tensor;
 use shadernet::vision::EncodedImage;
 use shadernet::zoo::Task;
 
-use super::batches::{ahead, batch_size, run_batches};
+use super::batches::{Predict, ahead, batch_size, run_batches_in_flight};
 use super::decode_ahead::decode_ahead;
 use super::image_paths::{ImageArgs, ImagePaths};
 use super::output_files::check_outputs;
@@ -96,17 +99,58 @@ impl Classify {
             move |image: &EncodedImage| Ok(preprocessing.apply(&image.decode()?)?.into_data());
         let format = self.format.format(results);
         let mut report = Report::new::<Classes>(format, results, images.count)?;
-        let predict = |images: &[Vec<f32>]| {
-            let batch = Tensor::new([images.len(), channels, height, width], images.concat())?;
-            classifier.predict(batch, self.top.get())
+        let passes = Passes {
+            // A thread for each image is faster than all threads for one, since none waits for another. Not where
+            // images may come one at a time, and each result is awaited.
+            in_flight: match &device {
+                // One more than threads, which waits for the first that is free.
+                Device::Cpu(cpu) if images.count.is_some() => MAX_IN_FLIGHT.min(cpu.threads() + 1),
+                _ => 1,
+            },
+            classifier,
+            input: [channels, height, width],
+            top: self.top.get(),
         };
         let finish = |_: &Path, _: Vec<f32>, predictions: Vec<Prediction>| {
             Ok(Classes::new(predictions, self.threshold))
         };
         let result = decode_ahead(images.sources, ahead(batch), decode, |images| {
-            run_batches(images, batch, &mut report, predict, finish)
+            run_batches_in_flight(images, batch, &mut report, passes, finish)
         });
         report.finish(result, &device)
+    }
+}
+
+/// Batches in flight on the CPU at most, as many as a session allows.
+const MAX_IN_FLIGHT: usize = 3;
+
+/// Classifies batches, several at once.
+struct Passes {
+    classifier: Classifier,
+    /// Channels, height and width.
+    input: [usize; 3],
+    top: usize,
+    in_flight: usize,
+}
+
+impl Predict<Vec<f32>> for Passes {
+    type Pass = (Tensor, Run);
+    type Output = Vec<Prediction>;
+
+    fn start(&mut self, images: &[Vec<f32>]) -> Result<Self::Pass> {
+        let [channels, height, width] = self.input;
+        let batch = Tensor::new([images.len(), channels, height, width], images.concat())?;
+        let run = self.classifier.predict_async(&batch)?;
+        Ok((batch, run))
+    }
+
+    fn wait(&mut self, (batch, run): Self::Pass, _: &[Vec<f32>]) -> Result<Vec<Vec<Prediction>>> {
+        let outputs = run.wait()?;
+        self.classifier.predictions(&batch, &outputs, self.top)
+    }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight
     }
 }
 
