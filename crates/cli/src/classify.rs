@@ -133,20 +133,35 @@ struct Passes {
     in_flight: usize,
 }
 
+impl Passes {
+    fn batch(&self, images: &[Vec<f32>]) -> Result<Tensor> {
+        let [channels, height, width] = self.input;
+        Tensor::new([images.len(), channels, height, width], images.concat())
+    }
+}
+
 impl Predict<Vec<f32>> for Passes {
-    type Pass = (Tensor, Run);
+    /// `None` where one batch runs at a time: it is computed when it is waited for.
+    type Pass = Option<(Tensor, Run)>;
     type Output = Vec<Prediction>;
 
     fn start(&mut self, images: &[Vec<f32>]) -> Result<Self::Pass> {
-        let [channels, height, width] = self.input;
-        let batch = Tensor::new([images.len(), channels, height, width], images.concat())?;
+        if self.in_flight == 1 {
+            return Ok(None);
+        }
+        let batch = self.batch(images)?;
         let run = self.classifier.predict_async(&batch)?;
-        Ok((batch, run))
+        Ok(Some((batch, run)))
     }
 
-    fn wait(&mut self, (batch, run): Self::Pass, _: &[Vec<f32>]) -> Result<Vec<Vec<Prediction>>> {
-        let outputs = run.wait()?;
-        self.classifier.predictions(&batch, &outputs, self.top)
+    fn wait(&mut self, pass: Self::Pass, images: &[Vec<f32>]) -> Result<Vec<Vec<Prediction>>> {
+        match pass {
+            Some((batch, run)) => {
+                let outputs = run.wait()?;
+                self.classifier.predictions(&batch, &outputs, self.top)
+            }
+            None => self.classifier.predict(self.batch(images)?, self.top),
+        }
     }
 
     fn in_flight(&self) -> usize {
