@@ -243,7 +243,7 @@ impl Session {
 
     /// As [`Self::run`], without waiting: submits the run and returns a future that any executor can drive. Up
     /// to three runs of the same shapes can be in flight; this call waits for the oldest before it submits a
-    /// fourth. Runs are computed in the order of submission.
+    /// fourth. Runs begin in the order of submission; on the CPU, several are computed at once.
     ///
     /// ```
     /// # use shadernet::{device::Device, session::Session, tensor::Tensor, weights::Weights};
