@@ -46,9 +46,8 @@ pub(crate) enum Helpers {
 #[repr(align(64))]
 struct Padded<T>(T);
 
-/// Whether a pass is over, in [`Team::gate`]; the rest counts the threads that have joined.
+/// Whether a pass is over, in [`Team::gate`]. The thread that leads needs no seat there, so this is its bit.
 const CLOSED: usize = 1;
-const JOINED: usize = 2;
 
 /// What the threads of a plan's passes share. Kept between passes.
 pub(super) struct Team {
@@ -56,7 +55,8 @@ pub(super) struct Team {
     next: Vec<Padded<AtomicU64>>,
     /// Tasks of the current stage that have ended.
     done: Padded<AtomicUsize>,
-    /// Threads join only while it is open, and a pass ends only when all have left.
+    /// Threads join only while it is open, and a pass ends only when all have left. Each has the bit of its number, so
+    /// that no two have the same: numbers are places in the scratch memory.
     gate: Padded<AtomicUsize>,
     /// Threads that wait for the next pass.
     lingering: Padded<AtomicUsize>,
@@ -209,12 +209,14 @@ impl Team {
     /// `None` where no pass needs it.
     fn join(&self) -> Option<usize> {
         let gate = &self.gate.0;
+        // The lowest that is free. The thread that leads is number 0.
+        let free = |gate: usize| (gate | CLOSED).trailing_ones() as usize;
+        let seats = self.next.len().min(usize::BITS as usize);
         let joined = gate.fetch_update(Ordering::AcqRel, Ordering::Acquire, |gate| {
-            let is_needed = gate & CLOSED == 0 && gate / JOINED + 1 < self.next.len();
-            is_needed.then_some(gate + JOINED)
+            let is_needed = gate & CLOSED == 0 && free(gate) < seats;
+            is_needed.then(|| gate | 1 << free(gate))
         });
-        // The thread that leads is the first.
-        joined.ok().map(|gate| gate / JOINED + 1)
+        joined.ok().map(free)
     }
 
     /// Helps with the current pass and those that soon follow.
@@ -235,7 +237,7 @@ impl Team {
         }
     }
 
-    /// Helps with the current pass. Returns whether there was one.
+    /// Helps with the current pass. Returns whether there was one, and it is over.
     fn help_once(&self, device: &CpuDevice) -> bool {
         let Some(worker) = self.join() else {
             return false;
@@ -243,23 +245,28 @@ impl Team {
         let active = device.active();
         active.fetch_add(1, Ordering::Relaxed);
         // SAFETY: it was written before the gate was opened, and the pass does not end before this thread has left.
-        if let Some(stages) = unsafe { *self.stages.get() } {
-            // SAFETY: the same.
-            self.help_with(unsafe { &*stages }, worker, active);
-        }
+        let stages = unsafe { *self.stages.get() };
+        // SAFETY: the same.
+        let is_over =
+            stages.is_some_and(|stages| self.help_with(unsafe { &*stages }, worker, active));
         active.fetch_sub(1, Ordering::Relaxed);
-        self.gate.0.fetch_sub(JOINED, Ordering::AcqRel);
-        true
+        self.leave(worker);
+        is_over
     }
 
-    fn help_with(&self, stages: &dyn Stages, worker: usize, active: &AtomicUsize) {
+    fn leave(&self, worker: usize) {
+        self.gate.0.fetch_and(!(1 << worker), Ordering::AcqRel);
+    }
+
+    /// Takes tasks until the pass is over. Returns false where this thread leaves before.
+    fn help_with(&self, stages: &dyn Stages, worker: usize, active: &AtomicUsize) -> bool {
         let mut idle = 0;
         while self.next[worker].0.load(Ordering::Acquire) >> 32 != ENDED {
             if self.take_task(stages, worker) {
                 idle = 0;
                 // Another pass has begun: its own thread is enough.
                 if active.load(Ordering::Relaxed) > self.next.len() {
-                    return;
+                    return false;
                 }
                 continue;
             }
@@ -274,5 +281,26 @@ impl Team {
                 }
             }
         }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number is a place in the scratch memory: that of a thread that stays is not given to one that comes later.
+    #[test]
+    fn threads_in_a_pass_have_different_numbers() {
+        let team = Team::new(4);
+        assert_eq!(team.join(), None, "no pass is open");
+        team.gate.0.store(0, Ordering::SeqCst);
+        assert_eq!([team.join(), team.join()], [Some(1), Some(2)]);
+        team.leave(1);
+        assert_eq!([team.join(), team.join()], [Some(1), Some(3)]);
+        assert_eq!(team.join(), None, "there are as many as the device has");
+        team.gate.0.fetch_or(CLOSED, Ordering::SeqCst);
+        team.leave(2);
+        assert_eq!(team.join(), None, "the pass is over");
     }
 }

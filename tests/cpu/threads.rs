@@ -49,22 +49,25 @@ fn sessions_run_on_several_threads() {
     fn is_send<T: Send>() {}
     is_send::<Session>();
     let (graph, weights, shape, input) = network();
-    let device = cpu(2);
-    let expected = session(&device, &graph, &weights, &shape)
-        .run(std::slice::from_ref(&input))
-        .unwrap();
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            let mut session = session(&device, &graph, &weights, &shape);
-            let (input, expected) = (&input, &expected);
-            scope.spawn(move || {
-                for _ in 0..5 {
-                    let outputs = session.run(std::slice::from_ref(input)).unwrap();
-                    assert_eq!(&outputs, expected);
-                }
-            });
-        }
-    });
+    // With four threads, helpers come and go while others stay.
+    for threads in [2, 4] {
+        let device = cpu(threads);
+        let expected = session(&device, &graph, &weights, &shape)
+            .run(std::slice::from_ref(&input))
+            .unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let mut session = session(&device, &graph, &weights, &shape);
+                let (input, expected) = (&input, &expected);
+                scope.spawn(move || {
+                    for _ in 0..5 {
+                        let outputs = session.run(std::slice::from_ref(input)).unwrap();
+                        assert_eq!(&outputs, expected);
+                    }
+                });
+            }
+        });
+    }
 }
 
 /// A pass within a task of the same pool ends, though all its threads may be busy.
