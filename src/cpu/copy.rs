@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::kernel::{Kernel, Scratch, Values, part};
+use super::kernel::{Kernel, Scratch, Values, part, pixel_tasks};
 use super::map::Map;
 
-/// Floats of a task at least: fewer are not worth a second thread.
+/// Floats of a task at least.
 const TASK_FLOATS: usize = 16384;
 
 /// What is copied.
@@ -37,15 +37,10 @@ pub(super) struct Copies {
 
 impl Copies {
     pub fn new(copies: Vec<(usize, Map, Copy)>, output: Map, threads: usize) -> Self {
-        let parts = (output.pixels() * output.channels).div_ceil(TASK_FLOATS);
-        let parts = match threads {
-            1 => 1,
-            _ => parts.clamp(1, 4 * threads).min(output.pixels()),
-        };
         Self {
             copies,
             output,
-            stages: [parts.max(1)],
+            stages: [pixel_tasks(&output, TASK_FLOATS, threads)],
         }
     }
 }

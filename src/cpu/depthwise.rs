@@ -6,15 +6,13 @@ use std::sync::Arc;
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp};
 
-use super::kernel::{Kernel, Scratch, Values, part};
+use super::kernel::{Kernel, Scratch, Values, part, row_tasks};
 use super::map::Map;
 use super::memory::Floats;
 use super::simd::Epilogue;
 
 /// Output pixels of a row that are computed together.
 const PIXELS: usize = 8;
-/// Output rows per thread for each task at most.
-const TASKS_PER_THREAD: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Depthwise {
@@ -50,7 +48,6 @@ impl Depthwise {
         epilogue: Epilogue,
         threads: usize,
     ) -> Self {
-        let rows = output.batch * output.height;
         Self {
             input,
             output,
@@ -63,7 +60,7 @@ impl Depthwise {
             weights,
             bias,
             epilogue,
-            stages: [rows.min(threads * TASKS_PER_THREAD).max(1)],
+            stages: [row_tasks(&output, threads)],
         }
     }
 }
@@ -191,7 +188,8 @@ impl RunTask<'_> {
         }
     }
 
-    /// `count` channels from `channel` on of `P` pixels from column `x` on. Where they are several, their windows lie inside the map.
+    /// `count` channels from `channel` on of `P` pixels from column `x` on. Where they are several, their windows lie
+    /// inside the map.
     #[inline(always)]
     unsafe fn pixels<I: Isa, const P: usize>(
         &self,

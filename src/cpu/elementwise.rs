@@ -5,14 +5,14 @@ use rten_simd::ops::{BitOps, FloatOps, NumOps};
 use rten_simd::{Isa, SimdOp, SimdUnaryOp};
 use rten_vecmath::Gelu;
 
-use super::kernel::{Kernel, Scratch, Values, part};
+use super::kernel::{Kernel, Scratch, Values, part, pixel_tasks};
 use super::map::Map;
 use super::prologue::Prologue;
 use super::simd::{activate, keep_nan};
 use crate::graph::{Activation, Binary, Unary};
 use crate::reference::unary_of;
 
-/// Floats of a task at least: fewer are not worth a second thread.
+/// Floats of a task at least.
 const TASK_FLOATS: usize = 8192;
 
 /// What is computed of a vector.
@@ -51,16 +51,11 @@ pub(super) struct Elementwise {
 
 impl Elementwise {
     pub fn new(operands: Vec<Operand>, output: Map, function: Function, threads: usize) -> Self {
-        let parts = (output.pixels() * output.channels).div_ceil(TASK_FLOATS);
-        let parts = match threads {
-            1 => 1,
-            _ => parts.clamp(1, 8 * threads).min(output.pixels()),
-        };
         Self {
             operands,
             output,
             function,
-            stages: [parts.max(1)],
+            stages: [pixel_tasks(&output, TASK_FLOATS, threads)],
         }
     }
 }

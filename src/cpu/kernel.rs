@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use super::map::Map;
+
 /// Where the values of a step are while it runs. Each pointer is to the first element of a [`Map`](super::map::Map)
 /// of the kernel.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +42,26 @@ pub(super) trait Kernel: Debug + Send + Sync {
     /// `values` must point to memory of the sizes that the kernel was made for. Nothing else may write what it
     /// reads or access what it writes, apart from the other tasks of the stage.
     unsafe fn run(&self, values: &Values, stage: usize, task: usize, scratch: Scratch);
+}
+
+/// Tasks per thread at most: enough for threads to end at the same time.
+pub(super) const TASKS_PER_THREAD: usize = 8;
+
+/// Tasks for the rows of a value.
+pub(super) fn row_tasks(output: &Map, threads: usize) -> usize {
+    (output.batch * output.height).clamp(1, threads * TASKS_PER_THREAD)
+}
+
+/// Tasks for the pixels of a value, of `least` floats or more: fewer are not worth a second thread.
+pub(super) fn pixel_tasks(output: &Map, least: usize, threads: usize) -> usize {
+    let tasks = (output.pixels() * output.channels).div_ceil(least);
+    match threads {
+        1 => 1,
+        _ => tasks
+            .min(threads * TASKS_PER_THREAD)
+            .min(output.pixels())
+            .max(1),
+    }
 }
 
 /// `count` split into `parts` ranges whose lengths differ by one at most: the one of index `i`.

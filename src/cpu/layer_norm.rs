@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp};
 
-use super::kernel::{Kernel, Scratch, Values, part};
+use super::kernel::{Kernel, Scratch, Values, part, pixel_tasks};
 use super::map::Map;
 use super::memory::Floats;
 use super::packed::Building;
@@ -13,7 +13,7 @@ use super::simd::activate;
 use crate::error::Result;
 use crate::graph::{Activation, GroupNorm, Node, NormOver};
 
-/// Pixels of a task at least, times channels.
+/// Floats of a task at least.
 const TASK_FLOATS: usize = 8192;
 
 #[derive(Debug)]
@@ -56,11 +56,6 @@ impl LayerNorm {
                 Ok(())
             })
         });
-        let parts = (output.pixels() * output.channels).div_ceil(TASK_FLOATS);
-        let parts = match building.threads {
-            1 => 1,
-            threads => parts.clamp(1, 8 * threads).min(output.pixels()),
-        };
         Ok(Self {
             input,
             output,
@@ -69,7 +64,7 @@ impl LayerNorm {
             affine: affine.transpose()?,
             biases,
             activation: node.fused.activation,
-            stages: [parts.max(1)],
+            stages: [pixel_tasks(&output, TASK_FLOATS, building.threads)],
         })
     }
 }

@@ -5,12 +5,9 @@ use std::ops::Range;
 use rten_simd::ops::{BitOps, FloatOps, NumOps};
 use rten_simd::{Isa, SimdOp};
 
-use super::kernel::{Kernel, Scratch, Values, part};
+use super::kernel::{Kernel, Scratch, TASKS_PER_THREAD, Values, part};
 use super::map::Map;
 use super::prologue::Prologue;
-
-/// Tasks per thread at most.
-const TASKS_PER_THREAD: usize = 8;
 
 /// Along one axis, the pixels of each window and what its sum is divided by.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use super::pool::{Pool, Windows};
 use super::prologue::Prologue;
 use super::upsample::Upsampling;
 use crate::error::Result;
-use crate::graph::{Binary, Node, Norm, Op, Padding, Pool2d, PoolKind, Unary};
+use crate::graph::{Binary, GroupNorm, Node, Norm, Op, Padding, Pool2d, PoolKind, Unary, Upsample};
 use crate::reference::{WindowSpan, bin, window_spans};
 use crate::tensor::Shape;
 
@@ -36,10 +36,10 @@ pub(super) enum Selection {
     Affine,
     Binary(Binary),
     Unary(Unary),
-    LayerNorm,
+    LayerNorm(GroupNorm),
     Pool([Windows; 2], bool),
     Copies(Vec<(usize, Map, Copy)>),
-    Upsample,
+    Upsample(Upsample),
     /// By the reference backend's loops.
     Reference,
 }
@@ -56,10 +56,10 @@ impl Selection {
             Self::Conv(_, ConvKernel::Gemm(Rows::Copies)) => "implicit_gemm prologue",
             Self::Affine => "affine",
             Self::Binary(_) | Self::Unary(_) => "elementwise",
-            Self::LayerNorm => "layer_norm",
+            Self::LayerNorm(_) => "layer_norm",
             Self::Pool(..) => "pool",
             Self::Copies(_) => "copy",
-            Self::Upsample => "upsample",
+            Self::Upsample(_) => "upsample",
             Self::Reference => "reference",
         }
     }
@@ -102,7 +102,7 @@ impl Selection {
                 Self::Binary(*op)
             }
             Op::Unary(op) => Self::Unary(*op),
-            Op::GroupNorm(op) if LayerNorm::can_compute(op) => Self::LayerNorm,
+            Op::GroupNorm(op) if LayerNorm::can_compute(op) => Self::LayerNorm(op.clone()),
             Op::ChannelShuffle(op) => {
                 let groups = op.groups;
                 Self::Copies(vec![(0, input, Copy::Shuffle { groups })])
@@ -131,7 +131,7 @@ impl Selection {
                 let image = input.stride;
                 Self::Copies(vec![(0, input, Copy::Pack { image })])
             }
-            Op::Upsample(_) => Self::Upsample,
+            Op::Upsample(op) => Self::Upsample(*op),
             _ => Self::Reference,
         }
     }
@@ -155,12 +155,16 @@ impl Selection {
         let PlacedNode {
             node,
             inputs,
-            output: (output, output_shape),
+            output: (output, _),
             ..
         } = placed;
         let threads = building.threads;
         let input = inputs.first().map(|(map, _)| *map).unwrap_or(*output);
         let channels = input.channels;
+        let whole = Operand {
+            map: input,
+            is_broadcast: false,
+        };
         Ok(match self {
             Self::Conv(problem, kernel) => {
                 let residual = (node.fused.residual).and_then(|_| inputs.last());
@@ -179,27 +183,14 @@ impl Selection {
                     _ => node.fused.activation,
                 };
                 let affine = Prologue::made_of(norm.as_ref(), activation, channels, building)?;
-                let operand = Operand {
-                    map: input,
-                    is_broadcast: false,
-                };
                 let function = Function::Affine(affine);
-                Box::new(Elementwise::new(vec![operand], *output, function, threads))
+                Box::new(Elementwise::new(vec![whole], *output, function, threads))
             }
             Self::Unary(op) => {
-                let operand = Operand {
-                    map: input,
-                    is_broadcast: false,
-                };
                 let function = Function::One(*op);
-                Box::new(Elementwise::new(vec![operand], *output, function, threads))
+                Box::new(Elementwise::new(vec![whole], *output, function, threads))
             }
-            Self::LayerNorm => {
-                let Op::GroupNorm(op) = &node.op else {
-                    return reference(placed, building);
-                };
-                Box::new(LayerNorm::new(node, op, input, *output, building)?)
-            }
+            Self::LayerNorm(op) => Box::new(LayerNorm::new(node, op, input, *output, building)?),
             Self::Binary(op) => {
                 let operands = operands(placed).unwrap_or_default();
                 let function = Function::Two(*op, node.fused.activation);
@@ -215,21 +206,15 @@ impl Selection {
                     input, *output, windows, *is_max, prologue, threads,
                 ))
             }
-            Self::Copies(copies) => Box::new(Copies::new(
-                copies.clone(),
-                {
-                    // Copies between pixels and a tensor are by the pixels.
-                    match copies.first() {
-                        Some((_, map, Copy::Unpack { .. })) => *map,
-                        _ => *output,
-                    }
-                },
-                threads,
-            )),
-            Self::Upsample => {
-                let Op::Upsample(op) = &node.op else {
-                    return reference(placed, building);
+            Self::Copies(copies) => {
+                // Copies between pixels and a tensor are by the pixels.
+                let by = match copies.first() {
+                    Some((_, map, Copy::Unpack { .. })) => *map,
+                    _ => *output,
                 };
+                Box::new(Copies::new(copies.clone(), by, threads))
+            }
+            Self::Upsample(op) => {
                 let (from, to) = ([input.height, input.width], [output.height, output.width]);
                 let scale = op.scale(from, to);
                 let sources = [0, 1].map(|axis| {
@@ -239,10 +224,7 @@ impl Selection {
                 });
                 Box::new(Upsampling::new(input, *output, sources, threads))
             }
-            Self::Reference => {
-                let _ = output_shape;
-                reference(placed, building)?
-            }
+            Self::Reference => reference(placed, building)?,
         })
     }
 }

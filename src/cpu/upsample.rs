@@ -3,11 +3,8 @@
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp};
 
-use super::kernel::{Kernel, Scratch, Values, part};
+use super::kernel::{Kernel, Scratch, Values, part, row_tasks};
 use super::map::Map;
-
-/// Tasks per thread at most.
-const TASKS_PER_THREAD: usize = 8;
 
 /// The two pixels that an output pixel is made of along an axis, and the weight of the second.
 type Source = (usize, usize, f32);
@@ -23,13 +20,12 @@ pub(super) struct Upsampling {
 
 impl Upsampling {
     pub fn new(input: Map, output: Map, [rows, columns]: [Vec<Source>; 2], threads: usize) -> Self {
-        let all = output.batch * output.height;
         Self {
             input,
             output,
             rows,
             columns,
-            stages: [all.min(threads * TASKS_PER_THREAD).max(1)],
+            stages: [row_tasks(&output, threads)],
         }
     }
 }

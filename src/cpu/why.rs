@@ -28,8 +28,8 @@ pub(super) fn reason(selection: &Selection, placed: &PlacedNode) -> String {
         | Selection::Pool(..)
         | Selection::Copies(_)
         | Selection::Unary(_)
-        | Selection::LayerNorm
-        | Selection::Upsample => only(),
+        | Selection::LayerNorm(_)
+        | Selection::Upsample(_) => only(),
     }
 }
 
