@@ -6,6 +6,7 @@ use super::implicit_gemm::{ImplicitGemm, Rows};
 use super::kernel::Kernel;
 use super::map::Map;
 use super::packed::Building;
+use super::pointwise_depthwise::{Pointwise, PointwiseDepthwise};
 use super::prologue::Prologue;
 use super::simd::Epilogue;
 use super::winograd::Winograd;
@@ -172,6 +173,48 @@ impl Placed<'_> {
     }
 }
 
+/// Makes the kernel of a depthwise convolution with the 1x1 convolution inside.
+pub(super) fn build_pair(
+    [depthwise, pointwise]: &[ConvProblem; 2],
+    [placed, inner]: &[Placed; 2],
+    building: &mut Building,
+) -> Result<PointwiseDepthwise> {
+    let depthwise = build_depthwise(depthwise, placed, building)?;
+    let filter = Filter::new(inner.node, &pointwise.filter);
+    let sweep = sweep(&filter, &pointwise.phase(), Rows::Pixels, inner, building)?;
+    let pointwise = Pointwise {
+        input: inner.input,
+        channels: inner.output.channels,
+        weights: sweep.weights,
+        bias: bias(&filter, 1, inner, building)?,
+        epilogue: inner.epilogue(),
+    };
+    let threads = building.threads;
+    Ok(PointwiseDepthwise::new(pointwise, depthwise, threads))
+}
+
+fn build_depthwise(
+    conv: &ConvProblem,
+    placed: &Placed,
+    building: &mut Building,
+) -> Result<Depthwise> {
+    let filter = Filter::new(placed.node, &conv.filter);
+    let weights = depthwise_weights(&filter, conv, placed, building)?;
+    // The kernel reads the channels of all groups side by side.
+    let bias = bias(&filter, 1, placed, building)?;
+    Ok(Depthwise::new(
+        placed.input,
+        placed.output,
+        placed.residual,
+        [conv.filter.kernel, conv.stride, conv.dilation],
+        conv.padding,
+        weights,
+        bias,
+        placed.epilogue(),
+        building.threads,
+    ))
+}
+
 /// Makes the kernel that was selected.
 pub(super) fn build(
     problem: &Problem,
@@ -187,29 +230,12 @@ pub(super) fn build(
         ..
     } = *placed;
     let threads = building.threads;
-    // A depthwise kernel reads the channels of all groups side by side.
-    let bias_groups = match kernel {
-        ConvKernel::Depthwise => 1,
-        ConvKernel::Winograd(_) | ConvKernel::Gemm(_) => filter.groups,
-    };
-    let bias = bias(&filter, bias_groups, placed, building)?;
+    if let (ConvKernel::Depthwise, Problem::Plain(conv)) = (kernel, problem) {
+        return Ok(Box::new(build_depthwise(conv, placed, building)?));
+    }
+    let bias = bias(&filter, filter.groups, placed, building)?;
     let epilogue = placed.epilogue();
     Ok(match (kernel, problem) {
-        (ConvKernel::Depthwise, Problem::Plain(conv)) => {
-            let weights = depthwise_weights(&filter, conv, placed, building)?;
-            let geometry = [conv.filter.kernel, conv.stride, conv.dilation];
-            Box::new(Depthwise::new(
-                input,
-                output,
-                residual,
-                geometry,
-                conv.padding,
-                weights,
-                bias,
-                epilogue,
-                threads,
-            ))
-        }
         (ConvKernel::Winograd(tile), Problem::Plain(conv)) => {
             let weights = winograd_weights(&filter, tile, placed, building)?;
             Box::new(Winograd::new(
@@ -246,8 +272,8 @@ pub(super) fn build(
                 threads,
             ))
         }
-        // Only plain convolutions are selected for the two others.
-        (_, Problem::Strided(_)) => {
+        // Only plain convolutions are selected for the others.
+        (ConvKernel::Depthwise | ConvKernel::Winograd(_), _) => {
             build(problem, ConvKernel::Gemm(Rows::Pixels), placed, building)?
         }
     })

@@ -8,7 +8,7 @@ use rten_vecmath::Gelu;
 use super::kernel::{Kernel, Scratch, Values, part, pixel_tasks};
 use super::map::Map;
 use super::prologue::Prologue;
-use super::simd::{activate, keep_nan};
+use super::simd::{activate, first_lanes, keep_nan, load, store};
 use crate::graph::{Activation, Binary, Unary};
 use crate::reference::unary_of;
 
@@ -111,10 +111,10 @@ impl SimdOp for RunTask<'_> {
                     Function::Affine(affine) => affine.copy(isa, a, to, output.channels),
                     Function::One(Unary::Gelu) => {
                         while channel < output.channels {
-                            let mask = ops.first_n_mask((output.channels - channel).min(lanes));
-                            let x = ops.load_ptr_mask(a.add(channel), mask);
+                            let mask = first_lanes(isa, output.channels - channel);
+                            let x = load(isa, a.add(channel), mask);
                             let y = keep_nan(isa, x, Gelu {}.eval(isa, x));
-                            ops.store_ptr_mask(y, to.add(channel), mask);
+                            store(isa, y, to.add(channel), mask);
                             channel += lanes;
                         }
                     }
@@ -126,10 +126,9 @@ impl SimdOp for RunTask<'_> {
                     Function::Two(op, activation) => {
                         let b = from(1);
                         while channel < output.channels {
-                            let count = (output.channels - channel).min(lanes);
-                            let mask = ops.first_n_mask(count);
-                            let x = ops.load_ptr_mask(a.add(channel), mask);
-                            let y = ops.load_ptr_mask(b.add(channel), mask);
+                            let mask = first_lanes(isa, output.channels - channel);
+                            let x = load(isa, a.add(channel), mask);
+                            let y = load(isa, b.add(channel), mask);
                             let mut z = match op {
                                 Binary::Add => ops.add(x, y),
                                 Binary::Sub => ops.sub(x, y),
@@ -139,7 +138,7 @@ impl SimdOp for RunTask<'_> {
                             if let Some(activation) = activation {
                                 z = activate(isa, *activation, z);
                             }
-                            ops.store_ptr_mask(z, to.add(channel), mask);
+                            store(isa, z, to.add(channel), mask);
                             channel += lanes;
                         }
                     }

@@ -9,7 +9,7 @@ use super::kernel::{Kernel, Scratch, Values, part, pixel_tasks};
 use super::map::Map;
 use super::memory::Floats;
 use super::packed::Building;
-use super::simd::activate;
+use super::simd::{activate, first_lanes, load, store};
 use crate::error::Result;
 use crate::graph::{Activation, GroupNorm, Node, NormOver};
 
@@ -110,8 +110,8 @@ impl SimdOp for RunTask<'_> {
                     true => {
                         let mut sum = ops.zero();
                         for channel in (0..channels).step_by(lanes) {
-                            let mask = ops.first_n_mask((channels - channel).min(lanes));
-                            sum = ops.add(sum, ops.load_ptr_mask(from.add(channel), mask));
+                            let mask = first_lanes(isa, channels - channel);
+                            sum = ops.add(sum, load(isa, from.add(channel), mask));
                         }
                         ops.sum(sum) / channels as f32
                     }
@@ -120,29 +120,30 @@ impl SimdOp for RunTask<'_> {
                 let mean = ops.splat(mean);
                 let mut sum = ops.zero();
                 for channel in (0..channels).step_by(lanes) {
-                    let mask = ops.first_n_mask((channels - channel).min(lanes));
-                    let x = ops.sub(ops.load_ptr_mask(from.add(channel), mask), mean);
-                    sum = ops.add(sum, ops.select(ops.mul(x, x), ops.zero(), mask));
+                    let mask = first_lanes(isa, channels - channel);
+                    let x = ops.sub(load(isa, from.add(channel), mask), mean);
+                    let square = ops.mul(x, x);
+                    let square = match mask {
+                        Some(mask) => ops.select(square, ops.zero(), mask),
+                        None => square,
+                    };
+                    sum = ops.add(sum, square);
                 }
                 let variance = ops.sum(sum) / channels as f32;
                 let scale = ops.splat(1.0 / (variance + norm.eps).sqrt());
                 for channel in (0..channels).step_by(lanes) {
-                    let mask = ops.first_n_mask((channels - channel).min(lanes));
-                    let x = ops.sub(ops.load_ptr_mask(from.add(channel), mask), mean);
+                    let mask = first_lanes(isa, channels - channel);
+                    let x = ops.sub(load(isa, from.add(channel), mask), mean);
                     let mut y = ops.mul(x, scale);
                     if let Some(affine) = &norm.affine {
                         let weight = affine.as_ptr().add(channel);
                         let bias = weight.add(norm.biases);
-                        y = ops.mul_add(
-                            y,
-                            ops.load_ptr_mask(weight, mask),
-                            ops.load_ptr_mask(bias, mask),
-                        );
+                        y = ops.mul_add(y, load(isa, weight, mask), load(isa, bias, mask));
                     }
                     if let Some(activation) = norm.activation {
                         y = activate(isa, activation, y);
                     }
-                    ops.store_ptr_mask(y, to.add(channel), mask);
+                    store(isa, y, to.add(channel), mask);
                 }
             }
         }

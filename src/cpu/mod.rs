@@ -26,6 +26,7 @@ mod outline;
 mod packed;
 mod pass;
 mod plan;
+mod pointwise_depthwise;
 mod pool;
 mod prologue;
 mod report;

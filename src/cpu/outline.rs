@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::map::Map;
+use super::pointwise_depthwise::inside;
 use super::select::{PlacedNode, Selection};
 use super::why;
 use crate::error::Result;
@@ -58,7 +59,7 @@ impl Outline {
     /// # Errors
     /// Where shapes do not fit ([`crate::Error::Node`], [`crate::Error::Inputs`]).
     pub fn new(graph: &Graph, inputs: &[Shape], passes: &PassOptions) -> Result<Self> {
-        let plan = PlacedPlan::new(graph, inputs, passes)?;
+        let plan = PlacedPlan::new(graph, inputs, passes, inside)?;
         let mut outline = Self {
             inputs: inputs.to_vec(),
             steps: Vec::new(),
@@ -78,6 +79,8 @@ impl Outline {
                 Op::Input(_) => Some(What::Pack {
                     input: next_input.next().unwrap_or_default(),
                 }),
+                // Its reader's kernel computes it.
+                _ if outline.plan.inside[value.index()].is_some() => None,
                 _ if is_computed(graph, &outline.plan.placed.shapes, value) => {
                     Some(What::Compute(Selection::new(&outline.placed(value))))
                 }
@@ -114,8 +117,10 @@ impl Outline {
         let shape = |value: ValueId| &self.plan.placed.shapes[value.index()];
         let inputs = node.inputs.iter().map(|v| (self.map(*v), shape(*v)));
         let first = node.inputs.first();
+        let inside = first.filter(|first| self.plan.inside[first.index()] == Some(value));
         PlacedNode {
             node,
+            inside: inside.map(|first| Box::new(self.placed(*first))),
             inputs: inputs.collect(),
             output: (self.map(value), shape(value)),
             concat_in_place: concat_in_place(graph, value),
@@ -128,7 +133,8 @@ impl Outline {
         let shape = placed.output.1.clone();
         let bytes = |map: &Map| (map.pixels() * map.channels) as u64 * 4;
         let output = bytes(&placed.output.0);
-        let inputs: u64 = placed.inputs.iter().map(|(map, _)| bytes(map)).sum();
+        let read = placed.read();
+        let inputs: u64 = read.inputs.iter().map(|(map, _)| bytes(map)).sum();
         let kind = placed.node.op.as_operator().kind();
         let (label, kind, kernel, why, cost, weight_bytes) = match what {
             What::Pack { .. } | What::Unpack { .. } => {
@@ -144,11 +150,24 @@ impl Outline {
                 (label, kind, "copy", why, cost, 0)
             }
             What::Compute(selection) => {
-                let shapes: Vec<&Shape> = placed.inputs.iter().map(|(_, shape)| *shape).collect();
-                let operator = placed.node.op.as_operator();
-                let multiplications = operator.multiplications(&shapes, &shape);
-                let parameters = placed.node.parameters();
-                let weights: u64 = parameters.iter().map(|p| p.shape.len() as u64 * 4).sum();
+                let (mut multiplications, mut weights) = (0u64, 0);
+                for it in [Some(&placed), placed.inside.as_deref()]
+                    .into_iter()
+                    .flatten()
+                {
+                    let shapes: Vec<&Shape> = it.inputs.iter().map(|(_, shape)| *shape).collect();
+                    let own = it
+                        .node
+                        .op
+                        .as_operator()
+                        .multiplications(&shapes, it.output.1);
+                    multiplications = multiplications.saturating_add(own);
+                    let parameters = it.node.parameters();
+                    weights += parameters
+                        .iter()
+                        .map(|p| p.shape.len() as u64 * 4)
+                        .sum::<u64>();
+                }
                 let cost = StepCost {
                     operations: selection.operations(multiplications.saturating_mul(2), &placed),
                     bytes: inputs + output + weights,

@@ -202,7 +202,7 @@ impl Outline {
             }
             What::Compute(selection) => {
                 let kernel = selection.build(&placed, building)?;
-                let inputs = placed.node.inputs.iter().map(|v| self.place(*v));
+                let inputs = placed.read().node.inputs.iter().map(|v| self.place(*v));
                 (kernel, inputs.collect(), own)
             }
         };

@@ -8,6 +8,7 @@ use rten_simd::{Isa, SimdOp};
 use super::kernel::{Kernel, Scratch, TASKS_PER_THREAD, Values, part};
 use super::map::Map;
 use super::prologue::Prologue;
+use super::simd::{first_lanes, load, store};
 
 /// Along one axis, the pixels of each window and what its sum is divided by.
 #[derive(Clone, Debug)]
@@ -107,9 +108,7 @@ impl SimdOp for RunTask<'_> {
                 let divisor = rows.divisors[y] * columns.divisors[x];
                 for vector in channels.clone() {
                     let channel = vector * lanes;
-                    let count = (output.channels - channel).min(lanes);
-                    let mask = ops.first_n_mask(count);
-                    let is_whole = count == lanes;
+                    let mask = first_lanes(isa, output.channels - channel);
                     let mut sum = match pool.is_max {
                         true => ops.splat(f32::NEG_INFINITY),
                         false => ops.zero(),
@@ -123,12 +122,8 @@ impl SimdOp for RunTask<'_> {
                             for ix in columns.pixels[x].clone().step_by(columns.step) {
                                 let pixel = (image * input.height + iy) * input.width + ix;
                                 let from = self.input.add(pixel * input.stride + channel);
-                                let mut value = match is_whole {
-                                    true => ops.load_ptr(from),
-                                    false => ops.load_ptr_mask(from, mask),
-                                };
+                                let mut value = load(isa, from, mask);
                                 if let Some(prologue) = &pool.prologue {
-                                    let mask = (!is_whole).then_some(mask);
                                     value = prologue.apply(isa, value, channel, mask);
                                 }
                                 line = combine(isa, pool.is_max, line, value);
@@ -140,10 +135,7 @@ impl SimdOp for RunTask<'_> {
                         }
                         let pixel = row * output.width + x;
                         let to = self.output.add(pixel * output.stride + channel);
-                        match is_whole {
-                            true => ops.store_ptr(sum, to),
-                            false => ops.store_ptr_mask(sum, to, mask),
-                        }
+                        store(isa, sum, to, mask);
                     }
                 }
             }

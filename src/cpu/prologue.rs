@@ -7,7 +7,7 @@ use rten_simd::ops::{BitOps, NumOps};
 
 use super::memory::Floats;
 use super::packed::Building;
-use super::simd::activate;
+use super::simd::{Mask, activate, first_lanes, load, store};
 use crate::error::Result;
 use crate::graph::{self, Activation, Norm};
 use crate::kernels::Affine;
@@ -61,13 +61,7 @@ impl Prologue {
 
     /// Applies it to a vector of channels from `channel` on.
     #[inline(always)]
-    pub fn apply<I: Isa>(
-        &self,
-        isa: I,
-        x: I::F32,
-        channel: usize,
-        mask: Option<<I::F32 as rten_simd::Simd>::Mask>,
-    ) -> I::F32 {
+    pub fn apply<I: Isa>(&self, isa: I, x: I::F32, channel: usize, mask: Mask<I>) -> I::F32 {
         let ops = isa.f32();
         let mut y = x;
         if let Some(affine) = &self.affine {
@@ -75,14 +69,7 @@ impl Prologue {
             unsafe {
                 let scale = affine.as_ptr().add(channel);
                 let shift = scale.add(self.shifts);
-                let (scale, shift) = match mask {
-                    Some(mask) => (
-                        ops.load_ptr_mask(scale, mask),
-                        ops.load_ptr_mask(shift, mask),
-                    ),
-                    None => (ops.load_ptr(scale), ops.load_ptr(shift)),
-                };
-                y = ops.mul_add(x, scale, shift);
+                y = ops.mul_add(x, load(isa, scale, mask), load(isa, shift, mask));
             }
         }
         match self.activation {
@@ -102,19 +89,16 @@ impl Prologue {
         let mut channel = 0;
         // SAFETY: the caller's.
         unsafe {
-            while channel + lanes <= channels {
-                let x = ops.load_ptr(from.add(channel));
-                ops.store_ptr(self.apply(isa, x, channel, None), to.add(channel));
-                channel += lanes;
-            }
-            if channel < channels {
-                let mask = ops.first_n_mask(channels - channel);
-                let x = ops.load_ptr_mask(from.add(channel), mask);
-                ops.store_ptr_mask(
-                    self.apply(isa, x, channel, Some(mask)),
+            while channel < channels {
+                let mask = first_lanes(isa, channels - channel);
+                let x = load(isa, from.add(channel), mask);
+                store(
+                    isa,
+                    self.apply(isa, x, channel, mask),
                     to.add(channel),
                     mask,
                 );
+                channel += lanes;
             }
         }
     }

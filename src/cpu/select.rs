@@ -14,6 +14,7 @@ use super::prologue::Prologue;
 use super::upsample::Upsampling;
 use crate::error::Result;
 use crate::graph::{Binary, GroupNorm, Node, Norm, Op, Padding, Pool2d, PoolKind, Unary, Upsample};
+use crate::kernels::ConvProblem;
 use crate::reference::{WindowSpan, bin, window_spans};
 use crate::tensor::Shape;
 
@@ -27,12 +28,33 @@ pub(super) struct PlacedNode<'a> {
     pub concat_in_place: Vec<bool>,
     /// Whether the first input is an input of the network, whose padding is zero.
     pub is_packed_input: bool,
+    /// The node of the first input, where that exists only in this node's kernel.
+    pub inside: Option<Box<PlacedNode<'a>>>,
+}
+
+impl<'a> PlacedNode<'a> {
+    /// The node whose inputs its kernel reads: the one inside, where there is one.
+    pub fn read(&self) -> &PlacedNode<'a> {
+        self.inside.as_deref().unwrap_or(self)
+    }
+
+    fn as_conv(&self) -> Placed<'a> {
+        let residual = (self.node.fused.residual).and_then(|_| self.inputs.last());
+        Placed {
+            node: self.node,
+            input: self.inputs.first().map_or(self.output.0, |(map, _)| *map),
+            output: self.output.0,
+            residual: residual.map(|(map, _)| *map),
+        }
+    }
 }
 
 /// How a node is computed.
 #[derive(Clone, Debug)]
 pub(super) enum Selection {
     Conv(Problem, ConvKernel),
+    /// A depthwise convolution, and the 1x1 convolution inside its kernel.
+    PointwiseDepthwise(Box<[ConvProblem; 2]>),
     Affine,
     Binary(Binary),
     Unary(Unary),
@@ -54,6 +76,7 @@ impl Selection {
             Self::Conv(_, ConvKernel::Gemm(Rows::Pixels)) => "implicit_gemm",
             Self::Conv(_, ConvKernel::Gemm(Rows::Runs { .. })) => "implicit_gemm rows",
             Self::Conv(_, ConvKernel::Gemm(Rows::Copies)) => "implicit_gemm prologue",
+            Self::PointwiseDepthwise(_) => "pointwise depthwise",
             Self::Affine => "affine",
             Self::Binary(_) | Self::Unary(_) => "elementwise",
             Self::LayerNorm(_) => "layer_norm",
@@ -76,6 +99,14 @@ impl Selection {
             return Self::Reference;
         };
         if let Some(problem) = Problem::of(node, input_shape, output_shape) {
+            if let Some(inside) = &placed.inside
+                && let Some((_, shape)) = inside.inputs.first()
+                && let Some(Problem::Plain(pointwise)) =
+                    Problem::of(inside.node, shape, inside.output.1)
+                && let Problem::Plain(depthwise) = problem
+            {
+                return Self::PointwiseDepthwise(Box::new([depthwise, pointwise]));
+            }
             let kernel = problem.select(node, &input, placed.is_packed_input);
             return Self::Conv(problem, kernel);
         }
@@ -167,14 +198,11 @@ impl Selection {
         };
         Ok(match self {
             Self::Conv(problem, kernel) => {
-                let residual = (node.fused.residual).and_then(|_| inputs.last());
-                let placed = Placed {
-                    node,
-                    input,
-                    output: *output,
-                    residual: residual.map(|(map, _)| *map),
-                };
-                conv::build(problem, *kernel, &placed, building)?
+                conv::build(problem, *kernel, &placed.as_conv(), building)?
+            }
+            Self::PointwiseDepthwise(problems) => {
+                let placed = [placed.as_conv(), placed.read().as_conv()];
+                Box::new(conv::build_pair(problems, &placed, building)?)
             }
             Self::Affine => {
                 let norm = Norm::of(node);

@@ -1,7 +1,7 @@
 //! Vectors of floats: activations and epilogues. The instruction set is selected when the program runs.
 
 use rten_simd::ops::{BitOps, FloatOps, NumOps};
-use rten_simd::{Isa, SimdOp, SimdUnaryOp};
+use rten_simd::{Isa, Simd, SimdOp, SimdUnaryOp};
 use rten_vecmath::{Exp, Sigmoid, Silu, Tanh};
 
 use crate::graph::{Activation, Residual};
@@ -17,6 +17,49 @@ pub(super) fn lanes() -> usize {
         }
     }
     Lanes.dispatch()
+}
+
+/// Which lanes of a vector hold channels: `None` where all do.
+pub(super) type Mask<I> = Option<<<I as Isa>::F32 as Simd>::Mask>;
+
+/// The first `count` lanes. Most vectors are whole, and making a mask takes longer than what is done with it.
+#[inline(always)]
+pub(super) fn first_lanes<I: Isa>(isa: I, count: usize) -> Mask<I> {
+    let ops = isa.f32();
+    match count < ops.len() {
+        true => Some(ops.first_n_mask(count)),
+        false => None,
+    }
+}
+
+/// The lanes of `mask` from memory, zeros in the others.
+///
+/// # Safety
+/// `from` must be valid for these lanes.
+#[inline(always)]
+pub(super) unsafe fn load<I: Isa>(isa: I, from: *const f32, mask: Mask<I>) -> I::F32 {
+    // SAFETY: the caller's.
+    unsafe {
+        match mask {
+            None => isa.f32().load_ptr(from),
+            Some(mask) => isa.f32().load_ptr_mask(from, mask),
+        }
+    }
+}
+
+/// Writes the lanes of `mask`.
+///
+/// # Safety
+/// `to` must be valid for these lanes.
+#[inline(always)]
+pub(super) unsafe fn store<I: Isa>(isa: I, x: I::F32, to: *mut f32, mask: Mask<I>) {
+    // SAFETY: the caller's.
+    unsafe {
+        match mask {
+            None => isa.f32().store_ptr(x, to),
+            Some(mask) => isa.f32().store_ptr_mask(x, to, mask),
+        }
+    }
 }
 
 /// What is applied to a sum before it is stored.

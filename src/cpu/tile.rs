@@ -17,7 +17,7 @@
 use rten_simd::Isa;
 use rten_simd::ops::{BitOps, NumOps};
 
-use super::simd::Epilogue;
+use super::simd::{Epilogue, first_lanes, load, store};
 
 /// Rows of a tile at most. With two columns each, 16 sums hide the latency of a multiply-add, and 8 pointers fit the
 /// registers.
@@ -36,6 +36,13 @@ const SUM: usize = 512;
 
 /// The rows of a tile at one tap.
 pub(super) type RowPointers = [*const f32; ROWS];
+
+/// The product that comes next.
+struct Next {
+    panel: *const f32,
+    tap: usize,
+    k: usize,
+}
 
 /// A tile to compute.
 pub(super) struct Tile<'a> {
@@ -96,12 +103,9 @@ impl Tile<'_> {
         let lanes = ops.len();
         // SAFETY: the caller's.
         unsafe {
-            let mut sums = [[ops.zero(); V]; R];
+            let mut bias = [ops.zero(); V];
             for v in 0..V {
-                let bias = ops.load_ptr(self.bias.add(v * lanes));
-                for row in &mut sums {
-                    row[v] = bias;
-                }
+                bias[v] = ops.load_ptr(self.bias.add(v * lanes));
             }
             // The lines of the output arrive while the products are computed.
             for output in self.output.iter().take(R) {
@@ -109,65 +113,77 @@ impl Tile<'_> {
                     ops.prefetch_write(output.wrapping_add(self.first + v * lanes));
                 }
             }
-            self.accumulate(isa, &mut sums);
-            self.store(isa, &sums);
+            let mut next = Next {
+                panel: self.panel,
+                tap: 0,
+                k: 0,
+            };
+            // Long sums are made of shorter ones, whose rounding errors are smaller.
+            let mut sums = self.accumulate(isa, [bias; R], &mut next);
+            while next.tap < self.taps.len() {
+                let more = self.accumulate(isa, [[ops.zero(); V]; R], &mut next);
+                for r in 0..R {
+                    for v in 0..V {
+                        sums[r][v] = ops.add(sums[r][v], more[r][v]);
+                    }
+                }
+            }
+            self.store(isa, sums);
         }
     }
 
-    /// Adds the products of all taps to `all`. Long sums are made of shorter ones, whose rounding errors are smaller.
+    /// Adds [`SUM`] products, or all where they are fewer, to `sums`. By value: of a reference, the compiler stores each
+    /// sum in every iteration.
     #[inline(always)]
     unsafe fn accumulate<I: Isa, const R: usize, const V: usize>(
         &self,
         isa: I,
-        all: &mut [[I::F32; V]; R],
-    ) {
+        mut sums: [[I::F32; V]; R],
+        next: &mut Next,
+    ) -> [[I::F32; V]; R] {
         let ops = isa.f32();
         let lanes = ops.len();
-        let mut panel = self.panel;
-        let (mut tap, mut first) = (0, 0);
-        while tap < self.taps.len() {
-            // A copy, of which no reference is taken: otherwise the compiler stores each sum in every iteration.
-            let mut sums = [[ops.zero(); V]; R];
-            let mut count = 0;
-            // SAFETY: the caller's.
-            unsafe {
-                while tap < self.taps.len() && count < SUM {
-                    let rows = &self.taps[tap];
-                    let end = self.k.min(first + SUM);
-                    for k in first..end {
-                        let mut columns = [ops.zero(); V];
-                        for (v, column) in columns.iter_mut().enumerate() {
-                            *column = ops.load_ptr(panel.add(v * lanes));
-                        }
-                        for r in 0..R {
-                            let x = ops.splat(*rows[r].add(k));
-                            for v in 0..V {
-                                sums[r][v] = ops.mul_add(x, columns[v], sums[r][v]);
-                            }
-                        }
-                        panel = panel.add(VECTORS * lanes);
+        let Next {
+            mut panel,
+            mut tap,
+            k: mut first,
+        } = *next;
+        let mut count = 0;
+        // SAFETY: the caller's.
+        unsafe {
+            while tap < self.taps.len() && count < SUM {
+                let rows = &self.taps[tap];
+                let end = self.k.min(first + SUM);
+                for k in first..end {
+                    let mut columns = [ops.zero(); V];
+                    for (v, column) in columns.iter_mut().enumerate() {
+                        *column = ops.load_ptr(panel.add(v * lanes));
                     }
-                    count += end - first;
-                    (tap, first) = match end == self.k {
-                        true => (tap + 1, 0),
-                        false => (tap, end),
-                    };
+                    for r in 0..R {
+                        let x = ops.splat(*rows[r].add(k));
+                        for v in 0..V {
+                            sums[r][v] = ops.mul_add(x, columns[v], sums[r][v]);
+                        }
+                    }
+                    panel = panel.add(VECTORS * lanes);
                 }
-            }
-            for r in 0..R {
-                for v in 0..V {
-                    all[r][v] = ops.add(all[r][v], sums[r][v]);
-                }
+                count += end - first;
+                (tap, first) = match end == self.k {
+                    true => (tap + 1, 0),
+                    false => (tap, end),
+                };
             }
         }
+        *next = Next {
+            panel,
+            tap,
+            k: first,
+        };
+        sums
     }
 
     #[inline(always)]
-    unsafe fn store<I: Isa, const R: usize, const V: usize>(
-        &self,
-        isa: I,
-        sums: &[[I::F32; V]; R],
-    ) {
+    unsafe fn store<I: Isa, const R: usize, const V: usize>(&self, isa: I, sums: [[I::F32; V]; R]) {
         let ops = isa.f32();
         let lanes = ops.len();
         // Most layers end in one of these. The others are not inlined once for every row.
@@ -180,8 +196,7 @@ impl Tile<'_> {
             if self.columns <= first {
                 return;
             }
-            let whole = self.columns >= first + lanes;
-            let mask = ops.first_n_mask((self.columns - first).min(lanes));
+            let mask = first_lanes(isa, self.columns - first);
             let first = self.first + first;
             // SAFETY: the caller's.
             unsafe {
@@ -190,10 +205,7 @@ impl Tile<'_> {
                         for r in 0..R {
                             // Of a number and NaN, x86 returns the second operand.
                             let y = ops.min(high, ops.max(low, sums[r][v]));
-                            match whole {
-                                true => ops.store_ptr(y, self.output[r].add(first)),
-                                false => ops.store_ptr_mask(y, self.output[r].add(first), mask),
-                            }
+                            store(isa, y, self.output[r].add(first), mask);
                         }
                     }
                     None => {
@@ -203,11 +215,11 @@ impl Tile<'_> {
                         }
                         for (r, sum) in column.into_iter().enumerate() {
                             let residual = match self.epilogue.residual {
-                                Some(_) => ops.load_ptr_mask(self.residual[r].add(first), mask),
+                                Some(_) => load(isa, self.residual[r].add(first), mask),
                                 None => ops.zero(),
                             };
                             let y = self.epilogue.apply(isa, sum, residual);
-                            ops.store_ptr_mask(y, self.output[r].add(first), mask);
+                            store(isa, y, self.output[r].add(first), mask);
                         }
                     }
                 }

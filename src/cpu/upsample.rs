@@ -5,6 +5,7 @@ use rten_simd::{Isa, SimdOp};
 
 use super::kernel::{Kernel, Scratch, Values, part, row_tasks};
 use super::map::Map;
+use super::simd::{first_lanes, load, store};
 
 /// The two pixels that an output pixel is made of along an axis, and the weight of the second.
 type Source = (usize, usize, f32);
@@ -87,13 +88,13 @@ impl SimdOp for RunTask<'_> {
                     let (v0, v1) = (ops.splat(1.0 - v), ops.splat(v));
                     let mut channel = 0;
                     while channel < output.channels {
-                        let mask = ops.first_n_mask((output.channels - channel).min(lanes));
+                        let mask = first_lanes(isa, output.channels - channel);
                         let [a, b, c, d] =
-                            [0, 1, 2, 3].map(|i| ops.load_ptr_mask(corners[i].add(channel), mask));
+                            [0, 1, 2, 3].map(|i| load(isa, corners[i].add(channel), mask));
                         let top = ops.add(ops.mul(a, u0), ops.mul(b, u1));
                         let bottom = ops.add(ops.mul(c, u0), ops.mul(d, u1));
                         let y = ops.add(ops.mul(top, v0), ops.mul(bottom, v1));
-                        ops.store_ptr_mask(y, to.add(channel), mask);
+                        store(isa, y, to.add(channel), mask);
                         channel += lanes;
                     }
                 }

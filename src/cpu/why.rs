@@ -15,6 +15,10 @@ pub(super) fn only() -> String {
 pub(super) fn reason(selection: &Selection, placed: &PlacedNode) -> String {
     match selection {
         Selection::Conv(problem, kernel) => conv(problem, *kernel, &placed.node.op),
+        Selection::PointwiseDepthwise(_) => format!(
+            "depthwise: one filter for each channel; '{}', which nothing else reads, is computed in the same kernel",
+            placed.read().node.name
+        ),
         Selection::Reference => {
             let what = match &placed.node.op {
                 // Vectors compute them, but not every setting or shape.

@@ -17,7 +17,7 @@ use super::implicit_gemm::panel_columns;
 use super::kernel::{Kernel, Scratch, Values, part};
 use super::map::Map;
 use super::memory::Floats;
-use super::simd::{Epilogue, lanes};
+use super::simd::{Epilogue, first_lanes, lanes, load, store};
 use super::tile::{ROWS, RowPointers, Tile, VECTORS, max_rows};
 use super::winograd_transform::{input_line, output_line};
 
@@ -251,8 +251,7 @@ impl RunTask<'_> {
             y as isize - self.kernel.padding[0],
             x as isize - self.kernel.padding[1],
         );
-        let is_whole = count == ops.len();
-        let mask = ops.first_n_mask(count);
+        let mask = first_lanes(isa, count);
         // SAFETY: positions are checked against the map.
         unsafe {
             let image = self.input.add(image * height * width * stride + channel);
@@ -267,10 +266,7 @@ impl RunTask<'_> {
                         let x = (left + j as isize) as usize;
                         if x < width {
                             let from = row.add(x * stride);
-                            *value = match is_whole {
-                                true => ops.load_ptr(from),
-                                false => ops.load_ptr_mask(from, mask),
-                            };
+                            *value = load(isa, from, mask);
                         }
                     }
                 }
@@ -365,9 +361,7 @@ impl RunTask<'_> {
                     if first >= output.channels {
                         break;
                     }
-                    let count = (output.channels - first).min(lanes);
-                    let mask = ops.first_n_mask(count);
-                    let is_whole = count == lanes;
+                    let mask = first_lanes(isa, output.channels - first);
                     let from = products.add(t * columns + v * lanes);
                     let mut half = [[ops.zero(); A]; M];
                     for j in 0..A {
@@ -395,17 +389,11 @@ impl RunTask<'_> {
                             let mut residual = ops.zero();
                             if let Some(map) = kernel.residual {
                                 let from = self.residual.add(pixel * map.stride + first);
-                                residual = match is_whole {
-                                    true => ops.load_ptr(from),
-                                    false => ops.load_ptr_mask(from, mask),
-                                };
+                                residual = load(isa, from, mask);
                             }
                             let y = kernel.epilogue.apply(isa, ops.add(sum, bias), residual);
                             let to = self.output.add(pixel * output.stride + first);
-                            match is_whole {
-                                true => ops.store_ptr(y, to),
-                                false => ops.store_ptr_mask(y, to, mask),
-                            }
+                            store(isa, y, to, mask);
                         }
                     }
                 }

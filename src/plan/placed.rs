@@ -5,7 +5,7 @@ use super::selections::Selections;
 use super::{OutputLocation, PlacedGraph};
 use crate::error::Result;
 use crate::gpu::Precision;
-use crate::graph::Graph;
+use crate::graph::{Graph, ValueId};
 use crate::kernels::DeviceContext;
 use crate::passes::{self, PassOptions, PassReport};
 use crate::tensor::Shape;
@@ -22,14 +22,22 @@ pub(crate) struct PlacedPlan {
     pub passes: Vec<PassReport>,
     /// Bytes of the largest set of values that are alive at once: no plan needs less.
     pub lower_bound_bytes: u64,
+    /// For each value that exists in the kernel of one node alone, that node.
+    pub inside: Vec<Option<ValueId>>,
 }
 
 impl PlacedPlan {
-    /// Places the values of `graph`, after `passes`, for inputs of these shapes.
+    /// Places the values of `graph`, after `passes`, for inputs of these shapes. `inside` finds, in the optimized
+    /// graph, the values without memory of their own, and the node in whose kernel each is.
     ///
     /// # Errors
     /// As [`Plan::new`](super::Plan::new), where the only limit is that elements are counted in 32 bits.
-    pub fn new(graph: &Graph, inputs: &[Shape], passes: &PassOptions) -> Result<Self> {
+    pub fn new(
+        graph: &Graph,
+        inputs: &[Shape],
+        passes: &PassOptions,
+        inside: impl Fn(&Graph, &[Shape]) -> Vec<Option<ValueId>>,
+    ) -> Result<Self> {
         let largest = (1 << 32) * Precision::F32.element_bytes();
         let host = DeviceContext {
             name: "the CPU".to_owned(),
@@ -40,7 +48,9 @@ impl PlacedPlan {
             })
         };
         let (mut graph, mut passes) = passes::optimize(graph, inputs, passes)?;
-        let selected = Selections::without_kernels(graph.infer(inputs)?);
+        let shapes = graph.infer(inputs)?;
+        let inside = inside(&graph, &shapes);
+        let selected = Selections::without_kernels(shapes, inside);
         let mut layout = Layout::new(&graph, &selected, &host)?;
         if layout.wastes_memory()
             && let Some((node, other, less)) = with_a_copy(&graph, &selected, &host, &layout)?
@@ -53,6 +63,7 @@ impl PlacedPlan {
             output_locations: layout.output_locations,
             passes,
             lower_bound_bytes: layout.lower_bound,
+            inside: selected.inside,
             placed: PlacedGraph {
                 graph,
                 shapes: selected.shapes,

@@ -1,6 +1,6 @@
 //! The kernel selection of every node of a graph.
 
-use crate::graph::{Graph, Op};
+use crate::graph::{Graph, Op, ValueId};
 use crate::kernels::{self, DeviceContext, Problem, Selection, TensorView, reads_nchw_input};
 use crate::tensor::Shape;
 
@@ -16,6 +16,8 @@ pub(super) struct Selections {
     pub read_unpacked: Vec<Option<usize>>,
     /// How each node is computed.
     pub selections: Vec<Selection>,
+    /// The node in whose kernel alone a value exists: it has no memory, and what it is made of is read by that node.
+    pub inside: Vec<Option<ValueId>>,
 }
 
 impl Selections {
@@ -36,6 +38,7 @@ impl Selections {
             .collect();
         Self {
             views: shapes.iter().map(TensorView::new).collect(),
+            inside: vec![None; shapes.len()],
             shapes,
             read_unpacked,
             selections,
@@ -46,8 +49,9 @@ impl Selections {
 impl Selections {
     /// For the CPU, which selects its kernels once values have places: all values are packed, and no node needs
     /// memory between its dispatches.
-    pub fn without_kernels(shapes: Vec<Shape>) -> Self {
+    pub fn without_kernels(shapes: Vec<Shape>, inside: Vec<Option<ValueId>>) -> Self {
         Self {
+            inside,
             views: shapes.iter().map(TensorView::new).collect(),
             read_unpacked: vec![None; shapes.len()],
             selections: vec![Selection::default(); shapes.len()],

@@ -39,7 +39,18 @@ impl Values {
                     && read_unpacked[roots[i]].is_none()
             })
             .collect();
-        let lifetimes = graph.lifetimes(&roots, &kept);
+        let mut lifetimes = graph.lifetimes(&roots, &kept);
+        for (value, node) in graph.values() {
+            let Some(reader) = selected.inside[value.index()] else {
+                continue;
+            };
+            lifetimes[value.index()] = None;
+            for input in node.values_read() {
+                if let Some(lifetime) = &mut lifetimes[roots[input.index()]] {
+                    lifetime.last = lifetime.last.max(reader.index());
+                }
+            }
+        }
         Self {
             roots,
             channels,
