@@ -1,12 +1,12 @@
 //! Convolutions, transposed convolutions and fully connected layers: which kernel computes them.
 
 use super::conv_weights::{bias, depthwise_weights, sweep, winograd_weights};
-use super::depthwise::Depthwise;
+use super::depthwise::{Depthwise, Windows};
 use super::implicit_gemm::{ImplicitGemm, Rows};
 use super::kernel::Kernel;
 use super::map::Map;
 use super::packed::Building;
-use super::pointwise_depthwise::{Pointwise, PointwiseDepthwise};
+use super::pointwise::Pointwise;
 use super::prologue::Prologue;
 use super::simd::Epilogue;
 use super::winograd::Winograd;
@@ -178,8 +178,7 @@ pub(super) fn build_pair(
     [depthwise, pointwise]: &[ConvProblem; 2],
     [placed, inner]: &[Placed; 2],
     building: &mut Building,
-) -> Result<PointwiseDepthwise> {
-    let depthwise = build_depthwise(depthwise, placed, building)?;
+) -> Result<Depthwise> {
     let filter = Filter::new(inner.node, &pointwise.filter);
     let sweep = sweep(&filter, &pointwise.phase(), Rows::Pixels, inner, building)?;
     let pointwise = Pointwise {
@@ -189,13 +188,13 @@ pub(super) fn build_pair(
         bias: bias(&filter, 1, inner, building)?,
         epilogue: inner.epilogue(),
     };
-    let threads = building.threads;
-    Ok(PointwiseDepthwise::new(pointwise, depthwise, threads))
+    build_depthwise(depthwise, placed, Some(pointwise), building)
 }
 
 fn build_depthwise(
     conv: &ConvProblem,
     placed: &Placed,
+    pointwise: Option<Pointwise>,
     building: &mut Building,
 ) -> Result<Depthwise> {
     let filter = Filter::new(placed.node, &conv.filter);
@@ -206,11 +205,16 @@ fn build_depthwise(
         placed.input,
         placed.output,
         placed.residual,
-        [conv.filter.kernel, conv.stride, conv.dilation],
-        conv.padding,
+        Windows {
+            kernel: conv.filter.kernel,
+            stride: conv.stride,
+            dilation: conv.dilation,
+            padding: conv.padding,
+        },
         weights,
         bias,
         placed.epilogue(),
+        pointwise,
         building.threads,
     ))
 }
@@ -231,7 +235,7 @@ pub(super) fn build(
     } = *placed;
     let threads = building.threads;
     if let (ConvKernel::Depthwise, Problem::Plain(conv)) = (kernel, problem) {
-        return Ok(Box::new(build_depthwise(conv, placed, building)?));
+        return Ok(Box::new(build_depthwise(conv, placed, None, building)?));
     }
     let bias = bias(&filter, filter.groups, placed, building)?;
     let epilogue = placed.epilogue();

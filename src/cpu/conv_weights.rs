@@ -8,7 +8,6 @@ use super::conv::Placed;
 use super::implicit_gemm::{Rows, Sweep, panel_columns};
 use super::memory::Floats;
 use super::packed::Building;
-use super::simd::lanes;
 use super::winograd_transform::KernelTransform;
 use crate::error::{Error, Result};
 use crate::kernels::{ConvProblem, Filter, Kernels, Phase};
@@ -49,15 +48,17 @@ pub(super) fn depthwise_weights(
     let weights = building.weights;
     let taps = filter.taps();
     let channels = conv.filter.out_channels;
-    let padded = channels.next_multiple_of(lanes());
-    let name = placed.weight_name(&format!("depthwise {padded}{}", filter.order_suffix()));
+    let columns = panel_columns();
+    let padded = channels.next_multiple_of(columns);
+    let name = placed.weight_name(&format!("depthwise {columns}{}", filter.order_suffix()));
     building.packed.get(name, taps * padded, |packed| {
         let parameter = placed.node.parameter_name("weight");
         let kernels = filter.read(weights, &parameter, 0..channels)?;
         for channel in 0..channels {
             let kernel = kernels.in_window_order(channel, 0);
             for (tap, value) in kernel.iter().enumerate() {
-                packed[tap * padded + channel] = *value;
+                let (panel, column) = (channel / columns, channel % columns);
+                packed[(panel * taps + tap) * columns + column] = *value;
             }
         }
         Ok(())

@@ -1,6 +1,9 @@
-//! Depthwise convolution: one kernel per channel. Vectors are of channels. A task computes a band of rows for one vector
-//! of channels after the other, so that the lines of the input that a window shares with the next ones stay in the
-//! first cache; several output pixels of a row share each load of the weights.
+//! Depthwise convolution: one kernel per channel. Vectors are of channels, and several output pixels of a row share each
+//! load of the weights.
+//!
+//! A task computes one panel of channels after the other, in a few rows at a time. The rows of the input that these see
+//! are brought to the thread's own cache first, between columns of zeros, so that windows need no checks and lie in few
+//! cache lines. They are copied, or computed there by the 1x1 convolution before.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,35 +11,62 @@ use std::sync::Arc;
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp};
 
+use super::implicit_gemm::panel_columns;
 use super::kernel::{Kernel, Scratch, TASKS_PER_THREAD, Values, part};
 use super::map::Map;
 use super::memory::Floats;
-use super::simd::{Epilogue, Mask, first_lanes, lanes, load, store};
+use super::pointwise::Pointwise;
+use super::simd::{Epilogue, Mask, first_lanes, load, store};
+use super::tile::VECTORS;
 
 /// Output pixels of a row that are computed together, at most.
 const PIXELS: usize = 8;
 
-/// Bytes of a band of input rows at most, where one row of the output needs no more: a part of the second cache.
-const BAND_BYTES: usize = 512 << 10;
+/// Pixels of the input that are brought at a time, at least, where the map has as many.
+const INPUT_PIXELS: usize = 128;
+
+/// The windows of a depthwise convolution: rows, then columns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Windows {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Added above and to the left; negative where the input is cropped.
+    pub padding: [isize; 2],
+}
+
+impl Windows {
+    /// Rows or columns of the input, padding included, that so many of the output see.
+    fn seen(&self, axis: usize, output: usize) -> usize {
+        let reach = (self.kernel[axis] - 1) * self.dilation[axis];
+        (output.max(1) - 1) * self.stride[axis] + reach + 1
+    }
+
+    /// The row of the input, negative in the padding, that the first tap of a row of the output reads.
+    #[inline(always)]
+    fn top(&self, row: usize) -> isize {
+        (row * self.stride[0]) as isize - self.padding[0]
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Depthwise {
+    /// The convolution's input, which has no memory where `pointwise` computes it.
     input: Map,
-    pub output: Map,
+    output: Map,
     residual: Option<Map>,
-    kernel: [usize; 2],
-    pub stride: [usize; 2],
-    dilation: [usize; 2],
-    padding: [isize; 2],
-    /// `[tap][channel]`, channels padded to whole vectors.
+    windows: Windows,
+    /// `[panel][tap][channel]`: those of a panel arrive as one stream.
     weights: Arc<Floats>,
-    /// From one tap to the next.
-    tap_len: usize,
     bias: Arc<Floats>,
     epilogue: Epilogue,
-    /// What pixels in the padding read.
-    zeros: Floats,
-    /// Bands of each image, and parts of the channels of each band.
+    /// What computes the input.
+    pointwise: Option<Pointwise>,
+    /// Rows of the output that are computed at a time.
+    step: usize,
+    /// Rows of the input that exist at a time, and their columns.
+    ring: [usize; 2],
+    /// Bands of each image, and parts of the panels of each band.
     parts: [usize; 2],
     stages: [usize; 1],
 }
@@ -50,62 +80,42 @@ impl Depthwise {
         input: Map,
         output: Map,
         residual: Option<Map>,
-        [kernel, stride, dilation]: [[usize; 2]; 3],
-        padding: [isize; 2],
+        windows: Windows,
         weights: Arc<Floats>,
         bias: Arc<Floats>,
         epilogue: Epilogue,
+        pointwise: Option<Pointwise>,
         threads: usize,
     ) -> Self {
-        let row_bytes = (input.width * input.stride * size_of::<f32>()).max(1);
-        let band = (BAND_BYTES / row_bytes).saturating_sub((kernel[0] - 1) * dilation[0]);
-        let band = (band / stride[0]).clamp(1, output.height.max(1));
-        let mut bands = output.height.div_ceil(band).max(1);
-        let mut channel_parts = 1;
+        let step = INPUT_PIXELS.div_ceil((input.width * windows.stride[0]).max(1));
+        let step = step.clamp(1, output.height.max(1));
+        let left = windows.padding[1].max(0) as usize;
+        let columns = (left + input.width)
+            .max((left as isize - windows.padding[1]) as usize + windows.seen(1, output.width));
+        let (mut bands, mut panel_parts) = (1, 1);
         if threads > 1 {
-            // Bands share rows of the input, parts of the channels nothing.
+            // Bands bring some rows twice, parts of the panels none.
+            let batch = output.batch.max(1);
             let wanted = threads * TASKS_PER_THREAD;
-            let vectors = output.channels.div_ceil(lanes()).max(1);
-            channel_parts = wanted.div_ceil(output.batch.max(1) * bands).min(vectors);
-            let missing = wanted.div_ceil(output.batch.max(1) * channel_parts);
-            bands = missing.clamp(bands, output.height.max(bands));
+            let panels = output.channels.div_ceil(panel_columns()).max(1);
+            panel_parts = wanted.div_ceil(batch).min(panels);
+            let steps = output.height.div_ceil(step).max(1);
+            bands = wanted.div_ceil(batch * panel_parts).min(steps);
         }
         Self {
             input,
             output,
             residual,
-            kernel,
-            stride,
-            dilation,
-            padding,
-            tap_len: weights.len() / (kernel[0] * kernel[1]).max(1),
+            windows,
             weights,
             bias,
             epilogue,
-            zeros: Floats::zeros(input.channels.next_multiple_of(lanes())),
-            parts: [bands, channel_parts],
-            stages: [output.batch * bands * channel_parts],
+            pointwise,
+            step,
+            ring: [windows.seen(0, step), columns],
+            parts: [bands, panel_parts],
+            stages: [output.batch * bands * panel_parts],
         }
-    }
-
-    /// Rows and columns of the input, padding included, that so many rows and columns of the output see.
-    pub fn seen(&self, output: [usize; 2]) -> [usize; 2] {
-        [0, 1].map(|axis| {
-            let reach = (self.kernel[axis] - 1) * self.dilation[axis];
-            (output[axis].max(1) - 1) * self.stride[axis] + reach + 1
-        })
-    }
-
-    /// The row of the input, negative in the padding, that the first tap of a row of the output reads.
-    #[inline(always)]
-    pub fn top(&self, row: usize) -> isize {
-        (row * self.stride[0]) as isize - self.padding[0]
-    }
-
-    /// Floats that take the memory of the pointers of so many rows of the output.
-    pub fn pointer_floats(&self, rows: usize) -> usize {
-        let [rows, columns] = self.seen([rows, self.output.width]);
-        rows * columns * (size_of::<*const f32>() / size_of::<f32>())
     }
 }
 
@@ -115,119 +125,109 @@ impl Kernel for Depthwise {
     }
 
     fn scratch(&self) -> usize {
-        self.pointer_floats(self.output.height.div_ceil(self.parts[0]))
+        self.ring[0] * self.ring[1] * panel_columns()
     }
 
     unsafe fn run(&self, values: &Values, _stage: usize, task: usize, scratch: Scratch) {
-        let [bands, channel_parts] = self.parts;
-        let (band, channels) = (task / channel_parts, task % channel_parts);
+        let [bands, panel_parts] = self.parts;
+        let (band, panels) = (task / panel_parts, task % panel_parts);
         let (image, band) = (band / bands, band % bands);
-        let image_floats = self.input.height * self.input.width * self.input.stride;
-        let vectors = self.output.channels.div_ceil(lanes());
-        Band {
+        let all = self.output.channels.div_ceil(panel_columns());
+        RunTask {
             conv: self,
             image,
             rows: part(self.output.height, bands, band),
-            vectors: part(vectors, channel_parts, channels),
-            source: Source {
-                first: values.inputs[0].wrapping_add(image * image_floats),
-                stride: self.input.stride,
-                rows: usize::MAX,
-            },
+            panels: part(all, panel_parts, panels),
+            input: values.inputs[0],
             output: values.output,
             residual: values.inputs.last().copied().unwrap_or(values.inputs[0]),
-            pointers: scratch.own.cast(),
+            ring: scratch.own,
         }
         .dispatch();
     }
 }
 
-/// Where the rows of an image of the input are.
+/// Rows of a map, one panel of their channels: `[row][column][channel of the panel]`. A row takes the place of the one
+/// that is as many rows before it as there is room for.
 #[derive(Clone, Copy)]
-pub(super) struct Source {
-    /// The first channel of the first pixel; it may lie outside the memory that holds the rows and channels that are
-    /// read.
-    pub first: *const f32,
-    /// From one pixel to the next.
-    pub stride: usize,
-    /// Rows after which memory is used again.
-    pub rows: usize,
+pub(super) struct Ring {
+    /// The first column of the map, in row 0.
+    first: *mut f32,
+    rows: usize,
+    /// Floats of a row, and of a pixel.
+    row_len: usize,
+    panel_len: usize,
 }
 
-/// Rows of the output, and vectors of their channels.
-pub(super) struct Band<'a> {
-    pub conv: &'a Depthwise,
-    pub image: usize,
-    pub rows: Range<usize>,
-    pub vectors: Range<usize>,
-    pub source: Source,
-    pub output: *mut f32,
-    pub residual: *const f32,
-    /// Memory for pointers to each pixel that the rows see, padding included: [`Depthwise::pointer_floats`].
-    pub pointers: *mut *const f32,
+impl Ring {
+    #[inline(always)]
+    pub fn pixel(&self, row: usize, column: isize) -> *mut f32 {
+        let row = self.first.wrapping_add(row % self.rows * self.row_len);
+        row.wrapping_offset(column * self.panel_len as isize)
+    }
 }
 
-impl SimdOp for Band<'_> {
+struct RunTask<'a> {
+    conv: &'a Depthwise,
+    image: usize,
+    /// Rows of the output.
+    rows: Range<usize>,
+    panels: Range<usize>,
+    input: *const f32,
+    output: *mut f32,
+    residual: *const f32,
+    /// Memory for the ring.
+    ring: *mut f32,
+}
+
+impl SimdOp for RunTask<'_> {
     type Output = ();
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
         let conv = self.conv;
-        let output = conv.output;
-        let lanes = isa.f32().len();
-        let [seen_rows, columns] = conv.seen([self.rows.len(), output.width]);
-        let top = conv.top(self.rows.start);
-        // SAFETY: `Kernel::run`'s; there is room for the pointers.
-        unsafe {
-            for row in 0..seen_rows {
-                self.point(
-                    top + row as isize,
-                    self.pointers.add(row * columns),
-                    columns,
-                );
+        let windows = &conv.windows;
+        let panel_len = VECTORS * isa.f32().len();
+        let [rows, columns] = conv.ring;
+        let left = windows.padding[1].max(0) as usize;
+        let ring = Ring {
+            first: self.ring.wrapping_add(left * panel_len),
+            rows,
+            row_len: columns * panel_len,
+            panel_len,
+        };
+        let height = conv.input.height;
+        for row in 0..rows {
+            for column in (0..left).chain(left + conv.input.width..columns) {
+                let pixel = ring.pixel(row, column as isize - left as isize);
+                // SAFETY: there is room for as much.
+                unsafe { pixel.write_bytes(0, panel_len) };
             }
         }
-        // As equal as possible: the first few have one pixel more.
-        let blocks = output.width.div_ceil(PIXELS).max(1);
-        let (each, longer) = (output.width / blocks, output.width % blocks);
-        for vector in self.vectors.clone() {
-            let channel = vector * lanes;
-            let mask = first_lanes(isa, output.channels - channel);
-            for row in self.rows.clone() {
-                let first = (row - self.rows.start) * conv.stride[0];
-                let taps = inside(
-                    top + first as isize,
-                    conv.kernel[0],
-                    conv.dilation[0],
-                    conv.input.height,
-                );
-                let pixel = (self.image * output.height + row) * output.width;
-                let mut x = 0;
-                for block in 0..blocks {
-                    let pixels = each + usize::from(block < longer);
-                    // SAFETY: as above; taps outside are left out.
-                    unsafe {
-                        let run = Run {
-                            pointers: (self.pointers).add(first * columns + x * conv.stride[1]),
-                            columns,
-                            taps: taps.clone(),
-                            pixel: pixel + x,
-                            channel,
-                        };
-                        // Code without masks for most vectors.
-                        match mask {
-                            None => self.pixels(isa, &run, pixels, None),
-                            Some(mask) => self.pixels(isa, &run, pixels, Some(mask)),
-                        }
+        for panel in self.panels.clone() {
+            // Rows before this one are there.
+            let mut next = 0;
+            let mut row = self.rows.start;
+            while row < self.rows.end {
+                let rows = row..(row + conv.step).min(self.rows.end);
+                let first = windows.top(rows.start).max(0) as usize;
+                let end = windows.top(rows.end - 1) + windows.seen(0, 1) as isize;
+                let first = first.max(next);
+                let end = (end.max(0) as usize).min(height).max(first);
+                // SAFETY: `Kernel::run`'s; no row that these rows of the output see is overwritten.
+                unsafe {
+                    self.bring(isa, first..end, panel, ring);
+                    for row in rows.clone() {
+                        self.row(isa, row, panel, ring);
                     }
-                    x += pixels;
                 }
+                (next, row) = (end, rows.end);
             }
         }
     }
 }
 
-/// The taps of a row or column of the kernel that lie inside the map, for the window that starts at `start`.
+/// The taps of a column of the kernel that lie inside the map, for the window that starts at `start`.
 #[inline(always)]
 fn inside(start: isize, taps: usize, dilation: usize, size: usize) -> Range<usize> {
     let dilation = dilation as isize;
@@ -248,102 +248,158 @@ fn inside(start: isize, taps: usize, dilation: usize, size: usize) -> Range<usiz
 
 /// Output pixels side by side, of one vector of channels.
 struct Run {
-    /// The pixel that the first tap of the first output pixel reads.
-    pointers: *const *const f32,
-    /// Pointers of a row.
-    columns: usize,
-    /// Rows of the kernel that lie inside the map.
+    /// The first channel of the first pixel.
+    output: *mut f32,
+    residual: *const f32,
+    /// The kernel and the bias of the channels.
+    weights: *const f32,
+    bias: *const f32,
+    /// Rows of the kernel that lie inside the map, and the row of the input of the first tap.
     taps: Range<usize>,
-    /// The first output pixel, counted over all images.
-    pixel: usize,
-    channel: usize,
+    top: isize,
+    /// The column of the input of the first tap.
+    left: isize,
+    /// The first channel's index in the panel.
+    lane: usize,
 }
 
-impl Band<'_> {
-    /// Writes the pointers to the pixels of an input row, those in the padding included.
+impl RunTask<'_> {
+    /// Brings a panel of rows of the input to the ring.
     #[inline(always)]
-    unsafe fn point(&self, row: isize, pointers: *mut *const f32, columns: usize) {
-        let input = self.conv.input;
-        // Negative numbers wrap around to large ones.
-        if row as usize >= input.height {
-            return;
-        }
-        let left = -self.conv.padding[1];
-        // SAFETY: the caller's; positions are checked against the map.
-        unsafe {
-            let first = row as usize % self.source.rows * input.width;
-            for column in 0..columns {
-                let x = (left + column as isize) as usize;
-                *pointers.add(column) = match x < input.width {
-                    true => (self.source.first).wrapping_add((first + x) * self.source.stride),
-                    false => self.conv.zeros.as_ptr(),
-                };
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn pixels<I: Isa>(&self, isa: I, run: &Run, pixels: usize, mask: Mask<I>) {
+    unsafe fn bring<I: Isa>(&self, isa: I, rows: Range<usize>, panel: usize, ring: Ring) {
+        let conv = self.conv;
+        let lanes = isa.f32().len();
+        let Map {
+            height,
+            width,
+            stride,
+            ..
+        } = conv.input;
         // SAFETY: the caller's.
         unsafe {
-            match pixels {
-                0 => {}
-                1 => self.run::<I, 1>(isa, run, mask),
-                2 => self.run::<I, 2>(isa, run, mask),
-                3 => self.run::<I, 3>(isa, run, mask),
-                4 => self.run::<I, 4>(isa, run, mask),
-                5 => self.run::<I, 5>(isa, run, mask),
-                6 => self.run::<I, 6>(isa, run, mask),
-                7 => self.run::<I, 7>(isa, run, mask),
-                _ => self.run::<I, PIXELS>(isa, run, mask),
+            if let Some(pointwise) = &conv.pointwise {
+                pointwise.rows(isa, self.input, self.image, rows, panel, ring);
+                return;
+            }
+            let first = panel * ring.panel_len;
+            let channels = (conv.output.channels - first).min(ring.panel_len);
+            for row in rows {
+                let pixel = (self.image * height + row) * width;
+                for x in 0..width {
+                    let from = self.input.add((pixel + x) * stride + first);
+                    let to = ring.pixel(row, x as isize);
+                    let mut channel = 0;
+                    while channel < channels {
+                        let mask = first_lanes(isa, channels - channel);
+                        let value = load(isa, from.add(channel), mask);
+                        isa.f32().store_ptr(value, to.add(channel));
+                        channel += lanes;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Computes a panel of a row of the output.
+    #[inline(always)]
+    unsafe fn row<I: Isa>(&self, isa: I, row: usize, panel: usize, ring: Ring) {
+        let conv = self.conv;
+        let windows = &conv.windows;
+        let output = conv.output;
+        let lanes = isa.f32().len();
+        let top = windows.top(row);
+        let taps = inside(
+            top,
+            windows.kernel[0],
+            windows.dilation[0],
+            conv.input.height,
+        );
+        // As equal as possible: the first few have one pixel more.
+        let blocks = output.width.div_ceil(PIXELS).max(1);
+        let (each, longer) = (output.width / blocks, output.width % blocks);
+        let panel_weights = windows.kernel[0] * windows.kernel[1] * ring.panel_len;
+        let residual_stride = conv.residual.map_or(0, |residual| residual.stride);
+        for lane in (0..ring.panel_len).step_by(lanes) {
+            let channel = panel * ring.panel_len + lane;
+            if channel >= output.channels {
+                break;
+            }
+            let mask = first_lanes(isa, output.channels - channel);
+            let mut x = 0;
+            for block in 0..blocks {
+                let pixels = each + usize::from(block < longer);
+                let pixel = (self.image * output.height + row) * output.width + x;
+                // SAFETY: the caller's.
+                unsafe {
+                    let run = Run {
+                        output: self.output.add(pixel * output.stride + channel),
+                        residual: self
+                            .residual
+                            .wrapping_add(pixel * residual_stride + channel),
+                        weights: conv.weights.as_ptr().add(panel * panel_weights + lane),
+                        bias: conv.bias.as_ptr().add(channel),
+                        taps: taps.clone(),
+                        top,
+                        left: (x * windows.stride[1]) as isize - windows.padding[1],
+                        lane,
+                    };
+                    match pixels {
+                        0 => {}
+                        1 => self.run::<I, 1>(isa, &run, mask, ring),
+                        2 => self.run::<I, 2>(isa, &run, mask, ring),
+                        3 => self.run::<I, 3>(isa, &run, mask, ring),
+                        4 => self.run::<I, 4>(isa, &run, mask, ring),
+                        5 => self.run::<I, 5>(isa, &run, mask, ring),
+                        6 => self.run::<I, 6>(isa, &run, mask, ring),
+                        7 => self.run::<I, 7>(isa, &run, mask, ring),
+                        _ => self.run::<I, PIXELS>(isa, &run, mask, ring),
+                    }
+                }
+                x += pixels;
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn run<I: Isa, const P: usize>(&self, isa: I, run: &Run, mask: Mask<I>) {
+    unsafe fn run<I: Isa, const P: usize>(&self, isa: I, run: &Run, mask: Mask<I>, ring: Ring) {
         let ops = isa.f32();
         let conv = self.conv;
-        let (stride, dilation) = (conv.stride[1], conv.dilation[1]);
-        // SAFETY: the caller's.
+        let windows = &conv.windows;
+        let tap_step = windows.dilation[1] * ring.panel_len;
+        let pixel_step = windows.stride[1] * ring.panel_len;
+        // SAFETY: the caller's; the ring has whole vectors.
         unsafe {
-            let bias = ops.load_ptr(conv.bias.as_ptr().add(run.channel));
-            let mut sums = [bias; P];
+            let mut sums = [ops.load_ptr(run.bias); P];
             for ky in run.taps.clone() {
-                let pointers = run.pointers.add(ky * conv.dilation[0] * run.columns);
-                let weights =
-                    (conv.weights.as_ptr()).add(ky * conv.kernel[1] * conv.tap_len + run.channel);
-                for kx in 0..conv.kernel[1] {
-                    let weight = ops.load_ptr(weights.add(kx * conv.tap_len));
-                    let pointers = pointers.add(kx * dilation);
+                let row = (run.top + (ky * windows.dilation[0]) as isize) as usize;
+                let mut from = ring.pixel(row, run.left).add(run.lane).cast_const();
+                let mut weights = run.weights.add(ky * windows.kernel[1] * ring.panel_len);
+                for _ in 0..windows.kernel[1] {
+                    let weight = ops.load_ptr(weights);
                     for (p, sum) in sums.iter_mut().enumerate() {
-                        let value = (*pointers.add(p * stride)).wrapping_add(run.channel);
-                        *sum = ops.mul_add(load(isa, value, mask), weight, *sum);
+                        let value = ops.load_ptr(from.wrapping_add(p * pixel_step));
+                        *sum = ops.mul_add(value, weight, *sum);
                     }
+                    from = from.wrapping_add(tap_step);
+                    weights = weights.wrapping_add(ring.panel_len);
                 }
             }
             if let Some(bounds) = conv.epilogue.bounds() {
                 let [low, high] = bounds.map(|bound| ops.splat(bound));
-                let to = self
-                    .output
-                    .add(run.pixel * conv.output.stride + run.channel);
                 for (p, sum) in sums.into_iter().enumerate() {
                     // Of a number and NaN, x86 returns the second operand.
                     let y = ops.min(high, ops.max(low, sum));
-                    store(isa, y, to.add(p * conv.output.stride), mask);
+                    store(isa, y, run.output.add(p * conv.output.stride), mask);
                 }
                 return;
             }
             for (p, sum) in sums.into_iter().enumerate() {
-                let pixel = run.pixel + p;
                 let mut residual = ops.zero();
                 if let Some(map) = conv.residual {
-                    let from = self.residual.add(pixel * map.stride + run.channel);
-                    residual = load(isa, from, mask);
+                    residual = load(isa, run.residual.add(p * map.stride), mask);
                 }
                 let y = conv.epilogue.apply(isa, sum, residual);
-                let to = self.output.add(pixel * conv.output.stride + run.channel);
-                store(isa, y, to, mask);
+                store(isa, y, run.output.add(p * conv.output.stride), mask);
             }
         }
     }

@@ -55,10 +55,6 @@ impl Floats {
         }
     }
 
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
     pub fn bytes(&self) -> u64 {
         self.len as u64 * 4
     }

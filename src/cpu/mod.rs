@@ -26,7 +26,7 @@ mod outline;
 mod packed;
 mod pass;
 mod plan;
-mod pointwise_depthwise;
+mod pointwise;
 mod pool;
 mod prologue;
 mod report;

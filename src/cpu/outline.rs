@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::map::Map;
-use super::pointwise_depthwise::inside;
+use super::pointwise::inside;
 use super::select::{PlacedNode, Selection};
 use super::why;
 use crate::error::Result;

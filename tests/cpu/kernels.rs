@@ -240,9 +240,10 @@ fn winograd() {
     check_conv(transposed, [1, 32, 20, 21], "winograd 4x4");
 }
 
-#[test]
-fn depthwise() {
-    for (conv, input) in [
+/// Depthwise convolutions: stride, dilation and padding, more rows than are brought at a time, windows further apart than
+/// they are long, and windows outside the map.
+fn depthwise_convolutions() -> [(Conv2d, [usize; 4]); 8] {
+    [
         (Conv2d::depthwise(19, 3).padding(1), [3, 19, 7, 13]),
         (
             Conv2d::depthwise(32, 5).stride(2).padding(2),
@@ -256,9 +257,78 @@ fn depthwise() {
                 .padding([0, 0, 1, 2]),
             [1, 40, 3, 30],
         ),
-    ] {
+        (Conv2d::depthwise(35, 3).padding(1), [2, 35, 31, 17]),
+        (
+            Conv2d::depthwise(8, 2).stride(3).bias(false),
+            [1, 8, 26, 14],
+        ),
+        (Conv2d::depthwise(4, 1).stride(2).padding(2), [1, 4, 5, 40]),
+    ]
+}
+
+#[test]
+fn depthwise() {
+    for (conv, input) in depthwise_convolutions() {
         check_conv(conv, input, "depthwise");
     }
+}
+
+/// A 1x1 convolution that only a depthwise one reads is computed in its kernel.
+#[test]
+fn pointwise_depthwise() {
+    for (conv, input) in depthwise_convolutions() {
+        let channels = input[1];
+        for (inputs, activation, is_output) in [
+            (channels.div_ceil(3), Some(Activation::Relu6), false),
+            (channels + 7, Some(Activation::Silu), false),
+            (600, None, false),
+            // It is read elsewhere, too.
+            (5, None, true),
+        ] {
+            let mut b = GraphBuilder::new("pair");
+            let x = source(&mut b, inputs);
+            let mut x = b.conv2d("pointwise", x, Conv2d::new(inputs, channels, 1));
+            if let Some(activation) = activation {
+                x = b.activation("inner", x, activation);
+            }
+            let y = b.node("op", conv.clone(), &[x]);
+            let z = b.activation("outer", y, Activation::HardSwish);
+            if is_output {
+                b.output(x);
+            }
+            b.output(z);
+            let kernel = match is_output {
+                true => "depthwise",
+                false => "pointwise depthwise",
+            };
+            let [batch, _, height, width] = input;
+            check(&b.build().unwrap(), [batch, inputs, height, width], kernel);
+        }
+    }
+}
+
+/// The input of the 1x1 convolution stays in memory until the pair has run, even where it is read no more.
+#[test]
+fn blocks_of_pointwise_and_depthwise() {
+    let mut b = GraphBuilder::new("blocks");
+    let mut x = source(&mut b, 20);
+    for block in 0..3 {
+        let name = |part: &str| format!("{part}{block}");
+        let residual = x;
+        x = b.conv2d(&name("expand"), x, Conv2d::new(20, 70, 1));
+        x = b.activation(&name("relu"), x, Activation::Relu);
+        let depthwise = match block {
+            2 => "op".to_owned(),
+            _ => name("depthwise"),
+        };
+        x = b.conv2d(&depthwise, x, Conv2d::depthwise(70, 3).padding(1));
+        x = b.conv2d(&name("project"), x, Conv2d::new(70, 20, 1));
+        if block > 0 {
+            x = b.add(&name("sum"), x, residual);
+        }
+    }
+    b.output(x);
+    check(&b.build().unwrap(), [2, 20, 18, 15], "pointwise depthwise");
 }
 
 #[test]
