@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::conv::Placed;
-use super::implicit_gemm::{Rows, Sweep, panel_columns};
+use super::implicit_gemm::{Rows, panel_columns};
 use super::memory::Floats;
 use super::packed::Building;
+use super::sweep::Sweep;
 use super::winograd_transform::KernelTransform;
 use crate::error::{Error, Result};
 use crate::kernels::{ConvProblem, Filter, Kernels, Phase};

@@ -160,10 +160,16 @@ pub(super) struct Ring {
 }
 
 impl Ring {
+    /// The first pixel of a row of the map.
     #[inline(always)]
-    pub fn pixel(&self, row: usize, column: isize) -> *mut f32 {
-        let row = self.first.wrapping_add(row % self.rows * self.row_len);
-        row.wrapping_offset(column * self.panel_len as isize)
+    pub fn row(&self, row: usize) -> *mut f32 {
+        self.first.wrapping_add(row % self.rows * self.row_len)
+    }
+
+    /// A pixel, which may lie in the columns around the map.
+    #[inline(always)]
+    fn pixel(&self, row: usize, column: isize) -> *mut f32 {
+        (self.row(row)).wrapping_offset(column * self.panel_len as isize)
     }
 }
 
@@ -285,9 +291,11 @@ impl RunTask<'_> {
             let channels = (conv.output.channels - first).min(ring.panel_len);
             for row in rows {
                 let pixel = (self.image * height + row) * width;
+                let from = self.input.wrapping_add(pixel * stride + first);
+                let to = ring.row(row);
                 for x in 0..width {
-                    let from = self.input.add((pixel + x) * stride + first);
-                    let to = ring.pixel(row, x as isize);
+                    let from = from.wrapping_add(x * stride);
+                    let to = to.wrapping_add(x * ring.panel_len);
                     let mut channel = 0;
                     while channel < channels {
                         let mask = first_lanes(isa, channels - channel);

@@ -12,6 +12,7 @@ use super::map::Map;
 use super::memory::Floats;
 use super::prologue::Prologue;
 use super::simd::{Epilogue, lanes};
+use super::sweep::{Position, Sweep, Window};
 use super::tile::{ROWS, RowPointers, Tile, VECTORS, max_rows};
 
 /// Rows of a task at most: pointers to them, and what a prologue makes of them, stay in the caches.
@@ -20,22 +21,6 @@ const TASK_ROWS: usize = 64;
 const MANY_BYTES: usize = 256 << 10;
 /// Tasks per thread at least, where there are as many tiles, so that threads end at the same time.
 const TASKS_PER_THREAD: usize = 4;
-
-/// The taps that some output pixels see, and where these pixels are.
-#[derive(Clone, Debug)]
-pub(super) struct Sweep {
-    /// Output pixels, vertically and horizontally.
-    pub size: [usize; 2],
-    /// Distance and origin of these pixels in the output.
-    pub step: [usize; 2],
-    pub origin: [usize; 2],
-    /// Distance of their windows in the input.
-    pub stride: [usize; 2],
-    /// The row and column that each tap of the window at the origin reads.
-    pub taps: Vec<[isize; 2]>,
-    /// Packed `[group][panel][tap][k][columns]`.
-    pub weights: Arc<Floats>,
-}
 
 /// How rows become pointers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +45,8 @@ pub(super) struct ImplicitGemm {
     /// One per output channel, each group padded to whole panels.
     pub bias: Arc<Floats>,
     pub epilogue: Epilogue,
+    /// One per sweep.
+    windows: Vec<Window>,
     tasks: Vec<Task>,
     stages: [usize; 1],
     /// What pixels in the padding read.
@@ -124,6 +111,9 @@ impl ImplicitGemm {
         let zeros = input.channels.max(input.stride) * 2;
         Self {
             stages: [tasks.len()],
+            windows: (sweeps.iter())
+                .map(|sweep| Window::new(&sweep.taps, &input))
+                .collect(),
             input,
             output,
             residual,
@@ -281,44 +271,6 @@ impl SimdOp for RunTask<'_> {
     }
 }
 
-/// An output pixel of a sweep.
-#[derive(Clone, Copy)]
-struct Position {
-    image: usize,
-    y: usize,
-    x: usize,
-}
-
-impl Position {
-    fn new([rows, columns]: [usize; 2], row: usize) -> Self {
-        Self {
-            image: row / (rows * columns),
-            y: row / columns % rows,
-            x: row % columns,
-        }
-    }
-
-    /// Goes to the next: a division for each would take as long as the products of a small layer.
-    #[inline(always)]
-    fn advance(&mut self, [rows, columns]: [usize; 2]) {
-        self.x += 1;
-        if self.x == columns {
-            (self.x, self.y) = (0, self.y + 1);
-            if self.y == rows {
-                (self.y, self.image) = (0, self.image + 1);
-            }
-        }
-    }
-
-    /// The index of its pixel in the output.
-    #[inline(always)]
-    fn output_pixel(self, sweep: &Sweep, output: &Map) -> usize {
-        let y = self.y * sweep.step[0] + sweep.origin[0];
-        let x = self.x * sweep.step[1] + sweep.origin[1];
-        (self.image * output.height + y) * output.width + x
-    }
-}
-
 impl RunTask<'_> {
     /// Writes the pointers of a row, which is the row `r` of its tile.
     #[inline(always)]
@@ -343,6 +295,18 @@ impl RunTask<'_> {
         unsafe {
             let image_start = self.input.add(image * height * width * stride + group);
             let (top, left) = (y * sweep.stride[0], x * sweep.stride[1]);
+            let window = &kernel.windows[self.task.sweep];
+            if kernel.rows != Rows::Copies && window.is_inside([top, left], &kernel.input) {
+                let origin = image_start.add((top * width + left) * stride);
+                let run = match kernel.rows {
+                    Rows::Runs { columns } => columns,
+                    _ => 1,
+                };
+                for (t, offset) in window.offsets.iter().step_by(run).enumerate() {
+                    (*pointers.add(t))[r] = origin.offset(*offset);
+                }
+                return;
+            }
             let at = |tap: [isize; 2]| {
                 let y = (top as isize + tap[0]) as usize;
                 let x = (left as isize + tap[1]) as usize;

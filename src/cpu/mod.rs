@@ -32,6 +32,7 @@ mod prologue;
 mod report;
 mod select;
 mod simd;
+mod sweep;
 mod tile;
 mod upsample;
 mod why;

@@ -99,8 +99,9 @@ impl Pointwise {
         // As equal as possible: the first few have one row more.
         let tiles = pixels.div_ceil(max_rows(lanes));
         let (each, longer) = (pixels / tiles.max(1), pixels % tiles.max(1));
-        let mut pixel = (image * height + rows.start) * width;
+        let mut next = input.wrapping_add((image * height + rows.start) * width * stride);
         let (mut y, mut x) = (rows.start, 0);
+        let mut to = ring.row(y);
         for t in 0..tiles {
             let count = each + usize::from(t < longer);
             let mut from: RowPointers = [std::ptr::null(); ROWS];
@@ -108,11 +109,13 @@ impl Pointwise {
             // SAFETY: the caller's.
             unsafe {
                 for r in 0..count {
-                    from[r] = input.add(pixel * stride);
-                    output[r] = ring.pixel(y, x as isize);
-                    (pixel, x) = (pixel + 1, x + 1);
+                    (from[r], output[r]) = (next, to);
+                    next = next.wrapping_add(stride);
+                    to = to.wrapping_add(columns);
+                    x += 1;
                     if x == width {
                         (y, x) = (y + 1, 0);
+                        to = ring.row(y);
                     }
                 }
                 Tile {
