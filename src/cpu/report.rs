@@ -25,12 +25,18 @@ pub(crate) fn report(
     let outputs = placed.graph.outputs().iter();
     let outputs: Vec<Shape> = outputs.map(|v| placed.shapes[v.index()].clone()).collect();
     let tensors = inputs.iter().chain(&outputs);
+    let mut nodes = planned_nodes(placed);
+    for (i, reader) in outline.plan.inside.iter().enumerate() {
+        if let Some(reader) = reader {
+            nodes[i].storage = format!("in the kernel of '{}' only", nodes[reader.index()].name);
+        }
+    }
     Ok(PlanReport {
         network: graph.name().to_owned(),
         device: device.to_string(),
         precision: Precision::F32,
         inputs: inputs.to_vec(),
-        nodes: planned_nodes(placed),
+        nodes,
         steps: outline.steps().map(planned).collect(),
         passes: outline.plan.passes.clone(),
         pipelines: 0,
@@ -99,6 +105,15 @@ mod tests {
         let (kernel, why) = step(&report, "features.1.conv.0.0");
         assert_eq!(kernel, "depthwise");
         assert!(why.starts_with("depthwise"), "{why}");
+        let (kernel, why) = step(&report, "features.2.conv.1.0");
+        assert_eq!(kernel, "pointwise depthwise");
+        assert!(why.contains("'features.2.conv.0.0'"), "{why}");
+        let mut inside = report.nodes.iter();
+        let inside = inside.find(|node| node.name == "features.2.conv.0.0");
+        assert_eq!(
+            inside.map(|node| node.storage.as_str()),
+            Some("in the kernel of 'features.2.conv.1.0' only")
+        );
         let (kernel, why) = step(&report, "features.18.0");
         assert_eq!(kernel, "implicit_gemm");
         assert!(why.ends_with("no Winograd: kernel 1x1"), "{why}");

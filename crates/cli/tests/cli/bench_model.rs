@@ -240,8 +240,10 @@ fn steps_are_profiled_on_every_backend() {
         let lines = profile.json();
         let line = &lines[0];
         let steps = line["steps"].as_array().unwrap();
-        // 27 convolutions, pooling and the classifier at least, each with its cost.
-        assert!(steps.len() >= 29, "{line}");
+        // 27 convolutions, pooling and the classifier at least, each with its cost. On the CPU, 12 of the depthwise
+        // convolutions compute the pointwise one before them.
+        let least = if backend == "cpu" { 17 } else { 29 };
+        assert!(steps.len() >= least, "{line}");
         let sum = |key: &str| -> f64 { steps.iter().map(|s| s[key].as_f64().unwrap()).sum() };
         assert!((sum("share") - 1.0).abs() < 1e-9);
         assert!((sum("ms") - line["steps_ms"].as_f64().unwrap()).abs() < 1e-9);
