@@ -315,16 +315,16 @@ fn blocks_of_pointwise_and_depthwise() {
     for block in 0..3 {
         let name = |part: &str| format!("{part}{block}");
         let residual = x;
-        x = b.conv2d(&name("expand"), x, Conv2d::new(20, 70, 1));
-        x = b.activation(&name("relu"), x, Activation::Relu);
+        x = b.conv2d(name("expand"), x, Conv2d::new(20, 70, 1));
+        x = b.activation(name("relu"), x, Activation::Relu);
         let depthwise = match block {
             2 => "op".to_owned(),
             _ => name("depthwise"),
         };
         x = b.conv2d(&depthwise, x, Conv2d::depthwise(70, 3).padding(1));
-        x = b.conv2d(&name("project"), x, Conv2d::new(70, 20, 1));
+        x = b.conv2d(name("project"), x, Conv2d::new(70, 20, 1));
         if block > 0 {
-            x = b.add(&name("sum"), x, residual);
+            x = b.add(name("sum"), x, residual);
         }
     }
     b.output(x);
