@@ -394,7 +394,11 @@ impl RunTask<'_> {
             }
             if let Some(bounds) = conv.epilogue.bounds() {
                 let [low, high] = bounds.map(|bound| ops.splat(bound));
-                for (p, sum) in sums.into_iter().enumerate() {
+                for (p, mut sum) in sums.into_iter().enumerate() {
+                    if let Some(map) = conv.residual {
+                        let residual = load(isa, run.residual.add(p * map.stride), mask);
+                        sum = ops.add(sum, residual);
+                    }
                     // Of a number and NaN, x86 returns the second operand.
                     let y = ops.min(high, ops.max(low, sum));
                     store(isa, y, run.output.add(p * conv.output.stride), mask);

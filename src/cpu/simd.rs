@@ -70,13 +70,15 @@ pub(super) struct Epilogue {
 }
 
 impl Epilogue {
-    /// The limits of the output, where nothing else is done: NaN stays.
+    /// The limits of the output, where nothing else is done but adding the residual first: NaN stays.
     #[inline(always)]
     pub fn bounds(self) -> Option<[f32; 2]> {
         match (self.residual, self.activation) {
-            (None, None) => Some([f32::NEG_INFINITY, f32::INFINITY]),
-            (None, Some(Activation::Relu)) => Some([0.0, f32::INFINITY]),
-            (None, Some(Activation::Relu6)) => Some([0.0, 6.0]),
+            (_, None) => Some([f32::NEG_INFINITY, f32::INFINITY]),
+            (None | Some(Residual::BeforeActivation), Some(Activation::Relu)) => {
+                Some([0.0, f32::INFINITY])
+            }
+            (None | Some(Residual::BeforeActivation), Some(Activation::Relu6)) => Some([0.0, 6.0]),
             _ => None,
         }
     }

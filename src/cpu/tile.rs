@@ -203,8 +203,12 @@ impl Tile<'_> {
                 match bounds {
                     Some([low, high]) => {
                         for r in 0..R {
+                            let mut y = sums[r][v];
+                            if self.epilogue.residual.is_some() {
+                                y = ops.add(y, load(isa, self.residual[r].add(first), mask));
+                            }
                             // Of a number and NaN, x86 returns the second operand.
-                            let y = ops.min(high, ops.max(low, sums[r][v]));
+                            let y = ops.min(high, ops.max(low, y));
                             store(isa, y, self.output[r].add(first), mask);
                         }
                     }
