@@ -1,7 +1,7 @@
 //! Convolutions, transposed convolutions and fully connected layers: which kernel computes them.
 
 use super::conv_weights::{bias, depthwise_weights, sweep, winograd_weights};
-use super::depthwise::{Depthwise, Windows};
+use super::depthwise::Depthwise;
 use super::implicit_gemm::{ImplicitGemm, Rows};
 use super::kernel::Kernel;
 use super::map::Map;
@@ -205,12 +205,7 @@ fn build_depthwise(
         placed.input,
         placed.output,
         placed.residual,
-        Windows {
-            kernel: conv.filter.kernel,
-            stride: conv.stride,
-            dilation: conv.dilation,
-            padding: conv.padding,
-        },
+        *conv,
         weights,
         bias,
         placed.epilogue(),

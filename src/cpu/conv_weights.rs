@@ -8,7 +8,7 @@ use super::conv::Placed;
 use super::implicit_gemm::{Rows, panel_columns};
 use super::memory::Floats;
 use super::packed::Building;
-use super::sweep::Sweep;
+use super::sweep::{Interior, Sweep};
 use super::winograd_transform::KernelTransform;
 use crate::error::{Error, Result};
 use crate::kernels::{ConvProblem, Filter, Kernels, Phase};
@@ -126,6 +126,7 @@ pub(super) fn sweep(
         step: phase.outputs.step.map(|v| v as usize),
         origin: phase.outputs.origin.map(|v| v as usize),
         stride: window.stride.map(|v| v as usize),
+        interior: Interior::new(&taps, &placed.input),
         taps,
         weights: packed,
     })

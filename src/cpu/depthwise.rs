@@ -12,12 +12,13 @@ use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp};
 
 use super::implicit_gemm::panel_columns;
-use super::kernel::{Kernel, Scratch, TASKS_PER_THREAD, Values, part};
+use super::kernel::{Blocks, Kernel, Scratch, TASKS_PER_THREAD, Values, part};
 use super::map::Map;
 use super::memory::Floats;
 use super::pointwise::Pointwise;
-use super::simd::{Epilogue, Mask, first_lanes, load, store};
+use super::simd::{Epilogue, Mask, first_lanes, load};
 use super::tile::VECTORS;
+use crate::kernels::ConvProblem;
 
 /// Output pixels of a row that are computed together, at most.
 const PIXELS: usize = 8;
@@ -25,28 +26,23 @@ const PIXELS: usize = 8;
 /// Pixels of the input that are brought at a time, at least, where the map has as many.
 const INPUT_PIXELS: usize = 128;
 
-/// The windows of a depthwise convolution: rows, then columns.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Windows {
-    pub kernel: [usize; 2],
-    pub stride: [usize; 2],
-    pub dilation: [usize; 2],
-    /// Added above and to the left; negative where the input is cropped.
-    pub padding: [isize; 2],
+/// Rows (axis 0) or columns (1) of the input, padding included, that so many of the output see.
+#[inline(always)]
+fn seen(problem: &ConvProblem, axis: usize, output: usize) -> usize {
+    let reach = (problem.filter.kernel[axis] - 1) * problem.dilation[axis];
+    (output.max(1) - 1) * problem.stride[axis] + reach + 1
 }
 
-impl Windows {
-    /// Rows or columns of the input, padding included, that so many of the output see.
-    fn seen(&self, axis: usize, output: usize) -> usize {
-        let reach = (self.kernel[axis] - 1) * self.dilation[axis];
-        (output.max(1) - 1) * self.stride[axis] + reach + 1
-    }
+/// The row of the input, negative in the padding, that the first tap of a row of the output reads.
+#[inline(always)]
+fn top(problem: &ConvProblem, row: usize) -> isize {
+    (row * problem.stride[0]) as isize - problem.padding[0]
+}
 
-    /// The row of the input, negative in the padding, that the first tap of a row of the output reads.
-    #[inline(always)]
-    fn top(&self, row: usize) -> isize {
-        (row * self.stride[0]) as isize - self.padding[0]
-    }
+/// Columns of zeros left of the map.
+#[inline(always)]
+fn left_columns(problem: &ConvProblem) -> usize {
+    problem.padding[1].max(0) as usize
 }
 
 #[derive(Debug)]
@@ -55,7 +51,7 @@ pub(super) struct Depthwise {
     input: Map,
     output: Map,
     residual: Option<Map>,
-    windows: Windows,
+    problem: ConvProblem,
     /// `[panel][tap][channel]`: those of a panel arrive as one stream.
     weights: Arc<Floats>,
     bias: Arc<Floats>,
@@ -80,18 +76,18 @@ impl Depthwise {
         input: Map,
         output: Map,
         residual: Option<Map>,
-        windows: Windows,
+        problem: ConvProblem,
         weights: Arc<Floats>,
         bias: Arc<Floats>,
         epilogue: Epilogue,
         pointwise: Option<Pointwise>,
         threads: usize,
     ) -> Self {
-        let step = INPUT_PIXELS.div_ceil((input.width * windows.stride[0]).max(1));
+        let step = INPUT_PIXELS.div_ceil((input.width * problem.stride[0]).max(1));
         let step = step.clamp(1, output.height.max(1));
-        let left = windows.padding[1].max(0) as usize;
-        let columns = (left + input.width)
-            .max((left as isize - windows.padding[1]) as usize + windows.seen(1, output.width));
+        let left = left_columns(&problem);
+        let first = (left as isize - problem.padding[1]) as usize;
+        let columns = (left + input.width).max(first + seen(&problem, 1, output.width));
         let (mut bands, mut panel_parts) = (1, 1);
         if threads > 1 {
             // Bands bring some rows twice, parts of the panels none.
@@ -106,13 +102,13 @@ impl Depthwise {
             input,
             output,
             residual,
-            windows,
+            problem,
             weights,
             bias,
             epilogue,
             pointwise,
             step,
-            ring: [windows.seen(0, step), columns],
+            ring: [seen(&problem, 0, step), columns],
             parts: [bands, panel_parts],
             stages: [output.batch * bands * panel_parts],
         }
@@ -192,10 +188,10 @@ impl SimdOp for RunTask<'_> {
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
         let conv = self.conv;
-        let windows = &conv.windows;
+        let problem = &conv.problem;
         let panel_len = VECTORS * isa.f32().len();
         let [rows, columns] = conv.ring;
-        let left = windows.padding[1].max(0) as usize;
+        let left = left_columns(problem);
         let ring = Ring {
             first: self.ring.wrapping_add(left * panel_len),
             rows,
@@ -216,8 +212,8 @@ impl SimdOp for RunTask<'_> {
             let mut row = self.rows.start;
             while row < self.rows.end {
                 let rows = row..(row + conv.step).min(self.rows.end);
-                let first = windows.top(rows.start).max(0) as usize;
-                let end = windows.top(rows.end - 1) + windows.seen(0, 1) as isize;
+                let first = top(problem, rows.start).max(0) as usize;
+                let end = top(problem, rows.end - 1) + seen(problem, 0, 1) as isize;
                 let first = first.max(next);
                 let end = (end.max(0) as usize).min(height).max(first);
                 // SAFETY: `Kernel::run`'s; no row that these rows of the output see is overwritten.
@@ -312,20 +308,14 @@ impl RunTask<'_> {
     #[inline(always)]
     unsafe fn row<I: Isa>(&self, isa: I, row: usize, panel: usize, ring: Ring) {
         let conv = self.conv;
-        let windows = &conv.windows;
+        let problem = &conv.problem;
+        let kernel = problem.filter.kernel;
         let output = conv.output;
         let lanes = isa.f32().len();
-        let top = windows.top(row);
-        let taps = inside(
-            top,
-            windows.kernel[0],
-            windows.dilation[0],
-            conv.input.height,
-        );
-        // As equal as possible: the first few have one pixel more.
-        let blocks = output.width.div_ceil(PIXELS).max(1);
-        let (each, longer) = (output.width / blocks, output.width % blocks);
-        let panel_weights = windows.kernel[0] * windows.kernel[1] * ring.panel_len;
+        let top = top(problem, row);
+        let taps = inside(top, kernel[0], problem.dilation[0], conv.input.height);
+        let blocks = Blocks::new(output.width, PIXELS);
+        let panel_weights = kernel[0] * kernel[1] * ring.panel_len;
         let residual_stride = conv.residual.map_or(0, |residual| residual.stride);
         for lane in (0..ring.panel_len).step_by(lanes) {
             let channel = panel * ring.panel_len + lane;
@@ -334,8 +324,8 @@ impl RunTask<'_> {
             }
             let mask = first_lanes(isa, output.channels - channel);
             let mut x = 0;
-            for block in 0..blocks {
-                let pixels = each + usize::from(block < longer);
+            for block in 0..blocks.count {
+                let pixels = blocks.len(block);
                 let pixel = (self.image * output.height + row) * output.width + x;
                 // SAFETY: the caller's.
                 unsafe {
@@ -348,11 +338,10 @@ impl RunTask<'_> {
                         bias: conv.bias.as_ptr().add(channel),
                         taps: taps.clone(),
                         top,
-                        left: (x * windows.stride[1]) as isize - windows.padding[1],
+                        left: (x * problem.stride[1]) as isize - problem.padding[1],
                         lane,
                     };
                     match pixels {
-                        0 => {}
                         1 => self.run::<I, 1>(isa, &run, mask, ring),
                         2 => self.run::<I, 2>(isa, &run, mask, ring),
                         3 => self.run::<I, 3>(isa, &run, mask, ring),
@@ -372,17 +361,18 @@ impl RunTask<'_> {
     unsafe fn run<I: Isa, const P: usize>(&self, isa: I, run: &Run, mask: Mask<I>, ring: Ring) {
         let ops = isa.f32();
         let conv = self.conv;
-        let windows = &conv.windows;
-        let tap_step = windows.dilation[1] * ring.panel_len;
-        let pixel_step = windows.stride[1] * ring.panel_len;
+        let problem = &conv.problem;
+        let columns = problem.filter.kernel[1];
+        let tap_step = problem.dilation[1] * ring.panel_len;
+        let pixel_step = problem.stride[1] * ring.panel_len;
         // SAFETY: the caller's; the ring has whole vectors.
         unsafe {
             let mut sums = [ops.load_ptr(run.bias); P];
             for ky in run.taps.clone() {
-                let row = (run.top + (ky * windows.dilation[0]) as isize) as usize;
+                let row = (run.top + (ky * problem.dilation[0]) as isize) as usize;
                 let mut from = ring.pixel(row, run.left).add(run.lane).cast_const();
-                let mut weights = run.weights.add(ky * windows.kernel[1] * ring.panel_len);
-                for _ in 0..windows.kernel[1] {
+                let mut weights = run.weights.add(ky * columns * ring.panel_len);
+                for _ in 0..columns {
                     let weight = ops.load_ptr(weights);
                     for (p, sum) in sums.iter_mut().enumerate() {
                         let value = ops.load_ptr(from.wrapping_add(p * pixel_step));
@@ -392,27 +382,14 @@ impl RunTask<'_> {
                     weights = weights.wrapping_add(ring.panel_len);
                 }
             }
-            if let Some(bounds) = conv.epilogue.bounds() {
-                let [low, high] = bounds.map(|bound| ops.splat(bound));
-                for (p, mut sum) in sums.into_iter().enumerate() {
-                    if let Some(map) = conv.residual {
-                        let residual = load(isa, run.residual.add(p * map.stride), mask);
-                        sum = ops.add(sum, residual);
-                    }
-                    // Of a number and NaN, x86 returns the second operand.
-                    let y = ops.min(high, ops.max(low, sum));
-                    store(isa, y, run.output.add(p * conv.output.stride), mask);
-                }
-                return;
+            let residual_stride = conv.residual.map_or(0, |residual| residual.stride);
+            let mut residuals = [run.residual; P];
+            let mut outputs = [run.output; P];
+            for p in 0..P {
+                residuals[p] = run.residual.wrapping_add(p * residual_stride);
+                outputs[p] = run.output.wrapping_add(p * conv.output.stride);
             }
-            for (p, sum) in sums.into_iter().enumerate() {
-                let mut residual = ops.zero();
-                if let Some(map) = conv.residual {
-                    residual = load(isa, run.residual.add(p * map.stride), mask);
-                }
-                let y = conv.epilogue.apply(isa, sum, residual);
-                store(isa, y, run.output.add(p * conv.output.stride), mask);
-            }
+            (conv.epilogue).store(isa, sums, &residuals, &outputs, 0, mask);
         }
     }
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use rten_simd::ops::BitOps;
 use rten_simd::{Isa, SimdOp};
 
-use super::kernel::{Kernel, Scratch, Values, part};
+use super::kernel::{Blocks, Kernel, Scratch, Values, part};
 use super::map::Map;
 use super::memory::Floats;
 use super::prologue::Prologue;
 use super::simd::{Epilogue, lanes};
-use super::sweep::{Position, Sweep, Window};
+use super::sweep::{Position, Sweep};
 use super::tile::{ROWS, RowPointers, Tile, VECTORS, max_rows};
 
 /// Rows of a task at most: pointers to them, and what a prologue makes of them, stay in the caches.
@@ -45,8 +45,6 @@ pub(super) struct ImplicitGemm {
     /// One per output channel, each group padded to whole panels.
     pub bias: Arc<Floats>,
     pub epilogue: Epilogue,
-    /// One per sweep.
-    windows: Vec<Window>,
     tasks: Vec<Task>,
     stages: [usize; 1],
     /// What pixels in the padding read.
@@ -111,9 +109,6 @@ impl ImplicitGemm {
         let zeros = input.channels.max(input.stride) * 2;
         Self {
             stages: [tasks.len()],
-            windows: (sweeps.iter())
-                .map(|sweep| Window::new(&sweep.taps, &input))
-                .collect(),
             input,
             output,
             residual,
@@ -152,11 +147,6 @@ impl ImplicitGemm {
     }
 }
 
-/// Tiles of a task.
-fn tiles(rows: usize, lanes: usize) -> usize {
-    rows.div_ceil(max_rows(lanes))
-}
-
 /// Floats that pointers of one tap take.
 const POINTER_FLOATS: usize = ROWS * size_of::<*const f32>() / size_of::<f32>();
 
@@ -169,7 +159,7 @@ impl Kernel for ImplicitGemm {
         let lanes = lanes();
         let need = |sweep: &Sweep| {
             let (taps, _) = self.taps_and_k(sweep);
-            let pointers = tiles(TASK_ROWS, lanes) * (taps + 2) * POINTER_FLOATS;
+            let pointers = TASK_ROWS.div_ceil(max_rows(lanes)) * (taps + 2) * POINTER_FLOATS;
             pointers + TASK_ROWS * self.copied(sweep)
         };
         self.sweeps.iter().map(need).max().unwrap_or(0) + 64
@@ -206,12 +196,11 @@ impl SimdOp for RunTask<'_> {
         let sweep = &kernel.sweeps[task.sweep];
         let lanes = isa.f32().len();
         let (taps, k) = kernel.taps_and_k(sweep);
-        let tiles = tiles(task.rows.len(), lanes);
+        let blocks = Blocks::new(task.rows.len(), max_rows(lanes));
+        let tiles = blocks.count;
         let columns = VECTORS * lanes;
         let group_outputs = kernel.output.channels / kernel.groups;
         let group_panels = group_outputs.div_ceil(columns);
-        // As equal as possible: the first few have one row more.
-        let (rows_each, longer) = (task.rows.len() / tiles, task.rows.len() % tiles);
         // SAFETY: `Kernel::run`'s for the values; `Kernel::scratch` has room for the pointers of all tiles, then for
         // the copies.
         unsafe {
@@ -225,7 +214,7 @@ impl SimdOp for RunTask<'_> {
             let mut at = Position::new(sweep.size, task.rows.start);
             let mut row = 0;
             for t in 0..tiles {
-                for r in 0..rows_each + usize::from(t < longer) {
+                for r in 0..blocks.len(t) {
                     let copy = copies.add(row * copied);
                     self.point::<I>(isa, sweep, at, pointers.add(t * taps), r, copy);
                     let pixel = at.output_pixel(sweep, &kernel.output);
@@ -254,7 +243,7 @@ impl SimdOp for RunTask<'_> {
                     columns: (group_outputs - first).min(columns),
                     epilogue: kernel.epilogue,
                 }
-                .compute(isa, rows_each + usize::from(t < longer));
+                .compute(isa, blocks.len(t));
                 if many {
                     t += 1;
                     if t == tiles {
@@ -295,15 +284,16 @@ impl RunTask<'_> {
         unsafe {
             let image_start = self.input.add(image * height * width * stride + group);
             let (top, left) = (y * sweep.stride[0], x * sweep.stride[1]);
-            let window = &kernel.windows[self.task.sweep];
-            if kernel.rows != Rows::Copies && window.is_inside([top, left], &kernel.input) {
-                let origin = image_start.add((top * width + left) * stride);
+            let interior = &sweep.interior;
+            if kernel.rows != Rows::Copies && interior.holds([top, left], &kernel.input) {
+                // It may lie outside the map: only its taps are inside.
+                let origin = image_start.wrapping_add((top * width + left) * stride);
                 let run = match kernel.rows {
                     Rows::Runs { columns } => columns,
                     _ => 1,
                 };
-                for (t, offset) in window.offsets.iter().step_by(run).enumerate() {
-                    (*pointers.add(t))[r] = origin.offset(*offset);
+                for (t, offset) in interior.offsets.iter().step_by(run).enumerate() {
+                    (*pointers.add(t))[r] = origin.wrapping_offset(*offset);
                 }
                 return;
             }

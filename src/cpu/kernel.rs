@@ -64,6 +64,32 @@ pub(super) fn pixel_tasks(output: &Map, least: usize, threads: usize) -> usize {
     }
 }
 
+/// Items in blocks as equal as possible, of a certain length at most: the first few are one longer.
+#[derive(Clone, Copy)]
+pub(super) struct Blocks {
+    pub count: usize,
+    each: usize,
+    longer: usize,
+}
+
+impl Blocks {
+    #[inline(always)]
+    pub fn new(items: usize, most: usize) -> Self {
+        let count = items.div_ceil(most);
+        Self {
+            count,
+            each: items / count.max(1),
+            longer: items % count.max(1),
+        }
+    }
+
+    /// The length of a block. No division: it is asked for in inner loops.
+    #[inline(always)]
+    pub fn len(&self, block: usize) -> usize {
+        self.each + usize::from(block < self.longer)
+    }
+}
+
 /// `count` split into `parts` ranges whose lengths differ by one at most: the one of index `i`.
 pub(super) fn part(count: usize, parts: usize, i: usize) -> std::ops::Range<usize> {
     let parts = parts.max(1);

@@ -80,7 +80,7 @@ impl Outline {
                     input: next_input.next().unwrap_or_default(),
                 }),
                 // Its reader's kernel computes it.
-                _ if outline.plan.inside[value.index()].is_some() => None,
+                _ if outline.plan.placed.inside[value.index()].is_some() => None,
                 _ if is_computed(graph, &outline.plan.placed.shapes, value) => {
                     Some(What::Compute(Selection::new(&outline.placed(value))))
                 }
@@ -117,7 +117,7 @@ impl Outline {
         let shape = |value: ValueId| &self.plan.placed.shapes[value.index()];
         let inputs = node.inputs.iter().map(|v| (self.map(*v), shape(*v)));
         let first = node.inputs.first();
-        let inside = first.filter(|first| self.plan.inside[first.index()] == Some(value));
+        let inside = first.filter(|first| self.plan.placed.inside[first.index()] == Some(value));
         PlacedNode {
             node,
             inside: inside.map(|first| Box::new(self.placed(*first))),

@@ -9,6 +9,7 @@ use rten_simd::ops::BitOps;
 
 use super::conv::Problem;
 use super::depthwise::Ring;
+use super::kernel::Blocks;
 use super::map::Map;
 use super::memory::Floats;
 use super::simd::Epilogue;
@@ -96,14 +97,12 @@ impl Pointwise {
         let lanes = isa.f32().len();
         let columns = VECTORS * lanes;
         let pixels = rows.len() * width;
-        // As equal as possible: the first few have one row more.
-        let tiles = pixels.div_ceil(max_rows(lanes));
-        let (each, longer) = (pixels / tiles.max(1), pixels % tiles.max(1));
+        let tiles = Blocks::new(pixels, max_rows(lanes));
         let mut next = input.wrapping_add((image * height + rows.start) * width * stride);
         let (mut y, mut x) = (rows.start, 0);
         let mut to = ring.row(y);
-        for t in 0..tiles {
-            let count = each + usize::from(t < longer);
+        for t in 0..tiles.count {
+            let count = tiles.len(t);
             let mut from: RowPointers = [std::ptr::null(); ROWS];
             let mut output = [std::ptr::null_mut(); ROWS];
             // SAFETY: the caller's.

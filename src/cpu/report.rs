@@ -25,18 +25,12 @@ pub(crate) fn report(
     let outputs = placed.graph.outputs().iter();
     let outputs: Vec<Shape> = outputs.map(|v| placed.shapes[v.index()].clone()).collect();
     let tensors = inputs.iter().chain(&outputs);
-    let mut nodes = planned_nodes(placed);
-    for (i, reader) in outline.plan.inside.iter().enumerate() {
-        if let Some(reader) = reader {
-            nodes[i].storage = format!("in the kernel of '{}' only", nodes[reader.index()].name);
-        }
-    }
     Ok(PlanReport {
         network: graph.name().to_owned(),
         device: device.to_string(),
         precision: Precision::F32,
         inputs: inputs.to_vec(),
-        nodes,
+        nodes: planned_nodes(placed),
         steps: outline.steps().map(planned).collect(),
         passes: outline.plan.passes.clone(),
         pipelines: 0,

@@ -72,7 +72,7 @@ pub(super) struct Epilogue {
 impl Epilogue {
     /// The limits of the output, where nothing else is done but adding the residual first: NaN stays.
     #[inline(always)]
-    pub fn bounds(self) -> Option<[f32; 2]> {
+    fn bounds(self) -> Option<[f32; 2]> {
         match (self.residual, self.activation) {
             (_, None) => Some([f32::NEG_INFINITY, f32::INFINITY]),
             (None | Some(Residual::BeforeActivation), Some(Activation::Relu)) => {
@@ -80,6 +80,53 @@ impl Epilogue {
             }
             (None | Some(Residual::BeforeActivation), Some(Activation::Relu6)) => Some([0.0, 6.0]),
             _ => None,
+        }
+    }
+
+    /// Writes the outputs for sums of one vector of channels: output `i` to `outputs[i]`, `first` floats from there, with
+    /// the residual from as far from `residuals[i]`.
+    ///
+    /// # Safety
+    /// The pointers of all sums must be valid for the lanes of `mask`; those of residuals where there are any.
+    #[inline(always)]
+    pub unsafe fn store<I: Isa, const N: usize, const M: usize>(
+        self,
+        isa: I,
+        sums: [I::F32; N],
+        residuals: &[*const f32; M],
+        outputs: &[*mut f32; M],
+        first: usize,
+        mask: Mask<I>,
+    ) {
+        let ops = isa.f32();
+        let bounds = self.bounds().map(|bounds| bounds.map(|b| ops.splat(b)));
+        // SAFETY: the caller's.
+        unsafe {
+            // Most layers end in one of these. The others are not inlined once for every sum.
+            let Some([low, high]) = bounds else {
+                for (i, sum) in sums.into_iter().enumerate() {
+                    let residual = match self.residual {
+                        Some(_) => load(isa, residuals[i].add(first), mask),
+                        None => ops.zero(),
+                    };
+                    store(
+                        isa,
+                        self.apply(isa, sum, residual),
+                        outputs[i].add(first),
+                        mask,
+                    );
+                }
+                return;
+            };
+            for i in 0..N {
+                let mut y = sums[i];
+                if self.residual.is_some() {
+                    y = ops.add(y, load(isa, residuals[i].add(first), mask));
+                }
+                // Of a number and NaN, x86 returns the second operand.
+                let y = ops.min(high, ops.max(low, y));
+                store(isa, y, outputs[i].add(first), mask);
+            }
         }
     }
 

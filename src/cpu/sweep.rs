@@ -17,21 +17,22 @@ pub(super) struct Sweep {
     pub stride: [usize; 2],
     /// The row and column that each tap of the window at the origin reads.
     pub taps: Vec<[isize; 2]>,
+    pub interior: Interior,
     /// Packed `[group][panel][tap][k][columns]`.
     pub weights: Arc<Floats>,
 }
 
-/// The window of a sweep, for pixels whose whole window lies inside the map.
-#[derive(Debug)]
-pub(super) struct Window {
-    /// The first and the last row that it reads, and columns, from its origin.
+/// Where taps are for pixels whose whole window lies inside the map.
+#[derive(Clone, Debug)]
+pub(super) struct Interior {
+    /// The first and the last row that a window reads, and columns, from its origin.
     rows: [isize; 2],
     columns: [isize; 2],
     /// The distance of each tap from the origin in memory.
     pub offsets: Vec<isize>,
 }
 
-impl Window {
+impl Interior {
     pub fn new(taps: &[[isize; 2]], input: &Map) -> Self {
         let ends = |axis: usize| {
             let taps = taps.iter().map(|tap| tap[axis]);
@@ -46,8 +47,9 @@ impl Window {
         }
     }
 
+    /// Whether the window of this origin lies inside.
     #[inline(always)]
-    pub fn is_inside(&self, [top, left]: [usize; 2], input: &Map) -> bool {
+    pub fn holds(&self, [top, left]: [usize; 2], input: &Map) -> bool {
         let inside = |at: usize, [first, last]: [isize; 2], size: usize| {
             at as isize + first >= 0 && at as isize + last < size as isize
         };

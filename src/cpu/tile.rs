@@ -17,7 +17,7 @@
 use rten_simd::Isa;
 use rten_simd::ops::{BitOps, NumOps};
 
-use super::simd::{Epilogue, first_lanes, load, store};
+use super::simd::{Epilogue, first_lanes};
 
 /// Rows of a tile at most. With two columns each, 16 sums hide the latency of a multiply-add, and 8 pointers fit the
 /// registers.
@@ -186,47 +186,20 @@ impl Tile<'_> {
     unsafe fn store<I: Isa, const R: usize, const V: usize>(&self, isa: I, sums: [[I::F32; V]; R]) {
         let ops = isa.f32();
         let lanes = ops.len();
-        // Most layers end in one of these. The others are not inlined once for every row.
-        let bounds = self
-            .epilogue
-            .bounds()
-            .map(|bounds| bounds.map(|b| ops.splat(b)));
         for v in 0..V {
-            let first = v * lanes;
-            if self.columns <= first {
+            let column = v * lanes;
+            if self.columns <= column {
                 return;
             }
-            let mask = first_lanes(isa, self.columns - first);
-            let first = self.first + first;
+            let mask = first_lanes(isa, self.columns - column);
+            let mut in_column = [ops.zero(); R];
+            for r in 0..R {
+                in_column[r] = sums[r][v];
+            }
+            let first = self.first + column;
             // SAFETY: the caller's.
             unsafe {
-                match bounds {
-                    Some([low, high]) => {
-                        for r in 0..R {
-                            let mut y = sums[r][v];
-                            if self.epilogue.residual.is_some() {
-                                y = ops.add(y, load(isa, self.residual[r].add(first), mask));
-                            }
-                            // Of a number and NaN, x86 returns the second operand.
-                            let y = ops.min(high, ops.max(low, y));
-                            store(isa, y, self.output[r].add(first), mask);
-                        }
-                    }
-                    None => {
-                        let mut column = [ops.zero(); R];
-                        for r in 0..R {
-                            column[r] = sums[r][v];
-                        }
-                        for (r, sum) in column.into_iter().enumerate() {
-                            let residual = match self.epilogue.residual {
-                                Some(_) => load(isa, self.residual[r].add(first), mask),
-                                None => ops.zero(),
-                            };
-                            let y = self.epilogue.apply(isa, sum, residual);
-                            store(isa, y, self.output[r].add(first), mask);
-                        }
-                    }
-                }
+                (self.epilogue).store(isa, in_column, self.residual, self.output, first, mask);
             }
         }
     }

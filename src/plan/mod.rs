@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::gpu::PipelineKey;
-use crate::graph::Graph;
+use crate::graph::{Graph, ValueId};
 use crate::kernels::{DeviceContext, PackedWeight, Read, TensorView};
 use crate::passes::{self, PassOptions, PassReport};
 use crate::tensor::Shape;
@@ -56,6 +56,8 @@ pub(crate) struct PlacedGraph {
     pub views: Vec<TensorView>,
     /// Whether a value takes the place of the residual that its node adds.
     pub in_place: Vec<bool>,
+    /// The node in whose kernel alone a value exists: it has no memory.
+    pub inside: Vec<Option<ValueId>>,
 }
 
 /// See the module.
@@ -142,6 +144,7 @@ impl Plan {
                 buffers: layout.buffers,
                 views: layout.views,
                 in_place: layout.in_place,
+                inside: selected.inside,
             },
         })
     }

@@ -22,8 +22,6 @@ pub(crate) struct PlacedPlan {
     pub passes: Vec<PassReport>,
     /// Bytes of the largest set of values that are alive at once: no plan needs less.
     pub lower_bound_bytes: u64,
-    /// For each value that exists in the kernel of one node alone, that node.
-    pub inside: Vec<Option<ValueId>>,
 }
 
 impl PlacedPlan {
@@ -63,13 +61,13 @@ impl PlacedPlan {
             output_locations: layout.output_locations,
             passes,
             lower_bound_bytes: layout.lower_bound,
-            inside: selected.inside,
             placed: PlacedGraph {
                 graph,
                 shapes: selected.shapes,
                 buffers: layout.buffers,
                 views: layout.views,
                 in_place: layout.in_place,
+                inside: selected.inside,
             },
         })
     }

@@ -300,6 +300,9 @@ fn fused(graph: &Graph, node: &Node) -> Vec<FusedPart> {
 fn storage(placed: &PlacedGraph, i: usize) -> String {
     let name = |i: usize| &placed.graph.nodes()[i].name;
     let node = &placed.graph.nodes()[i];
+    if let Some(reader) = placed.inside[i] {
+        return format!("in the kernel of '{}' only", name(reader.index()));
+    }
     let slot = match placed.buffers[i] {
         BufferRef::Slot(slot) => slot,
         BufferRef::Input(_) | BufferRef::Output(_) => return "as the user gives it".to_owned(),

@@ -240,10 +240,12 @@ fn steps_are_profiled_on_every_backend() {
         let lines = profile.json();
         let line = &lines[0];
         let steps = line["steps"].as_array().unwrap();
-        // 27 convolutions, pooling and the classifier at least, each with its cost. On the CPU, 12 of the depthwise
-        // convolutions compute the pointwise one before them.
-        let least = if backend == "cpu" { 17 } else { 29 };
-        assert!(steps.len() >= least, "{line}");
+        // 27 convolutions, pooling and the classifier at least, each with its cost. On the CPU, depthwise convolutions
+        // compute the pointwise ones before them.
+        let is_pair = |step: &&serde_json::Value| step["kernel"] == "pointwise depthwise";
+        let pairs = steps.iter().filter(is_pair).count();
+        assert!(steps.len() + pairs >= 29, "{line}");
+        assert_eq!(pairs, if backend == "cpu" { 12 } else { 0 }, "{line}");
         let sum = |key: &str| -> f64 { steps.iter().map(|s| s[key].as_f64().unwrap()).sum() };
         assert!((sum("share") - 1.0).abs() < 1e-9);
         assert!((sum("ms") - line["steps_ms"].as_f64().unwrap()).abs() < 1e-9);
