@@ -37,6 +37,7 @@ mod labels;
 mod mask;
 mod preprocess;
 mod resize;
+mod resize_passes;
 #[cfg(feature = "draw")]
 mod sheet;
 #[cfg(feature = "draw")]

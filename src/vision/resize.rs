@@ -17,6 +17,7 @@ use std::str::FromStr;
 use image::RgbImage;
 use rayon::prelude::*;
 
+use super::resize_passes::{PRECISION_BITS, column_pass, row_pass};
 use crate::error::{Error, Result, UnknownName};
 
 /// The resampling filter. The names are Pillow's and timm's.
@@ -167,50 +168,29 @@ pub(super) fn resize_window<const C: usize>(
 
     // The horizontal pass, only over the rows that the vertical pass reads.
     let (first, last) = rows.span();
-    let mut intermediate = vec![0; x.len * (last - first) * C];
-    intermediate
-        .par_chunks_exact_mut(x.len * C)
-        .zip(pixels[first * x.from * C..].par_chunks_exact(x.from * C))
-        .for_each(|(to, from)| {
-            for (to, (start, weights)) in to.as_chunks_mut::<C>().0.iter_mut().zip(columns.iter()) {
-                let mut sums = [HALF; C];
-                let taps = &from.as_chunks::<C>().0[start..start + weights.len()];
-                for (tap, &weight) in taps.iter().zip(weights) {
-                    for (sum, &value) in sums.iter_mut().zip(tap) {
-                        *sum += i32::from(value) * weight;
-                    }
-                }
-                *to = sums.map(to_byte);
-            }
+    let width = x.len * C;
+    let mut intermediate = vec![0; width * (last - first)];
+    (intermediate.par_chunks_exact_mut(width).enumerate())
+        .with_min_len(task_rows(width, &columns))
+        .for_each(|(row, to)| {
+            let from = &pixels[(first + row) * x.from * C..];
+            row_pass::<C>(from, x.from, &columns, to);
         });
 
-    let width = x.len * C;
+    let least = task_rows(width, &rows);
     let rows: Vec<_> = rows.iter().collect();
-    result.par_chunks_exact_mut(width).zip(rows).for_each_init(
-        || vec![HALF; width],
-        |sums, (to, (start, weights))| {
-            sums.fill(HALF);
-            let taps = intermediate[(start - first) * width..].chunks_exact(width);
-            for (tap, &weight) in taps.zip(weights) {
-                for (sum, &value) in sums.iter_mut().zip(tap) {
-                    *sum += i32::from(value) * weight;
-                }
-            }
-            for (to, &sum) in to.iter_mut().zip(sums.iter()) {
-                *to = to_byte(sum);
-            }
-        },
-    );
+    (result.par_chunks_exact_mut(width).zip(rows))
+        .with_min_len(least)
+        .for_each(|(to, (start, weights))| {
+            let from = &intermediate[(start - first) * width..];
+            column_pass(from, weights, to);
+        });
     result
 }
 
-/// Pillow's fixed point: of 32 bits, 8 are for the value and 2 for the filter's overshoot.
-const PRECISION_BITS: u32 = 32 - 8 - 2;
-/// One half, added so that truncating the fraction rounds.
-const HALF: i32 = 1 << (PRECISION_BITS - 1);
-
-fn to_byte(sum: i32) -> u8 {
-    (sum >> PRECISION_BITS).clamp(0, 255) as u8
+/// Rows that a task computes at least: a million products. Fewer are not worth a second thread.
+fn task_rows(width: usize, weights: &FilterWeights) -> usize {
+    (1_usize << 20).div_ceil(width * weights.stride)
 }
 
 /// For each pixel of the window along one axis, the first source pixel and the weights from there on.
