@@ -17,7 +17,7 @@ use std::str::FromStr;
 use image::RgbImage;
 use rayon::prelude::*;
 
-use super::resize_passes::{PRECISION_BITS, column_pass, row_pass};
+use super::resize_passes::{PRECISION_BITS, ROWS, column_pass, row_pass};
 use crate::error::{Error, Result, UnknownName};
 
 /// The resampling filter. The names are Pillow's and timm's.
@@ -170,11 +170,11 @@ pub(super) fn resize_window<const C: usize>(
     let (first, last) = rows.span();
     let width = x.len * C;
     let mut intermediate = vec![0; width * (last - first)];
-    (intermediate.par_chunks_exact_mut(width).enumerate())
-        .with_min_len(task_rows(width, &columns))
-        .for_each(|(row, to)| {
-            let from = &pixels[(first + row) * x.from * C..];
-            row_pass::<C>(from, x.from, &columns, to);
+    (intermediate.par_chunks_mut(width * ROWS).enumerate())
+        .with_min_len(task_rows(width, &columns).div_ceil(ROWS))
+        .for_each(|(i, to)| {
+            let from = &pixels[(first + i * ROWS) * x.from * C..];
+            row_pass::<C>(from, x.from, &columns, to, x.len);
         });
 
     let least = task_rows(width, &rows);

@@ -15,64 +15,113 @@ fn to_byte(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
 
-/// Values that the horizontal pass computes together: the channels of a pixel, and some that are dropped.
+/// Values that the horizontal pass computes together in each row: the channels of a pixel, and some that are dropped.
 const LANES: usize = 4;
+/// Rows that the horizontal pass computes together: the weights of a column are the same for all.
+pub(super) const ROWS: usize = 4;
 
-/// Writes the pixels of a row: sums over the row that `from` begins with, of `width` pixels.
+/// Writes up to [`ROWS`] rows of `to_width` pixels: sums over the rows that `from` begins with, of `width` pixels.
 pub(super) fn row_pass<const C: usize>(
     from: &[u8],
     width: usize,
     columns: &FilterWeights,
     to: &mut [u8],
+    to_width: usize,
 ) {
     const { assert!(C <= LANES) };
-    let len = width * C + LANES - C;
-    match from.get(..len) {
-        Some(from) => RowPass::<C> { from, columns, to }.dispatch(),
-        // The last row: nothing follows it.
+    // Of the last row, the last tap's dropped values may be beyond the image.
+    let (row, to_row) = (width * C, to_width * C);
+    let rows = to.len() / to_row;
+    let padded;
+    let from = match from.get(..rows * row + LANES - C) {
+        Some(from) => from,
         None => {
-            let mut padded = from[..width * C].to_vec();
-            padded.resize(len, 0);
-            let from = &padded;
-            RowPass::<C> { from, columns, to }.dispatch();
+            let mut copy = from[..rows * row].to_vec();
+            copy.resize(rows * row + LANES - C, 0);
+            padded = copy;
+            &padded
         }
+    };
+    if rows == ROWS {
+        return RowPass::<C, ROWS> {
+            from,
+            row,
+            columns,
+            to,
+            to_row,
+        }
+        .dispatch();
+    }
+    for (i, to) in to.chunks_exact_mut(to_row).enumerate() {
+        let from = &from[i * row..];
+        RowPass::<C, 1> {
+            from,
+            row,
+            columns,
+            to,
+            to_row,
+        }
+        .dispatch();
     }
 }
 
-/// A row of the horizontal pass. The compiler makes vectors of its loops, for the instructions that dispatching finds.
-struct RowPass<'a, const C: usize> {
-    /// The row, and as many bytes more as `LANES` is larger than `C`.
+/// `R` rows of the horizontal pass. The compiler makes vectors of its loops, for the instructions that dispatching
+/// finds.
+struct RowPass<'a, const C: usize, const R: usize> {
+    /// The rows, and as many bytes more as `LANES` is larger than `C`.
     from: &'a [u8],
+    /// The bytes of a row.
+    row: usize,
     columns: &'a FilterWeights,
     to: &'a mut [u8],
+    to_row: usize,
 }
 
-impl<const C: usize> SimdOp for RowPass<'_, C> {
+impl<const C: usize, const R: usize> SimdOp for RowPass<'_, C, R> {
     type Output = ();
 
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) {
+        let from: [&[u8]; R] =
+            std::array::from_fn(|r| &self.from[r * self.row..][..self.row + LANES - C]);
         for (pixel, (start, weights)) in self.columns.iter().enumerate() {
-            let mut sums = [HALF; LANES];
-            let taps = self.from[start * C..].windows(LANES).step_by(C);
-            for (tap, &weight) in taps.zip(weights) {
-                for (sum, &value) in sums.iter_mut().zip(tap) {
+            let mut sums = [[HALF; LANES]; R];
+            for (tap, &weight) in weights.iter().enumerate() {
+                let first = (start + tap) * C;
+                let mut values = [[0; LANES]; R];
+                for (values, from) in values.iter_mut().zip(from) {
+                    values.copy_from_slice(&from[first..][..LANES]);
+                }
+                let pairs = sums
+                    .as_flattened_mut()
+                    .iter_mut()
+                    .zip(values.as_flattened());
+                for (sum, &value) in pairs {
                     *sum += i32::from(value) * weight;
                 }
             }
-            let mut bytes = [0; LANES];
-            for (to, sum) in bytes.iter_mut().zip(sums) {
+            let mut bytes = [[0; LANES]; R];
+            for (to, &sum) in bytes.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
                 *to = to_byte(sum);
             }
-            // All lanes, so that the compiler makes a vector of them: the next pixel is written over what is too much.
-            let to = &mut self.to[pixel * C..];
-            match to.first_chunk_mut::<LANES>() {
-                Some(to) => *to = bytes,
-                None => to[..C].copy_from_slice(&bytes[..C]),
+            for (to, bytes) in self.to.chunks_exact_mut(self.to_row).zip(bytes) {
+                // All lanes, so that a word is stored: the next pixel is written over what is too much.
+                let to = &mut to[pixel * C..];
+                match to.first_chunk_mut::<LANES>() {
+                    Some(to) => *to = bytes,
+                    None => to[..C].copy_from_slice(&bytes[..C]),
+                }
             }
         }
     }
 }
+
+/// Columns that the vertical pass computes together.
+const COLUMNS: usize = 64;
+
+/// Sums of the vertical pass: aligned, so that a vector does not cross a line of the cache.
+#[repr(align(64))]
+struct Sums<const N: usize>([i32; N]);
 
 /// Writes a row of the vertical pass: sums over rows, as long as `to` each, that `from` begins with.
 pub(super) fn column_pass(from: &[u8], weights: &[i32], to: &mut [u8]) {
@@ -90,16 +139,21 @@ impl SimdOp for ColumnPass<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) {
-        let width = self.to.len();
-        // Sums stay in registers.
-        let (blocks, rest) = self.to.as_chunks_mut::<64>();
+        let Self { from, weights, to } = self;
+        let width = to.len();
+        let (blocks, rest) = to.as_chunks_mut::<COLUMNS>();
         for (i, to) in blocks.iter_mut().enumerate() {
-            sum_columns(&self.from[i * to.len()..], width, self.weights, to);
+            sum_columns(&from[i * COLUMNS..], width, weights, to);
         }
-        let first = width - rest.len();
-        for (i, to) in rest.iter_mut().enumerate() {
-            let to = std::array::from_mut(to);
-            sum_columns(&self.from[first + i..], width, self.weights, to);
+        if rest.is_empty() {
+            return;
+        }
+        // The last columns, some of them once more.
+        if let Some(to) = to.last_chunk_mut::<COLUMNS>() {
+            return sum_columns(&from[width - COLUMNS..], width, weights, to);
+        }
+        for (i, to) in to.iter_mut().enumerate() {
+            sum_columns(&from[i..], width, weights, std::array::from_mut(to));
         }
     }
 }
@@ -107,13 +161,13 @@ impl SimdOp for ColumnPass<'_> {
 /// Sums over rows, `width` apart, of `N` columns.
 #[inline(always)]
 fn sum_columns<const N: usize>(from: &[u8], width: usize, weights: &[i32], to: &mut [u8; N]) {
-    let mut sums = [HALF; N];
+    let mut sums = Sums([HALF; N]);
     for (row, &weight) in from.chunks(width).zip(weights) {
-        for (sum, &value) in sums.iter_mut().zip(&row[..N]) {
+        for (sum, &value) in sums.0.iter_mut().zip(&row[..N]) {
             *sum += i32::from(value) * weight;
         }
     }
-    for (to, sum) in to.iter_mut().zip(sums) {
+    for (to, sum) in to.iter_mut().zip(sums.0) {
         *to = to_byte(sum);
     }
 }
