@@ -10,6 +10,7 @@
 //! ```
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
@@ -92,10 +93,13 @@ impl fmt::Debug for Shape {
 
 /// A dense tensor in host memory, row-major. Of `f32` by default; the reference backend also computes in
 /// `f64`.
+///
+/// A clone shares the elements until one of both is changed, so that handing a tensor to a run that outlives the call
+/// copies nothing.
 #[derive(Clone, PartialEq)]
 pub struct Tensor<T = f32> {
     shape: Shape,
-    data: Vec<T>,
+    data: Arc<Vec<T>>,
 }
 
 impl<T> Tensor<T> {
@@ -104,16 +108,12 @@ impl<T> Tensor<T> {
     /// # Errors
     /// [`Error::TensorLength`] where `data` does not have exactly as many elements as `shape`.
     pub fn new(shape: impl Into<Shape>, data: Vec<T>) -> Result<Self> {
-        let shape = shape.into();
-        let expected = shape.checked_len();
-        if expected != Some(data.len()) {
-            return Err(Error::TensorLength {
-                shape: shape.dims().to_vec(),
-                expected,
-                found: data.len(),
-            });
-        }
-        Ok(Self { shape, data })
+        Ok(Self::of(checked(shape.into(), data.len())?, data))
+    }
+
+    fn of(shape: Shape, data: Vec<T>) -> Self {
+        let data = Arc::new(data);
+        Self { shape, data }
     }
 
     /// A tensor of `shape` whose element at row-major index `i` is `f(i)`.
@@ -123,7 +123,7 @@ impl<T> Tensor<T> {
     pub fn from_fn(shape: impl Into<Shape>, f: impl FnMut(usize) -> T) -> Self {
         let shape = shape.into();
         let data = (0..shape.len()).map(f).collect();
-        Self { shape, data }
+        Self::of(shape, data)
     }
 
     /// The shape.
@@ -136,30 +136,43 @@ impl<T> Tensor<T> {
         &self.data
     }
 
-    /// The elements in row-major order, mutable.
-    pub fn data_mut(&mut self) -> &mut [T] {
-        &mut self.data
-    }
-
-    /// The elements, without the shape.
-    pub fn into_data(self) -> Vec<T> {
-        self.data
-    }
-
     /// The same elements with another shape.
     ///
     /// # Errors
     /// [`Error::TensorLength`] where the number of elements differs.
     pub fn reshape(self, shape: impl Into<Shape>) -> Result<Self> {
-        Self::new(shape, self.data)
+        let shape = checked(shape.into(), self.data.len())?;
+        Ok(Self { shape, ..self })
     }
 
     /// The tensor with each element converted by `f`.
     pub fn map<U>(&self, f: impl FnMut(&T) -> U) -> Tensor<U> {
-        Tensor {
-            shape: self.shape.clone(),
-            data: self.data.iter().map(f).collect(),
-        }
+        Tensor::of(self.shape.clone(), self.data.iter().map(f).collect())
+    }
+}
+
+/// `shape`, if it has `found` elements.
+fn checked(shape: Shape, found: usize) -> Result<Shape> {
+    let expected = shape.checked_len();
+    if expected == Some(found) {
+        return Ok(shape);
+    }
+    Err(Error::TensorLength {
+        shape: shape.dims().to_vec(),
+        expected,
+        found,
+    })
+}
+
+impl<T: Clone> Tensor<T> {
+    /// The elements in row-major order, mutable. Copies them first where a clone shares them.
+    pub fn data_mut(&mut self) -> &mut [T] {
+        Arc::<Vec<T>>::make_mut(&mut self.data)
+    }
+
+    /// The elements, without the shape. Copies them where a clone shares them.
+    pub fn into_data(self) -> Vec<T> {
+        Arc::unwrap_or_clone(self.data)
     }
 }
 
@@ -168,7 +181,7 @@ impl<T: Clone + Default> Tensor<T> {
     pub fn zeros(shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
         let data = vec![T::default(); shape.len()];
-        Self { shape, data }
+        Self::of(shape, data)
     }
 }
 
@@ -188,6 +201,23 @@ mod tests {
         let huge = Shape::from([usize::MAX, 2]);
         assert_eq!(huge.checked_len(), None);
         assert!(Tensor::new(huge, vec![0.0_f32]).is_err());
+    }
+
+    #[test]
+    fn clones_share_until_they_change() {
+        let a = Tensor::from_fn([3], |i| i as f32);
+        let mut b = a.clone();
+        assert_eq!(a.data().as_ptr(), b.data().as_ptr());
+        b.data_mut()[0] = 7.0;
+        assert_eq!(
+            (a.data(), b.data()),
+            (&[0.0, 1.0, 2.0][..], &[7.0, 1.0, 2.0][..])
+        );
+        let (shared, at) = (a.clone(), a.data().as_ptr());
+        // The last owner takes the elements as they are.
+        drop(a);
+        let data = shared.into_data();
+        assert_eq!(data.as_ptr(), at);
     }
 
     #[test]

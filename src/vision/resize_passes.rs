@@ -84,14 +84,20 @@ impl<const C: usize, const R: usize> SimdOp for RowPass<'_, C, R> {
     fn eval<I: Isa>(self, _: I) {
         let from: [&[u8]; R] =
             std::array::from_fn(|r| &self.from[r * self.row..][..self.row + LANES - C]);
+        let mut rows = self.to.chunks_exact_mut(self.to_row);
+        let mut to: [&mut [u8]; R] = std::array::from_fn(|_| rows.next().unwrap_or_default());
         for (pixel, (start, weights)) in self.columns.iter().enumerate() {
             let mut sums = [[HALF; LANES]; R];
             for (tap, &weight) in weights.iter().enumerate() {
                 let first = (start + tap) * C;
-                let mut values = [[0; LANES]; R];
-                for (values, from) in values.iter_mut().zip(from) {
-                    values.copy_from_slice(&from[first..][..LANES]);
+                // Opaque words, or the compiler gathers them in one instruction, which takes longer.
+                let mut words = [0; R];
+                for (word, from) in words.iter_mut().zip(from) {
+                    let mut bytes = [0; LANES];
+                    bytes.copy_from_slice(&from[first..][..LANES]);
+                    *word = std::hint::black_box(u32::from_ne_bytes(bytes));
                 }
+                let values = words.map(u32::to_ne_bytes);
                 let pairs = sums
                     .as_flattened_mut()
                     .iter_mut()
@@ -104,7 +110,7 @@ impl<const C: usize, const R: usize> SimdOp for RowPass<'_, C, R> {
             for (to, &sum) in bytes.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
                 *to = to_byte(sum);
             }
-            for (to, bytes) in self.to.chunks_exact_mut(self.to_row).zip(bytes) {
+            for (to, bytes) in to.iter_mut().zip(bytes) {
                 // All lanes, so that a word is stored: the next pixel is written over what is too much.
                 let to = &mut to[pixel * C..];
                 match to.first_chunk_mut::<LANES>() {

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use shadernet::Result;
 use shadernet::device::Device;
 use shadernet::printable;
 use shadernet::session::Run;
@@ -14,6 +13,7 @@ use shadernet::tasks::{Classifier, Prediction};
 use shadernet::tensor::Tensor;
 use shadernet::vision::EncodedImage;
 use shadernet::zoo::Task;
+use shadernet::{Error, Result};
 
 use super::batches::{Predict, ahead, batch_size, run_batches_in_flight};
 use super::decode_ahead::decode_ahead;
@@ -94,9 +94,7 @@ impl Classify {
         // Rejects a batch that is too large before any image is read.
         classifier.prepare(batch)?;
         let preprocessing = classifier.preprocessing().clone();
-        let [channels, height, width] = preprocessing.input_size;
-        let decode =
-            move |image: &EncodedImage| Ok(preprocessing.apply(&image.decode()?)?.into_data());
+        let decode = move |image: &EncodedImage| preprocessing.apply(&image.decode()?);
         let format = self.format.format(results);
         let mut report = Report::new::<Classes>(format, results, images.count)?;
         let passes = Passes {
@@ -108,10 +106,9 @@ impl Classify {
                 _ => 1,
             },
             classifier,
-            input: [channels, height, width],
             top: self.top.get(),
         };
-        let finish = |_: &Path, _: Vec<f32>, predictions: Vec<Prediction>| {
+        let finish = |_: &Path, _: Tensor, predictions: Vec<Prediction>| {
             Ok(Classes::new(predictions, self.threshold))
         };
         let result = decode_ahead(images.sources, ahead(batch), decode, |images| {
@@ -127,40 +124,46 @@ const MAX_IN_FLIGHT: usize = 3;
 /// Classifies batches, several at once.
 struct Passes {
     classifier: Classifier,
-    /// Channels, height and width.
-    input: [usize; 3],
     top: usize,
     in_flight: usize,
 }
 
-impl Passes {
-    fn batch(&self, images: &[Vec<f32>]) -> Result<Tensor> {
-        let [channels, height, width] = self.input;
-        Tensor::new([images.len(), channels, height, width], images.concat())
+/// Images `[1, C, H, W]` of one size as a tensor `[N, C, H, W]`.
+fn batch(images: &[Tensor]) -> Result<Tensor> {
+    let [first, others @ ..] = images else {
+        return Err(Error::Inputs(
+            "a batch of at least one image was expected".to_owned(),
+        ));
+    };
+    if others.is_empty() {
+        return Ok(first.clone());
     }
+    let [_, channels, height, width] = first.shape().nchw();
+    let data: Vec<_> = images.iter().map(Tensor::data).collect();
+    Tensor::new([images.len(), channels, height, width], data.concat())
 }
 
-impl Predict<Vec<f32>> for Passes {
+impl Predict<Tensor> for Passes {
     /// `None` where one batch runs at a time: it is computed when it is waited for.
     type Pass = Option<(Tensor, Run)>;
     type Output = Vec<Prediction>;
 
-    fn start(&mut self, images: &[Vec<f32>]) -> Result<Self::Pass> {
+    fn start(&mut self, images: &[Tensor]) -> Result<Self::Pass> {
         if self.in_flight == 1 {
             return Ok(None);
         }
-        let batch = self.batch(images)?;
+        let batch = batch(images)?;
         let run = self.classifier.predict_async(&batch)?;
         Ok(Some((batch, run)))
     }
 
-    fn wait(&mut self, pass: Self::Pass, images: &[Vec<f32>]) -> Result<Vec<Vec<Prediction>>> {
+    fn wait(&mut self, pass: Self::Pass, images: &[Tensor]) -> Result<Vec<Vec<Prediction>>> {
         match pass {
             Some((batch, run)) => {
                 let outputs = run.wait()?;
                 self.classifier.predictions(&batch, &outputs, self.top)
             }
-            None => self.classifier.predict(self.batch(images)?, self.top),
+            None => self.classifier.predict(batch(images)?, self.top),
         }
     }
 
