@@ -6,108 +6,7 @@ use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Arena, Expression, Handle};
 use shadernet::gpu::{Precision, SHADERS, Shader, WriteTarget};
-
-/// Values of a shader's override constants: every value of each constant with the defaults of the others,
-/// since no expression depends on two of them.
-fn variants(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
-    const ACTIVATIONS: (&str, std::ops::Range<u32>) = ("ACTIVATION", 0..9);
-    const RESIDUAL: (&str, std::ops::Range<u32>) = ("RESIDUAL", 0..3);
-    const IN_PLACE: (&str, std::ops::Range<u32>) = ("RESIDUAL_IN_PLACE", 0..2);
-    const PROLOGUE: [(&str, std::ops::Range<u32>); 2] =
-        [("PROLOGUE_NORM", 0..2), ("PROLOGUE_ACTIVATION", 0..9)];
-    const ACCUMULATE: (&str, std::ops::Range<u32>) = ("ACCUMULATE", 0..2);
-    let epilogue = [ACTIVATIONS, RESIDUAL, IN_PLACE, ACCUMULATE];
-    let nchw = (shader.name.ends_with("_nchw")).then_some(("CHANNELS", 1..5));
-    let constants = match shader.name {
-        "activation" | "activation_backward" => vec![ACTIVATIONS],
-        "batch_norm" => PROLOGUE.to_vec(),
-        "binary" => vec![("OPERATION", 0..18), ACTIVATIONS],
-        "conv2d" | "conv2d_nchw" => ([("M_PER_INVOCATION", 1..5)].into_iter())
-            .chain(nchw)
-            .chain(epilogue)
-            .chain(PROLOGUE)
-            .collect(),
-        "conv2d_subgroup" | "conv2d_subgroup_nchw" => ([("M_PER_INVOCATION", 1..3)].into_iter())
-            .chain(nchw)
-            .chain(epilogue)
-            .chain(PROLOGUE)
-            .collect(),
-        "conv2d_cooperative" | "conv2d_cooperative_emulated" => ([2, 4, 8].into_iter())
-            .map(|n_tiles| ("N_TILES", n_tiles..n_tiles + 1))
-            .chain(epilogue)
-            .chain(PROLOGUE)
-            .collect(),
-        "conv2d_tiled" | "conv2d_tiled_nchw" => ([("M_PER_INVOCATION", 1..5), ("N_TILES", 1..5)]
-            .into_iter())
-        .chain(nchw)
-        .chain(epilogue)
-        .chain(PROLOGUE)
-        .collect(),
-        "winograd_input" => vec![("TILE", 2..3), ("TILE", 4..5)],
-        "winograd_output" => ([("TILE", 2..3), ("TILE", 4..5)].into_iter())
-            .chain(epilogue)
-            .collect(),
-        "conv2d_depthwise_row" => {
-            let kernels = [("KERNEL", 3..4), ("KERNEL", 5..6), ("STRIDE", 1..3)];
-            kernels.into_iter().chain(epilogue).collect()
-        }
-        "conv2d_depthwise"
-        | "conv2d_depthwise_transposed"
-        | "conv2d_grouped"
-        | "linear"
-        | "linear_subgroup" => epilogue.to_vec(),
-        "group_norm" | "group_norm_subgroup" => vec![
-            ("GROUPS", 1..2),
-            ("GROUPS", 4..5),
-            ("CENTERED", 0..2),
-            ("AFFINE", 0..2),
-            ACTIVATIONS,
-        ],
-        "peak_memory" => vec![("COPY", 0..2)],
-        "pool" => vec![("OPERATION", 0..3), ACCUMULATE],
-        "adaptive_avg_pool_backward" | "avg_pool_backward" | "max_pool_backward" => {
-            vec![ACCUMULATE]
-        }
-        "grid_sample" => vec![("MODE", 0..3), ("PADDING", 0..3), ("ALIGN_CORNERS", 0..2)],
-        "preprocess" => vec![
-            ("LINEAR", 0..2),
-            ("FLOAT", 0..2),
-            ("GREY", 0..2),
-            ("CHANNELS", 1..2),
-            ("CHANNELS", 3..4),
-        ],
-        "reduce_channels" => vec![("OPERATION", 0..5), ACCUMULATE],
-        "reduce_space" | "reduce_space_subgroup" => ([("OPERATION", 0..5), ACCUMULATE].into_iter())
-            .chain(PROLOGUE)
-            .collect(),
-        "unary" | "unary_backward" => vec![("FUNCTION", 0..43)],
-        "cum_sum" => vec![("EXCLUSIVE", 0..2), ("REVERSE", 0..2), ACCUMULATE],
-        "matmul" => vec![ACCUMULATE],
-        "top_k_channels" => vec![
-            ("TEAM", 1..2),
-            ("TEAM", 64..65),
-            ("SMALLEST", 0..2),
-            ("INDICES", 0..2),
-        ],
-        "where" => vec![
-            ("CONDITION_IS_WHOLE", 0..2),
-            ("A_IS_WHOLE", 0..2),
-            ("B_IS_WHOLE", 0..2),
-        ],
-        "upsample" => vec![("MODE", 0..3)],
-        "upsample_backward" => vec![("MODE", 0..3), ACCUMULATE],
-        _ => return vec![vec![]],
-    };
-    // Some constants have an effect only together with another: RESIDUAL_IN_PLACE needs a residual.
-    let required = |name| match name {
-        "RESIDUAL_IN_PLACE" => vec![("RESIDUAL", 1)],
-        _ => vec![],
-    };
-    let values = |(name, values): (&'static str, std::ops::Range<u32>)| {
-        values.map(move |value| [vec![(name, value)], required(name)].concat())
-    };
-    constants.into_iter().flat_map(values).collect()
-}
+use shadernet::internals::forms;
 
 /// Whether a shader needs cooperative matrices of 16×16. Those are Vulkan only: naga's HLSL and GLSL backends
 /// have none, and Metal's are of 8×8.
@@ -154,7 +53,7 @@ fn for_every_variant(
     for shader in SHADERS.iter().filter(|shader| is_selected(shader)) {
         for precision in [Precision::F32, Precision::F16] {
             let (module, info) = parse(shader, precision);
-            for constants in variants(shader) {
+            for constants in forms(shader) {
                 let what = format!("{} {precision:?} {constants:?}", shader.name);
                 let values: PipelineConstants = (constants.iter())
                     .map(|(name, value)| (name.to_string(), f64::from(*value)))

@@ -1,0 +1,121 @@
+//! What the compiler of AMD's GPUs makes of shadernet's shaders, on a machine without a GPU.
+//!
+//! Mesa's driver offers a null device of any family. It compiles pipelines as it does on a machine with such a GPU, and
+//! tells registers, memory and machine code. `scripts/gpu-static` finds Mesa and runs this.
+
+mod assembly;
+mod compare;
+mod compile;
+mod error;
+mod families;
+mod loops;
+mod null_device;
+mod row;
+mod spirv;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::Error;
+
+/// Compiles every form of every shader for AMD's GPUs and reports registers, memory and the hottest loop.
+#[derive(Debug, Parser)]
+#[command(name = "gpu-static", args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:
+  scripts/gpu-static --json target/gpu-static.json
+  scripts/gpu-static --family navi31 --shader conv2d --all
+  scripts/gpu-static assembly navi31 conv2d_tiled 'f32 M_PER_INVOCATION=4 N_TILES=4'
+  scripts/gpu-static compare before.json after.json")]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The families; by default navi21 (RDNA2), navi31 (RDNA3), gfx1200 (RDNA4) and vega10 (GCN).
+    #[arg(long = "family", value_name = "NAME")]
+    families: Vec<String>,
+    /// Only shaders whose names contain this.
+    #[arg(long, value_name = "PART", default_value = "")]
+    shader: String,
+    /// Compile for subgroups of 32 where the driver would take 64.
+    #[arg(long)]
+    wave32: bool,
+    /// Print all forms, not only the tiles of each precision and the forms with the defaults.
+    #[arg(long)]
+    all: bool,
+    /// Write all rows to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the machine code of one form of a shader.
+    Assembly {
+        /// A family, such as navi31.
+        family: String,
+        /// A shader, such as conv2d_tiled.
+        shader: String,
+        /// A form, as tables have it.
+        form: String,
+        /// Compile for subgroups of 32 where the driver would take 64.
+        #[arg(long)]
+        wave32: bool,
+    },
+    /// Compare the rows of two files; fails where something got worse.
+    Compare {
+        /// Rows of before.
+        before: PathBuf,
+        /// Rows of after.
+        after: PathBuf,
+    },
+    /// Compile for the family of this process.
+    #[command(hide = true)]
+    Compile { family: String, shader: String },
+    /// The machine code for the family of this process.
+    #[command(hide = true)]
+    OwnAssembly { shader: String, form: String },
+}
+
+fn run(args: Args) -> Result<ExitCode, Error> {
+    match args.command {
+        None => {
+            let mut rows = Vec::new();
+            for family in families::chosen(&args.families) {
+                rows.extend(families::compile(family, &args.shader, args.wave32)?);
+            }
+            if let Some(path) = &args.json {
+                table::write(path, &rows)?;
+            }
+            println!("{}", table::table(&rows, args.all));
+        }
+        Some(Command::Assembly {
+            family,
+            shader,
+            form,
+            wave32,
+        }) => {
+            print!("{}", families::assembly(&family, &shader, &form, wave32)?);
+        }
+        Some(Command::Compare { before, after }) => {
+            let changes = compare::compare(&table::read(&before)?, &table::read(&after)?);
+            print!("{changes}");
+            return Ok(ExitCode::from(u8::from(changes.has_worse())));
+        }
+        Some(Command::Compile { family, shader }) => {
+            table::print(&compile::compile(&family, &shader)?)?;
+        }
+        Some(Command::OwnAssembly { shader, form }) => {
+            print!("{}", compile::assembly(&shader, &form)?);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn main() -> ExitCode {
+    run(Args::parse()).unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(2)
+    })
+}

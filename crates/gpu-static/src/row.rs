@@ -1,0 +1,87 @@
+//! What is known of a pipeline: a row of the table.
+
+use serde::{Deserialize, Serialize};
+use shadernet::gpu::Precision;
+use shadernet::gpu::Shader;
+
+use crate::assembly;
+use crate::loops::{self, Counts};
+use crate::null_device::Compiled;
+
+/// What a family's compiler made of a form of a shader.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The family: `navi31` and so on.
+    pub family: String,
+    /// The shader's name.
+    pub shader: String,
+    /// Its precision and constants, such as `f32 M_PER_INVOCATION=4 N_TILES=4`.
+    pub form: String,
+    /// Scalar registers that did not fit.
+    pub spilled_sgprs: u64,
+    /// Vector registers that did not fit.
+    pub spilled_vgprs: u64,
+    /// Memory of an invocation for what did not fit, and for arrays that are indexed while it runs.
+    pub scratch_bytes: u64,
+    /// Vector registers of an invocation.
+    pub vgprs: u64,
+    /// Memory of a workgroup.
+    pub workgroup_bytes: u64,
+    /// Subgroups that a SIMD holds at once.
+    pub waves_per_simd: u64,
+    /// Invocations of a subgroup.
+    pub subgroup_size: u32,
+    /// Instructions of the hottest loop; 0 where there is no loop.
+    pub loop_instructions: usize,
+    /// Its multiply-adds.
+    pub loop_fma: usize,
+    /// Its products of matrices.
+    pub loop_matrix: usize,
+    /// All of the hottest loop.
+    pub hottest_loop: Counts,
+    /// All of the shader, loops counted once.
+    pub whole: Counts,
+}
+
+/// A form as it is written in tables.
+pub fn form_text(precision: Precision, constants: &[(&str, u32)]) -> String {
+    let constants = constants
+        .iter()
+        .map(|(name, value)| format!(" {name}={value}"));
+    precision.name().to_owned() + &constants.collect::<String>()
+}
+
+impl Row {
+    /// The row of what `compiled` is.
+    pub fn new(family: &str, shader: &Shader, form: String, compiled: &Compiled) -> Self {
+        let statistic = |name: &str| {
+            let found = compiled.statistics.iter().find(|(known, _)| known == name);
+            found.map_or(0, |(_, value)| *value)
+        };
+        let blocks = assembly::parse(&compiled.assembly);
+        let hottest_loop = loops::hottest(&loops::loops(&blocks)).map(|it| it.counts.clone());
+        let hottest_loop = hottest_loop.unwrap_or_default();
+        Self {
+            family: family.to_owned(),
+            shader: shader.name.to_owned(),
+            form,
+            spilled_sgprs: statistic("Spilled SGPRs"),
+            spilled_vgprs: statistic("Spilled VGPRs"),
+            scratch_bytes: statistic("Scratch size"),
+            vgprs: statistic("VGPRs"),
+            workgroup_bytes: statistic("LDS size"),
+            waves_per_simd: statistic("Subgroups per SIMD"),
+            subgroup_size: compiled.subgroup_size,
+            loop_instructions: hottest_loop.instructions,
+            loop_fma: hottest_loop.multiply_adds,
+            loop_matrix: hottest_loop.matrices,
+            hottest_loop,
+            whole: loops::whole(&blocks),
+        }
+    }
+
+    /// The share of multiply-adds in the hottest loop's instructions.
+    pub fn fma_share(&self) -> f64 {
+        self.loop_fma as f64 / self.loop_instructions.max(1) as f64
+    }
+}

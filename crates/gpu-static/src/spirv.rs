@@ -1,0 +1,68 @@
+//! SPIR-V as wgpu makes it of the engine's shaders: without bounds checks, loop bounds and zeroed workgroup memory.
+
+use naga::back::{PipelineConstants, pipeline_constants, spv};
+use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use shadernet::gpu::{Precision, Shader};
+
+use crate::error::Error;
+
+/// A shader of one precision, before its constants have values.
+#[derive(Debug)]
+pub struct Source {
+    module: naga::Module,
+    info: ModuleInfo,
+}
+
+impl Source {
+    /// Parses and validates.
+    pub fn new(shader: &Shader, precision: Precision) -> Result<Self, Error> {
+        let text = shader.assemble(precision);
+        let fault = |message: String| Error::Shader {
+            name: shader.name.to_owned(),
+            message,
+        };
+        let module = naga::front::wgsl::parse_str(&text)
+            .map_err(|error| fault(error.emit_to_string(&text)))?;
+        let info = Validator::new(ValidationFlags::all(), Capabilities::all())
+            .validate(&module)
+            .map_err(|error| fault(error.emit_to_string(&text)))?;
+        Ok(Self { module, info })
+    }
+
+    /// The words of the module with `constants`. `name` is for errors.
+    pub fn spirv(&self, name: &str, constants: &[(&str, u32)]) -> Result<Vec<u32>, Error> {
+        let fault = |message: String| Error::Shader {
+            name: name.to_owned(),
+            message,
+        };
+        let values: PipelineConstants = (constants.iter())
+            .map(|&(name, value)| (name.to_owned(), f64::from(value)))
+            .collect();
+        let entry = Some((naga::ShaderStage::Compute, "main"));
+        let (module, info) =
+            pipeline_constants::process_overrides(&self.module, &self.info, entry, &values)
+                .map_err(|error| fault(error.to_string()))?;
+        let unchecked = BoundsCheckPolicy::Unchecked;
+        let options = spv::Options {
+            lang_version: (1, 6),
+            flags: spv::WriterFlags::LABEL_VARYINGS,
+            bounds_check_policies: BoundsCheckPolicies {
+                index: unchecked,
+                buffer: unchecked,
+                image_load: unchecked,
+                binding_array: unchecked,
+            },
+            zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
+            force_loop_bounding: false,
+            emit_int_div_checks: false,
+            ..spv::Options::default()
+        };
+        let pipeline = spv::PipelineOptions {
+            shader_stage: naga::ShaderStage::Compute,
+            entry_point: "main".to_owned(),
+        };
+        spv::write_vec(&module, &info, &options, Some(&pipeline))
+            .map_err(|error| fault(error.to_string()))
+    }
+}

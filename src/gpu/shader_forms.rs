@@ -1,0 +1,118 @@
+//! The forms in which kernels use the shaders: values of their override constants.
+
+use std::ops::Range;
+
+use super::Shader;
+
+type Constant = (&'static str, Range<u32>);
+
+/// Values of a shader's override constants: every tile of the convolutions, and every value of each other constant with
+/// the defaults of the others, since no expression depends on two of them. Never empty: a shader without constants has
+/// one form.
+pub fn forms(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
+    const ACTIVATIONS: Constant = ("ACTIVATION", 0..9);
+    const RESIDUAL: Constant = ("RESIDUAL", 0..3);
+    const IN_PLACE: Constant = ("RESIDUAL_IN_PLACE", 0..2);
+    const PROLOGUE: [Constant; 2] = [("PROLOGUE_NORM", 0..2), ("PROLOGUE_ACTIVATION", 0..9)];
+    const ACCUMULATE: Constant = ("ACCUMULATE", 0..2);
+    let epilogue = [ACTIVATIONS, RESIDUAL, IN_PLACE, ACCUMULATE];
+    let nchw = (shader.name.ends_with("_nchw")).then_some(("CHANNELS", 1..5));
+    let constants = match shader.name {
+        "activation" | "activation_backward" => vec![ACTIVATIONS],
+        "batch_norm" => PROLOGUE.to_vec(),
+        "binary" => vec![("OPERATION", 0..18), ACTIVATIONS],
+        name if !tiles(name).is_empty() => {
+            (nchw.into_iter()).chain(epilogue).chain(PROLOGUE).collect()
+        }
+        "winograd_input" => vec![("TILE", 2..3), ("TILE", 4..5)],
+        "winograd_output" => ([("TILE", 2..3), ("TILE", 4..5)].into_iter())
+            .chain(epilogue)
+            .collect(),
+        "conv2d_depthwise_row" => {
+            let kernels = [("KERNEL", 3..4), ("KERNEL", 5..6), ("STRIDE", 1..3)];
+            kernels.into_iter().chain(epilogue).collect()
+        }
+        "conv2d_depthwise"
+        | "conv2d_depthwise_transposed"
+        | "conv2d_grouped"
+        | "linear"
+        | "linear_subgroup" => epilogue.to_vec(),
+        "group_norm" | "group_norm_subgroup" => vec![
+            ("GROUPS", 1..2),
+            ("GROUPS", 4..5),
+            ("CENTERED", 0..2),
+            ("AFFINE", 0..2),
+            ACTIVATIONS,
+        ],
+        "peak_memory" => vec![("COPY", 0..2)],
+        "pool" => vec![("OPERATION", 0..3), ACCUMULATE],
+        "adaptive_avg_pool_backward" | "avg_pool_backward" | "max_pool_backward" => {
+            vec![ACCUMULATE]
+        }
+        "grid_sample" => vec![("MODE", 0..3), ("PADDING", 0..3), ("ALIGN_CORNERS", 0..2)],
+        "preprocess" => vec![
+            ("LINEAR", 0..2),
+            ("FLOAT", 0..2),
+            ("GREY", 0..2),
+            ("CHANNELS", 1..2),
+            ("CHANNELS", 3..4),
+        ],
+        "reduce_channels" => vec![("OPERATION", 0..5), ACCUMULATE],
+        "reduce_space" | "reduce_space_subgroup" => ([("OPERATION", 0..5), ACCUMULATE].into_iter())
+            .chain(PROLOGUE)
+            .collect(),
+        "unary" | "unary_backward" => vec![("FUNCTION", 0..43)],
+        "cum_sum" => vec![("EXCLUSIVE", 0..2), ("REVERSE", 0..2), ACCUMULATE],
+        "matmul" => vec![ACCUMULATE],
+        "top_k_channels" => vec![
+            ("TEAM", 1..2),
+            ("TEAM", 64..65),
+            ("SMALLEST", 0..2),
+            ("INDICES", 0..2),
+        ],
+        "where" => vec![
+            ("CONDITION_IS_WHOLE", 0..2),
+            ("A_IS_WHOLE", 0..2),
+            ("B_IS_WHOLE", 0..2),
+        ],
+        "upsample" => vec![("MODE", 0..3)],
+        "upsample_backward" => vec![("MODE", 0..3), ACCUMULATE],
+        _ => Vec::new(),
+    };
+    // Some constants have an effect only together with another: RESIDUAL_IN_PLACE needs a residual.
+    let required = |name| match name {
+        "RESIDUAL_IN_PLACE" => vec![("RESIDUAL", 1)],
+        _ => vec![],
+    };
+    let values = |(name, values): (&'static str, Range<u32>)| {
+        values.map(move |value| [vec![(name, value)], required(name)].concat())
+    };
+    let of_constants = constants.into_iter().flat_map(values);
+    let forms: Vec<_> = tiles(shader.name).into_iter().chain(of_constants).collect();
+    match forms.is_empty() {
+        true => vec![Vec::new()],
+        false => forms,
+    }
+}
+
+/// The tiles of a shader that computes implicit GEMMs; empty for the others.
+fn tiles(name: &str) -> Vec<Vec<(&'static str, u32)>> {
+    let m = |values: Range<u32>| values.map(|m| vec![("M_PER_INVOCATION", m)]).collect();
+    match name {
+        "conv2d" | "conv2d_nchw" => m(1..5),
+        "conv2d_subgroup" | "conv2d_subgroup_nchw" => m(1..3),
+        "conv2d_cooperative" | "conv2d_cooperative_emulated" => {
+            [2, 4, 8].map(|n_tiles| vec![("N_TILES", n_tiles)]).to_vec()
+        }
+        "conv2d_tiled" | "conv2d_tiled_nchw" => {
+            let tiles =
+                [1, 2, 4].map(|n| [1, 2, 4].map(|m| [("M_PER_INVOCATION", m), ("N_TILES", n)]));
+            tiles
+                .as_flattened()
+                .iter()
+                .map(|tile| tile.to_vec())
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
