@@ -59,6 +59,7 @@ fn planned(step: &StepInfo) -> PlannedStep {
         workgroups: [0; 3],
         operations: step.cost.operations,
         bytes: step.cost.bytes,
+        products: 0,
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Dispatch {
     pub loop_iterations: u64,
     /// Multiplications and additions, where they are other than the node's.
     pub operations: Option<u64>,
+    /// Multiply-adds of an invocation, padding included, where the kernel says so.
+    pub products: Option<u64>,
     /// The convolution algorithm that this is, or is a part of.
     pub algorithm: Option<ConvAlgorithm>,
     pub reason: SelectionReason,
@@ -60,6 +62,11 @@ impl Dispatch {
 
     pub(super) fn operations(mut self, operations: u64) -> Self {
         self.operations = Some(operations);
+        self
+    }
+
+    pub(super) fn products(mut self, products: u64) -> Self {
+        self.products = Some(products);
         self
     }
 

@@ -115,6 +115,9 @@ pub struct PlannedStep {
     pub operations: u64,
     /// Bytes that it reads and writes.
     pub bytes: u64,
+    /// Multiply-adds of an invocation, padding included; 0 where the kernel does not say so.
+    #[doc(hidden)]
+    pub products: u64,
 }
 
 /// Bytes on the device; on the CPU, of the process.
@@ -225,6 +228,7 @@ fn planned_step(step: &Step) -> PlannedStep {
         workgroups: step.dispatch.workgroups,
         operations: step.cost.operations,
         bytes: step.cost.bytes,
+        products: step.dispatch.products.unwrap_or(0),
     }
 }
 

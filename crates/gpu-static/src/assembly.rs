@@ -16,6 +16,8 @@ pub struct Instruction {
     pub name: String,
     /// The label that it may jump to.
     pub target: Option<String>,
+    /// The whole instruction.
+    text: String,
 }
 
 /// Parses the text. Lines that are no instructions are ignored.
@@ -44,7 +46,8 @@ pub fn parse(text: &str) -> Vec<Block> {
         let target = target.flatten();
         // There is one at least: the first.
         if let Some(block) = blocks.last_mut() {
-            block.instructions.push(Instruction { name, target });
+            let text = line.to_owned();
+            block.instructions.push(Instruction { name, target, text });
         }
     }
     blocks
@@ -72,7 +75,37 @@ pub struct Access {
     pub bits: u32,
 }
 
+/// What an instruction waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Loads of buffers.
+    pub device: bool,
+    /// Workgroup memory.
+    pub workgroup: bool,
+    /// Scalar loads.
+    pub scalar: bool,
+}
+
 impl Instruction {
+    /// What it waits for. A wait that leaves some loads in flight counts as one for all.
+    pub fn waits(&self) -> Waits {
+        let named = |part: &str| self.text.contains(part);
+        match self.name.as_str() {
+            "s_waitcnt" => Waits {
+                device: named("vmcnt"),
+                workgroup: named("lgkmcnt"),
+                scalar: named("lgkmcnt"),
+            },
+            // RDNA4 has an instruction for each.
+            name if name.starts_with("s_wait_") => Waits {
+                device: named("loadcnt"),
+                workgroup: named("dscnt"),
+                scalar: named("kmcnt"),
+            },
+            _ => Waits::default(),
+        }
+    }
+
     /// Multiply-adds of each invocation. Of float16, the two of a packed one count as one.
     pub fn multiply_adds(&self) -> usize {
         let is_one = |name: &&str| {

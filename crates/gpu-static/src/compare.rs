@@ -23,8 +23,11 @@ pub struct Changes {
     removed: usize,
 }
 
+/// A number of a pipeline, by its name.
+type Number = (&'static str, fn(&Row) -> f64);
+
 /// Numbers of which less is better, and then those of which more is.
-const LESS: [(&str, fn(&Row) -> f64); 6] = [
+const LESS: [Number; 6] = [
     ("spilled registers", |row| {
         (row.spilled_vgprs + row.spilled_sgprs) as f64
     }),
@@ -44,7 +47,7 @@ const LESS: [(&str, fn(&Row) -> f64); 6] = [
     }),
     ("instructions", |row| row.whole.instructions as f64),
 ];
-const MORE: [(&str, fn(&Row) -> f64); 3] = [
+const MORE: [Number; 3] = [
     ("waves a SIMD", |row| row.waves_per_simd as f64),
     ("share of multiply-adds in the loop, %", |row| {
         (100.0 * row.fma_share()).round()
@@ -140,6 +143,7 @@ impl fmt::Display for Changes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cost::Cost;
     use crate::loops::Counts;
 
     fn row(waves_per_simd: u64, spilled_vgprs: u64) -> Row {
@@ -147,6 +151,7 @@ mod tests {
             family: "navi31".to_owned(),
             shader: "pool".to_owned(),
             form: "f32".to_owned(),
+            workgroup_size: 64,
             spilled_sgprs: 0,
             spilled_vgprs,
             scratch_bytes: 0,
@@ -162,6 +167,8 @@ mod tests {
                 instructions: 100,
                 ..Counts::default()
             },
+            loop_cost: Cost::default(),
+            rest_cost: Cost::default(),
         }
     }
 

@@ -56,6 +56,14 @@ pub enum Error {
         /// What the process printed.
         message: String,
     },
+    /// A network could not be planned.
+    #[error("{network}: {message}")]
+    Plan {
+        /// The network.
+        network: String,
+        /// What is wrong.
+        message: String,
+    },
     /// A file or a process could not be used.
     #[error("{what}: {source}")]
     Io {

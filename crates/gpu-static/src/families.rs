@@ -1,8 +1,10 @@
 //! Families of GPUs, each compiled for by a process of its own: Mesa reads the family's name when it is loaded.
 
-use std::process::{Command, Stdio};
+use std::io::{Seek, Write};
+use std::process::Command;
 
 use crate::error::Error;
+use crate::pipeline::{self, Pipeline};
 use crate::row::Row;
 
 /// RDNA2, RDNA3, RDNA4 and GCN.
@@ -16,21 +18,42 @@ pub fn chosen(given: &[String]) -> Vec<&str> {
     }
 }
 
-/// The rows of a family, of the shaders whose names contain `part`.
+/// The rows of pipelines.
 ///
 /// # Errors
 /// Where the family's process fails.
-pub fn compile(family: &str, part: &str, wave32: bool) -> Result<Vec<Row>, Error> {
-    let output = own_process(family, wave32, &["compile", family, part])?;
-    serde_json::from_str(&output).map_err(|error| fault(family, &error.to_string()))
+pub fn rows(family: &str, pipelines: &[Pipeline], wave32: bool) -> Result<Vec<Row>, Error> {
+    let json = |error: serde_json::Error| fault(family, &error.to_string());
+    let input = serde_json::to_string(pipelines).map_err(json)?;
+    let output = own_process(family, wave32, &["rows", family], input)?;
+    serde_json::from_str(&output).map_err(json)
 }
 
 /// The machine code of a form of a shader.
 ///
 /// # Errors
-/// Where the family's process fails.
+/// Where there is no such form, and where the family's process fails.
 pub fn assembly(family: &str, shader: &str, form: &str, wave32: bool) -> Result<String, Error> {
-    own_process(family, wave32, &["own-assembly", shader, form])
+    let of_shader = pipeline::all(shader)
+        .into_iter()
+        .filter(|it| it.shader == shader);
+    let of_shader: Vec<_> = of_shader.collect();
+    if of_shader.is_empty() {
+        return Err(Error::UnknownShader(shader.to_owned()));
+    }
+    let chosen = of_shader.iter().find(|it| it.form() == form);
+    let chosen = chosen.ok_or_else(|| Error::UnknownForm {
+        name: shader.to_owned(),
+        form: form.to_owned(),
+        known: of_shader.iter().map(Pipeline::form).collect(),
+    })?;
+    let json = |error: serde_json::Error| fault(family, &error.to_string());
+    own_process(
+        family,
+        wave32,
+        &["own-assembly"],
+        serde_json::to_string(chosen).map_err(json)?,
+    )
 }
 
 fn fault(family: &str, message: &str) -> Error {
@@ -40,21 +63,23 @@ fn fault(family: &str, message: &str) -> Error {
     }
 }
 
-/// What this program prints where Mesa is told the family.
-fn own_process(family: &str, wave32: bool, args: &[&str]) -> Result<String, Error> {
+/// What this program prints, given `input`, where Mesa is told the family.
+fn own_process(family: &str, wave32: bool, args: &[&str], input: String) -> Result<String, Error> {
     let io = |source| Error::Io {
         what: "starting this program again".to_owned(),
         source,
     };
     let mut command = Command::new(std::env::current_exe().map_err(io)?);
-    command
-        .args(args)
-        .env("RADV_FORCE_FAMILY", family)
-        .stdin(Stdio::null());
+    command.args(args).env("RADV_FORCE_FAMILY", family);
     if wave32 {
         command.env("RADV_PERFTEST", "cswave32");
     }
-    let output = command.output().map_err(io)?;
+    // From a file, or both processes could wait for each other with full pipes.
+    let mut file = tempfile::tempfile().map_err(io)?;
+    file.write_all(input.as_bytes())
+        .and_then(|()| file.rewind())
+        .map_err(io)?;
+    let output = command.stdin(file).output().map_err(io)?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         return Err(fault(

@@ -4,12 +4,17 @@
 //! tells registers, memory and machine code. `scripts/gpu-static` finds Mesa and runs this.
 
 mod assembly;
+mod cards;
 mod compare;
 mod compile;
+mod cost;
 mod error;
 mod families;
 mod loops;
 mod null_device;
+mod pipeline;
+mod predict;
+mod prediction;
 mod row;
 mod spirv;
 mod table;
@@ -20,6 +25,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use error::Error;
+use pipeline::Pipeline;
 
 /// Compiles every form of every shader for AMD's GPUs and reports registers, memory and the hottest loop.
 #[derive(Debug, Parser)]
@@ -28,7 +34,8 @@ use error::Error;
   scripts/gpu-static --json target/gpu-static.json
   scripts/gpu-static --family navi31 --shader conv2d --all
   scripts/gpu-static assembly navi31 conv2d_tiled 'f32 M_PER_INVOCATION=4 N_TILES=4'
-  scripts/gpu-static compare before.json after.json")]
+  scripts/gpu-static compare before.json after.json
+  scripts/gpu-static predict resnet50 unet --batch 1 --batch 8")]
 struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -70,20 +77,31 @@ enum Command {
         /// Rows of after.
         after: PathBuf,
     },
-    /// Compile for the family of this process.
+    /// Predict times of networks on GPUs, from what their compiler makes of the kernels.
+    Predict(prediction::Args),
+    /// Compile pipelines for the family of this process.
     #[command(hide = true)]
-    Compile { family: String, shader: String },
+    Rows { family: String },
     /// The machine code for the family of this process.
     #[command(hide = true)]
-    OwnAssembly { shader: String, form: String },
+    OwnAssembly,
+}
+
+/// What the process that started this one passes.
+fn passed<T: serde::de::DeserializeOwned>() -> Result<T, Error> {
+    serde_json::from_reader(std::io::stdin().lock()).map_err(|source| Error::Json {
+        path: PathBuf::from("standard input"),
+        source,
+    })
 }
 
 fn run(args: Args) -> Result<ExitCode, Error> {
     match args.command {
         None => {
+            let pipelines = pipeline::all(&args.shader);
             let mut rows = Vec::new();
             for family in families::chosen(&args.families) {
-                rows.extend(families::compile(family, &args.shader, args.wave32)?);
+                rows.extend(families::rows(family, &pipelines, args.wave32)?);
             }
             if let Some(path) = &args.json {
                 table::write(path, &rows)?;
@@ -103,12 +121,12 @@ fn run(args: Args) -> Result<ExitCode, Error> {
             print!("{changes}");
             return Ok(ExitCode::from(u8::from(changes.has_worse())));
         }
-        Some(Command::Compile { family, shader }) => {
-            table::print(&compile::compile(&family, &shader)?)?;
+        Some(Command::Predict(args)) => prediction::run(&args)?,
+        Some(Command::Rows { family }) => {
+            let pipelines: Vec<Pipeline> = passed()?;
+            table::print(&compile::rows(&family, &pipelines)?)?;
         }
-        Some(Command::OwnAssembly { shader, form }) => {
-            print!("{}", compile::assembly(&shader, &form)?);
-        }
+        Some(Command::OwnAssembly) => print!("{}", compile::assembly(&passed()?)?),
     }
     Ok(ExitCode::SUCCESS)
 }

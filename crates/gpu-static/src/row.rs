@@ -1,12 +1,12 @@
 //! What is known of a pipeline: a row of the table.
 
 use serde::{Deserialize, Serialize};
-use shadernet::gpu::Precision;
-use shadernet::gpu::Shader;
 
 use crate::assembly;
+use crate::cost::Cost;
 use crate::loops::{self, Counts};
 use crate::null_device::Compiled;
+use crate::pipeline::Pipeline;
 
 /// What a family's compiler made of a form of a shader.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub struct Row {
     pub shader: String,
     /// Its precision and constants, such as `f32 M_PER_INVOCATION=4 N_TILES=4`.
     pub form: String,
+    /// Invocations of a workgroup.
+    pub workgroup_size: u32,
     /// Scalar registers that did not fit.
     pub spilled_sgprs: u64,
     /// Vector registers that did not fit.
@@ -41,37 +43,50 @@ pub struct Row {
     pub hottest_loop: Counts,
     /// All of the shader, loops counted once.
     pub whole: Counts,
+    /// What the hottest loop costs a subgroup, once.
+    pub loop_cost: Cost,
+    /// What the rest costs it, other loops counted once.
+    pub rest_cost: Cost,
 }
 
-/// A form as it is written in tables.
-pub fn form_text(precision: Precision, constants: &[(&str, u32)]) -> String {
-    let constants = constants
-        .iter()
-        .map(|(name, value)| format!(" {name}={value}"));
-    precision.name().to_owned() + &constants.collect::<String>()
+/// Cycles of a vector instruction on a SIMD: 32 invocations a cycle on RDNA, 16 on GCN. That RDNA3 may issue two at
+/// once is left out: these shaders' subgroups of 64 have no such pairs in their code.
+pub fn vector_cycles(family: &str, subgroup_size: u32) -> f64 {
+    f64::from(subgroup_size) / if family == "vega10" { 16.0 } else { 32.0 }
 }
 
 impl Row {
     /// The row of what `compiled` is.
-    pub fn new(family: &str, shader: &Shader, form: String, compiled: &Compiled) -> Self {
+    pub fn new(family: &str, pipeline: &Pipeline, invocations: u32, compiled: &Compiled) -> Self {
         let statistic = |name: &str| {
             let found = compiled.statistics.iter().find(|(known, _)| known == name);
             found.map_or(0, |(_, value)| *value)
         };
         let blocks = assembly::parse(&compiled.assembly);
-        let hottest_loop = loops::hottest(&loops::loops(&blocks)).map(|it| it.counts.clone());
-        let hottest_loop = hottest_loop.unwrap_or_default();
+        let loops = loops::loops(&blocks);
+        let hottest = loops::hottest(&loops);
+        let hottest_loop = hottest.map(|it| it.counts.clone()).unwrap_or_default();
+        let inside = hottest.map_or(0..0, |it| it.first..it.last + 1);
+        let subgroup_size = compiled.subgroup_size;
+        let cost = |is_chosen: &dyn Fn(usize) -> bool| {
+            let chosen = blocks.iter().enumerate().filter(|(i, _)| is_chosen(*i));
+            let instructions = chosen.flat_map(|(_, block)| &block.instructions);
+            Cost::of(instructions, vector_cycles(family, subgroup_size))
+        };
         Self {
             family: family.to_owned(),
-            shader: shader.name.to_owned(),
-            form,
+            shader: pipeline.shader.clone(),
+            form: pipeline.form(),
+            workgroup_size: invocations,
             spilled_sgprs: statistic("Spilled SGPRs"),
             spilled_vgprs: statistic("Spilled VGPRs"),
             scratch_bytes: statistic("Scratch size"),
             vgprs: statistic("VGPRs"),
             workgroup_bytes: statistic("LDS size"),
             waves_per_simd: statistic("Subgroups per SIMD"),
-            subgroup_size: compiled.subgroup_size,
+            subgroup_size,
+            loop_cost: cost(&|i| inside.contains(&i)),
+            rest_cost: cost(&|i| !inside.contains(&i)),
             loop_instructions: hottest_loop.instructions,
             loop_fma: hottest_loop.multiply_adds,
             loop_matrix: hottest_loop.matrices,

@@ -6,6 +6,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use shadernet::gpu::{Precision, Shader};
 
 use crate::error::Error;
+use crate::pipeline::Pipeline;
 
 /// A shader of one precision, before its constants have values.
 #[derive(Debug)]
@@ -30,14 +31,17 @@ impl Source {
         Ok(Self { module, info })
     }
 
-    /// The words of the module with `constants`. `name` is for errors.
-    pub fn spirv(&self, name: &str, constants: &[(&str, u32)]) -> Result<Vec<u32>, Error> {
+    /// The words of a pipeline's module, and the invocations of a workgroup.
+    ///
+    /// # Errors
+    /// Where naga refuses the constants.
+    pub fn spirv(&self, pipeline: &Pipeline) -> Result<(Vec<u32>, u32), Error> {
         let fault = |message: String| Error::Shader {
-            name: name.to_owned(),
+            name: format!("{} {}", pipeline.shader, pipeline.form()),
             message,
         };
-        let values: PipelineConstants = (constants.iter())
-            .map(|&(name, value)| (name.to_owned(), f64::from(value)))
+        let values: PipelineConstants = (pipeline.constants.iter())
+            .map(|(name, value)| (name.clone(), f64::from(*value)))
             .collect();
         let entry = Some((naga::ShaderStage::Compute, "main"));
         let (module, info) =
@@ -58,11 +62,16 @@ impl Source {
             emit_int_div_checks: false,
             ..spv::Options::default()
         };
-        let pipeline = spv::PipelineOptions {
+        let workgroup = module
+            .entry_points
+            .first()
+            .map_or([1; 3], |entry| entry.workgroup_size);
+        let entry = spv::PipelineOptions {
             shader_stage: naga::ShaderStage::Compute,
             entry_point: "main".to_owned(),
         };
-        spv::write_vec(&module, &info, &options, Some(&pipeline))
-            .map_err(|error| fault(error.to_string()))
+        let words = spv::write_vec(&module, &info, &options, Some(&entry))
+            .map_err(|error| fault(error.to_string()))?;
+        Ok((words, workgroup.iter().product()))
     }
 }

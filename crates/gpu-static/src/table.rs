@@ -12,7 +12,7 @@ use crate::row::Row;
 ///
 /// # Errors
 /// Where it cannot be written.
-pub fn write(path: &Path, rows: &[Row]) -> Result<(), Error> {
+pub fn write<T: serde::Serialize>(path: &Path, rows: &[T]) -> Result<(), Error> {
     let io = |source| Error::Io {
         what: path.display().to_string(),
         source,
@@ -56,11 +56,15 @@ pub fn print(rows: &[Row]) -> Result<(), Error> {
     out.flush().map_err(io)
 }
 
+/// Tables have a line below the header.
+pub fn style() -> TableStyle {
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'))
+}
+
 /// A readable table. Without `all`, of the forms that differ in their tile or precision.
 pub fn table(rows: &[Row], all: bool) -> String {
     let mut table = Table::new();
-    let rule = LineStyle::none().fill('─').junction('─');
-    table.load_style(TableStyle::new().header_separator(rule));
+    table.load_style(style());
     let header = [
         "family",
         "shader",

@@ -292,6 +292,7 @@ pub(super) fn dispatch(
             dispatch.constant("N_TILES", n_tiles)
         }
     };
+    let dispatch = dispatch.products(shader.products(kernel, params.k_c4 as usize));
     Ok(match nchw_input {
         true => dispatch.constant("CHANNELS", params.input.channels),
         false => dispatch,

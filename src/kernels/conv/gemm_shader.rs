@@ -224,6 +224,22 @@ impl GemmShader {
         }
     }
 
+    /// Multiply-adds of an invocation for a window of this height and width and `k_c4` input elements at each tap, padding
+    /// included.
+    pub fn products(self, [height, width]: [usize; 2], k_c4: usize) -> u64 {
+        let (k_c4, m) = match self {
+            Self::Direct { m_per_invocation } | Self::Subgroup { m_per_invocation } => {
+                (k_c4, m_per_invocation)
+            }
+            Self::Tiled {
+                m_per_invocation, ..
+            } => (k_c4.next_multiple_of(2), m_per_invocation),
+            // A tile of 256 pixels and N tiles, by 128 invocations.
+            Self::Cooperative { .. } => (k_c4, 2),
+        };
+        (height * width * k_c4 * 4 * N_TILE) as u64 * u64::from(m)
+    }
+
     /// Output pixels of a tile of the cooperative shader.
     pub fn cooperative_m(n_tiles: u32) -> u64 {
         u64::from(COOPERATIVE_TILE / n_tiles)

@@ -1,0 +1,111 @@
+//! Predicted times of networks on GPUs that are not here, from what their compiler makes of the kernels.
+//!
+//! The model of a dispatch: its workgroups are dealt to the compute units, and the unit with the most decides. Of
+//! those that a unit holds at once, each SIMD has some subgroups. Together they take as long as the busiest part of
+//! the unit (vector units, scalar unit, workgroup memory, loads), and no less than one of them alone, which waits
+//! for its data. The hottest loop runs as often as the kernel has multiply-adds for it, all else once. No dispatch
+//! is faster than its bytes through memory, and each takes [`LAUNCH`] on top.
+//!
+//! Left out: caches (only bytes that have to be moved count, at the memory's bandwidth), how clocks change, and that
+//! RDNA3 issues some pairs of vector instructions at once.
+
+use std::collections::HashMap;
+
+use shadernet::plan::{PlanReport, PlannedStep};
+use shadernet::session::SessionOptions;
+use shadernet::zoo::{self, ZooOptions};
+
+use crate::cards::Card;
+use crate::cost::Cost;
+use crate::error::Error;
+use crate::pipeline::Pipeline;
+use crate::row::{Row, vector_cycles};
+
+/// Seconds between dispatches that depend on each other: the first drains, caches are written back. Guessed.
+const LAUNCH: f64 = 3e-6;
+/// Bytes of workgroup memory, and of buffers from the nearest cache, that a compute unit moves a cycle.
+const WORKGROUP_BYTES: f64 = 128.0;
+const DEVICE_BYTES: f64 = 64.0;
+const SIMDS: f64 = 2.0;
+
+/// Plans a network of the zoo for a GPU of which only WebGPU's largest common limits are known.
+///
+/// # Errors
+/// Where there is no such network.
+pub fn plan(network: &str, batch: usize, options: &SessionOptions) -> Result<PlanReport, Error> {
+    let fault = |error: shadernet::Error| Error::Plan {
+        network: network.to_owned(),
+        message: error.to_string(),
+    };
+    let architecture = zoo::find(network).map_err(|error| fault(error.into()))?;
+    let graph = architecture.build(&ZooOptions::default()).map_err(fault)?;
+    let shapes = architecture.input_shapes(batch, &ZooOptions::default());
+    let limits = shadernet::wgpu::Limits {
+        max_buffer_size: 1 << 32,
+        max_storage_buffer_binding_size: (1 << 32) - 4,
+        max_compute_workgroup_storage_size: 32768,
+        ..shadernet::wgpu::Limits::default()
+    };
+    PlanReport::assumed(limits, &graph, &shapes, options).map_err(fault)
+}
+
+/// Seconds of each step of a pass on `card`, of rows by pipeline.
+///
+/// # Errors
+/// Where a row is missing.
+pub fn seconds(
+    plan: &PlanReport,
+    card: &Card,
+    rows: &HashMap<Pipeline, Row>,
+) -> Result<Vec<f64>, Error> {
+    let step = |step: &PlannedStep| {
+        let pipeline = Pipeline::of_step(plan, step);
+        let row = rows.get(&pipeline).ok_or_else(|| Error::Family {
+            family: card.family.to_owned(),
+            message: format!("no row of {} {}", pipeline.shader, pipeline.form()),
+        })?;
+        Ok(step_seconds(step, card, row))
+    };
+    plan.steps.iter().map(step).collect()
+}
+
+fn step_seconds(step: &PlannedStep, card: &Card, row: &Row) -> f64 {
+    let workgroups: u64 = step.workgroups.iter().map(|&n| u64::from(n)).product();
+    let lanes = f64::from(row.workgroup_size);
+    let subgroup = f64::from(row.subgroup_size);
+    let waves = (lanes / subgroup).ceil();
+    let products = match step.products {
+        0 => step.operations as f64 / 2.0 / (workgroups as f64 * lanes),
+        products => products as f64,
+    };
+    let iterations = match (row.loop_matrix, row.loop_fma) {
+        // A product of matrices is 4,096 multiply-adds of the subgroup.
+        (1.., _) => products * subgroup / 4096.0 / row.loop_matrix as f64,
+        (0, 1..) => products / row.loop_fma as f64,
+        (0, 0) => 1.0,
+    };
+    // Of the busiest compute unit: its workgroups, those that it holds at once, and a SIMD's subgroups of these.
+    let mine = workgroups.div_ceil(card.compute_units) as f64;
+    let resident = (row.waves_per_simd as f64 * SIMDS / waves)
+        .floor()
+        .max(1.0)
+        .min(mine);
+    let concurrent = (resident * waves / SIMDS).max(1.0);
+    let vector = vector_cycles(&row.family, row.subgroup_size);
+    let cycles = |cost: &Cost| {
+        let moved = |bits: f64, bytes: f64| bits / 8.0 * subgroup / bytes * SIMDS;
+        let busiest = [
+            cost.vector * vector + cost.matrix,
+            cost.scalar,
+            moved(cost.workgroup_bits, WORKGROUP_BYTES),
+            moved(cost.device_bits, DEVICE_BYTES),
+        ];
+        let busiest = busiest.into_iter().fold(0.0, f64::max);
+        let alone = cost.vector * vector + cost.matrix + cost.scalar + cost.waits;
+        (busiest * concurrent).max(alone)
+    };
+    let rounds = mine / resident;
+    let computing = rounds * (iterations * cycles(&row.loop_cost) + cycles(&row.rest_cost));
+    let computing = computing / (card.gigahertz * 1e9);
+    computing.max(step.bytes as f64 / (card.bandwidth * 1e9)) + LAUNCH
+}
