@@ -47,6 +47,13 @@ impl Backend {
         }
     }
 
+    /// Whether wgpu was built with this graphics API for this system. True of [`Self::Cpu`] and
+    /// [`Self::Reference`], which need none.
+    pub fn is_available(self) -> bool {
+        let apis = self.to_wgpu();
+        apis.is_empty() || wgpu::Instance::enabled_backend_features().contains(apis)
+    }
+
     fn to_wgpu(self) -> wgpu::Backends {
         match self {
             Self::Vulkan => wgpu::Backends::VULKAN,
@@ -96,6 +103,8 @@ pub async fn adapters_async(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
 
 async fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     let span = tracing::debug_span!("list adapters", ?backends);
+    #[cfg(feature = "fault-injection")]
+    crash_for_tests(backends);
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends,
         // The validation layers cost time and print to standard error; WGPU_VALIDATION=1 and
@@ -110,6 +119,20 @@ async fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
         flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
     });
     adapters
+}
+
+/// Ends the process as a driver that crashes would, where tests want that of one of `backends`:
+/// `SHADERNET_TEST_CRASH` has backends as wgpu names them, separated by commas.
+#[cfg(feature = "fault-injection")]
+fn crash_for_tests(backends: wgpu::Backends) {
+    let crashing = std::env::var("SHADERNET_TEST_CRASH").unwrap_or_default();
+    let named = crashing.split(',').filter_map(|name| name.parse().ok());
+    if named
+        .map(Backend::to_wgpu)
+        .any(|backend| backends.intersects(backend))
+    {
+        std::process::abort();
+    }
 }
 
 /// Whether an adapter is software: a driver that computes on the CPU.

@@ -12,6 +12,7 @@ mod cache;
 mod classify;
 mod compare;
 mod convert;
+mod crashing_drivers;
 mod detect;
 mod everyday;
 mod explain;
