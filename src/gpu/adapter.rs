@@ -2,7 +2,7 @@
 
 use tracing::Instrument;
 
-use super::{Gpu, GpuOptions};
+use super::{Gpu, GpuOptions, dx12_compiler};
 use crate::error::{Error, Result, UnknownName};
 use crate::printable;
 
@@ -110,6 +110,13 @@ async fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
         // The validation layers cost time and print to standard error; WGPU_VALIDATION=1 and
         // WGPU_DEBUG=1 bring them back.
         flags: wgpu::InstanceFlags::empty().with_env(),
+        backend_options: wgpu::BackendOptions {
+            dx12: wgpu::Dx12BackendOptions {
+                shader_compiler: dx12_compiler::configured(),
+                ..Default::default()
+            },
+            ..Default::default()
+        },
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     });
     let listing = instance.enumerate_adapters(backends).instrument(span);

@@ -11,6 +11,7 @@ mod adapter;
 mod cooperative;
 mod device_errors;
 mod download;
+mod dx12_compiler;
 #[cfg(feature = "internals")]
 pub(crate) mod measurement_params;
 mod options;
@@ -32,6 +33,7 @@ pub(crate) use cooperative::Cooperative;
 pub use cooperative::CooperativeMatrices;
 pub(crate) use download::check_copy;
 pub use download::{Download, Downloads, Received};
+pub use dx12_compiler::ShaderCompiler;
 pub use options::GpuOptions;
 pub use pipelines::{Pipeline, PipelineKey};
 pub use shaders::*;
@@ -57,6 +59,7 @@ struct Inner {
     info: wgpu::AdapterInfo,
     limits: wgpu::Limits,
     runtime_checks: bool,
+    shader_compiler: Option<ShaderCompiler>,
     cooperative: Option<Cooperative>,
     pipelines: pipelines::Cache,
     /// The pipeline cache on disk.
@@ -122,7 +125,14 @@ impl Gpu {
             source: error.into(),
         })?;
         let errors = DeviceErrors::with_callbacks(&device);
-        Ok(Self::new(device, queue, info, options, cooperative, errors))
+        Ok(Self::new(
+            adapter,
+            device,
+            queue,
+            options,
+            cooperative,
+            errors,
+        ))
     }
 
     /// Wraps a device that the host opened on `adapter`, with [`GpuOptions::default`].
@@ -167,24 +177,25 @@ impl Gpu {
     ) -> Self {
         let matrices = options.cooperative_matrices;
         let cooperative = matrices.select(adapter, device.features());
-        let info = adapter.get_info();
         let errors = DeviceErrors::default();
-        Self::new(device, queue, info, options, cooperative, errors)
+        Self::new(adapter, device, queue, options, cooperative, errors)
     }
 
     fn new(
+        adapter: &wgpu::Adapter,
         device: wgpu::Device,
         queue: wgpu::Queue,
-        info: wgpu::AdapterInfo,
         options: &GpuOptions,
         cooperative: Option<Cooperative>,
         device_errors: DeviceErrors,
     ) -> Self {
+        let info = adapter.get_info();
         let folder = options.cache.as_deref();
         Self {
             inner: Arc::new(Inner {
                 limits: device.limits(),
                 runtime_checks: options.runtime_checks,
+                shader_compiler: ShaderCompiler::of(adapter),
                 cooperative,
                 pipelines: pipelines::Cache::default(),
                 pipeline_file: folder.and_then(|f| PipelineFile::open(&device, &info, f)),
@@ -224,6 +235,11 @@ impl Gpu {
     /// The adapter's name, driver and type.
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.inner.info
+    }
+
+    /// What compiles shaders on Direct3D 12; `None` on other backends.
+    pub fn shader_compiler(&self) -> Option<ShaderCompiler> {
+        self.inner.shader_compiler
     }
 
     /// The device's limits.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shadernet::device::{Device, DeviceOptions};
-use shadernet::gpu::{Backend, Gpu, GpuOptions, adapters, is_software};
+use shadernet::gpu::{Backend, Gpu, GpuOptions, ShaderCompiler, adapters, is_software};
 use shadernet::wgpu;
 
 use super::bench::Ended;
@@ -43,6 +43,8 @@ pub struct Row {
     pub max_compute_workgroup_storage_size: Option<u32>,
     pub max_compute_invocations_per_workgroup: Option<u32>,
     pub features: Vec<String>,
+    /// What compiles shaders, where it is Direct3D 12: `dxc` or `fxc`.
+    pub shader_compiler: Option<String>,
     /// Why the adapter cannot be opened, or why the backend's are not known.
     pub error: Option<String>,
 }
@@ -253,6 +255,7 @@ fn list_adapter(adapter: &wgpu::Adapter, listing: Listing) -> Listed {
             .filter(|(_, feature)| features.contains(*feature))
             .map(|(name, _)| (*name).to_owned())
             .collect(),
+        shader_compiler: ShaderCompiler::of(adapter).map(|compiler| compiler.name().to_owned()),
         error: error.map(|error| error.report().to_string()),
     };
     Listed {

@@ -156,8 +156,36 @@ fn describe(row: &Row) -> String {
     if !row.features.is_empty() {
         line("features", row.features.join(", "));
     }
+    match row.shader_compiler.as_deref() {
+        Some("fxc") => line(
+            "compiler",
+            "fxc, which is slow: see `shadernet doctor`".to_owned(),
+        ),
+        Some(compiler) => line("compiler", compiler.to_owned()),
+        None => {}
+    }
     if let Some(error) = &row.error {
         line("error", error.clone());
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn direct3d_12_has_a_line_for_its_compiler() {
+        let text = |compiler: Option<&str>| {
+            describe(&Row {
+                backend: "dx12".to_owned(),
+                kind: "discrete".to_owned(),
+                shader_compiler: compiler.map(str::to_owned),
+                ..Row::default()
+            })
+        };
+        assert!(text(Some("dxc")).contains("compiler   dxc"));
+        assert!(text(Some("fxc")).contains("compiler   fxc, which is slow"));
+        assert!(!text(None).contains("compiler"));
+    }
 }
