@@ -35,7 +35,7 @@ pub(crate) use download::check_copy;
 pub use download::{Download, Downloads, Received};
 pub use dx12_compiler::ShaderCompiler;
 pub use options::GpuOptions;
-pub use pipelines::{Pipeline, PipelineKey};
+pub use pipelines::{CompiledPipelines, Pipeline, PipelineKey};
 pub use shaders::*;
 pub use shaders::{Bindings, Precision, SHADERS, Shader, WriteTarget};
 pub(crate) use submission::{Submission, poll_once};
@@ -325,6 +325,18 @@ impl Gpu {
         report: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Vec<Pipeline>> {
         self.inner.pipelines.get(self, keys, report)
+    }
+
+    /// What compiling pipelines has cost on this device so far. Sessions share pipelines: one that finds all of its
+    /// own compiles none.
+    pub fn compiled_pipelines(&self) -> CompiledPipelines {
+        self.inner.pipelines.compiled()
+    }
+
+    /// Whether compiled pipelines are kept in a file for the next process, see [`GpuOptions::cache`]. Where they are
+    /// not, each process compiles them again. wgpu has such a cache on Vulkan only.
+    pub fn has_pipeline_cache(&self) -> bool {
+        self.inner.pipeline_file.is_some()
     }
 
     /// Makes the shader called `shader` store values that are too large by a quarter. Affects only pipelines

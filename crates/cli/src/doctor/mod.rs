@@ -151,9 +151,11 @@ impl Doctor {
         };
         let mut results = device_info(&device);
         results["kind"] = json!("doctor");
+        let network = network()?;
         match &device {
             Device::Gpu(gpu) if self.against.is_none() => {
                 results["shader_compiler"] = traps::shader_compiler(gpu);
+                results["pipelines"] = traps::pipelines(gpu, &network)?;
                 results["kernels"] = check_kernels(gpu, self.quick)?;
                 results["loops"] = check_loops(gpu)?;
             }
@@ -168,7 +170,6 @@ impl Doctor {
                 ));
             }
         }
-        let network = network()?;
         let mut row = compare_network(&reference, &device, &network)?;
         if let (Device::Cpu(_), None, Some(_)) = (&device, &self.against, row.get("tolerance")) {
             row["ms"] = json!(pass_seconds(&device, &network)? * 1e3);

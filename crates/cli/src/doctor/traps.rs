@@ -1,9 +1,13 @@
 //! What backends and drivers have that costs users time without an error: notes in the results of a device.
 
 use serde_json::{Value, json};
+use shadernet::Result;
+use shadernet::device::Device;
 use shadernet::gpu::{Gpu, ShaderCompiler};
+use shadernet::session::{Session, SessionOptions};
 
 use crate::bench::text;
+use crate::resolve_model::Network;
 
 /// What compiles shaders on Direct3D 12, and what to do about it; null on other backends.
 pub fn shader_compiler(gpu: &Gpu) -> Value {
@@ -14,11 +18,51 @@ fn compiler(compiler: ShaderCompiler) -> Value {
     json!({"name": compiler.name(), "advice": compiler.advice()})
 }
 
+/// How many pipelines `network` needs on `gpu`, and how long compiling them takes. Call it before anything else
+/// compiles there.
+pub fn pipelines(gpu: &Gpu, network: &Network) -> Result<Value> {
+    let device = Device::from(gpu.clone());
+    let before = gpu.compiled_pipelines();
+    let (options, weights) = (SessionOptions::default(), network.weights()?);
+    let session = Session::new(&device, &network.graph, weights, &options, &network.inputs);
+    let after = gpu.compiled_pipelines();
+    // Where the network does not run there, its comparison says why.
+    Ok(session.map_or(Value::Null, |_| {
+        json!({
+            "network": network.graph.name(),
+            "count": after.count - before.count,
+            "compile_ms": (after.time - before.time).as_secs_f64() * 1e3,
+            "cached": gpu.has_pipeline_cache(),
+        })
+    }))
+}
+
 /// The notes in a device's results, one line each.
 pub fn notes(results: &Value) -> Vec<String> {
-    compiler_note(&results["shader_compiler"])
-        .into_iter()
-        .collect()
+    [
+        compiler_note(&results["shader_compiler"]),
+        pipelines_note(&results["pipelines"], text(results, "backend")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What every start costs where pipelines are not kept.
+fn pipelines_note(pipelines: &Value, backend: &str) -> Option<String> {
+    let count = pipelines["count"].as_u64()?;
+    if pipelines["cached"] != false {
+        return None;
+    }
+    let seconds = pipelines["compile_ms"].as_f64()? / 1e3;
+    let reason = match backend {
+        "vulkan" => "no folder for compiled pipelines is in use".to_owned(),
+        backend => format!("wgpu has no pipeline cache on {backend}"),
+    };
+    Some(format!(
+        "{} needs {count} pipelines, compiled in {seconds:.2} s at this start, and again at every other: {reason}",
+        text(pipelines, "network")
+    ))
 }
 
 fn compiler_note(compiler: &Value) -> Option<String> {
@@ -32,6 +76,25 @@ fn compiler_note(compiler: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cost_of_a_start_is_named_where_nothing_is_cached() {
+        let notes = |backend: &str, cached: bool| {
+            let pipelines =
+                json!({"network": "net", "count": 21, "compile_ms": 1234.5, "cached": cached});
+            notes(&json!({"backend": backend, "pipelines": pipelines}))
+        };
+        for backend in ["metal", "dx12", "gl"] {
+            let expected = format!(
+                "net needs 21 pipelines, compiled in 1.23 s at this start, and again at every other: wgpu has no \
+                 pipeline cache on {backend}"
+            );
+            assert_eq!(notes(backend, false), [expected]);
+        }
+        assert!(notes("vulkan", true).is_empty());
+        assert!(notes("vulkan", false)[0].contains("no folder"));
+        assert!(super::notes(&json!({"backend": "cpu"})).is_empty());
+    }
 
     #[test]
     fn fxc_is_named_with_what_to_do() {
