@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex};
 pub(crate) use adapter::open_best;
 pub use adapter::{Backend, adapters, adapters_async, is_software};
 pub(crate) use cooperative::Cooperative;
-pub use cooperative::CooperativeMatrices;
+pub use cooperative::{CooperativeMatrices, MatrixCheck};
 pub(crate) use download::check_copy;
 pub use download::{Download, Downloads, Received};
 pub use dx12_compiler::ShaderCompiler;
@@ -61,6 +61,10 @@ struct Inner {
     runtime_checks: bool,
     shader_compiler: Option<ShaderCompiler>,
     cooperative: Option<Cooperative>,
+    /// Whether the adapter offers cooperative matrices, even if the device was opened without.
+    offers_cooperative: bool,
+    /// See [`Gpu::matrix_verdict`].
+    matrix_verdict: std::sync::OnceLock<Result<(), String>>,
     pipelines: pipelines::Cache,
     /// The pipeline cache on disk.
     pipeline_file: Option<PipelineFile>,
@@ -197,6 +201,8 @@ impl Gpu {
                 runtime_checks: options.runtime_checks,
                 shader_compiler: ShaderCompiler::of(adapter),
                 cooperative,
+                offers_cooperative: cooperative::offers(adapter, adapter.features()),
+                matrix_verdict: std::sync::OnceLock::new(),
                 pipelines: pipelines::Cache::default(),
                 pipeline_file: folder.and_then(|f| PipelineFile::open(&device, &info, f)),
                 device_errors,
@@ -269,6 +275,25 @@ impl Gpu {
     /// How products of cooperative matrices are computed; `None` where they are not used.
     pub(crate) fn cooperative(&self) -> Option<Cooperative> {
         self.inner.cooperative
+    }
+
+    /// Whether the adapter offers cooperative matrices, even if the device was opened without.
+    pub(crate) fn offers_cooperative(&self) -> bool {
+        self.inner.offers_cooperative
+    }
+
+    /// What `check` has found of the device's cooperative matrices. It runs once; more often where threads ask for the
+    /// first time together, since no lock may be held while work is shared among threads.
+    pub(crate) fn matrix_verdict(
+        &self,
+        check: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(), String> {
+        let verdict = &self.inner.matrix_verdict;
+        if let Some(known) = verdict.get() {
+            return known.clone();
+        }
+        let found = check();
+        verdict.get_or_init(|| found).clone()
     }
 
     /// The size of a buffer for `bytes` bytes: bindings must not be empty, and shaders read elements of 16

@@ -14,7 +14,7 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::{Value, json};
 use shadernet::device::Device;
-use shadernet::gpu::Backend;
+use shadernet::gpu::{Backend, Gpu, MatrixCheck};
 use shadernet::model_folder::default_model;
 use shadernet::session::{Session, SessionOptions};
 use shadernet::{Error, Result, output_file};
@@ -59,6 +59,10 @@ pub struct Doctor {
     #[arg(long)]
     quick: bool,
 
+    /// Check only the cooperative matrices, in a child process: a driver that has them wrong may crash
+    #[arg(long, hide = true)]
+    only_matrices: bool,
+
     /// Write a Markdown report of all checks
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -96,6 +100,13 @@ const TOLERANCE: f64 = 1e-3;
 
 impl Doctor {
     pub fn execute(&self) -> Result<(), Failure> {
+        if self.only_matrices {
+            let found = match self.device.open()? {
+                Device::Gpu(gpu) => traps::matrices(&gpu),
+                Device::Cpu(_) | Device::Reference => Value::Null,
+            };
+            return Ok(output::json_line(&found)?);
+        }
         check_outputs([("--report", self.report.as_deref())], [])?;
         let results = match (self.device.is_one_device(), &self.against) {
             (true, _) => {
@@ -155,6 +166,7 @@ impl Doctor {
         match &device {
             Device::Gpu(gpu) if self.against.is_none() => {
                 results["shader_compiler"] = traps::shader_compiler(gpu);
+                results["cooperative_matrices"] = self.check_matrices(gpu, &results);
                 results["pipelines"] = traps::pipelines(gpu, &network)?;
                 results["kernels"] = check_kernels(gpu, self.quick)?;
                 results["loops"] = check_loops(gpu)?;
@@ -176,6 +188,20 @@ impl Doctor {
         }
         results["networks"] = json!([row]);
         Ok(results)
+    }
+
+    /// Checks the cooperative matrices of a device where it offers them, in a process of their own.
+    fn check_matrices(&self, gpu: &Gpu, results: &Value) -> Value {
+        if gpu.check_cooperative_matrices() == MatrixCheck::NotOffered {
+            return traps::matrices(gpu);
+        }
+        let mut args: Vec<OsString> = vec!["doctor".into(), "--only-matrices".into()];
+        args.extend(self.device.with_matrices().flags());
+        let (backend, adapter) = (text(results, "backend"), text(results, "device"));
+        match self.child.run_on(&args, backend, adapter) {
+            Ok(mut lines) => lines.swap_remove(0),
+            Err(reason) => traps::wrong_matrices(&format!("checking them failed: {reason}")),
+        }
     }
 
     /// Checks every adapter and backend and the CPU, and prints the results of each when it is done. All after the first that

@@ -20,6 +20,7 @@ pub fn faults(results: &Value) -> Result<Vec<String>> {
             "the driver ends loops after {found} iterations, which this version does not know: long sums are wrong"
         ));
     }
+    faults.extend(traps::matrix_fault(results));
     for network in networks(results) {
         let [name, against] = ["name", "against"].map(|key| printable::name(text(network, key)));
         if let Some(reason) = network["failed"].as_str() {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shadernet::Result;
 use shadernet::device::Device;
-use shadernet::gpu::{Gpu, ShaderCompiler};
+use shadernet::gpu::{Gpu, MatrixCheck, ShaderCompiler};
 use shadernet::session::{Session, SessionOptions};
 
 use crate::bench::text;
@@ -37,11 +37,48 @@ pub fn pipelines(gpu: &Gpu, network: &Network) -> Result<Value> {
     }))
 }
 
+/// Whether the device's cooperative matrices are offered and correct, as far as this process knows: null where they
+/// are offered and it was not opened with them.
+pub fn matrices(gpu: &Gpu) -> Value {
+    match gpu.check_cooperative_matrices() {
+        MatrixCheck::NotUsed => Value::Null,
+        MatrixCheck::NotOffered => json!({"status": "not offered"}),
+        MatrixCheck::Verified => json!({"status": "verified"}),
+        MatrixCheck::Wrong(reason) => wrong_matrices(&reason),
+    }
+}
+
+/// Cooperative matrices that are wrong, or whose check has not ended.
+pub fn wrong_matrices(reason: &str) -> Value {
+    json!({"status": "wrong", "reason": reason})
+}
+
+/// The fault of a device whose cooperative matrices are wrong.
+pub fn matrix_fault(results: &Value) -> Option<String> {
+    let matrices = &results["cooperative_matrices"];
+    (matrices["status"] == "wrong").then(|| {
+        format!(
+            "the driver offers cooperative matrices, but {}",
+            text(matrices, "reason")
+        )
+    })
+}
+
+fn matrices_note(matrices: &Value) -> Option<String> {
+    let status = match matrices["status"].as_str()? {
+        "verified" => "offered and verified; --cooperative-matrices uses them in float16",
+        "wrong" => "offered and WRONG; they are not used",
+        _ => "not offered",
+    };
+    Some(format!("cooperative matrices: {status}"))
+}
+
 /// The notes in a device's results, one line each.
 pub fn notes(results: &Value) -> Vec<String> {
     [
         compiler_note(&results["shader_compiler"]),
         pipelines_note(&results["pipelines"], text(results, "backend")),
+        matrices_note(&results["cooperative_matrices"]),
     ]
     .into_iter()
     .flatten()
@@ -94,6 +131,24 @@ mod tests {
         assert!(notes("vulkan", true).is_empty());
         assert!(notes("vulkan", false)[0].contains("no folder"));
         assert!(super::notes(&json!({"backend": "cpu"})).is_empty());
+    }
+
+    #[test]
+    fn matrices_have_one_of_three_states() {
+        let results = |matrices: Value| json!({"cooperative_matrices": matrices});
+        for (status, note) in [
+            ("not offered", "cooperative matrices: not offered"),
+            ("verified", "cooperative matrices: offered and verified; "),
+        ] {
+            let results = results(json!({"status": status}));
+            assert!(notes(&results)[0].starts_with(note));
+            assert_eq!(matrix_fault(&results), None);
+        }
+        let wrong = results(wrong_matrices("found 15"));
+        let note = "cooperative matrices: offered and WRONG; they are not used";
+        assert_eq!(notes(&wrong), [note]);
+        let fault = "the driver offers cooperative matrices, but found 15";
+        assert_eq!(matrix_fault(&wrong).as_deref(), Some(fault));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod compare;
 mod convert;
 mod crashing_drivers;
 mod detect;
+mod doctor_matrices;
 mod everyday;
 mod explain;
 mod features;
