@@ -128,18 +128,28 @@ async fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     adapters
 }
 
-/// Ends the process as a driver that crashes would, where tests want that of one of `backends`:
+/// Ends the process as a driver that crashes would, where tests want that when one of `backends` lists its adapters:
 /// `SHADERNET_TEST_CRASH` has backends as wgpu names them, separated by commas.
 #[cfg(feature = "fault-injection")]
 fn crash_for_tests(backends: wgpu::Backends) {
-    let crashing = std::env::var("SHADERNET_TEST_CRASH").unwrap_or_default();
-    let named = crashing.split(',').filter_map(|name| name.parse().ok());
-    if named
-        .map(Backend::to_wgpu)
-        .any(|backend| backends.intersects(backend))
-    {
+    if is_named_for_tests("SHADERNET_TEST_CRASH", backends) {
         std::process::abort();
     }
+}
+
+/// The same when an adapter is opened: `SHADERNET_TEST_CRASH_OPENING`.
+#[cfg(feature = "fault-injection")]
+pub(super) fn crash_opening_for_tests(info: &wgpu::AdapterInfo) {
+    if is_named_for_tests("SHADERNET_TEST_CRASH_OPENING", info.backend.into()) {
+        std::process::abort();
+    }
+}
+
+#[cfg(feature = "fault-injection")]
+fn is_named_for_tests(variable: &str, backends: wgpu::Backends) -> bool {
+    let named = std::env::var(variable).unwrap_or_default();
+    let mut named = named.split(',').filter_map(|name| name.parse().ok());
+    named.any(|backend: Backend| backends.intersects(backend.to_wgpu()))
 }
 
 /// Whether an adapter is software: a driver that computes on the CPU.

@@ -111,6 +111,8 @@ impl Gpu {
         #[cfg_attr(not(feature = "fault-injection"), expect(unused_mut))]
         let mut required_limits = adapter.limits();
         #[cfg(feature = "fault-injection")]
+        adapter::crash_opening_for_tests(&info);
+        #[cfg(feature = "fault-injection")]
         if is_refused_for_tests(&info) {
             required_limits.max_bind_groups = u32::MAX;
         }

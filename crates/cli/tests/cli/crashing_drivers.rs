@@ -60,6 +60,30 @@ fn devices_lists_the_others_where_a_driver_crashes() {
     }
 }
 
+/// The adapters are still listed where the driver has only failed to open one.
+#[test]
+fn a_crash_while_an_adapter_is_opened_is_a_line_of_its_own() {
+    let broken = backends()[0];
+    let mut command = shadernet();
+    command.env("SHADERNET_TEST_CRASH_OPENING", broken.name());
+    let run = execute(command.args(["devices", "--json"]));
+    assert_eq!(run.code, 1, "{}", run.err);
+    let lines = run.json();
+    let rows = of_backend(&lines, broken);
+    let (error, listed) = rows.split_last().unwrap();
+    assert!(!listed.is_empty(), "{lines:?}");
+    assert!(listed.iter().all(|row| row["kind"] != "none"), "{rows:?}");
+    assert_eq!(error["kind"], "none");
+    let error = error["error"].as_str().unwrap();
+    assert!(
+        error.contains("opening its adapters failed: its process died ("),
+        "{error}"
+    );
+    for other in backends().into_iter().filter(|&other| other != broken) {
+        assert!(!of_backend(&lines, other).is_empty(), "{lines:?}");
+    }
+}
+
 #[test]
 fn doctor_checks_the_others_where_a_driver_crashes() {
     let broken = backends()[0];
