@@ -2,7 +2,7 @@
 
 use tracing::Instrument;
 
-use super::{Gpu, GpuOptions};
+use super::{Gpu, GpuOptions, dx12_compiler};
 use crate::error::{Error, Result, UnknownName};
 use crate::printable;
 
@@ -45,6 +45,13 @@ impl Backend {
             Self::Cpu => "cpu",
             Self::Reference => "reference",
         }
+    }
+
+    /// Whether wgpu was built with this graphics API for this system. True of [`Self::Cpu`] and
+    /// [`Self::Reference`], which need none.
+    pub fn is_available(self) -> bool {
+        let apis = self.to_wgpu();
+        apis.is_empty() || wgpu::Instance::enabled_backend_features().contains(apis)
     }
 
     fn to_wgpu(self) -> wgpu::Backends {
@@ -96,11 +103,20 @@ pub async fn adapters_async(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
 
 async fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     let span = tracing::debug_span!("list adapters", ?backends);
+    #[cfg(feature = "fault-injection")]
+    crash_for_tests(backends);
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends,
         // The validation layers cost time and print to standard error; WGPU_VALIDATION=1 and
         // WGPU_DEBUG=1 bring them back.
         flags: wgpu::InstanceFlags::empty().with_env(),
+        backend_options: wgpu::BackendOptions {
+            dx12: wgpu::Dx12BackendOptions {
+                shader_compiler: dx12_compiler::configured(),
+                ..Default::default()
+            },
+            ..Default::default()
+        },
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     });
     let listing = instance.enumerate_adapters(backends).instrument(span);
@@ -110,6 +126,30 @@ async fn list(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
         flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
     });
     adapters
+}
+
+/// Ends the process as a driver that crashes would, where tests want that when one of `backends` lists its adapters:
+/// `SHADERNET_TEST_CRASH` has backends as wgpu names them, separated by commas.
+#[cfg(feature = "fault-injection")]
+fn crash_for_tests(backends: wgpu::Backends) {
+    if is_named_for_tests("SHADERNET_TEST_CRASH", backends) {
+        std::process::abort();
+    }
+}
+
+/// The same when an adapter is opened: `SHADERNET_TEST_CRASH_OPENING`.
+#[cfg(feature = "fault-injection")]
+pub(super) fn crash_opening_for_tests(info: &wgpu::AdapterInfo) {
+    if is_named_for_tests("SHADERNET_TEST_CRASH_OPENING", info.backend.into()) {
+        std::process::abort();
+    }
+}
+
+#[cfg(feature = "fault-injection")]
+fn is_named_for_tests(variable: &str, backends: wgpu::Backends) -> bool {
+    let named = std::env::var(variable).unwrap_or_default();
+    let mut named = named.split(',').filter_map(|name| name.parse().ok());
+    named.any(|backend: Backend| backends.intersects(backend.to_wgpu()))
 }
 
 /// Whether an adapter is software: a driver that computes on the CPU.

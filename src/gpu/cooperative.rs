@@ -11,7 +11,8 @@ pub enum CooperativeMatrices {
     /// They are not used.
     #[default]
     Off,
-    /// They are used where the device supports them. The device is opened with wgpu's experimental features,
+    /// They are used where the device supports them and computes them correctly (see
+    /// [`Gpu::check_cooperative_matrices`](super::Gpu::check_cooperative_matrices)). The device is opened with wgpu's experimental features,
     /// which according to wgpu may have bugs that are undefined behavior.
     IfSupported,
     /// The shader computes them with ordinary arithmetic, on any device. It is used where a session prefers
@@ -22,16 +23,27 @@ pub enum CooperativeMatrices {
 impl CooperativeMatrices {
     /// How they are computed on a device of `adapter` with these features; `None` where they are not used.
     pub(super) fn select(self, adapter: &wgpu::Adapter, features: Features) -> Option<Cooperative> {
-        let is_supported = || {
-            let matrices = adapter.cooperative_matrix_properties();
-            supports(features, &adapter.get_info(), &matrices)
-        };
         match self {
-            Self::IfSupported if is_supported() => Some(Cooperative::Native),
+            Self::IfSupported if are_emulated_for_tests() => Some(Cooperative::Emulated),
+            Self::IfSupported if offers(adapter, features) => Some(Cooperative::Native),
             Self::Emulated => Some(Cooperative::Emulated),
             _ => None,
         }
     }
+}
+
+/// Whether cooperative matrices compute what they should: see
+/// [`Gpu::check_cooperative_matrices`](super::Gpu::check_cooperative_matrices).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MatrixCheck {
+    /// The adapter does not offer what [`CooperativeMatrices`] needs.
+    NotOffered,
+    /// The adapter offers them, but the device was opened without them.
+    NotUsed,
+    /// Their results are those of ordinary arithmetic.
+    Verified,
+    /// They are not, for this reason. No session uses them.
+    Wrong(String),
 }
 
 /// How products of cooperative matrices are computed.
@@ -49,6 +61,19 @@ const SUBGROUP_SIZE: u32 = 32;
 /// The features that the shader requires.
 pub(super) fn features() -> Features {
     Features::EXPERIMENTAL_COOPERATIVE_MATRIX | Features::SHADER_F16 | Features::SUBGROUP
+}
+
+/// Whether a device of `adapter` with these features can run the shader.
+pub(super) fn offers(adapter: &wgpu::Adapter, features: Features) -> bool {
+    let matrices = adapter.cooperative_matrix_properties();
+    are_emulated_for_tests() || supports(features, &adapter.get_info(), &matrices)
+}
+
+/// Whether tests want every adapter to offer cooperative matrices, which are emulated: `SHADERNET_TEST_MATRICES` is
+/// `emulated`.
+fn are_emulated_for_tests() -> bool {
+    cfg!(feature = "fault-injection")
+        && std::env::var_os("SHADERNET_TEST_MATRICES").is_some_and(|value| value == "emulated")
 }
 
 /// Whether a device with these features, subgroups and matrix sizes can run the shader.

@@ -11,6 +11,7 @@ mod adapter;
 mod cooperative;
 mod device_errors;
 mod download;
+mod dx12_compiler;
 #[cfg(feature = "internals")]
 pub(crate) mod measurement_params;
 mod options;
@@ -31,11 +32,12 @@ use std::sync::{Arc, Mutex};
 pub(crate) use adapter::open_best;
 pub use adapter::{Backend, adapters, adapters_async, is_software};
 pub(crate) use cooperative::Cooperative;
-pub use cooperative::CooperativeMatrices;
+pub use cooperative::{CooperativeMatrices, MatrixCheck};
 pub(crate) use download::check_copy;
 pub use download::{Download, Downloads, Received};
+pub use dx12_compiler::ShaderCompiler;
 pub use options::GpuOptions;
-pub use pipelines::{Pipeline, PipelineKey};
+pub use pipelines::{CompiledPipelines, Pipeline, PipelineKey};
 pub use shaders::*;
 pub use shaders::{Bindings, Precision, SHADERS, Shader, WriteTarget};
 pub(crate) use submission::{Submission, poll_once};
@@ -59,7 +61,12 @@ struct Inner {
     info: wgpu::AdapterInfo,
     limits: wgpu::Limits,
     runtime_checks: bool,
+    shader_compiler: Option<ShaderCompiler>,
     cooperative: Option<Cooperative>,
+    /// Whether the adapter offers cooperative matrices, even if the device was opened without.
+    offers_cooperative: bool,
+    /// See [`Gpu::matrix_verdict`].
+    matrix_verdict: std::sync::OnceLock<Result<(), String>>,
     pipelines: pipelines::Cache,
     /// The pipeline cache on disk.
     pipeline_file: Option<PipelineFile>,
@@ -106,6 +113,8 @@ impl Gpu {
         #[cfg_attr(not(feature = "fault-injection"), expect(unused_mut))]
         let mut required_limits = adapter.limits();
         #[cfg(feature = "fault-injection")]
+        adapter::crash_opening_for_tests(&info);
+        #[cfg(feature = "fault-injection")]
         if is_refused_for_tests(&info) {
             required_limits.max_bind_groups = u32::MAX;
         }
@@ -124,7 +133,14 @@ impl Gpu {
             source: error.into(),
         })?;
         let errors = DeviceErrors::with_callbacks(&device);
-        Ok(Self::new(device, queue, info, options, cooperative, errors))
+        Ok(Self::new(
+            adapter,
+            device,
+            queue,
+            options,
+            cooperative,
+            errors,
+        ))
     }
 
     /// Wraps a device that the host opened on `adapter`, with [`GpuOptions::default`].
@@ -169,25 +185,28 @@ impl Gpu {
     ) -> Self {
         let matrices = options.cooperative_matrices;
         let cooperative = matrices.select(adapter, device.features());
-        let info = adapter.get_info();
         let errors = DeviceErrors::default();
-        Self::new(device, queue, info, options, cooperative, errors)
+        Self::new(adapter, device, queue, options, cooperative, errors)
     }
 
     fn new(
+        adapter: &wgpu::Adapter,
         device: wgpu::Device,
         queue: wgpu::Queue,
-        info: wgpu::AdapterInfo,
         options: &GpuOptions,
         cooperative: Option<Cooperative>,
         device_errors: DeviceErrors,
     ) -> Self {
+        let info = adapter.get_info();
         let folder = options.cache.as_deref();
         Self {
             inner: Arc::new(Inner {
                 limits: device.limits(),
                 runtime_checks: options.runtime_checks,
+                shader_compiler: ShaderCompiler::of(adapter),
                 cooperative,
+                offers_cooperative: cooperative::offers(adapter, adapter.features()),
+                matrix_verdict: std::sync::OnceLock::new(),
                 pipelines: pipelines::Cache::default(),
                 pipeline_file: folder.and_then(|f| PipelineFile::open(&device, &info, f)),
                 device_errors,
@@ -228,6 +247,11 @@ impl Gpu {
         &self.inner.info
     }
 
+    /// What compiles shaders on Direct3D 12; `None` on other backends.
+    pub fn shader_compiler(&self) -> Option<ShaderCompiler> {
+        self.inner.shader_compiler
+    }
+
     /// The device's limits.
     pub fn limits(&self) -> &wgpu::Limits {
         &self.inner.limits
@@ -255,6 +279,25 @@ impl Gpu {
     /// How products of cooperative matrices are computed; `None` where they are not used.
     pub(crate) fn cooperative(&self) -> Option<Cooperative> {
         self.inner.cooperative
+    }
+
+    /// Whether the adapter offers cooperative matrices, even if the device was opened without.
+    pub(crate) fn offers_cooperative(&self) -> bool {
+        self.inner.offers_cooperative
+    }
+
+    /// What `check` has found of the device's cooperative matrices. It runs once; more often where threads ask for the
+    /// first time together, since no lock may be held while work is shared among threads.
+    pub(crate) fn matrix_verdict(
+        &self,
+        check: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(), String> {
+        let verdict = &self.inner.matrix_verdict;
+        if let Some(known) = verdict.get() {
+            return known.clone();
+        }
+        let found = check();
+        verdict.get_or_init(|| found).clone()
     }
 
     /// The size of a buffer for `bytes` bytes: bindings must not be empty, and shaders read elements of 16
@@ -311,6 +354,18 @@ impl Gpu {
         report: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Vec<Pipeline>> {
         self.inner.pipelines.get(self, keys, report)
+    }
+
+    /// What compiling pipelines has cost on this device so far. Sessions share pipelines: one that finds all of its
+    /// own compiles none.
+    pub fn compiled_pipelines(&self) -> CompiledPipelines {
+        self.inner.pipelines.compiled()
+    }
+
+    /// Whether compiled pipelines are kept in a file for the next process, see [`GpuOptions::cache`]. Where they are
+    /// not, each process compiles them again. wgpu has such a cache on Vulkan only.
+    pub fn has_pipeline_cache(&self) -> bool {
+        self.inner.pipeline_file.is_some()
     }
 
     /// Makes the shader called `shader` store values that are too large by a quarter. Affects only pipelines

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
@@ -50,8 +51,19 @@ impl Pipeline {
     }
 }
 
+/// How many pipelines a device has compiled so far, and how long that took: see [`Gpu::compiled_pipelines`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompiledPipelines {
+    /// Their number.
+    pub count: usize,
+    /// How long callers waited for them, which includes what the driver does before it runs them first.
+    pub time: Duration,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Cache {
+    compiled: Mutex<CompiledPipelines>,
     made: Mutex<HashMap<PipelineKey, Pipeline>>,
     /// By shader name and precision: pipelines that differ in constants share a module.
     modules: Mutex<HashMap<(&'static str, Precision), Lazy<wgpu::ShaderModule>>>,
@@ -83,6 +95,7 @@ impl Cache {
         missing.sort_by_key(|key| (key.shader.name, key.constants.clone()));
         missing.dedup();
         if !missing.is_empty() {
+            let start = Instant::now();
             let _span = tracing::debug_span!("pipelines", count = missing.len()).entered();
             // Compiled without holding the lock: another thread may compile the same one, which costs only
             // time.
@@ -103,11 +116,16 @@ impl Cache {
             };
             // On a lost device, all of them are invalid.
             gpu.check_lost("compiling pipelines")?;
+            let count = fresh.len();
             let mut made = lock(&self.made);
             for (key, pipeline) in missing.into_iter().zip(fresh) {
                 made.entry(key.clone()).or_insert(pipeline);
             }
             drop(made);
+            let mut compiled = lock(&self.compiled);
+            compiled.count += count;
+            compiled.time += start.elapsed();
+            drop(compiled);
             if let Some(file) = &gpu.inner.pipeline_file {
                 file.save();
             }
@@ -115,6 +133,11 @@ impl Cache {
         // Every key was in the cache, or was added just now.
         let made = lock(&self.made);
         Ok(keys.iter().map(|key| made[key].clone()).collect())
+    }
+
+    /// What has been compiled so far.
+    pub fn compiled(&self) -> CompiledPipelines {
+        *lock(&self.compiled)
     }
 
     fn make(&self, gpu: &Gpu, key: &PipelineKey) -> Pipeline {

@@ -2,27 +2,32 @@
 
 use std::sync::Arc;
 
-use super::SessionOptions;
+use super::{SessionOptions, matrix_check};
 use crate::cpu::{self, CpuDevice};
 use crate::error::Result;
-use crate::gpu::{Gpu, Precision};
+use crate::gpu::Gpu;
 use crate::graph::Graph;
 use crate::kernels::{DeviceClass, DeviceContext, max_loop_iterations};
 use crate::plan::PlanReport;
 use crate::tensor::Shape;
 
 impl DeviceContext {
-    /// An open device.
+    /// An open device. Its cooperative matrices are left out where they are wrong.
     pub(super) fn from_gpu(gpu: &Gpu, options: &SessionOptions) -> Self {
+        Self {
+            cooperative: matrix_check::usable(gpu, options.precision).unwrap_or_default(),
+            ..Self::without_matrices(gpu, options)
+        }
+    }
+
+    /// An open device, as if it had no cooperative matrices.
+    pub(super) fn without_matrices(gpu: &Gpu, options: &SessionOptions) -> Self {
         Self {
             name: gpu.info().name.clone(),
             largest_subgroup: gpu.largest_subgroup(),
             subgroup_size: gpu.subgroup_size(),
             max_loop_iterations: max_loop_iterations(gpu.info()),
             class: DeviceClass::from_adapter(gpu.info()),
-            cooperative: gpu
-                .cooperative()
-                .filter(|_| options.precision == Precision::F16),
             tuned: (options.tuning.as_ref())
                 .filter(|tuning| tuning.fits(gpu).is_ok())
                 .map(|tuning| Arc::new(tuning.tuned())),
@@ -55,7 +60,8 @@ impl DeviceContext {
 }
 
 impl PlanReport {
-    /// Plans for an open device, as a session with these options would run there.
+    /// Plans for an open device, as a session with these options would run there. In float16, the first plan or
+    /// session of a device with cooperative matrices checks them there (see [`Gpu::check_cooperative_matrices`]).
     ///
     /// # Errors
     /// Where shapes do not fit ([`crate::Error::Node`], [`crate::Error::Inputs`]). Limits that the

@@ -54,10 +54,21 @@ impl GpuSession {
         source: impl Into<Arc<NetworkSource>>,
         options: &SessionOptions,
     ) -> Self {
+        let context = DeviceContext::from_gpu(gpu, options);
+        Self::with_context(gpu, source, options, context)
+    }
+
+    /// As [`Self::from_source`], for a device as `context` describes it.
+    pub(super) fn with_context(
+        gpu: &Gpu,
+        source: impl Into<Arc<NetworkSource>>,
+        options: &SessionOptions,
+        context: DeviceContext,
+    ) -> Self {
         Self {
             gpu: gpu.clone(),
             source: source.into(),
-            context: DeviceContext::from_gpu(gpu, options),
+            context,
             options: options.clone(),
             weights: ResidentWeights::default(),
             plans: Vec::new(),

@@ -36,6 +36,7 @@ mod finite;
 mod gpu_session;
 mod input;
 mod internals;
+mod matrix_check;
 mod network_source;
 #[cfg(feature = "onnx")]
 mod onnx;
@@ -125,11 +126,19 @@ impl Session {
                     mismatch.map(|reason| format!("tuned kernels are not used: {reason}"));
                 let prefers_matrices =
                     matches!(options.prefer, Some(ConvAlgorithm::Cooperative { .. }));
-                let unavailable = (prefers_matrices && !session.has_cooperative()).then(|| {
+                let wrong = matrix_check::usable(gpu, options.precision).err();
+                let wrong = wrong.map(|reason| {
+                    format!(
+                        "cooperative matrices are not used: the driver offers them, but {reason}"
+                    )
+                });
+                let is_unavailable = prefers_matrices && !session.has_cooperative();
+                let unavailable = (is_unavailable && wrong.is_none()).then(|| {
                     "cooperative matrices are not possible here: they need a device opened with \
                      them, and float16; other kernels were used"
                         .to_owned()
                 });
+                let unavailable = wrong.or(unavailable);
                 (Executor::Gpu(Box::new(session)), [mismatch, unavailable])
             }
             Device::Cpu(cpu) => {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use shadernet::gpu::Precision;
+use shadernet::device::Device;
+use shadernet::gpu::{CooperativeMatrices, Gpu, GpuOptions, MatrixCheck, Precision, adapters};
 use shadernet::graph::{Activation, BatchNorm2d, Conv2d, ConvTranspose2d, GraphBuilder};
 use shadernet::session::{ConvAlgorithm, Session, SessionOptions};
 use shadernet::tensor::Shape;
@@ -112,5 +113,80 @@ fn convolution_by_matrices_of_the_device() {
                 assert_eq!(session.warning().is_some(), prefer.is_some(), "{name}");
             }
         }
+    }
+}
+
+/// A driver may offer matrices that it computes wrongly: sessions do not use them, and say so.
+#[test]
+fn wrong_matrices_are_not_used() {
+    let conv = Conv2d::new(64, 96, 3).padding(1);
+    let shape = Shape::from([1, 64, 17, 19]);
+    let graph = graph_of(conv, std::slice::from_ref(&shape));
+    let weights = Arc::new(weights_for(&graph, 5));
+    let inputs = [tensor(&shape, 5)];
+    let prefer = ConvAlgorithm::Cooperative {
+        pixels: 64,
+        channels: 64,
+    };
+    for backend in devices::backends() {
+        let adapter = adapters(Some(backend)).swap_remove(0);
+        let open = |matrices| {
+            let options = GpuOptions::new().cooperative_matrices(matrices);
+            Gpu::open(&adapter, &options).unwrap()
+        };
+        let session = |gpu: &Gpu, precision| {
+            let options = SessionOptions::new().precision(precision).prefer(prefer);
+            let device = Device::from(gpu.clone());
+            let shapes = std::slice::from_ref(&shape);
+            Session::new(&device, &graph, weights.clone(), &options, shapes).unwrap()
+        };
+        let shaders = |session: &Session| {
+            let shaders = session.shaders(std::slice::from_ref(&shape)).unwrap();
+            shaders
+                .into_iter()
+                .map(|(_, shader)| shader)
+                .collect::<String>()
+        };
+
+        let correct = open(CooperativeMatrices::Emulated);
+        assert_eq!(correct.check_cooperative_matrices(), MatrixCheck::Verified);
+        let mut by_matrices = session(&correct, Precision::F16);
+        assert_eq!(by_matrices.warning(), None);
+        assert!(shaders(&by_matrices).contains("conv2d_cooperative"));
+        let expected = by_matrices.run(&inputs).unwrap();
+
+        let broken = open(CooperativeMatrices::Emulated);
+        broken.inject_fault("conv2d_cooperative_emulated");
+        let mut others = session(&broken, Precision::F16);
+        assert!(!shaders(&others).contains("conv2d_cooperative"));
+        let warning = others.warning().unwrap();
+        assert!(
+            warning.contains("cooperative matrices are not used: the driver offers them, but"),
+            "{warning}"
+        );
+        assert!(warning.contains("of 5184 results"), "{warning}");
+        let MatrixCheck::Wrong(reason) = broken.check_cooperative_matrices() else {
+            panic!("the fault was not found");
+        };
+        assert!(warning.contains(&reason), "{reason}");
+        let found = others.run(&inputs).unwrap();
+        let largest = expected[0]
+            .data()
+            .iter()
+            .fold(0.0_f32, |a, b| a.max(b.abs()));
+        for (found, expected) in found[0].data().iter().zip(expected[0].data()) {
+            assert!(
+                (found - expected).abs() <= 0.02 * largest,
+                "{found} {expected}"
+            );
+        }
+        // Float32 uses no matrices anyway.
+        let warning = session(&broken, Precision::F32);
+        let warning = warning.warning().unwrap_or_default();
+        assert!(!warning.contains("the driver offers them"), "{warning}");
+
+        let without = open(CooperativeMatrices::Off).check_cooperative_matrices();
+        let unused = [MatrixCheck::NotOffered, MatrixCheck::NotUsed];
+        assert!(unused.contains(&without), "{without:?}");
     }
 }

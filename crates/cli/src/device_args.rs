@@ -49,6 +49,14 @@ impl DeviceArgs {
         self.backend.is_some() || self.adapter.is_some()
     }
 
+    /// The same with `--cooperative-matrices`.
+    pub fn with_matrices(&self) -> Self {
+        Self {
+            cooperative_matrices: true,
+            ..self.clone()
+        }
+    }
+
     /// The flags that do not depend on the device, for a child process.
     pub fn flags(&self) -> Vec<OsString> {
         let flags = [

@@ -3,12 +3,13 @@
 use std::io::Write;
 
 use clap::Args;
-use serde::Serialize;
 use shadernet::cpu::CpuDevice;
-use shadernet::device::{Device, DeviceOptions};
-use shadernet::gpu::{Backend, Gpu, GpuOptions, adapters, is_software};
-use shadernet::{printable, wgpu};
+use shadernet::gpu::Backend;
+use shadernet::printable;
 
+use super::adapter_list::{
+    BackendAdapters, ChildTask, DefaultDevice, Listing, NONE, Row, default_device, list_adapters,
+};
 use super::bench::cpu_name;
 use super::{Failure, output};
 
@@ -21,83 +22,44 @@ Example:
 The default is marked with *. Other commands select an adapter with --backend and --adapter, or with \
 wgpu's environment variables WGPU_BACKEND, WGPU_ADAPTER_NAME and WGPU_POWER_PREF. Software adapters \
 run only where they are selected. --backend reference, which is not listed, names the plain loops \
-that all others are compared with.")]
+that all others are compared with.
+
+Each backend is asked in a process of its own. Where a driver crashes, its backend has a line that says \
+how (in JSON an object of the kind \"none\" with an error), the others are listed, and the exit code is 1. \
+It is also 1 where the default device cannot be opened.")]
 pub struct Devices {
+    /// Also list the backends without an adapter
+    #[arg(long)]
+    all: bool,
+
     /// Print one JSON object per device, one per line
     #[arg(long)]
     json: bool,
-}
 
-#[derive(Serialize)]
-struct Row {
-    default: bool,
-    name: String,
-    backend: String,
-    kind: &'static str,
-    driver: String,
-    /// How many threads compute, where it is the CPU.
-    threads: Option<usize>,
-    max_storage_buffer_binding_size: Option<u64>,
-    max_buffer_size: Option<u64>,
-    max_compute_workgroup_storage_size: Option<u32>,
-    max_compute_invocations_per_workgroup: Option<u32>,
-    features: Vec<&'static str>,
-    /// Why the adapter cannot be opened.
-    error: Option<String>,
+    /// What a child process lists, and how
+    #[arg(long, hide = true, value_name = "TASK", value_parser = str::parse::<ChildTask>)]
+    child: Option<ChildTask>,
 }
-
-/// Features that kernels use or may use in the future.
-const FEATURES: [(&str, wgpu::Features); 4] = [
-    ("shader-f16", wgpu::Features::SHADER_F16),
-    ("subgroup", wgpu::Features::SUBGROUP),
-    ("timestamp-query", wgpu::Features::TIMESTAMP_QUERY),
-    (
-        "cooperative-matrix",
-        wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX,
-    ),
-];
 
 impl Devices {
     pub fn execute(&self) -> Result<(), Failure> {
-        let default = Device::open(&DeviceOptions::default());
-        let is_default = |info: Option<&wgpu::AdapterInfo>| match (&default, info) {
-            (Ok(Device::Gpu(gpu)), Some(info)) => gpu.info() == info,
-            (Ok(Device::Cpu(_)), None) => true,
-            _ => false,
-        };
-        let mut rows: Vec<Row> = (adapters(None).iter())
-            .map(|adapter| {
-                let info = adapter.get_info();
-                let is_default = is_default(Some(&info));
-                // The default is open.
-                let error = match is_default {
-                    true => None,
-                    false => Gpu::open(adapter, &GpuOptions::new()).err(),
-                };
-                Row {
-                    error: error.map(|error| error.report().to_string()),
-                    ..row(adapter, &info, is_default)
-                }
-            })
-            .collect();
-        let cpu = match &default {
-            Ok(Device::Cpu(cpu)) => cpu.clone(),
-            _ => CpuDevice::default(),
-        };
-        rows.push(Row {
-            default: is_default(None),
-            name: cpu_name(&cpu).to_owned(),
-            backend: Backend::Cpu.name().to_owned(),
-            kind: "cpu",
-            driver: format!("shadernet {}", env!("CARGO_PKG_VERSION")),
-            threads: Some(cpu.threads()),
-            max_storage_buffer_binding_size: None,
-            max_buffer_size: None,
-            max_compute_workgroup_storage_size: None,
-            max_compute_invocations_per_workgroup: None,
-            features: Vec::new(),
-            error: None,
+        if let Some(task) = self.child {
+            return task.execute();
+        }
+        let (listed, default) = std::thread::scope(|scope| {
+            let default = scope.spawn(default_device);
+            let listed = list_adapters(Listing::Opened);
+            (listed, default.join())
         });
+        let default = default.unwrap_or_else(|_| {
+            DefaultDevice::Failed("no default device: looking for it panicked".to_owned())
+        });
+        let has_failed = listed.iter().any(|backend| backend.failed.is_some());
+        let listed = listed.into_iter();
+        let mut rows: Vec<Row> = listed
+            .flat_map(|backend| self.rows(backend, &default))
+            .collect();
+        rows.push(cpu_row(matches!(default, DefaultDevice::Cpu)));
         if self.json {
             for row in &rows {
                 output::json_line(row)?;
@@ -108,44 +70,57 @@ impl Devices {
             writeln!(output::stdout(), "{rows}\n\n* the default device")?;
         }
         // If the environment asks for an adapter that does not exist, the error follows the list.
-        default?;
-        Ok(())
+        match default {
+            DefaultDevice::Failed(reason) => Err(Failure::Advised(reason)),
+            _ if has_failed => Err(Failure::Reported),
+            _ => Ok(()),
+        }
+    }
+
+    /// The rows of a backend: one for each adapter, and one where there are none or they could not be listed or
+    /// opened.
+    fn rows(&self, backend: BackendAdapters, default: &DefaultDevice) -> Vec<Row> {
+        let mut error = backend.failed;
+        if self.all && error.is_none() && backend.adapters.is_empty() {
+            error = Some("it has no adapter".to_owned());
+        }
+        let of_backend = error.map(|error| Row {
+            backend: backend.backend.name().to_owned(),
+            kind: NONE.to_owned(),
+            error: Some(error),
+            ..Row::default()
+        });
+        let adapters = backend.adapters.into_iter().map(|listed| Row {
+            default: matches!(default, DefaultDevice::Adapter(it) if *it == listed.identity),
+            ..listed.row
+        });
+        adapters.chain(of_backend).collect()
     }
 }
 
-fn row(adapter: &wgpu::Adapter, info: &wgpu::AdapterInfo, default: bool) -> Row {
-    let limits = adapter.limits();
-    let features = adapter.features();
+fn cpu_row(default: bool) -> Row {
+    let cpu = CpuDevice::default();
     Row {
         default,
-        name: info.name.clone(),
-        backend: info.backend.to_str().to_owned(),
-        kind: match info.device_type {
-            wgpu::DeviceType::DiscreteGpu => "discrete",
-            wgpu::DeviceType::IntegratedGpu => "integrated",
-            wgpu::DeviceType::VirtualGpu => "virtual",
-            _ if is_software(info) => "software",
-            _ => "other",
-        },
-        driver: format!("{} {}", info.driver, info.driver_info)
-            .trim()
-            .to_owned(),
-        threads: None,
-        max_storage_buffer_binding_size: Some(limits.max_storage_buffer_binding_size),
-        max_buffer_size: Some(limits.max_buffer_size),
-        max_compute_workgroup_storage_size: Some(limits.max_compute_workgroup_storage_size),
-        max_compute_invocations_per_workgroup: Some(limits.max_compute_invocations_per_workgroup),
-        features: FEATURES
-            .iter()
-            .filter(|(_, feature)| features.contains(*feature))
-            .map(|(name, _)| *name)
-            .collect(),
-        error: None,
+        name: cpu_name(&cpu).to_owned(),
+        backend: Backend::Cpu.name().to_owned(),
+        kind: "cpu".to_owned(),
+        driver: format!("shadernet {}", env!("CARGO_PKG_VERSION")),
+        threads: Some(cpu.threads()),
+        ..Row::default()
     }
 }
 
 /// A device as text, in short lines.
 fn describe(row: &Row) -> String {
+    if row.kind == NONE {
+        let error = row.error.as_deref().unwrap_or_default();
+        return format!(
+            "  {}\n    error      {}",
+            row.backend,
+            printable::line(error)
+        );
+    }
     let mut lines = vec![match row.default {
         true => format!("* {}", printable::name(&row.name)),
         false => format!("  {}", printable::name(&row.name)),
@@ -181,8 +156,36 @@ fn describe(row: &Row) -> String {
     if !row.features.is_empty() {
         line("features", row.features.join(", "));
     }
+    match row.shader_compiler.as_deref() {
+        Some("fxc") => line(
+            "compiler",
+            "fxc, which is slow: see `shadernet doctor`".to_owned(),
+        ),
+        Some(compiler) => line("compiler", compiler.to_owned()),
+        None => {}
+    }
     if let Some(error) = &row.error {
         line("error", error.clone());
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn direct3d_12_has_a_line_for_its_compiler() {
+        let text = |compiler: Option<&str>| {
+            describe(&Row {
+                backend: "dx12".to_owned(),
+                kind: "discrete".to_owned(),
+                shader_compiler: compiler.map(str::to_owned),
+                ..Row::default()
+            })
+        };
+        assert!(text(Some("dxc")).contains("compiler   dxc"));
+        assert!(text(Some("fxc")).contains("compiler   fxc, which is slow"));
+        assert!(!text(None).contains("compiler"));
+    }
 }

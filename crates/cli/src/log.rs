@@ -1,7 +1,9 @@
 //! The log on standard error, off unless `-v` or `SHADERNET_LOG` asks for it.
 
 use std::env;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
@@ -10,6 +12,15 @@ use tracing_subscriber::prelude::*;
 
 /// The variable: a level, or `TARGET=LEVEL` separated by commas.
 const VARIABLE: &str = "SHADERNET_LOG";
+
+/// How often `-v` was given, once the log has started and where it prints anything.
+static VERBOSE: OnceLock<u8> = OnceLock::new();
+
+/// The flags that make a child process log as this one does; `None` where it logs nothing.
+pub fn child_flags() -> Option<Vec<OsString>> {
+    let verbose = *VERBOSE.get()?;
+    Some(vec!["-v".into(); verbose.into()])
+}
 
 /// Starts the log. `verbose` is how often `-v` was given: once for the library's messages, twice for those of wgpu,
 /// too, and more often for all there are. The variable counts for more.
@@ -33,6 +44,9 @@ pub fn init(verbose: u8) -> Result<(), String> {
         },
         Err(error) => return Err(format!("{VARIABLE}: {error}")),
     };
+    if filter.iter().next().is_some() || filter.default_level().is_some() {
+        let _ = VERBOSE.set(verbose);
+    }
     let lines = fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())

@@ -3,6 +3,7 @@
 //! Exit codes: 0, success; 1, something failed; 2, the command line was wrong; 3, `bench compare` found a
 //! regression.
 
+mod adapter_list;
 mod batches;
 mod bench;
 mod cache;

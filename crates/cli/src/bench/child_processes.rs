@@ -11,12 +11,12 @@ use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use shadernet::cpu::CpuDevice;
-use shadernet::device::Device;
-use shadernet::gpu::{Backend, adapters, is_software};
+use shadernet::gpu::Backend;
 use shadernet::printable;
 use wait_timeout::ChildExt;
 
 use super::cpu_name;
+use crate::adapter_list::{BackendAdapters, Listing, Row, SOFTWARE, list_adapters};
 use crate::value_parsers::seconds;
 use crate::{Failure, progress};
 
@@ -85,7 +85,11 @@ impl ChildProcessArgs {
         for target in targets {
             let Target { name, backend, .. } = target;
             bar.set_message(format!("{} ({backend})", printable::name(name)));
-            let mut results = match self.run_on(args, backend, name) {
+            let run = match &target.failed {
+                Some(reason) => Err(reason.clone()),
+                None => self.run_on(args, backend, name),
+            };
+            let mut results = match run {
                 Ok(printed) => printed,
                 Err(reason) => vec![json!({
                     "kind": kind,
@@ -134,26 +138,45 @@ pub struct Target {
     backend: &'static str,
     driver: String,
     software: bool,
+    /// Why nothing can run there: the backend's adapters could not be listed.
+    failed: Option<String>,
 }
 
 impl Target {
-    /// Every adapter and backend of the machine, without the CPU.
+    /// Every adapter and backend of the machine, without the CPU. A backend whose drivers crash has one target,
+    /// which says so.
     pub fn adapters() -> Vec<Self> {
         let mut targets: Vec<Self> = Vec::new();
-        for adapter in adapters(None) {
-            let info = adapter.get_info();
-            let backend = Device::backend_of(&info).name();
-            let is_known = |known: &Self| (known.backend, &known.name) == (backend, &info.name);
-            if targets.iter().any(is_known) {
-                continue;
-            }
-            let driver = format!("{} {}", info.driver, info.driver_info);
-            targets.push(Self {
+        for BackendAdapters {
+            backend,
+            adapters,
+            failed,
+        } in list_adapters(Listing::Adapters)
+        {
+            let backend = backend.name();
+            targets.extend(failed.map(|reason| Self {
+                name: "its adapters".to_owned(),
                 backend,
-                driver: driver.trim().to_owned(),
-                software: is_software(&info),
-                name: info.name,
-            });
+                driver: "unknown driver".to_owned(),
+                software: false,
+                failed: Some(reason),
+            }));
+            for Row {
+                name, driver, kind, ..
+            } in adapters.into_iter().map(|listed| listed.row)
+            {
+                let is_known = |known: &Self| (known.backend, &known.name) == (backend, &name);
+                if targets.iter().any(is_known) {
+                    continue;
+                }
+                targets.push(Self {
+                    backend,
+                    driver,
+                    software: kind == SOFTWARE,
+                    name,
+                    failed: None,
+                });
+            }
         }
         targets
     }
@@ -165,6 +188,7 @@ impl Target {
             backend: Backend::Cpu.name(),
             driver: format!("shadernet {}", env!("CARGO_PKG_VERSION")),
             software: true,
+            failed: None,
         };
         let mut targets = Self::adapters();
         targets.push(cpu);
@@ -174,42 +198,76 @@ impl Target {
 
 /// The JSON objects that `command` prints within `limit`, or why there are none.
 fn json_lines(command: &mut Command, limit: Duration) -> Result<Vec<Value>, String> {
-    let mut child = (command.stdin(Stdio::null()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("it did not start: {error}"))?;
-    let out = reader(child.stdout.take());
-    let err = reader(child.stderr.take());
-    let status = match child.wait_timeout(limit) {
-        Ok(Some(status)) => status,
-        Ok(None) => {
-            stop(&mut child);
-            return Err(format!("it did not end within {} s", limit.as_secs()));
-        }
-        Err(error) => {
-            stop(&mut child);
-            return Err(format!("waiting for it failed: {error}"));
-        }
-    };
-    // A thread that panicked has read nothing.
-    let (out, err) = (
-        out.join().unwrap_or_default(),
-        err.join().unwrap_or_default(),
-    );
-    let lines: Vec<Value> = (out.lines())
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
-    // Exit code 1 with output: the output says what is wrong.
-    if !lines.is_empty() && status.code().is_some() {
-        return Ok(lines);
+    let ended = Ended::after(command, limit)?;
+    match ended.lines {
+        Some(lines) => Ok(lines),
+        None => Err(ended.reason),
     }
-    let last = err.lines().rfind(|line| !line.trim().is_empty());
-    Err(match (status.code(), last) {
-        (Some(_), Some(line)) => line.trim_start_matches("error: ").to_owned(),
-        (_, Some(line)) => format!("its process died ({status}): {line}"),
-        (_, None) => format!("its process died ({status})"),
-    })
+}
+
+/// How a child process ended.
+pub struct Ended {
+    /// The JSON objects that it printed; `None` where it printed none, or died.
+    pub lines: Option<Vec<Value>>,
+    /// Why there are none: its error, or how it died.
+    pub reason: String,
+    /// Whether it died, instead of ending with an exit code of this command.
+    pub died: bool,
+    /// What it printed on standard error.
+    pub err: String,
+}
+
+impl Ended {
+    /// Runs `command` to its end.
+    ///
+    /// # Errors
+    /// Where it does not start, or does not end within `limit`.
+    pub fn after(command: &mut Command, limit: Duration) -> Result<Self, String> {
+        let mut child = (command.stdin(Stdio::null()))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("it did not start: {error}"))?;
+        let out = reader(child.stdout.take());
+        let err = reader(child.stderr.take());
+        let status = match child.wait_timeout(limit) {
+            Ok(Some(status)) => status,
+            Ok(None) => {
+                stop(&mut child);
+                return Err(format!("it did not end within {} s", limit.as_secs()));
+            }
+            Err(error) => {
+                stop(&mut child);
+                return Err(format!("waiting for it failed: {error}"));
+            }
+        };
+        // A thread that panicked has read nothing.
+        let (out, err) = (
+            out.join().unwrap_or_default(),
+            err.join().unwrap_or_default(),
+        );
+        let lines: Vec<Value> = (out.lines())
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect();
+        // A crash has a signal on Unix, and on Windows an exit code that is none of this command's.
+        let died = !matches!(status.code(), Some(0..=3));
+        // A tip may follow the error.
+        let said = (err.lines())
+            .rfind(|line| line.starts_with("error: "))
+            .or_else(|| err.lines().rfind(|line| !line.trim().is_empty()));
+        let reason = match said {
+            Some(line) if !died => line.trim_start_matches("error: ").to_owned(),
+            Some(line) => format!("its process died ({status}): {line}"),
+            None => format!("its process died ({status})"),
+        };
+        Ok(Self {
+            // Exit code 1 with output: the output says what is wrong.
+            lines: (!lines.is_empty() && !died).then_some(lines),
+            reason,
+            died,
+            err,
+        })
+    }
 }
 
 /// Kills the process. Errors are ignored: it has ended already or cannot be killed.

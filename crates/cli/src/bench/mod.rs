@@ -27,7 +27,7 @@ use shadernet::gpu::{Gpu, is_software};
 use shadernet_bench::peak::Peak;
 
 use super::Failure;
-pub use child_processes::{ChildProcessArgs, Target};
+pub use child_processes::{ChildProcessArgs, Ended, Target};
 pub use kernel_table::faults as kernel_faults;
 pub use results::Kernels;
 

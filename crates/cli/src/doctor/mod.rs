@@ -1,6 +1,8 @@
 //! `shadernet doctor`.
 
 mod kernels;
+mod text;
+mod traps;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -12,17 +14,18 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::{Value, json};
 use shadernet::device::Device;
-use shadernet::gpu::Backend;
+use shadernet::gpu::{Backend, Gpu, MatrixCheck};
 use shadernet::model_folder::default_model;
 use shadernet::session::{Session, SessionOptions};
-use shadernet::{Error, Result, output_file, printable};
+use shadernet::{Error, Result, output_file};
 use shadernet_bench::kernels::{Divergence, first_divergence};
 
-use super::bench::{ChildProcessArgs, Kernels, Target, device_info, kernel_faults, text};
+use self::text::{faults, report, summary};
+use super::bench::{ChildProcessArgs, Target, device_info, text};
 use super::output_files::check_outputs;
 use super::resolve_model::Network;
 use super::{DeviceArgs, Failure, output};
-use kernels::{check_cpu_kernels, check_kernels, check_loops, loop_limit};
+use kernels::{check_cpu_kernels, check_kernels, check_loops};
 
 /// Check every kernel and a network on this machine, and report errors
 #[derive(Args)]
@@ -55,6 +58,10 @@ pub struct Doctor {
     /// Check only one case of each kind, in float32: less than 20 s even without a GPU
     #[arg(long)]
     quick: bool,
+
+    /// Check only the cooperative matrices, in a child process: a driver that has them wrong may crash
+    #[arg(long, hide = true)]
+    only_matrices: bool,
 
     /// Write a Markdown report of all checks
     #[arg(long, value_name = "FILE")]
@@ -93,6 +100,13 @@ const TOLERANCE: f64 = 1e-3;
 
 impl Doctor {
     pub fn execute(&self) -> Result<(), Failure> {
+        if self.only_matrices {
+            let found = match self.device.open()? {
+                Device::Gpu(gpu) => traps::matrices(&gpu),
+                Device::Cpu(_) | Device::Reference => Value::Null,
+            };
+            return Ok(output::json_line(&found)?);
+        }
         check_outputs([("--report", self.report.as_deref())], [])?;
         let results = match (self.device.is_one_device(), &self.against) {
             (true, _) => {
@@ -148,8 +162,12 @@ impl Doctor {
         };
         let mut results = device_info(&device);
         results["kind"] = json!("doctor");
+        let network = network()?;
         match &device {
             Device::Gpu(gpu) if self.against.is_none() => {
+                results["shader_compiler"] = traps::shader_compiler(gpu);
+                results["cooperative_matrices"] = self.check_matrices(gpu, &results);
+                results["pipelines"] = traps::pipelines(gpu, &network)?;
                 results["kernels"] = check_kernels(gpu, self.quick)?;
                 results["loops"] = check_loops(gpu)?;
             }
@@ -164,13 +182,26 @@ impl Doctor {
                 ));
             }
         }
-        let network = network()?;
         let mut row = compare_network(&reference, &device, &network)?;
         if let (Device::Cpu(_), None, Some(_)) = (&device, &self.against, row.get("tolerance")) {
             row["ms"] = json!(pass_seconds(&device, &network)? * 1e3);
         }
         results["networks"] = json!([row]);
         Ok(results)
+    }
+
+    /// Checks the cooperative matrices of a device where it offers them, in a process of their own.
+    fn check_matrices(&self, gpu: &Gpu, results: &Value) -> Value {
+        if gpu.check_cooperative_matrices() == MatrixCheck::NotOffered {
+            return traps::matrices(gpu);
+        }
+        let mut args: Vec<OsString> = vec!["doctor".into(), "--only-matrices".into()];
+        args.extend(self.device.with_matrices().flags());
+        let (backend, adapter) = (text(results, "backend"), text(results, "device"));
+        match self.child.run_on(&args, backend, adapter) {
+            Ok(mut lines) => lines.swap_remove(0),
+            Err(reason) => traps::wrong_matrices(&format!("checking them failed: {reason}")),
+        }
     }
 
     /// Checks every adapter and backend and the CPU, and prints the results of each when it is done. All after the first that
@@ -285,113 +316,4 @@ fn as_json(divergence: &Divergence) -> Value {
         "shaders": divergence.shaders,
         "error": divergence.error,
     })
-}
-
-/// The comparisons of the network in a device's results.
-fn networks(results: &Value) -> impl Iterator<Item = &Value> {
-    results["networks"].as_array().into_iter().flatten()
-}
-
-/// The faults of a device, one line each.
-fn faults(results: &Value) -> Result<Vec<String>> {
-    let mut faults = kernel_faults(&Kernels::parse(results)?);
-    if let Some((found, false)) = loop_limit(results) {
-        faults.push(format!(
-            "the driver ends loops after {found} iterations, which this version does not know: long sums are wrong"
-        ));
-    }
-    for network in networks(results) {
-        let [name, against] = ["name", "against"].map(|key| printable::name(text(network, key)));
-        if let Some(reason) = network["failed"].as_str() {
-            faults.push(format!("{name}, compared with {against}: {reason}"));
-        }
-        if let Some(step) = network.get("diverges") {
-            let shaders = step["shaders"].as_array().into_iter().flatten();
-            let shaders: Vec<&str> = shaders.filter_map(Value::as_str).collect();
-            faults.push(format!(
-                "{name}: the first step that differs between {against} and {} is '{}' ({}, {}), by {:.1e} of its largest value",
-                text(results, "backend"),
-                text(step, "node"),
-                text(step, "operator"),
-                shaders.join(" + "),
-                step["error"].as_f64().unwrap_or(f64::INFINITY),
-            ));
-        }
-    }
-    Ok(faults)
-}
-
-/// The results of a device as text.
-fn summary(results: &Value, faults: &[String]) -> String {
-    let mut lines = format!(
-        "{} ({}), {}\n",
-        printable::name(text(results, "device")),
-        text(results, "backend"),
-        printable::name(text(results, "driver"))
-    );
-    if let Some(checks) = results["kernels"].as_array() {
-        let skipped = checks.iter().filter(|row| row["impossible"].is_string());
-        let skipped = match skipped.count() {
-            0 => String::new(),
-            count => format!(", {count} exceed the device's limits"),
-        };
-        let has_half = checks.iter().any(|row| row["precision"] == "f16");
-        let precisions = if has_half { "f32 and f16" } else { "f32" };
-        lines += &format!(
-            "  {} kernels checked in {precisions}{skipped}\n",
-            checks.len()
-        );
-    }
-    if let Some((found, true)) = loop_limit(results) {
-        lines +=
-            &format!("  the driver ends loops after {found} iterations: longer sums are split\n");
-    }
-    for network in networks(results) {
-        let [name, against] = ["name", "against"].map(|key| printable::name(text(network, key)));
-        if let Some(tolerance) = network["tolerance"].as_f64() {
-            let time = network["ms"].as_f64();
-            let time = time.map(|ms| format!("; a pass takes {ms:.1} ms"));
-            lines += &format!(
-                "  {name} agrees with {against} to {tolerance:.0e}{}\n",
-                time.unwrap_or_default()
-            );
-        }
-        if let Some(reason) = network["impossible"].as_str() {
-            let reason = printable::line(reason);
-            lines += &format!("  {name} was not compared with {against}: {reason}\n");
-        }
-    }
-    match faults {
-        [] => lines += "  no errors found\n",
-        faults => {
-            for fault in faults {
-                lines += &format!("  WRONG  {}\n", printable::line(fault));
-            }
-        }
-    }
-    lines
-}
-
-/// A Markdown report for an issue: the summaries, then all results.
-fn report(results: &[Value]) -> Result<String> {
-    let mut text = format!(
-        "# shadernet doctor\n\nshadernet {} ({}), wgpu {}, {} {}\n",
-        env!("CARGO_PKG_VERSION"),
-        match env!("SHADERNET_COMMIT") {
-            "" => "unknown commit",
-            commit => commit,
-        },
-        env!("SHADERNET_WGPU"),
-        std::env::consts::OS,
-        std::env::consts::ARCH,
-    );
-    for line in results {
-        let summary = summary(line, &faults(line)?);
-        text += &format!("\n```text\n{summary}```\n");
-    }
-    text += "\n<details><summary>All checks</summary>\n\n```json\n";
-    for line in results {
-        text += &format!("{line}\n");
-    }
-    Ok(text + "```\n\n</details>\n")
 }

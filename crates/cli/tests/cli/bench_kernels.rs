@@ -282,6 +282,11 @@ fn doctor_finds_a_wrong_kernel() {
         "{step}"
     );
     let report = fs::read_to_string(&path).unwrap();
+    let pipelines = line["pipelines"]["count"].as_u64().unwrap();
+    assert!(
+        report.contains(&format!(" needs {pipelines} pipelines, compiled in ")),
+        "{report}"
+    );
     assert!(
         report.contains("the first step that differs between the reference backend and"),
         "{report}"
@@ -301,9 +306,19 @@ fn quick_doctor_checks_one_case_of_each_kind() {
     assert!(cpu["networks"][0]["ms"].as_f64().unwrap() > 0.0, "{cpu}");
     let of_cpu = rows(cpu);
     assert!(of_cpu.len() > 20, "{}", of_cpu.len());
+    assert!(cpu["pipelines"].is_null(), "{cpu}");
     for line in adapters {
         let rows = rows(line);
         assert!(rows.len() > 30, "{}", rows.len());
+        // Tests have no folder for a cache.
+        let pipelines = &line["pipelines"];
+        assert_eq!(pipelines["cached"], false, "{pipelines}");
+        assert!(pipelines["count"].as_u64().unwrap() > 5, "{pipelines}");
+        assert!(
+            pipelines["compile_ms"].as_f64().unwrap() > 0.0,
+            "{pipelines}"
+        );
+        assert_eq!(line["shader_compiler"].is_null(), line["backend"] != "dx12");
     }
     for row in lines.iter().flat_map(rows) {
         assert_eq!(row["precision"], "f32", "{row}");
