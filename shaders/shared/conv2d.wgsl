@@ -48,6 +48,10 @@ struct Params {
     // 1 where consecutive tiles of the dispatch step along N (same pixels, next N tile), 0 where they
     // step along M: the larger operand should be read only once. Used by `conv2d_subgroup` only.
     n_fastest: u32,
+    // Elements per tap that a channel group of the input has. The weights beyond, up to `k_c4`, are zero.
+    input_k_c4: u32,
+    // K steps of a part where each GEMM of the dispatch is a part of one sum, or else 0.
+    part_steps: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -82,7 +86,7 @@ fn n_tile_at(index: u32) -> NTile {
     return NTile(
         index / params.n_tiles,
         n_tile,
-        channel_group * params.k_c4,
+        channel_group * params.input_k_c4,
         channel_group * params.group_out_c4 + first_c4_in_group,
         first_c4_in_group,
         weight_offset(index / params.n_tiles, index % params.n_tiles),

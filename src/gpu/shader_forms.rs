@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Shader;
+use crate::kernels::{GemmTile, TILES};
 
 type Constant = (&'static str, Range<u32>);
 
@@ -105,13 +106,9 @@ fn tiles(name: &str) -> Vec<Vec<(&'static str, u32)>> {
             [2, 4, 8].map(|n_tiles| vec![("N_TILES", n_tiles)]).to_vec()
         }
         "conv2d_tiled" | "conv2d_tiled_nchw" => {
-            let tiles =
-                [1, 2, 4].map(|n| [1, 2, 4].map(|m| [("M_PER_INVOCATION", m), ("N_TILES", n)]));
-            tiles
-                .as_flattened()
-                .iter()
-                .map(|tile| tile.to_vec())
-                .collect()
+            let constants = |tile: GemmTile| tile.constants(name.ends_with("_nchw")).to_vec();
+            let padded = |it: Vec<_>| [0, 1].map(|v| [it.clone(), vec![("PADDED", v)]].concat());
+            TILES.map(constants).into_iter().flat_map(padded).collect()
         }
         _ => Vec::new(),
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use super::conv::TILES;
 use crate::error::UnknownName;
 
 /// A way to compute an ordinary convolution. Which of them a device and a shape allow, and which the
@@ -50,11 +51,9 @@ pub enum ConvAlgorithm {
 impl ConvAlgorithm {
     /// All algorithms.
     pub fn all() -> Vec<Self> {
-        let tiled = [1, 2, 4].into_iter().flat_map(|n_tiles| {
-            [1, 2, 4].map(|m_per_invocation| Self::Tiled {
-                pixels: 64 / n_tiles * m_per_invocation,
-                channels: 16 * n_tiles,
-            })
+        let tiled = TILES.into_iter().map(|tile| Self::Tiled {
+            pixels: tile.pixels,
+            channels: tile.channels,
         });
         [Self::Direct, Self::Subgroup]
             .into_iter()

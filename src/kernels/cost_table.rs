@@ -27,9 +27,9 @@ pub(crate) struct CostTable {
     /// The least share, in percent, of a cooperative GEMM that must not be padding. Cooperative matrices
     /// are several times as fast as other arithmetic, but other shaders need not compute the padding.
     pub min_cooperative_use: u64,
-    /// The workgroups that a GEMM needs to keep every core of the device busy. WebGPU does not report
-    /// the number of cores.
-    pub busy_workgroups: u64,
+    /// Compute units (AMD), multiprocessors (NVIDIA), cores (Apple, Arm): what workgroups are dealt to. WebGPU does not
+    /// report them.
+    pub compute_units: u64,
     /// Whether tiles in workgroup memory are faster than reading storage buffers directly.
     pub workgroup_memory_helps: bool,
     /// The rows from which on a fully connected layer is computed as a GEMM, which reads each weight
@@ -46,7 +46,7 @@ const SOFTWARE: CostTable = CostTable {
     // Not measured: no software device has cooperative matrices.
     min_cooperative_use: 60,
     // Used only where the other shaders are quarantined. Guessed.
-    busy_workgroups: 128,
+    compute_units: 16,
     // llvmpipe's workgroup memory is ordinary memory, so copying to it saves no load.
     workgroup_memory_helps: false,
     min_linear_gemm_rows: 4,
@@ -54,8 +54,8 @@ const SOFTWARE: CostTable = CostTable {
 
 /// No number was measured on hardware: those that are not here are the software device's.
 const INTEGRATED: CostTable = CostTable {
-    // As many as a mid-range discrete GPU has room for; an integrated one is busy with fewer. Guessed.
-    busy_workgroups: 128,
+    // From 8 (Radeon 760M, Apple M1) to 40 (Strix Halo, Apple's Max).
+    compute_units: 16,
     // Guessed: it is nearer to the cores than the memory shared with the CPU.
     workgroup_memory_helps: true,
     ..SOFTWARE
@@ -63,8 +63,8 @@ const INTEGRATED: CostTable = CostTable {
 
 /// No number was measured on hardware: those that are not here are the software device's.
 const DISCRETE: CostTable = CostTable {
-    // As many as a mid-range GPU has room for. Guessed.
-    busy_workgroups: 128,
+    // From 28 (RX 6600, GeForce RTX 3060) to 170 (GeForce RTX 5090); a mid-range one.
+    compute_units: 60,
     // Guessed: it is nearer to the cores than the device's memory.
     workgroup_memory_helps: true,
     ..SOFTWARE

@@ -46,7 +46,9 @@ mod unary;
 mod upsample;
 mod weight;
 
-pub(crate) use conv::{ConvProblem, Filter, Kernels, Phase, TransposedConvProblem, stride_phases};
+pub(crate) use conv::{
+    ConvProblem, Filter, GemmTile, Kernels, Phase, TILES, TransposedConvProblem, stride_phases,
+};
 pub use conv_algorithm::Choice;
 pub use conv_algorithm::ConvAlgorithm;
 pub(crate) use conv_algorithm::Tuned;

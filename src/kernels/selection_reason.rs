@@ -36,10 +36,8 @@ pub(crate) enum GemmReason {
     Cooperative,
     Subgroup,
     Software,
-    /// The largest tile that leaves enough workgroups, and their number.
-    LargestTile(u64),
-    /// No tile leaves enough workgroups; their number with the smallest tile.
-    SmallestTile(u64),
+    /// The tile with the least estimated time, and its workgroups.
+    Tile(u64),
     /// All other shaders are quarantined.
     Quarantine,
 }
@@ -116,11 +114,8 @@ impl fmt::Display for GemmReason {
             Self::Cooperative => f.write_str("cooperative matrices, with little padding"),
             Self::Subgroup => f.write_str("subgroups share each load"),
             Self::Software => f.write_str("in software, workgroup memory saves nothing"),
-            Self::LargestTile(count) => {
-                write!(f, "largest tile that fills a GPU ({count} workgroups)")
-            }
-            Self::SmallestTile(count) => {
-                write!(f, "smallest tile, as none fills a GPU ({count} workgroups)")
+            Self::Tile(count) => {
+                write!(f, "fastest tile by estimate ({count} workgroups)")
             }
             Self::Quarantine => f.write_str("all other kernels are quarantined"),
         }

@@ -158,11 +158,7 @@ fn fits(
                 ConvAlgorithm::Direct => form("conv2d"),
                 ConvAlgorithm::Subgroup => form("conv2d_subgroup"),
                 ConvAlgorithm::Tiled { pixels, channels } => {
-                    let blocks = channels / 16;
-                    let constants = [
-                        format!(" M_PER_INVOCATION={}", pixels * blocks / 64),
-                        format!(" N_TILES={blocks}"),
-                    ];
+                    let constants = [format!(" TILE_M={pixels}"), format!(" TILE_N={channels}")];
                     let has_tile = |dispatch: &&str| {
                         let words = format!("{dispatch} ");
                         constants.iter().all(|c| words.contains(&format!("{c} ")))

@@ -201,7 +201,7 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
     };
     let row = |features| [Shape::from([2, features])];
     let tiled = ConvAlgorithm::Tiled {
-        pixels: 64,
+        pixels: 128,
         channels: 16,
     };
     let only = |name, op: Op, shapes: &[Shape]| (name, ShaderCase::new(op, shapes, Only(name)));

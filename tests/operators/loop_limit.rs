@@ -216,7 +216,7 @@ fn gradients_of_small_maps() {
 #[test]
 fn convolutions_by_every_algorithm() {
     let mut algorithms = vec![None];
-    let names = ["direct", "tiled-64x16", "winograd-4"];
+    let names = ["direct", "tiled-128x16", "winograd-4"];
     algorithms.extend(names.map(|name| name.parse::<ConvAlgorithm>().ok()));
     for algorithm in algorithms {
         // Many channels, and many taps.

@@ -85,7 +85,7 @@ fn options(device: &str, precision: Precision) -> TuneOptions {
     let few = [
         "direct",
         "subgroup",
-        "tiled-64x16",
+        "tiled-128x16",
         "cooperative-64x64",
         "winograd-2",
         "winograd-4",

@@ -60,7 +60,7 @@ fn quick(name: &str, precision: Precision) -> TuneOptions {
     let few = [
         ConvAlgorithm::Direct,
         ConvAlgorithm::Tiled {
-            pixels: 64,
+            pixels: 128,
             channels: 16,
         },
         ConvAlgorithm::Winograd { tile: 2 },

@@ -1,6 +1,7 @@
 //! Compiles pipelines for the family of this process.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::error::Error;
 use crate::null_device::{Compiled, NullDevice};
@@ -20,11 +21,13 @@ pub fn rows(family: &str, pipelines: &[Pipeline]) -> Result<Vec<Row>, Error> {
         if pipeline.needs_matrices() && !device.has_cooperative_matrices {
             continue;
         }
-        let key = (pipeline.shader.as_str(), pipeline.half);
-        if !sources.contains_key(&key) {
-            sources.insert(key, Source::new(pipeline.shader()?, pipeline.precision())?);
-        }
-        let (compiled, invocations) = compile(&device, &sources[&key], pipeline)?;
+        let source = match sources.entry((pipeline.shader.as_str(), pipeline.half)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                entry.insert(Source::new(pipeline.shader()?, pipeline.precision())?)
+            }
+        };
+        let (compiled, invocations) = compile(&device, source, pipeline)?;
         rows.push(Row::new(family, pipeline, invocations, &compiled));
     }
     Ok(rows)

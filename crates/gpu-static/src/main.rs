@@ -33,7 +33,7 @@ use pipeline::Pipeline;
 #[command(after_help = "Examples:
   scripts/gpu-static --json target/gpu-static.json
   scripts/gpu-static --family navi31 --shader conv2d --all
-  scripts/gpu-static assembly navi31 conv2d_tiled 'f32 M_PER_INVOCATION=4 N_TILES=4'
+  scripts/gpu-static assembly navi31 conv2d_depthwise_row 'f32 KERNEL=3'
   scripts/gpu-static compare before.json after.json
   scripts/gpu-static predict resnet50 unet --batch 1 --batch 8")]
 struct Args {

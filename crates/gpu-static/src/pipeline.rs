@@ -44,7 +44,7 @@ impl Pipeline {
         }
     }
 
-    /// Precision and constants, such as `f32 M_PER_INVOCATION=4 N_TILES=4`.
+    /// Precision and constants, such as `f32 KERNEL=3 STRIDE=1`.
     pub fn form(&self) -> String {
         let constants = self
             .constants

@@ -37,7 +37,7 @@ pub fn plan(network: &str, batch: usize, options: &SessionOptions) -> Result<Pla
         network: network.to_owned(),
         message: error.to_string(),
     };
-    let architecture = zoo::find(network).map_err(|error| fault(error.into()))?;
+    let architecture = zoo::find(network).map_err(fault)?;
     let graph = architecture.build(&ZooOptions::default()).map_err(fault)?;
     let shapes = architecture.input_shapes(batch, &ZooOptions::default());
     let limits = shadernet::wgpu::Limits {

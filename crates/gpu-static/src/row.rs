@@ -15,7 +15,7 @@ pub struct Row {
     pub family: String,
     /// The shader's name.
     pub shader: String,
-    /// Its precision and constants, such as `f32 M_PER_INVOCATION=4 N_TILES=4`.
+    /// Its precision and constants, such as `f32 KERNEL=3 STRIDE=1`.
     pub form: String,
     /// Invocations of a workgroup.
     pub workgroup_size: u32,

@@ -131,6 +131,9 @@ fn is_basic(form: &str) -> bool {
         "GROUPS",
         "TEAM",
         "TILE_M",
+        "N4_PER_INVOCATION",
+        "K_STEP_C4",
+        "PADDED",
         "TILE_N",
     ];
     form.split(' ').skip(1).all(|constant| {

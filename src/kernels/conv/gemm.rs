@@ -50,7 +50,32 @@ uniforms! {
         pub weight_n_tile_stride: u32,
         /// Whether neighboring workgroups compute different N tiles of the same pixels.
         pub n_fastest: u32,
-        pub unused: u32,
+        /// Elements of the input at a tap; `k_c4` may be more.
+        pub input_k_c4: u32,
+        /// Steps along K of each GEMM, where they are parts of one sum, or else 0.
+        pub part_steps: u32,
+        pub unused: [u32; 2],
+    }
+}
+
+impl Params {
+    /// Whether taps may be outside of the input, or channels beyond its last.
+    fn reads_beyond_input(&self) -> bool {
+        let Window {
+            kernel,
+            stride,
+            dilation,
+            padding,
+        } = self.window;
+        let size = [self.input.height, self.input.width];
+        // Coordinates in 64 bits. The padding is negative where the first window begins inside the input.
+        let is_inside = |i: usize| {
+            let first = -i64::from(padding[i] as i32);
+            let taps = i64::from(dilation[i]) * (i64::from(kernel[i]) - 1);
+            let last = first + i64::from(stride[i]) * (i64::from(self.outputs.size[i]) - 1) + taps;
+            first >= 0 && last < i64::from(size[i])
+        };
+        self.k_c4 != self.input_k_c4 || !(is_inside(0) && is_inside(1))
     }
 }
 
@@ -66,7 +91,7 @@ pub(super) fn dispatches(
     let Some(phase) = phases.first() else {
         return Ok(Vec::new());
     };
-    let k_c4 = shader.padded_k_c4(filter.group_inputs);
+    let k_c4 = shader.padded_k_c4(filter.group_inputs, nchw_input);
     let prologue = context.node.fused.prologue.as_ref();
     // Channels are counted from those of a group, and scales from the first.
     let splits_channels = filter.groups == 1
@@ -162,7 +187,10 @@ fn part_dispatches(
             weight_n_tile_stride: 1,
             // The larger of both operands should be read once.
             n_fastest: u32::from(input_bytes > tiles.len() as u64 * tile_bytes),
-            unused: 0,
+            input_k_c4: (filter.group_inputs.div_ceil(4).min(sum.inner.end) - sum.inner.start)
+                as u32,
+            part_steps: 0,
+            unused: [0; 2],
         };
         let weight = weight(context, filter, phases, &sum.inner, part, tiles);
         let residual = epilogue.read(&bias);
@@ -274,16 +302,13 @@ pub(super) fn dispatch(
             let dispatch = device.dispatch(wgsl, params, reads, [x, n_tiles, z], iterations);
             dispatch.constant("M_PER_INVOCATION", m_per_invocation)
         }
-        GemmShader::Tiled {
-            m_per_invocation,
-            n_tiles,
-        } => {
-            let tile_m = WORKGROUP / u64::from(n_tiles) * u64::from(m_per_invocation);
-            let [x, z] = device.fold(name, m.div_ceil(tile_m))?;
-            let rows = params.n_tiles.div_ceil(n_tiles) * params.gemms;
+        GemmShader::Tiled(tile) => {
+            let [x, z] = device.fold(name, m.div_ceil(u64::from(tile.pixels)))?;
+            let rows = params.n_tiles.div_ceil(tile.n_tiles()) * params.gemms;
             let dispatch = device.dispatch(wgsl, params, reads, [x, rows, z], iterations);
-            let dispatch = dispatch.constant("M_PER_INVOCATION", m_per_invocation);
-            dispatch.constant("N_TILES", n_tiles)
+            let padded = u32::from(params.reads_beyond_input());
+            let dispatch = dispatch.constants(&tile.constants(nchw_input));
+            dispatch.constant("PADDED", padded)
         }
         GemmShader::Cooperative { n_tiles, .. } => {
             let [x, z] = device.fold(name, m.div_ceil(GemmShader::cooperative_m(n_tiles)))?;

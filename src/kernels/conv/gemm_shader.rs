@@ -5,6 +5,7 @@ use super::super::loop_iterations::nested;
 use super::super::selection_reason::GemmReason;
 use super::super::{ConvAlgorithm, DeviceContext, WORKGROUP};
 use super::problem::{GemmProblem, N_TILE};
+use super::tiles::{GemmTile, TILES};
 use crate::gpu::Cooperative;
 
 /// Invocations per subgroup of `conv2d_subgroup.wgsl`.
@@ -23,8 +24,8 @@ pub(crate) enum GemmShader {
     Direct { m_per_invocation: u32 },
     /// `conv2d_subgroup.wgsl`.
     Subgroup { m_per_invocation: u32 },
-    /// `conv2d_tiled.wgsl`, with the N tiles of a workgroup.
-    Tiled { m_per_invocation: u32, n_tiles: u32 },
+    /// `conv2d_tiled.wgsl`.
+    Tiled(GemmTile),
     /// `conv2d_cooperative.wgsl` or its emulation, with the N tiles of a workgroup.
     Cooperative { n_tiles: u32, kind: Cooperative },
 }
@@ -51,11 +52,7 @@ impl GemmShader {
                     .then_some(Self::Subgroup { m_per_invocation })
             }
             ConvAlgorithm::Tiled { pixels, channels } => {
-                let n_tiles = channels / N_TILE as u32;
-                Some(Self::Tiled {
-                    m_per_invocation: pixels * n_tiles / WORKGROUP as u32,
-                    n_tiles,
-                })
+                GemmTile::of(pixels, channels).map(Self::Tiled)
             }
             ConvAlgorithm::Cooperative { channels, .. } => {
                 let n_tiles = channels / N_TILE as u32;
@@ -71,12 +68,9 @@ impl GemmShader {
         match self {
             Self::Direct { .. } => ConvAlgorithm::Direct,
             Self::Subgroup { .. } => ConvAlgorithm::Subgroup,
-            Self::Tiled {
-                m_per_invocation,
-                n_tiles,
-            } => ConvAlgorithm::Tiled {
-                pixels: WORKGROUP as u32 / n_tiles * m_per_invocation,
-                channels: N_TILE as u32 * n_tiles,
+            Self::Tiled(tile) => ConvAlgorithm::Tiled {
+                pixels: tile.pixels,
+                channels: tile.channels,
             },
             Self::Cooperative { n_tiles, .. } => ConvAlgorithm::Cooperative {
                 pixels: COOPERATIVE_TILE / n_tiles,
@@ -157,41 +151,28 @@ impl GemmShader {
         tiled.unwrap_or_else(|| (direct().unwrap_or(fallback), GemmReason::Quarantine))
     }
 
-    /// The largest tile that is usable and leaves work for every core, or the smallest.
+    /// The usable tile with the least estimated time.
     fn select_tiled(
         device: &DeviceContext,
         gemm: &GemmProblem,
         is_usable: impl Fn(&Self) -> bool,
     ) -> Option<(Self, GemmReason)> {
-        let widest: u32 = match gemm.n_tiles() {
-            1 => 1,
-            2 | 3 => 2,
-            _ => 4,
-        };
-        let tiles = [(4, widest), (2, widest), (1, widest), (1, 1)];
-        let workgroups = |(m_per_invocation, n_tiles): (u32, u32)| {
-            let tile_m = WORKGROUP / u64::from(n_tiles) * u64::from(m_per_invocation);
-            gemm.total_m().div_ceil(tile_m) * gemm.n_tiles().div_ceil(u64::from(n_tiles))
-        };
-        let shader = |(m_per_invocation, n_tiles)| Self::Tiled {
-            m_per_invocation,
-            n_tiles,
-        };
-        let mut usable = tiles.into_iter().filter(|&tile| is_usable(&shader(tile)));
-        let smallest = usable.clone().next_back();
-        match usable.find(|&tile| workgroups(tile) >= device.class.costs().busy_workgroups) {
-            Some(tile) => Some((shader(tile), GemmReason::LargestTile(workgroups(tile)))),
-            None => smallest.map(|tile| (shader(tile), GemmReason::SmallestTile(workgroups(tile)))),
-        }
+        let usable = TILES
+            .into_iter()
+            .filter(|&tile| is_usable(&Self::Tiled(tile)));
+        let tile =
+            usable.min_by_key(|tile| tile.cycles(gemm, device.class.costs().compute_units))?;
+        Some((Self::Tiled(tile), GemmReason::Tile(tile.workgroups(gemm))))
     }
 
     /// Whether it computes convolutions of this number of groups: the N tiles of a workgroup share the
     /// input that they read, and those of different groups read different channels.
     pub fn supports_groups(self, groups: usize) -> bool {
-        let shares = matches!(
-            self,
-            Self::Tiled { n_tiles: 2.., .. } | Self::Cooperative { .. }
-        );
+        let shares = match self {
+            Self::Tiled(tile) => tile.n_tiles() > 1,
+            Self::Cooperative { .. } => true,
+            Self::Direct { .. } | Self::Subgroup { .. } => false,
+        };
         groups == 1 || !shares
     }
 
@@ -201,12 +182,12 @@ impl GemmShader {
     }
 
     /// Elements of the input that an output channel reads at a tap, padded as the shader's weights are.
-    pub fn padded_k_c4(self, group_inputs: usize) -> usize {
+    pub fn padded_k_c4(self, group_inputs: usize, nchw_input: bool) -> usize {
+        let k_c4 = group_inputs.div_ceil(4);
         match self {
-            Self::Cooperative { .. } => {
-                group_inputs.div_ceil(COOPERATIVE_SIDE) * (COOPERATIVE_SIDE / 4)
-            }
-            _ => group_inputs.div_ceil(4),
+            Self::Cooperative { .. } => k_c4.next_multiple_of(COOPERATIVE_SIDE / 4),
+            Self::Tiled(tile) => k_c4.next_multiple_of(tile.k_step(nchw_input) as usize),
+            Self::Direct { .. } | Self::Subgroup { .. } => k_c4,
         }
     }
 
@@ -218,8 +199,8 @@ impl GemmShader {
             // Mesa's OpenGL does not unroll the loop over the channels of an element in float16.
             Self::Direct { .. } => nested([height, width, k_c4, 4]),
             Self::Subgroup { .. } => nested([height, width, k_c4]),
-            // In each step, it loads into workgroup memory and multiplies.
-            Self::Tiled { .. } => nested([height, width, k_c4.div_ceil(2), 16]),
+            // The loops within a step have constant bounds, but not all drivers unroll them.
+            Self::Tiled(_) => nested([height, width, k_c4, 16]),
             Self::Cooperative { .. } => nested([height, width, k_c4, 64]),
         }
     }
@@ -231,9 +212,7 @@ impl GemmShader {
             Self::Direct { m_per_invocation } | Self::Subgroup { m_per_invocation } => {
                 (k_c4, m_per_invocation)
             }
-            Self::Tiled {
-                m_per_invocation, ..
-            } => (k_c4.next_multiple_of(2), m_per_invocation),
+            Self::Tiled(tile) => (k_c4, tile.sums() / N_TILE as u32),
             // A tile of 256 pixels and N tiles, by 128 invocations.
             Self::Cooperative { .. } => (k_c4, 2),
         };

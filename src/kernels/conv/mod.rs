@@ -9,6 +9,7 @@ mod grouped;
 mod problem;
 mod select;
 mod stride_phases;
+mod tiles;
 mod window;
 mod winograd;
 mod winograd_weight;
@@ -24,6 +25,7 @@ use problem::FilterShape;
 pub(crate) use problem::{ConvProblem, TransposedConvProblem};
 pub(super) use select::{TransposedKernels, select, select_rows, select_transposed};
 pub(crate) use stride_phases::stride_phases;
+pub(crate) use tiles::{GemmTile, TILES};
 pub(crate) use window::Phase;
 
 /// Whether the kernels read an image of this shape as users pass it: where its channels fit one

@@ -274,11 +274,6 @@ impl TransposedConvProblem {
 }
 
 impl GemmProblem {
-    /// Rows of all products.
-    pub fn total_m(&self) -> u64 {
-        self.m * self.gemms
-    }
-
     /// N tiles of all groups: no tile holds channels of two.
     pub fn n_tiles(&self) -> u64 {
         (self.groups * self.group_outputs.div_ceil(N_TILE)) as u64

@@ -213,6 +213,7 @@ pub(super) fn dispatches(
     );
 
     let n_tiles = filter.group_outputs.div_ceil(N_TILE);
+    let k_c4 = kernels.gemm.padded_k_c4(filter.group_inputs, false);
     let no_bias = context.zeros(n_tiles * N_TILE);
     let params = Params {
         input: transformed,
@@ -231,7 +232,7 @@ pub(super) fn dispatches(
             phase_columns: 1,
         },
         epilogue: EpilogueParams::nothing(products),
-        k_c4: filter.group_inputs.div_ceil(4) as u32,
+        k_c4: k_c4 as u32,
         group_out_c4: products.c4,
         group_n_tiles: n_tiles as u32,
         first_n_tile: 0,
@@ -243,11 +244,13 @@ pub(super) fn dispatches(
         weight_n_tile_stride: tile.points(),
         // The other order was 5 % slower on VGG-16.
         n_fastest: 0,
-        unused: 0,
+        input_k_c4: transformed.c4,
+        part_steps: 0,
+        unused: [0; 2],
     };
     let reads = vec![
         Read::Workspace(0),
-        weight(context, filter, tile as u32),
+        weight(context, filter, tile as u32, k_c4),
         no_bias.clone(),
         no_bias.clone(),
         no_bias,

@@ -11,15 +11,15 @@ use crate::gpu::Precision;
 use crate::weights::Weights;
 
 /// The transformed kernels, `[N tile][point][in / 4][4 in][16 out]`, for tiles of 2 or 4 outputs along a
-/// side.
-pub(super) fn weight(context: &LoweringContext, filter: &Filter, tile: u32) -> Read {
+/// side. `k_c4` are the elements of input channels, with zeros beyond the filter's.
+pub(super) fn weight(context: &LoweringContext, filter: &Filter, tile: u32, k_c4: usize) -> Read {
     let filter = filter.clone();
     let n_tiles = filter.group_outputs.div_ceil(N_TILE);
     // Points of the transform.
     let points = ((tile + 2) * (tile + 2)) as usize;
-    let point_len = filter.group_inputs.div_ceil(4) * 4 * N_TILE;
+    let point_len = k_c4 * 4 * N_TILE;
     let tile_len = points * point_len;
-    let layout = format!("winograd {tile}{}", filter.order_suffix());
+    let layout = format!("winograd {tile} {k_c4}{}", filter.order_suffix());
     let pack = move |weights: &Weights, name: &str, indices: Range<usize>| {
         let end = (indices.end * N_TILE).min(filter.group_outputs);
         let kernels = filter.read(weights, name, indices.start * N_TILE..end)?;

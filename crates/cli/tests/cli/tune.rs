@@ -72,7 +72,7 @@ fn a_tuned_classifier_finds_the_same_classes() {
             .arg(&file)
             .args(ON)
             .args(FEW)
-            .arg("--only=tiled-64x16");
+            .arg("--only=tiled-128x16");
         let table = execute(&mut command).ok().out;
         assert!(
             table.contains("times faster") && table.contains("saved to"),

@@ -1,0 +1,159 @@
+//! The tiles of `conv2d_tiled.wgsl`.
+
+use super::problem::{GemmProblem, N_TILE};
+
+/// A tile: what a workgroup computes, and how its invocations share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GemmTile {
+    /// Output pixels (M).
+    pub pixels: u32,
+    /// Output channels (N), a multiple of 16.
+    pub channels: u32,
+    /// Output pixels of an invocation.
+    m_per_invocation: u32,
+    /// Output elements (four channels) of an invocation, for each of its pixels.
+    n4_per_invocation: u32,
+    /// Input elements of a step along K.
+    pub k_step_c4: u32,
+}
+
+/// All tiles, the largest first. An invocation has 16 to 64 sums, and a step of its loop 256 multiply-adds or more, so
+/// that loads and addresses are a small share. Only the last has a single N tile, as channel groups need.
+pub(crate) const TILES: [GemmTile; 6] = [
+    GemmTile::new([128, 128], [8, 2], 2),
+    GemmTile::new([128, 64], [8, 2], 2),
+    GemmTile::new([64, 64], [8, 2], 2),
+    GemmTile::new([64, 32], [4, 2], 4),
+    GemmTile::new([32, 32], [4, 1], 4),
+    GemmTile::new([128, 16], [8, 1], 4),
+];
+
+impl GemmTile {
+    const fn new(
+        [pixels, channels]: [u32; 2],
+        [m_per_invocation, n4_per_invocation]: [u32; 2],
+        k_step_c4: u32,
+    ) -> Self {
+        Self {
+            pixels,
+            channels,
+            m_per_invocation,
+            n4_per_invocation,
+            k_step_c4,
+        }
+    }
+
+    /// The tile of this size.
+    pub fn of(pixels: u32, channels: u32) -> Option<Self> {
+        let size = [pixels, channels];
+        TILES.into_iter().find(|tile| tile.size() == size)
+    }
+
+    /// Output pixels and channels.
+    pub const fn size(self) -> [u32; 2] {
+        [self.pixels, self.channels]
+    }
+
+    /// N tiles.
+    pub fn n_tiles(self) -> u32 {
+        self.channels / N_TILE as u32
+    }
+
+    /// Invocations of a workgroup.
+    pub fn invocations(self) -> u32 {
+        self.pixels / self.m_per_invocation * self.channels / 4 / self.n4_per_invocation
+    }
+
+    /// Sums of an invocation.
+    pub fn sums(self) -> u32 {
+        self.m_per_invocation * self.n4_per_invocation * 4
+    }
+
+    /// Input elements of a step. The pixels of an NCHW image are single elements, and taps are not mixed.
+    pub fn k_step(self, nchw_input: bool) -> u32 {
+        if nchw_input { 1 } else { self.k_step_c4 }
+    }
+
+    /// The shader's constants.
+    pub fn constants(self, nchw_input: bool) -> [(&'static str, u32); 5] {
+        [
+            ("TILE_M", self.pixels),
+            ("TILE_N", self.channels),
+            ("M_PER_INVOCATION", self.m_per_invocation),
+            ("N4_PER_INVOCATION", self.n4_per_invocation),
+            ("K_STEP_C4", self.k_step(nchw_input)),
+        ]
+    }
+}
+
+/// Subgroups that a SIMD holds at once: its registers have room for as many of these kernels'.
+const RESIDENT: u64 = 10;
+/// Invocations of a subgroup, and SIMDs of a compute unit, each of which issues an instruction for half of them a cycle.
+const SUBGROUP: u64 = 64;
+const SIMDS: u64 = 2;
+/// Cycles that a step takes beside its instructions, if a subgroup is alone: for its data, and at barriers.
+const LATENCY: u64 = 300;
+
+impl GemmTile {
+    /// Workgroups for a GEMM.
+    pub fn workgroups(self, gemm: &GemmProblem) -> u64 {
+        let along_n = gemm.n_tiles().div_ceil(u64::from(self.n_tiles()));
+        gemm.m.div_ceil(u64::from(self.pixels)) * along_n * gemm.gemms
+    }
+
+    /// The estimated time for a GEMM, in cycles for each element along K, times 64. The model is that of
+    /// `gpu-static predict`, with numbers that all tiles share: workgroups are dealt to compute units, and those that a
+    /// unit holds at once take as long as their instructions, and no less than one of them alone.
+    pub fn cycles(self, gemm: &GemmProblem, compute_units: u64) -> u64 {
+        let subgroups = u64::from(self.invocations()).div_ceil(SUBGROUP);
+        let products = u64::from(self.sums() * self.k_step_c4 * 4);
+        let loads = u64::from(self.k_step_c4 * (self.pixels + self.channels) / self.invocations());
+        let reads =
+            u64::from(self.k_step_c4 * (self.m_per_invocation + 4 * self.n4_per_invocation));
+        // Two instructions and some additions for each load, a dozen for the loop.
+        let step = 2 * (products + reads + 6 * loads + 12);
+        let mine = self.workgroups(gemm).div_ceil(compute_units);
+        let resident = (RESIDENT * SIMDS / subgroups).clamp(1, mine.max(1));
+        let together = (resident * subgroups * step / SIMDS).max(step + LATENCY);
+        mine.div_ceil(resident) * together * 64 / u64::from(self.k_step_c4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_are_whole() {
+        for tile in TILES {
+            let invocations = tile.invocations();
+            assert!((64..=256).contains(&invocations), "{tile:?}");
+            for k_step in [1, tile.k_step_c4] {
+                // What `MAX_LOADS` of the shader holds, and every load is a whole one.
+                for elements in [k_step * tile.pixels, k_step * tile.channels] {
+                    let loads = elements.div_ceil(invocations);
+                    assert!(loads <= 8, "{tile:?}");
+                }
+            }
+            assert!(tile.sums() <= 64, "{tile:?}");
+        }
+    }
+
+    #[test]
+    fn large_products_take_large_tiles() {
+        let select = |m, n| {
+            let gemm = GemmProblem {
+                m,
+                gemms: 1,
+                groups: 1,
+                group_inputs: 256,
+                group_outputs: n,
+            };
+            let best = TILES.into_iter().min_by_key(|tile| tile.cycles(&gemm, 60));
+            best.map(GemmTile::size)
+        };
+        assert_eq!(select(100_000, 512), Some([128, 128]));
+        assert_eq!(select(100_000, 16), Some([128, 16]));
+        assert_eq!(select(49, 512), Some([32, 32]));
+    }
+}
