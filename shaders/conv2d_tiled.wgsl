@@ -26,6 +26,10 @@ override K_STEP_C4: u32 = 2u;
 // 0 where every tap is in the input, and `params.k_c4` is what the input has.
 override PADDED: u32 = 1u;
 
+// 1 where the GEMMs of the dispatch are parts of one sum, split along K: the sums are stored as float32, one row of
+// pixels for each part, without the epilogue.
+override SPLIT: u32 = 0u;
+
 override M_INVOCATIONS: u32 = TILE_M / M_PER_INVOCATION;
 override N_INVOCATIONS: u32 = TILE_N / 4u / N4_PER_INVOCATION;
 override INVOCATIONS: u32 = M_INVOCATIONS * N_INVOCATIONS;
@@ -221,7 +225,14 @@ fn main(
             let position = position_in_output(params.outputs, output_pixel(params.outputs, pixel), gemm);
             for (var n = 0u; n < N4_PER_INVOCATION; n++) {
                 let n4 = n * N_INVOCATIONS + n_index;
-                if first_n_tile + n4 / N_TILE_C4 < params.n_tiles {
+                if SPLIT != 0u {
+                    if n4 + tile.first_c4_in_group < params.group_out_c4 {
+                        let at = element_at(params.output, 0u, gemm, pixel) + tile.first_output_c4 + n4;
+                        for (var i = 0u; i < ELEMENTS_PER_SUM; i++) {
+                            output[at * ELEMENTS_PER_SUM + i] = part_of_sum(sum[m * N4_PER_INVOCATION + n], i);
+                        }
+                    }
+                } else if first_n_tile + n4 / N_TILE_C4 < params.n_tiles {
                     store_output(tile, position, n4, sum[m * N4_PER_INVOCATION + n]);
                 }
             }

@@ -36,6 +36,7 @@ pub fn forms(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
         "conv2d_depthwise"
         | "conv2d_depthwise_transposed"
         | "conv2d_grouped"
+        | "conv2d_sum"
         | "linear"
         | "linear_subgroup" => epilogue.to_vec(),
         "group_norm" | "group_norm_subgroup" => vec![
@@ -108,7 +109,8 @@ fn tiles(name: &str) -> Vec<Vec<(&'static str, u32)>> {
         "conv2d_tiled" | "conv2d_tiled_nchw" => {
             let constants = |tile: GemmTile| tile.constants(name.ends_with("_nchw")).to_vec();
             let padded = |it: Vec<_>| [0, 1].map(|v| [it.clone(), vec![("PADDED", v)]].concat());
-            TILES.map(constants).into_iter().flat_map(padded).collect()
+            let whole = TILES.map(constants).into_iter().flat_map(padded);
+            whole.chain([vec![("SPLIT", 1)]]).collect()
         }
         _ => Vec::new(),
     }

@@ -143,6 +143,7 @@ shaders! {
     CONV2D_NCHW = "conv2d_nchw", reads 5, nchw variant of CONV2D;
     CONV2D_SUBGROUP = "conv2d_subgroup", reads 5;
     CONV2D_SUBGROUP_NCHW = "conv2d_subgroup_nchw", reads 5, nchw variant of CONV2D_SUBGROUP;
+    CONV2D_SUM = "conv2d_sum", reads 3;
     CONV2D_TILED = "conv2d_tiled", reads 5;
     CONV2D_TILED_NCHW = "conv2d_tiled_nchw", reads 5, nchw variant of CONV2D_TILED;
     COPY_CHANNELS = "copy_channels", reads 1;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use super::conv::TILES;
+use super::conv::{SPLITS, TILES};
 use crate::error::UnknownName;
 
 /// A way to compute an ordinary convolution. Which of them a device and a shape allow, and which the
@@ -31,6 +31,9 @@ pub enum ConvAlgorithm {
         pixels: u32,
         /// Output channels of a tile (N).
         channels: u32,
+        /// Parts of each sum (K), which different workgroups compute and `conv2d_sum.wgsl` adds; 1 where it is not
+        /// split.
+        parts: u32,
     },
     /// The same with cooperative matrices, see
     /// [`GpuOptions::cooperative_matrices`](crate::gpu::GpuOptions::cooperative_matrices):
@@ -51,9 +54,12 @@ pub enum ConvAlgorithm {
 impl ConvAlgorithm {
     /// All algorithms.
     pub fn all() -> Vec<Self> {
-        let tiled = TILES.into_iter().map(|tile| Self::Tiled {
-            pixels: tile.pixels,
-            channels: tile.channels,
+        let tiled = TILES.into_iter().flat_map(|tile| {
+            SPLITS.map(|parts| Self::Tiled {
+                pixels: tile.pixels,
+                channels: tile.channels,
+                parts,
+            })
         });
         [Self::Direct, Self::Subgroup]
             .into_iter()
@@ -72,7 +78,16 @@ impl fmt::Display for ConvAlgorithm {
         match self {
             Self::Direct => f.write_str("direct"),
             Self::Subgroup => f.write_str("subgroup"),
-            Self::Tiled { pixels, channels } => write!(f, "tiled-{pixels}x{channels}"),
+            Self::Tiled {
+                pixels,
+                channels,
+                parts: 1,
+            } => write!(f, "tiled-{pixels}x{channels}"),
+            Self::Tiled {
+                pixels,
+                channels,
+                parts,
+            } => write!(f, "tiled-{pixels}x{channels}-split-{parts}"),
             Self::Cooperative { pixels, channels } => write!(f, "cooperative-{pixels}x{channels}"),
             Self::Winograd { tile } => write!(f, "winograd-{tile}"),
         }

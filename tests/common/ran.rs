@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use shadernet::device::Device;
 use shadernet::gpu::{Gpu, Precision};
 use shadernet::graph::Conv2d;
+use shadernet::internals::max_loop_iterations;
 use shadernet::session::{ConvAlgorithm, Session};
 use shadernet::tensor::Shape;
 use shadernet::wgpu::Features;
@@ -38,6 +39,7 @@ const DENSE_NAMES: &[&str] = &[
     "conv2d_nchw",
     "conv2d_subgroup",
     "conv2d_subgroup_nchw",
+    "conv2d_sum",
     "conv2d_tiled",
     "conv2d_tiled_nchw",
     "winograd_input",
@@ -61,7 +63,18 @@ pub fn preferred(algorithm: ConvAlgorithm, op: &Conv2d, planar: bool) -> Shaders
         ConvAlgorithm::Winograd { .. } => is_winograd_shape && op.groups == 1 && !planar,
         ConvAlgorithm::Cooperative { .. } => op.groups == 1 && !planar,
         // Tiles of several blocks of output channels.
-        ConvAlgorithm::Tiled { channels, .. } => op.groups == 1 || channels == 16,
+        ConvAlgorithm::Tiled {
+            channels, parts: 1, ..
+        } => op.groups == 1 || channels == 16,
+        // Sums are split where no part of them is empty.
+        ConvAlgorithm::Tiled {
+            channels, parts, ..
+        } => {
+            let [parts, step] = [parts as usize, if channels < 64 { 4 } else { 2 }];
+            let taps = op.kernel[0] * op.kernel[1];
+            let steps = taps * op.in_channels.div_ceil(4).div_ceil(step);
+            op.groups == 1 && !planar && steps.div_ceil(parts) * (parts - 1) < steps
+        }
         _ => true,
     };
     match can_compute {
@@ -84,6 +97,10 @@ pub fn supports(device: &Device, algorithm: ConvAlgorithm, precision: Precision)
             let features = gpu(device).map(|gpu| gpu.device().features());
             precision == Precision::F16
                 && features.is_some_and(|f| f.contains(Features::EXPERIMENTAL_COOPERATIVE_MATRIX))
+        }
+        // Where the driver limits loops, sums are split in another way.
+        ConvAlgorithm::Tiled { parts: 2.., .. } => {
+            gpu(device).is_some_and(|gpu| max_loop_iterations(gpu.info()).is_none())
         }
         _ => true,
     }
@@ -157,13 +174,26 @@ fn fits(
             match of {
                 ConvAlgorithm::Direct => form("conv2d"),
                 ConvAlgorithm::Subgroup => form("conv2d_subgroup"),
-                ConvAlgorithm::Tiled { pixels, channels } => {
+                ConvAlgorithm::Tiled {
+                    pixels,
+                    channels,
+                    parts,
+                } => {
                     let constants = [format!(" TILE_M={pixels}"), format!(" TILE_N={channels}")];
                     let has_tile = |dispatch: &&str| {
                         let words = format!("{dispatch} ");
                         constants.iter().all(|c| words.contains(&format!("{c} ")))
                     };
-                    form("conv2d_tiled") && dispatches.iter().all(has_tile)
+                    let (mut sums, tiled): (Vec<_>, Vec<_>) =
+                        (dispatches.iter().copied()).partition(|it| it.starts_with("conv2d_sum"));
+                    match parts {
+                        1 => form("conv2d_tiled") && dispatches.iter().all(has_tile),
+                        _ => {
+                            sums.dedup();
+                            let is_split = |it: &&str| has_tile(it) && it.contains(" SPLIT=1");
+                            sums.len() == 1 && !tiled.is_empty() && tiled.iter().all(is_split)
+                        }
+                    }
                 }
                 ConvAlgorithm::Cooperative { .. } => only("conv2d_cooperative"),
                 ConvAlgorithm::Winograd { .. } => {

@@ -19,6 +19,7 @@ use crate::generate::{cases, conv_settings, extents, graph_of, tensor};
 const ANY_CONVOLUTION: Shaders = AnyOf(&[
     "conv2d",
     "conv2d_subgroup",
+    "conv2d_sum",
     "conv2d_tiled",
     "conv2d_nchw",
     "conv2d_subgroup_nchw",

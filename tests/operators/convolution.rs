@@ -75,6 +75,36 @@ proptest! {
     }
 
     #[test]
+    fn convolution_split_along_k(
+        (mut conv, [n, h, w], seed) in conv_settings(),
+        inputs in 5..81_usize,
+        outputs in 1..41_usize,
+        residual in any::<bool>(),
+    ) {
+        (conv.in_channels, conv.out_channels) = (inputs, outputs);
+        let mut b = GraphBuilder::new("split");
+        let x = b.input("input", &[None, None, None, None]);
+        let mut y = b.conv2d("conv", x, conv.clone());
+        if residual {
+            let other = b.conv2d("other", x, conv.clone());
+            let act = b.activation("act", other, Activation::Relu);
+            y = b.add("add", y, act);
+        }
+        let y = b.activation("out", y, Activation::Silu);
+        b.output(y);
+        let graph = b.build().unwrap();
+        let input = tensor(&Shape::from([n, inputs, h, w]), seed);
+        let is_split = |it: &ConvAlgorithm| matches!(it, ConvAlgorithm::Tiled { parts: 2.., .. });
+        let all: Vec<_> = ConvAlgorithm::all().into_iter().filter(is_split).collect();
+        let algorithm = all[seed as usize % all.len()];
+        let expected = [("conv", preferred(algorithm, &conv, false))];
+        Case::new(&graph, &[input], seed, &expected)
+            .prefer(algorithm)
+            .factor(factor(algorithm))
+            .run();
+    }
+
+    #[test]
     fn grouped_convolution(
         (mut conv, [n, h, w], seed) in conv_settings(),
         groups in 1..6_usize,

@@ -203,6 +203,7 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
     let tiled = ConvAlgorithm::Tiled {
         pixels: 128,
         channels: 16,
+        parts: 1,
     };
     let only = |name, op: Op, shapes: &[Shape]| (name, ShaderCase::new(op, shapes, Only(name)));
     let team = |name, op: Op, shapes: &[Shape]| (name, ShaderCase::new(op, shapes, Team(name)));
@@ -233,6 +234,17 @@ fn cases() -> Vec<(&'static str, ShaderCase)> {
         (
             "conv2d_subgroup",
             ShaderCase::conv(ConvAlgorithm::Subgroup, 8),
+        ),
+        (
+            "conv2d_sum",
+            ShaderCase::conv(
+                ConvAlgorithm::Tiled {
+                    pixels: 128,
+                    channels: 16,
+                    parts: 2,
+                },
+                8,
+            ),
         ),
         ("conv2d_tiled", ShaderCase::conv(tiled, 8)),
         ("conv2d_tiled_nchw", ShaderCase::conv(tiled, 3)),

@@ -62,6 +62,7 @@ fn quick(name: &str, precision: Precision) -> TuneOptions {
         ConvAlgorithm::Tiled {
             pixels: 128,
             channels: 16,
+            parts: 1,
         },
         ConvAlgorithm::Winograd { tile: 2 },
     ];

@@ -205,7 +205,7 @@ fn part_dispatches(
 /// The weights of the N tiles `part`, counted through `phases`, as
 /// `[phase][N tile][tap][in / 4][4 in][16 out]`, with the elements `k` of a group's input channels. `tiles` are
 /// those of each phase.
-fn weight(
+pub(super) fn weight(
     context: &LoweringContext,
     filter: &Filter,
     phases: &[Phase],
@@ -278,8 +278,8 @@ pub(super) fn dispatch(
         (GemmShader::Direct { .. }, true) => &CONV2D_NCHW,
         (GemmShader::Subgroup { .. }, false) => &CONV2D_SUBGROUP,
         (GemmShader::Subgroup { .. }, true) => &CONV2D_SUBGROUP_NCHW,
-        (GemmShader::Tiled { .. }, false) => &CONV2D_TILED,
-        (GemmShader::Tiled { .. }, true) => &CONV2D_TILED_NCHW,
+        (GemmShader::Tiled(..), false) => &CONV2D_TILED,
+        (GemmShader::Tiled(..), true) => &CONV2D_TILED_NCHW,
         // Never selected for an NCHW input.
         (GemmShader::Cooperative { kind, .. }, _) => match kind {
             Cooperative::Emulated => &CONV2D_COOPERATIVE_EMULATED,
@@ -302,13 +302,17 @@ pub(super) fn dispatch(
             let dispatch = device.dispatch(wgsl, params, reads, [x, n_tiles, z], iterations);
             dispatch.constant("M_PER_INVOCATION", m_per_invocation)
         }
-        GemmShader::Tiled(tile) => {
+        GemmShader::Tiled(tile, _) => {
             let [x, z] = device.fold(name, m.div_ceil(u64::from(tile.pixels)))?;
             let rows = params.n_tiles.div_ceil(tile.n_tiles()) * params.gemms;
             let dispatch = device.dispatch(wgsl, params, reads, [x, rows, z], iterations);
             let padded = u32::from(params.reads_beyond_input());
             let dispatch = dispatch.constants(&tile.constants(nchw_input));
-            dispatch.constant("PADDED", padded)
+            let dispatch = dispatch.constant("PADDED", padded);
+            match params.part_steps {
+                0 => dispatch,
+                _ => dispatch.constant("SPLIT", 1),
+            }
         }
         GemmShader::Cooperative { n_tiles, .. } => {
             let [x, z] = device.fold(name, m.div_ceil(GemmShader::cooperative_m(n_tiles)))?;

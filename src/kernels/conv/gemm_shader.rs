@@ -5,7 +5,7 @@ use super::super::loop_iterations::nested;
 use super::super::selection_reason::GemmReason;
 use super::super::{ConvAlgorithm, DeviceContext, WORKGROUP};
 use super::problem::{GemmProblem, N_TILE};
-use super::tiles::{GemmTile, TILES};
+use super::tiles::{self, GemmTile, SPLITS, TILES};
 use crate::gpu::Cooperative;
 
 /// Invocations per subgroup of `conv2d_subgroup.wgsl`.
@@ -24,8 +24,8 @@ pub(crate) enum GemmShader {
     Direct { m_per_invocation: u32 },
     /// `conv2d_subgroup.wgsl`.
     Subgroup { m_per_invocation: u32 },
-    /// `conv2d_tiled.wgsl`.
-    Tiled(GemmTile),
+    /// `conv2d_tiled.wgsl`, and the parts of each sum.
+    Tiled(GemmTile, u32),
     /// `conv2d_cooperative.wgsl` or its emulation, with the N tiles of a workgroup.
     Cooperative { n_tiles: u32, kind: Cooperative },
 }
@@ -51,8 +51,14 @@ impl GemmShader {
                 (device.subgroup_size == Some(SUBGROUP as u32))
                     .then_some(Self::Subgroup { m_per_invocation })
             }
-            ConvAlgorithm::Tiled { pixels, channels } => {
-                GemmTile::of(pixels, channels).map(Self::Tiled)
+            ConvAlgorithm::Tiled {
+                pixels,
+                channels,
+                parts,
+            } => {
+                let tile = GemmTile::of(pixels, channels)?;
+                tile.can_split(gemm, parts, device)
+                    .then_some(Self::Tiled(tile, parts))
             }
             ConvAlgorithm::Cooperative { channels, .. } => {
                 let n_tiles = channels / N_TILE as u32;
@@ -68,9 +74,10 @@ impl GemmShader {
         match self {
             Self::Direct { .. } => ConvAlgorithm::Direct,
             Self::Subgroup { .. } => ConvAlgorithm::Subgroup,
-            Self::Tiled(tile) => ConvAlgorithm::Tiled {
+            Self::Tiled(tile, parts) => ConvAlgorithm::Tiled {
                 pixels: tile.pixels,
                 channels: tile.channels,
+                parts,
             },
             Self::Cooperative { n_tiles, .. } => ConvAlgorithm::Cooperative {
                 pixels: COOPERATIVE_TILE / n_tiles,
@@ -157,19 +164,23 @@ impl GemmShader {
         gemm: &GemmProblem,
         is_usable: impl Fn(&Self) -> bool,
     ) -> Option<(Self, GemmReason)> {
-        let usable = TILES
+        let all = TILES
             .into_iter()
-            .filter(|&tile| is_usable(&Self::Tiled(tile)));
-        let tile =
-            usable.min_by_key(|tile| tile.cycles(gemm, device.class.costs().compute_units))?;
-        Some((Self::Tiled(tile), GemmReason::Tile(tile.workgroups(gemm))))
+            .flat_map(|tile| SPLITS.map(|parts| (tile, parts)));
+        let usable = all.filter(|&(tile, parts)| {
+            tile.can_split(gemm, parts, device) && is_usable(&Self::Tiled(tile, parts))
+        });
+        let units = device.class.costs().compute_units;
+        let (tile, parts) = usable.min_by_key(|(tile, parts)| tile.cycles(gemm, *parts, units))?;
+        let workgroups = tile.workgroups(gemm) * u64::from(parts);
+        Some((Self::Tiled(tile, parts), GemmReason::Tile(workgroups)))
     }
 
     /// Whether it computes convolutions of this number of groups: the N tiles of a workgroup share the
     /// input that they read, and those of different groups read different channels.
     pub fn supports_groups(self, groups: usize) -> bool {
         let shares = match self {
-            Self::Tiled(tile) => tile.n_tiles() > 1,
+            Self::Tiled(tile, _) => tile.n_tiles() > 1,
             Self::Cooperative { .. } => true,
             Self::Direct { .. } | Self::Subgroup { .. } => false,
         };
@@ -186,7 +197,7 @@ impl GemmShader {
         let k_c4 = group_inputs.div_ceil(4);
         match self {
             Self::Cooperative { .. } => k_c4.next_multiple_of(COOPERATIVE_SIDE / 4),
-            Self::Tiled(tile) => k_c4.next_multiple_of(tile.k_step(nchw_input) as usize),
+            Self::Tiled(tile, _) => k_c4.next_multiple_of(tile.k_step(nchw_input) as usize),
             Self::Direct { .. } | Self::Subgroup { .. } => k_c4,
         }
     }
@@ -200,7 +211,7 @@ impl GemmShader {
             Self::Direct { .. } => nested([height, width, k_c4, 4]),
             Self::Subgroup { .. } => nested([height, width, k_c4]),
             // The loops within a step have constant bounds, but not all drivers unroll them.
-            Self::Tiled(_) => nested([height, width, k_c4, 16]),
+            Self::Tiled(..) => nested([height, width, k_c4, 16]),
             Self::Cooperative { .. } => nested([height, width, k_c4, 64]),
         }
     }
@@ -212,11 +223,19 @@ impl GemmShader {
             Self::Direct { m_per_invocation } | Self::Subgroup { m_per_invocation } => {
                 (k_c4, m_per_invocation)
             }
-            Self::Tiled(tile) => (k_c4, tile.sums() / N_TILE as u32),
+            Self::Tiled(tile, _) => (k_c4, tile.sums() / N_TILE as u32),
             // A tile of 256 pixels and N tiles, by 128 invocations.
             Self::Cooperative { .. } => (k_c4, 2),
         };
         (height * width * k_c4 * 4 * N_TILE) as u64 * u64::from(m)
+    }
+
+    /// Bytes of its workspaces.
+    pub fn workspace(self, gemm: &GemmProblem) -> Vec<u64> {
+        match self {
+            Self::Tiled(_, parts @ 2..) => vec![tiles::workspace(gemm, parts)],
+            _ => Vec::new(),
+        }
     }
 
     /// Output pixels of a tile of the cooperative shader.

@@ -8,6 +8,7 @@ mod gemm_shader;
 mod grouped;
 mod problem;
 mod select;
+mod split_k;
 mod stride_phases;
 mod tiles;
 mod window;
@@ -21,11 +22,12 @@ use crate::graph::{Conv2d, Node};
 use crate::tensor::Shape;
 pub(super) use candidates::{ConvKernels, candidates, signature};
 pub(crate) use filter::{Filter, Kernels};
+use gemm_shader::GemmShader;
 use problem::FilterShape;
 pub(crate) use problem::{ConvProblem, TransposedConvProblem};
 pub(super) use select::{TransposedKernels, select, select_rows, select_transposed};
 pub(crate) use stride_phases::stride_phases;
-pub(crate) use tiles::{GemmTile, TILES};
+pub(crate) use tiles::{GemmTile, SPLITS, TILES};
 pub(crate) use window::Phase;
 
 /// Whether the kernels read an image of this shape as users pass it: where its channels fit one
@@ -53,6 +55,9 @@ pub(super) fn lower(
     let dispatches = match kernels {
         ConvKernels::Depthwise(shader) => depthwise::dispatches(context, problem, &filter, shader)?,
         ConvKernels::Grouped => grouped::dispatches(context, &filter, &problem.phase())?,
+        ConvKernels::Gemm(GemmShader::Tiled(tile, parts @ 2..)) => {
+            split_k::dispatches(context, problem, &filter, tile, parts)?
+        }
         ConvKernels::Gemm(shader) => gemm::dispatches(
             context,
             &filter,

@@ -74,6 +74,10 @@ pub(crate) struct GemmProblem {
     pub group_inputs: usize,
     /// Output channels of a group: N.
     pub group_outputs: usize,
+    /// Taps of the kernel.
+    pub taps: u64,
+    /// Whether the sums may be split between workgroups, with a workspace for the parts.
+    pub may_split: bool,
 }
 
 impl FilterShape {
@@ -121,6 +125,8 @@ impl FilterShape {
             groups: self.groups,
             group_inputs: self.group_inputs(),
             group_outputs: self.group_outputs(),
+            taps: (self.kernel[0] * self.kernel[1]) as u64,
+            may_split: false,
         }
     }
 }
@@ -213,7 +219,11 @@ impl ConvProblem {
     }
 
     pub(super) fn gemm(&self) -> GemmProblem {
-        self.filter.gemm(self.m(), 1)
+        GemmProblem {
+            // The steps of an NCHW image are single taps, and its pixels many.
+            may_split: self.filter.groups == 1 && !self.nchw_input,
+            ..self.filter.gemm(self.m(), 1)
+        }
     }
 
     pub(super) fn window(&self) -> Window {
@@ -264,7 +274,10 @@ impl TransposedConvProblem {
     /// The products of `phases`, which are of one size.
     pub(super) fn gemm(&self, phases: &[Phase]) -> GemmProblem {
         let m = (phases.first()).map_or(0, |phase| u64::from(phase.outputs.pixels));
-        self.filter.gemm(m, phases.len() as u64)
+        GemmProblem {
+            taps: (phases.first()).map_or(0, |phase| phase.taps() as u64),
+            ..self.filter.gemm(m, phases.len() as u64)
+        }
     }
 
     fn cut(op: &ConvTranspose2d, fused: &Fused) -> [usize; 2] {

@@ -38,7 +38,8 @@ pub(crate) fn select(problem: &ConvProblem, device: &DeviceContext) -> Selection
         reason,
         workspace: match kernels {
             ConvKernels::Winograd(kernels) => winograd::workspace(problem, kernels.tile).to_vec(),
-            _ => Vec::new(),
+            ConvKernels::Gemm(shader) => shader.workspace(&problem.gemm()),
+            ConvKernels::Depthwise(_) | ConvKernels::Grouped => Vec::new(),
         },
         in_parts: false,
     }
@@ -122,7 +123,7 @@ pub(crate) fn select_rows(problem: &ConvProblem, device: &DeviceContext) -> Sele
     Selection {
         algorithm: Algorithm::Conv(*problem, ConvKernels::Gemm(shader)),
         reason: SelectionReason::Rows(reason),
-        workspace: Vec::new(),
+        workspace: shader.workspace(&problem.gemm()),
         in_parts: false,
     }
 }

@@ -1,6 +1,8 @@
 //! The tiles of `conv2d_tiled.wgsl`.
 
+use super::super::DeviceContext;
 use super::problem::{GemmProblem, N_TILE};
+use crate::gpu::Precision;
 
 /// A tile: what a workgroup computes, and how its invocations share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,9 @@ pub(crate) const TILES: [GemmTile; 6] = [
     GemmTile::new([32, 32], [4, 1], 4),
     GemmTile::new([128, 16], [8, 1], 4),
 ];
+
+/// Parts that sums along K are split into.
+pub(crate) const SPLITS: [u32; 4] = [1, 2, 4, 8];
 
 impl GemmTile {
     const fn new(
@@ -93,6 +98,15 @@ const SUBGROUP: u64 = 64;
 const SIMDS: u64 = 2;
 /// Cycles that a step takes beside its instructions, if a subgroup is alone: for its data, and at barriers.
 const LATENCY: u64 = 300;
+/// Cycles of a second dispatch, which waits for the first, and bytes that memory moves a cycle for each compute unit.
+const SUM_CYCLES: u64 = 8000;
+const SUM_BYTES: u64 = 4;
+
+/// Bytes of the parts of a GEMM's sums.
+pub(super) fn workspace(gemm: &GemmProblem, parts: u32) -> u64 {
+    let c4 = gemm.group_outputs.div_ceil(4) as u64;
+    u64::from(parts) * gemm.m * c4 * Precision::F32.element_bytes()
+}
 
 impl GemmTile {
     /// Workgroups for a GEMM.
@@ -101,10 +115,41 @@ impl GemmTile {
         gemm.m.div_ceil(u64::from(self.pixels)) * along_n * gemm.gemms
     }
 
-    /// The estimated time for a GEMM, in cycles for each element along K, times 64. The model is that of
+    /// Steps along K.
+    fn steps(self, gemm: &GemmProblem) -> u64 {
+        gemm.taps * gemm.k_c4().div_ceil(u64::from(self.k_step_c4))
+    }
+
+    /// Steps of each part along K, the last of which may have fewer.
+    pub fn part_steps(self, gemm: &GemmProblem, parts: u32) -> u64 {
+        self.steps(gemm).div_ceil(u64::from(parts))
+    }
+
+    /// Whether the sums of a GEMM can be split into so many parts. They are not where a driver limits loops, since
+    /// their sums are split anyway.
+    pub fn can_split(self, gemm: &GemmProblem, parts: u32, device: &DeviceContext) -> bool {
+        if parts == 1 {
+            return true;
+        }
+        let steps = self.part_steps(gemm, parts);
+        // No part is empty.
+        let is_filled = steps * u64::from(parts - 1) < self.steps(gemm);
+        let n = gemm.n_tiles() * N_TILE as u64;
+        let k = self.steps(gemm) * u64::from(self.k_step_c4) * 4;
+        // Values between the dispatches are float32. Weights are at most that.
+        let bytes = [workspace(gemm, parts), n * k * 4];
+        let rows = gemm.n_tiles() * u64::from(parts);
+        gemm.may_split
+            && is_filled
+            && device.max_loop_iterations.is_none()
+            && bytes.iter().all(|&bytes| bytes <= device.largest_binding())
+            && rows <= u64::from(device.limits.max_compute_workgroups_per_dimension)
+    }
+
+    /// The estimated time for a GEMM whose sums have `parts`, in cycles. The model is that of
     /// `gpu-static predict`, with numbers that all tiles share: workgroups are dealt to compute units, and those that a
     /// unit holds at once take as long as their instructions, and no less than one of them alone.
-    pub fn cycles(self, gemm: &GemmProblem, compute_units: u64) -> u64 {
+    pub fn cycles(self, gemm: &GemmProblem, parts: u32, compute_units: u64) -> u64 {
         let subgroups = u64::from(self.invocations()).div_ceil(SUBGROUP);
         let products = u64::from(self.sums() * self.k_step_c4 * 4);
         let loads = u64::from(self.k_step_c4 * (self.pixels + self.channels) / self.invocations());
@@ -112,10 +157,14 @@ impl GemmTile {
             u64::from(self.k_step_c4 * (self.m_per_invocation + 4 * self.n4_per_invocation));
         // Two instructions and some additions for each load, a dozen for the loop.
         let step = 2 * (products + reads + 6 * loads + 12);
-        let mine = self.workgroups(gemm).div_ceil(compute_units);
+        let mine = (self.workgroups(gemm) * u64::from(parts)).div_ceil(compute_units);
         let resident = (RESIDENT * SIMDS / subgroups).clamp(1, mine.max(1));
         let together = (resident * subgroups * step / SIMDS).max(step + LATENCY);
-        mine.div_ceil(resident) * together * 64 / u64::from(self.k_step_c4)
+        let cycles = mine * together * self.part_steps(gemm, parts) / resident;
+        match parts {
+            1 => cycles,
+            _ => cycles + SUM_CYCLES + workspace(gemm, parts + 1) / (SUM_BYTES * compute_units),
+        }
     }
 }
 
@@ -148,8 +197,12 @@ mod tests {
                 groups: 1,
                 group_inputs: 256,
                 group_outputs: n,
+                taps: 9,
+                may_split: true,
             };
-            let best = TILES.into_iter().min_by_key(|tile| tile.cycles(&gemm, 60));
+            let best = TILES
+                .into_iter()
+                .min_by_key(|tile| tile.cycles(&gemm, 1, 60));
             best.map(GemmTile::size)
         };
         assert_eq!(select(100_000, 512), Some([128, 128]));

@@ -40,6 +40,8 @@ impl WinogradKernels {
         let gemm = GemmProblem {
             m: tile.count(problem),
             gemms: u64::from(tile.points()),
+            taps: 1,
+            may_split: false,
             ..problem.gemm()
         };
         let (gemm, gemm_reason) = GemmShader::select_uncooperative(device, &gemm);
