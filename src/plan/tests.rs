@@ -146,6 +146,9 @@ fn most_of_lower_bound(architecture: &zoo::Architecture) -> u64 {
     }
 }
 
+/// Bytes that parts of sums add at most.
+const PARTS_OF_SUMS: u64 = 1 << 18;
+
 #[test]
 fn memory_is_close_to_the_lower_bound() {
     let mut problems = Vec::new();
@@ -168,7 +171,8 @@ fn memory_is_close_to_the_lower_bound() {
                 true => 150,
                 false => most_of_lower_bound(architecture),
             };
-            if plan.activation_bytes * 100 > plan.lower_bound_bytes * most {
+            // Parts of sums that are split between workgroups take some of it in networks of small maps.
+            if plan.activation_bytes * 100 > plan.lower_bound_bytes * most + 100 * PARTS_OF_SUMS {
                 problems.push(format!("{what}: {ratio:.3}"));
             }
         }
@@ -354,7 +358,9 @@ fn only_sums_beyond_the_limit_of_loops_are_split() {
         let inputs = std::slice::from_ref(shape);
         let plan = Plan::new(graph, inputs, &PassOptions::default(), device).unwrap();
         let most = plan.steps.iter().map(|step| step.dispatch.loop_iterations);
-        (plan.steps.len(), most.max().unwrap())
+        // Sums that are split between workgroups, for speed, are not meant.
+        let others = (plan.steps.iter()).filter(|it| it.dispatch.key.shader.name != "conv2d_sum");
+        (others.count(), most.max().unwrap())
     };
     for name in ["vgg16", "resnet50", "alexnet", "densenet121"] {
         let graph = zoo::find(name).unwrap().build(&ZooOptions::default());

@@ -321,7 +321,11 @@ pub(super) fn dispatch(
             dispatch.constant("N_TILES", n_tiles)
         }
     };
-    let dispatch = dispatch.products(shader.products(kernel, params.k_c4 as usize));
+    let products = match (shader, params.part_steps) {
+        (GemmShader::Tiled(tile, _), 1..) => tile.step_products() * u64::from(params.part_steps),
+        _ => shader.products(kernel, params.k_c4 as usize),
+    };
+    let dispatch = dispatch.products(products);
     Ok(match nchw_input {
         true => dispatch.constant("CHANNELS", params.input.channels),
         false => dispatch,

@@ -117,6 +117,7 @@ pub(super) fn uniforms() -> Vec<crate::gpu::uniform::UniformBlock> {
         gemm::uniforms(),
         depthwise::uniforms(),
         grouped::uniforms(),
+        split_k::uniforms(),
         winograd::uniforms(),
     ]
     .into_iter()
