@@ -76,9 +76,9 @@ pub use wgpu;
 #[doc(hidden)]
 pub mod internals {
     pub use crate::gpu::measurement_params::{LoopProbeParams, PeakFmaParams, PeakMemoryParams};
-    pub use crate::gpu::shader_forms::forms;
     pub use crate::gpu::{LOOP_PROBE, PEAK_FMA, PEAK_MEMORY, Pipeline, PipelineKey};
     pub use crate::graph::internals::*;
+    pub use crate::kernels::shader_forms::forms;
     pub use crate::kernels::{Choice, max_loop_iterations};
     pub use crate::plan::ConvLayer;
     pub use crate::session::GpuSession;

@@ -18,8 +18,6 @@ mod options;
 pub(crate) mod pipeline_file;
 mod pipelines;
 mod precision;
-#[cfg(feature = "internals")]
-pub(crate) mod shader_forms;
 mod shaders;
 mod submission;
 mod tensor;

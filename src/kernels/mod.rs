@@ -39,6 +39,8 @@ mod reorg;
 mod resample;
 mod select;
 mod selection_reason;
+#[cfg(feature = "internals")]
+pub(crate) mod shader_forms;
 mod softmax;
 mod tensor_view;
 mod top_k;
@@ -46,9 +48,7 @@ mod unary;
 mod upsample;
 mod weight;
 
-pub(crate) use conv::{
-    ConvProblem, Filter, GemmTile, Kernels, Phase, TILES, TransposedConvProblem, stride_phases,
-};
+pub(crate) use conv::{ConvProblem, Filter, Kernels, Phase, TransposedConvProblem, stride_phases};
 pub use conv_algorithm::Choice;
 pub use conv_algorithm::ConvAlgorithm;
 pub(crate) use conv_algorithm::Tuned;

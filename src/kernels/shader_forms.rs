@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Shader;
-use crate::kernels::{GemmTile, TILES};
+use super::conv::{GemmTile, TILES};
+use crate::gpu::Shader;
 
 type Constant = (&'static str, Range<u32>);
 
