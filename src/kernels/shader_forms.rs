@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::conv::{GemmTile, TILES};
+use super::conv::TILES;
 use crate::gpu::Shader;
 
 type Constant = (&'static str, Range<u32>);
@@ -107,9 +107,11 @@ fn tiles(name: &str) -> Vec<Vec<(&'static str, u32)>> {
             [2, 4, 8].map(|n_tiles| vec![("N_TILES", n_tiles)]).to_vec()
         }
         "conv2d_tiled" | "conv2d_tiled_nchw" => {
-            let constants = |tile: GemmTile| tile.constants(name.ends_with("_nchw")).to_vec();
             let padded = |it: Vec<_>| [0, 1].map(|v| [it.clone(), vec![("PADDED", v)]].concat());
-            let whole = TILES.map(constants).into_iter().flat_map(padded);
+            let whole = TILES
+                .map(|tile| tile.constants(name.ends_with("_nchw")).to_vec())
+                .into_iter()
+                .flat_map(padded);
             whole.chain([vec![("SPLIT", 1)]]).collect()
         }
         _ => Vec::new(),
