@@ -40,7 +40,7 @@ override B_LOADS: u32 = (K_STEP_C4 * TILE_N + INVOCATIONS - 1u) / INVOCATIONS;
 // Whether all invocations load as many.
 override A_WHOLE: bool = A_LOADS * INVOCATIONS == K_STEP_C4 * TILE_M;
 override B_WHOLE: bool = B_LOADS * INVOCATIONS == K_STEP_C4 * TILE_N;
-// Elements of a step's weights in an N tile.
+// N tiles of a workgroup, pixels that it loads at once, and elements of a step's weights in an N tile.
 override TILE_N_TILES: u32 = TILE_N / (4u * N_TILE_C4);
 override PIXELS_PER_LOAD: u32 = INVOCATIONS / K_STEP_C4;
 override STEP_WEIGHTS: u32 = K_STEP_C4 * 4u * N_TILE_C4;
@@ -71,8 +71,9 @@ fn step_at(index: u32) -> Step {
     return Step(tap / columns, tap % columns, element % params.k_c4);
 }
 
-fn next_step(step: Step) -> Step {
-    let k4 = step.first_k4 + K_STEP_C4;
+// The next step, or the same again with 0 elements.
+fn next_step(step: Step, elements: u32) -> Step {
+    let k4 = step.first_k4 + elements;
     let ends_tap = k4 >= params.k_c4;
     let kx = step.kx + u32(ends_tap);
     let ends_row = kx >= params.window.kernel.y;
@@ -193,9 +194,10 @@ fn main(
             }
         }
         workgroupBarrier();
-        // After the last step, it loads something that is not used.
-        step = next_step(step);
-        let next_turn = min(turn + 1u, all_steps - 1u);
+        // The last step is loaded again, and not used: what would follow may be beyond the buffers.
+        let has_next = turn + 1u < end_step;
+        step = next_step(step, select(0u, K_STEP_C4, has_next));
+        let next_turn = turn + u32(has_next);
         for (var l = 0u; l < A_LOADS; l++) {
             a_next[l] = load_a(sources[l], step, a_k4);
         }
