@@ -174,7 +174,7 @@ pub(super) fn resize_window<const C: usize>(
         .with_min_len(task_rows(width, &columns).div_ceil(ROWS))
         .for_each(|(i, to)| {
             let from = &pixels[(first + i * ROWS) * x.from * C..];
-            row_pass::<C>(from, x.from, &columns, to, x.len);
+            row_pass::<C>(from, x.from, &columns, to);
         });
 
     let least = task_rows(width, &rows);
@@ -286,6 +286,11 @@ impl FilterWeights {
         let used = self.weights.chunks_exact(self.stride).zip(&self.counts);
         let used = used.map(|(weights, &count)| &weights[..count]);
         self.starts.iter().copied().zip(used)
+    }
+
+    /// Pixels of the window.
+    pub fn len(&self) -> usize {
+        self.starts.len()
     }
 
     /// The range of source pixels that are read: the first, and one past the last.

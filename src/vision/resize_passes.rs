@@ -20,17 +20,16 @@ const LANES: usize = 4;
 /// Rows that the horizontal pass computes together: the weights of a column are the same for all.
 pub(super) const ROWS: usize = 4;
 
-/// Writes up to [`ROWS`] rows of `to_width` pixels: sums over the rows that `from` begins with, of `width` pixels.
+/// Writes up to [`ROWS`] rows, of a pixel for each column: sums over the rows that `from` begins with, of `width` pixels.
 pub(super) fn row_pass<const C: usize>(
     from: &[u8],
     width: usize,
     columns: &FilterWeights,
     to: &mut [u8],
-    to_width: usize,
 ) {
     const { assert!(C <= LANES) };
     // Of the last row, the last tap's dropped values may be beyond the image.
-    let (row, to_row) = (width * C, to_width * C);
+    let (row, to_row) = (width * C, columns.len() * C);
     let rows = to.len() / to_row;
     let padded;
     let from = match from.get(..rows * row + LANES - C) {
@@ -43,25 +42,10 @@ pub(super) fn row_pass<const C: usize>(
         }
     };
     if rows == ROWS {
-        return RowPass::<C, ROWS> {
-            from,
-            row,
-            columns,
-            to,
-            to_row,
-        }
-        .dispatch();
+        return RowPass::<C, ROWS>::run(from, row, columns, to);
     }
     for (i, to) in to.chunks_exact_mut(to_row).enumerate() {
-        let from = &from[i * row..];
-        RowPass::<C, 1> {
-            from,
-            row,
-            columns,
-            to,
-            to_row,
-        }
-        .dispatch();
+        RowPass::<C, 1>::run(&from[i * row..], row, columns, to);
     }
 }
 
@@ -74,7 +58,18 @@ struct RowPass<'a, const C: usize, const R: usize> {
     row: usize,
     columns: &'a FilterWeights,
     to: &'a mut [u8],
-    to_row: usize,
+}
+
+impl<'a, const C: usize, const R: usize> RowPass<'a, C, R> {
+    fn run(from: &'a [u8], row: usize, columns: &'a FilterWeights, to: &'a mut [u8]) {
+        let pass = Self {
+            from,
+            row,
+            columns,
+            to,
+        };
+        pass.dispatch();
+    }
 }
 
 impl<const C: usize, const R: usize> SimdOp for RowPass<'_, C, R> {
@@ -84,7 +79,7 @@ impl<const C: usize, const R: usize> SimdOp for RowPass<'_, C, R> {
     fn eval<I: Isa>(self, _: I) {
         let from: [&[u8]; R] =
             std::array::from_fn(|r| &self.from[r * self.row..][..self.row + LANES - C]);
-        let mut rows = self.to.chunks_exact_mut(self.to_row);
+        let mut rows = self.to.chunks_exact_mut(self.columns.len() * C);
         let mut to: [&mut [u8]; R] = std::array::from_fn(|_| rows.next().unwrap_or_default());
         for (pixel, (start, weights)) in self.columns.iter().enumerate() {
             let mut sums = [[HALF; LANES]; R];

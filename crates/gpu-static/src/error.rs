@@ -64,6 +64,9 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(shadernet::Error),
     /// A file or a process could not be used.
     #[error("{what}: {source}")]
     Io {

@@ -26,15 +26,13 @@ pub struct NullDevice {
     instance: ash::Instance,
     device: ash::Device,
     executables: ash::khr::pipeline_executable_properties::Device,
-    /// The driver's name of the device.
-    pub name: String,
     /// Whether it has cooperative matrices.
     pub has_cooperative_matrices: bool,
 }
 
 impl std::fmt::Debug for NullDevice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("NullDevice").field(&self.name).finish()
+        f.debug_struct("NullDevice").finish_non_exhaustive()
     }
 }
 
@@ -70,7 +68,7 @@ impl NullDevice {
             (device, text(&properties.device_name))
         });
         let named: Vec<_> = named.collect();
-        let Some((physical, name)) = named.iter().find(|(_, name)| name.starts_with("Null")) else {
+        let Some((physical, _)) = named.iter().find(|(_, name)| name.starts_with("Null")) else {
             let names = named.into_iter().map(|(_, name)| name).collect();
             unsafe { instance.destroy_instance(None) };
             return Err(Error::NoNullDevice(names));
@@ -112,7 +110,6 @@ impl NullDevice {
             .map_err(fault("making a device"))?;
         Ok(Self {
             executables: ash::khr::pipeline_executable_properties::Device::new(&instance, &device),
-            name: name.clone(),
             has_cooperative_matrices,
             device,
             instance,

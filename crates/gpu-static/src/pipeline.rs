@@ -53,6 +53,11 @@ impl Pipeline {
         self.precision().name().to_owned() + &constants.collect::<String>()
     }
 
+    /// What its row is found by: the shader's name and the form.
+    pub fn key(&self) -> (String, String) {
+        (self.shader.clone(), self.form())
+    }
+
     /// The shader.
     ///
     /// # Errors

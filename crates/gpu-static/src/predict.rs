@@ -49,18 +49,23 @@ pub fn plan(network: &str, batch: usize, options: &SessionOptions) -> Result<Pla
     PlanReport::assumed(limits, &graph, &shapes, options).map_err(fault)
 }
 
-/// Seconds of each step of a pass on `card`, of rows by pipeline.
+/// Rows by [`Pipeline::key`].
+pub type RowsByForm = HashMap<(String, String), Row>;
+
+/// The rows by what they are of. Those of pipelines that a family cannot have are missing.
+pub fn by_form(rows: Vec<Row>) -> RowsByForm {
+    let key = |row: &Row| (row.shader.clone(), row.form.clone());
+    rows.into_iter().map(|row| (key(&row), row)).collect()
+}
+
+/// Seconds of each step of a pass on `card`.
 ///
 /// # Errors
 /// Where a row is missing.
-pub fn seconds(
-    plan: &PlanReport,
-    card: &Card,
-    rows: &HashMap<Pipeline, Row>,
-) -> Result<Vec<f64>, Error> {
+pub fn seconds(plan: &PlanReport, card: &Card, rows: &RowsByForm) -> Result<Vec<f64>, Error> {
     let step = |step: &PlannedStep| {
         let pipeline = Pipeline::of_step(plan, step);
-        let row = rows.get(&pipeline).ok_or_else(|| Error::Family {
+        let row = rows.get(&pipeline.key()).ok_or_else(|| Error::Family {
             family: card.family.to_owned(),
             message: format!("no row of {} {}", pipeline.shader, pipeline.form()),
         })?;

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use shadernet::Precision;
 use shadernet::plan::PlanReport;
@@ -12,8 +11,8 @@ use shadernet::session::SessionOptions;
 use crate::cards::{CARDS, Card};
 use crate::error::Error;
 use crate::pipeline::Pipeline;
-use crate::row::Row;
-use crate::{families, predict, table};
+use crate::predict::{self, RowsByForm};
+use crate::{families, table};
 
 /// The networks of the documents.
 const NETWORKS: [&str; 4] = ["resnet50", "vgg16", "unet", "densenet121"];
@@ -117,7 +116,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-type Rows = HashMap<&'static str, HashMap<Pipeline, Row>>;
+type Rows = HashMap<&'static str, RowsByForm>;
 
 /// The rows of all pipelines of the plans, by family.
 fn compiled(plans: &[(usize, PlanReport)], cards: &[&Card]) -> Result<Rows, Error> {
@@ -131,16 +130,14 @@ fn compiled(plans: &[(usize, PlanReport)], cards: &[&Card]) -> Result<Rows, Erro
     for card in cards {
         if !all.contains_key(card.family) {
             let rows = families::rows(card.family, &pipelines, false)?;
-            all.insert(card.family, pipelines.iter().cloned().zip(rows).collect());
+            all.insert(card.family, predict::by_form(rows));
         }
     }
     Ok(all)
 }
 
 fn predictions_table(predictions: &[Prediction]) -> String {
-    let mut table = Table::new();
-    table.load_style(table::style());
-    table.set_header([
+    let header = [
         "GPU",
         "network",
         "batch",
@@ -148,10 +145,8 @@ fn predictions_table(predictions: &[Prediction]) -> String {
         "predicted ms",
         "dispatches",
         "GFLOP/s",
-    ]);
-    for column in table.column_iter_mut().skip(4) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    ];
+    let mut table = table::empty(&header, 4);
     for it in predictions {
         table.add_row([
             it.card.to_owned(),
@@ -167,12 +162,10 @@ fn predictions_table(predictions: &[Prediction]) -> String {
 }
 
 /// The steps that take longest.
-fn slowest(plan: &PlanReport, seconds: &[f64], rows: &HashMap<Pipeline, Row>) -> String {
+fn slowest(plan: &PlanReport, seconds: &[f64], rows: &RowsByForm) -> String {
     let mut steps: Vec<_> = plan.steps.iter().zip(seconds).collect();
     steps.sort_by(|a, b| b.1.total_cmp(a.1));
-    let mut table = Table::new();
-    table.load_style(table::style());
-    table.set_header([
+    let header = [
         "step",
         "output",
         "kernel",
@@ -180,7 +173,8 @@ fn slowest(plan: &PlanReport, seconds: &[f64], rows: &HashMap<Pipeline, Row>) ->
         "waves",
         "predicted µs",
         "GFLOP/s",
-    ]);
+    ];
+    let mut table = table::empty(&header, 3);
     for (step, &seconds) in steps.into_iter().take(12) {
         let pipeline = Pipeline::of_step(plan, step);
         let workgroups: u64 = step.workgroups.iter().map(|&n| u64::from(n)).product();
@@ -189,7 +183,7 @@ fn slowest(plan: &PlanReport, seconds: &[f64], rows: &HashMap<Pipeline, Row>) ->
             plan.nodes[step.node].output.to_string(),
             format!("{} {}", pipeline.shader, pipeline.form()),
             workgroups.to_string(),
-            rows[&pipeline].waves_per_simd.to_string(),
+            rows[&pipeline.key()].waves_per_simd.to_string(),
             format!("{:.1}", 1e6 * seconds),
             format!("{:.0}", step.operations as f64 / seconds / 1e9),
         ]);

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use shadernet::output_file;
 
 use crate::error::Error;
 use crate::row::Row;
@@ -13,17 +14,12 @@ use crate::row::Row;
 /// # Errors
 /// Where it cannot be written.
 pub fn write<T: serde::Serialize>(path: &Path, rows: &[T]) -> Result<(), Error> {
-    let io = |source| Error::Io {
+    let io = |error: serde_json::Error| Error::Io {
         what: path.display().to_string(),
-        source,
+        source: error.into(),
     };
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(io)?;
-    serde_json::to_writer(&mut file, rows).map_err(|error| io(error.into()))?;
-    file.persist(path).map_err(|error| io(error.error))?;
-    Ok(())
+    let text = serde_json::to_vec(rows).map_err(io)?;
+    output_file::write(path, &text).map_err(Error::Write)
 }
 
 /// Reads what [`write`] wrote.
@@ -56,15 +52,20 @@ pub fn print(rows: &[Row]) -> Result<(), Error> {
     out.flush().map_err(io)
 }
 
-/// Tables have a line below the header.
-pub fn style() -> TableStyle {
-    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'))
+/// An empty table, whose columns from `numbers` on are aligned to the right.
+pub fn empty(header: &[&str], numbers: usize) -> Table {
+    let mut table = Table::new();
+    let rule = LineStyle::none().fill('─').junction('─');
+    table.load_style(TableStyle::new().header_separator(rule));
+    table.set_header(header);
+    for column in table.column_iter_mut().skip(numbers) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
 }
 
 /// A readable table. Without `all`, of the forms that differ in their tile or precision.
 pub fn table(rows: &[Row], all: bool) -> String {
-    let mut table = Table::new();
-    table.load_style(style());
     let header = [
         "family",
         "shader",
@@ -84,10 +85,7 @@ pub fn table(rows: &[Row], all: bool) -> String {
         "branches",
         "barriers",
     ];
-    table.set_header(header);
-    for column in table.column_iter_mut().skip(3) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    let mut table = empty(&header, 3);
     for row in rows.iter().filter(|row| all || is_basic(&row.form)) {
         let hot = &row.hottest_loop;
         let widths = |counts: &std::collections::BTreeMap<u32, usize>| {

@@ -59,6 +59,33 @@ uniforms! {
 }
 
 impl Params {
+    /// Those of one GEMM, a convolution's outputs `phase` by all channels of the filter, which writes the node's output
+    /// without an epilogue. `k_c4` are the elements that the weights have at a tap.
+    pub fn of(context: &LoweringContext, filter: &Filter, phase: &Phase, k_c4: usize) -> Self {
+        let group_n_tiles = filter.group_outputs.div_ceil(N_TILE) as u32;
+        Self {
+            input: context.inputs[0],
+            output: context.output,
+            window: phase.window,
+            outputs: phase.outputs,
+            epilogue: EpilogueParams::nothing(context.output),
+            k_c4: k_c4 as u32,
+            group_out_c4: filter.group_outputs.div_ceil(4) as u32,
+            group_n_tiles,
+            first_n_tile: 0,
+            n_tiles: group_n_tiles * filter.groups as u32,
+            prologue_slope: 0.0,
+            gemm_rows: 0,
+            gemms: 1,
+            weight_gemm_stride: 0,
+            weight_n_tile_stride: 1,
+            n_fastest: 0,
+            input_k_c4: filter.group_inputs.div_ceil(4) as u32,
+            part_steps: 0,
+            unused: [0; 2],
+        }
+    }
+
     /// Whether taps may be outside of the input, or channels beyond its last.
     fn reads_beyond_input(&self) -> bool {
         let Window {
@@ -171,26 +198,17 @@ fn part_dispatches(
         let tiles = part.start..part.end.min(part.start + n_tiles);
         let params = Params {
             input,
-            output: context.output,
-            window: phase.window,
-            outputs: phase.outputs,
             epilogue: epilogue.params,
-            k_c4: k_c4 as u32,
-            group_out_c4: filter.group_outputs.div_ceil(4) as u32,
-            group_n_tiles: group_n_tiles as u32,
             first_n_tile: tiles.start as u32,
             n_tiles: tiles.len() as u32,
             prologue_slope: prologue.slope,
-            gemm_rows: 0,
             gemms: phases.len() as u32,
             weight_gemm_stride: tiles.len() as u32,
-            weight_n_tile_stride: 1,
             // The larger of both operands should be read once.
             n_fastest: u32::from(input_bytes > tiles.len() as u64 * tile_bytes),
             input_k_c4: (filter.group_inputs.div_ceil(4).min(sum.inner.end) - sum.inner.start)
                 as u32,
-            part_steps: 0,
-            unused: [0; 2],
+            ..Params::of(context, filter, phase, k_c4)
         };
         let weight = weight(context, filter, phases, &sum.inner, part, tiles);
         let residual = epilogue.read(&bias);
@@ -321,11 +339,11 @@ pub(super) fn dispatch(
             dispatch.constant("N_TILES", n_tiles)
         }
     };
-    let products = match (shader, params.part_steps) {
-        (GemmShader::Tiled(tile, _), 1..) => tile.step_products() * u64::from(params.part_steps),
-        _ => shader.products(kernel, params.k_c4 as usize),
+    let elements = match (shader, params.part_steps) {
+        (GemmShader::Tiled(tile, _), steps @ 1..) => steps * tile.k_step_c4,
+        _ => params.window.kernel[0] * params.window.kernel[1] * params.k_c4,
     };
-    let dispatch = dispatch.products(products);
+    let dispatch = dispatch.products(shader.products(elements));
     Ok(match nchw_input {
         true => dispatch.constant("CHANNELS", params.input.channels),
         false => dispatch,

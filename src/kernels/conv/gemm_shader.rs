@@ -216,18 +216,17 @@ impl GemmShader {
         }
     }
 
-    /// Multiply-adds of an invocation for a window of this height and width and `k_c4` input elements at each tap, padding
-    /// included.
-    pub fn products(self, [height, width]: [usize; 2], k_c4: usize) -> u64 {
-        let (k_c4, m) = match self {
+    /// Multiply-adds of an invocation for `elements` of the input along K, padding included.
+    pub fn products(self, elements: u32) -> u64 {
+        let m = match self {
             Self::Direct { m_per_invocation } | Self::Subgroup { m_per_invocation } => {
-                (k_c4, m_per_invocation)
+                m_per_invocation
             }
-            Self::Tiled(tile, _) => (k_c4, tile.sums() / N_TILE as u32),
+            Self::Tiled(tile, _) => tile.sums() / N_TILE as u32,
             // A tile of 256 pixels and N tiles, by 128 invocations.
-            Self::Cooperative { .. } => (k_c4, 2),
+            Self::Cooperative { .. } => 2,
         };
-        (height * width * k_c4 * 4 * N_TILE) as u64 * u64::from(m)
+        u64::from(elements) * u64::from(4 * N_TILE as u32 * m)
     }
 
     /// Bytes of its workspaces.

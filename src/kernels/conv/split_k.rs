@@ -33,7 +33,7 @@ pub(super) fn dispatches(
     parts: u32,
 ) -> Result<Vec<Dispatch>> {
     let device = context.device;
-    let (input, output) = (context.inputs[0], context.output);
+    let output = context.output;
     let shader = GemmShader::Tiled(tile, parts);
     let phase = problem.phase();
     let k_c4 = shader.padded_k_c4(filter.group_inputs, false);
@@ -51,26 +51,13 @@ pub(super) fn dispatches(
         pixels: parts * output.pixels,
     };
     let params = Params {
-        input,
         output: sums,
-        window: phase.window,
-        outputs: phase.outputs,
         epilogue: EpilogueParams::nothing(sums),
-        k_c4: k_c4 as u32,
-        group_out_c4: output.c4,
-        group_n_tiles: n_tiles as u32,
-        first_n_tile: 0,
-        n_tiles: n_tiles as u32,
         prologue_slope: prologue.slope,
-        gemm_rows: 0,
-        gemms: parts,
         // All parts read the same weights.
-        weight_gemm_stride: 0,
-        weight_n_tile_stride: 1,
-        n_fastest: 0,
-        input_k_c4: filter.group_inputs.div_ceil(4) as u32,
+        gemms: parts,
         part_steps: tile.part_steps(&problem.gemm(), parts) as u32,
-        unused: [0; 2],
+        ..Params::of(context, filter, &phase, k_c4)
     };
     let no_bias = context.zeros(n_tiles * N_TILE);
     let weight = gemm::weight(

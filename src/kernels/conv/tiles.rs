@@ -74,11 +74,6 @@ impl GemmTile {
         self.m_per_invocation * self.n4_per_invocation * 4
     }
 
-    /// Multiply-adds of an invocation in a step.
-    pub fn step_products(self) -> u64 {
-        u64::from(self.sums() * self.k_step_c4 * 4)
-    }
-
     /// Input elements of a step. The pixels of an NCHW image are single elements, and taps are not mixed.
     pub fn k_step(self, nchw_input: bool) -> u32 {
         if nchw_input { 1 } else { self.k_step_c4 }
@@ -156,7 +151,7 @@ impl GemmTile {
     /// unit holds at once take as long as their instructions, and no less than one of them alone.
     pub fn cycles(self, gemm: &GemmProblem, parts: u32, compute_units: u64) -> u64 {
         let subgroups = u64::from(self.invocations()).div_ceil(SUBGROUP);
-        let products = self.step_products();
+        let products = u64::from(self.sums() * self.k_step_c4 * 4);
         let loads = u64::from(self.k_step_c4 * (self.pixels + self.channels) / self.invocations());
         let reads =
             u64::from(self.k_step_c4 * (self.m_per_invocation + 4 * self.n4_per_invocation));
