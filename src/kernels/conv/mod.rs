@@ -23,7 +23,7 @@ pub(super) use candidates::{ConvKernels, candidates, signature};
 pub(crate) use filter::{Filter, Kernels};
 use problem::FilterShape;
 pub(crate) use problem::{ConvProblem, TransposedConvProblem};
-pub(super) use select::{TransposedKernels, select, select_rows, select_transposed};
+pub(super) use select::{TransposedKernels, rows_cycles, select, select_rows, select_transposed};
 pub(crate) use stride_phases::stride_phases;
 pub(crate) use tiles::{GemmTile, TILES};
 pub(crate) use window::Phase;
