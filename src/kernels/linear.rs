@@ -51,22 +51,25 @@ pub(super) fn is_faster(problem: &ConvProblem, device: &DeviceContext) -> bool {
         return rows < may_be_gemm;
     }
     let gemm = conv::rows_cycles(problem, device);
-    gemm.is_some_and(|gemm| cycles(rows, problem.filter.out_channels, device) < gemm)
+    gemm.is_some_and(|gemm| cycles(problem, device) < gemm)
 }
 
-/// The estimated time of `linear.wgsl`, in the unit and by the model of [`GemmTile::cycles`](super::GemmTile::cycles).
-/// For each input element, a team loads four weights and an element of each of its rows.
-fn cycles(rows: u64, outputs: usize, device: &DeviceContext) -> u64 {
+/// The estimated cycles of `linear.wgsl`, by the model of [`GemmTile::cycles`](super::GemmTile::cycles). For each input
+/// element, a team loads four weights and an element of each of its rows.
+fn cycles(problem: &ConvProblem, device: &DeviceContext) -> u64 {
     /// Bytes that a compute unit loads a cycle, of which some are not in its own cache. Guessed.
     const BYTES: u64 = 32;
-    let team_rows = team_rows(rows, device);
-    let teams = outputs.div_ceil(4) as u64 * rows.div_ceil(team_rows);
+    let team_rows = team_rows(problem.m(), device);
+    let [inputs, outputs] = [problem.filter.in_channels, problem.filter.out_channels]
+        .map(|features| features.div_ceil(4) as u64);
+    let teams = outputs * problem.m().div_ceil(team_rows);
     let mine = teams.div_ceil(device.class.costs().compute_units);
     let loads = 4 + team_rows;
-    let loading = loads * device.precision.element_bytes() * 64 / BYTES;
-    // An instruction of a subgroup takes two cycles on one of two SIMDs. The sums, the loads with their addresses, the loop.
+    let loading = loads * device.precision.element_bytes() * WORKGROUP / BYTES;
+    // An instruction of a subgroup takes two cycles on one of two SIMDs. The sums, the loads with their addresses, the
+    // loop.
     let computing = 16 * team_rows + 6 * loads + 12;
-    mine * loading.max(computing)
+    mine * loading.max(computing) * inputs / WORKGROUP
 }
 
 /// Few rows: a team of invocations for each four output features of some rows.

@@ -7,7 +7,7 @@ use super::depthwise::DepthwiseShader;
 use super::gemm_shader::{GemmShader, n_tile_cost};
 use super::problem::{ConvProblem, GemmProblem, TransposedConvProblem};
 use super::stride_phases::{merged, stride_phases};
-use super::tiles::TILES;
+use super::tiles::{GemmTile, TILES};
 use super::window::Phase;
 use super::winograd::{self, Tile, WinogradKernels};
 
@@ -128,18 +128,15 @@ pub(crate) fn select_rows(problem: &ConvProblem, device: &DeviceContext) -> Sele
     }
 }
 
-/// The estimated time of [`select_rows`]'s kernel, in the unit of [`GemmTile::cycles`](super::GemmTile::cycles);
-/// `None` where it is not selected by that estimate.
+/// The estimated cycles of [`select_rows`]'s kernel; `None` where it is not selected by an estimate.
 pub(crate) fn rows_cycles(problem: &ConvProblem, device: &DeviceContext) -> Option<u64> {
     let gemm = problem.gemm();
     let compute_units = device.class.costs().compute_units;
+    let cycles = |tile: GemmTile| tile.cycles(&gemm, compute_units) * gemm.k_c4() / 64;
     match GemmShader::select(device, &gemm) {
-        (GemmShader::Tiled(tile), GemmReason::Tile(_)) => Some(tile.cycles(&gemm, compute_units)),
+        (GemmShader::Tiled(tile), GemmReason::Tile(_)) => Some(cycles(tile)),
         // As fast as the fastest tile, for want of an estimate.
-        (_, GemmReason::Subgroup) => TILES
-            .map(|tile| tile.cycles(&gemm, compute_units))
-            .into_iter()
-            .min(),
+        (_, GemmReason::Subgroup) => TILES.map(cycles).into_iter().min(),
         _ => None,
     }
 }
