@@ -17,6 +17,13 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<Element>;
 @group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>;
 
+// 2 exchanges the lines in two rounds, half of the rows each, through half the memory. It must divide ALPHA.
+override ROUNDS: u32 = 1u;
+override ROWS_PER_ROUND: u32 = (TILE + 2u) / ROUNDS;
+override LINES_LEN: u32 = ROWS_PER_ROUND * ALPHA * ELEMENTS_PER_WORKGROUP;
+
+var<workgroup> lines: array<vec4<f32>, LINES_LEN>;
+
 // B^T d.
 fn transform(d: Line) -> Line {
     if TILE == 2u {
@@ -58,14 +65,26 @@ fn main(
         d[r] = select(vec4<f32>(), unpack_element(input[source]), inside);
     }
     d = transform(d);
-    for (var r = 0u; r < ALPHA; r++) {
-        lines[(r * ALPHA + line) * ELEMENTS_PER_WORKGROUP + e] = d[r];
+    var own: Line;
+    for (var round = 0u; round < ROUNDS; round++) {
+        let first = round * ROWS_PER_ROUND;
+        if round > 0u {
+            // All must have read the rows of the round before.
+            workgroupBarrier();
+        }
+        for (var r = 0u; r < ROWS_PER_ROUND; r++) {
+            lines[(r * ALPHA + line) * ELEMENTS_PER_WORKGROUP + e] = d[first + r];
+        }
+        workgroupBarrier();
+        // Wraps around for the rows before, so one comparison is enough.
+        let row = line - first;
+        if row < ROWS_PER_ROUND {
+            for (var c = 0u; c < ALPHA; c++) {
+                own[c] = lines[(row * ALPHA + c) * ELEMENTS_PER_WORKGROUP + e];
+            }
+        }
     }
-    workgroupBarrier();
-    for (var c = 0u; c < ALPHA; c++) {
-        d[c] = lines[(line * ALPHA + c) * ELEMENTS_PER_WORKGROUP + e];
-    }
-    d = transform(d);
+    d = transform(own);
     if element.inside && local < ALPHA * ELEMENTS_PER_WORKGROUP {
         for (var c = 0u; c < ALPHA; c++) {
             let row = (line * ALPHA + c) * params.tiles.count + element.tile;

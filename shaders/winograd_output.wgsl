@@ -18,6 +18,10 @@ struct Params {
 @group(0) @binding(3) var<storage, read> residual: array<Element>;
 @group(0) @binding(4) var<storage, read_write> output: array<Element>;
 
+override LINES_LEN: u32 = TILE * ALPHA * ELEMENTS_PER_WORKGROUP;
+
+var<workgroup> lines: array<vec4<f32>, LINES_LEN>;
+
 // A^T m: only the first TILE values are used.
 fn transform(m: Line) -> Line {
     let none = vec4<f32>();

@@ -11,7 +11,8 @@
 //   invocation     one line (row or column) of one element's tile per axis
 //   workgroup memory:
 //     lines        [point along the other axis][point along this axis][element]: the lines between the two
-//                  axes' transforms; neighboring invocations access neighboring elements
+//                  axes' transforms; neighboring invocations access neighboring elements. Each shader declares it
+//                  as long as it needs: the shorter, the more workgroups a compute unit holds
 //   transformed domain, in the buffers between the kernels: [point][tile][channels / 4]
 //
 // All values between the kernels are float32 whatever the precision: the transforms subtract large numbers
@@ -38,8 +39,6 @@ struct Tiles {
     // after a struct begins at a multiple of 16 bytes.
     @size(16) offset: u32,
 }
-
-var<workgroup> lines: array<vec4<f32>, 360>;
 
 // One element of a tile.
 struct TileElement {

@@ -59,6 +59,7 @@ struct Inner {
     info: wgpu::AdapterInfo,
     limits: wgpu::Limits,
     runtime_checks: bool,
+    as_discrete: bool,
     shader_compiler: Option<ShaderCompiler>,
     cooperative: Option<Cooperative>,
     /// Whether the adapter offers cooperative matrices, even if the device was opened without.
@@ -201,6 +202,7 @@ impl Gpu {
             inner: Arc::new(Inner {
                 limits: device.limits(),
                 runtime_checks: options.runtime_checks,
+                as_discrete: options.as_discrete,
                 shader_compiler: ShaderCompiler::of(adapter),
                 cooperative,
                 offers_cooperative: cooperative::offers(adapter, adapter.features()),
@@ -372,6 +374,11 @@ impl Gpu {
     #[doc(hidden)]
     pub fn inject_fault(&self, shader: &str) {
         let _ = self.inner.injected_fault.set(shader.to_owned());
+    }
+
+    /// See [`GpuOptions::as_discrete`].
+    pub(crate) fn as_discrete(&self) -> bool {
+        self.inner.as_discrete
     }
 
     /// Whether wgpu's bounds and loop checks stay in the shaders.

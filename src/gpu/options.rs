@@ -25,6 +25,9 @@ pub struct GpuOptions {
     pub cache: Option<PathBuf>,
     /// Whether cooperative matrices are used where the adapter supports them.
     pub cooperative_matrices: CooperativeMatrices,
+    /// Selects kernels as for a discrete GPU even where the adapter computes on the CPU: for tests of the kernels that
+    /// only GPUs select.
+    pub as_discrete: bool,
 }
 
 impl GpuOptions {
@@ -51,6 +54,13 @@ impl GpuOptions {
     #[must_use]
     pub fn cooperative_matrices(mut self, matrices: CooperativeMatrices) -> Self {
         self.cooperative_matrices = matrices;
+        self
+    }
+
+    /// Sets [`Self::as_discrete`].
+    #[must_use]
+    pub fn as_discrete(mut self, discrete: bool) -> Self {
+        self.as_discrete = discrete;
         self
     }
 }

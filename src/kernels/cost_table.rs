@@ -32,10 +32,14 @@ pub(crate) struct CostTable {
     pub compute_units: u64,
     /// Whether tiles in workgroup memory are faster than reading storage buffers directly.
     pub workgroup_memory_helps: bool,
-    /// The rows from which on a fully connected layer is computed as a GEMM, which reads each weight
-    /// once for several rows. `linear.wgsl` reads it once per row, and shares a dot product between the
-    /// invocations of a team.
-    pub min_linear_gemm_rows: u64,
+    /// The rows of a fully connected layer for which a team of `linear.wgsl` reads each weight once, at most: 1, 2, 4
+    /// or 8.
+    pub max_linear_team_rows: u64,
+    /// The rows from which on a fully connected layer may be computed as a GEMM instead, and those from which on it is
+    /// in any case. In between, the estimates of both are compared where there are any.
+    pub linear_gemm_rows: [u64; 2],
+    /// The same for the gradient of such a layer, which reads its weights once per row: without estimates.
+    pub min_linear_backward_gemm_rows: u64,
 }
 
 /// Measured on lavapipe, Mesa's Vulkan driver for the CPU, unless a number says otherwise.
@@ -49,7 +53,9 @@ const SOFTWARE: CostTable = CostTable {
     compute_units: 16,
     // llvmpipe's workgroup memory is ordinary memory, so copying to it saves no load.
     workgroup_memory_helps: false,
-    min_linear_gemm_rows: 4,
+    max_linear_team_rows: 1,
+    linear_gemm_rows: [4, 4],
+    min_linear_backward_gemm_rows: 4,
 };
 
 /// No number was measured on hardware: those that are not here are the software device's.
@@ -58,6 +64,9 @@ const INTEGRATED: CostTable = CostTable {
     compute_units: 16,
     // Guessed: it is nearer to the cores than the memory shared with the CPU.
     workgroup_memory_helps: true,
+    // The registers of 8 rows leave room for enough subgroups on AMD's GPUs (`scripts/gpu-static`).
+    max_linear_team_rows: 8,
+    linear_gemm_rows: [4, 33],
     ..SOFTWARE
 };
 
@@ -67,6 +76,9 @@ const DISCRETE: CostTable = CostTable {
     compute_units: 60,
     // Guessed: it is nearer to the cores than the device's memory.
     workgroup_memory_helps: true,
+    // The registers of 8 rows leave room for enough subgroups on AMD's GPUs (`scripts/gpu-static`).
+    max_linear_team_rows: 8,
+    linear_gemm_rows: [4, 33],
     ..SOFTWARE
 };
 

@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::conv::{self, ConvProblem};
 use super::epilogue::{Epilogue, EpilogueParams};
 use super::loop_iterations::{REDUCTION_ITERATIONS, split_sum};
 use super::norm::Folding;
 use super::weight::split;
-use super::{Dispatch, LoweringContext, Read, TensorView, WORKGROUP};
+use super::{DeviceContext, Dispatch, LoweringContext, Read, TensorView, WORKGROUP};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{LINEAR, LINEAR_BACKWARD, LINEAR_BACKWARD_SUBGROUP, LINEAR_SUBGROUP};
@@ -34,16 +35,55 @@ uniforms! {
     }
 }
 
-/// Few rows: a team of invocations for each four output features of a row.
+/// Rows that a team of `linear.wgsl` computes, of a layer with this number of rows.
+fn team_rows(rows: u64, device: &DeviceContext) -> u64 {
+    let most = device.class.costs().max_linear_team_rows;
+    // As few teams as possible, then as few rows beyond the last.
+    let groups = rows.div_ceil(most).max(1);
+    rows.div_ceil(groups).next_power_of_two()
+}
+
+/// Whether `linear.wgsl` is faster for this layer than a GEMM that has its rows as pixels.
+pub(super) fn is_faster(problem: &ConvProblem, device: &DeviceContext) -> bool {
+    let rows = problem.m();
+    let [may_be_gemm, always_gemm] = device.class.costs().linear_gemm_rows;
+    if rows < may_be_gemm || rows >= always_gemm {
+        return rows < may_be_gemm;
+    }
+    let gemm = conv::rows_cycles(problem, device);
+    gemm.is_some_and(|gemm| cycles(problem, device) < gemm)
+}
+
+/// The estimated cycles of `linear.wgsl`, by the model of `GemmTile::cycles`. For each input
+/// element, a team loads four weights and an element of each of its rows.
+fn cycles(problem: &ConvProblem, device: &DeviceContext) -> u64 {
+    /// Bytes that a compute unit loads a cycle, of which some are not in its own cache. Guessed.
+    const BYTES: u64 = 32;
+    let team_rows = team_rows(problem.m(), device);
+    let [inputs, outputs] = [problem.filter.in_channels, problem.filter.out_channels]
+        .map(|features| features.div_ceil(4) as u64);
+    let teams = outputs * problem.m().div_ceil(team_rows);
+    let mine = teams.div_ceil(device.class.costs().compute_units);
+    let loads = 4 + team_rows;
+    let loading = loads * device.precision.element_bytes() * WORKGROUP / BYTES;
+    // An instruction of a subgroup takes two cycles on one of two SIMDs. The sums, the loads with their addresses, the
+    // loop.
+    let computing = 16 * team_rows + 6 * loads + 12;
+    mine * loading.max(computing) * inputs / WORKGROUP
+}
+
+/// Few rows: a team of invocations for each four output features of some rows.
 pub(super) fn dispatches(context: &LoweringContext, op: &Linear) -> Result<Vec<Dispatch>> {
     let outputs = op.out_features;
     let rows = u64::from(context.output.pixels);
-    let [y, z] = context.device.fold(&context.node.name, rows)?;
+    let team_rows = team_rows(rows, context.device);
+    // Few: many rows are a GEMM.
+    let row_groups = rows.div_ceil(team_rows) as u32;
     let folding = Folding::new(context.node, outputs, op.bias);
     let (shader, reason) = context.reducing(&LINEAR, &LINEAR_SUBGROUP);
     let input = context.inputs[0];
     let iterations =
-        |c4: usize| (c4 as u64).div_ceil(context.team_members()) + REDUCTION_ITERATIONS;
+        |c4: usize| (c4 as u64).div_ceil(context.team_members()) + REDUCTION_ITERATIONS * team_rows;
     let limit = context.device.max_loop_iterations;
     let sums = split_sum([1, 1], input.c4 as usize, limit, |_, c4| iterations(c4));
     let mut steps = Vec::new();
@@ -66,11 +106,17 @@ pub(super) fn dispatches(context: &LoweringContext, op: &Linear) -> Result<Vec<D
                 output_c4: part.len() as u32,
                 unused: [0; 2],
             };
-            let grid = [context.teams(part.len() as u64) as u32, y, z];
+            let workgroups = context.teams(part.len() as u64);
+            let [y, z] = context.device.fold(&context.node.name, workgroups)?;
+            let grid = [row_groups, y, z];
             let residual = epilogue.read(&bias);
             let reads = vec![Read::Input(0), weight, bias.clone(), residual];
             let iterations = iterations(sum.inner.len());
-            let dispatch = (context.device).dispatch(shader, &params, reads, grid, iterations);
+            let steps_along_k = (sum.inner.len() as u64).div_ceil(context.most_team_members());
+            let dispatch = (context.device)
+                .dispatch(shader, &params, reads, grid, iterations)
+                .products(16 * team_rows * steps_along_k)
+                .constant("ROWS", team_rows as u32);
             steps.push(epilogue.select(dispatch).selected(None, reason));
         }
     }
@@ -155,4 +201,50 @@ fn weights(
         parts.push((part, weight));
     }
     Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Fused;
+    use crate::kernels::DeviceClass;
+    use crate::tensor::Shape;
+
+    #[test]
+    fn teams_have_as_many_rows_as_they_need() {
+        let device = DeviceContext::assumed(wgpu::Limits::default());
+        let rows = [1, 2, 3, 5, 8, 9, 17, 32].map(|rows| team_rows(rows, &device));
+        assert_eq!(rows, [1, 2, 4, 8, 8, 8, 8, 8]);
+        let software = DeviceContext {
+            class: DeviceClass::Software,
+            ..device
+        };
+        assert_eq!(team_rows(3, &software), 1);
+    }
+
+    #[test]
+    fn few_rows_are_no_gemm() {
+        let device = DeviceContext::assumed(wgpu::Limits::default());
+        let is_faster = |device: &DeviceContext, rows: usize, inputs, outputs| {
+            let op = Linear::new(inputs, outputs);
+            let output = Shape::from([rows, outputs]);
+            is_faster(
+                &ConvProblem::from_linear(&op, &Fused::default(), &output),
+                device,
+            )
+        };
+        // VGG-16's: more rows would read the 411 MB of weights several times.
+        for (rows, expected) in [(1, true), (8, true), (16, true), (32, false), (64, false)] {
+            assert_eq!(is_faster(&device, rows, 25_088, 4_096), expected, "{rows}");
+        }
+        // ResNet's, whose GEMM needs its sums split for enough workgroups.
+        assert!(is_faster(&device, 4, 2_048, 1_000));
+        assert!(!is_faster(&device, 32, 2_048, 1_000));
+        let software = DeviceContext {
+            class: DeviceClass::Software,
+            ..device
+        };
+        assert!(is_faster(&software, 3, 2_048, 1_000));
+        assert!(!is_faster(&software, 4, 2_048, 1_000));
+    }
 }

@@ -161,8 +161,13 @@ impl LoweringContext<'_> {
     /// Workgroups for `count` teams of such a shader, as `shaders/shared/reduction_team.wgsl` forms
     /// them: enough where subgroups are as large as possible.
     pub fn teams(&self, count: u64) -> u64 {
-        let members = self.largest_subgroup().map_or(WORKGROUP, u64::from);
-        count.div_ceil((WORKGROUP / members).max(1))
+        count.div_ceil(WORKGROUP / self.most_team_members())
+    }
+
+    /// Invocations of a team, where subgroups are as large as possible.
+    pub fn most_team_members(&self) -> u64 {
+        let subgroup = self.largest_subgroup().map_or(WORKGROUP, u64::from);
+        subgroup.min(WORKGROUP)
     }
 
     /// Invocations of a team, where subgroups are as small as possible.

@@ -1,9 +1,8 @@
 //! The first phase: which kernels compute a node. Nothing here knows where values lie in memory.
 
 use super::conv::{self, ConvKernels, ConvProblem, TransposedConvProblem, TransposedKernels};
-use super::group_norm;
 use super::loop_iterations::REDUCTION_ITERATIONS;
-use super::{DeviceContext, SelectionReason};
+use super::{DeviceContext, SelectionReason, group_norm, linear};
 use crate::graph::{GroupNormBackward, Node, Op, Reduce, ReduceOver};
 use crate::tensor::Shape;
 
@@ -14,8 +13,10 @@ pub(crate) enum Problem {
     Conv(ConvProblem),
     /// A transposed convolution with a stride.
     TransposedConv(TransposedConvProblem),
-    /// A fully connected layer or its gradient, as the convolution that has its rows as pixels.
+    /// A fully connected layer, as the convolution that has its rows as pixels.
     Linear(ConvProblem),
+    /// The gradient of one, likewise.
+    LinearBackward(ConvProblem),
     /// Sums or maxima that a team of invocations shares, with this many elements to read.
     Reduction { elements: u64 },
     /// An operator with one kernel.
@@ -76,7 +77,7 @@ impl Problem {
             },
             (Op::Linear(op), _) => Self::Linear(ConvProblem::from_linear(op, fused, output)),
             (Op::LinearBackward(op), _) => {
-                Self::Linear(ConvProblem::from_linear_backward(&op.0, fused, output))
+                Self::LinearBackward(ConvProblem::from_linear_backward(&op.0, fused, output))
             }
             // They read the channels twice.
             (Op::Softmax(_) | Op::Hardmax(_), _) => Self::Reduction {
@@ -106,7 +107,7 @@ impl Problem {
     /// Whether sums may be so long that several dispatches compute them, whichever kernel is selected.
     fn may_be_split(&self, device: &DeviceContext) -> bool {
         let filter = match self {
-            Self::Conv(conv) | Self::Linear(conv) => &conv.filter,
+            Self::Conv(conv) | Self::Linear(conv) | Self::LinearBackward(conv) => &conv.filter,
             Self::TransposedConv(conv) => &conv.filter,
             Self::Reduction { .. } | Self::Other => return false,
         };
@@ -119,13 +120,17 @@ impl Problem {
 pub(crate) fn select(problem: &Problem, device: &DeviceContext) -> Selection {
     #[cfg(test)]
     SELECTIONS.set(SELECTIONS.get() + 1);
+    let costs = device.class.costs();
     let mut selection = match problem {
         Problem::Conv(conv) => conv::select(conv, device),
         Problem::TransposedConv(conv) => conv::select_transposed(conv, device),
-        Problem::Linear(conv) if conv.m() >= device.class.costs().min_linear_gemm_rows => {
+        Problem::Linear(conv) if !linear::is_faster(conv, device) => {
             conv::select_rows(conv, device)
         }
-        Problem::Linear(_) | Problem::Reduction { .. } => {
+        Problem::LinearBackward(conv) if conv.m() >= costs.min_linear_backward_gemm_rows => {
+            conv::select_rows(conv, device)
+        }
+        Problem::Linear(_) | Problem::LinearBackward(_) | Problem::Reduction { .. } => {
             let largest_subgroup = device
                 .largest_subgroup
                 .filter(|_| subgroups_suffice(problem, device));

@@ -25,7 +25,7 @@ pub fn forms(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
         name if !tiles(name).is_empty() => {
             (nchw.into_iter()).chain(epilogue).chain(PROLOGUE).collect()
         }
-        "winograd_input" => vec![("TILE", 2..3), ("TILE", 4..5)],
+        "winograd_input" => vec![("TILE", 2..3), ("TILE", 4..5), ("ROUNDS", 2..3)],
         "winograd_output" => ([("TILE", 2..3), ("TILE", 4..5)].into_iter())
             .chain(epilogue)
             .collect(),
@@ -33,12 +33,13 @@ pub fn forms(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
             let kernels = [("KERNEL", 3..4), ("KERNEL", 5..6), ("STRIDE", 1..3)];
             kernels.into_iter().chain(epilogue).collect()
         }
-        "conv2d_depthwise"
-        | "conv2d_depthwise_transposed"
-        | "conv2d_grouped"
-        | "conv2d_sum"
-        | "linear"
-        | "linear_subgroup" => epilogue.to_vec(),
+        "conv2d_depthwise" | "conv2d_depthwise_transposed" | "conv2d_grouped" | "conv2d_sum" => {
+            epilogue.to_vec()
+        }
+        "linear" | "linear_subgroup" => {
+            let rows = [1, 2, 4, 8].map(|rows| ("ROWS", rows..rows + 1));
+            rows.into_iter().chain(epilogue).collect()
+        }
         "group_norm" | "group_norm_subgroup" => vec![
             ("GROUPS", 1..2),
             ("GROUPS", 4..5),

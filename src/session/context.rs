@@ -27,7 +27,10 @@ impl DeviceContext {
             largest_subgroup: gpu.largest_subgroup(),
             subgroup_size: gpu.subgroup_size(),
             max_loop_iterations: max_loop_iterations(gpu.info()),
-            class: DeviceClass::from_adapter(gpu.info()),
+            class: match gpu.as_discrete() {
+                true => DeviceClass::Discrete,
+                false => DeviceClass::from_adapter(gpu.info()),
+            },
             tuned: (options.tuning.as_ref())
                 .filter(|tuning| tuning.fits(gpu).is_ok())
                 .map(|tuning| Arc::new(tuning.tuned())),

@@ -125,6 +125,30 @@ pub fn without_subgroups() -> &'static [(String, Device)] {
     })
 }
 
+/// Each backend with devices of our own for which kernels are selected as on a discrete GPU: with the subgroups that the
+/// adapter has and without any, runtime checks off and on.
+#[allow(dead_code, reason = "not every test file uses every list")]
+pub fn as_discrete() -> &'static [(String, Device)] {
+    static DEVICES: OnceLock<Vec<(String, Device)>> = OnceLock::new();
+    DEVICES.get_or_init(|| {
+        let open = |(backend, features, runtime_checks)| {
+            let options = GpuOptions::new()
+                .runtime_checks(runtime_checks)
+                .as_discrete(true);
+            let device = open_with_options(backend, features, |_| (), &options);
+            let name = Backend::name(backend);
+            let name = format!("{name} as discrete, {features:?}, checked: {runtime_checks}");
+            (name, device)
+        };
+        let features = [Features::empty(), Features::SUBGROUP];
+        let each = |backend| {
+            let forms = features.map(|of| [(backend, of, false), (backend, of, true)]);
+            forms.into_iter().flatten()
+        };
+        backends().into_iter().flat_map(each).map(open).collect()
+    })
+}
+
 /// Each backend with devices of our own that bind at most `bytes` at once, without subgroups and with
 /// those that the adapter has.
 #[allow(dead_code, reason = "not every test file uses every list")]
@@ -160,6 +184,16 @@ fn open_with(
     change: impl Fn(&mut Limits),
     runtime_checks: bool,
 ) -> Device {
+    let options = GpuOptions::new().runtime_checks(runtime_checks);
+    open_with_options(backend, features, change, &options)
+}
+
+fn open_with_options(
+    backend: Backend,
+    features: Features,
+    change: impl Fn(&mut Limits),
+    options: &GpuOptions,
+) -> Device {
     let adapter = adapters(Some(backend)).swap_remove(0);
     let mut limits = adapter.limits();
     change(&mut limits);
@@ -169,6 +203,5 @@ fn open_with(
         ..Default::default()
     };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
-    let options = GpuOptions::new().runtime_checks(runtime_checks);
-    Gpu::from_wgpu_with(&adapter, device, queue, &options).into()
+    Gpu::from_wgpu_with(&adapter, device, queue, options).into()
 }

@@ -20,6 +20,10 @@ pub enum Shaders {
     Only(&'static str),
     /// The subgroup form of this shader on devices with subgroups, and its plain form on others.
     Team(&'static str),
+    /// As `Team`, and every dispatch has this constant.
+    TeamWith(&'static str, &'static str),
+    /// Several, of which one is this shader with this constant.
+    With(&'static str, &'static str),
     /// One or several of these, for settings that the heuristic selects by.
     AnyOf(&'static [&'static str]),
     /// One or several of these, or none where the node is removed or its output is computed in place.
@@ -156,8 +160,19 @@ fn fits(
 ) -> bool {
     let only = |name: &str| ran.len() == 1 && ran.contains(name);
     let among = |names: &[&str]| ran.iter().all(|name| names.contains(name));
+    let has = |dispatch: &str, constant: &str| dispatch.split(' ').any(|word| word == constant);
     match shaders {
         Shaders::Only(name) => only(name),
+        Shaders::TeamWith(name, constant) => {
+            fits(device, precision, Shaders::Team(name), ran, dispatches)
+                && dispatches.iter().all(|dispatch| has(dispatch, constant))
+        }
+        Shaders::With(name, constant) => {
+            let is_it = |dispatch: &&str| {
+                dispatch.split(' ').next() == Some(name) && has(dispatch, constant)
+            };
+            dispatches.iter().any(is_it)
+        }
         Shaders::Team(name) if has_subgroups(device) => only(&format!("{name}_subgroup")),
         Shaders::Team(name) => only(name),
         Shaders::AnyOf(names) => !ran.is_empty() && among(names),

@@ -6,8 +6,9 @@ use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::Shape;
 
 use crate::compare::{Case, check};
+use crate::devices;
 use crate::generate::{cases, conv_settings, extents, graph_of, tensor};
-use crate::ran::Shaders::{self, Algorithm, Only};
+use crate::ran::Shaders::{self, Algorithm, Only, With};
 use crate::ran::{DENSE, preferred};
 use crate::tolerance;
 
@@ -71,6 +72,15 @@ proptest! {
                 .prefer(algorithm)
                 .factor(factor(algorithm))
                 .run();
+            // GPUs exchange the lines of larger tiles in rounds.
+            let rounds = if tile == 4 { "ROUNDS=2" } else { "ROUNDS=1" };
+            if inputs > 4 {
+                let expected = [("conv", With("winograd_input", rounds))];
+                Case::new(&graph, std::slice::from_ref(&input), seed, &expected)
+                    .prefer(algorithm)
+                    .factor(factor(algorithm))
+                    .run_on(devices::as_discrete());
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use crate::compare::Case;
 use crate::devices;
 use crate::generate::{cases, extents, graph_of, tensor};
 use crate::ran::DENSE;
-use crate::ran::Shaders::{self, NoneOrAnyOf, Only, Team};
+use crate::ran::Shaders::{self, NoneOrAnyOf, Only, Team, TeamWith};
 
 /// With subgroups and without.
 fn compare_forms(graph: &Graph, input: Tensor, seed: u64, expected: &[(&str, Shaders)]) {
@@ -35,6 +35,36 @@ fn linear_shaders(rows: usize) -> Shaders {
         0..4 => Team("linear"),
         // As pixels of a 1x1 convolution.
         _ => DENSE,
+    }
+}
+
+/// A fully connected layer with all that can be fused, of at most 32 rows.
+fn check_on_discrete_gpus([rows, inputs, outputs]: [usize; 3], seed: u64) {
+    let mut b = GraphBuilder::new("rows");
+    let x = b.input("input", &[None, None]);
+    let y = b.linear("fc", x, Linear::new(inputs, outputs));
+    let y = b.activation("act", y, Activation::LeakyRelu { slope: 0.1 });
+    let z = b.linear("fc2", x, Linear::new(inputs, outputs).bias(false));
+    let y = b.add("add", z, y);
+    b.output(y);
+    let graph = b.build().unwrap();
+    let constant = match rows {
+        1 => "ROWS=1",
+        2 => "ROWS=2",
+        3 | 4 => "ROWS=4",
+        _ => "ROWS=8",
+    };
+    let shaders = TeamWith("linear", constant);
+    let expected = [("fc", shaders), ("fc2", shaders)];
+    let input = tensor(&Shape::from([rows, inputs]), seed);
+    Case::new(&graph, &[input], seed, &expected).run_on(devices::as_discrete());
+}
+
+/// Each number of rows of a team, with and without rows beyond the last.
+#[test]
+fn linear_of_each_number_of_rows() {
+    for rows in [1, 2, 3, 4, 5, 8, 9, 16, 23, 32] {
+        check_on_discrete_gpus([rows, 77, 21], rows as u64);
     }
 }
 
@@ -74,6 +104,17 @@ proptest! {
         // The sum is fused into the second layer, and the norm and activation into the first.
         let expected = [("fc", linear_shaders(n)), ("fc2", linear_shaders(n))];
         compare_forms(&graph, tensor(&Shape::from([n, inputs]), seed), seed, &expected);
+    }
+
+    /// Teams of 1, 2, 4 and 8 rows, which GPUs select, and several groups of rows.
+    #[test]
+    fn linear_of_several_rows_on_discrete_gpus(
+        n in 1..33_usize,
+        inputs in 1..600_usize,
+        outputs in 1..40_usize,
+        seed in 0..1000_u64,
+    ) {
+        check_on_discrete_gpus([n, inputs, outputs], seed);
     }
 
     #[test]

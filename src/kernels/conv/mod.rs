@@ -25,7 +25,7 @@ pub(crate) use filter::{Filter, Kernels};
 use gemm_shader::GemmShader;
 use problem::FilterShape;
 pub(crate) use problem::{ConvProblem, TransposedConvProblem};
-pub(super) use select::{TransposedKernels, select, select_rows, select_transposed};
+pub(super) use select::{TransposedKernels, rows_cycles, select, select_rows, select_transposed};
 pub(crate) use stride_phases::stride_phases;
 pub(crate) use tiles::{SPLITS, TILES};
 pub(crate) use window::Phase;

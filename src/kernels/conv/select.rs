@@ -7,6 +7,7 @@ use super::depthwise::DepthwiseShader;
 use super::gemm_shader::{GemmShader, n_tile_cost};
 use super::problem::{ConvProblem, GemmProblem, TransposedConvProblem};
 use super::stride_phases::{merged, stride_phases};
+use super::tiles::{GemmTile, TILES};
 use super::window::Phase;
 use super::winograd::{self, Tile, WinogradKernels};
 
@@ -125,6 +126,19 @@ pub(crate) fn select_rows(problem: &ConvProblem, device: &DeviceContext) -> Sele
         reason: SelectionReason::Rows(reason),
         workspace: shader.workspace(&problem.gemm()),
         in_parts: false,
+    }
+}
+
+/// The estimated cycles of [`select_rows`]'s kernel; `None` where it is not selected by an estimate.
+pub(crate) fn rows_cycles(problem: &ConvProblem, device: &DeviceContext) -> Option<u64> {
+    let gemm = problem.gemm();
+    let compute_units = device.class.costs().compute_units;
+    let cycles = |tile: GemmTile, parts| tile.cycles(&gemm, parts, compute_units);
+    match GemmShader::select(device, &gemm) {
+        (GemmShader::Tiled(tile, parts), GemmReason::Tile(_)) => Some(cycles(tile, parts)),
+        // As fast as the fastest tile, for want of an estimate.
+        (_, GemmReason::Subgroup) => TILES.map(|tile| cycles(tile, 1)).into_iter().min(),
+        _ => None,
     }
 }
 

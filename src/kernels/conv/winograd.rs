@@ -97,6 +97,15 @@ impl Tile {
         self as u32 + 2
     }
 
+    /// Rounds in which the input's transform exchanges lines. Two take half the workgroup memory, which leaves room
+    /// for more workgroups; in software, their barriers cost more.
+    fn rounds(self, device: &DeviceContext) -> u32 {
+        match self {
+            Self::Four if device.class.costs().workgroup_memory_helps => 2,
+            Self::Two | Self::Four => 1,
+        }
+    }
+
     /// Points of a transformed tile, with a GEMM for each.
     pub fn points(self) -> u32 {
         self.side() * self.side()
@@ -208,7 +217,7 @@ pub(super) fn dispatches(
                 grid(transformed.c4)?,
                 NO_LOOPS,
             )
-            .constant("TILE", tile as u32)
+            .constants(&[("TILE", tile as u32), ("ROUNDS", tile.rounds(device))])
             .operations(0)
             .selected(Some(tile.algorithm()), reason)
             .into_target(Target::Workspace(0)),
