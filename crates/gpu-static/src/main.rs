@@ -4,6 +4,7 @@
 //! tells registers, memory and machine code. `scripts/gpu-static` finds Mesa and runs this.
 
 mod assembly;
+mod cache;
 mod cards;
 mod compare;
 mod compile;
