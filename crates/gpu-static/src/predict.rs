@@ -7,7 +7,7 @@
 //! is faster than its bytes through the cache, nor than those of them that are not in the cache through memory, and each
 //! takes [`LAUNCH`] on top. The pass is one of many: what the one before left in the cache is there.
 //!
-//! Left out: the smaller caches, how clocks change, and that RDNA3 issues some pairs of vector instructions at once.
+//! Left out: the smaller caches, and how clocks change.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use crate::cards::Card;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::pipeline::Pipeline;
-use crate::row::{Row, vector_cycles};
+use crate::row::Row;
 
 /// Seconds between dispatches that depend on each other: the first drains, caches are written back. Guessed.
 const LAUNCH: f64 = 3e-6;
@@ -134,17 +134,16 @@ pub fn dispatch_seconds(dispatch: &Dispatch, card: &Card, row: &Row) -> f64 {
         .max(1.0)
         .min(mine);
     let concurrent = (resident * waves / SIMDS).max(1.0);
-    let vector = vector_cycles(&row.family, row.subgroup_size);
     let cycles = |cost: &Cost| {
         let moving = |bits: f64, bytes: f64| bits / 8.0 * subgroup / bytes * SIMDS;
         let busiest = [
-            cost.vector * vector + cost.matrix,
+            cost.vector + cost.matrix,
             cost.scalar,
             moving(cost.workgroup_bits, WORKGROUP_BYTES),
             moving(cost.device_bits, DEVICE_BYTES),
         ];
         let busiest = busiest.into_iter().fold(0.0, f64::max);
-        let alone = cost.vector * vector + cost.matrix + cost.scalar + cost.waits;
+        let alone = cost.vector + cost.matrix + cost.scalar + cost.waits;
         (busiest * concurrent).max(alone)
     };
     let rounds = mine / resident;
