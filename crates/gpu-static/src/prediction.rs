@@ -1,6 +1,6 @@
 //! The subcommand `predict`: predicted times of networks on named GPUs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -34,7 +34,7 @@ pub struct Args {
     /// The convolution algorithm to use wherever it is possible.
     #[arg(long)]
     prefer: Option<shadernet::ConvAlgorithm>,
-    /// Print the steps that take longest.
+    /// Print the steps that take longest, and the time of each shader.
     #[arg(long)]
     steps: bool,
     /// Write the predictions to this file.
@@ -106,6 +106,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
             if args.steps {
                 println!("{} {} at batch {batch}", card.name, plan.network);
                 println!("{}", slowest(plan, &seconds, &rows[card.family]));
+                println!("{}", by_shader(plan, &seconds));
             }
         }
     }
@@ -157,6 +158,23 @@ fn predictions_table(predictions: &[Prediction]) -> String {
             it.dispatches.to_string(),
             format!("{:.0}", it.gflops),
         ]);
+    }
+    table.trim_fmt()
+}
+
+/// The time of each shader.
+fn by_shader(plan: &PlanReport, seconds: &[f64]) -> String {
+    let mut shaders: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+    for (step, seconds) in plan.steps.iter().zip(seconds) {
+        let (steps, total) = shaders.entry(step.shader).or_default();
+        (*steps, *total) = (*steps + 1, *total + seconds);
+    }
+    let mut shaders: Vec<_> = shaders.into_iter().collect();
+    shaders.sort_by(|a, b| b.1.1.total_cmp(&a.1.1));
+    let mut table = table::empty(&["shader", "dispatches", "predicted ms"], 1);
+    for (shader, (steps, seconds)) in shaders {
+        let milliseconds = format!("{:.3}", 1e3 * seconds);
+        table.add_row([shader.to_owned(), steps.to_string(), milliseconds]);
     }
     table.trim_fmt()
 }
