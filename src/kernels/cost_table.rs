@@ -12,15 +12,15 @@ pub(crate) enum DeviceClass {
     Discrete,
 }
 
-/// What [`select`](super::select()) weighs. Only ratios between costs matter: their unit is a hundredth
-/// of a microsecond of one core of the software device on which they were measured.
+/// What [`select`](super::select()) weighs. Only ratios between costs matter: on GPUs their unit is a cycle, in software a
+/// hundredth of a microsecond of one core of the device on which they were measured.
 #[derive(Debug)]
 pub(crate) struct CostTable {
     /// The cost of one subgroup of `conv2d_subgroup.wgsl` for one N tile and four input channels, with
     /// one and with two output pixels per invocation.
     pub subgroup_tile: [u64; 2],
     /// The cost of transforming one element (four channels) of a Winograd tile, for tiles of 2x2 and of
-    /// 4x4 outputs.
+    /// 4x4 outputs; on GPUs, of one compute unit.
     pub winograd_transform: [u64; 2],
     /// Fewer Winograd tiles than this do not pay for the larger weights.
     pub min_winograd_tiles: u64,
@@ -63,10 +63,15 @@ const SOFTWARE: CostTable = CostTable {
     min_linear_backward_gemm_rows: 4,
 };
 
+/// The 256 and 576 bytes of a transformed element by 12 bytes that a cache moves a cycle for each compute unit; the
+/// instructions take half of it (`scripts/gpu-static`).
+const GPU_TRANSFORM: [u64; 2] = [21, 48];
+
 /// No number was measured on hardware: those that are not here are the software device's.
 const INTEGRATED: CostTable = CostTable {
     // From 8 (Radeon 760M, Apple M1) to 40 (Strix Halo, Apple's Max).
     compute_units: 16,
+    winograd_transform: GPU_TRANSFORM,
     // The last cache of those that have one: 32 MB in AMD's Strix Halo, 8 to 48 in Apple's.
     winograd_workspace: 16 << 20,
     // Guessed: it is nearer to the cores than the memory shared with the CPU.
@@ -81,6 +86,7 @@ const INTEGRATED: CostTable = CostTable {
 const DISCRETE: CostTable = CostTable {
     // From 28 (RX 6600, GeForce RTX 3060) to 170 (GeForce RTX 5090); a mid-range one.
     compute_units: 60,
+    winograd_transform: GPU_TRANSFORM,
     // The last cache of a GPU of 2021 and later: 32 to 128 MB in AMD's, 32 to 128 in NVIDIA's. What it reads beside is
     // in there as well.
     winograd_workspace: 48 << 20,

@@ -176,6 +176,23 @@ impl GemmShader {
         Some((Self::Tiled(tile, parts), GemmReason::Tile(workgroups)))
     }
 
+    /// Its estimated cycles for a GEMM on a GPU, if it was selected by an estimate.
+    pub fn cycles(self, gemm: &GemmProblem, device: &DeviceContext) -> Option<u64> {
+        let units = device.class.costs().compute_units;
+        let computing = match self {
+            Self::Tiled(tile, parts) => tile.cycles(gemm, parts, units),
+            // As fast as the fastest tile, for want of an estimate.
+            Self::Subgroup { .. } => {
+                let cycles = TILES.map(|tile| tile.cycles(gemm, 1, units));
+                cycles.into_iter().min()?
+            }
+            Self::Direct { .. } | Self::Cooperative { .. } => return None,
+        };
+        let weights = gemm.gemms * gemm.taps * (gemm.group_inputs * gemm.group_outputs) as u64;
+        let bytes = weights * gemm.groups as u64 * device.precision.element_bytes() / 4;
+        Some(computing.max(tiles::memory_cycles(bytes, units)))
+    }
+
     /// Whether it computes convolutions of this number of groups: the N tiles of a workgroup share the
     /// input that they read, and those of different groups read different channels.
     pub fn supports_groups(self, groups: usize) -> bool {

@@ -7,7 +7,6 @@ use super::depthwise::DepthwiseShader;
 use super::gemm_shader::{GemmShader, n_tile_cost};
 use super::problem::{ConvProblem, GemmProblem, TransposedConvProblem};
 use super::stride_phases::{merged, stride_phases};
-use super::tiles::{GemmTile, TILES};
 use super::window::Phase;
 use super::winograd::{self, Tile, WinogradKernels};
 
@@ -138,12 +137,8 @@ pub(crate) fn select_rows(problem: &ConvProblem, device: &DeviceContext) -> Sele
 /// The estimated cycles of [`select_rows`]'s kernel; `None` where it is not selected by an estimate.
 pub(crate) fn rows_cycles(problem: &ConvProblem, device: &DeviceContext) -> Option<u64> {
     let gemm = problem.gemm();
-    let compute_units = device.class.costs().compute_units;
-    let cycles = |tile: GemmTile, parts| tile.cycles(&gemm, parts, compute_units);
     match GemmShader::select(device, &gemm) {
-        (GemmShader::Tiled(tile, parts), GemmReason::Tile(_)) => Some(cycles(tile, parts)),
-        // As fast as the fastest tile, for want of an estimate.
-        (_, GemmReason::Subgroup) => TILES.map(|tile| cycles(tile, 1)).into_iter().min(),
+        (shader, GemmReason::Tile(_) | GemmReason::Subgroup) => shader.cycles(&gemm, device),
         _ => None,
     }
 }
@@ -233,6 +228,10 @@ fn reject_winograd(
 
 /// The estimated cost of an implicit GEMM, in the unit of the cost table.
 fn gemm_cost(problem: &ConvProblem, gemm: &GemmProblem, device: &DeviceContext) -> u64 {
+    if device.class.costs().workgroup_memory_helps {
+        let (shader, _) = GemmShader::select_uncooperative(device, gemm);
+        return shader.cycles(gemm, device).unwrap_or(u64::MAX);
+    }
     let taps = (problem.filter.kernel[0] * problem.filter.kernel[1]) as u64;
     n_tile_cost(gemm.m, device.class.costs()) * taps * gemm.k_c4() * gemm.n_tiles()
 }

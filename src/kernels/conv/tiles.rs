@@ -98,9 +98,14 @@ const SUBGROUP: u64 = 64;
 const SIMDS: u64 = 2;
 /// Cycles that a step takes beside its instructions, if a subgroup is alone: for its data, and at barriers.
 const LATENCY: u64 = 300;
-/// Cycles of a second dispatch, which waits for the first, and bytes that memory moves a cycle for each compute unit.
-const SUM_CYCLES: u64 = 8000;
-const SUM_BYTES: u64 = 4;
+/// Cycles of a dispatch that waits for another, and bytes that memory moves a cycle for each compute unit.
+pub(super) const LAUNCH_CYCLES: u64 = 8000;
+const MEMORY_BYTES: u64 = 4;
+
+/// Cycles in which memory moves so many bytes.
+pub(super) fn memory_cycles(bytes: u64, compute_units: u64) -> u64 {
+    bytes / (MEMORY_BYTES * compute_units)
+}
 
 /// Bytes of the parts of a GEMM's sums.
 pub(super) fn workspace(gemm: &GemmProblem, parts: u32) -> u64 {
@@ -163,7 +168,7 @@ impl GemmTile {
         let cycles = mine * together * self.part_steps(gemm, parts) / resident;
         match parts {
             1 => cycles,
-            _ => cycles + SUM_CYCLES + workspace(gemm, parts + 1) / (SUM_BYTES * compute_units),
+            _ => cycles + LAUNCH_CYCLES + memory_cycles(workspace(gemm, parts + 1), compute_units),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::filter::Filter;
 use super::gemm::{self, Params};
 use super::gemm_shader::{GemmShader, n_tile_cost};
 use super::problem::{ConvProblem, GemmProblem, N_TILE};
+use super::tiles::LAUNCH_CYCLES;
 use super::window::{Outputs, Window};
 use super::winograd_weight::weight;
 use crate::error::Result;
@@ -195,13 +196,28 @@ pub(super) fn cost(
 ) -> u64 {
     let costs = device.class.costs();
     let tiles = tile.count(problem);
-    let gemms = n_tile_cost(tiles, costs) * u64::from(tile.points()) * gemm.k_c4() * gemm.n_tiles();
     let transform = match tile {
         Tile::Two => costs.winograd_transform[0],
         Tile::Four => costs.winograd_transform[1],
     };
     let elements = tiles * (gemm.k_c4() + problem.filter.out_channels.div_ceil(4) as u64);
-    gemms + transform * elements
+    if !costs.workgroup_memory_helps {
+        let n_tiles = u64::from(tile.points()) * gemm.n_tiles();
+        return n_tile_cost(tiles, costs) * gemm.k_c4() * n_tiles + transform * elements;
+    }
+    let kernels = WinogradKernels::select(problem, tile, device);
+    let product = GemmProblem {
+        m: kernels.chunk,
+        gemms: u64::from(tile.points()),
+        taps: 1,
+        ..*gemm
+    };
+    let Some(product) = kernels.gemm.cycles(&product, device) else {
+        return u64::MAX;
+    };
+    // Each of three dispatches waits for the one before, but the convolution itself would wait once.
+    let chunk = product + 2 * LAUNCH_CYCLES;
+    kernels.chunks(problem) as u64 * chunk + transform * elements / costs.compute_units
 }
 
 /// The steps of a convolution with one group, a kernel of 3×3 and stride 1, without dilation or prologue: three for
