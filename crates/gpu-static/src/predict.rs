@@ -74,15 +74,42 @@ pub fn seconds(plan: &PlanReport, card: &Card, rows: &RowsByForm) -> Result<Vec<
     plan.steps.iter().map(step).collect()
 }
 
+/// What the time of a dispatch depends on, besides its row.
+#[derive(Clone, Copy, Debug)]
+pub struct Dispatch {
+    /// Its workgroups.
+    pub workgroups: u64,
+    /// Multiply-adds of an invocation, those of unused parts of a tile included.
+    pub products: f64,
+    /// Bytes that it has to move.
+    pub bytes: u64,
+}
+
 fn step_seconds(step: &PlannedStep, card: &Card, row: &Row) -> f64 {
     let workgroups: u64 = step.workgroups.iter().map(|&n| u64::from(n)).product();
+    let invocations = workgroups as f64 * f64::from(row.workgroup_size);
+    let products = match step.products {
+        0 => step.operations as f64 / 2.0 / invocations,
+        products => products as f64,
+    };
+    let dispatch = Dispatch {
+        workgroups,
+        products,
+        bytes: step.bytes,
+    };
+    dispatch_seconds(&dispatch, card, row)
+}
+
+/// Seconds of a dispatch.
+pub fn dispatch_seconds(dispatch: &Dispatch, card: &Card, row: &Row) -> f64 {
+    let Dispatch {
+        workgroups,
+        products,
+        bytes,
+    } = *dispatch;
     let lanes = f64::from(row.workgroup_size);
     let subgroup = f64::from(row.subgroup_size);
     let waves = (lanes / subgroup).ceil();
-    let products = match step.products {
-        0 => step.operations as f64 / 2.0 / (workgroups as f64 * lanes),
-        products => products as f64,
-    };
     let iterations = match (row.loop_matrix, row.loop_fma) {
         // A product of matrices is 4,096 multiply-adds of the subgroup.
         (1.., _) => products * subgroup / 4096.0 / row.loop_matrix as f64,
@@ -112,5 +139,5 @@ fn step_seconds(step: &PlannedStep, card: &Card, row: &Row) -> f64 {
     let rounds = mine / resident;
     let computing = rounds * (iterations * cycles(&row.loop_cost) + cycles(&row.rest_cost));
     let computing = computing / (card.gigahertz * 1e9);
-    computing.max(step.bytes as f64 / (card.bandwidth * 1e9)) + LAUNCH
+    computing.max(bytes as f64 / (card.bandwidth * 1e9)) + LAUNCH
 }
