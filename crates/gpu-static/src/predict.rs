@@ -11,8 +11,10 @@
 
 use std::collections::HashMap;
 
+use shadernet::graph::Graph;
 use shadernet::plan::{PlanReport, PlannedStep};
 use shadernet::session::SessionOptions;
+use shadernet::tensor::Shape;
 use shadernet::zoo::{self, ZooOptions};
 
 use crate::cards::Card;
@@ -33,20 +35,38 @@ const SIMDS: f64 = 2.0;
 /// # Errors
 /// Where there is no such network.
 pub fn plan(network: &str, batch: usize, options: &SessionOptions) -> Result<PlanReport, Error> {
-    let fault = |error: shadernet::Error| Error::Plan {
-        network: network.to_owned(),
-        message: error.to_string(),
-    };
+    let fault = |error| plan_fault(network, &error);
     let architecture = zoo::find(network).map_err(fault)?;
     let graph = architecture.build(&ZooOptions::default()).map_err(fault)?;
     let shapes = architecture.input_shapes(batch, &ZooOptions::default());
+    plan_graph(&graph, &shapes, options)
+}
+
+/// As [`plan`], of any network.
+///
+/// # Errors
+/// Where it cannot be planned.
+pub fn plan_graph(
+    graph: &Graph,
+    shapes: &[Shape],
+    options: &SessionOptions,
+) -> Result<PlanReport, Error> {
     let limits = shadernet::wgpu::Limits {
         max_buffer_size: 1 << 32,
         max_storage_buffer_binding_size: (1 << 32) - 4,
         max_compute_workgroup_storage_size: 32768,
         ..shadernet::wgpu::Limits::default()
     };
-    PlanReport::assumed(limits, &graph, &shapes, options).map_err(fault)
+    PlanReport::assumed(limits, graph, shapes, options)
+        .map_err(|error| plan_fault(graph.name(), &error))
+}
+
+/// What is wrong with a network's plan.
+pub fn plan_fault(network: &str, error: &shadernet::Error) -> Error {
+    Error::Plan {
+        network: network.to_owned(),
+        message: error.to_string(),
+    }
 }
 
 /// Rows by [`Pipeline::key`].

@@ -6,7 +6,6 @@ use crate::assembly;
 use crate::cost::Cost;
 use crate::loops::{self, Counts};
 use crate::null_device::Compiled;
-use crate::pipeline::Pipeline;
 
 /// What a family's compiler made of a form of a shader.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,8 +55,13 @@ pub fn vector_cycles(family: &str, subgroup_size: u32) -> f64 {
 }
 
 impl Row {
-    /// The row of what `compiled` is.
-    pub fn new(family: &str, pipeline: &Pipeline, invocations: u32, compiled: &Compiled) -> Self {
+    /// The row of what `compiled` is, of a shader's form.
+    pub fn new(
+        family: &str,
+        (shader, form): (String, String),
+        invocations: u32,
+        compiled: &Compiled,
+    ) -> Self {
         let statistic = |name: &str| {
             let found = compiled.statistics.iter().find(|(known, _)| known == name);
             found.map_or(0, |(_, value)| *value)
@@ -75,8 +79,8 @@ impl Row {
         };
         Self {
             family: family.to_owned(),
-            shader: pipeline.shader.clone(),
-            form: pipeline.form(),
+            shader,
+            form,
             workgroup_size: invocations,
             spilled_sgprs: statistic("Spilled SGPRs"),
             spilled_vgprs: statistic("Spilled VGPRs"),

@@ -1,0 +1,231 @@
+//! The subcommand `anchors`: other engines' convolutions next to ours, through the same compiler and the same model.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use shadernet::ConvAlgorithm;
+use shadernet::graph::{Conv2d, GraphBuilder};
+use shadernet::plan::PlanReport;
+use shadernet::session::SessionOptions;
+use shadernet::tensor::Shape;
+
+use crate::cards::{CARDS, Card};
+use crate::engines::{self, Anchor, Problem};
+use crate::error::Error;
+use crate::pipeline::Pipeline;
+use crate::predict::{self, RowsByForm};
+use crate::row::Row;
+use crate::{families, table};
+
+/// What is compared: convolutions of ResNet-50 and of VGG-16's size.
+const PROBLEMS: [Problem; 2] = [
+    Problem {
+        inputs: 256,
+        outputs: 256,
+        size: 56,
+        kernel: 3,
+    },
+    Problem {
+        inputs: 1024,
+        outputs: 256,
+        size: 14,
+        kernel: 1,
+    },
+];
+
+/// Where the other engines' modules are.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder that scripts/gpu-static-anchors fills.
+    folder: PathBuf,
+    /// Only the GPUs whose names contain this.
+    #[arg(long, value_name = "PART", default_value = "")]
+    card: String,
+    /// Write all rows to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// A dispatch of an engine.
+#[derive(Debug, Serialize)]
+struct Line {
+    card: &'static str,
+    problem: String,
+    engine: &'static str,
+    algorithm: String,
+    workgroups: u64,
+    microseconds: f64,
+    /// Of all dispatches of the algorithm.
+    total_microseconds: f64,
+    row: Row,
+}
+
+/// Compiles, predicts and prints.
+///
+/// # Errors
+/// Where a family cannot be compiled for, and where a module cannot be read.
+pub fn run(args: &Args) -> Result<(), Error> {
+    let mut lines = Vec::new();
+    for card in CARDS.iter().filter(|card| card.name.contains(&args.card)) {
+        for problem in &PROBLEMS {
+            lines.extend(ours(problem, card)?);
+            let anchors = engines::anchors(problem, card, &args.folder);
+            lines.extend(others(problem, card, &anchors)?);
+        }
+    }
+    if let Some(path) = &args.json {
+        table::write(path, &lines)?;
+    }
+    println!("{}", lines_table(&lines));
+    Ok(())
+}
+
+/// What this engine selects, and the tile of its implicit GEMM that is predicted to be fastest.
+fn ours(problem: &Problem, card: &Card) -> Result<Vec<Line>, Error> {
+    let tiled = ConvAlgorithm::all().into_iter();
+    let tiled = tiled.filter(|it| matches!(it, ConvAlgorithm::Tiled { .. }));
+    let plans = [None].into_iter().chain(tiled.map(Some));
+    let plans = plans.map(|prefer| plan(problem, prefer));
+    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    let pipelines = plans.iter().flat_map(|plan| {
+        let steps = plan.steps.iter();
+        steps.map(move |step| Pipeline::of_step(plan, step))
+    });
+    let pipelines: HashSet<_> = pipelines.collect();
+    let pipelines: Vec<_> = pipelines.into_iter().collect();
+    let rows = predict::by_form(families::rows(card.family, &pipelines, false)?);
+
+    let timed = plans.iter().map(|plan| {
+        let seconds = predict::seconds(plan, card, &rows)?;
+        Ok((plan, seconds))
+    });
+    let timed = timed.collect::<Result<Vec<_>, Error>>()?;
+    let total = |seconds: &[f64]| seconds.iter().sum::<f64>();
+    let (selected, gemms) = timed.split_at(1);
+    let fastest = gemms
+        .iter()
+        .min_by(|a, b| total(&a.1).total_cmp(&total(&b.1)));
+    let lines = selected
+        .iter()
+        .chain(fastest)
+        .zip(["selected", "fastest tile"]);
+    let rows = &rows;
+    let lines = lines.flat_map(|((plan, seconds), why)| {
+        plan.steps.iter().zip(seconds).map(move |(step, one)| {
+            let key = Pipeline::of_step(plan, step).key();
+            Line {
+                card: card.name,
+                problem: problem.name(),
+                engine: "shadernet",
+                algorithm: format!("{} ({why})", kernel(plan)),
+                workgroups: step.workgroups.iter().map(|&n| u64::from(n)).product(),
+                microseconds: 1e6 * one,
+                total_microseconds: 1e6 * total(seconds),
+                // `seconds` has found the row of each step.
+                row: rows[&key].clone(),
+            }
+        })
+    });
+    Ok(lines.collect())
+}
+
+/// The algorithm of a plan's convolution.
+fn kernel(plan: &PlanReport) -> String {
+    let kernel = plan.steps.iter().find_map(|step| step.kernel);
+    kernel.map_or_else(String::new, |kernel| kernel.to_string())
+}
+
+fn plan(problem: &Problem, prefer: Option<ConvAlgorithm>) -> Result<PlanReport, Error> {
+    let name = problem.name();
+    let [inputs, outputs, size, kernel] = [
+        problem.inputs,
+        problem.outputs,
+        problem.size,
+        problem.kernel,
+    ]
+    .map(|it| it as usize);
+    let mut builder = GraphBuilder::new(&name);
+    let x = builder.image_input("x", inputs);
+    let convolution = Conv2d::new(inputs, outputs, kernel).padding(kernel / 2);
+    let y = builder.conv2d("convolution", x, convolution.bias(false));
+    builder.output(y);
+    let graph = builder
+        .build()
+        .map_err(|error| predict::plan_fault(&name, &error))?;
+    let shape = Shape::from(vec![1, inputs, size, size]);
+    let options = SessionOptions::default().prefer(prefer);
+    predict::plan_graph(&graph, &[shape], &options)
+}
+
+fn others(problem: &Problem, card: &Card, anchors: &[Anchor]) -> Result<Vec<Line>, Error> {
+    let steps = anchors.iter().flat_map(|anchor| &anchor.steps);
+    let modules: Vec<_> = steps.map(|step| step.module.clone()).collect();
+    let rows: RowsByForm = predict::by_form(families::module_rows(card.family, &modules)?);
+    let lines = anchors.iter().flat_map(|anchor| {
+        let seconds = anchor.steps.iter().map(|step| {
+            // Each module has a row.
+            predict::dispatch_seconds(&step.dispatch, card, &rows[&step.module.key()])
+        });
+        let seconds: Vec<_> = seconds.collect();
+        let total: f64 = seconds.iter().sum();
+        let rows = &rows;
+        anchor
+            .steps
+            .iter()
+            .zip(seconds)
+            .map(move |(step, one)| Line {
+                card: card.name,
+                problem: problem.name(),
+                engine: anchor.engine,
+                algorithm: anchor.algorithm.to_owned(),
+                workgroups: step.dispatch.workgroups,
+                microseconds: 1e6 * one,
+                total_microseconds: 1e6 * total,
+                row: rows[&step.module.key()].clone(),
+            })
+    });
+    Ok(lines.collect())
+}
+
+fn lines_table(lines: &[Line]) -> String {
+    let header = [
+        "GPU",
+        "problem",
+        "engine",
+        "algorithm",
+        "shader",
+        "workgroups",
+        "VGPRs",
+        "LDS",
+        "scratch",
+        "waves",
+        "loop",
+        "fma",
+        "share",
+        "predicted µs",
+        "of",
+    ];
+    let mut table = table::empty(&header, 5);
+    for line in lines {
+        let row = &line.row;
+        table.add_row([
+            line.card.to_owned(),
+            line.problem.clone(),
+            line.engine.to_owned(),
+            line.algorithm.clone(),
+            row.shader.clone(),
+            line.workgroups.to_string(),
+            row.vgprs.to_string(),
+            row.workgroup_bytes.to_string(),
+            row.scratch_bytes.to_string(),
+            format!("{}×{}", row.waves_per_simd, row.subgroup_size),
+            row.loop_instructions.to_string(),
+            row.loop_fma.to_string(),
+            format!("{:.0} %", 100.0 * row.fma_share()),
+            format!("{:.1}", line.microseconds),
+            format!("{:.1}", line.total_microseconds),
+        ]);
+    }
+    table.trim_fmt()
+}
