@@ -11,10 +11,11 @@ use shadernet::session::SessionOptions;
 use shadernet::tensor::Shape;
 
 use crate::cards::{CARDS, Card};
-use crate::engines::{self, Anchor, Problem};
+use crate::engines::Engine;
 use crate::error::Error;
 use crate::pipeline::Pipeline;
 use crate::predict::{self, RowsByForm};
+use crate::problem::Problem;
 use crate::row::Row;
 use crate::{families, table};
 
@@ -52,7 +53,8 @@ pub struct Args {
 struct Line {
     card: &'static str,
     problem: String,
-    engine: &'static str,
+    /// With its version.
+    engine: String,
     algorithm: String,
     workgroups: u64,
     microseconds: f64,
@@ -66,12 +68,14 @@ struct Line {
 /// # Errors
 /// Where a family cannot be compiled for, and where a module cannot be read.
 pub fn run(args: &Args) -> Result<(), Error> {
+    let engines = Engine::all(&args.folder)?;
     let mut lines = Vec::new();
     for card in CARDS.iter().filter(|card| card.name.contains(&args.card)) {
         for problem in &PROBLEMS {
             lines.extend(ours(problem, card)?);
-            let anchors = engines::anchors(problem, card, &args.folder);
-            lines.extend(others(problem, card, &anchors)?);
+            for engine in &engines {
+                lines.extend(theirs(problem, card, engine)?);
+            }
         }
     }
     if let Some(path) = &args.json {
@@ -81,13 +85,18 @@ pub fn run(args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-/// What this engine selects, and the tile of its implicit GEMM that is predicted to be fastest.
+/// What this engine selects, and the tile of its implicit GEMM that is predicted to be fastest. The dispatches that
+/// pack the network's input and unpack its output are left out: other engines' values are taken as they are, too.
 fn ours(problem: &Problem, card: &Card) -> Result<Vec<Line>, Error> {
     let tiled = ConvAlgorithm::all().into_iter();
     let tiled = tiled.filter(|it| matches!(it, ConvAlgorithm::Tiled { .. }));
     let plans = [None].into_iter().chain(tiled.map(Some));
-    let plans = plans.map(|prefer| plan(problem, prefer));
-    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    let plans = plans.map(|prefer| {
+        let mut plan = plan(problem, prefer)?;
+        plan.steps.retain(|step| step.kernel.is_some());
+        Ok(plan)
+    });
+    let plans = plans.collect::<Result<Vec<_>, Error>>()?;
     let pipelines = plans.iter().flat_map(|plan| {
         let steps = plan.steps.iter();
         steps.map(move |step| Pipeline::of_step(plan, step))
@@ -96,38 +105,36 @@ fn ours(problem: &Problem, card: &Card) -> Result<Vec<Line>, Error> {
     let pipelines: Vec<_> = pipelines.into_iter().collect();
     let rows = predict::by_form(families::rows(card.family, &pipelines, false)?);
 
-    let timed = plans.iter().map(|plan| {
-        let seconds = predict::seconds(plan, card, &rows)?;
-        Ok((plan, seconds))
-    });
+    let timed = plans
+        .iter()
+        .map(|plan| Ok((plan, predict::seconds(plan, card, &rows)?)));
     let timed = timed.collect::<Result<Vec<_>, Error>>()?;
     let total = |seconds: &[f64]| seconds.iter().sum::<f64>();
     let (selected, gemms) = timed.split_at(1);
     let fastest = gemms
         .iter()
         .min_by(|a, b| total(&a.1).total_cmp(&total(&b.1)));
-    let lines = selected
+    let mut lines = Vec::new();
+    for ((plan, seconds), why) in selected
         .iter()
         .chain(fastest)
-        .zip(["selected", "fastest tile"]);
-    let rows = &rows;
-    let lines = lines.flat_map(|((plan, seconds), why)| {
-        plan.steps.iter().zip(seconds).map(move |(step, one)| {
-            let key = Pipeline::of_step(plan, step).key();
-            Line {
+        .zip(["selected", "fastest tile"])
+    {
+        for (step, one) in plan.steps.iter().zip(seconds) {
+            lines.push(Line {
                 card: card.name,
                 problem: problem.name(),
-                engine: "shadernet",
+                engine: "shadernet".to_owned(),
                 algorithm: format!("{} ({why})", kernel(plan)),
                 workgroups: step.workgroups.iter().map(|&n| u64::from(n)).product(),
                 microseconds: 1e6 * one,
                 total_microseconds: 1e6 * total(seconds),
-                // `seconds` has found the row of each step.
-                row: rows[&key].clone(),
-            }
-        })
-    });
-    Ok(lines.collect())
+                // `predict::seconds` has found the row of each step.
+                row: rows[&Pipeline::of_step(plan, step).key()].clone(),
+            });
+        }
+    }
+    Ok(lines)
 }
 
 /// The algorithm of a plan's convolution.
@@ -158,7 +165,9 @@ fn plan(problem: &Problem, prefer: Option<ConvAlgorithm>) -> Result<PlanReport, 
     predict::plan_graph(&graph, &[shape], &options)
 }
 
-fn others(problem: &Problem, card: &Card, anchors: &[Anchor]) -> Result<Vec<Line>, Error> {
+/// What another engine does, without padding the input, which ncnn has a dispatch for.
+fn theirs(problem: &Problem, card: &Card, engine: &Engine) -> Result<Vec<Line>, Error> {
+    let anchors = engine.anchors(problem, card);
     let steps = anchors.iter().flat_map(|anchor| &anchor.steps);
     let modules: Vec<_> = steps.map(|step| step.module.clone()).collect();
     let rows: RowsByForm = predict::by_form(families::module_rows(card.family, &modules)?);
@@ -177,7 +186,7 @@ fn others(problem: &Problem, card: &Card, anchors: &[Anchor]) -> Result<Vec<Line
             .map(move |(step, one)| Line {
                 card: card.name,
                 problem: problem.name(),
-                engine: anchor.engine,
+                engine: engine.name.clone(),
                 algorithm: anchor.algorithm.to_owned(),
                 workgroups: step.dispatch.workgroups,
                 microseconds: 1e6 * one,
@@ -204,7 +213,7 @@ fn lines_table(lines: &[Line]) -> String {
         "fma",
         "share",
         "predicted µs",
-        "of",
+        "of all",
     ];
     let mut table = table::empty(&header, 5);
     for line in lines {
@@ -222,7 +231,7 @@ fn lines_table(lines: &[Line]) -> String {
             format!("{}×{}", row.waves_per_simd, row.subgroup_size),
             row.loop_instructions.to_string(),
             row.loop_fma.to_string(),
-            format!("{:.0} %", 100.0 * row.fma_share()),
+            table::share(row),
             format!("{:.1}", line.microseconds),
             format!("{:.1}", line.total_microseconds),
         ]);

@@ -1,51 +1,13 @@
 //! What other engines dispatch for a convolution in float32: which shaders, with which constants and workgroups. The
 //! rules are those of the versions that `scripts/gpu-static-anchors` names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cards::Card;
+use crate::error::Error;
 use crate::module::Module;
 use crate::predict::Dispatch;
-
-/// A convolution of one image with stride 1 whose output has the size of its input.
-#[derive(Clone, Copy, Debug)]
-pub struct Problem {
-    /// Channels of the input.
-    pub inputs: u64,
-    /// Channels of the output.
-    pub outputs: u64,
-    /// Pixels along each side.
-    pub size: u64,
-    /// Taps along each side of the kernel.
-    pub kernel: u64,
-}
-
-impl Problem {
-    /// What tables call it.
-    pub fn name(&self) -> String {
-        let Self {
-            inputs,
-            outputs,
-            size,
-            kernel,
-        } = self;
-        format!("{kernel}x{kernel}, {inputs}->{outputs}, {size}x{size}")
-    }
-
-    fn pixels(&self) -> u64 {
-        self.size * self.size
-    }
-
-    /// The K of its GEMM.
-    fn depth(&self) -> u64 {
-        self.inputs * self.kernel * self.kernel
-    }
-
-    /// Bytes of input, weights and output.
-    fn bytes(&self) -> u64 {
-        4 * (self.pixels() * (self.inputs + self.outputs) + self.outputs * self.depth())
-    }
-}
+use crate::problem::{Problem, Transformed};
 
 /// A dispatch of a module.
 #[derive(Debug)]
@@ -59,27 +21,55 @@ pub struct Step {
 /// How an engine computes a problem.
 #[derive(Debug)]
 pub struct Anchor {
-    /// The engine.
-    pub engine: &'static str,
-    /// Its algorithm.
+    /// The algorithm.
     pub algorithm: &'static str,
     /// Its dispatches.
     pub steps: Vec<Step>,
 }
 
-/// What the engines do whose modules are in `folder`.
-pub fn anchors(problem: &Problem, card: &Card, folder: &Path) -> Vec<Anchor> {
-    let mut anchors = vec![
-        ggml(problem, card, folder),
-        ncnn(problem, folder),
-        meganeura(problem, folder),
-    ];
-    if problem.kernel == 3 {
-        anchors.push(ncnn_winograd(problem, folder));
-        anchors.push(meganeura_winograd(problem, folder));
+/// An engine whose modules are in `folder`, which is called as the engine with its version: `ggml-0.26.0`.
+#[derive(Debug)]
+pub struct Engine {
+    /// The folder's name.
+    pub name: String,
+    folder: PathBuf,
+}
+
+impl Engine {
+    /// Those in `folder`, by name.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn all(folder: &Path) -> Result<Vec<Self>, Error> {
+        let io = |source| Error::Io {
+            what: folder.display().to_string(),
+            source,
+        };
+        let mut engines = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            engines.push(Self {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                folder: entry.path(),
+            });
+        }
+        engines.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(engines)
     }
-    anchors.retain(|anchor| anchor.steps.iter().all(|it| it.module.path.is_file()));
-    anchors
+
+    /// How it computes a problem, with and without Winograd's algorithm. None where its rules are not known here.
+    pub fn anchors(&self, problem: &Problem, card: &Card) -> Vec<Anchor> {
+        let folder = &self.folder;
+        let (gemm, winograd): (_, fn(&Problem, &Path) -> Anchor) = match self.name.split('-').next()
+        {
+            Some("ggml") => return vec![ggml(problem, card, folder)],
+            Some("ncnn") => (ncnn(problem, folder), ncnn_winograd),
+            Some("meganeura") => (meganeura(problem, folder), meganeura_winograd),
+            _ => return Vec::new(),
+        };
+        let winograd = (problem.kernel == 3).then(|| winograd(problem, folder));
+        [gemm].into_iter().chain(winograd).collect()
+    }
 }
 
 /// A dispatch of the module at `path`.
@@ -112,13 +102,13 @@ fn ggml(problem: &Problem, card: &Card, folder: &Path) -> Anchor {
     }
     let large = Shape {
         form: "128x128",
-        file: "ggml_conv2d_mm.spv",
+        file: "conv2d_mm.spv",
         invocations: 256,
         tile: [128, 128, 16, 8],
     };
     let small = Shape {
         form: "64x32",
-        file: "ggml_conv2d_mm_unroll.spv",
+        file: "conv2d_mm_unroll.spv",
         invocations: 128,
         tile: [64, 32, 32, 4],
     };
@@ -162,7 +152,6 @@ fn ggml(problem: &Problem, card: &Card, folder: &Path) -> Anchor {
         bytes: problem.bytes(),
     };
     Anchor {
-        engine: "ggml",
         algorithm: "implicit GEMM",
         steps: vec![step(
             folder.join(shape.file),
@@ -202,7 +191,7 @@ fn ncnn(problem: &Problem, folder: &Path) -> Anchor {
             pixels.div_ceil(4),
         ];
         (
-            "ncnn_convolution_packed_1x1s1d1.spv",
+            "convolution_packed_1x1s1d1.spv",
             [&head[..], &shapes, &tail].concat(),
         )
     } else {
@@ -218,7 +207,7 @@ fn ncnn(problem: &Problem, folder: &Path) -> Anchor {
             pixels,
         ];
         (
-            "ncnn_convolution_packed_gemm.spv",
+            "convolution_packed_gemm.spv",
             [&window[..], &head, &shapes, &tail].concat(),
         )
     };
@@ -228,7 +217,6 @@ fn ncnn(problem: &Problem, folder: &Path) -> Anchor {
         bytes: problem.bytes(),
     };
     Anchor {
-        engine: "ncnn",
         algorithm: "implicit GEMM",
         steps: vec![step(
             folder.join(file),
@@ -237,44 +225,6 @@ fn ncnn(problem: &Problem, folder: &Path) -> Anchor {
             (0..).zip(constants).collect(),
             dispatch,
         )],
-    }
-}
-
-/// Elements of Winograd's convolution: of the transformed input, weights and output.
-struct Transformed {
-    /// Tiles along each side, and the multiplications of one.
-    side: u64,
-    taps: u64,
-    input: u64,
-    weights: u64,
-    output: u64,
-}
-
-impl Transformed {
-    fn new(problem: &Problem, tile: u64) -> Self {
-        let side = problem.size.div_ceil(tile);
-        let taps = (tile + 2) * (tile + 2);
-        Self {
-            side,
-            taps,
-            input: taps * side * side * problem.inputs,
-            weights: taps * problem.inputs * problem.outputs,
-            output: taps * side * side * problem.outputs,
-        }
-    }
-
-    fn tiles(&self) -> u64 {
-        self.side * self.side
-    }
-
-    /// Bytes of the three dispatches.
-    fn bytes(&self, problem: &Problem) -> [u64; 3] {
-        [
-            problem.pixels() * problem.inputs + self.input,
-            self.input + self.weights + self.output,
-            self.output + problem.pixels() * problem.outputs,
-        ]
-        .map(|elements| 4 * elements)
     }
 }
 
@@ -289,7 +239,7 @@ fn ncnn_winograd(problem: &Problem, folder: &Path) -> Anchor {
     let padded = size + 2;
     let blocks = transformed.side.div_ceil(8).pow(2);
     let step = |name: &str, constants: Vec<u32>, workgroups, products, bytes| {
-        let path = folder.join(format!("ncnn_convolution_pack4_3x3s1d1_winograd{name}.spv"));
+        let path = folder.join(format!("convolution_pack4_3x3s1d1_winograd{name}.spv"));
         let constants = (0..).zip(constants).collect();
         let dispatch = Dispatch {
             workgroups,
@@ -341,7 +291,6 @@ fn ncnn_winograd(problem: &Problem, folder: &Path) -> Anchor {
         ),
     ];
     Anchor {
-        engine: "ncnn",
         algorithm: "Winograd F(4x4, 3x3)",
         steps,
     }
@@ -364,10 +313,9 @@ fn meganeura(problem: &Problem, folder: &Path) -> Anchor {
         bytes: problem.bytes(),
     };
     Anchor {
-        engine: "meganeura",
         algorithm: "implicit GEMM",
         steps: vec![step(
-            folder.join("meganeura_conv2d_gemm.wgsl"),
+            folder.join("conv2d_gemm.wgsl"),
             "64x64",
             MEGANEURA_INVOCATIONS,
             Vec::new(),
@@ -399,12 +347,53 @@ fn meganeura_winograd(problem: &Problem, folder: &Path) -> Anchor {
             products: products as f64,
             bytes,
         };
-        let path = folder.join(format!("meganeura_winograd_{name}.wgsl"));
+        let path = folder.join(format!("winograd_{name}.wgsl"));
         step(path, form, MEGANEURA_INVOCATIONS, Vec::new(), dispatch)
     });
     Anchor {
-        engine: "meganeura",
         algorithm: "Winograd F(2x2, 3x3)",
         steps: steps.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cards::CARDS;
+
+    const PROBLEM: Problem = Problem {
+        inputs: 256,
+        outputs: 256,
+        size: 56,
+        kernel: 3,
+    };
+
+    #[test]
+    fn a_gemm_has_at_least_the_products_of_the_problem() {
+        for card in &CARDS {
+            for name in ["ggml-1", "ncnn-1", "meganeura-1"] {
+                let engine = Engine {
+                    name: name.to_owned(),
+                    folder: PathBuf::new(),
+                };
+                let Step { module, dispatch } = &engine.anchors(&PROBLEM, card)[0].steps[0];
+                let invocations = dispatch.workgroups as f64 * f64::from(module.invocations);
+                let least = (PROBLEM.pixels() * PROBLEM.outputs * PROBLEM.depth()) as f64;
+                let products = invocations * dispatch.products;
+                assert!(
+                    (1.0..1.1).contains(&(products / least)),
+                    "{name}: {products}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn ggml_takes_large_tiles_where_they_fill_the_card() {
+        let forms = CARDS.each_ref().map(|card| {
+            let anchor = ggml(&PROBLEM, card, Path::new(""));
+            anchor.steps[0].module.form.clone()
+        });
+        assert_eq!(forms, ["64x32", "64x32", "128x128"]);
     }
 }

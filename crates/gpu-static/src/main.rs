@@ -18,6 +18,7 @@ mod null_device;
 mod pipeline;
 mod predict;
 mod prediction;
+mod problem;
 mod reflection;
 mod row;
 mod spirv;
