@@ -14,7 +14,7 @@ use crate::cards::{CARDS, Card};
 use crate::engines::Engine;
 use crate::error::Error;
 use crate::pipeline::Pipeline;
-use crate::predict::{self, RowsByForm};
+use crate::predict::{self, Dispatch, RowsByForm};
 use crate::problem::Problem;
 use crate::row::Row;
 use crate::{families, table};
@@ -57,6 +57,8 @@ struct Line {
     engine: String,
     algorithm: String,
     workgroups: u64,
+    /// The share of multiply-adds in all steps along K; 0 where there are none.
+    share: f64,
     microseconds: f64,
     /// Of all dispatches of the algorithm.
     total_microseconds: f64,
@@ -126,6 +128,8 @@ fn ours(problem: &Problem, card: &Card) -> Result<Vec<Line>, Error> {
                 problem: problem.name(),
                 engine: "shadernet".to_owned(),
                 algorithm: format!("{} ({why})", kernel(plan)),
+                // The loop over steps is the hottest: nothing is in loops around it.
+                share: rows[&Pipeline::of_step(plan, step).key()].fma_share(),
                 workgroups: step.workgroups.iter().map(|&n| u64::from(n)).product(),
                 microseconds: 1e6 * one,
                 total_microseconds: 1e6 * total(seconds),
@@ -189,12 +193,21 @@ fn theirs(problem: &Problem, card: &Card, engine: &Engine) -> Result<Vec<Line>, 
                 engine: engine.name.clone(),
                 algorithm: anchor.algorithm.to_owned(),
                 workgroups: step.dispatch.workgroups,
+                share: share(&step.dispatch, &rows[&step.module.key()]),
                 microseconds: 1e6 * one,
                 total_microseconds: 1e6 * total,
                 row: rows[&step.module.key()].clone(),
             })
     });
     Ok(lines.collect())
+}
+
+/// The share of multiply-adds in the hottest loop and in the loop around it.
+fn share(dispatch: &Dispatch, row: &Row) -> f64 {
+    let iterations = dispatch.products / row.loop_fma.max(1) as f64;
+    let hottest = iterations * row.loop_instructions as f64;
+    let around = dispatch.around * row.around_instructions as f64;
+    dispatch.products / (hottest + around).max(1.0)
 }
 
 fn lines_table(lines: &[Line]) -> String {
@@ -211,6 +224,7 @@ fn lines_table(lines: &[Line]) -> String {
         "waves",
         "loop",
         "fma",
+        "around",
         "share",
         "predicted µs",
         "of all",
@@ -231,7 +245,11 @@ fn lines_table(lines: &[Line]) -> String {
             format!("{}×{}", row.waves_per_simd, row.subgroup_size),
             row.loop_instructions.to_string(),
             row.loop_fma.to_string(),
-            table::share(row),
+            row.around_instructions.to_string(),
+            match row.loop_fma {
+                0 => String::new(),
+                _ => format!("{:.0} %", 100.0 * line.share),
+            },
             format!("{:.1}", line.microseconds),
             format!("{:.1}", line.total_microseconds),
         ]);

@@ -149,6 +149,7 @@ fn ggml(problem: &Problem, card: &Card, folder: &Path) -> Anchor {
         workgroups: workgroups(&shape),
         products: (channels * pixels * problem.depth().next_multiple_of(depth)) as f64
             / f64::from(shape.invocations),
+        around: problem.depth().div_ceil(depth) as f64,
         bytes: problem.bytes(),
     };
     Anchor {
@@ -165,6 +166,8 @@ fn ggml(problem: &Problem, card: &Card, folder: &Path) -> Anchor {
 
 /// An invocation of ncnn computes four channels of four pixels, a workgroup 8x8 such blocks.
 const NCNN_SUMS: u64 = 16;
+/// Channels of a step along K: eight groups of four.
+const NCNN_STEP: u64 = 32;
 const NCNN_INVOCATIONS: u32 = 64;
 
 fn ncnn_workgroups(problem: &Problem, pixels: u64) -> u64 {
@@ -214,6 +217,7 @@ fn ncnn(problem: &Problem, folder: &Path) -> Anchor {
     let dispatch = Dispatch {
         workgroups: ncnn_workgroups(problem, problem.pixels()),
         products: (NCNN_SUMS * problem.depth()) as f64,
+        around: problem.depth().div_ceil(NCNN_STEP) as f64,
         bytes: problem.bytes(),
     };
     Anchor {
@@ -238,12 +242,13 @@ fn ncnn_winograd(problem: &Problem, folder: &Path) -> Anchor {
     let size = problem.size as u32;
     let padded = size + 2;
     let blocks = transformed.side.div_ceil(8).pow(2);
-    let step = |name: &str, constants: Vec<u32>, workgroups, products, bytes| {
+    let step = |name: &str, constants: Vec<u32>, workgroups, depth: u64, bytes| {
         let path = folder.join(format!("convolution_pack4_3x3s1d1_winograd{name}.spv"));
         let constants = (0..).zip(constants).collect();
         let dispatch = Dispatch {
             workgroups,
-            products,
+            products: (NCNN_SUMS * depth) as f64,
+            around: depth.div_ceil(NCNN_STEP) as f64,
             bytes,
         };
         step(path, "pack4", NCNN_INVOCATIONS, constants, dispatch)
@@ -253,7 +258,7 @@ fn ncnn_winograd(problem: &Problem, folder: &Path) -> Anchor {
             "43_transform_input",
             vec![inputs, padded, padded, padded * padded, tiles, side, side],
             blocks * u64::from(inputs),
-            0.0,
+            0,
             to,
         ),
         step(
@@ -267,7 +272,7 @@ fn ncnn_winograd(problem: &Problem, folder: &Path) -> Anchor {
                 tiles,
             ],
             transformed.taps * ncnn_workgroups(problem, transformed.tiles()),
-            (NCNN_SUMS * problem.inputs) as f64,
+            problem.inputs,
             gemm,
         ),
         step(
@@ -286,7 +291,7 @@ fn ncnn_winograd(problem: &Problem, folder: &Path) -> Anchor {
                 size * size,
             ],
             blocks * u64::from(outputs),
-            0.0,
+            0,
             from,
         ),
     ];
@@ -300,6 +305,7 @@ fn ncnn_winograd(problem: &Problem, folder: &Path) -> Anchor {
 /// among ours.
 const MEGANEURA_TILE: u64 = 64;
 const MEGANEURA_SUMS: u64 = 16;
+const MEGANEURA_STEP: u64 = 16;
 const MEGANEURA_INVOCATIONS: u32 = 256;
 
 fn meganeura_workgroups(problem: &Problem, pixels: u64) -> u64 {
@@ -310,6 +316,7 @@ fn meganeura(problem: &Problem, folder: &Path) -> Anchor {
     let dispatch = Dispatch {
         workgroups: meganeura_workgroups(problem, problem.pixels()),
         products: (MEGANEURA_SUMS * problem.depth()) as f64,
+        around: problem.depth().div_ceil(MEGANEURA_STEP) as f64,
         bytes: problem.bytes(),
     };
     Anchor {
@@ -336,15 +343,16 @@ fn meganeura_winograd(problem: &Problem, folder: &Path) -> Anchor {
             "matmul",
             "64x64",
             transformed.taps * meganeura_workgroups(problem, transformed.tiles()),
-            MEGANEURA_SUMS * problem.inputs,
+            problem.inputs,
             gemm,
         ),
         ("output_transform", "", per_tile(problem.outputs), 0, from),
     ];
-    let steps = parts.map(|(name, form, workgroups, products, bytes)| {
+    let steps = parts.map(|(name, form, workgroups, depth, bytes)| {
         let dispatch = Dispatch {
             workgroups,
-            products: products as f64,
+            products: (MEGANEURA_SUMS * depth) as f64,
+            around: depth.div_ceil(MEGANEURA_STEP) as f64,
             bytes,
         };
         let path = folder.join(format!("winograd_{name}.wgsl"));

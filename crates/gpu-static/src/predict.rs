@@ -3,7 +3,8 @@
 //! The model of a dispatch: its workgroups are dealt to the compute units, and the unit with the most decides. Of
 //! those that a unit holds at once, each SIMD has some subgroups. Together they take as long as the busiest part of
 //! the unit (vector units, scalar unit, workgroup memory, loads), and no less than one of them alone, which waits
-//! for its data. The hottest loop runs as often as the kernel has multiply-adds for it, all else once. No dispatch
+//! for its data. The hottest loop runs as often as the kernel has multiply-adds for it, the loop around it as often
+//! as is known (of other engines' kernels), all else once. No dispatch
 //! is faster than its bytes through memory, and each takes [`LAUNCH`] on top.
 //!
 //! Left out: caches (only bytes that have to be moved count, at the memory's bandwidth), how clocks change, and that
@@ -101,6 +102,8 @@ pub struct Dispatch {
     pub workgroups: u64,
     /// Multiply-adds of an invocation, those of unused parts of a tile included.
     pub products: f64,
+    /// How often the loop around the hottest runs; 0 where it is not known.
+    pub around: f64,
     /// Bytes that it has to move.
     pub bytes: u64,
 }
@@ -115,6 +118,7 @@ fn step_seconds(step: &PlannedStep, card: &Card, row: &Row) -> f64 {
     let dispatch = Dispatch {
         workgroups,
         products,
+        around: 0.0,
         bytes: step.bytes,
     };
     dispatch_seconds(&dispatch, card, row)
@@ -125,6 +129,7 @@ pub fn dispatch_seconds(dispatch: &Dispatch, card: &Card, row: &Row) -> f64 {
     let Dispatch {
         workgroups,
         products,
+        around,
         bytes,
     } = *dispatch;
     let lanes = f64::from(row.workgroup_size);
@@ -157,7 +162,9 @@ pub fn dispatch_seconds(dispatch: &Dispatch, card: &Card, row: &Row) -> f64 {
         (busiest * concurrent).max(alone)
     };
     let rounds = mine / resident;
-    let computing = rounds * (iterations * cycles(&row.loop_cost) + cycles(&row.rest_cost));
+    // The rest has the loop around the hottest once.
+    let again = (around - 1.0).max(0.0) * cycles(&row.around_cost);
+    let computing = rounds * (iterations * cycles(&row.loop_cost) + again + cycles(&row.rest_cost));
     let computing = computing / (card.gigahertz * 1e9);
     computing.max(bytes as f64 / (card.bandwidth * 1e9)) + LAUNCH
 }

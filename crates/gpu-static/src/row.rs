@@ -44,7 +44,13 @@ pub struct Row {
     pub whole: Counts,
     /// What the hottest loop costs a subgroup, once.
     pub loop_cost: Cost,
-    /// What the rest costs it, other loops counted once.
+    /// Instructions of the loop around the hottest that are not in the hottest; 0 where there is none.
+    #[serde(default)]
+    pub around_instructions: usize,
+    /// What these cost a subgroup, once.
+    #[serde(default)]
+    pub around_cost: Cost,
+    /// What all but the hottest loop costs it, other loops counted once.
     pub rest_cost: Cost,
 }
 
@@ -71,6 +77,8 @@ impl Row {
         let hottest = loops::hottest(&loops);
         let hottest_loop = hottest.map(|it| it.counts.clone()).unwrap_or_default();
         let inside = hottest.map_or(0..0, |it| it.first..it.last + 1);
+        let around = hottest.and_then(|it| loops::around(&loops, it));
+        let around_range = around.map_or(0..0, |it| it.first..it.last + 1);
         let subgroup_size = compiled.subgroup_size;
         let cost = |is_chosen: &dyn Fn(usize) -> bool| {
             let chosen = blocks.iter().enumerate().filter(|(i, _)| is_chosen(*i));
@@ -89,6 +97,9 @@ impl Row {
             workgroup_bytes: statistic("LDS size"),
             waves_per_simd: statistic("Subgroups per SIMD"),
             subgroup_size,
+            around_instructions: around
+                .map_or(0, |it| it.counts.instructions - hottest_loop.instructions),
+            around_cost: cost(&|i| around_range.contains(&i) && !inside.contains(&i)),
             loop_cost: cost(&|i| inside.contains(&i)),
             rest_cost: cost(&|i| !inside.contains(&i)),
             loop_instructions: hottest_loop.instructions,

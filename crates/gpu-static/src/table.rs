@@ -64,14 +64,6 @@ pub fn empty(header: &[&str], numbers: usize) -> Table {
     table
 }
 
-/// The share of multiply-adds in the hottest loop, where it has any.
-pub fn share(row: &Row) -> String {
-    match row.loop_fma {
-        0 => String::new(),
-        _ => format!("{:.0} %", 100.0 * row.fma_share()),
-    }
-}
-
 /// A readable table. Without `all`, of the forms that differ in their tile or precision.
 pub fn table(rows: &[Row], all: bool) -> String {
     let header = [
@@ -100,6 +92,10 @@ pub fn table(rows: &[Row], all: bool) -> String {
             let parts = counts.iter().map(|(bits, count)| format!("{count}×{bits}"));
             parts.collect::<Vec<_>>().join(" ")
         };
+        let share = match row.loop_fma {
+            0 => String::new(),
+            _ => format!("{:.0} %", 100.0 * row.fma_share()),
+        };
         table.add_row([
             row.family.clone(),
             row.shader.clone(),
@@ -112,7 +108,7 @@ pub fn table(rows: &[Row], all: bool) -> String {
             row.loop_instructions.to_string(),
             row.loop_fma.to_string(),
             row.loop_matrix.to_string(),
-            share(row),
+            share,
             widths(&hot.loads),
             widths(&hot.workgroup_loads),
             hot.divisions.to_string(),
