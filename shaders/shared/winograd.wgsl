@@ -5,7 +5,7 @@
 //
 //   TILE           output rows and columns per tile, m in the paper: 2 or 4
 //   ALPHA          input rows and columns per tile, m + r - 1 in the paper: TILE + 2
-//   M, N, K        of each GEMM: tiles of the whole batch, output channels, input channels
+//   M, N, K        of each GEMM: tiles of a chunk of the batch, output channels, input channels
 //   workgroup      transforms ELEMENTS_PER_WORKGROUP elements (four channels of one tile each) along both
 //                  axes, columns first, then rows
 //   invocation     one line (row or column) of one element's tile per axis
@@ -30,18 +30,21 @@ override ELEMENTS_PER_WORKGROUP: u32 = 64u / (TILE + 2u);
 alias Line = array<vec4<f32>, MAX_ALPHA>;
 
 struct Tiles {
-    // Rows and columns of tiles in one image, and tiles of the whole batch.
+    // Rows and columns of tiles in one image, and tiles of the chunk.
     size: vec2<u32>,
     count: u32,
     // Elements per point of a tile: channels / 4.
     c4: u32,
-    // Elements before the first in the transformed domain's buffer. Padded: in a uniform block, the member
-    // after a struct begins at a multiple of 16 bytes.
-    @size(16) offset: u32,
+    // Elements before the first in the transformed domain's buffer.
+    offset: u32,
+    // The chunk's first tile in the batch. Padded: in a uniform block, the member after a struct begins at a
+    // multiple of 16 bytes.
+    @size(12) first: u32,
 }
 
 // One element of a tile.
 struct TileElement {
+    // Its tile in the chunk.
     tile: u32,
     c4_index: u32,
     // Batch, and row and column of the tile.
@@ -74,7 +77,8 @@ fn tile_element(tiles: Tiles, index: u32) -> TileElement {
     let last = tiles.count * tiles.c4 - 1u;
     let element = min(index, last);
     let tile = element / tiles.c4;
-    let row = tile / tiles.size.y;
-    let position = vec3<u32>(row / tiles.size.x, row % tiles.size.x, tile % tiles.size.y);
+    let in_batch = tiles.first + tile;
+    let row = in_batch / tiles.size.y;
+    let position = vec3<u32>(row / tiles.size.x, row % tiles.size.x, in_batch % tiles.size.y);
     return TileElement(tile, element % tiles.c4, position, index <= last);
 }

@@ -60,6 +60,7 @@ fn planned(step: &StepInfo) -> PlannedStep {
         operations: step.cost.operations,
         bytes: step.cost.bytes,
         products: 0,
+        transfers: Vec::new(),
     }
 }
 

@@ -24,6 +24,10 @@ pub(crate) struct CostTable {
     pub winograd_transform: [u64; 2],
     /// Fewer Winograd tiles than this do not pay for the larger weights.
     pub min_winograd_tiles: u64,
+    /// Bytes between the steps of Winograd's convolution, at most, unless a single tile of its GEMM takes more: larger
+    /// batches and images are transformed in chunks, so that what one step writes is still in a cache when the next reads
+    /// it.
+    pub winograd_workspace: u64,
     /// The least share, in percent, of a cooperative GEMM that must not be padding. Cooperative matrices
     /// are several times as fast as other arithmetic, but other shaders need not compute the padding.
     pub min_cooperative_use: u64,
@@ -47,6 +51,7 @@ const SOFTWARE: CostTable = CostTable {
     subgroup_tile: [10, 14],
     winograd_transform: [14, 30],
     min_winograd_tiles: 32,
+    winograd_workspace: u64::MAX,
     // Not measured: no software device has cooperative matrices.
     min_cooperative_use: 60,
     // Used only where the other shaders are quarantined. Guessed.
@@ -62,6 +67,8 @@ const SOFTWARE: CostTable = CostTable {
 const INTEGRATED: CostTable = CostTable {
     // From 8 (Radeon 760M, Apple M1) to 40 (Strix Halo, Apple's Max).
     compute_units: 16,
+    // The last cache of those that have one: 32 MB in AMD's Strix Halo, 8 to 48 in Apple's.
+    winograd_workspace: 16 << 20,
     // Guessed: it is nearer to the cores than the memory shared with the CPU.
     workgroup_memory_helps: true,
     // The registers of 8 rows leave room for enough subgroups on AMD's GPUs (`scripts/gpu-static`).
@@ -74,6 +81,9 @@ const INTEGRATED: CostTable = CostTable {
 const DISCRETE: CostTable = CostTable {
     // From 28 (RX 6600, GeForce RTX 3060) to 170 (GeForce RTX 5090); a mid-range one.
     compute_units: 60,
+    // The last cache of a GPU of 2021 and later: 32 to 128 MB in AMD's, 32 to 128 in NVIDIA's. What it reads beside is
+    // in there as well.
+    winograd_workspace: 48 << 20,
     // Guessed: it is nearer to the cores than the device's memory.
     workgroup_memory_helps: true,
     // The registers of 8 rows leave room for enough subgroups on AMD's GPUs (`scripts/gpu-static`).

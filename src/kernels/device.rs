@@ -83,6 +83,7 @@ impl DeviceContext {
             workgroups,
             loop_iterations,
             operations: None,
+            parts: 1,
             products: None,
             algorithm: None,
             reason: SelectionReason::Only,

@@ -18,6 +18,8 @@ pub(crate) struct Dispatch {
     pub loop_iterations: u64,
     /// Multiplications and additions, where they are other than the node's.
     pub operations: Option<u64>,
+    /// Of how many equal parts of the node's inputs and output it computes one.
+    pub parts: u64,
     /// Multiply-adds of an invocation, padding included, where the kernel says so.
     pub products: Option<u64>,
     /// The convolution algorithm that this is, or is a part of.
@@ -62,6 +64,11 @@ impl Dispatch {
 
     pub(super) fn operations(mut self, operations: u64) -> Self {
         self.operations = Some(operations);
+        self
+    }
+
+    pub(super) fn parts(mut self, parts: usize) -> Self {
+        self.parts = parts as u64;
         self
     }
 

@@ -35,6 +35,9 @@ pub(crate) struct Selection {
     pub workspace: Vec<u64>,
     /// Whether several dispatches may add to the output, which then cannot take the residual's place.
     pub in_parts: bool,
+    /// Whether all dispatches run once for each of several chunks, so that inputs are read, and workspaces written,
+    /// after a part of the output was.
+    pub in_chunks: bool,
 }
 
 /// The kernels that were selected, with their variants.
@@ -58,6 +61,7 @@ impl Default for Selection {
             reason: SelectionReason::Only,
             workspace: Vec::new(),
             in_parts: false,
+            in_chunks: false,
         }
     }
 }
@@ -137,8 +141,7 @@ pub(crate) fn select(problem: &Problem, device: &DeviceContext) -> Selection {
             Selection {
                 algorithm: Algorithm::Reduction { largest_subgroup },
                 reason: SelectionReason::Reduction(largest_subgroup),
-                workspace: Vec::new(),
-                in_parts: false,
+                ..Selection::default()
             }
         }
         Problem::Other => Selection::default(),

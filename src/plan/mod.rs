@@ -32,7 +32,7 @@ use layout::{Layout, with_a_copy};
 pub use limits::BrokenLimit;
 pub(crate) use placed::PlacedPlan;
 pub(crate) use report::planned_nodes;
-pub use report::{FusedPart, PlanReport, PlannedMemory, PlannedNode, PlannedStep};
+pub use report::{FusedPart, PlanReport, PlannedMemory, PlannedNode, PlannedStep, Transfer};
 use selections::Selections;
 pub(crate) use steps::{Step, concat_in_place, is_computed};
 

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use super::cost::value_bytes;
 use super::limits::{self, BrokenLimit};
 use super::{BufferRef, OutputLocation, PlacedGraph, Plan, Selections, Step, values};
 use crate::error::{Error, Result};
 use crate::gpu::Precision;
-use crate::graph::{Graph, Node, Operator, Residual, Storage};
-use crate::kernels::{ConvAlgorithm, DeviceContext};
+use crate::graph::{Graph, Node, Operator, Places, Residual, Storage};
+use crate::kernels::{ConvAlgorithm, DeviceContext, Read, Target};
 use crate::passes::{self, PassOptions, PassReport};
 use crate::tensor::Shape;
 
@@ -118,6 +119,23 @@ pub struct PlannedStep {
     /// Multiply-adds of an invocation, padding included; 0 where the kernel does not say so.
     #[doc(hidden)]
     pub products: u64,
+    /// What the bytes are of; empty on the CPU.
+    #[doc(hidden)]
+    pub transfers: Vec<Transfer>,
+}
+
+/// Bytes that a step reads or writes.
+#[doc(hidden)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transfer {
+    /// A name of the memory: what has the same name is the same.
+    pub memory: String,
+    /// How many.
+    pub bytes: u64,
+    /// Bytes of that memory as a whole.
+    pub total: u64,
+    /// Whether they are written.
+    pub is_write: bool,
 }
 
 /// Bytes on the device; on the CPU, of the process.
@@ -170,7 +188,7 @@ impl PlanReport {
             device: device.name.clone(),
             precision: device.precision,
             nodes: planned_nodes(&plan.placed),
-            steps: plan.steps.iter().map(planned_step).collect(),
+            steps: planned_steps(&plan, device.precision),
             pipelines: plan.pipeline_keys().len(),
             memory: memory(&plan),
             broken,
@@ -215,21 +233,74 @@ fn memory(plan: &Plan) -> PlannedMemory {
     }
 }
 
-fn planned_step(step: &Step) -> PlannedStep {
-    let key = &step.dispatch.key;
-    PlannedStep {
-        node: step.node,
-        name: step.label.clone(),
-        shader: key.shader.name,
-        constants: key.constants.clone(),
-        kernel: step.dispatch.algorithm,
-        is_fallback: false,
-        why: step.dispatch.reason.to_string(),
-        workgroups: step.dispatch.workgroups,
-        operations: step.cost.operations,
-        bytes: step.cost.bytes,
-        products: step.dispatch.products.unwrap_or(0),
-    }
+fn planned_steps(plan: &Plan, precision: Precision) -> Vec<PlannedStep> {
+    let PlacedGraph { graph, shapes, .. } = &plan.placed;
+    let is_rename = |i: usize| values::renames(graph, shapes, i);
+    let roots = Places::new(graph.nodes(), is_rename).roots;
+    let steps = plan.steps.iter();
+    steps
+        .map(|step| {
+            let key = &step.dispatch.key;
+            PlannedStep {
+                node: step.node,
+                name: step.label.clone(),
+                shader: key.shader.name,
+                constants: key.constants.clone(),
+                kernel: step.dispatch.algorithm,
+                is_fallback: false,
+                why: step.dispatch.reason.to_string(),
+                workgroups: step.dispatch.workgroups,
+                operations: step.cost.operations,
+                bytes: step.cost.bytes,
+                products: step.dispatch.products.unwrap_or(0),
+                transfers: transfers(plan, precision, &roots, step),
+            }
+        })
+        .collect()
+}
+
+/// What a step reads and writes. `roots` are the values in whose memory values are.
+fn transfers(plan: &Plan, precision: Precision, roots: &[usize], step: &Step) -> Vec<Transfer> {
+    let placed = &plan.placed;
+    let nodes = placed.graph.nodes();
+    let value = |i: usize, bytes: u64| {
+        let mut root = roots[i];
+        while placed.in_place[root]
+            && let Some(residual) = nodes[root].inputs.last()
+        {
+            root = roots[residual.index()];
+        }
+        let total = value_bytes(&placed.views[root], precision);
+        (format!("value {root}"), total.max(bytes))
+    };
+    let workspace = |i: usize, bytes| (format!("workspace {i} of {}", step.node), bytes);
+    let memory = |read: &Read, bytes: u64| match read {
+        Read::Input(i) => match (step.inputs[*i], nodes[step.node].inputs.get(*i)) {
+            (BufferRef::Input(input), _) => (format!("input {input}"), bytes),
+            (_, Some(input)) if !matches!(step.output, BufferRef::Output(_)) => {
+                value(input.index(), bytes)
+            }
+            // An output is unpacked from the node's own value.
+            _ => value(step.node, bytes),
+        },
+        Read::Workspace(i) => workspace(*i, bytes),
+        Read::Weight(weight) => (format!("weight {}", weight.name), bytes),
+    };
+    let transfer = |(memory, total), bytes, is_write| Transfer {
+        memory,
+        bytes,
+        total,
+        is_write,
+    };
+    let reads = step.dispatch.reads.iter().zip(&step.traffic.read);
+    let reads = reads.map(|(read, &bytes)| transfer(memory(read, bytes), bytes, false));
+    let bytes = step.traffic.written;
+    let written = match (step.dispatch.target, step.output) {
+        (Target::Workspace(i), _) => workspace(i, bytes),
+        (_, BufferRef::Output(output)) => (format!("output {output}"), bytes),
+        _ => value(step.node, bytes),
+    };
+    reads.chain([transfer(written, bytes, true)]).collect()
 }
 
 /// The nodes of a graph whose values have places.

@@ -72,15 +72,17 @@ impl MemoryRequests {
         }
         let workspace_bytes = |i: usize| &selected.selections[i].workspace;
         let steps = |i: usize| workspace_bytes(i).len();
+        let in_chunks = |i: usize| selected.selections[i].in_chunks;
         for (request, requested) in requests.iter_mut().enumerate() {
             let Lifetime { first, last } = requested.lifetime;
             // The first of several dispatches reads the inputs, but the last one the residual.
             let is_done_early = last < roots.len()
                 && steps(last) > 0
+                && !in_chunks(last)
                 && request_of[last] != Some(request)
                 && residual(graph, last).and_then(|i| request_of[i]) != Some(request);
             requested.lifetime = Lifetime {
-                first: first * TICKS + steps(first),
+                first: first * TICKS + if in_chunks(first) { 0 } else { steps(first) },
                 last: match is_done_early {
                     true => last * TICKS,
                     false => last.saturating_mul(TICKS).saturating_add(TICKS - 1),
@@ -100,11 +102,16 @@ impl MemoryRequests {
             read.extend(own.iter().filter_map(|v| request_of[v.index()]));
             for (step, &bytes) in workspace_bytes(i).iter().enumerate() {
                 let written = requests.len();
+                let ticks = if in_chunks(i) {
+                    0..=TICKS - 1
+                } else {
+                    step..=step + 1
+                };
                 requests.push(Request {
                     bytes,
                     lifetime: Lifetime {
-                        first: i * TICKS + step,
-                        last: i * TICKS + step + 1,
+                        first: i * TICKS + ticks.start(),
+                        last: i * TICKS + ticks.end(),
                     },
                     conflicts: Vec::new(),
                 });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::cost::{NodeTraffic, StepCost, costs, value_bytes};
+use super::cost::{NodeTraffic, StepCost, Traffic, costs, value_bytes};
 use super::layout::Layout;
 use super::selections::Selections;
 use super::{BufferRef, OutputLocation, values};
@@ -24,6 +24,7 @@ pub(crate) struct Step {
     /// The shape of the node's output.
     pub shape: Shape,
     pub cost: StepCost,
+    pub traffic: Traffic,
     pub dispatch: Dispatch,
     pub inputs: Arc<[BufferRef]>,
     /// What it writes.
@@ -104,12 +105,17 @@ impl Lowering<'_> {
     /// Packs an input of the graph.
     fn pack(&mut self, value: ValueId, node: &Node, input: usize) -> Result<()> {
         let view = self.layout.views[value.index()];
+        let traffic = Traffic {
+            read: vec![view.unpadded_len() * 4],
+            written: value_bytes(&view, self.device.precision),
+        };
         self.steps.push(Step {
             label: node.name.clone(),
             node: value.index(),
             kind: node.op.as_operator().kind(),
             shape: self.selected.shapes[value.index()].clone(),
-            cost: self.copy_cost(&view),
+            cost: traffic.cost(0),
+            traffic,
             dispatch: kernels::pack(self.device, &node.name, view)?,
             inputs: [BufferRef::Input(input)].into(),
             output: self.layout.buffers[value.index()],
@@ -121,26 +127,23 @@ impl Lowering<'_> {
     /// Unpacks an output of the graph.
     fn unpack(&mut self, value: ValueId, node: &Node, index: usize) -> Result<()> {
         let view = self.layout.views[value.index()];
+        let traffic = Traffic {
+            read: vec![value_bytes(&view, self.device.precision)],
+            written: view.unpadded_len() * 4,
+        };
         self.steps.push(Step {
             label: format!("output.{index}"),
             node: value.index(),
             kind: "Output",
             shape: self.selected.shapes[value.index()].clone(),
-            cost: self.copy_cost(&view),
+            cost: traffic.cost(0),
+            traffic,
             dispatch: kernels::unpack(self.device, &node.name, view)?,
             inputs: [self.layout.buffers[value.index()]].into(),
             output: BufferRef::Output(index),
             workspace: Vec::new(),
         });
         Ok(())
-    }
-
-    /// A packed value and the same as a tensor, one read and the other written.
-    fn copy_cost(&self, view: &TensorView) -> StepCost {
-        StepCost {
-            operations: 0,
-            bytes: value_bytes(view, self.device.precision) + view.unpadded_len() * 4,
-        }
     }
 
     /// Computes a node.
@@ -188,13 +191,14 @@ impl Lowering<'_> {
             output: value_bytes(&layout.views[i], device.precision),
         };
         let costs = costs(&dispatches, multiplications.saturating_mul(2), &traffic);
-        for (dispatch, cost) in dispatches.into_iter().zip(costs) {
+        for (dispatch, (cost, traffic)) in dispatches.into_iter().zip(costs) {
             self.steps.push(Step {
                 label: node.name.clone(),
                 node: i,
                 kind: operator.kind(),
                 shape: shape.clone(),
                 cost,
+                traffic,
                 inputs: buffers.clone(),
                 output: match dispatch.target {
                     Target::Output => layout.buffers[i],

@@ -24,6 +24,8 @@ pub enum Shaders {
     TeamWith(&'static str, &'static str),
     /// Several, of which one is this shader with this constant.
     With(&'static str, &'static str),
+    /// Several, of which one shader is dispatched so many times.
+    Times(&'static str, usize),
     /// One or several of these, for settings that the heuristic selects by.
     AnyOf(&'static [&'static str]),
     /// One or several of these, or none where the node is removed or its output is computed in place.
@@ -172,6 +174,10 @@ fn fits(
                 dispatch.split(' ').next() == Some(name) && has(dispatch, constant)
             };
             dispatches.iter().any(is_it)
+        }
+        Shaders::Times(name, times) => {
+            let is_it = |dispatch: &&&str| dispatch.split(' ').next() == Some(name);
+            dispatches.iter().filter(is_it).count() == times
         }
         Shaders::Team(name) if has_subgroups(device) => only(&format!("{name}_subgroup")),
         Shaders::Team(name) => only(name),

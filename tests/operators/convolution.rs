@@ -8,7 +8,7 @@ use shadernet::tensor::Shape;
 use crate::compare::{Case, check};
 use crate::devices;
 use crate::generate::{cases, conv_settings, extents, graph_of, tensor};
-use crate::ran::Shaders::{self, Algorithm, Only, With};
+use crate::ran::Shaders::{self, Algorithm, Only, Times, With};
 use crate::ran::{DENSE, preferred};
 use crate::tolerance;
 
@@ -207,6 +207,33 @@ proptest! {
     ) {
         let conv = Conv2d::new(3, outputs, 3).stride(stride).padding(1);
         check(conv, [2, 3, size, size + 3], seed, DENSE);
+    }
+}
+
+/// More transformed tiles than a GPU's caches hold: they are computed in two chunks, the first of which ends within an
+/// image.
+#[test]
+fn winograd_in_chunks() {
+    let conv = Conv2d::new(8, 8, 3).padding(1);
+    let mut b = GraphBuilder::new("chunks");
+    let x = b.input("input", &[None, None, None, None]);
+    let y = b.conv2d("conv", x, conv);
+    let y = b.add("add", y, x);
+    let y = b.activation("act", y, Activation::Relu);
+    b.output(y);
+    let graph = b.build().unwrap();
+    let input = tensor(&Shape::from([3, 8, 371, 370]), 7);
+    let algorithm = ConvAlgorithm::Winograd { tile: 4 };
+    for (name, times) in [("winograd_input", 2), ("winograd_output", 2)] {
+        Case::new(
+            &graph,
+            std::slice::from_ref(&input),
+            7,
+            &[("conv", Times(name, times))],
+        )
+        .prefer(algorithm)
+        .factor(factor(algorithm))
+        .run_on(devices::as_discrete());
     }
 }
 

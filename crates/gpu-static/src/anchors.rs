@@ -176,28 +176,29 @@ fn theirs(problem: &Problem, card: &Card, engine: &Engine) -> Result<Vec<Line>, 
     let modules: Vec<_> = steps.map(|step| step.module.clone()).collect();
     let rows: RowsByForm = predict::by_form(families::module_rows(card.family, &modules)?);
     let lines = anchors.iter().flat_map(|anchor| {
-        let seconds = anchor.steps.iter().map(|step| {
+        let transfers = anchor.steps.iter().map(|step| &step.transfers[..]);
+        let moved = predict::moved(card, transfers);
+        let steps = anchor.steps.iter().zip(moved);
+        let timed = steps.map(|(step, moved)| {
             // Each module has a row.
-            predict::dispatch_seconds(&step.dispatch, card, &rows[&step.module.key()])
+            let row = &rows[&step.module.key()];
+            let dispatch = step.dispatch(moved);
+            let seconds = predict::dispatch_seconds(&dispatch, card, row);
+            (dispatch, row, seconds)
         });
-        let seconds: Vec<_> = seconds.collect();
-        let total: f64 = seconds.iter().sum();
-        let rows = &rows;
-        anchor
-            .steps
-            .iter()
-            .zip(seconds)
-            .map(move |(step, one)| Line {
-                card: card.name,
-                problem: problem.name(),
-                engine: engine.name.clone(),
-                algorithm: anchor.algorithm.to_owned(),
-                workgroups: step.dispatch.workgroups,
-                share: share(&step.dispatch, &rows[&step.module.key()]),
-                microseconds: 1e6 * one,
-                total_microseconds: 1e6 * total,
-                row: rows[&step.module.key()].clone(),
-            })
+        let timed: Vec<_> = timed.collect();
+        let total: f64 = timed.iter().map(|(.., seconds)| seconds).sum();
+        timed.into_iter().map(move |(dispatch, row, seconds)| Line {
+            card: card.name,
+            problem: problem.name(),
+            engine: engine.name.clone(),
+            algorithm: anchor.algorithm.to_owned(),
+            workgroups: dispatch.workgroups,
+            share: share(&dispatch, row),
+            microseconds: 1e6 * seconds,
+            total_microseconds: 1e6 * total,
+            row: row.clone(),
+        })
     });
     Ok(lines.collect())
 }

@@ -135,6 +135,22 @@ impl Instruction {
         self.name.starts_with("v_")
     }
 
+    /// Whether RDNA3's second set of units for float32 has it: of a subgroup of 64, these compute the other half at the
+    /// same time. The instructions of Mesa's own model of cycles (`aco_statistics.cpp`) that these shaders have.
+    pub fn has_twin_units(&self) -> bool {
+        let Some(name) = self.name.strip_prefix("v_") else {
+            return false;
+        };
+        let floats = [
+            "fma_", "fmac_", "fmaak_", "fmamk_", "mul_", "add_", "sub_", "subrev_", "max_", "min_",
+        ];
+        let is_float = floats.iter().any(|prefix| {
+            let kind = name.strip_prefix(prefix);
+            kind.is_some_and(|kind| kind.starts_with("f32") || kind.starts_with("f16"))
+        });
+        is_float || name.starts_with("mov_b32") || name.starts_with("cndmask_b32")
+    }
+
     /// Whether a division is made of it: the approximate reciprocal, of integers too.
     pub fn is_division(&self) -> bool {
         self.name.starts_with("v_rcp") || self.name.starts_with("v_div_scale")
@@ -222,6 +238,16 @@ mod tests {
         let labels: Vec<_> = blocks.iter().map(|block| block.label.as_str()).collect();
         assert_eq!(labels, ["", "BB0", "BB2"]);
         assert_eq!(blocks[2].instructions[0].target.as_deref(), Some("BB0"));
+    }
+
+    #[test]
+    fn twin_units_compute_floats() {
+        let has = |line| instruction(line).has_twin_units();
+        assert!(has("v_fmac_f32_e32 v0, v1, v2") && has("v_mov_b32_e32 v0, v1"));
+        assert!(
+            !has("v_add_nc_u32_e32 v0, v1, v2") && !has("v_fma_f64 v[0:1], v[2:3], v[2:3], v[2:3]")
+        );
+        assert!(!has("ds_load_b32 v0, v1"));
     }
 
     #[test]

@@ -13,6 +13,10 @@ pub struct Card {
     pub gigahertz: f64,
     /// Bandwidth of its memory in GB/s.
     pub bandwidth: f64,
+    /// Bytes of the cache before its memory (AMD's Infinity Cache); 0 without.
+    pub cache_bytes: u64,
+    /// Bandwidth of that cache in GB/s.
+    pub cache_bandwidth: f64,
 }
 
 /// Three of AMD's: a large and a small discrete one, and one that shares the CPU's memory. The 890M's family is compiled
@@ -24,6 +28,8 @@ pub const CARDS: [Card; 3] = [
         compute_units: 84,
         gigahertz: 2.4,
         bandwidth: 800.0,
+        cache_bytes: 80 << 20,
+        cache_bandwidth: 2900.0,
     },
     Card {
         name: "RX 6800",
@@ -31,6 +37,8 @@ pub const CARDS: [Card; 3] = [
         compute_units: 60,
         gigahertz: 2.105,
         bandwidth: 512.0,
+        cache_bytes: 128 << 20,
+        cache_bandwidth: 2000.0,
     },
     Card {
         name: "Radeon 890M",
@@ -38,5 +46,7 @@ pub const CARDS: [Card; 3] = [
         compute_units: 16,
         gigahertz: 2.9,
         bandwidth: 120.0,
+        cache_bytes: 0,
+        cache_bandwidth: f64::INFINITY,
     },
 ];

@@ -15,7 +15,7 @@ const MATRIX_CYCLES: f64 = 32.0;
 /// Of one subgroup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// Instructions of the vector units, but products of matrices.
+    /// Cycles of the vector units, but products of matrices.
     pub vector: f64,
     /// Cycles of products of matrices.
     pub matrix: f64,
@@ -29,6 +29,34 @@ pub struct Cost {
     pub waits: f64,
 }
 
+/// How fast a SIMD is.
+#[derive(Clone, Copy, Debug)]
+pub struct Simd {
+    /// Cycles of a vector instruction.
+    cycles: f64,
+    /// Whether instructions with twin units take half of them.
+    has_twin_units: bool,
+}
+
+impl Simd {
+    /// For subgroups of this size: 32 invocations a cycle on RDNA, 16 on GCN. RDNA3 and later compute both halves of a
+    /// subgroup of 64 at once where they have the units.
+    pub fn new(family: &str, subgroup_size: u32) -> Self {
+        let lanes = if family == "vega10" { 16.0 } else { 32.0 };
+        Self {
+            cycles: f64::from(subgroup_size) / lanes,
+            has_twin_units: subgroup_size == 64 && ["navi31", "gfx1200"].contains(&family),
+        }
+    }
+
+    fn cycles(self, instruction: &Instruction) -> f64 {
+        match self.has_twin_units && instruction.has_twin_units() {
+            true => self.cycles / 2.0,
+            false => self.cycles,
+        }
+    }
+}
+
 /// When what was last asked of a memory arrives, in cycles from the begin.
 #[derive(Default)]
 struct Arrivals {
@@ -38,9 +66,8 @@ struct Arrivals {
 }
 
 impl Cost {
-    /// The cost of instructions that follow each other. `vector_cycles` are those of a vector instruction, which
-    /// depend on the subgroup's size.
-    pub fn of<'a>(instructions: impl Iterator<Item = &'a Instruction>, vector_cycles: f64) -> Self {
+    /// The cost of instructions that follow each other.
+    pub fn of<'a>(instructions: impl Iterator<Item = &'a Instruction>, simd: Simd) -> Self {
         let mut cost = Self::default();
         let (mut now, mut arrivals) = (0.0, Arrivals::default());
         for instruction in instructions {
@@ -53,8 +80,9 @@ impl Cost {
                     now += MATRIX_CYCLES;
                 }
                 it if it.is_vector() => {
-                    cost.vector += 1.0;
-                    now += vector_cycles;
+                    let cycles = simd.cycles(it);
+                    cost.vector += cycles;
+                    now += cycles;
                 }
                 _ => now += 1.0,
             }
@@ -100,7 +128,7 @@ mod tests {
     fn cost(lines: &str) -> Cost {
         Cost::of(
             parse(lines).iter().flat_map(|block| &block.instructions),
-            2.0,
+            Simd::new("navi21", 64),
         )
     }
 
@@ -112,6 +140,12 @@ mod tests {
         assert!(cost(&format!("{load}{wait}")).waits > 270.0);
         assert_eq!(cost(&format!("{load}{products}{wait}")).waits, 0.0);
         assert_eq!(cost(&format!("{load}{products}")).device_bits, 128.0);
+        let cycles = |family| {
+            let blocks = parse("v_fma_f32 v0, v1, v2, v3\nv_add_nc_u32_e32 v0, v1, v2\n");
+            let instructions = blocks.iter().flat_map(|block| &block.instructions);
+            Cost::of(instructions, Simd::new(family, 64)).vector
+        };
+        assert_eq!(["vega10", "navi21", "navi31"].map(cycles), [8.0, 4.0, 3.0]);
         // Waiting for scalar loads is not waiting for buffers.
         assert_eq!(cost(&format!("{load}s_waitcnt lgkmcnt(0)\n")).waits, 0.0);
     }

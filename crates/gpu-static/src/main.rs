@@ -5,6 +5,7 @@
 
 mod anchors;
 mod assembly;
+mod cache;
 mod cards;
 mod compare;
 mod compile;

@@ -4,25 +4,25 @@
 //! those that a unit holds at once, each SIMD has some subgroups. Together they take as long as the busiest part of
 //! the unit (vector units, scalar unit, workgroup memory, loads), and no less than one of them alone, which waits
 //! for its data. The hottest loop runs as often as the kernel has multiply-adds for it, the loop around it as often
-//! as is known (of other engines' kernels), all else once. No dispatch
-//! is faster than its bytes through memory, and each takes [`LAUNCH`] on top.
+//! as is known (of other engines' kernels), all else once. No dispatch is faster than its bytes through the cache, nor than those of them that are not in the cache through memory, and each
+//! takes [`LAUNCH`] on top. The pass is one of many: what the one before left in the cache is there.
 //!
-//! Left out: caches (only bytes that have to be moved count, at the memory's bandwidth), how clocks change, and that
-//! RDNA3 issues some pairs of vector instructions at once.
+//! Left out: the smaller caches, and how clocks change.
 
 use std::collections::HashMap;
 
 use shadernet::graph::Graph;
-use shadernet::plan::{PlanReport, PlannedStep};
+use shadernet::plan::{PlanReport, PlannedStep, Transfer};
 use shadernet::session::SessionOptions;
 use shadernet::tensor::Shape;
 use shadernet::zoo::{self, ZooOptions};
 
+use crate::cache::Cache;
 use crate::cards::Card;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::pipeline::Pipeline;
-use crate::row::{Row, vector_cycles};
+use crate::row::Row;
 
 /// Seconds between dispatches that depend on each other: the first drains, caches are written back. Guessed.
 const LAUNCH: f64 = 3e-6;
@@ -84,15 +84,26 @@ pub fn by_form(rows: Vec<Row>) -> RowsByForm {
 /// # Errors
 /// Where a row is missing.
 pub fn seconds(plan: &PlanReport, card: &Card, rows: &RowsByForm) -> Result<Vec<f64>, Error> {
-    let step = |step: &PlannedStep| {
+    let step = |(step, moved): (&PlannedStep, f64)| {
         let pipeline = Pipeline::of_step(plan, step);
         let row = rows.get(&pipeline.key()).ok_or_else(|| Error::Family {
             family: card.family.to_owned(),
             message: format!("no row of {} {}", pipeline.shader, pipeline.form()),
         })?;
-        Ok(step_seconds(step, card, row))
+        Ok(step_seconds(step, moved, card, row))
     };
-    plan.steps.iter().map(step).collect()
+    let transfers = plan.steps.iter().map(|step| &step.transfers[..]);
+    let moved = moved(card, transfers);
+    plan.steps.iter().zip(moved).map(step).collect()
+}
+
+/// Bytes that memory moves for each dispatch of a pass, after another one.
+pub fn moved<'a>(card: &Card, pass: impl Iterator<Item = &'a [Transfer]> + Clone) -> Vec<f64> {
+    let mut cache = Cache::new(card.cache_bytes);
+    for transfers in pass.clone() {
+        cache.moved(transfers);
+    }
+    pass.map(|transfers| cache.moved(transfers)).collect()
 }
 
 /// What the time of a dispatch depends on, besides its row.
@@ -104,11 +115,13 @@ pub struct Dispatch {
     pub products: f64,
     /// How often the loop around the hottest runs; 0 where it is not known.
     pub around: f64,
-    /// Bytes that it has to move.
-    pub bytes: u64,
+    /// Bytes that it reads and writes.
+    pub bytes: f64,
+    /// Of these and of others, what moves between the cache and memory.
+    pub moved: f64,
 }
 
-fn step_seconds(step: &PlannedStep, card: &Card, row: &Row) -> f64 {
+fn step_seconds(step: &PlannedStep, moved: f64, card: &Card, row: &Row) -> f64 {
     let workgroups: u64 = step.workgroups.iter().map(|&n| u64::from(n)).product();
     let invocations = workgroups as f64 * f64::from(row.workgroup_size);
     let products = match step.products {
@@ -119,7 +132,8 @@ fn step_seconds(step: &PlannedStep, card: &Card, row: &Row) -> f64 {
         workgroups,
         products,
         around: 0.0,
-        bytes: step.bytes,
+        bytes: step.bytes as f64,
+        moved,
     };
     dispatch_seconds(&dispatch, card, row)
 }
@@ -131,6 +145,7 @@ pub fn dispatch_seconds(dispatch: &Dispatch, card: &Card, row: &Row) -> f64 {
         products,
         around,
         bytes,
+        moved,
     } = *dispatch;
     let lanes = f64::from(row.workgroup_size);
     let subgroup = f64::from(row.subgroup_size);
@@ -148,17 +163,16 @@ pub fn dispatch_seconds(dispatch: &Dispatch, card: &Card, row: &Row) -> f64 {
         .max(1.0)
         .min(mine);
     let concurrent = (resident * waves / SIMDS).max(1.0);
-    let vector = vector_cycles(&row.family, row.subgroup_size);
     let cycles = |cost: &Cost| {
-        let moved = |bits: f64, bytes: f64| bits / 8.0 * subgroup / bytes * SIMDS;
+        let moving = |bits: f64, bytes: f64| bits / 8.0 * subgroup / bytes * SIMDS;
         let busiest = [
-            cost.vector * vector + cost.matrix,
+            cost.vector + cost.matrix,
             cost.scalar,
-            moved(cost.workgroup_bits, WORKGROUP_BYTES),
-            moved(cost.device_bits, DEVICE_BYTES),
+            moving(cost.workgroup_bits, WORKGROUP_BYTES),
+            moving(cost.device_bits, DEVICE_BYTES),
         ];
         let busiest = busiest.into_iter().fold(0.0, f64::max);
-        let alone = cost.vector * vector + cost.matrix + cost.scalar + cost.waits;
+        let alone = cost.vector + cost.matrix + cost.scalar + cost.waits;
         (busiest * concurrent).max(alone)
     };
     let rounds = mine / resident;
@@ -166,5 +180,7 @@ pub fn dispatch_seconds(dispatch: &Dispatch, card: &Card, row: &Row) -> f64 {
     let again = (around - 1.0).max(0.0) * cycles(&row.around_cost);
     let computing = rounds * (iterations * cycles(&row.loop_cost) + again + cycles(&row.rest_cost));
     let computing = computing / (card.gigahertz * 1e9);
-    computing.max(bytes as f64 / (card.bandwidth * 1e9)) + LAUNCH
+    let cached = bytes / (card.cache_bandwidth * 1e9);
+    let uncached = moved / (card.bandwidth * 1e9);
+    computing.max(cached).max(uncached) + LAUNCH
 }

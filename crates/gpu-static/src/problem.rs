@@ -1,5 +1,7 @@
 //! A convolution that engines are compared on.
 
+use shadernet::plan::Transfer;
+
 /// A convolution of one image with stride 1 whose output has the size of its input.
 #[derive(Clone, Copy, Debug)]
 pub struct Problem {
@@ -35,9 +37,31 @@ impl Problem {
         self.inputs * self.kernel * self.kernel
     }
 
-    /// Bytes of input, weights and output.
-    pub fn bytes(&self) -> u64 {
-        4 * (self.pixels() * (self.inputs + self.outputs) + self.outputs * self.depth())
+    /// What is read and written where one dispatch does all.
+    pub fn transfers(&self) -> Vec<Transfer> {
+        vec![
+            self.input(),
+            transfer("weights", self.outputs * self.depth(), false),
+            self.output(),
+        ]
+    }
+
+    fn input(&self) -> Transfer {
+        transfer("input", self.pixels() * self.inputs, false)
+    }
+
+    fn output(&self) -> Transfer {
+        transfer("output", self.pixels() * self.outputs, true)
+    }
+}
+
+/// All of a value in float32.
+fn transfer(memory: &str, elements: u64, is_write: bool) -> Transfer {
+    Transfer {
+        memory: memory.to_owned(),
+        bytes: 4 * elements,
+        total: 4 * elements,
+        is_write,
     }
 }
 
@@ -72,13 +96,15 @@ impl Transformed {
         self.side * self.side
     }
 
-    /// Bytes of the three dispatches.
-    pub fn bytes(&self, problem: &Problem) -> [u64; 3] {
+    /// What the three dispatches read and write.
+    pub fn transfers(&self, problem: &Problem) -> [Vec<Transfer>; 3] {
+        let input = |is_write| transfer("transformed input", self.input, is_write);
+        let output = |is_write| transfer("transformed output", self.output, is_write);
+        let weights = transfer("transformed weights", self.weights, false);
         [
-            problem.pixels() * problem.inputs + self.input,
-            self.input + self.weights + self.output,
-            self.output + problem.pixels() * problem.outputs,
+            vec![problem.input(), input(true)],
+            vec![input(false), weights, output(true)],
+            vec![output(false), problem.output()],
         ]
-        .map(|elements| 4 * elements)
     }
 }

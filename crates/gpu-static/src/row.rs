@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::assembly;
-use crate::cost::Cost;
+use crate::cost::{Cost, Simd};
 use crate::loops::{self, Counts};
 use crate::null_device::Compiled;
 
@@ -54,12 +54,6 @@ pub struct Row {
     pub rest_cost: Cost,
 }
 
-/// Cycles of a vector instruction on a SIMD: 32 invocations a cycle on RDNA, 16 on GCN. That RDNA3 may issue two at
-/// once is left out: these shaders' subgroups of 64 have no such pairs in their code.
-pub fn vector_cycles(family: &str, subgroup_size: u32) -> f64 {
-    f64::from(subgroup_size) / if family == "vega10" { 16.0 } else { 32.0 }
-}
-
 impl Row {
     /// The row of what `compiled` is, of a shader's form.
     pub fn new(
@@ -83,7 +77,7 @@ impl Row {
         let cost = |is_chosen: &dyn Fn(usize) -> bool| {
             let chosen = blocks.iter().enumerate().filter(|(i, _)| is_chosen(*i));
             let instructions = chosen.flat_map(|(_, block)| &block.instructions);
-            Cost::of(instructions, vector_cycles(family, subgroup_size))
+            Cost::of(instructions, Simd::new(family, subgroup_size))
         };
         Self {
             family: family.to_owned(),

@@ -102,7 +102,7 @@ fn winograd_fits(problem: &ConvProblem, tile: Tile, device: &DeviceContext) -> b
     // Elements are counted in 32 bits.
     let addressable = u64::from(u32::MAX) * Precision::F32.element_bytes();
     let largest = device.largest_binding().min(addressable);
-    let [transformed, products] = winograd::workspace(problem, tile);
+    let [transformed, products] = winograd::workspace(problem, tile, device);
     let weights = winograd::weight_bytes(problem, tile);
     let rows = u64::from(tile.points()) * problem.filter.out_channels.div_ceil(N_TILE) as u64;
     let limit = u64::from(device.limits.max_compute_workgroups_per_dimension);

@@ -38,11 +38,17 @@ pub(crate) fn select(problem: &ConvProblem, device: &DeviceContext) -> Selection
         algorithm: Algorithm::Conv(*problem, kernels),
         reason,
         workspace: match kernels {
-            ConvKernels::Winograd(kernels) => winograd::workspace(problem, kernels.tile).to_vec(),
+            ConvKernels::Winograd(kernels) => {
+                winograd::workspace(problem, kernels.tile, device).to_vec()
+            }
             ConvKernels::Gemm(shader) => shader.workspace(&problem.gemm()),
             ConvKernels::Depthwise(_) | ConvKernels::Grouped => Vec::new(),
         },
-        in_parts: false,
+        in_chunks: match kernels {
+            ConvKernels::Winograd(kernels) => kernels.chunks(problem) > 1,
+            _ => false,
+        },
+        ..Selection::default()
     }
 }
 
@@ -125,7 +131,7 @@ pub(crate) fn select_rows(problem: &ConvProblem, device: &DeviceContext) -> Sele
         algorithm: Algorithm::Conv(*problem, ConvKernels::Gemm(shader)),
         reason: SelectionReason::Rows(reason),
         workspace: shader.workspace(&problem.gemm()),
-        in_parts: false,
+        ..Selection::default()
     }
 }
 
@@ -159,8 +165,7 @@ pub(crate) fn select_transposed(
     Selection {
         algorithm: Algorithm::TransposedConv(*problem, kernels),
         reason,
-        workspace: Vec::new(),
-        in_parts: false,
+        ..Selection::default()
     }
 }
 

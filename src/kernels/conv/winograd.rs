@@ -1,6 +1,8 @@
 //! Winograd's convolution for kernels of 3×3 and stride 1: a transform of the input, a GEMM for each
-//! point of the transform, and a transform of the products. Lavin and Gray, "Fast Algorithms for
-//! Convolutional Neural Networks" (2016).
+//! point of the transform, and a transform of the products; chunk by chunk where all of it would take too much
+//! memory. Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016).
+
+use std::ops::Range;
 
 use super::super::epilogue::{Epilogue, EpilogueParams};
 use super::super::selection_reason::GemmReason;
@@ -22,6 +24,8 @@ use crate::gpu::{Precision, WINOGRAD_INPUT, WINOGRAD_OUTPUT};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WinogradKernels {
     pub(super) tile: Tile,
+    /// Tiles of a chunk. The last one may have fewer.
+    chunk: u64,
     /// The shader of the GEMMs between the transforms.
     gemm: GemmShader,
     gemm_reason: GemmReason,
@@ -34,11 +38,17 @@ impl WinogradKernels {
         self.gemm.loop_iterations([1, 1], k_c4)
     }
 
+    /// Chunks of a convolution.
+    pub fn chunks(&self, problem: &ConvProblem) -> usize {
+        self.tile.count(problem).div_ceil(self.chunk.max(1)) as usize
+    }
+
     /// Selects the GEMM shader for tiles of this size. Values between the steps are float32, so
     /// cooperative matrices are not considered.
     pub fn select(problem: &ConvProblem, tile: Tile, device: &DeviceContext) -> Self {
+        let chunk = tile.chunk(problem, device);
         let gemm = GemmProblem {
-            m: tile.count(problem),
+            m: chunk,
             gemms: u64::from(tile.points()),
             taps: 1,
             may_split: false,
@@ -47,6 +57,7 @@ impl WinogradKernels {
         let (gemm, gemm_reason) = GemmShader::select_uncooperative(device, &gemm);
         Self {
             tile,
+            chunk,
             gemm,
             gemm_reason,
         }
@@ -69,7 +80,8 @@ uniforms! {
         count: u32,
         c4: u32,
         offset: u32,
-        unused: [u32; 3],
+        first: u32,
+        unused: [u32; 2],
     }
 
     struct InputParams for WINOGRAD_INPUT {
@@ -122,11 +134,33 @@ impl Tile {
         (problem.batch * rows * columns) as u64
     }
 
-    /// The transformed values of `channels`: an image with one row per point and one column per tile.
-    fn view(self, problem: &ConvProblem, channels: usize, offset: u32) -> TensorView {
+    /// Bytes of the transformed input and of the products of so many tiles.
+    fn bytes(self, problem: &ConvProblem, tiles: u64) -> [u64; 2] {
+        // In 64 bits: it is not known yet whether the elements can be counted in 32.
+        let points = u64::from(self.points()) * tiles;
+        [problem.filter.in_channels, problem.filter.out_channels]
+            .map(|channels| points * channels.div_ceil(4) as u64 * Precision::F32.element_bytes())
+    }
+
+    /// Tiles of a chunk: as many as the device's caches hold, in chunks of about the same size that fill the tiles of
+    /// the GEMM shaders.
+    fn chunk(self, problem: &ConvProblem, device: &DeviceContext) -> u64 {
+        /// Pixels of the largest tile of a GEMM shader.
+        const GEMM_TILE: u64 = 128;
+        let all = self.count(problem);
+        let bytes: u64 = self.bytes(problem, 1).iter().sum();
+        let most = device.class.costs().winograd_workspace / bytes.max(1);
+        let chunks = all.div_ceil(most.max(GEMM_TILE));
+        all.div_ceil(chunks.max(1))
+            .next_multiple_of(GEMM_TILE)
+            .min(all)
+    }
+
+    /// The transformed values of a chunk's `channels`: an image with one row per point and one column per tile.
+    fn view(self, chunk: &Range<u64>, channels: usize, offset: u32) -> TensorView {
         let c4 = channels.div_ceil(4) as u32;
         // The selection has checked that the elements are fewer than 2^32.
-        let width = self.count(problem) as u32;
+        let width = (chunk.end - chunk.start) as u32;
         TensorView {
             batch: 1,
             height: self.points(),
@@ -140,12 +174,9 @@ impl Tile {
     }
 }
 
-/// Bytes of the transformed input and of the products.
-pub(super) fn workspace(problem: &ConvProblem, tile: Tile) -> [u64; 2] {
-    // In 64 bits: it is not known yet whether the elements can be counted in 32.
-    let points = u64::from(tile.points()) * tile.count(problem);
-    [problem.filter.in_channels, problem.filter.out_channels]
-        .map(|channels| points * channels.div_ceil(4) as u64 * Precision::F32.element_bytes())
+/// Bytes of the transformed input and of the products of a chunk.
+pub(super) fn workspace(problem: &ConvProblem, tile: Tile, device: &DeviceContext) -> [u64; 2] {
+    tile.bytes(problem, tile.chunk(problem, device))
 }
 
 /// Bytes of the transformed kernels.
@@ -173,8 +204,8 @@ pub(super) fn cost(
     gemms + transform * elements
 }
 
-/// The three steps of a convolution with one group, a kernel of 3×3 and stride 1, without dilation
-/// or prologue. `reason` is the selection's.
+/// The steps of a convolution with one group, a kernel of 3×3 and stride 1, without dilation or prologue: three for
+/// each chunk of tiles. `reason` is the selection's.
 pub(super) fn dispatches(
     context: &LoweringContext,
     problem: &ConvProblem,
@@ -182,116 +213,167 @@ pub(super) fn dispatches(
     kernels: WinogradKernels,
     reason: SelectionReason,
 ) -> Result<Vec<Dispatch>> {
-    let device = context.device;
-    let (input, output) = (context.inputs[0], context.output);
     let tile = kernels.tile;
-    let transformed = tile.view(problem, problem.filter.in_channels, context.workspace[0]);
-    let products = tile.view(problem, problem.filter.out_channels, context.workspace[1]);
-    let tiles = |view: &TensorView| Tiles {
-        size: tile.tiles(problem.output).map(|v| v as u32),
-        count: view.width,
-        c4: view.c4,
-        offset: view.offset,
-        unused: [0; 3],
-    };
-    let grid = |c4: u32| -> Result<[u32; 3]> {
-        let elements = u64::from(transformed.width) * u64::from(c4);
-        let per_workgroup = WORKGROUP / u64::from(tile.side());
-        let [x, y] = device.fold(&context.node.name, elements.div_ceil(per_workgroup))?;
-        Ok([x, y, 1])
-    };
-
-    let params = InputParams {
-        input,
-        tiles: tiles(&transformed),
-        padding: problem.window().padding,
-        unused: [0; 2],
-    };
-    let mut steps = Vec::with_capacity(3);
-    steps.push(
-        device
-            .dispatch(
-                &WINOGRAD_INPUT,
-                &params,
-                vec![Read::Input(0)],
-                grid(transformed.c4)?,
-                NO_LOOPS,
-            )
-            .constants(&[("TILE", tile as u32), ("ROUNDS", tile.rounds(device))])
-            .operations(0)
-            .selected(Some(tile.algorithm()), reason)
-            .into_target(Target::Workspace(0)),
-    );
-
     let n_tiles = filter.group_outputs.div_ceil(N_TILE);
     let k_c4 = kernels.gemm.padded_k_c4(filter.group_inputs, false);
-    let no_bias = context.zeros(n_tiles * N_TILE);
-    let params = Params {
-        input: transformed,
-        output: products,
-        window: Window {
-            kernel: [1, 1],
-            stride: [1, 1],
-            dilation: [1, 1],
-            padding: [0, 0],
-        },
-        outputs: Outputs {
-            size: [1, products.width],
-            step: [1, 1],
-            origin: [0, 0],
-            pixels: products.width,
-            phase_columns: 1,
-        },
-        epilogue: EpilogueParams::nothing(products),
-        k_c4: k_c4 as u32,
-        group_out_c4: products.c4,
-        group_n_tiles: n_tiles as u32,
-        first_n_tile: 0,
-        n_tiles: n_tiles as u32,
-        prologue_slope: 0.0,
-        gemm_rows: 1,
-        gemms: tile.points(),
-        weight_gemm_stride: 1,
-        weight_n_tile_stride: tile.points(),
-        // The other order was 5 % slower on VGG-16.
-        n_fastest: 0,
-        input_k_c4: transformed.c4,
-        part_steps: 0,
-        unused: [0; 2],
+    let lowering = Lowering {
+        context,
+        problem,
+        kernels,
+        n_tiles,
+        k_c4,
+        weight: weight(context, filter, tile as u32, k_c4),
+        bias: gemm::bias(context, filter, n_tiles),
     };
-    let reads = vec![
-        Read::Workspace(0),
-        weight(context, filter, tile as u32, k_c4),
-        no_bias.clone(),
-        no_bias.clone(),
-        no_bias,
-    ];
-    // Without constants: no epilogue and no prologue.
-    let mut product = gemm::dispatch(context, kernels.gemm, false, &params, reads)?;
-    product.key.precision = Precision::F32;
-    let pairs = u64::from(products.pixels)
-        * (problem.filter.in_channels * problem.filter.out_channels) as u64;
-    let gemm_reason = SelectionReason::WinogradGemm(kernels.gemm_reason);
-    steps.push(
-        product
-            .operations(2 * pairs)
-            .selected(Some(tile.algorithm()), gemm_reason)
-            .into_target(Target::Workspace(1)),
-    );
-
-    let epilogue = Epilogue::of(context);
-    let bias = gemm::bias(context, filter, n_tiles);
-    let residual = epilogue.read(&bias);
-    let params = OutputParams {
-        output,
-        epilogue: epilogue.params,
-        tiles: tiles(&products),
-    };
-    let reads = vec![Read::Workspace(1), bias, residual];
-    let grid = grid(products.c4)?;
-    let last = device.dispatch(&WINOGRAD_OUTPUT, &params, reads, grid, NO_LOOPS);
-    let last = last.constant("TILE", tile as u32).operations(0);
-    let last = last.selected(Some(tile.algorithm()), reason);
-    steps.push(epilogue.select(last));
+    let all = tile.count(problem);
+    let chunks = kernels.chunks(problem);
+    let mut steps = Vec::with_capacity(3 * chunks);
+    for first in (0..all).step_by(kernels.chunk.max(1) as usize) {
+        let chunk = first..all.min(first + kernels.chunk);
+        let of_tile = |transform: Dispatch, reason| {
+            transform
+                .parts(chunks)
+                .selected(Some(tile.algorithm()), reason)
+        };
+        let gemm_reason = SelectionReason::WinogradGemm(kernels.gemm_reason);
+        let input = lowering.input_transform(&chunk)?;
+        steps.push(of_tile(input, reason).into_target(Target::Workspace(0)));
+        let product = lowering.product(&chunk)?;
+        steps.push(of_tile(product, gemm_reason).into_target(Target::Workspace(1)));
+        steps.push(of_tile(lowering.output_transform(&chunk)?, reason));
+    }
     Ok(steps)
+}
+
+/// What the dispatches of all chunks share.
+struct Lowering<'a> {
+    context: &'a LoweringContext<'a>,
+    problem: &'a ConvProblem,
+    kernels: WinogradKernels,
+    n_tiles: usize,
+    k_c4: usize,
+    weight: Read,
+    bias: Read,
+}
+
+impl Lowering<'_> {
+    /// The transformed input of a chunk of tiles.
+    fn transformed(&self, chunk: &Range<u64>) -> TensorView {
+        let channels = self.problem.filter.in_channels;
+        (self.kernels.tile).view(chunk, channels, self.context.workspace[0])
+    }
+
+    /// The products of a chunk.
+    fn products(&self, chunk: &Range<u64>) -> TensorView {
+        let channels = self.problem.filter.out_channels;
+        (self.kernels.tile).view(chunk, channels, self.context.workspace[1])
+    }
+
+    fn tiles(&self, chunk: &Range<u64>, view: &TensorView) -> Tiles {
+        Tiles {
+            size: (self.kernels.tile.tiles(self.problem.output)).map(|v| v as u32),
+            count: view.width,
+            c4: view.c4,
+            offset: view.offset,
+            // The selection has checked that all elements, of which a tile has several, are fewer than 2^32.
+            first: chunk.start as u32,
+            unused: [0; 2],
+        }
+    }
+
+    /// Workgroups of a transform.
+    fn grid(&self, view: &TensorView) -> Result<[u32; 3]> {
+        let elements = u64::from(view.width) * u64::from(view.c4);
+        let per_workgroup = WORKGROUP / u64::from(self.kernels.tile.side());
+        let context = self.context;
+        let workgroups = elements.div_ceil(per_workgroup);
+        let [x, y] = context.device.fold(&context.node.name, workgroups)?;
+        Ok([x, y, 1])
+    }
+
+    fn input_transform(&self, chunk: &Range<u64>) -> Result<Dispatch> {
+        let (context, tile) = (self.context, self.kernels.tile);
+        let transformed = self.transformed(chunk);
+        let params = InputParams {
+            input: context.inputs[0],
+            tiles: self.tiles(chunk, &transformed),
+            padding: self.problem.window().padding,
+            unused: [0; 2],
+        };
+        let (reads, grid) = (vec![Read::Input(0)], self.grid(&transformed)?);
+        let device = context.device;
+        let dispatch = device.dispatch(&WINOGRAD_INPUT, &params, reads, grid, NO_LOOPS);
+        let constants = [("TILE", tile as u32), ("ROUNDS", tile.rounds(device))];
+        Ok(dispatch.constants(&constants).operations(0))
+    }
+
+    /// The GEMMs, one for each point.
+    fn product(&self, chunk: &Range<u64>) -> Result<Dispatch> {
+        let (context, filter) = (self.context, self.problem.filter);
+        let [transformed, products] = [self.transformed(chunk), self.products(chunk)];
+        let points = self.kernels.tile.points();
+        let params = Params {
+            input: transformed,
+            output: products,
+            window: Window {
+                kernel: [1, 1],
+                stride: [1, 1],
+                dilation: [1, 1],
+                padding: [0, 0],
+            },
+            outputs: Outputs {
+                size: [1, products.width],
+                step: [1, 1],
+                origin: [0, 0],
+                pixels: products.width,
+                phase_columns: 1,
+            },
+            epilogue: EpilogueParams::nothing(products),
+            k_c4: self.k_c4 as u32,
+            group_out_c4: products.c4,
+            group_n_tiles: self.n_tiles as u32,
+            first_n_tile: 0,
+            n_tiles: self.n_tiles as u32,
+            prologue_slope: 0.0,
+            gemm_rows: 1,
+            gemms: points,
+            weight_gemm_stride: 1,
+            weight_n_tile_stride: points,
+            // The other order was 5 % slower on VGG-16.
+            n_fastest: 0,
+            input_k_c4: transformed.c4,
+            part_steps: 0,
+            unused: [0; 2],
+        };
+        let no_bias = context.zeros(self.n_tiles * N_TILE);
+        let reads = vec![
+            Read::Workspace(0),
+            self.weight.clone(),
+            no_bias.clone(),
+            no_bias.clone(),
+            no_bias,
+        ];
+        // Without constants: no epilogue and no prologue.
+        let mut product = gemm::dispatch(context, self.kernels.gemm, false, &params, reads)?;
+        product.key.precision = Precision::F32;
+        let pairs = u64::from(products.pixels) * (filter.in_channels * filter.out_channels) as u64;
+        Ok(product.operations(2 * pairs))
+    }
+
+    fn output_transform(&self, chunk: &Range<u64>) -> Result<Dispatch> {
+        let (context, tile) = (self.context, self.kernels.tile);
+        let products = self.products(chunk);
+        let epilogue = Epilogue::of(context);
+        let params = OutputParams {
+            output: context.output,
+            epilogue: epilogue.params,
+            tiles: self.tiles(chunk, &products),
+        };
+        let residual = epilogue.read(&self.bias);
+        let reads = vec![Read::Workspace(1), self.bias.clone(), residual];
+        let grid = self.grid(&products)?;
+        let dispatch = (context.device).dispatch(&WINOGRAD_OUTPUT, &params, reads, grid, NO_LOOPS);
+        let dispatch = dispatch.constant("TILE", tile as u32).operations(0);
+        Ok(epilogue.select(dispatch))
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::{Anchor, step};
+use super::{Anchor, Step};
 use crate::cards::Card;
-use crate::predict::Dispatch;
+use crate::module::Module;
 use crate::problem::Problem;
 
 /// `conv2d_mm.comp`. Tiles of 128x128 where there are enough for two a compute unit.
@@ -61,22 +61,22 @@ pub fn gemm(problem: &Problem, card: &Card, folder: &Path) -> Anchor {
         kernel,
         u32::from(aligned),
     ];
-    let dispatch = Dispatch {
+    let products = channels * pixels * problem.depth().next_multiple_of(depth);
+    let step = Step {
+        module: Module {
+            path: folder.join(shape.file),
+            form: shape.form.to_owned(),
+            invocations: shape.invocations,
+            constants: (0..).zip(constants).collect(),
+        },
         workgroups: workgroups(&shape),
-        products: (channels * pixels * problem.depth().next_multiple_of(depth)) as f64
-            / f64::from(shape.invocations),
-        around: problem.depth().div_ceil(depth) as f64,
-        bytes: problem.bytes(),
+        products: products / u64::from(shape.invocations),
+        turns: problem.depth().div_ceil(depth),
+        transfers: problem.transfers(),
     };
     Anchor {
         algorithm: "implicit GEMM",
-        steps: vec![step(
-            folder.join(shape.file),
-            shape.form,
-            shape.invocations,
-            (0..).zip(constants).collect(),
-            dispatch,
-        )],
+        steps: vec![step],
     }
 }
 

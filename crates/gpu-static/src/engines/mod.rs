@@ -7,6 +7,8 @@ mod ncnn;
 
 use std::path::{Path, PathBuf};
 
+use shadernet::plan::Transfer;
+
 use crate::cards::Card;
 use crate::error::Error;
 use crate::module::Module;
@@ -18,8 +20,28 @@ use crate::problem::Problem;
 pub struct Step {
     /// What is dispatched.
     pub module: Module,
-    /// How often, and what it has to do.
-    pub dispatch: Dispatch,
+    /// How often.
+    pub workgroups: u64,
+    /// Multiply-adds of an invocation, those of unused parts of a tile included; 0 where there is no loop of them.
+    pub products: u64,
+    /// Steps along K.
+    pub turns: u64,
+    /// What it reads and writes.
+    pub transfers: Vec<Transfer>,
+}
+
+impl Step {
+    /// What its time depends on, where `moved` bytes of its transfers go to or from memory.
+    pub fn dispatch(&self, moved: f64) -> Dispatch {
+        let bytes = self.transfers.iter().map(|it| it.bytes as f64).sum();
+        Dispatch {
+            workgroups: self.workgroups,
+            products: self.products as f64,
+            around: self.turns as f64,
+            bytes,
+            moved,
+        }
+    }
 }
 
 /// How an engine computes a problem.
@@ -76,25 +98,6 @@ impl Engine {
     }
 }
 
-/// A dispatch of the module at `path`.
-fn step(
-    path: impl AsRef<Path>,
-    form: &str,
-    invocations: u32,
-    constants: Vec<(u32, u32)>,
-    dispatch: Dispatch,
-) -> Step {
-    Step {
-        module: Module {
-            path: path.as_ref().to_owned(),
-            form: form.to_owned(),
-            invocations,
-            constants,
-        },
-        dispatch,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,10 +118,10 @@ mod tests {
                     name: name.to_owned(),
                     folder: PathBuf::new(),
                 };
-                let Step { module, dispatch } = &engine.anchors(&PROBLEM, card)[0].steps[0];
-                let invocations = dispatch.workgroups as f64 * f64::from(module.invocations);
+                let step = &engine.anchors(&PROBLEM, card)[0].steps[0];
+                let invocations = step.workgroups * u64::from(step.module.invocations);
                 let least = (PROBLEM.pixels() * PROBLEM.outputs * PROBLEM.depth()) as f64;
-                let products = invocations * dispatch.products;
+                let products = (invocations * step.products) as f64;
                 assert!(
                     (1.0..1.1).contains(&(products / least)),
                     "{name}: {products}"

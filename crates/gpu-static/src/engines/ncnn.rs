@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::{Anchor, step};
-use crate::predict::Dispatch;
+use super::{Anchor, Step};
+use crate::module::Module;
 use crate::problem::{Problem, Transformed};
 
 /// An invocation of ncnn computes four channels of four pixels, a workgroup 8x8 such blocks.
@@ -56,44 +56,45 @@ pub fn gemm(problem: &Problem, folder: &Path) -> Anchor {
             [&window[..], &head, &shapes, &tail].concat(),
         )
     };
-    let dispatch = Dispatch {
+    let step = Step {
+        module: Module {
+            path: folder.join(file),
+            form: "pack4".to_owned(),
+            invocations: INVOCATIONS,
+            constants: (0..).zip(constants).collect(),
+        },
         workgroups: workgroups(problem, problem.pixels()),
-        products: (SUMS * problem.depth()) as f64,
-        around: problem.depth().div_ceil(STEP) as f64,
-        bytes: problem.bytes(),
+        products: SUMS * problem.depth(),
+        turns: problem.depth().div_ceil(STEP),
+        transfers: problem.transfers(),
     };
     Anchor {
         algorithm: "implicit GEMM",
-        steps: vec![step(
-            folder.join(file),
-            "pack4",
-            INVOCATIONS,
-            (0..).zip(constants).collect(),
-            dispatch,
-        )],
+        steps: vec![step],
     }
 }
 
 /// F(4x4, 3x3). The transforms have no loop, hence no products that tell how often one runs.
 pub fn winograd(problem: &Problem, folder: &Path) -> Anchor {
     let transformed = Transformed::new(problem, 4);
-    let [to, gemm, from] = transformed.bytes(problem);
+    let [to, gemm, from] = transformed.transfers(problem);
     let quarter = |channels: u64| (channels / 4) as u32;
     let (inputs, outputs) = (quarter(problem.inputs), quarter(problem.outputs));
     let (side, tiles) = (transformed.side as u32, transformed.tiles() as u32);
     let size = problem.size as u32;
     let padded = size + 2;
     let blocks = transformed.side.div_ceil(8).pow(2);
-    let step = |name: &str, constants: Vec<u32>, workgroups, depth: u64, bytes| {
-        let path = folder.join(format!("convolution_pack4_3x3s1d1_winograd{name}.spv"));
-        let constants = (0..).zip(constants).collect();
-        let dispatch = Dispatch {
-            workgroups,
-            products: (SUMS * depth) as f64,
-            around: depth.div_ceil(STEP) as f64,
-            bytes,
-        };
-        step(path, "pack4", INVOCATIONS, constants, dispatch)
+    let step = |name: &str, constants: Vec<u32>, workgroups, depth: u64, transfers| Step {
+        module: Module {
+            path: folder.join(format!("convolution_pack4_3x3s1d1_winograd{name}.spv")),
+            form: "pack4".to_owned(),
+            invocations: INVOCATIONS,
+            constants: (0..).zip(constants).collect(),
+        },
+        workgroups,
+        products: SUMS * depth,
+        turns: depth.div_ceil(STEP),
+        transfers,
     };
     let steps = vec![
         step(
