@@ -156,7 +156,8 @@ mod tests {
         ];
         assert_eq!(interface.bindings, (0..).zip(expected).collect::<Vec<_>>());
         assert!(!interface.has_push_constants);
-        assert!(Interface::of(&words[..words.len() - 1]).is_err());
+        let cut = [&words[..], &[3 << 16 | Op::Decorate as u32]].concat();
+        assert!(Interface::of(&cut).is_err());
         assert!(Interface::of(&[]).is_err());
     }
 }
