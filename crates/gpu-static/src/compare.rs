@@ -167,6 +167,8 @@ mod tests {
                 instructions: 100,
                 ..Counts::default()
             },
+            around_instructions: 0,
+            around_cost: Cost::default(),
             loop_cost: Cost::default(),
             rest_cost: Cost::default(),
         }

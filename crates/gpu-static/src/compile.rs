@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::error::Error;
+use crate::module::Module;
 use crate::null_device::{Compiled, NullDevice};
 use crate::pipeline::Pipeline;
 use crate::row::Row;
@@ -28,7 +29,7 @@ pub fn rows(family: &str, pipelines: &[Pipeline]) -> Result<Vec<Row>, Error> {
             }
         };
         let (compiled, invocations) = compile(&device, source, pipeline)?;
-        rows.push(Row::new(family, pipeline, invocations, &compiled));
+        rows.push(Row::new(family, pipeline.key(), invocations, &compiled));
     }
     Ok(rows)
 }
@@ -42,15 +43,31 @@ pub fn assembly(pipeline: &Pipeline) -> Result<String, Error> {
     Ok(compile(&NullDevice::open()?, &source, pipeline)?.0.assembly)
 }
 
+/// The rows of modules that are not of this engine.
+///
+/// # Errors
+/// As [`rows`].
+pub fn module_rows(family: &str, modules: &[Module]) -> Result<Vec<Row>, Error> {
+    let device = NullDevice::open()?;
+    let row = |module: &Module| {
+        let compiled = device.compile(&module.words()?, &module.constants)?;
+        Ok(Row::new(
+            family,
+            module.key(),
+            module.invocations,
+            &compiled,
+        ))
+    };
+    modules.iter().map(row).collect()
+}
+
 /// What the compiler makes of it, and the invocations of a workgroup.
 fn compile(
     device: &NullDevice,
     source: &Source,
     pipeline: &Pipeline,
 ) -> Result<(Compiled, u32), Error> {
-    let (spirv, invocations) = source.spirv(pipeline)?;
-    Ok((
-        device.compile(&spirv, pipeline.shader()?.bindings)?,
-        invocations,
-    ))
+    let name = format!("{} {}", pipeline.shader, pipeline.form());
+    let (spirv, invocations) = source.spirv(&name, &pipeline.constants)?;
+    Ok((device.compile(&spirv, &[])?, invocations))
 }

@@ -13,6 +13,9 @@ pub enum Error {
         /// naga's message.
         message: String,
     },
+    /// A module is not one that pipelines can be made of here.
+    #[error("a SPIR-V module: {0}")]
+    Spirv(&'static str),
     /// There is no such shader.
     #[error("there is no shader called '{0}'; shaders/ has them")]
     UnknownShader(String),

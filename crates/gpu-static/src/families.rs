@@ -3,7 +3,10 @@
 use std::io::{Seek, Write};
 use std::process::Command;
 
+use serde::Serialize;
+
 use crate::error::Error;
+use crate::module::Module;
 use crate::pipeline::{self, Pipeline};
 use crate::row::Row;
 
@@ -23,9 +26,26 @@ pub fn chosen(given: &[String]) -> Vec<&str> {
 /// # Errors
 /// Where the family's process fails.
 pub fn rows(family: &str, pipelines: &[Pipeline], wave32: bool) -> Result<Vec<Row>, Error> {
+    rows_of(family, pipelines, wave32, "rows")
+}
+
+/// The rows of modules that are not of this engine.
+///
+/// # Errors
+/// Where the family's process fails.
+pub fn module_rows(family: &str, modules: &[Module]) -> Result<Vec<Row>, Error> {
+    rows_of(family, modules, false, "module-rows")
+}
+
+fn rows_of<T: Serialize>(
+    family: &str,
+    inputs: &[T],
+    wave32: bool,
+    command: &str,
+) -> Result<Vec<Row>, Error> {
     let json = |error: serde_json::Error| fault(family, &error.to_string());
-    let input = serde_json::to_string(pipelines).map_err(json)?;
-    let output = own_process(family, wave32, &["rows", family], input)?;
+    let input = serde_json::to_string(inputs).map_err(json)?;
+    let output = own_process(family, wave32, &[command, family], input)?;
     serde_json::from_str(&output).map_err(json)
 }
 

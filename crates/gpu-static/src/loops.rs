@@ -142,6 +142,14 @@ pub fn hottest(loops: &[Loop]) -> Option<&Loop> {
     None
 }
 
+/// The innermost loop around `inner`.
+pub fn around<'a>(loops: &'a [Loop], inner: &Loop) -> Option<&'a Loop> {
+    let outer = loops
+        .iter()
+        .filter(|it| it.first <= inner.first && inner.last <= it.last && it.first != inner.first);
+    outer.max_by_key(|it| it.first)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,5 +178,7 @@ mod tests {
             (1, 1, 0)
         );
         assert_eq!(whole(&blocks).divisions, 1);
+        let around = around(&loops, hottest(&loops).unwrap()).unwrap();
+        assert_eq!(blocks[around.first].label, "BB1");
     }
 }

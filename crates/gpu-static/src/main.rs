@@ -3,19 +3,24 @@
 //! Mesa's driver offers a null device of any family. It compiles pipelines as it does on a machine with such a GPU, and
 //! tells registers, memory and machine code. `scripts/gpu-static` finds Mesa and runs this.
 
+mod anchors;
 mod assembly;
 mod cache;
 mod cards;
 mod compare;
 mod compile;
 mod cost;
+mod engines;
 mod error;
 mod families;
 mod loops;
+mod module;
 mod null_device;
 mod pipeline;
 mod predict;
 mod prediction;
+mod problem;
+mod reflection;
 mod row;
 mod spirv;
 mod table;
@@ -26,6 +31,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use error::Error;
+use module::Module;
 use pipeline::Pipeline;
 
 /// Compiles every form of every shader for AMD's GPUs and reports registers, memory and the hottest loop.
@@ -80,9 +86,14 @@ enum Command {
     },
     /// Predict times of networks on GPUs, from what their compiler makes of the kernels.
     Predict(prediction::Args),
+    /// Compare with other engines' convolutions. scripts/gpu-static-anchors fetches them.
+    Anchors(anchors::Args),
     /// Compile pipelines for the family of this process.
     #[command(hide = true)]
     Rows { family: String },
+    /// Compile modules for the family of this process.
+    #[command(hide = true)]
+    ModuleRows { family: String },
     /// The machine code for the family of this process.
     #[command(hide = true)]
     OwnAssembly,
@@ -123,6 +134,11 @@ fn run(args: Args) -> Result<ExitCode, Error> {
             return Ok(ExitCode::from(u8::from(changes.has_worse())));
         }
         Some(Command::Predict(args)) => prediction::run(&args)?,
+        Some(Command::Anchors(args)) => anchors::run(&args)?,
+        Some(Command::ModuleRows { family }) => {
+            let modules: Vec<Module> = passed()?;
+            table::print(&compile::module_rows(&family, &modules)?)?;
+        }
         Some(Command::Rows { family }) => {
             let pipelines: Vec<Pipeline> = passed()?;
             table::print(&compile::rows(&family, &pipelines)?)?;

@@ -4,9 +4,12 @@
 use std::ffi::{CStr, c_char};
 
 use ash::vk;
-use shadernet::gpu::{Bindings, WriteTarget};
 
 use crate::error::Error;
+use crate::reflection::Interface;
+
+/// The most that every device has.
+const PUSH_CONSTANT_BYTES: u32 = 128;
 
 /// What the compiler made of a shader.
 #[derive(Debug)]
@@ -117,19 +120,13 @@ impl NullDevice {
         })
     }
 
-    /// Compiles a module whose entry point is `main`.
+    /// Compiles a module whose entry point is `main`, with values of specialization constants by their ids.
     ///
     /// # Errors
-    /// Where the driver refuses it.
-    pub fn compile(&self, spirv: &[u32], bindings: Bindings) -> Result<Compiled, Error> {
-        let mut kinds = vec![vk::DescriptorType::UNIFORM_BUFFER];
-        kinds.extend((0..bindings.reads).map(|_| vk::DescriptorType::STORAGE_BUFFER));
-        kinds.extend((0..bindings.textures).map(|_| vk::DescriptorType::SAMPLED_IMAGE));
-        kinds.push(match bindings.writes {
-            WriteTarget::Buffer => vk::DescriptorType::STORAGE_BUFFER,
-            WriteTarget::Texture => vk::DescriptorType::STORAGE_IMAGE,
-        });
-        let bindings = kinds.iter().zip(0..).map(|(&kind, binding)| {
+    /// Where it is not a module that [`Interface`] knows, and where the driver refuses it.
+    pub fn compile(&self, spirv: &[u32], constants: &[(u32, u32)]) -> Result<Compiled, Error> {
+        let interface = Interface::of(spirv)?;
+        let bindings = interface.bindings.iter().map(|&(binding, kind)| {
             vk::DescriptorSetLayoutBinding::default()
                 .binding(binding)
                 .descriptor_type(kind)
@@ -137,6 +134,27 @@ impl NullDevice {
                 .stage_flags(vk::ShaderStageFlags::COMPUTE)
         });
         let bindings: Vec<_> = bindings.collect();
+        let push_constants = vk::PushConstantRange::default()
+            .stage_flags(vk::ShaderStageFlags::COMPUTE)
+            .size(PUSH_CONSTANT_BYTES);
+        let push_constants = match interface.has_push_constants {
+            true => &[push_constants][..],
+            false => &[],
+        };
+        let values: Vec<u8> = (constants.iter())
+            .flat_map(|(_, value)| value.to_ne_bytes())
+            .collect();
+        let entries = constants.iter().zip((0..).step_by(4));
+        let entries = entries.map(|(&(id, _), offset)| {
+            vk::SpecializationMapEntry::default()
+                .constant_id(id)
+                .offset(offset)
+                .size(4)
+        });
+        let entries: Vec<_> = entries.collect();
+        let specialization = vk::SpecializationInfo::default()
+            .map_entries(&entries)
+            .data(&values);
         let device = &self.device;
         // SAFETY: each object is made of live ones, and destroyed after its last use.
         unsafe {
@@ -144,7 +162,9 @@ impl NullDevice {
             let set = (device.create_descriptor_set_layout(&info, None))
                 .map_err(fault("making a descriptor set layout"))?;
             let sets = [set];
-            let info = vk::PipelineLayoutCreateInfo::default().set_layouts(&sets);
+            let info = vk::PipelineLayoutCreateInfo::default()
+                .set_layouts(&sets)
+                .push_constant_ranges(push_constants);
             let layout = (device.create_pipeline_layout(&info, None))
                 .map_err(fault("making a pipeline layout"))?;
             let info = vk::ShaderModuleCreateInfo::default().code(spirv);
@@ -153,7 +173,8 @@ impl NullDevice {
             let stage = vk::PipelineShaderStageCreateInfo::default()
                 .stage(vk::ShaderStageFlags::COMPUTE)
                 .module(module)
-                .name(c"main");
+                .name(c"main")
+                .specialization_info(&specialization);
             let capture = vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR
                 | vk::PipelineCreateFlags::CAPTURE_INTERNAL_REPRESENTATIONS_KHR;
             let info = vk::ComputePipelineCreateInfo::default()

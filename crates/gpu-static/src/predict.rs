@@ -3,16 +3,18 @@
 //! The model of a dispatch: its workgroups are dealt to the compute units, and the unit with the most decides. Of
 //! those that a unit holds at once, each SIMD has some subgroups. Together they take as long as the busiest part of
 //! the unit (vector units, scalar unit, workgroup memory, loads), and no less than one of them alone, which waits
-//! for its data. The hottest loop runs as often as the kernel has multiply-adds for it, all else once. No dispatch
-//! is faster than its bytes through the cache, nor than those of them that are not in the cache through memory, and each
+//! for its data. The hottest loop runs as often as the kernel has multiply-adds for it, the loop around it as often
+//! as is known (of other engines' kernels), all else once. No dispatch is faster than its bytes through the cache, nor than those of them that are not in the cache through memory, and each
 //! takes [`LAUNCH`] on top. The pass is one of many: what the one before left in the cache is there.
 //!
 //! Left out: the smaller caches, and how clocks change.
 
 use std::collections::HashMap;
 
-use shadernet::plan::{PlanReport, PlannedStep};
+use shadernet::graph::Graph;
+use shadernet::plan::{PlanReport, PlannedStep, Transfer};
 use shadernet::session::SessionOptions;
+use shadernet::tensor::Shape;
 use shadernet::zoo::{self, ZooOptions};
 
 use crate::cache::Cache;
@@ -34,20 +36,38 @@ const SIMDS: f64 = 2.0;
 /// # Errors
 /// Where there is no such network.
 pub fn plan(network: &str, batch: usize, options: &SessionOptions) -> Result<PlanReport, Error> {
-    let fault = |error: shadernet::Error| Error::Plan {
-        network: network.to_owned(),
-        message: error.to_string(),
-    };
+    let fault = |error| plan_fault(network, &error);
     let architecture = zoo::find(network).map_err(fault)?;
     let graph = architecture.build(&ZooOptions::default()).map_err(fault)?;
     let shapes = architecture.input_shapes(batch, &ZooOptions::default());
+    plan_graph(&graph, &shapes, options)
+}
+
+/// As [`plan`], of any network.
+///
+/// # Errors
+/// Where it cannot be planned.
+pub fn plan_graph(
+    graph: &Graph,
+    shapes: &[Shape],
+    options: &SessionOptions,
+) -> Result<PlanReport, Error> {
     let limits = shadernet::wgpu::Limits {
         max_buffer_size: 1 << 32,
         max_storage_buffer_binding_size: (1 << 32) - 4,
         max_compute_workgroup_storage_size: 32768,
         ..shadernet::wgpu::Limits::default()
     };
-    PlanReport::assumed(limits, &graph, &shapes, options).map_err(fault)
+    PlanReport::assumed(limits, graph, shapes, options)
+        .map_err(|error| plan_fault(graph.name(), &error))
+}
+
+/// What is wrong with a network's plan.
+pub fn plan_fault(network: &str, error: &shadernet::Error) -> Error {
+    Error::Plan {
+        network: network.to_owned(),
+        message: error.to_string(),
+    }
 }
 
 /// Rows by [`Pipeline::key`].
@@ -72,13 +92,18 @@ pub fn seconds(plan: &PlanReport, card: &Card, rows: &RowsByForm) -> Result<Vec<
         })?;
         Ok(step_seconds(step, moved, card, row))
     };
+    let transfers = plan.steps.iter().map(|step| &step.transfers[..]);
+    let moved = moved(card, transfers);
+    plan.steps.iter().zip(moved).map(step).collect()
+}
+
+/// Bytes that memory moves for each dispatch of a pass, after another one.
+pub fn moved<'a>(card: &Card, pass: impl Iterator<Item = &'a [Transfer]> + Clone) -> Vec<f64> {
     let mut cache = Cache::new(card.cache_bytes);
-    let mut pass = || -> Vec<f64> {
-        let steps = plan.steps.iter();
-        steps.map(|step| cache.moved(&step.transfers)).collect()
-    };
-    pass();
-    plan.steps.iter().zip(pass()).map(step).collect()
+    for transfers in pass.clone() {
+        cache.moved(transfers);
+    }
+    pass.map(|transfers| cache.moved(transfers)).collect()
 }
 
 /// What the time of a dispatch depends on, besides its row.
@@ -88,6 +113,8 @@ pub struct Dispatch {
     pub workgroups: u64,
     /// Multiply-adds of an invocation, those of unused parts of a tile included.
     pub products: f64,
+    /// How often the loop around the hottest runs; 0 where it is not known.
+    pub around: f64,
     /// Bytes that it reads and writes.
     pub bytes: f64,
     /// Of these and of others, what moves between the cache and memory.
@@ -104,6 +131,7 @@ fn step_seconds(step: &PlannedStep, moved: f64, card: &Card, row: &Row) -> f64 {
     let dispatch = Dispatch {
         workgroups,
         products,
+        around: 0.0,
         bytes: step.bytes as f64,
         moved,
     };
@@ -115,6 +143,7 @@ pub fn dispatch_seconds(dispatch: &Dispatch, card: &Card, row: &Row) -> f64 {
     let Dispatch {
         workgroups,
         products,
+        around,
         bytes,
         moved,
     } = *dispatch;
@@ -147,7 +176,9 @@ pub fn dispatch_seconds(dispatch: &Dispatch, card: &Card, row: &Row) -> f64 {
         (busiest * concurrent).max(alone)
     };
     let rounds = mine / resident;
-    let computing = rounds * (iterations * cycles(&row.loop_cost) + cycles(&row.rest_cost));
+    // The rest has the loop around the hottest once.
+    let again = (around - 1.0).max(0.0) * cycles(&row.around_cost);
+    let computing = rounds * (iterations * cycles(&row.loop_cost) + again + cycles(&row.rest_cost));
     let computing = computing / (card.gigahertz * 1e9);
     let cached = bytes / (card.cache_bandwidth * 1e9);
     let uncached = moved / (card.bandwidth * 1e9);

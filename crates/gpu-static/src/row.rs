@@ -6,7 +6,6 @@ use crate::assembly;
 use crate::cost::{Cost, Simd};
 use crate::loops::{self, Counts};
 use crate::null_device::Compiled;
-use crate::pipeline::Pipeline;
 
 /// What a family's compiler made of a form of a shader.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,13 +44,24 @@ pub struct Row {
     pub whole: Counts,
     /// What the hottest loop costs a subgroup, once.
     pub loop_cost: Cost,
-    /// What the rest costs it, other loops counted once.
+    /// Instructions of the loop around the hottest that are not in the hottest; 0 where there is none.
+    #[serde(default)]
+    pub around_instructions: usize,
+    /// What these cost a subgroup, once.
+    #[serde(default)]
+    pub around_cost: Cost,
+    /// What all but the hottest loop costs it, other loops counted once.
     pub rest_cost: Cost,
 }
 
 impl Row {
-    /// The row of what `compiled` is.
-    pub fn new(family: &str, pipeline: &Pipeline, invocations: u32, compiled: &Compiled) -> Self {
+    /// The row of what `compiled` is, of a shader's form.
+    pub fn new(
+        family: &str,
+        (shader, form): (String, String),
+        invocations: u32,
+        compiled: &Compiled,
+    ) -> Self {
         let statistic = |name: &str| {
             let found = compiled.statistics.iter().find(|(known, _)| known == name);
             found.map_or(0, |(_, value)| *value)
@@ -61,6 +71,8 @@ impl Row {
         let hottest = loops::hottest(&loops);
         let hottest_loop = hottest.map(|it| it.counts.clone()).unwrap_or_default();
         let inside = hottest.map_or(0..0, |it| it.first..it.last + 1);
+        let around = hottest.and_then(|it| loops::around(&loops, it));
+        let around_range = around.map_or(0..0, |it| it.first..it.last + 1);
         let subgroup_size = compiled.subgroup_size;
         let cost = |is_chosen: &dyn Fn(usize) -> bool| {
             let chosen = blocks.iter().enumerate().filter(|(i, _)| is_chosen(*i));
@@ -69,8 +81,8 @@ impl Row {
         };
         Self {
             family: family.to_owned(),
-            shader: pipeline.shader.clone(),
-            form: pipeline.form(),
+            shader,
+            form,
             workgroup_size: invocations,
             spilled_sgprs: statistic("Spilled SGPRs"),
             spilled_vgprs: statistic("Spilled VGPRs"),
@@ -79,6 +91,9 @@ impl Row {
             workgroup_bytes: statistic("LDS size"),
             waves_per_simd: statistic("Subgroups per SIMD"),
             subgroup_size,
+            around_instructions: around
+                .map_or(0, |it| it.counts.instructions - hottest_loop.instructions),
+            around_cost: cost(&|i| around_range.contains(&i) && !inside.contains(&i)),
             loop_cost: cost(&|i| inside.contains(&i)),
             rest_cost: cost(&|i| !inside.contains(&i)),
             loop_instructions: hottest_loop.instructions,

@@ -1,4 +1,4 @@
-//! SPIR-V as wgpu makes it of the engine's shaders: without bounds checks, loop bounds and zeroed workgroup memory.
+//! SPIR-V as wgpu makes it of WGSL: without bounds checks, loop bounds and zeroed workgroup memory.
 
 use naga::back::{PipelineConstants, pipeline_constants, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
@@ -6,7 +6,6 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use shadernet::gpu::{Precision, Shader};
 
 use crate::error::Error;
-use crate::pipeline::Pipeline;
 
 /// A shader of one precision, before its constants have values.
 #[derive(Debug)]
@@ -16,31 +15,35 @@ pub struct Source {
 }
 
 impl Source {
-    /// Parses and validates.
+    /// Parses and validates one of the engine's.
     pub fn new(shader: &Shader, precision: Precision) -> Result<Self, Error> {
-        let text = shader.assemble(precision);
+        Self::parse(shader.name, &shader.assemble(precision))
+    }
+
+    /// Parses and validates.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let fault = |message: String| Error::Shader {
-            name: shader.name.to_owned(),
+            name: name.to_owned(),
             message,
         };
-        let module = naga::front::wgsl::parse_str(&text)
-            .map_err(|error| fault(error.emit_to_string(&text)))?;
+        let module = naga::front::wgsl::parse_str(text)
+            .map_err(|error| fault(error.emit_to_string(text)))?;
         let info = Validator::new(ValidationFlags::all(), Capabilities::all())
             .validate(&module)
-            .map_err(|error| fault(error.emit_to_string(&text)))?;
+            .map_err(|error| fault(error.emit_to_string(text)))?;
         Ok(Self { module, info })
     }
 
-    /// The words of a pipeline's module, and the invocations of a workgroup.
+    /// The words of a module with these constants, and the invocations of a workgroup.
     ///
     /// # Errors
     /// Where naga refuses the constants.
-    pub fn spirv(&self, pipeline: &Pipeline) -> Result<(Vec<u32>, u32), Error> {
+    pub fn spirv(&self, name: &str, constants: &[(String, u32)]) -> Result<(Vec<u32>, u32), Error> {
         let fault = |message: String| Error::Shader {
-            name: format!("{} {}", pipeline.shader, pipeline.form()),
+            name: name.to_owned(),
             message,
         };
-        let values: PipelineConstants = (pipeline.constants.iter())
+        let values: PipelineConstants = (constants.iter())
             .map(|(name, value)| (name.clone(), f64::from(*value)))
             .collect();
         let entry = Some((naga::ShaderStage::Compute, "main"));
