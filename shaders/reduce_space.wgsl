@@ -63,9 +63,16 @@ fn main(
             result = vec4<f32>(1.0);
         }
         let end = min(count, params.first + params.len);
-        for (var i = params.first + part; i < end; i += PARTS) {
-            let value = load(position.x, start + vec2<u32>(i / extent.y, i % extent.y), c4_index);
-            result = reduce(result, value);
+        let first = params.first + part;
+        // The loop adds rows and columns, and does not divide.
+        let step = vec2<u32>(PARTS / extent.y, PARTS % extent.y);
+        var at = vec2<u32>(first / extent.y, first % extent.y);
+        for (var i = first; i < end; i += PARTS) {
+            result = reduce(result, load(position.x, start + at, c4_index));
+            at += step;
+            if at.y >= extent.y {
+                at += vec2<u32>(1u, 0u - extent.y);
+            }
         }
     }
     result = reduce_workgroup(result, ELEMENTS, invocation);
