@@ -3,8 +3,9 @@
 //
 //   workgroup     M = TILE_M output pixels, N = TILE_N output channels
 //   invocation    M = M_PER_INVOCATION output pixels, M_INVOCATIONS apart; N = N4_PER_INVOCATION elements of four
-//                 output channels, N_INVOCATIONS apart. The invocations lie M_INVOCATIONS along M by
-//                 N_INVOCATIONS along N
+//                 output channels, N_INVOCATIONS apart; K = one of K_SLICES slices of each K step. The invocations lie
+//                 M_INVOCATIONS along M by N_INVOCATIONS along N by K_SLICES. The sums of the slices are added at the
+//                 end
 //   K step        K_STEP_C4 elements of one tap. `params.k_c4` is a multiple of it, and may be more than the
 //                 input has: the weights beyond are zero
 //   workgroup memory:
@@ -12,8 +13,9 @@
 //     b_tile      [K_STEP_C4][4 in][N / 4]: the weights, unpacked to float32
 //   weights       [gemm][n_tile][ky][kx][in / 4][4 in][16 out]
 //
-// While a K step is multiplied, the next one is loaded to registers. No address is computed in the loop but by
-// additions, and nothing jumps: taps in the padding load the input's first element, and become zero.
+// While a K step is multiplied, the next one is loaded to registers. All that depends on the tap alone is computed where
+// the tap begins: what is left in the loop over its steps are products, one addition for each load, and the zeros of the
+// padding, for which the input's first pixel is loaded. Nothing jumps there.
 #import shared/conv2d
 
 override TILE_M: u32 = 64u;
@@ -22,9 +24,13 @@ override TILE_N: u32 = 64u;
 override M_PER_INVOCATION: u32 = 8u;
 override N4_PER_INVOCATION: u32 = 2u;
 override K_STEP_C4: u32 = 2u;
+override K_SLICES: u32 = 1u;
 
-// 0 where every tap is in the input, and `params.k_c4` is what the input has.
+// 0 where every tap is in the input.
 override PADDED: u32 = 1u;
+
+// 0 where `params.k_c4` is what the input has.
+override K_PADDED: u32 = 0u;
 
 // 1 where the GEMMs of the dispatch are parts of one sum, split along K: the sums are stored as float32, one row of
 // pixels for each part, without the epilogue.
@@ -32,7 +38,9 @@ override SPLIT: u32 = 0u;
 
 override M_INVOCATIONS: u32 = TILE_M / M_PER_INVOCATION;
 override N_INVOCATIONS: u32 = TILE_N / 4u / N4_PER_INVOCATION;
-override INVOCATIONS: u32 = M_INVOCATIONS * N_INVOCATIONS;
+override SLICE_INVOCATIONS: u32 = M_INVOCATIONS * N_INVOCATIONS;
+override INVOCATIONS: u32 = SLICE_INVOCATIONS * K_SLICES;
+override SLICE_C4: u32 = K_STEP_C4 / K_SLICES;
 
 // Elements of the tile's patches and weights that an invocation loads for a K step.
 override A_LOADS: u32 = (K_STEP_C4 * TILE_M + INVOCATIONS - 1u) / INVOCATIONS;
@@ -52,41 +60,13 @@ override B_LEN: u32 = TILE_N * K_STEP_C4;
 
 const MAX_LOADS: u32 = 8u;
 const MAX_M_PER_INVOCATION: u32 = 8u;
+const MAX_N4_PER_INVOCATION: u32 = 2u;
 const MAX_SUMS: u32 = 16u;
+// Elements of an N tile's weights for an element of K.
+const K_WEIGHTS: u32 = 4u * N_TILE_C4;
 
 var<workgroup> a_tile: array<vec4<f32>, A_LEN>;
 var<workgroup> b_tile: array<vec4<f32>, B_LEN>;
-
-// The tap of a K step, and its first element there. The same for all invocations of a workgroup.
-struct Step {
-    ky: u32,
-    kx: u32,
-    first_k4: u32,
-}
-
-fn step_at(index: u32) -> Step {
-    let element = index * K_STEP_C4;
-    let tap = element / params.k_c4;
-    let columns = max(params.window.kernel.y, 1u);
-    return Step(tap / columns, tap % columns, element % params.k_c4);
-}
-
-// The next step, or the same again with 0 elements.
-fn next_step(step: Step, elements: u32) -> Step {
-    let k4 = step.first_k4 + elements;
-    let ends_tap = k4 >= params.k_c4;
-    let kx = step.kx + u32(ends_tap);
-    let ends_row = kx >= params.window.kernel.y;
-    return Step(step.ky + u32(ends_row), select(kx, 0u, ends_row), select(k4, 0u, ends_tap));
-}
-
-// Whether a tap of a pixel, and a channel, are in the input.
-fn is_inside(source: Source, step: Step, k4: u32) -> bool {
-    let y = source.y + step.ky * params.window.dilation.x;
-    let x = source.x + step.kx * params.window.dilation.y;
-    // Not `&&`, which jumps.
-    return (y < params.input.height) & (x < params.input.width) & (step.first_k4 + k4 < params.input_k_c4);
-}
 
 // A pixel of which an invocation loads an element for each K step.
 struct Source {
@@ -98,23 +78,92 @@ struct Source {
     image: u32,
 }
 
-fn load_a(source: Source, step: Step, k4: u32) -> vec4<f32> {
-    let rows = step.ky * params.window.dilation.x * params.input.width;
-    let pixels = rows + step.kx * params.window.dilation.y;
-    var element = source.element + pixels * params.input.pixel_stride + step.first_k4;
-    if PADDED != 0u {
-        element = select(params.input.offset, element, is_inside(source, step, k4));
-    }
-    return load_input_element(element, source.image);
+// What an invocation loads and where it stores that. K is counted in elements, through all taps.
+struct Loader {
+    sources: array<Source, MAX_LOADS>,
+    // For the tap at hand: the elements from which on K is counted, and whether they are inside the input.
+    taps: array<Tap, MAX_LOADS>,
+    // Where the tap begins along K, and the element of the prologue from which on K is counted.
+    tap_k: u32,
+    prologue: u32,
+    // The element of a K step that the invocation loads, and where its first pixel goes.
+    a_k4: u32,
+    a_slot: u32,
+    // Weights from which on K is counted, and where they go.
+    b_at: array<u32, MAX_LOADS>,
+    b_slot: array<u32, MAX_LOADS>,
 }
 
-// What was loaded, with zeros in the padding. They must not go through the prologue.
-fn prepare_a(value: vec4<f32>, source: Source, step: Step, k4: u32, first_c4: u32) -> vec4<f32> {
-    let prepared = apply_prologue(value, first_c4 + step.first_k4 + k4);
-    if PADDED == 0u {
-        return prepared;
+// What was loaded for a K step.
+struct Step {
+    a: array<vec4<f32>, MAX_LOADS>,
+    b: array<vec4<f32>, MAX_LOADS>,
+    scales: Scales,
+}
+
+// Channels beyond the input's last are not loaded.
+fn last_k4() -> u32 {
+    return params.input_k_c4 - 1u;
+}
+
+fn begin_tap(loader: ptr<function, Loader>, ky: u32, kx: u32, tap_k: u32, first_c4: u32) {
+    let k4 = select(loader.a_k4, min(loader.a_k4, last_k4()), K_PADDED != 0u);
+    loader.tap_k = tap_k;
+    loader.prologue = first_c4 + k4 - tap_k;
+    for (var l = 0u; l < A_LOADS; l++) {
+        let source = loader.sources[l];
+        let row = ky * params.window.dilation.x;
+        let column = kx * params.window.dilation.y;
+        var element = source.element + (row * params.input.width + column) * params.input.pixel_stride;
+        var inside = true;
+        if PADDED != 0u {
+            // Not `&&`, which jumps. In the padding, the input's first pixel is loaded.
+            inside = (source.y + row < params.input.height) & (source.x + column < params.input.width);
+            element = select(params.input.offset, element, inside);
+        }
+        loader.taps[l] = Tap(element + k4 - tap_k, inside);
     }
-    return select(vec4<f32>(), prepared, is_inside(source, step, k4));
+}
+
+fn load_step(loader: ptr<function, Loader>, k: u32) -> Step {
+    var step: Step;
+    var a_k = k;
+    if K_PADDED != 0u {
+        a_k = min(k, loader.tap_k + last_k4() - min(loader.a_k4, last_k4()));
+    }
+    step.scales = load_scales(loader.prologue + a_k);
+    for (var l = 0u; l < A_LOADS; l++) {
+        step.a[l] = load_input_element(loader.taps[l].element + a_k, loader.sources[l].image);
+    }
+    for (var l = 0u; l < B_LOADS; l++) {
+        step.b[l] = unpack_element(weight[loader.b_at[l] + k * K_WEIGHTS]);
+    }
+    return step;
+}
+
+// Stores what was loaded, with zeros in the padding. They must not go through the prologue. What was loaded last comes
+// first, so that all of it is waited for at once.
+fn store_step(loader: ptr<function, Loader>, step: ptr<function, Step>, k: u32, local: u32) {
+    for (var i = 0u; i < B_LOADS; i++) {
+        let l = B_LOADS - 1u - i;
+        if B_WHOLE || local + l * INVOCATIONS < K_STEP_C4 * TILE_N {
+            b_tile[loader.b_slot[l]] = step.b[l];
+        }
+    }
+    for (var i = 0u; i < A_LOADS; i++) {
+        let l = A_LOADS - 1u - i;
+        var value = apply_scales(step.a[l], step.scales);
+        if PADDED != 0u || K_PADDED != 0u {
+            var inside = loader.taps[l].inside;
+            if K_PADDED != 0u {
+                inside = inside & (k - loader.tap_k + loader.a_k4 <= last_k4());
+            }
+            value = select(vec4<f32>(), value, inside);
+        }
+        if A_WHOLE || local / K_STEP_C4 + l * PIXELS_PER_LOAD < TILE_M {
+            a_tile[loader.a_slot + l * PIXELS_PER_LOAD] = value;
+        }
+    }
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -131,98 +180,128 @@ fn main(
     let first_n_tile = (workgroup.y % n_workgroups) * TILE_N_TILES;
     // With several channel groups, a workgroup has one N tile.
     let tile = n_tile_at(gemm * params.n_tiles + first_n_tile);
-    let m_index = local % M_INVOCATIONS;
-    let n_index = local / M_INVOCATIONS;
+    let within_slice = local % SLICE_INVOCATIONS;
+    let slice = local / SLICE_INVOCATIONS;
+    let m_index = within_slice % M_INVOCATIONS;
+    let n_index = within_slice / M_INVOCATIONS;
 
-    let a_k4 = local % K_STEP_C4;
+    var loader: Loader;
     let a_pixel = local / K_STEP_C4;
-    var sources: array<Source, MAX_LOADS>;
+    loader.a_k4 = local % K_STEP_C4;
+    loader.a_slot = loader.a_k4 * A_ROW + a_pixel;
     for (var l = 0u; l < A_LOADS; l++) {
         // Pixels beyond the last repeat it; they are not stored.
         let pixel = min(first_pixel + a_pixel + l * PIXELS_PER_LOAD, params.outputs.pixels - 1u);
         let position = output_pixel(params.outputs, pixel);
         let first = position.yz * params.window.stride - params.window.padding;
         let y = first.x + gemm * params.gemm_rows;
-        let element = element_at(params.input, position.x, y, first.y) + tile.first_input_c4 + a_k4;
-        sources[l] = Source(y, first.y, element, position.x);
+        let element = element_at(params.input, position.x, y, first.y) + tile.first_input_c4;
+        loader.sources[l] = Source(y, first.y, element, position.x);
     }
-    var b_at: array<u32, MAX_LOADS>;
     for (var l = 0u; l < B_LOADS; l++) {
         let index = local + l * INVOCATIONS;
         let n_tile = min(first_n_tile + index / STEP_WEIGHTS, params.n_tiles - 1u);
-        b_at[l] = weight_offset(gemm, n_tile) + index % STEP_WEIGHTS;
+        let rest = index % STEP_WEIGHTS;
+        let column = index / STEP_WEIGHTS * N_TILE_C4 + rest % N_TILE_C4;
+        loader.b_at[l] = weight_offset(gemm, n_tile) + rest;
+        loader.b_slot[l] = rest / N_TILE_C4 * (TILE_N / 4u) + column;
     }
 
     var sum: array<vec4<f32>, MAX_SUMS>;
     let last_bias = (params.first_n_tile + params.n_tiles) * N_TILE_C4 - 1u;
     for (var n = 0u; n < N4_PER_INVOCATION; n++) {
-        let start = bias[min(tile.n_tile * N_TILE_C4 + n_index + n * N_INVOCATIONS, last_bias)];
+        let n4 = min(tile.n_tile * N_TILE_C4 + n_index + n * N_INVOCATIONS, last_bias);
+        let start = select(vec4<f32>(), bias[n4], slice == 0u);
         for (var m = 0u; m < M_PER_INVOCATION; m++) {
             sum[m * N4_PER_INVOCATION + n] = start;
         }
     }
 
-    let first_step = gemm * params.part_steps;
-    let all_steps = params.window.kernel.x * params.window.kernel.y * params.k_c4 / K_STEP_C4;
-    let end_step = select(min(first_step + params.part_steps, all_steps), all_steps, params.part_steps == 0u);
-    var step = step_at(first_step);
-    var a_next: array<vec4<f32>, MAX_LOADS>;
-    var b_next: array<vec4<f32>, MAX_LOADS>;
+    let first_k = gemm * params.part_steps * K_STEP_C4;
+    let all_k = params.window.kernel.x * params.window.kernel.y * params.k_c4;
+    let part_k = min(first_k + params.part_steps * K_STEP_C4, all_k);
+    let end_k = select(part_k, all_k, params.part_steps == 0u);
     // Without a tap, there are no weights.
-    if first_step < end_step {
-        for (var l = 0u; l < A_LOADS; l++) {
-            a_next[l] = load_a(sources[l], step, a_k4);
-        }
-        for (var l = 0u; l < B_LOADS; l++) {
-            b_next[l] = unpack_element(weight[b_at[l] + first_step * STEP_WEIGHTS]);
-        }
-    }
-    for (var turn = first_step; turn < end_step; turn++) {
+    if first_k < end_k {
+        let first_tap = first_k / params.k_c4;
+        var ky = first_tap / params.window.kernel.y;
+        var kx = first_tap % params.window.kernel.y;
+        var tap_k = first_tap * params.k_c4;
+        begin_tap(&loader, ky, kx, tap_k, tile.first_input_c4);
+        var first = load_step(&loader, first_k);
+        store_step(&loader, &first, first_k, local);
         workgroupBarrier();
-        for (var l = 0u; l < A_LOADS; l++) {
-            let m = a_pixel + l * PIXELS_PER_LOAD;
-            if A_WHOLE || m < TILE_M {
-                a_tile[a_k4 * A_ROW + m] = prepare_a(a_next[l], sources[l], step, a_k4, tile.first_input_c4);
+        let a_first = slice * SLICE_C4 * A_ROW + m_index;
+        let b_first = slice * SLICE_C4 * TILE_N + n_index;
+        // The step to be loaded. Where there is none, the last is loaded again, and not used: what would follow may be
+        // beyond the buffers.
+        var next_k = first_k + K_STEP_C4;
+        loop {
+            if next_k >= tap_k + params.k_c4 && next_k < end_k {
+                let ends_row = kx + 1u >= params.window.kernel.y;
+                kx = select(kx + 1u, 0u, ends_row);
+                ky += u32(ends_row);
+                tap_k += params.k_c4;
+                begin_tap(&loader, ky, kx, tap_k, tile.first_input_c4);
             }
-        }
-        for (var l = 0u; l < B_LOADS; l++) {
-            let index = local + l * INVOCATIONS;
-            let rest = index % STEP_WEIGHTS;
-            let column = index / STEP_WEIGHTS * N_TILE_C4 + rest % N_TILE_C4;
-            if B_WHOLE || index < K_STEP_C4 * TILE_N {
-                b_tile[rest / N_TILE_C4 * (TILE_N / 4u) + column] = b_next[l];
-            }
-        }
-        workgroupBarrier();
-        // The last step is loaded again, and not used: what would follow may be beyond the buffers.
-        let has_next = turn + 1u < end_step;
-        step = next_step(step, select(0u, K_STEP_C4, has_next));
-        let next_turn = turn + u32(has_next);
-        for (var l = 0u; l < A_LOADS; l++) {
-            a_next[l] = load_a(sources[l], step, a_k4);
-        }
-        for (var l = 0u; l < B_LOADS; l++) {
-            b_next[l] = unpack_element(weight[b_at[l] + next_turn * STEP_WEIGHTS]);
-        }
-        for (var k4 = 0u; k4 < K_STEP_C4; k4++) {
-            var a: array<vec4<f32>, MAX_M_PER_INVOCATION>;
-            for (var m = 0u; m < M_PER_INVOCATION; m++) {
-                a[m] = a_tile[k4 * A_ROW + m * M_INVOCATIONS + m_index];
-            }
-            for (var k = 0u; k < CHANNELS; k++) {
-                for (var n = 0u; n < N4_PER_INVOCATION; n++) {
-                    let b = b_tile[(k4 * 4u + k) * (TILE_N / 4u) + n * N_INVOCATIONS + n_index];
+            let tap_end = tap_k + params.k_c4;
+            let stop_k = select(tap_end, end_k + 1u, tap_end >= end_k);
+            loop {
+                let k = min(next_k, end_k - K_STEP_C4);
+                var next = load_step(&loader, k);
+                for (var k4 = 0u; k4 < SLICE_C4; k4++) {
+                    var a: array<vec4<f32>, MAX_M_PER_INVOCATION>;
                     for (var m = 0u; m < M_PER_INVOCATION; m++) {
-                        let i = m * N4_PER_INVOCATION + n;
-                        sum[i] = fma(vec4<f32>(a[m][k]), b, sum[i]);
+                        a[m] = a_tile[a_first + k4 * A_ROW + m * M_INVOCATIONS];
+                    }
+                    for (var i = 0u; i < CHANNELS; i++) {
+                        var b: array<vec4<f32>, MAX_N4_PER_INVOCATION>;
+                        for (var n = 0u; n < N4_PER_INVOCATION; n++) {
+                            b[n] = b_tile[b_first + (k4 * 4u + i) * (TILE_N / 4u) + n * N_INVOCATIONS];
+                        }
+                        // As in `store_step`.
+                        for (var j = 0u; j < N4_PER_INVOCATION; j++) {
+                            let n = N4_PER_INVOCATION - 1u - j;
+                            for (var m = 0u; m < M_PER_INVOCATION; m++) {
+                                let at = m * N4_PER_INVOCATION + n;
+                                sum[at] = fma(vec4<f32>(a[m][i]), b[n], sum[at]);
+                            }
+                        }
                     }
                 }
+                workgroupBarrier();
+                store_step(&loader, &next, k, local);
+                workgroupBarrier();
+                next_k += K_STEP_C4;
+                continuing {
+                    break if next_k >= stop_k;
+                }
+            }
+            continuing {
+                break if next_k > end_k;
             }
         }
     }
 
-    for (var m = 0u; m < M_PER_INVOCATION; m++) {
-        let pixel = first_pixel + m * M_INVOCATIONS + m_index;
+    // Each slice adds and stores the sums of some pixels.
+    for (var round = 0u; round < M_PER_INVOCATION / K_SLICES; round++) {
+        var whole: array<vec4<f32>, MAX_N4_PER_INVOCATION>;
+        for (var n = 0u; n < N4_PER_INVOCATION; n++) {
+            if K_SLICES == 1u {
+                whole[n] = sum[round * N4_PER_INVOCATION + n];
+            } else {
+                for (var to = 0u; to < K_SLICES; to++) {
+                    let part = sum[(round * K_SLICES + to) * N4_PER_INVOCATION + n];
+                    a_tile[(to * K_SLICES + slice) * SLICE_INVOCATIONS + within_slice] = part;
+                }
+                workgroupBarrier();
+                for (var part = 0u; part < K_SLICES; part++) {
+                    whole[n] += a_tile[(slice * K_SLICES + part) * SLICE_INVOCATIONS + within_slice];
+                }
+                workgroupBarrier();
+            }
+        }
+        let pixel = first_pixel + (round * K_SLICES + slice) * M_INVOCATIONS + m_index;
         if pixel < params.outputs.pixels {
             let position = position_in_output(params.outputs, output_pixel(params.outputs, pixel), gemm);
             for (var n = 0u; n < N4_PER_INVOCATION; n++) {
@@ -231,11 +310,11 @@ fn main(
                     if n4 + tile.first_c4_in_group < params.group_out_c4 {
                         let at = element_at(params.output, 0u, gemm, pixel) + tile.first_output_c4 + n4;
                         for (var i = 0u; i < ELEMENTS_PER_SUM; i++) {
-                            output[at * ELEMENTS_PER_SUM + i] = part_of_sum(sum[m * N4_PER_INVOCATION + n], i);
+                            output[at * ELEMENTS_PER_SUM + i] = part_of_sum(whole[n], i);
                         }
                     }
                 } else if first_n_tile + n4 / N_TILE_C4 < params.n_tiles {
-                    store_output(tile, position, n4, sum[m * N4_PER_INVOCATION + n]);
+                    store_output(tile, position, n4, whole[n]);
                 }
             }
         }

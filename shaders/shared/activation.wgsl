@@ -21,6 +21,12 @@ fn tanh_of_softplus(x: vec4<f32>) -> vec4<f32> {
     return w / (w + 2.0);
 }
 
+// As integers, negative numbers down to -infinity are at most its bits, and negative NaN is above: one comparison and
+// no test for NaN.
+fn relu(x: vec4<f32>) -> vec4<f32> {
+    return select(x, vec4<f32>(), bitcast<vec4<i32>>(x) <= vec4<i32>(-8388608));
+}
+
 fn relu6(x: vec4<f32>) -> vec4<f32> {
     return clamp(x, vec4<f32>(), vec4<f32>(6.0));
 }
@@ -34,14 +40,14 @@ fn activate_as(activation: u32, x: vec4<f32>, slope: f32) -> vec4<f32> {
     if activation == IDENTITY {
         return x;
     }
+    if activation == RELU {
+        return relu(x);
+    }
     return select(activate_not_nan(activation, x, slope), x, is_nan(x));
 }
 
 fn activate_not_nan(activation: u32, x: vec4<f32>, slope: f32) -> vec4<f32> {
     switch activation {
-        case RELU: {
-            return max(x, vec4<f32>());
-        }
         case RELU6: {
             return relu6(x);
         }

@@ -7,11 +7,29 @@
 override PROLOGUE_NORM: u32 = 0u;
 override PROLOGUE_ACTIVATION: u32 = IDENTITY;
 
-// `element` holds the channels from `c4_index * 4` on.
-fn apply_prologue(element: vec4<f32>, c4_index: u32) -> vec4<f32> {
+// The normalization of an element's channels; 1 and 0 without one.
+struct Scales {
+    scale: vec4<f32>,
+    shift: vec4<f32>,
+}
+
+// Those of the channels from `c4_index * 4` on.
+fn load_scales(c4_index: u32) -> Scales {
+    if PROLOGUE_NORM == 0u {
+        return Scales(vec4<f32>(1.0), vec4<f32>());
+    }
+    return Scales(prologue[c4_index * 2u], prologue[c4_index * 2u + 1u]);
+}
+
+fn apply_scales(element: vec4<f32>, scales: Scales) -> vec4<f32> {
     var value = element;
     if PROLOGUE_NORM != 0u {
-        value = value * prologue[c4_index * 2u] + prologue[c4_index * 2u + 1u];
+        value = value * scales.scale + scales.shift;
     }
     return activate_as(PROLOGUE_ACTIVATION, value, params.prologue_slope);
+}
+
+// `element` holds the channels from `c4_index * 4` on.
+fn apply_prologue(element: vec4<f32>, c4_index: u32) -> vec4<f32> {
+    return apply_scales(element, load_scales(c4_index));
 }

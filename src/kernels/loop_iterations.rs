@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use super::conv::LARGEST_K_STEP_C4;
 use super::{Dispatch, LoweringContext, Read};
 use crate::error::{Error, Result};
 use crate::gpu::Shader;
@@ -138,7 +139,7 @@ pub(super) fn split_sum(
         let some_inner = largest(inner, &|inner| fits([1, 1], inner));
         if some_inner < inner {
             // Shaders that load several elements at once need whole steps.
-            [1, 1, (some_inner - some_inner % 4).max(1)]
+            [1, 1, (some_inner - some_inner % LARGEST_K_STEP_C4).max(1)]
         } else {
             let some_columns = largest(columns, &|columns| fits([1, columns], inner));
             let some_rows = match some_columns < columns {

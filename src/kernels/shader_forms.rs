@@ -113,7 +113,8 @@ fn tiles(name: &str) -> Vec<Vec<(&'static str, u32)>> {
                 .map(|tile| tile.constants(name.ends_with("_nchw")).to_vec())
                 .into_iter()
                 .flat_map(padded);
-            whole.chain([vec![("SPLIT", 1)]]).collect()
+            let others = [("K_PADDED", 1), ("SPLIT", 1)];
+            whole.chain(others.map(|it| vec![it])).collect()
         }
         _ => Vec::new(),
     }

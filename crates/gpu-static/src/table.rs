@@ -131,6 +131,7 @@ fn is_basic(form: &str) -> bool {
         "TILE_M",
         "N4_PER_INVOCATION",
         "K_STEP_C4",
+        "K_SLICES",
         "PADDED",
         "TILE_N",
     ];

@@ -86,8 +86,8 @@ impl Params {
         }
     }
 
-    /// Whether taps may be outside of the input, or channels beyond its last.
-    fn reads_beyond_input(&self) -> bool {
+    /// Whether taps may be outside of the input.
+    fn reads_padding(&self) -> bool {
         let Window {
             kernel,
             stride,
@@ -102,7 +102,7 @@ impl Params {
             let last = first + i64::from(stride[i]) * (i64::from(self.outputs.size[i]) - 1) + taps;
             first >= 0 && last < i64::from(size[i])
         };
-        self.k_c4 != self.input_k_c4 || !(is_inside(0) && is_inside(1))
+        !(is_inside(0) && is_inside(1))
     }
 }
 
@@ -324,9 +324,12 @@ pub(super) fn dispatch(
             let [x, z] = device.fold(name, m.div_ceil(u64::from(tile.pixels)))?;
             let rows = params.n_tiles.div_ceil(tile.n_tiles()) * params.gemms;
             let dispatch = device.dispatch(wgsl, params, reads, [x, rows, z], iterations);
-            let padded = u32::from(params.reads_beyond_input());
+            let padded = [
+                ("PADDED", u32::from(params.reads_padding())),
+                ("K_PADDED", u32::from(params.k_c4 != params.input_k_c4)),
+            ];
             let dispatch = dispatch.constants(&tile.constants(nchw_input));
-            let dispatch = dispatch.constant("PADDED", padded);
+            let dispatch = dispatch.constants(&padded);
             match params.part_steps {
                 0 => dispatch,
                 _ => dispatch.constant("SPLIT", 1),

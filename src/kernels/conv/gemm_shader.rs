@@ -235,15 +235,15 @@ impl GemmShader {
 
     /// Multiply-adds of an invocation for `elements` of the input along K, padding included.
     pub fn products(self, elements: u32) -> u64 {
-        let m = match self {
+        let each = match self {
             Self::Direct { m_per_invocation } | Self::Subgroup { m_per_invocation } => {
-                m_per_invocation
+                4 * N_TILE as u32 * m_per_invocation
             }
-            Self::Tiled(tile, _) => tile.sums() / N_TILE as u32,
+            Self::Tiled(tile, _) => tile.products(),
             // A tile of 256 pixels and N tiles, by 128 invocations.
-            Self::Cooperative { .. } => 2,
+            Self::Cooperative { .. } => 8 * N_TILE as u32,
         };
-        u64::from(elements) * u64::from(4 * N_TILE as u32 * m)
+        u64::from(elements) * u64::from(each)
     }
 
     /// Bytes of its workspaces.

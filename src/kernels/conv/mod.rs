@@ -27,7 +27,7 @@ use problem::FilterShape;
 pub(crate) use problem::{ConvProblem, TransposedConvProblem};
 pub(super) use select::{TransposedKernels, rows_cycles, select, select_rows, select_transposed};
 pub(crate) use stride_phases::stride_phases;
-pub(crate) use tiles::{SPLITS, TILES};
+pub(crate) use tiles::{LARGEST_K_STEP_C4, SPLITS, TILES};
 pub(crate) use window::Phase;
 
 /// Whether the kernels read an image of this shape as users pass it: where its channels fit one

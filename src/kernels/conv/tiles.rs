@@ -17,34 +17,37 @@ pub(crate) struct GemmTile {
     n4_per_invocation: u32,
     /// Input elements of a step along K.
     pub k_step_c4: u32,
+    /// Invocations that share the sums of these pixels and channels, each with a slice of every step.
+    k_slices: u32,
 }
 
-/// All tiles, the largest first. An invocation has 16 to 64 sums, and a step of its loop 256 multiply-adds or more, so
-/// that loads and addresses are a small share. Only the last has a single N tile, as channel groups need.
+/// All tiles, the largest first. An invocation has 64 sums, and a step of its loop 512 multiply-adds, so that loads and
+/// addresses are a small share. Small tiles would have few invocations of that kind, so several share the sums along K.
+/// Only the last has a single N tile, as channel groups need.
 pub(crate) const TILES: [GemmTile; 6] = [
-    GemmTile::new([128, 128], [8, 2], 2),
-    GemmTile::new([128, 64], [8, 2], 2),
-    GemmTile::new([64, 64], [8, 2], 2),
-    GemmTile::new([64, 32], [4, 2], 4),
-    GemmTile::new([32, 32], [4, 1], 4),
-    GemmTile::new([128, 16], [8, 1], 4),
+    GemmTile::new([128, 128], 2, 1),
+    GemmTile::new([128, 64], 2, 1),
+    GemmTile::new([64, 64], 2, 1),
+    GemmTile::new([64, 32], 4, 2),
+    GemmTile::new([32, 32], 8, 4),
+    GemmTile::new([128, 16], 4, 2),
 ];
+
+/// The largest step along K: others divide it.
+pub(crate) const LARGEST_K_STEP_C4: usize = 8;
 
 /// Parts that sums along K are split into.
 pub(crate) const SPLITS: [u32; 4] = [1, 2, 4, 8];
 
 impl GemmTile {
-    const fn new(
-        [pixels, channels]: [u32; 2],
-        [m_per_invocation, n4_per_invocation]: [u32; 2],
-        k_step_c4: u32,
-    ) -> Self {
+    const fn new([pixels, channels]: [u32; 2], k_step_c4: u32, k_slices: u32) -> Self {
         Self {
             pixels,
             channels,
-            m_per_invocation,
-            n4_per_invocation,
+            m_per_invocation: 8,
+            n4_per_invocation: 2,
             k_step_c4,
+            k_slices,
         }
     }
 
@@ -66,12 +69,15 @@ impl GemmTile {
 
     /// Invocations of a workgroup.
     pub fn invocations(self) -> u32 {
-        self.pixels / self.m_per_invocation * self.channels / 4 / self.n4_per_invocation
+        let slice =
+            self.pixels / self.m_per_invocation * self.channels / 4 / self.n4_per_invocation;
+        slice * self.k_slices
     }
 
-    /// Sums of an invocation.
-    pub fn sums(self) -> u32 {
-        self.m_per_invocation * self.n4_per_invocation * 4
+    /// Multiply-adds of an invocation for an input element along K, as many as it has output channels and pixels of its
+    /// own, if the sums were not shared, and four.
+    pub fn products(self) -> u32 {
+        self.m_per_invocation * self.n4_per_invocation * 16 / self.k_slices
     }
 
     /// Input elements of a step. The pixels of an NCHW image are single elements, and taps are not mixed.
@@ -79,20 +85,25 @@ impl GemmTile {
         if nchw_input { 1 } else { self.k_step_c4 }
     }
 
-    /// The shader's constants.
-    pub fn constants(self, nchw_input: bool) -> [(&'static str, u32); 5] {
+    /// The shader's constants. A single element is not sliced: there, invocations share the pixels.
+    pub fn constants(self, nchw_input: bool) -> [(&'static str, u32); 6] {
+        let [m_per_invocation, k_slices] = match nchw_input {
+            true => [self.m_per_invocation / self.k_slices, 1],
+            false => [self.m_per_invocation, self.k_slices],
+        };
         [
             ("TILE_M", self.pixels),
             ("TILE_N", self.channels),
-            ("M_PER_INVOCATION", self.m_per_invocation),
+            ("M_PER_INVOCATION", m_per_invocation),
             ("N4_PER_INVOCATION", self.n4_per_invocation),
             ("K_STEP_C4", self.k_step(nchw_input)),
+            ("K_SLICES", k_slices),
         ]
     }
 }
 
 /// Subgroups that a SIMD holds at once: its registers have room for as many of these kernels'.
-const RESIDENT: u64 = 10;
+const RESIDENT: u64 = 8;
 /// Invocations of a subgroup, and SIMDs of a compute unit, each of which issues an instruction for half of them a cycle.
 const SUBGROUP: u64 = 64;
 const SIMDS: u64 = 2;
@@ -156,12 +167,13 @@ impl GemmTile {
     /// unit holds at once take as long as their instructions, and no less than one of them alone.
     pub fn cycles(self, gemm: &GemmProblem, parts: u32, compute_units: u64) -> u64 {
         let subgroups = u64::from(self.invocations()).div_ceil(SUBGROUP);
-        let products = u64::from(self.sums() * self.k_step_c4 * 4);
+        let products = u64::from(self.products() * self.k_step_c4);
         let loads = u64::from(self.k_step_c4 * (self.pixels + self.channels) / self.invocations());
-        let reads =
-            u64::from(self.k_step_c4 * (self.m_per_invocation + 4 * self.n4_per_invocation));
-        // Two instructions and some additions for each load, a dozen for the loop.
-        let step = 2 * (products + reads + 6 * loads + 12);
+        let reads = u64::from(
+            self.k_step_c4 / self.k_slices * (self.m_per_invocation + 4 * self.n4_per_invocation),
+        );
+        // Five instructions for each load, and 16 for the loop and for waiting.
+        let step = 2 * (products + reads + 5 * loads + 16);
         let mine = (self.workgroups(gemm) * u64::from(parts)).div_ceil(compute_units);
         let resident = (RESIDENT * SIMDS / subgroups).clamp(1, mine.max(1));
         let together = (resident * subgroups * step / SIMDS).max(step + LATENCY);
@@ -189,7 +201,12 @@ mod tests {
                     assert!(loads <= 8, "{tile:?}");
                 }
             }
-            assert!(tile.sums() <= 64, "{tile:?}");
+            assert_eq!(LARGEST_K_STEP_C4 as u32 % tile.k_step_c4, 0, "{tile:?}");
+            assert_eq!(tile.k_step_c4 % tile.k_slices, 0, "{tile:?}");
+            assert_eq!(tile.m_per_invocation % tile.k_slices, 0, "{tile:?}");
+            // The shader adds the slices' sums where the patches were.
+            let patches = (tile.pixels + 4) * tile.k_step_c4;
+            assert!(invocations * tile.k_slices <= patches, "{tile:?}");
         }
     }
 
