@@ -60,6 +60,7 @@ fn planned(step: &StepInfo) -> PlannedStep {
         operations: step.cost.operations,
         bytes: step.cost.bytes,
         products: 0,
+        taps: 1,
         transfers: Vec::new(),
     }
 }

@@ -85,6 +85,7 @@ impl DeviceContext {
             operations: None,
             parts: 1,
             products: None,
+            taps: 1,
             algorithm: None,
             reason: SelectionReason::Only,
         }

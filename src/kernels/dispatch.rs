@@ -22,6 +22,8 @@ pub(crate) struct Dispatch {
     pub parts: u64,
     /// Multiply-adds of an invocation, padding included, where the kernel says so.
     pub products: Option<u64>,
+    /// Taps of the window that these are for.
+    pub taps: u64,
     /// The convolution algorithm that this is, or is a part of.
     pub algorithm: Option<ConvAlgorithm>,
     pub reason: SelectionReason,
@@ -72,8 +74,8 @@ impl Dispatch {
         self
     }
 
-    pub(super) fn products(mut self, products: u64) -> Self {
-        self.products = Some(products);
+    pub(super) fn products(mut self, products: u64, taps: u64) -> Self {
+        (self.products, self.taps) = (Some(products), taps);
         self
     }
 

@@ -115,7 +115,7 @@ pub(super) fn dispatches(context: &LoweringContext, op: &Linear) -> Result<Vec<D
             let steps_along_k = (sum.inner.len() as u64).div_ceil(context.most_team_members());
             let dispatch = (context.device)
                 .dispatch(shader, &params, reads, grid, iterations)
-                .products(16 * team_rows * steps_along_k)
+                .products(16 * team_rows * steps_along_k, 1)
                 .constant("ROWS", team_rows as u32);
             steps.push(epilogue.select(dispatch).selected(None, reason));
         }

@@ -119,6 +119,9 @@ pub struct PlannedStep {
     /// Multiply-adds of an invocation, padding included; 0 where the kernel does not say so.
     #[doc(hidden)]
     pub products: u64,
+    /// Taps of a window that these are for.
+    #[doc(hidden)]
+    pub taps: u64,
     /// What the bytes are of; empty on the CPU.
     #[doc(hidden)]
     pub transfers: Vec<Transfer>,
@@ -253,6 +256,7 @@ fn planned_steps(plan: &Plan, precision: Precision) -> Vec<PlannedStep> {
                 operations: step.cost.operations,
                 bytes: step.cost.bytes,
                 products: step.dispatch.products.unwrap_or(0),
+                taps: step.dispatch.taps,
                 transfers: transfers(plan, precision, &roots, step),
             }
         })

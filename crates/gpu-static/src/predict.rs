@@ -131,7 +131,7 @@ fn step_seconds(step: &PlannedStep, moved: f64, card: &Card, row: &Row) -> f64 {
     let dispatch = Dispatch {
         workgroups,
         products,
-        around: 0.0,
+        around: step.taps as f64,
         bytes: step.bytes as f64,
         moved,
     };

@@ -346,7 +346,8 @@ pub(super) fn dispatch(
         (GemmShader::Tiled(tile, _), steps @ 1..) => steps * tile.k_step_c4,
         _ => params.window.kernel[0] * params.window.kernel[1] * params.k_c4,
     };
-    let dispatch = dispatch.products(shader.products(elements));
+    let taps = u64::from(elements.div_ceil(params.k_c4.max(1)));
+    let dispatch = dispatch.products(shader.products(elements), taps);
     Ok(match nchw_input {
         true => dispatch.constant("CHANNELS", params.input.channels),
         false => dispatch,

@@ -107,8 +107,11 @@ const RESIDENT: u64 = 8;
 /// Invocations of a subgroup, and SIMDs of a compute unit, each of which issues an instruction for half of them a cycle.
 const SUBGROUP: u64 = 64;
 const SIMDS: u64 = 2;
+/// Cycles of a SIMD for a vector of each invocation of a subgroup that is read from workgroup memory or written there:
+/// 1,024 bytes by 128 a cycle, for all SIMDs.
+const READ_CYCLES: u64 = 16;
 /// Cycles that a step takes beside its instructions, if a subgroup is alone: for its data, and at barriers.
-const LATENCY: u64 = 300;
+const LATENCY: u64 = 400;
 /// Cycles of a dispatch that waits for another, and bytes that memory moves a cycle for each compute unit.
 pub(super) const LAUNCH_CYCLES: u64 = 8000;
 const MEMORY_BYTES: u64 = 4;
@@ -172,8 +175,10 @@ impl GemmTile {
         let reads = u64::from(
             self.k_step_c4 / self.k_slices * (self.m_per_invocation + 4 * self.n4_per_invocation),
         );
-        // Five instructions for each load, and 16 for the loop and for waiting.
-        let step = 2 * (products + reads + 5 * loads + 16);
+        // Five instructions for each load, and 16 for the loop and for waiting. Most GPUs have twice as many units for
+        // multiply-adds as for the rest (not RDNA2).
+        let computing = products + 2 * (reads + 5 * loads + 16);
+        let step = computing.max(READ_CYCLES * (reads + loads));
         let mine = (self.workgroups(gemm) * u64::from(parts)).div_ceil(compute_units);
         let resident = (RESIDENT * SIMDS / subgroups).clamp(1, mine.max(1));
         let together = (resident * subgroups * step / SIMDS).max(step + LATENCY);
