@@ -21,6 +21,27 @@ pub fn chosen(given: &[String]) -> Vec<&str> {
     }
 }
 
+/// The rows of pipelines of several families, whose processes run at the same time.
+///
+/// # Errors
+/// Where a family's process fails.
+pub fn rows_of_all(
+    families: &[&str],
+    pipelines: &[Pipeline],
+    wave32: bool,
+) -> Result<Vec<Row>, Error> {
+    std::thread::scope(|scope| {
+        let start = |family| scope.spawn(move || rows(family, pipelines, wave32));
+        let running: Vec<_> = families.iter().copied().map(start).collect();
+        let mut all = Vec::new();
+        for (thread, family) in running.into_iter().zip(families) {
+            let rows = thread.join();
+            all.extend(rows.map_err(|_| fault(family, "its thread panicked"))??);
+        }
+        Ok(all)
+    })
+}
+
 /// The rows of pipelines.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 
 mod anchors;
 mod assembly;
+mod bounds;
 mod cache;
 mod cards;
 mod compare;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use bounds::Violations;
 use error::Error;
 use module::Module;
 use pipeline::Pipeline;
@@ -42,6 +44,7 @@ use pipeline::Pipeline;
   scripts/gpu-static --family navi31 --shader conv2d --all
   scripts/gpu-static assembly navi31 conv2d_depthwise_row 'f32 KERNEL=3'
   scripts/gpu-static compare before.json after.json
+  scripts/gpu-static bounds --rows target/gpu-static.json
   scripts/gpu-static predict resnet50 unet --batch 1 --batch 8")]
 struct Args {
     #[command(subcommand)]
@@ -84,6 +87,12 @@ enum Command {
         /// Rows of after.
         after: PathBuf,
     },
+    /// Check the bounds that kernels are held to; fails where one is beyond.
+    Bounds {
+        /// Rows that were written before, rather than those of now.
+        #[arg(long, value_name = "FILE")]
+        rows: Option<PathBuf>,
+    },
     /// Predict times of networks on GPUs, from what their compiler makes of the kernels.
     Predict(prediction::Args),
     /// Compare with other engines' convolutions. scripts/gpu-static-anchors fetches them.
@@ -111,10 +120,8 @@ fn run(args: Args) -> Result<ExitCode, Error> {
     match args.command {
         None => {
             let pipelines = pipeline::all(&args.shader);
-            let mut rows = Vec::new();
-            for family in families::chosen(&args.families) {
-                rows.extend(families::rows(family, &pipelines, args.wave32)?);
-            }
+            let families = families::chosen(&args.families);
+            let rows = families::rows_of_all(&families, &pipelines, args.wave32)?;
             if let Some(path) = &args.json {
                 table::write(path, &rows)?;
             }
@@ -132,6 +139,15 @@ fn run(args: Args) -> Result<ExitCode, Error> {
             let changes = compare::compare(&table::read(&before)?, &table::read(&after)?);
             print!("{changes}");
             return Ok(ExitCode::from(u8::from(changes.has_worse())));
+        }
+        Some(Command::Bounds { rows }) => {
+            let rows = match rows {
+                Some(path) => table::read(&path)?,
+                None => families::rows_of_all(&families::FAMILIES, &pipeline::all(""), false)?,
+            };
+            let violations = Violations::of(&rows);
+            print!("{violations}");
+            return Ok(ExitCode::from(u8::from(violations.any())));
         }
         Some(Command::Predict(args)) => prediction::run(&args)?,
         Some(Command::Anchors(args)) => anchors::run(&args)?,
