@@ -20,7 +20,7 @@
 
 override TILE_M: u32 = 64u;
 override TILE_N: u32 = 64u;
-// 4 or 8, and 1 or 2.
+// At most 8, and at most 2.
 override M_PER_INVOCATION: u32 = 8u;
 override N4_PER_INVOCATION: u32 = 2u;
 override K_STEP_C4: u32 = 2u;
@@ -152,16 +152,15 @@ fn store_step(loader: ptr<function, Loader>, step: ptr<function, Step>, k: u32, 
     }
     for (var i = 0u; i < A_LOADS; i++) {
         let l = A_LOADS - 1u - i;
-        var value = apply_scales(step.a[l], step.scales);
-        if PADDED != 0u || K_PADDED != 0u {
-            var inside = loader.taps[l].inside;
-            if K_PADDED != 0u {
-                inside = inside & (k - loader.tap_k + loader.a_k4 <= last_k4());
-            }
-            value = select(vec4<f32>(), value, inside);
+        var inside = true;
+        if PADDED != 0u {
+            inside = loader.taps[l].inside;
+        }
+        if K_PADDED != 0u {
+            inside = inside & (k - loader.tap_k + loader.a_k4 <= last_k4());
         }
         if A_WHOLE || local / K_STEP_C4 + l * PIXELS_PER_LOAD < TILE_M {
-            a_tile[loader.a_slot + l * PIXELS_PER_LOAD] = value;
+            a_tile[loader.a_slot + l * PIXELS_PER_LOAD] = apply_scales(step.a[l], step.scales, inside);
         }
     }
 }

@@ -21,10 +21,13 @@ fn tanh_of_softplus(x: vec4<f32>) -> vec4<f32> {
     return w / (w + 2.0);
 }
 
-// As integers, negative numbers down to -infinity are at most its bits, and negative NaN is above: one comparison and
-// no test for NaN.
-fn relu(x: vec4<f32>) -> vec4<f32> {
-    return select(x, vec4<f32>(), bitcast<vec4<i32>>(x) <= vec4<i32>(-8388608));
+// The bits of -infinity as an integer. Those of other negative numbers are less, and those of NaN are more.
+const NEGATIVE_INFINITY: i32 = -8388608;
+
+// One comparison, and no test for NaN. Zero for all numbers where `is_on` is false.
+fn relu_or_zero(x: vec4<f32>, is_on: bool) -> vec4<f32> {
+    let largest_zero = select(0x7fffffff, NEGATIVE_INFINITY, is_on);
+    return select(x, vec4<f32>(), bitcast<vec4<i32>>(x) <= vec4<i32>(largest_zero));
 }
 
 fn relu6(x: vec4<f32>) -> vec4<f32> {
@@ -41,7 +44,7 @@ fn activate_as(activation: u32, x: vec4<f32>, slope: f32) -> vec4<f32> {
         return x;
     }
     if activation == RELU {
-        return relu(x);
+        return relu_or_zero(x, true);
     }
     return select(activate_not_nan(activation, x, slope), x, is_nan(x));
 }

@@ -21,15 +21,19 @@ fn load_scales(c4_index: u32) -> Scales {
     return Scales(prologue[c4_index * 2u], prologue[c4_index * 2u + 1u]);
 }
 
-fn apply_scales(element: vec4<f32>, scales: Scales) -> vec4<f32> {
+// The prologue of an element with these scales, or zeros where it is not inside the input.
+fn apply_scales(element: vec4<f32>, scales: Scales, inside: bool) -> vec4<f32> {
     var value = element;
     if PROLOGUE_NORM != 0u {
         value = value * scales.scale + scales.shift;
     }
-    return activate_as(PROLOGUE_ACTIVATION, value, params.prologue_slope);
+    if PROLOGUE_ACTIVATION == RELU {
+        return relu_or_zero(value, inside);
+    }
+    return select(vec4<f32>(), activate_as(PROLOGUE_ACTIVATION, value, params.prologue_slope), inside);
 }
 
 // `element` holds the channels from `c4_index * 4` on.
 fn apply_prologue(element: vec4<f32>, c4_index: u32) -> vec4<f32> {
-    return apply_scales(element, load_scales(c4_index));
+    return apply_scales(element, load_scales(c4_index), true);
 }

@@ -11,10 +11,6 @@ pub(crate) struct GemmTile {
     pub pixels: u32,
     /// Output channels (N), a multiple of 16.
     pub channels: u32,
-    /// Output pixels of an invocation.
-    m_per_invocation: u32,
-    /// Output elements (four channels) of an invocation, for each of its pixels.
-    n4_per_invocation: u32,
     /// Input elements of a step along K.
     pub k_step_c4: u32,
     /// Invocations that share the sums of these pixels and channels, each with a slice of every step.
@@ -36,6 +32,10 @@ pub(crate) const TILES: [GemmTile; 6] = [
 /// The largest step along K: others divide it.
 pub(crate) const LARGEST_K_STEP_C4: usize = 8;
 
+/// Output pixels of an invocation, and output elements (four channels) for each of them.
+const M_PER_INVOCATION: u32 = 8;
+const N4_PER_INVOCATION: u32 = 2;
+
 /// Parts that sums along K are split into.
 pub(crate) const SPLITS: [u32; 4] = [1, 2, 4, 8];
 
@@ -44,8 +44,6 @@ impl GemmTile {
         Self {
             pixels,
             channels,
-            m_per_invocation: 8,
-            n4_per_invocation: 2,
             k_step_c4,
             k_slices,
         }
@@ -69,15 +67,14 @@ impl GemmTile {
 
     /// Invocations of a workgroup.
     pub fn invocations(self) -> u32 {
-        let slice =
-            self.pixels / self.m_per_invocation * self.channels / 4 / self.n4_per_invocation;
+        let slice = self.pixels / M_PER_INVOCATION * self.channels / 4 / N4_PER_INVOCATION;
         slice * self.k_slices
     }
 
-    /// Multiply-adds of an invocation for an input element along K, as many as it has output channels and pixels of its
-    /// own, if the sums were not shared, and four.
+    /// Multiply-adds of an invocation for each input element along K, of four channels. Slices are counted as if each
+    /// had its share of every element.
     pub fn products(self) -> u32 {
-        self.m_per_invocation * self.n4_per_invocation * 16 / self.k_slices
+        M_PER_INVOCATION * N4_PER_INVOCATION * 16 / self.k_slices
     }
 
     /// Input elements of a step. The pixels of an NCHW image are single elements, and taps are not mixed.
@@ -88,14 +85,14 @@ impl GemmTile {
     /// The shader's constants. A single element is not sliced: there, invocations share the pixels.
     pub fn constants(self, nchw_input: bool) -> [(&'static str, u32); 6] {
         let [m_per_invocation, k_slices] = match nchw_input {
-            true => [self.m_per_invocation / self.k_slices, 1],
-            false => [self.m_per_invocation, self.k_slices],
+            true => [M_PER_INVOCATION / self.k_slices, 1],
+            false => [M_PER_INVOCATION, self.k_slices],
         };
         [
             ("TILE_M", self.pixels),
             ("TILE_N", self.channels),
             ("M_PER_INVOCATION", m_per_invocation),
-            ("N4_PER_INVOCATION", self.n4_per_invocation),
+            ("N4_PER_INVOCATION", N4_PER_INVOCATION),
             ("K_STEP_C4", self.k_step(nchw_input)),
             ("K_SLICES", k_slices),
         ]
@@ -172,12 +169,12 @@ impl GemmTile {
         let subgroups = u64::from(self.invocations()).div_ceil(SUBGROUP);
         let products = u64::from(self.products() * self.k_step_c4);
         let loads = u64::from(self.k_step_c4 * (self.pixels + self.channels) / self.invocations());
-        let reads = u64::from(
-            self.k_step_c4 / self.k_slices * (self.m_per_invocation + 4 * self.n4_per_invocation),
-        );
-        // Five instructions for each load, and 16 for the loop and for waiting. Most GPUs have twice as many units for
-        // multiply-adds as for the rest (not RDNA2).
-        let computing = products + 2 * (reads + 5 * loads + 16);
+        let reads =
+            u64::from(self.k_step_c4 / self.k_slices * (M_PER_INVOCATION + 4 * N4_PER_INVOCATION));
+        // Five instructions for each load, and 16 for the loop and for waiting. Loads count as eight, since the caches have
+        // a share in their time: of two tiles that are about as fast, the one that loads less is the better. Most GPUs have
+        // twice as many units for multiply-adds as for the rest (not RDNA2).
+        let computing = products + 2 * (reads + 8 * loads + 16);
         let step = computing.max(READ_CYCLES * (reads + loads));
         let mine = (self.workgroups(gemm) * u64::from(parts)).div_ceil(compute_units);
         let resident = (RESIDENT * SIMDS / subgroups).clamp(1, mine.max(1));
@@ -208,7 +205,7 @@ mod tests {
             }
             assert_eq!(LARGEST_K_STEP_C4 as u32 % tile.k_step_c4, 0, "{tile:?}");
             assert_eq!(tile.k_step_c4 % tile.k_slices, 0, "{tile:?}");
-            assert_eq!(tile.m_per_invocation % tile.k_slices, 0, "{tile:?}");
+            assert_eq!(M_PER_INVOCATION % tile.k_slices, 0, "{tile:?}");
             // The shader adds the slices' sums where the patches were.
             let patches = (tile.pixels + 4) * tile.k_step_c4;
             assert!(invocations * tile.k_slices <= patches, "{tile:?}");
