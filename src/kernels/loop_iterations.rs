@@ -137,8 +137,9 @@ pub(super) fn split_sum(
     } else {
         let some_inner = largest(inner, &|inner| fits([1, 1], inner));
         if some_inner < inner {
-            // Shaders that load several elements at once need whole steps.
-            [1, 1, (some_inner - some_inner % 4).max(1)]
+            // Shaders that load several elements at once need whole steps: of 16, or of 4 where a part has fewer.
+            let step = if some_inner < 16 { 4 } else { 16 };
+            [1, 1, (some_inner - some_inner % step).max(1)]
         } else {
             let some_columns = largest(columns, &|columns| fits([1, columns], inner));
             let some_rows = match some_columns < columns {

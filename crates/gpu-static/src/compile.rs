@@ -50,7 +50,11 @@ fn compile(
 ) -> Result<(Compiled, u32), Error> {
     let (spirv, invocations) = source.spirv(pipeline)?;
     Ok((
-        device.compile(&spirv, pipeline.shader()?.bindings)?,
+        device.compile(
+            &spirv,
+            pipeline.shader()?.bindings,
+            pipeline.subgroup_size(),
+        )?,
         invocations,
     ))
 }

@@ -117,11 +117,16 @@ impl NullDevice {
         })
     }
 
-    /// Compiles a module whose entry point is `main`.
+    /// Compiles a module whose entry point is `main`, with subgroups of this size, or of that which the driver chooses.
     ///
     /// # Errors
     /// Where the driver refuses it.
-    pub fn compile(&self, spirv: &[u32], bindings: Bindings) -> Result<Compiled, Error> {
+    pub fn compile(
+        &self,
+        spirv: &[u32],
+        bindings: Bindings,
+        subgroup_size: Option<u32>,
+    ) -> Result<Compiled, Error> {
         let mut kinds = vec![vk::DescriptorType::UNIFORM_BUFFER];
         kinds.extend((0..bindings.reads).map(|_| vk::DescriptorType::STORAGE_BUFFER));
         kinds.extend((0..bindings.textures).map(|_| vk::DescriptorType::SAMPLED_IMAGE));
@@ -150,10 +155,15 @@ impl NullDevice {
             let info = vk::ShaderModuleCreateInfo::default().code(spirv);
             let module =
                 (device.create_shader_module(&info, None)).map_err(fault("making a module"))?;
-            let stage = vk::PipelineShaderStageCreateInfo::default()
+            let mut size = vk::PipelineShaderStageRequiredSubgroupSizeCreateInfo::default()
+                .required_subgroup_size(subgroup_size.unwrap_or_default());
+            let mut stage = vk::PipelineShaderStageCreateInfo::default()
                 .stage(vk::ShaderStageFlags::COMPUTE)
                 .module(module)
                 .name(c"main");
+            if subgroup_size.is_some() {
+                stage = stage.push_next(&mut size);
+            }
             let capture = vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR
                 | vk::PipelineCreateFlags::CAPTURE_INTERNAL_REPRESENTATIONS_KHR;
             let info = vk::ComputePipelineCreateInfo::default()

@@ -11,6 +11,7 @@
 
 use std::collections::HashMap;
 
+use shadernet::gpu::MatrixShape;
 use shadernet::plan::{PlanReport, PlannedStep};
 use shadernet::session::SessionOptions;
 use shadernet::zoo::{self, ZooOptions};
@@ -28,11 +29,17 @@ const WORKGROUP_BYTES: f64 = 128.0;
 const DEVICE_BYTES: f64 = 64.0;
 const SIMDS: f64 = 2.0;
 
-/// Plans a network of the zoo for a GPU of which only WebGPU's largest common limits are known.
+/// Plans a network of the zoo for a GPU of which only WebGPU's largest common limits are known, and with `matrices` that
+/// it has those of AMD's GPUs.
 ///
 /// # Errors
 /// Where there is no such network.
-pub fn plan(network: &str, batch: usize, options: &SessionOptions) -> Result<PlanReport, Error> {
+pub fn plan(
+    network: &str,
+    batch: usize,
+    options: &SessionOptions,
+    matrices: bool,
+) -> Result<PlanReport, Error> {
     let fault = |error: shadernet::Error| Error::Plan {
         network: network.to_owned(),
         message: error.to_string(),
@@ -46,7 +53,12 @@ pub fn plan(network: &str, batch: usize, options: &SessionOptions) -> Result<Pla
         max_compute_workgroup_storage_size: 32768,
         ..shadernet::wgpu::Limits::default()
     };
-    PlanReport::assumed(limits, &graph, &shapes, options).map_err(fault)
+    let [of_amd, ..] = MatrixShape::ALL;
+    match matrices {
+        true => PlanReport::assumed_with_matrices(limits, of_amd, &graph, &shapes, options),
+        false => PlanReport::assumed(limits, &graph, &shapes, options),
+    }
+    .map_err(fault)
 }
 
 /// Rows by [`Pipeline::key`].

@@ -1,6 +1,7 @@
 //! Convolution and transposed convolution.
 
 mod candidates;
+mod cooperative_tiles;
 mod depthwise;
 mod filter;
 mod gemm;
@@ -15,12 +16,12 @@ mod window;
 mod winograd;
 mod winograd_weight;
 
-use super::loop_iterations::nested;
 use super::{Dispatch, LoweringContext};
 use crate::error::Result;
 use crate::graph::{Conv2d, Node};
 use crate::tensor::Shape;
 pub(super) use candidates::{ConvKernels, candidates, signature};
+pub(crate) use cooperative_tiles::COOPERATIVE_TILES;
 pub(crate) use filter::{Filter, Kernels};
 use gemm_shader::GemmShader;
 use problem::FilterShape;
@@ -39,9 +40,7 @@ pub(super) fn reads_nchw_input(node: &Node, op: &Conv2d, shape: &Shape) -> bool 
 
 /// The most loop iterations that any of the kernels needs for a sum.
 pub(super) fn most_loop_iterations(filter: &FilterShape) -> u64 {
-    let [height, width] = filter.kernel.map(|v| v as u64);
-    let k_c4 = filter.group_inputs().div_ceil(4) as u64;
-    nested([height, width, k_c4.next_multiple_of(4), 64])
+    gemm_shader::most_loop_iterations(filter.kernel, filter.group_inputs().div_ceil(4))
 }
 
 /// The dispatches of a convolution.
