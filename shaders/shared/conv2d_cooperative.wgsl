@@ -67,7 +67,7 @@ override STEP_PAIRS: u32 = K_PAIRS * 4u * N_TILE_C4;
 override ROW_PAIRS: u32 = K_PAIRS + 1u;
 override ROW: u32 = 2u * ROW_PAIRS;
 
-const MAX_LOADS: u32 = 16u;
+const MAX_LOADS: u32 = 8u;
 const MAX_MATRICES: u32 = 4u;
 const MAX_SUMS: u32 = 16u;
 

@@ -64,10 +64,7 @@ impl ConvAlgorithm {
         [Self::Direct, Self::Subgroup]
             .into_iter()
             .chain(tiled)
-            .chain(COOPERATIVE_TILES.map(|tile| Self::Cooperative {
-                pixels: tile.pixels,
-                channels: tile.channels,
-            }))
+            .chain(COOPERATIVE_TILES.map(|tile| tile.algorithm()))
             .chain([2, 4].map(|tile| Self::Winograd { tile }))
             .collect()
     }

@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
+use super::SessionOptions;
 use super::gpu_session::GpuSession;
 use super::network_source::{Network, NetworkSource};
-use super::{ConvAlgorithm, SessionOptions};
 use crate::error::Result;
 use crate::gpu::{Cooperative, Gpu, MatrixCheck, Precision};
 use crate::graph::{Conv2d, Graph, GraphBuilder};
-use crate::kernels::DeviceContext;
+use crate::kernels::{DeviceContext, smallest_cooperative};
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 
@@ -59,29 +59,32 @@ fn verdict(gpu: &Gpu) -> Option<Result<Cooperative, String>> {
 fn check(gpu: &Gpu, cooperative: Cooperative) -> Result<(), String> {
     let shape = cooperative.shape;
     let _span = tracing::debug_span!("check cooperative matrices", %shape).entered();
-    let found =
-        multiply(gpu, cooperative).map_err(|error| format!("they fail: {}", error.report()))?;
+    let found = multiply(gpu, cooperative)?;
     compare(&expected(), found.data())
 }
 
 /// The convolution by the shader that uses matrices.
-fn multiply(gpu: &Gpu, cooperative: Cooperative) -> Result<Tensor> {
-    let options =
-        SessionOptions::new()
-            .precision(Precision::F16)
-            .prefer(ConvAlgorithm::Cooperative {
-                pixels: 64,
-                channels: 64,
-            });
+fn multiply(gpu: &Gpu, cooperative: Cooperative) -> Result<Tensor, String> {
+    let options = SessionOptions::new().precision(Precision::F16);
     let context = DeviceContext {
         cooperative: Some(cooperative),
         ..DeviceContext::without_matrices(gpu, &options)
     };
+    let algorithm = smallest_cooperative(&context)
+        .ok_or("its workgroups have too few invocations or too little memory for them")?;
+    let context = DeviceContext {
+        prefer: Some(algorithm),
+        ..context
+    };
+    run(gpu, &options, context).map_err(|error| format!("they fail: {}", error.report()))
+}
+
+fn run(gpu: &Gpu, options: &SessionOptions, context: DeviceContext) -> Result<Tensor> {
     let source = NetworkSource::Graph(Network {
         graph: graph()?,
         weights: Arc::new(weights()),
     });
-    let mut session = GpuSession::with_context(gpu, source, &options, context);
+    let mut session = GpuSession::with_context(gpu, source, options, context);
     let pixels = Tensor::from_fn(Shape::from([1, INPUTS, SIDE, SIDE]), |i| {
         input(i / (SIDE * SIDE), i % (SIDE * SIDE))
     });

@@ -1,6 +1,6 @@
 //! The tiles of `shared/conv2d_cooperative.wgsl`.
 
-use super::super::DeviceContext;
+use super::super::{ConvAlgorithm, DeviceContext};
 use super::problem::{GemmProblem, N_TILE};
 use crate::gpu::{Cooperative, MatrixKind, MatrixShape, Precision};
 
@@ -11,13 +11,13 @@ pub(crate) struct CooperativeTile {
     pub pixels: u32,
     /// Output channels (N), a multiple of 16.
     pub channels: u32,
-    /// Matrices of sums along M and N of a subgroup.
-    matrices: [u32; 2],
+    /// Matrices of sums along M and N of a subgroup; see [`Self::matrices`].
+    most_matrices: [u32; 2],
     /// Input elements of a step along K, an even number.
     k_step_c4: u32,
 }
 
-/// All tiles, the largest first. A subgroup computes 32 products of matrices in a step along K, so that loads and
+/// All tiles, the largest first. A subgroup of 64 computes 32 products of matrices in a step along K, so that loads and
 /// addresses are a small share.
 pub(crate) const COOPERATIVE_TILES: [CooperativeTile; 4] = [
     CooperativeTile::new([128, 128], [4, 4], 8),
@@ -27,11 +27,11 @@ pub(crate) const COOPERATIVE_TILES: [CooperativeTile; 4] = [
 ];
 
 impl CooperativeTile {
-    const fn new([pixels, channels]: [u32; 2], matrices: [u32; 2], k_step_c4: u32) -> Self {
+    const fn new([pixels, channels]: [u32; 2], most_matrices: [u32; 2], k_step_c4: u32) -> Self {
         Self {
             pixels,
             channels,
-            matrices,
+            most_matrices,
             k_step_c4,
         }
     }
@@ -53,8 +53,26 @@ impl CooperativeTile {
         self.k_step_c4
     }
 
+    /// Matrices of sums along M and N of a subgroup. The invocations of a subgroup of 32 have registers for half as many
+    /// of 16x16 as those of 64.
+    fn matrices(self, shape: MatrixShape) -> [u32; 2] {
+        match ([shape.side(), shape.subgroup()], self.most_matrices) {
+            ([16, 32], [m, n]) if m > n => [m / 2, n],
+            ([16, 32], [m, n]) => [m, n / 2],
+            (_, most) => most,
+        }
+    }
+
+    /// Its name.
+    pub fn algorithm(self) -> ConvAlgorithm {
+        ConvAlgorithm::Cooperative {
+            pixels: self.pixels,
+            channels: self.channels,
+        }
+    }
+
     fn subgroups(self, shape: MatrixShape) -> u32 {
-        let [m, n] = self.matrices.map(|count| count * shape.side());
+        let [m, n] = self.matrices(shape).map(|count| count * shape.side());
         (self.pixels / m) * (self.channels / n)
     }
 
@@ -81,7 +99,7 @@ impl CooperativeTile {
 
     /// The shader's constants.
     pub fn constants(self, cooperative: Cooperative) -> Vec<(&'static str, u32)> {
-        let [m, n] = self.matrices;
+        let [m, n] = self.matrices(cooperative.shape);
         let mut constants = vec![
             ("TILE_M", self.pixels),
             ("TILE_N", self.channels),
@@ -108,9 +126,11 @@ impl CooperativeTile {
     /// The estimated time for a GEMM, in cycles, by the model of `GemmTile::cycles`. The numbers are those of AMD's
     /// RDNA3, in machine code of these tiles.
     pub fn cycles(self, gemm: &GemmProblem, shape: MatrixShape, device: &DeviceContext) -> u64 {
-        /// Cycles of a SIMD for 16x16x16 multiply-adds, and for all else of a step.
+        /// Cycles of a SIMD for 16x16x16 multiply-adds, and for the rest of a step: for each pair of elements that an
+        /// invocation loads, and for the other instructions.
         const PRODUCT: u64 = 32;
-        const REST: u64 = 350;
+        const PAIR: u64 = 28;
+        const OTHER: u64 = 220;
         /// Cycles that a step takes beside, if a subgroup is alone: for its data, and at barriers.
         const LATENCY: u64 = 300;
         /// Subgroups that a SIMD holds at once, and SIMDs of a compute unit.
@@ -119,7 +139,8 @@ impl CooperativeTile {
         let subgroups = u64::from(self.subgroups(shape));
         let step_k = u64::from(4 * self.k_step_c4);
         let products = u64::from(self.pixels) * u64::from(self.channels) * step_k / subgroups;
-        let step = products / 4096 * PRODUCT + REST;
+        let pairs = (self.pixels + self.channels) * self.k_step_c4 / 2 / self.invocations(shape);
+        let step = products / 4096 * PRODUCT + u64::from(pairs) * PAIR + OTHER;
         let steps = gemm.taps * gemm.k_c4().div_ceil(u64::from(self.k_step_c4));
         let along_n = gemm.n_tiles().div_ceil(u64::from(self.n_tiles()));
         let workgroups = gemm.m.div_ceil(u64::from(self.pixels)) * along_n * gemm.gemms;
@@ -128,6 +149,15 @@ impl CooperativeTile {
         let together = (resident * subgroups * step / SIMDS).max(step + LATENCY);
         mine * together * steps / resident
     }
+}
+
+/// The smallest tile that a device can run.
+pub(crate) fn smallest_cooperative(device: &DeviceContext) -> Option<ConvAlgorithm> {
+    let shape = device.cooperative?.shape;
+    let fitting = COOPERATIVE_TILES.into_iter();
+    let fitting = fitting.filter(|tile| tile.fits(shape, &device.limits));
+    let smallest = fitting.min_by_key(|tile| tile.pixels * tile.channels)?;
+    Some(smallest.algorithm())
 }
 
 #[cfg(test)]
@@ -141,19 +171,21 @@ mod tests {
             ..wgpu::Limits::default()
         };
         for tile in COOPERATIVE_TILES {
-            assert!(tile.matrices[0] <= 4 && tile.matrices[0] * tile.matrices[1] <= 16);
             assert_eq!(tile.channels % N_TILE as u32, 0);
             for shape in MatrixShape::ALL {
                 if !tile.fits(shape, &limits) {
                     continue;
                 }
-                let [m, n] = tile.matrices.map(|count| count * shape.side());
+                let [rows, columns] = tile.matrices(shape);
+                // What `MAX_MATRICES` and `MAX_SUMS` of the shader hold.
+                assert!(rows <= 4 && rows * columns <= 16, "{tile:?}");
+                let [m, n] = [rows, columns].map(|count| count * shape.side());
                 assert_eq!([tile.pixels % m, tile.channels % n], [0, 0], "{tile:?}");
                 assert_eq!(4 * tile.k_step_c4 % shape.side(), 0, "{tile:?}");
                 // What `MAX_LOADS` of the shader holds.
                 let pairs = tile.pixels.max(tile.channels) * tile.k_step_c4 / 2;
                 let loads = pairs.div_ceil(tile.invocations(shape));
-                assert!(loads <= 16, "{tile:?} {shape}");
+                assert!(loads <= 8, "{tile:?} {shape}");
             }
         }
     }

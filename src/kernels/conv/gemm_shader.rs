@@ -104,10 +104,7 @@ impl GemmShader {
                 channels: tile.channels,
                 parts,
             },
-            Self::Cooperative(tile, _) => ConvAlgorithm::Cooperative {
-                pixels: tile.pixels,
-                channels: tile.channels,
-            },
+            Self::Cooperative(tile, _) => tile.algorithm(),
         }
     }
 
@@ -137,7 +134,7 @@ impl GemmShader {
         }
         let least_use = device.class.costs().min_cooperative_use;
         let is_usable = |tile: &CooperativeTile| {
-            let algorithm = Self::Cooperative(*tile, cooperative).algorithm();
+            let algorithm = tile.algorithm();
             tile.use_percent(gemm) >= least_use
                 && new(algorithm).is_some()
                 && !device.is_quarantined(algorithm)
@@ -251,8 +248,7 @@ impl GemmShader {
             Self::Subgroup { .. } => nested([height, width, k_c4]),
             // The loops within a step have constant bounds, but not all drivers unroll them.
             Self::Tiled(..) => nested([height, width, k_c4, 16]),
-            // The emulation's loops over matrices, 16 of up to 4 elements and 8 sums for each element, and stores.
-            Self::Cooperative(..) => nested([height, width, k_c4, 160]) + 1024,
+            Self::Cooperative(..) => cooperative_iterations([height, width, k_c4]),
         }
     }
 
@@ -287,9 +283,10 @@ impl GemmShader {
     }
 }
 
-/// The most loop iterations that any of the shaders needs for such a sum.
-pub(super) fn most_loop_iterations(window: [usize; 2], k_c4: usize) -> u64 {
-    let [height, width, k_c4] = [window[0], window[1], k_c4.next_multiple_of(16)].map(|n| n as u64);
+/// The most loop iterations of an invocation of the cooperative shader, for a window of this height and width and elements
+/// at each tap.
+pub(super) fn cooperative_iterations([height, width, k_c4]: [u64; 3]) -> u64 {
+    // For an element, the emulation's loops over matrices and their sums; then those that store the sums.
     nested([height, width, k_c4, 160]) + 1024
 }
 

@@ -136,6 +136,9 @@ pub(crate) fn rows_cycles(problem: &ConvProblem, device: &DeviceContext) -> Opti
     let cycles = |tile: GemmTile, parts| tile.cycles(&gemm, parts, compute_units);
     match GemmShader::select(device, &gemm) {
         (GemmShader::Tiled(tile, parts), GemmReason::Tile(_)) => Some(cycles(tile, parts)),
+        (GemmShader::Cooperative(tile, it), GemmReason::Cooperative) => {
+            Some(tile.cycles(&gemm, it.shape, device))
+        }
         // As fast as the fastest tile, for want of an estimate.
         (_, GemmReason::Subgroup) => TILES.map(|tile| cycles(tile, 1)).into_iter().min(),
         _ => None,
