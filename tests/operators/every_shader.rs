@@ -23,7 +23,7 @@ use crate::ran::Shaders::{self, Algorithm, EmulatedMatrices, Only, Team};
 use crate::ran::supports;
 
 /// The shaders that no operator test runs, and the tests that do.
-const TESTED_ELSEWHERE: [&str; 11] = [
+const TESTED_ELSEWHERE: [&str; 12] = [
     // `tests/postprocess`.
     "arg_max",
     "box_candidates",
