@@ -24,14 +24,15 @@ fn algorithms() -> Vec<ConvAlgorithm> {
         .collect()
 }
 
-/// The devices whose matrices can compute tiles of `algorithm`.
-fn devices_for(algorithm: ConvAlgorithm) -> Vec<(String, Device)> {
+/// The devices that emulate `shape`, if it can compute tiles of `algorithm`.
+fn devices_of(shape: MatrixShape, algorithm: ConvAlgorithm) -> Vec<(String, Device)> {
     let largest = ConvAlgorithm::Cooperative {
         pixels: 128,
         channels: 128,
     };
     let all = devices::with_matrices_emulated().iter();
-    all.filter(|(name, _)| algorithm != largest || !name.contains("8x8x8"))
+    all.filter(|(name, _)| name.contains(&shape.to_string()))
+        .filter(|_| algorithm != largest || shape.side() != 8)
         .cloned()
         .collect()
 }
@@ -53,6 +54,7 @@ proptest! {
         size in 0..12_usize,
         residual in any::<bool>(),
         algorithm in select(algorithms()),
+        shape in select(MatrixShape::ALL.to_vec()),
     ) {
         (conv.in_channels, conv.out_channels) = (inputs, outputs);
         let mut b = GraphBuilder::new("matrices");
@@ -75,7 +77,7 @@ proptest! {
         Case::new(&graph, &[input], seed, &expected)
             .prefer(algorithm)
             .factor(tolerance::PROLOGUE_FACTOR)
-            .run_on(&devices_for(algorithm));
+            .run_on(&devices_of(shape, algorithm));
     }
 
     #[test]
@@ -85,26 +87,29 @@ proptest! {
         [n, h, w] in extents(),
         seed in 0..1000_u64,
         algorithm in select(algorithms()),
+        shape in select(MatrixShape::ALL.to_vec()),
     ) {
         let mut op = ConvTranspose2d::new(inputs, outputs, 1, 1);
         (op.kernel, op.stride) = (kernel, stride);
-        let shape = Shape::from([n, inputs, h, w]);
-        let graph = graph_of(op, std::slice::from_ref(&shape));
-        Case::new(&graph, &[tensor(&shape, seed)], seed, &[("op", EmulatedMatrices)])
+        let input = Shape::from([n, inputs, h, w]);
+        let graph = graph_of(op, std::slice::from_ref(&input));
+        Case::new(&graph, &[tensor(&input, seed)], seed, &[("op", EmulatedMatrices)])
             .prefer(algorithm)
-            .run_on(&devices_for(algorithm));
+            .run_on(&devices_of(shape, algorithm));
     }
 }
 
-/// The rows of a fully connected layer are pixels.
+/// The rows of a fully connected layer are pixels. Every tile is computed in every shape.
 #[test]
 fn linear_layers_by_emulated_matrices() {
     for (algorithm, rows) in algorithms().into_iter().zip([33, 40, 64, 129]) {
-        let shape = Shape::from([rows, 70]);
-        let graph = graph_of(Linear::new(70, 37), std::slice::from_ref(&shape));
-        Case::new(&graph, &[tensor(&shape, 3)], 3, &[("op", EmulatedMatrices)])
-            .prefer(algorithm)
-            .run_on(&devices_for(algorithm));
+        let input = Shape::from([rows, 70]);
+        let graph = graph_of(Linear::new(70, 37), std::slice::from_ref(&input));
+        for shape in MatrixShape::ALL {
+            Case::new(&graph, &[tensor(&input, 3)], 3, &[("op", EmulatedMatrices)])
+                .prefer(algorithm)
+                .run_on(&devices_of(shape, algorithm));
+        }
     }
 }
 
