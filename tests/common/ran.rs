@@ -68,7 +68,7 @@ pub fn preferred(algorithm: ConvAlgorithm, op: &Conv2d, planar: bool) -> Shaders
         ConvAlgorithm::Winograd { .. } => is_winograd_shape && op.groups == 1 && !planar,
         // Pairs of elements.
         ConvAlgorithm::Cooperative { .. } => {
-            op.groups == 1 && !planar && op.in_channels.div_ceil(4) % 2 == 0
+            op.groups == 1 && !planar && op.in_channels.div_ceil(4).is_multiple_of(2)
         }
         // Tiles of several blocks of output channels.
         ConvAlgorithm::Tiled {
