@@ -33,7 +33,7 @@ override TILE_N: u32 = 64u;
 override M_MATRICES: u32 = 4u;
 override N_MATRICES: u32 = 2u;
 override K_STEP_C4: u32 = 16u;
-override SUBGROUP_SIZE: u32 = 32u;
+override SUBGROUP_SIZE: u32 = 64u;
 
 // 0 where every tap is in the input.
 override PADDED_TAPS: u32 = 1u;
