@@ -1,42 +1,49 @@
 // Convolution with cooperative matrices (tensor cores): products of 16x16x16, float16 inputs and float32
-// sums, behind wgpu's experimental feature. For float16 storage and subgroups of 32. The legend of the tile's
-// dimensions is in `shared/conv2d_cooperative.wgsl`.
+// sums, behind wgpu's experimental feature. For float16 storage. The legend of the tile's dimensions is in
+// `shared/conv2d_cooperative.wgsl`.
 enable f16;
 enable wgpu_cooperative_matrix;
 #import element_half
-#import shared/conv2d_cooperative
+#import shared/conv2d_cooperative_native
+
+const MATRIX_SIZE: u32 = 16u;
 
 alias MatrixA = coop_mat16x16<f16, A>;
 alias MatrixB = coop_mat16x16<f16, B>;
 alias Accumulator = coop_mat16x16<f32, C>;
 
-// Strides and indices are named values: naga 30 does not evaluate expressions in the arguments of these
-// calls. A T in a function's name means row-major; strides count elements.
+override A_LEN: u32 = TILE_M * ROW;
+override B_LEN: u32 = TILE_N * ROW;
+override C_LEN: u32 = SUBGROUPS * MATRIX_C4;
+var<workgroup> a_tile: array<Element, A_LEN>;
+var<workgroup> b_tile: array<Element, B_LEN>;
+var<workgroup> c_staging: array<vec4<f32>, C_LEN>;
+
+fn store_a(at: u32, pair: Pair) {
+    a_tile[at] = pair.first;
+    a_tile[at + 1u] = pair.second;
+}
+
+fn store_b(at: u32, pair: Pair) {
+    b_tile[at] = pair.first;
+    b_tile[at + 1u] = pair.second;
+}
+
 fn load_a(at: u32) -> MatrixA {
-    let stride = A_ROW_STRIDE;
+    let stride = ROW;
     return coopLoadT<MatrixA>(&a_tile[at], stride);
 }
 
 fn load_b(at: u32) -> MatrixB {
-    let stride = N_TILE_C4;
-    return coopLoadT<MatrixB>(&weight[at], stride);
-}
-
-fn multiply_add(a: MatrixA, b: MatrixB, sum: Accumulator) -> Accumulator {
-    return coopMultiplyAdd(a, b, sum);
+    let stride = ROW;
+    return coopLoad<MatrixB>(&b_tile[at], stride);
 }
 
 fn store_accumulator(sum: Accumulator, at: u32) {
-    let stride = N_TILE_C4;
+    let stride = MATRIX_ROW_C4;
     coopStoreT(sum, &c_staging[at], stride);
 }
 
-@compute @workgroup_size(INVOCATIONS)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-    @builtin(subgroup_id) subgroup: u32,
-) {
-    compute_tile(workgroup, workgroups, local, subgroup);
+fn load_sums(at: u32) -> vec4<f32> {
+    return c_staging[at];
 }

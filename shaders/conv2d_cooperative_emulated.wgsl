@@ -1,15 +1,37 @@
-// `conv2d_cooperative.wgsl` without cooperative matrices: for tests on devices that have none. The legend of
-// the tile's dimensions is in `shared/conv2d_cooperative.wgsl`. Of a 16x16 matrix of sums, each of 32
-// invocations holds two elements, half a pixel; A and B are read from where they are stored.
+// `conv2d_cooperative.wgsl` and `conv2d_cooperative_8x8.wgsl` without cooperative matrices: for tests on devices that
+// have none. The legend of the tile's dimensions is in `shared/conv2d_cooperative.wgsl`. A and B are read from where
+// they are stored. Of a matrix of sums, an invocation holds a part of a row.
 #import shared/conv2d_cooperative
+
+override MATRIX_SIZE: u32 = 16u;
+// Sums of a matrix that an invocation holds, at most MAX_PART.
+override PART: u32 = MATRIX_SIZE * MATRIX_SIZE / SUBGROUP_SIZE;
+const MAX_PART: u32 = 8u;
 
 // Where a matrix begins.
 alias MatrixA = u32;
 alias MatrixB = u32;
-alias Accumulator = array<vec4<f32>, 2>;
+alias Accumulator = array<f32, MAX_PART>;
 
-// The invocation's index in the emulated subgroup.
-var<private> lane: u32;
+override A_LEN: u32 = TILE_M * ROW;
+override B_LEN: u32 = TILE_N * ROW;
+override C_LEN: u32 = 4u * SUBGROUPS * MATRIX_C4;
+var<workgroup> a_tile: array<Element, A_LEN>;
+var<workgroup> b_tile: array<Element, B_LEN>;
+var<workgroup> c_staging: array<f32, C_LEN>;
+
+// The first sum of a matrix that the invocation holds.
+var<private> first_sum: u32;
+
+fn store_a(at: u32, pair: Pair) {
+    a_tile[at] = pair.first;
+    a_tile[at + 1u] = pair.second;
+}
+
+fn store_b(at: u32, pair: Pair) {
+    b_tile[at] = pair.first;
+    b_tile[at + 1u] = pair.second;
+}
 
 fn load_a(at: u32) -> MatrixA {
     return at;
@@ -21,19 +43,26 @@ fn load_b(at: u32) -> MatrixB {
 
 fn multiply_add(a: MatrixA, b: MatrixB, sum: Accumulator) -> Accumulator {
     var result = sum;
-    let row = a + lane / 2u * A_ROW_STRIDE;
-    let column = b + lane % 2u * 2u;
-    for (var k = 0u; k < MATRIX_SIZE; k++) {
-        let x = vec4<f32>(unpack_element(a_tile[row + k / 4u])[k % 4u]);
-        result[0] = fma(x, unpack_element(weight[column + k * N_TILE_C4]), result[0]);
-        result[1] = fma(x, unpack_element(weight[column + k * N_TILE_C4 + 1u]), result[1]);
+    let row = a + first_sum / MATRIX_SIZE * ROW;
+    let column = b + first_sum % MATRIX_SIZE * ROW;
+    for (var k4 = 0u; k4 < MATRIX_ROW_C4; k4++) {
+        let x = unpack_element(a_tile[row + k4]);
+        for (var i = 0u; i < PART; i++) {
+            result[i] += dot(x, unpack_element(b_tile[column + i * ROW + k4]));
+        }
     }
     return result;
 }
 
 fn store_accumulator(sum: Accumulator, at: u32) {
-    c_staging[at + lane * 2u] = sum[0];
-    c_staging[at + lane * 2u + 1u] = sum[1];
+    for (var i = 0u; i < PART; i++) {
+        c_staging[4u * at + first_sum + i] = sum[i];
+    }
+}
+
+fn load_sums(at: u32) -> vec4<f32> {
+    let first = 4u * at;
+    return vec4<f32>(c_staging[first], c_staging[first + 1u], c_staging[first + 2u], c_staging[first + 3u]);
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -42,6 +71,6 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    lane = local % SUBGROUP_SIZE;
+    first_sum = local % SUBGROUP_SIZE * PART;
     compute_tile(workgroup, workgroups, local, local / SUBGROUP_SIZE);
 }

@@ -1,10 +1,12 @@
 //! Cooperative matrices: whether a device supports them, and whether they are used.
 
+use std::fmt;
+
 use wgpu::{AdapterInfo, CooperativeMatrixProperties, CooperativeScalarType, Features};
 
 /// Whether convolutions in float16 may use cooperative matrices (tensor cores). The device must support
-/// products of 16×16×16 with float16 inputs and float32 results, and subgroups of 32. NVIDIA's Vulkan driver
-/// does.
+/// products of a [`MatrixShape`] with float16 inputs and float32 results. Drivers for NVIDIA's and AMD's GPUs
+/// (Vulkan) and Apple's (Metal) do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CooperativeMatrices {
@@ -17,18 +19,76 @@ pub enum CooperativeMatrices {
     IfSupported,
     /// The shader computes them with ordinary arithmetic, on any device. It is used where a session prefers
     /// it. Slow: for tests of the surrounding code.
-    Emulated,
+    Emulated(MatrixShape),
 }
 
 impl CooperativeMatrices {
-    /// How they are computed on a device of `adapter` with these features; `None` where they are not used.
-    pub(super) fn select(self, adapter: &wgpu::Adapter, features: Features) -> Option<Cooperative> {
+    /// How they may be computed on a device of `adapter` with these features, the best first; empty where they are
+    /// not used.
+    pub(super) fn select(self, adapter: &wgpu::Adapter, features: Features) -> Vec<Cooperative> {
+        let emulated = |shape| Cooperative {
+            shape,
+            kind: MatrixKind::Emulated,
+        };
         match self {
-            Self::IfSupported if are_emulated_for_tests() => Some(Cooperative::Emulated),
-            Self::IfSupported if offers(adapter, features) => Some(Cooperative::Native),
-            Self::Emulated => Some(Cooperative::Emulated),
-            _ => None,
+            Self::Off => Vec::new(),
+            Self::IfSupported if are_emulated_for_tests() => vec![emulated(MatrixShape::default())],
+            Self::IfSupported => native(adapter, features),
+            Self::Emulated(shape) => vec![emulated(shape)],
         }
+    }
+}
+
+/// The shape of cooperative matrices that shaders multiply, and the invocations of the subgroup that holds one.
+///
+/// wgpu 30's shading language has square matrices of 8 and 16 only, so that shapes such as 8x16x16 (Intel) cannot be
+/// used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatrixShape {
+    side: u32,
+    subgroup: u32,
+}
+
+impl MatrixShape {
+    /// All shapes that shaders have, the best first: 16x16x16 by subgroups of 64 (AMD) and of 32 (NVIDIA, AMD), and
+    /// 8x8x8 by subgroups of 32 (Apple).
+    pub const ALL: [Self; 3] = [
+        Self {
+            side: 16,
+            subgroup: 64,
+        },
+        Self {
+            side: 16,
+            subgroup: 32,
+        },
+        Self {
+            side: 8,
+            subgroup: 32,
+        },
+    ];
+
+    /// Rows and columns of a matrix.
+    pub fn side(self) -> u32 {
+        self.side
+    }
+
+    /// Invocations of a subgroup.
+    pub fn subgroup(self) -> u32 {
+        self.subgroup
+    }
+}
+
+impl Default for MatrixShape {
+    /// 16x16x16 by subgroups of 32.
+    fn default() -> Self {
+        Self::ALL[1]
+    }
+}
+
+impl fmt::Display for MatrixShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { side, subgroup } = self;
+        write!(f, "{side}x{side}x{side} by subgroups of {subgroup}")
     }
 }
 
@@ -48,25 +108,37 @@ pub enum MatrixCheck {
 
 /// How products of cooperative matrices are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cooperative {
-    /// By the device.
+pub(crate) struct Cooperative {
+    pub shape: MatrixShape,
+    pub kind: MatrixKind,
+}
+
+/// What computes products of cooperative matrices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MatrixKind {
+    /// The device.
     Native,
-    /// With ordinary arithmetic.
+    /// Ordinary arithmetic.
     Emulated,
 }
 
-/// The subgroup size that the shader requires.
-const SUBGROUP_SIZE: u32 = 32;
-
-/// The features that the shader requires.
+/// The features that the shaders require.
 pub(super) fn features() -> Features {
     Features::EXPERIMENTAL_COOPERATIVE_MATRIX | Features::SHADER_F16 | Features::SUBGROUP
 }
 
-/// Whether a device of `adapter` with these features can run the shader.
+/// Whether a device of `adapter` with these features can run the shaders.
 pub(super) fn offers(adapter: &wgpu::Adapter, features: Features) -> bool {
+    are_emulated_for_tests() || !native(adapter, features).is_empty()
+}
+
+/// The device's own matrices.
+fn native(adapter: &wgpu::Adapter, features: Features) -> Vec<Cooperative> {
+    let info = adapter.get_info();
     let matrices = adapter.cooperative_matrix_properties();
-    are_emulated_for_tests() || supports(features, &adapter.get_info(), &matrices)
+    let shapes = supported(features, &info, &matrices);
+    let kind = MatrixKind::Native;
+    shapes.map(|shape| Cooperative { shape, kind }).collect()
 }
 
 /// Whether tests want every adapter to offer cooperative matrices, which are emulated: `SHADERNET_TEST_MATRICES` is
@@ -76,19 +148,24 @@ fn are_emulated_for_tests() -> bool {
         && std::env::var_os("SHADERNET_TEST_MATRICES").is_some_and(|value| value == "emulated")
 }
 
-/// Whether a device with these features, subgroups and matrix sizes can run the shader.
-fn supports(
+/// The shapes that a device with these features, subgroups and matrix sizes may support. Where subgroups have several
+/// sizes, wgpu does not tell which of them a shader has; the check of the matrices finds it.
+fn supported(
     features: Features,
     info: &AdapterInfo,
     matrices: &[CooperativeMatrixProperties],
-) -> bool {
-    features.contains(self::features())
-        && [info.subgroup_min_size, info.subgroup_max_size] == [SUBGROUP_SIZE; 2]
-        && matrices.iter().any(|matrix| {
-            [matrix.m_size, matrix.n_size, matrix.k_size] == [16; 3]
-                && matrix.ab_type == CooperativeScalarType::F16
-                && matrix.cr_type == CooperativeScalarType::F32
-        })
+) -> impl Iterator<Item = MatrixShape> {
+    let has_features = features.contains(self::features());
+    let subgroups = info.subgroup_min_size..=info.subgroup_max_size;
+    MatrixShape::ALL.into_iter().filter(move |shape| {
+        has_features
+            && subgroups.contains(&shape.subgroup)
+            && matrices.iter().any(|matrix| {
+                [matrix.m_size, matrix.n_size, matrix.k_size] == [shape.side; 3]
+                    && matrix.ab_type == CooperativeScalarType::F16
+                    && matrix.cr_type == CooperativeScalarType::F32
+            })
+    })
 }
 
 #[cfg(test)]
@@ -107,17 +184,32 @@ mod tests {
             cr_type: CooperativeScalarType::F32,
             saturating_accumulation: false,
         };
-        let small = CooperativeMatrixProperties { k_size: 8, ..half };
+        let uneven = CooperativeMatrixProperties { m_size: 8, ..half };
+        let small = CooperativeMatrixProperties {
+            n_size: 8,
+            k_size: 8,
+            ..uneven
+        };
         let half_accumulator = CooperativeMatrixProperties {
             cr_type: CooperativeScalarType::F16,
             ..half
         };
-        assert!(supports(features(), &info, &[small, half]));
-        assert!(!supports(features(), &info, &[small, half_accumulator]));
-        assert!(!supports(features(), &info, &[]));
-        assert!(!supports(features() - Features::SHADER_F16, &info, &[half]));
-        assert!(!supports(Features::SUBGROUP, &info, &[half]));
+        let shapes = |features, info: &AdapterInfo, matrices: &[_]| -> Vec<[u32; 2]> {
+            supported(features, info, matrices)
+                .map(|shape| [shape.side, shape.subgroup])
+                .collect()
+        };
+        let all = features();
+        assert_eq!(shapes(all, &info, &[uneven, half]), [[16, 32]]);
+        assert_eq!(shapes(all, &info, &[small]), [[8, 32]]);
+        assert_eq!(shapes(all, &info, &[small, half]), [[16, 32], [8, 32]]);
+        let none: [[u32; 2]; 0] = [];
+        assert_eq!(shapes(all, &info, &[uneven, half_accumulator]), none);
+        assert_eq!(shapes(all - Features::SHADER_F16, &info, &[half]), none);
+        assert_eq!(shapes(Features::SUBGROUP, &info, &[half]), none);
         info.subgroup_max_size = 64;
-        assert!(!supports(features(), &info, &[half]));
+        assert_eq!(shapes(all, &info, &[half]), [[16, 64], [16, 32]]);
+        info.subgroup_min_size = 64;
+        assert_eq!(shapes(all, &info, &[half, small]), [[16, 64]]);
     }
 }

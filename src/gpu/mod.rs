@@ -29,8 +29,8 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) use adapter::open_best;
 pub use adapter::{Backend, adapters, adapters_async, is_software};
-pub(crate) use cooperative::Cooperative;
-pub use cooperative::{CooperativeMatrices, MatrixCheck};
+pub(crate) use cooperative::{Cooperative, MatrixKind};
+pub use cooperative::{CooperativeMatrices, MatrixCheck, MatrixShape};
 pub(crate) use download::check_copy;
 pub use download::{Download, Downloads, Received};
 pub use dx12_compiler::ShaderCompiler;
@@ -61,11 +61,12 @@ struct Inner {
     runtime_checks: bool,
     as_discrete: bool,
     shader_compiler: Option<ShaderCompiler>,
-    cooperative: Option<Cooperative>,
+    /// How cooperative matrices may be multiplied, the best first.
+    cooperative: Vec<Cooperative>,
     /// Whether the adapter offers cooperative matrices, even if the device was opened without.
     offers_cooperative: bool,
     /// See [`Gpu::matrix_verdict`].
-    matrix_verdict: std::sync::OnceLock<Result<(), String>>,
+    matrix_verdict: std::sync::OnceLock<Result<Cooperative, String>>,
     pipelines: pipelines::Cache,
     /// The pipeline cache on disk.
     pipeline_file: Option<PipelineFile>,
@@ -103,10 +104,10 @@ impl Gpu {
         let matrices = options.cooperative_matrices;
         let cooperative = matrices.select(adapter, adapter.features());
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
-        if cooperative == Some(Cooperative::Native) {
+        if cooperative.iter().any(|it| it.kind == MatrixKind::Native) {
             required |= cooperative::features();
             // SAFETY: the caller has asked for cooperative matrices, whose documentation repeats wgpu's
-            // warning. The one shader that uses them stays within the buffers that the plan has sized.
+            // warning. The shaders that use them stay within the buffers that the plan has sized.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
         #[cfg_attr(not(feature = "fault-injection"), expect(unused_mut))]
@@ -193,7 +194,7 @@ impl Gpu {
         device: wgpu::Device,
         queue: wgpu::Queue,
         options: &GpuOptions,
-        cooperative: Option<Cooperative>,
+        cooperative: Vec<Cooperative>,
         device_errors: DeviceErrors,
     ) -> Self {
         let info = adapter.get_info();
@@ -276,9 +277,9 @@ impl Gpu {
         features.contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
-    /// How products of cooperative matrices are computed; `None` where they are not used.
-    pub(crate) fn cooperative(&self) -> Option<Cooperative> {
-        self.inner.cooperative
+    /// How products of cooperative matrices may be computed, the best first; empty where they are not used.
+    pub(crate) fn cooperative(&self) -> &[Cooperative] {
+        &self.inner.cooperative
     }
 
     /// Whether the adapter offers cooperative matrices, even if the device was opened without.
@@ -290,8 +291,8 @@ impl Gpu {
     /// first time together, since no lock may be held while work is shared among threads.
     pub(crate) fn matrix_verdict(
         &self,
-        check: impl FnOnce() -> Result<(), String>,
-    ) -> Result<(), String> {
+        check: impl FnOnce() -> Result<Cooperative, String>,
+    ) -> Result<Cooperative, String> {
         let verdict = &self.inner.matrix_verdict;
         if let Some(known) = verdict.get() {
             return known.clone();

@@ -135,6 +135,7 @@ shaders! {
     CONSTANT = "constant", reads 1;
     CONV2D = "conv2d", reads 5;
     CONV2D_COOPERATIVE = "conv2d_cooperative", reads 5;
+    CONV2D_COOPERATIVE_8X8 = "conv2d_cooperative_8x8", reads 5;
     CONV2D_COOPERATIVE_EMULATED = "conv2d_cooperative_emulated", reads 5;
     CONV2D_DEPTHWISE = "conv2d_depthwise", reads 4;
     CONV2D_DEPTHWISE_ROW = "conv2d_depthwise_row", reads 4;
@@ -226,6 +227,10 @@ const SHARED: &[(&str, &str)] = &[
     (
         "shared/conv2d_cooperative",
         include_str!("../../shaders/shared/conv2d_cooperative.wgsl"),
+    ),
+    (
+        "shared/conv2d_cooperative_native",
+        include_str!("../../shaders/shared/conv2d_cooperative_native.wgsl"),
     ),
     (
         "shared/pool_backward_range",
@@ -324,6 +329,19 @@ const SHARED: &[(&str, &str)] = &[
 ];
 
 impl Shader {
+    /// The precisions that kernels use it with. Cooperative matrices, and what emulates them, are of float16.
+    pub fn precisions(&self) -> &'static [Precision] {
+        match self.name.starts_with("conv2d_cooperative") {
+            true => &[Precision::F16],
+            false => &[Precision::F32, Precision::F16],
+        }
+    }
+
+    /// Whether only devices with cooperative matrices can compile it.
+    pub fn needs_cooperative_matrices(&self) -> bool {
+        ["conv2d_cooperative", "conv2d_cooperative_8x8"].contains(&self.name)
+    }
+
     /// The whole source, with imports replaced.
     pub fn assemble(&self, precision: Precision) -> String {
         let mut text = String::new();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use super::conv::{SPLITS, TILES};
+use super::conv::{COOPERATIVE_TILES, SPLITS, TILES};
 use crate::error::UnknownName;
 
 /// A way to compute an ordinary convolution. Which of them a device and a shape allow, and which the
@@ -37,7 +37,7 @@ pub enum ConvAlgorithm {
     },
     /// The same with cooperative matrices, see
     /// [`GpuOptions::cooperative_matrices`](crate::gpu::GpuOptions::cooperative_matrices):
-    /// `conv2d_cooperative.wgsl`.
+    /// `conv2d_cooperative.wgsl` and `conv2d_cooperative_8x8.wgsl`.
     Cooperative {
         /// Output pixels of a tile (M).
         pixels: u32,
@@ -64,10 +64,7 @@ impl ConvAlgorithm {
         [Self::Direct, Self::Subgroup]
             .into_iter()
             .chain(tiled)
-            .chain([2, 4, 8].map(|n_tiles| Self::Cooperative {
-                pixels: 256 / n_tiles,
-                channels: 16 * n_tiles,
-            }))
+            .chain(COOPERATIVE_TILES.map(|tile| tile.algorithm()))
             .chain([2, 4].map(|tile| Self::Winograd { tile }))
             .collect()
     }

@@ -115,7 +115,7 @@ impl Problem {
             Self::TransposedConv(conv) => &conv.filter,
             Self::Reduction { .. } | Self::Other => return false,
         };
-        let most = conv::most_loop_iterations(filter);
+        let most = conv::most_loop_iterations(filter, device);
         device.max_loop_iterations.is_some_and(|limit| most > limit)
     }
 }

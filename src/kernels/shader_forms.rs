@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::conv::TILES;
-use crate::gpu::Shader;
+use super::conv::{COOPERATIVE_TILES, TILES};
+use crate::gpu::{Cooperative, MatrixKind, MatrixShape, Shader};
 
 type Constant = (&'static str, Range<u32>);
 
@@ -104,9 +104,11 @@ fn tiles(name: &str) -> Vec<Vec<(&'static str, u32)>> {
     match name {
         "conv2d" | "conv2d_nchw" => m(1..5),
         "conv2d_subgroup" | "conv2d_subgroup_nchw" => m(1..3),
-        "conv2d_cooperative" | "conv2d_cooperative_emulated" => {
-            [2, 4, 8].map(|n_tiles| vec![("N_TILES", n_tiles)]).to_vec()
-        }
+        "conv2d_cooperative" => cooperative(MatrixKind::Native, 16),
+        "conv2d_cooperative_8x8" => cooperative(MatrixKind::Native, 8),
+        "conv2d_cooperative_emulated" => [8, 16]
+            .map(|side| cooperative(MatrixKind::Emulated, side))
+            .concat(),
         "conv2d_tiled" | "conv2d_tiled_nchw" => {
             let padded = |it: Vec<_>| [0, 1].map(|v| [it.clone(), vec![("PADDED", v)]].concat());
             let whole = TILES
@@ -118,4 +120,30 @@ fn tiles(name: &str) -> Vec<Vec<(&'static str, u32)>> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The tiles that are computed with matrices of `side` rows, for the paddings that there are.
+fn cooperative(kind: MatrixKind, side: u32) -> Vec<Vec<(&'static str, u32)>> {
+    // Most devices have so much workgroup memory; WebGPU guarantees half of it.
+    let limits = wgpu::Limits {
+        max_compute_workgroup_storage_size: 32_768,
+        ..wgpu::Limits::default()
+    };
+    let paddings = [[1, 1], [1, 0], [0, 0]];
+    let shapes = (MatrixShape::ALL.into_iter()).filter(|shape| shape.side() == side);
+    let tiles = shapes.flat_map(|shape| {
+        let fitting = COOPERATIVE_TILES.into_iter();
+        let fitting = fitting.filter(|tile| tile.fits(shape, &limits));
+        let fitting: Vec<_> = fitting.collect();
+        fitting
+            .into_iter()
+            .map(move |it| it.constants(Cooperative { shape, kind }))
+    });
+    let padded = tiles.flat_map(|tile| {
+        paddings.map(|[taps, channels]| {
+            let padding = vec![("PADDED_TAPS", taps), ("PADDED_CHANNELS", channels)];
+            [tile.clone(), padding].concat()
+        })
+    });
+    padded.collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{SessionOptions, matrix_check};
 use crate::cpu::{self, CpuDevice};
 use crate::error::Result;
-use crate::gpu::Gpu;
+use crate::gpu::{Cooperative, Gpu, MatrixKind, MatrixShape, Precision};
 use crate::graph::Graph;
 use crate::kernels::{DeviceClass, DeviceContext, max_loop_iterations};
 use crate::plan::PlanReport;
@@ -134,6 +134,28 @@ impl PlanReport {
         options: &SessionOptions,
     ) -> Result<Self> {
         let device = DeviceContext::from_limits(limits, options);
+        Self::new(&device, graph, shapes, &options.passes)
+    }
+
+    /// As [`Self::assumed`], for a GPU with cooperative matrices of this shape.
+    ///
+    /// # Errors
+    /// As [`Self::from_gpu`].
+    pub fn assumed_with_matrices(
+        limits: wgpu::Limits,
+        matrices: MatrixShape,
+        graph: &Graph,
+        shapes: &[Shape],
+        options: &SessionOptions,
+    ) -> Result<Self> {
+        let cooperative = Cooperative {
+            shape: matrices,
+            kind: MatrixKind::Native,
+        };
+        let device = DeviceContext {
+            cooperative: (options.precision == Precision::F16).then_some(cooperative),
+            ..DeviceContext::from_limits(limits, options)
+        };
         Self::new(&device, graph, shapes, &options.passes)
     }
 }

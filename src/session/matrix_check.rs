@@ -1,17 +1,17 @@
 //! Whether a device's cooperative matrices compute what they should: a driver may offer sizes that it computes wrongly.
 //! The first float16 session of a device that is opened with them runs one small convolution by the shader that
-//! uses them, and compares it with ordinary arithmetic. All values are integers that float16 holds, so results are
+//! uses them, for one shape after the other until one is right, and compares it with ordinary arithmetic. All values are integers that float16 holds, so results are
 //! equal or wrong.
 
 use std::sync::Arc;
 
+use super::SessionOptions;
 use super::gpu_session::GpuSession;
 use super::network_source::{Network, NetworkSource};
-use super::{ConvAlgorithm, SessionOptions};
 use crate::error::Result;
 use crate::gpu::{Cooperative, Gpu, MatrixCheck, Precision};
 use crate::graph::{Conv2d, Graph, GraphBuilder};
-use crate::kernels::DeviceContext;
+use crate::kernels::{DeviceContext, smallest_cooperative};
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 
@@ -26,13 +26,11 @@ impl Gpu {
     /// that uses them runs a small product there and blocks meanwhile; sessions in float16 make that call, and do not
     /// use matrices that are wrong.
     pub fn check_cooperative_matrices(&self) -> MatrixCheck {
-        match self.cooperative() {
+        match verdict(self) {
             None if self.offers_cooperative() => MatrixCheck::NotUsed,
             None => MatrixCheck::NotOffered,
-            Some(kind) => match self.matrix_verdict(|| check(self, kind)) {
-                Ok(()) => MatrixCheck::Verified,
-                Err(reason) => MatrixCheck::Wrong(reason),
-            },
+            Some(Ok(_)) => MatrixCheck::Verified,
+            Some(Err(reason)) => MatrixCheck::Wrong(reason),
         }
     }
 }
@@ -40,37 +38,53 @@ impl Gpu {
 /// How a session of this precision multiplies cooperative matrices; `None` where it does not use them. The error says
 /// that they are wrong.
 pub(super) fn usable(gpu: &Gpu, precision: Precision) -> Result<Option<Cooperative>, String> {
-    let kind = gpu.cooperative().filter(|_| precision == Precision::F16);
-    match kind.map(|_| gpu.check_cooperative_matrices()) {
-        Some(MatrixCheck::Wrong(reason)) => Err(reason),
-        _ => Ok(kind),
+    match precision {
+        Precision::F16 => verdict(gpu).transpose(),
+        Precision::F32 => Ok(None),
     }
 }
 
-fn check(gpu: &Gpu, kind: Cooperative) -> Result<(), String> {
-    let _span = tracing::debug_span!("check cooperative matrices").entered();
-    let found = multiply(gpu, kind).map_err(|error| format!("they fail: {}", error.report()))?;
+/// The best of the device's matrices that are right, or what is wrong with the last; `None` where it uses none.
+fn verdict(gpu: &Gpu) -> Option<Result<Cooperative, String>> {
+    let (last, others) = gpu.cooperative().split_last()?;
+    Some(gpu.matrix_verdict(|| {
+        let right = others.iter().find(|it| check(gpu, **it).is_ok());
+        match right {
+            Some(it) => Ok(*it),
+            None => check(gpu, *last).map(|()| *last),
+        }
+    }))
+}
+
+fn check(gpu: &Gpu, cooperative: Cooperative) -> Result<(), String> {
+    let shape = cooperative.shape;
+    let _span = tracing::debug_span!("check cooperative matrices", %shape).entered();
+    let found = multiply(gpu, cooperative)?;
     compare(&expected(), found.data())
 }
 
 /// The convolution by the shader that uses matrices.
-fn multiply(gpu: &Gpu, kind: Cooperative) -> Result<Tensor> {
-    let options =
-        SessionOptions::new()
-            .precision(Precision::F16)
-            .prefer(ConvAlgorithm::Cooperative {
-                pixels: 64,
-                channels: 64,
-            });
+fn multiply(gpu: &Gpu, cooperative: Cooperative) -> Result<Tensor, String> {
+    let options = SessionOptions::new().precision(Precision::F16);
     let context = DeviceContext {
-        cooperative: Some(kind),
+        cooperative: Some(cooperative),
         ..DeviceContext::without_matrices(gpu, &options)
     };
+    let algorithm = smallest_cooperative(&context)
+        .ok_or("its workgroups have too few invocations or too little memory for them")?;
+    let context = DeviceContext {
+        prefer: Some(algorithm),
+        ..context
+    };
+    run(gpu, &options, context).map_err(|error| format!("they fail: {}", error.report()))
+}
+
+fn run(gpu: &Gpu, options: &SessionOptions, context: DeviceContext) -> Result<Tensor> {
     let source = NetworkSource::Graph(Network {
         graph: graph()?,
         weights: Arc::new(weights()),
     });
-    let mut session = GpuSession::with_context(gpu, source, &options, context);
+    let mut session = GpuSession::with_context(gpu, source, options, context);
     let pixels = Tensor::from_fn(Shape::from([1, INPUTS, SIDE, SIDE]), |i| {
         input(i / (SIDE * SIDE), i % (SIDE * SIDE))
     });

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use shadernet::device::{Device, DeviceOptions};
-use shadernet::gpu::{Backend, CooperativeMatrices, Gpu, GpuOptions, adapters};
+use shadernet::gpu::{Backend, CooperativeMatrices, Gpu, GpuOptions, MatrixShape, adapters};
 use shadernet::wgpu::{DeviceDescriptor, Features, Limits};
 
 /// `SHADERNET_TEST_BACKENDS` (a list such as `vulkan,gl`), or the backends of the platform.
@@ -56,20 +56,24 @@ pub fn devices_and_cpu() -> &'static [(String, Device)] {
     })
 }
 
-/// Each backend, its cooperative matrices emulated, with runtime checks off and on.
+/// Each backend, its cooperative matrices emulated in every shape, with runtime checks off and on.
 #[allow(dead_code, reason = "not every test file uses every list")]
 pub fn with_matrices_emulated() -> &'static [(String, Device)] {
     static DEVICES: OnceLock<Vec<(String, Device)>> = OnceLock::new();
     DEVICES.get_or_init(|| {
-        let open = |(backend, runtime_checks)| {
+        let open = |(backend, shape, runtime_checks)| {
             let gpu = GpuOptions::new()
                 .runtime_checks(runtime_checks)
-                .cooperative_matrices(CooperativeMatrices::Emulated);
+                .cooperative_matrices(CooperativeMatrices::Emulated(shape));
             let options = DeviceOptions::new().backend(backend).gpu(gpu);
-            let name = format!("{} emulated {runtime_checks}", Backend::name(backend));
+            let name = Backend::name(backend);
+            let name = format!("{name} emulated, {shape}, checked: {runtime_checks}");
             (name, Device::open(&options).unwrap())
         };
-        let each = |backend| [(backend, false), (backend, true)];
+        let each = |backend| {
+            let of_shape = move |shape| [(backend, shape, false), (backend, shape, true)];
+            MatrixShape::ALL.into_iter().flat_map(of_shape)
+        };
         backends().into_iter().flat_map(each).map(open).collect()
     })
 }

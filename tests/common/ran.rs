@@ -58,6 +58,7 @@ const PRODUCT_NAMES: &[&str] = &[
     "conv2d_subgroup",
     "conv2d_tiled",
     "conv2d_cooperative",
+    "conv2d_cooperative_8x8",
     "conv2d_cooperative_emulated",
 ];
 
@@ -67,7 +68,10 @@ pub fn preferred(algorithm: ConvAlgorithm, op: &Conv2d, planar: bool) -> Shaders
     let is_winograd_shape = op.kernel == [3, 3] && op.stride == [1, 1] && op.dilation == [1, 1];
     let can_compute = match algorithm {
         ConvAlgorithm::Winograd { .. } => is_winograd_shape && op.groups == 1 && !planar,
-        ConvAlgorithm::Cooperative { .. } => op.groups == 1 && !planar,
+        // Pairs of elements.
+        ConvAlgorithm::Cooperative { .. } => {
+            op.groups == 1 && !planar && op.in_channels.div_ceil(4).is_multiple_of(2)
+        }
         // Tiles of several blocks of output channels.
         ConvAlgorithm::Tiled {
             channels, parts: 1, ..
@@ -216,7 +220,9 @@ fn fits(
                         }
                     }
                 }
-                ConvAlgorithm::Cooperative { .. } => only("conv2d_cooperative"),
+                ConvAlgorithm::Cooperative { .. } => {
+                    only("conv2d_cooperative") || only("conv2d_cooperative_8x8")
+                }
                 ConvAlgorithm::Winograd { .. } => {
                     let product = ran.iter().find(|name| PRODUCT_NAMES.contains(name));
                     let transforms = ["winograd_input", "winograd_output"];

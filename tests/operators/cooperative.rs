@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use proptest::sample::select;
 use shadernet::device::Device;
-use shadernet::gpu::{CooperativeMatrices, Gpu, GpuOptions, MatrixCheck, Precision, adapters};
-use shadernet::graph::{Activation, BatchNorm2d, Conv2d, ConvTranspose2d, GraphBuilder};
+use shadernet::gpu::{
+    CooperativeMatrices, Gpu, GpuOptions, MatrixCheck, MatrixShape, Precision, adapters,
+};
+use shadernet::graph::{Activation, BatchNorm2d, Conv2d, ConvTranspose2d, GraphBuilder, Linear};
 use shadernet::session::{ConvAlgorithm, Session, SessionOptions};
 use shadernet::tensor::Shape;
 
@@ -14,6 +17,31 @@ use crate::generate::{cases, conv_settings, extents, graph_of, tensor, weights_f
 use crate::ran::Shaders::{Algorithm, EmulatedMatrices};
 use crate::{devices, tolerance};
 
+/// The tiles. All shapes have them but the largest.
+fn algorithms() -> Vec<ConvAlgorithm> {
+    let all = ConvAlgorithm::all().into_iter();
+    all.filter(|it| matches!(it, ConvAlgorithm::Cooperative { .. }))
+        .collect()
+}
+
+/// The devices that emulate `shape`, if it can compute tiles of `algorithm`.
+fn devices_of(shape: MatrixShape, algorithm: ConvAlgorithm) -> Vec<(String, Device)> {
+    let largest = ConvAlgorithm::Cooperative {
+        pixels: 128,
+        channels: 128,
+    };
+    let all = devices::with_matrices_emulated().iter();
+    all.filter(|(name, _)| name.contains(&shape.to_string()))
+        .filter(|_| algorithm != largest || shape.side() != 8)
+        .cloned()
+        .collect()
+}
+
+/// Input channels in whole pairs of elements, which the shader needs.
+fn input_channels(most_pairs: usize) -> impl Strategy<Value = usize> {
+    (0..most_pairs, 5..9_usize).prop_map(|(pairs, rest)| 8 * pairs + rest)
+}
+
 proptest! {
     #![proptest_config(cases())]
 
@@ -21,10 +49,12 @@ proptest! {
     #[test]
     fn convolution_by_emulated_matrices(
         (mut conv, [n, h, w], seed) in conv_settings(),
-        inputs in 1..41_usize,
+        inputs in input_channels(9),
         outputs in 1..140_usize,
         size in 0..12_usize,
         residual in any::<bool>(),
+        algorithm in select(algorithms()),
+        shape in select(MatrixShape::ALL.to_vec()),
     ) {
         (conv.in_channels, conv.out_channels) = (inputs, outputs);
         let mut b = GraphBuilder::new("matrices");
@@ -40,8 +70,6 @@ proptest! {
         b.output(y);
         let graph = b.build().unwrap();
         let input = tensor(&Shape::from([n, inputs, h + size, w + size]), seed);
-        let blocks = [2, 4, 8][seed as usize % 3];
-        let algorithm = ConvAlgorithm::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
         let mut expected = vec![("conv", EmulatedMatrices)];
         if residual {
             expected.push(("other", EmulatedMatrices));
@@ -49,25 +77,39 @@ proptest! {
         Case::new(&graph, &[input], seed, &expected)
             .prefer(algorithm)
             .factor(tolerance::PROLOGUE_FACTOR)
-            .run_on(devices::with_matrices_emulated());
+            .run_on(&devices_of(shape, algorithm));
     }
 
     #[test]
     fn transposed_convolution_by_emulated_matrices(
-        (inputs, outputs) in (1..20_usize, 1..40_usize),
+        (inputs, outputs) in (input_channels(3), 1..40_usize),
         (kernel, stride) in ([1..5_usize, 1..5_usize], [1..4_usize, 1..4_usize]),
         [n, h, w] in extents(),
         seed in 0..1000_u64,
+        algorithm in select(algorithms()),
+        shape in select(MatrixShape::ALL.to_vec()),
     ) {
         let mut op = ConvTranspose2d::new(inputs, outputs, 1, 1);
         (op.kernel, op.stride) = (kernel, stride);
-        let shape = Shape::from([n, inputs, h, w]);
-        let graph = graph_of(op, std::slice::from_ref(&shape));
-        let blocks = [2, 4, 8][seed as usize % 3];
-        let algorithm = ConvAlgorithm::Cooperative { pixels: 256 / blocks, channels: 16 * blocks };
-        Case::new(&graph, &[tensor(&shape, seed)], seed, &[("op", EmulatedMatrices)])
+        let input = Shape::from([n, inputs, h, w]);
+        let graph = graph_of(op, std::slice::from_ref(&input));
+        Case::new(&graph, &[tensor(&input, seed)], seed, &[("op", EmulatedMatrices)])
             .prefer(algorithm)
-            .run_on(devices::with_matrices_emulated());
+            .run_on(&devices_of(shape, algorithm));
+    }
+}
+
+/// The rows of a fully connected layer are pixels. Every tile is computed in every shape.
+#[test]
+fn linear_layers_by_emulated_matrices() {
+    for (algorithm, rows) in algorithms().into_iter().zip([33, 40, 64, 129]) {
+        let input = Shape::from([rows, 70]);
+        let graph = graph_of(Linear::new(70, 37), std::slice::from_ref(&input));
+        for shape in MatrixShape::ALL {
+            Case::new(&graph, &[tensor(&input, 3)], 3, &[("op", EmulatedMatrices)])
+                .prefer(algorithm)
+                .run_on(&devices_of(shape, algorithm));
+        }
     }
 }
 
@@ -148,14 +190,15 @@ fn wrong_matrices_are_not_used() {
                 .collect::<String>()
         };
 
-        let correct = open(CooperativeMatrices::Emulated);
+        let emulated = CooperativeMatrices::Emulated(MatrixShape::default());
+        let correct = open(emulated);
         assert_eq!(correct.check_cooperative_matrices(), MatrixCheck::Verified);
         let mut by_matrices = session(&correct, Precision::F16);
         assert_eq!(by_matrices.warning(), None);
         assert!(shaders(&by_matrices).contains("conv2d_cooperative"));
         let expected = by_matrices.run(&inputs).unwrap();
 
-        let broken = open(CooperativeMatrices::Emulated);
+        let broken = open(emulated);
         broken.inject_fault("conv2d_cooperative_emulated");
         let mut others = session(&broken, Precision::F16);
         assert!(!shaders(&others).contains("conv2d_cooperative"));

@@ -23,7 +23,7 @@ use crate::ran::Shaders::{self, Algorithm, EmulatedMatrices, Only, Team};
 use crate::ran::supports;
 
 /// The shaders that no operator test runs, and the tests that do.
-const TESTED_ELSEWHERE: [&str; 11] = [
+const TESTED_ELSEWHERE: [&str; 12] = [
     // `tests/postprocess`.
     "arg_max",
     "box_candidates",
@@ -39,6 +39,7 @@ const TESTED_ELSEWHERE: [&str; 11] = [
     // `convolution_by_matrices_of_the_device` on devices with matrices; all but the matrices themselves by
     // "conv2d_cooperative_emulated".
     "conv2d_cooperative",
+    "conv2d_cooperative_8x8",
     // A second form of "conv2d_subgroup"; where the device has subgroups of 8, `convolution_of_images`.
     "conv2d_subgroup_nchw",
 ];

@@ -166,7 +166,7 @@ fn plan(problem: &Problem, prefer: Option<ConvAlgorithm>) -> Result<PlanReport, 
         .map_err(|error| predict::plan_fault(&name, &error))?;
     let shape = Shape::from(vec![1, inputs, size, size]);
     let options = SessionOptions::default().prefer(prefer);
-    predict::plan_graph(&graph, &[shape], &options)
+    predict::plan_graph(&graph, &[shape], &options, false)
 }
 
 /// What another engine does, without padding the input, which ncnn has a dispatch for.

@@ -50,7 +50,7 @@ pub fn assembly(pipeline: &Pipeline) -> Result<String, Error> {
 pub fn module_rows(family: &str, modules: &[Module]) -> Result<Vec<Row>, Error> {
     let device = NullDevice::open()?;
     let row = |module: &Module| {
-        let compiled = device.compile(&module.words()?, &module.constants)?;
+        let compiled = device.compile(&module.words()?, &module.constants, None)?;
         Ok(Row::new(
             family,
             module.key(),
@@ -69,5 +69,6 @@ fn compile(
 ) -> Result<(Compiled, u32), Error> {
     let name = format!("{} {}", pipeline.shader, pipeline.form());
     let (spirv, invocations) = source.spirv(&name, &pipeline.constants)?;
-    Ok((device.compile(&spirv, &[])?, invocations))
+    let compiled = device.compile(&spirv, &[], pipeline.subgroup_size())?;
+    Ok((compiled, invocations))
 }

@@ -120,11 +120,17 @@ impl NullDevice {
         })
     }
 
-    /// Compiles a module whose entry point is `main`, with values of specialization constants by their ids.
+    /// Compiles a module whose entry point is `main`, with values of specialization constants by their ids, and with
+    /// subgroups of this size, or of that which the driver chooses.
     ///
     /// # Errors
     /// Where it is not a module that [`Interface`] knows, and where the driver refuses it.
-    pub fn compile(&self, spirv: &[u32], constants: &[(u32, u32)]) -> Result<Compiled, Error> {
+    pub fn compile(
+        &self,
+        spirv: &[u32],
+        constants: &[(u32, u32)],
+        subgroup_size: Option<u32>,
+    ) -> Result<Compiled, Error> {
         let interface = Interface::of(spirv)?;
         let bindings = interface.bindings.iter().map(|&(binding, kind)| {
             vk::DescriptorSetLayoutBinding::default()
@@ -170,11 +176,16 @@ impl NullDevice {
             let info = vk::ShaderModuleCreateInfo::default().code(spirv);
             let module =
                 (device.create_shader_module(&info, None)).map_err(fault("making a module"))?;
-            let stage = vk::PipelineShaderStageCreateInfo::default()
+            let mut size = vk::PipelineShaderStageRequiredSubgroupSizeCreateInfo::default()
+                .required_subgroup_size(subgroup_size.unwrap_or_default());
+            let mut stage = vk::PipelineShaderStageCreateInfo::default()
                 .stage(vk::ShaderStageFlags::COMPUTE)
                 .module(module)
                 .name(c"main")
                 .specialization_info(&specialization);
+            if subgroup_size.is_some() {
+                stage = stage.push_next(&mut size);
+            }
             let capture = vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR
                 | vk::PipelineCreateFlags::CAPTURE_INTERNAL_REPRESENTATIONS_KHR;
             let info = vk::ComputePipelineCreateInfo::default()

@@ -69,24 +69,29 @@ impl Pipeline {
             .ok_or_else(|| Error::UnknownShader(self.shader.clone()))
     }
 
-    /// Whether it needs cooperative matrices, which are for float16 only.
+    /// Whether it needs cooperative matrices.
     pub fn needs_matrices(&self) -> bool {
-        self.shader == "conv2d_cooperative"
+        (self.shader()).is_ok_and(Shader::needs_cooperative_matrices)
+    }
+
+    /// Invocations of a subgroup, where the shader depends on it. Drivers choose it; this one can be told.
+    pub fn subgroup_size(&self) -> Option<u32> {
+        let mut constants = self.constants.iter();
+        let size = constants.find(|(name, _)| name == "SUBGROUP_SIZE");
+        size.map(|(_, size)| *size)
+            .filter(|_| self.needs_matrices())
     }
 }
 
-/// All forms of the shaders whose names contain `part`.
+/// All forms of the shaders whose names contain `part`. AMD's GPUs have no matrices of 8x8.
 pub fn all(part: &str) -> Vec<Pipeline> {
     let shaders = SHADERS.iter().filter(|shader| shader.name.contains(part));
+    let shaders = shaders.filter(|shader| shader.name != "conv2d_cooperative_8x8");
     let pipelines = shaders.flat_map(|shader| {
-        [Precision::F32, Precision::F16]
-            .into_iter()
-            .flat_map(move |precision| {
-                let forms = forms(shader).into_iter();
-                forms.map(move |constants| Pipeline::new(shader.name, precision, &constants))
-            })
+        shader.precisions().iter().flat_map(move |&precision| {
+            let forms = forms(shader).into_iter();
+            forms.map(move |constants| Pipeline::new(shader.name, precision, &constants))
+        })
     });
-    pipelines
-        .filter(|it| it.half || !it.needs_matrices())
-        .collect()
+    pipelines.collect()
 }

@@ -11,6 +11,7 @@
 
 use std::collections::HashMap;
 
+use shadernet::gpu::MatrixShape;
 use shadernet::graph::Graph;
 use shadernet::plan::{PlanReport, PlannedStep, Transfer};
 use shadernet::session::SessionOptions;
@@ -31,16 +32,22 @@ const WORKGROUP_BYTES: f64 = 128.0;
 const DEVICE_BYTES: f64 = 64.0;
 const SIMDS: f64 = 2.0;
 
-/// Plans a network of the zoo for a GPU of which only WebGPU's largest common limits are known.
+/// Plans a network of the zoo for a GPU of which only WebGPU's largest common limits are known, and with `matrices` that
+/// it has those of AMD's GPUs.
 ///
 /// # Errors
 /// Where there is no such network.
-pub fn plan(network: &str, batch: usize, options: &SessionOptions) -> Result<PlanReport, Error> {
+pub fn plan(
+    network: &str,
+    batch: usize,
+    options: &SessionOptions,
+    matrices: bool,
+) -> Result<PlanReport, Error> {
     let fault = |error| plan_fault(network, &error);
     let architecture = zoo::find(network).map_err(fault)?;
     let graph = architecture.build(&ZooOptions::default()).map_err(fault)?;
     let shapes = architecture.input_shapes(batch, &ZooOptions::default());
-    plan_graph(&graph, &shapes, options)
+    plan_graph(&graph, &shapes, options, matrices)
 }
 
 /// As [`plan`], of any network.
@@ -51,6 +58,7 @@ pub fn plan_graph(
     graph: &Graph,
     shapes: &[Shape],
     options: &SessionOptions,
+    matrices: bool,
 ) -> Result<PlanReport, Error> {
     let limits = shadernet::wgpu::Limits {
         max_buffer_size: 1 << 32,
@@ -58,8 +66,12 @@ pub fn plan_graph(
         max_compute_workgroup_storage_size: 32768,
         ..shadernet::wgpu::Limits::default()
     };
-    PlanReport::assumed(limits, graph, shapes, options)
-        .map_err(|error| plan_fault(graph.name(), &error))
+    let [of_amd, ..] = MatrixShape::ALL;
+    match matrices {
+        true => PlanReport::assumed_with_matrices(limits, of_amd, graph, shapes, options),
+        false => PlanReport::assumed(limits, graph, shapes, options),
+    }
+    .map_err(|error| plan_fault(graph.name(), &error))
 }
 
 /// What is wrong with a network's plan.

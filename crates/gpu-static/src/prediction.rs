@@ -31,6 +31,9 @@ pub struct Args {
     /// Values and weights in float16.
     #[arg(long)]
     half: bool,
+    /// With `--half`: use cooperative matrices where they are faster. Of the GPUs, those of RDNA3 have them here.
+    #[arg(long, requires = "half")]
+    matrices: bool,
     /// The convolution algorithm to use wherever it is possible.
     #[arg(long)]
     prefer: Option<shadernet::ConvAlgorithm>,
@@ -80,7 +83,10 @@ pub fn run(args: &Args) -> Result<(), Error> {
     let mut plans = Vec::new();
     for network in networks {
         for &batch in batches {
-            plans.push((batch, predict::plan(network, batch, &options)?));
+            plans.push((
+                batch,
+                predict::plan(network, batch, &options, args.matrices)?,
+            ));
         }
     }
     let cards: Vec<&Card> = CARDS

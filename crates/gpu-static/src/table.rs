@@ -123,7 +123,12 @@ pub fn table(rows: &[Row], all: bool) -> String {
 fn is_basic(form: &str) -> bool {
     let sizes = [
         "M_PER_INVOCATION",
-        "N_TILES",
+        "M_MATRICES",
+        "N_MATRICES",
+        "SUBGROUP_SIZE",
+        "MATRIX_SIZE",
+        "PADDED_TAPS",
+        "PADDED_CHANNELS",
         "TILE",
         "KERNEL",
         "GROUPS",

@@ -10,20 +10,20 @@ use super::super::prologue::Prologue;
 use super::super::weight::split;
 use super::super::{Dispatch, LoweringContext, Read, TensorView, WORKGROUP};
 use super::filter::Filter;
-use super::gemm_shader::{GemmShader, SUBGROUP, subgroup_tiles};
+use super::gemm_shader::{GemmShader, SUBGROUP, WeightLayout, subgroup_tiles};
 use super::problem::N_TILE;
 use super::window::{Outputs, Phase, Window};
 use crate::error::Result;
 use crate::gpu::uniform::uniforms;
 use crate::gpu::{
-    CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_EMULATED, CONV2D_NCHW, CONV2D_SUBGROUP,
-    CONV2D_SUBGROUP_NCHW, CONV2D_TILED, CONV2D_TILED_NCHW, Cooperative,
+    CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_8X8, CONV2D_COOPERATIVE_EMULATED, CONV2D_NCHW,
+    CONV2D_SUBGROUP, CONV2D_SUBGROUP_NCHW, CONV2D_TILED, CONV2D_TILED_NCHW, MatrixKind,
 };
 use crate::weights::Weights;
 
 uniforms! {
     /// `Params` of `shaders/shared/conv2d.wgsl`.
-    pub(super) struct Params for CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_EMULATED, CONV2D_NCHW, CONV2D_SUBGROUP, CONV2D_SUBGROUP_NCHW, CONV2D_TILED, CONV2D_TILED_NCHW {
+    pub(super) struct Params for CONV2D, CONV2D_COOPERATIVE, CONV2D_COOPERATIVE_8X8, CONV2D_COOPERATIVE_EMULATED, CONV2D_NCHW, CONV2D_SUBGROUP, CONV2D_SUBGROUP_NCHW, CONV2D_TILED, CONV2D_TILED_NCHW {
         pub input: TensorView,
         pub output: TensorView,
         pub window: Window,
@@ -86,8 +86,13 @@ impl Params {
         }
     }
 
+    /// Whether the weights have channels beyond the input's last.
+    fn has_padded_channels(&self) -> bool {
+        self.k_c4 != self.input_k_c4
+    }
+
     /// Whether taps may be outside of the input.
-    fn reads_padding(&self) -> bool {
+    fn has_padded_taps(&self) -> bool {
         let Window {
             kernel,
             stride,
@@ -210,7 +215,8 @@ fn part_dispatches(
                 as u32,
             ..Params::of(context, filter, phase, k_c4)
         };
-        let weight = weight(context, filter, phases, &sum.inner, part, tiles);
+        let layout = shader.weight_layout();
+        let weight = weight(context, filter, layout, phases, &sum.inner, part, tiles);
         let residual = epilogue.read(&bias);
         let scales = prologue.read(&bias);
         let reads = vec![Read::Input(0), weight, bias.clone(), residual, scales];
@@ -220,12 +226,12 @@ fn part_dispatches(
     Ok(dispatches)
 }
 
-/// The weights of the N tiles `part`, counted through `phases`, as
-/// `[phase][N tile][tap][in / 4][4 in][16 out]`, with the elements `k` of a group's input channels. `tiles` are
-/// those of each phase.
+/// The weights of the N tiles `part`, counted through `phases`, as `[phase][N tile][tap]` with `layout` in each, and the
+/// elements `k` of a group's input channels. `tiles` are those of each phase.
 pub(super) fn weight(
     context: &LoweringContext,
     filter: &Filter,
+    layout: WeightLayout,
     phases: &[Phase],
     k: &Range<usize>,
     part: Range<usize>,
@@ -241,7 +247,7 @@ pub(super) fn weight(
         true => suffix.to_owned(),
         false => format!("{suffix} of inputs {inputs:?}"),
     };
-    let layout = format!("gemm {k_c4} {part:?} {taps:?}{suffix}");
+    let name = format!("{} {k_c4} {part:?} {taps:?}{suffix}", layout.name());
     let filter = filter.clone();
     let phases = phases.to_vec();
     let group_n_tiles = filter.group_outputs.div_ceil(N_TILE);
@@ -267,7 +273,7 @@ pub(super) fn weight(
                 for (at, input) in inputs.clone().enumerate() {
                     let kernel = kernels.get(output, input);
                     for (tap, (row, column)) in phase.kernel_taps().enumerate() {
-                        let at = (tap * k_c4 * 4 + at) * N_TILE + i;
+                        let at = tap * k_c4 * 4 * N_TILE + layout.at(at, i);
                         packed[at] = kernel[filter.tap(row, column)];
                     }
                 }
@@ -276,7 +282,7 @@ pub(super) fn weight(
         Ok(packed)
     };
     let precision = context.device.precision;
-    context.weight_in_blocks(precision, &layout, part.len(), tile_len, pack)
+    context.weight_in_blocks(precision, &name, part.len(), tile_len, pack)
 }
 
 /// One dispatch of a GEMM shader.
@@ -299,9 +305,10 @@ pub(super) fn dispatch(
         (GemmShader::Tiled(..), false) => &CONV2D_TILED,
         (GemmShader::Tiled(..), true) => &CONV2D_TILED_NCHW,
         // Never selected for an NCHW input.
-        (GemmShader::Cooperative { kind, .. }, _) => match kind {
-            Cooperative::Emulated => &CONV2D_COOPERATIVE_EMULATED,
-            Cooperative::Native => &CONV2D_COOPERATIVE,
+        (GemmShader::Cooperative(_, it), _) => match (it.kind, it.shape.side()) {
+            (MatrixKind::Emulated, _) => &CONV2D_COOPERATIVE_EMULATED,
+            (MatrixKind::Native, 8) => &CONV2D_COOPERATIVE_8X8,
+            (MatrixKind::Native, _) => &CONV2D_COOPERATIVE,
         },
     };
     let kernel = params.window.kernel.map(|v| v as usize);
@@ -325,8 +332,8 @@ pub(super) fn dispatch(
             let rows = params.n_tiles.div_ceil(tile.n_tiles()) * params.gemms;
             let dispatch = device.dispatch(wgsl, params, reads, [x, rows, z], iterations);
             let padded = [
-                ("PADDED", u32::from(params.reads_padding())),
-                ("K_PADDED", u32::from(params.k_c4 != params.input_k_c4)),
+                ("PADDED", u32::from(params.has_padded_taps())),
+                ("K_PADDED", u32::from(params.has_padded_channels())),
             ];
             let dispatch = dispatch.constants(&tile.constants(nchw_input));
             let dispatch = dispatch.constants(&padded);
@@ -335,11 +342,15 @@ pub(super) fn dispatch(
                 _ => dispatch.constant("SPLIT", 1),
             }
         }
-        GemmShader::Cooperative { n_tiles, .. } => {
-            let [x, z] = device.fold(name, m.div_ceil(GemmShader::cooperative_m(n_tiles)))?;
-            let rows = params.n_tiles.div_ceil(n_tiles) * params.gemms;
+        GemmShader::Cooperative(tile, cooperative) => {
+            let [x, z] = device.fold(name, m.div_ceil(u64::from(tile.pixels)))?;
+            let rows = params.n_tiles.div_ceil(tile.n_tiles()) * params.gemms;
             let dispatch = device.dispatch(wgsl, params, reads, [x, rows, z], iterations);
-            dispatch.constant("N_TILES", n_tiles)
+            let dispatch = dispatch.constants(&tile.constants(cooperative));
+            dispatch.constants(&[
+                ("PADDED_TAPS", u32::from(params.has_padded_taps())),
+                ("PADDED_CHANNELS", u32::from(params.has_padded_channels())),
+            ])
         }
     };
     let elements = match (shader, params.part_steps) {

@@ -4,18 +4,13 @@ use super::super::cost_table::CostTable;
 use super::super::loop_iterations::nested;
 use super::super::selection_reason::GemmReason;
 use super::super::{ConvAlgorithm, DeviceContext, WORKGROUP};
+use super::cooperative_tiles::{COOPERATIVE_TILES, CooperativeTile};
 use super::problem::{GemmProblem, N_TILE};
 use super::tiles::{self, GemmTile, SPLITS, TILES};
-use crate::gpu::Cooperative;
+use crate::gpu::{Cooperative, MatrixKind};
 
 /// Invocations per subgroup of `conv2d_subgroup.wgsl`.
 pub(super) const SUBGROUP: u64 = 8;
-
-/// Rows and columns of a cooperative matrix. Input channels are padded to a multiple of it with zeros.
-pub(super) const COOPERATIVE_SIDE: usize = 16;
-
-/// Output pixels times N tiles of a tile of `conv2d_cooperative.wgsl`.
-const COOPERATIVE_TILE: u32 = 256;
 
 /// A shader that computes implicit GEMMs, and other matrix products, with the variant to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +21,35 @@ pub(crate) enum GemmShader {
     Subgroup { m_per_invocation: u32 },
     /// `conv2d_tiled.wgsl`, and the parts of each sum.
     Tiled(GemmTile, u32),
-    /// `conv2d_cooperative.wgsl` or its emulation, with the N tiles of a workgroup.
-    Cooperative { n_tiles: u32, kind: Cooperative },
+    /// `conv2d_cooperative.wgsl`, the same with smaller matrices, or the emulation.
+    Cooperative(CooperativeTile, Cooperative),
+}
+
+/// The order of packed weights within an N tile and a tap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WeightLayout {
+    /// `[in / 4][4 in][16 out]`.
+    Outputs,
+    /// `[in / 8][16 out][8 in]`: two elements along K for each output channel.
+    Pairs,
+}
+
+impl WeightLayout {
+    /// The index of a weight in the N tile and the tap.
+    pub fn at(self, input: usize, output: usize) -> usize {
+        match self {
+            Self::Outputs => input * N_TILE + output,
+            Self::Pairs => (input / 8 * N_TILE + output) * 8 + input % 8,
+        }
+    }
+
+    /// A part of the names of packed weights.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Outputs => "gemm",
+            Self::Pairs => "gemm pairs",
+        }
+    }
 }
 
 impl GemmShader {
@@ -60,10 +82,13 @@ impl GemmShader {
                 tile.can_split(gemm, parts, device)
                     .then_some(Self::Tiled(tile, parts))
             }
-            ConvAlgorithm::Cooperative { channels, .. } => {
-                let n_tiles = channels / N_TILE as u32;
-                let kind = device.cooperative?;
-                Some(Self::Cooperative { n_tiles, kind })
+            ConvAlgorithm::Cooperative { pixels, channels } => {
+                let tile = CooperativeTile::of(pixels, channels)?;
+                let cooperative = device.cooperative?;
+                // An invocation loads pairs of elements.
+                let has_whole_pairs = gemm.k_c4().is_multiple_of(2);
+                (has_whole_pairs && tile.fits(cooperative.shape, &device.limits))
+                    .then_some(Self::Cooperative(tile, cooperative))
             }
             ConvAlgorithm::Winograd { .. } => None,
         }
@@ -79,10 +104,7 @@ impl GemmShader {
                 channels: tile.channels,
                 parts,
             },
-            Self::Cooperative { n_tiles, .. } => ConvAlgorithm::Cooperative {
-                pixels: COOPERATIVE_TILE / n_tiles,
-                channels: N_TILE as u32 * n_tiles,
-            },
+            Self::Cooperative(tile, _) => tile.algorithm(),
         }
     }
 
@@ -92,38 +114,41 @@ impl GemmShader {
             .unwrap_or_else(|| Self::select_uncooperative(device, gemm))
     }
 
-    /// Selects cooperative matrices for a GEMM of one group, where the device has them and enough of the
-    /// work is not padding: of the tiles, the one with the least padding.
+    /// Selects cooperative matrices for a GEMM of one group, where the device has them, enough of the work is not
+    /// padding, and no tile of ordinary arithmetic is faster: of the tiles, the one with the least estimated time.
     pub fn select_cooperative(
         device: &DeviceContext,
         gemm: &GemmProblem,
     ) -> Option<(Self, GemmReason)> {
-        let kind = device.cooperative?;
+        let cooperative = device.cooperative?;
         if gemm.groups > 1 {
             return None;
         }
-        let preferred = device.prefer.and_then(|it| Self::new(it, device, gemm));
-        if let Some(preferred) = preferred {
-            return matches!(preferred, Self::Cooperative { .. })
+        let new = |algorithm| Self::new(algorithm, device, gemm);
+        if let Some(preferred) = device.prefer.and_then(new) {
+            return matches!(preferred, Self::Cooperative(..))
                 .then_some((preferred, GemmReason::Preferred));
         }
-        if kind == Cooperative::Emulated {
+        if cooperative.kind == MatrixKind::Emulated {
             return None;
         }
-        let [inputs, outputs] = [gemm.group_inputs, gemm.group_outputs].map(|n| n as u64);
-        let padded = |n_tiles: u32| {
-            let tile_n = u64::from(n_tiles) * N_TILE as u64;
-            let tile_m = u64::from(COOPERATIVE_TILE / n_tiles);
-            gemm.m.next_multiple_of(tile_m) * outputs.next_multiple_of(tile_n)
+        let least_use = device.class.costs().min_cooperative_use;
+        let is_usable = |tile: &CooperativeTile| {
+            let algorithm = tile.algorithm();
+            tile.use_percent(gemm) >= least_use
+                && new(algorithm).is_some()
+                && !device.is_quarantined(algorithm)
         };
-        // The squarest tile loads least, so it comes before others with as little padding.
-        let n_tiles = [4, 2, 8].into_iter().min_by_key(|&tiles| padded(tiles))?;
-        let useful = gemm.m * outputs * inputs;
-        let all = padded(n_tiles) * inputs.next_multiple_of(COOPERATIVE_SIDE as u64);
-        let shader = Self::Cooperative { n_tiles, kind };
-        let is_usable = useful * 100 >= all * device.class.costs().min_cooperative_use
-            && !device.is_quarantined(shader.algorithm());
-        is_usable.then_some((shader, GemmReason::Cooperative))
+        let usable = COOPERATIVE_TILES.into_iter().filter(is_usable);
+        let (cycles, tile) = usable
+            .map(|tile| (tile.cycles(gemm, cooperative.shape, device), tile))
+            .min_by_key(|(cycles, _)| *cycles)?;
+        let is_fastest =
+            Self::tiled(device, gemm, |_| true).is_none_or(|(other, ..)| cycles < other);
+        is_fastest.then_some((
+            Self::Cooperative(tile, cooperative),
+            GemmReason::Cooperative,
+        ))
     }
 
     /// Selects one of the other shaders.
@@ -133,7 +158,7 @@ impl GemmShader {
     pub fn select_uncooperative(device: &DeviceContext, gemm: &GemmProblem) -> (Self, GemmReason) {
         let new = |algorithm| Self::new(algorithm, device, gemm);
         let is_other = |shader: &Self| {
-            shader.supports_groups(gemm.groups) && !matches!(shader, Self::Cooperative { .. })
+            shader.supports_groups(gemm.groups) && !matches!(shader, Self::Cooperative(..))
         };
         if let Some(shader) = device.prefer.and_then(new).filter(is_other) {
             return (shader, GemmReason::Preferred);
@@ -164,6 +189,17 @@ impl GemmShader {
         gemm: &GemmProblem,
         is_usable: impl Fn(&Self) -> bool,
     ) -> Option<(Self, GemmReason)> {
+        let (_, tile, parts) = Self::tiled(device, gemm, is_usable)?;
+        let workgroups = tile.workgroups(gemm) * u64::from(parts);
+        Some((Self::Tiled(tile, parts), GemmReason::Tile(workgroups)))
+    }
+
+    /// The usable tile with the least estimated time: its cycles, the tile, and the parts of the sums.
+    fn tiled(
+        device: &DeviceContext,
+        gemm: &GemmProblem,
+        is_usable: impl Fn(&Self) -> bool,
+    ) -> Option<(u64, GemmTile, u32)> {
         let all = TILES
             .into_iter()
             .flat_map(|tile| SPLITS.map(|parts| (tile, parts)));
@@ -171,9 +207,9 @@ impl GemmShader {
             tile.can_split(gemm, parts, device) && is_usable(&Self::Tiled(tile, parts))
         });
         let units = device.class.costs().compute_units;
-        let (tile, parts) = usable.min_by_key(|(tile, parts)| tile.cycles(gemm, *parts, units))?;
-        let workgroups = tile.workgroups(gemm) * u64::from(parts);
-        Some((Self::Tiled(tile, parts), GemmReason::Tile(workgroups)))
+        usable
+            .map(|(tile, parts)| (tile.cycles(gemm, parts, units), tile, parts))
+            .min_by_key(|(cycles, ..)| *cycles)
     }
 
     /// Its estimated cycles for a GEMM on a GPU, if it was selected by an estimate.
@@ -186,7 +222,8 @@ impl GemmShader {
                 let cycles = TILES.map(|tile| tile.cycles(gemm, 1, units));
                 cycles.into_iter().min()?
             }
-            Self::Direct { .. } | Self::Cooperative { .. } => return None,
+            Self::Cooperative(tile, it) => tile.cycles(gemm, it.shape, device),
+            Self::Direct { .. } => return None,
         };
         let weights = gemm.gemms * gemm.taps * (gemm.group_inputs * gemm.group_outputs) as u64;
         let bytes = weights * gemm.groups as u64 * device.precision.element_bytes() / 4;
@@ -198,7 +235,7 @@ impl GemmShader {
     pub fn supports_groups(self, groups: usize) -> bool {
         let shares = match self {
             Self::Tiled(tile, _) => tile.n_tiles() > 1,
-            Self::Cooperative { .. } => true,
+            Self::Cooperative(..) => true,
             Self::Direct { .. } | Self::Subgroup { .. } => false,
         };
         groups == 1 || !shares
@@ -206,14 +243,14 @@ impl GemmShader {
 
     /// Whether it reads an NCHW input.
     pub fn supports_nchw_input(self) -> bool {
-        !matches!(self, Self::Cooperative { .. })
+        !matches!(self, Self::Cooperative(..))
     }
 
     /// Elements of the input that an output channel reads at a tap, padded as the shader's weights are.
     pub fn padded_k_c4(self, group_inputs: usize, nchw_input: bool) -> usize {
         let k_c4 = group_inputs.div_ceil(4);
         match self {
-            Self::Cooperative { .. } => k_c4.next_multiple_of(COOPERATIVE_SIDE / 4),
+            Self::Cooperative(tile, _) => k_c4.next_multiple_of(tile.k_step_c4() as usize),
             Self::Tiled(tile, _) => k_c4.next_multiple_of(tile.k_step(nchw_input) as usize),
             Self::Direct { .. } | Self::Subgroup { .. } => k_c4,
         }
@@ -229,7 +266,7 @@ impl GemmShader {
             Self::Subgroup { .. } => nested([height, width, k_c4]),
             // The loops within a step have constant bounds, but not all drivers unroll them.
             Self::Tiled(..) => nested([height, width, k_c4, 16]),
-            Self::Cooperative { .. } => nested([height, width, k_c4, 64]),
+            Self::Cooperative(..) => cooperative_iterations([height, width, k_c4]),
         }
     }
 
@@ -240,8 +277,11 @@ impl GemmShader {
                 4 * N_TILE as u32 * m_per_invocation
             }
             Self::Tiled(tile, _) => tile.products(),
-            // A tile of 256 pixels and N tiles, by 128 invocations.
-            Self::Cooperative { .. } => 8 * N_TILE as u32,
+            Self::Cooperative(tile, cooperative) => {
+                let of_invocation =
+                    tile.pixels * tile.n_tiles() / tile.invocations(cooperative.shape);
+                4 * N_TILE as u32 * of_invocation
+            }
         };
         u64::from(elements) * u64::from(each)
     }
@@ -254,10 +294,20 @@ impl GemmShader {
         }
     }
 
-    /// Output pixels of a tile of the cooperative shader.
-    pub fn cooperative_m(n_tiles: u32) -> u64 {
-        u64::from(COOPERATIVE_TILE / n_tiles)
+    /// The order of its weights.
+    pub fn weight_layout(self) -> WeightLayout {
+        match self {
+            Self::Cooperative(..) => WeightLayout::Pairs,
+            Self::Direct { .. } | Self::Subgroup { .. } | Self::Tiled(..) => WeightLayout::Outputs,
+        }
     }
+}
+
+/// The most loop iterations of an invocation of the cooperative shader, for a window of this height and width and elements
+/// at each tap.
+pub(super) fn cooperative_iterations([height, width, k_c4]: [u64; 3]) -> u64 {
+    // For an element, the emulation's loops over matrices and their sums; then those that store the sums.
+    nested([height, width, k_c4, 160]) + 1024
 }
 
 /// Output pixels per invocation of `conv2d_subgroup.wgsl`. Two make better use of each load of weights,

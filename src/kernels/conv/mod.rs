@@ -1,6 +1,7 @@
 //! Convolution and transposed convolution.
 
 mod candidates;
+mod cooperative_tiles;
 mod depthwise;
 mod filter;
 mod gemm;
@@ -16,13 +17,14 @@ mod winograd;
 mod winograd_weight;
 
 use super::loop_iterations::nested;
-use super::{Dispatch, LoweringContext};
+use super::{DeviceContext, Dispatch, LoweringContext};
 use crate::error::Result;
 use crate::graph::{Conv2d, Node};
 use crate::tensor::Shape;
 pub(super) use candidates::{ConvKernels, candidates, signature};
+pub(crate) use cooperative_tiles::{COOPERATIVE_TILES, smallest_cooperative};
 pub(crate) use filter::{Filter, Kernels};
-use gemm_shader::GemmShader;
+use gemm_shader::{GemmShader, cooperative_iterations};
 use problem::FilterShape;
 pub(crate) use problem::{ConvProblem, TransposedConvProblem};
 pub(super) use select::{TransposedKernels, rows_cycles, select, select_rows, select_transposed};
@@ -37,11 +39,14 @@ pub(super) fn reads_nchw_input(node: &Node, op: &Conv2d, shape: &Shape) -> bool 
     is_image && op.groups == 1 && node.fused.prologue.is_none()
 }
 
-/// The most loop iterations that any of the kernels needs for a sum.
-pub(super) fn most_loop_iterations(filter: &FilterShape) -> u64 {
+/// The most loop iterations that any of a device's kernels needs for a sum.
+pub(super) fn most_loop_iterations(filter: &FilterShape, device: &DeviceContext) -> u64 {
     let [height, width] = filter.kernel.map(|v| v as u64);
     let k_c4 = filter.group_inputs().div_ceil(4) as u64;
-    nested([height, width, k_c4.next_multiple_of(4), 64])
+    match device.cooperative {
+        Some(_) => cooperative_iterations([height, width, k_c4.next_multiple_of(16)]),
+        None => nested([height, width, k_c4.next_multiple_of(4), 64]),
+    }
 }
 
 /// The dispatches of a convolution.

@@ -138,7 +138,9 @@ pub(crate) fn select_rows(problem: &ConvProblem, device: &DeviceContext) -> Sele
 pub(crate) fn rows_cycles(problem: &ConvProblem, device: &DeviceContext) -> Option<u64> {
     let gemm = problem.gemm();
     match GemmShader::select(device, &gemm) {
-        (shader, GemmReason::Tile(_) | GemmReason::Subgroup) => shader.cycles(&gemm, device),
+        (shader, GemmReason::Tile(_) | GemmReason::Subgroup | GemmReason::Cooperative) => {
+            shader.cycles(&gemm, device)
+        }
         _ => None,
     }
 }

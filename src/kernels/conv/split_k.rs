@@ -63,6 +63,7 @@ pub(super) fn dispatches(
     let weight = gemm::weight(
         context,
         filter,
+        shader.weight_layout(),
         &[phase],
         &(0..k_c4),
         0..n_tiles,

@@ -44,8 +44,8 @@ impl WinogradKernels {
         self.tile.count(problem).div_ceil(self.chunk.max(1)) as usize
     }
 
-    /// Selects the GEMM shader for tiles of this size. Values between the steps are float32, so
-    /// cooperative matrices are not considered.
+    /// Selects the GEMM shader for tiles of this size. Values between the steps are float32, so cooperative matrices are
+    /// not considered: with them, the bytes of these values would take longer than the products that they save.
     pub fn select(problem: &ConvProblem, tile: Tile, device: &DeviceContext) -> Self {
         let chunk = tile.chunk(problem, device);
         let gemm = GemmProblem {
