@@ -252,6 +252,23 @@ mod tests {
         assert!(count(&[]).is_err());
     }
 
+    /// What is found in software is the number of threads, or nothing where other programs run on them.
+    #[test]
+    fn every_adapter_is_measured_or_says_why_not() {
+        for adapter in crate::gpu::adapters(None) {
+            let gpu = Gpu::open(&adapter, &Default::default()).unwrap();
+            let start = Instant::now();
+            let ratios = ratios(&gpu).unwrap();
+            let (name, elapsed) = (&gpu.info().name, start.elapsed());
+            println!("{name}: {ratios:.2?} in {elapsed:.0?}");
+            let counted = ratios.and_then(|mut ratios| count(&mut ratios));
+            match counted {
+                Ok(count) => assert!((1..=MOST).contains(&count)),
+                Err(reason) => assert!(!reason.is_empty()),
+            }
+        }
+    }
+
     #[test]
     fn dispatches_become_long_enough() {
         assert_eq!(longer(64, 0.0), 512);

@@ -20,7 +20,7 @@ use super::{Dispatch, LoweringContext};
 use crate::error::Result;
 use crate::graph::{Conv2d, Node};
 use crate::tensor::Shape;
-pub(super) use candidates::{ConvKernels, candidates, signature};
+pub(super) use candidates::{ConvKernels, candidates, estimates, signature};
 pub(crate) use filter::{Filter, Kernels};
 use gemm_shader::GemmShader;
 use problem::FilterShape;

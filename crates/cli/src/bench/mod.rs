@@ -15,6 +15,7 @@ mod results;
 mod setup;
 mod timing;
 mod trace;
+mod tuned;
 
 use std::time::Instant;
 
