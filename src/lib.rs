@@ -75,7 +75,8 @@ pub use wgpu;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::gpu::measurement_params::{LoopProbeParams, PeakFmaParams, PeakMemoryParams};
+    pub use crate::gpu::compute_units::PeakFmaParams;
+    pub use crate::gpu::measurement_params::{LoopProbeParams, PeakMemoryParams};
     pub use crate::gpu::{LOOP_PROBE, PEAK_FMA, PEAK_MEMORY, Pipeline, PipelineKey};
     pub use crate::graph::internals::*;
     pub use crate::kernels::shader_forms::forms;
@@ -92,7 +93,7 @@ pub mod internals {
 
     /// The last line of a tuning file whose other lines are `body`.
     pub fn checksum_line(body: &str) -> String {
-        crate::tuning::file::checksum_line(body)
+        crate::gpu::device_file::checksum_line(body)
     }
 }
 

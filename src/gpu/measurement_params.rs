@@ -1,4 +1,4 @@
-//! Uniform blocks of the shaders that measure a device. `shadernet-bench` dispatches them.
+//! Uniform blocks of the shaders that only `shadernet-bench` dispatches, to measure a device.
 
 use super::uniform::uniforms;
 
@@ -11,18 +11,6 @@ uniforms! {
         pub never: u32,
         /// Padding.
         pub unused: [u32; 2],
-    }
-
-    /// Uniform block of `peak_fma`.
-    pub struct PeakFmaParams for PEAK_FMA {
-        /// Iterations of the loop.
-        pub turns: u32,
-        /// Elements, one per invocation.
-        pub elements: u32,
-        /// The factor of each multiply-add.
-        pub factor: f32,
-        /// The term of each multiply-add.
-        pub term: f32,
     }
 
     /// Uniform block of `peak_memory`.

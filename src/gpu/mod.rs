@@ -8,8 +8,10 @@
 //! ```
 
 mod adapter;
+pub(crate) mod compute_units;
 mod cooperative;
 mod device_errors;
+pub(crate) mod device_file;
 mod download;
 mod dx12_compiler;
 #[cfg(feature = "internals")]
@@ -29,6 +31,7 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) use adapter::open_best;
 pub use adapter::{Backend, adapters, adapters_async, is_software};
+pub use compute_units::{ComputeUnitCount, ComputeUnits};
 pub(crate) use cooperative::{Cooperative, MatrixKind};
 pub use cooperative::{CooperativeMatrices, MatrixCheck, MatrixShape};
 pub(crate) use download::check_copy;
@@ -60,6 +63,7 @@ struct Inner {
     limits: wgpu::Limits,
     runtime_checks: bool,
     as_discrete: bool,
+    unit_counter: compute_units::UnitCounter,
     shader_compiler: Option<ShaderCompiler>,
     /// How cooperative matrices may be multiplied, the best first.
     cooperative: Vec<Cooperative>,
@@ -204,6 +208,7 @@ impl Gpu {
                 limits: device.limits(),
                 runtime_checks: options.runtime_checks,
                 as_discrete: options.as_discrete,
+                unit_counter: compute_units::UnitCounter::new(options.compute_units, &info, folder),
                 shader_compiler: ShaderCompiler::of(adapter),
                 cooperative,
                 offers_cooperative: cooperative::offers(adapter, adapter.features()),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CooperativeMatrices, Gpu};
+use super::{ComputeUnits, CooperativeMatrices, Gpu};
 
 /// How a device is used.
 ///
@@ -21,10 +21,14 @@ pub struct GpuOptions {
     /// adapter. The folder is created if needed. A file that cannot be used (truncated, damaged, of another
     /// adapter, driver or version) is ignored and replaced, and one that cannot be written is skipped; both
     /// are logged ([`tracing`]). Only wgpu's Vulkan backend has such a cache; other backends write nothing. A
-    /// file is at most 64 MiB, and may be deleted at any time.
+    /// file is at most 64 MiB, and may be deleted at any time. The folder also keeps the number of compute units, see
+    /// [`ComputeUnits::Measured`].
     pub cache: Option<PathBuf>,
     /// Whether cooperative matrices are used where the adapter supports them.
     pub cooperative_matrices: CooperativeMatrices,
+    /// Where the number of compute units is from by which kernels are selected: measured by default, where there is a
+    /// [`Self::cache`] to keep it in.
+    pub compute_units: ComputeUnits,
     /// Selects kernels as for a discrete GPU even where the adapter computes on the CPU: for tests of the kernels that
     /// only GPUs select.
     pub as_discrete: bool,
@@ -54,6 +58,13 @@ impl GpuOptions {
     #[must_use]
     pub fn cooperative_matrices(mut self, matrices: CooperativeMatrices) -> Self {
         self.cooperative_matrices = matrices;
+        self
+    }
+
+    /// Sets [`Self::compute_units`].
+    #[must_use]
+    pub fn compute_units(mut self, units: ComputeUnits) -> Self {
+        self.compute_units = units;
         self
     }
 

@@ -209,6 +209,7 @@ mod tests {
         let mut blocks = crate::kernels::uniforms();
         blocks.extend(crate::postprocess::uniforms());
         blocks.extend(crate::texture::uniforms());
+        blocks.extend(crate::gpu::compute_units::uniforms());
         blocks.extend(crate::gpu::measurement_params::uniforms());
         blocks
     }

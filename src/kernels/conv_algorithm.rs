@@ -122,4 +122,6 @@ pub struct Choice {
     pub selected: ConvAlgorithm,
     /// All algorithms that can compute it.
     pub candidates: Vec<ConvAlgorithm>,
+    /// The estimated cycles of those that have an estimate on this device.
+    pub estimates: BTreeMap<ConvAlgorithm, u64>,
 }

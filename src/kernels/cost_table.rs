@@ -31,9 +31,9 @@ pub(crate) struct CostTable {
     /// The least share, in percent, of a cooperative GEMM that must not be padding. Cooperative matrices
     /// are several times as fast as other arithmetic, but other shaders need not compute the padding.
     pub min_cooperative_use: u64,
-    /// Compute units (AMD), multiprocessors (NVIDIA), cores (Apple, Arm): what workgroups are dealt to. WebGPU does not
-    /// report them.
-    pub compute_units: u64,
+    /// Compute units (AMD), multiprocessors (NVIDIA), cores (Apple, Arm): what workgroups are dealt to. For devices whose
+    /// own number is not known, since WebGPU does not report it: kernels read `DeviceContext::compute_units`.
+    pub compute_units: u32,
     /// Whether tiles in workgroup memory are faster than reading storage buffers directly.
     pub workgroup_memory_helps: bool,
     /// The rows of a fully connected layer for which a team of `linear.wgsl` reads each weight once, at most: 1, 2, 4

@@ -23,6 +23,8 @@ pub(crate) struct DeviceContext {
     pub max_loop_iterations: Option<u64>,
     /// Selects the table of costs.
     pub class: DeviceClass,
+    /// Compute units: those of the class, unless the device's own are known.
+    pub compute_units: u64,
     /// How float16 cooperative matrices are multiplied, where they can be used and values are float16.
     pub cooperative: Option<Cooperative>,
     /// The convolution algorithm to use wherever it is possible.
@@ -42,6 +44,7 @@ impl DeviceContext {
             subgroup_size: None,
             max_loop_iterations: None,
             class: DeviceClass::Discrete,
+            compute_units: DeviceClass::Discrete.costs().compute_units.into(),
             cooperative: None,
             prefer: None,
             tuned: None,

@@ -63,7 +63,7 @@ fn cycles(problem: &ConvProblem, device: &DeviceContext) -> u64 {
     let [inputs, outputs] = [problem.filter.in_channels, problem.filter.out_channels]
         .map(|features| features.div_ceil(4) as u64);
     let teams = outputs * problem.m().div_ceil(team_rows);
-    let mine = teams.div_ceil(device.class.costs().compute_units);
+    let mine = teams.div_ceil(device.compute_units);
     let loads = 4 + team_rows;
     let loading = loads * device.precision.element_bytes() * WORKGROUP / BYTES;
     // An instruction of a subgroup takes two cycles on one of two SIMDs. The sums, the loads with their addresses, the

@@ -80,11 +80,15 @@ pub(crate) const WORKGROUP: u64 = 64;
 /// The algorithms that could compute a node with this selection; `None` where there is one only.
 pub(crate) fn choice(selection: &Selection, device: &DeviceContext) -> Option<Choice> {
     match &selection.algorithm {
-        Algorithm::Conv(problem, kernels) => Some(Choice {
-            signature: conv::signature(problem, device.precision),
-            selected: kernels.algorithm()?,
-            candidates: conv::candidates(problem, device),
-        }),
+        Algorithm::Conv(problem, kernels) => {
+            let candidates = conv::candidates(problem, device);
+            Some(Choice {
+                signature: conv::signature(problem, device.precision),
+                selected: kernels.algorithm()?,
+                estimates: conv::estimates(problem, &candidates, device),
+                candidates,
+            })
+        }
         _ => None,
     }
 }

@@ -47,6 +47,7 @@ pub fn forms(shader: &Shader) -> Vec<Vec<(&'static str, u32)>> {
             ("AFFINE", 0..2),
             ACTIVATIONS,
         ],
+        "peak_fma" => vec![("INVOCATIONS", 64..65), ("INVOCATIONS", 256..257)],
         "peak_memory" => vec![("COPY", 0..2)],
         "pool" => vec![("OPERATION", 0..3), ACCUMULATE],
         "adaptive_avg_pool_backward" | "avg_pool_backward" | "max_pool_backward" => {

@@ -53,3 +53,39 @@ pub(crate) fn conv_layers(
     }
     Ok(layers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::ConvAlgorithm;
+    use crate::zoo::{self, ZooOptions};
+
+    /// What tuning goes by. For ResNet-50, a few of the tiles and splits are estimated to be nearly as fast as the best.
+    #[test]
+    fn the_selected_algorithm_has_the_least_estimate() {
+        let architecture = zoo::find("resnet50").unwrap();
+        let graph = architecture.build(&ZooOptions::default()).unwrap();
+        let inputs = architecture.input_shapes(1, &ZooOptions::default());
+        let device = DeviceContext::assumed(wgpu::Limits::default());
+        let layers = conv_layers(&graph, &inputs, &PassOptions::default(), &device).unwrap();
+        let (mut tiles, mut near) = (0, 0);
+        for layer in &layers {
+            let choice = &layer.choice;
+            let selected = choice.estimates[&choice.selected];
+            // Winograd's convolution is not selected for few tiles, whatever its estimate.
+            let of_tiles = (choice.estimates.iter())
+                .filter(|(kernel, _)| matches!(kernel, ConvAlgorithm::Tiled { .. }))
+                .map(|(_, cycles)| *cycles);
+            let least = of_tiles.clone().min().unwrap();
+            assert!(selected <= least, "{choice:?}");
+            assert!(!choice.estimates.contains_key(&ConvAlgorithm::Direct));
+            tiles += of_tiles.clone().count();
+            near += of_tiles.filter(|&cycles| cycles <= 2 * least).count();
+        }
+        println!(
+            "{near} of {tiles} tiles of {} layers are near",
+            layers.len()
+        );
+        assert!(3 * near < 2 * tiles, "{near} of {tiles}");
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{SessionOptions, matrix_check};
 use crate::cpu::{self, CpuDevice};
 use crate::error::Result;
-use crate::gpu::{Cooperative, Gpu, MatrixKind, MatrixShape, Precision};
+use crate::gpu::{ComputeUnitCount, Cooperative, Gpu, MatrixKind, MatrixShape, Precision};
 use crate::graph::Graph;
 use crate::kernels::{DeviceClass, DeviceContext, max_loop_iterations};
 use crate::plan::PlanReport;
@@ -27,10 +27,8 @@ impl DeviceContext {
             largest_subgroup: gpu.largest_subgroup(),
             subgroup_size: gpu.subgroup_size(),
             max_loop_iterations: max_loop_iterations(gpu.info()),
-            class: match gpu.as_discrete() {
-                true => DeviceClass::Discrete,
-                false => DeviceClass::from_adapter(gpu.info()),
-            },
+            class: class_of(gpu),
+            compute_units: gpu.compute_units().number().into(),
             tuned: (options.tuning.as_ref())
                 .filter(|tuning| tuning.fits(gpu).is_ok())
                 .map(|tuning| Arc::new(tuning.tuned())),
@@ -43,9 +41,11 @@ impl DeviceContext {
         let info = adapter.get_info();
         let has_subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
         let largest_subgroup = has_subgroups.then_some(info.subgroup_max_size);
+        let class = DeviceClass::from_adapter(&info);
         Self {
             max_loop_iterations: max_loop_iterations(&info),
-            class: DeviceClass::from_adapter(&info),
+            class,
+            compute_units: class.costs().compute_units.into(),
             subgroup_size: largest_subgroup.filter(|&size| size == info.subgroup_min_size),
             largest_subgroup,
             name: info.name,
@@ -59,6 +59,33 @@ impl DeviceContext {
             prefer: options.prefer,
             ..Self::assumed(limits)
         }
+    }
+}
+
+fn class_of(gpu: &Gpu) -> DeviceClass {
+    match gpu.as_discrete() {
+        true => DeviceClass::Discrete,
+        false => DeviceClass::from_adapter(gpu.info()),
+    }
+}
+
+impl Gpu {
+    /// The number of compute units by which sessions select kernels. The first call on a device in hardware may measure
+    /// it, and blocks meanwhile: see [`ComputeUnits::Measured`](crate::gpu::ComputeUnits::Measured). Sessions and plans
+    /// make that call. On a software adapter, nothing depends on the number.
+    ///
+    /// ```
+    /// use shadernet::gpu::{ComputeUnitCount, ComputeUnits, Gpu, GpuOptions, adapters};
+    ///
+    /// # let Some(adapter) = adapters(None).into_iter().next() else { return Ok(()) };
+    /// let options = GpuOptions::new().compute_units(ComputeUnits::Assumed);
+    /// let gpu = Gpu::open(&adapter, &options)?;
+    /// assert!(matches!(gpu.compute_units(), ComputeUnitCount::Assumed(_)));
+    /// # Ok::<(), shadernet::Error>(())
+    /// ```
+    pub fn compute_units(&self) -> ComputeUnitCount {
+        let assumed = || ComputeUnitCount::Assumed(class_of(self).costs().compute_units);
+        self.known_compute_units().unwrap_or_else(assumed)
     }
 }
 
@@ -137,25 +164,65 @@ impl PlanReport {
         Self::new(&device, graph, shapes, &options.passes)
     }
 
-    /// As [`Self::assumed`], for a GPU with cooperative matrices of this shape.
+    /// As [`Self::assumed`], for a GPU of which more is known.
     ///
     /// # Errors
     /// As [`Self::from_gpu`].
-    pub fn assumed_with_matrices(
-        limits: wgpu::Limits,
-        matrices: MatrixShape,
+    pub fn assumed_gpu(
+        gpu: AssumedGpu,
         graph: &Graph,
         shapes: &[Shape],
         options: &SessionOptions,
     ) -> Result<Self> {
-        let cooperative = Cooperative {
-            shape: matrices,
-            kind: MatrixKind::Native,
-        };
-        let device = DeviceContext {
-            cooperative: (options.precision == Precision::F16).then_some(cooperative),
-            ..DeviceContext::from_limits(limits, options)
-        };
+        let mut device = DeviceContext::from_limits(gpu.limits, options);
+        if options.precision == Precision::F16 {
+            device.cooperative = gpu.matrices.map(|shape| Cooperative {
+                shape,
+                kind: MatrixKind::Native,
+            });
+        }
+        device.compute_units = gpu.compute_units.unwrap_or(device.compute_units);
         Self::new(&device, graph, shapes, &options.passes)
+    }
+}
+
+/// A GPU that is planned for without being there.
+#[derive(Clone, Debug, Default)]
+pub struct AssumedGpu {
+    /// Its limits.
+    pub limits: wgpu::Limits,
+    /// The shape of its cooperative matrices, if it has any. They are of float16.
+    pub matrices: Option<MatrixShape>,
+    /// Its compute units; by default, those of a mid-range GPU with memory of its own.
+    pub compute_units: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::ConvAlgorithm;
+    use crate::zoo::{self, ZooOptions};
+
+    #[test]
+    fn kernels_are_selected_by_the_number_of_compute_units() {
+        let architecture = zoo::find("resnet18").unwrap();
+        let graph = architecture.build(&ZooOptions::default()).unwrap();
+        let shapes = architecture.input_shapes(1, &ZooOptions::default());
+        let kernels = |plan: PlanReport| -> Vec<Option<ConvAlgorithm>> {
+            plan.steps.iter().map(|step| step.kernel).collect()
+        };
+        let options = SessionOptions::default();
+        let planned = |compute_units: u64| {
+            let device = DeviceContext {
+                compute_units,
+                ..DeviceContext::assumed(wgpu::Limits::default())
+            };
+            kernels(PlanReport::new(&device, &graph, &shapes, &options.passes).unwrap())
+        };
+        assert_ne!(planned(8), planned(128));
+        // Of a device of which only the limits are known, that of its class.
+        let limits = wgpu::Limits::default();
+        let assumed = PlanReport::assumed(limits, &graph, &shapes, &options).unwrap();
+        assert_eq!(kernels(assumed), planned(60));
     }
 }

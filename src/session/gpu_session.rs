@@ -14,7 +14,7 @@ use super::resident::ResidentWeights;
 use super::run::Run;
 use super::{ActivationMemory, Loading, SessionInput, SessionOptions};
 use crate::error::Result;
-use crate::gpu::{Gpu, GpuTensor};
+use crate::gpu::{Gpu, GpuTensor, PipelineKey};
 use crate::graph::Graph;
 use crate::kernels::DeviceContext;
 use crate::passes::PassReport;
@@ -22,6 +22,7 @@ use crate::plan::{self, ConvLayer, Plan};
 use crate::profile::{Profile, StepProfile, TimingMethod};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::Preprocessor;
+use crate::tuning::Tuning;
 use crate::weights::Weights;
 
 /// A session on a GPU.
@@ -158,9 +159,19 @@ impl GpuSession {
         .flatten()
     }
 
-    /// Makes everything again on another device, for the shapes that this session is prepared for.
+    /// See `Session::restore`.
     pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
-        let mut new = Self::from_source(gpu, self.source.clone(), &self.options);
+        self.rebuild(gpu, &self.options.clone())
+    }
+
+    /// See `Session::retune`.
+    pub fn retune(&mut self, tuning: Arc<Tuning>) -> Result<()> {
+        self.rebuild(&self.gpu.clone(), &self.options.clone().tuning(tuning))
+    }
+
+    /// Makes everything again on a device, for the shapes that this session is prepared for.
+    fn rebuild(&mut self, gpu: &Gpu, options: &SessionOptions) -> Result<()> {
+        let mut new = Self::from_source(gpu, self.source.clone(), options);
         for (shapes, _) in &self.plans {
             new.prepare(shapes)?;
         }
@@ -294,6 +305,18 @@ impl GpuSession {
     pub fn conv_layers(&self, shapes: &[Shape]) -> Result<Vec<ConvLayer>> {
         let graph = self.source.network(shapes)?.graph;
         plan::conv_layers(&graph, shapes, &self.options.passes, &self.context)
+    }
+
+    /// The pipelines for inputs of these shapes, none of them made.
+    pub fn pipeline_keys(&self, shapes: &[Shape]) -> Result<Vec<PipelineKey>> {
+        let graph = self.source.network(shapes)?.graph;
+        Ok(self.plan(&graph, shapes)?.pipeline_keys())
+    }
+
+    /// Makes pipelines on several threads, for sessions that will need them.
+    pub fn compile(gpu: &Gpu, keys: &[PipelineKey]) -> Result<()> {
+        let _gl_lock = gpu.gl_lock();
+        gpu.pipelines(keys).map(drop)
     }
 
     /// Computes the node `name` `times` times, with whatever values are in memory, and returns how long that

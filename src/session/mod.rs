@@ -43,6 +43,7 @@ mod onnx;
 mod options;
 mod prepared_plan;
 mod profiler;
+mod rebuild;
 mod reference_session;
 mod resident;
 mod run;
@@ -62,6 +63,7 @@ use crate::profile::Profile;
 use crate::tensor::{Shape, Tensor};
 use crate::weights::Weights;
 pub use chunks::PassChunks;
+pub use context::AssumedGpu;
 use cpu_session::CpuSession;
 pub use gpu_session::GpuSession;
 pub use input::SessionInput;
@@ -344,21 +346,6 @@ impl Session {
     /// As [`Self::encode`].
     pub fn prepare_chunks(&mut self, shapes: &[Shape]) -> Result<()> {
         self.gpu("timing steps")?.prepare_chunks(shapes)
-    }
-
-    /// Moves the session to another device, after its own was lost or for any other reason: reads the weights
-    /// again from their source, and prepares for the same shapes. The outputs are those of a session that was
-    /// made on that device. Where it fails, the session is unchanged. Does nothing on the CPU and the reference
-    /// backend, which cannot be lost.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn restore(&mut self, gpu: &Gpu) -> Result<()> {
-        match &mut self.executor {
-            Executor::Gpu(session) => session.restore(gpu),
-            Executor::Cpu(..) => Ok(()),
-            Executor::Reference(_) => Ok(()),
-        }
     }
 
     /// The session's GPU.

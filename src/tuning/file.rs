@@ -1,18 +1,19 @@
-//! Tuning files: lines of text, of which the last is a checksum of the others.
+//! Tuning files: lines of text.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Identity, Tuning};
+use super::Tuning;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::gpu::device_file::{Format, Identity};
 use crate::kernels::ConvAlgorithm;
 use crate::output_file::write_with_folder;
-use crate::util::fnv::fnv1a64;
 use crate::util::read::read_text_file;
 
-/// The first line of a file; the number is the version of the format.
-const FIRST_LINE: &str = "shadernet tuning 1";
+const FORMAT: Format = Format {
+    first_line: "shadernet tuning 1",
+    name: "a tuning file",
+};
 /// Larger files are rejected: a network has about a hundred lines of about a hundred bytes.
 const MAX_BYTES: u64 = 16 << 20;
 
@@ -20,17 +21,7 @@ impl Tuning {
     /// The name of a file for `gpu` in a folder with files for several devices. Every adapter and backend
     /// has its own; it is the same for all drivers and versions, whose files replace each other.
     pub fn file_name(gpu: &Gpu) -> String {
-        let Identity {
-            adapter, backend, ..
-        } = Identity::of(gpu);
-        let plain: String = (adapter.chars().take(40))
-            .map(|c| match c.is_ascii_alphanumeric() {
-                true => c.to_ascii_lowercase(),
-                false => '-',
-            })
-            .collect();
-        let hash = fnv1a64(&adapter) & u64::from(u32::MAX);
-        format!("tuning-{backend}-{plain}-{hash:08x}.txt")
+        Identity::of(gpu.info()).file_name("tuning")
     }
 
     /// Reads a file written by [`Self::save`].
@@ -40,7 +31,7 @@ impl Tuning {
     /// device is checked by [`Self::fits`], which sessions call.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = read_text_file(path, "a tuning file", MAX_BYTES)?;
+        let text = read_text_file(path, FORMAT.name, MAX_BYTES)?;
         Self::parse(&text).map_err(|reason| Error::file(path, reason))
     }
 
@@ -50,30 +41,8 @@ impl Tuning {
     /// # Errors
     /// A message that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if text.lines().next() != Some(FIRST_LINE) {
-            return Err("it is no tuning file of this version's format".to_owned());
-        }
-        let damaged = || "its checksum does not match; it is damaged".to_owned();
-        let text = text.strip_suffix('\n').ok_or_else(damaged)?;
-        let (_, sum) = text.rsplit_once('\n').ok_or_else(damaged)?;
-        let body = text.strip_suffix(sum).ok_or_else(damaged)?;
-        if sum != checksum_line(body) {
-            return Err(damaged());
-        }
-        // Not `lines`, which drops a carriage return: what is read is written again as it was.
-        let mut lines = body.split_terminator('\n').skip(1);
-        let mut field = |name: &str| {
-            let line = lines.next().and_then(|line| line.strip_prefix(name));
-            let value = line.and_then(|rest| rest.strip_prefix(':'));
-            let value = value.ok_or_else(|| format!("it has no line '{name}:' where it should be"));
-            value.map(|value| value.trim().to_owned())
-        };
-        let mut tuning = Self::of(Identity {
-            adapter: field("adapter")?,
-            backend: field("backend")?,
-            driver: field("driver")?,
-            version: field("version")?,
-        });
+        let (identity, lines) = FORMAT.parse(text)?;
+        let mut tuning = Self::of(identity);
         for line in lines {
             tuning.read_line(line)?;
         }
@@ -105,24 +74,12 @@ impl Tuning {
 
     /// The text of a file, which is easy to read and to compare.
     pub fn to_text(&self) -> String {
-        let Identity {
-            adapter,
-            backend,
-            driver,
-            version,
-        } = &self.identity;
-        let mut text = format!(
-            "{FIRST_LINE}\nadapter: {adapter}\nbackend: {backend}\ndriver: {driver}\nversion: {version}\n"
-        );
-        // Writing to a string cannot fail.
-        for (signature, kernel) in &self.algorithms {
-            let _ = writeln!(text, "use {kernel}: {signature}");
-        }
-        for (kernel, (signature, reason)) in &self.quarantined {
-            let _ = writeln!(text, "quarantine {kernel}: {signature}: {reason}");
-        }
-        let sum = checksum_line(&text);
-        text + &sum + "\n"
+        let chosen = (self.algorithms.iter())
+            .map(|(signature, kernel)| format!("use {kernel}: {signature}"));
+        let quarantined = (self.quarantined.iter()).map(|(kernel, (signature, reason))| {
+            format!("quarantine {kernel}: {signature}: {reason}")
+        });
+        (self.identity).to_text(&FORMAT, chosen.chain(quarantined))
     }
 
     /// Writes a file as [`crate::output_file`] does, and its folder if that does not exist.
@@ -134,16 +91,12 @@ impl Tuning {
     }
 }
 
-/// The last line, without its line break, of a file whose other lines are `body`.
-pub(crate) fn checksum_line(body: &str) -> String {
-    format!("checksum: {:016x}", fnv1a64(body))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
+    use crate::gpu::device_file::checksum_line;
 
     fn tuning() -> Tuning {
         let mut tuning = Tuning::of(Identity {

@@ -35,12 +35,12 @@
     )
 )]
 
-pub(crate) mod file;
+mod file;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use crate::gpu::Gpu;
+use crate::gpu::device_file::Identity;
 use crate::kernels::{ConvAlgorithm, Tuned};
 
 /// What tuning has found on one device. See the [module](self).
@@ -65,47 +65,10 @@ pub struct Quarantined {
     pub reason: String,
 }
 
-/// The device, driver and version that a tuning is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Identity {
-    adapter: String,
-    backend: String,
-    driver: String,
-    version: String,
-}
-
-impl Identity {
-    fn of(gpu: &Gpu) -> Self {
-        let info = gpu.info();
-        let line = |text: &str| text.replace(char::is_control, " ").trim().to_owned();
-        Self {
-            adapter: line(&info.name),
-            backend: line(info.backend.to_str()),
-            driver: line(&format!("{} {}", info.driver, info.driver_info)),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            adapter,
-            backend,
-            driver,
-            version,
-        } = self;
-        write!(
-            f,
-            "{adapter} ({backend}, driver '{driver}', shadernet {version})"
-        )
-    }
-}
-
 impl Tuning {
     /// An empty tuning for `gpu`: the heuristic selects everything.
     pub fn new(gpu: &Gpu) -> Self {
-        Self::of(Identity::of(gpu))
+        Self::of(Identity::of(gpu.info()))
     }
 
     fn of(identity: Identity) -> Self {
@@ -121,7 +84,7 @@ impl Tuning {
     /// # Errors
     /// A message that says what it is for instead.
     pub fn fits(&self, gpu: &Gpu) -> Result<(), String> {
-        let here = Identity::of(gpu);
+        let here = Identity::of(gpu.info());
         match self.identity == here {
             true => Ok(()),
             false => Err(format!("it is for {}, not for {here}", self.identity)),

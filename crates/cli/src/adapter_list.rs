@@ -9,11 +9,13 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shadernet::device::{Device, DeviceOptions};
-use shadernet::gpu::{Backend, Gpu, GpuOptions, ShaderCompiler, adapters, is_software};
+use shadernet::gpu::{
+    Backend, ComputeUnitCount, Gpu, GpuOptions, ShaderCompiler, adapters, is_software,
+};
 use shadernet::wgpu;
 
-use super::bench::Ended;
-use super::{Failure, log, output};
+use super::bench::{Ended, compute_units};
+use super::{Failure, cache, log, output};
 
 /// The graphics APIs, in wgpu's order.
 const BACKENDS: [Backend; 4] = [Backend::Vulkan, Backend::Metal, Backend::Dx12, Backend::Gl];
@@ -43,6 +45,10 @@ pub struct Row {
     pub max_compute_workgroup_storage_size: Option<u32>,
     pub max_compute_invocations_per_workgroup: Option<u32>,
     pub features: Vec<String>,
+    /// The compute units by which kernels are selected, where it is hardware that could be opened.
+    pub compute_units: Option<u32>,
+    /// Where that number is from: `measured`, or `assumed` for devices of its kind.
+    pub compute_units_origin: Option<String>,
     /// What compiles shaders, where it is Direct3D 12: `dxc` or `fxc`.
     pub shader_compiler: Option<String>,
     /// Why the adapter cannot be opened, or why the backend's are not known.
@@ -228,9 +234,14 @@ fn list_adapter(adapter: &wgpu::Adapter, listing: Listing) -> Listed {
     let info = adapter.get_info();
     let limits = adapter.limits();
     let features = adapter.features();
-    let error = match listing {
-        Listing::Adapters => None,
-        Listing::Opened => Gpu::open(adapter, &GpuOptions::new()).err(),
+    let mut options = GpuOptions::new();
+    options.cache = cache::folder();
+    let (units, error) = match listing {
+        Listing::Adapters => (None, None),
+        Listing::Opened => match Gpu::open(adapter, &options) {
+            Ok(gpu) => (compute_units(&gpu), None),
+            Err(error) => (None, Some(error)),
+        },
     };
     let kind = match info.device_type {
         wgpu::DeviceType::DiscreteGpu => "discrete",
@@ -255,6 +266,8 @@ fn list_adapter(adapter: &wgpu::Adapter, listing: Listing) -> Listed {
             .filter(|(_, feature)| features.contains(*feature))
             .map(|(name, _)| (*name).to_owned())
             .collect(),
+        compute_units: units.map(ComputeUnitCount::number),
+        compute_units_origin: units.map(|units| units.origin().to_owned()),
         shader_compiler: ShaderCompiler::of(adapter).map(|compiler| compiler.name().to_owned()),
         error: error.map(|error| error.report().to_string()),
     };

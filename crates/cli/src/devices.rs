@@ -153,6 +153,9 @@ fn describe(row: &Row) -> String {
             format!("{invocations} invocations, {memory} of workgroup memory"),
         );
     }
+    if let (Some(number), Some(origin)) = (row.compute_units, &row.compute_units_origin) {
+        line("units", format!("{number} compute units, {origin}"));
+    }
     if !row.features.is_empty() {
         line("features", row.features.join(", "));
     }
@@ -173,6 +176,21 @@ fn describe(row: &Row) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compute_units_are_named_with_their_origin() {
+        let text = describe(&Row {
+            backend: "vulkan".to_owned(),
+            kind: "discrete".to_owned(),
+            compute_units: Some(84),
+            compute_units_origin: Some("measured".to_owned()),
+            ..Row::default()
+        });
+        assert!(
+            text.contains("units      84 compute units, measured"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn direct3d_12_has_a_line_for_its_compiler() {

@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use shadernet::device::Device;
-use shadernet::gpu::{Backend, Gpu, Precision};
+use shadernet::gpu::{Backend, Gpu, Precision, is_software};
 use shadernet::output_file::OutputFile;
 use shadernet::session::ConvAlgorithm;
 use shadernet::tuning::Tuning;
@@ -99,11 +99,14 @@ fn load_for(gpu: &Gpu, path: &Path) -> Result<Tuning, String> {
 Examples:
   shadernet tune resnet50
   shadernet tune efficientnet_lite0 --batch 8 --precision f16
+  shadernet tune yolov3 --budget 20      ends after about 20 seconds
   shadernet tune unet -o tuned.txt       writes a file to ship with an application
 
 Each kernel is first compared with the reference backend on the layer's shape. A kernel with wrong \
 results is reported, and not used on this device any more. The winners are added to the device's \
-file in the cache folder. The other commands use this file unless they get --no-tuning. The cpu backend \
+file in the cache folder. Layers that are not reached within --budget keep the heuristic's kernels. \
+On a GPU, tiles that are estimated to take more than twice as long as the best one are not tried, unless \
+--exhaustive is given. The other commands use this file unless they get --no-tuning. The cpu backend \
 is not tuned: a cost model chooses its kernels.")]
 pub struct Tune {
     #[command(flatten)]
@@ -121,6 +124,14 @@ pub struct Tune {
     /// [default: all]
     #[arg(long, value_name = "KERNEL")]
     only: Vec<ConvAlgorithm>,
+
+    /// Also try the kernels that are estimated to be slow
+    #[arg(long)]
+    exhaustive: bool,
+
+    /// End after about this many seconds [default: 60 on a GPU, no limit on a software adapter]
+    #[arg(long, value_name = "SECONDS", value_parser = count)]
+    budget: Option<NonZeroUsize>,
 
     /// Where to write the winners [default: the device's file, which other commands read]
     #[arg(short, long, value_name = "FILE")]
@@ -159,28 +170,19 @@ impl Tune {
             ))));
         };
         let path = self.output.clone().or_else(|| default_file(gpu));
+        let budget = self
+            .budget
+            .map(|seconds| Duration::from_secs(seconds.get() as u64));
         let options = TuneOptions::new()
             .precision(self.precision)
             .passes(self.passes.options())
             .rounds(self.rounds.get())
-            .only(self.only.clone());
-        let bar = progress();
-        let report = tune(gpu, &network.graph, &network.inputs, &options, |progress| {
-            bar.set_length(progress.layers as u64);
-            bar.set_position(progress.layer as u64);
-            let signature = printable::name(progress.signature);
-            bar.set_message(format!("{signature}: {}", progress.kernel));
-        });
-        bar.finish_and_clear();
-        let report = report?;
-        for found in report.quarantined() {
-            output::say(format_args!(
-                "{} computes wrong results on {device} and is quarantined: {}: {}",
-                found.kernel,
-                found.signature,
-                printable::line(&found.reason)
-            ));
-        }
+            .only(self.only.clone())
+            .exhaustive(self.exhaustive)
+            .budget(budget.or_else(|| default_budget(gpu)));
+        let start = Instant::now();
+        let report = tune_with_progress(gpu, &network, &options)?;
+        let seconds = start.elapsed().as_secs_f64();
         match &path {
             Some(path) => add_to_file(gpu, &report.tuning, path)?,
             None => {
@@ -188,11 +190,55 @@ impl Tune {
             }
         }
         match self.json {
-            true => output::json_line(&as_json(&network, &device, &report, path.as_deref()))?,
+            true => {
+                let mut object = as_json(&network, &device, &report, path.as_deref());
+                object["seconds"] = json!(seconds);
+                output::json_line(&object)?;
+            }
             false => print(&network, &device, &report, path.as_deref())?,
         }
         Ok(())
     }
+}
+
+/// How long tuning may take by default: nobody waits longer for a GPU. Software takes as long to compile one shader.
+pub fn default_budget(gpu: &Gpu) -> Option<Duration> {
+    (!is_software(gpu.info())).then_some(Duration::from_secs(60))
+}
+
+/// Tunes `network`, and shows the progress on a terminal. What computes wrong results and what was not reached is
+/// reported on standard error.
+pub fn tune_with_progress(
+    gpu: &Gpu,
+    network: &Network,
+    options: &TuneOptions,
+) -> shadernet::Result<TuneReport> {
+    let bar = progress();
+    let report = tune(gpu, &network.graph, &network.inputs, options, |progress| {
+        bar.set_length(progress.layers as u64);
+        bar.set_position(progress.layer as u64);
+        let signature = printable::name(progress.signature);
+        bar.set_message(format!("{signature}: {}", progress.kernel));
+    });
+    bar.finish_and_clear();
+    let report = report?;
+    for found in report.quarantined() {
+        output::say(format_args!(
+            "{} computes wrong results on {} and is quarantined: {}: {}",
+            found.kernel,
+            printable::name(&gpu.info().name),
+            found.signature,
+            printable::line(&found.reason)
+        ));
+    }
+    let untimed = report.untimed().count();
+    if untimed > 0 {
+        output::note(format_args!(
+            "the time was over before {untimed} of {} kinds of layers: the heuristic selects their kernels",
+            report.layers.len()
+        ));
+    }
+    Ok(report)
 }
 
 /// Adds tuned kernels to a file, and keeps those of other layers. A file that cannot be used is replaced.
@@ -245,6 +291,7 @@ fn as_json(network: &Network, device: &Device, report: &TuneReport, path: Option
             "rule_ms": ms(layer.time(layer.heuristic)),
             "winner_ms": ms(layer.time(layer.winner)),
             "ratio": ratio(layer),
+            "timed": !layer.candidates.is_empty(),
             "candidates": candidates.collect::<Vec<_>>(),
         })
     };
@@ -284,11 +331,12 @@ fn print(
         "convolution",
     ];
     let mut table = output::table(&header);
-    let ms = |time: Option<Duration>| match time {
-        Some(time) => format!("{:.3}", time.as_secs_f64() * 1e3),
-        None => "wrong".to_owned(),
-    };
     for layer in &report.layers {
+        let ms = |time: Option<Duration>| match time {
+            Some(time) => format!("{:.3}", time.as_secs_f64() * 1e3),
+            None if layer.candidates.is_empty() => "not timed".to_owned(),
+            None => "wrong".to_owned(),
+        };
         let ratio = ratio(layer).map_or_else(String::new, |ratio| format!("{ratio:.2}"));
         table.add_row([
             layer.nodes.len().to_string(),

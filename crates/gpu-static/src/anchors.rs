@@ -94,7 +94,7 @@ fn ours(problem: &Problem, card: &Card) -> Result<Vec<Line>, Error> {
     let tiled = tiled.filter(|it| matches!(it, ConvAlgorithm::Tiled { .. }));
     let plans = [None].into_iter().chain(tiled.map(Some));
     let plans = plans.map(|prefer| {
-        let mut plan = plan(problem, prefer)?;
+        let mut plan = plan(problem, card, prefer)?;
         plan.steps.retain(|step| step.kernel.is_some());
         Ok(plan)
     });
@@ -123,18 +123,18 @@ fn ours(problem: &Problem, card: &Card) -> Result<Vec<Line>, Error> {
         .zip(["selected", "fastest tile"])
     {
         for (step, one) in plan.steps.iter().zip(seconds) {
+            // `predict::seconds` has found the row of each step.
+            let row = &rows[&Pipeline::of_step(plan, step).key()];
             lines.push(Line {
                 card: card.name,
                 problem: problem.name(),
                 engine: "shadernet".to_owned(),
                 algorithm: format!("{} ({why})", kernel(plan)),
-                // The loop over steps is the hottest: nothing is in loops around it.
-                share: rows[&Pipeline::of_step(plan, step).key()].fma_share(),
+                share: share(&predict::dispatch_of(step, 0.0, row), row),
                 workgroups: step.workgroups.iter().map(|&n| u64::from(n)).product(),
                 microseconds: 1e6 * one,
                 total_microseconds: 1e6 * total(seconds),
-                // `predict::seconds` has found the row of each step.
-                row: rows[&Pipeline::of_step(plan, step).key()].clone(),
+                row: row.clone(),
             });
         }
     }
@@ -147,7 +147,11 @@ fn kernel(plan: &PlanReport) -> String {
     kernel.map_or_else(String::new, |kernel| kernel.to_string())
 }
 
-fn plan(problem: &Problem, prefer: Option<ConvAlgorithm>) -> Result<PlanReport, Error> {
+fn plan(
+    problem: &Problem,
+    card: &Card,
+    prefer: Option<ConvAlgorithm>,
+) -> Result<PlanReport, Error> {
     let name = problem.name();
     let [inputs, outputs, size, kernel] = [
         problem.inputs,
@@ -166,7 +170,7 @@ fn plan(problem: &Problem, prefer: Option<ConvAlgorithm>) -> Result<PlanReport, 
         .map_err(|error| predict::plan_fault(&name, &error))?;
     let shape = Shape::from(vec![1, inputs, size, size]);
     let options = SessionOptions::default().prefer(prefer);
-    predict::plan_graph(&graph, &[shape], &options, false)
+    predict::plan_graph(&graph, &[shape], &options, card, false)
 }
 
 /// What another engine does, without padding the input, which ncnn has a dispatch for.

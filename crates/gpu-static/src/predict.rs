@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use shadernet::gpu::MatrixShape;
 use shadernet::graph::Graph;
 use shadernet::plan::{PlanReport, PlannedStep, Transfer};
-use shadernet::session::SessionOptions;
+use shadernet::session::{AssumedGpu, SessionOptions};
 use shadernet::tensor::Shape;
 use shadernet::zoo::{self, ZooOptions};
 
@@ -41,13 +41,14 @@ pub fn plan(
     network: &str,
     batch: usize,
     options: &SessionOptions,
+    card: &Card,
     matrices: bool,
 ) -> Result<PlanReport, Error> {
     let fault = |error| plan_fault(network, &error);
     let architecture = zoo::find(network).map_err(fault)?;
     let graph = architecture.build(&ZooOptions::default()).map_err(fault)?;
     let shapes = architecture.input_shapes(batch, &ZooOptions::default());
-    plan_graph(&graph, &shapes, options, matrices)
+    plan_graph(&graph, &shapes, options, card, matrices)
 }
 
 /// As [`plan`], of any network.
@@ -58,6 +59,7 @@ pub fn plan_graph(
     graph: &Graph,
     shapes: &[Shape],
     options: &SessionOptions,
+    card: &Card,
     matrices: bool,
 ) -> Result<PlanReport, Error> {
     let limits = shadernet::wgpu::Limits {
@@ -67,11 +69,14 @@ pub fn plan_graph(
         ..shadernet::wgpu::Limits::default()
     };
     let [of_amd, ..] = MatrixShape::ALL;
-    match matrices {
-        true => PlanReport::assumed_with_matrices(limits, of_amd, graph, shapes, options),
-        false => PlanReport::assumed(limits, graph, shapes, options),
-    }
-    .map_err(|error| plan_fault(graph.name(), &error))
+    let gpu = AssumedGpu {
+        limits,
+        matrices: matrices.then_some(of_amd),
+        // Sessions measure it.
+        compute_units: Some(card.compute_units),
+    };
+    PlanReport::assumed_gpu(gpu, graph, shapes, options)
+        .map_err(|error| plan_fault(graph.name(), &error))
 }
 
 /// What is wrong with a network's plan.
@@ -102,7 +107,7 @@ pub fn seconds(plan: &PlanReport, card: &Card, rows: &RowsByForm) -> Result<Vec<
             family: card.family.to_owned(),
             message: format!("no row of {} {}", pipeline.shader, pipeline.form()),
         })?;
-        Ok(step_seconds(step, moved, card, row))
+        Ok(dispatch_seconds(&dispatch_of(step, moved, row), card, row))
     };
     let transfers = plan.steps.iter().map(|step| &step.transfers[..]);
     let moved = moved(card, transfers);
@@ -133,21 +138,21 @@ pub struct Dispatch {
     pub moved: f64,
 }
 
-fn step_seconds(step: &PlannedStep, moved: f64, card: &Card, row: &Row) -> f64 {
+/// What the time of a step depends on.
+pub fn dispatch_of(step: &PlannedStep, moved: f64, row: &Row) -> Dispatch {
     let workgroups: u64 = step.workgroups.iter().map(|&n| u64::from(n)).product();
     let invocations = workgroups as f64 * f64::from(row.workgroup_size);
     let products = match step.products {
         0 => step.operations as f64 / 2.0 / invocations,
         products => products as f64,
     };
-    let dispatch = Dispatch {
+    Dispatch {
         workgroups,
         products,
         around: step.taps as f64,
         bytes: step.bytes as f64,
         moved,
-    };
-    dispatch_seconds(&dispatch, card, row)
+    }
 }
 
 /// Seconds of a dispatch.

@@ -1,6 +1,6 @@
 //! The subcommand `predict`: predicted times of networks on named GPUs.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -80,24 +80,18 @@ pub fn run(args: &Args) -> Result<(), Error> {
     } else {
         &args.batches
     };
-    let mut plans = Vec::new();
-    for network in networks {
-        for &batch in batches {
-            plans.push((
-                batch,
-                predict::plan(network, batch, &options, args.matrices)?,
-            ));
-        }
-    }
-    let cards: Vec<&Card> = CARDS
-        .iter()
-        .filter(|card| card.name.contains(&args.card))
-        .collect();
-    let rows = compiled(&plans, &cards)?;
     let mut predictions = Vec::new();
-    for card in cards {
+    for card in CARDS.iter().filter(|card| card.name.contains(&args.card)) {
+        let mut plans = Vec::new();
+        for network in networks {
+            for &batch in batches {
+                let plan = predict::plan(network, batch, &options, card, args.matrices)?;
+                plans.push((batch, plan));
+            }
+        }
+        let rows = compiled(&plans, card)?;
         for (batch, plan) in &plans {
-            let seconds = predict::seconds(plan, card, &rows[card.family])?;
+            let seconds = predict::seconds(plan, card, &rows)?;
             let total: f64 = seconds.iter().sum();
             let operations: u64 = plan.steps.iter().map(|step| step.operations).sum();
             predictions.push(Prediction {
@@ -111,7 +105,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
             });
             if args.steps {
                 println!("{} {} at batch {batch}", card.name, plan.network);
-                println!("{}", slowest(plan, &seconds, &rows[card.family]));
+                println!("{}", slowest(plan, &seconds, &rows));
                 println!("{}", by_shader(plan, &seconds));
             }
         }
@@ -123,24 +117,16 @@ pub fn run(args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-type Rows = HashMap<&'static str, RowsByForm>;
-
-/// The rows of all pipelines of the plans, by family.
-fn compiled(plans: &[(usize, PlanReport)], cards: &[&Card]) -> Result<Rows, Error> {
+/// The rows of all pipelines of the plans.
+fn compiled(plans: &[(usize, PlanReport)], card: &Card) -> Result<RowsByForm, Error> {
     let pipelines = plans.iter().flat_map(|(_, plan)| {
         let steps = plan.steps.iter();
         steps.map(move |step| Pipeline::of_step(plan, step))
     });
     let pipelines: HashSet<_> = pipelines.collect();
     let pipelines: Vec<_> = pipelines.into_iter().collect();
-    let mut all = HashMap::new();
-    for card in cards {
-        if !all.contains_key(card.family) {
-            let rows = families::rows(card.family, &pipelines, false)?;
-            all.insert(card.family, predict::by_form(rows));
-        }
-    }
-    Ok(all)
+    let rows = families::rows(card.family, &pipelines, false)?;
+    Ok(predict::by_form(rows))
 }
 
 fn predictions_table(predictions: &[Prediction]) -> String {

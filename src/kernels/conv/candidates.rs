@@ -1,5 +1,6 @@
 //! The algorithms that can compute a convolution, and what identifies it in tuning files.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::super::selection_reason::WinogradRejection;
@@ -41,6 +42,29 @@ pub(crate) fn candidates(problem: &ConvProblem, device: &DeviceContext) -> Vec<C
     }
     (ConvAlgorithm::all().into_iter())
         .filter(|&algorithm| supported(problem, algorithm, device).is_some())
+        .collect()
+}
+
+/// The estimated cycles of those of `algorithms` that have an estimate; empty in software, where the heuristic does not
+/// estimate cycles.
+pub(crate) fn estimates(
+    problem: &ConvProblem,
+    algorithms: &[ConvAlgorithm],
+    device: &DeviceContext,
+) -> BTreeMap<ConvAlgorithm, u64> {
+    if !device.class.costs().workgroup_memory_helps {
+        return BTreeMap::new();
+    }
+    let gemm = problem.gemm();
+    let estimate = |algorithm| match supported(problem, algorithm, device)? {
+        ConvKernels::Gemm(shader) => shader.cycles(&gemm, device),
+        ConvKernels::Winograd(kernels) => {
+            Some(winograd::cost(problem, &gemm, kernels.tile, device))
+        }
+        ConvKernels::Depthwise(_) | ConvKernels::Grouped => None,
+    };
+    (algorithms.iter())
+        .filter_map(|&algorithm| Some((algorithm, estimate(algorithm)?)))
         .collect()
 }
 

@@ -144,7 +144,7 @@ impl CooperativeTile {
         let steps = gemm.taps * gemm.k_c4().div_ceil(u64::from(self.k_step_c4));
         let along_n = gemm.n_tiles().div_ceil(u64::from(self.n_tiles()));
         let workgroups = gemm.m.div_ceil(u64::from(self.pixels)) * along_n * gemm.gemms;
-        let mine = workgroups.div_ceil(device.class.costs().compute_units);
+        let mine = workgroups.div_ceil(device.compute_units);
         let resident = (RESIDENT * SIMDS / subgroups).clamp(1, mine.max(1));
         let together = (resident * subgroups * step / SIMDS).max(step + LATENCY);
         mine * together * steps / resident

@@ -206,7 +206,7 @@ impl GemmShader {
         let usable = all.filter(|&(tile, parts)| {
             tile.can_split(gemm, parts, device) && is_usable(&Self::Tiled(tile, parts))
         });
-        let units = device.class.costs().compute_units;
+        let units = device.compute_units;
         usable
             .map(|(tile, parts)| (tile.cycles(gemm, parts, units), tile, parts))
             .min_by_key(|(cycles, ..)| *cycles)
@@ -214,7 +214,7 @@ impl GemmShader {
 
     /// Its estimated cycles for a GEMM on a GPU, if it was selected by an estimate.
     pub fn cycles(self, gemm: &GemmProblem, device: &DeviceContext) -> Option<u64> {
-        let units = device.class.costs().compute_units;
+        let units = device.compute_units;
         let computing = match self {
             Self::Tiled(tile, parts) => tile.cycles(gemm, parts, units),
             // As fast as the fastest tile, for want of an estimate.

@@ -21,7 +21,7 @@ use super::{DeviceContext, Dispatch, LoweringContext};
 use crate::error::Result;
 use crate::graph::{Conv2d, Node};
 use crate::tensor::Shape;
-pub(super) use candidates::{ConvKernels, candidates, signature};
+pub(super) use candidates::{ConvKernels, candidates, estimates, signature};
 pub(crate) use cooperative_tiles::{COOPERATIVE_TILES, smallest_cooperative};
 pub(crate) use filter::{Filter, Kernels};
 use gemm_shader::{GemmShader, cooperative_iterations};

@@ -217,7 +217,7 @@ pub(super) fn cost(
     };
     // Each of three dispatches waits for the one before, but the convolution itself would wait once.
     let chunk = product + 2 * LAUNCH_CYCLES;
-    kernels.chunks(problem) as u64 * chunk + transform * elements / costs.compute_units
+    kernels.chunks(problem) as u64 * chunk + transform * elements / device.compute_units
 }
 
 /// The steps of a convolution with one group, a kernel of 3×3 and stride 1, without dilation or prologue: three for

@@ -123,7 +123,8 @@ fn every_selection_has_its_reason() {
     };
     let conv = |kernel| Conv2d::new(64, 64, kernel).padding(kernel / 2);
     for (device, conv, size, reason) in [
-        (&plain, conv(3), 56, "Winograd costs "),
+        (&plain, conv(3), 224, "Winograd costs "),
+        (&plain, conv(3), 28, "no Winograd: it costs "),
         (&plain, conv(3).stride(2), 56, "no Winograd: stride 2x2"),
         (&plain, conv(1), 56, "no Winograd: kernel 1x1"),
         (&plain, conv(3).dilation(2), 56, "no Winograd: dilation 2x2"),
@@ -138,7 +139,7 @@ fn every_selection_has_its_reason() {
         (&subgroups, conv(1), 56, "subgroups share each load"),
         (&software, conv(1), 56, "in software"),
         (&prefers, conv(3), 7, "preferred by"),
-        (&wrong, conv(3), 56, "winograd-2 is quarantined"),
+        (&wrong, conv(3), 224, "winograd-2 is quarantined"),
     ] {
         let (kernel, why) = choice(device, conv.clone(), size);
         assert!(why.contains(reason), "{conv:?}, {size}: {kernel:?}, {why}");

@@ -16,6 +16,7 @@ pub(super) const NAME: &str = "conv";
 pub(super) struct Layer {
     /// The convolution and its inputs.
     pub graph: Graph,
+    pub weights: Arc<Weights>,
     pub inputs: Vec<Tensor>,
     pub expected: Tensor,
 }
@@ -30,8 +31,10 @@ impl Layer {
         let layers = unfused(&layer.op, &fused)?;
         let weights = Arc::new(Weights::generated(&layers, 1.0));
         let (inputs, expected) = reference_output(&layers, weights, &layer.inputs)?;
+        let graph = alone(&layer.op, fused, &layer.inputs);
         Ok(Self {
-            graph: alone(&layer.op, fused, &layer.inputs),
+            weights: Arc::new(Weights::generated(&graph, 1.0)),
+            graph,
             inputs,
             expected,
         })

@@ -24,6 +24,13 @@ pub struct TuneOptions {
     /// The algorithms that are tried besides the heuristic's selection; all if empty. Software drivers
     /// take seconds to compile some.
     pub only: Vec<ConvAlgorithm>,
+    /// Also tries the tiles that are estimated to be much slower than the best one.
+    pub exhaustive: bool,
+    /// How long tuning may take, about; `None` for as long as it needs. The layers that are not reached keep the
+    /// heuristic's selection: see [`TuneReport::untimed`](super::TuneReport::untimed).
+    pub budget: Option<Duration>,
+    /// A pause before each candidate, in which an app can use the device.
+    pub pause: Duration,
 }
 
 impl Default for TuneOptions {
@@ -35,12 +42,16 @@ impl Default for TuneOptions {
             round: Duration::from_millis(5),
             margin: 0.03,
             only: Vec::new(),
+            exhaustive: false,
+            budget: None,
+            pause: Duration::ZERO,
         }
     }
 }
 
 impl TuneOptions {
-    /// The defaults: float32, all passes, five rounds of 5 ms, a margin of 3 %, all algorithms.
+    /// The defaults: float32, all passes, five rounds of 5 ms, a margin of 3 %, all algorithms that are not estimated to
+    /// be slow, as much time as it takes.
     pub fn new() -> Self {
         Self::default()
     }
@@ -78,6 +89,24 @@ impl TuneOptions {
     /// Sets [`Self::only`].
     pub fn only(mut self, only: impl Into<Vec<ConvAlgorithm>>) -> Self {
         self.only = only.into();
+        self
+    }
+
+    /// Sets [`Self::exhaustive`].
+    pub fn exhaustive(mut self, exhaustive: bool) -> Self {
+        self.exhaustive = exhaustive;
+        self
+    }
+
+    /// Sets [`Self::budget`].
+    pub fn budget(mut self, budget: impl Into<Option<Duration>>) -> Self {
+        self.budget = budget.into();
+        self
+    }
+
+    /// Sets [`Self::pause`].
+    pub fn pause(mut self, pause: Duration) -> Self {
+        self.pause = pause;
         self
     }
 }

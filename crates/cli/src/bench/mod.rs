@@ -15,6 +15,7 @@ mod results;
 mod setup;
 mod timing;
 mod trace;
+mod tuned;
 
 use std::time::Instant;
 
@@ -23,7 +24,7 @@ use serde_json::{Value, json};
 use shadernet::Error;
 use shadernet::cpu::CpuDevice;
 use shadernet::device::Device;
-use shadernet::gpu::{Gpu, is_software};
+use shadernet::gpu::{ComputeUnitCount, Gpu, is_software};
 use shadernet_bench::peak::Peak;
 
 use super::Failure;
@@ -120,6 +121,8 @@ pub fn device_info(device: &Device) -> Value {
                 "driver": driver.trim(),
                 "software": is_software(info),
                 "timestamps": gpu.has_timestamps(),
+                "compute_units": compute_units(gpu).map(ComputeUnitCount::number),
+                "compute_units_origin": compute_units(gpu).map(ComputeUnitCount::origin),
                 "limits": limits(gpu),
             })
         }
@@ -141,6 +144,11 @@ pub fn device_info(device: &Device) -> Value {
     object["commit"] = json!(env!("SHADERNET_COMMIT"));
     object["wgpu"] = json!(env!("SHADERNET_WGPU"));
     object
+}
+
+/// The compute units by which kernels are selected on a device in hardware. In software, nothing depends on them.
+pub fn compute_units(gpu: &Gpu) -> Option<ComputeUnitCount> {
+    (!is_software(gpu.info())).then(|| gpu.compute_units())
 }
 
 /// The name of the processor, or `CPU` where the system reports none.

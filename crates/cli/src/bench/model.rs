@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::ProgressBar;
@@ -17,6 +17,7 @@ use super::model_results::{ModelTiming, Versus, print};
 use super::report;
 use super::setup::{Overrides, TimedSession, open};
 use super::timing::{Rounds, samples, time_passes, warm_up};
+use super::tuned::{Tuned, UNTUNED};
 use crate::lines::lines;
 use crate::output_files::check_outputs;
 use crate::resolve_model::Network;
@@ -31,6 +32,7 @@ Examples:
   shadernet bench model resnet18 mobilenet_v2 --batch 1,8 --precision f32,f16
   shadernet bench model efficientnet_lite0 --vs backend=gl
   shadernet bench model resnet50 --vs precision=f16,kernel=direct
+  shadernet bench model resnet50 --tune
   shadernet bench model unet --input 256 --json | jq '.median_ms'
 
 An architecture gets generated weights; a model folder has its own. A timed pass \
@@ -43,6 +45,11 @@ relative to the median.
 --vs compares with another backend, adapter, precision, kernel or without-pass. Passes \
 of both settings alternate. The ratio is the median over the pairs; below 1, the other \
 setting is faster.
+
+--tune tunes first, for up to a minute on a GPU, and compares with the kernels that \
+the heuristic selects, in the same way: a ratio above 1 says how many times faster the \
+tuned kernels are. `shadernet tune` also keeps them. The time to the first result then \
+leaves out opening the device, and finds shaders compiled.
 
 With --serve, `ready` is printed after the first result. Then one pass is made for \
 every line on standard input, and its seconds are printed. Scripts use this to \
@@ -75,6 +82,10 @@ pub struct Model {
     /// seconds if their spread is above 20 %]
     #[arg(long, value_name = "N", value_parser = count)]
     rounds: Option<NonZeroUsize>,
+
+    /// Tune first, and compare with untuned kernels; other commands do not use what is found
+    #[arg(long, conflicts_with_all = ["vs", "tuning", "no_tuning", "serve"])]
+    tune: bool,
 
     #[command(flatten)]
     tuning: TuningArgs,
@@ -160,21 +171,33 @@ impl Model {
             for &precision in &self.precision {
                 let name = printable::name(network.graph.name());
                 let report = |part: &'static str| bar.set_message(format!("{name}: {part}"));
-                // Only the first row includes opening the device.
-                let device_time = start.map_or_else(Default::default, |_| device_time);
-                let begin = start.take().unwrap_or_else(Instant::now);
-                let set_up = |device, overrides, begin| {
-                    TimedSession::new(
-                        device,
-                        network,
-                        precision,
-                        overrides,
-                        &self.tuning,
-                        begin,
-                        report,
-                    )
+                let tuned = match self.tune {
+                    true => bar.suspend(|| Tuned::find(&device, network, precision))?,
+                    false => None,
                 };
-                let mut session = set_up((&device, device_time), &no_overrides, begin)?;
+                // Only the first row includes opening the device, unless it was tuned since.
+                let start = start.take().filter(|_| !self.tune);
+                let device_time = start.map_or_else(Default::default, |_| device_time);
+                let begin = start.unwrap_or_else(Instant::now);
+                let set_up = |device, overrides, tuning, begin| {
+                    TimedSession::new(device, network, precision, overrides, tuning, begin, report)
+                };
+                let tuning = match &tuned {
+                    Some(tuned) => Some(tuned.tuning.clone()),
+                    None if self.tune => None,
+                    None => self.tuning.load(&device),
+                };
+                let of_device = (&device, device_time);
+                let mut session = set_up(of_device, &no_overrides, tuning, begin)?;
+                // What it is compared with: the device, the settings and how they are called.
+                let other = match (&self.vs, &other) {
+                    (Some(overrides), Some((other, time))) => {
+                        let tuning = self.tuning.load(other);
+                        Some(((other, *time), overrides, tuning, overrides.text.as_str()))
+                    }
+                    _ => (tuned.as_ref())
+                        .map(|_| ((&device, Duration::ZERO), &no_overrides, None, UNTUNED)),
+                };
                 // The spinner's thread would disturb the timing.
                 bar.disable_steady_tick();
                 let timing = |session, warm_up, seconds| ModelTiming {
@@ -183,29 +206,31 @@ impl Model {
                     warm_up,
                     seconds,
                 };
-                let row = match (&self.vs, &other) {
-                    (Some(overrides), Some((other, device_time))) => {
-                        let other_device = (other, *device_time);
-                        let mut second = set_up(other_device, overrides, Instant::now())?;
+                let mut row = match other {
+                    Some((of_other, overrides, tuning, setting)) => {
+                        let mut second = set_up(of_other, overrides, tuning, Instant::now())?;
                         let (warm_ups, seconds) =
                             self.time(network, [&mut session, &mut second], &bar)?;
                         let ratios = (seconds[0].iter().zip(&seconds[1])).map(|(a, b)| b / a);
                         let ratios = samples(ratios.collect());
                         let [first_seconds, second_seconds] = seconds.map(samples);
                         let versus = Versus {
-                            setting: &overrides.text,
-                            device: other,
+                            setting,
+                            device: of_other.0,
                             timing: timing(second, warm_ups[1], second_seconds),
                             ratios,
                         };
                         timing(session, warm_ups[0], first_seconds)
                             .as_json(&device, Some(&versus))?
                     }
-                    _ => {
+                    None => {
                         let ([warm_up], [seconds]) = self.time(network, [&mut session], &bar)?;
                         timing(session, warm_up, samples(seconds)).as_json(&device, None)?
                     }
                 };
+                if let Some(tuned) = tuned {
+                    row["tuning"] = tuned.summary;
+                }
                 rows.push(row);
             }
         }
@@ -263,6 +288,9 @@ impl Model {
         if let Some(rounds) = self.rounds {
             push("--rounds", rounds.to_string().into());
         }
+        if self.tune {
+            args.push("--tune".into());
+        }
         args.extend(self.tuning.args());
         args.extend(self.device.flags());
         args
@@ -282,7 +310,7 @@ impl Model {
             network,
             *precision,
             &no_overrides,
-            &self.tuning,
+            self.tuning.load(&device),
             start,
             |_| {},
         )?;

@@ -222,7 +222,24 @@ fn overview(rows: &[Value], out: &mut impl Write) -> io::Result<()> {
     if failures.len() < rows.len() {
         writeln!(out, "{}", table)?;
     }
+    for row in rows.iter().filter(|row| row["tuning"].is_object()) {
+        writeln!(out, "{}", tuning_line(row))?;
+    }
     failures.iter().try_for_each(|line| writeln!(out, "{line}"))
+}
+
+/// What tuning changed, and by how much it is faster.
+fn tuning_line(row: &Value) -> String {
+    let tuning = &row["tuning"];
+    format!(
+        "{} ({}): tuned in {:.1} s, {} of {} kinds of layers have other kernels: {:.2} times as fast as untuned",
+        name(text(row, "network")),
+        text(row, "precision"),
+        number(tuning, "seconds"),
+        tuning["changed"],
+        tuning["layers"],
+        number(row, "ratio"),
+    )
 }
 
 fn cells(name: String, device: &str, row: &Value, ratio: String) -> Vec<String> {

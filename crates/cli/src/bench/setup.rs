@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shadernet::device::Device;
@@ -9,11 +10,12 @@ use shadernet::error::UnknownName;
 use shadernet::gpu::{Backend, Precision};
 use shadernet::passes::PassOptions;
 use shadernet::session::{ConvAlgorithm, Session, SessionOptions};
+use shadernet::tuning::Tuning;
 use shadernet::{Error, Result};
 
 use crate::resolve_model::Network;
 use crate::value_parsers::threads;
-use crate::{DeviceArgs, TuningArgs, output};
+use crate::{DeviceArgs, output};
 
 /// The settings that `--vs` overrides.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -111,7 +113,7 @@ impl TimedSession {
         network: &Network,
         precision: Precision,
         overrides: &Overrides,
-        tuning: &TuningArgs,
+        tuning: Option<Arc<Tuning>>,
         start: Instant,
         mut report: impl FnMut(&'static str),
     ) -> Result<Self> {
@@ -126,7 +128,7 @@ impl TimedSession {
             .precision(precision)
             .prefer(overrides.kernel)
             .passes(overrides.passes.unwrap_or_default())
-            .tuning(tuning.load(device));
+            .tuning(tuning);
         let is_tuned = options.tuning.is_some();
         let mut session = Session::new(device, &network.graph, weights, &options, &network.inputs)?;
         let prepare_time = begin.elapsed();

@@ -79,6 +79,7 @@ pub fn notes(results: &Value) -> Vec<String> {
         compiler_note(&results["shader_compiler"]),
         pipelines_note(&results["pipelines"], text(results, "backend")),
         matrices_note(&results["cooperative_matrices"]),
+        units_note(results),
     ]
     .into_iter()
     .flatten()
@@ -99,6 +100,15 @@ fn pipelines_note(pipelines: &Value, backend: &str) -> Option<String> {
     Some(format!(
         "{} needs {count} pipelines, compiled in {seconds:.2} s at this start, and again at every other: {reason}",
         text(pipelines, "network")
+    ))
+}
+
+/// The number of compute units by which kernels are selected. `assumed` where it could not be measured.
+fn units_note(results: &Value) -> Option<String> {
+    let number = results["compute_units"].as_u64()?;
+    let origin = text(results, "compute_units_origin");
+    Some(format!(
+        "kernels are selected for {number} compute units, {origin}"
     ))
 }
 
@@ -131,6 +141,14 @@ mod tests {
         assert!(notes("vulkan", true).is_empty());
         assert!(notes("vulkan", false)[0].contains("no folder"));
         assert!(super::notes(&json!({"backend": "cpu"})).is_empty());
+    }
+
+    #[test]
+    fn compute_units_are_named_where_kernels_are_selected_by_them() {
+        let results = json!({"compute_units": 84, "compute_units_origin": "measured"});
+        let note = "kernels are selected for 84 compute units, measured";
+        assert_eq!(notes(&results), [note]);
+        assert!(notes(&json!({"compute_units": null})).is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The plan as JSON.
 
 use serde_json::{Value, json};
-use shadernet::gpu::Precision;
+use shadernet::gpu::{ComputeUnitCount, Precision};
 use shadernet::passes::Remark;
 use shadernet::plan::{BrokenLimit, PlannedNode, PlannedStep};
 use shadernet::tensor::Shape;
@@ -36,6 +36,8 @@ pub fn object(plan: &PlanResult) -> Value {
         "network": report.network,
         "weights": plan.weights,
         "device": plan.device,
+        "compute_units": plan.compute_units.map(ComputeUnitCount::number),
+        "compute_units_origin": plan.compute_units.map(ComputeUnitCount::origin),
         "precision": match report.precision {
             Precision::F32 => "f32",
             Precision::F16 => "f16",

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use shadernet::device::Device;
-use shadernet::gpu::{Precision, adapters};
+use shadernet::gpu::{ComputeUnitCount, Precision, adapters};
 use shadernet::plan::{BrokenLimit, PlanReport};
 use shadernet::session::SessionOptions;
 use shadernet::{Error, Result, output_file, wgpu};
 
+use super::bench::compute_units;
 use super::output_files::check_outputs;
 use super::resolve_model::{Network, NetworkArgs};
 use super::{DeviceArgs, Failure, SessionArgs, output};
@@ -81,6 +82,8 @@ struct PlanResult {
     device: String,
     /// Whether it is the CPU, whose plan has steps of kernels in place of dispatches of shaders.
     is_cpu: bool,
+    /// The compute units by which kernels are selected, where it is a GPU in hardware.
+    compute_units: Option<ComputeUnitCount>,
     report: PlanReport,
     limit_checks: Vec<LimitCheck>,
 }
@@ -148,6 +151,10 @@ impl Plan {
             title: network.title(),
             weights: network.weights_source(),
             is_cpu: matches!(device, Some(Device::Cpu(_))),
+            compute_units: match &device {
+                Some(Device::Gpu(gpu)) => compute_units(gpu),
+                _ => None,
+            },
             device: match &device {
                 Some(device) => device.to_string(),
                 None => "WebGPU's default limits, assumed".to_owned(),

@@ -13,6 +13,13 @@ use crate::output;
 pub fn print(plan: &PlanResult, out: &mut impl Write) -> io::Result<()> {
     let report = &plan.report;
     writeln!(out, "{} for {}\n", plan.title, name(&plan.device))?;
+    if let Some(units) = plan.compute_units {
+        let (number, origin) = (units.number(), units.origin());
+        writeln!(
+            out,
+            "kernels are selected for {number} compute units, {origin}\n"
+        )?;
+    }
     if !report.broken.is_empty() {
         writeln!(
             out,

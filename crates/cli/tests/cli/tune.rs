@@ -99,6 +99,73 @@ fn a_tuned_classifier_finds_the_same_classes() {
 }
 
 #[test]
+fn a_network_is_tuned_before_it_is_timed() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = |more: &[&str]| {
+        let mut command = shadernet();
+        command.args(["bench", "model", "small_cnn", "--tune", "--rounds=3"]);
+        command
+            .args(ON)
+            .args(more)
+            .env("SHADERNET_CACHE", folder.path());
+        execute(&mut command)
+    };
+    let line = &bench(&["--json"]).ok().json()[0];
+    assert_eq!(
+        (&line["tuned"], &line["vs"]["tuned"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(line["vs"]["setting"], "no-tuning");
+    assert!(line["ratio"].as_f64().unwrap() > 0.0, "{line}");
+    let count = |key: &str| line["tuning"][key].as_u64().unwrap();
+    assert!(
+        count("changed") <= count("layers") && count("layers") > 0,
+        "{line}"
+    );
+    assert_eq!(count("untimed"), 0, "{line}");
+    // Other commands do not use it.
+    let files = std::fs::read_dir(folder.path()).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert!(
+        !names
+            .collect::<Vec<_>>()
+            .iter()
+            .any(|name| name.starts_with("tuning"))
+    );
+
+    let mut on_cpu = shadernet();
+    on_cpu.args([
+        "bench",
+        "model",
+        "mlp",
+        "--tune",
+        "--rounds=3",
+        "--backend=cpu",
+    ]);
+    let on_cpu = execute(&mut on_cpu).ok();
+    on_cpu.says(&["nothing is tuned: tuning times shaders"]);
+    for other in ["--vs=precision=f16", "--no-tuning", "--serve"] {
+        assert_eq!(bench(&[other]).code, 2, "{other}");
+    }
+}
+
+#[test]
+fn tuning_ends_when_its_time_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = shadernet();
+    // The first shader takes longer to compile.
+    command
+        .args(["tune", "resnet18", "--budget=1", "--json", "-o"])
+        .arg(folder.path().join("tuned.txt"));
+    let tuned = execute(command.args(ON).args(FEW)).ok();
+    let line = &tuned.json()[0];
+    let layers = line["layers"].as_array().unwrap();
+    assert!(layers.iter().any(|layer| layer["timed"] == false), "{line}");
+    assert!(line["seconds"].as_f64().unwrap() > 0.0);
+    tuned.says(&["the time was over before "]);
+}
+
+#[test]
 fn invalid_arguments_and_files_are_reported() {
     let cpu = execute(shadernet().args(["tune", "small_cnn", "--backend=cpu"]));
     assert_eq!((cpu.code, cpu.out.as_str()), (2, ""));
