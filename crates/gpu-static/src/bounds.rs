@@ -93,6 +93,17 @@ const BOUNDS: &[Bound] = &[
             has_no_machine_code(row) || (100.0 * row.fma_share()).round() >= 100.0 * least
         },
     },
+    Bound {
+        shaders: &["conv2d_cooperative"],
+        what: "a product of matrices in 9 instructions of the hottest loop, by subgroups of 64",
+        holds: |row| {
+            let counts = &row.hottest_loop;
+            row.loop_matrix == 0
+                || row.subgroup_size != 64
+                || row.form.contains("PROLOGUE")
+                || counts.instructions <= 9 * row.loop_matrix
+        },
+    },
 ];
 
 fn has_activation(row: &Row) -> bool {
