@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use shadernet::device::Device;
 use shadernet::gpu::{Gpu, Precision};
 use shadernet::graph::Conv2d;
-use shadernet::internals::max_loop_iterations;
 use shadernet::session::{ConvAlgorithm, Session};
 use shadernet::tensor::Shape;
 use shadernet::wgpu::Features;
@@ -78,9 +77,16 @@ pub fn preferred(algorithm: ConvAlgorithm, op: &Conv2d, planar: bool) -> Shaders
         } => op.groups == 1 || channels == 16,
         // Sums are split where no part of them is empty.
         ConvAlgorithm::Tiled {
-            channels, parts, ..
+            pixels,
+            channels,
+            parts,
         } => {
-            let [parts, step] = [parts as usize, if channels < 64 { 4 } else { 2 }];
+            let step = match (pixels, channels) {
+                (32, 32) => 8,
+                (_, 16 | 32) => 4,
+                _ => 2,
+            };
+            let parts = parts as usize;
             let taps = op.kernel[0] * op.kernel[1];
             let steps = taps * op.in_channels.div_ceil(4).div_ceil(step);
             op.groups == 1 && !planar && steps.div_ceil(parts) * (parts - 1) < steps
@@ -107,10 +113,6 @@ pub fn supports(device: &Device, algorithm: ConvAlgorithm, precision: Precision)
             let features = gpu(device).map(|gpu| gpu.device().features());
             precision == Precision::F16
                 && features.is_some_and(|f| f.contains(Features::EXPERIMENTAL_COOPERATIVE_MATRIX))
-        }
-        // Where the driver limits loops, sums are split in another way.
-        ConvAlgorithm::Tiled { parts: 2.., .. } => {
-            gpu(device).is_some_and(|gpu| max_loop_iterations(gpu.info()).is_none())
         }
         _ => true,
     }

@@ -1,6 +1,7 @@
 //! The tiles of `conv2d_tiled.wgsl`.
 
 use super::super::DeviceContext;
+use super::super::loop_iterations::nested;
 use super::problem::{GemmProblem, N_TILE};
 use crate::gpu::Precision;
 
@@ -141,8 +142,15 @@ impl GemmTile {
         self.steps(gemm).div_ceil(u64::from(parts))
     }
 
-    /// Whether the sums of a GEMM can be split into so many parts. They are not where a driver limits loops, since
-    /// their sums are split anyway.
+    /// Whether a driver's limit of loops leaves the sums of a GEMM whole. Others are split for it, in another way.
+    fn fits_loops(self, gemm: &GemmProblem, device: &DeviceContext) -> bool {
+        let steps = self.steps(gemm) * u64::from(self.k_step_c4);
+        // As `GemmShader::loop_iterations`, or more.
+        let iterations = nested([gemm.taps, 1, steps / gemm.taps.max(1), 16]);
+        (device.max_loop_iterations).is_none_or(|limit| iterations <= limit)
+    }
+
+    /// Whether the sums of a GEMM can be split into so many parts.
     pub fn can_split(self, gemm: &GemmProblem, parts: u32, device: &DeviceContext) -> bool {
         if parts == 1 {
             return true;
@@ -157,7 +165,7 @@ impl GemmTile {
         let rows = gemm.n_tiles() * u64::from(parts);
         gemm.may_split
             && is_filled
-            && device.max_loop_iterations.is_none()
+            && self.fits_loops(gemm, device)
             && bytes.iter().all(|&bytes| bytes <= device.largest_binding())
             && rows <= u64::from(device.limits.max_compute_workgroups_per_dimension)
     }
