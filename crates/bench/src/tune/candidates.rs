@@ -27,14 +27,17 @@ pub(super) fn algorithms_to_try(choice: &Choice, options: &TuneOptions) -> Vec<C
     algorithms
 }
 
-/// The tiles that are worth trying: all where there are no estimates.
+/// The tiles that are worth trying. Where there are no estimates, in software, these are all that do not split sums for
+/// want of workgroups.
 fn promising_tiles(choice: &Choice) -> Vec<ConvAlgorithm> {
     let tiles = choice.candidates.iter().copied();
     let mut tiles: Vec<(u64, ConvAlgorithm)> = tiles
         .filter(|it| matches!(it, ConvAlgorithm::Tiled { .. }))
         .map(|it| (choice.estimates.get(&it).copied().unwrap_or_default(), it))
         .collect();
-    if !choice.estimates.is_empty() {
+    if choice.estimates.is_empty() {
+        tiles.retain(|(_, it)| !matches!(it, ConvAlgorithm::Tiled { parts: 2.., .. }));
+    } else {
         tiles.sort();
         let least = tiles.first().map_or(0, |(cycles, _)| *cycles);
         tiles.retain(|(cycles, _)| *cycles <= least.saturating_mul(FACTOR));
@@ -97,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn all_are_tried_where_nothing_is_estimated_or_all_are_asked_for() {
+    fn whole_sums_are_tried_where_nothing_is_estimated_and_all_where_they_are_asked_for() {
         let mut all = choice(&[100, 900, 1000], ConvAlgorithm::Direct);
         assert_eq!(
             algorithms_to_try(&all, &TuneOptions::new().exhaustive(true)).len(),
@@ -109,6 +112,14 @@ mod tests {
             [ConvAlgorithm::Direct, tile(64, 3)]
         );
         all.estimates.clear();
-        assert_eq!(algorithms_to_try(&all, &TuneOptions::default()).len(), 5);
+        // The tiles' numbers are their parts here.
+        assert_eq!(
+            algorithms_to_try(&all, &TuneOptions::default()),
+            [
+                ConvAlgorithm::Direct,
+                tile(64, 1),
+                ConvAlgorithm::Winograd { tile: 4 }
+            ]
+        );
     }
 }
