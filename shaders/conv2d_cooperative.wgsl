@@ -5,6 +5,7 @@ enable f16;
 enable wgpu_cooperative_matrix;
 #import element_half
 #import shared/conv2d_cooperative_native
+#import shared/conv2d_cooperative_elements
 
 const MATRIX_SIZE: u32 = 16u;
 
@@ -12,22 +13,8 @@ alias MatrixA = coop_mat16x16<f16, A>;
 alias MatrixB = coop_mat16x16<f16, B>;
 alias Accumulator = coop_mat16x16<f32, C>;
 
-override A_LEN: u32 = TILE_M * ROW;
-override B_LEN: u32 = TILE_N * ROW;
 override C_LEN: u32 = SUBGROUPS * MATRIX_C4;
-var<workgroup> a_tile: array<Element, A_LEN>;
-var<workgroup> b_tile: array<Element, B_LEN>;
 var<workgroup> c_staging: array<vec4<f32>, C_LEN>;
-
-fn store_a(at: u32, pair: Pair) {
-    a_tile[at] = pair.first;
-    a_tile[at + 1u] = pair.second;
-}
-
-fn store_b(at: u32, pair: Pair) {
-    b_tile[at] = pair.first;
-    b_tile[at + 1u] = pair.second;
-}
 
 fn load_a(at: u32) -> MatrixA {
     let stride = ROW;

@@ -4,6 +4,7 @@ enable f16;
 enable wgpu_cooperative_matrix;
 #import element_half
 #import shared/conv2d_cooperative_native
+#import shared/conv2d_cooperative_sums
 
 const MATRIX_SIZE: u32 = 8u;
 
@@ -15,10 +16,8 @@ alias Accumulator = coop_mat8x8<f32, C>;
 override ROW_LEN: u32 = 4u * ROW;
 override A_LEN: u32 = TILE_M * ROW_LEN;
 override B_LEN: u32 = TILE_N * ROW_LEN;
-override C_LEN: u32 = 4u * SUBGROUPS * MATRIX_C4;
 var<workgroup> a_tile: array<f16, A_LEN>;
 var<workgroup> b_tile: array<f16, B_LEN>;
-var<workgroup> c_staging: array<f32, C_LEN>;
 
 fn store_a(at: u32, pair: Pair) {
     for (var i = 0u; i < 4u; i++) {
@@ -50,9 +49,4 @@ fn store_accumulator(sum: Accumulator, at: u32) {
     let first = 4u * at;
     let stride = MATRIX_SIZE;
     coopStoreT(sum, &c_staging[first], stride);
-}
-
-fn load_sums(at: u32) -> vec4<f32> {
-    let first = 4u * at;
-    return vec4<f32>(c_staging[first], c_staging[first + 1u], c_staging[first + 2u], c_staging[first + 3u]);
 }

@@ -2,6 +2,8 @@
 // have none. The legend of the tile's dimensions is in `shared/conv2d_cooperative.wgsl`. A and B are read from where
 // they are stored. Of a matrix of sums, an invocation holds a part of a row.
 #import shared/conv2d_cooperative
+#import shared/conv2d_cooperative_elements
+#import shared/conv2d_cooperative_sums
 
 override MATRIX_SIZE: u32 = 16u;
 // Sums of a matrix that an invocation holds, at most MAX_PART.
@@ -13,25 +15,8 @@ alias MatrixA = u32;
 alias MatrixB = u32;
 alias Accumulator = array<f32, MAX_PART>;
 
-override A_LEN: u32 = TILE_M * ROW;
-override B_LEN: u32 = TILE_N * ROW;
-override C_LEN: u32 = 4u * SUBGROUPS * MATRIX_C4;
-var<workgroup> a_tile: array<Element, A_LEN>;
-var<workgroup> b_tile: array<Element, B_LEN>;
-var<workgroup> c_staging: array<f32, C_LEN>;
-
 // The first sum of a matrix that the invocation holds.
 var<private> first_sum: u32;
-
-fn store_a(at: u32, pair: Pair) {
-    a_tile[at] = pair.first;
-    a_tile[at + 1u] = pair.second;
-}
-
-fn store_b(at: u32, pair: Pair) {
-    b_tile[at] = pair.first;
-    b_tile[at + 1u] = pair.second;
-}
 
 fn load_a(at: u32) -> MatrixA {
     return at;
@@ -58,11 +43,6 @@ fn store_accumulator(sum: Accumulator, at: u32) {
     for (var i = 0u; i < PART; i++) {
         c_staging[4u * at + first_sum + i] = sum[i];
     }
-}
-
-fn load_sums(at: u32) -> vec4<f32> {
-    let first = 4u * at;
-    return vec4<f32>(c_staging[first], c_staging[first + 1u], c_staging[first + 2u], c_staging[first + 3u]);
 }
 
 @compute @workgroup_size(INVOCATIONS)

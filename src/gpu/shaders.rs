@@ -229,6 +229,14 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../shaders/shared/conv2d_cooperative.wgsl"),
     ),
     (
+        "shared/conv2d_cooperative_elements",
+        include_str!("../../shaders/shared/conv2d_cooperative_elements.wgsl"),
+    ),
+    (
+        "shared/conv2d_cooperative_sums",
+        include_str!("../../shaders/shared/conv2d_cooperative_sums.wgsl"),
+    ),
+    (
         "shared/conv2d_cooperative_native",
         include_str!("../../shaders/shared/conv2d_cooperative_native.wgsl"),
     ),

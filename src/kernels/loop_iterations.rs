@@ -138,11 +138,9 @@ pub(super) fn split_sum(
     } else {
         let some_inner = largest(inner, &|inner| fits([1, 1], inner));
         if some_inner < inner {
-            // Shaders that load several elements at once need whole steps along K.
-            let step = [16, LARGEST_K_STEP_C4, 4, 2]
-                .into_iter()
-                .find(|&step| step <= some_inner);
-            [1, 1, some_inner - some_inner % step.unwrap_or(1)]
+            // Shaders that load several elements at once need whole steps along K, which are powers of two.
+            let step = LARGEST_K_STEP_C4.min(1 << some_inner.ilog2());
+            [1, 1, some_inner - some_inner % step]
         } else {
             let some_columns = largest(columns, &|columns| fits([1, columns], inner));
             let some_rows = match some_columns < columns {

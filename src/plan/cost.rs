@@ -43,8 +43,8 @@ pub(super) fn value_bytes(view: &TensorView, precision: Precision) -> u64 {
     u64::from(view.pixels) * u64::from(view.c4) * precision.element_bytes()
 }
 
-/// The costs of a node's dispatches, and what their bytes are of. `operations` are the node's. Dispatches without a number of their
-/// own share them equally, as those that write the output share its bytes.
+/// The costs of a node's dispatches, and what their bytes are of. `operations` are the node's. Dispatches without a
+/// number of their own share them equally, as those that write the output share its bytes.
 pub(super) fn costs(
     dispatches: &[Dispatch],
     operations: u64,

@@ -1,7 +1,7 @@
 //! Whether a device's cooperative matrices compute what they should: a driver may offer sizes that it computes wrongly.
 //! The first float16 session of a device that is opened with them runs one small convolution by the shader that
-//! uses them, for one shape after the other until one is right, and compares it with ordinary arithmetic. All values are integers that float16 holds, so results are
-//! equal or wrong.
+//! uses them, for one shape after the other until one is right, and compares it with ordinary arithmetic. All values
+//! are integers that float16 holds, so results are equal or wrong.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Convolutions.
 
 use proptest::prelude::*;
-use shadernet::graph::{Activation, Conv2d, GraphBuilder};
+use shadernet::graph::{Activation, Conv2d, GraphBuilder, ValueId};
 use shadernet::session::ConvAlgorithm;
 use shadernet::tensor::Shape;
 
@@ -11,6 +11,19 @@ use crate::generate::{cases, conv_settings, extents, graph_of, tensor};
 use crate::ran::Shaders::{self, Algorithm, Only, Times, With};
 use crate::ran::{DENSE, preferred};
 use crate::tolerance;
+
+/// A convolution `conv` of an input, and the positive values of another one added to it where `residual` says so.
+fn with_residual(conv: &Conv2d, residual: bool) -> (GraphBuilder, ValueId) {
+    let mut b = GraphBuilder::new("convolution");
+    let x = b.input("input", &[None, None, None, None]);
+    let mut y = b.conv2d("conv", x, conv.clone());
+    if residual {
+        let other = b.conv2d("other", x, conv.clone());
+        let act = b.activation("act", other, Activation::Relu);
+        y = b.add("add", y, act);
+    }
+    (b, y)
+}
 
 proptest! {
     #![proptest_config(cases())]
@@ -54,14 +67,7 @@ proptest! {
         let (h, w) = (h + 2, w + 2);
         let conv = Conv2d::new(inputs, outputs, 3).padding(pad);
         let planar = is_planar(&conv);
-        let mut b = GraphBuilder::new("winograd");
-        let x = b.input("input", &[None, None, None, None]);
-        let mut y = b.conv2d("conv", x, conv.clone());
-        if residual {
-            let other = b.conv2d("other", x, Conv2d::new(inputs, outputs, 3).padding(pad));
-            let act = b.activation("act", other, Activation::Relu);
-            y = b.add("add", y, act);
-        }
+        let (mut b, y) = with_residual(&conv, residual);
         b.output(y);
         let graph = b.build().unwrap();
         let input = tensor(&Shape::from([n, inputs, h, w]), seed);
@@ -92,14 +98,7 @@ proptest! {
         residual in any::<bool>(),
     ) {
         (conv.in_channels, conv.out_channels) = (inputs, outputs);
-        let mut b = GraphBuilder::new("split");
-        let x = b.input("input", &[None, None, None, None]);
-        let mut y = b.conv2d("conv", x, conv.clone());
-        if residual {
-            let other = b.conv2d("other", x, conv.clone());
-            let act = b.activation("act", other, Activation::Relu);
-            y = b.add("add", y, act);
-        }
+        let (mut b, y) = with_residual(&conv, residual);
         let y = b.activation("out", y, Activation::Silu);
         b.output(y);
         let graph = b.build().unwrap();

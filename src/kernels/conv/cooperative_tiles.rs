@@ -2,6 +2,7 @@
 
 use super::super::{ConvAlgorithm, DeviceContext};
 use super::problem::{GemmProblem, N_TILE};
+use super::tiles::StepLoop;
 use crate::gpu::{Cooperative, MatrixKind, MatrixShape, Precision};
 
 /// A tile: what a workgroup computes, and the matrices that its subgroups hold.
@@ -123,31 +124,28 @@ impl CooperativeTile {
         100 * gemm.m * outputs * inputs / all.max(1)
     }
 
-    /// The estimated time for a GEMM, in cycles, by the model of `GemmTile::cycles`. The numbers are those of AMD's
-    /// RDNA3, in machine code of these tiles.
+    /// The estimated time for a GEMM, in cycles. The numbers are those of AMD's RDNA3, in machine code of these tiles.
     pub fn cycles(self, gemm: &GemmProblem, shape: MatrixShape, device: &DeviceContext) -> u64 {
         /// Cycles of a SIMD for 16x16x16 multiply-adds, and for the rest of a step: for each pair of elements that an
         /// invocation loads, and for the other instructions.
         const PRODUCT: u64 = 32;
         const PAIR: u64 = 28;
         const OTHER: u64 = 220;
-        /// Cycles that a step takes beside, if a subgroup is alone: for its data, and at barriers.
-        const LATENCY: u64 = 300;
-        /// Subgroups that a SIMD holds at once, and SIMDs of a compute unit.
-        const RESIDENT: u64 = 4;
-        const SIMDS: u64 = 2;
         let subgroups = u64::from(self.subgroups(shape));
         let step_k = u64::from(4 * self.k_step_c4);
         let products = u64::from(self.pixels) * u64::from(self.channels) * step_k / subgroups;
         let pairs = (self.pixels + self.channels) * self.k_step_c4 / 2 / self.invocations(shape);
-        let step = products / 4096 * PRODUCT + u64::from(pairs) * PAIR + OTHER;
-        let steps = gemm.taps * gemm.k_c4().div_ceil(u64::from(self.k_step_c4));
-        let along_n = gemm.n_tiles().div_ceil(u64::from(self.n_tiles()));
-        let workgroups = gemm.m.div_ceil(u64::from(self.pixels)) * along_n * gemm.gemms;
-        let mine = workgroups.div_ceil(device.compute_units);
-        let resident = (RESIDENT * SIMDS / subgroups).clamp(1, mine.max(1));
-        let together = (resident * subgroups * step / SIMDS).max(step + LATENCY);
-        mine * together * steps / resident
+        let steps = StepLoop {
+            steps: gemm.steps(self.k_step_c4),
+            subgroups,
+            resident: 4,
+            step: products / 4096 * PRODUCT + u64::from(pairs) * PAIR + OTHER,
+            latency: 300,
+        };
+        steps.cycles(
+            gemm.workgroups([self.pixels, self.channels]),
+            device.compute_units,
+        )
     }
 }
 
@@ -162,6 +160,7 @@ pub(crate) fn smallest_cooperative(device: &DeviceContext) -> Option<ConvAlgorit
 
 #[cfg(test)]
 mod tests {
+    use super::super::tiles::LARGEST_K_STEP_C4;
     use super::*;
 
     #[test]
@@ -182,6 +181,7 @@ mod tests {
                 let [m, n] = [rows, columns].map(|count| count * shape.side());
                 assert_eq!([tile.pixels % m, tile.channels % n], [0, 0], "{tile:?}");
                 assert_eq!(4 * tile.k_step_c4 % shape.side(), 0, "{tile:?}");
+                assert_eq!(LARGEST_K_STEP_C4 as u32 % tile.k_step_c4, 0, "{tile:?}");
                 // What `MAX_LOADS` of the shader holds.
                 let pairs = tile.pixels.max(tile.channels) * tile.k_step_c4 / 2;
                 let loads = pairs.div_ceil(tile.invocations(shape));

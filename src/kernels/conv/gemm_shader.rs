@@ -190,7 +190,7 @@ impl GemmShader {
         is_usable: impl Fn(&Self) -> bool,
     ) -> Option<(Self, GemmReason)> {
         let (_, tile, parts) = Self::tiled(device, gemm, is_usable)?;
-        let workgroups = tile.workgroups(gemm) * u64::from(parts);
+        let workgroups = gemm.workgroups(tile.size()) * u64::from(parts);
         Some((Self::Tiled(tile, parts), GemmReason::Tile(workgroups)))
     }
 

@@ -297,6 +297,17 @@ impl GemmProblem {
         self.group_inputs.div_ceil(4) as u64
     }
 
+    /// Workgroups of a tile of this many output pixels and channels.
+    pub fn workgroups(&self, [pixels, channels]: [u32; 2]) -> u64 {
+        let along_n = self.n_tiles().div_ceil(u64::from(channels) / N_TILE as u64);
+        self.m.div_ceil(u64::from(pixels)) * along_n * self.gemms
+    }
+
+    /// Steps along K, of `k_step_c4` elements of one tap each.
+    pub fn steps(&self, k_step_c4: u32) -> u64 {
+        self.taps * self.k_c4().div_ceil(u64::from(k_step_c4))
+    }
+
     /// Whether the GEMM shaders can compute it: one group, or groups of whole elements.
     pub fn has_whole_elements(&self) -> bool {
         let is_whole = |channels: usize| channels.is_multiple_of(4);

@@ -93,7 +93,8 @@ fn kernels(problem: &ConvProblem, device: &DeviceContext) -> (ConvKernels, Selec
             SelectionReason::Gemm(reason, None),
         );
     }
-    let gemm_cost = gemm_cost(problem, &gemm, device);
+    let (shader, reason) = GemmShader::select_uncooperative(device, &gemm);
+    let gemm_cost = gemm_cost(problem, &gemm, shader, device);
     let winograd = [Tile::Two, Tile::Four]
         .into_iter()
         .filter(|&tile| reject_winograd(problem, tile, device).is_none())
@@ -115,7 +116,6 @@ fn kernels(problem: &ConvProblem, device: &DeviceContext) -> (ConvKernels, Selec
         }),
         None => reject_winograd(problem, Tile::Two, device),
     };
-    let (shader, reason) = GemmShader::select_uncooperative(device, &gemm);
     (
         ConvKernels::Gemm(shader),
         SelectionReason::Gemm(reason, rejection),
@@ -228,10 +228,14 @@ fn reject_winograd(
             .then_some(WinogradRejection::Quarantined(tile.algorithm())))
 }
 
-/// The estimated cost of an implicit GEMM, in the unit of the cost table.
-fn gemm_cost(problem: &ConvProblem, gemm: &GemmProblem, device: &DeviceContext) -> u64 {
+/// The estimated cost of an implicit GEMM by `shader`, in the unit of the cost table.
+fn gemm_cost(
+    problem: &ConvProblem,
+    gemm: &GemmProblem,
+    shader: GemmShader,
+    device: &DeviceContext,
+) -> u64 {
     if device.class.costs().workgroup_memory_helps {
-        let (shader, _) = GemmShader::select_uncooperative(device, gemm);
         return shader.cycles(gemm, device).unwrap_or(u64::MAX);
     }
     let taps = (problem.filter.kernel[0] * problem.filter.kernel[1]) as u64;

@@ -30,8 +30,8 @@ pub(crate) const TILES: [GemmTile; 6] = [
     GemmTile::new([128, 16], 4, 2),
 ];
 
-/// The largest step along K: others divide it.
-pub(crate) const LARGEST_K_STEP_C4: usize = 8;
+/// The largest step along K of a GEMM shader, a power of two: others divide it.
+pub(crate) const LARGEST_K_STEP_C4: usize = 16;
 
 /// Output pixels of an invocation, and output elements (four channels) for each of them.
 const M_PER_INVOCATION: u32 = 8;
@@ -100,19 +100,42 @@ impl GemmTile {
     }
 }
 
-/// Subgroups that a SIMD holds at once: its registers have room for as many of these kernels'.
+/// See [`StepLoop`].
 const RESIDENT: u64 = 8;
+const LATENCY: u64 = 400;
 /// Invocations of a subgroup, and SIMDs of a compute unit, each of which issues an instruction for half of them a cycle.
 const SUBGROUP: u64 = 64;
 const SIMDS: u64 = 2;
 /// Cycles of a SIMD for a vector of each invocation of a subgroup that is read from workgroup memory or written there:
 /// 1,024 bytes by 128 a cycle, for all SIMDs.
 const READ_CYCLES: u64 = 16;
-/// Cycles that a step takes beside its instructions, if a subgroup is alone: for its data, and at barriers.
-const LATENCY: u64 = 400;
 /// Cycles of a dispatch that waits for another, and bytes that memory moves a cycle for each compute unit.
 pub(super) const LAUNCH_CYCLES: u64 = 8000;
 const MEMORY_BYTES: u64 = 4;
+
+/// The loop of a workgroup over its steps along K, for an estimate. The model is that of `gpu-static predict`: workgroups
+/// are dealt to compute units, and those that a unit holds at once take as long as their instructions, and no less than
+/// one of them alone.
+pub(super) struct StepLoop {
+    pub steps: u64,
+    /// Subgroups of a workgroup, and those that a SIMD holds at once: its registers have room for as many.
+    pub subgroups: u64,
+    pub resident: u64,
+    /// Cycles of a step of a subgroup on a SIMD, and those that it takes beside its instructions, if the subgroup is
+    /// alone: for its data, and at barriers.
+    pub step: u64,
+    pub latency: u64,
+}
+
+impl StepLoop {
+    /// The cycles of so many workgroups.
+    pub fn cycles(&self, workgroups: u64, compute_units: u64) -> u64 {
+        let mine = workgroups.div_ceil(compute_units);
+        let resident = (self.resident * SIMDS / self.subgroups).clamp(1, mine.max(1));
+        let busy = resident * self.subgroups * self.step / SIMDS;
+        mine * busy.max(self.step + self.latency) * self.steps / resident
+    }
+}
 
 /// Cycles in which memory moves so many bytes.
 pub(super) fn memory_cycles(bytes: u64, compute_units: u64) -> u64 {
@@ -126,25 +149,14 @@ pub(super) fn workspace(gemm: &GemmProblem, parts: u32) -> u64 {
 }
 
 impl GemmTile {
-    /// Workgroups for a GEMM.
-    pub fn workgroups(self, gemm: &GemmProblem) -> u64 {
-        let along_n = gemm.n_tiles().div_ceil(u64::from(self.n_tiles()));
-        gemm.m.div_ceil(u64::from(self.pixels)) * along_n * gemm.gemms
-    }
-
-    /// Steps along K.
-    fn steps(self, gemm: &GemmProblem) -> u64 {
-        gemm.taps * gemm.k_c4().div_ceil(u64::from(self.k_step_c4))
-    }
-
     /// Steps of each part along K, the last of which may have fewer.
     pub fn part_steps(self, gemm: &GemmProblem, parts: u32) -> u64 {
-        self.steps(gemm).div_ceil(u64::from(parts))
+        gemm.steps(self.k_step_c4).div_ceil(u64::from(parts))
     }
 
     /// Whether a driver's limit of loops leaves the sums of a GEMM whole. Others are split for it, in another way.
     fn fits_loops(self, gemm: &GemmProblem, device: &DeviceContext) -> bool {
-        let steps = self.steps(gemm) * u64::from(self.k_step_c4);
+        let steps = gemm.steps(self.k_step_c4) * u64::from(self.k_step_c4);
         // As `GemmShader::loop_iterations`, or more.
         let iterations = nested([gemm.taps, 1, steps / gemm.taps.max(1), 16]);
         (device.max_loop_iterations).is_none_or(|limit| iterations <= limit)
@@ -157,9 +169,9 @@ impl GemmTile {
         }
         let steps = self.part_steps(gemm, parts);
         // No part is empty.
-        let is_filled = steps * u64::from(parts - 1) < self.steps(gemm);
+        let is_filled = steps * u64::from(parts - 1) < gemm.steps(self.k_step_c4);
         let n = gemm.n_tiles() * N_TILE as u64;
-        let k = self.steps(gemm) * u64::from(self.k_step_c4) * 4;
+        let k = gemm.steps(self.k_step_c4) * u64::from(self.k_step_c4) * 4;
         // Values between the dispatches are float32. Weights are at most that.
         let bytes = [workspace(gemm, parts), n * k * 4];
         let rows = gemm.n_tiles() * u64::from(parts);
@@ -170,9 +182,7 @@ impl GemmTile {
             && rows <= u64::from(device.limits.max_compute_workgroups_per_dimension)
     }
 
-    /// The estimated time for a GEMM whose sums have `parts`, in cycles. The model is that of
-    /// `gpu-static predict`, with numbers that all tiles share: workgroups are dealt to compute units, and those that a
-    /// unit holds at once take as long as their instructions, and no less than one of them alone.
+    /// The estimated time for a GEMM whose sums have `parts`, in cycles, with numbers that all tiles share.
     pub fn cycles(self, gemm: &GemmProblem, parts: u32, compute_units: u64) -> u64 {
         let subgroups = u64::from(self.invocations()).div_ceil(SUBGROUP);
         let products = u64::from(self.products() * self.k_step_c4);
@@ -183,11 +193,15 @@ impl GemmTile {
         // a share in their time: of two tiles that are about as fast, the one that loads less is the better. Most GPUs have
         // twice as many units for multiply-adds as for the rest (not RDNA2).
         let computing = products + 2 * (reads + 8 * loads + 16);
-        let step = computing.max(READ_CYCLES * (reads + loads));
-        let mine = (self.workgroups(gemm) * u64::from(parts)).div_ceil(compute_units);
-        let resident = (RESIDENT * SIMDS / subgroups).clamp(1, mine.max(1));
-        let together = (resident * subgroups * step / SIMDS).max(step + LATENCY);
-        let cycles = mine * together * self.part_steps(gemm, parts) / resident;
+        let steps = StepLoop {
+            steps: self.part_steps(gemm, parts),
+            subgroups,
+            resident: RESIDENT,
+            step: computing.max(READ_CYCLES * (reads + loads)),
+            latency: LATENCY,
+        };
+        let workgroups = gemm.workgroups(self.size()) * u64::from(parts);
+        let cycles = steps.cycles(workgroups, compute_units);
         match parts {
             1 => cycles,
             _ => cycles + LAUNCH_CYCLES + memory_cycles(workspace(gemm, parts + 1), compute_units),

@@ -1,6 +1,8 @@
 //! meganeura, without cooperative matrices and without tuning.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use shadernet::plan::Transfer;
 
 use super::{Anchor, Step};
 use crate::module::Module;
@@ -17,19 +19,29 @@ fn workgroups(problem: &Problem, pixels: u64) -> u64 {
     pixels.div_ceil(TILE) * problem.outputs.div_ceil(TILE)
 }
 
-pub fn gemm(problem: &Problem, folder: &Path) -> Anchor {
-    let step = Step {
+/// A dispatch of a module with sums of `depth` products, which has no loop where that is 0.
+fn step(path: PathBuf, workgroups: u64, depth: u64, transfers: Vec<Transfer>) -> Step {
+    Step {
         module: Module {
-            path: folder.join("conv2d_gemm.wgsl"),
-            form: "64x64".to_owned(),
+            path,
+            form: if depth == 0 { "" } else { "64x64" }.to_owned(),
             invocations: INVOCATIONS,
             constants: Vec::new(),
         },
-        workgroups: workgroups(problem, problem.pixels()),
-        products: SUMS * problem.depth(),
-        turns: problem.depth().div_ceil(STEP),
-        transfers: problem.transfers(),
-    };
+        workgroups,
+        products: SUMS * depth,
+        turns: depth.div_ceil(STEP),
+        transfers,
+    }
+}
+
+pub fn gemm(problem: &Problem, folder: &Path) -> Anchor {
+    let step = step(
+        folder.join("conv2d_gemm.wgsl"),
+        workgroups(problem, problem.pixels()),
+        problem.depth(),
+        problem.transfers(),
+    );
     Anchor {
         algorithm: "implicit GEMM",
         steps: vec![step],
@@ -42,27 +54,18 @@ pub fn winograd(problem: &Problem, folder: &Path) -> Anchor {
     let [to, gemm, from] = transformed.transfers(problem);
     let per_tile = |channels: u64| (transformed.tiles() * channels).div_ceil(INVOCATIONS.into());
     let parts = [
-        ("input_transform", "", per_tile(problem.inputs), 0, to),
+        ("input_transform", per_tile(problem.inputs), 0, to),
         (
             "matmul",
-            "64x64",
             transformed.taps * workgroups(problem, transformed.tiles()),
             problem.inputs,
             gemm,
         ),
-        ("output_transform", "", per_tile(problem.outputs), 0, from),
+        ("output_transform", per_tile(problem.outputs), 0, from),
     ];
-    let steps = parts.map(|(name, form, workgroups, depth, transfers)| Step {
-        module: Module {
-            path: folder.join(format!("winograd_{name}.wgsl")),
-            form: form.to_owned(),
-            invocations: INVOCATIONS,
-            constants: Vec::new(),
-        },
-        workgroups,
-        products: SUMS * depth,
-        turns: depth.div_ceil(STEP),
-        transfers,
+    let steps = parts.map(|(name, workgroups, depth, transfers)| {
+        let path = folder.join(format!("winograd_{name}.wgsl"));
+        step(path, workgroups, depth, transfers)
     });
     Anchor {
         algorithm: "Winograd F(2x2, 3x3)",

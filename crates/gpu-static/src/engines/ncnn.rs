@@ -1,6 +1,8 @@
 //! ncnn, with its default options but in float32, and shapes as constants.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use shadernet::plan::Transfer;
 
 use super::{Anchor, Step};
 use crate::module::Module;
@@ -14,6 +16,28 @@ const INVOCATIONS: u32 = 64;
 
 fn workgroups(problem: &Problem, pixels: u64) -> u64 {
     pixels.div_ceil(4).div_ceil(8) * problem.outputs.div_ceil(4).div_ceil(8)
+}
+
+/// A dispatch of a module with sums of `depth` products, which has no loop where that is 0.
+fn step(
+    path: PathBuf,
+    constants: Vec<u32>,
+    workgroups: u64,
+    depth: u64,
+    transfers: Vec<Transfer>,
+) -> Step {
+    Step {
+        module: Module {
+            path,
+            form: "pack4".to_owned(),
+            invocations: INVOCATIONS,
+            constants: (0..).zip(constants).collect(),
+        },
+        workgroups,
+        products: SUMS * depth,
+        turns: depth.div_ceil(STEP),
+        transfers,
+    }
 }
 
 /// Without Winograd's convolution. That the input is padded by a dispatch of its own is left out, here and there.
@@ -56,18 +80,13 @@ pub fn gemm(problem: &Problem, folder: &Path) -> Anchor {
             [&window[..], &head, &shapes, &tail].concat(),
         )
     };
-    let step = Step {
-        module: Module {
-            path: folder.join(file),
-            form: "pack4".to_owned(),
-            invocations: INVOCATIONS,
-            constants: (0..).zip(constants).collect(),
-        },
-        workgroups: workgroups(problem, problem.pixels()),
-        products: SUMS * problem.depth(),
-        turns: problem.depth().div_ceil(STEP),
-        transfers: problem.transfers(),
-    };
+    let step = step(
+        folder.join(file),
+        constants,
+        workgroups(problem, problem.pixels()),
+        problem.depth(),
+        problem.transfers(),
+    );
     Anchor {
         algorithm: "implicit GEMM",
         steps: vec![step],
@@ -84,17 +103,9 @@ pub fn winograd(problem: &Problem, folder: &Path) -> Anchor {
     let size = problem.size as u32;
     let padded = size + 2;
     let blocks = transformed.side.div_ceil(8).pow(2);
-    let step = |name: &str, constants: Vec<u32>, workgroups, depth: u64, transfers| Step {
-        module: Module {
-            path: folder.join(format!("convolution_pack4_3x3s1d1_winograd{name}.spv")),
-            form: "pack4".to_owned(),
-            invocations: INVOCATIONS,
-            constants: (0..).zip(constants).collect(),
-        },
-        workgroups,
-        products: SUMS * depth,
-        turns: depth.div_ceil(STEP),
-        transfers,
+    let step = |name: &str, constants, workgroups, depth, transfers| {
+        let path = folder.join(format!("convolution_pack4_3x3s1d1_winograd{name}.spv"));
+        step(path, constants, workgroups, depth, transfers)
     };
     let steps = vec![
         step(
