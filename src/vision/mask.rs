@@ -16,6 +16,8 @@ pub struct Mask {
     classes: Vec<u8>,
     /// As many as `classes`.
     probabilities: Vec<f32>,
+    /// As many as `classes`.
+    foreground: Vec<f32>,
 }
 
 impl Mask {
@@ -47,7 +49,7 @@ impl Mask {
             )));
         };
         let (rows, columns) = (linear_taps(height, h), linear_taps(width, w));
-        let pixels: Vec<(u8, f32)> = (rows.par_iter())
+        let pixels: Vec<(u8, (f32, f32))> = (rows.par_iter())
             .flat_map_iter(|&(top, bottom, v)| {
                 let mut values = vec![0.0_f32; channels];
                 (columns.iter()).map(move |&(left, right, u)| {
@@ -59,12 +61,13 @@ impl Mask {
                 })
             })
             .collect();
-        let (classes, probabilities) = pixels.into_iter().unzip();
+        let (classes, (probabilities, foreground)) = pixels.into_iter().unzip();
         Ok(Self {
             width,
             height,
             classes,
             probabilities,
+            foreground,
         })
     }
 
@@ -89,21 +92,33 @@ impl Mask {
         &self.probabilities
     }
 
+    /// The probability that a pixel is not of class 0, the background, in the order of [`Self::classes`]; NaN where
+    /// the network returned NaN.
+    pub fn foreground(&self) -> &[f32] {
+        &self.foreground
+    }
+
+    /// Checks that `image` is of the mask's size.
+    pub(super) fn check_size(&self, image: &RgbImage) -> Result<()> {
+        if image.dimensions() == (self.width, self.height) {
+            return Ok(());
+        }
+        Err(Error::Inputs(format!(
+            "an image of the mask's size, {}x{}, was expected; found {}x{}",
+            self.width,
+            self.height,
+            image.width(),
+            image.height()
+        )))
+    }
+
     /// `image` with every pixel's class color drawn over it; pixels of class 0 are unchanged. `opacity`
     /// is between 0 and 1.
     ///
     /// # Errors
     /// [`Error::Inputs`] where the image does not have the mask's size.
     pub fn overlay(&self, image: &RgbImage, opacity: f32) -> Result<RgbImage> {
-        if image.dimensions() != (self.width, self.height) {
-            return Err(Error::Inputs(format!(
-                "an image of the mask's size, {}x{}, was expected; found {}x{}",
-                self.width,
-                self.height,
-                image.width(),
-                image.height()
-            )));
-        }
+        self.check_size(image)?;
         let mut blended = image.clone();
         for (pixel, class) in blended.pixels_mut().zip(&self.classes) {
             if *class != 0 {
@@ -133,13 +148,13 @@ pub fn mask_color(class: u8) -> Rgb<u8> {
     Rgb(color)
 }
 
-/// The class with the largest logit, and its probability.
-fn argmax(logits: &[f32]) -> (u8, f32) {
+/// The class with the largest logit, its probability, and the probability of all classes but 0.
+fn argmax(logits: &[f32]) -> (u8, (f32, f32)) {
     if let [logit] = logits {
-        let probability = 1.0 / (1.0 + (-logit).exp());
-        return match probability > 0.5 {
-            true => (1, probability),
-            false => (0, 1.0 - probability),
+        let foreground = 1.0 / (1.0 + (-logit).exp());
+        return match foreground > 0.5 {
+            true => (1, (foreground, foreground)),
+            false => (0, (1.0 - foreground, foreground)),
         };
     }
     let mut best = 0;
@@ -148,9 +163,11 @@ fn argmax(logits: &[f32]) -> (u8, f32) {
             best = i;
         }
     }
-    let sum: f32 = logits.iter().map(|l| (l - logits[best]).exp()).sum();
+    let shares = || logits.iter().map(|logit| (logit - logits[best]).exp());
+    let sum: f32 = shares().sum();
+    let foreground: f32 = shares().skip(1).sum();
     // `from_logits` allows at most 256 classes.
-    (best as u8, 1.0 / sum)
+    (best as u8, (1.0 / sum, foreground / sum))
 }
 
 /// For each of `out` pixels along an axis, the two of `size` source pixels around it and the weight of
@@ -192,6 +209,19 @@ mod tests {
         let mask = Mask::from_logits(&logits, 3, 1).unwrap();
         assert_eq!(mask.classes, [0, 0, 1]);
         assert!((mask.probabilities[2] - 0.982).abs() < 1e-3);
+        assert!((mask.foreground[0] - 0.269).abs() < 1e-3);
+    }
+
+    #[test]
+    fn the_foreground_is_all_classes_but_the_first() {
+        // Logarithms of 1, 2 and 5, and of 5, 2 and 1.
+        let logits = [1.0, 5.0, 2.0, 2.0, 5.0, 1.0_f32].map(f32::ln);
+        let mask = Mask::from_logits(&Tensor::new([1, 3, 1, 2], logits.to_vec()).unwrap(), 2, 1);
+        let mask = mask.unwrap();
+        assert_eq!(mask.classes, [2, 0]);
+        for (found, expected) in mask.foreground.iter().zip([7.0 / 8.0, 3.0 / 8.0]) {
+            assert!((found - expected).abs() < 1e-6, "{found}");
+        }
     }
 
     #[test]

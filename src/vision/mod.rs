@@ -24,6 +24,7 @@ mod channel_order;
 #[cfg(feature = "draw")]
 mod color_map;
 mod crop;
+mod cutout;
 #[cfg(feature = "codecs")]
 mod decode;
 #[cfg(feature = "draw")]
@@ -50,6 +51,7 @@ pub use channel_order::ChannelOrder;
 #[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use color_map::heat_color;
 pub use crop::{CropMode, ImageTransform};
+pub use cutout::{composite_color, composite_image};
 #[cfg(feature = "codecs")]
 #[cfg_attr(docsrs, doc(cfg(feature = "codecs")))]
 pub use decode::{EncodedImage, MAX_FILE_BYTES, decode, decode_bytes};
@@ -73,5 +75,5 @@ pub use resize::{Interpolation, resize};
 pub use sheet::{SheetOptions, Tile, TilePixels, TileRange, sheet};
 pub use top_k::{softmax, top_k};
 
-/// Decoded images: the `image` crate's 8-bit RGB, row-major.
-pub use image::RgbImage;
+/// Decoded images: the `image` crate's 8-bit RGB, row-major; and those with alpha.
+pub use image::{RgbImage, RgbaImage};

@@ -11,6 +11,7 @@ mod classify;
 mod completions;
 mod convert;
 mod convert_onnx;
+mod cutout;
 mod decode_ahead;
 mod detect;
 mod device_args;

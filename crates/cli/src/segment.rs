@@ -13,6 +13,7 @@ use shadernet::zoo::Task;
 use shadernet::{Result, printable};
 
 use super::batches::{ahead, batch_size, run_batches};
+use super::cutout::{CutoutArgs, Cutouts};
 use super::decode_ahead::decode_ahead;
 use super::image_paths::{ImageArgs, ImagePaths};
 use super::output_files::{OutputFiles, check_outputs, indexed_png};
@@ -29,6 +30,8 @@ Examples:
   shadernet segment --model models/my_unet photo.jpg -o mask.png --overlay overlay.png
   shadernet segment --model models/my_unet --json scans/ -o masks/
   shadernet segment --model u2net.onnx photo.jpg -o mask.png
+  shadernet segment --model u2net.onnx photo.jpg --cutout subject.png
+  shadernet segment --model u2net.onnx photo.jpg --cutout card.jpg --background '#20a0ff'
 
 The model is the folder of a U-Net (unet, unet_bilinear or unet_paper), or an ONNX file; none is bundled. The mask is \
 an indexed PNG of the image's size: the value of a pixel is its class. An image that cannot be read \
@@ -49,6 +52,9 @@ pub struct Segment {
     #[arg(long, value_name = "OUT.png|DIR")]
     overlay: Option<PathBuf>,
 
+    #[command(flatten)]
+    cutout: CutoutArgs,
+
     /// Segment at the model's input size, at the image's own size, or at a size such as 320 or 240x320 (height and
     /// width)
     #[arg(long, value_name = "model|image|SIZE", default_value = "model", value_parser = size)]
@@ -57,7 +63,7 @@ pub struct Segment {
     #[command(flatten)]
     preprocessing: PreprocessingArgs,
 
-    /// List only this class, by name or number; can be repeated, or separated by commas. The mask has all
+    /// List, and cut out, only this class, by name or number; can be repeated, or separated by commas. The mask has all
     #[arg(long, value_name = "CLASS", value_delimiter = ',')]
     classes: Vec<String>,
 
@@ -103,10 +109,8 @@ impl Segment {
         let arguments = &self.images.images;
         let images = ImagePaths::new(arguments, self.images.recursive)?;
         let results = results_file(self.results.as_ref());
-        check_outputs(
-            [("--results", results)],
-            arguments.iter().map(PathBuf::as_path),
-        )?;
+        let inputs = arguments.iter().chain(self.cutout.background_file());
+        check_outputs([("--results", results)], inputs.map(PathBuf::as_path))?;
         let single = images.is_single;
         let masks = OutputFiles::optional("--output", self.output.as_deref(), single)?;
         if let Some(OutputFiles::File(path, format)) = &masks
@@ -118,13 +122,23 @@ impl Segment {
             )));
         }
         let overlays = OutputFiles::optional("--overlay", self.overlay.as_deref(), single)?;
-        for files in [&masks, &overlays].into_iter().flatten() {
+        let cutouts = self.cutout.open(single)?;
+        let cutout_files = cutouts.as_ref().map(|cutouts| &cutouts.files);
+        let image = arguments.first().filter(|_| single).map(PathBuf::as_path);
+        let mut checked: Vec<&OutputFiles> = Vec::new();
+        for files in [masks.as_ref(), overlays.as_ref(), cutout_files]
+            .into_iter()
+            .flatten()
+        {
             files.check()?;
             files.check_inputs(arguments)?;
-        }
-        if let (Some(masks), Some(overlays)) = (&masks, &overlays) {
-            let image = arguments.first().filter(|_| single);
-            masks.check_distinct(overlays, image.map(PathBuf::as_path))?;
+            if let Some(background) = self.cutout.background_file() {
+                files.check_inputs(std::slice::from_ref(background))?;
+            }
+            for other in &checked {
+                files.check_distinct(other, image)?;
+            }
+            checked.push(files);
         }
         let model = find_model(&self.model)?;
         let folder = self.preprocessing.open(&model, self.size.1)?;
@@ -141,11 +155,13 @@ impl Segment {
         }
         // With one logit, class 0 is the background, which has no label of its own.
         let offset = usize::from(folder.labels.len() == 1);
-        let listed = listed.into_iter().map(|class| class + offset).collect();
+        // A mask has at most 256 classes.
+        let listed = (listed.into_iter()).filter_map(|class| u8::try_from(class + offset).ok());
         let mut outputs = Outputs {
             masks,
             overlays,
-            listed,
+            cutouts,
+            listed: listed.collect(),
         };
         let format = self.format.format(results);
         let mut report = Report::new::<Segmentation>(format, results, images.count)?;
@@ -168,8 +184,9 @@ impl Segment {
 struct Outputs {
     masks: Option<OutputFiles>,
     overlays: Option<OutputFiles>,
-    /// The classes that are listed; all if empty.
-    listed: Vec<usize>,
+    cutouts: Option<Cutouts>,
+    /// The classes that are listed and cut out; all if empty.
+    listed: Vec<u8>,
 }
 
 impl Outputs {
@@ -192,14 +209,17 @@ impl Outputs {
             }
             None => None,
         };
+        let cutout_file = match &mut self.cutouts {
+            Some(cutouts) => Some(text(cutouts.write(path, image, mask, &self.listed)?)),
+            None => None,
+        };
         Ok(Segmentation {
             classes: (classes(mask, labels).into_iter())
-                .filter(|found| {
-                    self.listed.is_empty() || self.listed.contains(&usize::from(found.class))
-                })
+                .filter(|found| self.listed.is_empty() || self.listed.contains(&found.class))
                 .collect(),
             mask: mask_file,
             overlay: overlay_file,
+            cutout: cutout_file,
         })
     }
 }
@@ -235,6 +255,8 @@ struct Segmentation {
     mask: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     overlay: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cutout: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -160,3 +160,88 @@ fn invalid_inputs_and_outputs_are_errors() {
     execute(command.arg(chelsea()).arg("-o").arg(&missing)).says(&["no/such"]);
     assert!(!folder.path().join("no").exists());
 }
+
+#[test]
+fn subjects_are_cut_out_and_put_before_backgrounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let original = image::open(test_image("chelsea.png")).unwrap().to_rgb8();
+    let (width, height) = original.dimensions();
+    let mut command = segment(2);
+    command.args([&chelsea(), "--json", "--cutout"]);
+    command
+        .arg(path("cutout.png"))
+        .arg("-o")
+        .arg(path("mask.png"));
+    let run = execute(&mut command).ok();
+    assert_eq!(
+        run.json()[0]["cutout"],
+        path("cutout.png").to_str().unwrap()
+    );
+    let cutout = image::open(path("cutout.png")).unwrap().into_rgba8();
+    let (classes, ..) = indices(&path("mask.png"));
+    assert_eq!(cutout.dimensions(), (width, height));
+    for ((pixel, original), class) in cutout.pixels().zip(original.pixels()).zip(&classes) {
+        assert_eq!(pixel.0[..3], original.0);
+        // One of the two classes has at least half of the probability.
+        assert!(match class {
+            0 => pixel[3] <= 128,
+            _ => pixel[3] >= 127,
+        });
+    }
+    // Outlines are soft.
+    assert!(cutout.pixels().any(|pixel| (64..192).contains(&pixel[3])));
+
+    // Only one class, which is the background here.
+    let mut command = segment(2);
+    command.args([&chelsea(), "--classes", "part 0", "--cutout"]);
+    execute(command.arg(path("class.webp"))).ok();
+    let class = image::open(path("class.webp")).unwrap().into_rgba8();
+    for (pixel, class) in class.pixels().zip(&classes) {
+        assert!(*class == 0 || pixel[3] == 0);
+    }
+
+    // Before a color, and before an image of another shape.
+    let behind = image::RgbImage::from_pixel(40, 300, image::Rgb([0, 255, 0]));
+    behind.save(path("green.png")).unwrap();
+    for background in ["lime", path("green.png").to_str().unwrap()] {
+        let mut command = segment(2);
+        command.args([&chelsea(), "--background", background, "--cutout"]);
+        execute(command.arg(path("composed.png"))).ok();
+        let composed = image::open(path("composed.png")).unwrap();
+        assert!(!composed.color().has_alpha());
+        for (pixel, front) in composed.into_rgb8().pixels().zip(cutout.pixels()) {
+            let alpha = f32::from(front[3]) / 255.0;
+            let expected = [0.0, 255.0, 0.0].map(|color| color * (1.0 - alpha));
+            for (channel, expected) in expected.iter().enumerate() {
+                let expected = expected + f32::from(front[channel]) * alpha;
+                assert!((f32::from(pixel[channel]) - expected).abs() <= 0.51);
+            }
+        }
+    }
+
+    // A folder, a format without transparency, an output that is the background, and one that is not an image.
+    let mut command = segment(2);
+    command.arg(chelsea()).arg(test_image("coffee.png"));
+    execute(command.arg("--cutout").arg(path("cutouts"))).ok();
+    assert!(path("cutouts/chelsea.png").exists() && path("cutouts/coffee.png").exists());
+    let fails = |background: &[&str], cutout: &str, code: i32, says: &[&str]| {
+        let mut command = segment(2);
+        command.arg(chelsea()).args(background).arg("--cutout");
+        let run = execute(command.arg(path(cutout)));
+        assert_eq!(run.code, code);
+        run.says(says);
+    };
+    fails(
+        &[],
+        "cutout.jpg",
+        2,
+        &["cutout.jpg", "transparency", "--background"],
+    );
+    let green = path("green.png");
+    let green = ["--background", green.to_str().unwrap()];
+    fails(&green, "green.png", 1, &["green.png", "input"]);
+    let neither = ["no-color", "a color", "an image"];
+    fails(&["--background", "no-color"], "new.png", 2, &neither);
+    assert!(!path("new.png").exists());
+}
