@@ -49,26 +49,31 @@ impl Mask {
             )));
         };
         let (rows, columns) = (linear_taps(height, h), linear_taps(width, w));
-        let pixels: Vec<(u8, (f32, f32))> = (rows.par_iter())
-            .flat_map_iter(|&(top, bottom, v)| {
+        let pixels = rows.len() * columns.len();
+        let mut mask = Self {
+            width,
+            height,
+            classes: vec![0; pixels],
+            probabilities: vec![0.0; pixels],
+            foreground: vec![0.0; pixels],
+        };
+        let row_len = columns.len().max(1);
+        let output_rows = (mask.classes.par_chunks_mut(row_len))
+            .zip(mask.probabilities.par_chunks_mut(row_len))
+            .zip(mask.foreground.par_chunks_mut(row_len));
+        (rows.par_iter().zip(output_rows)).for_each(
+            |(&(top, bottom, v), ((classes, probabilities), foreground))| {
                 let mut values = vec![0.0_f32; channels];
-                (columns.iter()).map(move |&(left, right, u)| {
+                for (x, &(left, right, u)) in columns.iter().enumerate() {
                     for (value, map) in values.iter_mut().zip(logits.data().chunks(h * w)) {
                         let row = |y: usize| map[y * w + left] * (1.0 - u) + map[y * w + right] * u;
                         *value = row(top) * (1.0 - v) + row(bottom) * v;
                     }
-                    argmax(&values)
-                })
-            })
-            .collect();
-        let (classes, (probabilities, foreground)) = pixels.into_iter().unzip();
-        Ok(Self {
-            width,
-            height,
-            classes,
-            probabilities,
-            foreground,
-        })
+                    (classes[x], probabilities[x], foreground[x]) = argmax(&values);
+                }
+            },
+        );
+        Ok(mask)
     }
 
     /// The number of columns.
@@ -149,12 +154,12 @@ pub fn mask_color(class: u8) -> Rgb<u8> {
 }
 
 /// The class with the largest logit, its probability, and the probability of all classes but 0.
-fn argmax(logits: &[f32]) -> (u8, (f32, f32)) {
+fn argmax(logits: &[f32]) -> (u8, f32, f32) {
     if let [logit] = logits {
         let foreground = 1.0 / (1.0 + (-logit).exp());
         return match foreground > 0.5 {
-            true => (1, (foreground, foreground)),
-            false => (0, (1.0 - foreground, foreground)),
+            true => (1, foreground, foreground),
+            false => (0, 1.0 - foreground, foreground),
         };
     }
     let mut best = 0;
@@ -167,7 +172,7 @@ fn argmax(logits: &[f32]) -> (u8, (f32, f32)) {
     let sum: f32 = shares().sum();
     let foreground: f32 = shares().skip(1).sum();
     // `from_logits` allows at most 256 classes.
-    (best as u8, (1.0 / sum, foreground / sum))
+    (best as u8, 1.0 / sum, foreground / sum)
 }
 
 /// For each of `out` pixels along an axis, the two of `size` source pixels around it and the weight of

@@ -23,7 +23,10 @@ fn the_same_rows_are_not_worse() {
 fn files_and_shaders_that_do_not_exist_are_named() {
     for (arguments, name) in [
         (&["bounds", "--rows", "no/such.json"][..], "no/such.json"),
-        (&["assembly", "navi31", "no_such_shader", "f32"], "no_such_shader"),
+        (
+            &["assembly", "navi31", "no_such_shader", "f32"],
+            "no_such_shader",
+        ),
     ] {
         let output = gpu_static(arguments);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
