@@ -117,6 +117,7 @@ pub fn run_batches_in_flight<T, P: Predict<T>, R: ImageResult>(
             times.report(oldest, report, &mut predict, &mut finish)?;
         }
     }
+    times.end_images();
     passes.push_back(times.start_pass(pending, &mut predict));
     for pass in passes {
         times.report(pass, report, &mut predict, &mut finish)?;
@@ -172,6 +173,14 @@ impl Times {
             self.running += 1;
         }
         Started { batch, pass }
+    }
+
+    /// The time after the last pass was waiting, too.
+    fn end_images(&mut self) {
+        if self.running == 0 {
+            self.without_pass += self.idle_since.elapsed();
+            self.idle_since = Instant::now();
+        }
     }
 
     /// Waits for a pass and reports all files of its batch.

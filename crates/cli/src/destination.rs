@@ -7,7 +7,7 @@ use shadernet::output_file::OutputFile;
 use shadernet::{Error, Result};
 
 use super::Failure;
-use super::partial_results::{FinishedImage, PartialResults, RunOptions, leave_unfinished};
+use super::partial_results::{FinishedImage, PartialResults, RunOptions};
 
 /// Where results are written.
 pub enum Destination {
@@ -93,13 +93,6 @@ impl Destination {
         match self {
             Self::Resumable(partial) => partial.remove(),
             _ => Ok(()),
-        }
-    }
-
-    /// Ends early: results from which a run can be continued are kept.
-    pub fn interrupt(self) {
-        if let Self::Resumable(_) = self {
-            leave_unfinished();
         }
     }
 }

@@ -75,7 +75,12 @@ impl PartialResults {
         partial.push(".partial");
         let partial = PathBuf::from(partial);
         let mut open = File::options();
-        let file = open.read(true).append(true).create(true).open(&partial);
+        let file = open
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&partial);
         let file = file.map_err(Error::write(&partial))?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             let reason = "another process is writing results to it; wait for it, or name another results file";
@@ -103,9 +108,9 @@ impl PartialResults {
             let Entry { image, failed, .. } = entry?;
             self.finished.push(FinishedImage { image, failed });
         }
-        // What a process that was killed has written of a line.
         let whole = lines.whole;
-        (self.file.set_len(whole)).map_err(Error::write(&self.partial))?;
+        // What a process that was killed has written of a line.
+        self.truncate(whole)?;
         let header = Header {
             header: self.header.clone(),
             options: options.clone(),
@@ -129,10 +134,16 @@ impl PartialResults {
             }
             Some(_) => Ok(()),
             None => {
-                (self.file.set_len(0)).map_err(Error::write(&self.partial))?;
+                self.truncate(0)?;
                 self.append(&header)
             }
         }
+    }
+
+    /// Goes on writing after the first `bytes`.
+    fn truncate(&mut self, bytes: u64) -> Result<()> {
+        let truncated = (self.file.set_len(bytes)).and_then(|()| self.file.seek(SeekFrom::End(0)));
+        truncated.map(drop).map_err(Error::write(&self.partial))
     }
 
     /// The images of the earlier run, in the order of their results.

@@ -15,7 +15,7 @@ use super::destination::Destination;
 use super::image_id::ImageId;
 use super::image_paths::ImagePaths;
 use super::output::counted;
-use super::partial_results::{FinishedImage, RunOptions};
+use super::partial_results::{FinishedImage, RunOptions, leave_unfinished};
 use super::result_format::Format;
 use super::resume::{self, ResumeArgs};
 use super::{Failure, output, progress};
@@ -189,16 +189,17 @@ impl Report {
     pub fn finish(self, result: Result<(), Failure>, device: &Device) -> Result<(), Failure> {
         self.bar.finish_and_clear();
         let seconds = self.start.elapsed().as_secs_f64();
-        if let Err(failure) = result {
-            self.destination.interrupt();
-            return Err(failure);
-        }
         let before = self.destination.finished();
         let (finished, failed) = (before.len(), before.iter().filter(|one| one.failed).count());
         // An older file is not replaced by one without results.
-        match self.completed + finished - failed > 0 || self.failed + failed == 0 {
-            true => self.destination.finish()?,
-            false => self.destination.discard()?,
+        let has_results = self.completed + finished - failed > 0 || self.failed + failed == 0;
+        let written = result.and_then(|()| match has_results {
+            true => Ok(self.destination.finish()?),
+            false => Ok(self.destination.discard()?),
+        });
+        if let Err(failure) = written {
+            leave_unfinished();
+            return Err(failure);
         }
         let mut text = format!("{} in {seconds:.2} s", counted(self.completed, "image"));
         if self.completed > 0 {

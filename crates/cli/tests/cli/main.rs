@@ -35,6 +35,7 @@ mod plan;
 #[cfg(feature = "pull")]
 mod pull;
 mod report;
+#[cfg(unix)]
 mod resume;
 mod run;
 mod segment;

@@ -259,7 +259,6 @@ fn masks_of_a_continued_run_have_the_same_names() {
     assert_eq!(names, ["x-2.png", "x-3.png", "x-4.png", "x.png"]);
 }
 
-#[cfg(unix)]
 #[test]
 fn an_interrupted_run_says_how_it_continues() {
     let folder = copies(3);
