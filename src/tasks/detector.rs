@@ -8,7 +8,7 @@ use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::Graph;
 use crate::model_folder::ModelFolder;
 use crate::postprocess::{BoxList, BoxListOutput, ImagePlacement};
-use crate::session::{PassChunks, SessionOptions};
+use crate::session::{PassChunks, Run, SessionOptions};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::TextureSource;
 use crate::vision::{
@@ -142,16 +142,42 @@ impl Detector {
         options: &DetectionOptions,
     ) -> Result<Vec<Vec<Detection>>> {
         options.check()?;
+        check_sizes(&batch, sizes)?;
+        let batch = std::slice::from_ref(&batch);
+        let outputs = self.runner.model.session.run(batch)?;
+        self.detections(&batch[0], &outputs, sizes, options)
+    }
+
+    /// Submits a preprocessed batch `[N, C, H, W]` without waiting. [`Self::detections`] finds the objects in the
+    /// outputs.
+    ///
+    /// # Errors
+    /// Those of [`Session::run_async`](crate::session::Session::run_async).
+    pub fn predict_async(&mut self, batch: &Tensor) -> Result<Run> {
+        let batch = std::slice::from_ref(batch);
+        self.runner.model.session.run_async(batch)
+    }
+
+    /// The objects in every image, highest score first, of the `outputs` for `batch` of [`Self::predict_async`].
+    /// `sizes` are the images' widths and heights before preprocessing.
+    ///
+    /// # Errors
+    /// Those of [`DetectionOptions::check`] and [`Session::check_finite`](crate::session::Session::check_finite);
+    /// [`Error::Inputs`] where there is not one size per image.
+    pub fn detections(
+        &mut self,
+        batch: &Tensor,
+        outputs: &[Tensor],
+        sizes: &[(u32, u32)],
+        options: &DetectionOptions,
+    ) -> Result<Vec<Vec<Detection>>> {
+        options.check()?;
+        check_sizes(batch, sizes)?;
         let [images, _, height, width] = batch.shape().nchw();
-        if images != sizes.len() || images == 0 {
-            return Err(Error::Inputs(format!(
-                "a batch of {} was expected, one image for each size, found a batch of {images}",
-                sizes.len()
-            )));
-        }
-        let outputs = self.runner.model.session.run_finite(&[batch])?;
+        let batch = std::slice::from_ref(batch);
+        self.runner.model.session.check_finite(batch, outputs)?;
         let mut boxes = vec![Vec::new(); images];
-        for (head, output) in self.runner.postprocess.heads.iter().zip(&outputs) {
+        for (head, output) in self.runner.postprocess.heads.iter().zip(outputs) {
             let found = head.decode(output, [height, width], options.threshold)?;
             for (boxes, found) in boxes.iter_mut().zip(found) {
                 boxes.extend(found);
@@ -220,6 +246,18 @@ impl Detector {
             corners,
         }
     }
+}
+
+/// Checks that there is an image in `batch` for each of `sizes`.
+fn check_sizes(batch: &Tensor, sizes: &[(u32, u32)]) -> Result<()> {
+    let [images, ..] = batch.shape().nchw();
+    if images != sizes.len() || images == 0 {
+        return Err(Error::Inputs(format!(
+            "a batch of {} was expected, one image for each size, found a batch of {images}",
+            sizes.len()
+        )));
+    }
+    Ok(())
 }
 
 /// A box in units of the input as one in pixels of the image, clipped to the image; `None` where it lies

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor};
 use crate::model_folder::ModelFolder;
 use crate::postprocess::{ColorTable, MapRegion, MaskTexture};
-use crate::session::{NetworkSource, PassChunks, SessionOptions};
+use crate::session::{NetworkSource, PassChunks, Run, SessionOptions};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::TextureSource;
 use crate::vision::{CropMode, Mask, Preprocessing, resize};
@@ -148,11 +148,7 @@ impl Segmenter {
     /// Those of [`Preprocessing::apply`], [`Session::run`](crate::session::Session::run),
     /// [`Session::check_finite`](crate::session::Session::check_finite) and [`Mask::from_logits`].
     pub fn segment(&mut self, image: &RgbImage, size: SegmentSize) -> Result<Mask> {
-        let target = match size {
-            SegmentSize::Model => self.model_size(),
-            SegmentSize::Image => [image.height() as usize, image.width() as usize],
-        };
-        Ok(self.segment_at(&[image], target)?.swap_remove(0))
+        Ok(self.segment_at(&[image], size)?.swap_remove(0))
     }
 
     /// Prepares for batches of `batch` images at the model's size. Without it, the first such batch takes longer.
@@ -172,37 +168,49 @@ impl Segmenter {
     /// # Errors
     /// As [`Self::segment`], for any of the images; [`Error::Inputs`] where there are none.
     pub fn segment_batch(&mut self, images: &[&RgbImage]) -> Result<Vec<Mask>> {
-        if images.is_empty() {
-            return Err(Error::Inputs(
-                "an image was expected, found none".to_owned(),
-            ));
-        }
-        self.segment_at(images, self.model_size())
+        self.segment_at(images, SegmentSize::Model)
     }
 
-    /// Height and width of the image in `config.json`.
-    fn model_size(&self) -> [usize; 2] {
-        let [_, height, width] = self.preprocessing().input_size;
-        [height, width]
+    /// Submits `images`, in one pass, without waiting: several at the model's size, or one at its own. Returns the
+    /// pass's input `[N, C, H, W]` with the run. [`Self::masks`] makes masks of the outputs.
+    ///
+    /// # Errors
+    /// Those of [`Preprocessing::apply`] and [`Session::run_async`](crate::session::Session::run_async);
+    /// [`Error::Inputs`] where there is not one image, or several at the model's size.
+    pub fn segment_async(
+        &mut self,
+        images: &[&RgbImage],
+        size: SegmentSize,
+    ) -> Result<(Tensor, Run)> {
+        let batch = self.batch(images, size)?;
+        let run = (self.runner.model.session).run_async(std::slice::from_ref(&batch))?;
+        Ok((batch, run))
     }
 
-    /// The masks of `images`, resized to the height and width `target` where there are several.
-    fn segment_at(&mut self, images: &[&RgbImage], target: [usize; 2]) -> Result<Vec<Mask>> {
-        let channels = self.preprocessing().input_size[0];
-        let input = input_size_for(&self.source, channels, target)?;
-        let mut values = Vec::new();
-        for image in images {
-            values.extend(self.input(image, target, input)?.into_data());
-        }
-        let shape = Shape::from([images.len(), channels, input[0], input[1]]);
-        let batch = Tensor::new(shape, values)?;
-        let logits = self
-            .runner
-            .model
-            .session
-            .run_finite(&[batch])?
-            .swap_remove(0);
-        let logits = center_crop(&logits, target)?;
+    /// The masks of `images`, of the `outputs` for `batch` of [`Self::segment_async`].
+    ///
+    /// # Errors
+    /// Those of [`Session::check_finite`](crate::session::Session::check_finite) and [`Mask::from_logits`];
+    /// [`Error::Inputs`] where there is no output.
+    pub fn masks(
+        &mut self,
+        images: &[&RgbImage],
+        size: SegmentSize,
+        batch: &Tensor,
+        outputs: &[Tensor],
+    ) -> Result<Vec<Mask>> {
+        let batch = std::slice::from_ref(batch);
+        self.runner.model.session.check_finite(batch, outputs)?;
+        let [logits] = outputs else {
+            return Err(Error::Inputs(format!(
+                "one output of the network was expected, found {}",
+                outputs.len()
+            )));
+        };
+        let logits = match images {
+            [image, ..] => center_crop(logits, self.target(image, size))?,
+            [] => return Ok(Vec::new()),
+        };
         let [_, classes, height, width] = logits.shape().nchw();
         // No map is empty.
         let maps = logits.data().chunks((classes * height * width).max(1));
@@ -212,6 +220,47 @@ impl Segmenter {
                 Mask::from_logits(&map, image.width(), image.height())
             })
             .collect()
+    }
+
+    /// Height and width of the image in `config.json`.
+    fn model_size(&self) -> [usize; 2] {
+        let [_, height, width] = self.preprocessing().input_size;
+        [height, width]
+    }
+
+    /// Height and width at which `image` is segmented.
+    fn target(&self, image: &RgbImage, size: SegmentSize) -> [usize; 2] {
+        match size {
+            SegmentSize::Model => self.model_size(),
+            SegmentSize::Image => [image.height() as usize, image.width() as usize],
+        }
+    }
+
+    fn segment_at(&mut self, images: &[&RgbImage], size: SegmentSize) -> Result<Vec<Mask>> {
+        let batch = self.batch(images, size)?;
+        let outputs = (self.runner.model.session).run(std::slice::from_ref(&batch))?;
+        self.masks(images, size, &batch, &outputs)
+    }
+
+    /// The network's input `[N, C, H, W]` for `images`.
+    fn batch(&self, images: &[&RgbImage], size: SegmentSize) -> Result<Tensor> {
+        let target = match (images, size) {
+            ([image], _) => self.target(image, size),
+            ([_, ..], SegmentSize::Model) => self.model_size(),
+            _ => {
+                return Err(Error::Inputs(format!(
+                    "an image was expected, or several at the model's size, found {}",
+                    images.len()
+                )));
+            }
+        };
+        let channels = self.preprocessing().input_size[0];
+        let input = input_size_for(&self.source, channels, target)?;
+        let mut values = Vec::new();
+        for image in images {
+            values.extend(self.input(image, target, input)?.into_data());
+        }
+        Tensor::new([images.len(), channels, input[0], input[1]], values)
     }
 
     /// The network's input of height and width `input` for a map of `target`, which covers the image.

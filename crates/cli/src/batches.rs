@@ -1,26 +1,61 @@
 //! Runs decoded images through a network, several per pass.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
+use shadernet::device::Device;
+use shadernet::tensor::Tensor;
 use shadernet::{Error, ErrorKind, Result};
 
 use super::Failure;
-use super::decode_ahead::Decoded;
+use super::decode_ahead::{Decoded, NotReady};
+use super::image_id::ImageId;
 use super::report::{ImageResult, Report};
 
 /// At most this many images are decoded ahead. Larger batches are not decoded completely while the device is
 /// busy.
 const MAX_AHEAD: usize = 256;
+/// Passes in flight at most, as many as a session allows: one is uploaded and one read back while a third runs.
+const MAX_IN_FLIGHT: usize = 3;
 
 /// How many images are decoded ahead for batches of `batch` images.
 pub fn ahead(batch: usize) -> usize {
-    batch.min(MAX_AHEAD).max(rayon::current_num_threads())
+    // Two for each thread: images are taken in order, and the one that the others wait for may be a large one.
+    (batch.min(MAX_AHEAD)).max(2 * rayon::current_num_threads())
+}
+
+/// How many passes of a session on `device` are in flight.
+pub fn in_flight(device: &Device) -> usize {
+    match device {
+        // A thread for each pass is faster than all threads for one, since none waits for another. One more than
+        // threads waits for the first that is free.
+        Device::Cpu(cpu) => MAX_IN_FLIGHT.min(cpu.threads() + 1),
+        Device::Gpu(_) => MAX_IN_FLIGHT,
+        // Its time does not matter, its memory does.
+        _ => 1,
+    }
 }
 
 /// The size of batches of `count` images, if that is known: a batch larger than that would never be full.
 pub fn batch_size(batch: usize, count: Option<usize>) -> usize {
     count.map_or(batch, |count| batch.min(count.max(1)))
+}
+
+/// Inputs `[1, C, H, W]` of one size as a batch `[N, C, H, W]`.
+pub fn stack(inputs: &[&Tensor]) -> Result<Tensor> {
+    match inputs {
+        // Shares its values.
+        [only] => Ok((*only).clone()),
+        [first, ..] => {
+            let [_, channels, height, width] = first.shape().nchw();
+            let values: Vec<&[f32]> = inputs.iter().map(|input| input.data()).collect();
+            Tensor::new([inputs.len(), channels, height, width], values.concat())
+        }
+        [] => Err(Error::Inputs(
+            "a batch of at least one image was expected".to_owned(),
+        )),
+    }
 }
 
 /// What makes outputs of images, in two parts, so that several batches can be in flight.
@@ -36,43 +71,15 @@ pub trait Predict<T> {
     fn in_flight(&self) -> usize;
 }
 
-/// One batch at a time.
-struct AtOnce<F>(F);
-
-impl<T, O, F: FnMut(&[T]) -> Result<Vec<O>>> Predict<T> for AtOnce<F> {
-    type Pass = ();
-    type Output = O;
-
-    fn start(&mut self, _: &[T]) -> Result<()> {
-        Ok(())
-    }
-
-    fn wait(&mut self, (): (), images: &[T]) -> Result<Vec<O>> {
-        (self.0)(images)
-    }
-
-    fn in_flight(&self) -> usize {
-        1
-    }
-}
-
-/// As [`run_batches_in_flight`], with one batch at a time.
-pub fn run_batches<T, O, R: ImageResult>(
-    images: Decoded<T>,
-    batch: usize,
-    report: &mut Report,
-    predict: impl FnMut(&[T]) -> Result<Vec<O>>,
-    finish: impl FnMut(&Path, T, O) -> Result<R>,
-) -> Result<(), Failure> {
-    run_batches_in_flight(images, batch, report, AtOnce(predict), finish)
-}
-
 /// Runs every `batch` of `images`, calls `finish` for each image with its output, and reports the results in the order
 /// of the images.
 ///
+/// A pass is started while others run, if the images for it are there. If they are not, the results of those that run
+/// come first: images may come from a camera, and each result is awaited.
+///
 /// An image that cannot be used is reported, and the others of its batch run without it.
 pub fn run_batches_in_flight<T, P: Predict<T>, R: ImageResult>(
-    images: Decoded<T>,
+    mut images: Decoded<T>,
     batch: usize,
     report: &mut Report,
     mut predict: P,
@@ -80,30 +87,127 @@ pub fn run_batches_in_flight<T, P: Predict<T>, R: ImageResult>(
 ) -> Result<(), Failure> {
     let mut passes = VecDeque::new();
     let mut pending = Batch::default();
-    for (path, image) in images {
+    let mut times = Times::start();
+    loop {
+        let next = match images.next_if_ready() {
+            Ok(next) => next,
+            Err(NotReady) => match passes.pop_front() {
+                Some(oldest) => {
+                    times.report(oldest, report, &mut predict, &mut finish)?;
+                    continue;
+                }
+                None => {
+                    let start = Instant::now();
+                    let next = images.next();
+                    times.waiting += start.elapsed();
+                    next
+                }
+            },
+        };
+        let Some((id, image)) = next else { break };
         let image = image.map(|image| pending.images.push(image));
-        pending.files.push((path, image));
+        pending.files.push((id, image));
         // Nothing waits for an image that could not be read.
         if pending.images.len() == batch || pending.images.is_empty() {
-            let full = std::mem::take(&mut pending);
-            passes.push_back(full.start(&mut predict)?);
+            passes.push_back(times.start_pass(std::mem::take(&mut pending), &mut predict));
         }
         while passes.len() >= predict.in_flight()
             && let Some(oldest) = passes.pop_front()
         {
-            oldest.report(report, &mut predict, &mut finish)?;
+            times.report(oldest, report, &mut predict, &mut finish)?;
         }
     }
-    passes.push_back(pending.start(&mut predict)?);
+    times.end_images();
+    passes.push_back(times.start_pass(pending, &mut predict));
     for pass in passes {
-        pass.report(report, &mut predict, &mut finish)?;
+        times.report(pass, report, &mut predict, &mut finish)?;
     }
+    report.took(TimesTaken {
+        without_pass: times.without_pass,
+        waiting: times.waiting,
+        decoding: images.decoding(),
+    });
     Ok(())
+}
+
+/// Where the time of a run went.
+pub struct TimesTaken {
+    /// Without a pass in flight.
+    pub without_pass: Duration,
+    /// Of that, waiting for images.
+    pub waiting: Duration,
+    /// Decoding images, all threads together.
+    pub decoding: Duration,
+}
+
+/// Measures where the time goes.
+struct Times {
+    /// Passes in flight.
+    running: usize,
+    /// Since when there has been none, if there is none.
+    idle_since: Instant,
+    without_pass: Duration,
+    waiting: Duration,
+}
+
+impl Times {
+    fn start() -> Self {
+        Self {
+            running: 0,
+            idle_since: Instant::now(),
+            without_pass: Duration::ZERO,
+            waiting: Duration::ZERO,
+        }
+    }
+
+    fn start_pass<T, P: Predict<T>>(
+        &mut self,
+        batch: Batch<T>,
+        predict: &mut P,
+    ) -> Started<T, P::Pass> {
+        let pass = (!batch.images.is_empty()).then(|| predict.start(&batch.images));
+        if pass.is_some() {
+            if self.running == 0 {
+                self.without_pass += self.idle_since.elapsed();
+            }
+            self.running += 1;
+        }
+        Started { batch, pass }
+    }
+
+    /// The time after the last pass was waiting, too.
+    fn end_images(&mut self) {
+        if self.running == 0 {
+            self.without_pass += self.idle_since.elapsed();
+            self.idle_since = Instant::now();
+        }
+    }
+
+    /// Waits for a pass and reports all files of its batch.
+    fn report<T, P: Predict<T>, R: ImageResult>(
+        &mut self,
+        pass: Started<T, P::Pass>,
+        report: &mut Report,
+        predict: &mut P,
+        finish: &mut impl FnMut(&Path, T, P::Output) -> Result<R>,
+    ) -> Result<(), Failure> {
+        let Started { batch, pass } = pass;
+        let outputs = match pass {
+            Some(pass) => {
+                let outputs = outputs(pass, &batch.images, predict)?;
+                self.running -= 1;
+                self.idle_since = Instant::now();
+                outputs
+            }
+            None => Vec::new(),
+        };
+        batch.report(outputs, report, finish)
+    }
 }
 
 struct Batch<T> {
     /// Files in the order given: those whose images are in `images`, and those that could not be read.
-    files: Vec<(PathBuf, Result<()>)>,
+    files: Vec<(ImageId, Result<()>)>,
     images: Vec<T>,
 }
 
@@ -123,37 +227,25 @@ struct Started<T, P> {
 }
 
 impl<T> Batch<T> {
-    fn start<P: Predict<T>>(self, predict: &mut P) -> Result<Started<T, P::Pass>> {
-        let pass = (!self.images.is_empty()).then(|| predict.start(&self.images));
-        Ok(Started { batch: self, pass })
-    }
-}
-
-impl<T, Pass> Started<T, Pass> {
-    /// Waits for the pass and reports all files of the batch.
-    fn report<P: Predict<T, Pass = Pass>, R: ImageResult>(
+    /// Reports all files, with the outputs for those that could be read.
+    fn report<O, R: ImageResult>(
         self,
+        outputs: Vec<Result<O>>,
         report: &mut Report,
-        predict: &mut P,
-        finish: &mut impl FnMut(&Path, T, P::Output) -> Result<R>,
+        finish: &mut impl FnMut(&Path, T, O) -> Result<R>,
     ) -> Result<(), Failure> {
-        let Batch { files, images } = self.batch;
-        let outputs = match self.pass {
-            Some(pass) => outputs(pass, &images, predict)?,
-            None => Vec::new(),
-        };
-        let mut outputs = images.into_iter().zip(outputs);
-        for (path, read) in files {
+        let mut outputs = self.images.into_iter().zip(outputs);
+        for (id, read) in self.files {
             let result = read.and_then(|()| match outputs.next() {
-                Some((image, output)) => finish(&path, image, output?),
+                Some((image, output)) => finish(&id.path(), image, output?),
                 // There is one output per image.
                 None => Err(Error::Inputs(
                     "the network returned no output for it".to_owned(),
                 )),
             });
             match result {
-                Ok(result) => report.success(&path, &result)?,
-                Err(error) => report.failure(&path, &error)?,
+                Ok(result) => report.success(&id, &result)?,
+                Err(error) => report.failure(&id, &error)?,
             }
         }
         Ok(())
@@ -186,3 +278,6 @@ fn outputs<T, P: Predict<T>>(
             .collect()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,22 +6,24 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use shadernet::device::Device;
+use shadernet::Result;
 use shadernet::printable;
 use shadernet::session::Run;
 use shadernet::tasks::{Classifier, Prediction};
 use shadernet::tensor::Tensor;
 use shadernet::vision::EncodedImage;
 use shadernet::zoo::Task;
-use shadernet::{Error, Result};
 
-use super::batches::{Predict, ahead, batch_size, run_batches_in_flight};
+use super::batches::{Predict, ahead, batch_size, in_flight, run_batches_in_flight, stack};
 use super::decode_ahead::decode_ahead;
-use super::image_paths::{ImageArgs, ImagePaths};
+use super::frames::FrameArgs;
+use super::image_paths::ImageArgs;
 use super::output_files::check_outputs;
+use super::partial_results::RunOptions;
 use super::preprocessing_args::PreprocessingArgs;
 use super::report::{ImageResult, Report};
 use super::result_format::{FormatArgs, results_file};
+use super::resume::ResumeArgs;
 use super::value_parsers::{ImageSize, count, fraction};
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, open_model, output};
 
@@ -34,11 +36,16 @@ Examples:
   shadernet classify --recursive --format csv -o classes.csv holiday/
   shadernet classify - < photo.jpg
   find . -name '*.jpg' | shadernet classify -
+  shadernet classify --recursive -o classes.csv --resume holiday/   continues where it was interrupted
+  ffmpeg -i clip.mp4 -f rawvideo -pix_fmt rgb24 -s 640x480 - | shadernet classify --frames 640x480 -
 
 An image that cannot be read is reported and skipped; the exit code is then 1.")]
 pub struct Classify {
     #[command(flatten)]
     images: ImageArgs,
+
+    #[command(flatten)]
+    frames: FrameArgs,
 
     /// Model folder, ONNX file, or the name of a model of `shadernet models` [default: efficientnet_lite0]
     #[arg(long, value_name = "MODEL")]
@@ -75,19 +82,22 @@ pub struct Classify {
     /// Write the results into FILE rather than to standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    #[command(flatten)]
+    resume: ResumeArgs,
 }
 
 impl Classify {
-    pub fn execute(&self) -> Result<(), Failure> {
-        let images = ImagePaths::new(&self.images.images, self.images.recursive)?;
+    pub fn execute(&self, options: &RunOptions) -> Result<(), Failure> {
+        let mut images = self.frames.images(&self.images)?;
         let results = results_file(self.output.as_ref());
         let inputs = self.images.images.iter();
         let inputs = inputs.chain(&self.preprocessing.labels);
         check_outputs([("--output", results)], inputs.map(PathBuf::as_path))?;
         let folder = open_model(self.model.as_deref(), &self.preprocessing, self.size)?;
         let device = self.device.open()?;
-        let options = self.session.options(&device);
-        let mut classifier = Classifier::new(&device, &folder, &options)
+        let session = self.session.options(&device);
+        let mut classifier = Classifier::new(&device, &folder, &session)
             .map_err(|error| loading_failure(error, &folder, Task::Classification))?;
         output::warn(classifier.warning());
         let batch = batch_size(self.batch.get(), images.count);
@@ -95,16 +105,11 @@ impl Classify {
         classifier.prepare(batch)?;
         let preprocessing = classifier.preprocessing().clone();
         let decode = move |image: &EncodedImage| preprocessing.apply(&image.decode()?);
-        let format = self.format.format(results);
-        let mut report = Report::new::<Classes>(format, results, images.count)?;
+        let format = self.frames.format(&self.format, results);
+        let mut report =
+            Report::resumable::<Classes>(format, results, &mut images, &self.resume, options)?;
         let passes = Passes {
-            // A thread for each image is faster than all threads for one, since none waits for another. Not where
-            // images may come one at a time, and each result is awaited.
-            in_flight: match &device {
-                // One more than threads, which waits for the first that is free.
-                Device::Cpu(cpu) if images.count.is_some() => MAX_IN_FLIGHT.min(cpu.threads() + 1),
-                _ => 1,
-            },
+            in_flight: in_flight(&device),
             classifier,
             top: self.top.get(),
         };
@@ -118,9 +123,6 @@ impl Classify {
     }
 }
 
-/// Batches in flight on the CPU at most, as many as a session allows.
-const MAX_IN_FLIGHT: usize = 3;
-
 /// Classifies batches, several at once.
 struct Passes {
     classifier: Classifier,
@@ -128,43 +130,19 @@ struct Passes {
     in_flight: usize,
 }
 
-/// Images `[1, C, H, W]` of one size as a tensor `[N, C, H, W]`.
-fn batch(images: &[Tensor]) -> Result<Tensor> {
-    let [first, others @ ..] = images else {
-        return Err(Error::Inputs(
-            "a batch of at least one image was expected".to_owned(),
-        ));
-    };
-    if others.is_empty() {
-        return Ok(first.clone());
-    }
-    let [_, channels, height, width] = first.shape().nchw();
-    let data: Vec<_> = images.iter().map(Tensor::data).collect();
-    Tensor::new([images.len(), channels, height, width], data.concat())
-}
-
 impl Predict<Tensor> for Passes {
-    /// `None` where one batch runs at a time: it is computed when it is waited for.
-    type Pass = Option<(Tensor, Run)>;
+    type Pass = (Tensor, Run);
     type Output = Vec<Prediction>;
 
     fn start(&mut self, images: &[Tensor]) -> Result<Self::Pass> {
-        if self.in_flight == 1 {
-            return Ok(None);
-        }
-        let batch = batch(images)?;
+        let batch = stack(&images.iter().collect::<Vec<_>>())?;
         let run = self.classifier.predict_async(&batch)?;
-        Ok(Some((batch, run)))
+        Ok((batch, run))
     }
 
-    fn wait(&mut self, pass: Self::Pass, images: &[Tensor]) -> Result<Vec<Vec<Prediction>>> {
-        match pass {
-            Some((batch, run)) => {
-                let outputs = run.wait()?;
-                self.classifier.predictions(&batch, &outputs, self.top)
-            }
-            None => self.classifier.predict(batch(images)?, self.top),
-        }
+    fn wait(&mut self, (batch, run): Self::Pass, _: &[Tensor]) -> Result<Vec<Vec<Prediction>>> {
+        let outputs = run.wait()?;
+        self.classifier.predictions(&batch, &outputs, self.top)
     }
 
     fn in_flight(&self) -> usize {

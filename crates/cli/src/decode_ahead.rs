@@ -1,15 +1,16 @@
 //! Decodes images on other threads, ahead of the network.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use shadernet::Result;
 use shadernet::vision::EncodedImage;
 
 use super::Failure;
+use super::image_id::ImageId;
 use super::image_paths::{ImageSource, STANDARD_INPUT};
 
 /// The most bytes of memory that images take while they are decoded or wait for the network. One image that
@@ -45,17 +46,21 @@ fn decode_within<T: Send + 'static>(
     // This thread is not joined: it may wait for a standard input that does not end.
     thread::spawn(move || {
         for source in sources {
-            let (path, image) = match source {
+            let (id, image) = match source {
                 Ok(ImageSource::File(path)) => {
                     let image = EncodedImage::open(&path);
-                    (path, image)
+                    (ImageId::file(path), image)
                 }
                 Ok(ImageSource::Bytes(bytes)) => (
-                    STANDARD_INPUT.into(),
+                    ImageId::file(STANDARD_INPUT),
                     EncodedImage::new("standard input", bytes),
                 ),
-                Ok(ImageSource::Unusable(path, error)) => (path, Err(error)),
-                Err(error) => (STANDARD_INPUT.into(), Err(error)),
+                Ok(ImageSource::Frame(id, bytes)) => {
+                    let image = bytes.and_then(|bytes| EncodedImage::new(id.path(), bytes));
+                    (id, image)
+                }
+                Ok(ImageSource::Unusable(path, error)) => (ImageId::file(path), Err(error)),
+                Err(error) => (ImageId::file(STANDARD_INPUT), Err(error)),
             };
             let (done, result) = sync_channel(1);
             // In order, so that an image that waits for memory is never overtaken, and `run` frees it.
@@ -63,12 +68,16 @@ fn decode_within<T: Send + 'static>(
                 Ok(image) => start(image, &memory, &decode, done),
                 Err(error) => done.send(Finished::failed(error)).unwrap_or_default(),
             }
-            if sender.send((path, result)).is_err() {
+            if sender.send((id, result)).is_err() {
                 return;
             }
         }
     });
-    Decoded { images }
+    Decoded {
+        images,
+        next: None,
+        decoding: Duration::ZERO,
+    }
 }
 
 /// Decodes `image` on the thread pool once there is memory for it.
@@ -81,36 +90,86 @@ fn start<T: Send + 'static>(
     let share = Memory::take(memory, image.decoding_bytes());
     let decode = Arc::clone(decode);
     rayon::spawn(move || {
+        let start = Instant::now();
         let image = catch_unwind(AssertUnwindSafe(|| decode(&image)));
         // No one waits for it once `run` has failed.
         let _ = done.send(Finished {
             image,
+            decoding: start.elapsed(),
             _share: Some(share),
         });
     });
 }
 
-/// The files of the images, and the decoded images or why they could not be decoded.
+/// The images, decoded, or why they could not be decoded.
 pub struct Decoded<T> {
-    images: Receiver<(PathBuf, Receiver<Finished<T>>)>,
+    images: Receiver<Decoding<T>>,
+    /// The next image, where [`Self::next_if_ready`] found that it is still being decoded.
+    next: Option<Decoding<T>>,
+    decoding: Duration,
 }
 
-impl<T> Iterator for Decoded<T> {
-    type Item = (PathBuf, Result<T>);
+/// An image that is being decoded.
+type Decoding<T> = (ImageId, Receiver<Finished<T>>);
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let (path, result) = self.images.recv().ok()?;
-        // The sender is dropped without a result only with the whole thread pool.
-        match result.recv().ok()?.image {
-            Ok(image) => Some((path, image)),
+impl<T> Decoded<T> {
+    /// The next image. `Err` where it is still being decoded, or where there is none yet.
+    pub fn next_if_ready(&mut self) -> Result<Option<(ImageId, Result<T>)>, NotReady> {
+        let next = match self.next.take() {
+            Some(next) => next,
+            None => match self.images.try_recv() {
+                Ok(next) => next,
+                Err(TryRecvError::Empty) => return Err(NotReady),
+                Err(TryRecvError::Disconnected) => return Ok(None),
+            },
+        };
+        match next.1.try_recv() {
+            Ok(finished) => Ok(Some(self.finished(next.0, finished))),
+            Err(TryRecvError::Empty) => {
+                self.next = Some(next);
+                Err(NotReady)
+            }
+            // The sender is dropped without a result only with the whole thread pool.
+            Err(TryRecvError::Disconnected) => Ok(None),
+        }
+    }
+
+    /// How long threads have decoded the images so far, all together.
+    pub fn decoding(&self) -> Duration {
+        self.decoding
+    }
+
+    fn finished(&mut self, id: ImageId, finished: Finished<T>) -> (ImageId, Result<T>) {
+        self.decoding += finished.decoding;
+        match finished.image {
+            Ok(image) => (id, image),
             Err(panic) => resume_unwind(panic),
         }
+    }
+}
+
+/// Why there is no next image, although others may follow.
+pub struct NotReady;
+
+impl<T> Iterator for Decoded<T> {
+    type Item = (ImageId, Result<T>);
+
+    /// Waits for the next image.
+    fn next(&mut self) -> Option<Self::Item> {
+        let (id, result) = match self.next.take() {
+            Some(next) => next,
+            None => self.images.recv().ok()?,
+        };
+        // The sender is dropped without a result only with the whole thread pool.
+        let finished = result.recv().ok()?;
+        Some(self.finished(id, finished))
     }
 }
 
 /// A decoded image, and its share of the memory until `run` takes it.
 struct Finished<T> {
     image: thread::Result<Result<T>>,
+    decoding: Duration,
     _share: Option<Share>,
 }
 
@@ -118,6 +177,7 @@ impl<T> Finished<T> {
     fn failed(error: shadernet::Error) -> Self {
         Self {
             image: Ok(Err(error)),
+            decoding: Duration::ZERO,
             _share: None,
         }
     }
@@ -162,6 +222,7 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
@@ -199,7 +260,7 @@ mod tests {
         };
         let decoded = decode_within(most, Box::new(listed), 24, decode);
         let widths: Vec<(PathBuf, u32)> = decoded
-            .map(|(path, image)| (path, image.unwrap()))
+            .map(|(id, image)| (id.path().into_owned(), image.unwrap()))
             .collect();
         let expected = |i: usize| if i == 7 { 400 } else { 100 + i as u32 };
         let expected: Vec<(PathBuf, u32)> = names

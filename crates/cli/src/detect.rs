@@ -7,19 +7,23 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use shadernet::model_folder::{default_detector, find_model};
+use shadernet::session::Run;
 use shadernet::tasks::{Detection, DetectionOptions, Detector};
 use shadernet::tensor::Tensor;
 use shadernet::vision::{EncodedImage, RgbImage, class_color, draw_box};
 use shadernet::zoo::Task;
 use shadernet::{Result, printable};
 
-use super::batches::{ahead, batch_size, run_batches};
+use super::batches::{Predict, ahead, batch_size, in_flight, run_batches_in_flight, stack};
 use super::decode_ahead::decode_ahead;
-use super::image_paths::{ImageArgs, ImagePaths};
+use super::frames::FrameArgs;
+use super::image_paths::ImageArgs;
 use super::output_files::{OutputFiles, check_outputs};
+use super::partial_results::RunOptions;
 use super::preprocessing_args::PreprocessingArgs;
 use super::report::{ImageResult, Report};
 use super::result_format::{FormatArgs, results_file};
+use super::resume::ResumeArgs;
 use super::value_parsers::{ImageSize, count, fraction};
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 
@@ -32,12 +36,16 @@ Examples:
   shadernet detect --classes person,dog --max-boxes 10 --format csv photo.jpg
   shadernet detect --model yolov8n.onnx photo.jpg -o boxes.png
   find . -name '*.jpg' | shadernet detect -o drawn/ -
+  ffmpeg -i clip.mp4 -f rawvideo -pix_fmt rgb24 -s 640x480 - | shadernet detect --frames 640x480 --fps 25 -
 
 A box is given as left, top, right and bottom in pixels of the image. An image that cannot be read \
 is reported and skipped; the exit code is then 1.")]
 pub struct Detect {
     #[command(flatten)]
     images: ImageArgs,
+
+    #[command(flatten)]
+    frames: FrameArgs,
 
     /// Model folder, ONNX file, or the name of a model of `shadernet models` [default: yolov3_tiny]
     #[arg(long, value_name = "MODEL")]
@@ -87,12 +95,15 @@ pub struct Detect {
     /// Write the results into FILE rather than to standard output
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
+
+    #[command(flatten)]
+    resume: ResumeArgs,
 }
 
 /// A decoded image.
 struct Image {
     /// The network's input.
-    input: Vec<f32>,
+    input: Tensor,
     /// Width and height.
     size: (u32, u32),
     /// The pixels, if boxes are drawn.
@@ -100,9 +111,9 @@ struct Image {
 }
 
 impl Detect {
-    pub fn execute(&self) -> Result<(), Failure> {
+    pub fn execute(&self, options: &RunOptions) -> Result<(), Failure> {
         let arguments = &self.images.images;
-        let images = ImagePaths::new(arguments, self.images.recursive)?;
+        let mut images = self.frames.images(&self.images)?;
         let results = results_file(self.results.as_ref());
         check_outputs(
             [("--results", results)],
@@ -121,45 +132,74 @@ impl Detect {
         let classes = self.classes.iter().map(|class| folder.labels.find(class));
         let classes = classes.collect::<Result<Vec<usize>>>()?;
         let device = self.device.open()?;
-        let options = self.session.options(&device);
-        let mut detector = Detector::new(&device, &folder, &options)
+        let session = self.session.options(&device);
+        let mut detector = Detector::new(&device, &folder, &session)
             .map_err(|error| loading_failure(error, &folder, Task::Detection))?;
         output::warn(detector.warning());
         let batch = batch_size(self.batch.get(), images.count);
         detector.prepare(batch)?;
         let preprocessing = detector.preprocessing().clone();
-        let [channels, height, width] = preprocessing.input_size;
         let draws = drawings.is_some();
         let decode = move |image: &EncodedImage| {
             let pixels = image.decode()?;
             Ok(Image {
-                input: preprocessing.apply(&pixels)?.into_data(),
+                input: preprocessing.apply(&pixels)?,
                 size: pixels.dimensions(),
                 pixels: draws.then_some(pixels),
             })
         };
-        let options = DetectionOptions::new()
-            .threshold(self.threshold)
-            .iou(self.iou);
-        let predict = |images: &[Image]| {
-            let values = images.iter().flat_map(|image| &image.input).copied();
-            let shape = [images.len(), channels, height, width];
-            let batch = Tensor::new(shape, values.collect())?;
-            let sizes: Vec<(u32, u32)> = images.iter().map(|image| image.size).collect();
-            detector.predict_batch(batch, &sizes, &options)
+        let passes = Passes {
+            in_flight: in_flight(&device),
+            detector,
+            options: DetectionOptions::new()
+                .threshold(self.threshold)
+                .iou(self.iou),
         };
+        let format = self.frames.format(&self.format, results);
+        let mut report =
+            Report::resumable::<Detections>(format, results, &mut images, &self.resume, options)?;
         let mut running = Running {
             command: self,
             classes,
             drawings,
         };
+        if let Some(drawings) = &mut running.drawings {
+            drawings.reserve(report.finished());
+        }
         let finish = |path: &Path, image: Image, found| running.detections(path, image, found);
-        let mut report =
-            Report::new::<Detections>(self.format.format(results), results, images.count)?;
         let result = decode_ahead(images.sources, ahead(batch), decode, |images| {
-            run_batches(images, batch, &mut report, predict, finish)
+            run_batches_in_flight(images, batch, &mut report, passes, finish)
         });
         report.finish(result, &device)
+    }
+}
+
+/// Detects objects in batches, several at once.
+struct Passes {
+    detector: Detector,
+    options: DetectionOptions,
+    in_flight: usize,
+}
+
+impl Predict<Image> for Passes {
+    type Pass = (Tensor, Run);
+    type Output = Vec<Detection>;
+
+    fn start(&mut self, images: &[Image]) -> Result<Self::Pass> {
+        let inputs: Vec<&Tensor> = images.iter().map(|image| &image.input).collect();
+        let batch = stack(&inputs)?;
+        let run = self.detector.predict_async(&batch)?;
+        Ok((batch, run))
+    }
+
+    fn wait(&mut self, (batch, run): Self::Pass, images: &[Image]) -> Result<Vec<Vec<Detection>>> {
+        let sizes: Vec<(u32, u32)> = images.iter().map(|image| image.size).collect();
+        let outputs = run.wait()?;
+        (self.detector).detections(&batch, &outputs, &sizes, &self.options)
+    }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight
     }
 }
 

@@ -275,13 +275,13 @@ impl Running {
     }
 
     fn run(&mut self, images: Decoded<RgbImage>) -> Result<(), Failure> {
-        for (path, image) in images {
-            match image.and_then(|image| self.explain(&path, &image)) {
+        for (id, image) in images {
+            match image.and_then(|image| self.explain(&id.path(), &image)) {
                 Ok(explanation) => {
-                    self.report.success(&path, &explanation)?;
-                    explanation.warn(&path, &self.report);
+                    self.report.success(&id, &explanation)?;
+                    explanation.warn(&id.path(), &self.report);
                 }
-                Err(error) => self.report.failure(&path, &error)?,
+                Err(error) => self.report.failure(&id, &error)?,
             }
         }
         Ok(())

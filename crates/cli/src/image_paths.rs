@@ -8,6 +8,7 @@ use clap::Args;
 use shadernet::vision::MAX_FILE_BYTES;
 use shadernet::{Error, Result};
 
+use crate::image_id::ImageId;
 use crate::lines::lines;
 
 /// The argument, and the name in results, of standard input.
@@ -33,6 +34,8 @@ pub enum ImageSource {
     File(PathBuf),
     /// Its bytes, from standard input.
     Bytes(Vec<u8>),
+    /// A frame of a video, as the bytes of an image file, or why there is none.
+    Frame(ImageId, Result<Vec<u8>>),
     /// A folder without images, or one that cannot be read.
     Unusable(PathBuf, Error),
 }
@@ -45,6 +48,8 @@ pub struct ImagePaths {
     pub count: Option<usize>,
     /// Whether there is one image, and no folder. A folder stands for any number of images.
     pub is_single: bool,
+    /// Whether they are frames of a video.
+    pub are_frames: bool,
 }
 
 impl ImagePaths {
@@ -63,6 +68,7 @@ impl ImagePaths {
                 sources: input.sources(),
                 count: is_image.then_some(1),
                 is_single: is_image,
+                are_frames: false,
             });
         }
         let mut count = Some(0);
@@ -99,6 +105,7 @@ impl ImagePaths {
             sources,
             count,
             is_single: count == Some(1) && !arguments.iter().any(|argument| argument.is_dir()),
+            are_frames: false,
         })
     }
 }

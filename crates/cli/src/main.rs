@@ -13,6 +13,7 @@ mod convert;
 mod convert_onnx;
 mod cutout;
 mod decode_ahead;
+mod destination;
 mod detect;
 mod device_args;
 mod devices;
@@ -20,7 +21,9 @@ mod doctor;
 mod explain;
 mod explain_results;
 mod features;
+mod frames;
 mod freed_memory;
+mod image_id;
 mod image_paths;
 mod inspect;
 mod layer_list;
@@ -30,6 +33,7 @@ mod mapped_weights;
 mod models;
 mod output;
 mod output_files;
+mod partial_results;
 mod plan;
 mod preprocessing_args;
 mod progress;
@@ -38,6 +42,7 @@ mod pull;
 mod report;
 mod resolve_model;
 mod result_format;
+mod resume;
 mod run;
 mod segment;
 mod signals;
@@ -50,7 +55,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use device_args::DeviceArgs;
 use preprocessing_args::PreprocessingArgs;
 use shadernet::device::Device;
@@ -250,7 +255,10 @@ fn main() -> ExitCode {
     let start = Instant::now();
     freed_memory::keep();
     silence_wayland();
-    let cli = Cli::parse();
+    let command = Cli::command();
+    let matches = command.clone().get_matches();
+    let options = resume::run_options(&command, &matches);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     signals::handle();
     if cli.quiet {
         output::be_quiet();
@@ -260,10 +268,10 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let result = match cli.command {
-        Command::Classify(command) => command.execute(),
+        Command::Classify(command) => command.execute(&options),
         Command::Convert(command) => command.execute(),
-        Command::Detect(command) => command.execute(),
-        Command::Segment(command) => command.execute(),
+        Command::Detect(command) => command.execute(&options),
+        Command::Segment(command) => command.execute(&options),
         Command::Explain(command) => command.execute(),
         Command::Features(command) => command.execute(),
         Command::Run(command) => command.execute(),

@@ -14,6 +14,7 @@ use shadernet::{Error, Result, printable};
 
 use super::Failure;
 use super::image_paths::STANDARD_INPUT;
+use super::partial_results::FinishedImage;
 
 /// Of 100: lines and letters have no visible artifacts.
 const JPEG_QUALITY: u8 = 92;
@@ -84,6 +85,15 @@ impl OutputFiles {
         match self {
             Self::File(path, _) => OutputFile::check(path),
             Self::Folder { folder, .. } => output_file::check_folder(folder),
+        }
+    }
+
+    /// Does not use the names again that were, or may have been, used for images of an interrupted run.
+    pub fn reserve(&mut self, finished: &[FinishedImage]) {
+        if let Self::Folder { names, .. } = self {
+            for finished in finished {
+                unused_name(Path::new(&finished.image), names);
+            }
         }
     }
 

@@ -3,14 +3,21 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shadernet::device::Device;
 use shadernet::{Error, printable};
 
-use super::result_format::{Destination, Format};
+use super::batches::TimesTaken;
+use super::destination::Destination;
+use super::image_id::ImageId;
+use super::image_paths::ImagePaths;
+use super::output::counted;
+use super::partial_results::{FinishedImage, RunOptions, leave_unfinished};
+use super::result_format::Format;
+use super::resume::{self, ResumeArgs};
 use super::{Failure, output, progress};
 
 /// Prints results in one of the formats, and counts images.
@@ -21,6 +28,7 @@ pub struct Report {
     start: Instant,
     completed: usize,
     failed: usize,
+    times: Option<TimesTaken>,
 }
 
 /// The result for one image. It serializes to a JSON object.
@@ -38,7 +46,8 @@ pub trait ImageResult: Serialize {
 /// An image's line of JSON.
 #[derive(Serialize)]
 struct Line<'a, R> {
-    image: String,
+    #[serde(flatten)]
+    id: &'a ImageId,
     #[serde(flatten)]
     result: &'a R,
 }
@@ -56,11 +65,41 @@ impl Report {
         path: Option<&Path>,
         count: Option<usize>,
     ) -> Result<Self, Failure> {
-        let mut destination = Destination::open(path)?;
-        let header = ["image"].iter().chain(R::COLUMNS);
-        if let Some(header) = format.row(header)? {
-            destination.write(&header)?;
-        }
+        let header = header::<R>(format, ImageId::FILE_COLUMNS)?;
+        Ok(Self::start(
+            format,
+            Destination::open(path, &header)?,
+            count,
+        ))
+    }
+
+    /// As [`Self::new`], for a run of `options` over `images` that can be continued if it is interrupted. Where it
+    /// continues to, `images` are those that are left.
+    pub fn resumable<R: ImageResult>(
+        format: Format,
+        path: Option<&Path>,
+        images: &mut ImagePaths,
+        resume: &ResumeArgs,
+        options: &RunOptions,
+    ) -> Result<Self, Failure> {
+        let destination = match images.are_frames {
+            // They pass only once.
+            true => Destination::open(path, &header::<R>(format, ImageId::FRAME_COLUMNS)?)?,
+            false => {
+                let header = header::<R>(format, ImageId::FILE_COLUMNS)?;
+                Destination::open_resumable(path, &header, options, resume.resume)?
+            }
+        };
+        resume::skip(images, destination.finished());
+        let report = Self::start(format, destination, images.count);
+        report
+            .bar
+            .set_position(report.destination.finished().len() as u64);
+        report.bar.reset_eta();
+        Ok(report)
+    }
+
+    fn start(format: Format, destination: Destination, count: Option<usize>) -> Self {
         let (bar, style) = match count {
             // One image does not need a bar.
             Some(0 | 1) => (ProgressBar::hidden(), ""),
@@ -76,37 +115,62 @@ impl Report {
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
-        Ok(Self {
+        Self {
             format,
             destination,
             bar: progress::shown(bar),
             start: Instant::now(),
             completed: 0,
             failed: 0,
-        })
+            times: None,
+        }
     }
 
-    pub fn success<R: ImageResult>(&mut self, path: &Path, result: &R) -> io::Result<()> {
+    /// The images of an interrupted run that this one continues.
+    pub fn finished(&self) -> &[FinishedImage] {
+        self.destination.finished()
+    }
+
+    pub fn success<R: ImageResult>(&mut self, id: &ImageId, result: &R) -> Result<(), Failure> {
         self.completed += 1;
-        let (format, destination) = (self.format, &mut self.destination);
-        self.bar.suspend(|| match format {
-            Format::Json => destination.write(&line(path, result)?),
+        let results = match self.format {
+            Format::Json => line(id, result)?,
             Format::Text => {
                 let mut text = Vec::new();
-                writeln!(text, "{}", printable::path(path))?;
+                writeln!(text, "{}", id.title())?;
                 result.print(&mut text)?;
-                destination.write_text(&String::from_utf8_lossy(&text))
+                printable::escape(&String::from_utf8_lossy(&text))
+                    .as_bytes()
+                    .to_owned()
             }
             Format::Csv | Format::Tsv => {
-                let image = path.display().to_string();
+                let image = id.cells();
                 let mut rows = Vec::new();
                 for cells in result.rows() {
-                    let cells = std::iter::once(&image).chain(&cells);
-                    rows.extend(format.row(cells)?.unwrap_or_default());
+                    let cells = image.iter().chain(&cells);
+                    rows.extend(self.format.row(cells)?.unwrap_or_default());
                 }
-                destination.write(&rows)
+                rows
             }
-        })?;
+        };
+        self.record(id, false, &results)
+    }
+
+    /// Reports an image that failed: on standard error, and in JSON also as its line.
+    pub fn failure(&mut self, id: &ImageId, error: &Error) -> Result<(), Failure> {
+        self.failed += 1;
+        self.bar.suspend(|| output::error(error));
+        let error = error.report().to_string();
+        let results = match self.format {
+            Format::Json => line(id, &Failed { error })?,
+            _ => Vec::new(),
+        };
+        self.record(id, true, &results)
+    }
+
+    fn record(&mut self, id: &ImageId, failed: bool, results: &[u8]) -> Result<(), Failure> {
+        let destination = &mut self.destination;
+        (self.bar).suspend(|| destination.record(resume::name(id), failed, results))?;
         self.bar.inc(1);
         Ok(())
     }
@@ -116,55 +180,76 @@ impl Report {
         self.bar.suspend(|| output::note(line));
     }
 
-    /// Reports an image that failed: on standard error, and in JSON also as its line.
-    pub fn failure(&mut self, path: &Path, error: &Error) -> io::Result<()> {
-        self.failed += 1;
-        let (format, destination) = (self.format, &mut self.destination);
-        self.bar.suspend(|| {
-            output::error(error);
-            match format {
-                Format::Json => {
-                    let error = error.report().to_string();
-                    destination.write(&line(path, &Failed { error })?)
-                }
-                _ => Ok(()),
-            }
-        })?;
-        self.bar.inc(1);
-        Ok(())
+    /// Where the time went, for the summary.
+    pub fn took(&mut self, times: TimesTaken) {
+        self.times = Some(times);
     }
 
     /// Prints the summary for `device`, or returns the error of `result`.
     pub fn finish(self, result: Result<(), Failure>, device: &Device) -> Result<(), Failure> {
         self.bar.finish_and_clear();
-        result?;
-        // An older file is not replaced by one without results.
-        if self.completed > 0 || self.failed == 0 {
-            self.destination.finish()?;
-        }
         let seconds = self.start.elapsed().as_secs_f64();
-        let mut text = match self.completed {
-            1 => format!("1 image in {seconds:.2} s"),
-            count => format!("{count} images in {seconds:.2} s"),
-        };
+        let before = self.destination.finished();
+        let (finished, failed) = (before.len(), before.iter().filter(|one| one.failed).count());
+        // An older file is not replaced by one without results.
+        let has_results = self.completed + finished - failed > 0 || self.failed + failed == 0;
+        let written = result.and_then(|()| match has_results {
+            true => Ok(self.destination.finish()?),
+            false => Ok(self.destination.discard()?),
+        });
+        if let Err(failure) = written {
+            leave_unfinished();
+            return Err(failure);
+        }
+        let mut text = format!("{} in {seconds:.2} s", counted(self.completed, "image"));
         if self.completed > 0 {
             text += &format!(", {:.1} images/s", self.completed as f64 / seconds);
         }
         if self.failed > 0 {
             text += &format!(", {} failed", self.failed);
         }
+        if finished > 0 {
+            text += &format!(", {finished} before the interruption");
+        }
+        if failed > 0 {
+            text += &format!(" ({failed} failed)");
+        }
         output::note(format_args!("{text}, on {device}"));
-        match self.failed {
+        if let Some(times) = self.times.filter(|_| self.completed > 1) {
+            output::note(times.text(seconds));
+        }
+        match self.failed + failed {
             0 => Ok(()),
             _ => Err(Failure::Reported),
         }
     }
 }
 
+impl TimesTaken {
+    /// Where `seconds` went.
+    fn text(&self, seconds: f64) -> String {
+        let share = |time: Duration| 100.0 * time.as_secs_f64() / seconds;
+        format!(
+            "the device was busy for {:.0} % of the time, and waited {:.0} % for images; decoding took {:.2} s on {}",
+            100.0 - share(self.without_pass),
+            share(self.waiting),
+            self.decoding.as_secs_f64(),
+            counted(rayon::current_num_threads(), "thread"),
+        )
+    }
+}
+
+/// The first line of a results file, if the format has one.
+fn header<R: ImageResult>(format: Format, id: &[&str]) -> io::Result<String> {
+    let header = format.row(id.iter().chain(R::COLUMNS))?;
+    Ok(header.map_or_else(String::new, |row| {
+        String::from_utf8_lossy(&row).into_owned()
+    }))
+}
+
 /// An image's line of JSON.
-fn line(path: &Path, result: &impl Serialize) -> io::Result<Vec<u8>> {
-    let image = path.display().to_string();
-    let mut line = serde_json::to_vec(&Line { image, result })?;
+fn line(id: &ImageId, result: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(&Line { id, result })?;
     line.push(b'\n');
     Ok(line)
 }

@@ -1,11 +1,9 @@
-//! The formats of results, and where they are written.
+//! The formats of results.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use shadernet::output_file::OutputFile;
-use shadernet::{Error, Result, printable};
 
 /// How results are printed.
 #[derive(Args)]
@@ -23,12 +21,17 @@ pub struct FormatArgs {
 impl FormatArgs {
     /// The format of results that are written to `path`, or to standard output.
     pub fn format(&self, path: Option<&Path>) -> Format {
+        self.format_or(Format::Text, path)
+    }
+
+    /// As [`Self::format`], with another default than text.
+    pub fn format_or(&self, default: Format, path: Option<&Path>) -> Format {
         let extension = path.and_then(|path| path.extension()?.to_str());
         let by_name = || match extension.map(str::to_lowercase).as_deref() {
             Some("csv") => Format::Csv,
             Some("tsv") => Format::Tsv,
             Some("json" | "jsonl" | "ndjson") => Format::Json,
-            _ => Format::Text,
+            _ => default,
         };
         match self.json {
             true => Format::Json,
@@ -68,46 +71,6 @@ impl Format {
         writer.write_record(cells.into_iter().map(|cell| cell.as_ref().to_owned()))?;
         let row = writer.into_inner().map_err(|error| error.into_error())?;
         Ok(Some(row))
-    }
-}
-
-/// Where results are written.
-pub enum Destination {
-    StandardOutput,
-    File(OutputFile),
-}
-
-impl Destination {
-    /// The file at `path`, or standard output.
-    pub fn open(path: Option<&Path>) -> Result<Self> {
-        Ok(match path {
-            Some(path) => Self::File(OutputFile::create(path)?),
-            None => Self::StandardOutput,
-        })
-    }
-
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::StandardOutput => {
-                let mut out = io::stdout().lock();
-                out.write_all(bytes)?;
-                out.flush()
-            }
-            Self::File(file) => file.write_all(bytes),
-        }
-    }
-
-    /// Writes text, in which control characters are escaped.
-    pub fn write_text(&mut self, text: &str) -> io::Result<()> {
-        self.write(printable::escape(text).as_bytes())
-    }
-
-    /// Completes the file, which did not exist before.
-    pub fn finish(self) -> Result<(), Error> {
-        match self {
-            Self::StandardOutput => Ok(()),
-            Self::File(file) => file.finish(),
-        }
     }
 }
 

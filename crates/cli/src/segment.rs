@@ -7,19 +7,24 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use shadernet::model_folder::find_model;
+use shadernet::session::Run;
 use shadernet::tasks::{SegmentSize, Segmenter};
+use shadernet::tensor::Tensor;
 use shadernet::vision::{EncodedImage, Mask, RgbImage};
 use shadernet::zoo::Task;
 use shadernet::{Result, printable};
 
-use super::batches::{ahead, batch_size, run_batches};
+use super::batches::{Predict, ahead, batch_size, in_flight, run_batches_in_flight};
 use super::cutout::{CutoutArgs, Cutouts};
 use super::decode_ahead::decode_ahead;
-use super::image_paths::{ImageArgs, ImagePaths};
+use super::frames::FrameArgs;
+use super::image_paths::ImageArgs;
 use super::output_files::{OutputFiles, check_outputs, indexed_png};
+use super::partial_results::RunOptions;
 use super::preprocessing_args::PreprocessingArgs;
 use super::report::{ImageResult, Report};
 use super::result_format::{FormatArgs, results_file};
+use super::resume::ResumeArgs;
 use super::value_parsers::{ImageSize, count};
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 
@@ -32,6 +37,8 @@ Examples:
   shadernet segment --model u2net.onnx photo.jpg -o mask.png
   shadernet segment --model u2net.onnx photo.jpg --cutout subject.png
   shadernet segment --model u2net.onnx photo.jpg --cutout card.jpg --background '#20a0ff'
+  ffmpeg -i clip.mp4 -f rawvideo -pix_fmt rgb24 -s 640x480 - | shadernet segment --model u2net.onnx \
+    --frames 640x480 -o masks/ -
 
 The model is the folder of a U-Net (unet, unet_bilinear or unet_paper), or an ONNX file; none is bundled. The mask is \
 an indexed PNG of the image's size: the value of a pixel is its class. An image that cannot be read \
@@ -39,6 +46,9 @@ is reported and skipped; the exit code is then 1.")]
 pub struct Segment {
     #[command(flatten)]
     images: ImageArgs,
+
+    #[command(flatten)]
+    frames: FrameArgs,
 
     /// Model folder, ONNX file, or the name of a model of `shadernet models`
     #[arg(long, value_name = "MODEL")]
@@ -83,6 +93,9 @@ pub struct Segment {
     /// Write the results into FILE rather than to standard output
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
+
+    #[command(flatten)]
+    resume: ResumeArgs,
 }
 
 fn size(name: &str) -> Result<(SegmentSize, Option<ImageSize>), String> {
@@ -101,13 +114,13 @@ fn size(name: &str) -> Result<(SegmentSize, Option<ImageSize>), String> {
 const OPACITY: f32 = 0.5;
 
 impl Segment {
-    pub fn execute(&self) -> Result<(), Failure> {
+    pub fn execute(&self, options: &RunOptions) -> Result<(), Failure> {
         if self.batch.get() > 1 && self.size.0 == SegmentSize::Image {
             let reason = "--batch: images of a batch have the model's size; leave out --size image";
             return Err(Failure::Usage(reason.to_owned()));
         }
         let arguments = &self.images.images;
-        let images = ImagePaths::new(arguments, self.images.recursive)?;
+        let mut images = self.frames.images(&self.images)?;
         let results = results_file(self.results.as_ref());
         let inputs = arguments.iter().chain(self.cutout.background_file());
         check_outputs([("--results", results)], inputs.map(PathBuf::as_path))?;
@@ -145,8 +158,8 @@ impl Segment {
         let listed = self.classes.iter().map(|class| folder.labels.find(class));
         let listed = listed.collect::<Result<Vec<usize>>>()?;
         let device = self.device.open()?;
-        let options = self.session.options(&device);
-        let mut segmenter = Segmenter::new(&device, &folder, &options)
+        let session = self.session.options(&device);
+        let mut segmenter = Segmenter::new(&device, &folder, &session)
             .map_err(|error| loading_failure(error, &folder, Task::Segmentation))?;
         output::warn(segmenter.warning());
         let batch = batch_size(self.batch.get(), images.count);
@@ -163,20 +176,60 @@ impl Segment {
             cutouts,
             listed: listed.collect(),
         };
-        let format = self.format.format(results);
-        let mut report = Report::new::<Segmentation>(format, results, images.count)?;
+        let format = self.frames.format(&self.format, results);
+        let mut report =
+            Report::resumable::<Segmentation>(format, results, &mut images, &self.resume, options)?;
+        let cutouts = outputs.cutouts.as_mut().map(|cutouts| &mut cutouts.files);
+        for files in [outputs.masks.as_mut(), outputs.overlays.as_mut(), cutouts]
+            .into_iter()
+            .flatten()
+        {
+            files.reserve(report.finished());
+        }
         let decode = |image: &EncodedImage| image.decode();
         let labels: Vec<String> = (0..=u8::MAX).map(|class| segmenter.label(class)).collect();
-        let predict = |images: &[RgbImage]| match (self.size.0, images) {
-            (SegmentSize::Image, [image]) => Ok(vec![segmenter.segment(image, self.size.0)?]),
-            (_, images) => segmenter.segment_batch(&images.iter().collect::<Vec<_>>()),
+        let passes = Passes {
+            segmenter,
+            size: self.size.0,
+            in_flight: match self.size.0 {
+                // Each image has a plan, and the memory, of its own size.
+                SegmentSize::Image => 1,
+                _ => in_flight(&device),
+            },
         };
         let finish =
             |path: &Path, image: RgbImage, mask: Mask| outputs.write(path, &image, &mask, &labels);
         let result = decode_ahead(images.sources, ahead(batch), decode, |images| {
-            run_batches(images, batch, &mut report, predict, finish)
+            run_batches_in_flight(images, batch, &mut report, passes, finish)
         });
         report.finish(result, &device)
+    }
+}
+
+/// Segments batches, several at once.
+struct Passes {
+    segmenter: Segmenter,
+    size: SegmentSize,
+    in_flight: usize,
+}
+
+impl Predict<RgbImage> for Passes {
+    type Pass = (Tensor, Run);
+    type Output = Mask;
+
+    fn start(&mut self, images: &[RgbImage]) -> Result<Self::Pass> {
+        let images: Vec<&RgbImage> = images.iter().collect();
+        self.segmenter.segment_async(&images, self.size)
+    }
+
+    fn wait(&mut self, (batch, run): Self::Pass, images: &[RgbImage]) -> Result<Vec<Mask>> {
+        let images: Vec<&RgbImage> = images.iter().collect();
+        let outputs = run.wait()?;
+        self.segmenter.masks(&images, self.size, &batch, &outputs)
+    }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight
     }
 }
 

@@ -1,8 +1,10 @@
-//! A command that is ended by a signal leaves no temporary files behind.
+//! A command that is ended by a signal leaves no temporary files behind, and says how it is continued.
 
 use std::process;
 
 use shadernet::output_file::remove_unfinished;
+
+use super::partial_results::leave_unfinished;
 
 /// Handles Ctrl-C, and the signals for ending and for a terminal that was closed. The process still dies by the
 /// signal: a shell then stops its script, and sees the code 128 and the signal's number, 130 for Ctrl-C.
@@ -21,6 +23,7 @@ pub fn handle() {
         if let Some(signal) = signals.forever().next() {
             // No file is created or renamed from here on.
             let _unfinished = remove_unfinished();
+            leave_unfinished();
             let _ = emulate_default_handler(signal);
             process::exit(128_i32.saturating_add(signal));
         }
@@ -45,6 +48,7 @@ pub fn handle() {
     // Without a handler, only temporary files are left.
     let _ = ctrlc::set_handler(|| {
         let _unfinished = remove_unfinished();
+        leave_unfinished();
         process::exit(CONTROL_C);
     });
 }

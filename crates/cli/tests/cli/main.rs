@@ -20,6 +20,7 @@ mod explain;
 mod features;
 mod finite;
 mod foreign_text;
+mod frames;
 mod golden;
 #[cfg(feature = "pull")]
 mod hub_server;
@@ -34,6 +35,8 @@ mod plan;
 #[cfg(feature = "pull")]
 mod pull;
 mod report;
+#[cfg(unix)]
+mod resume;
 mod run;
 mod segment;
 #[cfg(unix)]
