@@ -13,12 +13,14 @@ use shadernet::zoo::Task;
 use shadernet::{Result, printable};
 
 use super::batches::{ahead, batch_size, run_batches};
+use super::class_shares::{ClassCounts, ClassShare};
 use super::decode_ahead::decode_ahead;
 use super::image_paths::{ImageArgs, ImagePaths};
 use super::output_files::{OutputFiles, check_outputs, indexed_png};
 use super::preprocessing_args::PreprocessingArgs;
 use super::report::{ImageResult, Report};
 use super::result_format::{FormatArgs, results_file};
+use super::segment_tiles::{self, OwnSize, Tile};
 use super::value_parsers::{ImageSize, count};
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 
@@ -29,6 +31,7 @@ Examples:
   shadernet segment --model models/my_unet photo.jpg -o mask.png --overlay overlay.png
   shadernet segment --model models/my_unet --json scans/ -o masks/
   shadernet segment --model u2net.onnx photo.jpg -o mask.png
+  shadernet segment --model models/my_unet slide.tif --tile -o mask.png
 
 The model is the folder of a U-Net (unet, unet_bilinear or unet_paper), or an ONNX file; none is bundled. The mask is \
 an indexed PNG of the image's size: the value of a pixel is its class. An image that cannot be read \
@@ -50,9 +53,15 @@ pub struct Segment {
     overlay: Option<PathBuf>,
 
     /// Segment at the model's input size, at the image's own size, or at a size such as 320 or 240x320 (height and
-    /// width)
-    #[arg(long, value_name = "model|image|SIZE", default_value = "model", value_parser = size)]
-    size: (SegmentSize, Option<ImageSize>),
+    /// width) [default: model, or image with --tile]. An image that does not fit at its own size is done in tiles
+    #[arg(long, value_name = "model|image|SIZE", value_parser = size)]
+    size: Option<(SegmentSize, Option<ImageSize>)>,
+
+    /// Segment images of any size in overlapping tiles with sides of N pixels at most; without N, of a size that is
+    /// chosen by memory. The mask is that of the whole image, where the network's receptive field allows that
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "auto",
+          value_parser = segment_tiles::tile)]
+    tile: Option<Tile>,
 
     #[command(flatten)]
     preprocessing: PreprocessingArgs,
@@ -92,14 +101,11 @@ fn size(name: &str) -> Result<(SegmentSize, Option<ImageSize>), String> {
 }
 
 /// Opacity of the classes' colors in the overlay.
-const OPACITY: f32 = 0.5;
+pub const OPACITY: f32 = 0.5;
 
 impl Segment {
     pub fn execute(&self) -> Result<(), Failure> {
-        if self.batch.get() > 1 && self.size.0 == SegmentSize::Image {
-            let reason = "--batch: images of a batch have the model's size; leave out --size image";
-            return Err(Failure::Usage(reason.to_owned()));
-        }
+        let (size, own_size) = self.size()?;
         let arguments = &self.images.images;
         let images = ImagePaths::new(arguments, self.images.recursive)?;
         let results = results_file(self.results.as_ref());
@@ -127,18 +133,11 @@ impl Segment {
             masks.check_distinct(overlays, image.map(PathBuf::as_path))?;
         }
         let model = find_model(&self.model)?;
-        let folder = self.preprocessing.open(&model, self.size.1)?;
+        let folder = self.preprocessing.open(&model, own_size)?;
         let listed = self.classes.iter().map(|class| folder.labels.find(class));
         let listed = listed.collect::<Result<Vec<usize>>>()?;
         let device = self.device.open()?;
         let options = self.session.options(&device);
-        let mut segmenter = Segmenter::new(&device, &folder, &options)
-            .map_err(|error| loading_failure(error, &folder, Task::Segmentation))?;
-        output::warn(segmenter.warning());
-        let batch = batch_size(self.batch.get(), images.count);
-        if self.size.0 == SegmentSize::Model {
-            segmenter.prepare(batch)?;
-        }
         // With one logit, class 0 is the background, which has no label of its own.
         let offset = usize::from(folder.labels.len() == 1);
         let listed = listed.into_iter().map(|class| class + offset).collect();
@@ -148,13 +147,31 @@ impl Segment {
             listed,
         };
         let format = self.format.format(results);
-        let mut report = Report::new::<Segmentation>(format, results, images.count)?;
+        // With its own bar, the tiles are counted.
+        let shows_tiles = self.tile.is_some() || images.count == Some(1);
+        let counted = if shows_tiles { Some(1) } else { images.count };
+        let mut report = Report::new::<Segmentation>(format, results, counted)?;
+        if size == SegmentSize::Image {
+            let own_size = OwnSize {
+                device: &device,
+                folder: &folder,
+                options,
+                tile: self.tile,
+                shows_tiles,
+                outputs: &mut outputs,
+            };
+            let result = own_size.run(images.sources, &mut report);
+            return report.finish(result, &device);
+        }
+        let mut segmenter = Segmenter::new(&device, &folder, &options)
+            .map_err(|error| loading_failure(error, &folder, Task::Segmentation))?;
+        output::warn(segmenter.warning());
+        let batch = batch_size(self.batch.get(), images.count);
+        segmenter.prepare(batch)?;
         let decode = |image: &EncodedImage| image.decode();
         let labels: Vec<String> = (0..=u8::MAX).map(|class| segmenter.label(class)).collect();
-        let predict = |images: &[RgbImage]| match (self.size.0, images) {
-            (SegmentSize::Image, [image]) => Ok(vec![segmenter.segment(image, self.size.0)?]),
-            (_, images) => segmenter.segment_batch(&images.iter().collect::<Vec<_>>()),
-        };
+        let predict =
+            |images: &[RgbImage]| segmenter.segment_batch(&images.iter().collect::<Vec<_>>());
         let finish =
             |path: &Path, image: RgbImage, mask: Mask| outputs.write(path, &image, &mask, &labels);
         let result = decode_ahead(images.sources, ahead(batch), decode, |images| {
@@ -162,18 +179,42 @@ impl Segment {
         });
         report.finish(result, &device)
     }
+
+    /// The size at which images are segmented, and one other than the model's.
+    fn size(&self) -> Result<(SegmentSize, Option<ImageSize>), Failure> {
+        let usage = |reason: &str| Err(Failure::Usage(reason.to_owned()));
+        let size = match (self.tile, self.size) {
+            (None, size) => size.unwrap_or_default(),
+            (Some(_), None | Some((SegmentSize::Image, _))) => (SegmentSize::Image, None),
+            (Some(_), Some(_)) => {
+                return usage("--tile: tiles are of the image at its own size; leave out --size");
+            }
+        };
+        match (
+            self.batch.get() > 1 && size.0 == SegmentSize::Image,
+            self.tile,
+        ) {
+            (false, _) => Ok(size),
+            (true, None) => {
+                usage("--batch: images of a batch have the model's size; leave out --size image")
+            }
+            (true, Some(_)) => {
+                usage("--batch: tiles run one by one; leave out --batch, or take larger tiles")
+            }
+        }
+    }
 }
 
 /// The files that are written.
-struct Outputs {
-    masks: Option<OutputFiles>,
-    overlays: Option<OutputFiles>,
+pub struct Outputs {
+    pub masks: Option<OutputFiles>,
+    pub overlays: Option<OutputFiles>,
     /// The classes that are listed; all if empty.
     listed: Vec<usize>,
 }
 
 impl Outputs {
-    fn write(
+    pub fn write(
         &mut self,
         path: &Path,
         image: &RgbImage,
@@ -192,58 +233,39 @@ impl Outputs {
             }
             None => None,
         };
-        Ok(Segmentation {
-            classes: (classes(mask, labels).into_iter())
-                .filter(|found| {
-                    self.listed.is_empty() || self.listed.contains(&usize::from(found.class))
-                })
-                .collect(),
-            mask: mask_file,
-            overlay: overlay_file,
-        })
+        let mut counts = ClassCounts::new();
+        counts.add(mask.classes(), mask.probabilities());
+        Ok(self.segmentation(&counts, labels, mask_file, overlay_file))
     }
-}
 
-/// The classes in `mask`, the one with the most pixels first.
-fn classes(mask: &Mask, labels: &[String]) -> Vec<ClassShare> {
-    let mut shares: Vec<ClassShare> = (0..=u8::MAX)
-        .zip(labels)
-        .filter_map(|(class, label)| {
-            let of_class = (mask.classes().iter().zip(mask.probabilities()))
-                .filter(|(found, _)| **found == class);
-            let (pixels, sum) = of_class.fold((0_u64, 0.0_f64), |(n, sum), (_, p)| {
-                (n + 1, sum + f64::from(*p))
-            });
-            (pixels > 0).then(|| ClassShare {
-                class,
-                label: label.clone(),
-                pixels,
-                share: pixels as f64 / mask.classes().len() as f64,
-                mean_probability: sum / pixels as f64,
-            })
-        })
-        .collect();
-    shares.sort_by_key(|share| std::cmp::Reverse(share.pixels));
-    shares
+    /// The result for an image, with the classes that are listed.
+    pub fn segmentation(
+        &self,
+        counts: &ClassCounts,
+        labels: &[String],
+        mask: Option<String>,
+        overlay: Option<String>,
+    ) -> Segmentation {
+        let shares = counts.shares(labels).into_iter();
+        let is_listed = |found: &ClassShare| {
+            self.listed.is_empty() || self.listed.contains(&usize::from(found.class))
+        };
+        Segmentation {
+            classes: shares.filter(is_listed).collect(),
+            mask,
+            overlay,
+        }
+    }
 }
 
 /// The classes of an image, and the files written for it.
 #[derive(Serialize)]
-struct Segmentation {
+pub struct Segmentation {
     classes: Vec<ClassShare>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mask: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     overlay: Option<String>,
-}
-
-#[derive(Serialize)]
-struct ClassShare {
-    class: u8,
-    label: String,
-    pixels: u64,
-    share: f64,
-    mean_probability: f64,
 }
 
 impl ImageResult for Segmentation {

@@ -36,6 +36,7 @@ mod pull;
 mod report;
 mod run;
 mod segment;
+mod segment_tiles;
 #[cfg(unix)]
 mod signals;
 mod summary;
