@@ -117,7 +117,8 @@ impl TileNetwork {
         });
         let jump = [0, 1].map(|axis| self.jump(axis));
         let tile_map = [0, 1].map(|axis| {
-            map[axis] - ((input[axis] - tile[axis]) as f64 / jump[axis]).round() as usize
+            map[axis]
+                .saturating_sub(((input[axis] - tile[axis]) as f64 / jump[axis]).round() as usize)
         });
         let taps = [0, 1].map(|axis| self.taps(image[axis], input[axis], map[axis]));
         let whole = |window: &Result<[InputWindow; 2], String>| {

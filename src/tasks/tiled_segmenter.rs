@@ -9,6 +9,7 @@ use super::image_model::{graph_for, source};
 use super::mask_strip::{MaskStrip, TileAxis};
 use super::row_buffer::RowBuffer;
 use super::segmenter::{class_name, reflected, whole_image};
+use super::tile_axis::Span;
 use super::tile_graph::{Sampled, TileGraph};
 use super::tile_layout::{AxisLayout, Layout, Side, TileNetwork};
 use crate::device::Device;
@@ -389,14 +390,19 @@ impl TiledSegmenter {
 }
 
 impl AxisLayout {
-    /// The image's rows that the tiles of a row read, from the first to the one after the last.
+    /// The image's rows, from the first to the one after the last, that the tiles of a row read or compute. Later tiles
+    /// need none before them.
     fn image_rows(&self, tile: usize, image: usize) -> std::ops::Range<usize> {
-        let origin = self.spans[tile].origin;
-        let rows = (origin..origin + self.tile).map(|at| reflected(at, self.border, image));
-        let (first, last) = rows.fold((image, 0), |(first, last), row| {
-            (first.min(row), last.max(row))
-        });
-        first..last + 1
+        let rows = |span: &Span| {
+            let read =
+                (span.origin..span.origin + self.tile).map(|at| reflected(at, self.border, image));
+            read.fold(span.pixels, |[first, end], row| {
+                [first.min(row), end.max(row + 1)]
+            })
+        };
+        let [_, end] = rows(&self.spans[tile]);
+        let first = self.spans[tile..].iter().map(|span| rows(span)[0]).min();
+        first.unwrap_or(end)..end
     }
 
     fn tile(&self, i: usize) -> TileAxis<'_> {
