@@ -195,7 +195,7 @@ impl OwnSize<'_> {
         match result {
             Ok(()) => Ok(files.finish(self.outputs, &labels)),
             Err(error) if error.kind() == ErrorKind::DeviceLost => Err(error.into()),
-            Err(error) => Ok(Err(self.with_flag(error))),
+            Err(error) => Ok(Err(error)),
         }
     }
 
@@ -203,23 +203,13 @@ impl OwnSize<'_> {
         let ([rows, columns], [height, width]) = (plan.tiles, plan.tile);
         let path = printable::path(path);
         report.note(format_args!(
-            "{path}: {rows} rows of {columns} tiles, each of {height}x{width} pixels (height and width)"
+            "{path}: {rows}x{columns} tiles, each of {height}x{width} pixels (height and width)"
         ));
         if let Some(reason) = &plan.inexact {
             report.note(format_args!(
                 "{path}: the mask is not exactly that of the whole image, since {reason}; tiles overlap by half and \
                  are blended"
             ));
-        }
-    }
-
-    /// An error with what the user can do about it.
-    fn with_flag(&self, error: Error) -> Error {
-        match (error, self.tile) {
-            (Error::Inputs(reason), Some(Tile(Some(side)))) if reason.contains("the margin") => {
-                Error::Inputs(format!("--tile {side}: {reason}"))
-            }
-            (error, _) => error,
         }
     }
 }

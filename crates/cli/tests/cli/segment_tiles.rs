@@ -36,7 +36,7 @@ fn tiles_make_the_mask_of_the_whole_image() {
         .arg("--overlay")
         .arg(path("overlay.png"));
     let tiled = execute(&mut tiled).ok();
-    tiled.says(&["photo.png: 1 rows of", "tiles, each of 230x252 pixels"]);
+    tiled.says(&["photo.png: 1x", "tiles, each of 230x252 pixels"]);
 
     let (masks, overlay) = (["whole.png", "tiled.png"], image::open(path("overlay.png")));
     let [whole_mask, tiled_mask] = masks.map(|name| indices(&path(name)));
@@ -74,7 +74,7 @@ fn tiles_within_the_margin_are_errors() {
     );
     photograph(&photo, 300, 230);
     let mut command = segment(&photo, &["--tile", "64", "-o"]);
-    execute(command.arg(&mask)).fails(&["--tile 64", "tiles of 64 pixels", "margin", "or more"]);
+    execute(command.arg(&mask)).fails(&["tiles of 64 pixels", "margin", "or more"]);
     assert!(!mask.exists());
     // Rows cannot be written into a JPEG one after another.
     let mut command = segment(&photo, &["--tile", "256", "--overlay"]);
