@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::PathBuf;
 
-use shadernet::vision::{RgbImage, decode, decode_bytes};
+use shadernet::vision::{RgbImage, RowReader, RowSource, decode, decode_bytes};
 
 /// The largest difference of a byte from Pillow's.
 const ALLOWED: u8 = 3;
@@ -237,4 +237,74 @@ fn damaged_files_do_not_panic() {
             let _ = decode_bytes(&name, &damaged);
         }
     }
+}
+
+/// The image of a file that is read by rows.
+fn by_rows(mut rows: RowReader) -> shadernet::Result<RgbImage> {
+    let (width, height) = rows.dimensions();
+    let mut image = RgbImage::new(width, height);
+    for row in image.as_mut().chunks_exact_mut(3 * width as usize) {
+        rows.read_row(row)?;
+    }
+    Ok(image)
+}
+
+#[test]
+fn rows_are_those_of_the_decoded_image() {
+    let mut compared = 0;
+    for Case { name, .. } in cases() {
+        let path = suite().join(&name);
+        let rows = RowReader::open(&path).and_then(by_rows);
+        match (rows, decode(&path)) {
+            (Ok(rows), Ok(image)) => {
+                compared += 1;
+                assert!(rows == image, "{name}");
+            }
+            (Err(error), Err(_)) => assert!(error.to_string().contains(&name), "{error}"),
+            (Err(error), Ok(_)) => panic!("{name}: {error}"),
+            (Ok(_), Err(error)) => panic!("{name} has rows: {error}"),
+        }
+    }
+    assert!(compared > 700, "{compared}");
+}
+
+#[test]
+fn damaged_files_with_rows_do_not_panic() {
+    let is_by_rows = |name: &str| {
+        let kinds = ["bmp", "png", "pbm", "pgm", "ppm", "pam", "pnm", "tif"];
+        kinds
+            .iter()
+            .any(|kind| name.starts_with(kind) || name.ends_with(kind))
+    };
+    for Case { name, .. } in cases().into_iter().filter(|case| is_by_rows(&case.name)) {
+        let bytes = fs::read(suite().join(&name)).unwrap();
+        for at in (0..bytes.len()).step_by(1 + bytes.len() / 20) {
+            let _ = RowReader::from_bytes(&name, &bytes[..at]).and_then(by_rows);
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x55;
+            // A header that is damaged may promise more pixels than are worth reading here.
+            let rows = RowReader::from_bytes(&name, damaged);
+            let _ = rows.map(|rows| {
+                let (width, height) = rows.dimensions();
+                (u64::from(width) * u64::from(height) < 1 << 22).then(|| by_rows(rows))
+            });
+        }
+    }
+}
+
+#[test]
+fn images_beyond_the_limits_have_rows() {
+    // A bitmap, whose rows are small.
+    let (width, height) = (40_000, 17_000);
+    let mut bytes = format!("P4 {width} {height}\n").into_bytes();
+    let first = bytes.len();
+    bytes.resize(first + width / 8 * height, 0);
+    bytes[first] = 0x80;
+    assert!(decode_bytes("large.pbm", &bytes).is_err());
+    let mut rows = RowReader::from_bytes("large.pbm", bytes).unwrap();
+    assert_eq!(rows.dimensions(), (40_000, 17_000));
+    let mut row = vec![7; 3 * width];
+    rows.read_row(&mut row).unwrap();
+    // One is black.
+    assert_eq!(row[..6], [0, 0, 0, 255, 255, 255]);
 }

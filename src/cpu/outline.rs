@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::map::Map;
 use super::pointwise::inside;
 use super::select::{PlacedNode, Selection};
+use super::weight_limit::keep_within;
 use super::why;
 use crate::error::Result;
 use crate::graph::{Graph, Op, ValueId};
@@ -54,11 +55,17 @@ pub(super) enum What {
 }
 
 impl Outline {
-    /// Plans `graph`, after `passes`, for inputs of these shapes.
+    /// Plans `graph`, after `passes`, for inputs of these shapes. Weights take no more than `weight_bytes` where
+    /// kernels allow that.
     ///
     /// # Errors
     /// Where shapes do not fit ([`crate::Error::Node`], [`crate::Error::Inputs`]).
-    pub fn new(graph: &Graph, inputs: &[Shape], passes: &PassOptions) -> Result<Self> {
+    pub fn new(
+        graph: &Graph,
+        inputs: &[Shape],
+        passes: &PassOptions,
+        weight_bytes: Option<u64>,
+    ) -> Result<Self> {
         let plan = PlacedPlan::new(graph, inputs, passes, inside)?;
         let mut outline = Self {
             inputs: inputs.to_vec(),
@@ -94,6 +101,9 @@ impl Outline {
             }
         }
         outline.steps = steps;
+        if let Some(limit) = weight_bytes {
+            keep_within(limit, &mut outline);
+        }
         Ok(outline)
     }
 
@@ -128,7 +138,7 @@ impl Outline {
         }
     }
 
-    fn info(&self, value: ValueId, what: &What) -> StepInfo {
+    pub(super) fn info(&self, value: ValueId, what: &What) -> StepInfo {
         let placed = self.placed(value);
         let shape = placed.output.1.clone();
         let bytes = |map: &Map| (map.pixels() * map.channels) as u64 * 4;

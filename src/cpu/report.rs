@@ -19,7 +19,7 @@ pub(crate) fn report(
     inputs: &[Shape],
     passes: &PassOptions,
 ) -> Result<PlanReport> {
-    let outline = Outline::new(graph, inputs, passes)?;
+    let outline = Outline::new(graph, inputs, passes, None)?;
     let (weights, workspace) = outline.kernel_bytes(device)?;
     let placed = &outline.plan.placed;
     let outputs = placed.graph.outputs().iter();

@@ -4,6 +4,7 @@ use super::conv::{self, ConvKernel, Placed, Problem};
 use super::copy::{Copies, Copy};
 use super::elementwise::{Elementwise, Function, Operand};
 use super::fallback::Fallback;
+use super::grid_sample::GridSampling;
 use super::implicit_gemm::Rows;
 use super::kernel::Kernel;
 use super::layer_norm::LayerNorm;
@@ -13,7 +14,9 @@ use super::pool::{Pool, Windows};
 use super::prologue::Prologue;
 use super::upsample::Upsampling;
 use crate::error::Result;
-use crate::graph::{Binary, GroupNorm, Node, Norm, Op, Padding, Pool2d, PoolKind, Unary, Upsample};
+use crate::graph::{
+    Binary, GridSample, GroupNorm, Node, Norm, Op, Padding, Pool2d, PoolKind, Unary, Upsample,
+};
 use crate::kernels::ConvProblem;
 use crate::reference::{WindowSpan, bin, window_spans};
 use crate::tensor::Shape;
@@ -62,6 +65,7 @@ pub(super) enum Selection {
     Pool([Windows; 2], bool),
     Copies(Vec<(usize, Map, Copy)>),
     Upsample(Upsample),
+    GridSample(GridSample),
     /// By the reference backend's loops.
     Reference,
 }
@@ -83,6 +87,7 @@ impl Selection {
             Self::Pool(..) => "pool",
             Self::Copies(_) => "copy",
             Self::Upsample(_) => "upsample",
+            Self::GridSample(_) => "grid_sample",
             Self::Reference => "reference",
         }
     }
@@ -163,6 +168,9 @@ impl Selection {
                 Self::Copies(vec![(0, input, Copy::Pack { image })])
             }
             Op::Upsample(op) => Self::Upsample(*op),
+            Op::GridSample(op) if GridSampling::can_compute(op) && inputs.len() == 2 => {
+                Self::GridSample(*op)
+            }
             _ => Self::Reference,
         }
     }
@@ -251,6 +259,10 @@ impl Selection {
                         .collect()
                 });
                 Box::new(Upsampling::new(input, *output, sources, threads))
+            }
+            Self::GridSample(op) => {
+                let positions = inputs.get(1).map_or(input, |(map, _)| *map);
+                Box::new(GridSampling::new(*op, [input, positions], *output, threads))
             }
             Self::Reference => reference(placed, building)?,
         })

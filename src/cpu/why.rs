@@ -33,7 +33,8 @@ pub(super) fn reason(selection: &Selection, placed: &PlacedNode) -> String {
         | Selection::Copies(_)
         | Selection::Unary(_)
         | Selection::LayerNorm(_)
-        | Selection::Upsample(_) => only(),
+        | Selection::Upsample(_)
+        | Selection::GridSample(_) => only(),
     }
 }
 
@@ -82,6 +83,8 @@ fn rejection(problem: &ConvProblem) -> WinogradRejection {
         return WinogradRejection::Dilation(problem.dilation);
     }
     match winograd_costs(problem) {
+        // It was selected, but for a limit of the weights.
+        Some(costs) if costs.best < costs.product => WinogradRejection::Memory,
         Some(costs) => WinogradRejection::CostsMore {
             cost: costs.best,
             gemm: costs.product,

@@ -24,6 +24,7 @@
 mod builder;
 mod fused;
 mod gradient;
+mod input_window;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
 mod lifetimes;
@@ -46,6 +47,7 @@ pub use ops::{
 };
 
 pub(crate) use fused::{Branch, Fused, Norm, Prologue, Residual, Storage};
+pub(crate) use input_window::{InputWindow, InputWindows};
 pub(crate) use lifetimes::{Lifetime, Places, peak};
 pub(crate) use ops::{ChannelAffine, MAX_EXTENT};
 #[cfg(feature = "onnx")]

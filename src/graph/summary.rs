@@ -85,14 +85,15 @@ pub struct Summary {
 
 /// The window of an operator, if it has one.
 #[derive(Clone, Copy, Debug, Default)]
-struct Geometry {
+pub(super) struct Geometry {
     kernel: Option<[usize; 2]>,
     stride: Option<[usize; 2]>,
-    padding: Option<[usize; 4]>,
+    /// Top, bottom, left, right.
+    pub(super) padding: Option<[usize; 4]>,
 }
 
 impl Geometry {
-    fn of(op: &Op, input: Option<&Shape>) -> Self {
+    pub(super) fn of(op: &Op, input: Option<&Shape>) -> Self {
         let [_, _, h, w] = input.map_or([1; 4], Shape::nchw);
         let (kernel, stride, padding) = match op {
             Op::Conv2d(op) => (op.kernel, op.stride, op.padding_for([h, w])),

@@ -61,8 +61,8 @@ struct Tap<T> {
     slope: T,
 }
 
-/// The pixels along an axis of `size` pixels for a position from -1 to 1.
-fn taps<T: Real>(op: &GridSample, position: T, size: usize) -> Vec<Tap<T>> {
+/// Where a position from -1 to 1 is along an axis of `size` pixels, in pixels, and the derivative of that.
+pub(crate) fn coordinate<T: Real>(op: &GridSample, position: T, size: usize) -> (T, T) {
     let number = |x: f64| T::from_f64(x);
     let (len, half, one) = (number(size as f64), number(0.5), T::one());
     let mut x = match op.align_corners {
@@ -80,16 +80,30 @@ fn taps<T: Real>(op: &GridSample, position: T, size: usize) -> Vec<Tap<T>> {
     }
     // Beyond every map, and within 32-bit integers.
     let limit = number(f64::from(1 << 28));
-    x = x.max(-limit).min(limit);
+    (x.max(-limit).min(limit), per_position)
+}
+
+/// The nearest whole number; of two, the even one.
+pub(crate) fn nearest<T: Real>(x: T) -> T {
+    let number = |x: f64| T::from_f64(x);
+    let (first, part) = (x.floor(), x - x.floor());
+    let is_odd = first % number(2.0) != T::zero();
+    match part > number(0.5) || part == number(0.5) && is_odd {
+        true => first + T::one(),
+        false => first,
+    }
+}
+
+/// The pixels along an axis of `size` pixels for a position from -1 to 1.
+fn taps<T: Real>(op: &GridSample, position: T, size: usize) -> Vec<Tap<T>> {
+    let (number, one) = (|x: f64| T::from_f64(x), T::one());
+    let (x, per_position) = coordinate(op, position, size);
     let (first, part) = (x.floor(), x - x.floor());
     // Weights, and their derivatives with respect to `part`.
     let weights = match op.mode {
         GridSampleMode::Nearest => {
-            let is_odd = first % number(2.0) != T::zero();
-            let is_upper = part > half || part == half && is_odd;
-            let nearest = if is_upper { first + one } else { first };
             return vec![Tap {
-                pixel: pixel(op, nearest, size),
+                pixel: pixel(op, nearest(x), size),
                 weight: one,
                 slope: T::zero(),
             }];
@@ -204,7 +218,7 @@ fn cubic_slope<T: Real>(distance: T) -> T {
 }
 
 /// The pixel with the number `i`, a whole number: `None` for one of zeros.
-fn pixel<T: Real>(op: &GridSample, i: T, size: usize) -> Option<usize> {
+pub(crate) fn pixel<T: Real>(op: &GridSample, i: T, size: usize) -> Option<usize> {
     // Within the limit above.
     let (i, size) = (i.to_i64()?, size as i64);
     let index = match op.padding {

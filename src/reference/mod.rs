@@ -57,6 +57,9 @@ mod upsample;
 
 use std::borrow::Cow;
 
+pub(crate) use grid_sample::{
+    coordinate as grid_coordinate, nearest as grid_nearest, pixel as grid_pixel,
+};
 pub(crate) use pool::{WindowSpan, bin, window_spans};
 pub use real::Real;
 pub(crate) use unary::unary_of;

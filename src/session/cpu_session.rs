@@ -12,6 +12,7 @@ use super::{ActivationMemory, Loading, SessionOptions};
 use crate::cpu::{CpuDevice, CpuPlan, Helpers, Outline, PackedWeights};
 use crate::error::Result;
 use crate::gpu::Submission;
+use crate::graph::Graph;
 use crate::passes::PassReport;
 use crate::profile::{Profile, StepProfile, TimingMethod};
 use crate::tensor::{Shape, Tensor};
@@ -81,8 +82,8 @@ impl CpuSession {
 
     fn make(&mut self, shapes: &[Shape]) -> Result<Prepared> {
         let network = self.source.network(shapes)?;
-        let outline = tracing::debug_span!("plan")
-            .in_scope(|| Outline::new(&network.graph, shapes, &self.options.passes))?;
+        let outline =
+            tracing::debug_span!("plan").in_scope(|| self.outline(&network.graph, shapes))?;
         let report = |completed, total| {
             if let Some(progress) = &self.options.progress {
                 progress.report(Loading::Weights { completed, total });
@@ -100,6 +101,15 @@ impl CpuSession {
             plan: Arc::new(plan),
             weights: self.packed.used(),
         })
+    }
+
+    fn outline(&self, graph: &Graph, shapes: &[Shape]) -> Result<Outline> {
+        let SessionOptions {
+            passes,
+            weight_bytes,
+            ..
+        } = &self.options;
+        Outline::new(graph, shapes, passes, *weight_bytes)
     }
 
     /// The plan for inputs of `shapes`.
@@ -211,7 +221,7 @@ impl CpuSession {
     /// For each step, the node's name and the kernel's.
     pub fn kernels(&self, shapes: &[Shape]) -> Result<Vec<(String, String)>> {
         let graph = self.source.network(shapes)?.graph;
-        let outline = Outline::new(&graph, shapes, &self.options.passes)?;
+        let outline = self.outline(&graph, shapes)?;
         let steps = outline.steps();
         Ok(steps
             .map(|step| (step.label.clone(), step.kernel.to_owned()))
@@ -221,7 +231,7 @@ impl CpuSession {
     /// See `Session::plan_only`.
     pub fn plan_only(&self, shapes: &[Shape]) -> Result<usize> {
         let graph = self.source.network(shapes)?.graph;
-        let outline = Outline::new(&graph, shapes, &self.options.passes)?;
+        let outline = self.outline(&graph, shapes)?;
         Ok(outline.steps().count())
     }
 }

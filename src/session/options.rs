@@ -32,6 +32,10 @@ pub struct SessionOptions {
     /// Algorithms selected by timing them on this device. A tuning of another device, driver or version is
     /// ignored, and [`Session::warning`](super::Session::warning) says so.
     pub tuning: Option<Arc<Tuning>>,
+    /// On the CPU, about the most bytes that weights may take in memory. Winograd's transformed weights are four times as
+    /// large as a file's; where all of them do not fit, the largest are left out, and their layers are computed by
+    /// slower products. `None` for no limit.
+    pub weight_bytes: Option<u64>,
     /// Called with the progress of making the session, and later of preparing it for other shapes. The session
     /// owns the function, and what it captures, for as long as it lives.
     pub progress: Option<LoadProgress>,
@@ -68,6 +72,13 @@ impl SessionOptions {
     #[must_use]
     pub fn tuning(mut self, tuning: impl Into<Option<Arc<Tuning>>>) -> Self {
         self.tuning = tuning.into();
+        self
+    }
+
+    /// Sets [`Self::weight_bytes`].
+    #[must_use]
+    pub fn weight_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.weight_bytes = bytes.into();
         self
     }
 

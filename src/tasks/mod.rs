@@ -64,12 +64,19 @@
 mod classifier;
 mod detector;
 mod image_model;
+mod mask_strip;
+mod row_buffer;
 mod segmenter;
 mod task_runner;
+mod tile_axis;
+mod tile_graph;
+mod tile_layout;
+mod tiled_segmenter;
 
 pub use classifier::{Classifier, Prediction};
 pub use detector::{Detection, Detector};
 pub use segmenter::{SegmentSize, Segmenter};
+pub use tiled_segmenter::{MaskRows, TileEvent, TileOptions, TilePlan, TiledSegmenter};
 
 pub(crate) use classifier::classifier_graph;
 pub(crate) use image_model::{ImageModel, RunsNetwork, model_methods};

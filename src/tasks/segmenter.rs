@@ -10,10 +10,10 @@ use crate::error::{Error, Result};
 use crate::gpu::{Gpu, GpuTensor};
 use crate::model_folder::ModelFolder;
 use crate::postprocess::{ColorTable, MapRegion, MaskTexture};
-use crate::session::{NetworkSource, PassChunks, Run, SessionOptions};
+use crate::session::{NetworkSource, PassChunks, Run, Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::TextureSource;
-use crate::vision::{CropMode, Mask, Preprocessing, resize};
+use crate::vision::{CropMode, Labels, Mask, Preprocessing, resize};
 use crate::zoo::Task;
 
 /// The size at which an image is segmented.
@@ -108,23 +108,39 @@ impl Segmenter {
     /// [`Session::new`](crate::session::Session::new).
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
         let graph = graph_for(folder, Task::Segmentation)?;
-        let preprocessing = Preprocessing {
-            crop_pct: 1.0,
-            crop_mode: CropMode::Squash,
-            ..folder.preprocessing.clone()
-        };
+        let preprocessing = whole_image(&folder.preprocessing);
+        let network = source(folder, &graph)?;
+        Self::from_source(
+            device,
+            network,
+            preprocessing,
+            folder.labels.clone(),
+            options,
+        )
+    }
+
+    /// For a network, with what is to be said about its weights.
+    pub(super) fn from_source(
+        device: &Device,
+        (source, unused): (Arc<NetworkSource>, Option<String>),
+        preprocessing: Preprocessing,
+        labels: Labels,
+        options: &SessionOptions,
+    ) -> Result<Self> {
         let [channels, height, width] = preprocessing.input_size;
-        let (source, unused) = source(folder, &graph)?;
         let input = input_size_for(&source, channels, [height, width])?;
         let shape = Shape::from([1, channels, input[0], input[1]]);
         let output = MaskOutput {
-            network: graph.name().to_owned(),
+            network: source.name().to_owned(),
             map: [height, width],
             input,
         };
-        let load_shape = shape.clone();
-        let loaded = (source.clone(), unused);
-        let model = ImageModel::load(device, folder, loaded, preprocessing, load_shape, options)?;
+        let shapes = std::slice::from_ref(&shape);
+        let model = ImageModel {
+            session: Session::from_source(device, source.clone(), options, shapes, unused)?,
+            preprocessing,
+            labels,
+        };
         Ok(Self {
             source,
             runner: TaskRunner::new(model, shape, output),
@@ -134,12 +150,7 @@ impl Segmenter {
     /// The name of a class of a [`Mask`]. With one logit per pixel, class 0 is the background, and class 1
     /// has the first name.
     pub fn label(&self, class: u8) -> String {
-        let (model, class) = (&self.runner.model, usize::from(class));
-        match (model.labels.len(), class) {
-            (1, 0) => "background".to_owned(),
-            (1, _) => model.label(class - 1),
-            _ => model.label(class),
-        }
+        class_name(&self.runner.model.labels, class)
     }
 
     /// The class of every pixel of `image`.
@@ -315,8 +326,26 @@ impl Segmenter {
     }
 }
 
+/// The name of a class of a mask of a network with these labels.
+pub(super) fn class_name(labels: &Labels, class: u8) -> String {
+    match (labels.len(), usize::from(class)) {
+        (1, 0) => "background".to_owned(),
+        (1, class) => labels.text(class - 1).into_owned(),
+        (_, class) => labels.text(class).into_owned(),
+    }
+}
+
+/// How a segmenter reads images: whole.
+pub(super) fn whole_image(preprocessing: &Preprocessing) -> Preprocessing {
+    Preprocessing {
+        crop_pct: 1.0,
+        crop_mode: CropMode::Squash,
+        ..preprocessing.clone()
+    }
+}
+
 /// The smallest input size whose map is at least as large as `target` (height, width).
-fn input_size_for(
+pub(super) fn input_size_for(
     source: &NetworkSource,
     channels: usize,
     target: [usize; 2],
@@ -351,19 +380,19 @@ fn input_size_for(
 
 /// `image` in the center of a larger one, continued by its reflection on all sides.
 fn reflect_pad(image: &RgbImage, width: u32, height: u32) -> RgbImage {
-    let reflect = |at: u32, margin: u32, size: u32| {
-        // Once across the image and back is one period; the edge itself is not repeated.
-        let period = (2 * (size - 1)).max(1);
-        let at = (at + period * margin.div_ceil(period) - margin) % period;
-        at.min(period - at).min(size - 1)
-    };
     let (left, top) = ((width - image.width()) / 2, (height - image.height()) / 2);
     RgbImage::from_fn(width, height, |x, y| {
-        *image.get_pixel(
-            reflect(x, left, image.width()),
-            reflect(y, top, image.height()),
-        )
+        let at = |at, margin, size| reflected(at as usize, margin as usize, size as usize) as u32;
+        *image.get_pixel(at(x, left, image.width()), at(y, top, image.height()))
     })
+}
+
+/// The pixel of an axis of `size` pixels that is at `at` where `margin` pixels before it are its reflection.
+pub(super) fn reflected(at: usize, margin: usize, size: usize) -> usize {
+    // Once across the image and back is one period; the edge itself is not repeated.
+    let period = (2 * (size - 1)).max(1);
+    let at = (at + period * margin.div_ceil(period) - margin) % period;
+    at.min(period - at).min(size - 1)
 }
 
 /// The central `target` (height, width) of maps.

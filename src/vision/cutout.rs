@@ -1,6 +1,8 @@
 //! Cut-outs: a subject without its background, or before another.
 
-use image::{Rgb, RgbImage, Rgba, RgbaImage};
+use std::ops::Range;
+
+use image::{Rgb, RgbImage, RgbaImage};
 
 use super::mask::Mask;
 use super::resize::{Axis, Interpolation, resize_window};
@@ -28,75 +30,128 @@ impl Mask {
     /// [`Error::Inputs`] where the image does not have the mask's size.
     pub fn cutout(&self, image: &RgbImage, classes: &[u8]) -> Result<RgbaImage> {
         self.check_size(image)?;
-        let mut cutout = RgbaImage::new(self.width(), self.height());
-        let masked = self.classes().iter().zip(self.foreground());
-        for ((pixel, Rgb([r, g, b])), (class, foreground)) in
-            cutout.pixels_mut().zip(image.pixels()).zip(masked)
-        {
-            let alpha = match classes.is_empty() || classes.contains(class) {
+        let pixels = cut_out(image.as_raw(), self.classes(), self.foreground(), classes);
+        // `width * height` pixels of four bytes.
+        let cutout = RgbaImage::from_raw(self.width(), self.height(), pixels);
+        Ok(cutout.expect("a buffer of the image's size"))
+    }
+}
+
+/// Pixels of RGB with alpha, where `keep` has their class, or is empty.
+pub(crate) fn cut_out(rgb: &[u8], classes: &[u8], foreground: &[f32], keep: &[u8]) -> Vec<u8> {
+    let masked = classes.iter().zip(foreground);
+    (rgb.as_chunks::<3>().0.iter().zip(masked))
+        .flat_map(|([r, g, b], (class, foreground))| {
+            let alpha = match keep.is_empty() || keep.contains(class) {
                 true => *foreground,
                 false => 0.0,
             };
             // The cast to a byte saturates.
-            *pixel = Rgba([*r, *g, *b, (255.0 * alpha).round() as u8]);
+            [*r, *g, *b, (255.0 * alpha).round() as u8]
+        })
+        .collect()
+}
+
+/// What is behind a cut-out.
+#[derive(Clone, Debug)]
+pub enum Background {
+    /// One color.
+    Color(Rgb<u8>),
+    /// An image, which is resized so that it covers the cut-out, and cropped around its center.
+    Image(RgbImage),
+}
+
+impl Background {
+    /// `cutout` before this background.
+    ///
+    /// ```
+    /// use image::{Rgb, Rgba, RgbaImage};
+    /// use shadernet::vision::Background;
+    ///
+    /// let cutout = RgbaImage::from_pixel(1, 1, Rgba([200, 0, 0, 128]));
+    /// let composed = Background::Color(Rgb([0, 0, 100])).composite(&cutout)?;
+    /// assert_eq!(composed.get_pixel(0, 0).0, [100, 0, 50]);
+    /// # Ok::<(), shadernet::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] where either image has no pixels.
+    pub fn composite(&self, cutout: &RgbaImage) -> Result<RgbImage> {
+        let (width, height) = cutout.dimensions();
+        let pixels = self.composite_rows(cutout.as_raw(), [width, height], 0..height)?;
+        // `width * height` pixels of three bytes.
+        Ok(RgbImage::from_raw(width, height, pixels).expect("a buffer of the image's size"))
+    }
+
+    /// The `rows` of a cut-out of the width and height `size` before this background, three bytes for each pixel.
+    /// `rgba` are those of the cut-out, four bytes for each pixel.
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] where either image has no pixels, or `rgba` is not of these rows.
+    pub fn composite_rows(&self, rgba: &[u8], size: [u32; 2], rows: Range<u32>) -> Result<Vec<u8>> {
+        let [width, height] = size.map(|side| side as usize);
+        let pixels = width * rows.len();
+        if rgba.len() != 4 * pixels || rows.end > size[1] || pixels == 0 {
+            return Err(Error::Inputs(format!(
+                "the {pixels} pixels of rows {} to {} of a cut-out of {width}x{height} were expected, found {} bytes",
+                rows.start,
+                rows.end,
+                rgba.len()
+            )));
         }
-        Ok(cutout)
+        let behind = match self {
+            Self::Color(color) => color.0.repeat(pixels),
+            Self::Image(image) => covering(image, [width, height], rows)?,
+        };
+        let behind = behind.as_chunks::<3>().0.iter();
+        Ok((rgba.as_chunks::<4>().0.iter().zip(behind))
+            .flat_map(|(&[r, g, b, alpha], behind)| {
+                let alpha = f32::from(alpha) / 255.0;
+                let mix = |front: u8, behind: u8| {
+                    let mixed = f32::from(front) * alpha + f32::from(behind) * (1.0 - alpha);
+                    mixed.round() as u8
+                };
+                [mix(r, behind[0]), mix(g, behind[1]), mix(b, behind[2])]
+            })
+            .collect())
     }
 }
 
-/// `cutout` before a background of its size.
-fn composite(cutout: &RgbaImage, background: impl Fn(u32, u32) -> Rgb<u8>) -> RgbImage {
-    RgbImage::from_fn(cutout.width(), cutout.height(), |x, y| {
-        let Rgba([r, g, b, alpha]) = *cutout.get_pixel(x, y);
-        let (behind, alpha) = (background(x, y), f32::from(alpha) / 255.0);
-        let mix = |front: u8, behind: u8| {
-            let mixed = f32::from(front) * alpha + f32::from(behind) * (1.0 - alpha);
-            mixed.round() as u8
-        };
-        Rgb([mix(r, behind[0]), mix(g, behind[1]), mix(b, behind[2])])
-    })
-}
-
-/// `cutout` before one color.
-pub fn composite_color(cutout: &RgbaImage, color: Rgb<u8>) -> RgbImage {
-    composite(cutout, |_, _| color)
-}
-
-/// `cutout` before `background`, which is resized so that it covers the cut-out, and cropped around its center.
-///
-/// # Errors
-/// [`Error::Inputs`] where either has no pixels.
-pub fn composite_image(cutout: &RgbaImage, background: &RgbImage) -> Result<RgbImage> {
-    if cutout.is_empty() || background.is_empty() {
+/// Rows of `image`, resized so that it covers `width` by `height`, and cropped around its center.
+fn covering(image: &RgbImage, [width, height]: [usize; 2], rows: Range<u32>) -> Result<Vec<u8>> {
+    let (from_width, from_height) = image.dimensions();
+    let (from_width, from_height) = (from_width as usize, from_height as usize);
+    if from_width == 0 || from_height == 0 {
         return Err(Error::Inputs(format!(
-            "images with pixels were expected; found a cut-out of {}x{} before a background of {}x{}",
-            cutout.width(),
-            cutout.height(),
-            background.width(),
-            background.height()
+            "a background with pixels was expected, found {from_width}x{from_height}"
         )));
     }
-    let size = |(width, height): (u32, u32)| [width as usize, height as usize];
-    let ([width, height], from) = (size(cutout.dimensions()), size(background.dimensions()));
-    let to_width = width.max((from[0] * height).div_ceil(from[1]));
-    let to_height = height.max((from[1] * width).div_ceil(from[0]));
-    let centered = |from: usize, to: usize, len: usize| Axis {
-        from,
-        to,
-        start: (to - len) / 2,
-        len,
+    let to_width = width.max((from_width * height).div_ceil(from_height));
+    let to_height = height.max((from_height * width).div_ceil(from_width));
+    let x = Axis {
+        from: from_width,
+        to: to_width,
+        start: (to_width - width) / 2,
+        len: width,
     };
-    let x = centered(from[0], to_width, width);
-    let y = centered(from[1], to_height, height);
-    let behind = resize_window::<3>(background.as_raw(), x, y, Interpolation::Bicubic);
-    Ok(composite(cutout, |x, y| {
-        let at = 3 * (y as usize * width + x as usize);
-        Rgb([behind[at], behind[at + 1], behind[at + 2]])
-    }))
+    let y = Axis {
+        from: from_height,
+        to: to_height,
+        start: (to_height - height) / 2 + rows.start as usize,
+        len: rows.len(),
+    };
+    Ok(resize_window::<3>(
+        image.as_raw(),
+        x,
+        y,
+        Interpolation::Bicubic,
+    ))
 }
 
 #[cfg(test)]
 mod tests {
+    use image::Rgba;
+
     use super::*;
     use crate::tensor::Tensor;
 
@@ -123,26 +178,25 @@ mod tests {
     fn backgrounds_cover_the_cutout() {
         let pixels = [Rgba([100, 100, 100, 255]), Rgba([0, 0, 0, 0])];
         let cutout = RgbaImage::from_fn(4, 2, |x, _| pixels[x as usize % 2]);
-        let white = composite_color(&cutout, Rgb([255; 3]));
+        let white = Background::Color(Rgb([255; 3])).composite(&cutout).unwrap();
         assert_eq!(white.get_pixel(0, 1).0, [100; 3]);
         assert_eq!(white.get_pixel(1, 1).0, [255; 3]);
         // Columns and rows of different colors: what is cut off is the same on both sides.
         for (width, height) in [(8, 2), (4, 6)] {
-            let background = RgbImage::from_fn(width, height, |x, y| {
+            let background = Background::Image(RgbImage::from_fn(width, height, |x, y| {
                 Rgb([(width / 2 <= x).into(), (height / 2 <= y).into(), 7])
-            });
-            let composed = composite_image(&cutout, &background).unwrap();
+            }));
+            let composed = background.composite(&cutout).unwrap();
             assert_eq!(composed.dimensions(), (4, 2));
             assert_eq!(composed.get_pixel(1, 0).0, [0, 0, 7]);
             assert_eq!(composed.get_pixel(3, 1).0, [1, 1, 7]);
+            // The second row alone.
+            let row = background.composite_rows(&cutout.as_raw()[16..], [4, 2], 1..2);
+            assert_eq!(row.unwrap(), composed.as_raw()[12..]);
         }
-        assert!(composite_image(&cutout, &RgbImage::new(0, 0)).is_err());
-    }
-
-    #[test]
-    fn half_of_each_is_mixed() {
-        let cutout = RgbaImage::from_pixel(1, 1, Rgba([200, 0, 0, 128]));
-        let mixed = composite_color(&cutout, Rgb([0, 0, 100]));
-        assert_eq!(mixed.get_pixel(0, 0).0, [100, 0, 50]);
+        let empty = Background::Image(RgbImage::new(0, 0));
+        assert!(empty.composite(&cutout).is_err());
+        let short = Background::Color(Rgb([0; 3])).composite_rows(&[0; 4], [4, 2], 0..1);
+        assert!(short.is_err());
     }
 }

@@ -19,6 +19,7 @@ mod fault;
 mod jpeg;
 mod orientation;
 mod png;
+mod rows;
 mod signature;
 mod tiff;
 mod tiff_container;
@@ -37,6 +38,7 @@ use image::{
 };
 
 use self::fault::Fault;
+pub use self::rows::RowReader;
 use self::signature::{EXPECTED, HEAD_BYTES};
 use super::image_limits::{MAX_PIXELS, MAX_SIDE};
 use crate::error::{Error, Result};

@@ -125,17 +125,22 @@ impl Mask {
     pub fn overlay(&self, image: &RgbImage, opacity: f32) -> Result<RgbImage> {
         self.check_size(image)?;
         let mut blended = image.clone();
-        for (pixel, class) in blended.pixels_mut().zip(&self.classes) {
-            if *class != 0 {
-                let color = mask_color(*class);
-                for (value, color) in pixel.0.iter_mut().zip(color.0) {
-                    let mix = f32::from(*value) * (1.0 - opacity) + f32::from(color) * opacity;
-                    // The cast to a byte saturates.
-                    *value = mix.round() as u8;
-                }
+        draw_classes(&mut blended, &self.classes, opacity);
+        Ok(blended)
+    }
+}
+
+/// Draws the color of every pixel's class over `pixels`, three bytes for each class; those of class 0 are unchanged.
+pub(crate) fn draw_classes(pixels: &mut [u8], classes: &[u8], opacity: f32) {
+    for (pixel, class) in pixels.as_chunks_mut::<3>().0.iter_mut().zip(classes) {
+        if *class != 0 {
+            let color = mask_color(*class);
+            for (value, color) in pixel.iter_mut().zip(color.0) {
+                let mix = f32::from(*value) * (1.0 - opacity) + f32::from(color) * opacity;
+                // The cast to a byte saturates.
+                *value = mix.round() as u8;
             }
         }
-        Ok(blended)
     }
 }
 
@@ -154,7 +159,7 @@ pub fn mask_color(class: u8) -> Rgb<u8> {
 }
 
 /// The class with the largest logit, its probability, and the probability of all classes but 0.
-fn argmax(logits: &[f32]) -> (u8, f32, f32) {
+pub(crate) fn argmax(logits: &[f32]) -> (u8, f32, f32) {
     if let [logit] = logits {
         let foreground = 1.0 / (1.0 + (-logit).exp());
         return match foreground > 0.5 {
@@ -177,7 +182,7 @@ fn argmax(logits: &[f32]) -> (u8, f32, f32) {
 
 /// For each of `out` pixels along an axis, the two of `size` source pixels around it and the weight of
 /// the second.
-fn linear_taps(out: u32, size: usize) -> Vec<(usize, usize, f32)> {
+pub(crate) fn linear_taps(out: u32, size: usize) -> Vec<(usize, usize, f32)> {
     let scale = size as f32 / out as f32;
     (0..out)
         .map(|i| {

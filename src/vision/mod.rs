@@ -3,7 +3,7 @@
 //! Three parts, the last two behind features:
 //!
 //! - always: [`Preprocessing`], [`resize`], [`Labels`], boxes, masks and heat maps;
-//! - `codecs`: [`decode`], [`decode_bytes`] and [`EncodedImage`] for PNG, JPEG, WebP, GIF, BMP, TIFF and PNM files;
+//! - `codecs`: [`decode`], [`decode_bytes`], [`EncodedImage`] and [`RowReader`] for PNG, JPEG, WebP, GIF, BMP, TIFF and PNM files;
 //! - `draw`: figures, sheets, labeled boxes and heat maps drawn over images.
 //!
 //! ```
@@ -39,6 +39,7 @@ mod mask;
 mod preprocess;
 mod resize;
 mod resize_passes;
+mod rows;
 #[cfg(feature = "draw")]
 mod sheet;
 #[cfg(feature = "draw")]
@@ -51,10 +52,11 @@ pub use channel_order::ChannelOrder;
 #[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use color_map::heat_color;
 pub use crop::{CropMode, ImageTransform};
-pub use cutout::{composite_color, composite_image};
+pub use cutout::Background;
+pub(crate) use cutout::cut_out;
 #[cfg(feature = "codecs")]
 #[cfg_attr(docsrs, doc(cfg(feature = "codecs")))]
-pub use decode::{EncodedImage, MAX_FILE_BYTES, decode, decode_bytes};
+pub use decode::{EncodedImage, MAX_FILE_BYTES, RowReader, decode, decode_bytes};
 #[cfg(feature = "draw")]
 #[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use draw::{class_color, draw_box};
@@ -67,9 +69,11 @@ pub use image_limits::{MAX_PIXELS, MAX_SIDE};
 pub(crate) use labels::read_names;
 pub use labels::{Label, Labels};
 pub use mask::{Mask, mask_color};
+pub(crate) use mask::{argmax, draw_classes, linear_taps};
 pub use preprocess::Preprocessing;
 pub(crate) use resize::{Axis, FilterWeights};
 pub use resize::{Interpolation, resize};
+pub use rows::{RgbRows, RowSource};
 #[cfg(feature = "draw")]
 #[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use sheet::{SheetOptions, Tile, TilePixels, TileRange, sheet};

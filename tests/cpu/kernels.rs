@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use shadernet::graph::{
     Activation, AdaptiveAvgPool2d, BatchNorm2d, Binary, ChannelShuffle, Conv2d, ConvTranspose2d,
-    Flatten, Graph, GraphBuilder, GroupNorm, Linear, Op, Pool2d, PoolKind, SliceChannels, Unary,
-    Upsample, ValueId,
+    Flatten, Graph, GraphBuilder, GridSample, GridSampleMode, GridSamplePadding, GroupNorm, Linear,
+    Op, Pool2d, PoolKind, SliceChannels, Unary, Upsample, ValueId,
 };
 use shadernet::tensor::{Shape, Tensor};
 use shadernet::weights::Weights;
@@ -430,6 +430,33 @@ fn upsampling() {
             check_op(Upsample::bilinear(2.0, align_corners), input, "upsample");
             let to_size = Upsample::bilinear(1.0, align_corners).to_size(7, 11);
             check_op(to_size, input, "upsample");
+        }
+    }
+}
+
+#[test]
+fn sampling_at_positions() {
+    for mode in [GridSampleMode::Nearest, GridSampleMode::Bilinear] {
+        for padding in [
+            GridSamplePadding::Zeros,
+            GridSamplePadding::Border,
+            GridSamplePadding::Reflection,
+        ] {
+            for (align_corners, channels) in [(false, 19), (true, 64)] {
+                let mut b = GraphBuilder::new("sample");
+                let x = source(&mut b, channels);
+                // Some positions are outside.
+                let positions = b.conv2d("positions", x, Conv2d::new(channels, 2, 1));
+                let op = GridSample {
+                    mode,
+                    padding,
+                    align_corners,
+                    volume: None,
+                };
+                let y = b.node("op", op, &[x, positions]);
+                b.output(y);
+                check(&b.build().unwrap(), [3, channels, 5, 4], "grid_sample");
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use image::{ImageFormat, Rgb};
-use shadernet::vision::{Mask, RgbImage, composite_color, composite_image, decode};
+use shadernet::vision::{Background, Mask, RgbImage, decode};
 use shadernet::{Result, printable};
 
 use super::Failure;
@@ -23,16 +23,16 @@ pub struct CutoutArgs {
 
     /// Put a color, such as white or #20a0ff, or an image behind the cut-out
     #[arg(long, value_name = "COLOR|IMAGE", requires = "cutout")]
-    background: Option<Background>,
+    background: Option<ColorOrFile>,
 }
 
 #[derive(Clone)]
-enum Background {
+enum ColorOrFile {
     Color(Rgb<u8>),
-    Image(PathBuf),
+    File(PathBuf),
 }
 
-impl FromStr for Background {
+impl FromStr for ColorOrFile {
     type Err = Infallible;
 
     /// A color of CSS, or else a path: a file of a color's name is `./white`.
@@ -42,7 +42,7 @@ impl FromStr for Background {
                 let [red, green, blue, _] = color.to_rgba8();
                 Self::Color(Rgb([red, green, blue]))
             }
-            Err(_) => Self::Image(text.into()),
+            Err(_) => Self::File(text.into()),
         })
     }
 }
@@ -61,24 +61,24 @@ impl CutoutArgs {
                 printable::path(path)
             )));
         }
-        let behind = match &self.background {
-            None => Behind::Nothing,
-            Some(Background::Color(color)) => Behind::Color(*color),
-            Some(Background::Image(path)) if !path.exists() => {
+        let background = match &self.background {
+            None => None,
+            Some(ColorOrFile::Color(color)) => Some(Background::Color(*color)),
+            Some(ColorOrFile::File(path)) if !path.exists() => {
                 return Err(Failure::Usage(format!(
                     "--background {}: this is neither a color of CSS, such as white or #20a0ff, nor the file of an image",
                     printable::path(path)
                 )));
             }
-            Some(Background::Image(path)) => Behind::Image(decode(path)?),
+            Some(ColorOrFile::File(path)) => Some(Background::Image(decode(path)?)),
         };
-        Ok(Some(Cutouts { files, behind }))
+        Ok(Some(Cutouts { files, background }))
     }
 
     /// The image behind the cut-outs, an input of the command.
     pub fn background_file(&self) -> Option<&PathBuf> {
         match &self.background {
-            Some(Background::Image(path)) => Some(path),
+            Some(ColorOrFile::File(path)) => Some(path),
             _ => None,
         }
     }
@@ -89,13 +89,7 @@ const WITH_ALPHA: [ImageFormat; 3] = [ImageFormat::Png, ImageFormat::WebP, Image
 /// The cut-outs that a command writes.
 pub struct Cutouts {
     pub files: OutputFiles,
-    behind: Behind,
-}
-
-enum Behind {
-    Nothing,
-    Color(Rgb<u8>),
-    Image(RgbImage),
+    pub background: Option<Background>,
 }
 
 impl Cutouts {
@@ -109,18 +103,14 @@ impl Cutouts {
         classes: &[u8],
     ) -> Result<PathBuf> {
         let cutout = mask.cutout(image, classes)?;
-        let composed = match &self.behind {
-            Behind::Nothing => {
-                return self.files.write(source, |format| {
-                    let mut bytes = Vec::new();
-                    let written = cutout.write_to(&mut Cursor::new(&mut bytes), format);
-                    written.map_err(|error| error.to_string())?;
-                    Ok(bytes)
-                });
-            }
-            Behind::Color(color) => composite_color(&cutout, *color),
-            Behind::Image(background) => composite_image(&cutout, background)?,
-        };
-        self.files.write_image(source, &composed)
+        if let Some(background) = &self.background {
+            return (self.files).write_image(source, &background.composite(&cutout)?);
+        }
+        self.files.write(source, |format| {
+            let mut bytes = Vec::new();
+            let written = cutout.write_to(&mut Cursor::new(&mut bytes), format);
+            written.map_err(|error| error.to_string())?;
+            Ok(bytes)
+        })
     }
 }

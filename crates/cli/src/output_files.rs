@@ -151,14 +151,19 @@ impl OutputFiles {
         source: &Path,
         encode: impl FnOnce(ImageFormat) -> Result<Vec<u8>, String>,
     ) -> Result<PathBuf> {
+        let (path, format) = self.destination(source)?;
+        write_file(path, format, source, encode)
+    }
+
+    /// The file for the output of the image `source`, which is not `source` itself, and its format.
+    pub fn destination(&mut self, source: &Path) -> Result<(PathBuf, ImageFormat)> {
         self.check_input(source)?;
-        let (path, format) = match self {
+        Ok(match self {
             Self::File(path, format) => (path.clone(), *format),
             Self::Folder { folder, names } => {
                 (folder.join(unused_name(source, names)), ImageFormat::Png)
             }
-        };
-        write_file(path, format, source, encode)
+        })
     }
 
     /// Writes `image`, which was made from the file `source`. Returns the path: the file, or a file called

@@ -15,6 +15,7 @@ use shadernet::zoo::Task;
 use shadernet::{Result, printable};
 
 use super::batches::{Predict, ahead, batch_size, in_flight, run_batches_in_flight};
+use super::class_shares::{ClassCounts, ClassShare};
 use super::cutout::{CutoutArgs, Cutouts};
 use super::decode_ahead::decode_ahead;
 use super::frames::FrameArgs;
@@ -25,6 +26,7 @@ use super::preprocessing_args::PreprocessingArgs;
 use super::report::{ImageResult, Report};
 use super::result_format::{FormatArgs, results_file};
 use super::resume::ResumeArgs;
+use super::segment_tiles::{self, OwnSize, Tile};
 use super::value_parsers::{ImageSize, count};
 use super::{DeviceArgs, Failure, SessionArgs, loading_failure, output};
 
@@ -39,6 +41,7 @@ Examples:
   shadernet segment --model u2net.onnx photo.jpg --cutout card.jpg --background '#20a0ff'
   ffmpeg -i clip.mp4 -f rawvideo -pix_fmt rgb24 -s 640x480 - | shadernet segment --model u2net.onnx \
     --frames 640x480 -o masks/ -
+  shadernet segment --model models/my_unet slide.tif --tile -o mask.png
 
 The model is the folder of a U-Net (unet, unet_bilinear or unet_paper), or an ONNX file; none is bundled. The mask is \
 an indexed PNG of the image's size: the value of a pixel is its class. An image that cannot be read \
@@ -66,9 +69,15 @@ pub struct Segment {
     cutout: CutoutArgs,
 
     /// Segment at the model's input size, at the image's own size, or at a size such as 320 or 240x320 (height and
-    /// width)
-    #[arg(long, value_name = "model|image|SIZE", default_value = "model", value_parser = size)]
-    size: (SegmentSize, Option<ImageSize>),
+    /// width) [default: model, or image with --tile]. An image that does not fit at its own size is done in tiles
+    #[arg(long, value_name = "model|image|SIZE", value_parser = size)]
+    size: Option<(SegmentSize, Option<ImageSize>)>,
+
+    /// Segment images of any size in overlapping tiles with sides of N pixels at most; without N, of a size that is
+    /// chosen by memory. The mask is that of the whole image, where the network's receptive field allows that
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "auto",
+          value_parser = segment_tiles::tile)]
+    tile: Option<Tile>,
 
     #[command(flatten)]
     preprocessing: PreprocessingArgs,
@@ -111,14 +120,11 @@ fn size(name: &str) -> Result<(SegmentSize, Option<ImageSize>), String> {
 }
 
 /// Opacity of the classes' colors in the overlay.
-const OPACITY: f32 = 0.5;
+pub const OPACITY: f32 = 0.5;
 
 impl Segment {
     pub fn execute(&self, options: &RunOptions) -> Result<(), Failure> {
-        if self.batch.get() > 1 && self.size.0 == SegmentSize::Image {
-            let reason = "--batch: images of a batch have the model's size; leave out --size image";
-            return Err(Failure::Usage(reason.to_owned()));
-        }
+        let (size, own_size) = self.size()?;
         let arguments = &self.images.images;
         let mut images = self.frames.images(&self.images)?;
         let results = results_file(self.results.as_ref());
@@ -154,18 +160,11 @@ impl Segment {
             checked.push(files);
         }
         let model = find_model(&self.model)?;
-        let folder = self.preprocessing.open(&model, self.size.1)?;
+        let folder = self.preprocessing.open(&model, own_size)?;
         let listed = self.classes.iter().map(|class| folder.labels.find(class));
         let listed = listed.collect::<Result<Vec<usize>>>()?;
         let device = self.device.open()?;
         let session = self.session.options(&device);
-        let mut segmenter = Segmenter::new(&device, &folder, &session)
-            .map_err(|error| loading_failure(error, &folder, Task::Segmentation))?;
-        output::warn(segmenter.warning());
-        let batch = batch_size(self.batch.get(), images.count);
-        if self.size.0 == SegmentSize::Model {
-            segmenter.prepare(batch)?;
-        }
         // With one logit, class 0 is the background, which has no label of its own.
         let offset = usize::from(folder.labels.len() == 1);
         // A mask has at most 256 classes.
@@ -177,6 +176,12 @@ impl Segment {
             listed: listed.collect(),
         };
         let format = self.frames.format(&self.format, results);
+        let batch = batch_size(self.batch.get(), images.count);
+        let shows_tiles = self.tile.is_some() || images.count == Some(1);
+        if shows_tiles {
+            // Tiles have a bar of their own.
+            images.count = Some(1);
+        }
         let mut report =
             Report::resumable::<Segmentation>(format, results, &mut images, &self.resume, options)?;
         let cutouts = outputs.cutouts.as_mut().map(|cutouts| &mut cutouts.files);
@@ -186,16 +191,27 @@ impl Segment {
         {
             files.reserve(report.finished());
         }
+        if size == SegmentSize::Image {
+            let own_size = OwnSize {
+                device: &device,
+                folder: &folder,
+                options: session,
+                tile: self.tile,
+                shows_tiles,
+                outputs: &mut outputs,
+            };
+            let result = own_size.run(images.sources, &mut report);
+            return report.finish(result, &device);
+        }
+        let mut segmenter = Segmenter::new(&device, &folder, &session)
+            .map_err(|error| loading_failure(error, &folder, Task::Segmentation))?;
+        output::warn(segmenter.warning());
+        segmenter.prepare(batch)?;
         let decode = |image: &EncodedImage| image.decode();
         let labels: Vec<String> = (0..=u8::MAX).map(|class| segmenter.label(class)).collect();
         let passes = Passes {
             segmenter,
-            size: self.size.0,
-            in_flight: match self.size.0 {
-                // Each image has a plan, and the memory, of its own size.
-                SegmentSize::Image => 1,
-                _ => in_flight(&device),
-            },
+            in_flight: in_flight(&device),
         };
         let finish =
             |path: &Path, image: RgbImage, mask: Mask| outputs.write(path, &image, &mask, &labels);
@@ -204,12 +220,35 @@ impl Segment {
         });
         report.finish(result, &device)
     }
+
+    /// The size at which images are segmented, and one other than the model's.
+    fn size(&self) -> Result<(SegmentSize, Option<ImageSize>), Failure> {
+        let usage = |reason: &str| Err(Failure::Usage(reason.to_owned()));
+        let size = match (self.tile, self.size) {
+            (None, size) => size.unwrap_or_default(),
+            (Some(_), None | Some((SegmentSize::Image, _))) => (SegmentSize::Image, None),
+            (Some(_), Some(_)) => {
+                return usage("--tile: tiles are of the image at its own size; leave out --size");
+            }
+        };
+        match (
+            self.batch.get() > 1 && size.0 == SegmentSize::Image,
+            self.tile,
+        ) {
+            (false, _) => Ok(size),
+            (true, None) => {
+                usage("--batch: images of a batch have the model's size; leave out --size image")
+            }
+            (true, Some(_)) => {
+                usage("--batch: tiles run one by one; leave out --batch, or take larger tiles")
+            }
+        }
+    }
 }
 
-/// Segments batches, several at once.
+/// Segments batches at the model's size, several at once.
 struct Passes {
     segmenter: Segmenter,
-    size: SegmentSize,
     in_flight: usize,
 }
 
@@ -219,13 +258,13 @@ impl Predict<RgbImage> for Passes {
 
     fn start(&mut self, images: &[RgbImage]) -> Result<Self::Pass> {
         let images: Vec<&RgbImage> = images.iter().collect();
-        self.segmenter.segment_async(&images, self.size)
+        self.segmenter.segment_async(&images, SegmentSize::Model)
     }
 
     fn wait(&mut self, (batch, run): Self::Pass, images: &[RgbImage]) -> Result<Vec<Mask>> {
         let images: Vec<&RgbImage> = images.iter().collect();
         let outputs = run.wait()?;
-        self.segmenter.masks(&images, self.size, &batch, &outputs)
+        (self.segmenter).masks(&images, SegmentSize::Model, &batch, &outputs)
     }
 
     fn in_flight(&self) -> usize {
@@ -234,16 +273,16 @@ impl Predict<RgbImage> for Passes {
 }
 
 /// The files that are written.
-struct Outputs {
-    masks: Option<OutputFiles>,
-    overlays: Option<OutputFiles>,
-    cutouts: Option<Cutouts>,
+pub struct Outputs {
+    pub masks: Option<OutputFiles>,
+    pub overlays: Option<OutputFiles>,
+    pub cutouts: Option<Cutouts>,
     /// The classes that are listed and cut out; all if empty.
-    listed: Vec<u8>,
+    pub listed: Vec<u8>,
 }
 
 impl Outputs {
-    fn write(
+    pub fn write(
         &mut self,
         path: &Path,
         image: &RgbImage,
@@ -266,43 +305,33 @@ impl Outputs {
             Some(cutouts) => Some(text(cutouts.write(path, image, mask, &self.listed)?)),
             None => None,
         };
-        Ok(Segmentation {
-            classes: (classes(mask, labels).into_iter())
-                .filter(|found| self.listed.is_empty() || self.listed.contains(&found.class))
-                .collect(),
-            mask: mask_file,
-            overlay: overlay_file,
-            cutout: cutout_file,
-        })
+        let mut counts = ClassCounts::new();
+        counts.add(mask.classes(), mask.probabilities());
+        Ok(self.segmentation(&counts, labels, [mask_file, overlay_file, cutout_file]))
     }
-}
 
-/// The classes in `mask`, the one with the most pixels first.
-fn classes(mask: &Mask, labels: &[String]) -> Vec<ClassShare> {
-    let mut shares: Vec<ClassShare> = (0..=u8::MAX)
-        .zip(labels)
-        .filter_map(|(class, label)| {
-            let of_class = (mask.classes().iter().zip(mask.probabilities()))
-                .filter(|(found, _)| **found == class);
-            let (pixels, sum) = of_class.fold((0_u64, 0.0_f64), |(n, sum), (_, p)| {
-                (n + 1, sum + f64::from(*p))
-            });
-            (pixels > 0).then(|| ClassShare {
-                class,
-                label: label.clone(),
-                pixels,
-                share: pixels as f64 / mask.classes().len() as f64,
-                mean_probability: sum / pixels as f64,
-            })
-        })
-        .collect();
-    shares.sort_by_key(|share| std::cmp::Reverse(share.pixels));
-    shares
+    /// The result for an image, with the classes that are listed, and the files of its mask, overlay and cut-out.
+    pub fn segmentation(
+        &self,
+        counts: &ClassCounts,
+        labels: &[String],
+        [mask, overlay, cutout]: [Option<String>; 3],
+    ) -> Segmentation {
+        let shares = counts.shares(labels).into_iter();
+        let is_listed =
+            |found: &ClassShare| self.listed.is_empty() || self.listed.contains(&found.class);
+        Segmentation {
+            classes: shares.filter(is_listed).collect(),
+            mask,
+            overlay,
+            cutout,
+        }
+    }
 }
 
 /// The classes of an image, and the files written for it.
 #[derive(Serialize)]
-struct Segmentation {
+pub struct Segmentation {
     classes: Vec<ClassShare>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mask: Option<String>,
@@ -310,15 +339,6 @@ struct Segmentation {
     overlay: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cutout: Option<String>,
-}
-
-#[derive(Serialize)]
-struct ClassShare {
-    class: u8,
-    label: String,
-    pixels: u64,
-    share: f64,
-    mean_probability: f64,
 }
 
 impl ImageResult for Segmentation {

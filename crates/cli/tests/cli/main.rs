@@ -39,6 +39,7 @@ mod report;
 mod resume;
 mod run;
 mod segment;
+mod segment_tiles;
 #[cfg(unix)]
 mod signals;
 mod summary;

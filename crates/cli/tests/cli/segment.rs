@@ -42,7 +42,7 @@ fn segment(classes: usize) -> Command {
 }
 
 /// The palette indices of a PNG, and its size.
-fn indices(path: &Path) -> (Vec<u8>, u32, u32) {
+pub fn indices(path: &Path) -> (Vec<u8>, u32, u32) {
     let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
     let mut reader = png::Decoder::new(file).read_info().unwrap();
     assert_eq!(reader.info().color_type, png::ColorType::Indexed);
