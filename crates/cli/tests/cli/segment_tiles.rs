@@ -35,8 +35,9 @@ fn tiles_make_the_mask_of_the_whole_image() {
         .arg(path("tiled.png"))
         .arg("--overlay")
         .arg(path("overlay.png"));
-    let tiled =
-        (execute(&mut tiled).ok()).says(&["photo.png: 1x", "tiles, each of 230x252 pixels"]);
+    let tiled = execute(&mut tiled)
+        .ok()
+        .says(&["photo.png: 1x", "tiles, each of 230x252 pixels"]);
 
     let (masks, overlay) = (["whole.png", "tiled.png"], image::open(path("overlay.png")));
     let [whole_mask, tiled_mask] = masks.map(|name| indices(&path(name)));
