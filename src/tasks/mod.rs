@@ -1,4 +1,5 @@
-//! Complete tasks with a model folder: image classification, object detection and semantic segmentation.
+//! Complete tasks with a model folder: image classification, by one network or by the mean over several networks and
+//! crops ([`Ensemble`]), object detection, semantic segmentation, and vectors of images ([`Embedder`]).
 //!
 //! ```
 //! use shadernet::device::Device;
@@ -63,12 +64,17 @@
 
 mod classifier;
 mod detector;
+mod embedder;
+mod ensemble;
 mod image_model;
 mod segmenter;
 mod task_runner;
+mod view_mean;
 
 pub use classifier::{Classifier, Prediction};
 pub use detector::{Detection, Detector};
+pub use embedder::Embedder;
+pub use ensemble::{Average, Ensemble, EnsemblePreprocessing, EnsembleRun};
 pub use segmenter::{SegmentSize, Segmenter};
 
 pub(crate) use classifier::classifier_graph;

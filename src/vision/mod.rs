@@ -24,6 +24,7 @@ mod channel_order;
 #[cfg(feature = "draw")]
 mod color_map;
 mod crop;
+mod crops;
 #[cfg(feature = "codecs")]
 mod decode;
 #[cfg(feature = "draw")]
@@ -50,6 +51,7 @@ pub use channel_order::ChannelOrder;
 #[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use color_map::heat_color;
 pub use crop::{CropMode, ImageTransform};
+pub use crops::Crops;
 #[cfg(feature = "codecs")]
 #[cfg_attr(docsrs, doc(cfg(feature = "codecs")))]
 pub use decode::{EncodedImage, MAX_FILE_BYTES, decode, decode_bytes};

@@ -7,23 +7,21 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use shadernet::device::Device;
-use shadernet::printable;
-use shadernet::session::Run;
-use shadernet::tasks::{Classifier, Prediction};
+use shadernet::tasks::{Ensemble, EnsembleRun, Prediction};
 use shadernet::tensor::Tensor;
 use shadernet::vision::EncodedImage;
-use shadernet::zoo::Task;
-use shadernet::{Error, Result};
+use shadernet::{Result, printable};
 
 use super::batches::{Predict, ahead, batch_size, run_batches_in_flight};
 use super::decode_ahead::decode_ahead;
+use super::ensemble_args::EnsembleArgs;
 use super::image_paths::{ImageArgs, ImagePaths};
 use super::output_files::check_outputs;
 use super::preprocessing_args::PreprocessingArgs;
 use super::report::{ImageResult, Report};
 use super::result_format::{FormatArgs, results_file};
 use super::value_parsers::{ImageSize, count, fraction};
-use super::{DeviceArgs, Failure, SessionArgs, loading_failure, open_model, output};
+use super::{DeviceArgs, Failure, SessionArgs};
 
 /// Classify images
 #[derive(Args)]
@@ -34,15 +32,16 @@ Examples:
   shadernet classify --recursive --format csv -o classes.csv holiday/
   shadernet classify - < photo.jpg
   find . -name '*.jpg' | shadernet classify -
+  shadernet classify --crops 10 photo.jpg
+  shadernet classify --model flowers_a --model flowers_b --weights 2,1 --flip photo.jpg
 
 An image that cannot be read is reported and skipped; the exit code is then 1.")]
 pub struct Classify {
     #[command(flatten)]
     images: ImageArgs,
 
-    /// Model folder, ONNX file, or the name of a model of `shadernet models` [default: efficientnet_lite0]
-    #[arg(long, value_name = "MODEL")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    networks: EnsembleArgs,
 
     /// How many classes to print for each image
     #[arg(long, default_value = "5", value_name = "K", value_parser = count)]
@@ -84,16 +83,15 @@ impl Classify {
         let inputs = self.images.images.iter();
         let inputs = inputs.chain(&self.preprocessing.labels);
         check_outputs([("--output", results)], inputs.map(PathBuf::as_path))?;
-        let folder = open_model(self.model.as_deref(), &self.preprocessing, self.size)?;
+        let folders = self.networks.open(&self.preprocessing, self.size)?;
         let device = self.device.open()?;
         let options = self.session.options(&device);
-        let mut classifier = Classifier::new(&device, &folder, &options)
-            .map_err(|error| loading_failure(error, &folder, Task::Classification))?;
-        output::warn(classifier.warning());
+        let mut ensemble = self.networks.load(&folders, &device, &options)?;
         let batch = batch_size(self.batch.get(), images.count);
         // Rejects a batch that is too large before any image is read.
-        classifier.prepare(batch)?;
-        let preprocessing = classifier.preprocessing().clone();
+        ensemble.prepare(batch)?;
+        let preprocessing = ensemble.preprocessing().clone();
+        let views = preprocessing.views();
         let decode = move |image: &EncodedImage| preprocessing.apply(&image.decode()?);
         let format = self.format.format(results);
         let mut report = Report::new::<Classes>(format, results, images.count)?;
@@ -105,15 +103,18 @@ impl Classify {
                 Device::Cpu(cpu) if images.count.is_some() => MAX_IN_FLIGHT.min(cpu.threads() + 1),
                 _ => 1,
             },
-            classifier,
+            ensemble,
             top: self.top.get(),
         };
-        let finish = |_: &Path, _: Tensor, predictions: Vec<Prediction>| {
+        let finish = |_: &Path, _: Vec<Tensor>, predictions: Vec<Prediction>| {
             Ok(Classes::new(predictions, self.threshold))
         };
-        let result = decode_ahead(images.sources, ahead(batch), decode, |images| {
-            run_batches_in_flight(images, batch, &mut report, passes, finish)
-        });
+        let result = decode_ahead(
+            images.sources,
+            ahead(batch * views).div_ceil(views),
+            decode,
+            |images| run_batches_in_flight(images, batch, &mut report, passes, finish),
+        );
         report.finish(result, &device)
     }
 }
@@ -123,47 +124,27 @@ const MAX_IN_FLIGHT: usize = 3;
 
 /// Classifies batches, several at once.
 struct Passes {
-    classifier: Classifier,
+    ensemble: Ensemble,
     top: usize,
     in_flight: usize,
 }
 
-/// Images `[1, C, H, W]` of one size as a tensor `[N, C, H, W]`.
-fn batch(images: &[Tensor]) -> Result<Tensor> {
-    let [first, others @ ..] = images else {
-        return Err(Error::Inputs(
-            "a batch of at least one image was expected".to_owned(),
-        ));
-    };
-    if others.is_empty() {
-        return Ok(first.clone());
-    }
-    let [_, channels, height, width] = first.shape().nchw();
-    let data: Vec<_> = images.iter().map(Tensor::data).collect();
-    Tensor::new([images.len(), channels, height, width], data.concat())
-}
-
-impl Predict<Tensor> for Passes {
+impl Predict<Vec<Tensor>> for Passes {
     /// `None` where one batch runs at a time: it is computed when it is waited for.
-    type Pass = Option<(Tensor, Run)>;
+    type Pass = Option<EnsembleRun>;
     type Output = Vec<Prediction>;
 
-    fn start(&mut self, images: &[Tensor]) -> Result<Self::Pass> {
-        if self.in_flight == 1 {
-            return Ok(None);
+    fn start(&mut self, images: &[Vec<Tensor>]) -> Result<Self::Pass> {
+        match self.in_flight {
+            1 => Ok(None),
+            _ => self.ensemble.predict_async(images).map(Some),
         }
-        let batch = batch(images)?;
-        let run = self.classifier.predict_async(&batch)?;
-        Ok(Some((batch, run)))
     }
 
-    fn wait(&mut self, pass: Self::Pass, images: &[Tensor]) -> Result<Vec<Vec<Prediction>>> {
+    fn wait(&mut self, pass: Self::Pass, images: &[Vec<Tensor>]) -> Result<Vec<Vec<Prediction>>> {
         match pass {
-            Some((batch, run)) => {
-                let outputs = run.wait()?;
-                self.classifier.predictions(&batch, &outputs, self.top)
-            }
-            None => self.classifier.predict(batch(images)?, self.top),
+            Some(run) => self.ensemble.predictions(run, self.top),
+            None => self.ensemble.predict(images, self.top),
         }
     }
 
