@@ -22,12 +22,13 @@ from safetensors import safe_open
 from timm_folders import IMAGES, TOLERANCE, calibrate
 
 # Features from pooling, from a convolution after the pooling, from a norm after it, and from a fully connected layer.
-NETWORKS = ["resnet50", "mobilenetv3_large_100", "convnext_atto", "tf_efficientnet_lite0", "densenet121", "vgg11"]
-PHOTOGRAPHS = [IMAGES / name for name in ["chelsea.png", "astronaut.png", "coffee.png", "rocket.jpg"]]
+NETWORKS = ["resnet50", "mobilenetv3_large_100", "convnext_atto", "densenet121", "vgg11"]
+# Decoded alike by all; decoders of JPEG round differently.
+PHOTOGRAPHS = [IMAGES / name for name in ["chelsea.png", "astronaut.png", "coffee.png"]]
 
 
 def embed(shadernet, model, out):
-    command = [shadernet, "embed", "--quiet", "--batch", "3", "--model", model, "-o", out, *PHOTOGRAPHS]
+    command = [shadernet, "embed", "--quiet", "--batch", "2", "--model", model, "-o", out, *PHOTOGRAPHS]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     with safe_open(out, "np") as file:
         return file.get_tensor("vectors")
@@ -51,7 +52,7 @@ def main():
         onnx.with_suffix(".json").write_text(json.dumps(data))
         torch.onnx.export(network, (inputs[:1],), onnx, dynamo=False, opset_version=17, input_names=["pixels"])
         for kind, path in [("folder", model), ("ONNX", onnx)]:
-            found = embed(shadernet, path, model / "vectors.safetensors")
+            found = embed(shadernet, path, model.with_suffix(".vectors.safetensors"))
             assert found.shape == expected.shape, (found.shape, expected.shape)
             varied = np.abs(expected[0] - expected[1]).max() / np.abs(expected).max()
             assert varied > 1e-2, f"{name}: vectors hardly vary: {varied}"

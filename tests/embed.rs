@@ -115,9 +115,9 @@ fn any_layer_can_be_taken() {
             .collect();
         assert_near(found.data(), &expected, &layer);
     }
-    let error = take("fd").unwrap_err().to_string();
+    let error = take("layer1.0.relu9").unwrap_err().to_string();
     assert!(
-        error.contains("unknown layer 'fd'; did you mean 'fc'"),
+        error.contains("unknown layer 'layer1.0.relu9'; did you mean 'layer1.0.relu"),
         "{error}"
     );
 }

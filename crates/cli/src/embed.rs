@@ -100,8 +100,10 @@ impl Embed {
         let images = ImagePaths::new(&self.images, self.recursive)?;
         let file = self.output.as_deref().map(VectorFile::new).transpose()?;
         if let Some(file) = &file {
-            let inputs = self.images.iter().chain(&self.preprocessing.labels);
-            file.check(inputs.chain(&self.model).map(PathBuf::as_path))?;
+            // A folder of images is not read for files of these kinds.
+            let images = self.images.iter().filter(|image| !image.is_dir());
+            let inputs = images.chain(&self.preprocessing.labels).chain(&self.model);
+            file.check(inputs.map(PathBuf::as_path))?;
         }
         let folder = open()?;
         let device = self.device.open()?;

@@ -134,7 +134,7 @@ fn images_that_fail_have_no_row() {
         .arg(&out);
     let run = execute(&mut command);
     assert_eq!(run.code, 1);
-    run.says(&["broken.png: ", "out.safetensors: 1 vectors of 512 values"]);
+    let run = run.says(&["broken.png: ", "out.safetensors: 1 vectors of 512 values"]);
     assert!(
         run.out.contains("\n  row 0: 512 values, norm 1.0000\n"),
         "{}",
@@ -188,7 +188,8 @@ fn layers_are_listed_and_taken() {
         "{text}"
     );
 
-    execute(embed().args(["--layer", "fd", &chelsea()])).fails(&["unknown layer 'fd'", "'fc'"]);
+    execute(embed().args(["--layer", "layer1.0.relu9", &chelsea()]))
+        .fails(&["unknown layer 'layer1.0.relu9'; did you mean 'layer1.0.relu"]);
     let mut command = shadernet();
     command.args([
         "embed",
