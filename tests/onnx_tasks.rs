@@ -19,9 +19,9 @@ use shadernet::device::Device;
 use shadernet::model_folder::{ModelFolder, ModelOptions, default_detector, find_model};
 use shadernet::onnx::OnnxModel;
 use shadernet::session::{Session, SessionOptions};
-use shadernet::tasks::{Classifier, Detector, SegmentSize, Segmenter};
+use shadernet::tasks::{Classifier, Detector, Embedder, Ensemble, SegmentSize, Segmenter};
 use shadernet::tensor::{Shape, Tensor};
-use shadernet::vision::{ChannelOrder, DetectionOptions, RgbImage, decode};
+use shadernet::vision::{ChannelOrder, Crops, DetectionOptions, RgbImage, decode};
 use shadernet::weights::generate::generated_input;
 use shadernet::weights::{Dtype, Weights};
 use shadernet::zoo::{self, ZooOptions};
@@ -214,6 +214,81 @@ fn classifiers_need_no_description() {
         let sum: f32 = found.iter().map(|found| found.probability).sum();
         assert!((sum - 1.0).abs() < 1e-5, "{ending}: {sum}");
         assert!(found[0].label.starts_with("class "), "{}", found[0].label);
+    }
+}
+
+/// A classifier of five classes: a convolution of 8 channels, their averages, a matrix product and a sum. Its batch is
+/// fixed at one image unless it is `None`.
+fn product_net(batch: Option<i64>) -> Vec<u8> {
+    let matrix: Vec<f32> = (0..40)
+        .map(|i| ((i * 29 % 17) as f32 - 8.0) / 4.0)
+        .collect();
+    OnnxFile::new()
+        .input("image", &[batch, Some(3), Some(40), Some(40)])
+        .floats("w", &[8, 3, 3, 3], &conv_weights(8))
+        .floats("m", &[8, 5], &matrix)
+        .floats("b", &[5], &[0.1, 0.2, 0.3, 0.4, 0.5])
+        .node("Conv", &["image", "w"], "conv")
+        .node("Relu", &["conv"], "relu")
+        .node("GlobalAveragePool", &["relu"], "pool")
+        .node("Flatten", &["pool"], "flat")
+        .node("MatMul", &["flat", "m"], "product")
+        .node("Add", &["product", "b"], "scores")
+        .node("Softmax", &["scores"], "y")
+        .output("y")
+        .bytes()
+}
+
+#[test]
+fn crops_run_one_by_one_where_a_model_takes_one_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let classify = |batch| {
+        let path = folder.path().join("net.onnx");
+        fs::write(&path, product_net(batch)).unwrap();
+        let model = ModelFolder::open(&path).unwrap();
+        let classifier = Classifier::new(&Device::cpu(), &model, &Default::default()).unwrap();
+        let mut ensemble = Ensemble::new(vec![classifier])
+            .unwrap()
+            .with_crops(Crops::TEN)
+            .unwrap();
+        ensemble.prepare(2).unwrap();
+        let images = ["chelsea.png", "coffee.png"]
+            .map(|name| ensemble.preprocessing().apply(&image(name)).unwrap());
+        let found = ensemble.predict(&images, 5).unwrap();
+        let run = ensemble.predict_async(&images).unwrap();
+        assert_eq!(ensemble.predictions(run, 5).unwrap(), found);
+        found
+    };
+    let [fixed, free] = [Some(1), None].map(classify);
+    for (fixed, free) in fixed.iter().flatten().zip(free.iter().flatten()) {
+        assert_eq!(fixed.class, free.class);
+        assert!((fixed.probability - free.probability).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn vectors_are_the_input_of_the_last_product() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.onnx");
+    let images = ["chelsea.png", "coffee.png"].map(image);
+    for batch in [None, Some(1)] {
+        fs::write(&path, product_net(batch)).unwrap();
+        let model = ModelFolder::open(&path).unwrap();
+        for (name, device) in devices::all_devices() {
+            let mut embedder = Embedder::new(&device, &model, &Default::default()).unwrap();
+            assert_eq!(embedder.dimensions(), 8, "{name}");
+            embedder.prepare(2).unwrap();
+            let inputs = model.preprocessing.batch(&images).unwrap();
+            let found = embedder.embed_batch(inputs).unwrap();
+            let relu = Embedder::from_layer(&device, &model, "relu", &Default::default());
+            let mut relu = relu.unwrap();
+            for (found, image) in found.data().chunks(8).zip(&images) {
+                let maps = relu.embed(image).unwrap();
+                assert!(maps.iter().any(|&mean| mean > 0.01));
+                let near = found.iter().zip(&maps).all(|(a, b)| (a - b).abs() < 1e-5);
+                assert!(near, "{name}: {found:?} {maps:?}");
+            }
+        }
     }
 }
 

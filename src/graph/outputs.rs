@@ -67,6 +67,36 @@ impl Graph {
         }
     }
 
+    /// The features that a classifier reads: the input of the last layer before the first output that is fully
+    /// connected, or a convolution (as in SqueezeNet). `None` where there is no such layer.
+    ///
+    /// ```
+    /// use shadernet::zoo::{self, ZooOptions};
+    ///
+    /// let graph = zoo::build("resnet18", &ZooOptions::default())?;
+    /// let features = graph.classifier_input().expect("it ends in a Linear");
+    /// assert_eq!(graph.infer(&[[1, 3, 64, 64].into()])?[features.index()].dims(), [1, 512]);
+    /// # Ok::<(), shadernet::Error>(())
+    /// ```
+    pub fn classifier_input(&self) -> Option<ValueId> {
+        // Nodes are in an order in which inputs come before what reads them.
+        let mut is_read = vec![false; self.nodes.len()];
+        let output = *self.outputs.first()?;
+        is_read[output.index()] = true;
+        for (i, node) in self.nodes.iter().enumerate().rev() {
+            if !is_read[i] {
+                continue;
+            }
+            if matches!(node.op, Op::Linear(_) | Op::Conv2d(_)) {
+                return node.inputs.first().copied();
+            }
+            for input in &node.inputs {
+                is_read[input.index()] = true;
+            }
+        }
+        None
+    }
+
     /// The feature map on which Grad-CAM works by default: the output of the last convolution with more
     /// than one pixel, or of the chain of nodes that follow it at the same size, each the only reader of
     /// the one before (norm, activation, concatenation, sum), but for the pooling of a squeeze-and-excitation. `None` if

@@ -43,7 +43,7 @@ use crate::darknet::Network;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 #[cfg(feature = "onnx")]
-use crate::onnx::OnnxModel;
+use crate::onnx::{OnnxDim, OnnxModel};
 use crate::tensor::Shape;
 use crate::vision::{Head, Labels, Preprocessing};
 use crate::weights::Weights;
@@ -179,6 +179,23 @@ impl ModelFolder {
             ));
         }
         None
+    }
+
+    /// Whether the network's file fixes its batch at one image, as exporters do by default.
+    pub(crate) fn takes_one_image(&self) -> bool {
+        #[cfg(feature = "onnx")]
+        if let Some(input) = self.onnx().and_then(|model| model.inputs().first()) {
+            return matches!(input.dims.as_deref(), Some([OnnxDim::Fixed(1), ..]));
+        }
+        false
+    }
+
+    /// Whether [`Self::graph`] is imported, for one image of the folder's input size.
+    pub(crate) fn is_imported(&self) -> bool {
+        #[cfg(feature = "onnx")]
+        return self.onnx().is_some();
+        #[cfg(not(feature = "onnx"))]
+        false
     }
 
     /// The ONNX model, where this is one.

@@ -1,3 +1,5 @@
+use std::path::{Path, PathBuf};
+
 use image::RgbImage;
 
 use super::image_model::{ImageModel, graph_for, source};
@@ -8,7 +10,8 @@ use crate::gpu::{Gpu, GpuTensor};
 use crate::graph::{Activation, Graph, Op};
 use crate::model_folder::ModelFolder;
 use crate::postprocess::{ClassScore, TopClasses, TopK};
-use crate::session::{PassChunks, Run, SessionOptions};
+use crate::printable;
+use crate::session::{PassChunks, Run, Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
 use crate::texture::TextureSource;
 use crate::vision::{Preprocessing, softmax, top_k};
@@ -29,6 +32,9 @@ pub struct Prediction {
 /// A model folder's classifier on a device, with its preprocessing and its class names.
 pub struct Classifier {
     runner: TaskRunner<TopClassesOutput>,
+    /// The model's folder or file, for messages.
+    path: PathBuf,
+    takes_one_image: bool,
 }
 
 /// The top classes and their probabilities.
@@ -102,6 +108,8 @@ impl Classifier {
         };
         Ok(Self {
             runner: TaskRunner::new(model, input, postprocess),
+            path: folder.path.clone(),
+            takes_one_image: folder.takes_one_image(),
         })
     }
 
@@ -136,23 +144,25 @@ impl Classifier {
             .session
             .run_finite(&[batch])?
             .swap_remove(0);
-        Ok(self.top_classes(&output, k))
+        Ok(self.top_classes_of_rows(&output, k))
     }
 
     /// The top `k` classes of every row of the network's output.
-    fn top_classes(&self, output: &Tensor, k: usize) -> Vec<Vec<Prediction>> {
-        // `Labels` has one entry per class, and each class is one column of the output.
-        let rows = output.data().chunks(self.runner.model.labels.len().max(1));
-        let top = |scores: &[f32]| {
-            let probabilities = match self.runner.postprocess.returns_probabilities {
-                true => scores.to_vec(),
-                false => softmax(scores),
-            };
-            (top_k(&probabilities, k).into_iter())
-                .map(|class| self.prediction(class, probabilities[class]))
-                .collect()
-        };
-        rows.map(top).collect()
+    fn top_classes_of_rows(&self, output: &Tensor, k: usize) -> Vec<Vec<Prediction>> {
+        // Each class is one column of the output.
+        let rows = output.data().chunks(self.classes().max(1));
+        rows.map(|row| match self.returns_probabilities() {
+            true => self.top_classes(row, k),
+            false => self.top_classes(&softmax(row), k),
+        })
+        .collect()
+    }
+
+    /// The `k` most probable classes, where `probabilities` has one for each class.
+    pub(super) fn top_classes(&self, probabilities: &[f32], k: usize) -> Vec<Prediction> {
+        let top = top_k(probabilities, k).into_iter();
+        top.map(|class| self.prediction(class, probabilities[class]))
+            .collect()
     }
 
     /// Submits a preprocessed batch `[N, C, H, W]` without waiting. [`Self::predictions`] makes classes of the outputs.
@@ -179,7 +189,7 @@ impl Classifier {
         // A classifier has one output.
         Ok(outputs
             .first()
-            .map_or_else(Vec::new, |output| self.top_classes(output, k)))
+            .map_or_else(Vec::new, |output| self.top_classes_of_rows(output, k)))
     }
 
     /// Records a pass into the host's encoder that finds the top `k` classes of the image in `source`.
@@ -221,6 +231,56 @@ impl Classifier {
         }
         let named = |found: &ClassScore| self.prediction(found.class, found.probability);
         Ok(classes.iter().map(named).collect())
+    }
+
+    /// The model's folder or file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The number of classes. `Labels` has an entry for each.
+    pub(super) fn classes(&self) -> usize {
+        self.runner.model.labels.len()
+    }
+
+    /// Whether the network ends in a softmax or sigmoid.
+    pub(super) fn returns_probabilities(&self) -> bool {
+        self.runner.postprocess.returns_probabilities
+    }
+
+    /// Whether the network runs one image at a time only; see [`ModelFolder::takes_one_image`].
+    pub(super) fn takes_one_image(&self) -> bool {
+        self.takes_one_image
+    }
+
+    pub(super) fn session(&mut self) -> &mut Session {
+        &mut self.runner.model.session
+    }
+
+    /// Checks that this network has the classes of `first`, in the same order.
+    pub(super) fn check_classes_of(&self, first: &Self) -> Result<()> {
+        let differ = |difference: String| {
+            let first = printable::path(first.path());
+            let reason = format!(
+                "the classes of {first} were expected, in the same order, since predictions are averaged; {difference}"
+            );
+            Err(Error::file(&self.path, reason))
+        };
+        let [expected, found] = [first, self].map(Self::classes);
+        if expected != found {
+            return differ(format!("that has {expected} classes, this one {found}"));
+        }
+        let labels = |class| [first, self].map(|model| model.runner.model.label(class));
+        let pairs = (0..found).map(|class| (class, labels(class)));
+        match { pairs }.find(|(_, [expected, found])| expected != found) {
+            Some((class, labels)) => {
+                let [expected, found] = labels.map(|label| printable::name(&label));
+                differ(format!(
+                    "its class {class} is '{expected}', here it is '{found}'"
+                ))
+            }
+            None => Ok(()),
+        }
     }
 
     fn prediction(&self, class: usize, probability: f32) -> Prediction {

@@ -1,4 +1,5 @@
-//! Complete tasks with a model folder: image classification, object detection and semantic segmentation.
+//! Complete tasks with a model folder: image classification, by one network or by the mean over several networks and
+//! crops ([`Ensemble`]), object detection, semantic segmentation, and vectors of images ([`Embedder`]).
 //!
 //! ```
 //! use shadernet::device::Device;
@@ -63,6 +64,8 @@
 
 mod classifier;
 mod detector;
+mod embedder;
+mod ensemble;
 mod image_model;
 mod mask_strip;
 mod row_buffer;
@@ -72,9 +75,12 @@ mod tile_axis;
 mod tile_graph;
 mod tile_layout;
 mod tiled_segmenter;
+mod view_mean;
 
 pub use classifier::{Classifier, Prediction};
 pub use detector::{Detection, Detector};
+pub use embedder::Embedder;
+pub use ensemble::{Average, Ensemble, EnsemblePreprocessing, EnsembleRun};
 pub use segmenter::{SegmentSize, Segmenter};
 pub use tiled_segmenter::{MaskRows, TileEvent, TileOptions, TilePlan, TiledSegmenter};
 

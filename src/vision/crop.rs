@@ -111,6 +111,26 @@ impl ImageTransform {
     }
 }
 
+/// The smallest window that contains those of `transforms` of one image. Empty where there are none.
+pub(super) fn bounding_window(transforms: &[ImageTransform]) -> (Axis, Axis) {
+    let along = |axis: fn(&ImageTransform) -> Axis| {
+        let axes = || transforms.iter().map(axis);
+        let start = axes().map(|axis| axis.start).min().unwrap_or(0);
+        let end = axes().map(|axis| axis.start + axis.len).max().unwrap_or(0);
+        let size = |side: fn(Axis) -> usize| axes().next().map_or(0, side);
+        Axis {
+            from: size(|axis| axis.from),
+            to: size(|axis| axis.to),
+            start,
+            len: end - start,
+        }
+    };
+    (
+        along(|transform| transform.x),
+        along(|transform| transform.y),
+    )
+}
+
 /// The width and height to which an image is resized before it is cropped.
 fn resized(
     [width, height]: [usize; 2],

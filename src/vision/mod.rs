@@ -24,6 +24,7 @@ mod channel_order;
 #[cfg(feature = "draw")]
 mod color_map;
 mod crop;
+mod crops;
 mod cutout;
 #[cfg(feature = "codecs")]
 mod decode;
@@ -52,6 +53,7 @@ pub use channel_order::ChannelOrder;
 #[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use color_map::heat_color;
 pub use crop::{CropMode, ImageTransform};
+pub use crops::Crops;
 pub use cutout::Background;
 pub(crate) use cutout::cut_out;
 #[cfg(feature = "codecs")]

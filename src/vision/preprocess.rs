@@ -4,9 +4,10 @@ use image::RgbImage;
 use rayon::prelude::*;
 
 use super::channel_order::ChannelOrder;
-use super::crop::{CropMode, ImageTransform, LETTERBOX_GRAY};
+use super::crop::{CropMode, ImageTransform, LETTERBOX_GRAY, bounding_window};
+use super::crops::Crops;
 use super::image_limits::MAX_SIDE;
-use super::resize::{Interpolation, resize_window};
+use super::resize::{Axis, Interpolation, resize_window};
 use crate::error::{Error, Result};
 use crate::tensor::{Shape, Tensor};
 use crate::util::memory::check_memory;
@@ -79,18 +80,56 @@ impl Preprocessing {
     /// # Errors
     /// As [`Preprocessing::apply`], for any of the images.
     pub fn batch(&self, images: &[RgbImage]) -> Result<Tensor> {
-        self.check()?;
-        let [channels, height, width] = self.input_size;
-        let shape = Shape::from([images.len(), channels, height, width]);
-        let bytes = (shape.len() as u64).saturating_mul(4);
-        check_memory(format_args!("an input of {width}x{height} pixels"), bytes)?;
-        let mut batch = Tensor::zeros(shape);
+        let mut batch = self.empty_batch(images.len())?;
         batch
             .data_mut()
-            .par_chunks_exact_mut(channels * height * width)
+            .par_chunks_exact_mut(self.input_size.iter().product())
             .zip(images)
             .try_for_each(|(output, image)| self.apply_into(image, output))?;
         Ok(batch)
+    }
+
+    /// Several crops of `image` as a batch `[V, C, H, W]`, in the order of `crops`. That of the center has the bits of
+    /// [`Self::apply`].
+    ///
+    /// # Errors
+    /// As [`Self::apply`], and those of [`Self::check_crops`].
+    pub fn apply_crops(&self, image: &RgbImage, crops: Crops) -> Result<Tensor> {
+        self.check_crops(crops)?;
+        let mut batch = self.empty_batch(crops.count())?;
+        self.apply_crops_into(image, crops, batch.data_mut())?;
+        Ok(batch)
+    }
+
+    /// Checks that `crops` are different parts of an image.
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] for several crops where the preprocessing shows the whole image, so that all would be equal:
+    /// [`CropMode::Letterbox`], and with a `crop_pct` of 1 or more [`CropMode::Squash`] and [`CropMode::Border`].
+    pub fn check_crops(&self, crops: Crops) -> Result<()> {
+        let is_whole = match self.crop_mode {
+            CropMode::Center => false,
+            CropMode::Letterbox => true,
+            CropMode::Squash | CropMode::Border => self.crop_pct >= 1.0,
+        };
+        match crops.are_several() && is_whole {
+            false => Ok(()),
+            true => Err(Error::Inputs(format!(
+                "all crops of an image would be equal, because the network sees whole images (crop_mode {}, crop_pct {}): \
+                 use one crop, with its mirror image if it helps",
+                self.crop_mode, self.crop_pct
+            ))),
+        }
+    }
+
+    /// Zeros for a batch of `count` images.
+    fn empty_batch(&self, count: usize) -> Result<Tensor> {
+        self.check()?;
+        let [channels, height, width] = self.input_size;
+        let shape = Shape::from([count, channels, height, width]);
+        let bytes = (shape.len() as u64).saturating_mul(4);
+        check_memory(format_args!("an input of {width}x{height} pixels"), bytes)?;
+        Ok(Tensor::zeros(shape))
     }
 
     /// Writes `image` to `output`, one image's slice of a batch: `[C, H, W]`, row-major.
@@ -108,6 +147,12 @@ impl Preprocessing {
                 output.len()
             )));
         }
+        self.apply_crops_into(image, Crops::ONE, output)
+    }
+
+    /// Writes the crops of `image` to `output`, which has their number of elements.
+    fn apply_crops_into(&self, image: &RgbImage, crops: Crops, output: &mut [f32]) -> Result<()> {
+        self.check_for_images()?;
         if image.as_raw().is_empty() {
             return Err(Error::Inputs(format!(
                 "an image with pixels was expected; found {}x{}",
@@ -115,9 +160,17 @@ impl Preprocessing {
                 image.height()
             )));
         }
-        match channels {
-            1 => self.fill::<1>(&grayscale(image), image.dimensions(), output),
-            _ => self.fill::<3>(image.as_raw(), image.dimensions(), output),
+        let windows = crops.windows(self.image_transform(image.width(), image.height()));
+        let len = output.len() / crops.count() * windows.len();
+        let (output, mirror_images) = output.split_at_mut(len);
+        match self.input_size[0] {
+            1 => self.fill::<1>(&grayscale(image), &windows, output),
+            _ => self.fill::<3>(image.as_raw(), &windows, output),
+        }
+        if crops.has_mirror_images() {
+            mirror_images.copy_from_slice(output);
+            let rows = mirror_images.chunks_exact_mut(self.input_size[2]);
+            rows.for_each(<[f32]>::reverse);
         }
         Ok(())
     }
@@ -217,21 +270,48 @@ impl Preprocessing {
         }
     }
 
-    /// Resizes, crops and normalizes `C` interleaved channels into `C` planes.
-    fn fill<const C: usize>(&self, pixels: &[u8], (width, height): (u32, u32), output: &mut [f32]) {
-        let [_, to_height, to_width] = self.input_size;
-        let ImageTransform { x, left, y, top } = self.image_transform(width, height);
-        let window = resize_window::<C>(pixels, x, y, self.interpolation);
+    /// Resizes an image of `C` interleaved channels, and normalizes each of `windows` into `C` planes.
+    fn fill<const C: usize>(&self, pixels: &[u8], windows: &[ImageTransform], output: &mut [f32]) {
+        let len = output.len() / windows.len().max(1);
+        let pixels_of = |x: Axis, y: Axis| x.len * y.len;
+        let (x, y) = bounding_window(windows);
+        // Pixels of several windows are resized once, unless there are more between them, as in a panorama.
+        let separately: usize = windows
+            .iter()
+            .map(|window| pixels_of(window.x, window.y))
+            .sum();
+        if pixels_of(x, y) > separately {
+            for (window, output) in windows.iter().zip(output.chunks_exact_mut(len)) {
+                self.fill::<C>(pixels, std::slice::from_ref(window), output);
+            }
+            return;
+        }
+        let resized = resize_window::<C>(pixels, x, y, self.interpolation);
+        for (window, output) in windows.iter().zip(output.chunks_exact_mut(len)) {
+            let first = (window.y.start - y.start) * x.len + window.x.start - x.start;
+            self.normalize::<C>(&resized[first * C..], x.len * C, window, output);
+        }
+    }
 
+    /// Normalizes the window that begins with the first of `pixels`, in rows `stride` bytes apart.
+    fn normalize<const C: usize>(
+        &self,
+        pixels: &[u8],
+        stride: usize,
+        &ImageTransform { x, left, y, top }: &ImageTransform,
+        output: &mut [f32],
+    ) {
+        let [_, to_height, to_width] = self.input_size;
         for (channel, plane) in output.chunks_exact_mut(to_height * to_width).enumerate() {
             let table = self.normalization_table(channel);
             let source = self.channel_order.source(channel, C);
             if x.len < to_width || y.len < to_height {
                 plane.fill(table[usize::from(self.padding_byte(channel))]);
             }
-            let rows = plane.chunks_exact_mut(to_width).skip(top);
-            for (to, from) in rows.zip(window.chunks_exact(x.len * C)) {
-                for (to, pixel) in to[left..].iter_mut().zip(from.as_chunks::<C>().0) {
+            let rows = plane.chunks_exact_mut(to_width).skip(top).take(y.len);
+            for (to, from) in rows.zip(pixels.chunks(stride)) {
+                let from = from.as_chunks::<C>().0.iter().take(x.len);
+                for (to, pixel) in to[left..].iter_mut().zip(from) {
                     *to = table[usize::from(pixel[source])];
                 }
             }

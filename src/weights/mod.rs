@@ -190,6 +190,30 @@ impl Weights {
         }
     }
 
+    /// Adds an entry to the `__metadata__` that [`Self::save`] writes.
+    ///
+    /// ```
+    /// use shadernet::tensor::Tensor;
+    /// use shadernet::weights::{Dtype, Weights};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("vectors.safetensors");
+    /// let tensors = [("vectors".to_owned(), Tensor::new([1, 2], vec![0.6, 0.8])?)];
+    /// let vectors = Weights::from_tensors("vectors", tensors).with_metadata("layer", "fc7");
+    /// vectors.save(&path, Dtype::F32)?;
+    /// assert_eq!(Weights::open(&path)?.metadata("layer"), Some("fc7"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// The entry `key` of the file's `__metadata__`.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
+    }
+
     /// The file's path, or the name that was passed instead.
     pub fn source(&self) -> &str {
         &self.source

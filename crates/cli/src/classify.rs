@@ -6,16 +6,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use shadernet::Result;
-use shadernet::printable;
-use shadernet::session::Run;
-use shadernet::tasks::{Classifier, Prediction};
+use shadernet::tasks::{Ensemble, EnsembleRun, Prediction};
 use shadernet::tensor::Tensor;
 use shadernet::vision::EncodedImage;
-use shadernet::zoo::Task;
+use shadernet::{Result, printable};
 
-use super::batches::{Predict, ahead, batch_size, in_flight, run_batches_in_flight, stack};
+use super::batches::{Predict, ahead, batch_size, in_flight, run_batches_in_flight};
 use super::decode_ahead::decode_ahead;
+use super::ensemble_args::EnsembleArgs;
 use super::frames::FrameArgs;
 use super::image_paths::ImageArgs;
 use super::output_files::check_outputs;
@@ -25,7 +23,7 @@ use super::report::{ImageResult, Report};
 use super::result_format::{FormatArgs, results_file};
 use super::resume::ResumeArgs;
 use super::value_parsers::{ImageSize, count, fraction};
-use super::{DeviceArgs, Failure, SessionArgs, loading_failure, open_model, output};
+use super::{DeviceArgs, Failure, SessionArgs};
 
 /// Classify images
 #[derive(Args)]
@@ -38,6 +36,8 @@ Examples:
   find . -name '*.jpg' | shadernet classify -
   shadernet classify --recursive -o classes.csv --resume holiday/   continues where it was interrupted
   ffmpeg -i clip.mp4 -f rawvideo -pix_fmt rgb24 -s 640x480 - | shadernet classify --frames 640x480 -
+  shadernet classify --crops 10 photo.jpg
+  shadernet classify --model flowers_a --model flowers_b --weights 2,1 --flip photo.jpg
 
 An image that cannot be read is reported and skipped; the exit code is then 1.")]
 pub struct Classify {
@@ -47,9 +47,8 @@ pub struct Classify {
     #[command(flatten)]
     frames: FrameArgs,
 
-    /// Model folder, ONNX file, or the name of a model of `shadernet models` [default: efficientnet_lite0]
-    #[arg(long, value_name = "MODEL")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    networks: EnsembleArgs,
 
     /// How many classes to print for each image
     #[arg(long, default_value = "5", value_name = "K", value_parser = count)]
@@ -94,55 +93,54 @@ impl Classify {
         let inputs = self.images.images.iter();
         let inputs = inputs.chain(&self.preprocessing.labels);
         check_outputs([("--output", results)], inputs.map(PathBuf::as_path))?;
-        let folder = open_model(self.model.as_deref(), &self.preprocessing, self.size)?;
+        let folders = self.networks.open(&self.preprocessing, self.size)?;
         let device = self.device.open()?;
         let session = self.session.options(&device);
-        let mut classifier = Classifier::new(&device, &folder, &session)
-            .map_err(|error| loading_failure(error, &folder, Task::Classification))?;
-        output::warn(classifier.warning());
+        let mut ensemble = self.networks.load(&folders, &device, &session)?;
         let batch = batch_size(self.batch.get(), images.count);
         // Rejects a batch that is too large before any image is read.
-        classifier.prepare(batch)?;
-        let preprocessing = classifier.preprocessing().clone();
+        ensemble.prepare(batch)?;
+        let preprocessing = ensemble.preprocessing().clone();
+        let views = preprocessing.views();
         let decode = move |image: &EncodedImage| preprocessing.apply(&image.decode()?);
         let format = self.frames.format(&self.format, results);
         let mut report =
             Report::resumable::<Classes>(format, results, &mut images, &self.resume, options)?;
         let passes = Passes {
             in_flight: in_flight(&device),
-            classifier,
+            ensemble,
             top: self.top.get(),
         };
-        let finish = |_: &Path, _: Tensor, predictions: Vec<Prediction>| {
+        let finish = |_: &Path, _: Vec<Tensor>, predictions: Vec<Prediction>| {
             Ok(Classes::new(predictions, self.threshold))
         };
-        let result = decode_ahead(images.sources, ahead(batch), decode, |images| {
-            run_batches_in_flight(images, batch, &mut report, passes, finish)
-        });
+        let result = decode_ahead(
+            images.sources,
+            ahead(batch * views).div_ceil(views),
+            decode,
+            |images| run_batches_in_flight(images, batch, &mut report, passes, finish),
+        );
         report.finish(result, &device)
     }
 }
 
 /// Classifies batches, several at once.
 struct Passes {
-    classifier: Classifier,
+    ensemble: Ensemble,
     top: usize,
     in_flight: usize,
 }
 
-impl Predict<Tensor> for Passes {
-    type Pass = (Tensor, Run);
+impl Predict<Vec<Tensor>> for Passes {
+    type Pass = EnsembleRun;
     type Output = Vec<Prediction>;
 
-    fn start(&mut self, images: &[Tensor]) -> Result<Self::Pass> {
-        let batch = stack(&images.iter().collect::<Vec<_>>())?;
-        let run = self.classifier.predict_async(&batch)?;
-        Ok((batch, run))
+    fn start(&mut self, images: &[Vec<Tensor>]) -> Result<Self::Pass> {
+        self.ensemble.predict_async(images)
     }
 
-    fn wait(&mut self, (batch, run): Self::Pass, _: &[Tensor]) -> Result<Vec<Vec<Prediction>>> {
-        let outputs = run.wait()?;
-        self.classifier.predictions(&batch, &outputs, self.top)
+    fn wait(&mut self, pass: Self::Pass, _: &[Vec<Tensor>]) -> Result<Vec<Vec<Prediction>>> {
+        self.ensemble.predictions(pass, self.top)
     }
 
     fn in_flight(&self) -> usize {

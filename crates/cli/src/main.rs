@@ -19,6 +19,8 @@ mod detect;
 mod device_args;
 mod devices;
 mod doctor;
+mod embed;
+mod ensemble_args;
 mod explain;
 mod explain_results;
 mod features;
@@ -52,6 +54,7 @@ mod signals;
 mod summary;
 mod tune;
 mod value_parsers;
+mod vector_file;
 
 use std::io;
 use std::path::Path;
@@ -118,6 +121,7 @@ enum Command {
     Segment(segment::Segment),
     Explain(explain::Explain),
     Features(features::Features),
+    Embed(embed::Embed),
     Convert(convert::Convert),
     Run(run::Run),
     Devices(devices::Devices),
@@ -277,6 +281,7 @@ fn main() -> ExitCode {
         Command::Segment(command) => command.execute(&options),
         Command::Explain(command) => command.execute(),
         Command::Features(command) => command.execute(),
+        Command::Embed(command) => command.execute(),
         Command::Run(command) => command.execute(),
         Command::Devices(command) => command.execute(),
         Command::Doctor(command) => command.execute(),

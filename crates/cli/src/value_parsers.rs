@@ -87,6 +87,12 @@ pub fn non_negative(text: &str) -> Result<f32, String> {
         .ok_or_else(|| "expected a number that is 0 or greater".to_owned())
 }
 
+/// A finite number above 0.
+pub fn positive(text: &str) -> Result<f32, String> {
+    number(text, |number: &f32| *number > 0.0 && number.is_finite())
+        .ok_or_else(|| "expected a number above 0".to_owned())
+}
+
 /// A percentage from 0 to 1,000,000.
 pub fn percentage(text: &str) -> Result<f64, String> {
     number(text, |number: &f64| (0.0..=1e6).contains(number))

@@ -15,6 +15,8 @@ mod convert;
 mod crashing_drivers;
 mod detect;
 mod doctor_matrices;
+mod embed;
+mod ensemble;
 mod everyday;
 mod explain;
 mod features;
