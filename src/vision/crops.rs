@@ -13,13 +13,14 @@ use crate::error::{Result, UnknownName};
 /// | crops | positions | source |
 /// | --- | --- | --- |
 /// | [`Self::ONE`] | the center | – |
-/// | [`Self::FIVE`] | corners and center | torchvision's `FiveCrop` |
-/// | [`Self::TEN`] | these and their mirror images | AlexNet: Krizhevsky et al. 2012, section 4.1; torchvision's `TenCrop` |
-/// | [`Self::GRID`] | a regular grid of 5 × 5, from edge to edge | VGG's multi-crop evaluation: Simonyan and Zisserman 2015, section 3.2, which also has the mirror images |
+/// | [`Self::FIVE`] | corners and center of the central square | as the next |
+/// | [`Self::TEN`] | these and their mirror images | AlexNet: Krizhevsky et al. 2012, sections 2 and 4.1 |
+/// | [`Self::GRID`] | a regular grid of 5 × 5, from edge to edge of the image | VGG's multi-crop evaluation: Simonyan and Zisserman 2015, section 3.2, which also has the mirror images |
 ///
-/// Corners are those of the whole resized image. AlexNet's were those of its central square, which is the same
-/// for square images. Along a side on which the resized image is no larger than the input, all crops are at the
-/// same place: the center, with the preprocessing's padding.
+/// The central square is the largest part of the resized image that has the shape of the network's input, a square for
+/// most. The corners of torchvision's `TenCrop` are those of the whole resized image, where less of the subject is.
+/// Along a side on which the resized image is no larger than the input, all crops are at the same place: the center, with
+/// the preprocessing's padding.
 ///
 /// ```
 /// use shadernet::vision::{Crops, Preprocessing};
@@ -94,19 +95,37 @@ impl Crops {
         self.positions != Positions::Center
     }
 
+    /// Whether the crops are within the central square.
+    pub(super) fn are_central(self) -> bool {
+        self.positions != Positions::Grid
+    }
+
     /// The window of the resized image that each crop is, where `center` is that of the center.
     pub(super) fn windows(self, center: ImageTransform) -> Vec<ImageTransform> {
-        let at = |axis: Axis, part: usize| Axis {
-            // As torchvision rounds the center's. The window cannot move where the image is padded.
-            start: ((axis.to - axis.len) as f64 * part as f64 / LAST as f64).round_ties_even()
-                as usize,
+        let ImageTransform { x, y, .. } = center;
+        let [width, height] = match self.are_central() {
+            true if x.to * y.len <= y.to * x.len => [x.to, y.len * x.to / x.len.max(1)],
+            true => [x.len * y.to / y.len.max(1), y.to],
+            false => [x.to, y.to],
+        };
+        // As torchvision rounds the center's. The window cannot move where the image is padded.
+        let part =
+            |of: usize, part: usize| (of as f64 * part as f64 / LAST as f64).round_ties_even();
+        let at = |axis: Axis, extent: usize, position: usize| Axis {
+            start: match position {
+                MIDDLE => axis.start,
+                _ => {
+                    part(axis.to - extent, MIDDLE) as usize
+                        + part(extent - axis.len, position) as usize
+                }
+            },
             ..axis
         };
         let windows = self.positions().into_iter();
         windows
             .map(|[row, column]| ImageTransform {
-                x: at(center.x, column),
-                y: at(center.y, row),
+                x: at(x, width, column),
+                y: at(y, height, row),
                 ..center
             })
             .collect()

@@ -105,18 +105,19 @@ impl Preprocessing {
     ///
     /// # Errors
     /// [`Error::Inputs`] for several crops where the preprocessing shows the whole image, so that all would be equal:
-    /// [`CropMode::Letterbox`], and with a `crop_pct` of 1 or more [`CropMode::Squash`] and [`CropMode::Border`].
+    /// [`CropMode::Letterbox`], and with a `crop_pct` of 1 or more [`CropMode::Squash`] and [`CropMode::Border`]; for
+    /// the corners of the central square, also where the network sees that square, with such a `crop_pct`.
     pub fn check_crops(&self, crops: Crops) -> Result<()> {
         let is_whole = match self.crop_mode {
-            CropMode::Center => false,
+            CropMode::Center => crops.are_central() && self.crop_pct >= 1.0,
             CropMode::Letterbox => true,
             CropMode::Squash | CropMode::Border => self.crop_pct >= 1.0,
         };
         match crops.are_several() && is_whole {
             false => Ok(()),
             true => Err(Error::Inputs(format!(
-                "all crops of an image would be equal, because the network sees whole images (crop_mode {}, crop_pct {}): \
-                 use one crop, with its mirror image if it helps",
+                "all crops of an image would be equal, because the network sees whole images or their central square \
+                 (crop_mode {}, crop_pct {}): use one crop, with its mirror image if it helps",
                 self.crop_mode, self.crop_pct
             ))),
         }
