@@ -94,10 +94,10 @@ struct Loader {
     b_slot: array<u32, MAX_LOADS>,
 }
 
-// What was loaded for a K step.
+// What was loaded for a K step. It is unpacked when it is stored: until then, nothing waits for it.
 struct Step {
-    a: array<vec4<f32>, MAX_LOADS>,
-    b: array<vec4<f32>, MAX_LOADS>,
+    a: array<StoredElement, MAX_LOADS>,
+    b: array<Element, MAX_LOADS>,
     scales: Scales,
 }
 
@@ -133,10 +133,10 @@ fn load_step(loader: ptr<function, Loader>, k: u32) -> Step {
     }
     step.scales = load_scales(loader.prologue + a_k);
     for (var l = 0u; l < A_LOADS; l++) {
-        step.a[l] = load_input_element(loader.taps[l].element + a_k, loader.sources[l].image);
+        step.a[l] = load_stored_element(loader.taps[l].element + a_k, loader.sources[l].image);
     }
     for (var l = 0u; l < B_LOADS; l++) {
-        step.b[l] = unpack_element(weight[loader.b_at[l] + k * K_WEIGHTS]);
+        step.b[l] = weight[loader.b_at[l] + k * K_WEIGHTS];
     }
     return step;
 }
@@ -147,7 +147,7 @@ fn store_step(loader: ptr<function, Loader>, step: ptr<function, Step>, k: u32, 
     for (var i = 0u; i < B_LOADS; i++) {
         let l = B_LOADS - 1u - i;
         if B_WHOLE || local + l * INVOCATIONS < K_STEP_C4 * TILE_N {
-            b_tile[loader.b_slot[l]] = step.b[l];
+            b_tile[loader.b_slot[l]] = unpack_element(step.b[l]);
         }
     }
     for (var i = 0u; i < A_LOADS; i++) {
@@ -160,7 +160,14 @@ fn store_step(loader: ptr<function, Loader>, step: ptr<function, Step>, k: u32, 
             inside = inside & (k - loader.tap_k + loader.a_k4 <= last_k4());
         }
         if A_WHOLE || local / K_STEP_C4 + l * PIXELS_PER_LOAD < TILE_M {
-            a_tile[loader.a_slot + l * PIXELS_PER_LOAD] = apply_scales(step.a[l], step.scales, inside);
+            var value: vec4<f32>;
+            if PROLOGUE_NORM != 0u || PROLOGUE_ACTIVATION != IDENTITY {
+                value = apply_scales(unpack_stored_element(step.a[l]), step.scales, inside);
+            } else {
+                // What is stored has fewer words than its values, or as many.
+                value = unpack_stored_element(select(StoredElement(), step.a[l], inside));
+            }
+            a_tile[loader.a_slot + l * PIXELS_PER_LOAD] = value;
         }
     }
 }

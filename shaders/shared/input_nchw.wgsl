@@ -6,6 +6,17 @@ override CHANNELS: u32 = 3u;
 
 @group(0) @binding(1) var<storage, read> input: array<f32>;
 
+// An element as it is stored, or here as it is put together.
+alias StoredElement = vec4<f32>;
+
+fn load_stored_element(element: u32, n: u32) -> StoredElement {
+    return load_input_element(element, n);
+}
+
+fn unpack_stored_element(element: StoredElement) -> vec4<f32> {
+    return element;
+}
+
 // All channels of a pixel of image `n`.
 fn load_input_element(element: u32, n: u32) -> vec4<f32> {
     let plane = params.input.height * params.input.width;

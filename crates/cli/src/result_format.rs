@@ -12,6 +12,10 @@ pub struct FormatArgs {
     #[arg(long, conflicts_with = "format")]
     json: bool,
 
+    /// Print a header and one row per result, as --format csv
+    #[arg(long, conflicts_with_all = ["json", "format"])]
+    csv: bool,
+
     /// How results are printed: csv and tsv have a header and one row per result [default: text, or as the name of
     /// the results file says]
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -33,9 +37,10 @@ impl FormatArgs {
             Some("json" | "jsonl" | "ndjson") => Format::Json,
             _ => default,
         };
-        match self.json {
-            true => Format::Json,
-            false => self.format.unwrap_or_else(by_name),
+        match (self.json, self.csv) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Csv,
+            _ => self.format.unwrap_or_else(by_name),
         }
     }
 }

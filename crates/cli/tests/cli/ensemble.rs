@@ -74,7 +74,7 @@ fn every_format_and_batch_gives_the_same_means() {
             }
         }
     }
-    let csv = execute(command().args(["--format", "csv"])).ok().out;
+    let csv = execute(command().arg("--csv")).ok().out;
     assert_eq!(csv.lines().count(), 1 + 4 * 10);
     let first = &expected[0][0];
     let row = format!(",{},{},", first["class"], first["label"].as_str().unwrap());

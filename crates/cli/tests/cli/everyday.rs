@@ -153,7 +153,7 @@ fn results_are_written_to_a_file() {
         to_file.args(["--format=csv", option]).arg(&file);
         let run = execute(&mut to_file).ok();
         assert_eq!(run.out, "", "{name}");
-        let expected = execute(command(name, &[&image]).arg("--format=csv")).ok();
+        let expected = execute(command(name, &[&image]).arg("--csv")).ok();
         assert_eq!(fs::read_to_string(&file).unwrap(), expected.out, "{name}");
         // An image is no place for results, and a missing folder is said before the work.
         execute(command(name, &[&image]).arg(option).arg(&image)).fails(&["this is an input"]);
