@@ -39,33 +39,30 @@ impl Header {
     fn read(input: &mut Box<dyn Input>) -> std::io::Result<Option<Self>> {
         let mut magic = [0; 2];
         input.read_exact(&mut magic)?;
-        let header = match &magic {
+        Ok(match &magic {
             b"P4" => Self::numbers(input, 2)?.and_then(|numbers| {
                 let [width, height] = numbers.try_into().ok()?;
-                let of_one_row = format!("P4 {width} 1\n").into_bytes();
-                Some((width, height, 1, of_one_row))
+                Some(Self {
+                    width,
+                    height,
+                    bits: 1,
+                    of_one_row: format!("P4 {width} 1\n").into_bytes(),
+                })
             }),
             b"P5" | b"P6" => Self::numbers(input, 3)?.and_then(|numbers| {
                 let [width, height, max] = numbers.try_into().ok()?;
                 let kind = char::from(magic[1]);
-                let of_one_row = format!("P{kind} {width} 1 {max}\n").into_bytes();
                 let samples = if kind == '6' { 3 } else { 1 };
-                Some((
+                Some(Self {
                     width,
                     height,
-                    bits(max)?.saturating_mul(samples),
-                    of_one_row,
-                ))
+                    bits: bits(max)?.saturating_mul(samples),
+                    of_one_row: format!("P{kind} {width} 1 {max}\n").into_bytes(),
+                })
             }),
             b"P7" => Self::pam(input)?,
             _ => None,
-        };
-        Ok(header.map(|(width, height, bits, of_one_row)| Self {
-            width,
-            height,
-            bits,
-            of_one_row,
-        }))
+        })
     }
 
     /// Numbers with white space and comments before each, and one white space after the last.
@@ -98,7 +95,7 @@ impl Header {
     }
 
     /// The lines of a PAM's header.
-    fn pam(input: &mut Box<dyn Input>) -> std::io::Result<Option<(u32, u32, u64, Vec<u8>)>> {
+    fn pam(input: &mut Box<dyn Input>) -> std::io::Result<Option<Self>> {
         let mut of_one_row = b"P7".to_vec();
         let [mut width, mut height, mut depth, mut max] = [None::<u32>; 4];
         loop {
@@ -133,7 +130,12 @@ impl Header {
             return Ok(None);
         };
         let bits = bits(max).map(|bits| bits.saturating_mul(depth.into()));
-        Ok(bits.map(|bits| (width, height, bits, of_one_row)))
+        Ok(bits.map(|bits| Self {
+            width,
+            height,
+            bits,
+            of_one_row,
+        }))
     }
 }
 
