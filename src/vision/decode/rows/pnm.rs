@@ -39,37 +39,30 @@ impl Header {
     fn read(input: &mut Box<dyn Input>) -> std::io::Result<Option<Self>> {
         let mut magic = [0; 2];
         input.read_exact(&mut magic)?;
-        match &magic {
-            b"P4" => {
-                let numbers = Self::numbers(input, 2)?;
-                Ok(numbers.and_then(|numbers| {
-                    let [width, height] = numbers.try_into().ok()?;
-                    let of_one_row = format!("P4 {width} 1\n").into_bytes();
-                    Some(Self {
-                        width,
-                        height,
-                        bits: 1,
-                        of_one_row,
-                    })
-                }))
-            }
-            b"P5" | b"P6" => {
-                let numbers = Self::numbers(input, 3)?;
-                Ok(numbers.and_then(|numbers| {
-                    let [width, height, max] = numbers.try_into().ok()?;
-                    let kind = char::from(magic[1]);
-                    let samples = if kind == '6' { 3 } else { 1 };
-                    Some(Self {
-                        width,
-                        height,
-                        bits: bits(max)?.saturating_mul(samples),
-                        of_one_row: format!("P{kind} {width} 1 {max}\n").into_bytes(),
-                    })
-                }))
-            }
-            b"P7" => Self::pam(input),
-            _ => Ok(None),
-        }
+        Ok(match &magic {
+            b"P4" => Self::numbers(input, 2)?.and_then(|numbers| {
+                let [width, height] = numbers.try_into().ok()?;
+                Some(Self {
+                    width,
+                    height,
+                    bits: 1,
+                    of_one_row: format!("P4 {width} 1\n").into_bytes(),
+                })
+            }),
+            b"P5" | b"P6" => Self::numbers(input, 3)?.and_then(|numbers| {
+                let [width, height, max] = numbers.try_into().ok()?;
+                let kind = char::from(magic[1]);
+                let samples = if kind == '6' { 3 } else { 1 };
+                Some(Self {
+                    width,
+                    height,
+                    bits: bits(max)?.saturating_mul(samples),
+                    of_one_row: format!("P{kind} {width} 1 {max}\n").into_bytes(),
+                })
+            }),
+            b"P7" => Self::pam(input)?,
+            _ => None,
+        })
     }
 
     /// Numbers with white space and comments before each, and one white space after the last.

@@ -1,4 +1,4 @@
-//! TIFF of 8 or 16 bits per sample in gray or RGB, a row of strips or tiles at a time.
+//! TIFF of 8 or 16 bits per sample in gray or RGB without alpha, a row of strips or tiles at a time.
 
 use std::io::Seek;
 
@@ -67,8 +67,9 @@ impl Layout {
         let bits = number(Tag::BitsPerSample, 1)?;
         let samples = number(Tag::SamplesPerPixel, 1)?;
         let colors = match number(Tag::PhotometricInterpretation, u64::MAX)? {
-            1 => Colors::BlackIsZero,
-            2 => Colors::Rgb,
+            1 if samples == 1 => Colors::BlackIsZero,
+            2 if samples == 3 => Colors::Rgb,
+            // The crate does not know all kinds of further samples.
             _ => return Ok(None),
         };
         let is_plain = matches!(bits, 8 | 16)
@@ -81,7 +82,6 @@ impl Layout {
         if !is_plain || decoder.find_tag(Tag::Unknown(700))?.is_some() {
             return Ok(None);
         }
-        let extra: Option<Vec<u64>> = decoder.find_tag_unsigned_vec(Tag::ExtraSamples)?;
         let (width, height) = decoder.dimensions()?;
         let chunk = decoder.chunk_dimensions();
         let across = width.div_ceil(chunk.0.max(1));
@@ -99,7 +99,7 @@ impl Layout {
             height,
             bits,
             samples,
-            meaning: tiff_samples::meaning(colors, samples, extra.as_deref())?,
+            meaning: tiff_samples::meaning(colors, samples, None)?,
             chunk: if is_strips { (width, chunk.1) } else { chunk },
         }))
     }
