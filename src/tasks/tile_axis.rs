@@ -202,7 +202,7 @@ mod tests {
                     assert_eq!(span.origin % 8, 0);
                     next = span.pixels[1];
                     let sees = |at: usize| {
-                        let first = at.saturating_sub(11).max(0);
+                        let first = at.saturating_sub(11);
                         let last = (at + 9).min(size - 1);
                         first >= span.origin && last < span.origin + tile
                     };
