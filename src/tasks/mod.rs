@@ -72,6 +72,7 @@ mod row_buffer;
 mod segmenter;
 mod task_runner;
 mod tile_axis;
+mod tile_events;
 mod tile_graph;
 mod tile_layout;
 mod tiled_segmenter;
@@ -82,7 +83,8 @@ pub use detector::{Detection, Detector};
 pub use embedder::Embedder;
 pub use ensemble::{Average, Ensemble, EnsemblePreprocessing, EnsembleRun};
 pub use segmenter::{SegmentSize, Segmenter};
-pub use tiled_segmenter::{MaskRows, TileEvent, TileOptions, TilePlan, TiledSegmenter};
+pub use tile_events::{MaskRows, TileEvent, TileOptions, TilePlan};
+pub use tiled_segmenter::TiledSegmenter;
 
 pub(crate) use classifier::classifier_graph;
 pub(crate) use image_model::{ImageModel, RunsNetwork, model_methods};

@@ -10,6 +10,7 @@ use super::mask_strip::{MaskStrip, TileAxis};
 use super::row_buffer::RowBuffer;
 use super::segmenter::{class_name, reflected, whole_image};
 use super::tile_axis::Span;
+use super::tile_events::{MaskRows, TileEvent, TileOptions, TilePlan};
 use super::tile_graph::{Sampled, TileGraph};
 use super::tile_layout::{AxisLayout, Layout, Side, TileNetwork};
 use crate::device::Device;
@@ -18,7 +19,7 @@ use crate::gpu::Precision;
 use crate::model_folder::ModelFolder;
 use crate::session::{Network, NetworkSource, Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
-use crate::vision::{Labels, Preprocessing, RowSource, cut_out, draw_classes};
+use crate::vision::{Labels, Preprocessing, RowSource};
 use crate::zoo::Task;
 
 /// On the CPU, bytes of the weights of a session for tiles whose size is not requested. With the values of a tile and the
@@ -65,100 +66,6 @@ pub struct TiledSegmenter {
     labels: Labels,
     unused_weights: Option<String>,
     session: Option<(SessionKey, Session)>,
-}
-
-/// How an image is divided into tiles.
-///
-/// ```
-/// use shadernet::tasks::TileOptions;
-///
-/// assert_eq!(TileOptions::new().side(512).side, Some(512));
-/// ```
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct TileOptions {
-    /// The longest side of a tile, in pixels of the network's input. Larger tiles share less of their margins, and take
-    /// more memory. `None` for tiles whose values take a quarter of a gigabyte, or less where the device has less; the
-    /// CPU's weights then take no more, either, where slower kernels allow that.
-    pub side: Option<usize>,
-}
-
-impl TileOptions {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets [`Self::side`].
-    #[must_use]
-    pub fn side(mut self, side: impl Into<Option<usize>>) -> Self {
-        self.side = side.into();
-        self
-    }
-}
-
-/// The tiles of an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TilePlan {
-    /// Height and width of a tile, in pixels of the network's input.
-    pub tile: [usize; 2],
-    /// The number of tiles, vertically and horizontally.
-    pub tiles: [usize; 2],
-    /// Why the mask differs from that of the whole image, in words that follow the network's name; `None` where it does
-    /// not.
-    pub inexact: Option<String>,
-}
-
-/// What is reported while an image is segmented.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum TileEvent<'a> {
-    /// The tiles, before the first.
-    Plan(&'a TilePlan),
-    /// A tile is computed.
-    Progress {
-        /// How many are completed.
-        completed: usize,
-        /// How many there are.
-        total: usize,
-    },
-    /// Rows of the mask, in order, each once.
-    Rows(MaskRows<'a>),
-}
-
-/// Rows of a mask; see [`Mask`](crate::vision::Mask).
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct MaskRows<'a> {
-    /// The first of the rows.
-    pub top: usize,
-    /// Pixels of a row.
-    pub width: usize,
-    /// The class of each pixel, row-major.
-    pub classes: &'a [u8],
-    /// The probability of each class.
-    pub probabilities: &'a [f32],
-    /// The probability that each pixel is not of class 0, the background.
-    pub foreground: &'a [f32],
-    /// The image in these rows, three bytes of RGB for each pixel.
-    pub image: &'a [u8],
-}
-
-impl MaskRows<'_> {
-    /// The image in these rows with every pixel's class color drawn over it; see
-    /// [`Mask::overlay`](crate::vision::Mask::overlay).
-    pub fn overlay(&self, opacity: f32) -> Vec<u8> {
-        let mut pixels = self.image.to_vec();
-        draw_classes(&mut pixels, self.classes, opacity);
-        pixels
-    }
-
-    /// The image in these rows with its foreground's probability as alpha, four bytes for each pixel; see
-    /// [`Mask::cutout`](crate::vision::Mask::cutout).
-    pub fn cutout(&self, classes: &[u8]) -> Vec<u8> {
-        cut_out(self.image, self.classes, self.foreground, classes)
-    }
 }
 
 /// What a session was made for.

@@ -24,8 +24,8 @@ const MAX_ROW_SIDE: u32 = 1 << 20;
 const MAX_PART_BYTES: u64 = 64 << 20;
 
 /// An image file that is read row by row, as [`decode`](super::decode) decodes it: PNG without interlacing, binary PNM,
-/// BMP without compression or alpha, and TIFF of 8 or 16 bits per sample in gray or RGB without alpha. Other files, and those that have
-/// to be rotated, are decoded as a whole, within the limits of [`decode`](super::decode).
+/// BMP without compression or alpha, and TIFF of 8 or 16 bits per sample in gray or RGB without alpha. Other files, and
+/// those that have to be rotated, are decoded as a whole, within the limits of [`decode`](super::decode).
 ///
 /// ```
 /// use shadernet::vision::{RowReader, RowSource};
