@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+#[cfg(feature = "internals")]
 pub use measure::PeakFmaParams;
 #[cfg(test)]
 pub(crate) use measure::uniforms;

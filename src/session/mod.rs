@@ -274,7 +274,7 @@ impl Session {
     /// As [`Self::run`].
     pub fn run_async(&mut self, inputs: &[Tensor]) -> Result<Run> {
         match &mut self.executor {
-            Executor::Gpu(session) => Ok(session.start(inputs)?.watched()),
+            Executor::Gpu(session) => session.start(inputs),
             Executor::Cpu(session) => session.start(inputs),
             Executor::Reference(session) => {
                 let reference = session.reference(&shapes_of(inputs))?.clone();

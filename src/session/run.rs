@@ -19,6 +19,8 @@ use crate::tensor::Tensor;
 #[must_use = "the outputs arrive when it is awaited, or `wait` is called"]
 pub struct Run {
     source: Source,
+    /// Whether a thread polls the device for it.
+    is_watched: bool,
     submission: Arc<Submission<Vec<Tensor>>>,
 }
 
@@ -40,6 +42,7 @@ impl Run {
         let (gpu, plan) = (gpu.clone(), plan.clone());
         Self {
             source: Source::Gpu { gpu, plan },
+            is_watched: false,
             submission,
         }
     }
@@ -57,6 +60,7 @@ impl Run {
         });
         Self {
             source: Source::Cpu,
+            is_watched: false,
             submission,
         }
     }
@@ -78,8 +82,12 @@ impl Run {
                 submission.mapped(true);
             }
         };
-        let source = Source::Cpu;
-        (Self { source, submission }, job)
+        let run = Self {
+            source: Source::Cpu,
+            is_watched: false,
+            submission,
+        };
+        (run, job)
     }
 
     /// What tells whether it is complete.
@@ -113,14 +121,6 @@ impl Run {
     pub fn take_if_ready(&mut self) -> Option<Result<Vec<Tensor>>> {
         poll_once(self)
     }
-
-    /// Has a thread poll the device until the run is finished.
-    pub(super) fn watched(self) -> Self {
-        if let Source::Gpu { gpu, .. } = &self.source {
-            self.submission.watch(gpu);
-        }
-        self
-    }
 }
 
 /// Waits for a run on the CPU without its waker, which belongs to whoever awaits it. Where the thread is of a pool, it
@@ -136,8 +136,16 @@ pub(super) fn wait_on_pool(submission: &Submission<Vec<Tensor>>) {
 impl Future for Run {
     type Output = Result<Vec<Tensor>>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if !self.submission.poll_complete(context) {
+            // Not before: who calls `wait` polls the device, and a second thread would hold it longer than the process
+            // may need, which OpenGL's drivers do not survive when it ends.
+            if !self.is_watched
+                && let Source::Gpu { gpu, .. } = &self.source
+            {
+                self.submission.watch(gpu);
+                self.is_watched = true;
+            }
             return Poll::Pending;
         }
         if let Source::Gpu { gpu, plan } = &self.source {
