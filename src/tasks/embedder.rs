@@ -248,7 +248,7 @@ fn shapes(folder: &ModelFolder, graph: &Graph) -> Result<Vec<Shape>> {
 /// The elements of a vector made of an output of this shape for one image.
 fn dimensions(output: &Shape) -> Option<usize> {
     match *output.dims() {
-        [1, channels] | [1, channels, _, _] if output.len() > 0 => Some(channels),
+        [1, channels] | [1, channels, _, _] if !output.is_empty() => Some(channels),
         _ => None,
     }
 }
