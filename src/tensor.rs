@@ -170,6 +170,14 @@ impl<T: Clone> Tensor<T> {
         Arc::<Vec<T>>::make_mut(&mut self.data)
     }
 
+    /// The images of a batch `[N, C, H, W]`, each as `[1, C, H, W]`.
+    pub(crate) fn images(&self) -> impl Iterator<Item = Self> {
+        let [_, channels, height, width] = self.shape.nchw();
+        // Without elements, there is no image.
+        let images = self.data.chunks((channels * height * width).max(1));
+        images.map(move |image| Self::of(Shape::from([1, channels, height, width]), image.to_vec()))
+    }
+
     /// The elements, without the shape. Copies them where a clone shares them.
     pub fn into_data(self) -> Vec<T> {
         Arc::unwrap_or_clone(self.data)

@@ -162,15 +162,14 @@ impl Embedder {
     /// # Errors
     /// Those of [`Session::run`] and [`Session::check_finite`].
     pub fn embed_batch(&mut self, batch: Tensor) -> Result<Tensor> {
-        let [images, channels, height, width] = batch.shape().nchw();
+        let [images, ..] = batch.shape().nchw();
         let mut vectors = Vec::with_capacity(images * self.dimensions);
         let mut add = |output: &Tensor, images: usize| {
             let pixels = output.data().len() / (images * self.dimensions).max(1);
             vectors.extend(output.data().chunks(pixels.max(1)).map(mean));
         };
         if self.one_at_a_time && images > 1 {
-            for image in batch.data().chunks(channels * height * width) {
-                let image = Tensor::new([1, channels, height, width], image.to_vec())?;
+            for image in batch.images() {
                 let outputs = self.model.session.run_finite(&[image])?;
                 outputs.iter().for_each(|output| add(output, 1));
             }

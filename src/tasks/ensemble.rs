@@ -82,10 +82,8 @@ impl EnsemblePreprocessing {
 pub struct EnsembleRun {
     /// The number of images.
     images: usize,
-    /// A batch `[N * V, C, H, W]` for each preprocessing.
-    batches: Vec<Tensor>,
-    /// The passes of each network.
-    runs: Vec<Vec<Run>>,
+    /// The passes of each network, with their inputs.
+    passes: Vec<Vec<(Tensor, Run)>>,
 }
 
 impl Ensemble {
@@ -234,7 +232,7 @@ impl Ensemble {
         let batches = self.batches(images)?;
         let mut mean = self.mean(images.len());
         for member in &mut self.members {
-            let scores = member.scores(&batches[member.input])?;
+            let scores = member.run(&batches[member.input])?;
             mean.add(&scores, member.returns_probabilities(), member.weight);
         }
         Ok(self.top_classes(mean, k))
@@ -248,11 +246,10 @@ impl Ensemble {
     pub fn predict_async(&mut self, images: &[Vec<Tensor>]) -> Result<EnsembleRun> {
         let batches = self.batches(images)?;
         let start = |member: &mut Member| member.start(&batches[member.input]);
-        let runs = self.members.iter_mut().map(start).collect::<Result<_>>()?;
+        let passes = self.members.iter_mut().map(start).collect::<Result<_>>()?;
         Ok(EnsembleRun {
             images: images.len(),
-            batches,
-            runs,
+            passes,
         })
     }
 
@@ -262,8 +259,8 @@ impl Ensemble {
     /// As [`Self::predict`].
     pub fn predictions(&mut self, run: EnsembleRun, k: usize) -> Result<Vec<Vec<Prediction>>> {
         let mut mean = self.mean(run.images);
-        for (member, runs) in self.members.iter_mut().zip(run.runs) {
-            let scores = member.wait(&run.batches[member.input], runs)?;
+        for (member, passes) in self.members.iter_mut().zip(run.passes) {
+            let scores = member.wait(passes)?;
             mean.add(&scores, member.returns_probabilities(), member.weight);
         }
         Ok(self.top_classes(mean, k))
@@ -313,43 +310,43 @@ impl Member {
     }
 
     /// The network's outputs for all rows of `batch`.
-    fn scores(&mut self, batch: &Tensor) -> Result<Vec<f32>> {
+    fn run(&mut self, batch: &Tensor) -> Result<Vec<f32>> {
         let mut scores = Vec::new();
-        for pass in self.passes(batch)?.iter() {
-            let inputs = std::slice::from_ref(pass);
-            let outputs = self.classifier.session().run_finite(inputs)?;
+        for input in self.inputs(batch) {
+            let outputs = self.classifier.session().run_finite(&[input])?;
             scores.extend(outputs.iter().flat_map(Tensor::data));
         }
         Ok(scores)
     }
 
     /// Submits the passes for `batch`.
-    fn start(&mut self, batch: &Tensor) -> Result<Vec<Run>> {
-        let passes = self.passes(batch)?;
-        let start = |pass| self.classifier.predict_async(pass);
-        passes.iter().map(start).collect()
+    fn start(&mut self, batch: &Tensor) -> Result<Vec<(Tensor, Run)>> {
+        let inputs = self.inputs(batch).into_iter();
+        inputs
+            .map(|input| {
+                let run = self.classifier.predict_async(&input)?;
+                Ok((input, run))
+            })
+            .collect()
     }
 
-    /// The outputs of `runs`, for all rows of `batch`.
-    fn wait(&mut self, batch: &Tensor, runs: Vec<Run>) -> Result<Vec<f32>> {
+    /// The outputs of `passes`, one after another.
+    fn wait(&mut self, passes: Vec<(Tensor, Run)>) -> Result<Vec<f32>> {
         let mut scores = Vec::new();
-        for (pass, run) in self.passes(batch)?.iter().zip(runs) {
+        for (input, run) in passes {
             let outputs = run.wait()?;
-            let inputs = std::slice::from_ref(pass);
-            self.classifier.session().check_finite(inputs, &outputs)?;
+            (self.classifier.session()).check_finite(&[input], &outputs)?;
             scores.extend(outputs.iter().flat_map(Tensor::data));
         }
         Ok(scores)
     }
 
     /// The batch, or each of its rows where the network takes one image.
-    fn passes<'a>(&self, batch: &'a Tensor) -> Result<std::borrow::Cow<'a, [Tensor]>> {
-        let [rows, channels, height, width] = batch.shape().nchw();
-        if rows <= 1 || !self.classifier.takes_one_image() {
-            return Ok(std::slice::from_ref(batch).into());
+    fn inputs(&self, batch: &Tensor) -> Vec<Tensor> {
+        let [rows, ..] = batch.shape().nchw();
+        match rows > 1 && self.classifier.takes_one_image() {
+            true => batch.images().collect(),
+            false => vec![batch.clone()],
         }
-        let images = batch.data().chunks(channels * height * width);
-        let tensor = |image: &[f32]| Tensor::new([1, channels, height, width], image.to_vec());
-        Ok(images.map(tensor).collect::<Result<Vec<_>>>()?.into())
     }
 }

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::tile_axis::{Span, Tap};
+use super::tile_axis::Span;
 use crate::tensor::Tensor;
-use crate::vision::argmax;
+use crate::vision::{Tap, argmax, interpolate};
 
 /// The part of an axis that a tile computes.
 #[derive(Clone, Copy, Debug)]
@@ -131,8 +131,8 @@ impl MaskStrip {
     }
 
     fn row(&self, logits: &Tensor, rows: &TileAxis, columns: &TileAxis, y: usize) -> Row {
-        let [_, channels, h, w] = logits.shape().nchw();
-        let (top, bottom, v) = rows.tap(y);
+        let [_, channels, ..] = logits.shape().nchw();
+        let row_tap = rows.tap(y);
         let row_weight = rows.weight(y);
         let is_shared = rows.len() - y <= rows.shared_with_next;
         let len = columns.len();
@@ -144,11 +144,7 @@ impl MaskStrip {
         };
         let mut values = vec![0.0_f32; channels];
         for x in 0..len {
-            let (left, right, u) = columns.tap(x);
-            for (value, map) in values.iter_mut().zip(logits.data().chunks(h * w)) {
-                let at = |y: usize| map[y * w + left] * (1.0 - u) + map[y * w + right] * u;
-                *value = at(top) * (1.0 - v) + at(bottom) * v;
-            }
+            interpolate(logits, row_tap, columns.tap(x), &mut values);
             let weight = columns.weight(x);
             if x < columns.span.shared {
                 let before = &self.left[(y * columns.span.shared + x) * channels..];

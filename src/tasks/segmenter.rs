@@ -107,26 +107,20 @@ impl Segmenter {
     /// [`Error::File`] where the folder's network is not for segmentation; and those of
     /// [`Session::new`](crate::session::Session::new).
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
-        let graph = graph_for(folder, Task::Segmentation)?;
-        let preprocessing = whole_image(&folder.preprocessing);
-        let network = source(folder, &graph)?;
-        Self::from_source(
-            device,
-            network,
-            preprocessing,
-            folder.labels.clone(),
-            options,
-        )
+        Self::from_network(device, SegmentationNetwork::open(folder)?, options)
     }
 
-    /// For a network, with what is to be said about its weights.
-    pub(super) fn from_source(
+    pub(super) fn from_network(
         device: &Device,
-        (source, unused): (Arc<NetworkSource>, Option<String>),
-        preprocessing: Preprocessing,
-        labels: Labels,
+        network: SegmentationNetwork,
         options: &SessionOptions,
     ) -> Result<Self> {
+        let SegmentationNetwork {
+            source,
+            unused_weights,
+            preprocessing,
+            labels,
+        } = network;
         let [channels, height, width] = preprocessing.input_size;
         let input = input_size_for(&source, channels, [height, width])?;
         let shape = Shape::from([1, channels, input[0], input[1]]);
@@ -137,7 +131,7 @@ impl Segmenter {
         };
         let shapes = std::slice::from_ref(&shape);
         let model = ImageModel {
-            session: Session::from_source(device, source.clone(), options, shapes, unused)?,
+            session: Session::from_source(device, source.clone(), options, shapes, unused_weights)?,
             preprocessing,
             labels,
         };
@@ -222,14 +216,8 @@ impl Segmenter {
             [image, ..] => center_crop(logits, self.target(image, size))?,
             [] => return Ok(Vec::new()),
         };
-        let [_, classes, height, width] = logits.shape().nchw();
-        // No map is empty.
-        let maps = logits.data().chunks((classes * height * width).max(1));
-        (images.iter().zip(maps))
-            .map(|(image, map)| {
-                let map = Tensor::new([1, classes, height, width], map.to_vec())?;
-                Mask::from_logits(&map, image.width(), image.height())
-            })
+        (images.iter().zip(logits.images()))
+            .map(|(image, map)| Mask::from_logits(&map, image.width(), image.height()))
             .collect()
     }
 
@@ -332,6 +320,30 @@ pub(super) fn class_name(labels: &Labels, class: u8) -> String {
         (1, 0) => "background".to_owned(),
         (1, class) => labels.text(class - 1).into_owned(),
         (_, class) => labels.text(class).into_owned(),
+    }
+}
+
+/// What a segmenter is made of, before it has a session.
+#[derive(Clone)]
+pub(super) struct SegmentationNetwork {
+    pub source: Arc<NetworkSource>,
+    /// What is to be said about tensors that it does not use.
+    pub unused_weights: Option<String>,
+    pub preprocessing: Preprocessing,
+    pub labels: Labels,
+}
+
+impl SegmentationNetwork {
+    /// The network of `folder`, which has to be for segmentation.
+    pub fn open(folder: &ModelFolder) -> Result<Self> {
+        let graph = graph_for(folder, Task::Segmentation)?;
+        let (source, unused_weights) = source(folder, &graph)?;
+        Ok(Self {
+            source,
+            unused_weights,
+            preprocessing: whole_image(&folder.preprocessing),
+            labels: folder.labels.clone(),
+        })
     }
 }
 

@@ -1,17 +1,14 @@
 //! Where tiles lie along one axis of an image, and which pixels each of them computes.
 
 use crate::graph::InputWindow;
-
-/// How the pixels of an image are read from the network's map along one axis: the two pixels of the whole map, and the
-/// weight of the second.
-pub(super) type Tap = (usize, usize, f32);
+use crate::vision::Tap;
 
 /// What is known of an axis before there are tiles.
 #[derive(Clone, Debug)]
 pub(super) struct Whole<'a> {
     /// Pixels of the network's input for the whole image, with its mirrored borders.
     pub input: usize,
-    /// For every pixel of the image, what it is made of.
+    /// For every pixel of the image, the pixels of the network's map for the whole image that it is made of.
     pub taps: &'a [Tap],
     /// The network's stride: tiles begin at multiples of it.
     pub stride: usize,

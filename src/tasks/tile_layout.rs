@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::segmenter::input_size_for;
-use super::tile_axis::{Span, Tap, Whole, smallest_tile, spans, step};
+use super::tile_axis::{Span, Whole, smallest_tile, spans, step};
 use crate::error::{Error, Result};
 use crate::graph::InputWindow;
 use crate::session::NetworkSource;
 use crate::tensor::Shape;
-use crate::vision::linear_taps;
+use crate::vision::{Tap, linear_taps};
 
 /// Bytes of the values of a tile, where its size is not requested.
 const VALUE_BYTES: f64 = 256.0 * 1024.0 * 1024.0;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use image::RgbImage;
 
-use super::image_model::{graph_for, source};
 use super::mask_strip::{MaskStrip, TileAxis};
 use super::row_buffer::RowBuffer;
-use super::segmenter::{class_name, reflected, whole_image};
+use super::segmenter::{SegmentationNetwork, class_name, reflected};
 use super::tile_axis::Span;
 use super::tile_events::{MaskRows, TileEvent, TileOptions, TilePlan};
 use super::tile_graph::{Sampled, TileGraph};
@@ -20,7 +19,6 @@ use crate::model_folder::ModelFolder;
 use crate::session::{Network, NetworkSource, Session, SessionOptions};
 use crate::tensor::{Shape, Tensor};
 use crate::vision::{Labels, Preprocessing, RowSource};
-use crate::zoo::Task;
 
 /// On the CPU, bytes of the weights of a session for tiles whose size is not requested. With the values of a tile and the
 /// rows of an image of 20,000 x 20,000, a process takes less than 700 MB.
@@ -84,26 +82,20 @@ impl TiledSegmenter {
     /// # Errors
     /// [`Error::File`] where the folder's network is not for segmentation, and where weights are missing or unfit.
     pub fn new(device: &Device, folder: &ModelFolder, options: &SessionOptions) -> Result<Self> {
-        let graph = graph_for(folder, Task::Segmentation)?;
-        let preprocessing = whole_image(&folder.preprocessing);
-        let network = source(folder, &graph)?;
-        Self::from_source(
-            device,
-            network,
-            preprocessing,
-            folder.labels.clone(),
-            options,
-        )
+        Self::from_network(device, SegmentationNetwork::open(folder)?, options)
     }
 
-    /// For a network, with what is to be said about its weights.
-    fn from_source(
+    fn from_network(
         device: &Device,
-        (source, unused_weights): (Arc<NetworkSource>, Option<String>),
-        preprocessing: Preprocessing,
-        labels: Labels,
+        network: SegmentationNetwork,
         options: &SessionOptions,
     ) -> Result<Self> {
+        let SegmentationNetwork {
+            source,
+            unused_weights,
+            preprocessing,
+            labels,
+        } = network;
         let [channels, height, width] = preprocessing.input_size;
         Ok(Self {
             device: device.clone(),

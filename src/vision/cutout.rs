@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use image::{Rgb, RgbImage, RgbaImage};
 
+use super::composite::over;
 use super::mask::Mask;
 use super::resize::{Axis, Interpolation, resize_window};
 use crate::error::{Error, Result};
@@ -106,12 +107,11 @@ impl Background {
         let behind = behind.as_chunks::<3>().0.iter();
         Ok((rgba.as_chunks::<4>().0.iter().zip(behind))
             .flat_map(|(&[r, g, b, alpha], behind)| {
-                let alpha = f32::from(alpha) / 255.0;
-                let mix = |front: u8, behind: u8| {
-                    let mixed = f32::from(front) * alpha + f32::from(behind) * (1.0 - alpha);
-                    mixed.round() as u8
-                };
-                [mix(r, behind[0]), mix(g, behind[1]), mix(b, behind[2])]
+                [
+                    over(r, behind[0], alpha),
+                    over(g, behind[1], alpha),
+                    over(b, behind[2], alpha),
+                ]
             })
             .collect())
     }

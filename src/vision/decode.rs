@@ -40,6 +40,7 @@ use image::{
 use self::fault::Fault;
 pub use self::rows::RowReader;
 use self::signature::{EXPECTED, HEAD_BYTES};
+use super::composite::over;
 use super::image_limits::{MAX_PIXELS, MAX_SIDE};
 use crate::error::{Error, Result};
 
@@ -333,17 +334,8 @@ fn opaque(image: DynamicImage) -> RgbImage {
 fn opaque_rgba(image: &RgbaImage) -> RgbImage {
     RgbImage::from_fn(image.width(), image.height(), |x, y| {
         let [r, g, b, a] = image.get_pixel(x, y).0;
-        image::Rgb([r, g, b].map(|value| over_white(value, a)))
+        image::Rgb([r, g, b].map(|value| over(value, u8::MAX, a)))
     })
-}
-
-/// A color of a pixel with this alpha, composited over white.
-fn over_white(value: u8, alpha: u8) -> u8 {
-    // The most is 255², so that a sum of two fits.
-    let product = |a: u8, b: u8| u32::from(a).saturating_mul(u32::from(b));
-    let sum = product(value, alpha).saturating_add(product(u8::MAX, !alpha));
-    let rounded = sum.saturating_add(127) / 255;
-    u8::try_from(rounded).unwrap_or(u8::MAX)
 }
 
 #[cfg(test)]

@@ -62,13 +62,10 @@ impl Mask {
             .zip(mask.probabilities.par_chunks_mut(row_len))
             .zip(mask.foreground.par_chunks_mut(row_len));
         (rows.par_iter().zip(output_rows)).for_each(
-            |(&(top, bottom, v), ((classes, probabilities), foreground))| {
+            |(row, ((classes, probabilities), foreground))| {
                 let mut values = vec![0.0_f32; channels];
-                for (x, &(left, right, u)) in columns.iter().enumerate() {
-                    for (value, map) in values.iter_mut().zip(logits.data().chunks(h * w)) {
-                        let row = |y: usize| map[y * w + left] * (1.0 - u) + map[y * w + right] * u;
-                        *value = row(top) * (1.0 - v) + row(bottom) * v;
-                    }
+                for (x, column) in columns.iter().enumerate() {
+                    interpolate(logits, *row, *column, &mut values);
                     (classes[x], probabilities[x], foreground[x]) = argmax(&values);
                 }
             },
@@ -180,9 +177,26 @@ pub(crate) fn argmax(logits: &[f32]) -> (u8, f32, f32) {
     (best as u8, 1.0 / sum, foreground / sum)
 }
 
+/// What a pixel is made of along one axis: two pixels of a map, and the weight of the second.
+pub(crate) type Tap = (usize, usize, f32);
+
+/// The `values` of all channels of the maps `[1, C, h, w]` between four pixels.
+pub(crate) fn interpolate(
+    maps: &Tensor,
+    (top, bottom, v): Tap,
+    (left, right, u): Tap,
+    values: &mut [f32],
+) {
+    let [_, _, h, w] = maps.shape().nchw();
+    for (value, map) in values.iter_mut().zip(maps.data().chunks(h * w)) {
+        let row = |y: usize| map[y * w + left] * (1.0 - u) + map[y * w + right] * u;
+        *value = row(top) * (1.0 - v) + row(bottom) * v;
+    }
+}
+
 /// For each of `out` pixels along an axis, the two of `size` source pixels around it and the weight of
 /// the second.
-pub(crate) fn linear_taps(out: u32, size: usize) -> Vec<(usize, usize, f32)> {
+pub(crate) fn linear_taps(out: u32, size: usize) -> Vec<Tap> {
     let scale = size as f32 / out as f32;
     (0..out)
         .map(|i| {

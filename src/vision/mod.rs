@@ -23,6 +23,7 @@ mod boxes;
 mod channel_order;
 #[cfg(feature = "draw")]
 mod color_map;
+mod composite;
 mod crop;
 mod crops;
 mod cutout;
@@ -71,7 +72,7 @@ pub use image_limits::{MAX_PIXELS, MAX_SIDE};
 pub(crate) use labels::read_names;
 pub use labels::{Label, Labels};
 pub use mask::{Mask, mask_color};
-pub(crate) use mask::{argmax, draw_classes, linear_taps};
+pub(crate) use mask::{Tap, argmax, draw_classes, interpolate, linear_taps};
 pub use preprocess::Preprocessing;
 pub(crate) use resize::{Axis, FilterWeights};
 pub use resize::{Interpolation, resize};

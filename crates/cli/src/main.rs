@@ -262,9 +262,9 @@ fn main() -> ExitCode {
     let start = Instant::now();
     freed_memory::keep();
     silence_wayland();
-    let command = Cli::command();
-    let matches = command.clone().get_matches();
-    let options = resume::run_options(&command, &matches);
+    let mut command = Cli::command();
+    let matches = command.get_matches_mut();
+    let options = || resume::run_options(&command, &matches);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     signals::handle();
     if cli.quiet {
@@ -275,10 +275,10 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let result = match cli.command {
-        Command::Classify(command) => command.execute(&options),
+        Command::Classify(command) => command.execute(&options()),
         Command::Convert(command) => command.execute(),
-        Command::Detect(command) => command.execute(&options),
-        Command::Segment(command) => command.execute(&options),
+        Command::Detect(command) => command.execute(&options()),
+        Command::Segment(command) => command.execute(&options()),
         Command::Explain(command) => command.execute(),
         Command::Features(command) => command.execute(),
         Command::Embed(command) => command.execute(),

@@ -5,6 +5,7 @@ use crate::graph::{
     Activation, AdaptiveAvgPool2d, CenterCropOrPad, Conv2d, ConvTranspose2d, Graph, GraphBuilder,
     Pool2d, Upsample, ValueId,
 };
+use crate::tasks::segmenter::whole_image;
 use crate::tasks::{SegmentSize, Segmenter};
 use crate::vision::{Mask, RgbRows};
 use crate::weights::Weights;
@@ -69,25 +70,19 @@ fn join(b: &mut GraphBuilder, skip: ValueId, x: ValueId) -> ValueId {
 /// Both segmenters of a network with generated weights.
 fn segmenters(graph: &Graph, device: &Device) -> (Segmenter, TiledSegmenter) {
     let weights = Arc::new(Weights::generated(graph, 1.0));
-    let source = || {
-        let (graph, weights) = (graph.clone(), weights.clone());
-        Arc::new(NetworkSource::Graph(Network { graph, weights }))
+    let graph = graph.clone();
+    let network = SegmentationNetwork {
+        source: Arc::new(NetworkSource::Graph(Network { graph, weights })),
+        unused_weights: None,
+        preprocessing: whole_image(&Preprocessing {
+            input_size: [3, 48, 52],
+            ..Preprocessing::default()
+        }),
+        labels: Labels::default(),
     };
-    let preprocessing = whole_image(&Preprocessing {
-        input_size: [3, 48, 52],
-        ..Preprocessing::default()
-    });
-    let labels = Labels::default();
     let options = SessionOptions::default();
-    let whole = Segmenter::from_source(
-        device,
-        (source(), None),
-        preprocessing.clone(),
-        labels.clone(),
-        &options,
-    );
-    let tiled =
-        TiledSegmenter::from_source(device, (source(), None), preprocessing, labels, &options);
+    let whole = Segmenter::from_network(device, network.clone(), &options);
+    let tiled = TiledSegmenter::from_network(device, network, &options);
     (whole.unwrap(), tiled.unwrap())
 }
 

@@ -1,7 +1,7 @@
 //! What the samples of a TIFF mean: colors, palettes and alpha.
 
+use super::super::composite::over;
 use super::fault::Fault;
-use super::over_white;
 
 /// The color model.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ pub fn to_rgb(samples: &[u16], count: u64, bits: u64, meaning: &Meaning) -> Resu
         };
         let alpha = pixel.get(meaning.colors.count()).copied().map(byte);
         rgb.extend(match (meaning.alpha, alpha) {
-            (Alpha::Unassociated, Some(alpha)) => color.map(|value| over_white(value, alpha)),
+            (Alpha::Unassociated, Some(alpha)) => color.map(|value| over(value, u8::MAX, alpha)),
             (Alpha::Associated, Some(alpha)) => color.map(|value| value.saturating_add(!alpha)),
             _ => color,
         });
