@@ -19,111 +19,30 @@ import warnings
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 from safetensors.numpy import save_file
 
-# The inputs of these operators that are data; those of others are all of floating-point numbers.
-DATA = {
-    "BatchNormalization": [0],
-    "Clip": [0],
-    "Conv": [0],
-    "ConvTranspose": [0],
-    "DequantizeLinear": [0],
-    "Dropout": [0],
-    "Gemm": [0],
-    "GroupNormalization": [0],
-    "InstanceNormalization": [0],
-    "LayerNormalization": [0],
-    "OneHot": [0],
-    "Pad": [0],
-    "PRelu": [0],
-    "Resize": [0],
-    "Upsample": [0],
-}
-
-
-# The operators that take booleans as data, and those that take integers, with the inputs that are data.
-LOGICAL = ["And", "Cast", "Not", "Or", "Where", "Xor"]
-PAIR = [0, 1]
-INTEGER = {
-    "CumSum": [0],
-    "DequantizeLinear": [0],
-    "Div": PAIR,
-    "Equal": PAIR,
-    "Greater": PAIR,
-    "GreaterOrEqual": PAIR,
-    "Less": PAIR,
-    "LessOrEqual": PAIR,
-    "Max": [0, 1, 2],
-    "Min": [0, 1, 2],
-    "Mod": PAIR,
-    "TopK": [0],
-    "Trilu": [0],
-    "Where": [1, 2],
-}
-# The largest magnitude up to which all integers are float32 numbers.
-EXACT = 2**24
-
-
-def array(tensor):
-    # Some cases have numbers where tensors of no dimensions are meant.
-    tensor = np.asarray(tensor) if isinstance(tensor, np.generic) else tensor
-    return numpy_helper.to_array(tensor) if isinstance(tensor, TensorProto) else tensor
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python/shadernet"))
+from _onnx_inputs import EXACT, LeftOutError, as_array, check_model, check_values, with_constants  # noqa: E402
 
 
 def prepare(case):
     """The model with constants, its inputs and outputs; or why it is left out."""
-    model = onnx.ModelProto()
-    model.CopyFrom(case.model)
-    graph = model.graph
     inputs, outputs = case.data_sets[0]
-    for info in [*graph.input, *graph.output]:
-        if not info.type.HasField("tensor_type"):
-            return "sequences, optional and sparse values"
     try:
-        inputs, outputs = ([array(x) for x in values] for values in (inputs, outputs))
-    except Exception as error:  # strings and 4-bit numbers
-        return f"a type without an array: {type(error).__name__}"
-    if not all(isinstance(x, np.ndarray) for x in [*inputs, *outputs]):
-        return "sequences, optional and sparse values"
-    domains = {node.domain for node in graph.node} - {"", "ai.onnx"}
-    if domains:
-        return f"domain {', '.join(sorted(domains))}"
-    for what, values in [("an input", inputs), ("an output", outputs)]:
-        if not values or any(x.dtype.kind not in "fiub" or x.dtype == np.float16 for x in values):
-            return f"{what} that is not float32, float64, integer or bool"
-    if any(x.dtype.kind in "iu" and np.abs(x.astype(np.float64)).max(initial=0) > EXACT for x in outputs):
-        return "integers beyond 2^24"
-    if any(x.size == 0 for x in [*inputs, *outputs]):
-        return "empty values"
-    first = next((node for node in graph.node if node.op_type != "Constant"), None)
-    if first is None:
-        return "constants only"
-    single = len(graph.node) == 1
-    data = {}
-    names = [info.name for info in graph.input]
-    for name, value in zip(names, inputs):
-        position = list(first.input).index(name) if name in first.input else 0
-        is_bool = value.dtype == np.bool_ and first.op_type in LOGICAL
-        is_integer = value.dtype.kind in "iu" and position in INTEGER.get(first.op_type, [])
-        is_data = (value.dtype.kind == "f" or is_bool or is_integer) and (
-            not single or position in DATA.get(first.op_type, [position])
-        )
-        if is_data:
-            data[name] = value
-    if not data:
-        return "no input of floating-point numbers or of booleans as data"
-    for name, value in zip(names, inputs):
-        if name not in data:
-            graph.initializer.append(numpy_helper.from_array(value, name))
-    for opset in model.opset_import:
-        # The oldest that is read, where nothing has changed before it.
-        if opset.version < 7 and onnx.defs.get_schema(first.op_type, 7).since_version <= opset.version:
-            opset.version = 7
-    kept = [info for info in graph.input if info.name in data]
-    del graph.input[:]
-    graph.input.extend(kept)
-    return model, data, {info.name: value for info, value in zip(graph.output, outputs)}
+        check_model(case.model)
+        try:
+            inputs, outputs = ([as_array(x) for x in values] for values in (inputs, outputs))
+        except Exception as error:  # strings and 4-bit numbers
+            return f"a type without an array: {type(error).__name__}"
+        check_values("an input", inputs)
+        check_values("an output", outputs)
+        if any(x.dtype.kind in "iu" and np.abs(x.astype(np.float64)).max(initial=0) > EXACT for x in outputs):
+            return "integers beyond 2^24"
+        model, data = with_constants(case.model, inputs)
+    except LeftOutError as error:
+        return str(error)
+    return model, data, {info.name: value for info, value in zip(model.graph.output, outputs)}
 
 
 def write(folder, model, inputs, outputs):

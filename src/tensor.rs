@@ -96,10 +96,41 @@ impl fmt::Debug for Shape {
 ///
 /// A clone shares the elements until one of both is changed, so that handing a tensor to a run that outlives the call
 /// copies nothing.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Tensor<T = f32> {
     shape: Shape,
-    data: Arc<Vec<T>>,
+    data: Elements<T>,
+}
+
+/// Where the elements are.
+enum Elements<T> {
+    Own(Arc<Vec<T>>),
+    /// In memory of the host.
+    Host(Arc<dyn AsRef<[T]> + Send + Sync>),
+}
+
+impl<T> Clone for Elements<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Own(data) => Self::Own(data.clone()),
+            Self::Host(owner) => Self::Host(owner.clone()),
+        }
+    }
+}
+
+impl<T> Elements<T> {
+    fn as_slice(&self) -> &[T] {
+        match self {
+            Self::Own(data) => data,
+            Self::Host(owner) => owner.as_ref().as_ref(),
+        }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Tensor<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.shape == other.shape && self.data() == other.data()
+    }
 }
 
 impl<T> Tensor<T> {
@@ -112,8 +143,31 @@ impl<T> Tensor<T> {
     }
 
     fn of(shape: Shape, data: Vec<T>) -> Self {
-        let data = Arc::new(data);
+        let data = Elements::Own(Arc::new(data));
         Self { shape, data }
+    }
+
+    /// A tensor of `shape` over memory of the host, which is not copied: an array of another language, or a mapped
+    /// file. `owner` is dropped with the last clone, and has to return the same elements every time.
+    ///
+    /// ```
+    /// use shadernet::Tensor;
+    ///
+    /// let pixels: &'static [f32] = &[0.0, 0.5, 1.0];
+    /// let tensor = Tensor::from_owner([1, 3], pixels)?;
+    /// assert_eq!(tensor.data().as_ptr(), pixels.as_ptr());
+    /// # Ok::<(), shadernet::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn from_owner(
+        shape: impl Into<Shape>,
+        owner: impl AsRef<[T]> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let shape = checked(shape.into(), owner.as_ref().len())?;
+        let data = Elements::Host(Arc::new(owner));
+        Ok(Self { shape, data })
     }
 
     /// A tensor of `shape` whose element at row-major index `i` is `f(i)`.
@@ -133,7 +187,7 @@ impl<T> Tensor<T> {
 
     /// The elements in row-major order.
     pub fn data(&self) -> &[T] {
-        &self.data
+        self.data.as_slice()
     }
 
     /// The same elements with another shape.
@@ -141,13 +195,13 @@ impl<T> Tensor<T> {
     /// # Errors
     /// [`Error::TensorLength`] where the number of elements differs.
     pub fn reshape(self, shape: impl Into<Shape>) -> Result<Self> {
-        let shape = checked(shape.into(), self.data.len())?;
+        let shape = checked(shape.into(), self.data().len())?;
         Ok(Self { shape, ..self })
     }
 
     /// The tensor with each element converted by `f`.
     pub fn map<U>(&self, f: impl FnMut(&T) -> U) -> Tensor<U> {
-        Tensor::of(self.shape.clone(), self.data.iter().map(f).collect())
+        Tensor::of(self.shape.clone(), self.data().iter().map(f).collect())
     }
 }
 
@@ -165,22 +219,32 @@ fn checked(shape: Shape, found: usize) -> Result<Shape> {
 }
 
 impl<T: Clone> Tensor<T> {
-    /// The elements in row-major order, mutable. Copies them first where a clone shares them.
+    /// The elements in row-major order, mutable. Copies them first where a clone shares them, or a host owns them.
     pub fn data_mut(&mut self) -> &mut [T] {
-        Arc::<Vec<T>>::make_mut(&mut self.data)
+        if let Elements::Host(owner) = &self.data {
+            self.data = Elements::Own(Arc::new(owner.as_ref().as_ref().to_vec()));
+        }
+        match &mut self.data {
+            Elements::Own(data) => Arc::<Vec<T>>::make_mut(data),
+            // Just replaced.
+            Elements::Host(_) => unreachable!(),
+        }
     }
 
     /// The images of a batch `[N, C, H, W]`, each as `[1, C, H, W]`.
     pub(crate) fn images(&self) -> impl Iterator<Item = Self> {
         let [_, channels, height, width] = self.shape.nchw();
         // Without elements, there is no image.
-        let images = self.data.chunks((channels * height * width).max(1));
+        let images = self.data().chunks((channels * height * width).max(1));
         images.map(move |image| Self::of(Shape::from([1, channels, height, width]), image.to_vec()))
     }
 
-    /// The elements, without the shape. Copies them where a clone shares them.
+    /// The elements, without the shape. Copies them where a clone shares them, or a host owns them.
     pub fn into_data(self) -> Vec<T> {
-        Arc::unwrap_or_clone(self.data)
+        match self.data {
+            Elements::Own(data) => Arc::unwrap_or_clone(data),
+            Elements::Host(owner) => owner.as_ref().as_ref().to_vec(),
+        }
     }
 }
 
@@ -226,6 +290,29 @@ mod tests {
         drop(a);
         let data = shared.into_data();
         assert_eq!(data.as_ptr(), at);
+    }
+
+    #[test]
+    fn elements_of_a_host_are_neither_copied_nor_changed() {
+        struct Owner(Arc<Vec<f32>>);
+        impl AsRef<[f32]> for Owner {
+            fn as_ref(&self) -> &[f32] {
+                &self.0
+            }
+        }
+        let memory = Arc::new(vec![1.0, 2.0, 3.0]);
+        let a = Tensor::from_owner([3], Owner(memory.clone())).unwrap();
+        assert_eq!(a.data().as_ptr(), memory.as_ptr());
+        let mut b = a.clone();
+        b.data_mut()[0] = 7.0;
+        assert_eq!(
+            (&memory[..], b.data()),
+            (&[1.0, 2.0, 3.0][..], &[7.0, 2.0, 3.0][..])
+        );
+        assert_eq!(a.clone().into_data(), *memory);
+        drop(a);
+        assert_eq!(Arc::strong_count(&memory), 1);
+        assert!(Tensor::from_owner([4], Owner(memory)).is_err());
     }
 
     #[test]

@@ -166,6 +166,10 @@ pub enum Error {
         reason: String,
     },
 
+    /// The host's callback said that the work should end.
+    #[error("stopped by the host's progress callback")]
+    Stopped,
+
     /// The device is out of memory.
     #[error("{}: {}: out of memory{}; close what else uses its memory, or use a smaller image or batch{}",
         printable::name(device), printable::line(context),
@@ -237,6 +241,8 @@ pub enum ErrorKind {
     DeviceLost,
     /// The device is out of memory.
     OutOfMemory,
+    /// The host's callback ended the work.
+    Stopped,
 }
 
 impl Error {
@@ -254,6 +260,7 @@ impl Error {
             Self::Device { .. } => ErrorKind::Device,
             Self::DeviceLost { .. } => ErrorKind::DeviceLost,
             Self::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+            Self::Stopped => ErrorKind::Stopped,
         }
     }
 

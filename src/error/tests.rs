@@ -50,6 +50,7 @@ fn all_variants() -> Vec<Error> {
             context: "running".to_owned(),
             needed: Some(1),
         },
+        Error::Stopped,
     ]
 }
 

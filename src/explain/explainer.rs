@@ -1,5 +1,6 @@
 //! See [`Explainer`].
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use image::RgbImage;
@@ -82,8 +83,12 @@ impl Explainer {
         Ok(Self { probe })
     }
 
-    /// Sets a callback for methods of many passes: `progress(completed, total)`.
-    pub fn on_progress(&mut self, progress: impl FnMut(usize, usize) + Send + 'static) {
+    /// Sets a callback for methods of many passes: `progress(completed, total)`. Where it breaks, the method ends with
+    /// [`Error::Stopped`].
+    pub fn on_progress(
+        &mut self,
+        progress: impl FnMut(usize, usize) -> ControlFlow<()> + Send + 'static,
+    ) {
         self.probe.on_progress(progress);
     }
 

@@ -102,7 +102,7 @@ impl<'a> IntegrationPath<'a> {
             probe.input_gradients(self.class, count, make, |_, gradient| {
                 add_scaled(&mut sum, gradient, 1.0 / steps as f64);
             })?;
-            probe.report_progress(start + count, steps);
+            probe.report_progress(start + count, steps)?;
         }
         self.steps = steps;
         self.attribute(&sum);
@@ -133,7 +133,7 @@ impl<'a> IntegrationPath<'a> {
         loop {
             let error: f64 = segments.iter().map(|segment| segment.error).sum();
             let is_complete = error.abs() <= MAX_ERROR * self.difference().abs();
-            probe.report_progress(run, ExplainMethod::MAX_STEPS);
+            probe.report_progress(run, ExplainMethod::MAX_STEPS)?;
             if is_complete || error.is_nan() || run + BATCH > ExplainMethod::MAX_STEPS {
                 break;
             }

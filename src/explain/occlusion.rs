@@ -60,7 +60,7 @@ pub(super) fn occlusion(
         probe.report_progress(
             (batch * BATCH + chunk.len()).min(windows.len()),
             windows.len(),
-        );
+        )?;
     }
     (falls.iter())
         .map(|fall| {

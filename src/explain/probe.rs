@@ -1,5 +1,6 @@
 //! Scores, activations and gradients of a network that reads images.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::variant_session::{Gradient, Variant, VariantSession, append_batches};
@@ -16,6 +17,9 @@ use crate::weights::Weights;
 /// Images that run at once in methods of many passes: noisy copies, integration steps, occluded images.
 pub(super) const BATCH: usize = 8;
 
+/// A host's callback; it is told how many passes or images are completed, of how many.
+type Progress = Box<dyn FnMut(usize, usize) -> ControlFlow<()> + Send>;
+
 /// Runs a network for its scores, its layers' activations and gradients. All explanation methods are built
 /// on it.
 pub(super) struct Probe {
@@ -23,7 +27,7 @@ pub(super) struct Probe {
     scores: ValueId,
     /// The shape of one image's scores.
     scores_shape: Shape,
-    progress: Option<Box<dyn FnMut(usize, usize) + Send>>,
+    progress: Option<Progress>,
 }
 
 /// What a pass computes besides the scores.
@@ -222,14 +226,22 @@ impl Probe {
     }
 
     /// Sets the callback of [`Self::report_progress`].
-    pub fn on_progress(&mut self, progress: impl FnMut(usize, usize) + Send + 'static) {
+    pub fn on_progress(
+        &mut self,
+        progress: impl FnMut(usize, usize) -> ControlFlow<()> + Send + 'static,
+    ) {
         self.progress = Some(Box::new(progress));
     }
 
     /// Reports how many passes or images are completed, of how many in total.
-    pub fn report_progress(&mut self, completed: usize, total: usize) {
-        if let Some(progress) = &mut self.progress {
-            progress(completed, total);
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] where the callback says so.
+    pub fn report_progress(&mut self, completed: usize, total: usize) -> Result<()> {
+        let go_on = (self.progress.as_mut()).map(|progress| progress(completed, total));
+        match go_on {
+            Some(ControlFlow::Break(())) => Err(Error::Stopped),
+            _ => Ok(()),
         }
     }
 

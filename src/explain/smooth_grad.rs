@@ -38,7 +38,7 @@ pub(super) fn smooth_grad(
         probe.input_gradients(class, count, &mut noisy, |_, gradient| {
             add_scaled(&mut mean, gradient, 1.0 / samples as f64);
         })?;
-        probe.report_progress(start + count, samples);
+        probe.report_progress(start + count, samples)?;
     }
     max_magnitude(&in_shape_of(input, &mean))
 }

@@ -198,9 +198,10 @@ impl ModelFolder {
         false
     }
 
-    /// The ONNX model, where this is one.
+    /// The ONNX model, where this is one. [`Self::graph`] is its network for one image of the folder's size; a
+    /// [`Session::from_onnx`](crate::Session::from_onnx) runs it on any shapes that it takes.
     #[cfg(feature = "onnx")]
-    pub(crate) fn onnx(&self) -> Option<&Arc<OnnxModel>> {
+    pub fn onnx(&self) -> Option<&Arc<OnnxModel>> {
         match &self.weights {
             Storage::Onnx(network) => Some(&network.model),
             _ => None,

@@ -70,8 +70,11 @@ impl OnnxModel {
         lens.fold(0, usize::saturating_add)
     }
 
-    /// Refuses the model if it has operators that are not supported, and names all of them.
-    pub(super) fn check_operators(&self) -> Result<()> {
+    /// Refuses the model if it has operators that are not supported, and names all of them. [`Self::import`] does it first.
+    ///
+    /// # Errors
+    /// [`Error::File`](crate::Error::File).
+    pub fn check_operators(&self) -> Result<()> {
         let unknown: Vec<String> = (self.operators().iter())
             .filter(|operator| operator.support.is_none())
             .map(|operator| {

@@ -13,7 +13,7 @@ use crate::vision::{cut_out, draw_classes};
 #[non_exhaustive]
 pub struct TileOptions {
     /// The longest side of a tile, in pixels of the network's input. Larger tiles share less of their margins, and take
-    /// more memory. `None` for tiles whose values take a quarter of a gigabyte, or less where the device has less; the
+    /// more memory. `None` for tiles whose values take a third of a gigabyte, or less where the device has less; the
     /// CPU's weights then take no more, either, where slower kernels allow that.
     pub side: Option<usize>,
 }

@@ -10,8 +10,9 @@ use crate::session::NetworkSource;
 use crate::tensor::Shape;
 use crate::vision::{Tap, linear_taps};
 
-/// Bytes of the values of a tile, where its size is not requested.
-const VALUE_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
+/// Bytes of the values of a tile, where its size is not requested. The larger a tile, the smaller the share of it that
+/// overlaps others.
+const VALUE_BYTES: f64 = 320.0 * 1024.0 * 1024.0;
 /// Sides of images that networks are made for are multiples of it, whatever is known of their stride.
 const USUAL_STRIDE: usize = 32;
 
@@ -94,7 +95,7 @@ impl TileNetwork {
         })
     }
 
-    /// The side of tiles whose values take no more than a quarter of a gigabyte.
+    /// The side of tiles whose values take no more than a third of a gigabyte.
     pub fn chosen_side(&self) -> usize {
         (VALUE_BYTES / self.bytes_per_pixel.max(1.0)).sqrt() as usize
     }

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::devices::backends;
 use super::host::{texture, values};
-use super::support::{Host, scaled, small};
+use super::support::{Host, deep, scaled};
 use shadernet::session::SessionInput;
 use shadernet::wgpu::{self, TextureFormat, TextureUsages};
 
 #[test]
 fn a_pass_in_chunks_equals_a_whole_pass() {
-    let (graph, weights, input) = small();
+    let (graph, weights, input) = deep();
     for backend in backends() {
         let host = Host::open(backend);
         let mut session = host.session(&graph, &weights, input.shape());
@@ -48,7 +48,7 @@ fn a_pass_in_chunks_equals_a_whole_pass() {
 
 #[test]
 fn chunks_are_refused_after_another_run() {
-    let (graph, weights, input) = small();
+    let (graph, weights, input) = deep();
     let host = Host::open(backends()[0]);
     let mut session = host.session(&graph, &weights, input.shape());
     let mut encoder = host.device.create_command_encoder(&Default::default());
@@ -75,7 +75,7 @@ fn chunks_are_refused_after_another_run() {
 /// Mesa's software driver writes wrong timestamps while something is drawn.
 #[test]
 fn steps_are_timed_correctly_while_the_host_draws() {
-    let (graph, weights, input) = small();
+    let (graph, weights, input) = deep();
     let host = Host::open(backends()[0]);
     let mut session = host.session(&graph, &weights, input.shape());
     let (format, usage) = (TextureFormat::Rgba8Unorm, TextureUsages::RENDER_ATTACHMENT);

@@ -2,7 +2,7 @@
 
 use super::devices::backends;
 use super::host::{floats, read, values};
-use super::support::{Host, scaled, small};
+use super::support::{Host, deep, scaled, small};
 use shadernet::device::Device;
 use shadernet::gpu::GpuTensor;
 use shadernet::session::{Session, SessionInput, SessionOptions};
@@ -29,7 +29,7 @@ fn upload(host: &Host, tensor: &Tensor, before: usize) -> GpuTensor {
 
 #[test]
 fn a_pass_is_recorded_and_not_submitted() {
-    let (graph, weights, input) = small();
+    let (graph, weights, input) = deep();
     for backend in backends() {
         let host = Host::open(backend);
         let mut session = host.session(&graph, &weights, input.shape());

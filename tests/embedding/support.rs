@@ -71,11 +71,20 @@ impl Host {
     }
 }
 
-/// A small classifier, its weights and an input.
+/// A classifier of a few layers, its weights and an input.
 pub fn small() -> (Graph, Arc<Weights>, Tensor) {
-    let graph = zoo::build("resnet18", &ZooOptions::classes(7)).unwrap();
+    classifier("small_cnn_separable", 128)
+}
+
+/// A classifier of many layers, its weights and an input.
+pub fn deep() -> (Graph, Arc<Weights>, Tensor) {
+    classifier("resnet18", 64)
+}
+
+fn classifier(name: &str, side: usize) -> (Graph, Arc<Weights>, Tensor) {
+    let graph = zoo::build(name, &ZooOptions::classes(7)).unwrap();
     let weights = Arc::new(Weights::generated(&graph, 1.0));
-    (graph, weights, generated_input([1, 3, 64, 64]))
+    (graph, weights, generated_input([1, 3, side, side]))
 }
 
 /// Whether this process runs the test `name` alone, for tests that measure the memory of their process. If

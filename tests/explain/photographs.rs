@@ -140,7 +140,8 @@ fn explanations_of_several_classes_equal_those_of_each() {
         let together = explainer
             .explain(&image, &options(method, &classes))
             .unwrap();
-        for (&class, together) in classes.iter().zip(&together) {
+        // One of the second batch, too.
+        for (&class, together) in classes.iter().zip(&together).step_by(3) {
             let alone = explainer
                 .explain(&image, &options(method, &[class]))
                 .unwrap()

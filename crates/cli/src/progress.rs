@@ -1,5 +1,6 @@
 //! Progress bars. Nothing is shown if standard error is not a terminal, or with `--quiet`.
 
+use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ pub fn download() -> ProgressBar {
 }
 
 /// Shows the progress of an explanation method with many passes. It restarts for each class.
-pub fn passes() -> impl FnMut(usize, usize) + Send {
+pub fn passes() -> impl FnMut(usize, usize) -> ControlFlow<()> + Send {
     let bar = bar(0);
     bar.set_message("passes");
     move |completed, total| {
@@ -60,6 +61,7 @@ pub fn passes() -> impl FnMut(usize, usize) + Send {
                 bar.reset();
             }
         }
+        ControlFlow::Continue(())
     }
 }
 
