@@ -18,14 +18,15 @@ import shadernet
 
 
 class Classify:
-    """A worker: a model on a device, for batches of encoded images."""
+    """A worker: a model on a device, for batches of images: of paths, or of bytes."""
 
-    def __init__(self, model, backend, k):
+    def __init__(self, model, backend, k, column):
+        self.column = column
         self.classifier = shadernet.Classifier(model, device=backend)
         self.k = k
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        images = batch.column("bytes").to_pylist()
+        images = batch.column(self.column).to_pylist()
         found = self.classifier.classify_batch(images, self.k, on_error="return")
         failed = [isinstance(item, Exception) for item in found]
         classes = [[] if bad else item for bad, item in zip(failed, found)]
@@ -41,15 +42,17 @@ class Classify:
         )
 
 
-def classify(photos, classes, model, *, backend=None, workers=1, batch=64, k=5, parquet=False):
+def classify(photos, classes, model, *, backend=None, workers=1, batch=256, k=5, parquet=False):
     """Classify the images of `photos` into Parquet files in the new folder `classes`."""
     if parquet:
-        images = ray.data.read_parquet(str(photos), columns=["path", "bytes"])
+        images, column = ray.data.read_parquet(str(photos), columns=["path", "bytes"]), "bytes"
     else:
-        images = ray.data.read_binary_files(str(photos), include_paths=True)
+        # Workers read the files themselves: on one machine, or from a file system that all of them see.
+        paths = sorted(str(path) for path in photos.rglob("*") if path.is_file())
+        images, column = ray.data.from_arrow(pa.table({"path": paths})), "path"
     found = images.map_batches(
         Classify,
-        fn_constructor_args=(str(model), backend, k),
+        fn_constructor_args=(str(model), backend, k, column),
         batch_size=batch,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(size=workers),
@@ -66,7 +69,7 @@ def main():
     parser.add_argument("--model", type=pathlib.Path, required=True)
     parser.add_argument("--backend", help="a backend of shadernet.Device [default: the best GPU, or the CPU]")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=64, help="images a call of a worker")
+    parser.add_argument("--batch", type=int, default=256, help="images a call of a worker, which is done again where one dies")
     parser.add_argument("--top", type=int, default=5)
     parser.add_argument("--parquet", action="store_true", help="PHOTOS holds Parquet files")
     options = parser.parse_args()

@@ -21,14 +21,15 @@ import shadernet
 
 SCHEMA = "path string, labels array<string>, probabilities array<float>, error string"
 # Of a call of the classifier: it decodes some while others run.
-IMAGES = 64
+IMAGES = 256
 
 
 def classify_rows(batches, model, backend, k):
     """Classify the rows of a partition, for `mapInPandas`. The model is opened once for all of them."""
     classifier = shadernet.Classifier(model, device=backend)
     for batch in batches:
-        found = classifier.classify_batch(list(batch["bytes"]), k, on_error="return")
+        images = list(batch["bytes" if "bytes" in batch else "path"])
+        found = classifier.classify_batch(images, k, on_error="return")
         failed = [isinstance(item, Exception) for item in found]
         classes = [[] if bad else item for bad, item in zip(failed, found)]
         yield pd.DataFrame(
@@ -58,7 +59,9 @@ def classify(spark, photos, classes, model, *, backend=None, partitions=8, k=5, 
     if parquet:
         images = spark.read.parquet(str(photos)).select("path", "bytes")
     else:
-        images = spark.read.format("binaryFile").load(str(photos)).selectExpr("path", "content AS bytes")
+        # Workers read the files themselves: on one machine, or from a file system that all of them see.
+        paths = sorted(str(path) for path in photos.rglob("*") if path.is_file())
+        images = spark.createDataFrame(pd.DataFrame({"path": paths}))
     rows = functools.partial(classify_rows, model=str(model), backend=backend, k=k)
     images.repartition(partitions).mapInPandas(rows, SCHEMA).write.parquet(str(classes))
 
