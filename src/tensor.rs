@@ -248,6 +248,27 @@ impl<T: Clone> Tensor<T> {
     }
 }
 
+impl Tensor {
+    /// Inputs `[1, C, H, W]` of one size as a batch `[N, C, H, W]`. A batch of one shares its elements.
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] where there are none; [`Error::TensorLength`] where sizes differ in all.
+    pub fn stack<'a>(inputs: impl IntoIterator<Item = &'a Self>) -> Result<Self> {
+        let inputs: Vec<&Self> = inputs.into_iter().collect();
+        match inputs[..] {
+            [only] => Ok(only.clone()),
+            [first, ..] => {
+                let [_, channels, height, width] = first.shape().nchw();
+                let values: Vec<&[f32]> = inputs.iter().map(|input| input.data()).collect();
+                Self::new([inputs.len(), channels, height, width], values.concat())
+            }
+            [] => Err(Error::Inputs(
+                "a batch of at least one image was expected".to_owned(),
+            )),
+        }
+    }
+}
+
 impl<T: Clone + Default> Tensor<T> {
     /// A tensor of `shape` filled with the type's default: zero for numbers.
     pub fn zeros(shape: impl Into<Shape>) -> Self {

@@ -13,18 +13,9 @@ from ._shadernet import __version__
 from .device import Device, DeviceInfo, devices
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
+from .results import Detection, Explanation, Mask, Prediction
 from .session import Session, Value
-from .tasks import (
-    Classifier,
-    Detection,
-    Detector,
-    Embedder,
-    Explainer,
-    Explanation,
-    Mask,
-    Prediction,
-    Segmenter,
-)
+from .tasks import Classifier, Detector, Embedder, Explainer, Segmenter
 
 __all__ = [
     "Classifier",

@@ -6,7 +6,7 @@ from typing import Any, Dict, TypeVar
 
 from .errors import ForkError
 
-__all__ = ["Handle", "Refused"]
+__all__ = ["Handle", "Refused", "usable"]
 
 H = TypeVar("H", bound="Handle")
 
@@ -32,3 +32,16 @@ class Refused:
 
     def __getattr__(self, name: str) -> Any:
         raise ForkError(*self._error.args)
+
+
+def usable(native: Any) -> Any:
+    """What is native, unless it was refused.
+
+    Raises
+    ------
+    ForkError
+        Where it was.
+    """
+    if isinstance(native, Refused):
+        raise native._error
+    return native

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from . import _shadernet
 from ._arguments import Path, count, path_text, text
-from ._handles import Handle, Refused
+from ._handles import Handle, Refused, usable
 from .device import Device, _device
 from .errors import ForkError, InputError, UnknownNameError
 
@@ -90,7 +90,7 @@ class Session(Handle):
         self.device = _device(device)
         self._recipe = (how, arguments, self.device, text("precision", precision))
         make = getattr(_shadernet.Session, how)
-        self._native = make(self.device._native, *arguments, precision)
+        self._native = make(usable(self.device._native), *arguments, precision)
         self.inputs = tuple(map(_value, self._native.inputs))
         self.outputs = tuple(map(_value, self._native.outputs))
         return self
@@ -300,8 +300,6 @@ class Session(Handle):
 
 def _remake(kind: Type[S], how: str, arguments: Tuple[Any, ...], device: Device, precision: str) -> S:
     try:
-        if isinstance(device._native, Refused):
-            device._native.open
         return kind._make(how, arguments, device, precision)
     except ForkError as error:
         self = kind.__new__(kind)

@@ -8,7 +8,6 @@ turned upright by their EXIF orientation; a PIL image is taken as it is. Transpa
 from __future__ import annotations
 
 from collections.abc import Iterable as IterableABC
-from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Type, Union
 
 import numpy as np
@@ -16,114 +15,14 @@ import numpy.typing as npt
 
 from . import _shadernet
 from ._arguments import Path, count, path_text, text
-from ._handles import Handle, Refused
+from ._handles import Handle, Refused, usable
 from .device import Device, _device
 from .errors import ForkError, InputError
+from .results import Detection, Explanation, Mask, Prediction
 
-__all__ = [
-    "Classifier",
-    "Detection",
-    "Detector",
-    "Embedder",
-    "Explainer",
-    "Explanation",
-    "Mask",
-    "Prediction",
-    "Segmenter",
-]
+__all__ = ["Classifier", "Detector", "Embedder", "Explainer", "Segmenter"]
 
 Image = Any
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A class of an image.
-
-    Attributes
-    ----------
-    class_id : int
-        The class's index.
-    label : str
-        The class's name.
-    probability : float
-        Between 0 and 1.
-    """
-
-    class_id: int
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Detection:
-    """An object in an image.
-
-    Attributes
-    ----------
-    class_id : int
-        The class's index.
-    label : str
-        The class's name.
-    score : float
-        The confidence, between 0 and 1.
-    box : tuple of float
-        Left, top, right and bottom in pixels of the image.
-    """
-
-    class_id: int
-    label: str
-    score: float
-    box: Tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, eq=False)
-class Mask:
-    """The class of every pixel of an image.
-
-    Attributes
-    ----------
-    classes : ndarray of uint8, [height, width]
-        The index of each pixel's class; 0 is the background for networks of one class.
-    probabilities : ndarray of float32, [height, width]
-        The probability of that class.
-    foreground : ndarray of float32, [height, width]
-        The probability that a pixel is not of class 0.
-    labels : tuple of str
-        The classes' names.
-    """
-
-    classes: npt.NDArray[np.uint8]
-    probabilities: npt.NDArray[np.float32]
-    foreground: npt.NDArray[np.float32]
-    labels: Tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """Where in an image the evidence for a class lies.
-
-    Attributes
-    ----------
-    class_id : int
-        The class's index.
-    label : str
-        The class's name.
-    score : float
-        The network's output for it, before any softmax.
-    probability : float
-        Between 0 and 1.
-    heat : ndarray of float32, [height, width]
-        The evidence at each pixel of the image, not normalized.
-    layer : str or None
-        The explained layer, for methods that explain one.
-    """
-
-    class_id: int
-    label: str
-    score: float
-    probability: float
-    heat: npt.NDArray[np.float32]
-    layer: Optional[str]
 
 
 def _several(images: Iterable[Image], on_error: str) -> Iterable[Image]:
@@ -156,12 +55,17 @@ class _Task(Handle):
         self.device = _device(device)
         self._recipe = (path, {"device": self.device, **options})
         make = getattr(_shadernet, self._kind())
-        self._native = make(self.device._native, path, *options.values())
+        self._native = make(usable(self.device._native), path, *options.values())
 
     @classmethod
     def _kind(cls) -> str:
         """The name of the native class: that of this package's, whatever derives from it."""
         return next(base.__name__ for base in cls.__mro__ if base.__module__ == __name__)
+
+    @property
+    def input_size(self) -> Tuple[int, int, int]:
+        size: Tuple[int, int, int] = self._native.input_size
+        return size
 
     def __repr__(self) -> str:
         return f"<shadernet.{type(self).__name__}: {self._recipe[0]} on {self.device.name}>"
@@ -174,15 +78,25 @@ class _Task(Handle):
 def _remake(kind: Type[_Task], path: str, options: Dict[str, Any]) -> Any:
     self = kind.__new__(kind)
     try:
-        if isinstance(options["device"]._native, Refused):
-            options["device"]._native.open
         self._open(path, **options)
     except ForkError as error:
         self.device, self._recipe, self._native = options["device"], (path, options), Refused(error)
     return self
 
 
-class Classifier(_Task):
+class _NamingTask(_Task):
+    """A task whose results are of named classes."""
+
+    def __init__(self, model: Path, *, device: Union[Device, str, None] = None, precision: str = "float32") -> None:
+        self._open(model, device, precision=text("precision", precision))
+
+    @property
+    def labels(self) -> List[str]:
+        labels: List[str] = self._native.labels
+        return labels
+
+
+class Classifier(_NamingTask):
     """Find the classes of images.
 
     Parameters
@@ -215,20 +129,6 @@ class Classifier(_Task):
     >>> classifier.classify("tests/images/chelsea.png", k=1)[0].label
     'tiger cat'
     """
-
-
-    def __init__(self, model: Path, *, device: Union[Device, str, None] = None, precision: str = "float32") -> None:
-        self._open(model, device, precision=text("precision", precision))
-
-    @property
-    def labels(self) -> List[str]:
-        labels: List[str] = self._native.labels
-        return labels
-
-    @property
-    def input_size(self) -> Tuple[int, int, int]:
-        size: Tuple[int, int, int] = self._native.input_size
-        return size
 
     def classify(self, image: Image, k: int = 5) -> List[Prediction]:
         """Return the `k` most probable classes of an image, the most probable first.
@@ -289,7 +189,7 @@ class Classifier(_Task):
         return [[Prediction(*row) for row in rows] for rows in self._native.predict(batch, count("k", k, 0))]
 
 
-class Detector(_Task):
+class Detector(_NamingTask):
     """Find objects in images.
 
     Parameters, attributes and errors are those of `Classifier`.
@@ -301,20 +201,6 @@ class Detector(_Task):
     >>> [found.label for found in detector.detect("tests/images/coffee.png")][:1]
     ['cup']
     """
-
-
-    def __init__(self, model: Path, *, device: Union[Device, str, None] = None, precision: str = "float32") -> None:
-        self._open(model, device, precision=text("precision", precision))
-
-    @property
-    def labels(self) -> List[str]:
-        labels: List[str] = self._native.labels
-        return labels
-
-    @property
-    def input_size(self) -> Tuple[int, int, int]:
-        size: Tuple[int, int, int] = self._native.input_size
-        return size
 
     def detect(self, image: Image, *, threshold: float = 0.25, iou: float = 0.45) -> List[Detection]:
         """Return the objects in an image, the highest score first.
@@ -347,25 +233,11 @@ class Detector(_Task):
         return [item if isinstance(item, Exception) else [Detection(*row) for row in item] for item in found]
 
 
-class Segmenter(_Task):
+class Segmenter(_NamingTask):
     """Find the class of every pixel of images.
 
     Parameters, attributes and errors are those of `Classifier`.
     """
-
-
-    def __init__(self, model: Path, *, device: Union[Device, str, None] = None, precision: str = "float32") -> None:
-        self._open(model, device, precision=text("precision", precision))
-
-    @property
-    def labels(self) -> List[str]:
-        labels: List[str] = self._native.labels
-        return labels
-
-    @property
-    def input_size(self) -> Tuple[int, int, int]:
-        size: Tuple[int, int, int] = self._native.input_size
-        return size
 
     def segment(self, image: Image, *, size: str = "model") -> Mask:
         """Return the class of every pixel of an image.
@@ -419,7 +291,6 @@ class Embedder(_Task):
         Where it runs.
     """
 
-
     def __init__(
         self,
         model: Path,
@@ -442,11 +313,6 @@ class Embedder(_Task):
         dimensions: int = self._native.dimensions
         return dimensions
 
-    @property
-    def input_size(self) -> Tuple[int, int, int]:
-        size: Tuple[int, int, int] = self._native.input_size
-        return size
-
     def embed(self, image: Image) -> npt.NDArray[np.float32]:
         """Return the vector of an image, ``[dimensions]``."""
         found: npt.NDArray[np.float32] = self.embed_batch([image])[0]
@@ -458,7 +324,7 @@ class Embedder(_Task):
         return _raised(self._native.embed(images, count("batch_size", batch_size)), on_error)
 
 
-class Explainer(_Task):
+class Explainer(_NamingTask):
     """Find where in an image the evidence for a class lies.
 
     Parameters, attributes and errors are those of `Classifier`.
@@ -471,20 +337,6 @@ class Explainer(_Task):
     >>> found.label, found.heat.shape
     ('espresso', (400, 600))
     """
-
-
-    def __init__(self, model: Path, *, device: Union[Device, str, None] = None, precision: str = "float32") -> None:
-        self._open(model, device, precision=text("precision", precision))
-
-    @property
-    def labels(self) -> List[str]:
-        labels: List[str] = self._native.labels
-        return labels
-
-    @property
-    def input_size(self) -> Tuple[int, int, int]:
-        size: Tuple[int, int, int] = self._native.input_size
-        return size
 
     @property
     def layers(self) -> List[Tuple[str, str, List[int]]]:

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use image::RgbImage;
 use pyo3::prelude::*;
 use rayon::prelude::*;
-use shadernet::{Error, ErrorKind};
+use shadernet::Error;
 
 use crate::errors::to_python;
 use crate::images::Source;
@@ -47,8 +47,9 @@ impl Stopped {
     }
 }
 
-/// Sets the output for each of `images` at its number, `batch` to a pass. `prepare` is called on all threads. An image that cannot be used
-/// has an error of its own; an error of the device ends the run. Is called without the interpreter's lock.
+/// Sets the output for each of `images` at its number, `batch` to a pass. `prepare` is called on all threads. An image
+/// that cannot be used has an error of its own; an error of the device ends the run. Is called without the interpreter's
+/// lock.
 pub fn run<T: Passes>(
     task: &T,
     prepare: impl Fn(RgbImage) -> shadernet::Result<T::Input> + Sync,
@@ -131,7 +132,7 @@ fn end_oldest<T: Passes>(
     } = oldest;
     let found = match pass.and_then(|pass| task.finish(pass, &inputs)) {
         Ok(found) => found.into_iter().map(Ok).collect(),
-        Err(error) if !is_of_an_image(&error) => return Err(Stopped::Failed(error)),
+        Err(error) if !error.kind().is_of_input() => return Err(Stopped::Failed(error)),
         Err(error) if inputs.len() == 1 => vec![Err(error)],
         // One of them: each runs alone.
         Err(_) => (inputs.iter())
@@ -146,14 +147,4 @@ fn end_oldest<T: Passes>(
         outputs[i] = Some(output);
     }
     check_signals()
-}
-
-/// Whether another image may still be computed.
-fn is_of_an_image(error: &Error) -> bool {
-    let kinds = [
-        ErrorKind::InvalidInput,
-        ErrorKind::Limit,
-        ErrorKind::OutOfMemory,
-    ];
-    kinds.contains(&error.kind())
 }

@@ -104,7 +104,7 @@ pub fn adapters<'py>(py: Python<'py>, backend: Option<&str>) -> PyResult<Vec<Bou
         let row = PyDict::new(py);
         row.set_item("name", printable::name(&info.name))?;
         row.set_item("backend", shadernet::Device::backend_of(&info).name())?;
-        row.set_item("kind", kind(&info))?;
+        row.set_item("kind", gpu::adapter_kind(&info))?;
         let driver = format!("{} {}", info.driver, info.driver_info);
         row.set_item("driver", printable::line(driver.trim()))?;
         rows.push(row);
@@ -119,16 +119,4 @@ pub fn adapters<'py>(py: Python<'py>, backend: Option<&str>) -> PyResult<Vec<Bou
         rows.push(row);
     }
     Ok(rows)
-}
-
-/// The kind of an adapter, as `shadernet devices` names it.
-fn kind(info: &shadernet::wgpu::AdapterInfo) -> &'static str {
-    use shadernet::wgpu::DeviceType;
-    match info.device_type {
-        _ if gpu::is_software(info) => "software",
-        DeviceType::DiscreteGpu => "discrete",
-        DeviceType::IntegratedGpu => "integrated",
-        DeviceType::VirtualGpu => "virtual",
-        _ => "other",
-    }
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use numpy::PyArrayDyn;
@@ -14,8 +14,9 @@ use crate::arrays::array_of;
 use crate::device::Device;
 use crate::errors::{input_error, to_python, warn};
 use crate::images::Source;
-use crate::process::{self, Owned};
-use crate::tasks::open;
+use crate::process;
+use crate::sync::lock;
+use crate::tasks::Opened;
 
 /// `(index, label, score, probability, heat [height, width], layer)`.
 type Explanation<'py> = (
@@ -30,9 +31,7 @@ type Explanation<'py> = (
 /// Finds the evidence for a classifier's predictions.
 #[pyclass(frozen, module = "shadernet._shadernet")]
 pub struct Explainer {
-    task: Owned<Mutex<explain::Explainer>>,
-    labels: Vec<String>,
-    input_size: (usize, usize, usize),
+    opened: Opened<explain::Explainer>,
     /// The thread that explains: the handler of a signal runs on it while the task is locked.
     busy: Mutex<Option<ThreadId>>,
     has_warned: AtomicBool,
@@ -44,31 +43,19 @@ pub struct Explainer {
 impl Explainer {
     #[new]
     fn new(py: Python<'_>, device: &Device, path: PathBuf, precision: &str) -> PyResult<Self> {
-        let mut task = open(
-            py,
-            device,
-            path,
-            precision,
-            explain::Explainer::new,
-            explain::Explainer::warning,
-        )?;
+        let opened = Opened::new(py, device, path, precision, explain::Explainer::new)?;
         let raised = Arc::new(Mutex::new(None));
         let report = raised.clone();
         // Between passes, so that an interrupt ends a method of many.
-        task.on_progress(move |_, _| match Python::attach(|py| py.check_signals()) {
+        lock(&opened.task).on_progress(move |_, _| match Python::attach(|py| py.check_signals()) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
-                *report.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                *lock(&report) = Some(error);
                 ControlFlow::Break(())
             }
         });
-        let labels = task.labels();
         Ok(Self {
-            labels: (0..labels.len())
-                .map(|class| labels.text(class).into_owned())
-                .collect(),
-            input_size: task.preprocessing().input_size.into(),
-            task: Owned::new(Mutex::new(task)),
+            opened,
             busy: Mutex::new(None),
             has_warned: AtomicBool::new(false),
             raised,
@@ -77,20 +64,20 @@ impl Explainer {
 
     #[getter]
     fn labels(&self) -> Vec<String> {
-        self.labels.clone()
+        self.opened.labels.clone()
     }
 
     #[getter]
     fn input_size(&self) -> (usize, usize, usize) {
-        self.input_size
+        self.opened.input_size()
     }
 
     #[getter]
     fn layers(&self, py: Python<'_>) -> PyResult<Vec<(String, &'static str, Vec<usize>)>> {
         process::check(py)?;
         self.check_not_interrupted(py)?;
-        let task = &*self.task;
-        let layers = py.detach(|| task.lock().unwrap_or_else(PoisonError::into_inner).layers());
+        let task = &*self.opened.task;
+        let layers = py.detach(|| lock(task).layers());
         let layers = layers.map_err(|error| to_python(py, &error))?.into_iter();
         Ok(layers
             .map(|(name, kind, shape)| (name, kind, shape.dims().to_vec()))
@@ -110,14 +97,11 @@ impl Explainer {
         let method: ExplainMethod = method
             .parse()
             .map_err(|error: shadernet::error::UnknownName| to_python(py, &error.into()))?;
-        if top == 0 {
-            return Err(input_error(py, "k: at least 1 was expected, found 0"));
-        }
         let mut options = ExplainOptions::new(method).classes(classes).top(top);
         options.layer = layer;
         self.check_not_interrupted(py)?;
         let source = Source::new(image, 0)?;
-        let (task, busy) = (&*self.task, &self.busy);
+        let (task, busy) = (&*self.opened.task, &self.busy);
         let found = py.detach(|| {
             let image = source.pixels()?;
             let mut task = lock(task);
@@ -171,9 +155,4 @@ impl Explainer {
             false => Ok(()),
         }
     }
-}
-
-/// Locks. A panic leaves what is locked as usable as an error.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use image::RgbImage;
+use image::{RgbImage, RgbaImage};
 use numpy::{PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyString};
-use shadernet::vision::{MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
+use shadernet::vision::{MAX_PIXELS, MAX_SIDE, decode, decode_bytes, over_white};
 
 use crate::arrays::room;
 use crate::errors::{exception, input_error};
@@ -162,28 +162,19 @@ fn pixels(name: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<RgbImage> {
         return Err(refused(&of_sides));
     }
     let array: PyReadonlyArrayDyn<'_, u8> = array.extract().map_err(|_| refused(of_images))?;
-    let mut rgb = room(py, name, 3 * height * width)?;
+    let mut values = room(py, name, channels.max(3) * height * width)?;
     // In the order of indices, whatever that of memory is.
     let view = array.as_array();
     match (view.as_slice(), channels) {
-        (Some(slice), 3) => rgb.extend_from_slice(slice),
-        (None, 3) => rgb.extend(view.iter()),
-        (_, 1) => rgb.extend(view.iter().flat_map(|gray| [*gray; 3])),
-        _ => rgb.extend(over_white(&view.iter().copied().collect::<Vec<u8>>())),
+        (_, 1) => values.extend(view.iter().flat_map(|gray| [*gray; 3])),
+        (Some(slice), _) => values.extend_from_slice(slice),
+        (None, _) => values.extend(view.iter()),
     }
     // Sides are far below 2^32.
-    let image = RgbImage::from_raw(width as u32, height as u32, rgb);
+    let (width, height) = (width as u32, height as u32);
+    let image = match channels {
+        4 => RgbaImage::from_raw(width, height, values).map(|image| over_white(&image)),
+        _ => RgbImage::from_raw(width, height, values),
+    };
     image.ok_or_else(|| refused(of_images))
-}
-
-/// RGBA pixels over white, rounded as files with transparency are decoded.
-fn over_white(rgba: &[u8]) -> impl Iterator<Item = u8> {
-    rgba.chunks_exact(4).flat_map(|pixel| {
-        let alpha = u32::from(pixel[3]);
-        [0, 1, 2].map(|i| {
-            let sum = u32::from(pixel[i]) * alpha + 255 * (255 - alpha);
-            // At most 255.
-            ((sum + 127) / 255) as u8
-        })
-    })
 }

@@ -10,13 +10,18 @@
 
 mod arrays;
 mod batches;
+mod classifier;
+mod detector;
 mod device;
+mod embedder;
 mod errors;
 mod explainer;
 mod images;
 mod model;
 mod process;
+mod segmenter;
 mod session;
+mod sync;
 mod tasks;
 mod values;
 
@@ -26,13 +31,19 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _shadernet {
     #[pymodule_export]
+    use super::classifier::Classifier;
+    #[pymodule_export]
+    use super::detector::Detector;
+    #[pymodule_export]
     use super::device::{Device, adapters};
+    #[pymodule_export]
+    use super::embedder::Embedder;
     #[pymodule_export]
     use super::explainer::Explainer;
     #[pymodule_export]
-    use super::session::Session;
+    use super::segmenter::Segmenter;
     #[pymodule_export]
-    use super::tasks::{Classifier, Detector, Embedder, Segmenter};
+    use super::session::Session;
 
     use pyo3::prelude::*;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -18,6 +18,7 @@ use crate::device::Device;
 use crate::errors::{detached, exception, input_error, to_python, warn};
 use crate::model::{to_precision, with_folder};
 use crate::process::{self, Owned};
+use crate::sync::lock;
 use crate::values::{Extent, Value};
 
 /// A network on a device.
@@ -172,10 +173,7 @@ impl Session {
     /// Makes what runs for inputs of these shapes need.
     fn prepare(&self, py: Python<'_>, shapes: Vec<Vec<usize>>) -> PyResult<()> {
         let shapes: Vec<Shape> = shapes.into_iter().map(Shape::from).collect();
-        self.with(py, move |state| {
-            state.session(&shapes)?;
-            Ok(())
-        })?;
+        self.with(py, |state| state.session(&shapes)?.prepare(&shapes))?;
         self.warn(py)
     }
 
@@ -261,10 +259,7 @@ impl Session {
     ) -> PyResult<T> {
         process::check(py)?;
         let state = &*self.state;
-        // A panic leaves a session as usable as an error.
-        detached(py, move || {
-            work(&mut state.lock().unwrap_or_else(PoisonError::into_inner))
-        })
+        detached(py, move || work(&mut lock(state)))
     }
 
     /// Passes the warning on, once.
@@ -326,36 +321,27 @@ impl Session {
 }
 
 impl State {
-    /// The session, prepared for inputs of `shapes`.
+    /// The session, made for inputs of `shapes` where there is none yet. It prepares itself for others.
     fn session(&mut self, shapes: &[Shape]) -> shadernet::Result<&mut shadernet::Session> {
         let session = match self.session.take() {
-            Some(mut session) => {
-                let prepared = session.prepare(shapes);
-                (session, prepared)
-            }
-            None => {
-                let made = match &self.network {
-                    Network::Graph(graph, weights) => shadernet::Session::new(
-                        &self.device,
-                        graph,
-                        weights.clone(),
-                        &self.options,
-                        shapes,
-                    ),
-                    Network::Onnx(model) => shadernet::Session::from_onnx(
-                        &self.device,
-                        model.clone(),
-                        &self.options,
-                        shapes,
-                    ),
-                };
-                (made?, Ok(()))
-            }
+            Some(session) => session,
+            None => match &self.network {
+                Network::Graph(graph, weights) => shadernet::Session::new(
+                    &self.device,
+                    graph,
+                    weights.clone(),
+                    &self.options,
+                    shapes,
+                ),
+                Network::Onnx(model) => shadernet::Session::from_onnx(
+                    &self.device,
+                    model.clone(),
+                    &self.options,
+                    shapes,
+                ),
+            }?,
         };
-        // It is kept even where these shapes do not fit.
-        let (session, prepared) = session;
-        let session = self.session.insert(session);
-        prepared.map(|()| session)
+        Ok(self.session.insert(session))
     }
 
     fn warning(&self) -> Option<String> {

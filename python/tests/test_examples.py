@@ -32,6 +32,20 @@ def photos(tmp_path):
     return folder
 
 
+def as_parquet(photos, folder):
+    """The photographs as rows of Parquet files."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder.mkdir()
+    paths = sorted(photos.iterdir())
+    for i in range(0, len(paths), 20):
+        part = paths[i : i + 20]
+        rows = pa.table({"path": [str(path) for path in part], "bytes": [path.read_bytes() for path in part]})
+        pq.write_table(rows, folder / f"{i}.parquet")
+    return folder
+
+
 def check(classes):
     """Every image has one row, with its class."""
     import pyarrow.parquet as pq
@@ -117,21 +131,25 @@ def classify(name, words, killed, *arguments):
         child.kill()
 
 
-@pytest.mark.parametrize("killed", [False, True])
-def test_ray(photos, tmp_path, killed):
+@pytest.mark.parametrize("case", ["files", "killed", "parquet"])
+def test_ray(photos, tmp_path, case):
     pytest.importorskip("ray")
     pytest.importorskip("pyarrow")
-    arguments = [photos, tmp_path / "classes", "--model", CLASSIFIER, "--backend", "cpu", "--workers", 2, "--batch", 2]
-    classify("ray_classify", ["ray::"], killed, *arguments)
+    options = ["--parquet"] if case == "parquet" else []
+    photos = as_parquet(photos, tmp_path / "parquet") if case == "parquet" else photos
+    arguments = [photos, tmp_path / "classes", *options, "--model", CLASSIFIER, "--backend", "cpu", "--workers", 2, "--batch", 2]
+    classify("ray_classify", ["ray::"], case == "killed", *arguments)
     check(tmp_path / "classes")
 
 
-@pytest.mark.parametrize("killed", [False, True])
-def test_spark(photos, tmp_path, killed):
+@pytest.mark.parametrize("case", ["files", "killed", "parquet"])
+def test_spark(photos, tmp_path, case):
     pytest.importorskip("pyspark")
     pytest.importorskip("pandas")
     if shutil.which("java") is None:
         pytest.skip("Spark needs Java")
-    arguments = [photos, tmp_path / "classes", "--model", CLASSIFIER, "--backend", "cpu", "--workers", 2]
-    classify("spark_classify", ["pyspark.daemon"], killed, *arguments)
+    options = ["--parquet"] if case == "parquet" else []
+    photos = as_parquet(photos, tmp_path / "parquet") if case == "parquet" else photos
+    arguments = [photos, tmp_path / "classes", *options, "--model", CLASSIFIER, "--backend", "cpu", "--workers", 2]
+    classify("spark_classify", ["pyspark.daemon"], case == "killed", *arguments)
     check(tmp_path / "classes")

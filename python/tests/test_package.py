@@ -12,29 +12,22 @@ from conftest import ROOT
 # numpydoc's checks that do not hold here: extended summaries, "see also", an example of each method, the place of the
 # summary's first line, parameters that another item describes, and the mood of the verb of properties.
 NOT_NEEDED = {"ES01", "EX01", "GL01", "PR01", "RT01", "RT03", "SA01", "SS05", "SS06", "YD01"}
-MODULES = ["device", "errors", "onnx_backend", "session", "tasks"]
+MODULES = ["device", "errors", "onnx_backend", "results", "session", "tasks"]
+
+
+def run_mypy(module, folder, *arguments):
+    pytest.importorskip("mypy")
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=ROOT / folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_types():
-    pytest.importorskip("mypy")
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml"],
-        cwd=ROOT / "python",
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_mypy("mypy", "python", "--config-file", "pyproject.toml")
 
 
 def test_stubs_are_those_of_the_module():
-    pytest.importorskip("mypy")
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy.stubtest", "shadernet._shadernet", "--ignore-missing-stub"],
-        cwd=ROOT / "python/tests",
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_mypy("mypy.stubtest", "python/tests", "shadernet._shadernet", "--ignore-missing-stub")
 
 
 @pytest.mark.parametrize("name", MODULES)

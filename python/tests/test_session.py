@@ -4,6 +4,7 @@ import asyncio
 import copy
 import pickle
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -94,6 +95,36 @@ def test_torch(relu, array):
     assert torch.equal(output, tensor.relu())
     with pytest.raises(shadernet.InputError, match="detached"):
         session.run({"x": tensor.requires_grad_()})
+
+
+def test_jax(relu, array):
+    jax = pytest.importorskip("jax")
+    session = shadernet.Session.from_onnx(relu, device="cpu")
+    output = session.run({"x": jax.numpy.asarray(array)})["y"]
+    assert (jax.numpy.from_dlpack(output) == np.maximum(array, 0)).all()
+
+
+def test_other_threads_run_meanwhile():
+    """The interpreter's lock is released: a thread counts while the reference backend computes."""
+    session = shadernet.Session.from_arch("resnet18", num_classes=2, device="reference")
+    image = {"input": np.zeros((1, 3, 64, 64), np.float32)}
+    session.prepare({"input": [1, 3, 64, 64]})
+    counts, stop = [0], threading.Event()
+
+    def work():
+        while not stop.is_set():
+            counts[0] += 1
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    before, begin = counts[0], time.monotonic()
+    session.run(image)
+    seconds, counted = time.monotonic() - begin, counts[0] - before
+    stop.set()
+    thread.join()
+    # Of about 900 a second; with the lock, none.
+    assert counted > 20 * seconds, (counted, seconds)
 
 
 def test_declared_types():

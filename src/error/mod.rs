@@ -245,6 +245,14 @@ pub enum ErrorKind {
     Stopped,
 }
 
+impl ErrorKind {
+    /// Whether it is about what was to be computed, such as one image of a batch, rather than about the device: other
+    /// inputs may still be computed.
+    pub fn is_of_input(self) -> bool {
+        matches!(self, Self::InvalidInput | Self::Limit | Self::OutOfMemory)
+    }
+}
+
 impl Error {
     /// The kind, for programs to branch on.
     pub fn kind(&self) -> ErrorKind {

@@ -30,7 +30,7 @@ mod watcher;
 use std::sync::{Arc, Mutex};
 
 pub(crate) use adapter::open_best;
-pub use adapter::{Backend, adapters, adapters_async, is_software};
+pub use adapter::{Backend, adapter_kind, adapters, adapters_async, is_software};
 pub use compute_units::{ComputeUnitCount, ComputeUnits};
 pub(crate) use cooperative::{Cooperative, MatrixKind};
 pub use cooperative::{CooperativeMatrices, MatrixCheck, MatrixShape};

@@ -34,13 +34,12 @@ use std::path::{Path, PathBuf};
 use image::metadata::Orientation;
 use image::{
     DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage,
-    RgbaImage,
 };
 
 use self::fault::Fault;
 pub use self::rows::RowReader;
 use self::signature::{EXPECTED, HEAD_BYTES};
-use super::composite::over;
+use super::composite::over_white;
 use super::image_limits::{MAX_PIXELS, MAX_SIDE};
 use crate::error::{Error, Result};
 
@@ -325,28 +324,23 @@ fn too_large(name: &Path) -> Error {
 /// 8-bit RGB, with transparent pixels composited over white.
 fn opaque(image: DynamicImage) -> RgbImage {
     if image.color().has_alpha() {
-        opaque_rgba(&image.into_rgba8())
+        over_white(&image.into_rgba8())
     } else {
         image.into_rgb8()
     }
 }
 
-fn opaque_rgba(image: &RgbaImage) -> RgbImage {
-    RgbImage::from_fn(image.width(), image.height(), |x, y| {
-        let [r, g, b, a] = image.get_pixel(x, y).0;
-        image::Rgb([r, g, b].map(|value| over(value, u8::MAX, a)))
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use image::RgbaImage;
+
     use super::*;
 
     #[test]
     fn transparency_shows_white() {
         let image = RgbaImage::from_raw(3, 1, vec![10, 20, 30, 255, 0, 0, 0, 0, 0, 100, 255, 51])
             .expect("three pixels of four bytes");
-        let opaque = opaque_rgba(&image);
+        let opaque = over_white(&image);
         assert_eq!(opaque.as_raw(), &[10, 20, 30, 255, 255, 255, 204, 224, 255]);
     }
 }

@@ -53,6 +53,7 @@ pub use channel_order::ChannelOrder;
 #[cfg(feature = "draw")]
 #[cfg_attr(docsrs, doc(cfg(feature = "draw")))]
 pub use color_map::heat_color;
+pub use composite::over_white;
 pub use crop::{CropMode, ImageTransform};
 pub use crops::Crops;
 pub use cutout::Background;

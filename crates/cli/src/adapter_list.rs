@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shadernet::device::{Device, DeviceOptions};
 use shadernet::gpu::{
-    Backend, ComputeUnitCount, Gpu, GpuOptions, ShaderCompiler, adapters, is_software,
+    Backend, ComputeUnitCount, Gpu, GpuOptions, ShaderCompiler, adapter_kind, adapters,
 };
 use shadernet::wgpu;
 
@@ -243,13 +243,7 @@ fn list_adapter(adapter: &wgpu::Adapter, listing: Listing) -> Listed {
             Err(error) => (None, Some(error)),
         },
     };
-    let kind = match info.device_type {
-        wgpu::DeviceType::DiscreteGpu => "discrete",
-        wgpu::DeviceType::IntegratedGpu => "integrated",
-        wgpu::DeviceType::VirtualGpu => "virtual",
-        _ if is_software(&info) => SOFTWARE,
-        _ => "other",
-    };
+    let kind = adapter_kind(&info);
     let driver = format!("{} {}", info.driver, info.driver_info);
     let row = Row {
         default: false,

@@ -5,8 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use shadernet::device::Device;
-use shadernet::tensor::Tensor;
-use shadernet::{Error, ErrorKind, Result};
+use shadernet::{Error, Result};
 
 use super::Failure;
 use super::decode_ahead::{Decoded, NotReady};
@@ -40,22 +39,6 @@ pub fn in_flight(device: &Device) -> usize {
 /// The size of batches of `count` images, if that is known: a batch larger than that would never be full.
 pub fn batch_size(batch: usize, count: Option<usize>) -> usize {
     count.map_or(batch, |count| batch.min(count.max(1)))
-}
-
-/// Inputs `[1, C, H, W]` of one size as a batch `[N, C, H, W]`.
-pub fn stack(inputs: &[&Tensor]) -> Result<Tensor> {
-    match inputs {
-        // Shares its values.
-        [only] => Ok((*only).clone()),
-        [first, ..] => {
-            let [_, channels, height, width] = first.shape().nchw();
-            let values: Vec<&[f32]> = inputs.iter().map(|input| input.data()).collect();
-            Tensor::new([inputs.len(), channels, height, width], values.concat())
-        }
-        [] => Err(Error::Inputs(
-            "a batch of at least one image was expected".to_owned(),
-        )),
-    }
 }
 
 /// What makes outputs of images, in two parts, so that several batches can be in flight.
@@ -258,17 +241,9 @@ fn outputs<T, P: Predict<T>>(
     images: &[T],
     predict: &mut P,
 ) -> Result<Vec<Result<P::Output>>> {
-    let is_of_an_image = |error: &Error| {
-        let kinds = [
-            ErrorKind::InvalidInput,
-            ErrorKind::Limit,
-            ErrorKind::OutOfMemory,
-        ];
-        kinds.contains(&error.kind())
-    };
     match pass.and_then(|pass| predict.wait(pass, images)) {
         Ok(outputs) => Ok(outputs.into_iter().map(Ok).collect()),
-        Err(error) if !is_of_an_image(&error) => Err(error),
+        Err(error) if !error.kind().is_of_input() => Err(error),
         Err(error) if images.len() == 1 => Ok(vec![Err(error)]),
         Err(_) => Ok((images.chunks(1))
             .map(|image| {

@@ -14,7 +14,7 @@ use shadernet::vision::{EncodedImage, RgbImage, class_color, draw_box};
 use shadernet::zoo::Task;
 use shadernet::{Result, printable};
 
-use super::batches::{Predict, ahead, batch_size, in_flight, run_batches_in_flight, stack};
+use super::batches::{Predict, ahead, batch_size, in_flight, run_batches_in_flight};
 use super::decode_ahead::decode_ahead;
 use super::frames::FrameArgs;
 use super::image_paths::ImageArgs;
@@ -186,8 +186,7 @@ impl Predict<Image> for Passes {
     type Output = Vec<Detection>;
 
     fn start(&mut self, images: &[Image]) -> Result<Self::Pass> {
-        let inputs: Vec<&Tensor> = images.iter().map(|image| &image.input).collect();
-        let batch = stack(&inputs)?;
+        let batch = Tensor::stack(images.iter().map(|image| &image.input))?;
         let run = self.detector.predict_async(&batch)?;
         Ok((batch, run))
     }

@@ -13,7 +13,7 @@ use shadernet::vision::EncodedImage;
 use shadernet::zoo::Task;
 use shadernet::{Result, printable};
 
-use super::batches::{Predict, ahead, batch_size, run_batches_in_flight, stack};
+use super::batches::{Predict, ahead, batch_size, run_batches_in_flight};
 use super::decode_ahead::decode_ahead;
 use super::image_paths::ImagePaths;
 use super::preprocessing_args::PreprocessingArgs;
@@ -182,7 +182,7 @@ impl Predict<Tensor> for Batches {
     }
 
     fn wait(&mut self, (): (), images: &[Tensor]) -> Result<Vec<Vec<f32>>> {
-        let batch = stack(&images.iter().collect::<Vec<_>>())?;
+        let batch = Tensor::stack(images)?;
         let rows = self.0.embed_batch(batch)?.into_data();
         let rows = rows.chunks(self.0.dimensions());
         Ok(rows.map(<[f32]>::to_vec).collect())
